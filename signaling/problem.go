@@ -1,0 +1,90 @@
+package signaling
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+)
+
+const urn = "urn:p2pchat:"
+
+// A Problem is an error as it crosses the wire: application/problem+json (RFC
+// 9457). Detail is for a person to read as it is. errors.Is finds the Store's
+// error that it stands for.
+type Problem struct {
+	Type   string `json:"type"` // a stable URN: urn:p2pchat:no-offer
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+}
+
+// The one table between errors and the wire, for the server and the client alike.
+var problems = []struct {
+	err    error
+	name   string
+	status int
+	detail string
+}{
+	{ErrNoRoom, "no-room", http.StatusNotFound, "Nobody has opened this room, or it is gone: an idle room ends by itself."},
+	{ErrNoOffer, "no-offer", http.StatusNotFound, "Nobody has called in this room yet. Ask again with the header 'Prefer: wait=30' to wait for it."},
+	{ErrNoAnswer, "no-answer", http.StatusNotFound, "Nobody has answered in this room yet. Ask again with the header 'Prefer: wait=30' to wait for it."},
+	{ErrUnchanged, "unchanged", http.StatusNotModified, "Nothing has changed since."},
+	{ErrClosed, "closed", http.StatusNotFound, "The room was closed, or the server has started anew since."},
+	{ErrTurnedDown, "turned-down", http.StatusGone, "This token is no longer one of the room's: the offer or the answer that it stands for was replaced."},
+	{ErrOccupied, "occupied", http.StatusConflict, "Somebody is calling in this room already. Choose another room, or wait until that call is over."},
+	{ErrAnswered, "answered", http.StatusConflict, "Somebody else has answered this call already."},
+	{ErrSuperseded, "superseded", http.StatusPreconditionFailed, "The caller has replaced the offer since. Read it again and answer that one."},
+	{ErrWrongToken, "wrong-token", http.StatusUnauthorized, "This needs the token that came with the offer or the answer, in the header 'Authorization: Bearer TOKEN'."},
+	{ErrListFull, "candidates-full", http.StatusConflict, "The list holds as many candidates as this server allows."},
+	{ErrGap, "candidates-gap", http.StatusConflict, "The list ends before the index given with 'at'. Send what is missing first."},
+	{ErrServerFull, "server-full", http.StatusServiceUnavailable, "The server has as many rooms or waiting readers as it can hold. Try again in a moment."},
+	{ErrInvalid, "invalid", http.StatusBadRequest, "The request is not as the interface describes it: see /openapi.yaml."},
+	{ErrTooLarge, "too-large", http.StatusRequestEntityTooLarge, "The body is larger than this server takes."},
+	{ErrDraining, "draining", http.StatusServiceUnavailable, "The server is stopping. Try again in a moment: another one may take its place."},
+}
+
+// What only a server over HTTP answers.
+var (
+	ErrTooLarge = errors.New("the body is too large")
+	ErrDraining = errors.New("the server is stopping")
+)
+
+// ProblemOf says how err travels; ok is false if it is none of this package's.
+func ProblemOf(err error) (p Problem, ok bool) {
+	for _, row := range problems {
+		if !errors.Is(err, row.err) {
+			continue
+		}
+		p = Problem{Type: urn + row.name, Title: capital(row.err.Error()), Status: row.status, Detail: row.detail}
+		if row.err == ErrInvalid { // what exactly is wrong stands in the error alone
+			p.Detail = capital(reason(err)) + "."
+		}
+		return p, true
+	}
+	return Problem{}, false
+}
+
+// Error is the problem's detail.
+func (p Problem) Error() string {
+	if p.Detail != "" {
+		return p.Detail
+	}
+	return p.Title
+}
+
+// Unwrap is the error that the problem's type stands for, or nil.
+func (p Problem) Unwrap() error {
+	for _, row := range problems {
+		if p.Type == urn+row.name {
+			return row.err
+		}
+	}
+	return nil
+}
+
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}

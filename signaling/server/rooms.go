@@ -1,0 +1,275 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"p2pchat/signaling"
+)
+
+func (s *Server) postOffer(c echo.Context) error {
+	return s.describe(c, signaling.Caller, http.StatusCreated, func(ctx context.Context, t signaling.Ticket, d signaling.Description) (signaling.Version, error) {
+		return s.store.Offer(ctx, t, d)
+	})
+}
+
+func (s *Server) postAnswer(c echo.Context) error {
+	return s.describe(c, signaling.Callee, http.StatusCreated, func(ctx context.Context, t signaling.Ticket, d signaling.Description) (signaling.Version, error) {
+		expected := tags(c.Request().Header.Values("If-Match"))
+		if len(expected) == 0 || slices.Contains(expected, "*") {
+			return s.store.Answer(ctx, t, "", d)
+		}
+		var v signaling.Version
+		err := signaling.ErrSuperseded
+		for _, to := range expected {
+			if v, err = s.store.Answer(ctx, t, to, d); !errors.Is(err, signaling.ErrSuperseded) {
+				break
+			}
+		}
+		return v, err
+	})
+}
+
+// describe takes a description and answers with what makes it its writer's: a new
+// token, if the request brought none.
+func (s *Server) describe(c echo.Context, side signaling.Side, status int, write func(context.Context, signaling.Ticket, signaling.Description) (signaling.Version, error)) error {
+	t, err := ticket(c, side)
+	if err != nil {
+		return err
+	}
+	if t.Token == "" {
+		t = signaling.NewTicket(t.Room, side)
+	}
+	body, err := s.read(c)
+	if err != nil {
+		return err
+	}
+	v, err := write(c.Request().Context(), t, body)
+	if err != nil {
+		return err
+	}
+	reply := map[string]string{"token": t.Token}
+	h := c.Response().Header()
+	h.Set("ETag", tag(v))
+	if side == signaling.Caller {
+		h.Set("Location", "/rooms/"+url.PathEscape(t.Room)+"/offer")
+		reply["room"] = t.Room
+	}
+	return c.JSON(status, reply)
+}
+
+func (s *Server) putOffer(c echo.Context) error {
+	t, err := ticket(c, signaling.Caller)
+	if err != nil {
+		return err
+	}
+	body, err := s.read(c)
+	if err != nil {
+		return err
+	}
+	v, err := s.store.Reoffer(c.Request().Context(), t, body)
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set("ETag", tag(v))
+	return c.JSON(http.StatusOK, map[string]string{"room": t.Room})
+}
+
+func (s *Server) getDescription(of signaling.Side) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		t, err := ticket(c, of.Other())
+		if err != nil {
+			return err
+		}
+		ctx, wait, done, err := s.park(c)
+		if err != nil {
+			return err
+		}
+		defer done()
+		var known signaling.Version
+		if had := tags(c.Request().Header.Values("If-None-Match")); len(had) > 0 {
+			_, now, err := s.store.Description(ctx, t, of, "", 0)
+			if err == nil && (slices.Contains(had, now) || slices.Contains(had, "*")) {
+				known = now
+			}
+		}
+		d, v, err := s.store.Description(ctx, t, of, known, wait)
+		if errors.Is(err, signaling.ErrUnchanged) {
+			c.Response().Header().Set("ETag", tag(known))
+		}
+		if err != nil {
+			return stopped(ctx, err)
+		}
+		c.Response().Header().Set("ETag", tag(v))
+		return c.JSONBlob(http.StatusOK, d)
+	}
+}
+
+func (s *Server) postCandidates(side signaling.Side) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		t, err := ticket(c, side)
+		if err != nil {
+			return err
+		}
+		at, err := index(c, "at", -1)
+		if err != nil {
+			return err
+		}
+		body, err := s.read(c)
+		if err != nil {
+			return err
+		}
+		list, err := signaling.ParseCandidates(body)
+		if err != nil {
+			return err
+		}
+		n, err := s.store.AddCandidates(c.Request().Context(), t, at, list...)
+		if err != nil {
+			return err
+		}
+		return c.JSON(http.StatusCreated, map[string]int{"count": n})
+	}
+}
+
+func (s *Server) getCandidates(of signaling.Side) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		t, err := ticket(c, of.Other())
+		if err != nil {
+			return err
+		}
+		after, err := index(c, "after", 0)
+		if err != nil {
+			return err
+		}
+		ctx, wait, done, err := s.park(c)
+		if err != nil {
+			return err
+		}
+		defer done()
+		list, err := s.store.Candidates(ctx, t, of, after, wait)
+		if err != nil {
+			return stopped(ctx, err)
+		}
+		return c.JSONBlob(http.StatusOK, signaling.JoinCandidates(list))
+	}
+}
+
+func (s *Server) deleteRoom(c echo.Context) error {
+	t, err := ticket(c, signaling.Caller)
+	if err != nil {
+		return err
+	}
+	if err := s.store.Close(c.Request().Context(), t); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}
+
+func (s *Server) getICEServers(c echo.Context) error {
+	list := s.config.ICEServers
+	if list == nil {
+		list = []signaling.ICEServer{}
+	}
+	return c.JSON(http.StatusOK, map[string]any{"iceServers": list})
+}
+
+func (s *Server) getGuestICEServers(c echo.Context) error {
+	t, err := ticket(c, signaling.Callee)
+	if err != nil {
+		return err
+	}
+	t.Token = "" // any guest of a room that stands
+	if _, err := s.store.Candidates(c.Request().Context(), t, signaling.Caller, 0, 0); err != nil {
+		return err
+	}
+	return s.getICEServers(c)
+}
+
+func (s *Server) getReady(c echo.Context) error {
+	if s.draining.Err() != nil {
+		return signaling.ErrDraining
+	}
+	return c.String(http.StatusOK, "ready\n")
+}
+
+// park says how long a request wants to wait, and makes its context end when the
+// server drains. done is called when the wait is over.
+func (s *Server) park(c echo.Context) (ctx context.Context, wait time.Duration, done func(), err error) {
+	ctx = c.Request().Context()
+	wait, asked := preferredWait(c.Request().Header.Values("Prefer"))
+	if wait > 0 && s.parked.Add(1) > int64(s.config.MaxWaiting) {
+		s.parked.Add(-1)
+		return nil, 0, nil, signaling.ErrServerFull
+	}
+	if asked {
+		c.Response().Header().Set("Preference-Applied", fmt.Sprintf("wait=%d", wait/time.Second))
+	}
+	if wait == 0 {
+		return ctx, 0, func() {}, nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(s.draining, func() { cancel(signaling.ErrDraining) })
+	return ctx, wait, func() {
+		stop()
+		cancel(nil)
+		s.parked.Add(-1)
+	}, nil
+}
+
+// stopped is the reason that ctx ended a read, if that is why err came back.
+func stopped(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && errors.Is(err, ctx.Err()) {
+		return cause
+	}
+	return err
+}
+
+// ticket is what the request holds of its room.
+func ticket(c echo.Context, side signaling.Side) (signaling.Ticket, error) {
+	t := signaling.Ticket{Room: signaling.Lobby, Side: side, Token: bearer(c.Request().Header.Get("Authorization"))}
+	if slices.Contains(c.ParamNames(), "room") {
+		t.Room = c.Param("room")
+		if c.Request().URL.RawPath != "" { // then echo has matched the path as it was sent
+			t.Room, _ = url.PathUnescape(t.Room) // what cannot be decoded is empty: no room's name
+		}
+	}
+	return t, signaling.CheckRoom(t.Room)
+}
+
+// read takes the body, until the deadline that headers has set.
+func (s *Server) read(c echo.Context) ([]byte, error) {
+	body, err := io.ReadAll(c.Request().Body)
+	switch {
+	case errors.Is(err, echo.ErrStatusRequestEntityTooLarge):
+		return nil, signaling.ErrTooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, fmt.Errorf("%w: the body did not arrive within %v", signaling.ErrInvalid, s.config.SlowClient)
+	case err != nil:
+		return nil, fmt.Errorf("%w: the body broke off: %w", signaling.ErrInvalid, err)
+	}
+	// From here on the connection is read only to notice that the client hangs up.
+	_ = http.NewResponseController(c.Response().Writer).SetReadDeadline(time.Time{})
+	return slices.Clip(body), nil
+}
+
+func index(c echo.Context, name string, missing int) (int, error) {
+	value := c.QueryParam(name)
+	if value == "" {
+		return missing, nil
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("%w: the query's %q must be a whole number from 0 up", signaling.ErrInvalid, name)
+	}
+	return n, nil
+}

@@ -1,0 +1,239 @@
+// Package server is the REST face of a signaling.Store: see openapi.yaml beside it.
+//
+//	request ─▶ limits, log, headers ─▶ handler ─▶ Store
+//	                                      └─ error ─▶ signaling.ProblemOf ─▶ problem+json
+//
+// It is the one place that knows echo.
+package server
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+
+	"p2pchat/signaling"
+)
+
+//go:embed openapi.yaml
+var openAPI []byte
+
+const (
+	maxWait     = 60 * time.Second // for Prefer: wait=N
+	idleClient  = 2 * time.Minute
+	maxHeader   = 16 << 10
+	retrySecond = "1" // what Retry-After says: a full or stopping server may soon be another
+	hungUp      = 499 // for the log alone: nobody is left to take a response
+)
+
+// Config tunes a Server.
+type Config struct {
+	MaxBody    int64                 // bytes of a request's body; 64 KiB if zero
+	MaxWaiting int                   // reads parked at once; 50,000 if zero
+	SlowClient time.Duration         // how long a client may take to send a head, to send a body, or to take a response; 10 s if zero
+	ICEServers []signaling.ICEServer // what /ice-servers hands out
+	Log        *slog.Logger          // slog.Default() if nil
+}
+
+// A Server answers requests out of a Store. It is an http.Handler.
+type Server struct {
+	store    signaling.Store
+	config   Config
+	echo     *echo.Echo
+	parked   atomic.Int64
+	draining context.Context // ends when the server stops taking its time
+	drain    context.CancelFunc
+}
+
+// New returns the server of store.
+func New(store signaling.Store, config Config) *Server {
+	if config.MaxBody == 0 {
+		config.MaxBody = 64 << 10
+	}
+	if config.MaxWaiting == 0 {
+		config.MaxWaiting = 50_000
+	}
+	if config.SlowClient == 0 {
+		config.SlowClient = 10 * time.Second
+	}
+	if config.Log == nil {
+		config.Log = slog.Default()
+	}
+	s := &Server{store: store, config: config, echo: echo.New()}
+	s.draining, s.drain = context.WithCancel(context.Background())
+	s.echo.HTTPErrorHandler = s.fail
+	s.echo.Use(
+		s.accessLog(),
+		middleware.RequestID(),
+		middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: func(c echo.Context, err error, stack []byte) error {
+			config.Log.Error("a handler panicked", "route", c.Path(), "error", err, "stack", string(stack))
+			return err
+		}}),
+		middleware.SecureWithConfig(middleware.SecureConfig{
+			ContentTypeNosniff:    "nosniff",
+			XFrameOptions:         "DENY",
+			ContentSecurityPolicy: "default-src 'none'; frame-ancestors 'none'",
+			ReferrerPolicy:        "no-referrer",
+		}),
+		s.headers,
+		middleware.BodyLimit(fmt.Sprintf("%dB", config.MaxBody)),
+	)
+	s.routes()
+	return s
+}
+
+func (s *Server) routes() {
+	for _, room := range []string{"", "/rooms/:room"} { // without a name: the lobby
+		e := s.echo.Group(room)
+		e.POST("/offer", s.postOffer)
+		e.PUT("/offer", s.putOffer)
+		e.GET("/offer", s.getDescription(signaling.Caller))
+		e.POST("/answer", s.postAnswer)
+		e.GET("/answer", s.getDescription(signaling.Callee))
+		for _, side := range []signaling.Side{signaling.Caller, signaling.Callee} {
+			e.POST("/"+side.String()+"-candidate", s.postCandidates(side))
+			e.POST("/"+side.String()+"-candidates", s.postCandidates(side))
+			e.GET("/"+side.String()+"-candidates", s.getCandidates(side))
+		}
+	}
+	s.echo.DELETE("/rooms/:room", s.deleteRoom)
+	s.echo.GET("/ice-servers", s.getICEServers)
+	s.echo.GET("/rooms/:room/ice-servers", s.getGuestICEServers)
+	s.echo.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
+	s.echo.GET("/readyz", s.getReady)
+	s.echo.GET("/openapi.yaml", func(c echo.Context) error {
+		return c.Blob(http.StatusOK, "application/yaml", openAPI)
+	})
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+
+// Drain answers every parked read, now and from now on, with 503, and lets /readyz
+// say so.
+func (s *Server) Drain() { s.drain() }
+
+// Parked is the number of reads that wait.
+func (s *Server) Parked() int { return int(s.parked.Load()) }
+
+// Serve answers on l until ctx ends; then it drains, and gives running requests
+// grace to end. It closes l. The error is nil if everything ended in time.
+func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
+	h := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: s.config.SlowClient,
+		IdleTimeout:       idleClient,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.config.Log.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- h.Serve(l) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serving on %s: %w", l.Addr(), err)
+	case <-ctx.Done():
+	}
+	s.Drain()
+	graceful, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	err := h.Shutdown(graceful)
+	if err != nil {
+		err = fmt.Errorf("some requests did not end within %v: %w", grace, errors.Join(err, h.Close()))
+	}
+	<-served
+	return err
+}
+
+func (s *Server) accessLog() echo.MiddlewareFunc {
+	return middleware.RequestLoggerWithConfig(middleware.RequestLoggerConfig{
+		HandleError: true, LogMethod: true, LogRoutePath: true, LogStatus: true, LogLatency: true, LogResponseSize: true, LogRequestID: true, LogError: true,
+		// The route, not the path: a room's name is half of a code.
+		LogValuesFunc: func(c echo.Context, v middleware.RequestLoggerValues) error {
+			level := slog.LevelInfo
+			if v.Status >= 500 && v.Status != http.StatusServiceUnavailable {
+				level = slog.LevelError
+			}
+			s.config.Log.LogAttrs(c.Request().Context(), level, "request",
+				slog.String("method", v.Method), slog.String("route", v.RoutePath), slog.Int("status", v.Status),
+				slog.Duration("latency", v.Latency), slog.Int64("bytes", v.ResponseSize), slog.String("request_id", v.RequestID))
+			return nil
+		},
+	})
+}
+
+// headers stand on every response; a client that does not send its body, or takes no
+// response, is not waited for.
+func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Response()
+		r.Header().Set("Cache-Control", "no-store")
+		// Not every ResponseWriter of a test has deadlines, and none has to.
+		control := http.NewResponseController(r.Writer)
+		if c.Request().ContentLength != 0 {
+			// For whoever reads the body: a handler, or net/http to be rid of it.
+			_ = control.SetReadDeadline(time.Now().Add(s.config.SlowClient))
+			// The last response's deadline must not break a "100 Continue".
+			_ = control.SetWriteDeadline(time.Time{})
+		}
+		r.Before(func() { _ = control.SetWriteDeadline(time.Now().Add(s.config.SlowClient)) })
+		return next(c)
+	}
+}
+
+// fail writes err as a problem.
+func (s *Server) fail(err error, c echo.Context) {
+	switch {
+	case c.Response().Committed:
+		return
+	case errors.Is(err, context.Canceled):
+		c.Response().Status = hungUp
+		return
+	}
+	p, known := signaling.ProblemOf(err)
+	if http := (*echo.HTTPError)(nil); !known && errors.As(err, &http) {
+		p, known = httpProblem(http.Code)
+	}
+	if !known {
+		s.config.Log.Error("a request failed", "route", c.Path(), "error", err)
+		p = signaling.Problem{Type: "about:blank", Title: "Internal error", Status: http.StatusInternalServerError, Detail: "Something went wrong in the server; its log says more."}
+	}
+	h := c.Response().Header()
+	switch p.Status {
+	case http.StatusNotModified:
+		err = c.NoContent(p.Status)
+		if err != nil {
+			s.config.Log.Debug("a response was not taken", "error", err)
+		}
+		return
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", retrySecond)
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", `Bearer realm="p2pchat"`)
+	}
+	h.Set(echo.HeaderContentType, "application/problem+json")
+	c.Response().WriteHeader(p.Status)
+	if err := c.Echo().JSONSerializer.Serialize(c, p, ""); err != nil {
+		s.config.Log.Debug("a response was not taken", "error", err)
+	}
+}
+
+// httpProblem words the refusals that come from the router and the body limit.
+func httpProblem(status int) (signaling.Problem, bool) {
+	switch status {
+	case http.StatusNotFound:
+		return signaling.Problem{Type: "urn:p2pchat:not-found", Title: "Not found", Status: status, Detail: "There is nothing at this address: /openapi.yaml says what there is."}, true
+	case http.StatusMethodNotAllowed:
+		return signaling.Problem{Type: "urn:p2pchat:method-not-allowed", Title: "Method not allowed", Status: status, Detail: "This address does not take this method: /openapi.yaml says which it takes."}, true
+	case http.StatusRequestEntityTooLarge:
+		return signaling.ProblemOf(signaling.ErrTooLarge)
+	}
+	return signaling.Problem{}, false
+}
