@@ -1,0 +1,261 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/pion/webrtc/v4"
+
+	"p2pchat/signaling"
+)
+
+const (
+	attempts      = 3               // to connect, before the two are told that they cannot
+	farewellLimit = 2 * time.Second // for what is still to be said when a Session ends
+	statsInterval = 5 * time.Second // between two Stats
+)
+
+// A Session is one side of a meeting, and of the connection that comes of it.
+type Session struct {
+	store  signaling.Store
+	room   string
+	config Config
+	cancel context.CancelFunc
+	done   chan struct{} // closed by run, when everything it started has ended
+
+	pipe chan *Pipe // from run, once
+	over chan struct{}
+	err  error // why, once over is closed
+	wg   sync.WaitGroup
+}
+
+func start(at signaling.Store, room string, config Config, meet func(*Session, context.Context) (*Pipe, error)) *Session {
+	if config.Log == nil {
+		config.Log = slog.Default()
+	}
+	if config.Report == nil {
+		config.Report = func(Event) {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Session{
+		store: at, room: room, config: config, cancel: cancel,
+		done: make(chan struct{}), pipe: make(chan *Pipe, 1), over: make(chan struct{}),
+	}
+	go s.run(ctx, meet)
+	return s
+}
+
+// Pipe waits for the connection: the next one that lives. The error is ErrNoPath,
+// ErrReplaced, one of the Store's, ErrLost when there was a connection and is no
+// longer, or the context's.
+func (s *Session) Pipe(ctx context.Context) (*Pipe, error) {
+	select {
+	case p := <-s.pipe:
+		return p, nil
+	case <-s.over:
+		return nil, s.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// Close ends the meeting or the connection and waits until everything has ended. What
+// was sent before is given a moment to arrive.
+func (s *Session) Close() {
+	s.cancel()
+	<-s.done
+}
+
+func (s *Session) run(ctx context.Context, meet func(*Session, context.Context) (*Pipe, error)) {
+	defer close(s.done)
+	defer s.wg.Wait()
+	p, err := meet(s, ctx)
+	if err == nil {
+		s.pipe <- p
+		err = s.watch(ctx, p)
+	}
+	s.err = err
+	close(s.over)
+	if p != nil {
+		p.close()
+	}
+}
+
+// watch follows a connection to its end.
+func (s *Session) watch(ctx context.Context, p *Pipe) error {
+	ticker := time.NewTicker(statsInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-p.broken:
+			return ErrLost
+		case <-ticker.C:
+			if pair, ok := p.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePairStats(); ok {
+				s.config.Report(Stats{RTT: time.Duration(pair.CurrentRoundTripTime * float64(time.Second))})
+			}
+		}
+	}
+}
+
+// call meets as the caller. The room is given back in any case.
+func (s *Session) call(ctx context.Context) (*Pipe, error) {
+	servers := s.iceServers(ctx)
+	t := signaling.NewTicket(s.room, signaling.Caller)
+	opened := false
+	defer func() {
+		if opened {
+			s.wg.Go(func() { s.giveBack(ctx, t) })
+		}
+	}()
+	write := s.store.Offer
+	for failures := 0; ; {
+		p, err := s.callOnce(ctx, t, servers, func(ctx context.Context, d signaling.Description) error {
+			_, err := write(ctx, t, d)
+			opened = opened || err == nil
+			return err
+		})
+		switch {
+		case errors.Is(err, signaling.ErrClosed), errors.Is(err, signaling.ErrNoRoom):
+			s.config.Log.Info("the server has forgotten the room; opening it again", "why", err)
+			write = s.store.Offer
+		case errors.Is(err, signaling.ErrTurnedDown), errors.Is(err, signaling.ErrWrongToken):
+			return nil, fmt.Errorf("%w: %w", ErrReplaced, err)
+		case errors.Is(err, ErrNoPath) && failures+1 < attempts:
+			failures++
+			s.config.Report(Retrying{err})
+			write = s.store.Reoffer
+		default:
+			return p, err
+		}
+	}
+}
+
+func (s *Session) callOnce(ctx context.Context, t signaling.Ticket, servers []webrtc.ICEServer, publish func(context.Context, signaling.Description) error) (*Pipe, error) {
+	a, err := s.newAttempt(t, servers)
+	if err != nil {
+		return nil, err
+	}
+	defer a.end()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if err := a.offer(ctx, publish); err != nil {
+		return nil, err
+	}
+	p, _, err := a.run(ctx, nil)
+	return p, err
+}
+
+// giveBack closes the room, also when ctx has ended.
+func (s *Session) giveBack(ctx context.Context, t signaling.Ticket) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewellLimit)
+	defer cancel()
+	switch err := s.store.Close(ctx, t); {
+	case err == nil, errors.Is(err, signaling.ErrNoRoom), errors.Is(err, signaling.ErrWrongToken):
+	default:
+		s.config.Log.Info("the room could not be closed; it ends by itself", "error", err)
+	}
+}
+
+// An offer as the callee read it.
+type offer struct {
+	description signaling.Description
+	version     signaling.Version
+}
+
+// answer meets as the callee: it answers the newest offer, until one of the answers
+// leads to a connection.
+func (s *Session) answer(ctx context.Context) (*Pipe, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	offers, lost := make(chan offer), make(chan error, 1)
+	wg.Go(func() { lost <- s.follow(ctx, offers) })
+	servers := s.iceServers(ctx)
+	s.config.Report(Waiting{})
+	var newest *offer
+	for failures := 0; ; {
+		for newest == nil {
+			select {
+			case o := <-offers:
+				newest = &o
+			case err := <-lost:
+				return nil, err
+			}
+		}
+		p, newer, err := s.answerOnce(ctx, *newest, servers, offers)
+		newest = newer
+		switch {
+		case newer != nil:
+		case errors.Is(err, signaling.ErrAnswered):
+			s.config.Report(Taken{})
+		case errors.Is(err, signaling.ErrSuperseded), errors.Is(err, signaling.ErrNoOffer):
+			s.config.Log.Info("the offer is gone; waiting for the next", "why", err)
+		case errors.Is(err, ErrNoPath) && failures+1 < attempts:
+			failures++
+			s.config.Report(Retrying{err})
+		default:
+			return p, err
+		}
+	}
+}
+
+func (s *Session) answerOnce(ctx context.Context, o offer, servers []webrtc.ICEServer, newer <-chan offer) (*Pipe, *offer, error) {
+	t := signaling.NewTicket(s.room, signaling.Callee)
+	a, err := s.newAttempt(t, servers)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer a.end()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	err = a.answer(ctx, o.description, func(ctx context.Context, d signaling.Description) error {
+		_, err := s.store.Answer(ctx, t, o.version, d)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return a.run(ctx, newer)
+}
+
+// follow reads every new offer of the room, and hands on the newest.
+func (s *Session) follow(ctx context.Context, offers chan<- offer) error {
+	var known signaling.Version
+	for {
+		d, v, err := s.store.Description(ctx, signaling.Ticket{Room: s.room, Side: signaling.Callee}, signaling.Caller, known, signaling.Forever)
+		switch {
+		case err == nil:
+			known = v
+			select {
+			case offers <- offer{d, v}:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		case errors.Is(err, signaling.ErrClosed): // by its caller, for this one or that reason: there may be another
+		default:
+			return err
+		}
+	}
+}
+
+func (s *Session) iceServers(ctx context.Context) []webrtc.ICEServer {
+	list := s.config.ICEServers
+	if list == nil && s.config.Discover != nil {
+		var err error
+		if list, err = s.config.Discover(ctx); err != nil && ctx.Err() == nil {
+			s.config.Log.Warn("going on without STUN and TURN servers", "error", err)
+		}
+	}
+	servers := make([]webrtc.ICEServer, len(list))
+	for i, l := range list {
+		servers[i] = webrtc.ICEServer{URLs: l.URLs, Username: l.Username, Credential: l.Credential}
+	}
+	return servers
+}
