@@ -1,0 +1,330 @@
+// Package chat is a conversation over any pipe that carries whole messages.
+//
+//	Say ─▶ outbox ─▶ message ───────────────▶ Events ─▶ reader
+//	Delivered ◀───────── ack ◀──────────────── (the reader asks for the next)
+//
+// What was said stays in the outbox until the other program has handed it to its
+// reader. When a pipe breaks, Run asks for the next one, the two say in their hellos
+// what they have heard, and go on from there: nothing is lost, nothing comes twice.
+package chat
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+// A Pipe carries whole messages, in order, without loss until it breaks.
+type Pipe interface {
+	// Send hands one message over; it waits while the pipe is full.
+	Send(ctx context.Context, message []byte) error
+	// Recv waits for the next message. The error is io.EOF when the other side has
+	// closed the pipe, and another one when it broke.
+	Recv(ctx context.Context) ([]byte, error)
+}
+
+// A Link is a Pipe and what is known of it.
+type Link struct {
+	Pipe
+	Foreign     bool // the other side speaks no frames, only plain text
+	Verified    bool
+	SafetyWords []string
+	Path        string
+	Took        time.Duration
+}
+
+// What a Conversation answers.
+var (
+	ErrTooLong = fmt.Errorf("a message holds at most %d bytes", MaxMessage)
+	ErrNotText = errors.New("a message must be UTF-8")
+	ErrOver    = errors.New("the conversation is over")
+)
+
+var errHungUp = errors.New("the other side hung up without a goodbye")
+
+// Undelivered is how a conversation ends that somebody left too early.
+type Undelivered struct{ Messages int }
+
+func (u *Undelivered) Error() string {
+	if u.Messages == 1 {
+		return "1 message was not delivered"
+	}
+	return fmt.Sprintf("%d messages were not delivered", u.Messages)
+}
+
+// How long a goodbye waits for what is still to be sent, and for the other one's.
+const farewell = 2 * time.Second
+
+// Stranger is the name of a side that does not give one.
+const Stranger = "stranger"
+
+// Config tunes a Conversation.
+type Config struct {
+	Name          string       // how the other side sees this one; Stranger if empty
+	LeaveWhenSaid bool         // leave once Finish was called and everything was delivered
+	Log           *slog.Logger // slog.Default() if nil
+}
+
+// A Conversation is one side of a talk between two. Say, Finish, Leave and Tell may
+// be called from any goroutine; whoever ranges over Events must not also Say, or it
+// would wait for itself once both sides are full.
+type Conversation struct {
+	config  Config
+	id      string
+	events  chan Event
+	parting chan struct{} // closed when either side wants to go
+	closed  chan struct{} // closed by Close
+	deaf    chan struct{} // closed when there is no reader to wait for any more
+	wake    chan struct{} // tells send that there may be something to do
+
+	mu       sync.Mutex // guards what follows
+	out      outbox
+	space    chan struct{} // closed when the outbox may have room again; nil while nobody waits
+	peer     hello         // the other side's last one
+	heard    uint64        // the last seq that came from the other side
+	shown    uint64        // the last seq that the reader is done with
+	acked    uint64        // the last seq that was acknowledged on this pipe
+	strange  uint64        // messages of a foreign side
+	finished bool          // this side's input has ended
+	quiet    bool          // the other side's has, and the reader knows
+	leaving  bool          // nothing more is said here
+	goodbye  bool          // this side has said it
+	first    bool          // before the other one did
+	left     bool          // the other side has
+	gone     bool          // and the reader knows
+}
+
+// New returns a conversation that nobody has joined yet.
+func New(config Config) *Conversation {
+	if config.Name == "" {
+		config.Name = Stranger
+	}
+	if config.Log == nil {
+		config.Log = slog.Default()
+	}
+	return &Conversation{
+		config:  config,
+		id:      rand.Text(),
+		events:  make(chan Event, 64),
+		parting: make(chan struct{}),
+		closed:  make(chan struct{}),
+		wake:    make(chan struct{}, 1),
+	}
+}
+
+// Say sends text to the other side, now or as soon as there is one, and returns the
+// ID that Delivered will name. It waits while too much is on its way. The error is
+// ErrTooLong, ErrNotText, ErrOver or the context's.
+func (c *Conversation) Say(ctx context.Context, text string) (id uint64, err error) {
+	switch {
+	case len(text) > MaxMessage:
+		return 0, ErrTooLong
+	case !utf8.ValidString(text):
+		return 0, ErrNotText
+	}
+	return c.put(ctx, kindMessage, text)
+}
+
+// Finish tells the other side that this one's input has ended. When both have, the
+// conversation is over.
+func (c *Conversation) Finish(ctx context.Context) error {
+	_, err := c.put(ctx, kindEnd, "")
+	return err
+}
+
+func (c *Conversation) put(ctx context.Context, k kind, text string) (uint64, error) {
+	for {
+		c.mu.Lock()
+		if c.finished || c.leaving {
+			c.mu.Unlock()
+			return 0, ErrOver
+		}
+		if !c.out.full() {
+			break
+		}
+		if c.space == nil {
+			c.space = make(chan struct{})
+		}
+		space := c.space
+		c.mu.Unlock()
+		select {
+		case <-space:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+	defer c.mu.Unlock()
+	c.finished = k == kindEnd
+	id := c.out.put(k, text)
+	c.poke()
+	return id, nil
+}
+
+// Leave says goodbye once what was said has gone out, and ends Run. It does not wait.
+func (c *Conversation) Leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.part()
+}
+
+// part begins the end, under mu.
+func (c *Conversation) part() {
+	if c.leaving {
+		return
+	}
+	c.leaving = true
+	close(c.parting)
+	c.free()
+	c.poke()
+}
+
+// free lets Say look again, under mu.
+func (c *Conversation) free() {
+	if c.space != nil {
+		close(c.space)
+		c.space = nil
+	}
+}
+
+// poke makes send look again.
+func (c *Conversation) poke() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Tell hands the reader an event from outside: what happens before there is a pipe.
+// It waits while the reader is busy, and drops the event when there is none.
+func (c *Conversation) Tell(e Event) {
+	select {
+	case c.events <- e:
+	case <-c.deaf:
+	}
+}
+
+// deafen ends all waiting for the reader.
+func (c *Conversation) deafen() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	select {
+	case <-c.deaf:
+	default:
+		close(c.deaf)
+	}
+}
+
+// Close ends Events once what was told has been read. Call it when Run has returned.
+func (c *Conversation) Close() { close(c.closed) }
+
+// Events yields what happens, in order, until Close. There is one reader; if it
+// stops before, this side leaves.
+func (c *Conversation) Events() iter.Seq[Event] {
+	return func(yield func(Event) bool) {
+		for {
+			var e Event
+			select {
+			case e = <-c.events:
+			case <-c.closed:
+				select {
+				case e = <-c.events:
+				default:
+					return
+				}
+			}
+			if !yield(e) {
+				c.deafen()
+				c.Leave()
+				return
+			}
+			c.done(e)
+		}
+	}
+}
+
+// done notes that the reader is done with e.
+func (c *Conversation) done(e Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch e := e.(type) {
+	case Message:
+		c.shown = max(c.shown, e.seq)
+	case InputEnded:
+		c.shown = max(c.shown, e.seq)
+		c.quiet = true
+	case Left:
+		c.gone = true
+	default:
+		return
+	}
+	c.poke()
+}
+
+// Run holds the conversation: over the pipe that next brings and, when that breaks,
+// over the one that next brings then. It returns nil when both inputs have ended or
+// somebody left, else the error of next or of the context. The error is, or wraps,
+// Undelivered if something that was said did not get through.
+func (c *Conversation) Run(ctx context.Context, next func(context.Context) (Link, error)) error {
+	awaiting, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	defer context.AfterFunc(ctx, c.deafen)()
+	wg.Go(func() {
+		select {
+		case <-c.parting: // nobody needs another pipe
+			cancel()
+		case <-awaiting.Done():
+		}
+	})
+	err := c.run(ctx, awaiting, next)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.part() // whatever is said from now on would not arrive
+	if n := c.out.messages(); n > 0 && err != nil {
+		return fmt.Errorf("%w, and %w", err, &Undelivered{n})
+	} else if n > 0 {
+		return &Undelivered{n}
+	}
+	return err
+}
+
+func (c *Conversation) run(ctx, awaiting context.Context, next func(context.Context) (Link, error)) error {
+	for pipes := 0; ; pipes++ {
+		link, err := next(awaiting)
+		switch {
+		case err != nil && c.isParting():
+			return nil
+		case err != nil:
+			return err
+		case pipes > 0:
+			c.Tell(Reconnected{})
+		}
+		err = c.talk(ctx, link)
+		switch {
+		case c.isParting():
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, io.EOF):
+			err = errHungUp
+		}
+		c.Tell(Disconnected{Reason: err.Error()})
+	}
+}
+
+func (c *Conversation) isParting() bool {
+	select {
+	case <-c.parting:
+		return true
+	default:
+		return false
+	}
+}

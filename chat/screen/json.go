@@ -1,0 +1,133 @@
+package screen
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"p2pchat/chat"
+)
+
+// JSON is the screen for programs: one object a line, both ways (docs/json.md).
+func JSON(ctx context.Context, c *chat.Conversation, s Streams) error {
+	j := objects{s}
+	return show(ctx, c, s, func(ctx context.Context, in line) error { return j.take(ctx, c, in) }, j.put)
+}
+
+type objects struct{ Streams }
+
+func (objects) take(ctx context.Context, c *chat.Conversation, in line) error {
+	if in.text == "" {
+		return nil
+	}
+	refuse := func(code, message string) error { // the program is told, and that is that
+		c.Tell(chat.Failed{Code: code, Message: fmt.Sprintf("input line %d: %s", in.number, message)})
+		return nil
+	}
+	var command struct {
+		Type string  `json:"type"`
+		Text *string `json:"text"`
+	}
+	switch {
+	case in.length > maxLine:
+		return refuse("too-long", chat.ErrTooLong.Error())
+	case !utf8.ValidString(in.text):
+		return refuse("not-text", chat.ErrNotText.Error())
+	case json.Unmarshal([]byte(in.text), &command) != nil:
+		return refuse("bad-input", "it is not a JSON object of a known form")
+	}
+	switch command.Type {
+	case "message":
+		if command.Text == nil {
+			return refuse("bad-input", "a message needs a text")
+		}
+		_, err := c.Say(ctx, *command.Text)
+		switch {
+		case errors.Is(err, chat.ErrTooLong):
+			return refuse("too-long", err.Error())
+		case errors.Is(err, chat.ErrOver):
+			return errors.Join(refuse("over", err.Error()), err)
+		}
+		return err
+	case "leave":
+		c.Leave()
+	}
+	return nil // types that are not known are for a later version
+}
+
+func (j objects) put(e chat.Event) error {
+	o := describe(e)
+	if o == nil {
+		return nil
+	}
+	o["at"] = time.Now().Format(time.RFC3339Nano)
+	b, err := json.Marshal(o)
+	if err != nil {
+		return fmt.Errorf("showing an event: %w", err)
+	}
+	if _, err := j.Out.Write(append(escape(b), '\n')); err != nil {
+		return fmt.Errorf("showing an event: %w", err)
+	}
+	return nil
+}
+
+type object = map[string]any
+
+// describe is the object of an event, or nil if programs are told of it otherwise.
+func describe(e chat.Event) object {
+	switch e := e.(type) {
+	case chat.Waiting:
+		return object{"type": "waiting", "code": e.Code, "command": e.Command, "link": e.Link}
+	case chat.Connecting:
+		return object{"type": "connecting"}
+	case chat.Connected:
+		words := e.SafetyWords
+		if words == nil {
+			words = []string{}
+		}
+		return object{"type": "connected", "verified": e.Verified, "safety_words": words, "peer": e.Peer, "path": e.Path, "took_ms": e.Took.Milliseconds()}
+	case chat.Message:
+		return object{"type": "message", "id": e.ID, "from": e.From, "text": e.Text}
+	case chat.Delivered:
+		return object{"type": "delivered", "id": e.ID}
+	case chat.Stats:
+		return object{"type": "stats", "rtt_ms": float64(e.RTT.Microseconds()) / 1000}
+	case chat.InputEnded:
+		return object{"type": "input-ended"}
+	case chat.Disconnected:
+		return object{"type": "disconnected", "reason": e.Reason}
+	case chat.Reconnected:
+		return object{"type": "reconnected"}
+	case chat.Left:
+		if e.Reply {
+			return nil
+		}
+		return object{"type": "left"}
+	case chat.Notice:
+		return object{"type": "notice", "text": e.Text}
+	case chat.Failed:
+		return object{"type": "error", "code": e.Code, "message": e.Message}
+	}
+	return nil
+}
+
+// escape writes as \u what JSON may hold and a terminal must not see: the same
+// characters that Clean makes visible. A reader of the JSON sees no difference.
+func escape(b []byte) []byte {
+	if !bytes.ContainsFunc(b, steers) {
+		return b
+	}
+	var out []byte
+	for _, r := range string(b) {
+		if steers(r) {
+			out = fmt.Appendf(out, `\u%04x`, r)
+		} else {
+			out = utf8.AppendRune(out, r)
+		}
+	}
+	return out
+}

@@ -1,0 +1,91 @@
+package screen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"p2pchat/chat"
+)
+
+// Line is the screen for pipes, scripts and plain terminals: each line of the input
+// is a message, each message of the other side a line of the output, and everything
+// else a line of Notes that begins "p2pchat: ".
+func Line(ctx context.Context, c *chat.Conversation, s Streams) error {
+	l := lines{s}
+	return show(ctx, c, s, func(ctx context.Context, in line) error { return l.take(ctx, c, in) }, l.put)
+}
+
+type lines struct{ Streams }
+
+func (l lines) take(ctx context.Context, c *chat.Conversation, in line) error {
+	err := error(chat.ErrTooLong)
+	if in.length <= maxLine {
+		_, err = c.Say(ctx, in.text)
+	}
+	switch {
+	case errors.Is(err, chat.ErrTooLong):
+		l.note("line %d is %d bytes long and was not sent: a message holds at most %d", in.number, in.length, chat.MaxMessage)
+	case errors.Is(err, chat.ErrNotText):
+		l.note("line %d was not sent: it is not UTF-8", in.number)
+	case err != nil:
+		l.note("line %d was not sent: the conversation is over", in.number)
+	}
+	return err
+}
+
+func (l lines) put(e chat.Event) error {
+	switch e := e.(type) {
+	case chat.Waiting:
+		l.note("code: %s", e.Code)
+		l.note("waiting for the other side: %s", e.Command)
+	case chat.Connecting:
+		l.note("connecting")
+	case chat.Connected:
+		l.connected(e)
+	case chat.Message:
+		return l.message(e)
+	case chat.InputEnded:
+		l.note("the other side's input has ended")
+	case chat.Disconnected:
+		l.note("disconnected: %s", Clean(e.Reason))
+	case chat.Reconnected:
+		l.note("connected again")
+	case chat.Left:
+		if !e.Reply {
+			l.note("the other side has left")
+		}
+	case chat.Notice:
+		l.note("%s", Clean(e.Text))
+	}
+	return nil
+}
+
+func (l lines) connected(e chat.Connected) {
+	way := map[string]string{"host": "directly", "srflx": "directly, through NAT", "prflx": "directly, through NAT", "relay": "through a relay"}[e.Path]
+	l.note("connected with %s %s in %d ms", Clean(e.Peer), way, e.Took.Milliseconds())
+	if e.Verified {
+		l.note("verified: nobody is in the middle")
+		return
+	}
+	l.note("unverified: this call has no secret, so whoever runs the server could be in the middle")
+	if len(e.SafetyWords) > 0 {
+		l.note("compare the safety words aloud: %s", strings.Join(e.SafetyWords, " "))
+	}
+}
+
+func (l lines) message(m chat.Message) error {
+	text := Clean(m.Text) + "\n"
+	if l.Terminal {
+		text = Clean(m.From) + ": " + text
+	}
+	if _, err := l.Out.Write([]byte(text)); err != nil {
+		return fmt.Errorf("showing a message: %w", err)
+	}
+	return nil
+}
+
+func (l lines) note(format string, args ...any) {
+	fmt.Fprintf(l.Notes, "p2pchat: "+format+"\n", args...)
+}
