@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"p2pchat/signaling"
+)
+
+// environment sets the flags that were not given from P2PCHAT_… variables.
+func environment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
+	var err error
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := variable(f.Name)
+		value, set := lookup(name)
+		if f.Changed || !set || f.Name == "help" {
+			return
+		}
+		values := []string{value}
+		if f.Value.Type() == "stringArray" { // which is given once for each
+			values = strings.Fields(value)
+		}
+		for _, v := range values {
+			if e := flags.Set(f.Name, v); e != nil && err == nil {
+				err = &usageError{err: fmt.Errorf("the environment variable %s: %w", name, e)}
+			}
+		}
+	})
+	return err
+}
+
+// variable is the environment variable of a flag.
+func variable(flag string) string {
+	return "P2PCHAT_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// logOptions are the flags of everything that logs.
+type logOptions struct{ level, format string }
+
+func (o *logOptions) register(flags *pflag.FlagSet) {
+	flags.StringVar(&o.level, "log-level", "warn", "what goes to the log on stderr: debug, info, warn or error")
+	flags.StringVar(&o.format, "log-format", "text", "text or json")
+}
+
+func (o *logOptions) logger(to io.Writer) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(o.level)); err != nil {
+		return nil, &usageError{err: fmt.Errorf("--log-level must be debug, info, warn or error, not %q", o.level)}
+	}
+	options := &slog.HandlerOptions{Level: level}
+	switch o.format {
+	case "text":
+		return slog.New(slog.NewTextHandler(noteWriter{to}, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(to, options)), nil
+	}
+	return nil, &usageError{err: fmt.Errorf("--log-format must be text or json, not %q", o.format)}
+}
+
+// noteWriter begins each line that is logged as every line on stderr begins.
+type noteWriter struct{ to io.Writer }
+
+func (w noteWriter) Write(b []byte) (int, error) {
+	if _, err := fmt.Fprintf(w.to, "p2pchat: %s", b); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// iceServers reads stun:host:port and turn:user:password@host:port?transport=udp.
+func iceServers(urls []string) ([]signaling.ICEServer, error) {
+	var list []signaling.ICEServer
+	for _, u := range urls {
+		scheme, rest, _ := strings.Cut(u, ":")
+		credentials, host, with := cutLast(rest, "@")
+		user, password, _ := strings.Cut(credentials, ":")
+		turn := scheme == "turn" || scheme == "turns"
+		if !slices.Contains([]string{"stun", "stuns", "turn", "turns"}, scheme) || host == "" || turn != with || turn && (user == "" || password == "") {
+			return nil, &usageError{err: fmt.Errorf("--ice-server must look like stun:host:port or turn:user:password@host:port?transport=udp")}
+		}
+		list = append(list, signaling.ICEServer{URLs: []string{scheme + ":" + host}, Username: user, Credential: password})
+	}
+	return list, nil
+}
+
+// cutLast is strings.Cut at the last sep; without one, all is behind it.
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return "", s, false
+}

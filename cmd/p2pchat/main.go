@@ -1,0 +1,94 @@
+// Command p2pchat joins two people who type one command each, machine to machine.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+func main() {
+	ctx, stop := interruptible()
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], stdio{
+		in: os.Stdin, out: os.Stdout, err: os.Stderr,
+		inTerminal: term.IsTerminal(int(os.Stdin.Fd())), outTerminal: term.IsTerminal(int(os.Stdout.Fd())),
+	}))
+}
+
+// interruptible is a context that the first signal to stop ends; the second one ends
+// the process.
+func interruptible() (context.Context, context.CancelFunc) {
+	signal.Ignore(syscall.SIGPIPE) // whoever writes to a closed pipe is told by the write
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
+// stdio is what the program reads from and writes to.
+type stdio struct {
+	in                      io.Reader
+	out, err                io.Writer
+	inTerminal, outTerminal bool
+}
+
+// run is the program: it returns the exit code.
+func run(ctx context.Context, args []string, std stdio) int {
+	std.err = &lockedWriter{to: std.err} // notes and logs come from several goroutines
+	root := command(std)
+	root.SetArgs(args)
+	root.SetIn(std.in)
+	root.SetOut(std.out)
+	root.SetErr(std.err)
+	err := root.ExecuteContext(ctx)
+	return report(std.err, err)
+}
+
+func command(std stdio) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "p2pchat",
+		Short: "A private line between two machines",
+		Long: `p2pchat joins two people who type one command each, machine to machine (WebRTC),
+with a small signaling server that only helps them find each other.
+
+On one machine, in two terminals:
+
+  p2pchat call
+  p2pchat answer
+
+Every flag can also be set by an environment variable: P2PCHAT_ and the flag's
+name in capitals, with _ for -. A flag wins.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			return environment(c.Flags(), os.LookupEnv)
+		},
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
+	root.AddCommand(serveCommand(std), callCommand(std), answerCommand(std), demoCommand(std), versionCommand(std))
+	for _, c := range root.Commands() {
+		args := c.Args
+		c.Args = func(c *cobra.Command, given []string) error { return usage(c, args(c, given)) }
+	}
+	return root
+}
+
+// lockedWriter lets several goroutines write, one line after the other.
+type lockedWriter struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (w *lockedWriter) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.to.Write(b)
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"p2pchat/signaling/memstore"
+	"p2pchat/signaling/server"
+)
+
+const defaultListen = "127.0.0.1:3000"
+
+type serveOptions struct {
+	listen     string
+	limits     memstore.Limits
+	server     server.Config
+	iceServers []string
+	grace      time.Duration
+	log        logOptions
+}
+
+func serveCommand(std stdio) *cobra.Command {
+	var o serveOptions
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the signaling server, where two machines find each other",
+		Example: `  p2pchat serve                       on this machine only
+  p2pchat serve --listen :3000        for everybody who can reach it`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return serve(c.Context(), o, std) },
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.listen, "listen", defaultListen, "address to listen on; port 0 takes a free one")
+	f.IntVar(&o.limits.Rooms, "max-rooms", 10_000, "rooms at once")
+	f.DurationVar(&o.limits.Idle, "room-ttl", 10*time.Minute, "how long a room lives that nobody uses")
+	f.IntVar(&o.limits.Candidates, "max-candidates", 100, "candidates a side")
+	f.Int64Var(&o.server.MaxBody, "max-body", 64<<10, "bytes of a request's body")
+	f.IntVar(&o.server.MaxWaiting, "max-waiting", 50_000, "requests that wait at once")
+	f.StringArrayVar(&o.iceServers, "ice-server", nil, "STUN or TURN server to hand out: stun:host:port, turn:user:password@host:port (repeatable)")
+	f.DurationVar(&o.grace, "shutdown-grace", 10*time.Second, "how long running requests may take when the server stops")
+	o.log.register(f)
+	return c
+}
+
+func serve(ctx context.Context, o serveOptions, std stdio) error {
+	log, err := o.log.logger(std.err)
+	if err != nil {
+		return err
+	}
+	if o.server.ICEServers, err = iceServers(o.iceServers); err != nil {
+		return err
+	}
+	if o.limits.Rooms < 1 || o.limits.Candidates < 1 || o.limits.Idle <= 0 || o.server.MaxBody < 1 || o.server.MaxWaiting < 1 {
+		return &usageError{err: fmt.Errorf("a limit must be more than 0")}
+	}
+	l, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return fmt.Errorf("the server cannot start: %w", err)
+	}
+	fmt.Fprintf(std.err, "p2pchat: listening on http://%s\n", l.Addr())
+	return o.run(ctx, l, log)
+}
+
+// run answers on l until ctx ends.
+func (o serveOptions) run(ctx context.Context, l net.Listener, log *slog.Logger) error {
+	o.server.Log = log
+	return server.New(memstore.New(o.limits), o.server).Serve(ctx, l, o.grace)
+}

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"os/user"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"p2pchat/chat"
+	"p2pchat/chat/screen"
+	"p2pchat/peer"
+	"p2pchat/signaling"
+)
+
+// Where call and answer look for a server, and where call starts one.
+var (
+	defaultServer = "http://localhost:3000"
+	defaultServe  = defaultListen
+)
+
+// talkOptions are what call and answer share.
+type talkOptions struct {
+	meet     func(signaling.Store, string, peer.Config) *peer.Session // peer.Call or peer.Answer
+	other    string                                                   // the other side's command
+	patience time.Duration                                            // with a server that was never reached
+
+	server     string
+	name       string
+	ui         string
+	wait       time.Duration
+	iceServers []string
+	relayOnly  bool
+	leaveOnEOF bool
+	log        logOptions
+
+	// made of them by complete:
+	serverGiven bool
+	code        peer.Code
+	screen      screen.Screen
+	servers     []signaling.ICEServer
+	logger      *slog.Logger
+}
+
+func (o *talkOptions) register(f *pflag.FlagSet) {
+	f.SortFlags = false
+	f.StringVar(&o.server, "server", defaultServer, "the signaling server")
+	f.StringVar(&o.name, "name", "", "how the other side sees you (default the login name)")
+	f.StringVar(&o.ui, "ui", "auto", "line (for people and pipes), json (for programs) or auto")
+	f.DurationVar(&o.wait, "wait", 0, "how long to wait for the other side; 0 is for ever")
+	f.StringArrayVar(&o.iceServers, "ice-server", nil, "STUN or TURN server instead of the server's own: stun:host:port, turn:user:password@host:port?transport=udp (repeatable)")
+	f.BoolVar(&o.relayOnly, "relay-only", false, "never reveal this machine's addresses to the other side")
+	f.BoolVar(&o.leaveOnEOF, "leave-on-eof", false, "leave once the input has ended and all of it was delivered")
+	o.log.register(f)
+}
+
+// complete checks the flags, and finds out what they leave open.
+func (o *talkOptions) complete(c *cobra.Command, args []string, std stdio) (err error) {
+	o.serverGiven = c.Flags().Changed("server")
+	if o.logger, err = o.log.logger(std.err); err != nil {
+		return err
+	}
+	if o.servers, err = iceServers(o.iceServers); err != nil {
+		return err
+	}
+	if o.wait < 0 {
+		return &usageError{err: errors.New("--wait must not be negative")}
+	}
+	switch o.ui {
+	case "auto", "line":
+		o.screen = screen.Line
+	case "json":
+		o.screen = screen.JSON
+	default:
+		return &usageError{err: fmt.Errorf("--ui must be auto, line or json, not %q", o.ui)}
+	}
+	if o.name == "" {
+		o.name = loginName()
+	}
+	o.code, err = o.findCode(strings.Join(args, " "), std)
+	return err
+}
+
+// findCode takes the code from the arguments, the environment, or the person.
+func (o *talkOptions) findCode(text string, std stdio) (peer.Code, error) {
+	if text == "" {
+		text = os.Getenv("P2PCHAT_CODE")
+	}
+	switch {
+	case text != "":
+	case onLoopback(o.server):
+		text = signaling.Lobby
+	case o.other == "answer":
+		return peer.Code{}, &usageError{err: errors.New("a call over another machine's server needs a CODE"), hint: "choose a room name, for example: p2pchat call standup --server " + o.server}
+	case !std.inTerminal:
+		return peer.Code{}, &usageError{err: errors.New("the CODE is missing"), hint: "p2pchat answer CODE, or set P2PCHAT_CODE"}
+	default:
+		fmt.Fprint(std.err, "p2pchat: the caller's code: ")
+		var err error
+		if text, err = bufio.NewReader(std.in).ReadString('\n'); err != nil && text == "" {
+			return peer.Code{}, &usageError{err: errors.New("the CODE is missing")}
+		}
+	}
+	code, err := peer.ParseCode(text)
+	if err == nil && code.Secret != "" {
+		err = fmt.Errorf("a code with a secret cannot be used %w", errNotYet)
+	}
+	return code, err
+}
+
+// talk meets the other side and holds the conversation.
+func talk(ctx context.Context, o talkOptions, std stdio) error {
+	conversation := chat.New(chat.Config{Name: o.name, LeaveWhenSaid: o.leaveOnEOF, Log: o.logger})
+	client, err := signaling.NewClient(o.server, signaling.Config{Patience: o.patience, Trouble: func(err error) {
+		conversation.Tell(chat.Notice{Text: o.trouble(err)})
+	}})
+	if err != nil {
+		return &usageError{err: err}
+	}
+	defer client.CloseIdle()
+
+	var wg sync.WaitGroup
+	var shown error
+	in, feed := io.Pipe()
+	// The one goroutine that nobody waits for: a read of stdin cannot be ended.
+	go func() {
+		_, err := io.Copy(feed, std.in)
+		feed.CloseWithError(err)
+	}()
+	wg.Go(func() {
+		// Its end is that of the conversation, which has to say goodbye first.
+		shown = o.screen(context.WithoutCancel(ctx), conversation, screen.Streams{In: in, Out: std.out, Notes: std.err, Terminal: std.outTerminal})
+	})
+	defer context.AfterFunc(ctx, conversation.Leave)()
+
+	session := o.meet(client, o.code.Room, peer.Config{
+		ICEServers: o.servers, RelayOnly: o.relayOnly, Loopback: onLoopback(o.server), Log: o.logger,
+		Discover: func(ctx context.Context) ([]signaling.ICEServer, error) { return client.ICEServers(ctx, "") },
+		Report:   o.reporter(conversation),
+	})
+	err = conversation.Run(context.WithoutCancel(ctx), func(ctx context.Context) (chat.Link, error) {
+		if o.wait > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeoutCause(ctx, o.wait, errNobody)
+			defer cancel()
+		}
+		return o.next(ctx, session)
+	})
+	session.Close()
+	if ctx.Err() != nil {
+		err = errors.Join(errInterrupted, err)
+	}
+	if err != nil {
+		_, code, _ := ending(err)
+		conversation.Tell(chat.Failed{Code: code, Message: err.Error()})
+	}
+	conversation.Close()
+	wg.Wait()
+	return errors.Join(err, shown)
+}
+
+// next is the session's next pipe, as the conversation wants it.
+func (o *talkOptions) next(ctx context.Context, session *peer.Session) (chat.Link, error) {
+	p, err := session.Pipe(ctx)
+	if err != nil {
+		return chat.Link{}, fmt.Errorf("%s in room %s: %w", o.server, o.code.Room, err)
+	}
+	return chat.Link{Pipe: p, Foreign: p.Foreign, Path: p.Path, Took: p.Took}, nil
+}
+
+// reporter tells the conversation's reader what the session does.
+func (o *talkOptions) reporter(to *chat.Conversation) func(peer.Event) {
+	waited := false
+	return func(e peer.Event) {
+		switch e := e.(type) {
+		case peer.Waiting:
+			if !waited { // not again after a server was restarted
+				to.Tell(chat.Waiting{Code: o.code.String(), Command: o.command(), Link: strings.TrimRight(o.server, "/") + "/#" + o.code.String()})
+			}
+			waited = true
+		case peer.Connecting:
+			to.Tell(chat.Connecting{})
+		case peer.Taken:
+			to.Tell(chat.Notice{Text: "somebody else has answered this call; waiting for the next one"})
+		case peer.Retrying:
+			to.Tell(chat.Notice{Text: e.Err.Error() + "; trying again"})
+		case peer.Stats:
+			to.Tell(chat.Stats{RTT: e.RTT})
+		}
+	}
+}
+
+// command is what the other side types.
+func (o *talkOptions) command() string {
+	c := "p2pchat " + o.other
+	if o.code.Room != signaling.Lobby || o.code.Secret != "" || !onLoopback(o.server) {
+		c += " " + o.code.String()
+	}
+	if o.server != defaultServer {
+		c += " --server " + o.server
+	}
+	return c
+}
+
+func (o *talkOptions) trouble(err error) string {
+	switch {
+	case err == nil:
+		return "the server answers again"
+	case o.patience == signaling.Forever:
+		return fmt.Sprintf("waiting for a server at %s ('p2pchat call' or 'p2pchat serve' starts one)", o.server)
+	}
+	return fmt.Sprintf("%s: %v; trying again", o.server, err)
+}
+
+// onLoopback tells whether server is on this machine.
+func onLoopback(server string) bool {
+	u, err := url.Parse(server)
+	if err != nil {
+		return false
+	}
+	return u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback()
+}
+
+func loginName() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return os.Getenv("USER")
+}
