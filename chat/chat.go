@@ -28,6 +28,8 @@ type Pipe interface {
 	// Recv waits for the next message. The error is io.EOF when the other side has
 	// closed the pipe, and another one when it broke.
 	Recv(ctx context.Context) ([]byte, error)
+	// Flush waits until the other machine has everything that was sent.
+	Flush(ctx context.Context) error
 }
 
 // A Link is a Pipe and what is known of it.
@@ -97,6 +99,7 @@ type Conversation struct {
 	leaving  bool          // nothing more is said here
 	goodbye  bool          // this side has said it
 	first    bool          // before the other one did
+	trailing bool          // something was sent after it
 	left     bool          // the other side has
 	gone     bool          // and the reader knows
 }

@@ -66,6 +66,14 @@ func (c *Conversation) maySever(link Link) bool {
 	return c.first || link.Foreign
 }
 
+// trails tells whether the other side's goodbye leaves open what it has of this one:
+// it has all that went out before its own was asked for.
+func (c *Conversation) trails() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.trailing
+}
+
 // send writes what there is to write, until the last goodbye is out.
 func (c *Conversation) send(ctx context.Context, link Link) error {
 	if !link.Foreign {
@@ -76,6 +84,8 @@ func (c *Conversation) send(ctx context.Context, link Link) error {
 	for {
 		f, todo, last := c.next(link.Foreign)
 		switch {
+		case last && (link.Foreign || c.trails()):
+			return link.Flush(ctx)
 		case last:
 			return nil
 		case todo && link.Foreign:
@@ -131,7 +141,7 @@ func (c *Conversation) next(foreign bool) (f frame, todo, last bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.shown > c.acked {
-		c.acked = c.shown
+		c.acked, c.trailing = c.shown, c.goodbye
 		return frame{kind: kindAck, seq: c.shown}, true, false
 	}
 	if !c.left {

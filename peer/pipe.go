@@ -31,7 +31,8 @@ type Pipe struct {
 	raw    datachannel.ReadWriteCloserDeadliner
 	log    *slog.Logger
 	broken chan struct{} // closed when the other machine has fallen silent
-	once   sync.Once     // closes it
+	ended  chan struct{} // closed when the connection has ended, in whatever way
+	states sync.Mutex    // guards the closing of both
 	buffer []byte        // owned by Recv
 }
 
@@ -42,16 +43,36 @@ func newPipe(pc *webrtc.PeerConnection, dc *webrtc.DataChannel, foreign bool, to
 	}
 	p := &Pipe{
 		Foreign: foreign, Path: path(pc), Took: took,
-		pc: pc, dc: dc, raw: raw, log: log, broken: make(chan struct{}), buffer: make([]byte, firstBuffer),
+		pc: pc, dc: dc, raw: raw, log: log, broken: make(chan struct{}), ended: make(chan struct{}), buffer: make([]byte, firstBuffer),
 	}
 	pc.OnConnectionStateChange(p.changed)
 	p.changed(pc.ConnectionState()) // it may have, a moment ago
+	pc.OnDataChannel(p.decline)
 	return p, nil
 }
 
+// decline closes a second channel: nobody reads it, and it would hold up the first.
+func (p *Pipe) decline(dc *webrtc.DataChannel) {
+	dc.OnOpen(func() {
+		p.log.Warn("closed another channel of the other side", "label", dc.Label())
+		_ = dc.Close() // the other side may have, before
+	})
+}
+
 func (p *Pipe) changed(state webrtc.PeerConnectionState) {
-	if state == webrtc.PeerConnectionStateFailed {
-		p.once.Do(func() { close(p.broken) })
+	p.states.Lock()
+	defer p.states.Unlock()
+	select {
+	case <-p.ended:
+		return
+	default:
+	}
+	switch state {
+	case webrtc.PeerConnectionStateFailed:
+		close(p.broken)
+		close(p.ended)
+	case webrtc.PeerConnectionStateClosed:
+		close(p.ended)
 	}
 }
 
@@ -106,19 +127,23 @@ func endWith(ctx context.Context, deadline func(time.Time) error) (release func(
 	return context.AfterFunc(ctx, func() { _ = deadline(time.Unix(1, 0)) })
 }
 
-// close gives what was sent a moment to arrive, then ends the connection.
-func (p *Pipe) close() {
-	drained := make(chan struct{}, 1)
-	p.dc.OnBufferedAmountLow(func() { drained <- struct{}{} })
+// Flush waits until the other machine has everything that was sent: SCTP may take
+// its time (200 ms) to say so. The error is that of Send.
+func (p *Pipe) Flush(ctx context.Context) error {
+	flushed := make(chan struct{}, 1)
+	p.dc.OnBufferedAmountLow(func() { flushed <- struct{}{} })
 	p.dc.SetBufferedAmountLowThreshold(0)
-	if p.dc.BufferedAmount() > 0 {
-		select {
-		case <-drained:
-		case <-p.broken:
-		case <-time.After(farewellLimit):
-		}
+	if p.dc.BufferedAmount() == 0 {
+		return nil
 	}
-	closeConnection(p.pc, p.log)
+	select {
+	case <-flushed:
+		return nil
+	case <-p.ended:
+		return p.reason(ctx, io.EOF)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // path is the longest way that a packet takes.

@@ -15,7 +15,7 @@ import (
 
 const (
 	attempts      = 3               // to connect, before the two are told that they cannot
-	farewellLimit = 2 * time.Second // for what is still to be said when a Session ends
+	farewellLimit = 2 * time.Second // for giving the room back when a Session ends
 	statsInterval = 5 * time.Second // between two Stats
 )
 
@@ -64,7 +64,7 @@ func (s *Session) Pipe(ctx context.Context) (*Pipe, error) {
 }
 
 // Close ends the meeting or the connection and waits until everything has ended. What
-// was sent before is given a moment to arrive.
+// the other machine does not have yet is lost: see Pipe.Flush.
 func (s *Session) Close() {
 	s.cancel()
 	<-s.done
@@ -81,7 +81,7 @@ func (s *Session) run(ctx context.Context, meet func(*Session, context.Context) 
 	s.err = err
 	close(s.over)
 	if p != nil {
-		p.close()
+		closeConnection(p.pc, s.config.Log)
 	}
 }
 
@@ -114,7 +114,7 @@ func (s *Session) call(ctx context.Context) (*Pipe, error) {
 		}
 	}()
 	write := s.store.Offer
-	for failures := 0; ; {
+	for failures, gone := 0, 0; ; {
 		p, err := s.callOnce(ctx, t, servers, func(ctx context.Context, d signaling.Description) error {
 			_, err := write(ctx, t, d)
 			opened = opened || err == nil
@@ -124,6 +124,10 @@ func (s *Session) call(ctx context.Context) (*Pipe, error) {
 		case errors.Is(err, signaling.ErrClosed), errors.Is(err, signaling.ErrNoRoom):
 			s.config.Log.Info("the server has forgotten the room; opening it again", "why", err)
 			write = s.store.Offer
+			if err := pause(ctx, gone); err != nil {
+				return nil, err
+			}
+			gone++
 		case errors.Is(err, signaling.ErrTurnedDown), errors.Is(err, signaling.ErrWrongToken):
 			return nil, fmt.Errorf("%w: %w", ErrReplaced, err)
 		case errors.Is(err, ErrNoPath) && failures+1 < attempts:
@@ -228,20 +232,37 @@ func (s *Session) answerOnce(ctx context.Context, o offer, servers []webrtc.ICES
 // follow reads every new offer of the room, and hands on the newest.
 func (s *Session) follow(ctx context.Context, offers chan<- offer) error {
 	var known signaling.Version
-	for {
+	for gone := 0; ; {
 		d, v, err := s.store.Description(ctx, signaling.Ticket{Room: s.room, Side: signaling.Callee}, signaling.Caller, known, signaling.Forever)
 		switch {
 		case err == nil:
-			known = v
+			known, gone = v, 0
 			select {
 			case offers <- offer{d, v}:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-		case errors.Is(err, signaling.ErrClosed): // by its caller, for this one or that reason: there may be another
+		case errors.Is(err, signaling.ErrClosed): // for whatever reason: there may be another call
+			if err := pause(ctx, gone); err != nil {
+				return err
+			}
+			gone++
 		default:
 			return err
 		}
+	}
+}
+
+// pause keeps a server that forgets everything at once from being asked without end:
+// the nth time in a row it waits longer, a few seconds at most.
+func pause(ctx context.Context, n int) error {
+	timer := time.NewTimer(min(10*time.Millisecond<<min(n, 10), 3*time.Second))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

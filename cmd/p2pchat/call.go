@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,7 +42,7 @@ func call(ctx context.Context, o talkOptions, std stdio) error {
 		return talk(ctx, o, std)
 	}
 	l, err := net.Listen("tcp", defaultServe)
-	if errors.Is(err, syscall.EADDRINUSE) { // somebody was quicker
+	if err != nil && reachable(ctx, o.server) { // somebody was quicker
 		return talk(ctx, o, std)
 	} else if err != nil {
 		return fmt.Errorf("the server cannot start: %w", err)

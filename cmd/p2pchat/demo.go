@@ -1,9 +1,142 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
 	"github.com/spf13/cobra"
+
+	"p2pchat/chat"
+	"p2pchat/chat/screen"
+	"p2pchat/peer"
 )
 
 func demoCommand(std stdio) *cobra.Command {
-	return &cobra.Command{Use: "demo", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return nil }}
+	var log logOptions
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Show a whole call in one process: server, caller and callee",
+		Long: `Run a server, a caller and a callee in one process, over real HTTP and real WebRTC
+on this machine. They talk; you see who did what when, and what each of them read.
+The exit code is 0 only if everything arrived.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return demo(c.Context(), log, std) },
+	}
+	log.register(c.Flags())
+	return c
+}
+
+// An actor is one side of the demo.
+type actor struct {
+	name  string
+	meet  talkOptions
+	says  []string
+	reads []string
+	told  int // of what it said, how much was delivered
+}
+
+func demo(ctx context.Context, log logOptions, std stdio) error {
+	logger, err := log.logger(std.err)
+	if err != nil {
+		return err
+	}
+	d := &diary{out: std.out, begun: time.Now()}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("the demo's server cannot start: %w", err)
+	}
+	address := "http://" + l.Addr().String()
+	d.note("server", "listens on "+address)
+	common := talkOptions{server: address, code: peer.Code{Room: "demo"}, logger: logger, wait: 30 * time.Second}
+	caller := &actor{name: "caller", meet: common, says: []string{"Hello! Can you hear me?", "Nothing of this went through the server.", "Grüße, 你好, שלום 👋"}}
+	callee := &actor{name: "callee", meet: common, says: []string{"Loud and clear.", "It only helped us to find each other.", "Goodbye!"}}
+	caller.meet.meet, caller.meet.other = peer.Call, "answer"
+	callee.meet.meet, callee.meet.other = peer.Answer, "call"
+
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var server, talking sync.WaitGroup
+	server.Go(func() { err = serveOptions{grace: time.Second}.run(serving, l, logger) })
+	ends := make([]error, 2)
+	for i, a := range []*actor{caller, callee} {
+		a.meet.name = a.name
+		a.meet.screen = func(ctx context.Context, c *chat.Conversation, s screen.Streams) error { return d.follow(ctx, a, c, s) }
+		talking.Go(func() { ends[i] = talk(ctx, a.meet, stdio{in: strings.NewReader(""), out: io.Discard, err: std.err}) })
+	}
+	talking.Wait()
+	d.note("demo", "both have left")
+	stop()
+	server.Wait()
+	if err := errors.Join(append(ends, err)...); err != nil {
+		return err
+	}
+	return d.conclude(caller, callee)
+}
+
+// diary writes down what happens, and when.
+type diary struct {
+	begun time.Time
+
+	mu  sync.Mutex // guards what follows
+	out io.Writer
+}
+
+func (d *diary) note(who, what string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	fmt.Fprintf(d.out, "%8.1f ms  %-6s  %s\n", float64(time.Since(d.begun).Microseconds())/1000, who, what)
+}
+
+// follow is the screen of an actor: it says its lines and notes all that happens.
+func (d *diary) follow(ctx context.Context, a *actor, c *chat.Conversation, s screen.Streams) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer s.In.Close()
+	wg.Go(func() {
+		for _, text := range a.says {
+			if _, err := c.Say(ctx, text); err != nil {
+				return
+			}
+		}
+		_ = c.Finish(ctx) // the conversation's own end says how it went
+	})
+	for e := range c.Events() {
+		switch e := e.(type) {
+		case chat.Waiting:
+			d.note(a.name, "is in room "+e.Code)
+		case chat.Connecting:
+			d.note(a.name, "has the other side's description, and looks for a way")
+		case chat.Connected:
+			d.note(a.name, fmt.Sprintf("is connected with the %s by a DataChannel (path: %s)", e.Peer, e.Path))
+		case chat.Message:
+			d.note(a.name, fmt.Sprintf("reads %q", e.Text))
+			a.reads = append(a.reads, e.Text)
+		case chat.Delivered:
+			a.told++
+		case chat.Notice:
+			d.note(a.name, e.Text)
+		}
+	}
+	return nil
+}
+
+// conclude prints both transcripts, and checks them.
+func (d *diary) conclude(a, b *actor) error {
+	for _, pair := range [][2]*actor{{a, b}, {b, a}} {
+		fmt.Fprintf(d.out, "\nWhat the %s read:\n", pair[0].name)
+		for _, text := range pair[0].reads {
+			fmt.Fprintf(d.out, "  %s: %s\n", pair[1].name, screen.Clean(text))
+		}
+		if !slices.Equal(pair[0].reads, pair[1].says) || pair[1].told != len(pair[1].says) {
+			return fmt.Errorf("the %s read %d of %d messages, and %d were acknowledged", pair[0].name, len(pair[0].reads), len(pair[1].says), pair[1].told)
+		}
+	}
+	fmt.Fprintf(d.out, "\nAll %d messages arrived, in order, and both sides know it.\n", len(a.says)+len(b.says))
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -101,7 +102,11 @@ func report(to io.Writer, err error) int {
 	if errors.Is(err, context.Canceled) && exit == exitFailed {
 		exit = exitInterrupted
 	}
-	fmt.Fprintf(to, "p2pchat: error: %s\n", screen.Clean(err.Error()))
+	if err == errInterrupted { //nolint:errorlint // alone: who interrupts the program knows
+		return exit
+	}
+	what := strings.ReplaceAll(strings.TrimSuffix(err.Error(), "."), "\n", ", and ") // as errors.Join has it
+	fmt.Fprintf(to, "p2pchat: error: %s\n", screen.Clean(what))
 	if hint != "" {
 		fmt.Fprintf(to, "p2pchat: hint: %s\n", hint)
 	}

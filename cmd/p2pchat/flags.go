@@ -17,8 +17,8 @@ func environment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error
 	var err error
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := variable(f.Name)
-		value, set := lookup(name)
-		if f.Changed || !set || f.Name == "help" {
+		value, _ := lookup(name)
+		if f.Changed || value == "" || f.Name == "help" {
 			return
 		}
 		values := []string{value}

@@ -74,7 +74,7 @@ name in capitals, with _ for -. A flag wins.`,
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
 	root.AddCommand(serveCommand(std), callCommand(std), answerCommand(std), demoCommand(std), versionCommand(std))
-	for _, c := range root.Commands() {
+	for _, c := range append(root.Commands(), root) {
 		args := c.Args
 		c.Args = func(c *cobra.Command, given []string) error { return usage(c, args(c, given)) }
 	}

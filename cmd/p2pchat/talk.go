@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -108,7 +107,7 @@ func (o *talkOptions) findCode(text string, std stdio) (peer.Code, error) {
 	default:
 		fmt.Fprint(std.err, "p2pchat: the caller's code: ")
 		var err error
-		if text, err = bufio.NewReader(std.in).ReadString('\n'); err != nil && text == "" {
+		if text, err = readLine(std.in); err != nil {
 			return peer.Code{}, &usageError{err: errors.New("the CODE is missing")}
 		}
 	}
@@ -158,7 +157,11 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 		return o.next(ctx, session)
 	})
 	session.Close()
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() == nil:
+	case err == nil:
+		err = errInterrupted
+	default:
 		err = errors.Join(errInterrupted, err)
 	}
 	if err != nil {
@@ -167,6 +170,9 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	}
 	conversation.Close()
 	wg.Wait()
+	if shown == nil {
+		return err
+	}
 	return errors.Join(err, shown)
 }
 
@@ -216,11 +222,25 @@ func (o *talkOptions) command() string {
 func (o *talkOptions) trouble(err error) string {
 	switch {
 	case err == nil:
-		return "the server answers again"
+		return "the server answers"
 	case o.patience == signaling.Forever:
 		return fmt.Sprintf("waiting for a server at %s ('p2pchat call' or 'p2pchat serve' starts one)", o.server)
 	}
-	return fmt.Sprintf("%s: %v; trying again", o.server, err)
+	return fmt.Sprintf("%s: %s; trying again", o.server, strings.TrimSuffix(err.Error(), "."))
+}
+
+// readLine reads a line and not a byte more: what follows is conversation.
+func readLine(r io.Reader) (string, error) {
+	var text []byte
+	for b := make([]byte, 1); ; {
+		switch _, err := io.ReadFull(r, b); {
+		case err != nil && len(text) == 0:
+			return "", err
+		case err != nil || b[0] == '\n':
+			return string(text), nil
+		}
+		text = append(text, b[0])
+	}
 }
 
 // onLoopback tells whether server is on this machine.

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"net"
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// Scripts run the program as a process of its own. So that they can run side by side,
+// each has its own default address, in this variable.
+const testAddress = "P2PCHATTEST_ADDRESS"
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"p2pchat": func() {
+		if address := os.Getenv(testAddress); address != "" {
+			defaultServe, defaultServer = address, "http://"+address
+		}
+		main()
+	}})
+}
+
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			address, err := freeAddress()
+			e.Setenv(testAddress, address)
+			e.Setenv("ADDRESS", address)
+			e.Values[stageKey{}] = newStage(e)
+			return err
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"run": onStage((*stage).run), "say": onStage((*stage).say), "eof": onStage((*stage).eof),
+			"sees": onStage((*stage).sees), "signal": onStage((*stage).signal), "ends": onStage((*stage).ends),
+		},
+	})
+}
+
+// freeAddress is one on loopback that nobody listens on. The kernel gives out others
+// for a while before it gives out this one again.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// Nothing that a script waits for takes longer, on the slowest machine.
+const patience = 60 * time.Second
+
+// A stage holds the processes of one script. Its commands:
+//
+//	run NAME ARGS…          starts p2pchat ARGS… under that name
+//	say NAME TEXT           types a line into it
+//	eof NAME                ends its input
+//	sees NAME out REGEXP    waits until its stdout (or err: stderr) has a match; the
+//	     [VARIABLE]         first group goes into VARIABLE
+//	signal NAME SIGNAL      sends INT, TERM, KILL, STOP or CONT
+//	ends NAME CODE          waits for its end and checks the exit code; its whole
+//	                        output is then in the files NAME.out and NAME.err
+type stage struct {
+	env  []string
+	dir  string
+	cast map[string]*process
+}
+
+type stageKey struct{}
+
+type process struct {
+	cmd      *exec.Cmd
+	in       io.WriteCloser
+	out, err *transcript
+	ended    chan struct{}
+}
+
+func newStage(e *testscript.Env) *stage {
+	s := &stage{dir: e.WorkDir, cast: map[string]*process{}}
+	e.Defer(func() {
+		for _, p := range s.cast {
+			_ = p.cmd.Process.Kill() // it may have ended
+			<-p.ended
+		}
+	})
+	return s
+}
+
+func onStage(command func(*stage, *testscript.TestScript, []string) error) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) == 0 {
+			ts.Fatalf("usage: see stage in stage_test.go")
+		}
+		ts.Check(command(ts.Value(stageKey{}).(*stage), ts, args))
+	}
+}
+
+func (s *stage) run(ts *testscript.TestScript, args []string) error {
+	p, err := start(s.dir, []string{"HOME=" + s.dir, "USER=" + args[0], "PATH=" + ts.Getenv("PATH"), testAddress + "=" + ts.Getenv(testAddress), "P2PCHAT_NAME=" + args[0]}, args[1:]...)
+	s.cast[args[0]] = p
+	return err
+}
+
+// start runs the program as a process.
+func start(dir string, env []string, args ...string) (*process, error) {
+	path, err := exec.LookPath("p2pchat")
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Dir, cmd.Env = dir, env
+	p := &process{cmd: cmd, out: newTranscript(), err: newTranscript(), ended: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = p.out, p.err
+	if p.in, err = cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		defer close(p.ended)
+		_ = cmd.Wait() // the exit code is asked for later
+		p.out.end()
+		p.err.end()
+	}()
+	return p, nil
+}
+
+func (s *stage) find(name string) (*process, error) {
+	if p := s.cast[name]; p != nil {
+		return p, nil
+	}
+	return nil, fmt.Errorf("no process %q was run", name)
+}
+
+func (s *stage) say(_ *testscript.TestScript, args []string) error {
+	p, err := s.find(args[0])
+	if err == nil {
+		_, err = fmt.Fprintln(p.in, strings.Join(args[1:], " "))
+	}
+	return err
+}
+
+func (s *stage) eof(_ *testscript.TestScript, args []string) error {
+	p, err := s.find(args[0])
+	if err == nil {
+		err = p.in.Close()
+	}
+	return err
+}
+
+func (s *stage) sees(ts *testscript.TestScript, args []string) error {
+	p, err := s.find(args[0])
+	if err != nil || len(args) < 3 {
+		return errors.Join(err, errors.New("usage: sees NAME out|err REGEXP [VARIABLE]"))
+	}
+	found, err := map[string]*transcript{"out": p.out, "err": p.err}[args[1]].wait(regexp.MustCompile("(?m)" + args[2]))
+	if err != nil {
+		return fmt.Errorf("%s: %w\nits stderr:\n%s", args[0], err, p.err)
+	}
+	if len(args) > 3 {
+		ts.Setenv(args[3], found[1])
+	}
+	return nil
+}
+
+func (s *stage) signal(_ *testscript.TestScript, args []string) error {
+	p, err := s.find(args[0])
+	if err != nil {
+		return err
+	}
+	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "KILL": os.Kill, "STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT}
+	return p.cmd.Process.Signal(signals[args[1]])
+}
+
+func (s *stage) ends(_ *testscript.TestScript, args []string) error {
+	p, err := s.find(args[0])
+	if err != nil {
+		return err
+	}
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		return fmt.Errorf("%s did not end; its stderr:\n%s", args[0], p.err)
+	}
+	want, err := strconv.Atoi(args[1])
+	if code := p.cmd.ProcessState.ExitCode(); err == nil && code != want {
+		err = fmt.Errorf("%s ended with exit code %d; its stderr:\n%s", args[0], code, p.err)
+	}
+	return errors.Join(err,
+		os.WriteFile(s.dir+"/"+args[0]+".out", []byte(p.out.String()), 0o600),
+		os.WriteFile(s.dir+"/"+args[0]+".err", []byte(p.err.String()), 0o600))
+}
+
+// A transcript is output that can be waited for.
+type transcript struct {
+	mu    sync.Mutex // guards what follows
+	text  bytes.Buffer
+	ended bool
+	more  chan struct{} // closed by the next change
+}
+
+func newTranscript() *transcript { return &transcript{more: make(chan struct{})} }
+
+func (t *transcript) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text.Write(b)
+	t.changed()
+	return len(b), nil
+}
+
+func (t *transcript) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended = true
+	t.changed()
+}
+
+func (t *transcript) changed() {
+	close(t.more)
+	t.more = make(chan struct{})
+}
+
+func (t *transcript) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.String()
+}
+
+// wait returns the groups of the first match.
+func (t *transcript) wait(re *regexp.Regexp) ([]string, error) {
+	limit := time.After(patience)
+	for {
+		t.mu.Lock()
+		text, ended, more := t.text.String(), t.ended, t.more
+		t.mu.Unlock()
+		if found := re.FindStringSubmatch(text); found != nil {
+			return found, nil
+		}
+		if ended {
+			return nil, fmt.Errorf("it ended without %q; its output:\n%s", re, text)
+		}
+		select {
+		case <-more:
+		case <-limit:
+			return nil, fmt.Errorf("%q did not come; its output:\n%s", re, text)
+		}
+	}
+}
+
+// launch is start for tests in Go.
+func launch(t *testing.T, args ...string) *process {
+	t.Helper()
+	p, err := start(t.TempDir(), append(os.Environ(), "P2PCHAT_NAME=tester"), args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill() // it may have ended
+		<-p.ended
+	})
+	return p
+}
