@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -81,7 +82,7 @@ func iceServers(urls []string) ([]signaling.ICEServer, error) {
 		user, password, _ := strings.Cut(credentials, ":")
 		turn := scheme == "turn" || scheme == "turns"
 		if !slices.Contains([]string{"stun", "stuns", "turn", "turns"}, scheme) || host == "" || turn != with || turn && (user == "" || password == "") {
-			return nil, &usageError{err: fmt.Errorf("--ice-server must look like stun:host:port or turn:user:password@host:port?transport=udp")}
+			return nil, &usageError{err: errors.New("--ice-server must look like stun:host:port or turn:user:password@host:port?transport=udp")}
 		}
 		list = append(list, signaling.ICEServer{URLs: []string{scheme + ":" + host}, Username: user, Credential: password})
 	}

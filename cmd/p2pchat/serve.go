@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -57,7 +58,7 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 		return err
 	}
 	if o.limits.Rooms < 1 || o.limits.Candidates < 1 || o.limits.Idle <= 0 || o.server.MaxBody < 1 || o.server.MaxWaiting < 1 {
-		return &usageError{err: fmt.Errorf("a limit must be more than 0")}
+		return &usageError{err: errors.New("a limit must be more than 0")}
 	}
 	l, err := net.Listen("tcp", o.listen)
 	if err != nil {

@@ -32,7 +32,6 @@ const patience = 60 * time.Second
 //	ends NAME CODE          waits for its end and checks the exit code; its whole
 //	                        output is then in the files NAME.out and NAME.err
 type stage struct {
-	env  []string
 	dir  string
 	cast map[string]*process
 }

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Who may import whom: docs/architecture.md draws it. A prefix that ends in "/..."
+// means all below, too.
+var floors = []struct{ these, mayNotImport, because string }{
+	{"p2pchat/signaling", "*/...", "the root of signaling is standard library only"},
+	{"p2pchat/chat", "*/...", "the root of chat is standard library only"},
+	{"p2pchat/signaling/...", "p2pchat/peer/...", "a server must be unable to open what it carries"},
+	{"p2pchat/signaling/...", "p2pchat/chat/...", "a server must be unable to open what it carries"},
+	{"p2pchat/signaling/memstore", "p2pchat/signaling/server", "a Store does not know who serves it"},
+	{"p2pchat/chat/...", "p2pchat/peer/...", "a conversation does not care what its pipe is made of"},
+	{"p2pchat/chat/...", "p2pchat/signaling/...", "a conversation does not care how the two met"},
+	{"p2pchat/peer/...", "p2pchat/chat/...", "a connection does not care what is said on it"},
+	{"p2pchat/peer/...", "p2pchat/signaling/server", "a peer is handed a Store"},
+	{"p2pchat/peer/...", "p2pchat/signaling/memstore", "a peer is handed a Store"},
+	{"...", "p2pchat/cmd/...", "the roof carries nothing"},
+}
+
+// One library, one door.
+var doors = map[string]string{
+	"github.com/labstack/echo/v4": "p2pchat/signaling/server",
+	"github.com/pion":             "p2pchat/peer",
+	"github.com/spf13":            "p2pchat/cmd/p2pchat",
+	"golang.org/x/term":           "p2pchat/cmd/p2pchat",
+	"github.com/rogpeppe":         "nobody: it is for tests",
+	"github.com/pb33f":            "nobody: it is for tests",
+	"go.uber.org/goleak":          "p2pchat/signaling/storetest",
+}
+
+func TestImportsKeepTheFloors(t *testing.T) {
+	t.Parallel()
+	packages := listPackages(t)
+	if len(packages) < 7 {
+		t.Fatalf("go list found %d packages", len(packages))
+	}
+	for pkg, imports := range packages {
+		for _, i := range imports {
+			for _, f := range floors {
+				if within(pkg, f.these) && within(i, f.mayNotImport) && i != pkg {
+					t.Errorf("%s imports %s, but %s", pkg, i, f.because)
+				}
+			}
+			for library, door := range doors {
+				if within(i, library+"/...") && pkg != door {
+					t.Errorf("%s imports %s, whose door is %s", pkg, i, door)
+				}
+			}
+		}
+	}
+}
+
+// within tells whether pkg is meant by pattern; "*/..." is all that is not standard.
+func within(pkg, pattern string) bool {
+	if pattern == "*/..." {
+		first, _, _ := strings.Cut(pkg, "/")
+		return strings.Contains(first, ".") || first == "p2pchat"
+	}
+	root, below := strings.CutSuffix(pattern, "...")
+	root = strings.TrimSuffix(root, "/")
+	return pkg == root || below && (root == "" || strings.HasPrefix(pkg, root+"/"))
+}
+
+// listPackages is every package of this module with what it imports, tests left out.
+func listPackages(t *testing.T) map[string][]string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "p2pchat/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := map[string][]string{}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages[p.ImportPath] = slices.Clone(p.Imports)
+	}
+}
