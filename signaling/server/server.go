@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -135,7 +136,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 		ErrorLog:          slog.NewLogLogger(s.config.Log.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
-	go func() { served <- h.Serve(l) }()
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	serving.Go(func() { served <- h.Serve(l) })
 	select {
 	case err := <-served:
 		return fmt.Errorf("serving on %s: %w", l.Addr(), err)
@@ -148,7 +151,6 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	if err != nil {
 		err = fmt.Errorf("some requests did not end within %v: %w", grace, errors.Join(err, h.Close()))
 	}
-	<-served
 	return err
 }
 
@@ -180,10 +182,11 @@ func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
 		if c.Request().ContentLength != 0 {
 			// For whoever reads the body: a handler, or net/http to be rid of it.
 			_ = control.SetReadDeadline(time.Now().Add(s.config.SlowClient))
-			// The last response's deadline must not break a "100 Continue".
-			_ = control.SetWriteDeadline(time.Time{})
 		}
-		r.Before(func() { _ = control.SetWriteDeadline(time.Now().Add(s.config.SlowClient)) })
+		r.Before(func() {
+			// Twice, because a body that nobody has read comes in first.
+			_ = control.SetWriteDeadline(time.Now().Add(2 * s.config.SlowClient))
+		})
 		return next(c)
 	}
 }

@@ -1,0 +1,143 @@
+package server
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"p2pchat/signaling/memstore"
+)
+
+func TestMeeting(t *testing.T) {
+	t.Run("two who follow the diagram on the flat paths meet, again and again, without a token", func(t *testing.T) {
+		s := open(t, memstore.Limits{}, Config{})
+		for i := range 2 {
+			offer, answer := description("offer", i), description("answer", i)
+			theirs, ours := candidate("caller", i), candidate("callee", i)
+
+			s.post("/offer", offer).is(201).has("Location", "/rooms/lobby/offer")
+			s.get("/offer").is(200).says(offer)
+			s.post("/answer", answer).is(201)
+			s.get("/answer").is(200).says(answer)
+			s.post("/offer-candidate", theirs).is(201).says(`{"count":1}` + "\n")
+			s.get("/offer-candidates").is(200).says("[" + theirs + "]")
+			s.post("/answer-candidate", ours).is(201).says(`{"count":1}` + "\n")
+			s.get("/answer-candidates").is(200).says("[" + ours + "]")
+		}
+	})
+
+	t.Run("they meet when every read is there before what it reads", func(t *testing.T) {
+		s := open(t, memstore.Limits{}, Config{})
+		for _, read := range []struct{ path, write, body, want string }{
+			{"/offer", "/offer", anOffer, anOffer},
+			{"/answer", "/answer", anAnswer, anAnswer},
+			{"/offer-candidates", "/offer-candidate", aCandidate, "[" + aCandidate + "]"},
+			{"/answer-candidates", "/answer-candidate", aCandidate, "[" + aCandidate + "]"},
+		} {
+			parked := s.park(read.path)
+			s.post(read.write, read.body).is(201)
+			s.heard(parked).is(200).says(read.want).has("Preference-Applied", "wait=60")
+		}
+	})
+
+	t.Run("two meet in a room of their own, each with a token", func(t *testing.T) {
+		s := open(t, memstore.Limits{}, Config{})
+		opened := s.post("/rooms/blue.whale/offer", anOffer).is(201).has("Location", "/rooms/blue.whale/offer")
+		caller := bearing(opened.token())
+		read := s.get(opened.header.Get("Location")).is(200).says(anOffer).has("ETag", opened.etag())
+		answered := s.post("/rooms/blue.whale/answer", anAnswer, "If-Match: "+read.etag()).is(201)
+		callee := bearing(answered.token())
+		s.get("/rooms/blue.whale/answer", caller).is(200).says(anAnswer).has("ETag", answered.etag())
+		for i := range 3 { // they trickle
+			s.post("/rooms/blue.whale/offer-candidate", candidate("caller", i), caller).is(201)
+			s.get(fmt.Sprintf("/rooms/blue.whale/offer-candidates?after=%d", i), callee).is(200).says("[" + candidate("caller", i) + "]")
+			s.post("/rooms/blue.whale/answer-candidate", candidate("callee", i), callee).is(201)
+			s.get(fmt.Sprintf("/rooms/blue.whale/answer-candidates?after=%d", i), caller).is(200).says("[" + candidate("callee", i) + "]")
+		}
+		s.send("DELETE", "/rooms/blue.whale", "", caller).is(204).says("")
+		s.get("/rooms/blue.whale/offer").problem(404, "no-offer")
+		s.get("/rooms/blue.whale/offer", callee).problem(404, "closed")
+		s.post("/rooms/blue.whale/offer", anOffer).is(201)
+	})
+
+	t.Run("the lobby's long name is the same room", func(t *testing.T) {
+		s := open(t, memstore.Limits{}, Config{})
+		s.post("/rooms/lobby/offer", anOffer).is(201)
+		s.get("/offer").is(200).says(anOffer)
+		s.send("PUT", "/rooms/lobby/offer", description("offer", 2)).is(200)
+		s.get("/offer").is(200).says(description("offer", 2))
+		s.send("DELETE", "/rooms/lobby", "").is(204)
+		s.get("/offer").problem(404, "no-offer")
+	})
+
+	t.Run("a guest of a room that stands is told the ICE servers", func(t *testing.T) {
+		s := open(t, memstore.Limits{}, Config{ICEServers: iceServers})
+		const want = `{"iceServers":[{"urls":["stun:stun.example.org"]},{"urls":["turn:turn.example.org"],"username":"ann","credential":"secret"}]}` + "\n"
+		s.get("/ice-servers").is(200).says(want)
+		s.get("/rooms/blue/ice-servers").problem(404, "no-room")
+		s.post("/rooms/blue/offer", anOffer).is(201)
+		s.get("/rooms/blue/ice-servers").is(200).says(want)
+	})
+
+	t.Run("a server without ICE servers says so with an empty list", func(t *testing.T) {
+		open(t, memstore.Limits{}, Config{}).get("/ice-servers").is(200).says(`{"iceServers":[]}` + "\n")
+	})
+}
+
+func TestRepeating(t *testing.T) {
+	const mine = "0123456789ABCDEFGHIJKLMNOP"
+
+	t.Run("an offer that is sent again with the caller's own token is answered the same", func(t *testing.T) {
+		s := open(t, memstore.Limits{}, Config{})
+		first := s.post("/rooms/blue/offer", anOffer, bearing(mine)).is(201)
+		if first.token() != mine {
+			t.Errorf("the token is %q, want the caller's own", first.token())
+		}
+		s.post("/rooms/blue/answer", anAnswer).is(201)
+		s.post("/rooms/blue/offer", anOffer, bearing(mine)).is(201).says(first.body).has("ETag", first.etag()).has("Location", first.header.Get("Location"))
+		s.get("/rooms/blue/answer").is(200) // nothing was opened anew
+	})
+
+	t.Run("an answer that is sent again with the callee's own token is answered the same", func(t *testing.T) {
+		s := open(t, memstore.Limits{}, Config{})
+		s.post("/rooms/blue/offer", anOffer).is(201)
+		first := s.post("/rooms/blue/answer", anAnswer, bearing(mine)).is(201)
+		s.post("/rooms/blue/answer-candidate", aCandidate, bearing(mine)).is(201)
+		s.post("/rooms/blue/answer", anAnswer, bearing(mine)).is(201).says(first.body).has("ETag", first.etag())
+		s.get("/rooms/blue/answer-candidates").is(200).says("[" + aCandidate + "]")
+	})
+
+	t.Run("candidates that are sent again with their index are not doubled", func(t *testing.T) {
+		s := open(t, memstore.Limits{}, Config{})
+		s.post("/offer", anOffer).is(201)
+		list := "[" + candidate("caller", 0) + "," + candidate("caller", 1) + "]"
+		for range 2 {
+			s.post("/offer-candidates?at=0", list).is(201).says(`{"count":2}` + "\n")
+		}
+		s.post("/offer-candidates?at=1", candidate("caller", 1)).is(201).says(`{"count":2}` + "\n")
+		s.post("/offer-candidates?at=1", "["+candidate("caller", 1)+","+candidate("caller", 2)+"]").is(201).says(`{"count":3}` + "\n")
+		s.get("/offer-candidates").says("[" + candidate("caller", 0) + "," + candidate("caller", 1) + "," + candidate("caller", 2) + "]")
+	})
+
+	t.Run("candidates that would leave a gap are refused", func(t *testing.T) {
+		s := open(t, memstore.Limits{}, Config{})
+		s.post("/offer", anOffer).is(201)
+		s.post("/offer-candidates?at=1", aCandidate).problem(409, "candidates-gap")
+		s.get("/offer-candidates").is(200).says("[]")
+	})
+
+	t.Run("candidates without an index are added each time", func(t *testing.T) {
+		s := open(t, memstore.Limits{}, Config{})
+		s.post("/offer", anOffer).is(201)
+		for i := range 2 {
+			s.post("/offer-candidate", aCandidate).is(201).says(fmt.Sprintf(`{"count":%d}`+"\n", i+1))
+		}
+		s.post("/offer-candidates", "[]").is(201).says(`{"count":2}` + "\n")
+	})
+}
+
+func description(kind string, i int) string {
+	return fmt.Sprintf(`{"type":%q,"sdp":%q}`, kind, strings.Repeat("v=0 ", i+1))
+}
+
+func candidate(by string, i int) string { return fmt.Sprintf(`{"candidate":"%s's number %d"}`, by, i) }
