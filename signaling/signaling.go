@@ -30,7 +30,7 @@ import (
 // replaced by anybody. The API's paths without a room name mean this one.
 const Lobby = "lobby"
 
-// Forever, as a wait, means until the context ends.
+// Forever is the wait that only the context's end ends.
 const Forever = time.Duration(math.MaxInt64)
 
 // A Store keeps rooms. Its methods may be called concurrently.
@@ -61,7 +61,7 @@ type Store interface {
 	Reoffer(ctx context.Context, t Ticket, d Description) (Version, error)
 	// Answer answers the offer of version to, or whatever offer stands if to is
 	// empty; t.Token owns the answer from now on. Errors: ErrNoOffer, ErrAnswered
-	// (in the Lobby the new answer replaces the old one and its candidates),
+	// (in the Lobby the new answer replaces the old one, but not its candidates),
 	// ErrSuperseded, ErrInvalid.
 	Answer(ctx context.Context, t Ticket, to Version, d Description) (Version, error)
 	// Description reads what side of wrote, if it is not the version known.

@@ -10,10 +10,7 @@ import (
 	"container/list"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
-	"strconv"
 	"sync"
 	"time"
 
@@ -37,26 +34,6 @@ type Store struct {
 	open    int       // rooms that have an offer
 	idle    list.List // *room with an offer and no waiting reader, the longest unused first
 	written uint64    // descriptions so far, for versions
-}
-
-// A room may exist before it has an offer, for as long as somebody waits in it.
-type room struct {
-	name    string
-	sides   [2]side // by signaling.Side
-	waiting int
-	used    time.Time
-	queued  *list.Element // in Store.idle
-	closed  bool
-}
-
-type side struct {
-	description signaling.Description // nil: none yet
-	version     signaling.Version
-	owner       [sha256.Size]byte // of the token; zero: nobody's
-	candidates  []signaling.Candidate
-
-	// What waiting readers sleep on, closed by the next change; nil while none does.
-	newDescription, newCandidates chan struct{}
 }
 
 var _ signaling.Store = (*Store)(nil)
@@ -153,7 +130,6 @@ func (s *Store) Answer(_ context.Context, t signaling.Ticket, to signaling.Versi
 	}
 	if callee.description != nil { // the Lobby's: whoever holds the old token must hear of it
 		r.wakeAll()
-		callee.candidates = nil
 	}
 	callee.description, callee.version, callee.owner = bytes.Clone(d), s.version(), owner
 	wake(&callee.newDescription)
@@ -263,206 +239,6 @@ func (s *Store) Close(_ context.Context, t signaling.Ticket) error {
 	}
 	s.remove(r)
 	return nil
-}
-
-// read asks look until it has what it wants (a nil error), sleeping in between on
-// the channel that look names.
-func (s *Store) read(ctx context.Context, t signaling.Ticket, wait time.Duration, look func(*room) (*chan struct{}, error)) error {
-	if err := signaling.CheckRoom(t.Room); err != nil {
-		return err
-	}
-	var over <-chan time.Time
-	if 0 < wait && wait < signaling.Forever {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		over = timer.C
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for {
-		r := s.live(t.Room)
-		if t.Token != "" {
-			if r == nil {
-				return signaling.ErrClosed
-			}
-			if owner := hash(t.Token); !r.sides[signaling.Caller].ownedBy(owner) && !r.sides[signaling.Callee].ownedBy(owner) {
-				return signaling.ErrTurnedDown
-			}
-		}
-		if r == nil && wait > 0 {
-			r = s.room(t.Room)
-		} else if r == nil {
-			r = &room{} // looks like any room that has nothing in it yet
-		}
-		changed, err := look(r)
-		if err == nil || wait <= 0 {
-			return err
-		}
-		if *changed == nil {
-			*changed = make(chan struct{})
-		}
-		s.enter(r)
-		more, err := s.sleep(ctx, *changed, over)
-		s.leave(r)
-		switch {
-		case err != nil:
-			return err
-		case r.closed:
-			return signaling.ErrClosed
-		case !more:
-			wait = 0 // look once more: something may have come at the last moment
-		}
-	}
-}
-
-// sleep waits, unlocked, for changed; more is false when the time is over.
-func (s *Store) sleep(ctx context.Context, changed <-chan struct{}, over <-chan time.Time) (more bool, err error) {
-	s.mu.Unlock()
-	defer s.mu.Lock()
-	select {
-	case <-changed:
-		return true, nil
-	case <-over:
-		return false, nil
-	case <-ctx.Done():
-		return false, ctx.Err()
-	}
-}
-
-func (s *Store) enter(r *room) {
-	r.waiting++
-	if r.queued != nil {
-		s.idle.Remove(r.queued)
-		r.queued = nil
-	}
-}
-
-func (s *Store) leave(r *room) {
-	r.waiting--
-	switch {
-	case r.closed:
-	case r.open():
-		s.touch(r)
-	case r.waiting == 0:
-		delete(s.rooms, r.name)
-	}
-}
-
-// touch counts as use of a room that has an offer.
-func (s *Store) touch(r *room) {
-	r.used = time.Now()
-	switch {
-	case r.waiting > 0:
-	case r.queued != nil:
-		s.idle.MoveToBack(r.queued)
-	default:
-		r.queued = s.idle.PushBack(r)
-	}
-}
-
-// expire removes the rooms that are due; it looks at one more at most.
-func (s *Store) expire() {
-	now := time.Now()
-	for e := s.idle.Front(); e != nil && s.due(e.Value.(*room), now); e = s.idle.Front() {
-		s.remove(e.Value.(*room))
-	}
-}
-
-func (s *Store) due(r *room, now time.Time) bool {
-	return r.waiting == 0 && now.Sub(r.used) >= s.limits.Idle
-}
-
-func (s *Store) remove(r *room) {
-	if r.queued != nil {
-		s.idle.Remove(r.queued)
-	}
-	delete(s.rooms, r.name)
-	s.open--
-	r.closed = true
-	r.wakeAll()
-}
-
-// room finds the room of that name, with an offer or without, or makes it.
-func (s *Store) room(name string) *room {
-	r := s.rooms[name]
-	if r == nil {
-		r = &room{name: name}
-		s.rooms[name] = r
-	}
-	return r
-}
-
-// live is the room of that name if it has an offer and is not due, else nil.
-func (s *Store) live(name string) *room {
-	r := s.rooms[name]
-	if r == nil || !r.open() {
-		return nil
-	}
-	if s.due(r, time.Now()) {
-		s.remove(r)
-		return nil
-	}
-	return r
-}
-
-// owned is the live room that t may write to on its side.
-func (s *Store) owned(t signaling.Ticket, owner [sha256.Size]byte) (*room, error) {
-	r := s.live(t.Room)
-	switch {
-	case r == nil:
-		return nil, signaling.ErrNoRoom
-	case t.Room == signaling.Lobby && t.Token == "":
-		return r, nil
-	case !r.sides[t.Side].ownedBy(owner):
-		return nil, signaling.ErrWrongToken
-	}
-	return r, nil
-}
-
-// offer makes d the offer of r and empties the rest.
-func (s *Store) offer(r *room, owner [sha256.Size]byte, d signaling.Description) signaling.Version {
-	r.wakeAll()
-	v := s.version()
-	r.sides = [2]side{signaling.Caller: {description: bytes.Clone(d), version: v, owner: owner}}
-	s.touch(r)
-	return v
-}
-
-func (s *Store) version() signaling.Version {
-	s.written++
-	return signaling.Version(s.epoch + strconv.FormatUint(s.written, 36))
-}
-
-func (r *room) open() bool { return r.sides[signaling.Caller].description != nil }
-
-func (r *room) wakeAll() {
-	for i := range r.sides {
-		wake(&r.sides[i].newDescription)
-		wake(&r.sides[i].newCandidates)
-	}
-}
-
-func wake(changed *chan struct{}) {
-	if *changed != nil {
-		close(*changed)
-		*changed = nil
-	}
-}
-
-func (s *side) ownedBy(owner [sha256.Size]byte) bool {
-	return s.owner != [sha256.Size]byte{} && subtle.ConstantTimeCompare(s.owner[:], owner[:]) == 1
-}
-
-func (s *side) repeats(owner [sha256.Size]byte, d signaling.Description) bool {
-	return s.ownedBy(owner) && bytes.Equal(s.description, d)
-}
-
-// hash of no token is nobody's.
-func hash(token string) [sha256.Size]byte {
-	if token == "" {
-		return [sha256.Size]byte{}
-	}
-	return sha256.Sum256([]byte(token))
 }
 
 func check(t signaling.Ticket, by signaling.Side, d signaling.Description) error {

@@ -1,0 +1,19 @@
+package memstore_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"p2pchat/signaling"
+	"p2pchat/signaling/memstore"
+	"p2pchat/signaling/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestStore(t *testing.T) {
+	storetest.Run(t, func(_ *testing.T, limits storetest.Limits, watch func(signaling.Store) signaling.Store) signaling.Store {
+		return watch(memstore.New(memstore.Limits{Rooms: limits.Rooms, Candidates: limits.Candidates}))
+	})
+}

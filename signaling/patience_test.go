@@ -1,0 +1,255 @@
+package signaling_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"p2pchat/signaling"
+	"p2pchat/signaling/memstore"
+	"p2pchat/signaling/server"
+	"p2pchat/signaling/storetest"
+)
+
+func TestRetryAfter(t *testing.T) {
+	for name, row := range map[string]struct {
+		after func() string
+		least time.Duration
+	}{
+		"in seconds": {func() string { return "2" }, 2 * time.Second},
+		"as a date":  {func() string { return time.Now().Add(3 * time.Second).UTC().Format(http.TimeFormat) }, 2 * time.Second}, // of whole seconds
+	} {
+		t.Run("a server that asks for time "+name+" is given it", func(t *testing.T) {
+			t.Parallel()
+			b := bad(t, func(w http.ResponseWriter, r *http.Request) {
+				problem(signaling.ErrDraining, "Retry-After: "+row.after())(w, r)
+			}, good)
+			if err := readOffer(t, client(t, b.URL, signaling.Config{}), 0); err != nil {
+				t.Fatal(err)
+			}
+			at := b.times()
+			if len(at) != 2 || at[1].Sub(at[0]) < row.least {
+				t.Errorf("it was asked at %v", at)
+			}
+		})
+	}
+	t.Run("a full server that asks for more time than Patience is given up at once", func(t *testing.T) {
+		b := bad(t, problem(signaling.ErrServerFull, "Retry-After: 50"))
+		if err := readOffer(t, client(t, b.URL, signaling.Config{}), 0); !errors.Is(err, signaling.ErrServerFull) || len(b.times()) != 1 {
+			t.Errorf("after %d requests: %v", len(b.times()), err)
+		}
+	})
+}
+
+func TestServersThatDoNotWait(t *testing.T) {
+	for name, reply := range map[string]http.HandlerFunc{
+		"no offer":  problem(signaling.ErrNoOffer),
+		"unchanged": says(304, "", ""),
+	} {
+		t.Run("a server that ignores Prefer is asked with pauses: "+name, func(t *testing.T) {
+			t.Parallel()
+			b := bad(t, reply)
+			started := time.Now()
+			err := readOffer(t, client(t, b.URL, brief), 2*time.Second)
+			if !errors.Is(err, signaling.ErrNoOffer) && !errors.Is(err, signaling.ErrUnchanged) {
+				t.Error(err)
+			}
+			if n, took := len(b.times()), time.Since(started); n > 4 || took < 2*time.Second {
+				t.Errorf("it was asked %d times in %v", n, took)
+			}
+		})
+	}
+	t.Run("a long wait is made of polls", func(t *testing.T) {
+		t.Parallel()
+		var prefer []string
+		b := bad(t, func(w http.ResponseWriter, r *http.Request) {
+			prefer = append(prefer, r.Header.Get("Prefer"))
+			select {
+			case <-time.After(time.Second):
+			case <-r.Context().Done():
+			}
+			says(200, "application/json", "[]")(w, r)
+		}, good)
+		c := client(t, b.URL, signaling.Config{Poll: time.Second})
+		list, err := c.Candidates(t.Context(), secret, signaling.Caller, 0, signaling.Forever)
+		if err != nil || len(list) != 1 || len(prefer) != 1 || prefer[0] != "wait=1" {
+			t.Errorf("heard %q, %v after asking with %q", list, err, prefer)
+		}
+	})
+}
+
+func TestTrouble(t *testing.T) {
+	t.Run("it is told once when requests begin to fail and once when they end", func(t *testing.T) {
+		fail := says(500, "text/plain", "oops")
+		b := bad(t, good, fail, fail, fail, good)
+		var mu sync.Mutex
+		var told []error
+		c := client(t, b.URL, signaling.Config{Trouble: func(err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, err)
+		}})
+		for range 3 {
+			if err := readOffer(t, c, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if len(told) != 2 || !errors.Is(told[0], signaling.ErrUnreachable) || told[1] != nil {
+			t.Fatalf("it was told %v", told)
+		}
+		discreet(t, told[0])
+	})
+	t.Run("a read that is called off is no trouble", func(t *testing.T) {
+		asked := make(chan struct{})
+		b := bad(t, good, func(_ http.ResponseWriter, r *http.Request) {
+			close(asked)
+			<-r.Context().Done()
+		})
+		c := client(t, b.URL, signaling.Config{Trouble: func(err error) { t.Errorf("it was told %v", err) }})
+		if err := readOffer(t, c, 0); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			<-asked
+			cancel()
+		}()
+		_, _, err := c.Description(ctx, secret, signaling.Caller, "v1", signaling.Forever)
+		if !errors.Is(err, context.Canceled) || errors.Is(err, signaling.ErrUnreachable) {
+			t.Error(err)
+		}
+	})
+}
+
+// serve serves an empty store on l until stop is called, and tells of reads that wait.
+func serve(t *testing.T, l net.Listener, parked chan<- struct{}) (stop func()) {
+	t.Helper()
+	s := server.New(storetest.Watch(memstore.New(memstore.Limits{}), parked), server.Config{Log: slog.New(slog.DiscardHandler)})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, l, 5*time.Second) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+func TestRestart(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	parked := make(chan struct{}, 20)
+	stop := serve(t, l, parked)
+
+	// What each client runs into tells that its read had begun, and broke off.
+	trouble := make(chan error, 20)
+	tell := signaling.Config{Trouble: func(err error) {
+		if err != nil {
+			trouble <- err
+		}
+	}}
+	caller, callee := client(t, "http://"+addr, tell), client(t, "http://"+addr, tell)
+	mine := signaling.NewTicket("room", signaling.Caller)
+	old, err := caller.Offer(ctx, mine, signaling.Description(offerBody))
+	if err != nil {
+		t.Fatal(err)
+	}
+	callersRead, calleesRead := make(chan error, 1), make(chan signaling.Version, 1)
+	go func() {
+		_, _, err := caller.Description(ctx, mine, signaling.Callee, "", signaling.Forever)
+		callersRead <- err
+	}()
+	go func() {
+		_, v, err := callee.Description(ctx, signaling.Ticket{Room: "room"}, signaling.Caller, old, signaling.Forever)
+		if err != nil {
+			t.Error(err)
+		}
+		calleesRead <- v
+	}()
+	for range 2 {
+		select {
+		case <-parked:
+		case <-ctx.Done():
+			t.Fatal("the reads did not begin to wait")
+		}
+	}
+	stop()
+	for range 2 {
+		select {
+		case err := <-trouble:
+			discreet(t, err)
+		case <-ctx.Done():
+			t.Fatal("the reads did not notice that the server went away")
+		}
+	}
+	again, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve(t, again, parked)
+	if err := <-callersRead; !errors.Is(err, signaling.ErrClosed) {
+		t.Errorf("the caller's read: %v", err)
+	}
+	v, err := caller.Offer(ctx, mine, signaling.Description(offerBody))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if heard := <-calleesRead; heard != v || v == old {
+		t.Errorf("the callee heard version %q; the new offer is %q, the old one was %q", heard, v, old)
+	}
+}
+
+func TestICEServers(t *testing.T) {
+	want := signaling.ICEServer{URLs: []string{"turn:example.org"}, Username: "u", Credential: "c"}
+	s := server.New(memstore.New(memstore.Limits{}), server.Config{ICEServers: []signaling.ICEServer{want}, Log: slog.New(slog.DiscardHandler)})
+	h := httptest.NewServer(s)
+	t.Cleanup(h.Close)
+	c := client(t, h.URL+"/", signaling.Config{}) // a slash at the end does no harm
+	if _, err := c.ICEServers(t.Context(), "room"); !errors.Is(err, signaling.ErrNoRoom) {
+		t.Errorf("for the guest of no room: %v", err)
+	}
+	if _, err := c.Offer(t.Context(), signaling.NewTicket("room", signaling.Caller), signaling.Description(offerBody)); err != nil {
+		t.Fatal(err)
+	}
+	for _, room := range []string{"", "room"} {
+		list, err := c.ICEServers(t.Context(), room)
+		if err != nil || len(list) != 1 || list[0].URLs[0] != want.URLs[0] || list[0].Username != "u" || list[0].Credential != "c" {
+			t.Errorf("for room %q: %+v, %v", room, list, err)
+		}
+	}
+	if _, err := c.ICEServers(t.Context(), "a/b"); !errors.Is(err, signaling.ErrInvalid) {
+		t.Errorf("for a room that cannot be: %v", err)
+	}
+}
+
+func TestBadAddresses(t *testing.T) {
+	for _, base := range []string{
+		"", "/", "localhost:3000", "chat.example.org", "ftp://host", "http://", "http:///path", "http://:3000", "http://host?x=1", "http://host?", "http://host/#x",
+		"http://host#", "http://user:pass@host", "http://ho st", "http://[::1", "http://host:port", "://", "http://host\n",
+	} {
+		if _, err := signaling.NewClient(base, signaling.Config{}); !errors.Is(err, signaling.ErrInvalid) {
+			t.Errorf("%q: %v", base, err)
+		}
+	}
+	for _, base := range []string{"http://host", "HTTPS://host:443/", "http://[::1]:3000", "https://host/under/a/path/"} {
+		if _, err := signaling.NewClient(base, signaling.Config{}); err != nil {
+			t.Errorf("%q: %v", base, err)
+		}
+	}
+}

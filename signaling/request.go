@@ -1,0 +1,241 @@
+package signaling
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	maxReply   = 16 << 20 // 100 candidates of 64 KiB and some
+	firstPause = 100 * time.Millisecond
+	longPause  = 3 * time.Second
+)
+
+type request struct {
+	method string // GET if empty
+	path   string // under the room's, where there is one
+	token  string
+	header http.Header
+	body   []byte
+	wait   time.Duration // in whole seconds, for Prefer
+}
+
+type reply struct {
+	header http.Header
+	body   []byte
+}
+
+func (r reply) version() (Version, error) {
+	v := Version(strings.Trim(strings.TrimPrefix(r.header.Get("ETag"), "W/"), `"`))
+	if v == "" {
+		return "", fmt.Errorf("%w: its reply has no ETag", ErrForeign)
+	}
+	return v, nil
+}
+
+// read repeats a read until wait is over, for as long as nothing is there.
+func (c *Client) read(ctx context.Context, t Ticket, r request, wait time.Duration, nothing func(reply, error) bool) (reply, error) {
+	asked := time.Now()
+	for {
+		left := wait
+		if wait < Forever {
+			left = wait - time.Since(asked)
+		}
+		r.wait = max(0, min(left, c.config.Poll)+time.Second-1).Truncate(time.Second)
+		sent := time.Now()
+		rep, err := c.in(ctx, t, r)
+		if r.wait == 0 || wait < Forever && time.Since(asked) >= wait || !nothing(rep, err) {
+			return rep, err
+		}
+		// A server that does not wait must not be asked without a pause.
+		if time.Since(sent) < r.wait/2 {
+			if err := pause(ctx, time.Second); err != nil {
+				return reply{}, err
+			}
+		}
+	}
+}
+
+// in sends r to the room that t is for, with its token.
+func (c *Client) in(ctx context.Context, t Ticket, r request) (reply, error) {
+	if err := CheckRoom(t.Room); err != nil {
+		return reply{}, err
+	}
+	r.path, r.token = "/rooms/"+t.Room+r.path, t.Token
+	return c.do(ctx, r)
+}
+
+// do sends r until it is answered for good.
+func (c *Client) do(ctx context.Context, r request) (reply, error) {
+	started := time.Now()
+	for try := 0; ; try++ {
+		rep, err := c.once(ctx, r)
+		var again *passing
+		if !errors.As(err, &again) {
+			if c.trouble.Swap(false) {
+				c.config.Trouble(nil)
+			}
+			return rep, err
+		}
+		if ctx.Err() != nil && c.met.Load() {
+			return reply{}, ctx.Err()
+		}
+		if ctx.Err() != nil {
+			return reply{}, fmt.Errorf("%w (%w)", ctx.Err(), again.err)
+		}
+		backoff := min(firstPause<<min(try, 10), longPause)
+		next := again.after + backoff/2 + rand.N(backoff/2)
+		if time.Since(started)+next > c.config.Patience && (!c.met.Load() || errors.Is(err, ErrServerFull)) {
+			return reply{}, again.err
+		}
+		if !c.trouble.Swap(true) {
+			c.config.Trouble(again.err)
+		}
+		if err := pause(ctx, next); err != nil {
+			return reply{}, fmt.Errorf("%w (%w)", err, again.err)
+		}
+	}
+}
+
+// A passing failure is worth another try, after some time.
+type passing struct {
+	err   error
+	after time.Duration
+}
+
+func (p *passing) Error() string { return p.err.Error() }
+func (p *passing) Unwrap() error { return p.err }
+
+func (c *Client) once(ctx context.Context, r request) (reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.wait+15*time.Second)
+	defer cancel()
+	if r.method == "" {
+		r.method = http.MethodGet
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, bytes.NewReader(r.body))
+	if err != nil {
+		return reply{}, err
+	}
+	for name, values := range r.header {
+		req.Header[name] = values
+	}
+	if r.body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if r.token != "" {
+		req.Header.Set("Authorization", "Bearer "+r.token)
+	}
+	if r.wait > 0 {
+		req.Header.Set("Prefer", fmt.Sprintf("wait=%d", r.wait/time.Second))
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return reply{}, &passing{err: fmt.Errorf("%w: %w", ErrUnreachable, plain(err))}
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxReply+1))
+	if err != nil {
+		return reply{}, &passing{err: fmt.Errorf("%w: its reply broke off: %w", ErrUnreachable, plain(err))}
+	}
+	rep := reply{header: res.Header, body: body}
+	if len(body) > maxReply {
+		return reply{}, fmt.Errorf("%w: its reply is longer than %d MiB", ErrForeign, maxReply>>20)
+	}
+	return rep, c.judge(res, body)
+}
+
+// judge makes of a reply what it means.
+func (c *Client) judge(res *http.Response, body []byte) error {
+	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	switch code := res.StatusCode; {
+	case code == http.StatusNotModified:
+		c.met.Store(true)
+		return ErrUnchanged
+	case code == http.StatusNoContent, code/100 == 2 && kind == "application/json":
+		c.met.Store(true)
+		return nil
+	case code/100 == 2:
+		return fmt.Errorf("%w: it sent %q where JSON was expected", ErrForeign, kind)
+	case code/100 == 3:
+		return fmt.Errorf("%w: it redirects%s", ErrForeign, elsewhere(res))
+	}
+	var p Problem
+	known := kind == "application/problem+json" && json.Unmarshal(body, &p) == nil && strings.HasPrefix(p.Type, urn)
+	var err error = p
+	if known {
+		c.met.Store(true)
+	} else {
+		err = fmt.Errorf("it answered %q", res.Status)
+	}
+	transient := res.StatusCode == http.StatusTooManyRequests || res.StatusCode >= 500
+	switch {
+	case transient && !known:
+		err = fmt.Errorf("%w: %w", ErrUnreachable, err)
+	case !known:
+		err = fmt.Errorf("%w: %w", ErrForeign, err)
+	}
+	if transient {
+		return &passing{err: err, after: retryAfter(res.Header.Get("Retry-After"))}
+	}
+	return err
+}
+
+// elsewhere names the host that a reply redirects to: the rest of the address holds the room.
+func elsewhere(res *http.Response) string {
+	to, err := res.Location()
+	if err != nil || to.Host == res.Request.URL.Host && to.Scheme == res.Request.URL.Scheme {
+		return ""
+	}
+	return fmt.Sprintf(" to %s://%s", to.Scheme, to.Host)
+}
+
+// retryAfter reads RFC 9110, section 10.2.3: seconds, or a date. A minute at most.
+func retryAfter(value string) time.Duration {
+	after := time.Duration(0)
+	if seconds, err := strconv.Atoi(value); err == nil {
+		after = time.Duration(min(seconds, 60)) * time.Second
+	} else if date, err := http.ParseTime(value); err == nil {
+		after = time.Until(date)
+	}
+	return max(0, min(after, time.Minute))
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func quote(v Version) string { return `"` + string(v) + `"` }
+
+func isEmptyList(body []byte) bool {
+	return strings.Join(strings.Fields(string(body[:min(len(body), 16)])), "") == "[]"
+}
+
+// plain leaves out the method and the address that url.Error adds: the address is
+// for whoever knows it to print.
+func plain(err error) error {
+	if u := (*url.Error)(nil); errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+// foreign says what is wrong with a reply; it is the server that was not valid, not the request.
+func foreign(err error) error { return fmt.Errorf("%w: %s", ErrForeign, reason(err)) }

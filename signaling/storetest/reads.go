@@ -1,0 +1,184 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"p2pchat/signaling"
+)
+
+func reads(s suite) {
+	s.test("a read that does not wait says at once how things stand", func(x *store) {
+		x.expect("no room", reader("room"), 0, signaling.ErrNoOffer, signaling.ErrNoAnswer, signaling.ErrNoRoom, signaling.ErrNoRoom)
+		caller, _ := x.opened("room")
+		x.expect("an offer alone", reader("room"), 0, signaling.ErrUnchanged, signaling.ErrNoAnswer, nil, nil)
+		x.expect("an offer alone, to its caller", caller, 0, signaling.ErrUnchanged, signaling.ErrNoAnswer, nil, nil)
+		x.want(x.Close(x.ctx, caller), nil, "closing")
+		_, callee := x.met("room")
+		x.expect("everything known", reader("room"), 0, signaling.ErrUnchanged, signaling.ErrUnchanged, nil, nil)
+		x.expect("everything known, to its callee", callee, 0, signaling.ErrUnchanged, signaling.ErrUnchanged, nil, nil)
+	})
+	s.test("a read that knows another version gets the one that stands", func(x *store) {
+		x.met("room")
+		for of, d := range map[signaling.Side]signaling.Description{signaling.Caller: offer("1"), signaling.Callee: answer("1")} {
+			o := x.description(x.ctx, reader("room"), of, "another", signaling.Forever)
+			x.want(o.err, nil, "reading the %s", of)
+			if string(o.d) != string(d) {
+				x.Errorf("the %s is %q", of, o.d)
+			}
+		}
+	})
+	s.test("every ticket of the room reads all of it", func(x *store) {
+		caller, callee := x.met("room")
+		for _, t := range []signaling.Ticket{caller, callee, reader("room"), {Room: "room", Side: signaling.Callee}} {
+			for _, of := range []signaling.Side{signaling.Caller, signaling.Callee} {
+				x.want(x.description(x.ctx, t, of, "", signaling.Forever).err, nil, "reading the %s", of)
+				o := x.candidates(x.ctx, t, of, 0, signaling.Forever)
+				x.want(o.err, nil, "reading the %s candidates", of)
+				if len(o.list) != 1 {
+					x.Errorf("the %s candidates are %q", of, o.list)
+				}
+			}
+		}
+	})
+	s.test("a read with a token does not wait for a room to appear", func(x *store) {
+		for _, wait := range []time.Duration{0, signaling.Forever} {
+			x.expect("no room", signaling.NewTicket("room", signaling.Caller), wait, signaling.ErrClosed, signaling.ErrClosed, signaling.ErrClosed, signaling.ErrClosed)
+		}
+		x.wait(func() outcome { return x.description(x.ctx, reader("room"), signaling.Caller, "", signaling.Forever) })
+		x.expect("a room that others wait for", signaling.NewTicket("room", signaling.Callee), signaling.Forever, signaling.ErrClosed, signaling.ErrClosed, signaling.ErrClosed, signaling.ErrClosed)
+		x.opened("room")
+	})
+	s.test("a token that is not of the room is turned down", func(x *store) {
+		x.met("room")
+		for _, wait := range []time.Duration{0, signaling.Forever} {
+			stranger := signaling.NewTicket("room", signaling.Callee)
+			x.expect("there is news", stranger, wait, signaling.ErrTurnedDown, signaling.ErrTurnedDown, signaling.ErrTurnedDown, signaling.ErrTurnedDown)
+			x.want(x.description(x.ctx, stranger, signaling.Caller, "", wait).err, signaling.ErrTurnedDown, "reading the offer")
+			x.want(x.candidates(x.ctx, stranger, signaling.Caller, 0, wait).err, signaling.ErrTurnedDown, "reading the candidates")
+		}
+	})
+}
+
+// expect reads what is newer in the four documents and expects these errors; a list
+// without one is empty.
+func (x *store) expect(when string, t signaling.Ticket, wait time.Duration, wanted ...error) {
+	x.Helper()
+	for i, doc := range documents {
+		o := x.newer(doc, t)(x.ctx, wait)
+		x.want(o.err, wanted[i], "%s: reading the %s", when, doc.name)
+		if o.d != nil || o.v != "" || len(o.list) != 0 {
+			x.Fatalf("%s: reading the %s: there is something: %q %q %q", when, doc.name, o.d, o.v, o.list)
+		}
+	}
+}
+
+func waits(s suite) {
+	s.test("a read says how things stand when its wait is over", func(x *store) {
+		const wait = time.Second // the shortest that every Store can keep
+		x.opened("offered")
+		x.met("met")
+		over := map[string]waiting{}
+		wanted := map[string]error{}
+		for room, errs := range map[string][]error{
+			"nobody":  {signaling.ErrNoOffer, signaling.ErrNoAnswer, signaling.ErrNoRoom, signaling.ErrNoRoom},
+			"offered": {signaling.ErrUnchanged, signaling.ErrNoAnswer, nil, nil},
+			"met":     {signaling.ErrUnchanged, signaling.ErrUnchanged, nil, nil},
+		} {
+			for i, doc := range documents {
+				name := fmt.Sprintf("room %s: reading the %s", room, doc.name)
+				read := x.newer(doc, reader(room))
+				over[name] = x.wait(func() outcome { return read(x.ctx, wait) })
+				wanted[name] = errs[i]
+			}
+		}
+		for name, w := range over {
+			o := x.hear(w)
+			x.want(o.err, wanted[name], "%s", name)
+			if o.d != nil || len(o.list) != 0 {
+				x.Errorf("%s: there is something: %q %q", name, o.d, o.list)
+			}
+			if o.took < wait {
+				x.Errorf("%s: it waited %v only", name, o.took)
+			}
+		}
+	})
+	for _, wait := range []time.Duration{time.Minute, signaling.Forever} {
+		s.test(fmt.Sprintf("a read that may wait %v hears what is written", wait), func(x *store) {
+			all := map[string]waiting{} // from before the room was opened
+			for _, doc := range documents {
+				read := x.newer(doc, reader("room"))
+				all[doc.name] = x.wait(func() outcome { return read(x.ctx, wait) })
+			}
+			x.met("room")
+			for i, text := range []string{string(offer("1")), string(answer("1"))} {
+				o := x.hear(all[documents[i].name])
+				x.want(o.err, nil, "waiting for the %s", documents[i].name)
+				if string(o.d) != text || o.v != x.holds("room", documents[i].of, o.d) {
+					x.Errorf("heard %q of version %q", o.d, o.v)
+				}
+			}
+			for i, name := range []string{"caller 0", "callee 0"} {
+				o := x.hear(all[documents[2+i].name])
+				x.want(o.err, nil, "waiting for the %s", documents[2+i].name)
+				x.same(o.list, name)
+			}
+		})
+	}
+	s.test("a waiting read hears a newer offer", func(x *store) {
+		caller, v := x.opened("room")
+		w := x.wait(func() outcome { return x.description(x.ctx, reader("room"), signaling.Caller, v, signaling.Forever) })
+		v2, err := x.Reoffer(x.ctx, caller, offer("2"))
+		x.want(err, nil, "reoffering")
+		if o := x.hear(w); o.err != nil || o.v != v2 || string(o.d) != string(offer("2")) {
+			x.Errorf("heard %q of version %q, %v; want %q", o.d, o.v, o.err, v2)
+		}
+	})
+	s.test("a waiting read hears an append", func(x *store) {
+		caller, callee := x.met("room")
+		for of, reads := range map[signaling.Side]signaling.Ticket{signaling.Caller: callee, signaling.Callee: caller} {
+			writer := caller
+			if of == signaling.Callee {
+				writer = callee
+			}
+			w := x.wait(func() outcome { return x.candidates(x.ctx, reads, of, 1, signaling.Forever) })
+			x.add(writer, 1, 3, "second", "third")
+			o := x.hear(w)
+			x.want(o.err, nil, "waiting")
+			x.same(o.list, "second", "third")
+		}
+	})
+	s.test("a waiting read hears only what was written to its document", func(x *store) {
+		caller, v := x.opened("room")
+		callee := signaling.NewTicket("room", signaling.Callee)
+		w := x.wait(func() outcome { return x.candidates(x.ctx, reader("room"), signaling.Caller, 2, signaling.Forever) })
+		x.opened("another")
+		x.add(caller, 0, 1, "caller 0")
+		_, err := x.Answer(x.ctx, callee, v, answer("1"))
+		x.want(err, nil, "answering")
+		x.add(callee, 0, 3, "callee 0", "callee 1", "callee 2")
+		x.add(caller, 1, 2, "caller 1")
+		x.add(caller, 2, 3, "caller 2")
+		o := x.hear(w)
+		x.want(o.err, nil, "waiting")
+		x.same(o.list, "caller 2")
+	})
+	s.test("a waiting read ends with its context", func(x *store) {
+		x.met("room")
+		for _, room := range []string{"room", "nobody"} {
+			for _, doc := range documents {
+				ctx, cancel := context.WithCancel(x.ctx)
+				read := x.newer(doc, reader(room))
+				w := x.wait(func() outcome { return read(ctx, signaling.Forever) })
+				cancel()
+				x.want(x.hear(w).err, context.Canceled, "room %s, %s, canceled", room, doc.name)
+			}
+			ctx, cancel := context.WithTimeout(x.ctx, 100*time.Millisecond)
+			defer cancel()
+			o := x.candidates(ctx, reader(room), signaling.Caller, 1, signaling.Forever)
+			x.want(o.err, context.DeadlineExceeded, "room %s, out of time", room)
+		}
+		x.opened("nobody")
+	})
+}

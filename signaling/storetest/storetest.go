@@ -1,0 +1,261 @@
+// Package storetest is the contract of a signaling.Store, as tests that every Store
+// passes: the one in memory, the ones behind a network, and Client over HTTP. What
+// it asks for stands in the doc of signaling.Store, sentence by sentence.
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"p2pchat/signaling"
+)
+
+// patience is how long a test waits for what must happen, on the slowest machine.
+const patience = 30 * time.Second
+
+// Limits bound the Store that a test wants; zero is whatever the Store does by itself.
+type Limits struct {
+	Rooms      int // in all, at least 100 if zero
+	Candidates int // a side, exactly 100 if zero
+}
+
+// An Opener opens an empty Store for one test, and closes it with t.Cleanup. It
+// wraps the Store that reads sleep in (for a Client, the one behind the server) in
+// watch, by which the tests know that a read waits: nobody has to sleep and hope.
+type Opener func(t *testing.T, limits Limits, watch func(signaling.Store) signaling.Store) signaling.Store
+
+// Run runs the tests, each with a Store of its own, in parallel.
+func Run(t *testing.T, open Opener) {
+	t.Run("offer", suite{t, open}.of(offers))
+	t.Run("reoffer", suite{t, open}.of(reoffers))
+	t.Run("answer", suite{t, open}.of(answers))
+	t.Run("lobby", suite{t, open}.of(lobby))
+	t.Run("read", suite{t, open}.of(reads))
+	t.Run("wait", suite{t, open}.of(waits))
+	t.Run("candidates", suite{t, open}.of(candidates))
+	t.Run("close", suite{t, open}.of(closing))
+	t.Run("crowd", suite{t, open}.of(crowds))
+}
+
+type suite struct {
+	t    *testing.T
+	open Opener
+}
+
+func (s suite) of(tests func(suite)) func(*testing.T) {
+	return func(t *testing.T) { tests(suite{t, s.open}) }
+}
+
+func (s suite) test(sentence string, test func(*store)) { s.limited(sentence, Limits{}, test) }
+
+func (s suite) limited(sentence string, limits Limits, test func(*store)) {
+	s.t.Run(sentence, func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		t.Cleanup(cancel)
+		x := &store{T: t, ctx: ctx, parked: make(chan struct{}, 10_000)}
+		x.Store = s.open(t, limits, func(below signaling.Store) signaling.Store { return Watch(below, x.parked) })
+		test(x)
+	})
+}
+
+// A store is the Store under test, and one test's vocabulary.
+type store struct {
+	*testing.T
+	signaling.Store
+
+	ctx    context.Context // ends when the test takes too long
+	parked chan struct{}   // one for every read that has begun to wait
+}
+
+// want fails the test unless err is the error wanted (nil: none).
+func (x *store) want(err, wanted error, doing string, args ...any) {
+	x.Helper()
+	if !errors.Is(err, wanted) {
+		x.Fatalf("%s: got error %v, want %v", fmt.Sprintf(doing, args...), err, wanted)
+	}
+}
+
+// opened opens room with an offer.
+func (x *store) opened(room string) (signaling.Ticket, signaling.Version) {
+	x.Helper()
+	t := signaling.NewTicket(room, signaling.Caller)
+	v, err := x.Offer(x.ctx, t, offer("1"))
+	x.want(err, nil, "opening room %s", room)
+	return t, v
+}
+
+// met opens room, answers in it and adds a candidate on either side.
+func (x *store) met(room string) (caller, callee signaling.Ticket) {
+	x.Helper()
+	caller, v := x.opened(room)
+	callee = signaling.NewTicket(room, signaling.Callee)
+	_, err := x.Answer(x.ctx, callee, v, answer("1"))
+	x.want(err, nil, "answering")
+	x.add(caller, 0, 1, "caller 0")
+	x.add(callee, 0, 1, "callee 0")
+	return caller, callee
+}
+
+// add adds candidates of these names, and expects the list to have count then.
+func (x *store) add(t signaling.Ticket, at, count int, names ...string) {
+	x.Helper()
+	n, err := x.AddCandidates(x.ctx, t, at, list(names...)...)
+	x.want(err, nil, "adding %q at %d", names, at)
+	if n != count {
+		x.Fatalf("adding %q at %d: the list has %d, want %d", names, at, n, count)
+	}
+}
+
+// holds expects the side's description to be d (nil: none yet), and returns its version.
+func (x *store) holds(room string, of signaling.Side, d signaling.Description) signaling.Version {
+	x.Helper()
+	got := x.description(x.ctx, reader(room), of, "", 0)
+	if d == nil {
+		x.want(got.err, nothingOf[of], "reading the %s", of)
+		return ""
+	}
+	x.want(got.err, nil, "reading the %s", of)
+	if !bytes.Equal(got.d, d) {
+		x.Fatalf("the %s is %q, want %q", of, got.d, d)
+	}
+	if got.v == "" {
+		x.Fatalf("the %s has no version", of)
+	}
+	return got.v
+}
+
+// lists expects the candidates of a side, from index after on.
+func (x *store) lists(room string, of signaling.Side, after int, names ...string) {
+	x.Helper()
+	got := x.candidates(x.ctx, reader(room), of, after, 0)
+	x.want(got.err, nil, "reading the %s candidates", of)
+	x.same(got.list, names...)
+}
+
+func (x *store) same(got []signaling.Candidate, names ...string) {
+	x.Helper()
+	if g, w := signaling.JoinCandidates(got), signaling.JoinCandidates(list(names...)); !bytes.Equal(g, w) {
+		x.Fatalf("the candidates are %s, want %s", g, w)
+	}
+}
+
+// What a read came back with.
+type outcome struct {
+	d    signaling.Description
+	v    signaling.Version
+	list []signaling.Candidate
+	err  error
+	took time.Duration
+}
+
+func (x *store) description(ctx context.Context, t signaling.Ticket, of signaling.Side, known signaling.Version, wait time.Duration) outcome {
+	asked := time.Now()
+	d, v, err := x.Description(ctx, t, of, known, wait)
+	return outcome{d: d, v: v, err: err, took: time.Since(asked)}
+}
+
+func (x *store) candidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration) outcome {
+	asked := time.Now()
+	list, err := x.Candidates(ctx, t, of, after, wait)
+	return outcome{list: list, err: err, took: time.Since(asked)}
+}
+
+// A waiting read, and what it will come back with.
+type waiting chan outcome
+
+// wait starts a read and comes back once it waits.
+func (x *store) wait(read func() outcome) waiting {
+	x.Helper()
+	w := make(waiting, 1)
+	go func() { w <- read() }()
+	select {
+	case <-x.parked:
+	case o := <-w:
+		x.Fatalf("the read did not wait: %q %q %q, %v", o.d, o.v, o.list, o.err)
+	case <-x.ctx.Done():
+		x.Fatal("the read did not begin to wait in time")
+	}
+	return w
+}
+
+// hear is what the read comes back with.
+func (x *store) hear(w waiting) outcome {
+	x.Helper()
+	select {
+	case o := <-w:
+		return o
+	case <-x.ctx.Done():
+		x.Fatal("the waiting read heard nothing")
+		return outcome{}
+	}
+}
+
+// A document is one of the four of a room.
+type document struct {
+	name string
+	of   signaling.Side
+	list bool
+}
+
+var documents = []document{
+	{"offer", signaling.Caller, false},
+	{"answer", signaling.Callee, false},
+	{"offer candidates", signaling.Caller, true},
+	{"answer candidates", signaling.Callee, true},
+}
+
+// newer reads whatever is newer in doc than what has been read of the room so far:
+// nothing, until somebody writes.
+func (x *store) newer(doc document, t signaling.Ticket) func(context.Context, time.Duration) outcome {
+	x.Helper()
+	plain := reader(t.Room)
+	if doc.list {
+		had := len(x.candidates(x.ctx, plain, doc.of, 0, 0).list)
+		return func(ctx context.Context, wait time.Duration) outcome {
+			return x.candidates(ctx, t, doc.of, had, wait)
+		}
+	}
+	known := x.description(x.ctx, plain, doc.of, "", 0).v
+	return func(ctx context.Context, wait time.Duration) outcome {
+		return x.description(ctx, t, doc.of, known, wait)
+	}
+}
+
+// everybodyWaits parks a read of every document with every ticket.
+func (x *store) everybodyWaits(tickets ...signaling.Ticket) map[string]waiting {
+	x.Helper()
+	all := map[string]waiting{}
+	for i, t := range tickets {
+		for _, doc := range documents {
+			read := x.newer(doc, t)
+			all[fmt.Sprintf("reader %d of the %s", i, doc.name)] = x.wait(func() outcome { return read(x.ctx, signaling.Forever) })
+		}
+	}
+	return all
+}
+
+var nothingOf = map[signaling.Side]error{signaling.Caller: signaling.ErrNoOffer, signaling.Callee: signaling.ErrNoAnswer}
+
+// reader is a ticket without a token.
+func reader(room string) signaling.Ticket { return signaling.Ticket{Room: room} }
+
+func offer(text string) signaling.Description {
+	return fmt.Appendf(nil, `{"type":"offer","sdp":%q}`, text)
+}
+
+func answer(text string) signaling.Description {
+	return fmt.Appendf(nil, `{"type":"answer","sdp":%q}`, text)
+}
+
+func list(names ...string) []signaling.Candidate {
+	var list []signaling.Candidate
+	for _, name := range names {
+		list = append(list, fmt.Appendf(nil, `{"candidate":%q}`, name))
+	}
+	return list
+}

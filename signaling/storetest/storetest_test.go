@@ -1,0 +1,105 @@
+package storetest_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"p2pchat/signaling"
+	"p2pchat/signaling/memstore"
+	"p2pchat/signaling/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A broken Store breaks one sentence of the contract; the sentence must fail.
+var broken = map[string]struct {
+	sentence string
+	store    func(signaling.Store) signaling.Store
+}{
+	"forgets that an offer was repeated": {"offer/an_offer_repeated_with_its_ticket_changes_nothing", func(s signaling.Store) signaling.Store { return forgetful{s} }},
+	"lets a dead token read":             {"reoffer/a_new_offer_of_the_caller_kills_the_callee's_token", func(s signaling.Store) signaling.Store { return trusting{s} }},
+	"ignores which offer is answered":    {"answer/an_answer_may_name_the_offer_that_it_answers", func(s signaling.Store) signaling.Store { return careless{s} }},
+	"adds again what is there":           {"candidates/what_is_there_already_is_not_added_again", func(s signaling.Store) signaling.Store { return doubling{s} }},
+	"ends a wait early":                  {"wait/a_read_says_how_things_stand_when_its_wait_is_over", func(s signaling.Store) signaling.Store { return hasty{s} }},
+	"mixes rooms up":                     {"offer/rooms_do_not_see_each_other", func(s signaling.Store) signaling.Store { return muddled{s} }},
+	"trims what it is given":             {"offer/an_offer_is_read_byte_for_byte_as_it_was_written", func(s signaling.Store) signaling.Store { return tidy{s} }},
+}
+
+type forgetful struct{ signaling.Store }
+
+func (s forgetful) Offer(ctx context.Context, t signaling.Ticket, d signaling.Description) (signaling.Version, error) {
+	if v, err := s.Reoffer(ctx, t, signaling.Description(string(d)+" ")); err == nil {
+		return v, nil
+	}
+	return s.Store.Offer(ctx, t, d)
+}
+
+type trusting struct{ signaling.Store }
+
+func (s trusting) Description(ctx context.Context, t signaling.Ticket, of signaling.Side, known signaling.Version, wait time.Duration) (signaling.Description, signaling.Version, error) {
+	t.Token = ""
+	return s.Store.Description(ctx, t, of, known, min(wait, time.Second))
+}
+
+type careless struct{ signaling.Store }
+
+func (s careless) Answer(ctx context.Context, t signaling.Ticket, _ signaling.Version, d signaling.Description) (signaling.Version, error) {
+	return s.Store.Answer(ctx, t, "", d)
+}
+
+type doubling struct{ signaling.Store }
+
+func (s doubling) AddCandidates(ctx context.Context, t signaling.Ticket, _ int, c ...signaling.Candidate) (int, error) {
+	return s.Store.AddCandidates(ctx, t, -1, c...)
+}
+
+type hasty struct{ signaling.Store }
+
+func (s hasty) Candidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration) ([]signaling.Candidate, error) {
+	return s.Store.Candidates(ctx, t, of, after, min(wait, time.Second/2))
+}
+
+type muddled struct{ signaling.Store }
+
+func (s muddled) Candidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration) ([]signaling.Candidate, error) {
+	if t.Room == "two" {
+		t.Room = "one"
+	}
+	return s.Store.Candidates(ctx, t, of, after, wait)
+}
+
+type tidy struct{ signaling.Store }
+
+func (s tidy) Offer(ctx context.Context, t signaling.Ticket, d signaling.Description) (signaling.Version, error) {
+	return s.Store.Offer(ctx, t, signaling.Description(strings.ReplaceAll(string(d), ", ", ",")))
+}
+
+// TestBrokenStores runs this program anew, with each of them, and expects it to fail.
+func TestBrokenStores(t *testing.T) {
+	const which = "STORETEST_BROKEN"
+	if name := os.Getenv(which); name != "" {
+		storetest.Run(t, func(_ *testing.T, limits storetest.Limits, watch func(signaling.Store) signaling.Store) signaling.Store {
+			return broken[name].store(watch(memstore.New(memstore.Limits{Rooms: limits.Rooms, Candidates: limits.Candidates})))
+		})
+		return
+	}
+	var wg sync.WaitGroup
+	for name, row := range broken {
+		wg.Go(func() {
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBrokenStores$/"+row.sentence+"$")
+			cmd.Env = append(os.Environ(), which+"="+name)
+			out, err := cmd.CombinedOutput()
+			if err == nil || !strings.Contains(string(out), "--- FAIL: TestBrokenStores/"+row.sentence) {
+				t.Errorf("a store that %s was not caught: %v\n%s", name, err, out)
+			}
+		})
+	}
+	wg.Wait()
+}
