@@ -11,7 +11,7 @@ const urn = "urn:p2pchat:"
 // A Problem is an error as it crosses the wire: application/problem+json (RFC
 // 9457). Detail is for a person to read as it is. errors.Is finds the Store's
 // error that it stands for.
-type Problem struct {
+type Problem struct { //nolint:errname // RFC 9457 calls it so
 	Type   string `json:"type"` // a stable URN: urn:p2pchat:no-offer
 	Title  string `json:"title"`
 	Status int    `json:"status"`
@@ -56,7 +56,7 @@ func ProblemOf(err error) (p Problem, ok bool) {
 			continue
 		}
 		p = Problem{Type: urn + row.name, Title: capital(row.err.Error()), Status: row.status, Detail: row.detail}
-		if row.err == ErrInvalid { // what exactly is wrong stands in the error alone
+		if errors.Is(row.err, ErrInvalid) { // what exactly is wrong stands in the error alone
 			p.Detail = capital(reason(err)) + "."
 		}
 		return p, true

@@ -27,7 +27,7 @@ func TestProblems(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, other := range problems {
-				if is := errors.Is(back, other.err); is != (other.err == row.err) {
+				if is := errors.Is(back, other.err); is != errors.Is(other.err, row.err) {
 					t.Errorf("what arrives is %v: %v", other.err, is)
 				}
 			}

@@ -95,7 +95,7 @@ func (c *Client) do(ctx context.Context, r request) (reply, error) {
 			return reply{}, fmt.Errorf("%w (%w)", ctx.Err(), again.err)
 		}
 		backoff := min(firstPause<<min(try, 10), longPause)
-		next := again.after + backoff/2 + rand.N(backoff/2)
+		next := again.after + backoff/2 + rand.N(backoff/2) //nolint:gosec // jitter is no secret
 		if time.Since(started)+next > c.config.Patience && (!c.met.Load() || errors.Is(err, ErrServerFull)) {
 			return reply{}, again.err
 		}

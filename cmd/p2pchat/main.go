@@ -14,9 +14,7 @@ import (
 )
 
 func main() {
-	ctx, stop := interruptible()
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], stdio{
+	os.Exit(run(interruptible(), os.Args[1:], stdio{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		inTerminal: term.IsTerminal(int(os.Stdin.Fd())), outTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 	}))
@@ -24,11 +22,11 @@ func main() {
 
 // interruptible is a context that the first signal to stop ends; the second one ends
 // the process.
-func interruptible() (context.Context, context.CancelFunc) {
+func interruptible() context.Context {
 	signal.Ignore(syscall.SIGPIPE) // whoever writes to a closed pipe is told by the write
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	context.AfterFunc(ctx, stop)
-	return ctx, stop
+	return ctx
 }
 
 // stdio is what the program reads from and writes to.
@@ -72,7 +70,7 @@ name in capitals, with _ for -. A flag wins.`,
 			return environment(c.Flags(), os.LookupEnv)
 		},
 	}
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
+	root.SetFlagErrorFunc(usage)
 	root.AddCommand(serveCommand(std), callCommand(std), answerCommand(std), demoCommand(std), versionCommand(std))
 	for _, c := range append(root.Commands(), root) {
 		args := c.Args

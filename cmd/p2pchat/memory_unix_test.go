@@ -15,7 +15,7 @@ func peakMemory(p *os.ProcessState) int64 {
 		return 0
 	}
 	if runtime.GOOS == "darwin" { // which counts bytes, not KiB
-		return int64(usage.Maxrss)
+		return int64(usage.Maxrss) //nolint:unconvert // it is an int32 elsewhere
 	}
-	return int64(usage.Maxrss) << 10
+	return int64(usage.Maxrss) << 10 //nolint:unconvert // as above
 }

@@ -77,7 +77,7 @@ func start(dir string, env []string, args ...string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(path, args...)
+	cmd := exec.Command(path, args...) //nolint:gosec // the program under test
 	cmd.Dir, cmd.Env = dir, env
 	p := &process{cmd: cmd, out: newTranscript(), err: newTranscript(), ended: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p.out, p.err

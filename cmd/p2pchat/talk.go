@@ -232,15 +232,12 @@ func (o *talkOptions) trouble(err error) string {
 // readLine reads a line and not a byte more: what follows is conversation.
 func readLine(r io.Reader) (string, error) {
 	var text []byte
-	for b := make([]byte, 1); ; {
-		switch _, err := io.ReadFull(r, b); {
-		case err != nil && len(text) == 0:
+	for b := make([]byte, 1); b[0] != '\n'; text = append(text, b[0]) {
+		if _, err := io.ReadFull(r, b); err != nil {
 			return "", err
-		case err != nil || b[0] == '\n':
-			return string(text), nil
 		}
-		text = append(text, b[0])
 	}
+	return strings.TrimSpace(string(text)), nil
 }
 
 // onLoopback tells whether server is on this machine.

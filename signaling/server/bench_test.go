@@ -1,3 +1,5 @@
+//go:build unix
+
 package server
 
 import (
@@ -106,7 +108,7 @@ func request(b *testing.B, client *http.Client, method, url, body, token string)
 // of them are answered when the server stops. The clients are bare connections
 // without a goroutine, so that nearly all of it is the server's.
 func BenchmarkParkedReads(b *testing.B) {
-	reads := min(10_000, (files(b, 20_200)-200)/2) // both ends of each are here
+	reads := int(min(10_000, (files(b, 20_200)-200)/2)) //nolint:gosec // 10,000 at most; both ends of each are here
 	for b.Loop() {
 		s := New(memstore.New(memstore.Limits{}), Config{Log: slog.New(slog.DiscardHandler)})
 		server := httptest.NewServer(s)
@@ -157,17 +159,17 @@ func processor(b *testing.B) time.Duration {
 }
 
 // files is how many files may be open, which is want if the system lets it be.
-func files(b *testing.B, want uint64) int {
+func files(b *testing.B, want uint64) uint64 {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		b.Fatal(err)
 	}
 	if limit.Cur >= want {
-		return int(want)
+		return want
 	}
 	raised := syscall.Rlimit{Cur: want, Max: max(want, limit.Max)}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &raised); err != nil {
-		return int(limit.Cur)
+		return limit.Cur
 	}
-	return int(want)
+	return want
 }

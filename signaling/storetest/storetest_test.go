@@ -93,7 +93,7 @@ func TestBrokenStores(t *testing.T) {
 	var wg sync.WaitGroup
 	for name, row := range broken {
 		wg.Go(func() {
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBrokenStores$/"+row.sentence+"$")
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBrokenStores$/"+row.sentence+"$") //nolint:gosec // this very binary
 			cmd.Env = append(os.Environ(), which+"="+name)
 			out, err := cmd.CombinedOutput()
 			if err == nil || !strings.Contains(string(out), "--- FAIL: TestBrokenStores/"+row.sentence) {
