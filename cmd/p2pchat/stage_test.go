@@ -28,7 +28,7 @@ const patience = 60 * time.Second
 //	eof NAME                ends its input
 //	sees NAME out REGEXP    waits until its stdout (or err: stderr) has a match; the
 //	     [VARIABLE]         first group goes into VARIABLE
-//	signal NAME SIGNAL      sends INT, TERM, KILL, STOP or CONT
+//	signal NAME SIGNAL      sends INT, TERM or KILL
 //	ends NAME CODE          waits for its end and checks the exit code; its whole
 //	                        output is then in the files NAME.out and NAME.err
 type stage struct {
@@ -139,7 +139,7 @@ func (s *stage) signal(_ *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "KILL": os.Kill, "STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT}
+	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "KILL": os.Kill}
 	return p.cmd.Process.Signal(signals[args[1]])
 }
 

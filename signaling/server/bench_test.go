@@ -108,7 +108,7 @@ func request(b *testing.B, client *http.Client, method, url, body, token string)
 // of them are answered when the server stops. The clients are bare connections
 // without a goroutine, so that nearly all of it is the server's.
 func BenchmarkParkedReads(b *testing.B) {
-	reads := int(min(10_000, (files(b, 20_200)-200)/2)) //nolint:gosec // 10,000 at most; both ends of each are here
+	reads := int(min(10_000, (files(b, 20_200)-200)/2)) // both ends of each are here
 	for b.Loop() {
 		s := New(memstore.New(memstore.Limits{}), Config{Log: slog.New(slog.DiscardHandler)})
 		server := httptest.NewServer(s)
