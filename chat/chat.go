@@ -52,7 +52,7 @@ var (
 var errHungUp = errors.New("the other side hung up without a goodbye")
 
 // Undelivered is how a conversation ends that somebody left too early.
-type Undelivered struct{ Messages int }
+type Undelivered struct{ Messages int } //nolint:errname // chat.Undelivered says it
 
 func (u *Undelivered) Error() string {
 	if u.Messages == 1 {
@@ -86,29 +86,29 @@ type Conversation struct {
 	deaf    chan struct{} // closed when there is no reader to wait for any more
 	wake    chan struct{} // tells send that there may be something to do
 
+	// owned by receive:
+	heard   uint64 // the last seq that came from the other side
+	strange uint64 // messages of a foreign side
+
 	mu       sync.Mutex // guards what follows
 	out      outbox
 	space    chan struct{} // closed when the outbox may have room again; nil while nobody waits
 	peer     hello         // the other side's last one
-	heard    uint64        // the last seq that came from the other side
-	shown    uint64        // the last seq that the reader is done with
-	acked    uint64        // the last seq that was acknowledged on this pipe
-	strange  uint64        // messages of a foreign side
+	shown    uint64        // the last seq of the other side that the reader is done with
+	acked    uint64        // the last one that was acknowledged
+	known    uint64        // the last one that the other side's goodbye knows to be
 	finished bool          // this side's input has ended
 	quiet    bool          // the other side's has, and the reader knows
 	leaving  bool          // nothing more is said here
 	goodbye  bool          // this side has said it
 	first    bool          // before the other one did
-	trailing bool          // something was sent after it
 	left     bool          // the other side has
 	gone     bool          // and the reader knows
 }
 
 // New returns a conversation that nobody has joined yet.
 func New(config Config) *Conversation {
-	if config.Name == "" {
-		config.Name = Stranger
-	}
+	config.Name = shorten(config.Name)
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
@@ -118,6 +118,7 @@ func New(config Config) *Conversation {
 		events:  make(chan Event, 64),
 		parting: make(chan struct{}),
 		closed:  make(chan struct{}),
+		deaf:    make(chan struct{}),
 		wake:    make(chan struct{}, 1),
 	}
 }
@@ -205,11 +206,22 @@ func (c *Conversation) poke() {
 }
 
 // Tell hands the reader an event from outside: what happens before there is a pipe.
-// It waits while the reader is busy, and drops the event when there is none.
-func (c *Conversation) Tell(e Event) {
+// It waits while the reader is busy. Once nobody reads any more, or the reader kept
+// Run from ending, it does not wait, and drops the event that finds no room.
+func (c *Conversation) Tell(e Event) { c.tell(e) }
+
+// tell says whether the event was not dropped.
+func (c *Conversation) tell(e Event) bool {
+	select {
+	case c.events <- e: // first: even a reader who is late should learn how it ended
+		return true
+	default:
+	}
 	select {
 	case c.events <- e:
+		return true
 	case <-c.deaf:
+		return false
 	}
 }
 
@@ -217,15 +229,17 @@ func (c *Conversation) Tell(e Event) {
 func (c *Conversation) deafen() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	select {
-	case <-c.deaf:
-	default:
+	if !isClosed(c.deaf) {
 		close(c.deaf)
 	}
+	c.poke()
 }
 
 // Close ends Events once what was told has been read. Call it when Run has returned.
-func (c *Conversation) Close() { close(c.closed) }
+func (c *Conversation) Close() {
+	c.deafen()
+	close(c.closed)
+}
 
 // Events yields what happens, in order, until Close. There is one reader; if it
 // stops before, this side leaves.
@@ -258,10 +272,9 @@ func (c *Conversation) done(e Event) {
 	defer c.mu.Unlock()
 	switch e := e.(type) {
 	case Message:
-		c.shown = max(c.shown, e.seq)
+		c.show(e.at)
 	case InputEnded:
-		c.shown = max(c.shown, e.seq)
-		c.quiet = true
+		c.quiet = c.show(e.at) || c.quiet
 	case Left:
 		c.gone = true
 	default:
@@ -270,24 +283,46 @@ func (c *Conversation) done(e Event) {
 	c.poke()
 }
 
+// show notes, under mu, that the reader is done with what came from p. It is false
+// for what a program said that was started anew since: the new one counts for itself.
+func (c *Conversation) show(p place) bool {
+	if p.of != c.peer.Conversation {
+		return false
+	}
+	c.shown = max(c.shown, p.seq)
+	return true
+}
+
+// parted tells, under mu, that the other side has left, and the reader knows or is
+// gone, too.
+func (c *Conversation) parted() bool { return c.left && (c.gone || isClosed(c.deaf)) }
+
 // Run holds the conversation: over the pipe that next brings and, when that breaks,
 // over the one that next brings then. It returns nil when both inputs have ended or
 // somebody left, else the error of next or of the context. The error is, or wraps,
 // Undelivered if something that was said did not get through.
 func (c *Conversation) Run(ctx context.Context, next func(context.Context) (Link, error)) error {
-	awaiting, cancel := context.WithCancel(ctx)
+	talking, hangUp := context.WithCancel(ctx)
+	awaiting, stop := context.WithCancel(talking)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	defer cancel()
-	defer context.AfterFunc(ctx, c.deafen)()
+	defer hangUp()
+	defer context.AfterFunc(talking, c.deafen)() // a reader that is stuck holds up nothing then
 	wg.Go(func() {
+		defer stop()
 		select {
-		case <-c.parting: // nobody needs another pipe
-			cancel()
-		case <-awaiting.Done():
+		case <-c.parting:
+		case <-talking.Done():
+			return
+		}
+		stop() // nobody needs another pipe
+		select {
+		case <-time.After(farewell):
+			hangUp()
+		case <-talking.Done():
 		}
 	})
-	err := c.run(ctx, awaiting, next)
+	err := c.run(talking, awaiting, next)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.part() // whatever is said from now on would not arrive
@@ -323,9 +358,11 @@ func (c *Conversation) run(ctx, awaiting context.Context, next func(context.Cont
 	}
 }
 
-func (c *Conversation) isParting() bool {
+func (c *Conversation) isParting() bool { return isClosed(c.parting) }
+
+func isClosed(c <-chan struct{}) bool {
 	select {
-	case <-c.parting:
+	case <-c:
 		return true
 	default:
 		return false

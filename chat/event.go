@@ -7,15 +7,16 @@ import "time"
 type Event interface{ event() }
 
 type (
-	// Waiting: the other side can come now.
+	// Waiting says that the other side can come now.
 	Waiting struct {
 		Code    string // what the two share
 		Command string // what the other side types
 		Link    string // what the other side opens in a browser
 	}
-	// Connecting: the other side is there, and the two machines look for a way.
+	// Connecting says that the other side is there, and that the two machines look
+	// for a way.
 	Connecting struct{}
-	// Connected: from now on what is said arrives.
+	// Connected says that what is said arrives from now on.
 	Connected struct {
 		Peer        string // how the other side calls itself
 		Foreign     bool   // a plain WebRTC program: it tells nothing but texts
@@ -24,35 +25,41 @@ type (
 		Path        string // host, srflx, prflx or relay
 		Took        time.Duration
 	}
-	// Message: the other side said Text. It counts as read, and is acknowledged,
+	// Message says that the other side said Text. It counts as read, and is acknowledged,
 	// when the reader asks for the next event.
 	Message struct {
 		ID   uint64 // counts the other side's messages, from 1
 		From string
 		Text string // UTF-8, not cleaned of anything
 
-		seq uint64
+		at place
 	}
-	// Delivered: the other side's reader was handed the message of that ID.
+	// Delivered says that the other side's reader was handed the message of that ID.
 	Delivered struct{ ID uint64 }
-	// Stats: how the connection is doing.
+	// Stats says how the connection is doing.
 	Stats struct{ RTT time.Duration }
-	// InputEnded: the other side will say no more; it still listens.
-	InputEnded struct{ seq uint64 }
-	// Disconnected: the pipe broke, and the next one is awaited.
+	// InputEnded says that the other side will say no more; it still listens.
+	InputEnded struct{ at place }
+	// Disconnected says that the pipe broke; the next one is awaited.
 	Disconnected struct{ Reason string }
-	// Reconnected: the next pipe is there.
+	// Reconnected says that the next pipe is there.
 	Reconnected struct{}
-	// Left: the other side said goodbye.
+	// Left says that the other side said goodbye.
 	Left struct{ Reply bool } // to this side's own
-	// Notice: something a person should know, in a sentence.
+	// Notice says something a person should know, in a sentence.
 	Notice struct{ Text string }
-	// Failed: what ended the conversation, or what was refused.
+	// Failed says what ended the conversation, or what was refused.
 	Failed struct {
 		Code    string // short and stable, for programs
 		Message string
 	}
 )
+
+// A place is where something stood that the other side said.
+type place struct {
+	of  string // its conversation: another one after its program was started anew
+	seq uint64
+}
 
 func (Waiting) event()      {}
 func (Connecting) event()   {}

@@ -21,7 +21,7 @@ const (
 	kindMessage kind = 2 // seq, then the text
 	kindEnd     kind = 3 // seq: this side's input has ended, no message follows
 	kindAck     kind = 4 // seq: everything up to it was handed to the reader
-	kindGoodbye kind = 5 // nothing: this side leaves; answered by a goodbye
+	kindGoodbye kind = 5 // seq: the last one of its own known to be acknowledged; this side leaves, and so does the other
 )
 
 // seq counts the messages and the end of one side, from 1, in 8 bytes, big-endian.
@@ -32,7 +32,7 @@ type hello struct {
 	Conversation string `json:"conversation"` // random; another one means the program was started anew
 	Name         string `json:"name"`
 	First        uint64 `json:"first"` // the lowest seq that this side may still send
-	Heard        uint64 `json:"heard"` // the last seq that this side has of the other,
+	Heard        uint64 `json:"heard"` // the last seq of the other that was handed to this side's reader,
 	Of           string `json:"of"`    // counted in that conversation of the other's
 }
 
@@ -46,12 +46,9 @@ type frame struct {
 var errFrame = errors.New("a frame makes no sense")
 
 func (f frame) encode() ([]byte, error) {
-	switch f.kind {
-	case kindHello:
+	if f.kind == kindHello {
 		body, err := json.Marshal(f.hello)
 		return append([]byte{byte(kindHello)}, body...), err
-	case kindGoodbye:
-		return []byte{byte(kindGoodbye)}, nil
 	}
 	b := make([]byte, 1, 1+seqSize+len(f.text))
 	b[0] = byte(f.kind)
@@ -72,9 +69,7 @@ func decode(b []byte) (frame, error) {
 			return frame{}, fmt.Errorf("%w: a hello of %d bytes", errFrame, len(body))
 		}
 		return f, nil
-	case kindGoodbye:
-		return f, nil
-	case kindMessage, kindEnd, kindAck:
+	case kindMessage, kindEnd, kindAck, kindGoodbye:
 	default:
 		return frame{}, fmt.Errorf("%w: its kind %d is not known here", errFrame, f.kind)
 	}

@@ -39,7 +39,7 @@ func (o *outbox) next() (frame, bool) {
 // rewind makes everything go out again: on a new pipe.
 func (o *outbox) rewind() { o.sent = 0 }
 
-// ack drops what was acknowledged, up to seq, and returns it; ok is false for a seq
+// ack drops what was acknowledged, up to seq, and returns it without its texts; ok is false for a seq
 // that was never put in.
 func (o *outbox) ack(seq uint64) (delivered []frame, ok bool) {
 	if seq > o.last {
@@ -48,11 +48,12 @@ func (o *outbox) ack(seq uint64) (delivered []frame, ok bool) {
 	if seq < o.first() {
 		return nil, true
 	}
-	n := int(seq - o.first() + 1)
+	n := int(seq - o.first() + 1) //nolint:gosec // at most len(o.frames)
 	delivered, o.frames = o.frames[:n:n], o.frames[n:]
 	o.sent = max(0, o.sent-n)
-	for _, f := range delivered {
+	for i, f := range delivered {
 		o.bytes -= len(f.text)
+		delivered[i].text = "" // the array lives on
 	}
 	return delivered, true
 }

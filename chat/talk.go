@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"sync"
-	"time"
 	"unicode/utf8"
 )
 
@@ -21,24 +20,14 @@ func (c *Conversation) talk(ctx context.Context, link Link) error {
 	c.begin(link)
 	wg.Go(func() { received <- c.receive(ctx, link) })
 	wg.Go(func() { sent <- c.send(ctx, link) })
-	parting := c.parting
-	var hurry <-chan time.Time
-	for {
-		select {
-		case err := <-received:
+	select {
+	case err := <-received:
+		return err
+	case err := <-sent:
+		if err != nil || c.maySever(link) {
 			return err
-		case err := <-sent:
-			if err != nil || c.maySever(link) {
-				return err
-			}
-			sent = nil
-		case <-parting:
-			parting = nil
-			hurry = time.After(farewell)
-		case <-hurry:
-			c.deafen() // receive may wait for a reader that is stuck
-			return nil
 		}
+		return <-received
 	}
 }
 
@@ -46,7 +35,6 @@ func (c *Conversation) talk(ctx context.Context, link Link) error {
 func (c *Conversation) begin(link Link) {
 	c.mu.Lock()
 	c.out.rewind()
-	c.acked = c.shown
 	c.mu.Unlock()
 	if link.Foreign {
 		c.connected(link, Stranger)
@@ -66,12 +54,12 @@ func (c *Conversation) maySever(link Link) bool {
 	return c.first || link.Foreign
 }
 
-// trails tells whether the other side's goodbye leaves open what it has of this one:
-// it has all that went out before its own was asked for.
+// trails tells whether the other side said its goodbye without having the last
+// acknowledgement: it may be on its way.
 func (c *Conversation) trails() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.trailing
+	return c.known < c.acked
 }
 
 // send writes what there is to write, until the last goodbye is out.
@@ -131,8 +119,9 @@ func (c *Conversation) sendPlain(ctx context.Context, link Link, f frame) error 
 func (c *Conversation) introduce() frame {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.acked = c.shown
 	return frame{kind: kindHello, hello: hello{
-		Conversation: c.id, Name: c.config.Name, First: c.out.first(), Of: c.peer.Conversation, Heard: c.heard,
+		Conversation: c.id, Name: c.config.Name, First: c.out.first(), Of: c.peer.Conversation, Heard: c.shown,
 	}}
 }
 
@@ -141,7 +130,7 @@ func (c *Conversation) next(foreign bool) (f frame, todo, last bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.shown > c.acked {
-		c.acked, c.trailing = c.shown, c.goodbye
+		c.acked = c.shown
 		return frame{kind: kindAck, seq: c.shown}, true, false
 	}
 	if !c.left {
@@ -157,11 +146,12 @@ func (c *Conversation) next(foreign bool) (f frame, todo, last bool) {
 		return frame{}, false, false
 	case foreign:
 		return frame{}, false, true
-	case !c.goodbye && (!c.left || c.gone):
+	case !c.goodbye && (!c.left || c.parted()):
 		c.goodbye, c.first = true, !c.left
-		return frame{kind: kindGoodbye}, true, false
+		return frame{kind: kindGoodbye, seq: c.out.first() - 1}, true, false
 	}
-	return frame{}, false, c.goodbye && c.gone
+	// The two may have left at once: then what was said last is still to be acknowledged.
+	return frame{}, false, c.goodbye && c.parted() && (!c.first || len(c.out.frames) == 0)
 }
 
 // receive takes what arrives, until the pipe ends.
@@ -182,14 +172,14 @@ func (c *Conversation) receive(ctx context.Context, link Link) error {
 		f, err := decode(b)
 		switch {
 		case err != nil:
-			c.config.Log.Warn("dropped what the other side sent", "why", err)
+			c.drop(err)
 		case f.kind == kindHello && greeted:
-			c.config.Log.Warn("dropped what the other side sent", "why", "a second hello")
+			c.drop("a second hello")
 		case f.kind == kindHello:
 			greeted = true
 			c.greet(f.hello, link)
 		case !greeted:
-			c.config.Log.Warn("dropped what the other side sent", "why", "no hello before it", "kind", f.kind)
+			c.drop("no hello before it", "kind", f.kind)
 		default:
 			c.hear(f)
 		}
@@ -200,8 +190,9 @@ func (c *Conversation) receive(ctx context.Context, link Link) error {
 func (c *Conversation) greet(h hello, link Link) {
 	h.Name = shorten(h.Name)
 	c.mu.Lock()
-	if h.Conversation != c.peer.Conversation && h.First > 0 { // a program that is new to this one
-		c.heard, c.shown, c.acked, c.quiet = h.First-1, h.First-1, h.First-1, false
+	if h.Conversation != c.peer.Conversation { // a program that is new to this one
+		before := max(h.First, 1) - 1
+		c.heard, c.shown, c.acked, c.quiet = before, before, before, false
 	}
 	c.peer = h
 	c.mu.Unlock()
@@ -218,41 +209,52 @@ func (c *Conversation) hear(f frame) {
 	case kindGoodbye:
 		c.mu.Lock()
 		again, reply := c.left, c.goodbye
-		c.left = true
+		c.left, c.known = true, f.seq
 		c.part()
+		c.poke()
 		c.mu.Unlock()
-		if !again {
-			c.Tell(Left{Reply: reply})
+		if again {
+			c.drop("a second goodbye")
+			return
 		}
-	default: // message, end
-		c.mu.Lock()
-		due, from := f.seq == c.heard+1, c.peer.Name
-		if due {
-			c.heard = f.seq
-		}
-		late := f.seq <= c.heard
-		c.mu.Unlock()
+		c.Tell(Left{Reply: reply})
+	case kindMessage, kindEnd:
 		switch {
-		case due && f.kind == kindMessage:
-			c.Tell(Message{ID: f.seq, From: from, Text: f.text, seq: f.seq})
-		case due:
-			c.Tell(InputEnded{seq: f.seq})
-		case !late:
-			c.config.Log.Warn("dropped what the other side sent", "why", "a frame out of order", "seq", f.seq)
+		case f.seq == c.heard+1:
+			c.take(f)
+		case f.seq > c.heard: // or else it came before, on another pipe
+			c.drop("a frame out of order", "seq", f.seq)
 		}
 	}
 }
 
+// take hands the reader the next message, or the end of them.
+func (c *Conversation) take(f frame) {
+	c.mu.Lock()
+	from := c.peer
+	c.mu.Unlock()
+	at := place{from.Conversation, f.seq}
+	var e Event = InputEnded{at}
+	if f.kind == kindMessage {
+		e = Message{ID: f.seq, From: from.Name, Text: f.text, at: at}
+	}
+	if c.tell(e) { // or else nothing that follows may be taken either
+		c.heard = f.seq
+	}
+}
+
+// drop notes that something of the other side was not heeded.
+func (c *Conversation) drop(why any, args ...any) {
+	c.config.Log.Warn("dropped what the other side sent", append([]any{"why", why}, args...)...)
+}
+
 func (c *Conversation) hearPlain(b []byte) {
 	if !utf8.Valid(b) {
-		c.config.Log.Warn("dropped what the other side sent", "why", errFrame, "bytes", len(b))
+		c.drop("a message that is not UTF-8", "bytes", len(b))
 		return
 	}
-	c.mu.Lock()
 	c.strange++
-	id := c.strange
-	c.mu.Unlock()
-	c.Tell(Message{ID: id, From: Stranger, Text: string(b)})
+	c.Tell(Message{ID: c.strange, From: Stranger, Text: string(b)})
 }
 
 // delivered drops from the outbox what the other side's reader was handed.
@@ -263,7 +265,7 @@ func (c *Conversation) delivered(seq uint64) {
 	c.poke()
 	c.mu.Unlock()
 	if !ok {
-		c.config.Log.Warn("dropped what the other side sent", "why", "an acknowledgement of what was not said", "seq", seq)
+		c.drop("an acknowledgement of what was not said", "seq", seq)
 	}
 	for _, f := range frames {
 		if f.kind == kindMessage {

@@ -9,6 +9,7 @@ import (
 // Clean makes visible what could steer a terminal or the order of its letters: the
 // gate for all text of the other side. A line of text stays one line.
 func Clean(text string) string {
+	text = strings.ToValidUTF8(text, "\ufffd") // a lone byte may steer, too
 	if !strings.ContainsFunc(text, steers) {
 		return text
 	}

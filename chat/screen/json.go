@@ -29,8 +29,8 @@ func (objects) take(ctx context.Context, c *chat.Conversation, in line) error {
 		return nil
 	}
 	var command struct {
-		Type string  `json:"type"`
-		Text *string `json:"text"`
+		Type string          `json:"type"`
+		Text json.RawMessage `json:"text"` // whatever types that are not known mean by it
 	}
 	switch {
 	case in.length > maxLine:
@@ -42,10 +42,11 @@ func (objects) take(ctx context.Context, c *chat.Conversation, in line) error {
 	}
 	switch command.Type {
 	case "message":
-		if command.Text == nil {
+		var text *string
+		if json.Unmarshal(command.Text, &text) != nil || text == nil {
 			return refuse("bad-input", "a message needs a text")
 		}
-		_, err := c.Say(ctx, *command.Text)
+		_, err := c.Say(ctx, *text)
 		switch {
 		case errors.Is(err, chat.ErrTooLong):
 			return refuse("too-long", err.Error())

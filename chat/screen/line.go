@@ -20,10 +20,7 @@ func Line(ctx context.Context, c *chat.Conversation, s Streams) error {
 type lines struct{ Streams }
 
 func (l lines) take(ctx context.Context, c *chat.Conversation, in line) error {
-	err := error(chat.ErrTooLong)
-	if in.length <= maxLine {
-		_, err = c.Say(ctx, in.text)
-	}
+	_, err := c.Say(ctx, in.text) // refused, too, if the text was cut: it is longer still
 	switch {
 	case errors.Is(err, chat.ErrTooLong):
 		l.note("line %d is %d bytes long and was not sent: a message holds at most %d", in.number, in.length, chat.MaxMessage)

@@ -33,7 +33,7 @@ type Streams struct {
 type Screen func(ctx context.Context, c *chat.Conversation, s Streams) error
 
 // Refused is how a screen ends when some of the input was not sent.
-type Refused struct{ Messages int }
+type Refused struct{ Messages int } //nolint:errname // screen.Refused says it
 
 func (r *Refused) Error() string {
 	if r.Messages == 1 {
@@ -64,7 +64,7 @@ func show(ctx context.Context, c *chat.Conversation, s Streams, take func(contex
 type line struct {
 	number int
 	text   string
-	length int // of the whole line; text is cut at what a message may hold and a byte more
+	length int // of the whole line; text is cut at maxLine
 }
 
 // takeLines reads to the end of the input, and tells the conversation of it.
@@ -84,14 +84,19 @@ func takeLines(ctx context.Context, c *chat.Conversation, in io.Reader, take fun
 				return err
 			}
 		}
-		if err != nil {
-			break
+		if err == nil {
+			continue
 		}
+		if errors.Is(err, io.EOF) || ctx.Err() != nil { // show has closed it
+			err = nil
+		} else {
+			err = fmt.Errorf("reading the input: %w", err)
+		}
+		if err := c.Finish(ctx); err != nil && !errors.Is(err, chat.ErrOver) && ctx.Err() == nil {
+			return err
+		}
+		return errors.Join(refusal(refused), err)
 	}
-	if err := c.Finish(ctx); err != nil && !errors.Is(err, chat.ErrOver) && ctx.Err() == nil {
-		return err
-	}
-	return refusal(refused)
 }
 
 func refusal(n int) error {

@@ -1,0 +1,96 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+)
+
+var errCut = errors.New("somebody cut the wire")
+
+// newPair returns the two ends of a pipe that holds size messages each way. It is
+// as merciless as a Pipe may be: when it breaks or is closed, what the other side has
+// not received yet is lost.
+func newPair(size int) (a, b *end) {
+	there, back := newStream(size), newStream(size)
+	return &end{out: there, in: back}, &end{out: back, in: there}
+}
+
+type end struct{ out, in *stream }
+
+type stream struct {
+	frames chan []byte
+	taken  chan struct{} // has something after each Recv
+	ended  chan struct{}
+	once   sync.Once
+	why    error // of Recv, once ended is closed
+}
+
+func newStream(size int) *stream {
+	return &stream{frames: make(chan []byte, size), taken: make(chan struct{}, 1), ended: make(chan struct{})}
+}
+
+func (s *stream) end(why error) {
+	s.once.Do(func() {
+		s.why = why
+		close(s.ended)
+	})
+}
+
+func (e *end) Send(ctx context.Context, message []byte) error {
+	if isClosed(e.out.ended) {
+		return errCut
+	}
+	select {
+	case e.out.frames <- message:
+		return nil
+	case <-e.out.ended:
+		return errCut
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (e *end) Recv(ctx context.Context) ([]byte, error) {
+	if isClosed(e.in.ended) {
+		return nil, e.in.why
+	}
+	select {
+	case b := <-e.in.frames:
+		select {
+		case e.in.taken <- struct{}{}:
+		default:
+		}
+		return b, nil
+	case <-e.in.ended:
+		return nil, e.in.why
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (e *end) Flush(ctx context.Context) error {
+	for len(e.out.frames) > 0 {
+		select {
+		case <-e.out.taken:
+		case <-e.out.ended:
+			return errCut
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// cut breaks the pipe for both sides.
+func (e *end) cut() {
+	e.out.end(errCut)
+	e.in.end(errCut)
+}
+
+// hangUp closes the pipe: the other side hears io.EOF.
+func (e *end) hangUp() {
+	e.out.end(io.EOF)
+	e.in.end(errCut)
+}

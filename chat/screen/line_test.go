@@ -1,0 +1,122 @@
+package screen
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"p2pchat/chat"
+)
+
+func TestLine(t *testing.T) {
+	t.Run("each line of the input is a message", func(t *testing.T) {
+		d := begin(t, Line, strings.NewReader("one\n\n tab\there \r\nlast"), nil)
+		d.other.finish(t)
+		if err := errors.Join(d.end(), d.ran); err != nil {
+			t.Error(err)
+		}
+		equal(t, "the other side reads", d.other.texts(), []string{"one", "", " tab\there ", "last"})
+		if got := d.out.String(); got != "" {
+			t.Errorf("the output has %q", got)
+		}
+	})
+
+	t.Run("the output has the other side's messages and nothing else", func(t *testing.T) {
+		d := begin(t, Line, strings.NewReader("mine\n"), nil)
+		d.other.say(t, "one", "", "\x1b[2Jtwo\nlines", "Grüße 👋")
+		d.other.finish(t)
+		if err := errors.Join(d.end(), d.ran); err != nil {
+			t.Error(err)
+		}
+		if got, want := d.out.String(), "one\n\n␛[2Jtwo␊lines\nGrüße 👋\n"; got != want {
+			t.Errorf("the output has %q, not %q", got, want)
+		}
+	})
+
+	t.Run("a terminal is told who speaks", func(t *testing.T) {
+		out, _ := alone(t, Line, true, chat.Message{From: "Ben\n\x1b[1m", Text: "hi\r"}, chat.Message{From: "Ben", Text: ""})
+		if want := "Ben␊␛[1m: hi␍\nBen: \n"; out != want {
+			t.Errorf("it shows %q, not %q", out, want)
+		}
+	})
+
+	t.Run("what is refused is named, and the rest is sent", func(t *testing.T) {
+		long := strings.Repeat("x", chat.MaxMessage)
+		in := "one\n" + long + "\n" + long + "x\n" + "\xff\n" + strings.Repeat("y", 1<<20) + "\n" + "six\n"
+		d := begin(t, Line, strings.NewReader(in), nil)
+		d.other.finish(t)
+		err := d.end()
+		if r := (*Refused)(nil); !errors.As(err, &r) || r.Messages != 3 || err.Error() != "3 messages were refused" {
+			t.Errorf("it ends with %v", err)
+		}
+		if d.ran != nil {
+			t.Errorf("the conversation ends with %v", d.ran)
+		}
+		equal(t, "the other side reads", d.other.texts(), []string{"one", long, "six"})
+		for _, note := range []string{
+			"p2pchat: line 3 is 65537 bytes long and was not sent: a message holds at most 65536\n",
+			"p2pchat: line 4 was not sent: it is not UTF-8\n",
+			"p2pchat: line 5 is 1048576 bytes long and was not sent: a message holds at most 65536\n",
+		} {
+			if !strings.Contains(d.notes.String(), note) {
+				t.Errorf("%q is not among the notes:\n%s", note, d.notes)
+			}
+		}
+	})
+
+	t.Run("what is typed when it is over is said not to be sent", func(t *testing.T) {
+		in, feed := io.Pipe()
+		defer func() { _ = feed.Close() }()
+		d := begin(t, Line, in, func(s *Streams) { s.In = io.NopCloser(in) }) // a read that cannot be ended
+		d.other.Leave()
+		<-d.other.over
+		if _, err := io.WriteString(feed, "too late\n"); err != nil {
+			t.Error(err)
+		}
+		if err := d.end(); err != nil {
+			t.Error(err)
+		}
+		if note := "p2pchat: line 1 was not sent: the conversation is over\n"; !strings.Contains(d.notes.String(), note) {
+			t.Errorf("%q is not among the notes:\n%s", note, d.notes)
+		}
+	})
+
+	for what, test := range map[string]struct {
+		event chat.Event
+		notes string
+	}{
+		"the code stands alone":             {chat.Waiting{Code: "417-amber-falcon", Command: "p2pchat answer 417-amber-falcon"}, "code: 417-amber-falcon\nwaiting for the other side: p2pchat answer 417-amber-falcon\n"},
+		"connecting":                        {chat.Connecting{}, "connecting\n"},
+		"connected, verified":               {chat.Connected{Peer: "Ben\x1b", Verified: true, Path: "host", Took: 1500 * time.Microsecond}, "connected with Ben␛ directly in 1 ms\nverified: nobody is in the middle\n"},
+		"connected, unverified":             {chat.Connected{Peer: "Ben", Path: "relay", SafetyWords: []string{"oak", "elm"}}, "connected with Ben through a relay in 0 ms\nunverified: this call has no secret, so whoever runs the server could be in the middle\ncompare the safety words aloud: oak elm\n"},
+		"the other side's input has ended":  {chat.InputEnded{}, "the other side's input has ended\n"},
+		"disconnected":                      {chat.Disconnected{Reason: "a\nb"}, "disconnected: a␊b\n"},
+		"reconnected":                       {chat.Reconnected{}, "connected again\n"},
+		"left":                              {chat.Left{}, "the other side has left\n"},
+		"left, as this side wished":         {chat.Left{Reply: true}, ""},
+		"a notice":                          {chat.Notice{Text: "odd\u009b\nthings"}, "odd<U+009B>␊things\n"},
+		"delivered":                         {chat.Delivered{ID: 1}, ""},
+		"stats":                             {chat.Stats{RTT: time.Second}, ""},
+		"what ended it, which main reports": {chat.Failed{Code: "x", Message: "y"}, ""},
+	} {
+		t.Run("of note: "+what, func(t *testing.T) {
+			out, notes := alone(t, Line, false, test.event)
+			var lines strings.Builder
+			for l := range strings.Lines(test.notes) {
+				lines.WriteString("p2pchat: " + l)
+			}
+			want := lines.String()
+			if notes != want || out != "" {
+				t.Errorf("noted %q, not %q; the output has %q", notes, want, out)
+			}
+		})
+	}
+
+	t.Run("one refused message is one", func(t *testing.T) {
+		if got := (&Refused{1}).Error(); got != "1 message was refused" {
+			t.Error(got)
+		}
+	})
+}
