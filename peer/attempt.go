@@ -74,18 +74,35 @@ func (s *Session) newAttempt(side signaling.Ticket, servers []webrtc.ICEServer) 
 	}
 	a := &attempt{
 		store: s.store, ticket: side, report: s.config.Report, log: s.config.Log, pc: pc,
-		posts: make(chan any, 16), done: make(chan struct{}), local: make(chan signaling.Candidate, 128),
+		posts: make(chan any), done: make(chan struct{}), local: make(chan signaling.Candidate, 128),
 	}
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) { a.post(localCandidate{c}) })
 	pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) { a.post(stateChanged(state)) })
+	pc.OnDataChannel(func(dc *webrtc.DataChannel) { dc.OnOpen(func() { a.announced(dc) }) })
 	return a, nil
 }
 
-func (a *attempt) post(what any) {
+func (a *attempt) post(what any) (taken bool) {
 	select {
 	case a.posts <- what:
+		return true
 	case <-a.done:
+		return false
 	}
+}
+
+// announced takes the channel that the other side has made. The caller's is the one,
+// and the first: another one is closed, also when the attempt has long led to a Pipe.
+func (a *attempt) announced(dc *webrtc.DataChannel) {
+	if a.ticket.Side == signaling.Caller || !a.post(channelOpened{dc}) {
+		a.decline(dc)
+	}
+}
+
+// decline closes a channel: nobody would read it, and it would hold up the other.
+func (a *attempt) decline(dc *webrtc.DataChannel) {
+	a.log.Warn("closed a channel that is not the one", "label", dc.Label(), "protocol", dc.Protocol())
+	_ = dc.Close() // the other side may have, before
 }
 
 // end waits for all that the attempt started, whose context has to be over. The
@@ -118,7 +135,6 @@ func (a *attempt) offer(ctx context.Context, publish func(context.Context, signa
 // answer begins as the callee; publish writes the answer. An offer that cannot be
 // answered is ErrNoPath.
 func (a *attempt) answer(ctx context.Context, d signaling.Description, publish func(context.Context, signaling.Description) error) error {
-	a.pc.OnDataChannel(func(dc *webrtc.DataChannel) { dc.OnOpen(func() { a.post(channelOpened{dc}) }) })
 	if err := a.meet(webrtc.SDPTypeOffer, d); err != nil {
 		return err
 	}
@@ -247,8 +263,8 @@ func (a *attempt) add(list []signaling.Candidate) {
 // open makes the Pipe of the channel, if it is the one that is meant.
 func (a *attempt) open(dc *webrtc.DataChannel) (*Pipe, error) {
 	if !a.foreign && (dc.Label() != channelLabel || dc.Protocol() != channelProtocol) {
-		a.log.Warn("closed a channel that is none of this program's", "label", dc.Label(), "protocol", dc.Protocol())
-		return nil, dc.Close()
+		a.decline(dc)
+		return nil, nil
 	}
 	p, err := newPipe(a.pc, dc, a.foreign, time.Since(a.begun), a.log)
 	if err != nil {
@@ -268,6 +284,9 @@ func (a *attempt) send(ctx context.Context, d webrtc.SessionDescription, publish
 	a.post(published{err})
 	for sent := 0; err == nil; {
 		list := a.waiting(ctx)
+		if len(list) == 0 {
+			return
+		}
 		at := sent
 		if a.ticket.Room == signaling.Lobby {
 			at = -1 // the list may hold those of somebody who answered before
@@ -284,7 +303,8 @@ func (a *attempt) send(ctx context.Context, d webrtc.SessionDescription, publish
 	}
 }
 
-// waiting waits for a candidate and takes all that are there by then.
+// waiting waits for a candidate and takes all that are there by then: none, when ctx
+// has ended.
 func (a *attempt) waiting(ctx context.Context) (list []signaling.Candidate) {
 	select {
 	case c := <-a.local:

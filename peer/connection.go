@@ -17,6 +17,7 @@ import (
 // soon when they no longer can.
 func newPeerConnection(config Config, servers []webrtc.ICEServer) (*webrtc.PeerConnection, error) {
 	e := webrtc.SettingEngine{LoggerFactory: pionLog{config.Log}}
+	e.SetNet(config.net)
 	e.DetachDataChannels()
 	e.EnableDataChannelBlockWrite(true)
 	e.SetSCTPMaxMessageSize(MaxMessage)

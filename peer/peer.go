@@ -21,6 +21,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/pion/transport/v5"
+
 	"p2pchat/signaling"
 )
 
@@ -46,21 +48,24 @@ type Config struct {
 	// waits for it. It may be nil.
 	Report func(Event)
 	Log    *slog.Logger // slog.Default() if nil
+
+	net transport.Net // the machine's own if nil
 }
 
 // An Event is one of the types below.
 type Event interface{ event() }
 
 type (
-	// Waiting: the room is open, or watched; the other side can come.
+	// Waiting says that the room is open, or watched: the other side can come.
 	Waiting struct{}
-	// Connecting: the other side is there.
+	// Connecting says that the other side is there.
 	Connecting struct{}
-	// Taken: somebody else has answered the call; this side waits for the next.
+	// Taken says that somebody else has answered the call; this side waits for the
+	// next.
 	Taken struct{}
-	// Retrying: an attempt to connect failed, and another one begins.
+	// Retrying says that an attempt to connect failed, and another one begins.
 	Retrying struct{ Err error }
-	// Stats: how the connection is doing, every few seconds.
+	// Stats says how the connection is doing, every few seconds.
 	Stats struct{ RTT time.Duration }
 )
 

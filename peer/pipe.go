@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -30,10 +31,11 @@ type Pipe struct {
 	dc     *webrtc.DataChannel
 	raw    datachannel.ReadWriteCloserDeadliner
 	log    *slog.Logger
-	broken chan struct{} // closed when the other machine has fallen silent
+	buffer []byte // owned by Recv
+
+	ending sync.Once     // guards what follows
 	ended  chan struct{} // closed when the connection has ended, in whatever way
-	states sync.Mutex    // guards the closing of both
-	buffer []byte        // owned by Recv
+	why    error         // once it is: ErrLost or io.EOF
 }
 
 func newPipe(pc *webrtc.PeerConnection, dc *webrtc.DataChannel, foreign bool, took time.Duration, log *slog.Logger) (*Pipe, error) {
@@ -43,37 +45,28 @@ func newPipe(pc *webrtc.PeerConnection, dc *webrtc.DataChannel, foreign bool, to
 	}
 	p := &Pipe{
 		Foreign: foreign, Path: path(pc), Took: took,
-		pc: pc, dc: dc, raw: raw, log: log, broken: make(chan struct{}), ended: make(chan struct{}), buffer: make([]byte, firstBuffer),
+		pc: pc, dc: dc, raw: raw, log: log, buffer: make([]byte, firstBuffer), ended: make(chan struct{}),
 	}
 	pc.OnConnectionStateChange(p.changed)
 	p.changed(pc.ConnectionState()) // it may have, a moment ago
-	pc.OnDataChannel(p.decline)
 	return p, nil
 }
 
-// decline closes a second channel: nobody reads it, and it would hold up the first.
-func (p *Pipe) decline(dc *webrtc.DataChannel) {
-	dc.OnOpen(func() {
-		p.log.Warn("closed another channel of the other side", "label", dc.Label())
-		_ = dc.Close() // the other side may have, before
-	})
-}
-
 func (p *Pipe) changed(state webrtc.PeerConnectionState) {
-	p.states.Lock()
-	defer p.states.Unlock()
-	select {
-	case <-p.ended:
-		return
-	default:
-	}
 	switch state {
 	case webrtc.PeerConnectionStateFailed:
-		close(p.broken)
-		close(p.ended)
+		p.end(ErrLost)
 	case webrtc.PeerConnectionStateClosed:
-		close(p.ended)
+		p.end(io.EOF)
 	}
+}
+
+// end keeps the first reason that there is.
+func (p *Pipe) end(why error) {
+	p.ending.Do(func() {
+		p.why = why
+		close(p.ended)
+	})
 }
 
 // Send hands a message over, and waits while earlier ones fill the channel. The
@@ -96,9 +89,13 @@ func (p *Pipe) Recv(ctx context.Context) ([]byte, error) {
 		n, _, err := p.raw.ReadDataChannel(p.buffer)
 		switch {
 		case errors.Is(err, io.ErrShortBuffer):
-			p.buffer = make([]byte, n) // what the message needs: SCTP's receive buffer bounds it
-		case err != nil:
+			p.buffer = make([]byte, 2*len(p.buffer)) // nobody says how much the message needs; SCTP's receive buffer bounds it
+		case errors.Is(err, os.ErrDeadlineExceeded):
 			return nil, p.reason(ctx, err)
+		case err != nil: // reset, or aborted
+			p.log.Debug("the channel has ended", "why", err)
+			p.end(io.EOF)
+			return nil, p.reason(ctx, io.EOF)
 		case n > MaxMessage:
 			p.log.Warn("dropped a message of the other side that is too long", "bytes", n, "limit", MaxMessage)
 			p.buffer = make([]byte, firstBuffer)
@@ -111,8 +108,10 @@ func (p *Pipe) Recv(ctx context.Context) ([]byte, error) {
 // reason is why err came: of what happened to the pipe, the first in this order.
 func (p *Pipe) reason(ctx context.Context, err error) error {
 	select {
-	case <-p.broken:
-		return ErrLost
+	case <-p.ended:
+		if errors.Is(p.why, ErrLost) {
+			return ErrLost
+		}
 	default:
 	}
 	if ctx.Err() != nil {
@@ -122,16 +121,30 @@ func (p *Pipe) reason(ctx context.Context, err error) error {
 }
 
 // endWith makes a deadline of the end of ctx, until its result is called.
-func endWith(ctx context.Context, deadline func(time.Time) error) (release func() bool) {
+func endWith(ctx context.Context, deadline func(time.Time) error) (release func()) {
 	_ = deadline(time.Time{}) // on a closed channel: the next call will say so
-	return context.AfterFunc(ctx, func() { _ = deadline(time.Unix(1, 0)) })
+	set := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(set)
+		_ = deadline(time.Unix(1, 0))
+	})
+	return func() {
+		if !stop() {
+			<-set // or it would end the next call
+		}
+	}
 }
 
 // Flush waits until the other machine has everything that was sent: SCTP may take
 // its time (200 ms) to say so. The error is that of Send.
 func (p *Pipe) Flush(ctx context.Context) error {
 	flushed := make(chan struct{}, 1)
-	p.dc.OnBufferedAmountLow(func() { flushed <- struct{}{} })
+	p.dc.OnBufferedAmountLow(func() {
+		select {
+		case flushed <- struct{}{}:
+		default: // each time the channel runs empty, from now on
+		}
+	})
 	p.dc.SetBufferedAmountLowThreshold(0)
 	if p.dc.BufferedAmount() == 0 {
 		return nil

@@ -93,7 +93,7 @@ func (s *Session) watch(ctx context.Context, p *Pipe) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-p.broken:
+		case <-p.ended:
 			return ErrLost
 		case <-ticker.C:
 			if pair, ok := p.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePairStats(); ok {
@@ -117,7 +117,7 @@ func (s *Session) call(ctx context.Context) (*Pipe, error) {
 	for failures, gone := 0, 0; ; {
 		p, err := s.callOnce(ctx, t, servers, func(ctx context.Context, d signaling.Description) error {
 			_, err := write(ctx, t, d)
-			opened = opened || err == nil
+			opened = opened || err == nil || ctx.Err() != nil // it may be there, all the same
 			return err
 		})
 		switch {
@@ -197,6 +197,7 @@ func (s *Session) answer(ctx context.Context) (*Pipe, error) {
 		newest = newer
 		switch {
 		case newer != nil:
+			failures++ // the caller has given up on this one
 		case errors.Is(err, signaling.ErrAnswered):
 			s.config.Report(Taken{})
 		case errors.Is(err, signaling.ErrSuperseded), errors.Is(err, signaling.ErrNoOffer):

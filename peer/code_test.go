@@ -1,0 +1,77 @@
+package peer_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"p2pchat/peer"
+)
+
+func TestParseCode(t *testing.T) {
+	long := strings.Repeat("x", 64)
+	tests := map[string]struct {
+		text, room, rest, printed string // no room: it is none
+	}{
+		"a room alone":         {text: "standup", room: "standup", printed: "standup"},
+		"a room and a secret":  {text: "417-amber-falcon", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},
+		"capitals":             {text: "417-Amber-FALCON", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},
+		"spaces":               {text: "417 amber falcon", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},
+		"tabs":                 {text: "\t417\tamber falcon\t", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},
+		"spaces around":        {text: "  standup ", room: "standup", printed: "standup"},
+		"dashes around":        {text: "-standup--", room: "standup", printed: "standup"},
+		"a doubled dash":       {text: "417--amber - falcon", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},
+		"every sign there is":  {text: "a.b_c~9", room: "a.b_c~9", printed: "a.b_c~9"},
+		"umlauts in a secret":  {text: "42-GRÜN-fuß", room: "42", rest: "grün-fuß", printed: "42-grün-fuß"},
+		"64 characters":        {text: long, room: long, printed: long},
+		"64 and a secret":      {text: long + "-y", room: long, rest: "y", printed: long + "-y"},
+		"65 characters":        {text: long + "x"},
+		"nothing":              {},
+		"spaces alone":         {text: " \t "},
+		"dashes alone":         {text: "--"},
+		"a slash":              {text: "a/b"},
+		"an umlaut":            {text: "grün-words"},
+		"a line break":         {text: "standup\n"},
+		"a control character":  {text: "\x00"},
+		"no UTF-8":             {text: "\xff"},
+		"a link":               {text: "https://chat.example.org/#standup"},
+		"a Kelvin sign, for k": {text: "\u212aitchen", room: "kitchen", printed: "kitchen"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			c, err := peer.ParseCode(test.text)
+			if test.room == "" {
+				if !errors.Is(err, peer.ErrCode) {
+					t.Errorf("it is %+v and says %v, want %v", c, err, peer.ErrCode)
+				}
+				return
+			}
+			if err != nil || c.Room != test.room || c.Secret != test.rest {
+				t.Errorf("it is %+v and says %v, want %q and %q", c, err, test.room, test.rest)
+			}
+			if c.String() != test.printed {
+				t.Errorf("it prints as %q, want %q", c, test.printed)
+			}
+		})
+	}
+}
+
+// What parses prints, and parses to the same.
+func FuzzParseCode(f *testing.F) {
+	for _, seed := range []string{"standup", "417-amber-falcon", " A\t-b ", "grün", "1-ß-İ", "-", "\xff-\xff", "\u212a", "x-\u0130"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := peer.ParseCode(text)
+		if err != nil {
+			if !errors.Is(err, peer.ErrCode) {
+				t.Errorf("%q says %v, want %v", text, err, peer.ErrCode)
+			}
+			return
+		}
+		again, err := peer.ParseCode(c.String())
+		if err != nil || again != c {
+			t.Errorf("%q is %+v, which prints as %q, which is %+v, %v", text, c, c, again, err)
+		}
+	})
+}

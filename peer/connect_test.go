@@ -1,0 +1,161 @@
+package peer_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"p2pchat/peer"
+	"p2pchat/signaling"
+	"p2pchat/signaling/memstore"
+	"p2pchat/signaling/server"
+)
+
+func TestConnecting(t *testing.T) {
+	t.Run("a caller who waits is joined", func(t *testing.T) {
+		store := memstore.New(memstore.Limits{})
+		config, events := telling()
+		caller := calling(t, store, room, config)
+		await[peer.Waiting](t, events)
+		callee := answering(t, store, room, quiet())
+		talk(t, pipeOf(t, caller), pipeOf(t, callee))
+		await[peer.Connecting](t, events)
+	})
+
+	t.Run("a callee may come first", func(t *testing.T) {
+		store := memstore.New(memstore.Limits{})
+		config, events := telling()
+		callee := answering(t, store, room, config)
+		await[peer.Waiting](t, events)
+		caller := calling(t, store, room, quiet())
+		talk(t, pipeOf(t, caller), pipeOf(t, callee))
+		await[peer.Connecting](t, events)
+	})
+
+	t.Run("the room is given back once the two are connected", func(t *testing.T) {
+		store := memstore.New(memstore.Limits{})
+		caller, callee := calling(t, store, room, quiet()), answering(t, store, room, quiet())
+		talk(t, pipeOf(t, caller), pipeOf(t, callee))
+		eventually(t, "the room is gone", func() bool { return !stands(t, store) })
+	})
+
+	t.Run("a server and its REST API are a Store like any other", func(t *testing.T) {
+		store := memstore.New(memstore.Limits{})
+		web := server.New(store, server.Config{Log: slog.New(slog.DiscardHandler)})
+		at := httptest.NewServer(web)
+		t.Cleanup(at.Close)
+		t.Cleanup(web.Drain)
+		caller, callee := calling(t, client(t, at.URL), room, quiet()), answering(t, client(t, at.URL), room, quiet())
+		talk(t, pipeOf(t, caller), pipeOf(t, callee))
+		eventually(t, "the room is gone", func() bool { return !stands(t, store) })
+	})
+
+	t.Run("many meet at one Store at once", func(t *testing.T) {
+		store := memstore.New(memstore.Limits{})
+		for _, room := range []string{"a", "b", "c", "d"} {
+			t.Run(room, func(t *testing.T) {
+				t.Parallel()
+				caller, callee := calling(t, store, room, quiet()), answering(t, store, room, quiet())
+				talk(t, pipeOf(t, caller), pipeOf(t, callee))
+			})
+		}
+	})
+
+	t.Run("a pipe tells how it came about", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			begun := time.Now()
+			caller, callee := newNetwork(t, 50*time.Millisecond).connect(t, memstore.New(memstore.Limits{}))
+			for _, p := range []*peer.Pipe{pipeOf(t, caller), pipeOf(t, callee)} {
+				if p.Foreign {
+					t.Error("one of ours is foreign")
+				}
+				if p.Path != "host" {
+					t.Errorf("the path is %q, want host", p.Path)
+				}
+				if since := time.Since(begun); p.Took <= 0 || p.Took > since {
+					t.Errorf("it took %v of %v", p.Took, since)
+				}
+			}
+		})
+	})
+
+	t.Run("statistics come every few seconds", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork(t, 20*time.Millisecond)
+			store := memstore.New(memstore.Limits{})
+			config, events := telling()
+			n.calls(t, store, room, config)
+			n.answers(t, store, room, quiet())
+			for range 3 {
+				if s := await[peer.Stats](t, events); s.RTT != 40*time.Millisecond {
+					t.Errorf("the round trip is %v, want 40ms", s.RTT)
+				}
+			}
+		})
+	})
+}
+
+func TestDiscovering(t *testing.T) {
+	failing := func(context.Context) ([]signaling.ICEServer, error) { return nil, errors.New("no servers today") }
+
+	t.Run("without STUN and TURN servers the two connect all the same", func(t *testing.T) {
+		store, log := memstore.New(memstore.Limits{}), &logbook{}
+		config := quiet()
+		config.Discover, config.Log = failing, log.logger()
+		caller, callee := calling(t, store, room, config), answering(t, store, room, quiet())
+		talk(t, pipeOf(t, caller), pipeOf(t, callee))
+		log.has(t, "no servers today")
+	})
+
+	t.Run("servers that are given are not looked for", func(t *testing.T) {
+		store, log := memstore.New(memstore.Limits{}), &logbook{}
+		config := quiet()
+		config.Discover, config.Log = failing, log.logger()
+		config.ICEServers = []signaling.ICEServer{}
+		caller, callee := calling(t, store, room, config), answering(t, store, room, quiet())
+		talk(t, pipeOf(t, caller), pipeOf(t, callee))
+		if log.count("no servers today") > 0 {
+			t.Error("it looked for them")
+		}
+	})
+
+	t.Run("a server that pion cannot use ends the call", func(t *testing.T) {
+		config := quiet()
+		config.ICEServers = []signaling.ICEServer{{URLs: []string{"https://example.org"}}}
+		for _, s := range []*peer.Session{
+			calling(t, memstore.New(memstore.Limits{}), room, config),
+		} {
+			if _, err := s.Pipe(soon(t)); err == nil {
+				t.Error("there is a pipe")
+			}
+		}
+	})
+
+	t.Run("who offers relays only, and has none, is told that there is no path", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork(t, time.Millisecond)
+			store := memstore.New(memstore.Limits{})
+			config := quiet()
+			config.RelayOnly = true
+			caller := n.calls(t, store, room, config)
+			callee := n.answers(t, store, room, config)
+			_ = fails(t, caller, peer.ErrNoPath)
+			_ = fails(t, callee, peer.ErrNoPath)
+		})
+	})
+}
+
+// client is a Client of a test's server.
+func client(t testing.TB, base string) *signaling.Client {
+	t.Helper()
+	c, err := signaling.NewClient(base, signaling.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.CloseIdle)
+	return c
+}

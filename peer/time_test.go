@@ -1,0 +1,150 @@
+package peer_test
+
+import (
+	"errors"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pion/transport/v5/vnet"
+
+	"p2pchat/peer"
+	"p2pchat/signaling/memstore"
+)
+
+// The budget of a meeting: how many round trips there are between a callee who comes
+// and two open pipes, at a Store that takes no time. It may shrink.
+func TestRoundTrips(t *testing.T) {
+	const (
+		rtt    = 100 * time.Millisecond
+		caller = 4 * rtt     // from the offer: a check, DTLS 1.2 in two, and SCTP's handshake
+		callee = 9 * rtt / 2 // and the caller's channel, announced
+	)
+	synctest.Test(t, func(t *testing.T) {
+		n, store := newNetwork(t, rtt/2), memstore.New(memstore.Limits{})
+		config, events := telling()
+		from := n.calls(t, store, room, config)
+		await[peer.Waiting](t, events)
+		begun := time.Now()
+		to := n.answers(t, store, room, quiet())
+		pipeOf(t, from)
+		tookCaller := time.Since(begun)
+		pipeOf(t, to)
+		tookCallee := time.Since(begun)
+		if tookCaller > caller || tookCallee > callee {
+			t.Errorf("open after %v and %v, want %v and %v", tookCaller, tookCallee, caller, callee)
+		}
+		t.Logf("round trips: %.2f for the caller, %.2f for the callee", float64(tookCaller)/float64(rtt), float64(tookCallee)/float64(rtt))
+	})
+}
+
+func TestSilence(t *testing.T) {
+	t.Run("a machine that falls silent is given up between 3 and 10 seconds later", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork(t, 10*time.Millisecond)
+			from, to := n.connect(t, memstore.New(memstore.Limits{}))
+			caller, callee := pipeOf(t, from), pipeOf(t, to)
+			talk(t, caller, callee)
+			n.sever()
+			begun := time.Now()
+			for _, p := range []*peer.Pipe{caller, callee} {
+				_, err := p.Recv(soon(t))
+				if took := time.Since(begun); !errors.Is(err, peer.ErrLost) || took < 3*time.Second || took > 10*time.Second {
+					t.Errorf("after %v Recv says %v, want %v", took, err, peer.ErrLost)
+				}
+			}
+			for _, s := range []*peer.Session{from, to} {
+				_ = fails(t, s, peer.ErrLost)
+			}
+			if err := caller.Send(soon(t), nil); !errors.Is(err, peer.ErrLost) {
+				t.Errorf("Send says %v, want %v", err, peer.ErrLost)
+			}
+		})
+	})
+
+	t.Run("two seconds without a packet lose nothing", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork(t, 10*time.Millisecond)
+			from, to := n.connect(t, memstore.New(memstore.Limits{}))
+			caller, callee := pipeOf(t, from), pipeOf(t, to)
+			const messages, pace, outage = 600, 10 * time.Millisecond, 2 * time.Second
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				tick := time.NewTicker(pace)
+				defer tick.Stop()
+				for i := range messages {
+					<-tick.C
+					send(t, caller, strconv.Itoa(i))
+				}
+			})
+			time.AfterFunc(time.Second, func() { n.cut.Store(true) })
+			time.AfterFunc(time.Second+outage, func() { n.cut.Store(false) })
+			begun := time.Now()
+			for i := range messages {
+				hears(t, callee, strconv.Itoa(i))
+			}
+			wg.Wait()
+			if took := time.Since(begun); took > messages*pace+outage {
+				t.Errorf("they took %v", took)
+			}
+			talk(t, caller, callee)
+		})
+	})
+
+	t.Run("what was sent into an outage arrives within two seconds of its end", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork(t, 10*time.Millisecond)
+			from, to := n.connect(t, memstore.New(memstore.Limits{}))
+			caller, callee := pipeOf(t, from), pipeOf(t, to)
+			const outage = 5 * time.Second
+			n.cut.Store(true)
+			time.AfterFunc(outage, func() { n.cut.Store(false) })
+			begun := time.Now()
+			send(t, caller, "anybody there?")
+			hears(t, callee, "anybody there?")
+			if took := time.Since(begun); took > outage+2*time.Second {
+				t.Errorf("it took %v", took)
+			}
+		})
+	})
+}
+
+func TestNoPath(t *testing.T) {
+	t.Run("two machines that cannot reach each other are told so, after three attempts", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, 10*time.Millisecond), memstore.New(memstore.Limits{})
+			n.sever()
+			config, events := telling()
+			begun := time.Now()
+			from, to := n.calls(t, store, room, config), n.answers(t, store, room, quiet())
+			_ = fails(t, from, peer.ErrNoPath)
+			_ = fails(t, to, peer.ErrNoPath)
+			if took := time.Since(begun); took > peer.Attempts*10*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			for range peer.Attempts - 1 {
+				await[peer.Retrying](t, events)
+			}
+			from.Close()
+			if stands(t, store) {
+				t.Error("the room is not given back")
+			}
+		})
+	})
+
+	t.Run("where only the checks get through, an attempt has its limit", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork(t, 10*time.Millisecond)
+			n.router.AddChunkFilter(func(c vnet.Chunk) bool { return len(c.UserData()) == 0 || c.UserData()[0] < 20 || c.UserData()[0] > 63 }) // DTLS (RFC 7983)
+			begun := time.Now()
+			from, to := n.connect(t, memstore.New(memstore.Limits{}))
+			_ = fails(t, from, peer.ErrNoPath)
+			_ = fails(t, to, peer.ErrNoPath)
+			if took := time.Since(begun); took < peer.Attempts*peer.ConnectLimit || took > peer.Attempts*(peer.ConnectLimit+time.Second) {
+				t.Errorf("it took %v, want three times %v", took, peer.ConnectLimit)
+			}
+		})
+	})
+}
