@@ -219,6 +219,9 @@ func (a *attempt) take(ctx context.Context, what any) (*Pipe, error) {
 		a.log.Info("connecting without further news from the server", "why", what.err)
 	case stateChanged:
 		if state := webrtc.PeerConnectionState(what); state == webrtc.PeerConnectionStateFailed || state == webrtc.PeerConnectionStateClosed {
+			if ice := a.pc.ICEConnectionState(); ice == webrtc.ICEConnectionStateConnected || ice == webrtc.ICEConnectionStateCompleted {
+				return nil, fmt.Errorf("%w: the encryption between them could not be set up", ErrNoPath)
+			}
 			return nil, fmt.Errorf("%w: none of their addresses answered", ErrNoPath)
 		}
 	case channelOpened:

@@ -110,16 +110,19 @@ func TestGarbledDescriptions(t *testing.T) {
 			})
 		})
 
-		t.Run("a callee who gets nothing but "+name+" gives up", func(t *testing.T) {
+		t.Run("a callee who gets nothing but "+name+" gives up with the caller", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{})
 				config, events := telling()
 				callee := n.answers(t, store, signaling.Lobby, config)
-				for range peer.Attempts - 1 {
-					post(t, store, signaling.Lobby, signaling.Caller, bad)
+				var caller signaling.Ticket
+				for range peer.Attempts {
+					caller = post(t, store, signaling.Lobby, signaling.Caller, bad)
 					await[peer.Retrying](t, events)
 				}
-				post(t, store, signaling.Lobby, signaling.Caller, bad)
+				if err := store.Close(soon(t), caller); err != nil {
+					t.Fatal(err)
+				}
 				sensible(t, fails(t, callee, peer.ErrNoPath))
 			})
 		})

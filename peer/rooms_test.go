@@ -71,6 +71,33 @@ func TestTheNewestOffer(t *testing.T) {
 		talk(t, pipeOf(t, caller), pipeOf(t, callee))
 	})
 
+	t.Run("any number of dead callers do not make a callee give up", func(t *testing.T) {
+		store := memstore.New(memstore.Limits{})
+		config, events := telling()
+		callee := answering(t, store, signaling.Lobby, config)
+		for range 2 * peer.Attempts {
+			post(t, store, signaling.Lobby, signaling.Caller, stale(t, signaling.Caller))
+			await[peer.Connecting](t, events) // to nobody
+		}
+		caller := calling(t, store, signaling.Lobby, quiet())
+		talk(t, pipeOf(t, caller), pipeOf(t, callee))
+	})
+
+	t.Run("a caller who closes the room after as many attempts is given up", func(t *testing.T) {
+		store := memstore.New(memstore.Limits{})
+		config, events := telling()
+		callee := answering(t, store, signaling.Lobby, config)
+		var caller signaling.Ticket
+		for range peer.Attempts + 1 {
+			caller = post(t, store, signaling.Lobby, signaling.Caller, stale(t, signaling.Caller))
+			await[peer.Connecting](t, events) // to nobody
+		}
+		if err := store.Close(soon(t), caller); err != nil {
+			t.Fatal(err)
+		}
+		_ = fails(t, callee, peer.ErrNoPath)
+	})
+
 	t.Run("a caller that is replaced in the lobby hears of it", func(t *testing.T) {
 		store := memstore.New(memstore.Limits{})
 		config, events := telling()

@@ -173,37 +173,49 @@ type offer struct {
 }
 
 // answer meets as the callee: it answers the newest offer, until one of the answers
-// leads to a connection.
+// leads to a connection. Offers of callers that died may fail without end; the two
+// cannot reach each other once a caller has given up who is alive to close the room.
 func (s *Session) answer(ctx context.Context) (*Pipe, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	offers, lost := make(chan offer), make(chan error, 1)
-	wg.Go(func() { lost <- s.follow(ctx, offers) })
+	offers, closed, lost := make(chan offer), make(chan struct{}, 1), make(chan error, 1)
+	wg.Go(func() { lost <- s.follow(ctx, offers, closed) })
 	servers := s.iceServers(ctx)
 	s.config.Report(Waiting{})
 	var newest *offer
+	failed := ErrNoPath
 	for failures := 0; ; {
 		for newest == nil {
 			select {
 			case o := <-offers:
 				newest = &o
+			case <-closed:
+				if failures >= attempts {
+					return nil, failed
+				}
+				failures = 0
 			case err := <-lost:
 				return nil, err
 			}
 		}
+		select {
+		case <-closed: // before this offer was made
+		default:
+		}
 		p, newer, err := s.answerOnce(ctx, *newest, servers, offers)
 		newest = newer
 		switch {
-		case newer != nil:
-			failures++ // the caller has given up on this one
+		case newer != nil: // the caller, if it is the same, has given this attempt up
+			failures++
 		case errors.Is(err, signaling.ErrAnswered):
 			s.config.Report(Taken{})
 		case errors.Is(err, signaling.ErrSuperseded), errors.Is(err, signaling.ErrNoOffer):
 			s.config.Log.Info("the offer is gone; waiting for the next", "why", err)
-		case errors.Is(err, ErrNoPath) && failures+1 < attempts:
+		case errors.Is(err, ErrNoPath):
 			failures++
+			failed = err
 			s.config.Report(Retrying{err})
 		default:
 			return p, err
@@ -230,8 +242,9 @@ func (s *Session) answerOnce(ctx context.Context, o offer, servers []webrtc.ICES
 	return a.run(ctx, newer)
 }
 
-// follow reads every new offer of the room, and hands on the newest.
-func (s *Session) follow(ctx context.Context, offers chan<- offer) error {
+// follow reads every new offer of the room, and hands on the newest; and tells when
+// the room is closed.
+func (s *Session) follow(ctx context.Context, offers chan<- offer, closed chan<- struct{}) error {
 	var known signaling.Version
 	for gone := 0; ; {
 		d, v, err := s.store.Description(ctx, signaling.Ticket{Room: s.room, Side: signaling.Callee}, signaling.Caller, known, signaling.Forever)
@@ -244,6 +257,10 @@ func (s *Session) follow(ctx context.Context, offers chan<- offer) error {
 				return ctx.Err()
 			}
 		case errors.Is(err, signaling.ErrClosed): // for whatever reason: there may be another call
+			select {
+			case closed <- struct{}{}:
+			default: // told already
+			}
 			if err := pause(ctx, gone); err != nil {
 				return err
 			}
