@@ -47,6 +47,7 @@ var (
 	ErrTooLong = fmt.Errorf("a message holds at most %d bytes", MaxMessage)
 	ErrNotText = errors.New("a message must be UTF-8")
 	ErrOver    = errors.New("the conversation is over")
+	ErrSilent  = errors.New("the other side connected, and said nothing that p2pchat understands")
 )
 
 var errHungUp = errors.New("the other side hung up without a goodbye")
@@ -64,12 +65,12 @@ func (u *Undelivered) Error() string {
 // How long a goodbye waits for what is still to be sent, and for the other one's.
 const farewell = 2 * time.Second
 
-// Stranger is the name of a side that does not give one.
-const Stranger = "stranger"
+// How long the other side's hello may take.
+const patience = 10 * time.Second
 
 // Config tunes a Conversation.
 type Config struct {
-	Name          string       // how the other side sees this one; Stranger if empty
+	Name          string       // how the other side sees this one; Stranger if it is none, or the program's own
 	LeaveWhenSaid bool         // leave once Finish was called and everything was delivered
 	Log           *slog.Logger // slog.Default() if nil
 }
@@ -89,6 +90,7 @@ type Conversation struct {
 	// owned by receive:
 	heard   uint64 // the last seq that came from the other side
 	strange uint64 // messages of a foreign side
+	dropped uint64 // what was not heeded
 
 	mu       sync.Mutex // guards what follows
 	out      outbox
@@ -108,7 +110,7 @@ type Conversation struct {
 
 // New returns a conversation that nobody has joined yet.
 func New(config Config) *Conversation {
-	config.Name = shorten(config.Name)
+	config.Name = properName(config.Name)
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
@@ -299,8 +301,8 @@ func (c *Conversation) parted() bool { return c.left && (c.gone || isClosed(c.de
 
 // Run holds the conversation: over the pipe that next brings and, when that breaks,
 // over the one that next brings then. It returns nil when both inputs have ended or
-// somebody left, else the error of next or of the context. The error is, or wraps,
-// Undelivered if something that was said did not get through.
+// somebody left, else ErrSilent or the error of next or of the context. The error is,
+// or wraps, Undelivered if something that was said did not get through.
 func (c *Conversation) Run(ctx context.Context, next func(context.Context) (Link, error)) error {
 	talking, hangUp := context.WithCancel(ctx)
 	awaiting, stop := context.WithCancel(talking)
@@ -342,15 +344,15 @@ func (c *Conversation) run(ctx, awaiting context.Context, next func(context.Cont
 			return nil
 		case err != nil:
 			return err
-		case pipes > 0:
-			c.Tell(Reconnected{})
 		}
-		err = c.talk(ctx, link)
+		err = c.talk(ctx, link, pipes > 0)
 		switch {
 		case c.isParting():
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case errors.Is(err, ErrSilent): // and would be on the next pipe, if one came
+			return err
 		case errors.Is(err, io.EOF):
 			err = errHungUp
 		}

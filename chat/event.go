@@ -18,7 +18,7 @@ type (
 	Connecting struct{}
 	// Connected says that what is said arrives from now on.
 	Connected struct {
-		Peer        string // how the other side calls itself
+		Peer        string // how the other side calls itself, or Stranger
 		Foreign     bool   // a plain WebRTC program: it tells nothing but texts
 		Verified    bool   // nobody can be in the middle
 		SafetyWords []string

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"bytes"
+	"math/bits"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,7 +15,7 @@ var good = hello{Conversation: "theirs", Name: "Ben", First: 1}
 func TestHostile(t *testing.T) {
 	for name, test := range map[string]struct {
 		frames [][]byte
-		lines  int // of the log
+		drops  uint64
 	}{
 		"an empty frame":                        {[][]byte{{}}, 1},
 		"binary noise":                          {[][]byte{{0xff, 0x00, 0x80}, bytes.Repeat([]byte{0xa5}, 300)}, 2},
@@ -50,9 +51,7 @@ func TestHostile(t *testing.T) {
 				equal(t, "this side says", said, []string{"so am I"})
 				equal(t, "delivered", deliveries(a.seen()), []uint64{1})
 				equal(t, "it talks to", names(a), []string{"Ben"})
-				if lines := strings.Count(a.log.String(), "dropped what the other side sent"); lines != test.lines {
-					t.Errorf("%d lines in the log, not %d: %.500s", lines, test.lines, a.log)
-				}
+				dropped(t, a, test.drops)
 			})
 		})
 	}
@@ -70,10 +69,29 @@ func TestHostile(t *testing.T) {
 			synctest.Wait()
 			equal(t, "this side reads", texts(a.seen()), []string{"in time"})
 			equal(t, "delivered", deliveries(a.seen()), nil)
-			if lines := strings.Count(a.log.String(), "dropped"); lines != 5 {
-				t.Errorf("%d lines in the log: %s", lines, a.log)
-			}
+			dropped(t, a, 5)
 			r.write(frame{kind: kindAck, seq: 1})
+		})
+	})
+
+	t.Run("a hundred thousand bad frames are few lines in the log, and all counted", func(t *testing.T) {
+		withRaw(t, func(t *testing.T, a *talker, r raw) {
+			r.hello(good)
+			for range 100_000 {
+				r.send([]byte{0xff})
+			}
+			r.say(1, "still here")
+			synctest.Wait()
+			equal(t, "this side reads", texts(a.seen()), []string{"still here"})
+			dropped(t, a, 100_000)
+			if lines := strings.Count(a.log.String(), "\n"); lines >= 20 {
+				t.Errorf("%d lines in the log", lines)
+			}
+			for _, count := range []string{" count=1\n", " count=2\n", " count=4\n", " count=65536\n"} {
+				if !strings.Contains(a.log.String(), count) {
+					t.Errorf("the log has no %q: %s", count, a.log)
+				}
+			}
 		})
 	})
 
@@ -149,6 +167,18 @@ func TestHostile(t *testing.T) {
 			})
 		}
 	})
+}
+
+// dropped checks how much a did not heed, and that the log has the 1st, the 2nd, the 4th
+// and so on.
+func dropped(t *testing.T, a *talker, n uint64) {
+	t.Helper()
+	if a.dropped != n {
+		t.Errorf("%d were dropped, not %d", a.dropped, n)
+	}
+	if lines := strings.Count(a.log.String(), "dropped what the other side sent"); lines != bits.Len64(n) {
+		t.Errorf("%d lines in the log for %d: %.500s", lines, n, a.log)
+	}
 }
 
 func FuzzReceive(f *testing.F) {

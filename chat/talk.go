@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/bits"
 	"sync"
 	"unicode/utf8"
 )
@@ -11,14 +12,14 @@ import (
 // talk holds the conversation over one pipe, until that breaks or both sides have
 // said goodbye. Whoever said it first may close the pipe; the other one waits for
 // that, so that the last acknowledgements arrive.
-func (c *Conversation) talk(ctx context.Context, link Link) error {
+func (c *Conversation) talk(ctx context.Context, link Link, again bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
 	received, sent := make(chan error, 1), make(chan error, 1)
-	c.begin(link)
-	wg.Go(func() { received <- c.receive(ctx, link) })
+	c.rewind()
+	wg.Go(func() { received <- c.receive(ctx, link, again) })
 	wg.Go(func() { sent <- c.send(ctx, link) })
 	select {
 	case err := <-received:
@@ -31,14 +32,11 @@ func (c *Conversation) talk(ctx context.Context, link Link) error {
 	}
 }
 
-// begin makes ready for a new pipe.
-func (c *Conversation) begin(link Link) {
+// rewind makes ready for a new pipe.
+func (c *Conversation) rewind() {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.out.rewind()
-	c.mu.Unlock()
-	if link.Foreign {
-		c.connected(link, Stranger)
-	}
 }
 
 func (c *Conversation) connected(link Link, peer string) {
@@ -154,41 +152,78 @@ func (c *Conversation) next(foreign bool) (f frame, todo, last bool) {
 	return frame{}, false, c.goodbye && c.parted() && (!c.first || len(c.out.frames) == 0)
 }
 
-// receive takes what arrives, until the pipe ends.
-func (c *Conversation) receive(ctx context.Context, link Link) error {
-	greeted := false
+// receive takes what arrives, until the pipe ends. It is here that the reader is told
+// of the pipe: send does not wait for a reader before this side's hello is out.
+func (c *Conversation) receive(ctx context.Context, link Link, again bool) error {
+	if again {
+		c.Tell(Reconnected{})
+	}
+	if link.Foreign {
+		return c.receivePlain(ctx, link)
+	}
+	if err := c.awaitHello(ctx, link); err != nil {
+		return err
+	}
 	for {
 		b, err := link.Recv(ctx)
-		if link.Foreign && errors.Is(err, io.EOF) { // the only goodbye that it knows
-			c.hear(frame{kind: kindGoodbye})
-		}
 		if err != nil {
 			return err
-		}
-		if link.Foreign {
-			c.hearPlain(b)
-			continue
 		}
 		f, err := decode(b)
 		switch {
 		case err != nil:
 			c.drop(err)
-		case f.kind == kindHello && greeted:
-			c.drop("a second hello")
 		case f.kind == kindHello:
-			greeted = true
-			c.greet(f.hello, link)
-		case !greeted:
-			c.drop("no hello before it", "kind", f.kind)
+			c.drop("a second hello")
 		default:
 			c.hear(f)
 		}
 	}
 }
 
+// awaitHello drops what comes before the other side's hello. The error is ErrSilent
+// when that takes too long, whatever came instead.
+func (c *Conversation) awaitHello(ctx context.Context, link Link) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, ErrSilent)
+	defer cancel()
+	for {
+		b, err := link.Recv(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			return err
+		}
+		f, err := decode(b)
+		switch {
+		case err != nil:
+			c.drop(err)
+		case f.kind != kindHello:
+			c.drop("no hello before it", "kind", f.kind)
+		default:
+			c.greet(f.hello, link)
+			return nil
+		}
+	}
+}
+
+func (c *Conversation) receivePlain(ctx context.Context, link Link) error {
+	c.connected(link, Stranger)
+	for {
+		b, err := link.Recv(ctx)
+		if errors.Is(err, io.EOF) { // the only goodbye that it knows
+			c.hear(frame{kind: kindGoodbye})
+		}
+		if err != nil {
+			return err
+		}
+		c.hearPlain(b)
+	}
+}
+
 // greet takes the other side's hello: from where on it goes.
 func (c *Conversation) greet(h hello, link Link) {
-	h.Name = shorten(h.Name)
+	h.Name = properName(h.Name)
 	c.mu.Lock()
 	if h.Conversation != c.peer.Conversation { // a program that is new to this one
 		before := max(h.First, 1) - 1
@@ -243,9 +278,13 @@ func (c *Conversation) take(f frame) {
 	}
 }
 
-// drop notes that something of the other side was not heeded.
+// drop notes that something of the other side was not heeded. The log has the 1st, the
+// 2nd, the 4th, the 8th and so on: a hostile side could fill it otherwise.
 func (c *Conversation) drop(why any, args ...any) {
-	c.config.Log.Warn("dropped what the other side sent", append([]any{"why", why}, args...)...)
+	c.dropped++
+	if bits.OnesCount64(c.dropped) == 1 {
+		c.config.Log.Warn("dropped what the other side sent", append([]any{"why", why, "count", c.dropped}, args...)...)
+	}
 }
 
 func (c *Conversation) hearPlain(b []byte) {
@@ -272,16 +311,4 @@ func (c *Conversation) delivered(seq uint64) {
 			c.Tell(Delivered{ID: f.seq})
 		}
 	}
-}
-
-// shorten makes a name that a stranger chose fit for a line.
-func shorten(name string) string {
-	const most = 64
-	if name == "" || !utf8.ValidString(name) {
-		return Stranger
-	}
-	if r := []rune(name); len(r) > most {
-		return string(r[:most])
-	}
-	return name
 }

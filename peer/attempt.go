@@ -20,6 +20,9 @@ const (
 	channelProtocol = "p2pchat.v1"
 )
 
+// How many of the other side's candidates are read: more than anybody has.
+const maxCandidates = 256
+
 // How long an attempt may take, from both descriptions to an open channel.
 const connectLimit = 15 * time.Second
 
@@ -29,6 +32,8 @@ const connectLimit = 15 * time.Second
 type attempt struct {
 	store  signaling.Store
 	ticket signaling.Ticket
+
+	relayOnly bool
 	report func(Event)
 	log    *slog.Logger
 	wg     sync.WaitGroup
@@ -43,6 +48,9 @@ type attempt struct {
 	begun   time.Time             // when both descriptions were there; zero before
 	kept    bool                  // the PeerConnection lives on in a Pipe
 }
+
+// errGarbled says that a description is none.
+var errGarbled = errors.New("the other side's description makes no sense")
 
 // What is posted to run.
 type (
@@ -73,7 +81,7 @@ func (s *Session) newAttempt(side signaling.Ticket, servers []webrtc.ICEServer) 
 		return nil, err
 	}
 	a := &attempt{
-		store: s.store, ticket: side, report: s.config.Report, log: s.config.Log, pc: pc,
+		store: s.store, ticket: side, relayOnly: s.config.RelayOnly, report: s.config.Report, log: s.config.Log, pc: pc,
 		posts: make(chan any), done: make(chan struct{}), local: make(chan signaling.Candidate, 128),
 	}
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) { a.post(localCandidate{c}) })
@@ -133,14 +141,14 @@ func (a *attempt) offer(ctx context.Context, publish func(context.Context, signa
 }
 
 // answer begins as the callee; publish writes the answer. An offer that cannot be
-// answered is ErrNoPath.
+// answered is errGarbled.
 func (a *attempt) answer(ctx context.Context, d signaling.Description, publish func(context.Context, signaling.Description) error) error {
 	if err := a.meet(webrtc.SDPTypeOffer, d); err != nil {
 		return err
 	}
 	answer, err := a.pc.CreateAnswer(nil)
 	if err != nil {
-		return fmt.Errorf("%w: answering the offer: %w", ErrNoPath, err)
+		return fmt.Errorf("%w: it cannot be answered: %w", errGarbled, err)
 	}
 	a.wg.Go(func() { a.send(ctx, answer, publish) })
 	// The caller's candidates are there already, and anybody may read them: as the
@@ -157,7 +165,7 @@ func (a *attempt) meet(kind webrtc.SDPType, d signaling.Description) error {
 		err = a.pc.SetRemoteDescription(webrtc.SessionDescription{Type: kind, SDP: other.SDP})
 	}
 	if err != nil {
-		return fmt.Errorf("%w: the other side's description makes no sense: %w", ErrNoPath, err)
+		return fmt.Errorf("%w: %w", errGarbled, err)
 	}
 	a.foreign = other.P2PChat == nil
 	a.begun = time.Now()
@@ -232,8 +240,11 @@ func (a *attempt) take(ctx context.Context, what any) (*Pipe, error) {
 
 // trickle queues one of this side's candidates.
 func (a *attempt) trickle(c *webrtc.ICECandidate) {
-	if c == nil {
+	if c == nil || a.relayOnly && c.Typ != webrtc.ICECandidateTypeRelay {
 		return
+	}
+	if a.relayOnly { // RFC 8839, section 5.1: what stands here for lack of an address
+		c.RelatedAddress, c.RelatedPort = "0.0.0.0", 0
 	}
 	init := c.ToJSON()
 	init.SDPMid = nil // the index says it, whatever name the offer gave the section
@@ -265,7 +276,8 @@ func (a *attempt) add(list []signaling.Candidate) {
 
 // open makes the Pipe of the channel, if it is the one that is meant.
 func (a *attempt) open(dc *webrtc.DataChannel) (*Pipe, error) {
-	if !a.foreign && (dc.Label() != channelLabel || dc.Protocol() != channelProtocol) {
+	whole := dc.Ordered() && dc.MaxRetransmits() == nil && dc.MaxPacketLifeTime() == nil
+	if !a.foreign && (dc.Label() != channelLabel || dc.Protocol() != channelProtocol || !whole) {
 		a.decline(dc)
 		return nil, nil
 	}
@@ -335,12 +347,13 @@ func (a *attempt) readAnswer(ctx context.Context) {
 }
 
 func (a *attempt) readCandidates(ctx context.Context, as signaling.Ticket) {
-	for after := 0; ; {
+	for after := 0; after < maxCandidates; {
 		list, err := a.store.Candidates(ctx, as, a.ticket.Side.Other(), after, signaling.Forever)
 		if err != nil {
 			a.post(roomLost{err})
 			return
 		}
+		list = list[:min(len(list), maxCandidates-after)]
 		after += len(list)
 		a.post(remoteCandidates(list))
 	}

@@ -11,6 +11,8 @@ const (
 	Attempts     = attempts
 )
 
+var ErrGarbled = errGarbled
+
 // Over is the Config of a machine on the network n.
 func (c Config) Over(n transport.Net) Config {
 	c.net = n

@@ -84,18 +84,31 @@ func TestTheNewestOffer(t *testing.T) {
 	})
 
 	t.Run("a caller who closes the room after as many attempts is given up", func(t *testing.T) {
-		store := memstore.New(memstore.Limits{})
-		config, events := telling()
-		callee := answering(t, store, signaling.Lobby, config)
-		var caller signaling.Ticket
-		for range peer.Attempts + 1 {
-			caller = post(t, store, signaling.Lobby, signaling.Caller, stale(t, signaling.Caller))
-			await[peer.Connecting](t, events) // to nobody
-		}
-		if err := store.Close(soon(t), caller); err != nil {
-			t.Fatal(err)
-		}
-		_ = fails(t, callee, peer.ErrNoPath)
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{})
+			config, events := telling()
+			callee := n.answers(t, store, signaling.Lobby, config)
+			var caller signaling.Ticket
+			for range peer.Attempts + 1 {
+				caller = post(t, store, signaling.Lobby, signaling.Caller, stale(t, signaling.Caller))
+				await[peer.Connecting](t, events) // to nobody
+			}
+			if err := store.Close(soon(t), caller); err != nil {
+				t.Fatal(err)
+			}
+			_ = fails(t, callee, peer.ErrNoPath)
+		})
+	})
+
+	t.Run("a dead caller's room ends by itself, though a callee waits in it", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{Idle: time.Minute})
+			post(t, store, room, signaling.Caller, stale(t, signaling.Caller))
+			callee := n.answers(t, store, room, quiet())
+			<-time.After(2 * time.Minute) // virtual
+			caller := n.calls(t, store, room, quiet())
+			talk(t, pipeOf(t, caller), pipeOf(t, callee))
+		})
 	})
 
 	t.Run("a caller that is replaced in the lobby hears of it", func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pion/stun/v4"
 	"github.com/pion/webrtc/v4"
 
 	"p2pchat/signaling"
@@ -17,6 +18,9 @@ const (
 	attempts      = 3               // to connect, before the two are told that they cannot
 	farewellLimit = 2 * time.Second // for giving the room back when a Session ends
 	statsInterval = 5 * time.Second // between two Stats
+
+	livingOffer  = 30 * time.Second // for how long a callee waits for a newer offer; longer than an attempt
+	lookInterval = 3 * time.Second  // how often it looks for one from then on
 )
 
 // A Session is one side of a meeting, and of the connection that comes of it.
@@ -105,7 +109,10 @@ func (s *Session) watch(ctx context.Context, p *Pipe) error {
 
 // call meets as the caller. The room is given back in any case.
 func (s *Session) call(ctx context.Context) (*Pipe, error) {
-	servers := s.iceServers(ctx)
+	servers, err := s.iceServers(ctx)
+	if err != nil {
+		return nil, err
+	}
 	t := signaling.NewTicket(s.room, signaling.Caller)
 	opened := false
 	defer func() {
@@ -114,7 +121,8 @@ func (s *Session) call(ctx context.Context) (*Pipe, error) {
 		}
 	}()
 	write := s.store.Offer
-	for failures, gone := 0, 0; ; {
+	var calm brake
+	for failures := 0; ; {
 		p, err := s.callOnce(ctx, t, servers, func(ctx context.Context, d signaling.Description) error {
 			_, err := write(ctx, t, d)
 			opened = opened || err == nil || ctx.Err() != nil // it may be there, all the same
@@ -124,10 +132,9 @@ func (s *Session) call(ctx context.Context) (*Pipe, error) {
 		case errors.Is(err, signaling.ErrClosed), errors.Is(err, signaling.ErrNoRoom):
 			s.config.Log.Info("the server has forgotten the room; opening it again", "why", err)
 			write = s.store.Offer
-			if err := pause(ctx, gone); err != nil {
-				return nil, err
-			}
-			gone++
+		case errors.Is(err, errGarbled): // whoever it was: the right one may still come
+			s.config.Report(Retrying{err})
+			write = s.store.Reoffer
 		case errors.Is(err, signaling.ErrTurnedDown), errors.Is(err, signaling.ErrWrongToken):
 			return nil, fmt.Errorf("%w: %w", ErrReplaced, err)
 		case errors.Is(err, ErrNoPath) && failures+1 < attempts:
@@ -136,6 +143,9 @@ func (s *Session) call(ctx context.Context) (*Pipe, error) {
 			write = s.store.Reoffer
 		default:
 			return p, err
+		}
+		if err := calm.wait(ctx); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -182,7 +192,10 @@ func (s *Session) answer(ctx context.Context) (*Pipe, error) {
 	defer cancel()
 	offers, closed, lost := make(chan offer), make(chan struct{}, 1), make(chan error, 1)
 	wg.Go(func() { lost <- s.follow(ctx, offers, closed) })
-	servers := s.iceServers(ctx)
+	servers, err := s.iceServers(ctx)
+	if err != nil {
+		return nil, err
+	}
 	s.config.Report(Waiting{})
 	var newest *offer
 	failed := ErrNoPath
@@ -213,6 +226,8 @@ func (s *Session) answer(ctx context.Context) (*Pipe, error) {
 			s.config.Report(Taken{})
 		case errors.Is(err, signaling.ErrSuperseded), errors.Is(err, signaling.ErrNoOffer):
 			s.config.Log.Info("the offer is gone; waiting for the next", "why", err)
+		case errors.Is(err, errGarbled):
+			s.config.Report(Retrying{err})
 		case errors.Is(err, ErrNoPath):
 			failures++
 			failed = err
@@ -246,35 +261,65 @@ func (s *Session) answerOnce(ctx context.Context, o offer, servers []webrtc.ICES
 // the room is closed.
 func (s *Session) follow(ctx context.Context, offers chan<- offer, closed chan<- struct{}) error {
 	var known signaling.Version
-	for gone := 0; ; {
-		d, v, err := s.store.Description(ctx, signaling.Ticket{Room: s.room, Side: signaling.Callee}, signaling.Caller, known, signaling.Forever)
+	var since time.Time // when that one was handed on
+	var calm brake
+	for {
+		// Waiting in a room keeps it alive. One whose caller has died must be able to
+		// end, or nobody could call there again: so it is only looked at, after a while.
+		wait := signaling.Forever
+		if known != "" {
+			wait = max(0, livingOffer-time.Since(since))
+		}
+		d, v, err := s.store.Description(ctx, signaling.Ticket{Room: s.room}, signaling.Caller, known, wait)
 		switch {
 		case err == nil:
-			known, gone = v, 0
+			known, since = v, time.Now()
 			select {
 			case offers <- offer{d, v}:
+				err = calm.wait(ctx)
 			case <-ctx.Done():
-				return ctx.Err()
+				err = ctx.Err()
 			}
-		case errors.Is(err, signaling.ErrClosed): // for whatever reason: there may be another call
+		case errors.Is(err, signaling.ErrUnchanged):
+			err = sleep(ctx, lookInterval)
+		case errors.Is(err, signaling.ErrClosed), errors.Is(err, signaling.ErrNoOffer): // for whatever reason: there may be another call
+			known = ""
 			select {
 			case closed <- struct{}{}:
 			default: // told already
 			}
-			if err := pause(ctx, gone); err != nil {
-				return err
-			}
-			gone++
-		default:
+			err = calm.wait(ctx)
+		}
+		if err != nil {
 			return err
 		}
 	}
 }
 
-// pause keeps a server that forgets everything at once from being asked without end:
-// the nth time in a row it waits longer, a few seconds at most.
-func pause(ctx context.Context, n int) error {
-	timer := time.NewTimer(min(10*time.Millisecond<<min(n, 10), 3*time.Second))
+// A brake slows down what comes again and again in a short time, like the offers of a
+// server that means ill, up to a few seconds each. The first time costs nothing.
+type brake struct {
+	times int
+	last  time.Time
+}
+
+func (b *brake) wait(ctx context.Context) error {
+	const least, most = 10 * time.Millisecond, 3 * time.Second
+	if time.Since(b.last) > 2*most {
+		b.times = 0
+	}
+	d := min(least<<min(b.times, 10), most)
+	if b.times == 0 {
+		d = 0
+	}
+	err := sleep(ctx, d)
+	b.times++
+	b.last = time.Now()
+	return err
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -284,17 +329,39 @@ func pause(ctx context.Context, n int) error {
 	}
 }
 
-func (s *Session) iceServers(ctx context.Context) []webrtc.ICEServer {
+// iceServers are the STUN and TURN servers to use. Without any, two machines may still
+// meet; without an answer from the server they cannot.
+func (s *Session) iceServers(ctx context.Context) ([]webrtc.ICEServer, error) {
 	list := s.config.ICEServers
 	if list == nil && s.config.Discover != nil {
 		var err error
-		if list, err = s.config.Discover(ctx); err != nil && ctx.Err() == nil {
-			s.config.Log.Warn("going on without STUN and TURN servers", "error", err)
+		list, err = s.config.Discover(ctx)
+		if errors.Is(err, signaling.ErrUnreachable) || ctx.Err() != nil {
+			return nil, err
+		} else if err != nil {
+			s.config.Log.Info("going on without the server's STUN and TURN servers", "why", err)
 		}
 	}
-	servers := make([]webrtc.ICEServer, len(list))
-	for i, l := range list {
-		servers[i] = webrtc.ICEServer{URLs: l.URLs, Username: l.Username, Credential: l.Credential}
+	var servers []webrtc.ICEServer
+	for _, l := range list {
+		if err := checkICEServer(l); err != nil { // pion would refuse them all
+			s.config.Log.Warn("left out an ICE server", "why", err)
+			continue
+		}
+		servers = append(servers, webrtc.ICEServer{URLs: l.URLs, Username: l.Username, Credential: l.Credential})
 	}
-	return servers
+	return servers, nil
+}
+
+func checkICEServer(l signaling.ICEServer) error {
+	for _, raw := range l.URLs {
+		u, err := stun.ParseURI(raw)
+		if err != nil {
+			return fmt.Errorf("%q: %w", raw, err)
+		}
+		if turn := u.Scheme == stun.SchemeTypeTURN || u.Scheme == stun.SchemeTypeTURNS; turn && (l.Username == "" || l.Credential == "") {
+			return fmt.Errorf("%q has no username and credential", raw)
+		}
+	}
+	return nil
 }

@@ -53,7 +53,7 @@ func TestBadServers(t *testing.T) {
 func refused(t *testing.T, command, server, says string) {
 	t.Helper()
 	p := launch(t, command, "standup", "--server", server)
-	<-p.ended
+	p.finish(t)
 	text := p.err.String()
 	if code := p.cmd.ProcessState.ExitCode(); code != exitServer {
 		t.Errorf("exit code %d, not %d: %s", code, exitServer, text)

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"net/url"
 	"sync"
@@ -38,26 +40,55 @@ server listens on the default address, call is the server, too, while it runs.`,
 }
 
 func call(ctx context.Context, o talkOptions, std stdio) error {
-	if o.serverGiven || reachable(ctx, o.server) {
+	if o.serverGiven {
 		return talk(ctx, o, std)
 	}
-	l, err := net.Listen("tcp", defaultServe)
-	if err != nil && reachable(ctx, o.server) { // somebody was quicker
-		return talk(ctx, o, std)
-	} else if err != nil {
-		return fmt.Errorf("the server cannot start: %w", err)
+	own := &ownServer{log: o.logger}
+	defer own.stop()
+	own.start(ctx, o.server, std.err)
+	o.rescue = func() { own.start(ctx, o.server, std.err) }
+	return talk(ctx, o, std)
+}
+
+// An ownServer is the server in a caller's process, for as long as that runs. It
+// starts where none is: at first, and when the one that was there has ended (it may
+// have been another caller's).
+type ownServer struct {
+	log *slog.Logger
+	wg  sync.WaitGroup
+
+	mu   sync.Mutex         // guards what follows
+	halt context.CancelFunc // nil: not started
+}
+
+func (s *ownServer) start(ctx context.Context, address string, notes io.Writer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.halt != nil || ctx.Err() != nil || reachable(ctx, address) {
+		return
 	}
-	fmt.Fprintf(std.err, "p2pchat: no server at %s, so this program is one while it runs\n", o.server)
-	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer stop()
-	wg.Go(func() {
-		if err := (serveOptions{grace: time.Second}).run(serving, l, o.logger); err != nil {
-			o.logger.Warn("the server in this program", "error", err)
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", defaultServe)
+	if err != nil { // somebody was quicker, or else the call will say that there is no server
+		s.log.Info("no server could be started", "error", err)
+		return
+	}
+	fmt.Fprintf(notes, "p2pchat: no server at %s, so this program is one while it runs\n", address)
+	serving, halt := context.WithCancel(context.WithoutCancel(ctx))
+	s.halt = halt
+	s.wg.Go(func() {
+		if err := (serveOptions{grace: time.Second}).run(serving, l, s.log); err != nil {
+			s.log.Warn("the server in this program", "error", err)
 		}
 	})
-	return talk(ctx, o, std)
+}
+
+func (s *ownServer) stop() {
+	s.mu.Lock()
+	if s.halt != nil {
+		s.halt()
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
 }
 
 // reachable tells whether anything listens where server is.

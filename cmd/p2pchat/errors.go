@@ -46,7 +46,8 @@ func usage(c *cobra.Command, err error) error {
 var (
 	errNobody      = errors.New("nobody came in time")
 	errInterrupted = errors.New("interrupted")
-	errNotYet      = errors.New("not yet")
+	errSecret      = errors.New("not yet: codes with a secret come with a later version")
+	errStuck       = errors.New("nobody reads the output")
 )
 
 // The one table of what ends the program: exit code, the word that programs get in
@@ -58,18 +59,19 @@ var endings = []struct {
 	hint string
 }{
 	{errInterrupted, exitInterrupted, "interrupted", ""},
-	{peer.ErrCode, exitUsage, "bad-code", "a code is ROOM or ROOM-SECRET, for example standup or 417-amber-falcon"},
-	{errNotYet, exitUsage, "not-yet", "use a room name without a dash, for example: p2pchat call standup"},
-	{errNobody, exitNobody, "nobody-came", "check that the other side uses the same code and server, or wait longer with --wait"},
-	{signaling.ErrOccupied, exitServer, "occupied", "choose another room, or join that call with 'p2pchat answer'; the room of a caller that died is free again after 10 minutes"},
-	{signaling.ErrServerFull, exitServer, "server-full", "try again in a moment, or use another server with --server"},
-	{signaling.ErrForeign, exitServer, "not-p2pchat", "give the address of a p2pchat server with --server, or start one with 'p2pchat serve'"},
-	{signaling.ErrUnreachable, exitServer, "server-unreachable", "check the address, or start a server there with 'p2pchat serve'"},
-	{signaling.ErrTooLarge, exitServer, "refused", ""},
-	{peer.ErrReplaced, exitFailed, "replaced", "give your call a name of its own, for example: p2pchat call standup"},
-	{peer.ErrNoPath, exitNoPath, "no-path", "a STUN or TURN server that both sides can reach would help: --ice-server"},
+	{peer.ErrCode, exitUsage, "bad-code", "a code is the name of a room: letters, digits and . _ ~, for example standup"},
+	{errSecret, exitUsage, "not-yet", "use the name of a room alone, one word, for example: p2pchat call standup"},
+	{signaling.ErrOccupied, exitServer, "occupied", "choose another room, or join that call: p2pchat answer; if its caller has died, the room ends by itself after a while"},
+	{signaling.ErrServerFull, exitServer, "server-full", "try again in a moment, or use another server: --server"},
+	{signaling.ErrForeign, exitServer, "not-p2pchat", "give the address of a p2pchat server with --server, or start one: p2pchat serve"},
+	{signaling.ErrUnreachable, exitServer, "server-unreachable", "check the address, or start a server there: p2pchat serve"},
+	{errNobody, exitNobody, "nobody-came", "check that the other side uses the same code and server, or wait longer: --wait"},
+	{peer.ErrReplaced, exitFailed, "replaced", "one of the two has to answer: p2pchat answer; or name your call: p2pchat call standup"},
+	{peer.ErrNoPath, exitNoPath, "no-path", "a TURN server that both sides can reach would help: --ice-server"},
 	{peer.ErrLost, exitFailed, "lost", "start the call again on both sides"},
-	{syscall.EADDRINUSE, exitFailed, "address-in-use", "another program listens there: stop it, or choose another address with --listen"},
+	{chat.ErrSilent, exitFailed, "silent", "both sides need the same version of p2pchat"},
+	{errStuck, exitFailed, "output-stuck", ""},
+	{syscall.EADDRINUSE, exitFailed, "address-in-use", "another program listens there: stop it, or use another address"},
 	{syscall.EPIPE, exitFailed, "output-closed", ""},
 }
 
@@ -84,12 +86,20 @@ func ending(err error) (exit int, code, hint string) {
 		}
 	}
 	if u := (*chat.Undelivered)(nil); errors.As(err, &u) {
-		return exitFailed, "undelivered", "the other side left first; what it saw is what it acknowledged"
+		return exitFailed, "undelivered", "what is missing was not shown to the other side"
 	}
 	if r := (*screen.Refused)(nil); errors.As(err, &r) {
 		return exitFailed, "refused", fmt.Sprintf("a message is UTF-8 and holds at most %d bytes", chat.MaxMessage)
 	}
+	if p := (signaling.Problem{}); errors.As(err, &p) {
+		return exitServer, "refused", ""
+	}
 	return exitFailed, "failed", ""
+}
+
+// flatten makes one line of an error; errors.Join puts each into its own.
+func flatten(err error) string {
+	return screen.Clean(strings.ReplaceAll(strings.TrimSuffix(err.Error(), "."), "\n", ", and "))
 }
 
 // report tells the person how the program ended, in two lines at most, and returns
@@ -105,8 +115,7 @@ func report(to io.Writer, err error) int {
 	if err == errInterrupted { //nolint:errorlint // alone: who interrupts the program knows
 		return exit
 	}
-	what := strings.ReplaceAll(strings.TrimSuffix(err.Error(), "."), "\n", ", and ") // as errors.Join has it
-	fmt.Fprintf(to, "p2pchat: error: %s\n", screen.Clean(what))
+	fmt.Fprintf(to, "p2pchat: error: %s\n", flatten(err))
 	if hint != "" {
 		fmt.Fprintf(to, "p2pchat: hint: %s\n", hint)
 	}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
+	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -78,15 +80,28 @@ func iceServers(urls []string) ([]signaling.ICEServer, error) {
 	var list []signaling.ICEServer
 	for _, u := range urls {
 		scheme, rest, _ := strings.Cut(u, ":")
-		credentials, host, with := cutLast(rest, "@")
+		credentials, address, with := cutLast(rest, "@")
 		user, password, _ := strings.Cut(credentials, ":")
+		host, query, asks := strings.Cut(address, "?")
 		turn := scheme == "turn" || scheme == "turns"
-		if !slices.Contains([]string{"stun", "stuns", "turn", "turns"}, scheme) || host == "" || turn != with || turn && (user == "" || password == "") {
+		switch {
+		case !turn && scheme != "stun" && scheme != "stuns", !isAddress(host), turn != with, turn && (user == "" || password == ""),
+			asks && (!turn || query != "transport=udp" && query != "transport=tcp"):
 			return nil, &usageError{err: errors.New("--ice-server must look like stun:host:port or turn:user:password@host:port?transport=udp")}
 		}
-		list = append(list, signaling.ICEServer{URLs: []string{scheme + ":" + host}, Username: user, Credential: password})
+		list = append(list, signaling.ICEServer{URLs: []string{scheme + ":" + address}, Username: user, Credential: password})
 	}
 	return list, nil
+}
+
+// isAddress tells a host, with a port or without, from anything else.
+func isAddress(s string) bool {
+	u, err := url.Parse("//" + s)
+	if err != nil || u.Hostname() == "" || u.Host != s {
+		return false
+	}
+	port, err := strconv.ParseUint(cmp.Or(u.Port(), "1"), 10, 16)
+	return err == nil && port > 0
 }
 
 // cutLast is strings.Cut at the last sep; without one, all is behind it.

@@ -36,7 +36,7 @@ func TestFlood(t *testing.T) {
 	}
 	wg.Wait()
 	for name, p := range map[string]*process{"callee": caller, "caller": callee} {
-		<-p.ended
+		p.finish(t)
 		if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 			t.Errorf("the one that reads the %s ended with exit code %d: %s", name, code, p.err)
 		}

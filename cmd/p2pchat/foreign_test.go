@@ -215,7 +215,7 @@ func (c *plainClient) talk(dc *webrtc.DataChannel, program *process) {
 	if err := dc.Close(); err != nil {
 		c.t.Fatal(err)
 	}
-	<-program.ended
+	program.finish(c.t)
 	if code := program.cmd.ProcessState.ExitCode(); code != 0 {
 		c.t.Errorf("the program ended with exit code %d: %s", code, program.err)
 	}

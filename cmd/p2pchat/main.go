@@ -3,9 +3,12 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -23,8 +26,9 @@ func main() {
 // interruptible is a context that the first signal to stop ends; the second one ends
 // the process.
 func interruptible() context.Context {
-	signal.Ignore(syscall.SIGPIPE) // whoever writes to a closed pipe is told by the write
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Ignore(syscall.SIGPIPE)                                                                           // whoever writes to a closed pipe is told by the write
+	signals := slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, signal.Ignored) // nohup, and a shell's &
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	context.AfterFunc(ctx, stop)
 	return ctx
 }
@@ -44,7 +48,11 @@ func run(ctx context.Context, args []string, std stdio) int {
 	root.SetIn(std.in)
 	root.SetOut(std.out)
 	root.SetErr(std.err)
+	root.SetVersionTemplate("{{.Version}}\n")
 	err := root.ExecuteContext(ctx)
+	if std.inTerminal && errors.Is(err, errInterrupted) {
+		fmt.Fprintln(std.err) // what follows must not stand behind the terminal's ^C
+	}
 	return report(std.err, err)
 }
 
@@ -62,6 +70,7 @@ On one machine, in two terminals:
 
 Every flag can also be set by an environment variable: P2PCHAT_ and the flag's
 name in capitals, with _ for -. A flag wins.`,
+		Version:       about(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,

@@ -57,8 +57,11 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 	if o.server.ICEServers, err = iceServers(o.iceServers); err != nil {
 		return err
 	}
-	if o.limits.Rooms < 1 || o.limits.Candidates < 1 || o.limits.Idle <= 0 || o.server.MaxBody < 1 || o.server.MaxWaiting < 1 {
+	if o.limits.Rooms < 1 || o.limits.Candidates < 1 || o.limits.Idle <= 0 || o.server.MaxBody < 1 || o.server.MaxWaiting < 1 || o.grace < 0 {
 		return &usageError{err: errors.New("a limit must be more than 0")}
+	}
+	if _, err := net.ResolveTCPAddr("tcp", o.listen); err != nil {
+		return &usageError{err: fmt.Errorf("--listen: %w", err), hint: "an address looks like 127.0.0.1:3000, or :3000 for all of this machine's"}
 	}
 	l, err := net.Listen("tcp", o.listen)
 	if err != nil {

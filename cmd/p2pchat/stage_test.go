@@ -232,3 +232,13 @@ func launch(t *testing.T, args ...string) *process {
 	})
 	return p
 }
+
+// finish waits for the end of the process.
+func (p *process) finish(t *testing.T) {
+	t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		t.Fatalf("it did not end; its stderr:\n%s", p.err)
+	}
+}

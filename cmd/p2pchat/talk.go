@@ -34,6 +34,7 @@ type talkOptions struct {
 	meet     func(signaling.Store, string, peer.Config) *peer.Session // peer.Call or peer.Answer
 	other    string                                                   // the other side's command
 	patience time.Duration                                            // with a server that was never reached
+	rescue   func()                                                   // for when there is none any more; may be nil
 
 	server     string
 	name       string
@@ -73,6 +74,9 @@ func (o *talkOptions) complete(c *cobra.Command, args []string, std stdio) (err 
 	if o.servers, err = iceServers(o.iceServers); err != nil {
 		return err
 	}
+	if _, err := signaling.NewClient(o.server, signaling.Config{}); err != nil {
+		return &usageError{err: fmt.Errorf("--server: %q is not the address of a server", o.server), hint: "an address looks like https://chat.example.org or http://localhost:3000"}
+	}
 	if o.wait < 0 {
 		return &usageError{err: errors.New("--wait must not be negative")}
 	}
@@ -87,12 +91,12 @@ func (o *talkOptions) complete(c *cobra.Command, args []string, std stdio) (err 
 	if o.name == "" {
 		o.name = loginName()
 	}
-	o.code, err = o.findCode(strings.Join(args, " "), std)
+	o.code, err = o.findCode(c.Context(), strings.Join(args, " "), std)
 	return err
 }
 
 // findCode takes the code from the arguments, the environment, or the person.
-func (o *talkOptions) findCode(text string, std stdio) (peer.Code, error) {
+func (o *talkOptions) findCode(ctx context.Context, text string, std stdio) (peer.Code, error) {
 	if text == "" {
 		text = os.Getenv("P2PCHAT_CODE")
 	}
@@ -107,13 +111,15 @@ func (o *talkOptions) findCode(text string, std stdio) (peer.Code, error) {
 	default:
 		fmt.Fprint(std.err, "p2pchat: the caller's code: ")
 		var err error
-		if text, err = readLine(std.in); err != nil {
+		if text, err = readLine(ctx, std.in); ctx.Err() != nil {
+			return peer.Code{}, errInterrupted
+		} else if err != nil {
 			return peer.Code{}, &usageError{err: errors.New("the CODE is missing")}
 		}
 	}
 	code, err := peer.ParseCode(text)
 	if err == nil && code.Secret != "" {
-		err = fmt.Errorf("a code with a secret cannot be used %w", errNotYet)
+		err = errSecret
 	}
 	return code, err
 }
@@ -121,26 +127,19 @@ func (o *talkOptions) findCode(text string, std stdio) (peer.Code, error) {
 // talk meets the other side and holds the conversation.
 func talk(ctx context.Context, o talkOptions, std stdio) error {
 	conversation := chat.New(chat.Config{Name: o.name, LeaveWhenSaid: o.leaveOnEOF, Log: o.logger})
+	trouble := &trouble{}
 	client, err := signaling.NewClient(o.server, signaling.Config{Patience: o.patience, Trouble: func(err error) {
-		conversation.Tell(chat.Notice{Text: o.trouble(err)})
+		trouble.set(err)
+		if err != nil && o.rescue != nil {
+			o.rescue()
+		}
+		conversation.Tell(chat.Notice{Text: o.news(err)})
 	}})
 	if err != nil {
 		return &usageError{err: err}
 	}
 	defer client.CloseIdle()
-
-	var wg sync.WaitGroup
-	var shown error
-	in, feed := io.Pipe()
-	// The one goroutine that nobody waits for: a read of stdin cannot be ended.
-	go func() {
-		_, err := io.Copy(feed, std.in)
-		feed.CloseWithError(err)
-	}()
-	wg.Go(func() {
-		// Its end is that of the conversation, which has to say goodbye first.
-		shown = o.screen(context.WithoutCancel(ctx), conversation, screen.Streams{In: in, Out: std.out, Notes: std.err, Terminal: std.outTerminal})
-	})
+	shown := o.show(ctx, conversation, std)
 	defer context.AfterFunc(ctx, conversation.Leave)()
 
 	session := o.meet(client, o.code.Room, peer.Config{
@@ -154,7 +153,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 			ctx, cancel = context.WithTimeoutCause(ctx, o.wait, errNobody)
 			defer cancel()
 		}
-		return o.next(ctx, session)
+		return o.next(ctx, session, trouble)
 	})
 	session.Close()
 	switch {
@@ -166,23 +165,78 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	}
 	if err != nil {
 		_, code, _ := ending(err)
-		conversation.Tell(chat.Failed{Code: code, Message: err.Error()})
+		conversation.Tell(chat.Failed{Code: code, Message: flatten(err)})
 	}
 	conversation.Close()
-	wg.Wait()
-	if shown == nil {
-		return err
+	if end := ended(ctx, shown); end != nil {
+		err = errors.Join(err, end)
 	}
-	return errors.Join(err, shown)
+	return err
+}
+
+// show runs the screen; what it says at its end is sent.
+func (o *talkOptions) show(ctx context.Context, c *chat.Conversation, std stdio) <-chan error {
+	in, feed := io.Pipe()
+	// Nobody waits for this one: a read of stdin cannot be ended.
+	go func() {
+		_, err := io.Copy(feed, std.in)
+		feed.CloseWithError(err)
+	}()
+	shown := make(chan error, 1)
+	go func() {
+		// Its end is that of the conversation, which has to say goodbye first.
+		shown <- o.screen(context.WithoutCancel(ctx), c, screen.Streams{In: in, Out: std.out, Notes: std.err, Terminal: std.outTerminal})
+	}()
+	return shown
+}
+
+// ended waits for the screen; whoever interrupts the program waits a moment only,
+// because nobody may read what it writes.
+func ended(ctx context.Context, shown <-chan error) error {
+	select {
+	case err := <-shown:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-shown:
+		return err
+	case <-time.After(time.Second):
+		return errStuck
+	}
+}
+
+// trouble is what keeps the server from answering, at the moment.
+type trouble struct {
+	mu  sync.Mutex // guards what follows
+	err error
+}
+
+func (t *trouble) set(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.err = err
+}
+
+func (t *trouble) get() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.err
 }
 
 // next is the session's next pipe, as the conversation wants it.
-func (o *talkOptions) next(ctx context.Context, session *peer.Session) (chat.Link, error) {
+func (o *talkOptions) next(ctx context.Context, session *peer.Session, server *trouble) (chat.Link, error) {
 	p, err := session.Pipe(ctx)
-	if err != nil {
-		return chat.Link{}, fmt.Errorf("%s in room %s: %w", o.server, o.code.Room, err)
+	if why := server.get(); errors.Is(err, errNobody) && why != nil && o.patience != signaling.Forever {
+		err = why // nobody could come
 	}
-	return chat.Link{Pipe: p, Foreign: p.Foreign, Path: p.Path, Took: p.Took}, nil
+	switch {
+	case err == nil:
+		return chat.Link{Pipe: p, Foreign: p.Foreign, Path: p.Path, Took: p.Took}, nil
+	case errors.Is(err, signaling.ErrUnreachable), errors.Is(err, signaling.ErrForeign), errors.As(err, &signaling.Problem{}):
+		err = fmt.Errorf("%s: %w", o.server, err)
+	}
+	return chat.Link{}, err
 }
 
 // reporter tells the conversation's reader what the session does.
@@ -200,7 +254,7 @@ func (o *talkOptions) reporter(to *chat.Conversation) func(peer.Event) {
 		case peer.Taken:
 			to.Tell(chat.Notice{Text: "somebody else has answered this call; waiting for the next one"})
 		case peer.Retrying:
-			to.Tell(chat.Notice{Text: e.Err.Error() + "; trying again"})
+			to.Tell(chat.Notice{Text: e.Err.Error() + "; waiting for a new " + map[string]string{"call": "offer", "answer": "answer"}[o.other]})
 		case peer.Stats:
 			to.Tell(chat.Stats{RTT: e.RTT})
 		}
@@ -219,25 +273,43 @@ func (o *talkOptions) command() string {
 	return c
 }
 
-func (o *talkOptions) trouble(err error) string {
+// news says what became of the server, or that it is back.
+func (o *talkOptions) news(err error) string {
+	p := signaling.Problem{}
 	switch {
 	case err == nil:
 		return "the server answers"
 	case o.patience == signaling.Forever:
 		return fmt.Sprintf("waiting for a server at %s ('p2pchat call' or 'p2pchat serve' starts one)", o.server)
+	case errors.As(err, &p): // its detail says what a person had to do, but this program does it
+		err = errors.New(p.Title)
 	}
-	return fmt.Sprintf("%s: %s; trying again", o.server, strings.TrimSuffix(err.Error(), "."))
+	return fmt.Sprintf("%s: %v; trying again", o.server, err)
 }
 
 // readLine reads a line and not a byte more: what follows is conversation.
-func readLine(r io.Reader) (string, error) {
-	var text []byte
-	for b := make([]byte, 1); b[0] != '\n'; text = append(text, b[0]) {
-		if _, err := io.ReadFull(r, b); err != nil {
-			return "", err
-		}
+func readLine(ctx context.Context, r io.Reader) (string, error) {
+	type result struct {
+		text string
+		err  error
 	}
-	return strings.TrimSpace(string(text)), nil
+	read := make(chan result, 1)
+	go func() { // left behind when ctx ends: a read of stdin cannot be ended
+		var text []byte
+		for b := make([]byte, 1); b[0] != '\n'; text = append(text, b[0]) {
+			if _, err := io.ReadFull(r, b); err != nil {
+				read <- result{err: err}
+				return
+			}
+		}
+		read <- result{text: strings.TrimSpace(string(text))}
+	}()
+	select {
+	case got := <-read:
+		return got.text, got.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 }
 
 // onLoopback tells whether server is on this machine.

@@ -17,12 +17,16 @@ func versionCommand(std stdio) *cobra.Command {
 		Short: "Print which p2pchat this is",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			v := version
-			if info, ok := debug.ReadBuildInfo(); ok && v == "" {
-				v = info.Main.Version
-			}
-			_, err := fmt.Fprintf(std.out, "p2pchat %s %s %s/%s\n", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintln(std.out, about())
 			return err
 		},
 	}
+}
+
+func about() string {
+	v := version
+	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
+		v = info.Main.Version
+	}
+	return fmt.Sprintf("p2pchat %s %s %s/%s", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

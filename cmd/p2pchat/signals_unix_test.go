@@ -1,0 +1,95 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestSignals(t *testing.T) {
+	t.Parallel()
+	t.Run("a hang-up that is ignored, as nohup has it, does not end the server", func(t *testing.T) {
+		t.Parallel()
+		said := newTranscript()
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", "trap '' HUP; exec p2pchat serve --listen 127.0.0.1:0 --log-level debug")
+		cmd.Stderr = said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		found, err := said.wait(regexp.MustCompile(`listening on (\S+)`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		p := launch(t, "call", "--server", found[1])
+		if _, err := p.err.wait(regexp.MustCompile("code: lobby")); err != nil {
+			t.Error(err)
+		}
+		if err := errors.Join(cmd.Process.Signal(syscall.SIGTERM), cmd.Wait()); err != nil {
+			t.Error(err)
+		}
+	})
+
+	t.Run("an interrupt ends a program whose output nobody reads", func(t *testing.T) {
+		t.Parallel()
+		server := launch(t, "serve", "--listen", "127.0.0.1:0")
+		found, err := server.err.wait(regexp.MustCompile(`listening on (\S+)`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		unread, out, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unread.Close()
+		said := newTranscript()
+		cmd := exec.CommandContext(t.Context(), "p2pchat", "answer", "--server", found[1])
+		cmd.Stdout, cmd.Stderr = out, said
+		if err := errors.Join(cmd.Start(), out.Close()); err != nil {
+			t.Fatal(err)
+		}
+		caller := launch(t, "call", "--server", found[1])
+		if _, err := said.wait(regexp.MustCompile("connected with")); err != nil {
+			t.Fatal(err)
+		}
+		// More than a pipe holds, and less than both programs keep for a slow reader.
+		if _, err := io.WriteString(caller.in, strings.Repeat(strings.Repeat("x", 10_000)+"\n", 50)); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		exit := (*exec.ExitError)(nil)
+		if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
+			t.Errorf("it ended with %v: %s", err, said)
+		}
+	})
+}
+
+func TestPromptEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	silent, typing := io.Pipe()
+	defer typing.Close()
+	if _, err := readLine(ctx, silent); !errors.Is(err, context.Canceled) {
+		t.Errorf("the prompt ended with %v", err)
+	}
+	typed := strings.NewReader(" standup \r\nhello\n")
+	if line, err := readLine(t.Context(), typed); line != "standup" || err != nil {
+		t.Errorf("the prompt read %q, %v", line, err)
+	}
+	if rest, err := io.ReadAll(typed); string(rest) != "hello\n" || err != nil {
+		t.Errorf("the prompt left %q, %v", rest, err)
+	}
+}
