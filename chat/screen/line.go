@@ -62,6 +62,9 @@ func (l lines) put(e chat.Event) error {
 func (l lines) connected(e chat.Connected) {
 	way := map[string]string{"host": "directly", "srflx": "directly, through NAT", "prflx": "directly, through NAT", "relay": "through a relay"}[e.Path]
 	l.note("connected with %s %s in %d ms", Clean(e.Peer), way, e.Took.Milliseconds())
+	if l.Terminal {
+		l.note("type a line and press Enter; Ctrl-C leaves")
+	}
 	if e.Verified {
 		l.note("verified: nobody is in the middle")
 		return

@@ -48,7 +48,6 @@ func run(ctx context.Context, args []string, std stdio) int {
 	root.SetIn(std.in)
 	root.SetOut(std.out)
 	root.SetErr(std.err)
-	root.SetVersionTemplate("{{.Version}}\n")
 	err := root.ExecuteContext(ctx)
 	if std.inTerminal && errors.Is(err, errInterrupted) {
 		fmt.Fprintln(std.err) // what follows must not stand behind the terminal's ^C

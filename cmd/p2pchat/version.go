@@ -17,7 +17,7 @@ func versionCommand(std stdio) *cobra.Command {
 		Short: "Print which p2pchat this is",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(std.out, about())
+			_, err := fmt.Fprintln(std.out, "p2pchat "+about())
 			return err
 		},
 	}
@@ -28,5 +28,5 @@ func about() string {
 	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
 		v = info.Main.Version
 	}
-	return fmt.Sprintf("p2pchat %s %s %s/%s", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("%s %s %s/%s", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
