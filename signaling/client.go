@@ -110,9 +110,17 @@ func (c *Client) Description(ctx context.Context, t Ticket, of Side, known Versi
 	if known != "" {
 		header.Set("If-None-Match", quote(known))
 	}
-	r, err := c.read(ctx, t, request{path: "/" + of.String(), header: header}, wait, func(_ reply, err error) bool {
-		return errors.Is(err, ErrNoOffer) || errors.Is(err, ErrNoAnswer) || errors.Is(err, ErrNoRoom) || errors.Is(err, ErrUnchanged)
+	// A proxy may drop If-None-Match, and a server may not heed it.
+	again := func(r reply, err error) bool {
+		v, _ := r.version()
+		return err == nil && v != "" && v == known
+	}
+	r, err := c.read(ctx, t, request{path: "/" + of.String(), header: header}, wait, func(r reply, err error) bool {
+		return errors.Is(err, ErrNoOffer) || errors.Is(err, ErrNoAnswer) || errors.Is(err, ErrNoRoom) || errors.Is(err, ErrUnchanged) || again(r, err)
 	})
+	if again(r, err) {
+		err = ErrUnchanged
+	}
 	if err != nil {
 		return nil, "", err
 	}

@@ -65,6 +65,20 @@ func TestServersThatDoNotWait(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a server that sends again what is known is asked with pauses", func(t *testing.T) {
+		t.Parallel()
+		for wait, most := range map[time.Duration]int{0: 1, 2 * time.Second: 4} {
+			b := bad(t, good)
+			started := time.Now()
+			d, v, err := client(t, b.URL, brief).Description(t.Context(), secret, signaling.Caller, "v1", wait)
+			if !errors.Is(err, signaling.ErrUnchanged) || d != nil || v != "" {
+				t.Errorf("heard %q of version %q, %v", d, v, err)
+			}
+			if n, took := len(b.times()), time.Since(started); n > most || took < wait {
+				t.Errorf("it was asked %d times in %v", n, took)
+			}
+		}
+	})
 	t.Run("a long wait is made of polls", func(t *testing.T) {
 		t.Parallel()
 		var prefer []string

@@ -35,7 +35,7 @@ var problems = []struct {
 	{ErrAnswered, "answered", http.StatusConflict, "Somebody else has answered this call already."},
 	{ErrSuperseded, "superseded", http.StatusPreconditionFailed, "The caller has replaced the offer since. Read it again and answer that one."},
 	{ErrWrongToken, "wrong-token", http.StatusUnauthorized, "This needs the token that came with the offer or the answer, in the header 'Authorization: Bearer TOKEN'."},
-	{ErrListFull, "candidates-full", http.StatusConflict, "The list holds as many candidates as this server allows."},
+	{ErrListFull, "candidates-full", http.StatusConflict, "The list holds as many candidates, or as many bytes of them, as this server allows."},
 	{ErrGap, "candidates-gap", http.StatusConflict, "The list ends before the index given with 'at'. Send what is missing first."},
 	{ErrServerFull, "server-full", http.StatusServiceUnavailable, "The server has as many rooms or waiting readers as it can hold. Try again in a moment."},
 	{ErrInvalid, "invalid", http.StatusBadRequest, "The request is not as the interface describes it: see /openapi.yaml."},

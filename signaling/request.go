@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	maxReply   = 16 << 20 // 100 candidates of 64 KiB and some
+	maxReply   = 16 << 20 // far more than any document, unless a server's limits are raised
+	maxText    = 300      // bytes of a problem's text
 	firstPause = 100 * time.Millisecond
 	longPause  = 3 * time.Second
 )
@@ -166,17 +167,18 @@ func (c *Client) judge(res *http.Response, body []byte) error {
 		c.met.Store(true)
 		return nil
 	case code/100 == 2:
-		return fmt.Errorf("%w: it sent %q where JSON was expected", ErrForeign, kind)
+		return fmt.Errorf("%w: it sent %q where JSON was expected", ErrForeign, cut(kind))
 	case code/100 == 3:
 		return fmt.Errorf("%w: it redirects%s", ErrForeign, elsewhere(res))
 	}
 	var p Problem
 	known := kind == "application/problem+json" && json.Unmarshal(body, &p) == nil && strings.HasPrefix(p.Type, urn)
+	p.Title, p.Detail = cut(p.Title), cut(p.Detail)
 	var err error = p
 	if known {
 		c.met.Store(true)
 	} else {
-		err = fmt.Errorf("it answered %q", res.Status)
+		err = fmt.Errorf("it answered %q", cut(res.Status))
 	}
 	transient := res.StatusCode == http.StatusTooManyRequests || res.StatusCode >= 500
 	switch {
@@ -190,6 +192,9 @@ func (c *Client) judge(res *http.Response, body []byte) error {
 	}
 	return err
 }
+
+// cut shortens what a stranger wrote, at the end of a character.
+func cut(text string) string { return strings.ToValidUTF8(text[:min(len(text), maxText)], "") }
 
 // elsewhere names the host that a reply redirects to: the rest of the address holds the room.
 func elsewhere(res *http.Response) string {

@@ -41,10 +41,13 @@ const Forever = time.Duration(math.MaxInt64)
 // ErrUnchanged or an empty list. A context that ends sooner ends the read with the
 // context's error.
 //
-// A read with a token speaks for that ticket: it does not wait for a room to
-// appear but answers ErrClosed when the room is gone, and ErrTurnedDown when the
-// token is no longer one of the room's. A room that is closed during a read ends it
-// with ErrClosed.
+// A read of what the callee writes, with a token, speaks for the caller who holds it:
+// it does not wait for a room to appear but answers ErrClosed when the room is gone,
+// and ErrTurnedDown when the token is no longer one of the room's. A read of the
+// caller's candidates with the token of a callee who was turned down, because the
+// offer or the answer was replaced, is ErrTurnedDown: a room remembers the last 8 of
+// them. Any other token makes no difference to a read, so that a client may send its
+// own from the start. A room that is closed during a read ends it with ErrClosed.
 //
 // Every write may be repeated with the same ticket, when its reply was lost: what
 // stands already is left as it is, and the reply is the same. (AddCandidates: if it

@@ -74,5 +74,6 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 // run answers on l until ctx ends.
 func (o serveOptions) run(ctx context.Context, l net.Listener, log *slog.Logger) error {
 	o.server.Log = log
+	o.limits.ListBytes = 2 * int(o.server.MaxBody) // one request must not fill a list
 	return server.New(memstore.New(o.limits), o.server).Serve(ctx, l, o.grace)
 }

@@ -14,6 +14,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(_ *testing.T, limits storetest.Limits, watch func(signaling.Store) signaling.Store) signaling.Store {
-		return watch(memstore.New(memstore.Limits{Rooms: limits.Rooms, Candidates: limits.Candidates}))
+		return watch(memstore.New(memstore.Limits{Rooms: limits.Rooms, Candidates: limits.Candidates, ListBytes: limits.ListBytes}))
 	})
 }

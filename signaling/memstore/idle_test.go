@@ -276,6 +276,32 @@ func TestWaiting(t *testing.T) {
 	})
 }
 
+func TestTurnedDown(t *testing.T) {
+	t.Run("a room remembers eight at most", func(t *testing.T) {
+		s, caller := opened(t)
+		for i := range 20 {
+			if _, err := s.Answer(t.Context(), signaling.NewTicket("room", signaling.Callee), "", answer); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Reoffer(t.Context(), caller, signaling.Description(fmt.Sprintf(`{"type":"offer","sdp":"%d"}`, i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := len(s.rooms["room"].turnedDown); n != 8 {
+			t.Errorf("it remembers %d", n)
+		}
+	})
+	t.Run("nobody is remembered where nobody was turned down", func(t *testing.T) {
+		s, caller := opened(t)
+		if _, err := s.Reoffer(t.Context(), caller, signaling.Description(`{"type":"offer","sdp":"2"}`)); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(s.rooms["room"].turnedDown); n != 0 {
+			t.Errorf("it remembers %d", n)
+		}
+	})
+}
+
 func TestVersions(t *testing.T) {
 	t.Run("two stores share no version", func(t *testing.T) {
 		seen := map[signaling.Version]bool{}

@@ -21,6 +21,7 @@ import (
 type Limits struct {
 	Rooms      int           // rooms in all; 10,000 if zero
 	Candidates int           // candidates a side; 100 if zero
+	ListBytes  int           // bytes of all candidates of a side; 128 KiB if zero
 	Idle       time.Duration // how long a room lives that nobody writes to or waits in; 10 minutes if zero
 }
 
@@ -45,6 +46,9 @@ func New(limits Limits) *Store {
 	}
 	if limits.Candidates == 0 {
 		limits.Candidates = 100
+	}
+	if limits.ListBytes == 0 {
+		limits.ListBytes = 128 << 10
 	}
 	if limits.Idle == 0 {
 		limits.Idle = 10 * time.Minute
@@ -128,8 +132,8 @@ func (s *Store) Answer(_ context.Context, t signaling.Ticket, to signaling.Versi
 	case callee.description != nil && t.Room != signaling.Lobby:
 		return "", signaling.ErrAnswered
 	}
-	if callee.description != nil { // the Lobby's: whoever holds the old token must hear of it
-		r.wakeAll()
+	if callee.description != nil { // the Lobby's
+		r.turnDown()
 	}
 	callee.description, callee.version, callee.owner = bytes.Clone(d), s.version(), owner
 	wake(&callee.newDescription)
@@ -139,9 +143,12 @@ func (s *Store) Answer(_ context.Context, t signaling.Ticket, to signaling.Versi
 
 // Description implements signaling.Store.
 func (s *Store) Description(ctx context.Context, t signaling.Ticket, of signaling.Side, known signaling.Version, wait time.Duration) (signaling.Description, signaling.Version, error) {
+	if of == signaling.Caller {
+		t.Token = "" // an offer is for anybody
+	}
 	var d signaling.Description
 	var v signaling.Version
-	err := s.read(ctx, t, wait, func(r *room) (*chan struct{}, error) {
+	err := s.read(ctx, t, of, wait, func(r *room) (*chan struct{}, error) {
 		from := &r.sides[of]
 		d, v = from.description, from.version
 		switch {
@@ -187,9 +194,14 @@ func (s *Store) AddCandidates(_ context.Context, t signaling.Ticket, at int, c .
 	default:
 		c = c[min(n-at, len(c)):]
 	}
-	if n+len(c) > s.limits.Candidates {
+	size := mine.size
+	for _, one := range c {
+		size += len(one)
+	}
+	if n+len(c) > s.limits.Candidates || size > s.limits.ListBytes {
 		return 0, signaling.ErrListFull
 	}
+	mine.size = size
 	for _, one := range c {
 		mine.candidates = append(mine.candidates, bytes.Clone(one))
 	}
@@ -206,7 +218,7 @@ func (s *Store) Candidates(ctx context.Context, t signaling.Ticket, of signaling
 		return nil, signaling.ErrInvalid
 	}
 	var list []signaling.Candidate
-	err := s.read(ctx, t, wait, func(r *room) (*chan struct{}, error) {
+	err := s.read(ctx, t, of, wait, func(r *room) (*chan struct{}, error) {
 		from := &r.sides[of]
 		switch {
 		case !r.open():

@@ -5,11 +5,16 @@ import (
 	"container/list"
 	"crypto/sha256"
 	"crypto/subtle"
+	"slices"
 	"strconv"
 	"time"
 
 	"p2pchat/signaling"
 )
+
+const remembered = 8 // of those who were turned down in a room
+
+var nobody [sha256.Size]byte // owns nothing
 
 // A room may exist before it has an offer, for as long as somebody waits in it.
 type room struct {
@@ -19,13 +24,16 @@ type room struct {
 	used    time.Time
 	queued  *list.Element // in Store.idle
 	closed  bool
+
+	turnedDown [][sha256.Size]byte // the last owners of an answer that was replaced
 }
 
 type side struct {
 	description signaling.Description // nil: none yet
 	version     signaling.Version
-	owner       [sha256.Size]byte // of the token; zero: nobody's
+	owner       [sha256.Size]byte // of the token
 	candidates  []signaling.Candidate
+	size        int // of the candidates, in bytes
 
 	// What waiting readers sleep on, closed by the next change; nil while none does.
 	newDescription, newCandidates chan struct{}
@@ -70,7 +78,7 @@ func (s *Store) owned(t signaling.Ticket, owner [sha256.Size]byte) (*room, error
 
 // offer makes d the offer of r and empties the rest.
 func (s *Store) offer(r *room, owner [sha256.Size]byte, d signaling.Description) signaling.Version {
-	r.wakeAll()
+	r.turnDown()
 	v := s.version()
 	r.sides = [2]side{signaling.Caller: {description: bytes.Clone(d), version: v, owner: owner}}
 	s.touch(r)
@@ -83,6 +91,32 @@ func (s *Store) version() signaling.Version {
 }
 
 func (r *room) open() bool { return r.sides[signaling.Caller].description != nil }
+
+// turnDown remembers whose answer is about to be replaced, and wakes whoever must
+// hear of it.
+func (r *room) turnDown() {
+	if owner := r.sides[signaling.Callee].owner; owner != nobody {
+		r.turnedDown = append(r.turnedDown, owner)
+		r.turnedDown = r.turnedDown[max(0, len(r.turnedDown)-remembered):]
+	}
+	r.wakeAll()
+}
+
+// admits says whether a read of what side of writes may go on with the token of
+// owner: see signaling.Store. The room is nil if it is gone.
+func (r *room) admits(owner [sha256.Size]byte, of signaling.Side) error {
+	switch {
+	case owner == nobody:
+		return nil
+	case r == nil && of == signaling.Callee:
+		return signaling.ErrClosed
+	case r == nil, r.sides[signaling.Caller].ownedBy(owner), r.sides[signaling.Callee].ownedBy(owner):
+		return nil
+	case of == signaling.Callee, slices.Contains(r.turnedDown, owner):
+		return signaling.ErrTurnedDown
+	}
+	return nil
+}
 
 func (r *room) wakeAll() {
 	for i := range r.sides {
@@ -99,7 +133,7 @@ func wake(changed *chan struct{}) {
 }
 
 func (s *side) ownedBy(owner [sha256.Size]byte) bool {
-	return s.owner != [sha256.Size]byte{} && subtle.ConstantTimeCompare(s.owner[:], owner[:]) == 1
+	return s.owner != nobody && subtle.ConstantTimeCompare(s.owner[:], owner[:]) == 1
 }
 
 func (s *side) repeats(owner [sha256.Size]byte, d signaling.Description) bool {
@@ -109,7 +143,7 @@ func (s *side) repeats(owner [sha256.Size]byte, d signaling.Description) bool {
 // hash of no token is nobody's.
 func hash(token string) [sha256.Size]byte {
 	if token == "" {
-		return [sha256.Size]byte{}
+		return nobody
 	}
 	return sha256.Sum256([]byte(token))
 }

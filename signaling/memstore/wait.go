@@ -7,12 +7,13 @@ import (
 	"p2pchat/signaling"
 )
 
-// read asks look until it has what it wants (a nil error), sleeping in between on
-// the channel that look names.
-func (s *Store) read(ctx context.Context, t signaling.Ticket, wait time.Duration, look func(*room) (*chan struct{}, error)) error {
+// read asks look until it has what it wants of a side (a nil error), sleeping in
+// between on the channel that look names.
+func (s *Store) read(ctx context.Context, t signaling.Ticket, of signaling.Side, wait time.Duration, look func(*room) (*chan struct{}, error)) error {
 	if err := signaling.CheckRoom(t.Room); err != nil {
 		return err
 	}
+	owner := hash(t.Token)
 	var over <-chan time.Time
 	if 0 < wait && wait < signaling.Forever {
 		timer := time.NewTimer(wait)
@@ -23,13 +24,8 @@ func (s *Store) read(ctx context.Context, t signaling.Ticket, wait time.Duration
 	defer s.mu.Unlock()
 	for {
 		r := s.live(t.Room)
-		if t.Token != "" {
-			if r == nil {
-				return signaling.ErrClosed
-			}
-			if owner := hash(t.Token); !r.sides[signaling.Caller].ownedBy(owner) && !r.sides[signaling.Callee].ownedBy(owner) {
-				return signaling.ErrTurnedDown
-			}
+		if err := r.admits(owner, of); err != nil {
+			return err
 		}
 		if r == nil && wait > 0 {
 			r = s.room(t.Room)

@@ -39,6 +39,18 @@ func TestLimits(t *testing.T) {
 		s.post("/answer-candidate", "{}").is(201) // the other list is another
 	})
 
+	t.Run("a list with too many bytes takes no more", func(t *testing.T) {
+		s := open(t, memstore.Limits{}, Config{})
+		s.post("/offer", anOffer).is(201)
+		for range 2 {
+			s.post("/offer-candidate", ofSize("any", 64<<10)).is(201)
+		}
+		if detail := s.post("/offer-candidate", "{}").problem(409, "candidates-full"); !strings.Contains(detail, "bytes") {
+			t.Errorf("the detail is %q", detail)
+		}
+		s.post("/answer-candidate", "{}").is(201)
+	})
+
 	t.Run("a server that is full of rooms opens no other", func(t *testing.T) {
 		s := open(t, memstore.Limits{Rooms: 2}, Config{})
 		caller := bearing(s.post("/rooms/one/offer", anOffer).token())

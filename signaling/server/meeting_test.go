@@ -40,6 +40,20 @@ func TestMeeting(t *testing.T) {
 		}
 	})
 
+	t.Run("a client that sends a token of its own from the start reads like anybody, then answers", func(t *testing.T) {
+		s := open(t, memstore.Limits{}, Config{})
+		mine, caller := bearing("mine"), bearing("theirs")
+		offered, first := s.park("/rooms/blue/offer", mine), s.park("/rooms/blue/offer-candidates", mine)
+		opened := s.post("/rooms/blue/offer", anOffer, caller).is(201)
+		s.heard(offered).is(200).says(anOffer).has("ETag", opened.etag())
+		s.post("/rooms/blue/offer-candidate", candidate("caller", 0), caller).is(201)
+		s.heard(first).is(200).says("[" + candidate("caller", 0) + "]")
+		second := s.park("/rooms/blue/offer-candidates?after=1", mine)
+		s.post("/rooms/blue/answer", anAnswer, mine).is(201)
+		s.post("/rooms/blue/offer-candidate", candidate("caller", 1), caller).is(201)
+		s.heard(second).is(200).says("[" + candidate("caller", 1) + "]")
+	})
+
 	t.Run("two meet in a room of their own, each with a token", func(t *testing.T) {
 		s := open(t, memstore.Limits{}, Config{})
 		opened := s.post("/rooms/blue.whale/offer", anOffer).is(201).has("Location", "/rooms/blue.whale/offer")
@@ -56,7 +70,7 @@ func TestMeeting(t *testing.T) {
 		}
 		s.send("DELETE", "/rooms/blue.whale", "", caller).is(204).says("")
 		s.get("/rooms/blue.whale/offer").problem(404, "no-offer")
-		s.get("/rooms/blue.whale/offer", callee).problem(404, "closed")
+		s.get("/rooms/blue.whale/answer", callee).problem(404, "closed")
 		s.post("/rooms/blue.whale/offer", anOffer).is(201)
 	})
 

@@ -237,12 +237,11 @@ func walk(t *testing.T, room string) map[string]bool {
 		s.post(room+path, aCandidate, mine).is(201)
 		s.post(room+path+"?at=9", aCandidate, mine).is(409)
 	}
-	for i, path := range reads {
+	for _, path := range reads {
 		s.get(room + path).is(200)
-		s.get(room+path, nobody).is(410)
-		if i < 2 {
-			s.get(room+path, "If-None-Match: *").is(304)
-		}
+	}
+	for _, path := range []string{"/offer", "/answer"} {
+		s.get(room+path, "If-None-Match: *").is(304)
 	}
 	s.get(address + "/ice-servers").is(200)
 	if room != "" {
@@ -250,7 +249,11 @@ func walk(t *testing.T, room string) map[string]bool {
 		s.post(room+"/answer", anAnswer).is(409)
 	}
 	s.send("PUT", room+"/offer", anOffer, nobody).is(401)
-	s.send("PUT", room+"/offer", anOffer, caller).is(200)
+	s.send("PUT", room+"/offer", description("offer", 2), caller).is(200)
+	s.get(room+"/offer", callee).is(200)
+	for _, path := range reads[1:] {
+		s.get(room+path, callee).is(410)
+	}
 
 	// The server itself, and its end.
 	for _, path := range []string{"/ice-servers", "/healthz", "/readyz", "/openapi.yaml"} {

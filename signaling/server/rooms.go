@@ -25,9 +25,13 @@ func (s *Server) postOffer(c echo.Context) error {
 
 func (s *Server) postAnswer(c echo.Context) error {
 	return s.describe(c, signaling.Callee, http.StatusCreated, func(ctx context.Context, t signaling.Ticket, d signaling.Description) (signaling.Version, error) {
-		expected := tags(c.Request().Header.Values("If-Match"))
-		if len(expected) == 0 || slices.Contains(expected, "*") {
+		sent := c.Request().Header.Values("If-Match")
+		expected := tags(sent)
+		switch {
+		case len(sent) == 0 || slices.Contains(expected, "*"):
 			return s.store.Answer(ctx, t, "", d)
+		case len(expected) == 0:
+			expected = []signaling.Version{`""`} // what names no offer fits none
 		}
 		var v signaling.Version
 		err := signaling.ErrSuperseded
@@ -259,7 +263,7 @@ func (s *Server) read(c echo.Context) ([]byte, error) {
 	}
 	// From here on the connection is read only to notice that the client hangs up.
 	_ = http.NewResponseController(c.Response().Writer).SetReadDeadline(time.Time{})
-	return slices.Clip(body), nil
+	return body, nil
 }
 
 func index(c echo.Context, name string, missing int) (int, error) {

@@ -91,6 +91,16 @@ func TestConflicts(t *testing.T) {
 		s.post("/rooms/blue/answer", anAnswer, "If-Match: "+opened.etag()+", W/"+replaced.etag()).is(201)
 	})
 
+	t.Run("an answer to an offer that has no name is refused", func(t *testing.T) {
+		s := open(t, memstore.Limits{}, Config{})
+		s.post("/rooms/blue/answer", anAnswer, `If-Match: ""`).problem(404, "no-offer")
+		s.post("/rooms/blue/offer", anOffer).is(201)
+		for _, tag := range []string{`""`, "", ",", `W/""`} {
+			s.post("/rooms/blue/answer", anAnswer, "If-Match: "+tag).problem(412, "superseded")
+		}
+		s.get("/rooms/blue/answer").problem(404, "no-answer")
+	})
+
 	t.Run("an answer to whatever stands is taken", func(t *testing.T) {
 		s := open(t, memstore.Limits{}, Config{})
 		s.post("/rooms/blue/offer", anOffer).is(201)
@@ -99,7 +109,7 @@ func TestConflicts(t *testing.T) {
 }
 
 func TestTurnedDown(t *testing.T) {
-	for _, path := range []string{"/offer-candidates", "/answer-candidates", "/offer", "/answer"} {
+	for _, path := range []string{"/offer-candidates", "/answer-candidates", "/answer"} {
 		t.Run("a callee who is turned down hears of it at "+path, func(t *testing.T) {
 			s := open(t, memstore.Limits{}, Config{})
 			caller := bearing(s.post("/rooms/blue/offer", anOffer).token())
@@ -108,6 +118,7 @@ func TestTurnedDown(t *testing.T) {
 			s.send("PUT", "/rooms/blue/offer", description("offer", 2), caller).is(200)
 			s.heard(waiting).problem(410, "turned-down")
 			s.get("/rooms/blue"+path, callee).problem(410, "turned-down")
+			s.get("/rooms/blue/offer", callee).is(200).says(description("offer", 2))
 			s.post("/rooms/blue/answer-candidate", aCandidate, callee).problem(401, "wrong-token")
 		})
 	}
@@ -168,7 +179,10 @@ func TestRoomNames(t *testing.T) {
 		s.get("/rooms/blue/answer").problem(404, "no-answer")
 		s.get("/rooms/blue/offer-candidates").problem(404, "no-room")
 		s.get("/rooms/blue/answer-candidates").problem(404, "no-room")
-		s.get("/rooms/blue/offer", bearing("nobody")).problem(404, "closed")
+		s.get("/rooms/blue/offer", bearing("nobody")).problem(404, "no-offer")
+		s.get("/rooms/blue/answer", bearing("nobody")).problem(404, "closed")
+		s.get("/rooms/blue/offer-candidates", bearing("nobody")).problem(404, "no-room")
+		s.get("/rooms/blue/answer-candidates", bearing("nobody")).problem(404, "closed")
 		s.send("PUT", "/rooms/blue/offer", anOffer, bearing("nobody")).problem(404, "no-room")
 		s.post("/rooms/blue/offer-candidate", aCandidate, bearing("nobody")).problem(404, "no-room")
 		s.send("DELETE", "/rooms/blue", "").problem(404, "no-room")

@@ -156,7 +156,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 
 func (s *Server) accessLog() echo.MiddlewareFunc {
 	return middleware.RequestLoggerWithConfig(middleware.RequestLoggerConfig{
-		HandleError: true, LogMethod: true, LogRoutePath: true, LogStatus: true, LogLatency: true, LogResponseSize: true, LogRequestID: true, LogError: true,
+		HandleError: true, LogMethod: true, LogRoutePath: true, LogStatus: true, LogLatency: true, LogResponseSize: true, LogRequestID: true,
 		// The route, not the path: a room's name is half of a code.
 		LogValuesFunc: func(c echo.Context, v middleware.RequestLoggerValues) error {
 			level := slog.LevelInfo
@@ -201,8 +201,8 @@ func (s *Server) fail(err error, c echo.Context) {
 		return
 	}
 	p, known := signaling.ProblemOf(err)
-	if http := (*echo.HTTPError)(nil); !known && errors.As(err, &http) {
-		p, known = httpProblem(http.Code)
+	if refusal := (*echo.HTTPError)(nil); !known && errors.As(err, &refusal) {
+		p, known = httpProblem(refusal.Code)
 	}
 	if !known {
 		s.config.Log.Error("a request failed", "route", c.Path(), "error", err)

@@ -1,6 +1,10 @@
 package storetest
 
-import "p2pchat/signaling"
+import (
+	"maps"
+
+	"p2pchat/signaling"
+)
 
 func answers(s suite) {
 	s.test("an answer is read byte for byte as it was written", func(x *store) {
@@ -108,7 +112,9 @@ func lobby(s suite) {
 	s.test("a new offer in the lobby replaces what is there", func(x *store) {
 		old, callee := x.met(signaling.Lobby)
 		before := x.holds(signaling.Lobby, signaling.Caller, offer("1"))
-		all := x.everybodyWaits(old, callee)
+		all := x.everybodyWaits(callerMay, old)
+		maps.Copy(all, x.everybodyWaits(calleeMay, callee))
+		anybody := x.wait(func() outcome { return x.candidates(x.ctx, old, signaling.Caller, 1, signaling.Forever) })
 		plain := x.wait(func() outcome {
 			return x.description(x.ctx, reader(signaling.Lobby), signaling.Caller, before, signaling.Forever)
 		})
@@ -126,7 +132,10 @@ func lobby(s suite) {
 		x.lists(signaling.Lobby, signaling.Callee, 0)
 		_, err = x.AddCandidates(x.ctx, old, 0, list("late")...)
 		x.want(err, signaling.ErrWrongToken, "adding with the old caller's token")
-		x.add(caller, 0, 1, "caller 0")
+		x.add(caller, 0, 2, "caller 0", "caller 1")
+		o := x.hear(anybody)
+		x.want(o.err, nil, "the new caller's candidates, with the old one's token")
+		x.same(o.list, "caller 1")
 	})
 	s.test("an offer repeated in the lobby changes nothing", func(x *store) {
 		caller, _ := x.met(signaling.Lobby)
@@ -142,7 +151,7 @@ func lobby(s suite) {
 		caller, old := x.met(signaling.Lobby)
 		v := x.holds(signaling.Lobby, signaling.Caller, offer("1"))
 		before := x.holds(signaling.Lobby, signaling.Callee, answer("1"))
-		all := x.everybodyWaits(old)
+		all := x.everybodyWaits(calleeMay, old)
 		heard := x.wait(func() outcome { return x.description(x.ctx, caller, signaling.Callee, before, signaling.Forever) })
 		callee := signaling.NewTicket(signaling.Lobby, signaling.Callee)
 		_, err := x.Answer(x.ctx, callee, "never-was", answer("2"))
@@ -158,5 +167,10 @@ func lobby(s suite) {
 		x.add(callee, -1, 2, "second callee 0")
 		x.lists(signaling.Lobby, signaling.Callee, 0, "callee 0", "second callee 0")
 		x.lists(signaling.Lobby, signaling.Caller, 0, "caller 0")
+		_, err = x.Reoffer(x.ctx, caller, offer("2"))
+		x.want(err, nil, "reoffering")
+		for who, t := range map[string]signaling.Ticket{"the first callee": old, "the second": callee} {
+			x.refuses(who, t, calleeMay, signaling.ErrTurnedDown)
+		}
 	})
 }

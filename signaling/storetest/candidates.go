@@ -102,6 +102,40 @@ func candidates(s suite) {
 		x.add(callee, 1, 3, "b", "c")
 		x.lists("room", signaling.Caller, 0, "caller 0", "b", "c")
 	})
+	s.limited("a list with too many bytes takes no more", Limits{ListBytes: 6}, func(x *store) {
+		caller, v := x.opened("room")
+		one := signaling.Candidate("{}")
+		_, err := x.AddCandidates(x.ctx, caller, 0, one, signaling.Candidate("{   }"))
+		x.want(err, signaling.ErrListFull, "adding seven bytes where six fit")
+		x.lists("room", signaling.Caller, 0)
+		for range 2 { // a repetition is none too many
+			n, err := x.AddCandidates(x.ctx, caller, 0, one, one, one)
+			if x.want(err, nil, "filling the list"); n != 3 {
+				x.Errorf("the list has %d", n)
+			}
+		}
+		_, err = x.AddCandidates(x.ctx, caller, 3, one)
+		x.want(err, signaling.ErrListFull, "adding one more")
+		callee := signaling.NewTicket("room", signaling.Callee)
+		_, err = x.Answer(x.ctx, callee, v, answer("1"))
+		x.want(err, nil, "answering")
+		_, err = x.AddCandidates(x.ctx, callee, 0, one, one, one)
+		x.want(err, nil, "filling the other list")
+		_, err = x.Reoffer(x.ctx, caller, offer("2"))
+		x.want(err, nil, "reoffering")
+		_, err = x.AddCandidates(x.ctx, caller, 0, one, one, one)
+		x.want(err, nil, "filling the list that was emptied")
+	})
+	s.test("128 KiB of candidates fit by default", func(x *store) {
+		caller, _ := x.opened("room")
+		quarter := signaling.Candidate("{" + strings.Repeat(" ", 32<<10-2) + "}")
+		for at := range 4 {
+			_, err := x.AddCandidates(x.ctx, caller, at, quarter)
+			x.want(err, nil, "adding number %d", at)
+		}
+		_, err := x.AddCandidates(x.ctx, caller, 4, signaling.Candidate("{}"))
+		x.want(err, signaling.ErrListFull, "adding one more")
+	})
 	s.test("a hundred candidates fit by default", func(x *store) {
 		caller, _ := x.opened("room")
 		x.add(caller, 0, 100, strings.Split(strings.Repeat("x ", 99)+"x", " ")...)

@@ -6,9 +6,10 @@ func closing(s suite) {
 	s.test("a closed room is gone", func(x *store) {
 		caller, callee := x.met("room")
 		x.want(x.Close(x.ctx, caller), nil, "closing")
-		x.expect("after it", reader("room"), 0, signaling.ErrNoOffer, signaling.ErrNoAnswer, signaling.ErrNoRoom, signaling.ErrNoRoom)
+		x.expect("after it", reader("room"), signaling.ErrNoOffer, signaling.ErrNoAnswer, signaling.ErrNoRoom, signaling.ErrNoRoom)
 		for _, t := range []signaling.Ticket{caller, callee} {
-			x.expect("after it, with a token", t, signaling.Forever, signaling.ErrClosed, signaling.ErrClosed, signaling.ErrClosed, signaling.ErrClosed)
+			x.expect("after it, with a token", t, signaling.ErrNoOffer, signaling.ErrClosed, signaling.ErrNoRoom, signaling.ErrClosed)
+			x.refuses("after it, with a token", t, callerMay, signaling.ErrClosed)
 			_, err := x.AddCandidates(x.ctx, t, 0, list("late")...)
 			x.want(err, signaling.ErrNoRoom, "adding")
 		}
@@ -32,25 +33,33 @@ func closing(s suite) {
 	})
 	s.test("whoever waits in a room that is closed hears it", func(x *store) {
 		caller, callee := x.met("room")
-		all := x.everybodyWaits(caller, callee, reader("room"))
+		all := x.everybodyWaits(documents, caller, callee, reader("room"))
 		x.want(x.Close(x.ctx, caller), nil, "closing")
 		for who, w := range all {
 			x.want(x.hear(w).err, signaling.ErrClosed, "%s", who)
 		}
 	})
 	s.test("a closed room's name is free, and its tokens are dead", func(x *store) {
-		old, oldCallee := x.met("room")
+		old, turnedDown := x.met("room")
+		v, err := x.Reoffer(x.ctx, old, offer("2"))
+		x.want(err, nil, "reoffering")
+		oldCallee := signaling.NewTicket("room", signaling.Callee)
+		_, err = x.Answer(x.ctx, oldCallee, v, answer("1"))
+		x.want(err, nil, "answering")
 		x.want(x.Close(x.ctx, old), nil, "closing")
 		caller, _ := x.opened("room")
 		x.holds("room", signaling.Callee, nil)
 		x.lists("room", signaling.Caller, 0)
 		x.lists("room", signaling.Callee, 0)
 		x.want(x.Close(x.ctx, old), signaling.ErrWrongToken, "closing with the old token")
-		for _, t := range []signaling.Ticket{old, oldCallee} {
-			x.want(x.description(x.ctx, t, signaling.Caller, "", 0).err, signaling.ErrTurnedDown, "reading with an old token")
+		for _, t := range []signaling.Ticket{old, oldCallee, turnedDown} {
+			x.refuses("with an old token", t, callerMay, signaling.ErrTurnedDown)
 			_, err := x.AddCandidates(x.ctx, t, 0, list("late")...)
 			x.want(err, signaling.ErrWrongToken, "adding with an old token")
 		}
 		x.add(caller, 0, 1, "caller 0")
+		o := x.candidates(x.ctx, turnedDown, signaling.Caller, 0, signaling.Forever)
+		x.want(o.err, nil, "reading the new caller's candidates")
+		x.same(o.list, "caller 0")
 	})
 }

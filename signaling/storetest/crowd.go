@@ -172,7 +172,7 @@ func (x *store) callBack(room string) error {
 		}
 	}
 	// The room goes while this waits, or has gone before.
-	if o := x.candidates(x.ctx, callee, signaling.Caller, 5, signaling.Forever); !errors.Is(o.err, signaling.ErrClosed) {
+	if o := x.candidates(x.ctx, callee, signaling.Callee, 5, signaling.Forever); !errors.Is(o.err, signaling.ErrClosed) {
 		return fmt.Errorf("waiting in %s for its end: %q, %w", room, o.list, o.err)
 	}
 	return nil

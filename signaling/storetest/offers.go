@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"strconv"
 	"strings"
 
 	"p2pchat/signaling"
@@ -101,7 +102,7 @@ func offers(s suite) {
 		x.lists("two", signaling.Caller, 0)
 		for _, t := range []signaling.Ticket{caller, callee} {
 			t.Room = "two"
-			x.want(x.description(x.ctx, t, signaling.Caller, "", 0).err, signaling.ErrTurnedDown, "reading with a token of the other room")
+			x.refuses("with a token of the other room", t, callerMay, signaling.ErrTurnedDown)
 			_, err := x.AddCandidates(x.ctx, t, 0, list("stray")...)
 			x.want(err, signaling.ErrWrongToken, "adding with a token of the other room")
 			x.want(x.Close(x.ctx, t), signaling.ErrWrongToken, "closing with a token of the other room")
@@ -114,13 +115,13 @@ func offers(s suite) {
 			x.want(x.Close(x.ctx, caller), nil, "closing room %q", name)
 		}
 		for _, name := range []string{"", strings.Repeat("z", 65), "a-b", "a b", "a/b", "a/../b", "a%41", "é", "\x00", "a\n", "a?b", "a#b", "a\xff", "a;b", "a+b"} {
-			x.refuses(name)
+			x.refusesRoom(name)
 		}
 	})
 }
 
-// refuses expects every method to refuse a room of that name.
-func (x *store) refuses(name string) {
+// refusesRoom expects every method to refuse a room of that name.
+func (x *store) refusesRoom(name string) {
 	caller, callee := signaling.NewTicket(name, signaling.Caller), signaling.NewTicket(name, signaling.Callee)
 	_, err := x.Offer(x.ctx, caller, offer("1"))
 	x.want(err, signaling.ErrInvalid, "offering in %q", name)
@@ -155,16 +156,33 @@ func reoffers(s suite) {
 		x.want(err, nil, "reoffering")
 		_, err = x.AddCandidates(x.ctx, callee, 0, list("late")...)
 		x.want(err, signaling.ErrWrongToken, "adding with the dead token")
-		for _, doc := range documents {
-			x.want(x.newer(doc, callee)(x.ctx, signaling.Forever).err, signaling.ErrTurnedDown, "reading the %s with the dead token", doc.name)
+		x.refuses("with the dead token", callee, calleeMay, signaling.ErrTurnedDown)
+		if o := x.description(x.ctx, callee, signaling.Caller, "", signaling.Forever); o.err != nil || o.v != v {
+			x.Errorf("the offer, with the dead token: version %q, %v; want %q", o.v, o.err, v)
 		}
 		_, err = x.Answer(x.ctx, callee, v, answer("2"))
 		x.want(err, nil, "answering the new offer")
 		x.add(callee, 0, 1, "callee 0")
+		x.expect("with the token that is good again", callee, signaling.ErrUnchanged, signaling.ErrUnchanged, nil, nil)
+	})
+	s.test("the last eight callees of a room who were turned down are remembered", func(x *store) {
+		caller, v := x.opened("room")
+		var callees []signaling.Ticket
+		for i := range 8 {
+			callee := signaling.NewTicket("room", signaling.Callee)
+			callees = append(callees, callee)
+			_, err := x.Answer(x.ctx, callee, v, answer("1"))
+			x.want(err, nil, "answering")
+			v, err = x.Reoffer(x.ctx, caller, offer(strconv.Itoa(i)))
+			x.want(err, nil, "reoffering")
+		}
+		for i, callee := range callees {
+			x.refuses("callee "+strconv.Itoa(i), callee, calleeMay, signaling.ErrTurnedDown)
+		}
 	})
 	s.test("a waiting read with the callee's token hears that it was turned down", func(x *store) {
 		caller, callee := x.met("room")
-		all := x.everybodyWaits(callee)
+		all := x.everybodyWaits(calleeMay, callee)
 		_, err := x.Reoffer(x.ctx, caller, offer("2"))
 		x.want(err, nil, "reoffering")
 		for who, w := range all {
@@ -178,7 +196,7 @@ func reoffers(s suite) {
 			if token {
 				t = caller
 			}
-			all := x.everybodyWaits(t)
+			all := x.everybodyWaits(documents, t)
 			v2, err := x.Reoffer(x.ctx, caller, offer("2"))
 			x.want(err, nil, "reoffering")
 			callee := signaling.NewTicket("room", signaling.Callee)

@@ -10,14 +10,14 @@ import (
 
 func reads(s suite) {
 	s.test("a read that does not wait says at once how things stand", func(x *store) {
-		x.expect("no room", reader("room"), 0, signaling.ErrNoOffer, signaling.ErrNoAnswer, signaling.ErrNoRoom, signaling.ErrNoRoom)
+		x.expect("no room", reader("room"), signaling.ErrNoOffer, signaling.ErrNoAnswer, signaling.ErrNoRoom, signaling.ErrNoRoom)
 		caller, _ := x.opened("room")
-		x.expect("an offer alone", reader("room"), 0, signaling.ErrUnchanged, signaling.ErrNoAnswer, nil, nil)
-		x.expect("an offer alone, to its caller", caller, 0, signaling.ErrUnchanged, signaling.ErrNoAnswer, nil, nil)
+		x.expect("an offer alone", reader("room"), signaling.ErrUnchanged, signaling.ErrNoAnswer, nil, nil)
+		x.expect("an offer alone, to its caller", caller, signaling.ErrUnchanged, signaling.ErrNoAnswer, nil, nil)
 		x.want(x.Close(x.ctx, caller), nil, "closing")
 		_, callee := x.met("room")
-		x.expect("everything known", reader("room"), 0, signaling.ErrUnchanged, signaling.ErrUnchanged, nil, nil)
-		x.expect("everything known, to its callee", callee, 0, signaling.ErrUnchanged, signaling.ErrUnchanged, nil, nil)
+		x.expect("everything known", reader("room"), signaling.ErrUnchanged, signaling.ErrUnchanged, nil, nil)
+		x.expect("everything known, to its callee", callee, signaling.ErrUnchanged, signaling.ErrUnchanged, nil, nil)
 	})
 	s.test("a read that knows another version gets the one that stands", func(x *store) {
 		x.met("room")
@@ -42,31 +42,50 @@ func reads(s suite) {
 			}
 		}
 	})
-	s.test("a read with a token does not wait for a room to appear", func(x *store) {
-		for _, wait := range []time.Duration{0, signaling.Forever} {
-			x.expect("no room", signaling.NewTicket("room", signaling.Caller), wait, signaling.ErrClosed, signaling.ErrClosed, signaling.ErrClosed, signaling.ErrClosed)
-		}
+	s.test("a read that speaks for a caller does not wait for a room to appear", func(x *store) {
+		x.expect("no room", signaling.NewTicket("room", signaling.Caller), signaling.ErrNoOffer, signaling.ErrClosed, signaling.ErrNoRoom, signaling.ErrClosed)
+		x.refuses("no room", signaling.NewTicket("room", signaling.Caller), callerMay, signaling.ErrClosed)
 		x.wait(func() outcome { return x.description(x.ctx, reader("room"), signaling.Caller, "", signaling.Forever) })
-		x.expect("a room that others wait for", signaling.NewTicket("room", signaling.Callee), signaling.Forever, signaling.ErrClosed, signaling.ErrClosed, signaling.ErrClosed, signaling.ErrClosed)
+		x.refuses("a room that others wait for", signaling.NewTicket("room", signaling.Callee), callerMay, signaling.ErrClosed)
 		x.opened("room")
 	})
-	s.test("a token that is not of the room is turned down", func(x *store) {
+	s.test("a read that speaks for a caller of another room is turned down", func(x *store) {
 		x.met("room")
+		stranger := signaling.NewTicket("room", signaling.Caller)
+		x.refuses("there is no news", stranger, callerMay, signaling.ErrTurnedDown)
 		for _, wait := range []time.Duration{0, signaling.Forever} {
-			stranger := signaling.NewTicket("room", signaling.Callee)
-			x.expect("there is news", stranger, wait, signaling.ErrTurnedDown, signaling.ErrTurnedDown, signaling.ErrTurnedDown, signaling.ErrTurnedDown)
-			x.want(x.description(x.ctx, stranger, signaling.Caller, "", wait).err, signaling.ErrTurnedDown, "reading the offer")
-			x.want(x.candidates(x.ctx, stranger, signaling.Caller, 0, wait).err, signaling.ErrTurnedDown, "reading the candidates")
+			x.want(x.description(x.ctx, stranger, signaling.Callee, "", wait).err, signaling.ErrTurnedDown, "reading the answer")
+			x.want(x.candidates(x.ctx, stranger, signaling.Callee, 0, wait).err, signaling.ErrTurnedDown, "reading the candidates")
 		}
+	})
+	s.test("a token of the reader's own makes no difference to what the caller writes", func(x *store) {
+		mine := signaling.NewTicket("room", signaling.Callee)
+		offered := x.wait(func() outcome { return x.description(x.ctx, mine, signaling.Caller, "", signaling.Forever) })
+		first := x.wait(func() outcome { return x.candidates(x.ctx, mine, signaling.Caller, 0, signaling.Forever) })
+		caller, v := x.opened("room")
+		if o := x.hear(offered); o.err != nil || o.v != v {
+			x.Errorf("heard version %q, %v; want %q", o.v, o.err, v)
+		}
+		x.add(caller, 0, 1, "caller 0")
+		o := x.hear(first)
+		x.want(o.err, nil, "waiting for a candidate from before the room was opened")
+		x.same(o.list, "caller 0")
+		second := x.wait(func() outcome { return x.candidates(x.ctx, mine, signaling.Caller, 1, signaling.Forever) })
+		_, err := x.Answer(x.ctx, mine, v, answer("1"))
+		x.want(err, nil, "answering")
+		x.add(caller, 1, 2, "caller 1")
+		o = x.hear(second)
+		x.want(o.err, nil, "waiting for a candidate from before the answer")
+		x.same(o.list, "caller 1")
 	})
 }
 
-// expect reads what is newer in the four documents and expects these errors; a list
-// without one is empty.
-func (x *store) expect(when string, t signaling.Ticket, wait time.Duration, wanted ...error) {
+// expect reads what is newer in the four documents, without waiting, and expects these
+// errors; a list without one is empty.
+func (x *store) expect(when string, t signaling.Ticket, wanted ...error) {
 	x.Helper()
 	for i, doc := range documents {
-		o := x.newer(doc, t)(x.ctx, wait)
+		o := x.newer(doc, t)(x.ctx, 0)
 		x.want(o.err, wanted[i], "%s: reading the %s", when, doc.name)
 		if o.d != nil || o.v != "" || len(o.list) != 0 {
 			x.Fatalf("%s: reading the %s: there is something: %q %q %q", when, doc.name, o.d, o.v, o.list)

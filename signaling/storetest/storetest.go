@@ -21,6 +21,7 @@ const patience = 30 * time.Second
 type Limits struct {
 	Rooms      int // in all, at least 100 if zero
 	Candidates int // a side, exactly 100 if zero
+	ListBytes  int // of all candidates of a side, exactly 128 KiB if zero
 }
 
 // An Opener opens an empty Store for one test, and closes it with t.Cleanup. It
@@ -226,12 +227,26 @@ func (x *store) newer(doc document, t signaling.Ticket) func(context.Context, ti
 	}
 }
 
-// everybodyWaits parks a read of every document with every ticket.
-func (x *store) everybodyWaits(tickets ...signaling.Ticket) map[string]waiting {
+// What a callee who was turned down may not read any more, and what a caller may read
+// who is of the room.
+var calleeMay, callerMay = documents[1:], []document{documents[1], documents[3]}
+
+// refuses expects a read of these documents to be refused at once.
+func (x *store) refuses(when string, t signaling.Ticket, docs []document, wanted error) {
+	x.Helper()
+	for _, doc := range docs {
+		for _, wait := range []time.Duration{0, signaling.Forever} {
+			x.want(x.newer(doc, t)(x.ctx, wait).err, wanted, "%s: reading the %s", when, doc.name)
+		}
+	}
+}
+
+// everybodyWaits parks a read of each of the documents with every ticket.
+func (x *store) everybodyWaits(docs []document, tickets ...signaling.Ticket) map[string]waiting {
 	x.Helper()
 	all := map[string]waiting{}
 	for i, t := range tickets {
-		for _, doc := range documents {
+		for _, doc := range docs {
 			read := x.newer(doc, t)
 			all[fmt.Sprintf("reader %d of the %s", i, doc.name)] = x.wait(func() outcome { return read(x.ctx, signaling.Forever) })
 		}

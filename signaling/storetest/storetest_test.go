@@ -2,6 +2,7 @@ package storetest_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"strings"
@@ -25,6 +26,7 @@ var broken = map[string]struct {
 }{
 	"forgets that an offer was repeated": {"offer/an_offer_repeated_with_its_ticket_changes_nothing", func(s signaling.Store) signaling.Store { return forgetful{s} }},
 	"lets a dead token read":             {"reoffer/a_new_offer_of_the_caller_kills_the_callee's_token", func(s signaling.Store) signaling.Store { return trusting{s} }},
+	"wants a token of the room":          {"read/a_token_of_the_reader's_own_makes_no_difference_to_what_the_caller_writes", func(s signaling.Store) signaling.Store { return strict{s} }},
 	"ignores which offer is answered":    {"answer/an_answer_may_name_the_offer_that_it_answers", func(s signaling.Store) signaling.Store { return careless{s} }},
 	"adds again what is there":           {"candidates/what_is_there_already_is_not_added_again", func(s signaling.Store) signaling.Store { return doubling{s} }},
 	"ends a wait early":                  {"wait/a_read_says_how_things_stand_when_its_wait_is_over", func(s signaling.Store) signaling.Store { return hasty{s} }},
@@ -46,6 +48,15 @@ type trusting struct{ signaling.Store }
 func (s trusting) Description(ctx context.Context, t signaling.Ticket, of signaling.Side, known signaling.Version, wait time.Duration) (signaling.Description, signaling.Version, error) {
 	t.Token = ""
 	return s.Store.Description(ctx, t, of, known, min(wait, time.Second))
+}
+
+type strict struct{ signaling.Store }
+
+func (s strict) Candidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration) ([]signaling.Candidate, error) {
+	if _, _, err := s.Description(ctx, t, signaling.Callee, "", 0); errors.Is(err, signaling.ErrClosed) || errors.Is(err, signaling.ErrTurnedDown) {
+		return nil, err
+	}
+	return s.Store.Candidates(ctx, t, of, after, wait)
 }
 
 type careless struct{ signaling.Store }
@@ -86,7 +97,7 @@ func TestBrokenStores(t *testing.T) {
 	const which = "STORETEST_BROKEN"
 	if name := os.Getenv(which); name != "" {
 		storetest.Run(t, func(_ *testing.T, limits storetest.Limits, watch func(signaling.Store) signaling.Store) signaling.Store {
-			return broken[name].store(watch(memstore.New(memstore.Limits{Rooms: limits.Rooms, Candidates: limits.Candidates})))
+			return broken[name].store(watch(memstore.New(memstore.Limits{Rooms: limits.Rooms, Candidates: limits.Candidates, ListBytes: limits.ListBytes})))
 		})
 		return
 	}
