@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,17 +35,19 @@ type attempt struct {
 	ticket signaling.Ticket
 
 	relayOnly bool
-	report func(Event)
-	log    *slog.Logger
-	wg     sync.WaitGroup
-	posts  chan any                 // of the types below
-	done   chan struct{}            // closed by end: nobody takes posts any more
-	local  chan signaling.Candidate // from run to send
+	report    func(Event)
+	log       *slog.Logger
+	wg        sync.WaitGroup
+	posts     chan any                 // of the types below
+	done      chan struct{}            // closed by end: nobody takes posts any more
+	local     chan signaling.Candidate // from run to send
+	declined  tally                    // of channels
 
 	// owned by run:
 	pc      *webrtc.PeerConnection
 	foreign bool                  // the other side is a plain WebRTC program
 	early   []signaling.Candidate // came before the other side's description
+	dropped tally                 // of them
 	begun   time.Time             // when both descriptions were there; zero before
 	kept    bool                  // the PeerConnection lives on in a Pipe
 }
@@ -109,7 +112,7 @@ func (a *attempt) announced(dc *webrtc.DataChannel) {
 
 // decline closes a channel: nobody would read it, and it would hold up the other.
 func (a *attempt) decline(dc *webrtc.DataChannel) {
-	a.log.Warn("closed a channel that is not the one", "label", dc.Label(), "protocol", dc.Protocol())
+	a.declined.warn(a.log, "closed a channel that is not the one", "label", dc.Label(), "protocol", dc.Protocol())
 	_ = dc.Close() // the other side may have, before
 }
 
@@ -243,8 +246,11 @@ func (a *attempt) trickle(c *webrtc.ICECandidate) {
 	if c == nil || a.relayOnly && c.Typ != webrtc.ICECandidateTypeRelay {
 		return
 	}
-	if a.relayOnly { // RFC 8839, section 5.1: what stands here for lack of an address
-		c.RelatedAddress, c.RelatedPort = "0.0.0.0", 0
+	if a.relayOnly { // RFC 8839, section 5.1; with port 0 pion leaves both out, and Firefox takes no relay without
+		c.RelatedAddress, c.RelatedPort = "0.0.0.0", 9
+		if strings.Contains(c.Address, ":") {
+			c.RelatedAddress = "::"
+		}
 	}
 	init := c.ToJSON()
 	init.SDPMid = nil // the index says it, whatever name the offer gave the section
@@ -269,7 +275,7 @@ func (a *attempt) add(list []signaling.Candidate) {
 			err = a.pc.AddICECandidate(init)
 		}
 		if err != nil {
-			a.log.Warn("dropped a candidate of the other side", "error", err)
+			a.dropped.warn(a.log, "dropped a candidate of the other side", "error", err)
 		}
 	}
 }

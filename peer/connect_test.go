@@ -3,6 +3,7 @@ package peer_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"testing"
@@ -123,16 +124,37 @@ func TestDiscovering(t *testing.T) {
 		}
 	})
 
-	t.Run("a server that pion cannot use ends the call", func(t *testing.T) {
-		config := quiet()
-		config.ICEServers = []signaling.ICEServer{{URLs: []string{"https://example.org"}}}
-		for _, s := range []*peer.Session{
-			calling(t, memstore.New(memstore.Limits{}), room, config),
-		} {
-			if _, err := s.Pipe(soon(t)); err == nil {
-				t.Error("there is a pipe")
+	t.Run("a server that cannot be reached ends the session at once", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			store := &recorder{Store: memstore.New(memstore.Limits{})}
+			config := quiet()
+			config.Discover = func(context.Context) ([]signaling.ICEServer, error) {
+				return nil, fmt.Errorf("asking: %w", signaling.ErrUnreachable)
 			}
-		}
+			begun := time.Now()
+			_ = fails(t, calling(t, store, room, config), signaling.ErrUnreachable)
+			post(t, store.Store, room, signaling.Caller, stale(t, signaling.Caller))
+			callee := answering(t, store, room, config)
+			_ = fails(t, callee, signaling.ErrUnreachable)
+			if took := time.Since(begun); took > 0 {
+				t.Errorf("it took %v", took)
+			}
+			if d, c := store.written(); len(d)+len(c) > 0 {
+				t.Errorf("it wrote %q, %q", d, c)
+			}
+		})
+	})
+
+	t.Run("a server that knows nothing of them is good enough to meet at", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store, log := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{}), &logbook{}
+			config := quiet()
+			config.Log = log.logger()
+			config.Discover = func(context.Context) ([]signaling.ICEServer, error) { return nil, signaling.ErrForeign }
+			caller, callee := n.calls(t, store, room, config), n.answers(t, store, room, config)
+			talk(t, pipeOf(t, caller), pipeOf(t, callee))
+			log.has(t, signaling.ErrForeign.Error())
+		})
 	})
 
 	t.Run("who offers relays only, and has none, is told that there is no path", func(t *testing.T) {

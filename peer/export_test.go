@@ -7,8 +7,9 @@ import (
 
 // What the tests, which stand outside like everybody else, see beyond the API.
 const (
-	ConnectLimit = connectLimit
-	Attempts     = attempts
+	ConnectLimit  = connectLimit
+	Attempts      = attempts
+	MaxCandidates = maxCandidates
 )
 
 var ErrGarbled = errGarbled

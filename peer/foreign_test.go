@@ -98,9 +98,24 @@ func TestStrangers(t *testing.T) {
 				}
 				hears(t, p, "short")
 			}
-			if n := log.count("too long"); n != 3 {
-				t.Errorf("the log has %d lines about it, want 3", n)
+			log.has(t, "too long")
+		})
+	})
+
+	t.Run("any number of messages that are too long leave a few lines in the log", func(t *testing.T) {
+		strangerCalls(t, func(t *testing.T, s *stranger, _ *peer.Session, p *peer.Pipe, log *logbook) {
+			const messages = 40
+			dc := s.opened(t)
+			for range messages {
+				if err := dc.SendText(strings.Repeat("x", peer.MaxMessage+1)); err != nil {
+					t.Fatal(err)
+				}
 			}
+			if err := dc.SendText("short"); err != nil {
+				t.Fatal(err)
+			}
+			hears(t, p, "short")
+			log.tells(t, "too long", messages)
 		})
 	})
 
@@ -109,12 +124,25 @@ func TestStrangers(t *testing.T) {
 			first := s.opened(t)
 			s.channel(t, "another")
 			s.opened(t)
-			select {
-			case <-s.closed:
-			case <-soon(t).Done():
-				t.Fatal("the second channel stays open")
-			}
+			s.loses(t)
 			log.has(t, "another")
+			if err := first.SendText("still here"); err != nil {
+				t.Fatal(err)
+			}
+			hears(t, p, "still here")
+		})
+	})
+
+	t.Run("any number of channels leave a few lines in the log", func(t *testing.T) {
+		strangerCalls(t, func(t *testing.T, s *stranger, _ *peer.Session, p *peer.Pipe, log *logbook) {
+			const channels = 40
+			first := s.opened(t)
+			for range channels {
+				s.channel(t, "another")
+				s.opened(t)
+				s.loses(t)
+			}
+			log.tells(t, "closed a channel", channels)
 			if err := first.SendText("still here"); err != nil {
 				t.Fatal(err)
 			}
@@ -140,39 +168,45 @@ func strangerCalls(t *testing.T, test func(*testing.T, *stranger, *peer.Session,
 }
 
 func TestTheWrongChannel(t *testing.T) {
-	n, store, log := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{}), &logbook{}
-	s := newStranger(t, store, n.caller, signaling.Caller)
-	s.claims = true
-	s.channel(t, "chat") // without the protocol
-	s.call(t)
-	config := quiet()
-	config.Log = log.logger()
-	session := n.answers(t, store, signaling.Lobby, config)
-	s.opened(t)
-	select {
-	case <-s.closed:
-	case <-soon(t).Done():
-		t.Fatal("the wrong channel stays open")
-	}
-	log.has(t, "closed a channel that is not the one")
-	protocol := "p2pchat.v1"
-	dc, err := s.pc.CreateDataChannel("chat", &webrtc.DataChannelInit{Protocol: &protocol})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.adopt(dc)
-	p := pipeOf(t, session)
-	if p.Foreign {
-		t.Error("one that says it is ours is foreign")
-	}
-	send(t, p, "hello")
-	select {
-	case m := <-s.heard:
-		if string(m.Data) != "hello" || m.IsString {
-			t.Errorf("received %q (a text: %v)", m.Data, m.IsString)
-		}
-	case <-soon(t).Done():
-		t.Fatal("nothing arrives")
+	protocol, no, never, brief := "p2pchat.v1", false, uint16(0), uint16(100)
+	right := webrtc.DataChannelInit{Protocol: &protocol}
+	for name, wrong := range map[string]struct {
+		label string
+		init  webrtc.DataChannelInit
+	}{
+		"of another name":              {"talk", right},
+		"without the protocol":         {"chat", webrtc.DataChannelInit{}},
+		"that loses the order":         {"chat", webrtc.DataChannelInit{Protocol: &protocol, Ordered: &no}},
+		"that sends nothing twice":     {"chat", webrtc.DataChannelInit{Protocol: &protocol, MaxRetransmits: &never}},
+		"that forgets what is too old": {"chat", webrtc.DataChannelInit{Protocol: &protocol, MaxPacketLifeTime: &brief}},
+	} {
+		t.Run("a channel "+name+" is declined, and the right one taken", func(t *testing.T) {
+			n, store, log := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{}), &logbook{}
+			s := newStranger(t, store, n.caller, signaling.Caller)
+			s.claims = true
+			s.announce(t, wrong.label, &wrong.init)
+			s.call(t)
+			config := quiet()
+			config.Log = log.logger()
+			session := n.answers(t, store, signaling.Lobby, config)
+			s.opened(t)
+			s.loses(t)
+			log.tells(t, "closed a channel that is not the one", 1)
+			s.announce(t, "chat", &right)
+			p := pipeOf(t, session)
+			if p.Foreign {
+				t.Error("one that says it is ours is foreign")
+			}
+			send(t, p, "hello")
+			select {
+			case m := <-s.heard:
+				if string(m.Data) != "hello" || m.IsString {
+					t.Errorf("received %q (a text: %v)", m.Data, m.IsString)
+				}
+			case <-soon(t).Done():
+				t.Fatal("nothing arrives")
+			}
+		})
 	}
 }
 
@@ -184,11 +218,7 @@ func TestTwoChannelsAtOnce(t *testing.T) {
 	s.call(t)
 	p := pipeOf(t, n.answers(t, store, signaling.Lobby, quiet()))
 	channels := []*webrtc.DataChannel{s.opened(t), s.opened(t)}
-	select {
-	case <-s.closed:
-	case <-soon(t).Done():
-		t.Fatal("both channels stay open")
-	}
+	s.loses(t)
 	for _, dc := range channels {
 		if dc.ReadyState() == webrtc.DataChannelStateOpen {
 			if err := dc.SendText(dc.Label()); err != nil {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"math/bits"
 	"strings"
 	"sync"
 	"testing"
@@ -48,6 +50,15 @@ func (l *logbook) has(t *testing.T, words string) {
 		defer l.mu.Unlock()
 		t.Errorf("the log does not say %q:\n%s", words, l.text.String())
 	}
+}
+
+// tells that the log warned of what happened n times, and not each time.
+func (l *logbook) tells(t *testing.T, words string, n uint) {
+	t.Helper()
+	if lines := l.count(words); lines != bits.Len(n) {
+		t.Errorf("the log says %q %d times, want %d for %d", words, lines, bits.Len(n), n)
+	}
+	l.has(t, fmt.Sprintf("count=%d\n", 1<<(bits.Len(n)-1)))
 }
 
 // quiet is the Config of a side of which only the pipe matters.

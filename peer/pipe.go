@@ -27,11 +27,14 @@ type Pipe struct {
 	Path    string        // host, srflx, prflx or relay: the longest way that a packet takes
 	Took    time.Duration // from both descriptions to the open channel
 
-	pc     *webrtc.PeerConnection
-	dc     *webrtc.DataChannel
-	raw    datachannel.ReadWriteCloserDeadliner
-	log    *slog.Logger
-	buffer []byte // owned by Recv
+	pc  *webrtc.PeerConnection
+	dc  *webrtc.DataChannel
+	raw datachannel.ReadWriteCloserDeadliner
+	log *slog.Logger
+
+	// owned by Recv:
+	buffer []byte
+	long   tally // of messages over MaxMessage
 
 	ending sync.Once     // guards what follows
 	ended  chan struct{} // closed when the connection has ended, in whatever way
@@ -82,7 +85,7 @@ func (p *Pipe) Send(ctx context.Context, message []byte) error {
 
 // Recv waits for a message. The error is io.EOF when the other side has closed the
 // channel, ErrLost when its machine fell silent, or the context's. A message over
-// MaxMessage is dropped, with a line in the log.
+// MaxMessage is dropped; the log tells of the first few.
 func (p *Pipe) Recv(ctx context.Context) ([]byte, error) {
 	defer endWith(ctx, p.raw.SetReadDeadline)()
 	for {
@@ -97,7 +100,7 @@ func (p *Pipe) Recv(ctx context.Context) ([]byte, error) {
 			p.end(io.EOF)
 			return nil, p.reason(ctx, io.EOF)
 		case n > MaxMessage:
-			p.log.Warn("dropped a message of the other side that is too long", "bytes", n, "limit", MaxMessage)
+			p.long.warn(p.log, "dropped a message of the other side that is too long", "bytes", n, "limit", MaxMessage)
 			p.buffer = make([]byte, firstBuffer)
 		default:
 			return bytes.Clone(p.buffer[:n]), nil

@@ -2,6 +2,7 @@ package peer_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -92,6 +93,9 @@ func TestTheNewestOffer(t *testing.T) {
 			for range peer.Attempts + 1 {
 				caller = post(t, store, signaling.Lobby, signaling.Caller, stale(t, signaling.Caller))
 				await[peer.Connecting](t, events) // to nobody
+				if _, _, err := store.Description(soon(t), signaling.Ticket{Room: signaling.Lobby}, signaling.Callee, "", signaling.Forever); err != nil {
+					t.Fatal("no answer: ", err)
+				}
 			}
 			if err := store.Close(soon(t), caller); err != nil {
 				t.Fatal(err)
@@ -213,5 +217,34 @@ func TestACalleeThatDied(t *testing.T) {
 			await[peer.Retrying](t, events)
 			talk(t, pipeOf(t, caller), pipeOf(t, callee))
 		})
+	})
+}
+
+func TestCandidatesOfAnEarlierCallee(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{})
+		s := newStranger(t, store, n.caller, signaling.Caller)
+		s.channel(t, "a name of its own")
+		offer, err := s.pc.CreateOffer(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.describe(t, offer)
+		earlier := post(t, store, signaling.Lobby, signaling.Callee, stale(t, signaling.Callee))
+		theirs := slices.Repeat([]signaling.Candidate{signaling.Candidate(`{"candidate":"","usernameFragment":"gone"}`)}, 5)
+		if _, err := store.AddCandidates(soon(t), earlier, 0, theirs...); err != nil {
+			t.Fatal(err)
+		}
+		config := quiet()
+		config.Loopback = false // one candidate
+		callee := n.answers(t, store, signaling.Lobby, config)
+		synctest.Wait()
+		list, err := store.Candidates(soon(t), s.ticket(), signaling.Callee, 0, 0)
+		if err != nil || len(list) != len(theirs)+1 || !strings.Contains(string(list[len(theirs)]), "10.0.0.2") {
+			t.Errorf("the list is %q, %v", list, err)
+		}
+		s.take(t, s.await(t))
+		s.read(t)
+		texts(t, pipeOf(t, callee), s)
 	})
 }

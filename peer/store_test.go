@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"p2pchat/peer"
 	"p2pchat/signaling"
 	"p2pchat/signaling/memstore"
 )
@@ -229,4 +231,99 @@ func (f full) AddCandidates(ctx context.Context, t signaling.Ticket, at int, c .
 		return 0, signaling.ErrListFull
 	}
 	return f.Store.AddCandidates(ctx, t, at, c...)
+}
+
+// An endless Store has another list of candidates for everybody who has read the
+// real ones, without end.
+type endless struct {
+	signaling.Store
+	list []signaling.Candidate
+
+	mu    sync.Mutex // guards what follows
+	reads map[signaling.Side]int
+}
+
+func (e *endless) Candidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration) ([]signaling.Candidate, error) {
+	if after == 0 {
+		return e.Store.Candidates(ctx, t, of, after, wait)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.reads[of]++
+	if e.reads[of] > hot {
+		return nil, errHot
+	}
+	return e.list, nil
+}
+
+// A restless Store has a new version of the offer for every read.
+type restless struct {
+	signaling.Store
+	offer signaling.Description
+	reads atomic.Int64
+}
+
+func (r *restless) Description(context.Context, signaling.Ticket, signaling.Side, signaling.Version, time.Duration) (signaling.Description, signaling.Version, error) {
+	n := r.reads.Add(1)
+	if n > hot {
+		return nil, "", errHot
+	}
+	return r.offer, signaling.Version(strconv.FormatInt(n, 10)), nil
+}
+
+func (r *restless) Answer(context.Context, signaling.Ticket, signaling.Version, signaling.Description) (signaling.Version, error) {
+	return "answer", nil
+}
+
+// After so many reads in no time a Store gives up, or the test would never end.
+const hot = 1000
+
+var errHot = errors.New("read a thousand times")
+
+func TestAStoreWithoutEnd(t *testing.T) {
+	for _, size := range []int{1, 100, 1000} {
+		t.Run("of lists of "+strconv.Itoa(size)+" candidates so many are read as anybody may have", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, log := newNetwork(t, 10*time.Millisecond), &logbook{}
+				store := &endless{
+					Store: memstore.New(memstore.Limits{}), reads: map[signaling.Side]int{},
+					list: slices.Repeat([]signaling.Candidate{signaling.Candidate("nonsense")}, size),
+				}
+				config := quiet()
+				config.Loopback, config.Log = false, log.logger() // a machine has one real candidate
+				caller, callee := n.calls(t, store, room, config), n.answers(t, store, room, config)
+				talk(t, pipeOf(t, caller), pipeOf(t, callee))
+				store.mu.Lock()
+				defer store.mu.Unlock()
+				want := (peer.MaxCandidates - 1 + size - 1) / size
+				if store.reads[signaling.Caller] != want || store.reads[signaling.Callee] != want {
+					t.Errorf("%v more reads of the two lists, want %d", store.reads, want)
+				}
+				log.has(t, "count="+strconv.Itoa(peer.MaxCandidates/2)+"\n")
+				if log.count("count="+strconv.Itoa(peer.MaxCandidates)) > 0 {
+					t.Errorf("more than %d of them were taken", peer.MaxCandidates)
+				}
+			})
+		})
+	}
+
+	for name, offer := range map[string]signaling.Description{
+		"good":    stale(t, signaling.Caller),
+		"garbled": describing(t, signaling.Caller, "v=1"),
+	} {
+		t.Run("whoever reads one "+name+" offer after the other does not run hot", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &restless{Store: memstore.New(memstore.Limits{}), offer: offer}
+				callee := newNetwork(t, 0).answers(t, store, room, quiet())
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				defer cancel()
+				if _, err := callee.Pipe(ctx); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("it says %v", err)
+				}
+				if reads := store.reads.Load(); reads < 10 || reads > 40 {
+					t.Errorf("%d reads in a minute", reads)
+				}
+			})
+		})
+	}
 }

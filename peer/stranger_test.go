@@ -76,14 +76,19 @@ func (s *stranger) adopt(dc *webrtc.DataChannel) {
 }
 
 // channel announces a channel.
-func (s *stranger) channel(t *testing.T, label string) *webrtc.DataChannel {
+func (s *stranger) channel(t *testing.T, label string) {
 	t.Helper()
-	dc, err := s.pc.CreateDataChannel(label, nil)
+	s.announce(t, label, nil)
+}
+
+// announce announces a channel of another kind.
+func (s *stranger) announce(t *testing.T, label string, kind *webrtc.DataChannelInit) {
+	t.Helper()
+	dc, err := s.pc.CreateDataChannel(label, kind)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.adopt(dc)
-	return dc
 }
 
 // trickle posts candidates as they come, one by one.
@@ -249,6 +254,16 @@ func (s *stranger) opened(t *testing.T) *webrtc.DataChannel {
 	case <-soon(t).Done():
 		t.Fatal("none of its channels opened")
 		return nil
+	}
+}
+
+// loses waits until one of its channels is closed.
+func (s *stranger) loses(t *testing.T) {
+	t.Helper()
+	select {
+	case <-s.closed:
+	case <-soon(t).Done():
+		t.Fatal("all its channels stay open")
 	}
 }
 

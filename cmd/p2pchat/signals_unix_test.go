@@ -51,9 +51,9 @@ func TestSignals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer unread.Close()
+		t.Cleanup(func() { _ = unread.Close() }) // nothing was ever read
 		said := newTranscript()
-		cmd := exec.CommandContext(t.Context(), "p2pchat", "answer", "--server", found[1])
+		cmd := exec.CommandContext(t.Context(), "p2pchat", "answer", "--server", found[1]) //nolint:gosec // the program under test
 		cmd.Stdout, cmd.Stderr = out, said
 		if err := errors.Join(cmd.Start(), out.Close()); err != nil {
 			t.Fatal(err)
@@ -80,8 +80,7 @@ func TestPromptEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	silent, typing := io.Pipe()
-	defer typing.Close()
+	silent, _ := io.Pipe()
 	if _, err := readLine(ctx, silent); !errors.Is(err, context.Canceled) {
 		t.Errorf("the prompt ended with %v", err)
 	}

@@ -1,0 +1,17 @@
+package peer
+
+import (
+	"log/slog"
+	"math/bits"
+	"sync/atomic"
+)
+
+// A tally counts what others can do without end. Of the 1st, the 2nd, the 4th, the
+// 8th ... it warns: they cannot fill the log.
+type tally struct{ n atomic.Uint64 }
+
+func (t *tally) warn(log *slog.Logger, message string, args ...any) {
+	if n := t.n.Add(1); bits.OnesCount64(n) == 1 {
+		log.Warn(message, append(args, "count", n)...)
+	}
+}
