@@ -94,7 +94,7 @@ func TestForeign(t *testing.T) {
 	t.Run("the end of this side's input ends nothing", func(t *testing.T) {
 		withForeign(t, 4, nil, func(t *testing.T, a *talker, r raw) {
 			finish(t, a)
-			<-time.After(time.Hour)
+			time.Sleep(time.Hour)
 			r.send([]byte("still here"))
 			synctest.Wait()
 			equal(t, "this side reads", texts(a.seen()), []string{"still here"})
@@ -113,7 +113,7 @@ func TestForeign(t *testing.T) {
 				leave(a)
 				var got []string
 				for range 3 {
-					<-time.After(100 * time.Millisecond)
+					time.Sleep(100 * time.Millisecond)
 					synctest.Wait()
 					if isClosed(a.ended) {
 						t.Error("it left too early")

@@ -33,7 +33,7 @@ func TestStuckReader(t *testing.T) {
 		t.Helper()
 		begun := time.Now()
 		a.Leave()
-		<-time.After(farewell)
+		time.Sleep(farewell)
 		synctest.Wait()
 		a.Tell(Failed{Code: "undelivered"}) // must not wait
 		within(t, begun, farewell)

@@ -113,7 +113,7 @@ func breakAndTalk(t *testing.T, seed uint64, messages int) {
 		go func() {
 			for _, text := range all {
 				if pauses.IntN(4) == 0 {
-					<-time.After(time.Duration(pauses.IntN(1000)) * time.Microsecond)
+					time.Sleep(time.Duration(pauses.IntN(1000)) * time.Microsecond)
 				}
 				if _, err := c.Say(t.Context(), text); err != nil {
 					t.Errorf("seed %d: %v", seed, err)

@@ -109,7 +109,7 @@ func TestTheNewestOffer(t *testing.T) {
 			n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{Idle: time.Minute})
 			post(t, store, room, signaling.Caller, stale(t, signaling.Caller))
 			callee := n.answers(t, store, room, quiet())
-			<-time.After(2 * time.Minute) // virtual
+			time.Sleep(2 * time.Minute)
 			caller := n.calls(t, store, room, quiet())
 			talk(t, pipeOf(t, caller), pipeOf(t, callee))
 		})
