@@ -13,6 +13,9 @@ type (
 		Command string // what the other side types
 		Link    string // what the other side opens in a browser
 	}
+	// WrongCode says that somebody answered without the right code, or that this side
+	// did; the code still works for Left more.
+	WrongCode struct{ Left int }
 	// Connecting says that the other side is there, and that the two machines look
 	// for a way.
 	Connecting struct{}
@@ -62,6 +65,7 @@ type place struct {
 }
 
 func (Waiting) event()      {}
+func (WrongCode) event()    {}
 func (Connecting) event()   {}
 func (Connected) event()    {}
 func (Message) event()      {}

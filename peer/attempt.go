@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -21,18 +20,16 @@ const (
 	channelProtocol = "p2pchat.v1"
 )
 
-// How many of the other side's candidates are read: more than anybody has.
-const maxCandidates = 256
-
 // How long an attempt may take, from both descriptions to an open channel.
 const connectLimit = 15 * time.Second
 
-// An attempt is one PeerConnection, from its description to an open channel. Its
-// run alone touches the PeerConnection; pion's callbacks, and the goroutines that
-// read and write at the Store, post to it.
+// An attempt is one PeerConnection, from its description to an open channel with
+// somebody who knows the code. Its run alone touches the PeerConnection; pion's
+// callbacks, and the goroutines that read and write at the Store, post to it.
 type attempt struct {
 	store  signaling.Store
 	ticket signaling.Ticket
+	code   Code
 
 	relayOnly bool
 	report    func(Event)
@@ -44,12 +41,19 @@ type attempt struct {
 	declined  tally                    // of channels
 
 	// owned by run:
-	pc      *webrtc.PeerConnection
-	foreign bool                  // the other side is a plain WebRTC program
-	early   []signaling.Candidate // came before the other side's description
-	dropped tally                 // of them
-	begun   time.Time             // when both descriptions were there; zero before
-	kept    bool                  // the PeerConnection lives on in a Pipe
+	pc        *webrtc.PeerConnection
+	proposal  *proposal             // the caller's
+	trust     *trust                // nil before both descriptions are there, and with a plain WebRTC program
+	foreign   bool                  // the other side is a plain WebRTC program
+	published bool                  // this side's description is at the Store
+	held      []note                // of this side, until there is somebody to seal them for
+	early     []signaling.Candidate // came before the other side's description
+	dropped   tally                 // of them
+	promised  fingerprint           // of the other side's certificate
+	begun     time.Time             // when both descriptions were there; zero before
+	channel   *webrtc.DataChannel   // open before the other side had proven that it knows the code
+	newer     *offer                // came while it had not
+	kept      bool                  // the PeerConnection lives on in a Pipe
 }
 
 // errGarbled says that a description is none.
@@ -62,29 +66,18 @@ type (
 	localCandidate   struct{ *webrtc.ICECandidate } // nil: that was the last one
 	remoteCandidates []signaling.Candidate
 	roomLost         struct{ err error } // reading or writing there goes no further
+	lookedAgain      struct{ err error } // after a newer offer came
 	stateChanged     webrtc.PeerConnectionState
 	channelOpened    struct{ *webrtc.DataChannel }
 )
 
-// document is what this package reads and writes of a description.
-type document struct {
-	Type    string   `json:"type"`
-	SDP     string   `json:"sdp"`
-	P2PChat *dialect `json:"p2pchat,omitempty"`
-}
-
-// dialect tells a program of ours from a plain WebRTC one.
-type dialect struct {
-	V int `json:"v"`
-}
-
-func (s *Session) newAttempt(side signaling.Ticket, servers []webrtc.ICEServer) (*attempt, error) {
+func (s *Session) newAttempt(side signaling.Ticket, code Code, servers []webrtc.ICEServer) (*attempt, error) {
 	pc, err := newPeerConnection(s.config, servers)
 	if err != nil {
 		return nil, err
 	}
 	a := &attempt{
-		store: s.store, ticket: side, relayOnly: s.config.RelayOnly, report: s.config.Report, log: s.config.Log, pc: pc,
+		store: s.store, ticket: side, code: code, relayOnly: s.config.RelayOnly, report: s.config.Report, log: s.config.Log, pc: pc,
 		posts: make(chan any), done: make(chan struct{}), local: make(chan signaling.Candidate, 128),
 	}
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) { a.post(localCandidate{c}) })
@@ -138,48 +131,99 @@ func (a *attempt) offer(ctx context.Context, publish func(context.Context, signa
 	if err != nil {
 		return fmt.Errorf("making an offer: %w", err)
 	}
-	a.wg.Go(func() { a.send(ctx, offer, publish) })
+	var d document
+	if a.proposal, d, err = propose(a.code, offer.SDP); err != nil {
+		return err
+	}
+	a.wg.Go(func() { a.send(ctx, d, publish) })
 	// The offer is on its way before gathering starts here: it holds no candidate.
 	return a.pc.SetLocalDescription(offer)
 }
 
-// answer begins as the callee; publish writes the answer. An offer that cannot be
-// answered is errGarbled.
+// answer begins as the callee; publish writes the answer. The error is errGarbled for an
+// offer that cannot be answered, and ErrImpostor for one that may not be.
 func (a *attempt) answer(ctx context.Context, d signaling.Description, publish func(context.Context, signaling.Description) error) error {
-	if err := a.meet(webrtc.SDPTypeOffer, d); err != nil {
+	offer, err := a.read(d)
+	if err != nil {
+		return err
+	}
+	if a.foreign && a.code.Secret != "" {
+		return fmt.Errorf("%w: whoever calls in this room uses another program, which asks for no code", ErrImpostor)
+	}
+	if err := a.meet(webrtc.SDPTypeOffer, offer); err != nil {
 		return err
 	}
 	answer, err := a.pc.CreateAnswer(nil)
 	if err != nil {
 		return fmt.Errorf("%w: it cannot be answered: %w", errGarbled, err)
 	}
-	a.wg.Go(func() { a.send(ctx, answer, publish) })
-	// The caller's candidates are there already, and anybody may read them: as the
-	// holder of a ticket this side would have to wait until its answer is.
-	a.wg.Go(func() { a.readCandidates(ctx, signaling.Ticket{Room: a.ticket.Room}) })
+	reply := document{Type: "answer", SDP: answer.SDP}
+	if !a.foreign {
+		if a.trust, reply, err = respond(a.code, offer, answer.SDP); err != nil {
+			return err
+		}
+	}
+	a.wg.Go(func() { a.send(ctx, reply, publish) })
 	return a.pc.SetLocalDescription(answer)
 }
 
-// meet takes the other side's description.
-func (a *attempt) meet(kind webrtc.SDPType, d signaling.Description) error {
-	var other document
-	err := json.Unmarshal(d, &other)
-	if err == nil {
-		err = a.pc.SetRemoteDescription(webrtc.SessionDescription{Type: kind, SDP: other.SDP})
+// answered takes the answer as the caller. Nothing of it is used before it has proven
+// that it comes from somebody who knows the code.
+func (a *attempt) answered(d signaling.Description) error {
+	answer, err := a.read(d)
+	switch {
+	case err != nil:
+		return err
+	case !a.foreign:
+		a.trust, err = a.proposal.settle(answer)
+	case a.code.Secret != "":
+		err = errUnproven
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", errGarbled, err)
+		return err
 	}
-	a.foreign = other.P2PChat == nil
-	a.begun = time.Now()
-	a.report(Connecting{})
+	if err := a.meet(webrtc.SDPTypeAnswer, answer); err != nil {
+		return err
+	}
+	if !a.foreign {
+		a.tell(note{Nonce: a.proposal.nonce})
+	}
+	for _, n := range a.held {
+		a.tell(n)
+	}
+	a.held = nil
 	a.add(a.early)
 	a.early = nil
 	return nil
 }
 
+// read finds out what the other side's description is. The error is errGarbled.
+func (a *attempt) read(d signaling.Description) (document, error) {
+	var other document
+	err := json.Unmarshal(d, &other)
+	if err == nil {
+		a.promised, err = fingerprintOf(other.SDP)
+	}
+	if err != nil {
+		return document{}, fmt.Errorf("%w: %w", errGarbled, err)
+	}
+	a.foreign = other.P2PChat == nil
+	return other, nil
+}
+
+// meet hands the other side's description to pion.
+func (a *attempt) meet(kind webrtc.SDPType, d document) error {
+	if err := a.pc.SetRemoteDescription(webrtc.SessionDescription{Type: kind, SDP: d.SDP}); err != nil {
+		return fmt.Errorf("%w: %w", errGarbled, err)
+	}
+	a.begun = time.Now()
+	a.report(Connecting{})
+	return nil
+}
+
 // run takes what is posted until the channel is open, a newer offer is there to
-// answer instead, or the attempt has failed.
+// answer instead, or the attempt has failed. With some errors there is a newer offer,
+// too.
 func (a *attempt) run(ctx context.Context, newer <-chan offer) (*Pipe, *offer, error) {
 	var limit <-chan time.Time
 	for {
@@ -188,46 +232,75 @@ func (a *attempt) run(ctx context.Context, newer <-chan offer) (*Pipe, *offer, e
 			defer timer.Stop()
 			limit = timer.C
 		}
+		var p *Pipe
+		var err error
 		select {
 		case <-ctx.Done():
-			return nil, nil, ctx.Err()
+			err = ctx.Err()
 		case o := <-newer:
-			return nil, &o, nil
+			if !a.unproven() {
+				return nil, &o, nil
+			}
+			a.replaced(ctx, o)
 		case <-limit:
-			return nil, nil, fmt.Errorf("%w within %v", ErrNoPath, connectLimit)
+			err = fmt.Errorf("%w within %v", ErrNoPath, connectLimit)
 		case what := <-a.posts:
-			if p, err := a.take(ctx, what); p != nil || err != nil {
-				return p, nil, err
+			p, err = a.take(ctx, what)
+			if _, ok := what.(lookedAgain); ok && err == nil {
+				return nil, a.newer, nil
 			}
 		}
+		if p != nil || err != nil {
+			return p, a.newer, err
+		}
 	}
+}
+
+// replaced looks what a newer offer means to a callee who has not met the caller yet:
+// its answer was turned down, or came too late. Only the token tells the two apart.
+func (a *attempt) replaced(ctx context.Context, o offer) {
+	first := a.newer == nil
+	a.newer = &o
+	if first && a.published {
+		a.wg.Go(func() { a.lookAgain(ctx) })
+	}
+}
+
+func (a *attempt) lookAgain(ctx context.Context) {
+	_, err := a.store.Candidates(ctx, a.ticket, signaling.Caller, 0, 0)
+	a.post(lookedAgain{err})
+}
+
+// unproven tells whether a callee still waits for the caller to show that it knows the
+// code.
+func (a *attempt) unproven() bool {
+	return a.code.Secret != "" && a.ticket.Side == signaling.Callee && (a.trust == nil || !a.trust.proven())
 }
 
 func (a *attempt) take(ctx context.Context, what any) (*Pipe, error) {
 	switch what := what.(type) {
 	case published:
-		if what.err == nil && a.ticket.Side == signaling.Caller {
-			a.report(Waiting{})
-			a.wg.Go(func() { a.readAnswer(ctx) })
-			a.wg.Go(func() { a.readCandidates(ctx, a.ticket) })
+		if what.err == nil {
+			a.follow(ctx)
 		}
 		return nil, what.err
 	case described:
-		return nil, a.meet(webrtc.SDPTypeAnswer, what.Description)
+		return nil, a.answered(what.Description)
 	case localCandidate:
 		a.trickle(what.ICECandidate)
 	case remoteCandidates:
 		if a.begun.IsZero() {
 			a.early = append(a.early, what...)
-		} else {
-			a.add(what)
+			return nil, nil
 		}
+		a.add(what)
+		if a.channel != nil && a.trust.proven() {
+			return a.open(a.channel)
+		}
+	case lookedAgain:
+		return nil, a.lost(what.err)
 	case roomLost:
-		// With both descriptions there, the two may find each other all the same.
-		if a.begun.IsZero() {
-			return nil, what.err
-		}
-		a.log.Info("connecting without further news from the server", "why", what.err)
+		return nil, a.lost(what.err)
 	case stateChanged:
 		if state := webrtc.PeerConnectionState(what); state == webrtc.PeerConnectionStateFailed || state == webrtc.PeerConnectionStateClosed {
 			if ice := a.pc.ICEConnectionState(); ice == webrtc.ICEConnectionStateConnected || ice == webrtc.ICEConnectionStateCompleted {
@@ -241,106 +314,61 @@ func (a *attempt) take(ctx context.Context, what any) (*Pipe, error) {
 	return nil, nil
 }
 
-// trickle queues one of this side's candidates.
-func (a *attempt) trickle(c *webrtc.ICECandidate) {
-	if c == nil || a.relayOnly && c.Typ != webrtc.ICECandidateTypeRelay {
-		return
+// follow reads what the other side writes, once this side's description is there.
+func (a *attempt) follow(ctx context.Context) {
+	a.published = true
+	as := a.ticket
+	switch {
+	case as.Side == signaling.Caller:
+		a.report(Waiting{a.code})
+		a.wg.Go(func() { a.readAnswer(ctx) })
+	case a.code.Secret == "":
+		// In the lobby, somebody may answer after this side and take the token's place,
+		// though the caller has read this answer.
+		as = signaling.Ticket{Room: as.Room}
+	case a.newer != nil:
+		a.wg.Go(func() { a.lookAgain(ctx) })
 	}
-	if a.relayOnly { // RFC 8839, section 5.1; with port 0 pion leaves both out, and Firefox takes no relay without
-		c.RelatedAddress, c.RelatedPort = "0.0.0.0", 9
-		if strings.Contains(c.Address, ":") {
-			c.RelatedAddress = "::"
-		}
-	}
-	init := c.ToJSON()
-	init.SDPMid = nil // the index says it, whatever name the offer gave the section
-	body, err := json.Marshal(init)
-	if err != nil {
-		a.log.Warn("left out a candidate", "error", err)
-		return
-	}
-	select {
-	case a.local <- body:
-	default:
-		a.log.Warn("left out a candidate: there are too many")
-	}
+	a.wg.Go(func() { a.readCandidates(ctx, as) })
 }
 
-// add takes candidates of the other side. One that makes no sense is dropped.
-func (a *attempt) add(list []signaling.Candidate) {
-	for _, c := range list {
-		var init webrtc.ICECandidateInit
-		err := json.Unmarshal(c, &init)
-		if err == nil {
-			err = a.pc.AddICECandidate(init)
-		}
-		if err != nil {
-			a.dropped.warn(a.log, "dropped a candidate of the other side", "error", err)
-		}
+// lost is what it means that the room says no more.
+func (a *attempt) lost(why error) error {
+	switch {
+	case a.begun.IsZero():
+		return why
+	case a.unproven() && errors.Is(why, signaling.ErrTurnedDown):
+		return fmt.Errorf("%w: the caller has turned it down", ErrWrongCode)
+	case a.unproven() && errors.Is(why, signaling.ErrClosed):
+		return fmt.Errorf("%w, or the caller has just hung up: the room is closed", ErrWrongCode)
 	}
+	// With both descriptions there, the two may find each other all the same.
+	a.log.Info("connecting without further news from the server", "why", why)
+	return nil
 }
 
-// open makes the Pipe of the channel, if it is the one that is meant.
+// open makes the Pipe of the channel, if it is the one that is meant, and as soon as
+// the other side has shown that it knows the code.
 func (a *attempt) open(dc *webrtc.DataChannel) (*Pipe, error) {
 	whole := dc.Ordered() && dc.MaxRetransmits() == nil && dc.MaxPacketLifeTime() == nil
-	if !a.foreign && (dc.Label() != channelLabel || dc.Protocol() != channelProtocol || !whole) {
+	switch {
+	case !a.foreign && (dc.Label() != channelLabel || dc.Protocol() != channelProtocol || !whole), a.channel != nil && a.channel != dc:
 		a.decline(dc)
 		return nil, nil
+	case !a.foreign && !a.trust.proven():
+		a.channel = dc
+		return nil, nil
 	}
-	p, err := newPipe(a.pc, dc, a.foreign, time.Since(a.begun), a.log)
+	// pion has compared the two; it would take any of several fingerprints, though.
+	if err := a.promised.check(a.pc); err != nil {
+		return nil, err
+	}
+	p, err := newPipe(a, dc)
 	if err != nil {
 		return nil, err
 	}
 	a.kept = true
 	return p, nil
-}
-
-// send writes this side's description, then its candidates: all that are waiting in
-// one request.
-func (a *attempt) send(ctx context.Context, d webrtc.SessionDescription, publish func(context.Context, signaling.Description) error) {
-	body, err := json.Marshal(document{Type: d.Type.String(), SDP: d.SDP, P2PChat: &dialect{V: 1}})
-	if err == nil {
-		err = publish(ctx, body)
-	}
-	a.post(published{err})
-	for sent := 0; err == nil; {
-		list := a.waiting(ctx)
-		if len(list) == 0 {
-			return
-		}
-		at := sent
-		if a.ticket.Room == signaling.Lobby {
-			at = -1 // the list may hold those of somebody who answered before
-		}
-		sent += len(list)
-		_, err = a.store.AddCandidates(ctx, a.ticket, at, list...)
-		if errors.Is(err, signaling.ErrListFull) {
-			a.log.Warn("left out candidates: the server takes no more", "count", len(list))
-			return
-		}
-		if err != nil && ctx.Err() == nil {
-			a.post(roomLost{err})
-		}
-	}
-}
-
-// waiting waits for a candidate and takes all that are there by then: none, when ctx
-// has ended.
-func (a *attempt) waiting(ctx context.Context) (list []signaling.Candidate) {
-	select {
-	case c := <-a.local:
-		list = append(list, c)
-	case <-ctx.Done():
-		return nil
-	}
-	for {
-		select {
-		case c := <-a.local:
-			list = append(list, c)
-		default:
-			return list
-		}
-	}
 }
 
 func (a *attempt) readAnswer(ctx context.Context) {
@@ -350,17 +378,4 @@ func (a *attempt) readAnswer(ctx context.Context) {
 		return
 	}
 	a.post(described{d})
-}
-
-func (a *attempt) readCandidates(ctx context.Context, as signaling.Ticket) {
-	for after := 0; after < maxCandidates; {
-		list, err := a.store.Candidates(ctx, as, a.ticket.Side.Other(), after, signaling.Forever)
-		if err != nil {
-			a.post(roomLost{err})
-			return
-		}
-		list = list[:min(len(list), maxCandidates-after)]
-		after += len(list)
-		a.post(remoteCandidates(list))
-	}
 }

@@ -35,7 +35,7 @@ func BenchmarkConnect(b *testing.B) {
 	for b.Loop() {
 		begun := time.Now()
 		store := memstore.New(memstore.Limits{})
-		caller, callee := peer.Call(store, room, quiet()), peer.Answer(store, room, quiet())
+		caller, callee := peer.Call(store, code(room), quiet()), peer.Answer(store, code(room), quiet())
 		pipeOf(b, caller)
 		pipeOf(b, callee)
 		ours = append(ours, time.Since(begun))
@@ -158,7 +158,7 @@ func BenchmarkIdle(b *testing.B) {
 		before, goroutines := memory(), runtime.NumGoroutine()
 		var sessions []*peer.Session
 		for range pairs {
-			caller, callee := peer.Call(store, room, quiet()), peer.Answer(store, room, quiet())
+			caller, callee := peer.Call(store, code(room), quiet()), peer.Answer(store, code(room), quiet())
 			pipeOf(b, caller)
 			pipeOf(b, callee)
 			sessions = append(sessions, caller, callee)

@@ -1,15 +1,24 @@
 package peer
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"math/big"
 	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 
 	"p2pchat/signaling"
 )
 
 // ErrCode says that a text is not a code.
 var ErrCode = errors.New("that is not a code")
+
+// maxSecret is how many bytes a secret may have.
+const maxSecret = 256
 
 // A Code is what two people share to meet: ROOM or ROOM-SECRET. The room goes to the
 // server, the secret never does.
@@ -18,17 +27,33 @@ type Code struct {
 	Secret string // words with dashes between them; empty: anybody who knows the room may come
 }
 
-// ParseCode reads a code as people write it: letter case makes no difference, and a
-// space is as good as a dash. The error is ErrCode.
+// ParseCode reads a code as people write it: letter case makes no difference, a space
+// is as good as a dash, and so is the longer dash that a phone makes of it. Letters
+// that look the same are the same (Unicode's form NFKC). The error is ErrCode.
 func ParseCode(text string) (Code, error) {
-	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return r == '-' || r == ' ' || r == '\t' })
+	if !utf8.ValidString(text) {
+		return Code{}, fmt.Errorf("%w: it is not UTF-8", ErrCode)
+	}
+	words := strings.FieldsFunc(normal(text), func(r rune) bool { return r == ' ' || r == '\t' || unicode.Is(unicode.Pd, r) })
 	if len(words) == 0 {
 		return Code{}, fmt.Errorf("%w: it is empty", ErrCode)
 	}
 	if err := signaling.CheckRoom(words[0]); err != nil {
 		return Code{}, fmt.Errorf("%w: %w", ErrCode, err)
 	}
-	return Code{Room: words[0], Secret: strings.Join(words[1:], "-")}, nil
+	c := Code{Room: words[0], Secret: strings.Join(words[1:], "-")}
+	if len(c.Secret) > maxSecret {
+		return Code{}, fmt.Errorf("%w: its secret is longer than %d bytes", ErrCode, maxSecret)
+	}
+	if i := strings.IndexFunc(c.Secret, func(r rune) bool { return !unicode.IsGraphic(r) }); i >= 0 {
+		return Code{}, fmt.Errorf("%w: its secret has a character that cannot be seen", ErrCode)
+	}
+	return c, nil
+}
+
+// normal is the form of a text that all who type it the same way have in common.
+func normal(text string) string {
+	return norm.NFKC.String(strings.ToLower(norm.NFKC.String(text)))
 }
 
 // String is the code as it is printed.
@@ -37,4 +62,49 @@ func (c Code) String() string {
 		return c.Room
 	}
 	return c.Room + "-" + c.Secret
+}
+
+// newCode makes a code to read out: a room's number of so many digits, and a secret of
+// two words.
+func newCode(digits int) Code {
+	least := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(digits-1)), nil)
+	number := below(new(big.Int).Mul(least, big.NewInt(9)))
+	list := words()
+	word := func() string { return list[below(big.NewInt(int64(len(list)))).Int64()] }
+	return Code{Room: number.Add(number, least).String(), Secret: word() + "-" + word()}
+}
+
+func below(n *big.Int) *big.Int {
+	i, err := rand.Int(rand.Reader, n)
+	if err != nil {
+		panic(err) // it never fails
+	}
+	return i
+}
+
+// Complete lists the codes that one may be typing who has typed text so far: its last
+// word, if it is one of a secret, becomes each word of the list that begins with it.
+// The first word of a secret is followed by a dash, as those that a caller makes have
+// two.
+func Complete(text string) []string {
+	dash := strings.LastIndexFunc(text, func(r rune) bool { return r == '-' || r == ' ' })
+	if dash < 0 || dash == len(text)-1 {
+		return nil
+	}
+	before, begun := text[:dash+1], strings.ToLower(text[dash+1:])
+	c, err := ParseCode(before)
+	if err != nil {
+		return nil
+	}
+	var whole []string
+	for _, w := range words() {
+		switch {
+		case !strings.HasPrefix(w, begun):
+		case c.Secret == "":
+			whole = append(whole, before+w+"-")
+		default:
+			whole = append(whole, before+w)
+		}
+	}
+	return whole
 }

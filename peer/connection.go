@@ -1,12 +1,15 @@
 package peer
 
 import (
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"strings"
 	"time"
 
+	dtlsfingerprint "github.com/pion/dtls/v3/pkg/crypto/fingerprint"
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
 	"github.com/pion/logging"
@@ -28,8 +31,9 @@ func newPeerConnection(config Config, servers []webrtc.ICEServer) (*webrtc.PeerC
 	e.SetDTLSRetransmissionInterval(100 * time.Millisecond)
 	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
-	e.SetInterfaceFilter(worthwhile())
-	e.SetIncludeLoopbackCandidate(config.Loopback)
+	worth, loopbackAlone := worthwhile()
+	e.SetInterfaceFilter(worth)
+	e.SetIncludeLoopbackCandidate(config.Loopback || loopbackAlone)
 	// The first pair that works is taken; only a relay gives the others a chance.
 	e.SetHostAcceptanceMinWait(0)
 	e.SetSrflxAcceptanceMinWait(0)
@@ -59,19 +63,26 @@ func closeConnection(pc *webrtc.PeerConnection, log *slog.Logger) {
 }
 
 // worthwhile leaves out the interfaces of containers and virtual machines, as long
-// as there is another one: each costs the other side a round of checks.
-func worthwhile() func(string) bool {
+// as there is another one: each costs the other side a round of checks. Without any
+// there is loopback alone, for what runs on a machine that is off the network.
+func worthwhile() (worth func(string) bool, loopbackAlone bool) {
+	everything := func(string) bool { return true }
 	all, err := net.Interfaces()
 	if err != nil {
-		return func(string) bool { return true }
+		return everything, false
 	}
+	loopbackAlone = true
 	for _, i := range all {
 		addresses, err := i.Addrs()
-		if err == nil && len(addresses) > 0 && i.Flags&net.FlagRunning != 0 && i.Flags&net.FlagLoopback == 0 && !virtual(i.Name) {
-			return func(name string) bool { return !virtual(name) }
+		if err != nil || len(addresses) == 0 || i.Flags&net.FlagRunning == 0 || i.Flags&net.FlagLoopback != 0 {
+			continue
+		}
+		loopbackAlone = false
+		if !virtual(i.Name) {
+			return func(name string) bool { return !virtual(name) }, false
 		}
 	}
-	return func(string) bool { return true }
+	return everything, loopbackAlone
 }
 
 func virtual(name string) bool {
@@ -81,6 +92,50 @@ func virtual(name string) bool {
 		}
 	}
 	return false
+}
+
+// A fingerprint is what a description says of its side's certificate (RFC 8122,
+// section 5).
+type fingerprint struct{ algorithm, value string }
+
+var errCertificate = fmt.Errorf("%w: it does not show the certificate that its description promised", ErrImpostor)
+
+// fingerprintOf finds the fingerprint of an SDP, which has to be one, however often it
+// stands there.
+func fingerprintOf(sdp string) (f fingerprint, err error) {
+	for line := range strings.FieldsFuncSeq(sdp, func(r rune) bool { return r == '\r' || r == '\n' }) {
+		text, ok := strings.CutPrefix(line, "a=fingerprint:")
+		if !ok {
+			continue
+		}
+		algorithm, value, _ := strings.Cut(text, " ")
+		this := fingerprint{strings.ToLower(algorithm), strings.ToLower(strings.TrimSpace(value))}
+		if f != (fingerprint{}) && f != this {
+			return f, errors.New("it has several fingerprints")
+		}
+		f = this
+	}
+	if f == (fingerprint{}) {
+		return f, errors.New("it has no fingerprint")
+	}
+	return f, nil
+}
+
+// check compares the certificate that the other side has shown.
+func (f fingerprint) check(pc *webrtc.PeerConnection) error {
+	certificate, err := x509.ParseCertificate(pc.SCTP().Transport().GetRemoteCertificate())
+	if err != nil {
+		return fmt.Errorf("%w: %w", errCertificate, err)
+	}
+	hash, err := dtlsfingerprint.HashFromString(f.algorithm)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errCertificate, err)
+	}
+	value, err := dtlsfingerprint.Fingerprint(certificate, hash)
+	if err != nil || !strings.EqualFold(value, f.value) {
+		return errCertificate
+	}
+	return nil
 }
 
 // pionLog hands pion's log on, a level down: what it warns of is seldom a warning to

@@ -1,8 +1,13 @@
 package peer
 
 import (
+	"encoding/json"
+	"errors"
+
 	"github.com/pion/transport/v5"
 	"github.com/pion/webrtc/v4"
+
+	"p2pchat/signaling"
 )
 
 // What the tests, which stand outside like everybody else, see beyond the API.
@@ -22,3 +27,49 @@ func (c Config) Over(n transport.Net) Config {
 
 // Bare is pion as this package sets it, and nothing around it.
 func Bare(c Config) (*webrtc.PeerConnection, error) { return newPeerConnection(c, nil) }
+
+// A Handshake is what a caller of the tests' own needs to pass for one of ours.
+type Handshake struct {
+	proposal *proposal
+	trust    *trust
+}
+
+// Propose makes the offer of sdp.
+func Propose(code Code, sdp string) (*Handshake, signaling.Description, error) {
+	p, d, err := propose(code, sdp)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, err := json.Marshal(d)
+	return &Handshake{proposal: p}, body, err
+}
+
+// Settle takes the answer, and returns the note that reveals the caller's nonce.
+func (h *Handshake) Settle(answer signaling.Description) (signaling.Candidate, error) {
+	var d document
+	err := json.Unmarshal(answer, &d)
+	if err == nil && d.P2PChat == nil {
+		err = errors.New("the answer is of a plain program")
+	}
+	if err == nil {
+		h.trust, err = h.proposal.settle(d)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return h.trust.seal(note{Nonce: h.proposal.nonce})
+}
+
+// Seal is a candidate as the callee takes it.
+func (h *Handshake) Seal(c webrtc.ICECandidateInit) (signaling.Candidate, error) {
+	return h.trust.seal(note{ICECandidateInit: &c})
+}
+
+// Open is a candidate of the callee's.
+func (h *Handshake) Open(c signaling.Candidate) (webrtc.ICECandidateInit, error) {
+	n, err := h.trust.open(c)
+	if err != nil || n.ICECandidateInit == nil {
+		return webrtc.ICECandidateInit{}, err
+	}
+	return *n.ICECandidateInit, nil
+}

@@ -16,6 +16,8 @@ import (
 	"p2pchat/signaling/memstore"
 )
 
+// Between two sides that take each other for plain WebRTC programs: what is not sealed
+// with their key, others do not even look at.
 func TestGarbledCandidates(t *testing.T) {
 	tests := map[string]struct {
 		candidate string
@@ -47,7 +49,7 @@ func TestGarbledCandidates(t *testing.T) {
 		t.Run(name+" is dropped, and the two connect", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n, log := newNetwork(t, time.Millisecond), &logbook{}
-				store := scrambler{memstore.New(memstore.Limits{}), func(list []signaling.Candidate) []signaling.Candidate {
+				store := scrambler{stripped{memstore.New(memstore.Limits{})}, func(list []signaling.Candidate) []signaling.Candidate {
 					return slices.Insert(list, 0, signaling.Candidate(test.candidate))
 				}}
 				config := quiet()

@@ -23,6 +23,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const room = "room"
 
+// code is ROOM or ROOM-SECRET as it stands.
+func code(text string) peer.Code {
+	room, secret, _ := strings.Cut(text, "-")
+	return peer.Code{Room: room, Secret: secret}
+}
+
 // A logbook is a Config.Log that can be read.
 type logbook struct {
 	mu   sync.Mutex
@@ -101,7 +107,7 @@ func soon(t testing.TB) context.Context {
 // calling is a Call that is closed with the test.
 func calling(t testing.TB, at signaling.Store, room string, config peer.Config) *peer.Session {
 	t.Helper()
-	s := peer.Call(at, room, config)
+	s := peer.Call(at, code(room), config)
 	t.Cleanup(s.Close)
 	return s
 }
@@ -109,7 +115,7 @@ func calling(t testing.TB, at signaling.Store, room string, config peer.Config) 
 // answering is an Answer that is closed with the test.
 func answering(t testing.TB, at signaling.Store, room string, config peer.Config) *peer.Session {
 	t.Helper()
-	s := peer.Answer(at, room, config)
+	s := peer.Answer(at, code(room), config)
 	t.Cleanup(s.Close)
 	return s
 }

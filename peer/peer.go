@@ -3,16 +3,20 @@
 // machines. It is the one place that knows WebRTC (pion).
 //
 //	caller                      Store                       callee
-//	  | offer ───────────────────▶ ─────────────────────────▶ |
-//	  | candidates ──────────────▶ ─────────────────────────▶ |
-//	  | ◀───────────────────────── ◀────────────────── answer |
-//	  | ◀───────────────────────── ◀────────────── candidates |
+//	  | offer, share ────────────▶ ─────────────────────────▶ |
+//	  | ◀───────────────────────── ◀─── answer, share, confirm |
+//	  | ◀───────────────────────── ◀─────── sealed candidates |
+//	  | nonce, sealed candidates ▶ ─────────────────────────▶ |
 //	  |◀══════════════ DataChannel "chat", DTLS ═════════════▶|
 //	  | close the room ──────────▶                            |
 //
 // Descriptions go out before there are candidates (trickle ICE, RFC 8838). Both
 // sides start over with a fresh description when an attempt fails: the caller
 // replaces its offer, and the callee follows the newest one.
+//
+// The Store is not trusted. What two sides with the same secret agree on it can neither
+// read nor change, and a Pipe is handed up when the other side has proven that it knows
+// the secret (handshake.go, docs/security.md).
 package peer
 
 import (
@@ -34,7 +38,19 @@ var (
 	ErrReplaced = errors.New("another call has taken over the room")
 	// ErrLost: there was a connection, and the other machine fell silent.
 	ErrLost = errors.New("the connection to the other side was lost")
+	// ErrTaken: somebody else had answered the call when the caller closed its room.
+	ErrTaken = errors.New("this call went to somebody else, who had answered before")
+	// ErrWrongCode: this callee's secret is not the caller's.
+	ErrWrongCode = errors.New("wrong code")
+	// ErrBurnt: this caller's code is used up by wrong answers.
+	ErrBurnt = errors.New("three wrong codes were tried, so this code no longer works")
+	// ErrImpostor: who came is not somebody who knows the code.
+	ErrImpostor = errors.New("the other side is not who it should be")
 )
+
+// Guesses is how many answers without the right secret a call takes, and how many a
+// callee gives to callers who do not prove that they have it.
+const Guesses = 3
 
 // Config tunes both sides of a meeting. Its zero value is good.
 type Config struct {
@@ -57,12 +73,15 @@ type Event interface{ event() }
 
 type (
 	// Waiting says that the room is open, or watched: the other side can come.
-	Waiting struct{}
+	Waiting struct{ Code Code }
 	// Connecting says that the other side is there.
 	Connecting struct{}
 	// Taken says that somebody else has answered the call; this side waits for the
 	// next.
 	Taken struct{}
+	// WrongCode says that somebody answered without the right secret, or that this side
+	// did; the code still works for so many more.
+	WrongCode struct{ Left int }
 	// Retrying says that an attempt to connect failed, and another one begins.
 	Retrying struct{ Err error }
 	// Stats says how the connection is doing, every few seconds.
@@ -72,17 +91,19 @@ type (
 func (Waiting) event()    {}
 func (Connecting) event() {}
 func (Taken) event()      {}
+func (WrongCode) event()  {}
 func (Retrying) event()   {}
 func (Stats) event()      {}
 
-// Call opens room at the Store and waits in it for whoever answers. The Session
-// runs until Close.
-func Call(at signaling.Store, room string, config Config) *Session {
-	return start(at, room, config, (*Session).call)
+// Call opens the code's room at the Store and waits in it for whoever answers with the
+// same secret. The zero Code makes a new one, in a room that is free: Waiting tells it.
+// The Session runs until Close.
+func Call(at signaling.Store, code Code, config Config) *Session {
+	return start(at, code, config, (*Session).call)
 }
 
-// Answer joins the caller of room, as soon as there is one. The Session runs until
-// Close.
-func Answer(at signaling.Store, room string, config Config) *Session {
-	return start(at, room, config, (*Session).answer)
+// Answer joins the caller of the code's room, as soon as there is one. The Session runs
+// until Close.
+func Answer(at signaling.Store, code Code, config Config) *Session {
+	return start(at, code, config, (*Session).answer)
 }

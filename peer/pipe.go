@@ -23,9 +23,12 @@ const firstBuffer = 16 << 10 // for Recv, which makes it larger when it has to
 // A Pipe is a DataChannel that carries whole messages, in order. One goroutine may
 // send while another one receives.
 type Pipe struct {
-	Foreign bool          // the other side is a plain WebRTC program: it is sent texts
-	Path    string        // host, srflx, prflx or relay: the longest way that a packet takes
-	Took    time.Duration // from both descriptions to the open channel
+	Foreign     bool          // the other side is a plain WebRTC program: it is sent texts
+	Verified    bool          // both sides knew the code's secret: nobody is in the middle
+	SafetyWords []string      // the same on both sides if nobody is; none for a plain WebRTC program
+	Next        Code          // where these two, and nobody else, can meet again; none for a plain WebRTC program
+	Path        string        // host, srflx, prflx or relay: the longest way that a packet takes
+	Took        time.Duration // from both descriptions to the open channel
 
 	pc  *webrtc.PeerConnection
 	dc  *webrtc.DataChannel
@@ -41,17 +44,20 @@ type Pipe struct {
 	why    error         // once it is: ErrLost or io.EOF
 }
 
-func newPipe(pc *webrtc.PeerConnection, dc *webrtc.DataChannel, foreign bool, took time.Duration, log *slog.Logger) (*Pipe, error) {
+func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 	raw, err := dc.DetachWithDeadline()
 	if err != nil {
 		return nil, fmt.Errorf("taking the channel: %w", err)
 	}
 	p := &Pipe{
-		Foreign: foreign, Path: path(pc), Took: took,
-		pc: pc, dc: dc, raw: raw, log: log, buffer: make([]byte, firstBuffer), ended: make(chan struct{}),
+		Foreign: a.foreign, Path: path(a.pc), Took: time.Since(a.begun),
+		pc: a.pc, dc: dc, raw: raw, log: a.log, buffer: make([]byte, firstBuffer), ended: make(chan struct{}),
 	}
-	pc.OnConnectionStateChange(p.changed)
-	p.changed(pc.ConnectionState()) // it may have, a moment ago
+	if !a.foreign {
+		p.Verified, p.SafetyWords, p.Next = a.code.Secret != "", a.trust.words(), a.trust.next()
+	}
+	p.pc.OnConnectionStateChange(p.changed)
+	p.changed(p.pc.ConnectionState()) // it may have, a moment ago
 	return p, nil
 }
 

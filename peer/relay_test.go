@@ -121,6 +121,7 @@ func (r *recorder) discreet(t *testing.T, address string) {
 	}
 }
 
+// The candidates are not sealed here, so that the test can read them.
 func TestRelays(t *testing.T) {
 	const first, second = "10.0.0.1", "10.0.0.2" // the caller's address and the callee's
 	for name, only := range map[string]struct{ caller, callee bool }{
@@ -135,7 +136,7 @@ func TestRelays(t *testing.T) {
 				relay := relayed(t, n)
 				direct := &detour{senders: map[string]bool{}}
 				n.router.AddChunkFilter(direct.pass)
-				byCaller, byCallee := &recorder{Store: store}, &recorder{Store: store}
+				byCaller, byCallee := &recorder{Store: stripped{store}}, &recorder{Store: stripped{store}}
 				config := quiet()
 				config.ICEServers = []signaling.ICEServer{relay}
 				config.RelayOnly = only.caller
@@ -167,7 +168,7 @@ func TestRelays(t *testing.T) {
 			if err != nil {
 				t.Skip("this machine does not have it: ", err)
 			}
-			store, config := &recorder{Store: memstore.New(memstore.Limits{})}, quiet()
+			store, config := &recorder{Store: stripped{memstore.New(memstore.Limits{})}}, quiet()
 			config.ICEServers = []signaling.ICEServer{relaying(t, conn, &turn.RelayAddressGeneratorStatic{RelayAddress: net.ParseIP(address), Address: address})}
 			config.RelayOnly = true
 			caller, callee := calling(t, store, room, config), answering(t, store, room, config)

@@ -42,7 +42,7 @@ func stale(t *testing.T, side signaling.Side) signaling.Description {
 
 func describing(t *testing.T, side signaling.Side, sdp string) signaling.Description {
 	t.Helper()
-	return asJSON(t, map[string]any{"type": side.String(), "sdp": sdp, "p2pchat": map[string]int{"v": 1}})
+	return asJSON(t, map[string]any{"type": side.String(), "sdp": sdp})
 }
 
 // post writes a description as somebody who does nothing else.

@@ -186,10 +186,11 @@ func TestAStoreThatScramblesCandidates(t *testing.T) {
 	}
 	repeat := func(list []signaling.Candidate) []signaling.Candidate { return slices.Concat(list, list, list) }
 	for name, wrap := range map[string]func(signaling.Store) signaling.Store{
-		"out of order":         func(s signaling.Store) signaling.Store { return scrambler{s, reverse} },
-		"repeated":             func(s signaling.Store) signaling.Store { return scrambler{s, repeat} },
-		"without the caller's": func(s signaling.Store) signaling.Store { return deaf{s, signaling.Caller} },
-		"without the callee's": func(s signaling.Store) signaling.Store { return deaf{s, signaling.Callee} },
+		"out of order":                    func(s signaling.Store) signaling.Store { return scrambler{s, reverse} },
+		"repeated":                        func(s signaling.Store) signaling.Store { return scrambler{s, repeat} },
+		"without the callee's":            func(s signaling.Store) signaling.Store { return deaf{s, signaling.Callee} },
+		"without the caller's, unsealed,": func(s signaling.Store) signaling.Store { return stripped{deaf{s, signaling.Caller}} },
+		"out of order, unsealed,":         func(s signaling.Store) signaling.Store { return stripped{scrambler{s, reverse}} },
 	} {
 		t.Run("candidates "+name+" lead to a connection", func(t *testing.T) {
 			store := wrap(memstore.New(memstore.Limits{}))
@@ -286,7 +287,7 @@ func TestAStoreWithoutEnd(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n, log := newNetwork(t, 10*time.Millisecond), &logbook{}
 				store := &endless{
-					Store: memstore.New(memstore.Limits{}), reads: map[signaling.Side]int{},
+					Store: stripped{memstore.New(memstore.Limits{})}, reads: map[signaling.Side]int{},
 					list: slices.Repeat([]signaling.Candidate{signaling.Candidate("nonsense")}, size),
 				}
 				config := quiet()

@@ -15,6 +15,7 @@ import (
 	"github.com/pion/transport/v5/vnet"
 	"github.com/pion/webrtc/v4"
 
+	"p2pchat/peer"
 	"p2pchat/signaling"
 )
 
@@ -30,8 +31,11 @@ type stranger struct {
 	closed   chan struct{}            // as often as a channel was
 	wg       sync.WaitGroup
 	trickles bool
-	claims   bool   // to be one of ours
 	limit    string // if not empty, what it takes for the other side's max-message-size
+
+	// With these a caller passes for one of ours, and trickles nothing but its nonce.
+	claims    bool
+	handshake *peer.Handshake
 
 	mu      sync.Mutex // guards what follows
 	posted  bool       // its description
@@ -164,7 +168,9 @@ func (s *stranger) describe(t *testing.T, d webrtc.SessionDescription) {
 	var err error
 	body := asJSON(t, d)
 	if s.claims {
-		body = describing(t, s.side, d.SDP)
+		if s.handshake, body, err = peer.Propose(peer.Code{Room: signaling.Lobby}, d.SDP); err != nil {
+			t.Error(err)
+		}
 	}
 	if s.side == signaling.Caller {
 		_, err = s.at.Offer(context.Background(), s.ticket(), body)
@@ -185,9 +191,32 @@ func (s *stranger) await(t *testing.T) (d webrtc.SessionDescription) {
 	t.Helper()
 	s.poll(t, func(ctx context.Context) bool {
 		body, _, err := s.at.Description(ctx, s.ticket(), s.side.Other(), "", 0)
+		if err == nil && s.claims {
+			s.reveal(t, body)
+		}
 		return err == nil && json.Unmarshal(body, &d) == nil
 	})
 	return d
+}
+
+// reveal shows that it is one of ours.
+func (s *stranger) reveal(t *testing.T, answer signaling.Description) {
+	t.Helper()
+	nonce, err := s.handshake.Settle(answer)
+	if err == nil {
+		_, err = s.at.AddCandidates(context.Background(), s.ticket(), -1, nonce)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// candidate is one of the other side's.
+func (s *stranger) candidate(c signaling.Candidate) (init webrtc.ICECandidateInit, err error) {
+	if s.claims {
+		return s.handshake.Open(c)
+	}
+	return init, json.Unmarshal(c, &init)
 }
 
 var maxMessageSize = regexp.MustCompile(`a=max-message-size:\d+`)
@@ -217,8 +246,7 @@ func (s *stranger) read(t *testing.T) {
 		}
 		after += len(list)
 		for _, c := range list {
-			var init webrtc.ICECandidateInit
-			if err := json.Unmarshal(c, &init); err != nil {
+			if init, err := s.candidate(c); err != nil {
 				t.Error(err)
 			} else if err := s.pc.AddICECandidate(init); err != nil {
 				t.Log("its candidate: ", err)

@@ -83,6 +83,8 @@ func describe(e chat.Event) object {
 	switch e := e.(type) {
 	case chat.Waiting:
 		return object{"type": "waiting", "code": e.Code, "command": e.Command, "link": e.Link}
+	case chat.WrongCode:
+		return object{"type": "wrong-code", "left": e.Left}
 	case chat.Connecting:
 		return object{"type": "connecting"}
 	case chat.Connected:

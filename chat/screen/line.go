@@ -37,6 +37,8 @@ func (l lines) put(e chat.Event) error {
 	case chat.Waiting:
 		l.note("code: %s", e.Code)
 		l.note("waiting for the other side: %s", e.Command)
+	case chat.WrongCode:
+		l.wrongCode(e)
 	case chat.Connecting:
 		l.note("connecting")
 	case chat.Connected:
@@ -65,13 +67,26 @@ func (l lines) connected(e chat.Connected) {
 	if l.Terminal {
 		l.note("type a line and press Enter; Ctrl-C leaves")
 	}
-	if e.Verified {
-		l.note("verified: nobody is in the middle")
-		return
+	switch {
+	case e.Verified:
+		l.note("verified: both sides know the code, so nobody is in the middle")
+	case e.Foreign:
+		l.note("unverified: the other side is another WebRTC program, so nothing shows that nobody is in the middle")
+	default:
+		l.note("unverified: this call has no secret, so whoever runs the server could be in the middle")
+		l.note("nobody is if both of you see the same safety words: %s", strings.Join(e.SafetyWords, " "))
 	}
-	l.note("unverified: this call has no secret, so whoever runs the server could be in the middle")
-	if len(e.SafetyWords) > 0 {
-		l.note("compare the safety words aloud: %s", strings.Join(e.SafetyWords, " "))
+}
+
+// wrongCode tells how many wrong answers are left. After the last one, and to the one who
+// gave it, the error says it all.
+func (l lines) wrongCode(e chat.WrongCode) {
+	switch e.Left {
+	case 0:
+	case 1:
+		l.note("somebody answered with a wrong code; waiting for the right one (one more wrong one, and this code no longer works)")
+	default:
+		l.note("somebody answered with a wrong code; waiting for the right one (%d more wrong ones, and this code no longer works)", e.Left)
 	}
 }
 

@@ -12,10 +12,15 @@ func answerCommand(std stdio) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "answer [CODE]",
 		Short: "Join the caller's room, chat",
-		Long: `Join the room of a caller and chat. Started first, it waits for the caller, and on
-the default address for a server, too.`,
-		Example: `  p2pchat answer
-  p2pchat answer standup --server https://chat.example.org`,
+		Long: `Join a caller and chat. Started first, it waits for the caller, and on the default
+address for a server, too.
+
+Without CODE it asks for it on a terminal, where Tab completes its words, and
+otherwise takes it from P2PCHAT_CODE. Asked for or in the variable, it is in no list
+of processes. On a server on this machine it may be left out on both sides.`,
+		Example: `  p2pchat answer --server https://chat.example.org
+  p2pchat answer 417-amber-falcon --server https://chat.example.org
+  p2pchat answer`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := o.complete(c, args, std); err != nil {
@@ -27,6 +32,7 @@ the default address for a server, too.`,
 			return talk(c.Context(), o, std)
 		},
 	}
+	c.ValidArgsFunction = completeCode
 	o.register(c.Flags())
 	return c
 }

@@ -20,12 +20,19 @@ func callCommand(std stdio) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "call [CODE]",
 		Short: "Open a room, wait for the other side, chat",
-		Long: `Open a room on the server, print the code of it, wait for the other side and chat.
+		Long: `Open a room on the server, print the code for it, wait for the other side and chat.
 
-On this machine CODE may be left out: both sides then meet in the lobby. Where no
-server listens on the default address, call is the server, too, while it runs.`,
-		Example: `  p2pchat call
-  p2pchat call standup --server https://chat.example.org
+Without CODE it makes a new one, such as 417-amber-falcon: a room, and a secret that
+the server never sees. Say it to the other side; it works for one call. A code that
+is a room's name alone, like standup, has no secret: such a call is unverified until
+both of you compare the safety words.
+
+On a server on this machine CODE may be left out on both sides: they meet in the
+lobby, without a secret. Where no server listens on the default address, call is the
+server, too, while it runs.`,
+		Example: `  p2pchat call --server https://chat.example.org
+  p2pchat call standup-our-own-secret --server https://chat.example.org
+  p2pchat call
   printf 'done\n' | p2pchat call --leave-on-eof`,
 		Args: cobra.ArbitraryArgs, // a code may be written with spaces
 		RunE: func(c *cobra.Command, args []string) error {
@@ -35,6 +42,7 @@ server listens on the default address, call is the server, too, while it runs.`,
 			return call(c.Context(), o, std)
 		},
 	}
+	c.ValidArgsFunction = completeCode
 	o.register(c.Flags())
 	return c
 }

@@ -33,6 +33,10 @@ The exit code is 0 only if everything arrived.`,
 	return c
 }
 
+// demoCode is what the two have in common. Its secret need not be one: nobody else can
+// reach the demo's server in the seconds for which it runs.
+var demoCode = peer.Code{Room: "417", Secret: "amber-falcon"}
+
 // An actor is one side of the demo.
 type actor struct {
 	name  string
@@ -54,7 +58,7 @@ func demo(ctx context.Context, log logOptions, std stdio) error {
 	}
 	address := "http://" + l.Addr().String()
 	d.note("server", "listens on "+address)
-	common := talkOptions{server: address, code: peer.Code{Room: "demo"}, logger: logger, wait: 30 * time.Second}
+	common := talkOptions{server: address, code: demoCode, logger: logger, wait: 30 * time.Second}
 	caller := &actor{name: "caller", meet: common, says: []string{"Hello! Can you hear me?", "Nothing of this went through the server.", "Grüße, 你好, שלום 👋"}}
 	callee := &actor{name: "callee", meet: common, says: []string{"Loud and clear.", "It only helped us to find each other.", "Goodbye!"}}
 	caller.meet.meet, caller.meet.other = peer.Call, "answer"
@@ -109,11 +113,11 @@ func (d *diary) follow(ctx context.Context, a *actor, c *chat.Conversation, s sc
 	for e := range c.Events() {
 		switch e := e.(type) {
 		case chat.Waiting:
-			d.note(a.name, "is in room "+e.Code)
+			d.note(a.name, "has the code "+e.Code)
 		case chat.Connecting:
 			d.note(a.name, "has the other side's description, and looks for a way")
 		case chat.Connected:
-			d.note(a.name, fmt.Sprintf("is connected with the %s by a DataChannel (path: %s)", e.Peer, e.Path))
+			d.note(a.name, fmt.Sprintf("is connected with the %s by a DataChannel (path: %s, verified: %v)", e.Peer, e.Path, e.Verified))
 		case chat.Message:
 			d.note(a.name, fmt.Sprintf("reads %q", e.Text))
 			a.reads = append(a.reads, e.Text)

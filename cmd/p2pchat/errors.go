@@ -20,6 +20,7 @@ import (
 const (
 	exitFailed      = 1
 	exitUsage       = 2
+	exitCode        = 3
 	exitNobody      = 4
 	exitServer      = 5
 	exitNoPath      = 6
@@ -46,7 +47,7 @@ func usage(c *cobra.Command, err error) error {
 var (
 	errNobody      = errors.New("nobody came in time")
 	errInterrupted = errors.New("interrupted")
-	errSecret      = errors.New("not yet: codes with a secret come with a later version")
+	errNoCode      = &usageError{err: errors.New("the CODE is missing"), hint: "p2pchat answer CODE, or set P2PCHAT_CODE"}
 	errStuck       = errors.New("nobody reads the output")
 )
 
@@ -59,8 +60,11 @@ var endings = []struct {
 	hint string
 }{
 	{errInterrupted, exitInterrupted, "interrupted", ""},
-	{peer.ErrCode, exitUsage, "bad-code", "a code is the name of a room: letters, digits and . _ ~, for example standup"},
-	{errSecret, exitUsage, "not-yet", "use the name of a room alone, one word, for example: p2pchat call standup"},
+	{peer.ErrCode, exitUsage, "bad-code", "a code looks like 417-amber-falcon: a room of letters, digits and . _ ~, a dash, and a secret; or like standup, without one"},
+	{peer.ErrWrongCode, exitCode, "wrong-code", "ask the caller to read the code out again, and type it once more"},
+	{peer.ErrBurnt, exitCode, "wrong-code", "call again for a new code, and tell it to the other side in another way: somebody may be guessing"},
+	{peer.ErrImpostor, exitCode, "impostor", "ask the caller for a new code, and for the server it is on; somebody may be guessing"},
+	{peer.ErrTaken, exitFailed, "taken", "if nobody else should have the code, tell the caller: they are talking to somebody who does"},
 	{signaling.ErrOccupied, exitServer, "occupied", "choose another room, or join that call: p2pchat answer; if its caller has died, the room ends by itself after a while"},
 	{signaling.ErrServerFull, exitServer, "server-full", "try again in a moment, or use another server: --server"},
 	{signaling.ErrForeign, exitServer, "not-p2pchat", "give the address of a p2pchat server with --server, or start one: p2pchat serve"},

@@ -17,10 +17,23 @@ import (
 )
 
 func main() {
-	os.Exit(run(interruptible(), os.Args[1:], stdio{
+	std := stdio{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		inTerminal: term.IsTerminal(int(os.Stdin.Fd())), outTerminal: term.IsTerminal(int(os.Stdout.Fd())),
-	}))
+	}
+	if std.inTerminal && term.IsTerminal(int(os.Stderr.Fd())) {
+		std.raw = raw
+	}
+	os.Exit(run(interruptible(), os.Args[1:], std))
+}
+
+// raw lets the program see each key of the terminal on stdin, until restore.
+func raw() (restore func(), err error) {
+	before, err := term.MakeRaw(int(os.Stdin.Fd()))
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = term.Restore(int(os.Stdin.Fd()), before) }, nil // there is no second way
 }
 
 // interruptible is a context that the first signal to stop ends; the second one ends
@@ -38,6 +51,7 @@ type stdio struct {
 	in                      io.Reader
 	out, err                io.Writer
 	inTerminal, outTerminal bool
+	raw                     func() (restore func(), err error) // to ask a person something; nil: there is none
 }
 
 // run is the program: it returns the exit code.

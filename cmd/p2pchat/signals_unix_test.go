@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"io"
 	"os"
@@ -74,21 +73,4 @@ func TestSignals(t *testing.T) {
 			t.Errorf("it ended with %v: %s", err, said)
 		}
 	})
-}
-
-func TestPromptEndsWithItsContext(t *testing.T) {
-	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	silent, _ := io.Pipe()
-	if _, err := readLine(ctx, silent); !errors.Is(err, context.Canceled) {
-		t.Errorf("the prompt ended with %v", err)
-	}
-	typed := strings.NewReader(" standup \r\nhello\n")
-	if line, err := readLine(t.Context(), typed); line != "standup" || err != nil {
-		t.Errorf("the prompt read %q, %v", line, err)
-	}
-	if rest, err := io.ReadAll(typed); string(rest) != "hello\n" || err != nil {
-		t.Errorf("the prompt left %q, %v", rest, err)
-	}
 }

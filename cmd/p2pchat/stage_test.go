@@ -66,7 +66,11 @@ func onStage(command func(*stage, *testscript.TestScript, []string) error) func(
 }
 
 func (s *stage) run(ts *testscript.TestScript, args []string) error {
-	p, err := start(s.dir, []string{"HOME=" + s.dir, "USER=" + args[0], "PATH=" + ts.Getenv("PATH"), testAddress + "=" + ts.Getenv(testAddress), "P2PCHAT_NAME=" + args[0]}, args[1:]...)
+	env := []string{"HOME=" + s.dir, "USER=" + args[0], "P2PCHAT_NAME=" + args[0]}
+	for _, name := range []string{"PATH", "HTTP_PROXY", "P2PCHAT_CODE", testAddress} {
+		env = append(env, name+"="+ts.Getenv(name))
+	}
+	p, err := start(s.dir, env, args[1:]...)
 	s.cast[args[0]] = p
 	return err
 }

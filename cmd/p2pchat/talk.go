@@ -31,10 +31,10 @@ var (
 
 // talkOptions are what call and answer share.
 type talkOptions struct {
-	meet     func(signaling.Store, string, peer.Config) *peer.Session // peer.Call or peer.Answer
-	other    string                                                   // the other side's command
-	patience time.Duration                                            // with a server that was never reached
-	rescue   func()                                                   // for when there is none any more; may be nil
+	meet     func(signaling.Store, peer.Code, peer.Config) *peer.Session // peer.Call or peer.Answer
+	other    string                                                      // the other side's command
+	patience time.Duration                                               // with a server that was never reached
+	rescue   func()                                                      // for when there is none any more; may be nil
 
 	server     string
 	name       string
@@ -95,7 +95,8 @@ func (o *talkOptions) complete(c *cobra.Command, args []string, std stdio) (err 
 	return err
 }
 
-// findCode takes the code from the arguments, the environment, or the person.
+// findCode takes the code from the arguments, the environment, or the person. It is
+// zero for a caller who wants a new one.
 func (o *talkOptions) findCode(ctx context.Context, text string, std stdio) (peer.Code, error) {
 	if text == "" {
 		text = os.Getenv("P2PCHAT_CODE")
@@ -105,23 +106,13 @@ func (o *talkOptions) findCode(ctx context.Context, text string, std stdio) (pee
 	case onLoopback(o.server):
 		text = signaling.Lobby
 	case o.other == "answer":
-		return peer.Code{}, &usageError{err: errors.New("a call over another machine's server needs a CODE"), hint: "choose a room name, for example: p2pchat call standup --server " + o.server}
-	case !std.inTerminal:
-		return peer.Code{}, &usageError{err: errors.New("the CODE is missing"), hint: "p2pchat answer CODE, or set P2PCHAT_CODE"}
+		return peer.Code{}, nil
+	case std.raw == nil:
+		return peer.Code{}, errNoCode
 	default:
-		fmt.Fprint(std.err, "p2pchat: the caller's code: ")
-		var err error
-		if text, err = readLine(ctx, std.in); ctx.Err() != nil {
-			return peer.Code{}, errInterrupted
-		} else if err != nil {
-			return peer.Code{}, &usageError{err: errors.New("the CODE is missing")}
-		}
+		return askCode(ctx, std)
 	}
-	code, err := peer.ParseCode(text)
-	if err == nil && code.Secret != "" {
-		err = errSecret
-	}
-	return code, err
+	return peer.ParseCode(text)
 }
 
 // talk meets the other side and holds the conversation.
@@ -142,7 +133,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	shown := o.show(ctx, conversation, std)
 	defer context.AfterFunc(ctx, conversation.Leave)()
 
-	session := o.meet(client, o.code.Room, peer.Config{
+	session := o.meet(client, o.code, peer.Config{
 		ICEServers: o.servers, RelayOnly: o.relayOnly, Loopback: onLoopback(o.server), Log: o.logger,
 		Discover: func(ctx context.Context) ([]signaling.ICEServer, error) { return client.ICEServers(ctx, "") },
 		Report:   o.reporter(conversation),
@@ -232,7 +223,7 @@ func (o *talkOptions) next(ctx context.Context, session *peer.Session, server *t
 	}
 	switch {
 	case err == nil:
-		return chat.Link{Pipe: p, Foreign: p.Foreign, Path: p.Path, Took: p.Took}, nil
+		return chat.Link{Pipe: p, Foreign: p.Foreign, Verified: p.Verified, SafetyWords: p.SafetyWords, Path: p.Path, Took: p.Took}, nil
 	case errors.Is(err, signaling.ErrUnreachable), errors.Is(err, signaling.ErrForeign), errors.As(err, &signaling.Problem{}):
 		err = fmt.Errorf("%s: %w", o.server, err)
 	}
@@ -246,13 +237,15 @@ func (o *talkOptions) reporter(to *chat.Conversation) func(peer.Event) {
 		switch e := e.(type) {
 		case peer.Waiting:
 			if !waited { // not again after a server was restarted
-				to.Tell(chat.Waiting{Code: o.code.String(), Command: o.command(), Link: strings.TrimRight(o.server, "/") + "/#" + o.code.String()})
+				to.Tell(chat.Waiting{Code: e.Code.String(), Command: o.command(e.Code), Link: strings.TrimRight(o.server, "/") + "/#" + e.Code.String()})
 			}
 			waited = true
 		case peer.Connecting:
 			to.Tell(chat.Connecting{})
 		case peer.Taken:
-			to.Tell(chat.Notice{Text: "somebody else has answered this call; waiting for the next one"})
+			to.Tell(chat.Notice{Text: "this call is taken: somebody else has answered it; waiting for the next one"})
+		case peer.WrongCode:
+			to.Tell(chat.WrongCode{Left: e.Left})
 		case peer.Retrying:
 			to.Tell(chat.Notice{Text: e.Err.Error() + "; waiting for a new " + map[string]string{"call": "offer", "answer": "answer"}[o.other]})
 		case peer.Stats:
@@ -262,10 +255,10 @@ func (o *talkOptions) reporter(to *chat.Conversation) func(peer.Event) {
 }
 
 // command is what the other side types.
-func (o *talkOptions) command() string {
+func (o *talkOptions) command(code peer.Code) string {
 	c := "p2pchat " + o.other
-	if o.code.Room != signaling.Lobby || o.code.Secret != "" || !onLoopback(o.server) {
-		c += " " + o.code.String()
+	if code != (peer.Code{Room: signaling.Lobby}) || !onLoopback(o.server) {
+		c += " " + code.String()
 	}
 	if o.server != defaultServer {
 		c += " --server " + o.server
@@ -285,31 +278,6 @@ func (o *talkOptions) news(err error) string {
 		err = errors.New(p.Title)
 	}
 	return fmt.Sprintf("%s: %v; trying again", o.server, err)
-}
-
-// readLine reads a line and not a byte more: what follows is conversation.
-func readLine(ctx context.Context, r io.Reader) (string, error) {
-	type result struct {
-		text string
-		err  error
-	}
-	read := make(chan result, 1)
-	go func() { // left behind when ctx ends: a read of stdin cannot be ended
-		var text []byte
-		for b := make([]byte, 1); b[0] != '\n'; text = append(text, b[0]) {
-			if _, err := io.ReadFull(r, b); err != nil {
-				read <- result{err: err}
-				return
-			}
-		}
-		read <- result{text: strings.TrimSpace(string(text))}
-	}()
-	select {
-	case got := <-read:
-		return got.text, got.err
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
 }
 
 // onLoopback tells whether server is on this machine.

@@ -1,0 +1,211 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/creack/pty"
+
+	"p2pchat/peer"
+)
+
+// A seat is a terminal with the program at it.
+type seat struct {
+	*testing.T
+	cmd      *exec.Cmd
+	keyboard *os.File
+	screen   *transcript
+	before   string // how the terminal was set when the program started
+}
+
+func sitDown(t *testing.T, env []string, args ...string) *seat {
+	t.Helper()
+	path, err := exec.LookPath("p2pchat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyboard, terminal, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &seat{T: t, cmd: exec.Command(path, args...), keyboard: keyboard, screen: newTranscript(), before: modes(t, keyboard)} //nolint:gosec // the program under test
+	s.cmd.Env = append(append(os.Environ(), "P2PCHAT_NAME=tester", "P2PCHAT_CODE="), env...)
+	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = terminal, terminal, terminal
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	err = s.cmd.Start()
+	terminal.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := make(chan struct{})
+	go func() {
+		defer close(shown)
+		_, _ = io.Copy(s.screen, keyboard) // ends with the program, by EIO
+		s.screen.end()
+	}()
+	t.Cleanup(func() {
+		_ = s.cmd.Process.Kill() // it may have ended
+		_ = s.cmd.Wait()         // it may have been waited for
+		keyboard.Close()
+		<-shown
+	})
+	return s
+}
+
+func (s *seat) sees(pattern string) []string {
+	s.Helper()
+	found, err := s.screen.wait(regexp.MustCompile(pattern))
+	if err != nil {
+		s.Fatal(err)
+	}
+	return found
+}
+
+func (s *seat) types(text string) {
+	s.Helper()
+	if _, err := io.WriteString(s.keyboard, text); err != nil {
+		s.Fatal(err)
+	}
+}
+
+func (s *seat) ends(code int) {
+	s.Helper()
+	_ = s.cmd.Wait() // the exit code says it
+	if got := s.cmd.ProcessState.ExitCode(); got != code {
+		s.Errorf("it ended with exit code %d, not %d; its screen:\n%s", got, code, s.screen)
+	}
+}
+
+// A server that is not this machine's, though nobody has to connect to it.
+const elsewhere = "http://chat.example.org"
+
+func TestPrompt(t *testing.T) {
+	t.Parallel()
+
+	t.Run("the code is typed with Tab, and what follows is conversation", func(t *testing.T) {
+		t.Parallel()
+		server := launch(t, "serve", "--listen", "127.0.0.1:0")
+		found, err := server.err.wait(regexp.MustCompile(`listening on (\S+)`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		env := append(os.Environ(), "P2PCHAT_NAME=caller", "HTTP_PROXY="+found[1])
+		caller, err := start(t.TempDir(), env, "call", "417-falcon-zebra", "--server", elsewhere)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = caller.cmd.Process.Kill() // it may have ended
+			<-caller.ended
+		})
+		if _, err := caller.err.wait(regexp.MustCompile("waiting for")); err != nil {
+			t.Fatal(err)
+		}
+		s := sitDown(t, []string{"HTTP_PROXY=" + found[1]}, "answer", "--server", elsewhere)
+		s.sees("the caller's code: $")
+		s.types("417-fal\tze\t")
+		s.sees(`417-falcon-ze`)
+		s.types("b\t\rfirst words\n")
+		s.sees(`verified: `)
+		if _, err := caller.out.wait(regexp.MustCompile(`(?m)^first words$`)); err != nil {
+			t.Fatal(err)
+		}
+		s.types("\x03") // Ctrl-C is a signal again: the terminal is as it was
+		s.ends(exitInterrupted)
+	})
+
+	t.Run("what is no code is asked for again", func(t *testing.T) {
+		t.Parallel()
+		s := sitDown(t, nil, "answer", "--server", elsewhere)
+		s.sees("the caller's code: $")
+		s.types("not/a/code\r")
+		s.sees("that is not a code: .*\r\n.*the caller's code: ")
+		s.types("\x04") // Ctrl-D
+		s.ends(exitUsage)
+		s.sees("error: the CODE is missing")
+	})
+
+	t.Run("Ctrl-C ends it", func(t *testing.T) {
+		t.Parallel()
+		s := sitDown(t, nil, "answer", "--server", elsewhere)
+		s.sees("the caller's code: $")
+		s.types("417-\x03")
+		s.ends(exitInterrupted)
+	})
+
+	t.Run("a signal ends it, and the terminal is as it was", func(t *testing.T) {
+		t.Parallel()
+		s := sitDown(t, nil, "answer", "--server", elsewhere)
+		s.sees("the caller's code: $")
+		if modes(t, s.keyboard) == s.before {
+			t.Fatal("it is not raw while the program asks")
+		}
+		if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		s.ends(exitInterrupted)
+		if after := modes(t, s.keyboard); after != s.before {
+			t.Errorf("the terminal's modes are %s, and were %s", after, s.before)
+		}
+	})
+}
+
+// modes is how the terminal is set.
+func modes(t *testing.T, terminal *os.File) string {
+	t.Helper()
+	stty := exec.Command("stty", "-g")
+	stty.Stdin = terminal
+	out, err := stty.Output()
+	if err != nil {
+		t.Skip("there is no stty: ", err)
+	}
+	return string(out)
+}
+
+func TestAskingEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	silent, _ := io.Pipe()
+	restored := false
+	std := stdio{in: silent, err: io.Discard, raw: func() (func(), error) { return func() { restored = true }, nil }}
+	if _, err := askCode(ctx, std); !errors.Is(err, errInterrupted) || !restored {
+		t.Errorf("it ended with %v; restored: %v", err, restored)
+	}
+}
+
+func TestCompleted(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]struct {
+		head   string
+		choice int
+	}{
+		"417":            {"417", 0},
+		"417-":           {"417-", 0},
+		"417-FAL":        {"417-falcon-", 1},
+		"417-falcon zeb": {"417-falcon zebra", 1},
+		"417-zz":         {"417-zz", 0},
+		"417-fa":         {"417-fa", 10},
+	} {
+		head, choice := completed(text)
+		if head != want.head || len(choice) != want.choice {
+			t.Errorf("%q is completed to %q, of %q", text, head, choice)
+		}
+	}
+	if _, err := readCode(strings.NewReader("417-falcon"), io.Discard); !errors.Is(err, errNoCode) {
+		t.Errorf("a terminal that ended says %v", err)
+	}
+	var none peer.Code
+	if code, err := readCode(strings.NewReader("\x03"), io.Discard); code != none || !errors.Is(err, errInterrupted) {
+		t.Errorf("Ctrl-C says %v, %v", code, err)
+	}
+}

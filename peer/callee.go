@@ -1,0 +1,154 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/pion/webrtc/v4"
+
+	"p2pchat/signaling"
+)
+
+const (
+	livingOffer  = 30 * time.Second // for how long a callee waits for a newer offer; longer than an attempt
+	lookInterval = 3 * time.Second  // how often it looks for one from then on
+)
+
+// An offer as the callee read it.
+type offer struct {
+	description signaling.Description
+	version     signaling.Version
+}
+
+// answer meets as the callee: it answers the newest offer, until one of the answers
+// leads to a connection. Offers of callers that died may fail without end; the two
+// cannot reach each other once a caller has given up who is alive to close the room.
+func (s *Session) answer(ctx context.Context) (*Pipe, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	offers, closed, lost := make(chan offer), make(chan struct{}, 1), make(chan error, 1)
+	wg.Go(func() { lost <- s.follow(ctx, offers, closed) })
+	servers, err := s.iceServers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.config.Report(Waiting{s.code})
+	var newest *offer
+	failed, taken := ErrNoPath, false
+	for failures := 0; ; {
+		for newest == nil {
+			select {
+			case o := <-offers:
+				newest, taken = &o, false
+			case <-closed:
+				switch {
+				case taken && s.code.Secret != "":
+					return nil, ErrTaken
+				case failures >= attempts:
+					return nil, failed
+				}
+				failures, taken = 0, false
+			case err := <-lost:
+				return nil, err
+			}
+		}
+		select {
+		case <-closed: // before this offer was made
+		default:
+		}
+		p, newer, err := s.answerOnce(ctx, *newest, servers, offers)
+		newest = newer
+		switch {
+		case err == nil && newer != nil: // the caller, if it is the same, has given this attempt up
+			failures++
+		case errors.Is(err, signaling.ErrAnswered):
+			taken = newer == nil
+			s.config.Report(Taken{})
+		case errors.Is(err, signaling.ErrSuperseded), errors.Is(err, signaling.ErrNoOffer):
+			s.config.Log.Info("the offer is gone; waiting for the next", "why", err)
+		case errors.Is(err, errGarbled):
+			s.config.Report(Retrying{err})
+		case errors.Is(err, ErrNoPath):
+			failures++
+			failed = err
+			s.config.Report(Retrying{err})
+		case errors.Is(err, ErrWrongCode):
+			s.config.Report(WrongCode{})
+			return nil, err
+		default:
+			return p, err
+		}
+	}
+}
+
+func (s *Session) answerOnce(ctx context.Context, o offer, servers []webrtc.ICEServer, newer <-chan offer) (*Pipe, *offer, error) {
+	// Whoever made the offer may check one guess at the secret against each answer.
+	if s.guesses == Guesses {
+		return nil, nil, fmt.Errorf("%w: of %d callers in this room, none has proven to know the code", ErrImpostor, Guesses)
+	}
+	t := signaling.NewTicket(s.code.Room, signaling.Callee)
+	a, err := s.newAttempt(t, s.code, servers)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer a.end()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	err = a.answer(ctx, o.description, func(ctx context.Context, d signaling.Description) error {
+		_, err := s.store.Answer(ctx, t, o.version, d)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	p, next, err := a.run(ctx, newer)
+	s.guesses++
+	if !a.unproven() {
+		s.guesses = 0
+	}
+	return p, next, err
+}
+
+// follow reads every new offer of the room, and hands on the newest; and tells when
+// the room is closed.
+func (s *Session) follow(ctx context.Context, offers chan<- offer, closed chan<- struct{}) error {
+	var known signaling.Version
+	var since time.Time // when that one was handed on
+	var calm brake
+	for {
+		// Waiting in a room keeps it alive. One whose caller has died must be able to
+		// end, or nobody could call there again: so it is only looked at, after a while.
+		wait := signaling.Forever
+		if known != "" {
+			wait = max(0, livingOffer-time.Since(since))
+		}
+		d, v, err := s.store.Description(ctx, signaling.Ticket{Room: s.code.Room}, signaling.Caller, known, wait)
+		switch {
+		case err == nil:
+			known, since = v, time.Now()
+			select {
+			case offers <- offer{d, v}:
+				err = calm.wait(ctx)
+			case <-ctx.Done():
+				err = ctx.Err()
+			}
+		case errors.Is(err, signaling.ErrUnchanged):
+			err = sleep(ctx, lookInterval)
+		case errors.Is(err, signaling.ErrClosed), errors.Is(err, signaling.ErrNoOffer): // for whatever reason: there may be another call
+			known = ""
+			select {
+			case closed <- struct{}{}:
+			default: // told already
+			}
+			err = calm.wait(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

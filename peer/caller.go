@@ -1,0 +1,114 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pion/webrtc/v4"
+
+	"p2pchat/signaling"
+)
+
+// farewellLimit is how long it may take to give the room back when a Session ends.
+const farewellLimit = 2 * time.Second
+
+// A new room's number has so many digits, and one more for each that was taken.
+const fewDigits, manyDigits = 3, 9
+
+// call meets as the caller. The room is given back in any case.
+func (s *Session) call(ctx context.Context) (*Pipe, error) {
+	servers, err := s.iceServers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	code, digits := s.code, manyDigits
+	if code == (Code{}) {
+		digits = fewDigits
+		code = newCode(digits)
+	}
+	t := signaling.NewTicket(code.Room, signaling.Caller)
+	opened := false
+	defer func() {
+		if opened {
+			s.wg.Go(func() { s.giveBack(ctx, t) })
+		}
+	}()
+	write := s.store.Offer
+	var calm brake
+	for failures := 0; ; {
+		p, err := s.callOnce(ctx, t, code, servers, func(ctx context.Context, d signaling.Description) error {
+			_, err := write(ctx, t, d)
+			opened = opened || err == nil || ctx.Err() != nil // it may be there, all the same
+			return err
+		})
+		switch {
+		case errors.Is(err, signaling.ErrOccupied) && digits < manyDigits:
+			digits++
+			code = newCode(digits)
+			t = signaling.NewTicket(code.Room, signaling.Caller)
+		case errors.Is(err, signaling.ErrClosed), errors.Is(err, signaling.ErrNoRoom):
+			s.config.Log.Info("the server has forgotten the room; opening it again", "why", err)
+			write = s.store.Offer
+		case errors.Is(err, errGarbled), errors.Is(err, errUnproven): // whoever it was: the right one may still come
+			if err := s.refuse(code, err); err != nil {
+				return nil, err
+			}
+			write = s.store.Reoffer
+		case errors.Is(err, signaling.ErrTurnedDown), errors.Is(err, signaling.ErrWrongToken):
+			return nil, fmt.Errorf("%w: %w", ErrReplaced, err)
+		case errors.Is(err, ErrNoPath) && failures+1 < attempts:
+			failures++
+			s.config.Report(Retrying{err})
+			write = s.store.Reoffer
+		default:
+			return p, err
+		}
+		if err := calm.wait(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// refuse tells of an answer that proved nothing. Each may have been a guess at the
+// secret, and the server cannot be trusted to count them: the last one is ErrBurnt.
+func (s *Session) refuse(code Code, why error) error {
+	if code.Secret == "" {
+		s.config.Report(Retrying{why})
+		return nil
+	}
+	s.guesses++
+	s.config.Log.Info("refused an answer", "why", why)
+	s.config.Report(WrongCode{Left: Guesses - s.guesses})
+	if s.guesses == Guesses {
+		return ErrBurnt
+	}
+	return nil
+}
+
+func (s *Session) callOnce(ctx context.Context, t signaling.Ticket, code Code, servers []webrtc.ICEServer, publish func(context.Context, signaling.Description) error) (*Pipe, error) {
+	a, err := s.newAttempt(t, code, servers)
+	if err != nil {
+		return nil, err
+	}
+	defer a.end()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if err := a.offer(ctx, publish); err != nil {
+		return nil, err
+	}
+	p, _, err := a.run(ctx, nil)
+	return p, err
+}
+
+// giveBack closes the room, also when ctx has ended.
+func (s *Session) giveBack(ctx context.Context, t signaling.Ticket) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewellLimit)
+	defer cancel()
+	switch err := s.store.Close(ctx, t); {
+	case err == nil, errors.Is(err, signaling.ErrNoRoom), errors.Is(err, signaling.ErrWrongToken):
+	default:
+		s.config.Log.Info("the room could not be closed; it ends by itself", "error", err)
+	}
+}
