@@ -51,7 +51,8 @@ type attempt struct {
 	dropped   tally                 // of them
 	promised  fingerprint           // of the other side's certificate
 	begun     time.Time             // when both descriptions were there; zero before
-	channel   *webrtc.DataChannel   // open before the other side had proven that it knows the code
+	told      bool                  // the Store has the first of this side's candidates: with the caller's nonce
+	channel   *webrtc.DataChannel   // open, and held until the two trust each other
 	newer     *offer                // came while it had not
 	kept      bool                  // the PeerConnection lives on in a Pipe
 }
@@ -67,6 +68,7 @@ type (
 	remoteCandidates []signaling.Candidate
 	roomLost         struct{ err error } // reading or writing there goes no further
 	lookedAgain      struct{ err error } // after a newer offer came
+	delivered        struct{}            // some of this side's candidates are at the Store
 	stateChanged     webrtc.PeerConnectionState
 	channelOpened    struct{ *webrtc.DataChannel }
 )
@@ -163,6 +165,14 @@ func (a *attempt) answer(ctx context.Context, d signaling.Description, publish f
 			return err
 		}
 	}
+	as := a.ticket
+	if a.code.Secret == "" {
+		// In the lobby, somebody may answer after this side and take the token's place,
+		// though the caller has read this answer.
+		as = signaling.Ticket{Room: as.Room}
+	}
+	// It waits there before the caller can have read the answer, and misses nothing.
+	a.wg.Go(func() { a.readCandidates(ctx, as) })
 	a.wg.Go(func() { a.send(ctx, reply, publish) })
 	return a.pc.SetLocalDescription(answer)
 }
@@ -224,7 +234,7 @@ func (a *attempt) meet(kind webrtc.SDPType, d document) error {
 // run takes what is posted until the channel is open, a newer offer is there to
 // answer instead, or the attempt has failed. With some errors there is a newer offer,
 // too.
-func (a *attempt) run(ctx context.Context, newer <-chan offer) (*Pipe, *offer, error) {
+func (a *attempt) run(ctx context.Context, newer <-chan offer, closed <-chan struct{}) (*Pipe, *offer, error) {
 	var limit <-chan time.Time
 	for {
 		if limit == nil && !a.begun.IsZero() {
@@ -234,6 +244,10 @@ func (a *attempt) run(ctx context.Context, newer <-chan offer) (*Pipe, *offer, e
 		}
 		var p *Pipe
 		var err error
+		var gone <-chan struct{}
+		if a.published && a.unproven() {
+			gone = closed
+		}
 		select {
 		case <-ctx.Done():
 			err = ctx.Err()
@@ -242,6 +256,8 @@ func (a *attempt) run(ctx context.Context, newer <-chan offer) (*Pipe, *offer, e
 				return nil, &o, nil
 			}
 			a.replaced(ctx, o)
+		case <-gone:
+			err = a.lost(signaling.ErrClosed)
 		case <-limit:
 			err = fmt.Errorf("%w within %v", ErrNoPath, connectLimit)
 		case what := <-a.posts:
@@ -266,11 +282,6 @@ func (a *attempt) replaced(ctx context.Context, o offer) {
 	}
 }
 
-func (a *attempt) lookAgain(ctx context.Context) {
-	_, err := a.store.Candidates(ctx, a.ticket, signaling.Caller, 0, 0)
-	a.post(lookedAgain{err})
-}
-
 // unproven tells whether a callee still waits for the caller to show that it knows the
 // code.
 func (a *attempt) unproven() bool {
@@ -280,10 +291,7 @@ func (a *attempt) unproven() bool {
 func (a *attempt) take(ctx context.Context, what any) (*Pipe, error) {
 	switch what := what.(type) {
 	case published:
-		if what.err == nil {
-			a.follow(ctx)
-		}
-		return nil, what.err
+		return nil, a.wait(ctx, what.err)
 	case described:
 		return nil, a.answered(what.Description)
 	case localCandidate:
@@ -294,9 +302,10 @@ func (a *attempt) take(ctx context.Context, what any) (*Pipe, error) {
 			return nil, nil
 		}
 		a.add(what)
-		if a.channel != nil && a.trust.proven() {
-			return a.open(a.channel)
-		}
+		return a.openHeld()
+	case delivered:
+		a.told = true
+		return a.openHeld()
 	case lookedAgain:
 		return nil, a.lost(what.err)
 	case roomLost:
@@ -314,22 +323,20 @@ func (a *attempt) take(ctx context.Context, what any) (*Pipe, error) {
 	return nil, nil
 }
 
-// follow reads what the other side writes, once this side's description is there.
-func (a *attempt) follow(ctx context.Context) {
-	a.published = true
-	as := a.ticket
+// wait waits for the other side, once this side's description is there.
+func (a *attempt) wait(ctx context.Context, err error) error {
 	switch {
-	case as.Side == signaling.Caller:
+	case err != nil:
+		return err
+	case a.ticket.Side == signaling.Caller:
 		a.report(Waiting{a.code})
 		a.wg.Go(func() { a.readAnswer(ctx) })
-	case a.code.Secret == "":
-		// In the lobby, somebody may answer after this side and take the token's place,
-		// though the caller has read this answer.
-		as = signaling.Ticket{Room: as.Room}
+		a.wg.Go(func() { a.readCandidates(ctx, a.ticket) })
 	case a.newer != nil:
 		a.wg.Go(func() { a.lookAgain(ctx) })
 	}
-	a.wg.Go(func() { a.readCandidates(ctx, as) })
+	a.published = true
+	return nil
 }
 
 // lost is what it means that the room says no more.
@@ -339,12 +346,25 @@ func (a *attempt) lost(why error) error {
 		return why
 	case a.unproven() && errors.Is(why, signaling.ErrTurnedDown):
 		return fmt.Errorf("%w: the caller has turned it down", ErrWrongCode)
-	case a.unproven() && errors.Is(why, signaling.ErrClosed):
+	case a.unproven() && errors.Is(why, signaling.ErrClosed) && a.published:
 		return fmt.Errorf("%w, or the caller has just hung up: the room is closed", ErrWrongCode)
 	}
 	// With both descriptions there, the two may find each other all the same.
 	a.log.Info("connecting without further news from the server", "why", why)
 	return nil
+}
+
+// trusted tells whether both sides know of each other that they have the code: the
+// callee must have been able to hear it, or it would be left with half a connection.
+func (a *attempt) trusted() bool {
+	return a.foreign || a.trust.proven() && (a.ticket.Side == signaling.Callee || a.told)
+}
+
+func (a *attempt) openHeld() (*Pipe, error) {
+	if a.channel == nil || !a.trusted() {
+		return nil, nil
+	}
+	return a.open(a.channel)
 }
 
 // open makes the Pipe of the channel, if it is the one that is meant, and as soon as
@@ -355,7 +375,7 @@ func (a *attempt) open(dc *webrtc.DataChannel) (*Pipe, error) {
 	case !a.foreign && (dc.Label() != channelLabel || dc.Protocol() != channelProtocol || !whole), a.channel != nil && a.channel != dc:
 		a.decline(dc)
 		return nil, nil
-	case !a.foreign && !a.trust.proven():
+	case !a.trusted():
 		a.channel = dc
 		return nil, nil
 	}
@@ -369,13 +389,4 @@ func (a *attempt) open(dc *webrtc.DataChannel) (*Pipe, error) {
 	}
 	a.kept = true
 	return p, nil
-}
-
-func (a *attempt) readAnswer(ctx context.Context) {
-	d, _, err := a.store.Description(ctx, a.ticket, signaling.Callee, "", signaling.Forever)
-	if err != nil {
-		a.post(roomLost{err})
-		return
-	}
-	a.post(described{d})
 }

@@ -159,8 +159,7 @@ func BenchmarkIdle(b *testing.B) {
 		var sessions []*peer.Session
 		for range pairs {
 			caller, callee := peer.Call(store, code(room), quiet()), peer.Answer(store, code(room), quiet())
-			pipeOf(b, caller)
-			pipeOf(b, callee)
+			talk(b, pipeOf(b, caller), pipeOf(b, callee))
 			sessions = append(sessions, caller, callee)
 			eventually(b, "the room is free", func() bool { return !stands(b, store) })
 		}

@@ -61,7 +61,7 @@ func (s *Session) answer(ctx context.Context) (*Pipe, error) {
 		case <-closed: // before this offer was made
 		default:
 		}
-		p, newer, err := s.answerOnce(ctx, *newest, servers, offers)
+		p, newer, err := s.answerOnce(ctx, *newest, servers, offers, closed)
 		newest = newer
 		switch {
 		case err == nil && newer != nil: // the caller, if it is the same, has given this attempt up
@@ -86,7 +86,7 @@ func (s *Session) answer(ctx context.Context) (*Pipe, error) {
 	}
 }
 
-func (s *Session) answerOnce(ctx context.Context, o offer, servers []webrtc.ICEServer, newer <-chan offer) (*Pipe, *offer, error) {
+func (s *Session) answerOnce(ctx context.Context, o offer, servers []webrtc.ICEServer, newer <-chan offer, closed <-chan struct{}) (*Pipe, *offer, error) {
 	// Whoever made the offer may check one guess at the secret against each answer.
 	if s.guesses == Guesses {
 		return nil, nil, fmt.Errorf("%w: of %d callers in this room, none has proven to know the code", ErrImpostor, Guesses)
@@ -106,7 +106,7 @@ func (s *Session) answerOnce(ctx context.Context, o offer, servers []webrtc.ICES
 	if err != nil {
 		return nil, nil, err
 	}
-	p, next, err := a.run(ctx, newer)
+	p, next, err := a.run(ctx, newer, closed)
 	s.guesses++
 	if !a.unproven() {
 		s.guesses = 0

@@ -17,8 +17,9 @@ const farewellLimit = 2 * time.Second
 // A new room's number has so many digits, and one more for each that was taken.
 const fewDigits, manyDigits = 3, 9
 
-// call meets as the caller. The room is given back in any case.
-func (s *Session) call(ctx context.Context) (*Pipe, error) {
+// call meets as the caller. The room is given back in any case: as soon as the callee
+// needs it no more, which its first message shows, or its being a plain program.
+func (s *Session) call(ctx context.Context) (connected *Pipe, err error) {
 	servers, err := s.iceServers(ctx)
 	if err != nil {
 		return nil, err
@@ -32,7 +33,12 @@ func (s *Session) call(ctx context.Context) (*Pipe, error) {
 	opened := false
 	defer func() {
 		if opened {
-			s.wg.Go(func() { s.giveBack(ctx, t) })
+			s.wg.Go(func() {
+				if p := connected; p != nil && !p.Foreign {
+					p.settled(ctx)
+				}
+				s.giveBack(ctx, t)
+			})
 		}
 	}()
 	write := s.store.Offer
@@ -98,7 +104,7 @@ func (s *Session) callOnce(ctx context.Context, t signaling.Ticket, code Code, s
 	if err := a.offer(ctx, publish); err != nil {
 		return nil, err
 	}
-	p, _, err := a.run(ctx, nil)
+	p, _, err := a.run(ctx, nil, nil)
 	return p, err
 }
 

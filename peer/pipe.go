@@ -37,7 +37,8 @@ type Pipe struct {
 
 	// owned by Recv:
 	buffer []byte
-	long   tally // of messages over MaxMessage
+	long   tally         // of messages over MaxMessage
+	heard  chan struct{} // closed by the first message
 
 	ending sync.Once     // guards what follows
 	ended  chan struct{} // closed when the connection has ended, in whatever way
@@ -51,7 +52,7 @@ func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 	}
 	p := &Pipe{
 		Foreign: a.foreign, Path: path(a.pc), Took: time.Since(a.begun),
-		pc: a.pc, dc: dc, raw: raw, log: a.log, buffer: make([]byte, firstBuffer), ended: make(chan struct{}),
+		pc: a.pc, dc: dc, raw: raw, log: a.log, buffer: make([]byte, firstBuffer), heard: make(chan struct{}), ended: make(chan struct{}),
 	}
 	if !a.foreign {
 		p.Verified, p.SafetyWords, p.Next = a.code.Secret != "", a.trust.words(), a.trust.next()
@@ -67,6 +68,15 @@ func (p *Pipe) changed(state webrtc.PeerConnectionState) {
 		p.end(ErrLost)
 	case webrtc.PeerConnectionStateClosed:
 		p.end(io.EOF)
+	}
+}
+
+// settled waits for the first message of the other side, or the end.
+func (p *Pipe) settled(ctx context.Context) {
+	select {
+	case <-p.heard:
+	case <-p.ended:
+	case <-ctx.Done():
 	}
 }
 
@@ -109,19 +119,27 @@ func (p *Pipe) Recv(ctx context.Context) ([]byte, error) {
 			p.long.warn(p.log, "dropped a message of the other side that is too long", "bytes", n, "limit", MaxMessage)
 			p.buffer = make([]byte, firstBuffer)
 		default:
+			if !isClosed(p.heard) {
+				close(p.heard)
+			}
 			return bytes.Clone(p.buffer[:n]), nil
 		}
 	}
 }
 
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
 // reason is why err came: of what happened to the pipe, the first in this order.
 func (p *Pipe) reason(ctx context.Context, err error) error {
-	select {
-	case <-p.ended:
-		if errors.Is(p.why, ErrLost) {
-			return ErrLost
-		}
-	default:
+	if isClosed(p.ended) && errors.Is(p.why, ErrLost) {
+		return ErrLost
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -1,0 +1,91 @@
+package peer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"p2pchat/signaling"
+)
+
+// How many of the other side's candidates are read: more than anybody has.
+const maxCandidates = 256
+
+// send writes this side's description, then its candidates: all that are waiting in
+// one request.
+func (a *attempt) send(ctx context.Context, d document, publish func(context.Context, signaling.Description) error) {
+	body, err := json.Marshal(d)
+	if err == nil {
+		err = publish(ctx, body)
+	}
+	a.post(published{err})
+	for sent := 0; err == nil; {
+		list := a.waiting(ctx)
+		if len(list) == 0 {
+			return
+		}
+		at := sent
+		if a.ticket.Room == signaling.Lobby {
+			at = -1 // the list may hold those of somebody who answered before
+		}
+		sent += len(list)
+		_, err = a.store.AddCandidates(ctx, a.ticket, at, list...)
+		if errors.Is(err, signaling.ErrListFull) {
+			a.log.Warn("left out candidates: the server takes no more", "count", len(list))
+			return
+		}
+		switch {
+		case err == nil:
+			a.post(delivered{})
+		case ctx.Err() == nil:
+			a.post(roomLost{err})
+		}
+	}
+}
+
+// waiting waits for a candidate and takes all that are there by then: none, when ctx
+// has ended.
+func (a *attempt) waiting(ctx context.Context) (list []signaling.Candidate) {
+	select {
+	case c := <-a.local:
+		list = append(list, c)
+	case <-ctx.Done():
+		return nil
+	}
+	for {
+		select {
+		case c := <-a.local:
+			list = append(list, c)
+		default:
+			return list
+		}
+	}
+}
+
+func (a *attempt) readCandidates(ctx context.Context, as signaling.Ticket) {
+	for after := 0; after < maxCandidates; {
+		list, err := a.store.Candidates(ctx, as, a.ticket.Side.Other(), after, signaling.Forever)
+		if err != nil {
+			a.post(roomLost{err})
+			return
+		}
+		list = list[:min(len(list), maxCandidates-after)]
+		after += len(list)
+		a.post(remoteCandidates(list))
+	}
+}
+
+func (a *attempt) readAnswer(ctx context.Context) {
+	d, _, err := a.store.Description(ctx, a.ticket, signaling.Callee, "", signaling.Forever)
+	if err != nil {
+		a.post(roomLost{err})
+		return
+	}
+	a.post(described{d})
+}
+
+// lookAgain finds out whether this side was turned down: only its token tells.
+func (a *attempt) lookAgain(ctx context.Context) {
+	_, err := a.store.Candidates(ctx, a.ticket, signaling.Caller, 0, 0)
+	a.post(lookedAgain{err})
+}
