@@ -166,9 +166,9 @@ func (a *attempt) answer(ctx context.Context, d signaling.Description, publish f
 		}
 	}
 	as := a.ticket
-	if a.code.Secret == "" {
-		// In the lobby, somebody may answer after this side and take the token's place,
-		// though the caller has read this answer.
+	if a.forAll() {
+		// Somebody may answer after this side and take the token's place, though the
+		// caller has read this answer.
 		as = signaling.Ticket{Room: as.Room}
 	}
 	// It waits there before the caller can have read the answer, and misses nothing.
@@ -282,11 +282,15 @@ func (a *attempt) replaced(ctx context.Context, o offer) {
 	}
 }
 
-// unproven tells whether a callee still waits for the caller to show that it knows the
-// code.
+// unproven tells whether a callee still waits for the caller to show that it has the
+// same code.
 func (a *attempt) unproven() bool {
-	return a.code.Secret != "" && a.ticket.Side == signaling.Callee && (a.trust == nil || !a.trust.proven())
+	return a.ticket.Side == signaling.Callee && !a.forAll() && !a.foreign && (a.trust == nil || !a.trust.proven())
 }
+
+// forAll tells whether the room is one where anybody may replace what others wrote, and
+// that they do means nothing.
+func (a *attempt) forAll() bool { return a.code == Code{Room: signaling.Lobby} }
 
 func (a *attempt) take(ctx context.Context, what any) (*Pipe, error) {
 	switch what := what.(type) {
@@ -346,7 +350,7 @@ func (a *attempt) lost(why error) error {
 		return why
 	case a.unproven() && errors.Is(why, signaling.ErrTurnedDown):
 		return fmt.Errorf("%w: the caller has turned it down", ErrWrongCode)
-	case a.unproven() && errors.Is(why, signaling.ErrClosed) && a.published:
+	case a.unproven() && errors.Is(why, signaling.ErrClosed) && a.published && a.code.Secret != "":
 		return fmt.Errorf("%w, or the caller has just hung up: the room is closed", ErrWrongCode)
 	}
 	// With both descriptions there, the two may find each other all the same.

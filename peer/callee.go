@@ -107,8 +107,7 @@ func (s *Session) answerOnce(ctx context.Context, o offer, servers []webrtc.ICES
 		return nil, nil, err
 	}
 	p, next, err := a.run(ctx, newer, closed)
-	s.guesses++
-	if !a.unproven() {
+	if s.guesses++; s.code.Secret == "" || !a.unproven() {
 		s.guesses = 0
 	}
 	return p, next, err

@@ -316,3 +316,15 @@ func asJSON(t *testing.T, v any) []byte {
 	}
 	return b
 }
+
+// alone checks that nobody ever talked to it.
+func (s *stranger) alone(t *testing.T) {
+	t.Helper()
+	select {
+	case m := <-s.heard:
+		t.Errorf("the stranger was told %q", m.Data)
+	case <-s.channels:
+		t.Error("a channel to the stranger opened")
+	default:
+	}
+}

@@ -1,0 +1,401 @@
+package peer_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"p2pchat/peer"
+	"p2pchat/signaling"
+	"p2pchat/signaling/memstore"
+)
+
+const (
+	right = "417-falcon-zebra"
+	wrong = "417-falcon-zesty"
+	open  = "417" // the room alone
+)
+
+// A distant Store is a round trip away from its one user.
+type distant struct {
+	signaling.Store
+	rtt time.Duration
+}
+
+func (d distant) way(ctx context.Context) {
+	select {
+	case <-time.After(d.rtt / 2):
+	case <-ctx.Done():
+	}
+}
+
+func (d distant) Offer(ctx context.Context, t signaling.Ticket, b signaling.Description) (signaling.Version, error) {
+	d.way(ctx)
+	defer d.way(ctx)
+	return d.Store.Offer(ctx, t, b)
+}
+
+func (d distant) Reoffer(ctx context.Context, t signaling.Ticket, b signaling.Description) (signaling.Version, error) {
+	d.way(ctx)
+	defer d.way(ctx)
+	return d.Store.Reoffer(ctx, t, b)
+}
+
+func (d distant) Answer(ctx context.Context, t signaling.Ticket, to signaling.Version, b signaling.Description) (signaling.Version, error) {
+	d.way(ctx)
+	defer d.way(ctx)
+	return d.Store.Answer(ctx, t, to, b)
+}
+
+func (d distant) Description(ctx context.Context, t signaling.Ticket, of signaling.Side, known signaling.Version, wait time.Duration) (signaling.Description, signaling.Version, error) {
+	d.way(ctx)
+	defer d.way(ctx)
+	return d.Store.Description(ctx, t, of, known, wait)
+}
+
+func (d distant) AddCandidates(ctx context.Context, t signaling.Ticket, at int, c ...signaling.Candidate) (int, error) {
+	d.way(ctx)
+	defer d.way(ctx)
+	return d.Store.AddCandidates(ctx, t, at, c...)
+}
+
+func (d distant) Candidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration) ([]signaling.Candidate, error) {
+	d.way(ctx)
+	defer d.way(ctx)
+	return d.Store.Candidates(ctx, t, of, after, wait)
+}
+
+func (d distant) Close(ctx context.Context, t signaling.Ticket) error {
+	d.way(ctx)
+	defer d.way(ctx)
+	return d.Store.Close(ctx, t)
+}
+
+func TestTheRightCode(t *testing.T) {
+	t.Run("is verified on both sides, who have the same words and can meet again", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{})
+			code := right
+			for range 2 {
+				caller, callee := n.calls(t, store, code, quiet()), n.answers(t, store, code, quiet())
+				from, to := pipeOf(t, caller), pipeOf(t, callee)
+				talk(t, from, to)
+				for _, p := range []*peer.Pipe{from, to} {
+					if !p.Verified || p.Foreign {
+						t.Errorf("verified: %v, foreign: %v", p.Verified, p.Foreign)
+					}
+				}
+				agree(t, from, to)
+				if from.Next.String() == code || len(from.Next.Room) != 26 || len(from.Next.Secret) != 26 {
+					t.Errorf("they meet again at %q", from.Next)
+				}
+				code = from.Next.String()
+			}
+		})
+	})
+
+	t.Run("leaves nobody in the room that was read out", func(t *testing.T) {
+		store := memstore.New(memstore.Limits{})
+		caller, callee := calling(t, store, right, quiet()), answering(t, store, right, quiet())
+		talk(t, pipeOf(t, caller), pipeOf(t, callee))
+		eventually(t, "the room is gone", func() bool { return store.Rooms() == 0 })
+	})
+
+	t.Run("is made by a caller who has none, with a longer number where rooms are taken", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, time.Millisecond), &crowded{Store: memstore.New(memstore.Limits{}), taken: 2}
+			config, events := telling()
+			caller := n.calls(t, store, "", config)
+			code := await[peer.Waiting](t, events).Code
+			if len(code.Room) != 5 || strings.Trim(code.Room, "0123456789") != "" || strings.Count(code.Secret, "-") != 1 {
+				t.Errorf("the code is %q", code)
+			}
+			if len(store.rooms) != 3 || len(store.rooms[0]) != 3 || len(store.rooms[1]) != 4 {
+				t.Errorf("it tried the rooms %q", store.rooms)
+			}
+			callee := n.answers(t, store, code.String(), quiet())
+			from, to := pipeOf(t, caller), pipeOf(t, callee)
+			talk(t, from, to)
+			if !from.Verified || !to.Verified {
+				t.Error("it is not verified")
+			}
+		})
+	})
+
+	t.Run("a Store where every room is taken says so in the end", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			store := &crowded{Store: memstore.New(memstore.Limits{}), taken: 1000}
+			caller := newNetwork(t, 0).calls(t, store, "", quiet())
+			_ = fails(t, caller, signaling.ErrOccupied)
+			if len(store.rooms) > 10 {
+				t.Errorf("it tried %d rooms", len(store.rooms))
+			}
+		})
+	})
+}
+
+// A crowded Store has somebody in the first few rooms that are tried.
+type crowded struct {
+	signaling.Store
+	taken int
+	rooms []string
+}
+
+func (c *crowded) Offer(ctx context.Context, t signaling.Ticket, d signaling.Description) (signaling.Version, error) {
+	c.rooms = append(c.rooms, t.Room)
+	if len(c.rooms) <= c.taken {
+		return "", signaling.ErrOccupied
+	}
+	return c.Store.Offer(ctx, t, d)
+}
+
+// agree checks that the two see the same, four words.
+func agree(t *testing.T, from, to *peer.Pipe) {
+	t.Helper()
+	if len(from.SafetyWords) != 4 || !slices.Equal(from.SafetyWords, to.SafetyWords) {
+		t.Errorf("the safety words are %q and %q", from.SafetyWords, to.SafetyWords)
+	}
+	if from.Next != to.Next {
+		t.Errorf("they meet again at %q and at %q", from.Next, to.Next)
+	}
+}
+
+func TestNoSecret(t *testing.T) {
+	for _, code := range []string{open, signaling.Lobby} {
+		t.Run("in "+code+" the call is unverified, and both have the same words", func(t *testing.T) {
+			store := memstore.New(memstore.Limits{})
+			caller, callee := calling(t, store, code, quiet()), answering(t, store, code, quiet())
+			from, to := pipeOf(t, caller), pipeOf(t, callee)
+			talk(t, from, to)
+			if from.Verified || to.Verified || from.Foreign || to.Foreign {
+				t.Errorf("verified: %v, %v; foreign: %v, %v", from.Verified, to.Verified, from.Foreign, to.Foreign)
+			}
+			agree(t, from, to)
+		})
+	}
+}
+
+func TestAWrongCode(t *testing.T) {
+	const rtt = 100 * time.Millisecond
+
+	t.Run("is told to both sides within a round trip, and the right one connects then", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, rtt/2), memstore.New(memstore.Limits{})
+			config, events := telling()
+			caller := n.calls(t, distant{store, rtt}, right, config)
+			await[peer.Waiting](t, events)
+			answers := &clocked{Store: store}
+			liar := answering(t, distant{answers, rtt}, wrong, quiet().Over(n.callee))
+			if left := await[peer.WrongCode](t, events).Left; left != peer.Guesses-1 {
+				t.Errorf("%d wrong codes are left", left)
+			}
+			if took := time.Since(answers.at()); took > rtt/2 {
+				t.Errorf("the caller knows %v after the answer was at the server", took)
+			}
+			_ = fails(t, liar, peer.ErrWrongCode)
+			if took := time.Since(answers.at()); took > 3*rtt/2 {
+				t.Errorf("the callee knows %v after its answer was at the server", took)
+			}
+			callee := n.answers(t, distant{store, rtt}, right, quiet())
+			from, to := pipeOf(t, caller), pipeOf(t, callee)
+			talk(t, from, to)
+			if !from.Verified || !to.Verified {
+				t.Error("it is not verified")
+			}
+		})
+	})
+
+	t.Run("three times burns the code, and the right one comes too late", func(t *testing.T) {
+		for _, near := range []time.Duration{rtt, rtt / 10, 10 * rtt} { // the caller
+			synctest.Test(t, func(t *testing.T) {
+				n, store := newNetwork(t, rtt/2), memstore.New(memstore.Limits{})
+				config, events := telling()
+				caller := n.calls(t, distant{store, near}, right, config)
+				await[peer.Waiting](t, events)
+				for i := range peer.Guesses {
+					liar := answering(t, distant{store, rtt}, wrong, quiet().Over(n.callee))
+					_ = fails(t, liar, peer.ErrWrongCode)
+					if left := await[peer.WrongCode](t, events).Left; left != peer.Guesses-1-i {
+						t.Errorf("%d wrong codes are left", left)
+					}
+				}
+				_ = fails(t, caller, peer.ErrBurnt)
+				caller.Close()
+				if stands(t, store) || store.Rooms() > 0 {
+					t.Error("the room still stands")
+				}
+				callee := n.answers(t, store, right, quiet())
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				defer cancel()
+				if _, err := callee.Pipe(ctx); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("it says %v", err)
+				}
+			})
+		}
+	})
+
+	t.Run("is what a callee without one has, and the other way round", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{})
+			config, events := telling()
+			n.calls(t, store, right, config)
+			careless := n.answers(t, store, open, quiet())
+			_ = fails(t, careless, peer.ErrWrongCode)
+			if left := await[peer.WrongCode](t, events).Left; left != peer.Guesses-1 {
+				t.Errorf("%d wrong codes are left", left)
+			}
+		})
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{})
+			config, events := telling()
+			n.calls(t, store, open, config)
+			callee := n.answers(t, store, right, quiet())
+			_ = fails(t, callee, peer.ErrWrongCode)
+			await[peer.Retrying](t, events)
+		})
+	})
+
+	t.Run("of another room is no guess at this one", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{})
+			renamed := moved{store, "417"}
+			config, events := telling()
+			n.calls(t, store, right, config)
+			callee := n.answers(t, renamed, "418-falcon-zebra", quiet())
+			_ = fails(t, callee, peer.ErrWrongCode)
+			await[peer.WrongCode](t, events)
+		})
+	})
+}
+
+// A clocked Store notes when an answer came to the Store.
+type clocked struct {
+	signaling.Store
+
+	mu   sync.Mutex // guards what follows
+	when time.Time
+}
+
+func (a *clocked) Answer(ctx context.Context, t signaling.Ticket, to signaling.Version, d signaling.Description) (signaling.Version, error) {
+	a.mu.Lock()
+	a.when = time.Now()
+	a.mu.Unlock()
+	return a.Store.Answer(ctx, t, to, d)
+}
+
+func (a *clocked) at() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.when
+}
+
+// A moved Store leads everybody to one room, whatever they ask for.
+type moved struct {
+	signaling.Store
+	room string
+}
+
+func (m moved) Answer(ctx context.Context, t signaling.Ticket, to signaling.Version, d signaling.Description) (signaling.Version, error) {
+	t.Room = m.room
+	return m.Store.Answer(ctx, t, to, d)
+}
+
+func (m moved) Description(ctx context.Context, t signaling.Ticket, of signaling.Side, known signaling.Version, wait time.Duration) (signaling.Description, signaling.Version, error) {
+	t.Room = m.room
+	return m.Store.Description(ctx, t, of, known, wait)
+}
+
+func (m moved) AddCandidates(ctx context.Context, t signaling.Ticket, at int, c ...signaling.Candidate) (int, error) {
+	t.Room = m.room
+	return m.Store.AddCandidates(ctx, t, at, c...)
+}
+
+func (m moved) Candidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration) ([]signaling.Candidate, error) {
+	t.Room = m.room
+	return m.Store.Candidates(ctx, t, of, after, wait)
+}
+
+func TestASecondCallee(t *testing.T) {
+	t.Run("with the code is told that the call is taken, and that it went to the first", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, 50*time.Millisecond), memstore.New(memstore.Limits{})
+			caller, callee := n.calls(t, store, right, quiet()), n.answers(t, store, right, quiet())
+			answered(t, store)
+			config, events := telling()
+			second := n.answers(t, store, right, config)
+			await[peer.Taken](t, events)
+			from, to := pipeOf(t, caller), pipeOf(t, callee)
+			talk(t, from, to)
+			_ = fails(t, second, peer.ErrTaken)
+			if !from.Verified || !to.Verified {
+				t.Error("the first is not verified")
+			}
+		})
+	})
+
+	t.Run("has its turn when the first one's code was wrong", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			const rtt = 100 * time.Millisecond
+			n, store := newNetwork(t, rtt/2), memstore.New(memstore.Limits{})
+			told, telling0 := telling()
+			caller := n.calls(t, distant{store, rtt}, right, told)
+			await[peer.Waiting](t, telling0)
+			liar := answering(t, store, wrong, quiet().Over(n.callee))
+			answered(t, store)
+			config, events := telling()
+			second := n.answers(t, store, right, config)
+			await[peer.Taken](t, events)
+			_ = fails(t, liar, peer.ErrWrongCode)
+			talk(t, pipeOf(t, caller), pipeOf(t, second))
+		})
+	})
+}
+
+// answered waits for an answer in the room of the codes.
+func answered(t *testing.T, store signaling.Store) {
+	t.Helper()
+	if _, _, err := store.Description(soon(t), signaling.Ticket{Room: open}, signaling.Callee, "", signaling.Forever); err != nil {
+		t.Fatal("no answer: ", err)
+	}
+}
+
+func TestStrangersWithoutTheCode(t *testing.T) {
+	const code = signaling.Lobby + "-falcon-zebra" // where strangers meet
+
+	t.Run("one that answers is refused, and the right one connects then", func(t *testing.T) {
+		n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
+		config, events := telling()
+		caller := n.calls(t, store, code, config)
+		await[peer.Waiting](t, events)
+		s := newStranger(t, store, n.callee, signaling.Callee)
+		s.trickle(t)
+		s.answer(t)
+		await[peer.WrongCode](t, events)
+		await[peer.Waiting](t, events) // with the next offer: in the lobby, an answer may replace another
+		callee := n.answers(t, store, code, quiet())
+		talk(t, pipeOf(t, caller), pipeOf(t, callee))
+		s.alone(t)
+	})
+
+	t.Run("one that calls is not answered", func(t *testing.T) {
+		n, store := newNetwork(t, 5*time.Millisecond), &recorder{Store: memstore.New(memstore.Limits{})}
+		s := newStranger(t, store.Store, n.caller, signaling.Caller)
+		s.channel(t, "a name of its own")
+		s.trickle(t)
+		offer, err := s.pc.CreateOffer(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.describe(t, offer)
+		_ = fails(t, n.answers(t, store, code, quiet()), peer.ErrImpostor)
+		if d, c := store.written(); len(d)+len(c) > 0 {
+			t.Errorf("it was told %q, %q", d, c)
+		}
+		s.alone(t)
+	})
+}
