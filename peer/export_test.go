@@ -3,6 +3,7 @@ package peer
 import (
 	"encoding/json"
 	"errors"
+	"log/slog"
 
 	"github.com/pion/transport/v5"
 	"github.com/pion/webrtc/v4"
@@ -73,3 +74,5 @@ func (h *Handshake) Open(c signaling.Candidate) (webrtc.ICECandidateInit, error)
 	}
 	return *n.ICECandidateInit, nil
 }
+
+func discarding() *slog.Logger { return slog.New(slog.DiscardHandler) }
