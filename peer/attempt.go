@@ -14,14 +14,15 @@ import (
 	"p2pchat/signaling"
 )
 
-// The one DataChannel, and what is spoken on it (RFC 8832, section 8.2.1).
-const (
-	channelLabel    = "chat"
-	channelProtocol = "p2pchat.v1"
-)
-
 // How long an attempt may take, from both descriptions to an open channel.
 const connectLimit = 15 * time.Second
+
+// The answer takes along the candidates that are there at once, this machine's own. So
+// long it waits for the first one, and after each for the next.
+const (
+	firstCandidate = 5 * time.Millisecond
+	nextCandidate  = time.Millisecond
+)
 
 // An attempt is one PeerConnection, from its description to an open channel with
 // somebody who knows the code. Its run alone touches the PeerConnection; pion's
@@ -31,6 +32,7 @@ type attempt struct {
 	ticket signaling.Ticket
 	code   Code
 
+	publish   func(context.Context, signaling.Description) error // this side's description
 	relayOnly bool
 	report    func(Event)
 	log       *slog.Logger
@@ -47,6 +49,8 @@ type attempt struct {
 	foreign   bool                  // the other side is a plain WebRTC program
 	published bool                  // this side's description is at the Store
 	held      []note                // of this side, until there is somebody to seal them for
+	reply     *document             // the callee's, until it has candidates to take along
+	enough    <-chan time.Time      // waited for them
 	early     []signaling.Candidate // came before the other side's description
 	dropped   tally                 // of them
 	promised  fingerprint           // of the other side's certificate
@@ -73,13 +77,13 @@ type (
 	channelOpened    struct{ *webrtc.DataChannel }
 )
 
-func (s *Session) newAttempt(side signaling.Ticket, code Code, servers []webrtc.ICEServer) (*attempt, error) {
+func (s *Session) newAttempt(side signaling.Ticket, code Code, servers []webrtc.ICEServer, publish func(context.Context, signaling.Description) error) (*attempt, error) {
 	pc, err := newPeerConnection(s.config, servers)
 	if err != nil {
 		return nil, err
 	}
 	a := &attempt{
-		store: s.store, ticket: side, code: code, relayOnly: s.config.RelayOnly, report: s.config.Report, log: s.config.Log, pc: pc,
+		store: s.store, ticket: side, code: code, publish: publish, relayOnly: s.config.RelayOnly, report: s.config.Report, log: s.config.Log, pc: pc,
 		posts: make(chan any), done: make(chan struct{}), local: make(chan signaling.Candidate, 128),
 	}
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) { a.post(localCandidate{c}) })
@@ -97,20 +101,6 @@ func (a *attempt) post(what any) (taken bool) {
 	}
 }
 
-// announced takes the channel that the other side has made. The caller's is the one,
-// and the first: another one is closed, also when the attempt has long led to a Pipe.
-func (a *attempt) announced(dc *webrtc.DataChannel) {
-	if a.ticket.Side == signaling.Caller || !a.post(channelOpened{dc}) {
-		a.decline(dc)
-	}
-}
-
-// decline closes a channel: nobody would read it, and it would hold up the other.
-func (a *attempt) decline(dc *webrtc.DataChannel) {
-	a.declined.warn(a.log, "closed a channel that is not the one", "label", dc.Label(), "protocol", dc.Protocol())
-	_ = dc.Close() // the other side may have, before
-}
-
 // end waits for all that the attempt started, whose context has to be over. The
 // PeerConnection ends too, unless a Pipe has it now.
 func (a *attempt) end() {
@@ -121,8 +111,8 @@ func (a *attempt) end() {
 	}
 }
 
-// offer begins as the caller; publish writes the offer.
-func (a *attempt) offer(ctx context.Context, publish func(context.Context, signaling.Description) error) error {
+// offer begins as the caller.
+func (a *attempt) offer(ctx context.Context) error {
 	protocol := channelProtocol
 	dc, err := a.pc.CreateDataChannel(channelLabel, &webrtc.DataChannelInit{Protocol: &protocol})
 	if err != nil {
@@ -137,14 +127,14 @@ func (a *attempt) offer(ctx context.Context, publish func(context.Context, signa
 	if a.proposal, d, err = propose(a.code, offer.SDP); err != nil {
 		return err
 	}
-	a.wg.Go(func() { a.send(ctx, d, publish) })
+	a.wg.Go(func() { a.send(ctx, d) })
 	// The offer is on its way before gathering starts here: it holds no candidate.
 	return a.pc.SetLocalDescription(offer)
 }
 
-// answer begins as the callee; publish writes the answer. The error is errGarbled for an
-// offer that cannot be answered, and ErrImpostor for one that may not be.
-func (a *attempt) answer(ctx context.Context, d signaling.Description, publish func(context.Context, signaling.Description) error) error {
+// answer begins as the callee. The error is errGarbled for an offer that cannot be
+// answered, and ErrImpostor for one that may not be.
+func (a *attempt) answer(ctx context.Context, d signaling.Description) error {
 	offer, err := a.read(d)
 	if err != nil {
 		return err
@@ -173,8 +163,19 @@ func (a *attempt) answer(ctx context.Context, d signaling.Description, publish f
 	}
 	// It waits there before the caller can have read the answer, and misses nothing.
 	a.wg.Go(func() { a.readCandidates(ctx, as) })
-	a.wg.Go(func() { a.send(ctx, reply, publish) })
+	if a.reply = &reply; a.foreign {
+		a.dispatch(ctx)
+	} else {
+		a.enough = time.After(firstCandidate)
+	}
 	return a.pc.SetLocalDescription(answer)
+}
+
+// dispatch sends the answer on its way.
+func (a *attempt) dispatch(ctx context.Context) {
+	reply := *a.reply
+	a.reply, a.enough = nil, nil
+	a.wg.Go(func() { a.send(ctx, reply) })
 }
 
 // answered takes the answer as the caller. Nothing of it is used before it has proven
@@ -202,6 +203,11 @@ func (a *attempt) answered(d signaling.Description) error {
 		a.tell(n)
 	}
 	a.held = nil
+	if !a.foreign {
+		for _, c := range answer.P2PChat.Candidates {
+			a.add([]signaling.Candidate{signaling.Candidate(c)})
+		}
+	}
 	a.add(a.early)
 	a.early = nil
 	return nil
@@ -260,6 +266,8 @@ func (a *attempt) run(ctx context.Context, newer <-chan offer, closed <-chan str
 			err = a.lost(signaling.ErrClosed)
 		case <-limit:
 			err = fmt.Errorf("%w within %v", ErrNoPath, connectLimit)
+		case <-a.enough:
+			a.dispatch(ctx)
 		case what := <-a.posts:
 			p, err = a.take(ctx, what)
 			if _, ok := what.(lookedAgain); ok && err == nil {
@@ -300,6 +308,9 @@ func (a *attempt) take(ctx context.Context, what any) (*Pipe, error) {
 		return nil, a.answered(what.Description)
 	case localCandidate:
 		a.trickle(what.ICECandidate)
+		if what.ICECandidate == nil && a.reply != nil {
+			a.dispatch(ctx)
+		}
 	case remoteCandidates:
 		if a.begun.IsZero() {
 			a.early = append(a.early, what...)
@@ -356,41 +367,4 @@ func (a *attempt) lost(why error) error {
 	// With both descriptions there, the two may find each other all the same.
 	a.log.Info("connecting without further news from the server", "why", why)
 	return nil
-}
-
-// trusted tells whether both sides know of each other that they have the code: the
-// callee must have been able to hear it, or it would be left with half a connection.
-func (a *attempt) trusted() bool {
-	return a.foreign || a.trust.proven() && (a.ticket.Side == signaling.Callee || a.told)
-}
-
-func (a *attempt) openHeld() (*Pipe, error) {
-	if a.channel == nil || !a.trusted() {
-		return nil, nil
-	}
-	return a.open(a.channel)
-}
-
-// open makes the Pipe of the channel, if it is the one that is meant, and as soon as
-// the other side has shown that it knows the code.
-func (a *attempt) open(dc *webrtc.DataChannel) (*Pipe, error) {
-	whole := dc.Ordered() && dc.MaxRetransmits() == nil && dc.MaxPacketLifeTime() == nil
-	switch {
-	case !a.foreign && (dc.Label() != channelLabel || dc.Protocol() != channelProtocol || !whole), a.channel != nil && a.channel != dc:
-		a.decline(dc)
-		return nil, nil
-	case !a.trusted():
-		a.channel = dc
-		return nil, nil
-	}
-	// pion has compared the two; it would take any of several fingerprints, though.
-	if err := a.promised.check(a.pc); err != nil {
-		return nil, err
-	}
-	p, err := newPipe(a, dc)
-	if err != nil {
-		return nil, err
-	}
-	a.kept = true
-	return p, nil
 }

@@ -92,18 +92,17 @@ func (s *Session) answerOnce(ctx context.Context, o offer, servers []webrtc.ICES
 		return nil, nil, fmt.Errorf("%w: of %d callers in this room, none has proven to know the code", ErrImpostor, Guesses)
 	}
 	t := signaling.NewTicket(s.code.Room, signaling.Callee)
-	a, err := s.newAttempt(t, s.code, servers)
+	a, err := s.newAttempt(t, s.code, servers, func(ctx context.Context, d signaling.Description) error {
+		_, err := s.store.Answer(ctx, t, o.version, d)
+		return err
+	})
 	if err != nil {
 		return nil, nil, err
 	}
 	defer a.end()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	err = a.answer(ctx, o.description, func(ctx context.Context, d signaling.Description) error {
-		_, err := s.store.Answer(ctx, t, o.version, d)
-		return err
-	})
-	if err != nil {
+	if err := a.answer(ctx, o.description); err != nil {
 		return nil, nil, err
 	}
 	p, next, err := a.run(ctx, newer, closed)

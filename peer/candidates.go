@@ -2,7 +2,9 @@ package peer
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
+	"time"
 
 	"github.com/pion/webrtc/v4"
 
@@ -54,6 +56,10 @@ func (a *attempt) tell(n note) {
 	default:
 		a.log.Warn("left out a candidate: there are too many")
 	}
+	if a.reply != nil {
+		a.reply.P2PChat.Candidates = append(a.reply.P2PChat.Candidates, json.RawMessage(body))
+		a.enough = time.After(nextCandidate)
+	}
 }
 
 // add takes candidates of the other side. One that makes no sense is dropped.
@@ -65,6 +71,9 @@ func (a *attempt) add(list []signaling.Candidate) {
 			err = json.Unmarshal(c, &n.ICECandidateInit)
 		} else {
 			n, err = a.trust.open(c)
+		}
+		if errors.Is(err, errRepeated) {
+			continue // the first ones come with the answer and in the list
 		}
 		if err == nil && n.ICECandidateInit != nil {
 			err = a.pc.AddICECandidate(*n.ICECandidateInit)

@@ -23,7 +23,7 @@ import (
 // What the two sides agree on rides on the documents that they swap anyway:
 //
 //	offer       "p2pchat": {v, sid, share, commit}
-//	answer      "p2pchat": {v, share, nonce, confirm}
+//	answer      "p2pchat": {v, share, nonce, confirm, candidates}
 //	candidates  {"sealed"}: of the caller's the first one reveals its nonce
 //
 // The PAKE's key binds both SDPs, and with them the fingerprints. The server that
@@ -45,6 +45,10 @@ type dialect struct {
 	Commit  []byte `json:"commit,omitempty"`  // in the offer: SHA-256 of the caller's nonce
 	Nonce   []byte `json:"nonce,omitempty"`   // in the answer: the callee's
 	Confirm []byte `json:"confirm,omitempty"` // in the answer: the PAKE's tag
+
+	// In the answer: the first of the callee's candidates, sealed, so that the caller need
+	// not wait for the list of them. They are in that, too.
+	Candidates []json.RawMessage `json:"candidates,omitempty"`
 }
 
 // A note is what is sealed: a candidate, the end of them (an empty candidate), or the
@@ -68,6 +72,7 @@ var (
 	// errUnproven says that the other side has not shown that it knows the code.
 	errUnproven = errors.New("the answer does not prove that whoever wrote it knows the code")
 	errSealed   = errors.New("it is not sealed with the key of this call")
+	errRepeated = errors.New("it came before")
 )
 
 // A proposal is the caller's half of a handshake, before there is an answer.
@@ -206,7 +211,7 @@ func (t *trust) seal(n note) (signaling.Candidate, error) {
 }
 
 // open is the inverse of seal at the other side. It opens each note once. The error is
-// errSealed, or that of a note which makes no sense.
+// errSealed, errRepeated, or that of a note which makes no sense.
 func (t *trust) open(c signaling.Candidate) (note, error) {
 	var e envelope
 	if err := json.Unmarshal(c, &e); err != nil || len(e.Sealed) < 8 {
@@ -218,7 +223,7 @@ func (t *trust) open(c signaling.Candidate) (note, error) {
 		return note{}, errSealed
 	}
 	if t.opened[n] {
-		return note{}, fmt.Errorf("%w: it came before", errSealed)
+		return note{}, errRepeated
 	}
 	t.opened[n] = true // as many at most as an attempt reads
 	var opened note

@@ -207,7 +207,7 @@ func TestNotes(t *testing.T) {
 			if n, err := callee.open(c); err != nil || n.ICECandidateInit != nil && *n.ICECandidateInit != *candidate.ICECandidateInit {
 				t.Errorf("it is %v, %v", n, err)
 			}
-			if _, err := callee.open(c); !errors.Is(err, errSealed) {
+			if _, err := callee.open(c); !errors.Is(err, errRepeated) {
 				t.Errorf("a second time it says %v", err)
 			}
 		}

@@ -13,10 +13,10 @@ const maxCandidates = 256
 
 // send writes this side's description, then its candidates: all that are waiting in
 // one request.
-func (a *attempt) send(ctx context.Context, d document, publish func(context.Context, signaling.Description) error) {
+func (a *attempt) send(ctx context.Context, d document) {
 	body, err := json.Marshal(d)
 	if err == nil {
-		err = publish(ctx, body)
+		err = a.publish(ctx, body)
 	}
 	a.post(published{err})
 	for sent := 0; err == nil; {
