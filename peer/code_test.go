@@ -2,6 +2,7 @@ package peer_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,6 +37,15 @@ func TestParseCode(t *testing.T) {
 		"no UTF-8":             {text: "\xff"},
 		"a link":               {text: "https://chat.example.org/#standup"},
 		"a Kelvin sign, for k": {text: "\u212aitchen", room: "kitchen", printed: "kitchen"},
+		"a phone's long dash":  {text: "417\u2014amber\u2013falcon", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},
+		"a space that sticks":  {text: "417\u00a0amber falcon", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},
+		"wide letters":         {text: "\uff14\uff11\uff17-\uff41mber", room: "417", rest: "amber", printed: "417-amber"},
+		"an umlaut in pieces":  {text: "42-gru\u0308n", room: "42", rest: "grün", printed: "42-grün"},
+		"a secret of 256":      {text: "x-" + strings.Repeat("y", 256), room: "x", rest: strings.Repeat("y", 256), printed: "x-" + strings.Repeat("y", 256)},
+		"a secret of 257":      {text: "x-" + strings.Repeat("y", 257)},
+		"a bell in a secret":   {text: "x-y\a"},
+		"a hidden letter":      {text: "x-y\u200b"},
+		"a secret not UTF-8":   {text: "x-\xff"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -56,9 +66,32 @@ func TestParseCode(t *testing.T) {
 	}
 }
 
+func TestComplete(t *testing.T) {
+	for text, want := range map[string][]string{
+		"":                         nil,
+		"41":                       nil,
+		"417-":                     nil,
+		"417-falc":                 {"417-falcon-"},
+		"417 FALC":                 {"417 falcon-"},
+		"417-falcon-zeb":           {"417-falcon-zebra"},
+		"417-my-own-words-zeb":     {"417-my-own-words-zebra"},
+		"417-zeb-fal":              {"417-zeb-falcon"},
+		"417-xyz":                  nil,
+		"no/room-fal":              nil,
+		"417-falcon-zebra\u200b-a": nil,
+	} {
+		if got := peer.Complete(text); !slices.Equal(got, want) {
+			t.Errorf("%q is completed to %q, want %q", text, got, want)
+		}
+	}
+	if all := peer.Complete("417-a"); len(all) < 50 {
+		t.Errorf("%d words begin with a", len(all))
+	}
+}
+
 // What parses prints, and parses to the same.
 func FuzzParseCode(f *testing.F) {
-	for _, seed := range []string{"standup", "417-amber-falcon", " A\t-b ", "grün", "1-ß-İ", "-", "\xff-\xff", "\u212a", "x-\u0130"} {
+	for _, seed := range []string{"standup", "417-amber-falcon", " A\t-b ", "grün", "1-ß-İ", "-", "\xff-\xff", "\u212a", "x-\u0130", "x-\u00b4y", "x-\uff0d\u0344", "x\u2014\u01c5\u0345"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -23,6 +23,7 @@ var floors = []struct{ these, mayNotImport, because string }{
 	{"p2pchat/peer/...", "p2pchat/chat/...", "a connection does not care what is said on it"},
 	{"p2pchat/peer/...", "p2pchat/signaling/server", "a peer is handed a Store"},
 	{"p2pchat/peer/...", "p2pchat/signaling/memstore", "a peer is handed a Store"},
+	{"p2pchat/peer/pake", "p2pchat/...", "the PAKE stands alone"},
 	{"...", "p2pchat/cmd/...", "the roof carries nothing"},
 }
 
@@ -32,7 +33,12 @@ var doors = map[string]string{
 	"github.com/pion":             "p2pchat/peer",
 	"github.com/spf13":            "p2pchat/cmd/p2pchat",
 	"golang.org/x/term":           "p2pchat/cmd/p2pchat",
+	"filippo.io":                  "p2pchat/peer/pake",
+	"golang.org/x/crypto":         "p2pchat/peer",
+	"golang.org/x/text":           "p2pchat/peer",
+	"github.com/sethvargo":        "p2pchat/peer",
 	"github.com/rogpeppe":         "nobody: it is for tests",
+	"github.com/creack":           "nobody: it is for tests",
 	"github.com/pb33f":            "nobody: it is for tests",
 	"go.uber.org/goleak":          "p2pchat/signaling/storetest",
 }
