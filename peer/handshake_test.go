@@ -125,7 +125,7 @@ func TestEveryByteOfADocument(t *testing.T) {
 // The members by name, each changed to another valid value.
 func TestEveryMember(t *testing.T) {
 	sdp := somebodysSDP(t)
-	bit := func(b []byte) []byte { b[len(b)-1] ^= 1; return b }
+	bit := func(b []byte) { b[len(b)-1] ^= 1 }
 	for name, change := range map[string]func(*document){
 		"offer: sdp":         func(d *document) { d.SDP += "a=extra\r\n" },
 		"offer: fingerprint": func(d *document) { d.SDP = strings.Replace(d.SDP, "sha-256 ", "sha-256 00:", 1) },

@@ -42,7 +42,7 @@ func sitDown(t *testing.T, env []string, args ...string) *seat {
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = terminal, terminal, terminal
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	err = s.cmd.Start()
-	terminal.Close()
+	_ = terminal.Close() // the program has it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func sitDown(t *testing.T, env []string, args ...string) *seat {
 	t.Cleanup(func() {
 		_ = s.cmd.Process.Kill() // it may have ended
 		_ = s.cmd.Wait()         // it may have been waited for
-		keyboard.Close()
+		_ = keyboard.Close() // whatever was still to be typed
 		<-shown
 	})
 	return s
