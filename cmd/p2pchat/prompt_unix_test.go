@@ -55,7 +55,7 @@ func sitDown(t *testing.T, env []string, args ...string) *seat {
 	t.Cleanup(func() {
 		_ = s.cmd.Process.Kill() // it may have ended
 		_ = s.cmd.Wait()         // it may have been waited for
-		_ = keyboard.Close() // whatever was still to be typed
+		_ = keyboard.Close()     // whatever was still to be typed
 		<-shown
 	})
 	return s
