@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -72,6 +73,22 @@ func newCode(digits int) Code {
 	list := words()
 	word := func() string { return list[below(big.NewInt(int64(len(list)))).Int64()] }
 	return Code{Room: number.Add(number, least).String(), Secret: word() + "-" + word()}
+}
+
+// Unlisted is the word of c that cannot be right if a caller made c: a code with a number
+// and two words has words of the list. It is empty if there is none, or if c is of
+// another form and so of somebody's own making.
+func (c Code) Unlisted() string {
+	secret := strings.Split(c.Secret, "-")
+	if len(secret) != 2 || strings.Trim(c.Room, "0123456789") != "" {
+		return ""
+	}
+	for _, w := range secret {
+		if _, listed := slices.BinarySearch(words(), w); !listed {
+			return w
+		}
+	}
+	return ""
 }
 
 func below(n *big.Int) *big.Int {

@@ -89,6 +89,18 @@ func TestComplete(t *testing.T) {
 	}
 }
 
+func TestUnlisted(t *testing.T) {
+	for text, want := range map[string]string{
+		"417-falcon-zebra": "", "417-falcom-zebra": "falcom", "417-falcon-zebraa": "zebraa", "417-my-own": "my",
+		"417": "", "417-falcom": "", "417-falcon-zebra-falcom": "", "standup-falcom-zebra": "",
+	} {
+		c, err := peer.ParseCode(text)
+		if got := c.Unlisted(); err != nil || got != want {
+			t.Errorf("of %q it is %q, want %q; %v", text, got, want, err)
+		}
+	}
+}
+
 // What parses prints, and parses to the same.
 func FuzzParseCode(f *testing.F) {
 	for _, seed := range []string{"standup", "417-amber-falcon", " A\t-b ", "grün", "1-ß-İ", "-", "\xff-\xff", "\u212a", "x-\u0130", "x-\u00b4y", "x-\uff0d\u0344", "x\u2014\u01c5\u0345"} {

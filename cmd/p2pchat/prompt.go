@@ -38,6 +38,9 @@ func askCode(ctx context.Context, std stdio) (peer.Code, error) {
 	}
 }
 
+// mostChoices is how many words Tab shows.
+const mostChoices = 20
+
 // readCode is askCode on a terminal in raw mode. It reads not a byte more than the line
 // of the code: what follows is conversation.
 func readCode(in io.Reader, out io.Writer) (peer.Code, error) {
@@ -51,11 +54,12 @@ func readCode(in io.Reader, out io.Writer) (peer.Code, error) {
 			return "", 0, false
 		}
 		head, choice := completed(line[:pos])
-		if len(choice) > 1 && head == line[:pos] {
+		if 1 < len(choice) && len(choice) <= mostChoices && head == line[:pos] {
 			fmt.Fprintln(t, strings.Join(choice, "  "))
 		}
 		return head + line[pos:], len(head), true
 	}
+	var doubted peer.Code
 	for {
 		text, err := t.ReadLine()
 		switch {
@@ -69,10 +73,16 @@ func readCode(in io.Reader, out io.Writer) (peer.Code, error) {
 			continue
 		}
 		code, err := peer.ParseCode(text)
-		if err == nil {
+		typo := code.Unlisted()
+		switch {
+		case err != nil:
+			fmt.Fprintf(t, "p2pchat: %v\n", err)
+		case typo != "" && code != doubted: // a wrong code costs one of three tries
+			fmt.Fprintf(t, "p2pchat: no code that call makes has the word %q; if the caller chose it, type the same once more\n", typo)
+			doubted = code
+		default:
 			return code, nil
 		}
-		fmt.Fprintf(t, "p2pchat: %v\n", err)
 	}
 }
 

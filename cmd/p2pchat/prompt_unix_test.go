@@ -134,6 +134,16 @@ func TestPrompt(t *testing.T) {
 		s.sees("error: the CODE is missing")
 	})
 
+	t.Run("a word that is in no code is doubted, once", func(t *testing.T) {
+		t.Parallel()
+		s := sitDown(t, nil, "answer", "--server", elsewhere, "--wait", "1ns")
+		s.sees("the caller's code: $")
+		s.types("417 falcom zebra\r")
+		s.sees(`has the word "falcom"; if the caller chose it, type the same once more\r\n.*the caller's code: `)
+		s.types("\x1b[A\r") // the line above
+		s.ends(exitServer)
+	})
+
 	t.Run("Ctrl-C ends it", func(t *testing.T) {
 		t.Parallel()
 		s := sitDown(t, nil, "answer", "--server", elsewhere)
