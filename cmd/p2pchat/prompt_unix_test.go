@@ -141,7 +141,7 @@ func TestPrompt(t *testing.T) {
 		s.types("417 falcom zebra\r")
 		s.sees(`has the word "falcom"; if the caller chose it, type the same once more\r\n.*the caller's code: `)
 		s.types("\x1b[A\r") // the line above
-		s.ends(exitServer)
+		s.ends(exitNobody)
 	})
 
 	t.Run("Ctrl-C ends it", func(t *testing.T) {
