@@ -198,16 +198,12 @@ func (a *attempt) answered(d signaling.Description) error {
 	}
 	if !a.foreign {
 		a.tell(note{Nonce: a.proposal.nonce})
+		a.add(answer.P2PChat.candidates())
 	}
 	for _, n := range a.held {
 		a.tell(n)
 	}
 	a.held = nil
-	if !a.foreign {
-		for _, c := range answer.P2PChat.Candidates {
-			a.add([]signaling.Candidate{signaling.Candidate(c)})
-		}
-	}
 	a.add(a.early)
 	a.early = nil
 	return nil

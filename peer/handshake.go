@@ -154,6 +154,16 @@ func (d *dialect) check() error {
 	return nil
 }
 
+// candidates are those that came with the answer: nothing binds them but their seals, so
+// there may be any number.
+func (d *dialect) candidates() []signaling.Candidate {
+	var list []signaling.Candidate
+	for _, c := range d.Candidates[:min(len(d.Candidates), maxCandidates)] {
+		list = append(list, signaling.Candidate(c))
+	}
+	return list
+}
+
 // A trust is what the two sides have in common once both descriptions are there. It
 // seals this side's notes and opens those of the other. It is not for use by several
 // goroutines.
