@@ -37,10 +37,10 @@ type attempt struct {
 	report    func(Event)
 	log       *slog.Logger
 	wg        sync.WaitGroup
-	posts     chan any                 // of the types below
-	done      chan struct{}            // closed by end: nobody takes posts any more
-	local     chan signaling.Candidate // from run to send
-	declined  tally                    // of channels
+	posts     chan any                   // of the types below
+	done      chan struct{}              // closed by end: nobody takes posts any more
+	local     chan []signaling.Candidate // from run to send
+	declined  tally                      // of channels
 
 	// owned by run:
 	pc        *webrtc.PeerConnection
@@ -49,6 +49,7 @@ type attempt struct {
 	foreign   bool                  // the other side is a plain WebRTC program
 	published bool                  // this side's description is at the Store
 	held      []note                // of this side, until there is somebody to seal them for
+	batch     []signaling.Candidate // of this side, until the end of a step
 	reply     *document             // the callee's, until it has candidates to take along
 	enough    <-chan time.Time      // waited for them
 	early     []signaling.Candidate // came before the other side's description
@@ -84,7 +85,7 @@ func (s *Session) newAttempt(side signaling.Ticket, code Code, servers []webrtc.
 	}
 	a := &attempt{
 		store: s.store, ticket: side, code: code, publish: publish, relayOnly: s.config.RelayOnly, report: s.config.Report, log: s.config.Log, pc: pc,
-		posts: make(chan any), done: make(chan struct{}), local: make(chan signaling.Candidate, 128),
+		posts: make(chan any), done: make(chan struct{}), local: make(chan []signaling.Candidate, 128),
 	}
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) { a.post(localCandidate{c}) })
 	pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) { a.post(stateChanged(state)) })
@@ -273,6 +274,7 @@ func (a *attempt) run(ctx context.Context, newer <-chan offer, closed <-chan str
 		if p != nil || err != nil {
 			return p, a.newer, err
 		}
+		a.deliver()
 	}
 }
 

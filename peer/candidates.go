@@ -51,15 +51,24 @@ func (a *attempt) tell(n note) {
 		a.log.Warn("left out a candidate", "error", err)
 		return
 	}
-	select {
-	case a.local <- body:
-	default:
-		a.log.Warn("left out a candidate: there are too many")
-	}
+	a.batch = append(a.batch, body)
 	if a.reply != nil {
 		a.reply.P2PChat.Candidates = append(a.reply.P2PChat.Candidates, json.RawMessage(body))
 		a.enough = time.After(nextCandidate)
 	}
+}
+
+// deliver hands send what one step of run has queued: one request will take it.
+func (a *attempt) deliver() {
+	if len(a.batch) == 0 {
+		return
+	}
+	select {
+	case a.local <- a.batch:
+	default:
+		a.log.Warn("left out candidates: there are too many", "count", len(a.batch))
+	}
+	a.batch = nil
 }
 
 // add takes candidates of the other side. One that makes no sense is dropped.

@@ -47,15 +47,15 @@ func (a *attempt) send(ctx context.Context, d document) {
 // has ended.
 func (a *attempt) waiting(ctx context.Context) (list []signaling.Candidate) {
 	select {
-	case c := <-a.local:
-		list = append(list, c)
+	case batch := <-a.local:
+		list = append(list, batch...)
 	case <-ctx.Done():
 		return nil
 	}
 	for {
 		select {
-		case c := <-a.local:
-			list = append(list, c)
+		case batch := <-a.local:
+			list = append(list, batch...)
 		default:
 			return list
 		}
