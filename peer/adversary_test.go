@@ -328,14 +328,17 @@ func TestTamperedCandidates(t *testing.T) {
 				caller := n.calls(t, store, right, quiet())
 				callee := n.answers(t, store, right, config)
 				// The caller has proof, and may send; nobody over there takes it for a friend.
-				send(t, pipeOf(t, caller), callerSays)
+				p := pipeOf(t, caller)
+				send(t, p, callerSays)
 				ctx, cancel := context.WithTimeout(context.Background(), peer.ConnectLimit/2)
 				defer cancel()
-				if p, err := callee.Pipe(ctx); p != nil || !errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("the callee has %v, %v", p, err)
+				if to, err := callee.Pipe(ctx); to != nil || !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("the callee has %v, %v", to, err)
 				}
 				n.sever() // see network.calls
-				_ = fails(t, caller, peer.ErrLost)
+				if _, err := p.Recv(soon(t)); !errors.Is(err, peer.ErrLost) {
+					t.Errorf("the caller hears %v", err)
+				}
 				if name != "kept back" && log.count("dropped a candidate") == 0 {
 					t.Error("none was dropped")
 				}

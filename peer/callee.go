@@ -26,18 +26,18 @@ type offer struct {
 // answer meets as the callee: it answers the newest offer, until one of the answers
 // leads to a connection. Offers of callers that died may fail without end; the two
 // cannot reach each other once a caller has given up who is alive to close the room.
-func (s *Session) answer(ctx context.Context) (*Pipe, error) {
+func (s *Session) answer(ctx context.Context, code Code) (*Pipe, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
 	offers, closed, lost := make(chan offer), make(chan struct{}, 1), make(chan error, 1)
-	wg.Go(func() { lost <- s.follow(ctx, offers, closed) })
+	wg.Go(func() { lost <- s.follow(ctx, code.Room, offers, closed) })
 	servers, err := s.iceServers(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s.config.Report(Waiting{s.code})
+	s.config.Report(Waiting{code})
 	var newest *offer
 	failed, taken := ErrNoPath, false
 	for failures := 0; ; {
@@ -47,7 +47,7 @@ func (s *Session) answer(ctx context.Context) (*Pipe, error) {
 				newest, taken = &o, false
 			case <-closed:
 				switch {
-				case taken && s.code.Secret != "":
+				case taken && code.Secret != "":
 					return nil, ErrTaken
 				case failures >= attempts:
 					return nil, failed
@@ -61,7 +61,7 @@ func (s *Session) answer(ctx context.Context) (*Pipe, error) {
 		case <-closed: // before this offer was made
 		default:
 		}
-		p, newer, err := s.answerOnce(ctx, *newest, servers, offers, closed)
+		p, newer, err := s.answerOnce(ctx, code, *newest, servers, offers, closed)
 		newest = newer
 		switch {
 		case err == nil && newer != nil: // the caller, if it is the same, has given this attempt up
@@ -72,11 +72,11 @@ func (s *Session) answer(ctx context.Context) (*Pipe, error) {
 		case errors.Is(err, signaling.ErrSuperseded), errors.Is(err, signaling.ErrNoOffer):
 			s.config.Log.Info("the offer is gone; waiting for the next", "why", err)
 		case errors.Is(err, errGarbled):
-			s.config.Report(Retrying{err})
+			s.retrying(err)
 		case errors.Is(err, ErrNoPath):
 			failures++
 			failed = err
-			s.config.Report(Retrying{err})
+			s.retrying(err)
 		case errors.Is(err, ErrWrongCode):
 			s.config.Report(WrongCode{})
 			return nil, err
@@ -86,13 +86,13 @@ func (s *Session) answer(ctx context.Context) (*Pipe, error) {
 	}
 }
 
-func (s *Session) answerOnce(ctx context.Context, o offer, servers []webrtc.ICEServer, newer <-chan offer, closed <-chan struct{}) (*Pipe, *offer, error) {
+func (s *Session) answerOnce(ctx context.Context, code Code, o offer, servers []webrtc.ICEServer, newer <-chan offer, closed <-chan struct{}) (*Pipe, *offer, error) {
 	// Whoever made the offer may check one guess at the secret against each answer.
 	if s.guesses == Guesses {
 		return nil, nil, fmt.Errorf("%w: of %d callers in this room, none has proven to know the code", ErrImpostor, Guesses)
 	}
-	t := signaling.NewTicket(s.code.Room, signaling.Callee)
-	a, err := s.newAttempt(t, s.code, servers, func(ctx context.Context, d signaling.Description) error {
+	t := signaling.NewTicket(code.Room, signaling.Callee)
+	a, err := s.newAttempt(t, code, servers, func(ctx context.Context, d signaling.Description) error {
 		_, err := s.store.Answer(ctx, t, o.version, d)
 		return err
 	})
@@ -106,7 +106,7 @@ func (s *Session) answerOnce(ctx context.Context, o offer, servers []webrtc.ICES
 		return nil, nil, err
 	}
 	p, next, err := a.run(ctx, newer, closed)
-	if s.guesses++; s.code.Secret == "" || !a.unproven() {
+	if s.guesses++; code.Secret == "" || !a.unproven() {
 		s.guesses = 0
 	}
 	return p, next, err
@@ -114,7 +114,7 @@ func (s *Session) answerOnce(ctx context.Context, o offer, servers []webrtc.ICES
 
 // follow reads every new offer of the room, and hands on the newest; and tells when
 // the room is closed.
-func (s *Session) follow(ctx context.Context, offers chan<- offer, closed chan<- struct{}) error {
+func (s *Session) follow(ctx context.Context, room string, offers chan<- offer, closed chan<- struct{}) error {
 	var known signaling.Version
 	var since time.Time // when that one was handed on
 	var calm brake
@@ -125,7 +125,7 @@ func (s *Session) follow(ctx context.Context, offers chan<- offer, closed chan<-
 		if known != "" {
 			wait = max(0, livingOffer-time.Since(since))
 		}
-		d, v, err := s.store.Description(ctx, signaling.Ticket{Room: s.code.Room}, signaling.Caller, known, wait)
+		d, v, err := s.store.Description(ctx, signaling.Ticket{Room: room}, signaling.Caller, known, wait)
 		switch {
 		case err == nil:
 			known, since = v, time.Now()

@@ -19,17 +19,23 @@ const fewDigits, manyDigits = 3, 9
 
 // call meets as the caller. The room is given back in any case: as soon as the callee
 // needs it no more, which its first message shows, or its being a plain program.
-func (s *Session) call(ctx context.Context) (connected *Pipe, err error) {
+func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err error) {
 	servers, err := s.iceServers(ctx)
 	if err != nil {
 		return nil, err
 	}
-	code, digits := s.code, manyDigits
+	digits := manyDigits
 	if code == (Code{}) {
 		digits = fewDigits
 		code = newCode(digits)
 	}
 	t := signaling.NewTicket(code.Room, signaling.Caller)
+	if s.first != nil { // and the room may still have this side's last offer
+		if s.again == nil {
+			s.again = &t
+		}
+		t = *s.again
+	}
 	opened := false
 	defer func() {
 		if opened {
@@ -54,6 +60,8 @@ func (s *Session) call(ctx context.Context) (connected *Pipe, err error) {
 			digits++
 			code = newCode(digits)
 			t = signaling.NewTicket(code.Room, signaling.Caller)
+		case errors.Is(err, signaling.ErrOccupied) && s.first != nil:
+			write = s.store.Reoffer
 		case errors.Is(err, signaling.ErrClosed), errors.Is(err, signaling.ErrNoRoom):
 			s.config.Log.Info("the server has forgotten the room; opening it again", "why", err)
 			write = s.store.Offer
@@ -66,7 +74,7 @@ func (s *Session) call(ctx context.Context) (connected *Pipe, err error) {
 			return nil, fmt.Errorf("%w: %w", ErrReplaced, err)
 		case errors.Is(err, ErrNoPath) && failures+1 < attempts:
 			failures++
-			s.config.Report(Retrying{err})
+			s.retrying(err)
 			write = s.store.Reoffer
 		default:
 			return p, err
@@ -81,7 +89,7 @@ func (s *Session) call(ctx context.Context) (connected *Pipe, err error) {
 // secret, and the server cannot be trusted to count them: the last one is ErrBurnt.
 func (s *Session) refuse(code Code, why error) error {
 	if code.Secret == "" {
-		s.config.Report(Retrying{why})
+		s.retrying(why)
 		return nil
 	}
 	s.guesses++

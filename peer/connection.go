@@ -16,6 +16,12 @@ import (
 	"github.com/pion/webrtc/v4"
 )
 
+const (
+	silence       = 2500 * time.Millisecond
+	heartbeat     = 500 * time.Millisecond
+	checkInterval = 200 * time.Millisecond // pion's own
+)
+
 // newPeerConnection sets pion for two programs that want to talk soon and notice
 // soon when they no longer can.
 func newPeerConnection(config Config, servers []webrtc.ICEServer) (*webrtc.PeerConnection, error) {
@@ -40,8 +46,11 @@ func newPeerConnection(config Config, servers []webrtc.ICEServer) (*webrtc.PeerC
 	e.SetPrflxAcceptanceMinWait(0)
 	e.SetRelayAcceptanceMinWait(150 * time.Millisecond)
 	e.SetSTUNGatherTimeout(time.Second)
-	// A machine that fell silent is noticed after 3 s, and given up after 5 s more.
-	e.SetICETimeouts(3*time.Second, 5*time.Second, time.Second)
+	// A machine that fell silent for so long is lost: the two meet again. Both sides let
+	// hear of themselves often enough to lose a few packets. Checks of a pair go on for as
+	// long as an attempt, because its network may come back.
+	e.SetICETimeouts(silence, 5*time.Second, heartbeat)
+	e.SetICEMaxBindingRequests(uint16(connectLimit / checkInterval))
 
 	// No media: neither codecs nor what would look into their packets.
 	api := webrtc.NewAPI(webrtc.WithSettingEngine(e), webrtc.WithMediaEngine(&webrtc.MediaEngine{}), webrtc.WithInterceptorRegistry(&interceptor.Registry{}))

@@ -30,10 +30,11 @@ type Pipe struct {
 	Path        string        // host, srflx, prflx or relay: the longest way that a packet takes
 	Took        time.Duration // from both descriptions to the open channel
 
-	pc  *webrtc.PeerConnection
-	dc  *webrtc.DataChannel
-	raw datachannel.ReadWriteCloserDeadliner
-	log *slog.Logger
+	code Code // with which the two met
+	pc   *webrtc.PeerConnection
+	dc   *webrtc.DataChannel
+	raw  datachannel.ReadWriteCloserDeadliner
+	log  *slog.Logger
 
 	// owned by Recv:
 	buffer []byte
@@ -52,7 +53,7 @@ func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 	}
 	p := &Pipe{
 		Foreign: a.foreign, Path: path(a.pc), Took: time.Since(a.begun),
-		pc: a.pc, dc: dc, raw: raw, log: a.log, buffer: make([]byte, firstBuffer), heard: make(chan struct{}), ended: make(chan struct{}),
+		code: a.code, pc: a.pc, dc: dc, raw: raw, log: a.log, buffer: make([]byte, firstBuffer), heard: make(chan struct{}), ended: make(chan struct{}),
 	}
 	if !a.foreign {
 		p.Verified, p.SafetyWords, p.Next = a.code.Secret != "", a.trust.words(), a.trust.next()
@@ -64,7 +65,7 @@ func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 
 func (p *Pipe) changed(state webrtc.PeerConnectionState) {
 	switch state {
-	case webrtc.PeerConnectionStateFailed:
+	case webrtc.PeerConnectionStateDisconnected, webrtc.PeerConnectionStateFailed:
 		p.end(ErrLost)
 	case webrtc.PeerConnectionStateClosed:
 		p.end(io.EOF)

@@ -19,7 +19,8 @@ const (
 	statsInterval = 5 * time.Second // between two Stats
 )
 
-// A Session is one side of a meeting, and of the connection that comes of it.
+// A Session is one side of a meeting, and of the connections that come of it: when one is
+// lost, the two meet again, in a room that nobody else can find.
 type Session struct {
 	store  signaling.Store
 	code   Code
@@ -27,15 +28,23 @@ type Session struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed by run, when everything it started has ended
 
-	pipe chan *Pipe // from run, once
-	over chan struct{}
-	err  error // why, once over is closed
-	wg   sync.WaitGroup
+	pipe   chan *Pipe    // from run: the newest
+	wanted chan struct{} // to run: somebody waits for the next
+	over   chan struct{}
+	err    error // why, once over is closed
+	wg     sync.WaitGroup
 
-	guesses int // owned by run: what has come or gone without the right secret, see Guesses
+	// owned by run:
+	first   *Pipe             // the one that both sides have used; nil before
+	again   *signaling.Ticket // the caller's, in the room where the two meet again
+	guesses int               // what has come or gone without the right secret, see Guesses
 }
 
-func start(at signaling.Store, code Code, config Config, meet func(*Session, context.Context) (*Pipe, error)) *Session {
+// meet is call or answer: it meets the other side once, and is over with the context, or
+// an error that is final for this code.
+type meet func(s *Session, ctx context.Context, code Code) (*Pipe, error)
+
+func start(at signaling.Store, code Code, config Config, meet meet) *Session {
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
@@ -45,16 +54,22 @@ func start(at signaling.Store, code Code, config Config, meet func(*Session, con
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Session{
 		store: at, code: code, config: config, cancel: cancel,
-		done: make(chan struct{}), pipe: make(chan *Pipe, 1), over: make(chan struct{}),
+		done: make(chan struct{}), pipe: make(chan *Pipe, 1), wanted: make(chan struct{}, 1), over: make(chan struct{}),
 	}
 	go s.run(ctx, meet)
 	return s
 }
 
-// Pipe waits for the connection: the next one that lives. The error is ErrNoPath,
-// ErrReplaced, ErrTaken, ErrWrongCode, ErrBurnt, ErrImpostor, one of the Store's,
-// ErrLost when there was a connection and is no longer, or the context's.
+// Pipe waits for the connection: the first, or the next one after that was lost. Nobody
+// meets again unless somebody waits here. The error is ErrNoPath, ErrReplaced, ErrTaken,
+// ErrWrongCode, ErrBurnt, ErrImpostor, one of the Store's, ErrLost when a plain WebRTC
+// program is gone, or the context's. After the first connection it is ErrLost or the
+// context's only: whatever fails is tried again.
 func (s *Session) Pipe(ctx context.Context) (*Pipe, error) {
+	select {
+	case s.wanted <- struct{}{}:
+	default: // run knows
+	}
 	select {
 	case p := <-s.pipe:
 		return p, nil
@@ -72,19 +87,78 @@ func (s *Session) Close() {
 	<-s.done
 }
 
-func (s *Session) run(ctx context.Context, meet func(*Session, context.Context) (*Pipe, error)) {
+func (s *Session) run(ctx context.Context, meet meet) {
 	defer close(s.done)
 	defer s.wg.Wait()
-	p, err := meet(s, ctx)
-	if err == nil {
-		s.pipe <- p
-		err = s.watch(ctx, p)
-	}
-	s.err = err
+	s.err = s.keep(ctx, meet)
 	close(s.over)
-	if p != nil {
+}
+
+// keep meets the other side, follows the connection to its end, and meets again. That goes
+// on for ever, because a network may come back at any time.
+func (s *Session) keep(ctx context.Context, meet meet) error {
+	code := s.code
+	var calm brake
+	for {
+		s.guesses = 0
+		p, err := meet(s, ctx, code)
+		switch {
+		case err != nil && (s.first == nil || ctx.Err() != nil):
+			return err
+		case err != nil:
+			s.config.Log.Info("could not meet again; trying once more", "why", err)
+			if err := calm.wait(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		if code = p.code; s.first != nil {
+			// The two are those who met at first. What made them trust each other holds.
+			p.Verified, p.SafetyWords, p.Next = s.first.Verified, s.first.SafetyWords, s.first.Next
+		}
+		s.hand(p)
+		err = s.watch(ctx, p)
 		closeConnection(p.pc, s.config.Log)
+		switch {
+		case ctx.Err() != nil || p.Foreign:
+			return err
+		case s.first == nil && isClosed(p.heard):
+			s.first = p
+		}
+		// Before it was heard of, the other side may not have had this connection. Later
+		// it is always the same code, because either side may think that it alone had one.
+		if s.first != nil {
+			code = s.first.Next
+		}
+		select {
+		case <-s.wanted:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
+}
+
+// hand makes p the pipe that the next Pipe returns.
+func (s *Session) hand(p *Pipe) {
+	select {
+	case <-s.pipe: // nobody took it, and it is lost
+	default:
+	}
+	select {
+	case <-s.wanted:
+	default:
+	}
+	s.pipe <- p
+}
+
+// retrying tells of an attempt that failed. The first connection is what people wait
+// for; later they know that it is lost.
+func (s *Session) retrying(why error) {
+	if s.first == nil {
+		s.config.Report(Retrying{why})
+		return
+	}
+	s.config.Log.Info("meeting again", "why", why)
 }
 
 // watch follows a connection to its end.

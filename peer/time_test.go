@@ -41,7 +41,7 @@ func TestRoundTrips(t *testing.T) {
 }
 
 func TestSilence(t *testing.T) {
-	t.Run("a machine that falls silent is given up between 3 and 10 seconds later", func(t *testing.T) {
+	t.Run("a machine that falls silent is noticed within 3 seconds", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n := newNetwork(t, 10*time.Millisecond)
 			from, to := n.connect(t, memstore.New(memstore.Limits{}))
@@ -51,12 +51,9 @@ func TestSilence(t *testing.T) {
 			begun := time.Now()
 			for _, p := range []*peer.Pipe{caller, callee} {
 				_, err := p.Recv(soon(t))
-				if took := time.Since(begun); !errors.Is(err, peer.ErrLost) || took < 3*time.Second || took > 10*time.Second {
+				if took := time.Since(begun); !errors.Is(err, peer.ErrLost) || took < 2*time.Second || took > 3*time.Second {
 					t.Errorf("after %v Recv says %v, want %v", took, err, peer.ErrLost)
 				}
-			}
-			for _, s := range []*peer.Session{from, to} {
-				_ = fails(t, s, peer.ErrLost)
 			}
 			if err := caller.Send(soon(t), nil); !errors.Is(err, peer.ErrLost) {
 				t.Errorf("Send says %v, want %v", err, peer.ErrLost)
@@ -90,23 +87,6 @@ func TestSilence(t *testing.T) {
 				t.Errorf("they took %v", took)
 			}
 			talk(t, caller, callee)
-		})
-	})
-
-	t.Run("what was sent into an outage arrives within two seconds of its end", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			n := newNetwork(t, 10*time.Millisecond)
-			from, to := n.connect(t, memstore.New(memstore.Limits{}))
-			caller, callee := pipeOf(t, from), pipeOf(t, to)
-			const outage = 5 * time.Second
-			n.cut.Store(true)
-			time.AfterFunc(outage, func() { n.cut.Store(false) })
-			begun := time.Now()
-			send(t, caller, "anybody there?")
-			hears(t, callee, "anybody there?")
-			if took := time.Since(begun); took > outage+2*time.Second {
-				t.Errorf("it took %v", took)
-			}
 		})
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -67,7 +66,7 @@ func NewClient(base string, config Config) (*Client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 8 // a meeting reads two documents and writes a third at once
 	// An address where nobody answers, not even with a refusal, must not outlast Patience.
-	transport.DialContext = (&net.Dialer{Timeout: config.Patience}).DialContext
+	transport.DialContext = dialer(min(config.Patience, longDial))
 	return &Client{base: u.String(), config: config, http: &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -20,7 +20,8 @@ const (
 	maxReply   = 16 << 20 // far more than any document, unless a server's limits are raised
 	maxText    = 300      // bytes of a problem's text
 	firstPause = 100 * time.Millisecond
-	longPause  = 3 * time.Second
+	longPause  = time.Second // or people wait for a server that is back
+	longDial   = 15 * time.Second
 )
 
 type request struct {

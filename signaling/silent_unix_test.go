@@ -5,6 +5,8 @@ package signaling_test
 import (
 	"errors"
 	"net"
+	"net/http"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -14,7 +16,7 @@ import (
 
 func TestSilentAddress(t *testing.T) {
 	t.Run("an address that is silent is given up after Patience", func(t *testing.T) {
-		c := client(t, "http://"+silent(t), brief)
+		c := client(t, "http://"+silent(t).Addr().String(), brief)
 		started := time.Now()
 		if err := readOffer(t, c, 0); !errors.Is(err, signaling.ErrUnreachable) {
 			t.Error(err)
@@ -23,11 +25,31 @@ func TestSilentAddress(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 	})
+
+	t.Run("one that speaks again is heard soon, however long it was silent", func(t *testing.T) {
+		l := silent(t)
+		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			says(404, "application/problem+json", `{"type":"urn:p2pchat:no-offer"}`)(w, r)
+		}), ReadHeaderTimeout: time.Minute}
+		var wg sync.WaitGroup
+		t.Cleanup(wg.Wait)
+		t.Cleanup(func() { _ = server.Close() })
+		// TCP itself asks after 1, 3 and 7 seconds.
+		const silence = 3500 * time.Millisecond
+		time.AfterFunc(silence, func() { wg.Go(func() { _ = server.Serve(l) }) })
+		started := time.Now()
+		if err := readOffer(t, client(t, "http://"+l.Addr().String(), signaling.Config{Patience: time.Minute}), 0); !errors.Is(err, signaling.ErrNoOffer) {
+			t.Error(err)
+		}
+		if late := time.Since(started) - silence; late > 2500*time.Millisecond {
+			t.Errorf("it took %v more", late)
+		}
+	})
 }
 
 // silent is an address that takes no connection and refuses none: of a listener
 // whose short backlog is full.
-func silent(t *testing.T) string {
+func silent(t *testing.T) net.Listener {
 	t.Helper()
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -45,12 +67,12 @@ func silent(t *testing.T) string {
 	for range 10 {
 		c, err := net.DialTimeout("tcp", l.Addr().String(), 100*time.Millisecond)
 		if err != nil && !errors.Is(err, syscall.ECONNREFUSED) {
-			return l.Addr().String()
+			return l
 		}
 		if err == nil {
 			t.Cleanup(func() { _ = c.Close() })
 		}
 	}
 	t.Skip("this system lets nobody wait outside a full backlog")
-	return ""
+	return nil
 }

@@ -49,6 +49,7 @@ func (l lines) put(e chat.Event) error {
 		l.note("the other side's input has ended")
 	case chat.Disconnected:
 		l.note("disconnected: %s", Clean(e.Reason))
+		l.note("waiting for the other side to come back; what you say is kept until then")
 	case chat.Reconnected:
 		l.note("connected again")
 	case chat.Left:

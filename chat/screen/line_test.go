@@ -96,7 +96,7 @@ func TestLine(t *testing.T) {
 		"a second wrong code":               {chat.WrongCode{Left: 1}, "somebody answered with a wrong code; waiting for the right one (one more wrong one, and this code no longer works)\n"},
 		"the last wrong code, an error too": {chat.WrongCode{}, ""},
 		"the other side's input has ended":  {chat.InputEnded{}, "the other side's input has ended\n"},
-		"disconnected":                      {chat.Disconnected{Reason: "a\nb"}, "disconnected: a␊b\n"},
+		"disconnected":                      {chat.Disconnected{Reason: "a\nb"}, "disconnected: a␊b\nwaiting for the other side to come back; what you say is kept until then\n"},
 		"reconnected":                       {chat.Reconnected{}, "connected again\n"},
 		"left":                              {chat.Left{}, "the other side has left\n"},
 		"left, as this side wished":         {chat.Left{Reply: true}, ""},

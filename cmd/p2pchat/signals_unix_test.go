@@ -13,6 +13,10 @@ import (
 	"testing"
 )
 
+var signals = map[string]os.Signal{
+	"INT": os.Interrupt, "TERM": syscall.SIGTERM, "KILL": os.Kill, "STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT,
+}
+
 func TestSignals(t *testing.T) {
 	t.Parallel()
 	t.Run("a hang-up that is ignored, as nohup has it, does not end the server", func(t *testing.T) {

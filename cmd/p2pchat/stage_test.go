@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -28,7 +27,7 @@ const patience = 60 * time.Second
 //	eof NAME                ends its input
 //	sees NAME out REGEXP    waits until its stdout (or err: stderr) has a match; the
 //	     [VARIABLE]         first group goes into VARIABLE
-//	signal NAME SIGNAL      sends INT, TERM or KILL
+//	signal NAME SIGNAL      sends INT, TERM, KILL, STOP or CONT
 //	ends NAME CODE          waits for its end and checks the exit code; its whole
 //	                        output is then in the files NAME.out and NAME.err
 type stage struct {
@@ -143,7 +142,6 @@ func (s *stage) signal(_ *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "KILL": os.Kill}
 	return p.cmd.Process.Signal(signals[args[1]])
 }
 
