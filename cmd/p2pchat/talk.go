@@ -58,7 +58,7 @@ func (o *talkOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.server, "server", defaultServer, "the signaling server")
 	f.StringVar(&o.name, "name", "", "how the other side sees you (default the login name)")
 	f.StringVar(&o.ui, "ui", "auto", "line (for people and pipes), json (for programs) or auto")
-	f.DurationVar(&o.wait, "wait", 0, "how long to wait for the other side; 0 is for ever")
+	f.DurationVar(&o.wait, "wait", 0, "how long to wait for the other side, at first and whenever it was lost; 0 is for ever")
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "STUN or TURN server instead of the server's own: stun:host:port, turn:user:password@host:port?transport=udp (repeatable)")
 	f.BoolVar(&o.relayOnly, "relay-only", false, "never reveal this machine's addresses to the other side")
 	f.BoolVar(&o.leaveOnEOF, "leave-on-eof", false, "leave once the input has ended and all of it was delivered")
