@@ -60,7 +60,7 @@ func TestMeetingAgain(t *testing.T) {
 							ctx, cancel := context.WithTimeout(context.Background(), outage)
 							defer cancel()
 							if p, err := s.Pipe(ctx); !errors.Is(err, context.DeadlineExceeded) {
-								t.Errorf("during an outage there is %v, %v", p, err)
+								t.Errorf("during an outage there is a pipe: %v, %v", p != nil, err)
 							}
 						})
 					}
@@ -142,7 +142,7 @@ func TestMeetingAgain(t *testing.T) {
 				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 				defer cancel()
 				if p, err := first.Pipe(ctx); !errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("alone it has %v, %v", p, err)
+					t.Errorf("alone it has a pipe: %v, %v", p != nil, err)
 				}
 				_ = then
 				caller, callee = both(t, from, to)
@@ -151,18 +151,68 @@ func TestMeetingAgain(t *testing.T) {
 		}
 	})
 
-	t.Run("where they met at first, if nothing had been heard yet", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			n, store := newNetwork(t, 5*time.Millisecond), &crowded{Store: memstore.New(memstore.Limits{})}
-			from, to := n.calls(t, store, right, quiet()), n.answers(t, store, right, quiet())
-			caller, callee := both(t, from, to)
-			n.outage(t, 5*time.Second, caller, callee)
-			caller, callee = both(t, from, to)
-			talk(t, caller, callee)
-			if !slices.Equal(store.rooms, []string{open, open}) {
-				t.Errorf("they met in the rooms %q", store.rooms)
-			}
+	// The network goes in the round trip in which the first messages pass.
+	for name, heard := range map[string]struct{ caller, callee bool }{
+		"neither side":   {false, false},
+		"the caller":     {true, false},
+		"the callee":     {false, true},
+		"either of them": {true, true},
+	} {
+		t.Run("works when "+name+" had heard of the other", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
+				from, to := n.calls(t, store, right, quiet()), n.answers(t, store, right, quiet())
+				caller, callee := both(t, from, to)
+				if heard.caller {
+					send(t, callee, "hello")
+					hears(t, caller, "hello")
+				}
+				if heard.callee {
+					send(t, caller, "hello")
+					hears(t, callee, "hello")
+				}
+				n.outage(t, 5*time.Second, caller, callee)
+				begun := time.Now()
+				caller, callee = both(t, from, to)
+				if took := time.Since(begun); took > 10*time.Second {
+					t.Errorf("it took %v", took)
+				}
+				talk(t, caller, callee)
+				n.outage(t, 5*time.Second, caller, callee)
+				caller, callee = both(t, from, to)
+				talk(t, caller, callee)
+				agree(t, caller, callee)
+			})
 		})
+	}
+
+	t.Run("is nothing that somebody can join who has the code that was read out", func(t *testing.T) {
+		for _, side := range []signaling.Side{signaling.Caller, signaling.Callee} {
+			synctest.Test(t, func(t *testing.T) {
+				n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
+				from, to := n.calls(t, store, right, quiet()), n.answers(t, store, right, quiet())
+				caller, callee := both(t, from, to)
+				talk(t, caller, callee)
+				n.outage(t, 5*time.Second, caller, callee)
+				// The other one is still away.
+				var late *peer.Session
+				waiting := from
+				if side == signaling.Caller {
+					late = answering(t, store, right, quiet().Over(n.callee))
+				} else {
+					waiting, late = to, calling(t, store, right, quiet().Over(n.caller))
+				}
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				defer cancel()
+				for _, s := range []*peer.Session{waiting, late} {
+					if p, err := s.Pipe(ctx); p != nil {
+						t.Errorf("it is joined (late: %v), %v; side %v", s == late, err, side)
+					}
+				}
+				caller, callee = both(t, from, to)
+				talk(t, caller, callee)
+			})
+		}
 	})
 
 	t.Run("is nothing that a plain program can do", func(t *testing.T) {

@@ -19,25 +19,31 @@ const (
 
 // An offer as the callee read it.
 type offer struct {
+	code        Code // in whose room
 	description signaling.Description
 	version     signaling.Version
 }
 
 // answer meets as the callee: it answers the newest offer, until one of the answers
-// leads to a connection. Offers of callers that died may fail without end; the two
+// leads to a connection, in any of the rooms. Offers of callers that died may fail without end; the two
 // cannot reach each other once a caller has given up who is alive to close the room.
-func (s *Session) answer(ctx context.Context, code Code) (*Pipe, error) {
+func (s *Session) answer(ctx context.Context, codes []Code) (*Pipe, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	offers, closed, lost := make(chan offer), make(chan struct{}, 1), make(chan error, 1)
-	wg.Go(func() { lost <- s.follow(ctx, code.Room, offers, closed) })
+	offers, closed, lost := make(chan offer), make(chan struct{}, 1), make(chan error, len(codes))
+	for _, code := range codes {
+		if s.met && s.guesses == Guesses && !s.private(code) {
+			continue // it has let others guess often enough
+		}
+		wg.Go(func() { lost <- s.follow(ctx, code, offers, closed) })
+	}
 	servers, err := s.iceServers(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s.config.Report(Waiting{code})
+	s.config.Report(Waiting{codes[0]})
 	var newest *offer
 	failed, taken := ErrNoPath, false
 	for failures := 0; ; {
@@ -47,7 +53,7 @@ func (s *Session) answer(ctx context.Context, code Code) (*Pipe, error) {
 				newest, taken = &o, false
 			case <-closed:
 				switch {
-				case taken && code.Secret != "":
+				case taken && codes[0].Secret != "":
 					return nil, ErrTaken
 				case failures >= attempts:
 					return nil, failed
@@ -61,7 +67,7 @@ func (s *Session) answer(ctx context.Context, code Code) (*Pipe, error) {
 		case <-closed: // before this offer was made
 		default:
 		}
-		p, newer, err := s.answerOnce(ctx, code, *newest, servers, offers, closed)
+		p, newer, err := s.answerOnce(ctx, *newest, servers, offers, closed)
 		newest = newer
 		switch {
 		case err == nil && newer != nil: // the caller, if it is the same, has given this attempt up
@@ -86,13 +92,13 @@ func (s *Session) answer(ctx context.Context, code Code) (*Pipe, error) {
 	}
 }
 
-func (s *Session) answerOnce(ctx context.Context, code Code, o offer, servers []webrtc.ICEServer, newer <-chan offer, closed <-chan struct{}) (*Pipe, *offer, error) {
+func (s *Session) answerOnce(ctx context.Context, o offer, servers []webrtc.ICEServer, newer <-chan offer, closed <-chan struct{}) (*Pipe, *offer, error) {
 	// Whoever made the offer may check one guess at the secret against each answer.
-	if s.guesses == Guesses {
+	if s.guesses == Guesses && !s.private(o.code) {
 		return nil, nil, fmt.Errorf("%w: of %d callers in this room, none has proven to know the code", ErrImpostor, Guesses)
 	}
-	t := signaling.NewTicket(code.Room, signaling.Callee)
-	a, err := s.newAttempt(t, code, servers, func(ctx context.Context, d signaling.Description) error {
+	t := signaling.NewTicket(o.code.Room, signaling.Callee)
+	a, err := s.newAttempt(t, o.code, servers, func(ctx context.Context, d signaling.Description) error {
 		_, err := s.store.Answer(ctx, t, o.version, d)
 		return err
 	})
@@ -106,15 +112,19 @@ func (s *Session) answerOnce(ctx context.Context, code Code, o offer, servers []
 		return nil, nil, err
 	}
 	p, next, err := a.run(ctx, newer, closed)
-	if s.guesses++; code.Secret == "" || !a.unproven() {
+	switch {
+	case s.private(o.code):
+	case o.code.Secret == "", !a.unproven():
 		s.guesses = 0
+	default:
+		s.guesses++
 	}
 	return p, next, err
 }
 
 // follow reads every new offer of the room, and hands on the newest; and tells when
 // the room is closed.
-func (s *Session) follow(ctx context.Context, room string, offers chan<- offer, closed chan<- struct{}) error {
+func (s *Session) follow(ctx context.Context, code Code, offers chan<- offer, closed chan<- struct{}) error {
 	var known signaling.Version
 	var since time.Time // when that one was handed on
 	var calm brake
@@ -125,12 +135,12 @@ func (s *Session) follow(ctx context.Context, room string, offers chan<- offer, 
 		if known != "" {
 			wait = max(0, livingOffer-time.Since(since))
 		}
-		d, v, err := s.store.Description(ctx, signaling.Ticket{Room: room}, signaling.Caller, known, wait)
+		d, v, err := s.store.Description(ctx, signaling.Ticket{Room: code.Room}, signaling.Caller, known, wait)
 		switch {
 		case err == nil:
 			known, since = v, time.Now()
 			select {
-			case offers <- offer{d, v}:
+			case offers <- offer{code, d, v}:
 				err = calm.wait(ctx)
 			case <-ctx.Done():
 				err = ctx.Err()

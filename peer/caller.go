@@ -29,13 +29,7 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 		digits = fewDigits
 		code = newCode(digits)
 	}
-	t := signaling.NewTicket(code.Room, signaling.Caller)
-	if s.first != nil { // and the room may still have this side's last offer
-		if s.again == nil {
-			s.again = &t
-		}
-		t = *s.again
-	}
+	t := s.ticket(code)
 	opened := false
 	defer func() {
 		if opened {
@@ -59,8 +53,8 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 		case errors.Is(err, signaling.ErrOccupied) && digits < manyDigits:
 			digits++
 			code = newCode(digits)
-			t = signaling.NewTicket(code.Room, signaling.Caller)
-		case errors.Is(err, signaling.ErrOccupied) && s.first != nil:
+			t = s.ticket(code)
+		case errors.Is(err, signaling.ErrOccupied) && s.met: // by this side's own last offer
 			write = s.store.Reoffer
 		case errors.Is(err, signaling.ErrClosed), errors.Is(err, signaling.ErrNoRoom):
 			s.config.Log.Info("the server has forgotten the room; opening it again", "why", err)
@@ -85,10 +79,18 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 	}
 }
 
+// ticket is the caller's for the room of code: the same one each time.
+func (s *Session) ticket(code Code) signaling.Ticket {
+	if _, ok := s.tickets[code]; !ok {
+		s.tickets[code] = signaling.NewTicket(code.Room, signaling.Caller)
+	}
+	return s.tickets[code]
+}
+
 // refuse tells of an answer that proved nothing. Each may have been a guess at the
 // secret, and the server cannot be trusted to count them: the last one is ErrBurnt.
 func (s *Session) refuse(code Code, why error) error {
-	if code.Secret == "" {
+	if code.Secret == "" || s.private(code) {
 		s.retrying(why)
 		return nil
 	}

@@ -99,11 +99,11 @@ func (Stats) event()      {}
 // same secret. The zero Code makes a new one, in a room that is free: Waiting tells it.
 // The Session runs until Close.
 func Call(at signaling.Store, code Code, config Config) *Session {
-	return start(at, code, config, (*Session).call)
+	return start(at, signaling.Caller, code, config)
 }
 
 // Answer joins the caller of the code's room, as soon as there is one. The Session runs
 // until Close.
 func Answer(at signaling.Store, code Code, config Config) *Session {
-	return start(at, code, config, (*Session).answer)
+	return start(at, signaling.Callee, code, config)
 }

@@ -17,6 +17,7 @@ import (
 const (
 	attempts      = 3               // to connect, before the two are told that they cannot
 	statsInterval = 5 * time.Second // between two Stats
+	callLimit     = 5 * time.Second // in one of two rooms where the callee may be
 )
 
 // A Session is one side of a meeting, and of the connections that come of it: when one is
@@ -35,16 +36,14 @@ type Session struct {
 	wg     sync.WaitGroup
 
 	// owned by run:
-	first   *Pipe             // the one that both sides have used; nil before
-	again   *signaling.Ticket // the caller's, in the room where the two meet again
-	guesses int               // what has come or gone without the right secret, see Guesses
+	side    signaling.Side
+	met     bool                      // there was a connection
+	first   *Pipe                     // the one whose key says where the two meet again; nil before
+	tickets map[Code]signaling.Ticket // of the caller, who may find its own last offer in a room
+	guesses int                       // what has come or gone without the right secret, see Guesses
 }
 
-// meet is call or answer: it meets the other side once, and is over with the context, or
-// an error that is final for this code.
-type meet func(s *Session, ctx context.Context, code Code) (*Pipe, error)
-
-func start(at signaling.Store, code Code, config Config, meet meet) *Session {
+func start(at signaling.Store, side signaling.Side, code Code, config Config) *Session {
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
@@ -53,10 +52,10 @@ func start(at signaling.Store, code Code, config Config, meet meet) *Session {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Session{
-		store: at, code: code, config: config, cancel: cancel,
+		store: at, side: side, code: code, config: config, cancel: cancel, tickets: map[Code]signaling.Ticket{},
 		done: make(chan struct{}), pipe: make(chan *Pipe, 1), wanted: make(chan struct{}, 1), over: make(chan struct{}),
 	}
-	go s.run(ctx, meet)
+	go s.run(ctx)
 	return s
 }
 
@@ -87,23 +86,22 @@ func (s *Session) Close() {
 	<-s.done
 }
 
-func (s *Session) run(ctx context.Context, meet meet) {
+func (s *Session) run(ctx context.Context) {
 	defer close(s.done)
 	defer s.wg.Wait()
-	s.err = s.keep(ctx, meet)
+	s.err = s.keep(ctx)
 	close(s.over)
 }
 
 // keep meets the other side, follows the connection to its end, and meets again. That goes
 // on for ever, because a network may come back at any time.
-func (s *Session) keep(ctx context.Context, meet meet) error {
-	code := s.code
+func (s *Session) keep(ctx context.Context) error {
+	codes := []Code{s.code}
 	var calm brake
-	for {
-		s.guesses = 0
-		p, err := meet(s, ctx, code)
+	for try := 0; ; try++ {
+		p, err := s.meet(ctx, codes, try)
 		switch {
-		case err != nil && (s.first == nil || ctx.Err() != nil):
+		case err != nil && (!s.met || ctx.Err() != nil):
 			return err
 		case err != nil:
 			s.config.Log.Info("could not meet again; trying once more", "why", err)
@@ -112,24 +110,18 @@ func (s *Session) keep(ctx context.Context, meet meet) error {
 			}
 			continue
 		}
-		if code = p.code; s.first != nil {
+		s.met = true
+		if s.private(p.code) {
 			// The two are those who met at first. What made them trust each other holds.
 			p.Verified, p.SafetyWords, p.Next = s.first.Verified, s.first.SafetyWords, s.first.Next
 		}
 		s.hand(p)
 		err = s.watch(ctx, p)
 		closeConnection(p.pc, s.config.Log)
-		switch {
-		case ctx.Err() != nil || p.Foreign:
+		if ctx.Err() != nil || p.Foreign {
 			return err
-		case s.first == nil && isClosed(p.heard):
-			s.first = p
 		}
-		// Before it was heard of, the other side may not have had this connection. Later
-		// it is always the same code, because either side may think that it alone had one.
-		if s.first != nil {
-			code = s.first.Next
-		}
+		codes = s.again(p)
 		select {
 		case <-s.wanted:
 		case <-ctx.Done():
@@ -137,6 +129,37 @@ func (s *Session) keep(ctx context.Context, meet meet) error {
 		}
 	}
 }
+
+// meet is call or answer. A callee can listen in several rooms; a caller tries one after
+// the other.
+func (s *Session) meet(ctx context.Context, codes []Code, try int) (*Pipe, error) {
+	if s.side == signaling.Callee {
+		return s.answer(ctx, codes)
+	}
+	if len(codes) > 1 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, callLimit)
+		defer cancel()
+	}
+	return s.call(ctx, codes[try%len(codes)])
+}
+
+// again is where to meet when p is lost: in the room that nobody else can find, every
+// time, and no more where others may know the code. Whoever has heard nothing of the other
+// side yet cannot know whether that had a connection, and tries both.
+func (s *Session) again(p *Pipe) []Code {
+	if s.private(p.code) {
+		return []Code{p.code}
+	}
+	s.first = p
+	if isClosed(p.heard) {
+		return []Code{p.Next}
+	}
+	return []Code{p.Next, p.code}
+}
+
+// private tells whether nobody but these two can have code.
+func (s *Session) private(code Code) bool { return s.first != nil && code == s.first.Next }
 
 // hand makes p the pipe that the next Pipe returns.
 func (s *Session) hand(p *Pipe) {
@@ -154,7 +177,7 @@ func (s *Session) hand(p *Pipe) {
 // retrying tells of an attempt that failed. The first connection is what people wait
 // for; later they know that it is lost.
 func (s *Session) retrying(why error) {
-	if s.first == nil {
+	if !s.met {
 		s.config.Report(Retrying{why})
 		return
 	}
