@@ -39,8 +39,16 @@ func (s *Session) answer(ctx context.Context, codes []Code) (*Pipe, error) {
 		}
 		wg.Go(func() { lost <- s.follow(ctx, code, offers, closed) })
 	}
-	servers, err := s.iceServers(ctx)
-	if err != nil {
+	// They are for the guests of a room. Where there is none yet, they come with the offer.
+	servers, err := s.iceServers(ctx, codes[0].Room, 0)
+	known, later := err == nil, make(chan []webrtc.ICEServer, len(codes))
+	switch {
+	case known:
+	case errors.Is(err, signaling.ErrNoRoom):
+		for _, code := range codes {
+			wg.Go(func() { s.guestServers(ctx, code.Room, later) })
+		}
+	default:
 		return nil, err
 	}
 	s.config.Report(Waiting{codes[0]})
@@ -67,6 +75,14 @@ func (s *Session) answer(ctx context.Context, codes []Code) (*Pipe, error) {
 		case <-closed: // before this offer was made
 		default:
 		}
+		if !known {
+			select {
+			case servers = <-later:
+				known = true
+			case err := <-lost:
+				return nil, err
+			}
+		}
 		p, newer, err := s.answerOnce(ctx, *newest, servers, offers, closed)
 		newest = newer
 		switch {
@@ -88,6 +104,21 @@ func (s *Session) answer(ctx context.Context, codes []Code) (*Pipe, error) {
 			return nil, err
 		default:
 			return p, err
+		}
+	}
+}
+
+// guestServers waits for a room, and asks which servers its guest may use.
+func (s *Session) guestServers(ctx context.Context, room string, servers chan<- []webrtc.ICEServer) {
+	var calm brake
+	for {
+		list, err := s.iceServers(ctx, room, signaling.Forever)
+		switch {
+		case err == nil:
+			servers <- list
+			return
+		case calm.wait(ctx) != nil:
+			return
 		}
 	}
 }

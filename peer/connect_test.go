@@ -101,7 +101,9 @@ func TestConnecting(t *testing.T) {
 }
 
 func TestDiscovering(t *testing.T) {
-	failing := func(context.Context) ([]signaling.ICEServer, error) { return nil, errors.New("no servers today") }
+	failing := func(context.Context, string, time.Duration) ([]signaling.ICEServer, error) {
+		return nil, errors.New("no servers today")
+	}
 
 	t.Run("without STUN and TURN servers the two connect all the same", func(t *testing.T) {
 		store, log := memstore.New(memstore.Limits{}), &logbook{}
@@ -128,7 +130,7 @@ func TestDiscovering(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			store := &recorder{Store: memstore.New(memstore.Limits{})}
 			config := quiet()
-			config.Discover = func(context.Context) ([]signaling.ICEServer, error) {
+			config.Discover = func(context.Context, string, time.Duration) ([]signaling.ICEServer, error) {
 				return nil, fmt.Errorf("asking: %w", signaling.ErrUnreachable)
 			}
 			begun := time.Now()
@@ -150,7 +152,9 @@ func TestDiscovering(t *testing.T) {
 			n, store, log := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{}), &logbook{}
 			config := quiet()
 			config.Log = log.logger()
-			config.Discover = func(context.Context) ([]signaling.ICEServer, error) { return nil, signaling.ErrForeign }
+			config.Discover = func(context.Context, string, time.Duration) ([]signaling.ICEServer, error) {
+				return nil, signaling.ErrForeign
+			}
 			caller, callee := n.calls(t, store, room, config), n.answers(t, store, room, config)
 			talk(t, pipeOf(t, caller), pipeOf(t, callee))
 			log.has(t, signaling.ErrForeign.Error())

@@ -54,10 +54,11 @@ const Guesses = 3
 
 // Config tunes both sides of a meeting. Its zero value is good.
 type Config struct {
-	// ICEServers are STUN and TURN servers, if nil those that the function below
-	// finds out, if that is nil none.
+	// ICEServers are STUN and TURN servers, if nil those that Discover finds out, if that
+	// is nil none. It is asked for a caller, if room is empty, or for the callee in a room,
+	// and waits up to wait until that stands: else it is signaling.ErrNoRoom.
 	ICEServers []signaling.ICEServer
-	Discover   func(context.Context) ([]signaling.ICEServer, error)
+	Discover   func(ctx context.Context, room string, wait time.Duration) ([]signaling.ICEServer, error)
 	RelayOnly  bool // offer no address of this machine to the other side
 	Loopback   bool // offer loopback addresses too: the other side is on this machine
 	// Report is told what happens, one event after the other, by a goroutine that

@@ -235,14 +235,15 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// iceServers are the STUN and TURN servers to use. Without any, two machines may still
-// meet; without an answer from the server they cannot.
-func (s *Session) iceServers(ctx context.Context) ([]webrtc.ICEServer, error) {
+// iceServers are the STUN and TURN servers to use, for the caller or in the callee's room.
+// Without any, two machines may still meet; without an answer from the server they cannot.
+// The error is of the server, or ErrNoRoom if room does not stand within wait.
+func (s *Session) iceServers(ctx context.Context, room string, wait time.Duration) ([]webrtc.ICEServer, error) {
 	list := s.config.ICEServers
 	if list == nil && s.config.Discover != nil {
 		var err error
-		list, err = s.config.Discover(ctx)
-		if errors.Is(err, signaling.ErrUnreachable) || ctx.Err() != nil {
+		list, err = s.config.Discover(ctx, room, wait)
+		if errors.Is(err, signaling.ErrUnreachable) || errors.Is(err, signaling.ErrNoRoom) || errors.Is(err, signaling.ErrNoKey) || ctx.Err() != nil {
 			return nil, err
 		} else if err != nil {
 			s.config.Log.Info("going on without the server's STUN and TURN servers", "why", err)

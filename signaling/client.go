@@ -42,6 +42,7 @@ var _ Store = (*Client)(nil)
 type Config struct {
 	Patience time.Duration // how long to try a server that never answered, or one that is full; 5 s if zero
 	Poll     time.Duration // how long one request waits on the server; 25 s if zero, 60 s at most
+	Key      string        // the server's access key, for callers; none if empty
 	// Trouble is told the error once requests begin to fail, and nil once the
 	// server answers again. It may be called from any goroutine.
 	Trouble func(error)
@@ -92,7 +93,7 @@ func (c *Client) Answer(ctx context.Context, t Ticket, to Version, d Description
 }
 
 func (c *Client) describe(ctx context.Context, method string, t Ticket, by Side, to Version, d Description) (Version, error) {
-	header := http.Header{}
+	header := c.key()
 	if to != "" {
 		header.Set("If-Match", quote(to))
 	}
@@ -177,15 +178,27 @@ func (c *Client) Close(ctx context.Context, t Ticket) error {
 	return err
 }
 
-// ICEServers asks which STUN and TURN servers the server hands out: to the guest of
-// a room that stands, or to anybody if room is empty.
-func (c *Client) ICEServers(ctx context.Context, room string) ([]ICEServer, error) {
+// key is the header with the access key.
+func (c *Client) key() http.Header {
+	header := http.Header{}
+	if c.config.Key != "" {
+		header.Set(KeyHeader, c.config.Key)
+	}
+	return header
+}
+
+// ICEServers asks which STUN and TURN servers the server hands out: to a caller, if room
+// is empty, or to the guest of a room, once it stands; until then it waits, up to wait,
+// and is ErrNoRoom then.
+func (c *Client) ICEServers(ctx context.Context, room string, wait time.Duration) ([]ICEServer, error) {
 	var r reply
 	var err error
 	if room == "" {
-		r, err = c.do(ctx, request{path: "/ice-servers"})
+		r, err = c.do(ctx, request{path: "/ice-servers", header: c.key()})
 	} else {
-		r, err = c.in(ctx, Ticket{Room: room}, request{path: "/ice-servers"})
+		r, err = c.read(ctx, Ticket{Room: room}, request{path: "/ice-servers"}, wait, func(_ reply, err error) bool {
+			return errors.Is(err, ErrNoRoom)
+		})
 	}
 	if err != nil {
 		return nil, err

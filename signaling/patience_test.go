@@ -235,19 +235,19 @@ func TestICEServers(t *testing.T) {
 	h := httptest.NewServer(s)
 	t.Cleanup(h.Close)
 	c := client(t, h.URL+"/", signaling.Config{}) // a slash at the end does no harm
-	if _, err := c.ICEServers(t.Context(), "room"); !errors.Is(err, signaling.ErrNoRoom) {
+	if _, err := c.ICEServers(t.Context(), "room", 0); !errors.Is(err, signaling.ErrNoRoom) {
 		t.Errorf("for the guest of no room: %v", err)
 	}
 	if _, err := c.Offer(t.Context(), signaling.NewTicket("room", signaling.Caller), signaling.Description(offerBody)); err != nil {
 		t.Fatal(err)
 	}
 	for _, room := range []string{"", "room"} {
-		list, err := c.ICEServers(t.Context(), room)
+		list, err := c.ICEServers(t.Context(), room, 0)
 		if err != nil || len(list) != 1 || list[0].URLs[0] != want.URLs[0] || list[0].Username != "u" || list[0].Credential != "c" {
 			t.Errorf("for room %q: %+v, %v", room, list, err)
 		}
 	}
-	if _, err := c.ICEServers(t.Context(), "a/b"); !errors.Is(err, signaling.ErrInvalid) {
+	if _, err := c.ICEServers(t.Context(), "a/b", 0); !errors.Is(err, signaling.ErrInvalid) {
 		t.Errorf("for a room that cannot be: %v", err)
 	}
 }

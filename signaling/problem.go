@@ -35,6 +35,8 @@ var problems = []struct {
 	{ErrAnswered, "answered", http.StatusConflict, "Somebody else has answered this call already."},
 	{ErrSuperseded, "superseded", http.StatusPreconditionFailed, "The caller has replaced the offer since. Read it again and answer that one."},
 	{ErrWrongToken, "wrong-token", http.StatusUnauthorized, "This needs the token that came with the offer or the answer, in the header 'Authorization: Bearer TOKEN'."},
+	{ErrNoKey, "access-key", http.StatusUnauthorized, "This server opens rooms for those who have its access key, in the header 'X-P2PChat-Key'. Guests need none."},
+	{ErrTooMany, "too-many", http.StatusTooManyRequests, "That was asked too often. Try again in a moment."},
 	{ErrListFull, "candidates-full", http.StatusConflict, "The list holds as many candidates, or as many bytes of them, as this server allows."},
 	{ErrGap, "candidates-gap", http.StatusConflict, "The list ends before the index given with 'at'. Send what is missing first."},
 	{ErrServerFull, "server-full", http.StatusServiceUnavailable, "The server has as many rooms or waiting readers as it can hold. Try again in a moment."},
@@ -46,6 +48,8 @@ var problems = []struct {
 // What only a server over HTTP answers.
 var (
 	ErrTooLarge = errors.New("the body is too large")
+	ErrNoKey    = errors.New("the server wants its access key")
+	ErrTooMany  = errors.New("too many requests")
 	ErrDraining = errors.New("the server is stopping")
 )
 

@@ -30,6 +30,9 @@ import (
 // replaced by anybody. The API's paths without a room name mean this one.
 const Lobby = "lobby"
 
+// KeyHeader is the HTTP header for the access key of a server that wants one.
+const KeyHeader = "X-P2PChat-Key"
+
 // Forever is the wait that only the context's end ends.
 const Forever = time.Duration(math.MaxInt64)
 

@@ -44,6 +44,7 @@ server, too, while it runs.`,
 	}
 	c.ValidArgsFunction = completeCode
 	o.register(c.Flags())
+	c.Flags().StringVar(&o.keyFile, "access-key-file", "", "file with the server's access key, where it wants one (or P2PCHAT_ACCESS_KEY)")
 	return c
 }
 

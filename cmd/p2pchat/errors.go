@@ -66,6 +66,7 @@ var endings = []struct {
 	{peer.ErrImpostor, exitCode, "impostor", "ask the caller for a new code, and for the server it is on; somebody may be guessing"},
 	{peer.ErrTaken, exitFailed, "taken", "if nobody else should have the code, tell the caller: they are talking to somebody who does"},
 	{signaling.ErrOccupied, exitServer, "occupied", "choose another room, or join that call: p2pchat answer; if its caller has died, the room ends by itself after a while"},
+	{signaling.ErrNoKey, exitServer, "access-key", "ask whoever runs the server for its access key: --access-key-file, or P2PCHAT_ACCESS_KEY"},
 	{signaling.ErrServerFull, exitServer, "server-full", "try again in a moment, or use another server: --server"},
 	{signaling.ErrForeign, exitServer, "not-p2pchat", "give the address of a p2pchat server with --server, or start one: p2pchat serve"},
 	{signaling.ErrUnreachable, exitServer, "server-unreachable", "check the address, or start a server there: p2pchat serve"},

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,6 +23,8 @@ type serveOptions struct {
 	limits     memstore.Limits
 	server     server.Config
 	iceServers []string
+	relay      relayOptions
+	keyFile    string
 	grace      time.Duration
 	log        logOptions
 }
@@ -30,8 +34,14 @@ func serveCommand(std stdio) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the signaling server, where two machines find each other",
+		Long: `Run the signaling server, where two machines find each other.
+
+With --relay it is also a STUN and TURN server, for machines that cannot reach each
+other; other machines may use it only with an access key, which hosts need and their
+guests do not, or with --relay-open.`,
 		Example: `  p2pchat serve                       on this machine only
-  p2pchat serve --listen :3000        for everybody who can reach it`,
+  p2pchat serve --listen :3000        for everybody who can reach it
+  p2pchat serve --listen :3000 --relay --access-key-file key`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return serve(c.Context(), o, std) },
 	}
@@ -44,6 +54,8 @@ func serveCommand(std stdio) *cobra.Command {
 	f.Int64Var(&o.server.MaxBody, "max-body", 64<<10, "bytes of a request's body")
 	f.IntVar(&o.server.MaxWaiting, "max-waiting", 50_000, "requests that wait at once")
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "STUN or TURN server to hand out: stun:host:port, turn:user:password@host:port (repeatable)")
+	o.relay.register(f)
+	f.StringVar(&o.keyFile, "access-key-file", "", "file with the key that opening a room takes (or P2PCHAT_ACCESS_KEY)")
 	f.DurationVar(&o.grace, "shutdown-grace", 10*time.Second, "how long running requests may take when the server stops")
 	o.log.register(f)
 	return c
@@ -57,6 +69,9 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 	if o.server.ICEServers, err = iceServers(o.iceServers); err != nil {
 		return err
 	}
+	if o.server.AccessKey, err = accessKey(o.keyFile); err != nil {
+		return err
+	}
 	if o.limits.Rooms < 1 || o.limits.Candidates < 1 || o.limits.Idle <= 0 || o.server.MaxBody < 1 || o.server.MaxWaiting < 1 || o.grace < 0 {
 		return &usageError{err: errors.New("a limit must be more than 0")}
 	}
@@ -67,8 +82,46 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 	if err != nil {
 		return fmt.Errorf("the server cannot start: %w", err)
 	}
-	fmt.Fprintf(std.err, "p2pchat: listening on http://%s\n", l.Addr())
-	return o.run(ctx, l, log)
+	carrier, err := o.relay.start(l.Addr(), o.server.AccessKey, log)
+	if err != nil {
+		_ = l.Close() // nobody has used it
+		return err
+	}
+	if carrier == nil {
+		fmt.Fprintf(std.err, "p2pchat: listening on http://%s\n", l.Addr())
+		return o.run(ctx, l, log)
+	}
+	// Each ends with the other.
+	ctx, stop := context.WithCancel(ctx)
+	o.server.Relay = carrier.Credentials
+	relayed := make(chan error, 1)
+	go func() {
+		defer stop()
+		relayed <- carrier.run(ctx, func() {
+			fmt.Fprintf(std.err, "p2pchat: listening on http://%s\n", l.Addr())
+			fmt.Fprintf(std.err, "p2pchat: relaying at %s, UDP and TCP\n", carrier.on.UDP.LocalAddr())
+		})
+	}()
+	err = o.run(ctx, l, log)
+	stop()
+	return errors.Join(err, <-relayed)
+}
+
+// accessKey is the server's access key, from the file or the environment; never from a
+// flag, which others on the machine could see. It is empty if there is none.
+func accessKey(file string) (string, error) {
+	if file == "" {
+		return os.Getenv("P2PCHAT_ACCESS_KEY"), nil
+	}
+	b, err := os.ReadFile(file) //nolint:gosec // the person named it
+	if err != nil {
+		return "", &usageError{err: fmt.Errorf("--access-key-file: %w", err)}
+	}
+	key := strings.TrimSpace(string(b))
+	if key == "" {
+		return "", &usageError{err: fmt.Errorf("--access-key-file: %s is empty", file)}
+	}
+	return key, nil
 }
 
 // run answers on l until ctx ends.

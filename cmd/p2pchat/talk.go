@@ -43,6 +43,7 @@ type talkOptions struct {
 	iceServers []string
 	relayOnly  bool
 	leaveOnEOF bool
+	keyFile    string
 	log        logOptions
 
 	// made of them by complete:
@@ -50,6 +51,7 @@ type talkOptions struct {
 	code        peer.Code
 	screen      screen.Screen
 	servers     []signaling.ICEServer
+	key         string
 	logger      *slog.Logger
 }
 
@@ -76,6 +78,9 @@ func (o *talkOptions) complete(c *cobra.Command, args []string, std stdio) (err 
 	}
 	if _, err := signaling.NewClient(o.server, signaling.Config{}); err != nil {
 		return &usageError{err: fmt.Errorf("--server: %q is not the address of a server", o.server), hint: "an address looks like https://chat.example.org or http://localhost:3000"}
+	}
+	if o.key, err = accessKey(o.keyFile); err != nil {
+		return err
 	}
 	if o.wait < 0 {
 		return &usageError{err: errors.New("--wait must not be negative")}
@@ -119,7 +124,7 @@ func (o *talkOptions) findCode(ctx context.Context, text string, std stdio) (pee
 func talk(ctx context.Context, o talkOptions, std stdio) error {
 	conversation := chat.New(chat.Config{Name: o.name, LeaveWhenSaid: o.leaveOnEOF, Log: o.logger})
 	trouble := &trouble{}
-	client, err := signaling.NewClient(o.server, signaling.Config{Patience: o.patience, Trouble: func(err error) {
+	client, err := signaling.NewClient(o.server, signaling.Config{Patience: o.patience, Key: o.key, Trouble: func(err error) {
 		trouble.set(err)
 		if err != nil && o.rescue != nil {
 			o.rescue()
@@ -135,7 +140,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 
 	session := o.meet(client, o.code, peer.Config{
 		ICEServers: o.servers, RelayOnly: o.relayOnly, Loopback: onLoopback(o.server), Log: o.logger,
-		Discover: func(ctx context.Context) ([]signaling.ICEServer, error) { return client.ICEServers(ctx, "") },
+		Discover: client.ICEServers,
 		Report:   o.reporter(conversation),
 	})
 	err = conversation.Run(context.WithoutCancel(ctx), func(ctx context.Context) (chat.Link, error) {

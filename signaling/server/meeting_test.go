@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"p2pchat/signaling"
 	"p2pchat/signaling/memstore"
 )
 
@@ -91,6 +92,49 @@ func TestMeeting(t *testing.T) {
 		s.get("/rooms/blue/ice-servers").problem(404, "no-room")
 		s.post("/rooms/blue/offer", anOffer).is(201)
 		s.get("/rooms/blue/ice-servers").is(200).says(want)
+	})
+
+	t.Run("a guest may wait for the room, and is told to come back later after many requests", func(t *testing.T) {
+		s := open(t, memstore.Limits{}, Config{ICEServers: iceServers})
+		waiting := s.park("/rooms/blue/ice-servers")
+		s.post("/rooms/blue/offer", anOffer).is(201)
+		s.heard(waiting).is(200)
+		for range guestBurst - 1 {
+			s.get("/rooms/blue/ice-servers").is(200)
+		}
+		late := s.get("/rooms/blue/ice-servers")
+		late.problem(429, "too-many")
+		late.has("Retry-After", "1")
+		s.post("/rooms/green/offer", anOffer).is(201)
+		s.get("/rooms/green/ice-servers").is(200)
+	})
+
+	t.Run("a relay's credentials are the user's: one for each room, and for each address of hosts", func(t *testing.T) {
+		s := open(t, memstore.Limits{}, Config{Relay: func(user string) []signaling.ICEServer {
+			return []signaling.ICEServer{{URLs: []string{"turn:relay.example.org"}, Username: user, Credential: "secret"}}
+		}})
+		s.post("/rooms/blue/offer", anOffer).is(201)
+		for path, user := range map[string]string{"/rooms/blue/ice-servers": "room blue", "/ice-servers": "host 127.0.0.1"} {
+			s.get(path).is(200).says(`{"iceServers":[{"urls":["turn:relay.example.org"],"username":"` + user + `","credential":"secret"}]}` + "\n")
+		}
+	})
+
+	t.Run("a server with an access key opens rooms for those who have it, and for their guests", func(t *testing.T) {
+		s := open(t, memstore.Limits{}, Config{AccessKey: "sesame"})
+		const key, wrong = "X-P2PChat-Key: sesame", "X-P2PChat-Key: Sesame"
+		for _, room := range []string{"", "/rooms/blue"} {
+			s.post(room+"/offer", anOffer).problem(401, "access-key")
+			s.post(room+"/offer", anOffer, wrong).problem(401, "access-key")
+			token := s.post(room+"/offer", anOffer, key).is(201).token()
+			s.send("PUT", room+"/offer", description("offer", 2), bearing(token)).problem(401, "access-key")
+			s.send("PUT", room+"/offer", description("offer", 2), bearing(token), key).is(200)
+			s.get(room + "/offer").is(200)
+			s.post(room+"/answer", anAnswer).is(201)
+			s.post(room+"/offer-candidate", "{}", bearing(token)).is(201)
+		}
+		s.get("/ice-servers").problem(401, "access-key")
+		s.get("/ice-servers", key).is(200)
+		s.get("/rooms/blue/ice-servers").is(200)
 	})
 
 	t.Run("a server without ICE servers says so with an empty list", func(t *testing.T) {

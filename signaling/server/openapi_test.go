@@ -165,7 +165,7 @@ func TestOpenAPI(t *testing.T) {
 		for _, err := range []error{
 			signaling.ErrNoRoom, signaling.ErrNoOffer, signaling.ErrNoAnswer, signaling.ErrClosed, signaling.ErrTurnedDown, signaling.ErrOccupied,
 			signaling.ErrAnswered, signaling.ErrSuperseded, signaling.ErrWrongToken, signaling.ErrListFull, signaling.ErrGap, signaling.ErrServerFull,
-			signaling.ErrInvalid, signaling.ErrTooLarge, signaling.ErrDraining,
+			signaling.ErrInvalid, signaling.ErrTooLarge, signaling.ErrDraining, signaling.ErrNoKey, signaling.ErrTooMany,
 		} {
 			p, _ := signaling.ProblemOf(err)
 			known[p.Type] = true
@@ -243,7 +243,10 @@ func walk(t *testing.T, room string) map[string]bool {
 	for _, path := range []string{"/offer", "/answer"} {
 		s.get(room+path, "If-None-Match: *").is(304)
 	}
-	s.get(address + "/ice-servers").is(200)
+	for range guestBurst {
+		s.get(address + "/ice-servers").is(200)
+	}
+	s.get(address + "/ice-servers").is(429)
 	if room != "" {
 		s.post(room+"/offer", anOffer).is(409)
 		s.post(room+"/answer", anAnswer).is(409)
@@ -266,10 +269,21 @@ func walk(t *testing.T, room string) map[string]bool {
 	}
 	s.send("DELETE", address, "", nobody).is(401)
 	s.send("DELETE", address, "", caller).is(204)
+	s.get(address+"/ice-servers", "Prefer: wait=1").is(503)
 
-	s.seen.mu.Lock()
-	defer s.seen.mu.Unlock()
-	return maps.Clone(s.seen.seen)
+	// A server with an access key.
+	locked := open(t, memstore.Limits{}, Config{AccessKey: "sesame"})
+	locked.post(room+"/offer", anOffer).is(401)
+	locked.send("PUT", room+"/offer", anOffer).is(401)
+	locked.get("/ice-servers").is(401)
+
+	happened := map[string]bool{}
+	for _, c := range []*contract{s.seen, locked.seen} {
+		c.mu.Lock()
+		maps.Copy(happened, c.seen)
+		c.mu.Unlock()
+	}
+	return happened
 }
 
 func same(t *testing.T, complaint string, these, those map[string]bool) {

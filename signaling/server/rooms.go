@@ -180,11 +180,7 @@ func (s *Server) deleteRoom(c echo.Context) error {
 }
 
 func (s *Server) getICEServers(c echo.Context) error {
-	list := s.config.ICEServers
-	if list == nil {
-		list = []signaling.ICEServer{}
-	}
-	return c.JSON(http.StatusOK, map[string]any{"iceServers": list})
+	return s.iceServers(c, "host "+c.RealIP())
 }
 
 func (s *Server) getGuestICEServers(c echo.Context) error {
@@ -192,11 +188,29 @@ func (s *Server) getGuestICEServers(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	t.Token = "" // any guest of a room that stands
-	if _, err := s.store.Candidates(c.Request().Context(), t, signaling.Caller, 0, 0); err != nil {
+	ctx, wait, done, err := s.park(c)
+	if err != nil {
 		return err
 	}
-	return s.getICEServers(c)
+	defer done()
+	t.Token = "" // any guest of a room that stands
+	if _, _, err := s.store.Description(ctx, t, signaling.Caller, "", wait); errors.Is(err, signaling.ErrNoOffer) {
+		return signaling.ErrNoRoom
+	} else if err != nil {
+		return stopped(ctx, err)
+	}
+	if ok, err := s.guests.Allow(t.Room); !ok || err != nil {
+		return errors.Join(signaling.ErrTooMany, err)
+	}
+	return s.iceServers(c, "room "+t.Room)
+}
+
+func (s *Server) iceServers(c echo.Context, user string) error {
+	list := append([]signaling.ICEServer{}, s.config.ICEServers...)
+	if s.config.Relay != nil {
+		list = append(list, s.config.Relay(user)...)
+	}
+	return c.JSON(http.StatusOK, map[string]any{"iceServers": list})
 }
 
 func (s *Server) getReady(c echo.Context) error {

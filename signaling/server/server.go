@@ -8,6 +8,8 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -32,6 +34,9 @@ const (
 	idleClient  = 2 * time.Minute
 	maxHeader   = 16 << 10
 	retrySecond = "1" // what Retry-After says: a full or stopping server may soon be another
+	guestBurst  = 10  // requests for ICE servers in one room: a few guests, who try a few times
+	guestRate   = 0.2 // and so many more a second
+	guestMemory = 3 * time.Minute
 	hungUp      = 499 // for the log alone: nobody is left to take a response
 )
 
@@ -41,7 +46,11 @@ type Config struct {
 	MaxWaiting int                   // reads parked at once; 50,000 if zero
 	SlowClient time.Duration         // how long a client may take to send a head, to send a body, or to take a response; 10 s if zero
 	ICEServers []signaling.ICEServer // what /ice-servers hands out
-	Log        *slog.Logger          // slog.Default() if nil
+	// Relay makes credentials for a relay of this server's, to hand out with them: the same
+	// user counts as one. There is none if it is nil.
+	Relay     func(user string) []signaling.ICEServer
+	AccessKey string       // what opening a room and asking for ICEServers takes; nothing if empty
+	Log       *slog.Logger // slog.Default() if nil
 }
 
 // A Server answers requests out of a Store. It is an http.Handler.
@@ -49,6 +58,7 @@ type Server struct {
 	store    signaling.Store
 	config   Config
 	echo     *echo.Echo
+	guests   *middleware.RateLimiterMemoryStore // of ICE servers, by room
 	parked   atomic.Int64
 	draining context.Context // ends when the server stops taking its time
 	drain    context.CancelFunc
@@ -69,6 +79,9 @@ func New(store signaling.Store, config Config) *Server {
 		config.Log = slog.Default()
 	}
 	s := &Server{store: store, config: config, echo: echo.New()}
+	s.guests = middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
+		Rate: guestRate, Burst: guestBurst, ExpiresIn: guestMemory,
+	})
 	s.draining, s.drain = context.WithCancel(context.Background())
 	s.echo.HTTPErrorHandler = s.fail
 	s.echo.Use(
@@ -94,8 +107,8 @@ func New(store signaling.Store, config Config) *Server {
 func (s *Server) routes() {
 	for _, room := range []string{"", "/rooms/:room"} { // without a name: the lobby
 		e := s.echo.Group(room)
-		e.POST("/offer", s.postOffer)
-		e.PUT("/offer", s.putOffer)
+		e.POST("/offer", s.postOffer, s.keyed)
+		e.PUT("/offer", s.putOffer, s.keyed)
 		e.GET("/offer", s.getDescription(signaling.Caller))
 		e.POST("/answer", s.postAnswer)
 		e.GET("/answer", s.getDescription(signaling.Callee))
@@ -106,7 +119,7 @@ func (s *Server) routes() {
 		}
 	}
 	s.echo.DELETE("/rooms/:room", s.deleteRoom)
-	s.echo.GET("/ice-servers", s.getICEServers)
+	s.echo.GET("/ice-servers", s.getICEServers, s.keyed)
 	s.echo.GET("/rooms/:room/ice-servers", s.getGuestICEServers)
 	s.echo.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
 	s.echo.GET("/readyz", s.getReady)
@@ -191,6 +204,21 @@ func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// keyed lets nobody through without the access key, where there is one.
+func (s *Server) keyed(next echo.HandlerFunc) echo.HandlerFunc {
+	if s.config.AccessKey == "" {
+		return next
+	}
+	want := sha256.Sum256([]byte(s.config.AccessKey))
+	return func(c echo.Context) error {
+		got := sha256.Sum256([]byte(c.Request().Header.Get(signaling.KeyHeader)))
+		if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+			return signaling.ErrNoKey
+		}
+		return next(c)
+	}
+}
+
 // fail writes err as a problem.
 func (s *Server) fail(err error, c echo.Context) {
 	switch {
@@ -216,7 +244,7 @@ func (s *Server) fail(err error, c echo.Context) {
 			s.config.Log.Debug("a response was not taken", "error", err)
 		}
 		return
-	case http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		h.Set("Retry-After", retrySecond)
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="p2pchat"`)

@@ -1,0 +1,70 @@
+package relay
+
+import (
+	"crypto/hmac"
+	"crypto/sha1" //nolint:gosec // in an HMAC, as the scheme and its other servers have it
+	"encoding/base64"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pion/stun/v4"
+	"github.com/pion/turn/v5"
+
+	"p2pchat/signaling"
+)
+
+// Credentials are what user needs to relay: a name with the time until which it is good,
+// and an HMAC of that (the scheme of draft-uberti-behave-turn-rest-00). The quota is
+// counted for each user, of whom the name and the log do not tell more than that it is
+// the same one. There are none before Serve listens.
+func (r *Relay) Credentials(user string) []signaling.ICEServer {
+	until := time.Now().Add(r.config.Quota.Lifetime)
+	name := strconv.FormatInt(until.Unix(), 10) + ":" + r.password("user " + user)[:12]
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var list []signaling.ICEServer
+	if len(r.stun) > 0 {
+		list = append(list, signaling.ICEServer{URLs: r.stun})
+	}
+	if len(r.turn) > 0 {
+		list = append(list, signaling.ICEServer{URLs: r.turn, Username: name, Credential: r.password(name)})
+	}
+	return list
+}
+
+func (r *Relay) password(name string) string {
+	mac := hmac.New(sha1.New, r.secret)
+	mac.Write([]byte(name))
+	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// authenticate tells whether a request's user may still make it. Credentials that have
+// expired make no new allocation, but an old one may go on.
+func (r *Relay) authenticate(request *turn.RequestAttributes) (user string, key []byte, ok bool) {
+	text, user, found := strings.Cut(request.Username, ":")
+	until, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || !found {
+		return "", nil, false
+	}
+	end := time.Unix(until, 0)
+	if request.Method != stun.MethodAllocate {
+		end = end.Add(longestUse)
+	}
+	if time.Now().After(end) {
+		return "", nil, false
+	}
+	return user, turn.GenerateAuthKey(request.Username, request.Realm, r.password(request.Username)), true
+}
+
+// admit tells whether user may have another allocation. (Whoever made the ones before.)
+func (r *Relay) admit(user, _ string, _ net.Addr) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ok := r.total < r.config.Quota.All && r.users[user] < r.config.Quota.User
+	if !ok {
+		r.config.Log.Warn("the relay refused an allocation: the quota is used up", "user", user, "allocations", r.users[user], "in_all", r.total)
+	}
+	return ok
+}

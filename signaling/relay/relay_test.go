@@ -1,0 +1,359 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pion/logging"
+	"github.com/pion/turn/v5"
+	"go.uber.org/goleak"
+
+	"p2pchat/signaling"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var loopback = netip.MustParseAddr("127.0.0.1")
+
+// serving is a relay on loopback, over UDP and TCP.
+func serving(t *testing.T, config Config) *Relay {
+	t.Helper()
+	config.Address, config.Log = loopback, slog.New(slog.DiscardHandler)
+	r, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	udp, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tcp, err := net.Listen("tcp4", udp.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	ready := make(chan struct{})
+	go func() { ended <- r.Serve(ctx, Listeners{UDP: udp, TCP: tcp, Ready: func() { close(ready) }}) }()
+	<-ready
+	t.Cleanup(func() {
+		eventually(t, "all allocations are given back", func() bool { return r.Allocations() == 0 })
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	limit := time.After(10 * time.Second)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatal("waited in vain: ", what)
+		}
+	}
+}
+
+// client talks to the relay with what it was handed out.
+func client(t *testing.T, servers []signaling.ICEServer, over string) *turn.Client {
+	t.Helper()
+	relay := servers[len(servers)-1]
+	var address string
+	for _, u := range relay.URLs {
+		if found, ok := strings.CutSuffix(strings.TrimPrefix(u, "turn:"), "?transport="+over); ok {
+			address = found
+		}
+	}
+	var conn net.PacketConn
+	var err error
+	if over == "tcp" {
+		var c net.Conn
+		if c, err = net.Dial("tcp4", address); err == nil {
+			conn = turn.NewSTUNConn(c)
+		}
+	} else {
+		conn, err = net.ListenPacket("udp4", "127.0.0.1:0")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := turn.NewClient(&turn.ClientConfig{
+		STUNServerAddr: address, TURNServerAddr: address, Conn: conn,
+		Username: relay.Username, Password: relay.Credential, LoggerFactory: &logging.DefaultLoggerFactory{Writer: io.Discard},
+	})
+	if err == nil {
+		err = c.Listen()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		c.Close()
+		_ = conn.Close() // it may be closed
+	})
+	return c
+}
+
+func allocate(t *testing.T, c *turn.Client) net.PacketConn {
+	t.Helper()
+	conn, err := c.Allocate()
+	if err != nil {
+		t.Fatal("no allocation: ", err)
+	}
+	t.Cleanup(func() { _ = conn.Close() }) // it may be closed
+	return conn
+}
+
+// hears reads the next packet.
+func hears(t *testing.T, conn net.PacketConn, within time.Duration) (string, bool) {
+	t.Helper()
+	if err := conn.SetReadDeadline(time.Now().Add(within)); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 2000)
+	n, _, err := conn.ReadFrom(b)
+	return string(b[:n]), err == nil
+}
+
+func TestRelaying(t *testing.T) {
+	for _, over := range []string{"udp", "tcp"} {
+		t.Run("two who cannot reach each other do over "+over, func(t *testing.T) {
+			r := serving(t, Config{})
+			a, b := allocate(t, client(t, r.Credentials("a"), over)), allocate(t, client(t, r.Credentials("b"), over))
+			if r.Allocations() != 2 {
+				t.Errorf("%d allocations", r.Allocations())
+			}
+			// A permission first (RFC 8656, section 9), in both directions.
+			if _, err := b.WriteTo([]byte("hello?"), a.LocalAddr()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := a.WriteTo([]byte("hello"), b.LocalAddr()); err != nil {
+				t.Fatal(err)
+			}
+			if got, ok := hears(t, b, 10*time.Second); got != "hello" || !ok {
+				t.Errorf("it heard %q", got)
+			}
+			if _, err := b.WriteTo([]byte("yes, I can"), a.LocalAddr()); err != nil {
+				t.Fatal(err)
+			}
+			for got, ok := hears(t, a, 10*time.Second); got != "yes, I can"; got, ok = hears(t, a, 10*time.Second) {
+				if !ok {
+					t.Fatalf("it heard %q", got)
+				}
+			}
+		})
+	}
+
+	t.Run("anybody is told the own address", func(t *testing.T) {
+		r := serving(t, Config{})
+		c := client(t, r.Credentials("a"), "udp")
+		address, err := c.SendBindingRequest()
+		if err != nil || !strings.HasPrefix(address.String(), "127.0.0.1:") {
+			t.Errorf("it is %v, %v", address, err)
+		}
+	})
+}
+
+func TestStrangers(t *testing.T) {
+	for name, forge := range map[string]func(*Relay) []signaling.ICEServer{
+		"without credentials": func(r *Relay) []signaling.ICEServer {
+			s := r.Credentials("a")
+			s[1].Username, s[1].Credential = "", ""
+			return s
+		},
+		"with a password of their own": func(r *Relay) []signaling.ICEServer {
+			s := r.Credentials("a")
+			s[1].Credential = "password"
+			return s
+		},
+		"with a time of their own": func(r *Relay) []signaling.ICEServer {
+			s := r.Credentials("a")
+			s[1].Username = "9" + s[1].Username
+			return s
+		},
+		"with a name that is none": func(r *Relay) []signaling.ICEServer {
+			s := r.Credentials("a")
+			s[1].Username, s[1].Credential = "somebody", r.password("somebody")
+			return s
+		},
+		"with another relay's": func(r *Relay) []signaling.ICEServer {
+			other, err := New(Config{Address: loopback})
+			if err != nil {
+				return nil
+			}
+			other.stun, other.turn = r.stun, r.turn
+			return other.Credentials("a")
+		},
+	} {
+		t.Run(name+" get nothing", func(t *testing.T) {
+			r := serving(t, Config{})
+			if conn, err := client(t, forge(r), "udp").Allocate(); err == nil {
+				t.Error("they are relayed at ", conn.LocalAddr())
+			}
+			if r.Allocations() > 0 {
+				t.Error("there is an allocation")
+			}
+		})
+	}
+
+	t.Run("with expired credentials get nothing, and who has an allocation keeps it", func(t *testing.T) {
+		r := serving(t, Config{Quota: Quota{Lifetime: time.Nanosecond}})
+		if _, err := client(t, r.Credentials("a"), "udp").Allocate(); err == nil {
+			t.Error("they are relayed")
+		}
+	})
+}
+
+func TestQuota(t *testing.T) {
+	t.Run("of a user", func(t *testing.T) {
+		r := serving(t, Config{Quota: Quota{User: 2}})
+		allocate(t, client(t, r.Credentials("a"), "udp"))
+		allocate(t, client(t, r.Credentials("a"), "tcp"))
+		if _, err := client(t, r.Credentials("a"), "udp").Allocate(); err == nil {
+			t.Error("there is a third allocation")
+		}
+		allocate(t, client(t, r.Credentials("b"), "udp"))
+	})
+
+	t.Run("of all together, and what is given back is free", func(t *testing.T) {
+		r := serving(t, Config{Quota: Quota{All: 1}})
+		first := allocate(t, client(t, r.Credentials("a"), "udp"))
+		if _, err := client(t, r.Credentials("b"), "udp").Allocate(); err == nil {
+			t.Error("there is a second allocation")
+		}
+		if err := first.Close(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it is given back", func() bool { return r.Allocations() == 0 })
+		allocate(t, client(t, r.Credentials("b"), "udp"))
+	})
+
+	t.Run("of bandwidth drops what is too much", func(t *testing.T) {
+		const limit, size, packets = 50_000, 1000, 500
+		r := serving(t, Config{Quota: Quota{Bandwidth: limit}})
+		a, b := allocate(t, client(t, r.Credentials("a"), "udp")), allocate(t, client(t, r.Credentials("b"), "udp"))
+		if _, err := b.WriteTo([]byte("hello?"), a.LocalAddr()); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		for range packets {
+			if _, err := a.WriteTo(make([]byte, size), b.LocalAddr()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := 0
+		for {
+			text, ok := hears(t, b, 300*time.Millisecond)
+			if !ok {
+				break
+			}
+			got += len(text)
+		}
+		if most := limit + int(time.Since(begun).Seconds()*limit); got == 0 || got > most {
+			t.Errorf("%d bytes got through, at most %d should", got, most)
+		}
+	})
+}
+
+func TestWhereItCarries(t *testing.T) {
+	own := netip.MustParseAddr("198.51.100.1")
+	strict, err := New(Config{Address: own, FirstPort: 50000, LastPort: 50010})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lan, err := New(Config{Address: own, FirstPort: 50000, LastPort: 50010, AllowPrivate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for peer, want := range map[string]struct{ strict, lan bool }{
+		"203.0.113.9:1":         {true, true},
+		"[2001:db8::9]:1":       {true, true},
+		"198.51.100.1:50000":    {true, true},
+		"198.51.100.1:50010":    {true, true},
+		"198.51.100.1:50011":    {false, false}, // another program of the relay's machine
+		"198.51.100.1:22":       {false, false},
+		"10.0.0.1:1":            {false, true},
+		"172.16.0.1:1":          {false, true},
+		"192.168.0.1:1":         {false, true},
+		"100.64.0.1:1":          {false, true},
+		"[fd00::1]:1":           {false, true},
+		"127.0.0.1:1":           {false, false},
+		"127.9.9.9:50000":       {false, false},
+		"[::1]:1":               {false, false},
+		"[::ffff:127.0.0.1]:1":  {false, false},
+		"[::ffff:10.0.0.1]:1":   {false, true},
+		"169.254.169.254:80":    {false, false},
+		"[fe80::1]:1":           {false, false},
+		"224.0.0.1:1":           {false, false},
+		"[ff02::1]:1":           {false, false},
+		"0.0.0.0:1":             {false, false},
+		"[::]:1":                {false, false},
+		"0.1.2.3:1":             {false, false},
+		"255.255.255.255:1":     {false, false},
+		"240.0.0.1:1":           {false, false},
+		"[64:ff9b::7f00:1]:1":   {false, false}, // 127.0.0.1, by NAT64
+		"[2002:7f00:1::]:50000": {false, false}, // and by 6to4
+	} {
+		address := netip.MustParseAddrPort(peer)
+		if got := strict.mayReach(address); got != want.strict {
+			t.Errorf("to %s: %v", peer, got)
+		}
+		if got := lan.mayReach(address); got != want.lan {
+			t.Errorf("to %s, on a network of one's own: %v", peer, got)
+		}
+		if ip := net.IP(address.Addr().AsSlice()); strict.mayReach(address) && !strict.permit(nil, ip) {
+			t.Errorf("no permission for %s", peer)
+		}
+	}
+
+	t.Run("a client cannot even name such a peer", func(t *testing.T) {
+		r := serving(t, Config{FirstPort: 60000, LastPort: 60100})
+		c := client(t, r.Credentials("a"), "udp")
+		conn := allocate(t, c)
+		for _, peer := range []string{"10.0.0.1:1", "127.0.0.2:1", "169.254.169.254:80"} {
+			to := net.UDPAddrFromAddrPort(netip.MustParseAddrPort(peer))
+			if err := c.CreatePermission(to); err == nil {
+				t.Errorf("there is a permission for %s", peer)
+			}
+		}
+		// Its own address it may name, but there is nothing but allocations to reach.
+		secret, err := net.ListenPacket("udp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = secret.Close() }()
+		if _, err := conn.WriteTo([]byte("psst"), secret.LocalAddr()); err != nil && !errors.Is(err, errRefused) {
+			t.Log(err)
+		}
+		if got, ok := hears(t, secret, 300*time.Millisecond); ok {
+			t.Errorf("a program of the machine heard %q", got)
+		}
+	})
+}
+
+func TestNew(t *testing.T) {
+	for name, bad := range map[string]Config{
+		"without an address":    {},
+		"of any address":        {Address: netip.IPv4Unspecified()},
+		"of a group of them":    {Address: netip.MustParseAddr("224.0.0.1")},
+		"with ports backwards":  {Address: loopback, FirstPort: 2, LastPort: 1},
+		"with the last but one": {Address: loopback, LastPort: 1},
+	} {
+		if _, err := New(bad); err == nil {
+			t.Errorf("a relay %s is one", name)
+		}
+	}
+}
