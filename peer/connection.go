@@ -44,7 +44,7 @@ func newPeerConnection(config Config, servers []webrtc.ICEServer) (*webrtc.PeerC
 	e.SetHostAcceptanceMinWait(0)
 	e.SetSrflxAcceptanceMinWait(0)
 	e.SetPrflxAcceptanceMinWait(0)
-	e.SetRelayAcceptanceMinWait(150 * time.Millisecond)
+	e.SetRelayAcceptanceMinWait(400 * time.Millisecond) // two rounds of checks
 	e.SetSTUNGatherTimeout(time.Second)
 	// A machine that fell silent for so long is lost: the two meet again. Both sides let
 	// hear of themselves often enough to lose a few packets. Checks of a pair go on for as

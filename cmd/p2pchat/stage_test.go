@@ -80,9 +80,13 @@ func start(dir string, env []string, args ...string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(path, args...) //nolint:gosec // the program under test
+	return begin(exec.Command(path, args...), dir, env) //nolint:gosec // the program under test
+}
+
+// begin starts a command whose input and output are the test's.
+func begin(cmd *exec.Cmd, dir string, env []string) (p *process, err error) {
 	cmd.Dir, cmd.Env = dir, env
-	p := &process{cmd: cmd, out: newTranscript(), err: newTranscript(), ended: make(chan struct{})}
+	p = &process{cmd: cmd, out: newTranscript(), err: newTranscript(), ended: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p.out, p.err
 	if p.in, err = cmd.StdinPipe(); err != nil {
 		return nil, err
