@@ -17,6 +17,9 @@ import (
 // How long an attempt may take, from both descriptions to an open channel.
 const connectLimit = 15 * time.Second
 
+// After so long a person is told what is being tried.
+const connectNotice = 3 * time.Second
+
 // The answer takes along the candidates that are there at once, this machine's own. So
 // long it waits for the first one, and after each for the next.
 const (
@@ -54,6 +57,7 @@ type attempt struct {
 	enough    <-chan time.Time      // waited for them
 	early     []signaling.Candidate // came before the other side's description
 	dropped   tally                 // of them
+	ways      [2]kinds              // of candidates: this side's, and the other's
 	promised  fingerprint           // of the other side's certificate
 	begun     time.Time             // when both descriptions were there; zero before
 	told      bool                  // the Store has the first of this side's candidates: with the caller's nonce
@@ -238,12 +242,13 @@ func (a *attempt) meet(kind webrtc.SDPType, d document) error {
 // answer instead, or the attempt has failed. With some errors there is a newer offer,
 // too.
 func (a *attempt) run(ctx context.Context, newer <-chan offer, closed <-chan struct{}) (*Pipe, *offer, error) {
-	var limit <-chan time.Time
+	var limit, slow <-chan time.Time
 	for {
 		if limit == nil && !a.begun.IsZero() {
-			timer := time.NewTimer(connectLimit)
+			timer, notice := time.NewTimer(connectLimit), time.NewTimer(connectNotice)
 			defer timer.Stop()
-			limit = timer.C
+			defer notice.Stop()
+			limit, slow = timer.C, notice.C
 		}
 		var p *Pipe
 		var err error
@@ -261,8 +266,10 @@ func (a *attempt) run(ctx context.Context, newer <-chan offer, closed <-chan str
 			a.replaced(ctx, o)
 		case <-gone:
 			err = a.lost(signaling.ErrClosed)
+		case <-slow:
+			a.report(Trying{This: a.ways[0].String(), Other: a.ways[1].String()})
 		case <-limit:
-			err = fmt.Errorf("%w within %v", ErrNoPath, connectLimit)
+			err = fmt.Errorf("%w within %v (%s)", ErrNoPath, connectLimit, a.tried())
 		case <-a.enough:
 			a.dispatch(ctx)
 		case what := <-a.posts:
@@ -328,7 +335,7 @@ func (a *attempt) take(ctx context.Context, what any) (*Pipe, error) {
 			if ice := a.pc.ICEConnectionState(); ice == webrtc.ICEConnectionStateConnected || ice == webrtc.ICEConnectionStateCompleted {
 				return nil, fmt.Errorf("%w: the encryption between them could not be set up", ErrNoPath)
 			}
-			return nil, fmt.Errorf("%w: none of their addresses answered", ErrNoPath)
+			return nil, fmt.Errorf("%w: none of their addresses answered (%s)", ErrNoPath, a.tried())
 		}
 	case channelOpened:
 		return a.open(what.DataChannel)

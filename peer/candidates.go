@@ -3,6 +3,7 @@ package peer
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ func (a *attempt) trickle(c *webrtc.ICECandidate) {
 			}
 		}
 		init = c.ToJSON()
+		a.ways[0].add(c.Typ.String())
 	}
 	init.SDPMid = nil // the index says it, whatever name the offer gave the section
 	n := note{ICECandidateInit: &init}
@@ -85,10 +87,45 @@ func (a *attempt) add(list []signaling.Candidate) {
 			continue // the first ones come with the answer and in the list
 		}
 		if err == nil && n.ICECandidateInit != nil {
-			err = a.pc.AddICECandidate(*n.ICECandidateInit)
+			if err = a.pc.AddICECandidate(*n.ICECandidateInit); err == nil {
+				_, rest, _ := strings.Cut(n.Candidate, " typ ")
+				kind, _, _ := strings.Cut(rest, " ")
+				a.ways[1].add(kind)
+			}
 		}
 		if err != nil {
 			a.dropped.warn(a.log, "dropped a candidate of the other side", "error", err)
 		}
 	}
+}
+
+// kinds are those of the candidates that one side has, in the words of RFC 8839.
+type kinds struct{ host, srflx, relay bool }
+
+func (k *kinds) add(kind string) {
+	k.host = k.host || kind == "host"
+	k.srflx = k.srflx || kind == "srflx"
+	k.relay = k.relay || kind == "relay"
+}
+
+// String names them for a person.
+func (k kinds) String() string {
+	var list []string
+	for _, way := range []struct {
+		has  bool
+		name string
+	}{{k.host, "its own addresses"}, {k.srflx, "its address outside of NAT"}, {k.relay, "a relay"}} {
+		if way.has {
+			list = append(list, way.name)
+		}
+	}
+	if list == nil {
+		return "no address at all"
+	}
+	return strings.Join(list, ", ")
+}
+
+// tried is what an attempt had to go by.
+func (a *attempt) tried() string {
+	return fmt.Sprintf("this side gave %s; the other side %s", a.ways[0], a.ways[1])
 }

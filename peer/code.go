@@ -40,7 +40,7 @@ func ParseCode(text string) (Code, error) {
 		return Code{}, fmt.Errorf("%w: it is empty", ErrCode)
 	}
 	if err := signaling.CheckRoom(words[0]); err != nil {
-		return Code{}, fmt.Errorf("%w: %w", ErrCode, err)
+		return Code{}, fmt.Errorf("%w: %s", ErrCode, strings.TrimPrefix(err.Error(), signaling.ErrInvalid.Error()+": "))
 	}
 	c := Code{Room: words[0], Secret: strings.Join(words[1:], "-")}
 	if len(c.Secret) > maxSecret {

@@ -85,6 +85,8 @@ type (
 	WrongCode struct{ Left int }
 	// Retrying says that an attempt to connect failed, and another one begins.
 	Retrying struct{ Err error }
+	// Trying says that connecting takes long, and what each side gave to reach it by.
+	Trying struct{ This, Other string }
 	// Stats says how the connection is doing, every few seconds.
 	Stats struct{ RTT time.Duration }
 )
@@ -94,6 +96,7 @@ func (Connecting) event() {}
 func (Taken) event()      {}
 func (WrongCode) event()  {}
 func (Retrying) event()   {}
+func (Trying) event()     {}
 func (Stats) event()      {}
 
 // Call opens the code's room at the Store and waits in it for whoever answers with the

@@ -3,6 +3,7 @@ package peer_test
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -99,8 +100,13 @@ func TestNoPath(t *testing.T) {
 			config, events := telling()
 			begun := time.Now()
 			from, to := n.calls(t, store, room, config), n.answers(t, store, room, quiet())
-			_ = fails(t, from, peer.ErrNoPath)
+			if err := fails(t, from, peer.ErrNoPath); !strings.Contains(err.Error(), "this side gave its own addresses; the other side its own addresses") {
+				t.Errorf("it says %v", err)
+			}
 			_ = fails(t, to, peer.ErrNoPath)
+			if tried := await[peer.Trying](t, events); tried.This != "its own addresses" || tried.Other != tried.This {
+				t.Errorf("it tries %+v", tried)
+			}
 			if took := time.Since(begun); took > peer.Attempts*10*time.Second {
 				t.Errorf("it took %v", took)
 			}

@@ -253,6 +253,8 @@ func (o *talkOptions) reporter(to *chat.Conversation) func(peer.Event) {
 			to.Tell(chat.WrongCode{Left: e.Left})
 		case peer.Retrying:
 			to.Tell(chat.Notice{Text: e.Err.Error() + "; waiting for a new " + map[string]string{"call": "offer", "answer": "answer"}[o.other]})
+		case peer.Trying:
+			to.Tell(chat.Notice{Text: "still connecting: this side gave " + e.This + "; the other side " + e.Other})
 		case peer.Stats:
 			to.Tell(chat.Stats{RTT: e.RTT})
 		}
