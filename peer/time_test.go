@@ -12,6 +12,7 @@ import (
 	"github.com/pion/transport/v5/vnet"
 
 	"p2pchat/peer"
+	"p2pchat/signaling"
 	"p2pchat/signaling/memstore"
 )
 
@@ -39,6 +40,30 @@ func TestRoundTrips(t *testing.T) {
 		}
 		t.Logf("round trips: %.2f for the caller, %.2f for the callee", float64(tookCaller)/float64(rtt), float64(tookCallee)/float64(rtt))
 	})
+}
+
+// A STUN or TURN server that is dead, or whose name nobody knows, costs no time.
+func TestDeadServers(t *testing.T) {
+	took := func(t *testing.T, servers ...signaling.ICEServer) (took time.Duration) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, 50*time.Millisecond), memstore.New(memstore.Limits{})
+			config := quiet()
+			config.ICEServers = servers
+			from, to := n.calls(t, store, right, config), n.answers(t, store, right, config)
+			begun := time.Now()
+			caller, callee := both(t, from, to)
+			took = time.Since(begun)
+			talk(t, caller, callee)
+		})
+		return took
+	}
+	without := took(t)
+	for _, dead := range []string{"stun:10.0.0.99:3478", "turn:10.0.0.99:3478", "stun:nobody.invalid:3478", "turn:nobody.invalid:3478"} {
+		with := took(t, signaling.ICEServer{URLs: []string{dead}, Username: "user", Credential: "password"})
+		if with > without+10*time.Millisecond {
+			t.Errorf("with %s it takes %v, without %v", dead, with, without)
+		}
+	}
 }
 
 func TestSilence(t *testing.T) {

@@ -1,0 +1,115 @@
+package peer_test
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pion/logging"
+	"github.com/pion/transport/v5/vnet"
+	"github.com/pion/turn/v5"
+
+	"p2pchat/peer"
+	"p2pchat/signaling"
+	"p2pchat/signaling/memstore"
+)
+
+// The kinds of NAT by what they map and what they let in (RFC 4787).
+var nats = []struct {
+	name string
+	kind vnet.NATType
+}{
+	{"a full cone", vnet.NATType{MappingBehavior: vnet.EndpointIndependent, FilteringBehavior: vnet.EndpointIndependent}},
+	{"an address-restricted cone", vnet.NATType{MappingBehavior: vnet.EndpointIndependent, FilteringBehavior: vnet.EndpointAddrDependent}},
+	{"a port-restricted cone", vnet.NATType{MappingBehavior: vnet.EndpointIndependent, FilteringBehavior: vnet.EndpointAddrPortDependent}},
+	{"a symmetric NAT", vnet.NATType{MappingBehavior: vnet.EndpointAddrPortDependent, FilteringBehavior: vnet.EndpointAddrPortDependent}},
+}
+
+// The harder two of the kinds, and then those that only a relay can join.
+const portRestricted, symmetric = 2, 3
+
+func relayNeeded(a, b int) bool {
+	return a == symmetric && b >= portRestricted || b == symmetric && a >= portRestricted
+}
+
+// behind is a machine behind a NAT of its own.
+func behind(t *testing.T, wan *vnet.Router, kind vnet.NATType, outside string, inside int) *vnet.Net {
+	t.Helper()
+	lan, err := vnet.NewRouter(&vnet.RouterConfig{
+		CIDR: fmt.Sprintf("192.168.%d.0/24", inside), StaticIPs: []string{outside}, NATType: &kind, LoggerFactory: logging.NewDefaultLoggerFactory(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := machine(t, lan, fmt.Sprintf("192.168.%d.2", inside))
+	if err := wan.AddRouter(lan); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// Each kind of NAT against each: the two connect, and by the best way that there is.
+func TestNATs(t *testing.T) {
+	const delay, host = 5 * time.Millisecond, "203.0.113.3"
+	for a := range nats {
+		for b := range nats {
+			for _, relay := range []bool{true, false} {
+				name := fmt.Sprintf("%s and %s, with a relay: %v", nats[a].name, nats[b].name, relay)
+				t.Run(name, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						wan, err := vnet.NewRouter(&vnet.RouterConfig{CIDR: "203.0.113.0/24", MinDelay: delay, LoggerFactory: logging.NewDefaultLoggerFactory()})
+						if err != nil {
+							t.Fatal(err)
+						}
+						n := &network{router: wan}
+						n.caller, n.callee = behind(t, wan, nats[a].kind, "203.0.113.1", 1), behind(t, wan, nats[b].kind, "203.0.113.2", 2)
+						third := machine(t, wan, host)
+						wan.AddChunkFilter(func(vnet.Chunk) bool { return !n.cut.Load() })
+						if err := wan.Start(); err != nil {
+							t.Fatal(err)
+						}
+						t.Cleanup(func() {
+							if err := wan.Stop(); err != nil {
+								t.Error(err)
+							}
+						})
+						conn, err := third.ListenPacket("udp4", host+":3478")
+						if err != nil {
+							t.Fatal(err)
+						}
+						server := relaying(t, conn, &turn.RelayAddressGeneratorStatic{RelayAddress: net.ParseIP(host), Address: host, Net: third})
+						config := quiet()
+						config.Loopback = false
+						config.ICEServers = []signaling.ICEServer{{URLs: []string{strings.Replace(server.URLs[0], "turn:", "stun:", 1)}}}
+						if relay {
+							config.ICEServers = append(config.ICEServers, server)
+						}
+						store := memstore.New(memstore.Limits{})
+						from := n.calls(t, store, right, config)
+						synctest.Wait()
+						begun := time.Now()
+						to := n.answers(t, store, right, config)
+						if !relay && relayNeeded(a, b) {
+							_ = fails(t, from, peer.ErrNoPath)
+							return
+						}
+						caller, callee := both(t, from, to)
+						took := time.Since(begun)
+						talk(t, caller, callee)
+						for _, p := range []*peer.Pipe{caller, callee} {
+							if relayed := p.Path == "relay"; relayed != relayNeeded(a, b) || p.Path == "host" {
+								t.Errorf("the path is %s", p.Path)
+							}
+						}
+						if took > 600*time.Millisecond {
+							t.Errorf("it took %v", took)
+						}
+					})
+				})
+			}
+		}
+	}
+}
