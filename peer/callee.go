@@ -24,9 +24,10 @@ type offer struct {
 	version     signaling.Version
 }
 
-// answer meets as the callee: it answers the newest offer, until one of the answers
-// leads to a connection, in any of the rooms. Offers of callers that died may fail without end; the two
-// cannot reach each other once a caller has given up who is alive to close the room.
+// answer meets as the callee: it answers the newest offer in any of the rooms, until one
+// of the answers leads to a connection. Offers of callers that died may fail without end;
+// the two cannot reach each other once a caller has given up who is alive to close the
+// room.
 func (s *Session) answer(ctx context.Context, codes []Code) (*Pipe, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
