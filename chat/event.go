@@ -13,8 +13,8 @@ type (
 		Command string // what the other side types
 		Link    string // what the other side opens in a browser
 	}
-	// WrongCode says that somebody answered without the right code, or that this side
-	// did; the code still works for Left more.
+	// WrongCode says that somebody answered without the right code, and that it still works
+	// for Left more; or, if that is negative, that this side did.
 	WrongCode struct{ Left int }
 	// Connecting says that the other side is there, and that the two machines look
 	// for a way.

@@ -217,11 +217,12 @@ func (a *attempt) answered(d signaling.Description) error {
 // read finds out what the other side's description is. The error is errGarbled.
 func (a *attempt) read(d signaling.Description) (document, error) {
 	var other document
-	err := json.Unmarshal(d, &other)
-	if err == nil {
-		a.promised, err = fingerprintOf(other.SDP)
+	if err := json.Unmarshal(d, &other); err != nil {
+		a.log.Info("a description cannot be read", "error", err)
+		return document{}, errGarbled
 	}
-	if err != nil {
+	var err error
+	if a.promised, err = fingerprintOf(other.SDP); err != nil {
 		return document{}, fmt.Errorf("%w: %w", errGarbled, err)
 	}
 	a.foreign = other.P2PChat == nil

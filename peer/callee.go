@@ -92,6 +92,8 @@ func (s *Session) answer(ctx context.Context, codes []Code) (*Pipe, error) {
 		case errors.Is(err, signaling.ErrAnswered):
 			taken = newer == nil
 			s.config.Report(Taken{})
+		case errors.Is(err, signaling.ErrNoOffer) && codes[0].Secret != "" && newer == nil:
+			return nil, ErrTaken // there will be no other call with that code
 		case errors.Is(err, signaling.ErrSuperseded), errors.Is(err, signaling.ErrNoOffer):
 			s.config.Log.Info("the offer is gone; waiting for the next", "why", err)
 		case errors.Is(err, errGarbled):
@@ -101,7 +103,7 @@ func (s *Session) answer(ctx context.Context, codes []Code) (*Pipe, error) {
 			failed = err
 			s.retrying(err)
 		case errors.Is(err, ErrWrongCode):
-			s.config.Report(WrongCode{})
+			s.config.Report(WrongCode{Left: -1})
 			return nil, err
 		default:
 			return p, err

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -93,7 +94,10 @@ func (a *attempt) add(list []signaling.Candidate) {
 				a.ways[1].add(kind)
 			}
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, errSealed): // it may be for somebody who answered before
+			a.dropped.log(a.log, slog.LevelInfo, "dropped a candidate of the other side", "error", err)
+		case err != nil:
 			a.dropped.warn(a.log, "dropped a candidate of the other side", "error", err)
 		}
 	}

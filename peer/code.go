@@ -35,9 +35,16 @@ func ParseCode(text string) (Code, error) {
 	if !utf8.ValidString(text) {
 		return Code{}, fmt.Errorf("%w: it is not UTF-8", ErrCode)
 	}
-	words := strings.FieldsFunc(normal(text), func(r rune) bool { return r == ' ' || r == '\t' || unicode.Is(unicode.Pd, r) })
-	if len(words) == 0 {
+	text = strings.Trim(normal(text), " \t")
+	dash := func(r rune) bool { return unicode.Is(unicode.Pd, r) }
+	words := strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\t' || dash(r) })
+	switch { // a part that went missing must not make a room's name of the secret
+	case len(words) == 0:
 		return Code{}, fmt.Errorf("%w: it is empty", ErrCode)
+	case strings.IndexFunc(text, dash) == 0:
+		return Code{}, fmt.Errorf("%w: the room before the dash is missing", ErrCode)
+	case strings.TrimRightFunc(text, dash) != text:
+		return Code{}, fmt.Errorf("%w: the word behind the last dash is missing", ErrCode)
 	}
 	if err := signaling.CheckRoom(words[0]); err != nil {
 		return Code{}, fmt.Errorf("%w: %s", ErrCode, strings.TrimPrefix(err.Error(), signaling.ErrInvalid.Error()+": "))
@@ -109,7 +116,7 @@ func Complete(text string) []string {
 		return nil
 	}
 	before, begun := text[:dash+1], strings.ToLower(text[dash+1:])
-	c, err := ParseCode(before)
+	c, err := ParseCode(strings.TrimRight(before, "- "))
 	if err != nil {
 		return nil
 	}

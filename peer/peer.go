@@ -38,8 +38,8 @@ var (
 	ErrReplaced = errors.New("another call has taken over the room")
 	// ErrLost: there was a connection, and the other machine fell silent.
 	ErrLost = errors.New("the connection to the other side was lost")
-	// ErrTaken: somebody else had answered the call when the caller closed its room.
-	ErrTaken = errors.New("this call went to somebody else, who had answered before")
+	// ErrTaken: the caller closed the room before this side's answer was the one.
+	ErrTaken = errors.New("this call is over: somebody else was quicker, or its caller has hung up")
 	// ErrWrongCode: this callee's secret is not the caller's.
 	ErrWrongCode = errors.New("wrong code")
 	// ErrBurnt: this caller's code is used up by wrong answers.
@@ -80,8 +80,8 @@ type (
 	// Taken says that somebody else has answered the call; this side waits for the
 	// next.
 	Taken struct{}
-	// WrongCode says that somebody answered without the right secret, or that this side
-	// did; the code still works for so many more.
+	// WrongCode says that somebody answered without the right secret, and for how many
+	// more the code still works; or, if that is negative, that this side did.
 	WrongCode struct{ Left int }
 	// Retrying says that an attempt to connect failed, and another one begins.
 	Retrying struct{ Err error }

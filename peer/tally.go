@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"context"
 	"log/slog"
 	"math/bits"
 	"sync/atomic"
@@ -11,7 +12,11 @@ import (
 type tally struct{ n atomic.Uint64 }
 
 func (t *tally) warn(log *slog.Logger, message string, args ...any) {
+	t.log(log, slog.LevelWarn, message, args...)
+}
+
+func (t *tally) log(log *slog.Logger, level slog.Level, message string, args ...any) {
 	if n := t.n.Add(1); bits.OnesCount64(n) == 1 {
-		log.Warn(message, append(args, "count", n)...)
+		log.Log(context.Background(), level, message, append(args, "count", n)...)
 	}
 }

@@ -338,6 +338,14 @@ func TestASecondCallee(t *testing.T) {
 		})
 	})
 
+	t.Run("whose answer comes when the room is gone is told so", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, time.Millisecond), late{memstore.New(memstore.Limits{})}
+			n.calls(t, store.Store, right, quiet())
+			_ = fails(t, n.answers(t, store, right, quiet()), peer.ErrTaken)
+		})
+	})
+
 	t.Run("has its turn when the first one's code was wrong", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			const rtt = 100 * time.Millisecond
@@ -354,6 +362,13 @@ func TestASecondCallee(t *testing.T) {
 			talk(t, pipeOf(t, caller), pipeOf(t, second))
 		})
 	})
+}
+
+// A late Store takes no answer: the room has gone.
+type late struct{ signaling.Store }
+
+func (late) Answer(context.Context, signaling.Ticket, signaling.Version, signaling.Description) (signaling.Version, error) {
+	return "", signaling.ErrNoOffer
 }
 
 // answered waits for an answer in the room of the codes.

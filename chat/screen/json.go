@@ -84,6 +84,9 @@ func describe(e chat.Event) object {
 	case chat.Waiting:
 		return object{"type": "waiting", "code": e.Code, "command": e.Command, "link": e.Link}
 	case chat.WrongCode:
+		if e.Left < 0 {
+			return object{"type": "wrong-code"}
+		}
 		return object{"type": "wrong-code", "left": e.Left}
 	case chat.Connecting:
 		return object{"type": "connecting"}

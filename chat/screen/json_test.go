@@ -44,6 +44,7 @@ func TestJSONOut(t *testing.T) {
 	for want, e := range map[string]chat.Event{
 		`{"type":"waiting","code":"417-a-b","command":"p2pchat answer 417-a-b","link":"http://x/#417-a-b"}`: chat.Waiting{Code: "417-a-b", Command: "p2pchat answer 417-a-b", Link: "http://x/#417-a-b"},
 		`{"left":2,"type":"wrong-code"}`: chat.WrongCode{Left: 2},
+		`{"type":"wrong-code"}`:          chat.WrongCode{Left: -1},
 		`{"type":"connecting"}`:          chat.Connecting{},
 		`{"type":"connected","verified":true,"safety_words":["oak","elm"],"peer":"Ben","path":"relay","took_ms":1500}`: chat.Connected{Peer: "Ben", Verified: true, SafetyWords: []string{"oak", "elm"}, Path: "relay", Took: 1500 * time.Millisecond},
 		`{"type":"connected","verified":false,"safety_words":[],"peer":"stranger","path":"host","took_ms":0}`:          chat.Connected{Peer: "stranger", Path: "host", Foreign: true},

@@ -82,9 +82,9 @@ func (l lines) connected(e chat.Connected) {
 // wrongCode tells how many wrong answers are left. After the last one, and to the one who
 // gave it, the error says it all.
 func (l lines) wrongCode(e chat.WrongCode) {
-	switch e.Left {
-	case 0:
-	case 1:
+	switch {
+	case e.Left <= 0:
+	case e.Left == 1:
 		l.note("somebody answered with a wrong code; waiting for the right one (one more wrong one, and this code no longer works)")
 	default:
 		l.note("somebody answered with a wrong code; waiting for the right one (%d more wrong ones, and this code no longer works)", e.Left)

@@ -64,7 +64,7 @@ var endings = []struct {
 	{peer.ErrWrongCode, exitCode, "wrong-code", "ask the caller to read the code out again, and type it once more"},
 	{peer.ErrBurnt, exitCode, "wrong-code", "call again for a new code, and tell it to the other side in another way: somebody may be guessing"},
 	{peer.ErrImpostor, exitCode, "impostor", "ask the caller for a new code, and for the server it is on; somebody may be guessing"},
-	{peer.ErrTaken, exitFailed, "taken", "if nobody else should have the code, tell the caller: they are talking to somebody who does"},
+	{peer.ErrTaken, exitFailed, "taken", "if the caller did not hang up, they are talking to somebody else who has the code: tell them"},
 	{signaling.ErrOccupied, exitServer, "occupied", "choose another room, or join that call: p2pchat answer; if its caller has died, the room ends by itself after a while"},
 	{signaling.ErrNoKey, exitServer, "access-key", "ask whoever runs the server for its access key: --access-key-file, or P2PCHAT_ACCESS_KEY"},
 	{signaling.ErrServerFull, exitServer, "server-full", "try again in a moment, or use another server: --server"},

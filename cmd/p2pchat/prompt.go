@@ -66,6 +66,7 @@ func readCode(in io.Reader, out io.Writer) (peer.Code, error) {
 		case keys.interrupted():
 			return peer.Code{}, errInterrupted
 		case errors.Is(err, io.EOF):
+			fmt.Fprint(out, "\r\n") // what follows must not stand behind the prompt
 			return peer.Code{}, errNoCode
 		case err != nil:
 			return peer.Code{}, fmt.Errorf("asking for the code: %w", err)

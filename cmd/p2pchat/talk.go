@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -261,16 +262,27 @@ func (o *talkOptions) reporter(to *chat.Conversation) func(peer.Event) {
 	}
 }
 
-// command is what the other side types.
+// command is what the other side types, in a shell.
 func (o *talkOptions) command(code peer.Code) string {
 	c := "p2pchat " + o.other
 	if code != (peer.Code{Room: signaling.Lobby}) || !onLoopback(o.server) {
-		c += " " + code.String()
+		c += " " + quoted(code.String())
 	}
 	if o.server != defaultServer {
-		c += " --server " + o.server
+		c += " --server " + quoted(o.server)
 	}
 	return c
+}
+
+// quoted is a word as a shell takes it: one may paste what is not one's own.
+func quoted(word string) string {
+	plain := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-._~:/%@", r)
+	}
+	if word != "" && word[0] != '~' && !strings.ContainsFunc(word, func(r rune) bool { return !plain(r) }) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // news says what became of the server, or that it is back.

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"os/exec"
+	"testing"
+)
+
+// What the program tells people to type, a shell takes as it is meant.
+func TestQuoted(t *testing.T) {
+	t.Parallel()
+	for word, want := range map[string]string{
+		"417-falcon-zebra": "417-falcon-zebra", "http://chat.example.org:3000": "http://chat.example.org:3000", "42-grün": "42-grün",
+		"a-b;touch-pwn-$(id)": "'a-b;touch-pwn-$(id)'", "a-it's": `'a-it'\''s'`, "~root": "'~root'", "a-*": "'a-*'", "": "''",
+	} {
+		if got := quoted(word); got != want {
+			t.Errorf("%q is %s, want %s", word, got, want)
+		}
+		sh, err := exec.LookPath("sh")
+		if err != nil {
+			continue
+		}
+		if out, err := exec.Command(sh, "-c", "printf %s "+quoted(word)).Output(); string(out) != word || err != nil { //nolint:gosec // that is what it is for
+			t.Errorf("a shell reads %q as %q, %v", word, out, err)
+		}
+	}
+}
