@@ -10,7 +10,7 @@ func TestQuoted(t *testing.T) {
 	t.Parallel()
 	for word, want := range map[string]string{
 		"417-falcon-zebra": "417-falcon-zebra", "http://chat.example.org:3000": "http://chat.example.org:3000", "42-grün": "42-grün",
-		"a-b;touch-pwn-$(id)": "'a-b;touch-pwn-$(id)'", "a-it's": `'a-it'\''s'`, "~root": "'~root'", "a-*": "'a-*'", "": "''",
+		"a-b;touch-it-$(id)": "'a-b;touch-it-$(id)'", "a-it's": `'a-it'\''s'`, "~root": "'~root'", "a-*": "'a-*'", "": "''",
 	} {
 		if got := quoted(word); got != want {
 			t.Errorf("%q is %s, want %s", word, got, want)
