@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -225,7 +226,10 @@ func (a *attempt) read(d signaling.Description) (document, error) {
 	if a.promised, err = fingerprintOf(other.SDP); err != nil {
 		return document{}, fmt.Errorf("%w: %w", errGarbled, err)
 	}
-	a.foreign = other.P2PChat == nil
+	if a.foreign = other.P2PChat == nil; !a.foreign && strings.Contains(other.SDP, "a=candidate") {
+		// Ours come sealed. Before the other side has proven anything, no packet goes out.
+		return document{}, fmt.Errorf("%w: it has candidates that are not sealed", errGarbled)
+	}
 	return other, nil
 }
 

@@ -17,6 +17,9 @@ const (
 	lookInterval = 3 * time.Second  // how often it looks for one from then on
 )
 
+// errUnprovenCaller is told, because each such offer may have been a guess.
+var errUnprovenCaller = errors.New("a caller in this room has not proven that it knows the code")
+
 // An offer as the callee read it.
 type offer struct {
 	code        Code // in whose room
@@ -146,12 +149,11 @@ func (s *Session) answerOnce(ctx context.Context, o offer, servers []webrtc.ICES
 		return nil, nil, err
 	}
 	p, next, err := a.run(ctx, newer, closed)
-	switch {
-	case s.private(o.code):
-	case o.code.Secret == "", !a.unproven():
-		s.guesses = 0
-	default:
-		s.guesses++
+	if o.code.Secret != "" && !s.private(o.code) && a.unproven() {
+		s.guesses++ // for good: a proof that is let through later makes no guess undone
+		if !errors.Is(err, ErrWrongCode) && !errors.Is(err, signaling.ErrAnswered) && ctx.Err() == nil {
+			s.retrying(errUnprovenCaller)
+		}
 	}
 	return p, next, err
 }

@@ -50,7 +50,7 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 			return err
 		})
 		switch {
-		case errors.Is(err, signaling.ErrOccupied) && digits < manyDigits:
+		case errors.Is(err, signaling.ErrOccupied) && digits < manyDigits && !opened: // nobody was told that code
 			digits++
 			code = newCode(digits)
 			t = s.ticket(code)

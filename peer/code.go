@@ -50,6 +50,9 @@ func ParseCode(text string) (Code, error) {
 		return Code{}, fmt.Errorf("%w: %s", ErrCode, strings.TrimPrefix(err.Error(), signaling.ErrInvalid.Error()+": "))
 	}
 	c := Code{Room: words[0], Secret: strings.Join(words[1:], "-")}
+	if c.Secret == "" && misspelt(c.Room) {
+		return Code{}, fmt.Errorf("%w: between its words stand dashes, or else the server would see all of it", ErrCode)
+	}
 	if len(c.Secret) > maxSecret {
 		return Code{}, fmt.Errorf("%w: its secret is longer than %d bytes", ErrCode, maxSecret)
 	}
@@ -57,6 +60,16 @@ func ParseCode(text string) (Code, error) {
 		return Code{}, fmt.Errorf("%w: its secret has a character that cannot be seen", ErrCode)
 	}
 	return c, nil
+}
+
+// misspelt tells whether a room's name looks like a code that call makes, with other signs
+// for its dashes.
+func misspelt(room string) bool {
+	parts := strings.FieldsFunc(room, func(r rune) bool { return strings.ContainsRune("._~", r) })
+	if len(parts) != 3 || strings.Trim(parts[0], "0123456789") != "" {
+		return false
+	}
+	return Code{Room: parts[0], Secret: parts[1] + "-" + parts[2]}.Unlisted() == ""
 }
 
 // normal is the form of a text that all who type it the same way have in common.

@@ -26,7 +26,7 @@ type Pipe struct {
 	Foreign     bool          // the other side is a plain WebRTC program: it is sent texts
 	Verified    bool          // both sides knew the code's secret: nobody is in the middle
 	SafetyWords []string      // the same on both sides if nobody is; none for a plain WebRTC program
-	Next        Code          // where these two, and nobody else, can meet again; none for a plain WebRTC program
+	Next        Code          // where these two can meet again, and who is in the middle of an unverified call; none for a plain WebRTC program
 	Path        string        // host, srflx, prflx or relay: the longest way that a packet takes
 	Took        time.Duration // from both descriptions to the open channel
 

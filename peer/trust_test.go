@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/pion/transport/v5/vnet"
+
 	"p2pchat/peer"
 	"p2pchat/signaling"
 	"p2pchat/signaling/memstore"
@@ -318,6 +320,43 @@ func (m moved) AddCandidates(ctx context.Context, t signaling.Ticket, at int, c 
 func (m moved) Candidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration) ([]signaling.Candidate, error) {
 	t.Room = m.room
 	return m.Store.Candidates(ctx, t, of, after, wait)
+}
+
+// Whoever squats a room does not get a packet out of a callee, and so its address.
+func TestAnOfferWithCandidates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{})
+		sdp := sdpOf(t, string(stale(t, signaling.Caller))) + "a=candidate:1 1 udp 2130706431 10.0.0.1 9999 typ host\r\n"
+		_, offer, err := peer.Propose(code(wrong), sdp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		packets := 0
+		n.router.AddChunkFilter(func(vnet.Chunk) bool { packets++; return true })
+		post(t, store, open, signaling.Caller, offer)
+		config, events := telling()
+		n.answers(t, store, right, config)
+		if e := await[peer.Retrying](t, events); !errors.Is(e.Err, peer.ErrGarbled) {
+			t.Errorf("it says %v", e.Err)
+		}
+		time.Sleep(time.Second)
+		if packets > 0 {
+			t.Errorf("%d packets went out", packets)
+		}
+	})
+}
+
+// A server that lets the honest caller prove itself now and then gets no more guesses.
+func TestGuessesAreNotForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, store := newNetwork(t, time.Millisecond), &fishing{Store: memstore.New(memstore.Limits{})}
+		config, events := telling()
+		callee := n.answers(t, store, right, config)
+		for range peer.Guesses {
+			await[peer.Retrying](t, events) // each is told
+		}
+		_ = fails(t, callee, peer.ErrImpostor)
+	})
 }
 
 func TestASecondCallee(t *testing.T) {
