@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -43,8 +44,11 @@ func (objects) take(ctx context.Context, c *chat.Conversation, in line) error {
 	switch command.Type {
 	case "message":
 		var text *string
-		if json.Unmarshal(command.Text, &text) != nil || text == nil {
+		switch {
+		case json.Unmarshal(command.Text, &text) != nil || text == nil:
 			return refuse("bad-input", "a message needs a text")
+		case mangled(command.Text, *text):
+			return refuse("not-text", "half of a surrogate pair is no character")
 		}
 		_, err := c.Say(ctx, *text)
 		switch {
@@ -58,6 +62,13 @@ func (objects) take(ctx context.Context, c *chat.Conversation, in line) error {
 		c.Leave()
 	}
 	return nil // types that are not known are for a later version
+}
+
+// mangled tells whether half of a surrogate pair, which is none, was replaced when raw was
+// read as text: more replacement characters came out than went in.
+func mangled(raw json.RawMessage, text string) bool {
+	const replacement = "\uFFFD"
+	return strings.Count(text, replacement) > strings.Count(string(raw), replacement)+strings.Count(strings.ToLower(string(raw)), `\ufffd`)
 }
 
 func (j objects) put(e chat.Event) error {

@@ -107,6 +107,7 @@ func TestJSONIn(t *testing.T) {
 		"a message that is too long is refused":     {`{"type":"message","text":"x` + escaped + `"}`, nil, []string{"too-long", "input line 1: a message holds at most 65536 bytes"}},
 		"a line that is too long is refused":        {"\n" + `{"type":"message","text":"` + escaped + escaped + `"}`, nil, []string{"too-long", "input line 2: a message holds at most 65536 bytes"}},
 		"a line that is not UTF-8 is refused":       {`{"type":"message","text":"` + "\xff" + `"}`, nil, []string{"not-text", "input line 1: a message must be UTF-8"}},
+		"half a surrogate pair is refused":          {`{"type":"message","text":"\ud800"}`, nil, []string{"not-text", "input line 1: half of a surrogate pair is no character"}},
 		"a line that is no JSON is refused":         {`hello`, nil, []string{"bad-input", "input line 1: it is not a JSON object of a known form"}},
 		"a line of other JSON is refused":           {`["message"]`, nil, []string{"bad-input", "input line 1: it is not a JSON object of a known form"}},
 		"a type that is no string is refused":       {`{"type":1}`, nil, []string{"bad-input", "input line 1: it is not a JSON object of a known form"}},

@@ -23,7 +23,7 @@ of processes. On a server on this machine it may be left out on both sides.`,
   p2pchat answer`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := o.complete(c, args, std); err != nil {
+			if err := o.prepare(c, args, std); err != nil {
 				return err
 			}
 			if !o.serverGiven {

@@ -36,7 +36,7 @@ server, too, while it runs.`,
   printf 'done\n' | p2pchat call --leave-on-eof`,
 		Args: cobra.ArbitraryArgs, // a code may be written with spaces
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := o.complete(c, args, std); err != nil {
+			if err := o.prepare(c, args, std); err != nil {
 				return err
 			}
 			return call(c.Context(), o, std)

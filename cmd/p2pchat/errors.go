@@ -61,7 +61,7 @@ var endings = []struct {
 }{
 	{errInterrupted, exitInterrupted, "interrupted", ""},
 	{peer.ErrCode, exitUsage, "bad-code", "a code looks like 417-amber-falcon: a room of letters, digits and . _ ~, a dash, and a secret; or like standup, without one"},
-	{peer.ErrWrongCode, exitCode, "wrong-code", "ask the caller to read the code out again, and type it once more"},
+	{peer.ErrWrongCode, exitCode, "wrong-code", "ask the caller to read the code out again; after three wrong ones it no longer works, and the caller has to call anew"},
 	{peer.ErrBurnt, exitCode, "wrong-code", "call again for a new code, and tell it to the other side in another way: somebody may be guessing"},
 	{peer.ErrImpostor, exitCode, "impostor", "ask the caller for a new code, and for the server it is on; somebody may be guessing"},
 	{peer.ErrTaken, exitFailed, "taken", "if the caller did not hang up, they are talking to somebody else who has the code: tell them"},

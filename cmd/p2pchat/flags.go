@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"p2pchat/signaling"
@@ -40,6 +41,22 @@ func environment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error
 // variable is the environment variable of a flag.
 func variable(flag string) string {
 	return "P2PCHAT_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// choices are the values of the flags that have a few.
+var choices = map[string][]string{
+	"ui":         {"auto", "line", "json"},
+	"log-level":  {"debug", "info", "warn", "error"},
+	"log-format": {"text", "json"},
+}
+
+// completeChoices lets a shell complete them.
+func completeChoices(c *cobra.Command) {
+	for flag, values := range choices {
+		if c.Flags().Lookup(flag) != nil {
+			_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // it fails for a flag that is not there
+		}
+	}
 }
 
 // logOptions are the flags of everything that logs.

@@ -96,6 +96,7 @@ name in capitals, with _ for -. A flag wins.`,
 	root.AddCommand(serveCommand(std), callCommand(std), answerCommand(std), demoCommand(std), versionCommand(std))
 	for _, c := range append(root.Commands(), root) {
 		args := c.Args
+		completeChoices(c)
 		c.Args = func(c *cobra.Command, given []string) error { return usage(c, args(c, given)) }
 	}
 	return root

@@ -15,7 +15,7 @@ import (
 
 // askCode asks the person at the terminal for the caller's code, until it is one. Tab
 // completes the words of it.
-func askCode(ctx context.Context, std stdio) (peer.Code, error) {
+func askCode(ctx context.Context, std stdio, parse func(string) (peer.Code, error)) (peer.Code, error) {
 	restore, err := std.raw()
 	if err != nil {
 		return peer.Code{}, fmt.Errorf("asking for the code: %w", err)
@@ -27,7 +27,7 @@ func askCode(ctx context.Context, std stdio) (peer.Code, error) {
 	}
 	asked := make(chan result, 1)
 	go func() { // left behind when ctx ends: a read of stdin cannot be ended
-		code, err := readCode(std.in, std.err)
+		code, err := readCode(std.in, std.err, parse)
 		asked <- result{code, err}
 	}()
 	select {
@@ -43,7 +43,7 @@ const mostChoices = 20
 
 // readCode is askCode on a terminal in raw mode. It reads not a byte more than the line
 // of the code: what follows is conversation.
-func readCode(in io.Reader, out io.Writer) (peer.Code, error) {
+func readCode(in io.Reader, out io.Writer, parse func(string) (peer.Code, error)) (peer.Code, error) {
 	keys := &keys{in: in}
 	t := term.NewTerminal(struct {
 		io.Reader
@@ -73,7 +73,7 @@ func readCode(in io.Reader, out io.Writer) (peer.Code, error) {
 		case strings.TrimSpace(text) == "":
 			continue
 		}
-		code, err := peer.ParseCode(text)
+		code, err := parse(text)
 		typo := code.Unlisted()
 		switch {
 		case err != nil:
@@ -123,15 +123,69 @@ func completed(text string) (string, []string) {
 type keys struct {
 	in   io.Reader
 	last byte
+	held []byte // read, and not handed on
 }
 
+// Read ends at Ctrl-C, which is no signal in raw mode, wherever that comes.
 func (k *keys) Read(b []byte) (int, error) {
-	n, err := k.in.Read(b[:min(len(b), 1)])
-	if n > 0 {
-		k.last = b[0]
+	if len(b) == 0 {
+		return 0, nil
+	}
+	if len(k.held) > 0 {
+		b[0], k.held = k.held[0], k.held[1:]
+		return 1, nil
+	}
+	key, err := k.next()
+	// Escape begins the name of a key, such as an arrow. Alone it would swallow the next one.
+	for err == nil && key == escapeKey {
+		if key, err = k.next(); err == nil && key >= ' ' {
+			k.held = append(k.held, key)
+			key = escapeKey
+			break
+		}
+	}
+	if err != nil {
+		return 0, err
+	}
+	b[0] = key
+	return 1, nil
+}
+
+const (
+	interruptKey = 3 // Ctrl-C
+	escapeKey    = 27
+)
+
+func (k *keys) next() (byte, error) {
+	var b [1]byte
+	for {
+		n, err := k.in.Read(b[:])
+		switch {
+		case n > 0 && b[0] == interruptKey:
+			k.last = b[0]
+			return 0, io.EOF
+		case n > 0:
+			k.last = b[0]
+			return b[0], nil
+		case err != nil:
+			return 0, err
+		}
+	}
+}
+
+// interrupted tells whether the last key was Ctrl-C.
+func (k *keys) interrupted() bool { return k.last == interruptKey }
+
+// cooked makes of what came while the terminal was raw what it would have been: there
+// Enter is a carriage return, and what was pasted behind the code would be one line.
+type cooked struct{ io.Reader }
+
+func (c cooked) Read(b []byte) (int, error) {
+	n, err := c.Reader.Read(b)
+	for i := range b[:n] {
+		if b[i] == '\r' {
+			b[i] = '\n'
+		}
 	}
 	return n, err
 }
-
-// interrupted tells whether the last key was Ctrl-C, which is no signal in raw mode.
-func (k *keys) interrupted() bool { return k.last == 3 }

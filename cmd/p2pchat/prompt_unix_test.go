@@ -144,12 +144,50 @@ func TestPrompt(t *testing.T) {
 		s.ends(exitNobody)
 	})
 
-	t.Run("Ctrl-C ends it", func(t *testing.T) {
+	t.Run("lines pasted with the code are messages, each of them", func(t *testing.T) {
+		t.Parallel()
+		server := launch(t, "serve", "--listen", "127.0.0.1:0")
+		found, err := server.err.wait(regexp.MustCompile(`listening on (\S+)`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		env := append(os.Environ(), "P2PCHAT_NAME=caller", "HTTP_PROXY="+found[1])
+		caller, err := start(t.TempDir(), env, "call", "417-falcon-zebra", "--server", elsewhere)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = caller.cmd.Process.Kill() // it may have ended
+			<-caller.ended
+		})
+		s := sitDown(t, []string{"HTTP_PROXY=" + found[1]}, "answer", "--server", elsewhere)
+		s.sees("the caller's code: $")
+		s.types("p2pchat answer 417-falcon-zebra --server " + elsewhere + "\rone\rtwo\rthr")
+		s.sees(`verified: `)
+		s.types("ee\r")
+		if _, err := caller.out.wait(regexp.MustCompile(`^one\ntwo\nthree\n$`)); err != nil {
+			t.Fatal(err)
+		}
+		s.types("\x03")
+		s.ends(exitInterrupted)
+	})
+
+	for name, keys := range map[string]string{"Ctrl-C": "417-\x03", "Ctrl-C after Escape": "417-\x1b\x03", "Ctrl-C in the middle of a key's name": "\x1b[\x03"} {
+		t.Run(name+" ends it", func(t *testing.T) {
+			t.Parallel()
+			s := sitDown(t, nil, "answer", "--server", elsewhere)
+			s.sees("the caller's code: $")
+			s.types(keys)
+			s.ends(exitInterrupted)
+		})
+	}
+
+	t.Run("so does Ctrl-D, after Escape too", func(t *testing.T) {
 		t.Parallel()
 		s := sitDown(t, nil, "answer", "--server", elsewhere)
 		s.sees("the caller's code: $")
-		s.types("417-\x03")
-		s.ends(exitInterrupted)
+		s.types("\x1b\x1b\x04")
+		s.ends(exitUsage)
 	})
 
 	t.Run("a signal ends it, and the terminal is as it was", func(t *testing.T) {
@@ -188,7 +226,7 @@ func TestAskingEndsWithItsContext(t *testing.T) {
 	silent, _ := io.Pipe()
 	restored := false
 	std := stdio{in: silent, err: io.Discard, raw: func() (func(), error) { return func() { restored = true }, nil }}
-	if _, err := askCode(ctx, std); !errors.Is(err, errInterrupted) || !restored {
+	if _, err := askCode(ctx, std, peer.ParseCode); !errors.Is(err, errInterrupted) || !restored {
 		t.Errorf("it ended with %v; restored: %v", err, restored)
 	}
 }
@@ -211,11 +249,43 @@ func TestCompleted(t *testing.T) {
 			t.Errorf("%q is completed to %q, of %q", text, head, choice)
 		}
 	}
-	if _, err := readCode(strings.NewReader("417-falcon"), io.Discard); !errors.Is(err, errNoCode) {
+	if _, err := readCode(strings.NewReader("417-falcon"), io.Discard, peer.ParseCode); !errors.Is(err, errNoCode) {
 		t.Errorf("a terminal that ended says %v", err)
 	}
 	var none peer.Code
-	if code, err := readCode(strings.NewReader("\x03"), io.Discard); code != none || !errors.Is(err, errInterrupted) {
+	if code, err := readCode(strings.NewReader("\x03"), io.Discard, peer.ParseCode); code != none || !errors.Is(err, errInterrupted) {
 		t.Errorf("Ctrl-C says %v, %v", code, err)
+	}
+}
+
+func TestInvitation(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][2]string{
+		"417-amber-falcon":                                            {"417-amber-falcon", ""},
+		"417 amber falcon":                                            {"417 amber falcon", ""},
+		"p2pchat answer 417-amber-falcon":                             {"417-amber-falcon", ""},
+		" p2pchat answer 417-amber-falcon --server http://h:1 ":       {"417-amber-falcon", "http://h:1"},
+		"p2pchat answer --server http://h:1 417-amber-falcon":         {"417-amber-falcon", "http://h:1"},
+		"p2pchat answer 'standup-i&you' --server 'http://[::1]:3000'": {"standup-i&you", "http://[::1]:3000"},
+		"https://chat.example.org/#417-amber-falcon":                  {"417-amber-falcon", "https://chat.example.org"},
+		"https://chat.example.org/#standup-na%C3%AFve":                {"standup-naïve", "https://chat.example.org"},
+		"p2pchat answer":                                              {"", ""},
+		"https://h/":                                                  {"https://h/", ""},
+	} {
+		if code, server := invitation(text); code != want[0] || server != want[1] {
+			t.Errorf("%q is %q at %q", text, code, server)
+		}
+	}
+	for _, refused := range []string{"p2pchat answer", "ftp://h/#417-amber-falcon", "https://h/"} {
+		if code, err := new(talkOptions).parse(refused); err == nil {
+			t.Errorf("%q is taken as %v", refused, code)
+		}
+	}
+	told := talkOptions{server: "http://h:1", serverGiven: true}
+	if _, err := told.parse("http://other/#417-amber-falcon"); err == nil || !strings.Contains(err.Error(), "http://other") {
+		t.Errorf("another server than the one that was named: %v", err)
+	}
+	if _, err := told.parse("http://h:1/#417-amber-falcon"); err != nil {
+		t.Error(err)
 	}
 }

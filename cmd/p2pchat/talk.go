@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"os/user"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -54,6 +55,7 @@ type talkOptions struct {
 	servers     []signaling.ICEServer
 	key         string
 	logger      *slog.Logger
+	asked       bool // for the code, at the terminal
 }
 
 func (o *talkOptions) register(f *pflag.FlagSet) {
@@ -68,6 +70,19 @@ func (o *talkOptions) register(f *pflag.FlagSet) {
 	o.log.register(f)
 }
 
+// prepare completes the options. A program that speaks JSON is told in JSON what they lack.
+func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) error {
+	err := o.complete(c, args, std)
+	if err == nil || o.ui != "json" {
+		return err
+	}
+	_, code, _ := ending(err)
+	nobody := chat.New(chat.Config{})
+	nobody.Tell(chat.Failed{Code: code, Message: flatten(err)})
+	nobody.Close()
+	return errors.Join(err, screen.JSON(c.Context(), nobody, screen.Streams{In: io.NopCloser(strings.NewReader("")), Out: std.out, Notes: std.err}))
+}
+
 // complete checks the flags, and finds out what they leave open.
 func (o *talkOptions) complete(c *cobra.Command, args []string, std stdio) (err error) {
 	o.serverGiven = c.Flags().Changed("server")
@@ -77,8 +92,8 @@ func (o *talkOptions) complete(c *cobra.Command, args []string, std stdio) (err 
 	if o.servers, err = iceServers(o.iceServers); err != nil {
 		return err
 	}
-	if _, err := signaling.NewClient(o.server, signaling.Config{}); err != nil {
-		return &usageError{err: fmt.Errorf("--server: %q is not the address of a server", o.server), hint: "an address looks like https://chat.example.org or http://localhost:3000"}
+	if err := o.checkServer(); err != nil {
+		return err
 	}
 	if o.key, err = accessKey(o.keyFile); err != nil {
 		return err
@@ -101,6 +116,13 @@ func (o *talkOptions) complete(c *cobra.Command, args []string, std stdio) (err 
 	return err
 }
 
+func (o *talkOptions) checkServer() error {
+	if _, err := signaling.NewClient(o.server, signaling.Config{}); err != nil {
+		return &usageError{err: fmt.Errorf("--server: %q is not the address of a server", o.server), hint: "an address looks like https://chat.example.org or http://localhost:3000"}
+	}
+	return nil
+}
+
 // findCode takes the code from the arguments, the environment, or the person. It is
 // zero for a caller who wants a new one.
 func (o *talkOptions) findCode(ctx context.Context, text string, std stdio) (peer.Code, error) {
@@ -116,9 +138,44 @@ func (o *talkOptions) findCode(ctx context.Context, text string, std stdio) (pee
 	case std.raw == nil:
 		return peer.Code{}, errNoCode
 	default:
-		return askCode(ctx, std)
+		o.asked = true
+		return askCode(ctx, std, o.parse)
+	}
+	return o.parse(text)
+}
+
+// parse reads a code, or what the other side's program shows with it: the command to
+// type, or the link to the page. These may name the server, too.
+func (o *talkOptions) parse(text string) (peer.Code, error) {
+	text, server := invitation(text)
+	switch {
+	case server == "" || strings.TrimRight(server, "/") == strings.TrimRight(o.server, "/"):
+	case o.serverGiven:
+		return peer.Code{}, &usageError{err: fmt.Errorf("that call is at %s, and this program was told to use %s", server, o.server), hint: "--server " + quoted(server)}
+	default:
+		o.server, o.serverGiven = server, true
+	}
+	if err := o.checkServer(); err != nil {
+		return peer.Code{}, err
 	}
 	return peer.ParseCode(text)
+}
+
+// invitation takes apart what one may paste instead of a code.
+func invitation(text string) (code, server string) {
+	if u, err := url.Parse(strings.TrimSpace(text)); err == nil && u.Host != "" && u.Fragment != "" {
+		return u.Fragment, u.Scheme + "://" + u.Host
+	}
+	words := strings.Fields(text)
+	if len(words) < 2 || words[0] != "p2pchat" || words[1] != "answer" && words[1] != "call" {
+		return text, ""
+	}
+	words = words[2:]
+	if i := slices.Index(words, "--server"); i >= 0 && i+1 < len(words) {
+		server = strings.Trim(words[i+1], "'")
+		words = slices.Delete(words, i, i+2)
+	}
+	return strings.Trim(strings.Join(words, " "), "'"), server
 }
 
 // talk meets the other side and holds the conversation.
@@ -174,9 +231,13 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 // show runs the screen; what it says at its end is sent.
 func (o *talkOptions) show(ctx context.Context, c *chat.Conversation, std stdio) <-chan error {
 	in, feed := io.Pipe()
+	typed := std.in
+	if o.asked {
+		typed = cooked{typed}
+	}
 	// Nobody waits for this one: a read of stdin cannot be ended.
 	go func() {
-		_, err := io.Copy(feed, std.in)
+		_, err := io.Copy(feed, typed)
 		feed.CloseWithError(err)
 	}()
 	shown := make(chan error, 1)
@@ -224,7 +285,11 @@ func (t *trouble) get() error {
 // next is the session's next pipe, as the conversation wants it.
 func (o *talkOptions) next(ctx context.Context, session *peer.Session, server *trouble) (chat.Link, error) {
 	p, err := session.Pipe(ctx)
-	if why := server.get(); errors.Is(err, errNobody) && why != nil && o.patience != signaling.Forever {
+	switch why := server.get(); {
+	case !errors.Is(err, errNobody) || why == nil:
+	case o.patience == signaling.Forever:
+		err = fmt.Errorf("%w: there was no server at %s", errNobody, o.server)
+	default:
 		err = why // nobody could come
 	}
 	switch {
