@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,7 +23,7 @@ const relayPort = "3478" // RFC 8656, section 3
 type relayOptions struct {
 	on           bool
 	listen       string
-	address      string
+	addresses    []string
 	ports        string
 	quota        string
 	open         bool
@@ -31,8 +32,8 @@ type relayOptions struct {
 
 func (o *relayOptions) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.on, "relay", false, "be a STUN and TURN server, too, for machines that cannot reach each other")
-	f.StringVar(&o.listen, "relay-listen", "", "address for it, UDP and TCP (default that of --listen, port "+relayPort+")")
-	f.StringVar(&o.address, "relay-ip", "", "address of this machine that peers reach, if it is another one")
+	f.StringVar(&o.listen, "relay-listen", "", "address for it, UDP and TCP, and TLS where there is a certificate (default that of --listen, port "+relayPort+")")
+	f.StringArrayVar(&o.addresses, "relay-ip", nil, "address of this machine that peers reach, if it is another one (once for IPv4, once for IPv6)")
 	f.StringVar(&o.ports, "relay-ports", "49152-65535", "UDP ports that relay")
 	f.StringVar(&o.quota, "relay-quota", "user=8,all=1000,bandwidth=2500000,lifetime=1h", "most allocations of a room's guests and of all, bytes a second of each, time for which credentials are good")
 	f.BoolVar(&o.open, "relay-open", false, "relay without an access key, for whoever opens a room")
@@ -45,13 +46,13 @@ type carrier struct {
 	on relay.Listeners
 }
 
-// start listens; serve is the address that the signaling server listens on. It is nil if
-// there is to be no relay.
-func (o *relayOptions) start(serve net.Addr, key string, log *slog.Logger) (*carrier, error) {
+// start listens; serve is the address that the signaling server listens on, host its name.
+// It is nil if there is to be no relay.
+func (o *relayOptions) start(serve net.Addr, key, host string, c *certificate, log *slog.Logger) (*carrier, error) {
 	if !o.on {
 		return nil, nil
 	}
-	config := relay.Config{AllowPrivate: o.allowPrivate, Log: log}
+	config := relay.Config{Name: host, AllowPrivate: o.allowPrivate, Log: log}
 	listen := o.listen
 	if listen == "" {
 		host, _, _ := net.SplitHostPort(serve.String())
@@ -61,7 +62,7 @@ func (o *relayOptions) start(serve net.Addr, key string, log *slog.Logger) (*car
 	if err != nil {
 		return nil, &usageError{err: fmt.Errorf("--relay-listen: %w", err)}
 	}
-	if config.Address, err = o.advertised(at.IP); err != nil {
+	if config.Addresses, err = o.advertised(at.IP); err != nil {
 		return nil, err
 	}
 	if config.FirstPort, config.LastPort, err = portRange(o.ports); err != nil {
@@ -70,32 +71,52 @@ func (o *relayOptions) start(serve net.Addr, key string, log *slog.Logger) (*car
 	if config.Quota, err = relayQuota(o.quota); err != nil {
 		return nil, err
 	}
-	if !config.Address.IsLoopback() && key == "" && !o.open {
+	isOutside := func(a netip.Addr) bool { return !a.IsLoopback() }
+	if slices.ContainsFunc(config.Addresses, isOutside) && key == "" && !o.open {
 		return nil, &usageError{err: errors.New("--relay for other machines needs an access key"), hint: "--access-key-file FILE for hosts (their guests need only the code), or --relay-open for everybody"}
 	}
 	r, err := relay.New(config)
 	if err != nil {
 		return nil, &usageError{err: err}
 	}
-	on, err := listenRelay(at, config.Address.Is4())
+	on, err := listenRelay(at, config.Addresses)
 	if err != nil {
 		return nil, fmt.Errorf("the relay cannot start: %w", err)
+	}
+	if c != nil {
+		on.TLS = c.config()
 	}
 	return &carrier{r, on}, nil
 }
 
-// listenRelay takes one port for UDP and TCP.
-func listenRelay(at *net.UDPAddr, ipv4 bool) (on relay.Listeners, err error) {
-	family := map[bool]string{true: "4", false: "6"}[ipv4]
+// String is where the relay listens, and for what.
+func (c *carrier) String() string {
+	var list []string
+	for _, l := range c.on.UDP {
+		list = append(list, l.LocalAddr().String())
+	}
+	kinds := ", UDP and TCP"
+	if c.on.TLS != nil {
+		kinds = ", UDP, TCP and TLS"
+	}
+	return strings.Join(list, " and ") + kinds
+}
+
+// listenRelay takes one port for UDP and TCP, in each family that is advertised.
+func listenRelay(at *net.UDPAddr, advertised []netip.Addr) (on relay.Listeners, err error) {
 	for range 10 { // a free port of one may be taken of the other
-		if on.UDP, err = net.ListenUDP("udp"+family, at); err != nil {
-			return on, err
+		on = relay.Listeners{}
+		port := at.Port
+		for _, a := range advertised {
+			if err = listenFamily(&on, net.UDPAddr{IP: at.IP, Zone: at.Zone, Port: port}, a.Is4()); err != nil {
+				break
+			}
+			port = on.UDP[0].LocalAddr().(*net.UDPAddr).Port
 		}
-		tcp := &net.TCPAddr{IP: at.IP, Zone: at.Zone, Port: on.UDP.LocalAddr().(*net.UDPAddr).Port}
-		if on.TCP, err = net.ListenTCP("tcp"+family, tcp); err == nil {
+		if err == nil {
 			return on, nil
 		}
-		_ = on.UDP.Close() // nobody has used it
+		closeAll(on) // nobody has used them
 		if at.Port != 0 {
 			return on, err
 		}
@@ -103,25 +124,70 @@ func listenRelay(at *net.UDPAddr, ipv4 bool) (on relay.Listeners, err error) {
 	return on, err
 }
 
-// advertised is the address that peers are told.
-func (o *relayOptions) advertised(listen net.IP) (netip.Addr, error) {
-	if o.address != "" {
-		a, err := netip.ParseAddr(o.address)
-		if err != nil {
-			return a, &usageError{err: fmt.Errorf("--relay-ip: %w", err)}
+func listenFamily(on *relay.Listeners, at net.UDPAddr, ipv4 bool) error {
+	family := map[bool]string{true: "4", false: "6"}[ipv4]
+	if at.IP != nil && !at.IP.IsUnspecified() {
+		family = "" // it has one
+	} else {
+		at.IP = nil // any of that family
+	}
+	udp, err := net.ListenUDP("udp"+family, &at)
+	if err != nil {
+		return err
+	}
+	on.UDP = append(on.UDP, udp)
+	tcp, err := net.ListenTCP("tcp"+family, &net.TCPAddr{IP: at.IP, Zone: at.Zone, Port: udp.LocalAddr().(*net.UDPAddr).Port})
+	if err != nil {
+		return err
+	}
+	on.TCP = append(on.TCP, tcp)
+	return nil
+}
+
+func closeAll(on relay.Listeners) {
+	for _, c := range on.UDP {
+		_ = c.Close() // nobody has used it
+	}
+	for _, l := range on.TCP {
+		_ = l.Close() // nobody has used it
+	}
+}
+
+// advertised are the addresses that peers are told: one of each family, at most.
+func (o *relayOptions) advertised(listen net.IP) (list []netip.Addr, err error) {
+	for _, text := range o.addresses {
+		a, err := netip.ParseAddr(text)
+		switch {
+		case err != nil:
+			return nil, &usageError{err: fmt.Errorf("--relay-ip: %w", err)}
+		case slices.ContainsFunc(list, func(b netip.Addr) bool { return b.Is4() == a.Unmap().Is4() }):
+			return nil, &usageError{err: errors.New("--relay-ip: one address of each family is all that the relay can have")}
 		}
-		return a.Unmap(), nil
+		list = append(list, a.Unmap())
+	}
+	if list != nil {
+		return list, nil
 	}
 	if a, ok := netip.AddrFromSlice(listen); ok && !a.IsUnspecified() {
-		return a.Unmap(), nil
+		return []netip.Addr{a.Unmap()}, nil
 	}
-	// That of the way out: nothing is sent (RFC 5737 keeps the other end free).
-	conn, err := net.Dial("udp4", "192.0.2.1:9")
-	if err != nil {
-		return netip.Addr{}, &usageError{err: errors.New("this machine's address is not known"), hint: "--relay-ip ADDRESS"}
+	// Those of the way out: nothing is sent (RFC 5737 and RFC 3849 keep the other ends free).
+	for network, elsewhere := range map[string]string{"udp4": "192.0.2.1:9", "udp6": "[2001:db8::1]:9"} {
+		conn, err := net.Dial(network, elsewhere)
+		if err != nil {
+			continue
+		}
+		a := conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
+		conn.Close()
+		if a.Is4() || a.IsGlobalUnicast() && !a.IsPrivate() {
+			list = append(list, a)
+		}
 	}
-	defer conn.Close()
-	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), nil
+	slices.SortFunc(list, netip.Addr.Compare) // IPv4 first
+	if list == nil {
+		return nil, &usageError{err: errors.New("this machine's address is not known"), hint: "--relay-ip ADDRESS"}
+	}
+	return list, nil
 }
 
 func portRange(text string) (first, last uint16, err error) {

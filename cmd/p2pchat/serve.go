@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -22,6 +24,8 @@ type serveOptions struct {
 	listen     string
 	limits     memstore.Limits
 	server     server.Config
+	publicURL  string
+	tls        tlsOptions
 	iceServers []string
 	relay      relayOptions
 	keyFile    string
@@ -48,6 +52,8 @@ guests do not, or with --relay-open.`,
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.listen, "listen", defaultListen, "address to listen on; port 0 takes a free one")
+	f.StringVar(&o.publicURL, "public-url", "", "how others reach this server, if it is not by its address: https://chat.example.org")
+	o.tls.register(f)
 	f.IntVar(&o.limits.Rooms, "max-rooms", 10_000, "rooms at once")
 	f.DurationVar(&o.limits.Idle, "room-ttl", 10*time.Minute, "how long a room lives that nobody uses")
 	f.IntVar(&o.limits.Candidates, "max-candidates", 100, "candidates a side")
@@ -78,17 +84,29 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 	if _, err := net.ResolveTCPAddr("tcp", o.listen); err != nil {
 		return &usageError{err: fmt.Errorf("--listen: %w", err), hint: "an address looks like 127.0.0.1:3000, or :3000 for all of this machine's"}
 	}
+	certificate, err := o.tls.load(log)
+	if err != nil {
+		return err
+	}
+	if u, err := url.Parse(o.publicURL); err != nil || o.publicURL != "" && (u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https") {
+		return &usageError{err: fmt.Errorf("--public-url: %q is not the address of a server", o.publicURL), hint: "it looks like https://chat.example.org"}
+	}
 	l, err := net.Listen("tcp", o.listen)
 	if err != nil {
 		return fmt.Errorf("the server cannot start: %w", err)
 	}
-	carrier, err := o.relay.start(l.Addr(), o.server.AccessKey, log)
+	scheme := "http"
+	if certificate != nil {
+		scheme = "https"
+		l = tls.NewListener(l, certificate.config("h2", "http/1.1"))
+	}
+	carrier, err := o.relay.start(l.Addr(), o.server.AccessKey, o.host(certificate), certificate, log)
 	if err != nil {
 		_ = l.Close() // nobody has used it
 		return err
 	}
 	if carrier == nil {
-		fmt.Fprintf(std.err, "p2pchat: listening on http://%s\n", l.Addr())
+		fmt.Fprintf(std.err, "p2pchat: listening on %s://%s\n", scheme, l.Addr())
 		return o.run(ctx, l, log)
 	}
 	// Each ends with the other.
@@ -98,13 +116,24 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 	go func() {
 		defer stop()
 		relayed <- carrier.run(ctx, func() {
-			fmt.Fprintf(std.err, "p2pchat: listening on http://%s\n", l.Addr())
-			fmt.Fprintf(std.err, "p2pchat: relaying at %s, UDP and TCP\n", carrier.on.UDP.LocalAddr())
+			fmt.Fprintf(std.err, "p2pchat: listening on %s://%s\n", scheme, l.Addr())
+			fmt.Fprintf(std.err, "p2pchat: relaying at %s\n", carrier)
 		})
 	}()
 	err = o.run(ctx, l, log)
 	stop()
 	return errors.Join(err, <-relayed)
+}
+
+// host is the name by which others reach this server, as far as it is known.
+func (o serveOptions) host(c *certificate) string {
+	if u, err := url.Parse(o.publicURL); err == nil && u.Hostname() != "" {
+		return u.Hostname()
+	}
+	if c != nil {
+		return c.name()
+	}
+	return ""
 }
 
 // accessKey is the server's access key, from the file or the environment; never from a

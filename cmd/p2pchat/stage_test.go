@@ -2,9 +2,16 @@ package main
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
+	"net"
 	"os"
 	"os/exec"
 	"regexp"
@@ -30,6 +37,8 @@ const patience = 60 * time.Second
 //	signal NAME SIGNAL      sends INT, TERM, KILL, STOP or CONT
 //	ends NAME CODE          waits for its end and checks the exit code; its whole
 //	                        output is then in the files NAME.out and NAME.err
+//	certify NAME HOST…      writes a certificate that is its own authority, NAME.pem, and
+//	                        its key, NAME.key
 type stage struct {
 	dir  string
 	cast map[string]*process
@@ -66,7 +75,7 @@ func onStage(command func(*stage, *testscript.TestScript, []string) error) func(
 
 func (s *stage) run(ts *testscript.TestScript, args []string) error {
 	env := []string{"HOME=" + s.dir, "USER=" + args[0], "P2PCHAT_NAME=" + args[0]}
-	for _, name := range []string{"PATH", "HTTP_PROXY", "P2PCHAT_CODE", testAddress} {
+	for _, name := range []string{"PATH", "HTTP_PROXY", "SSL_CERT_FILE", "P2PCHAT_CODE", testAddress} {
 		env = append(env, name+"="+ts.Getenv(name))
 	}
 	p, err := start(s.dir, env, args[1:]...)
@@ -166,6 +175,36 @@ func (s *stage) ends(_ *testscript.TestScript, args []string) error {
 	return errors.Join(err,
 		os.WriteFile(s.dir+"/"+args[0]+".out", []byte(p.out.String()), 0o600),
 		os.WriteFile(s.dir+"/"+args[0]+".err", []byte(p.err.String()), 0o600))
+}
+
+func (s *stage) certify(_ *testscript.TestScript, args []string) error {
+	return certify(s.dir+"/"+args[0], args[1:]...)
+}
+
+func certify(name string, hosts ...string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	for _, h := range hosts {
+		if ip := net.ParseIP(h); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, h)
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return err
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	return errors.Join(err,
+		os.WriteFile(name+".pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600),
+		os.WriteFile(name+".key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
 }
 
 // A transcript is output that can be waited for.

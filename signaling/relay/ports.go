@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/turn/v5"
@@ -20,6 +22,7 @@ var (
 	errNoPort  = errors.New("no port of the relay's is free")
 	errTCP     = errors.New("the relay carries UDP alone")
 	errFamily  = errors.New("the relay has no address of that family")
+	errQuota   = errors.New("the quota is used up")
 	errRefused = errors.New("the relay carries nothing to that address")
 )
 
@@ -37,37 +40,52 @@ func (p *ports) AllocateConn(turn.AllocateConnConfig) (net.Conn, error) { return
 // AllocatePacketConn implements turn.RelayAddressGenerator.
 func (p *ports) AllocatePacketConn(c turn.AllocateListenerConfig) (net.PacketConn, net.Addr, error) {
 	r := p.relay
-	address := r.config.Address
-	if (c.Network == "udp6") != address.Is6() {
+	address, ok := r.address(c.Network != "udp6")
+	switch {
+	case !ok:
 		return nil, nil, errFamily
+	case !r.take(c.UserID):
+		return nil, nil, errQuota
 	}
+	conn, err := r.listen(c, address)
+	if err != nil {
+		r.give(c.UserID)
+		return nil, nil, err
+	}
+	at := netip.AddrPortFrom(address, conn.LocalAddr().(*net.UDPAddr).AddrPort().Port())
+	b := r.config.Quota.Bandwidth
+	r.config.Log.Info("the relay has a new allocation", "user", c.UserID, "at", at)
+	return &relayed{
+		UDPConn: conn, relay: r, user: c.UserID,
+		out: rate.NewLimiter(rate.Limit(b), b), in: rate.NewLimiter(rate.Limit(b), b),
+	}, net.UDPAddrFromAddrPort(at), nil
+}
+
+// listen opens a port that is free.
+func (r *Relay) listen(c turn.AllocateListenerConfig, address netip.Addr) (*net.UDPConn, error) {
 	const tries = 32
 	for range tries {
 		port := r.config.FirstPort + uint16(rand.UintN(uint(r.config.LastPort-r.config.FirstPort)+1)) //nolint:gosec // whoever guesses it gains nothing
 		if c.RequestedPort != 0 {
 			port = uint16(c.RequestedPort) //nolint:gosec // it is one
 		}
-		conn, err := net.ListenUDP(c.Network, &net.UDPAddr{IP: r.bind(), Port: int(port)})
-		if err != nil {
-			continue
+		if conn, err := net.ListenUDP(c.Network, &net.UDPAddr{IP: bind(address), Port: int(port)}); err == nil {
+			return conn, nil
 		}
-		b := r.config.Quota.Bandwidth
-		return &relayed{UDPConn: conn, relay: r, out: rate.NewLimiter(rate.Limit(b), b), in: rate.NewLimiter(rate.Limit(b), b)},
-			net.UDPAddrFromAddrPort(netip.AddrPortFrom(address, port)), nil
 	}
-	return nil, nil, errNoPort
+	return nil, errNoPort
 }
 
-// bind is the local address of allocations: the relay's own, or any where that belongs
-// to a router in front of this machine.
-func (r *Relay) bind() net.IP {
+// bind is the local address of allocations at address: that, or any where it belongs to a
+// router in front of this machine.
+func bind(address netip.Addr) net.IP {
 	all, err := net.InterfaceAddrs()
 	if err != nil {
 		return nil
 	}
 	for _, a := range all {
-		if prefix, err := netip.ParsePrefix(a.String()); err == nil && prefix.Addr() == r.config.Address {
-			return r.config.Address.AsSlice()
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil && prefix.Addr() == address {
+			return address.AsSlice()
 		}
 	}
 	return nil
@@ -78,7 +96,19 @@ func (r *Relay) bind() net.IP {
 type relayed struct {
 	*net.UDPConn
 	relay   *Relay
+	user    string
 	out, in *rate.Limiter
+
+	sent, received atomic.Uint64 // bytes
+	closing        sync.Once
+}
+
+func (c *relayed) Close() error {
+	c.closing.Do(func() {
+		c.relay.give(c.user)
+		c.relay.config.Log.Info("an allocation of the relay has ended", "user", c.user, "bytes_sent", c.sent.Load(), "bytes_received", c.received.Load())
+	})
+	return c.UDPConn.Close()
 }
 
 func (c *relayed) WriteTo(b []byte, to net.Addr) (int, error) {
@@ -87,31 +117,40 @@ func (c *relayed) WriteTo(b []byte, to net.Addr) (int, error) {
 		return 0, fmt.Errorf("%w: %v", errRefused, to)
 	}
 	if !c.out.AllowN(time.Now(), len(b)) {
+		c.relay.dropped.Add(uint64(len(b)))
 		return len(b), nil
 	}
-	return c.UDPConn.WriteTo(b, to)
+	n, err := c.UDPConn.WriteTo(b, to)
+	c.sent.Add(uint64(n))       //nolint:gosec // never negative
+	c.relay.sent.Add(uint64(n)) //nolint:gosec // never negative
+	return n, err
 }
 
 func (c *relayed) ReadFrom(b []byte) (n int, from net.Addr, err error) {
 	for {
 		n, from, err = c.UDPConn.ReadFrom(b)
-		if err != nil || c.in.AllowN(time.Now(), n) {
-			return n, from, err
+		count := uint64(n) //nolint:gosec // never negative
+		if err == nil && !c.in.AllowN(time.Now(), n) {
+			c.relay.dropped.Add(count)
+			continue
 		}
+		c.received.Add(count)
+		c.relay.received.Add(count)
+		return n, from, err
 	}
 }
 
 // permit tells whether a client may name an address as a peer's at all.
 func (r *Relay) permit(_ net.Addr, peer net.IP) bool {
 	address, ok := netip.AddrFromSlice(peer)
-	return ok && (address.Unmap() == r.config.Address || r.isOutside(address.Unmap()))
+	return ok && (slices.Contains(r.config.Addresses, address.Unmap()) || r.isOutside(address.Unmap()))
 }
 
 // mayReach tells whether a packet may go to peer: to the allocation of another one here,
 // or out of this machine's networks.
 func (r *Relay) mayReach(peer netip.AddrPort) bool {
 	address := peer.Addr().Unmap()
-	if address == r.config.Address {
+	if slices.Contains(r.config.Addresses, address) {
 		return r.config.FirstPort <= peer.Port() && peer.Port() <= r.config.LastPort
 	}
 	return r.isOutside(address)

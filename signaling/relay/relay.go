@@ -10,14 +10,19 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/turn/v5"
@@ -27,10 +32,11 @@ const realm = "p2pchat"
 
 // Config tunes a Relay.
 type Config struct {
-	Address      netip.Addr // of this machine, as the peers reach it: required
-	FirstPort    uint16     // of those that relay; 49152 if zero
-	LastPort     uint16     // 65535 if zero
-	AllowPrivate bool       // carry packets to private addresses, too: on a network of one's own
+	Addresses    []netip.Addr // of this machine, as the peers reach it, one of each family: required
+	Name         string       // of this machine, for which TLS has a certificate; the first address if empty
+	FirstPort    uint16       // of those that relay; 49152 if zero
+	LastPort     uint16       // 65535 if zero
+	AllowPrivate bool         // carry packets to private addresses, too: on a network of one's own
 	Quota        Quota
 	Log          *slog.Logger // slog.Default() if nil
 }
@@ -51,11 +57,23 @@ type Relay struct {
 	config Config
 	secret []byte // of the credentials: it ends with the process
 
+	received, sent, dropped atomic.Uint64 // bytes, see Stats
+
 	mu    sync.Mutex // guards what follows
 	stun  []string   // where it listens, as URLs
 	turn  []string
 	users map[string]int // their allocations
-	total int
+	stats Stats
+}
+
+// Stats is what a relay has done since it began.
+type Stats struct {
+	Allocations int    // at the moment
+	Made        uint64 // allocations
+	Refused     uint64 // allocations, because a quota was used up
+	Received    uint64 // bytes from the peers' addresses
+	Sent        uint64 // bytes to them
+	Dropped     uint64 // bytes over the bandwidth
 }
 
 // New returns a relay that serves nobody yet. The error says what config lacks.
@@ -80,9 +98,14 @@ func New(config Config) (*Relay, error) {
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
-	config.Address = config.Address.Unmap()
+	config.Addresses = slices.Clone(config.Addresses)
+	for i, a := range config.Addresses {
+		config.Addresses[i] = a.Unmap()
+	}
 	switch {
-	case !config.Address.IsValid() || config.Address.IsUnspecified() || config.Address.IsMulticast():
+	case len(config.Addresses) == 0 || slices.ContainsFunc(config.Addresses, func(a netip.Addr) bool {
+		return !a.IsValid() || a.IsUnspecified() || a.IsMulticast()
+	}):
 		return nil, errors.New("a relay needs the address of this machine that peers reach")
 	case config.FirstPort > config.LastPort:
 		return nil, fmt.Errorf("a relay cannot use the ports from %d to %d", config.FirstPort, config.LastPort)
@@ -92,11 +115,11 @@ func New(config Config) (*Relay, error) {
 	return &Relay{config: config, secret: secret, users: map[string]int{}}, nil
 }
 
-// Listeners are where a relay takes requests, each of which may be nil.
+// Listeners are where a relay takes requests: one of each family at most, or one for both.
 type Listeners struct {
-	UDP net.PacketConn
-	TCP net.Listener
-	TLS net.Listener
+	UDP []net.PacketConn
+	TCP []net.Listener
+	TLS *tls.Config // TCP takes TLS as well, which firewalls let through; nil: it does not
 
 	Ready func() // is called when it does, and there are Credentials; may be nil
 }
@@ -105,16 +128,14 @@ type Listeners struct {
 func (r *Relay) Serve(ctx context.Context, on Listeners) error {
 	ports := &ports{relay: r}
 	config := turn.ServerConfig{
-		Realm: realm, AuthHandler: r.authenticate, QuotaHandler: r.admit, EventHandler: r.events(),
+		Realm: realm, AuthHandler: r.authenticate, QuotaHandler: r.admit,
 		LoggerFactory: pionLog{r.config.Log},
 	}
-	if on.UDP != nil {
-		config.PacketConnConfigs = []turn.PacketConnConfig{{PacketConn: on.UDP, RelayAddressGenerator: ports, PermissionHandler: r.permit}}
+	for _, c := range on.UDP {
+		config.PacketConnConfigs = append(config.PacketConnConfigs, turn.PacketConnConfig{PacketConn: c, RelayAddressGenerator: ports, PermissionHandler: r.permit})
 	}
-	for _, l := range []net.Listener{on.TCP, on.TLS} {
-		if l != nil {
-			config.ListenerConfigs = append(config.ListenerConfigs, turn.ListenerConfig{Listener: l, RelayAddressGenerator: ports, PermissionHandler: r.permit})
-		}
+	for _, l := range on.TCP {
+		config.ListenerConfigs = append(config.ListenerConfigs, turn.ListenerConfig{Listener: r.guard(l, on.TLS), RelayAddressGenerator: ports, PermissionHandler: r.permit})
 	}
 	server, err := turn.NewServer(config)
 	if err != nil {
@@ -136,18 +157,44 @@ func (r *Relay) Serve(ctx context.Context, on Listeners) error {
 func (r *Relay) announce(on Listeners) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	at := func(local net.Addr) string {
-		port := netip.MustParseAddrPort(local.String()).Port()
-		return netip.AddrPortFrom(r.config.Address, port).String()
+	for _, c := range on.UDP {
+		for _, at := range r.reached(c.LocalAddr()) {
+			r.stun = append(r.stun, "stun:"+at)
+			r.turn = append(r.turn, "turn:"+at+"?transport=udp")
+		}
 	}
-	if on.UDP != nil {
-		r.stun = append(r.stun, "stun:"+at(on.UDP.LocalAddr()))
-		r.turn = append(r.turn, "turn:"+at(on.UDP.LocalAddr())+"?transport=udp")
+	for _, l := range on.TCP {
+		for _, at := range r.reached(l.Addr()) {
+			r.turn = append(r.turn, "turn:"+at+"?transport=tcp")
+		}
 	}
-	if on.TCP != nil {
-		r.turn = append(r.turn, "turn:"+at(on.TCP.Addr())+"?transport=tcp")
+	if on.TLS == nil {
+		return
 	}
-	if on.TLS != nil {
-		r.turn = append(r.turn, "turns:"+at(on.TLS.Addr())+"?transport=tcp")
+	for _, l := range on.TCP[:min(1, len(on.TCP))] { // the name has all addresses
+		host, port := cmp.Or(r.config.Name, r.config.Addresses[0].String()), netip.MustParseAddrPort(l.Addr().String()).Port()
+		r.turn = append(r.turn, "turns:"+net.JoinHostPort(host, strconv.Itoa(int(port)))+"?transport=tcp")
 	}
+}
+
+// reached are the relay's addresses for what listens at local, which may be for one family
+// or both.
+func (r *Relay) reached(local net.Addr) (list []string) {
+	on := netip.MustParseAddrPort(local.String())
+	for _, a := range r.config.Addresses {
+		if (on.Addr().IsUnspecified() && on.Addr().Is6()) || on.Addr().Unmap().Is4() == a.Is4() {
+			list = append(list, netip.AddrPortFrom(a, on.Port()).String())
+		}
+	}
+	return list
+}
+
+// address is the relay's of a family.
+func (r *Relay) address(is4 bool) (netip.Addr, bool) {
+	for _, a := range r.config.Addresses {
+		if a.Is4() == is4 {
+			return a, true
+		}
+	}
+	return netip.Addr{}, false
 }

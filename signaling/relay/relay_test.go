@@ -2,12 +2,22 @@ package relay
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/netip"
+	"os"
+	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,29 +32,37 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var loopback = netip.MustParseAddr("127.0.0.1")
 
-// serving is a relay on loopback, over UDP and TCP.
+// serving is a relay on loopback, over UDP, TCP and TLS.
 func serving(t *testing.T, config Config) *Relay {
 	t.Helper()
-	config.Address, config.Log = loopback, slog.New(slog.DiscardHandler)
+	if config.Addresses == nil {
+		config.Addresses = []netip.Addr{loopback}
+	}
+	config.Log = slog.New(slog.DiscardHandler)
 	r, err := New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	udp, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tcp, err := net.Listen("tcp4", udp.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
+	on := Listeners{TLS: &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}} //nolint:gosec // as old as Go has it
+	for _, a := range config.Addresses {
+		udp, err := net.ListenPacket("udp", netip.AddrPortFrom(a, 0).String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		tcp, err := net.Listen("tcp", udp.LocalAddr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		on.UDP, on.TCP = append(on.UDP, udp), append(on.TCP, tcp)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	ready := make(chan struct{})
-	go func() { ended <- r.Serve(ctx, Listeners{UDP: udp, TCP: tcp, Ready: func() { close(ready) }}) }()
+	on.Ready = func() { close(ready) }
+	go func() { ended <- r.Serve(ctx, on) }()
 	<-ready
 	t.Cleanup(func() {
-		eventually(t, "all allocations are given back", func() bool { return r.Allocations() == 0 })
+		eventually(t, "all allocations are given back", func() bool { return r.Stats().Allocations == 0 })
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
@@ -73,38 +91,65 @@ func client(t *testing.T, servers []signaling.ICEServer, over string) *turn.Clie
 	relay := servers[len(servers)-1]
 	var address string
 	for _, u := range relay.URLs {
-		if found, ok := strings.CutSuffix(strings.TrimPrefix(u, "turn:"), "?transport="+over); ok {
-			address = found
+		scheme, rest, _ := strings.Cut(u, ":")
+		at, transport, _ := strings.Cut(rest, "?transport=")
+		if scheme == "turns" {
+			transport = "tls"
+		}
+		if transport == over {
+			address = at
 		}
 	}
 	var conn net.PacketConn
+	var c net.Conn
 	var err error
-	if over == "tcp" {
-		var c net.Conn
-		if c, err = net.Dial("tcp4", address); err == nil {
-			conn = turn.NewSTUNConn(c)
-		}
-	} else {
-		conn, err = net.ListenPacket("udp4", "127.0.0.1:0")
+	switch over {
+	case "tcp":
+		c, err = net.Dial("tcp", address)
+	case "tls":
+		c, err = tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the test has made it
+	default:
+		conn, err = net.ListenPacket("udp", net.JoinHostPort(strings.Trim(address[:strings.LastIndex(address, ":")], "[]"), "0"))
+	}
+	if over != "udp" && err == nil {
+		conn = turn.NewSTUNConn(c)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := turn.NewClient(&turn.ClientConfig{
-		STUNServerAddr: address, TURNServerAddr: address, Conn: conn,
+	family := turn.RequestedAddressFamilyIPv4
+	if strings.HasPrefix(address, "[") {
+		family = turn.RequestedAddressFamilyIPv6
+	}
+	user, err := turn.NewClient(&turn.ClientConfig{
+		STUNServerAddr: address, TURNServerAddr: address, Conn: conn, RequestedAddressFamily: family,
 		Username: relay.Username, Password: relay.Credential, LoggerFactory: &logging.DefaultLoggerFactory{Writer: io.Discard},
 	})
 	if err == nil {
-		err = c.Listen()
+		err = user.Listen()
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		c.Close()
+		user.Close()
 		_ = conn.Close() // it may be closed
 	})
-	return c
+	return user
+}
+
+func selfSigned(t *testing.T) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 func allocate(t *testing.T, c *turn.Client) net.PacketConn {
@@ -129,12 +174,17 @@ func hears(t *testing.T, conn net.PacketConn, within time.Duration) (string, boo
 }
 
 func TestRelaying(t *testing.T) {
-	for _, over := range []string{"udp", "tcp"} {
+	for _, over := range []string{"udp", "tcp", "tls", "udp and IPv6", "tcp and IPv6"} {
 		t.Run("two who cannot reach each other do over "+over, func(t *testing.T) {
-			r := serving(t, Config{})
+			var config Config
+			over, _, isIPv6 := strings.Cut(over, " and ")
+			if isIPv6 {
+				config.Addresses = []netip.Addr{netip.IPv6Loopback()}
+			}
+			r := serving(t, config)
 			a, b := allocate(t, client(t, r.Credentials("a"), over)), allocate(t, client(t, r.Credentials("b"), over))
-			if r.Allocations() != 2 {
-				t.Errorf("%d allocations", r.Allocations())
+			if r.Stats().Allocations != 2 {
+				t.Errorf("%d allocations", r.Stats().Allocations)
 			}
 			// A permission first (RFC 8656, section 9), in both directions.
 			if _, err := b.WriteTo([]byte("hello?"), a.LocalAddr()); err != nil {
@@ -154,8 +204,24 @@ func TestRelaying(t *testing.T) {
 					t.Fatalf("it heard %q", got)
 				}
 			}
+			if s := r.Stats(); s.Made != 2 || s.Sent < uint64(len("hello")) || s.Received < uint64(len("hello")) || s.Dropped > 0 {
+				t.Errorf("it has counted %+v", s)
+			}
 		})
 	}
+
+	t.Run("one of both families is reached by either", func(t *testing.T) {
+		r := serving(t, Config{Addresses: []netip.Addr{loopback, netip.IPv6Loopback()}, Name: "relay.example"})
+		list := r.Credentials("a")
+		var hosts []string
+		for _, u := range append(list[0].URLs, list[1].URLs...) {
+			hosts = append(hosts, regexp.MustCompile(`:\d+(\?|$)`).ReplaceAllString(u, "$1"))
+		}
+		want := "stun:127.0.0.1 stun:[::1] turn:127.0.0.1?transport=udp turn:[::1]?transport=udp turn:127.0.0.1?transport=tcp turn:[::1]?transport=tcp turns:relay.example?transport=tcp"
+		if got := strings.Join(hosts, " "); got != want {
+			t.Errorf("it is at %s\nwant     %s", got, want)
+		}
+	})
 
 	t.Run("anybody is told the own address", func(t *testing.T) {
 		r := serving(t, Config{})
@@ -190,7 +256,7 @@ func TestStrangers(t *testing.T) {
 			return s
 		},
 		"with another relay's": func(r *Relay) []signaling.ICEServer {
-			other, err := New(Config{Address: loopback})
+			other, err := New(Config{Addresses: []netip.Addr{loopback}})
 			if err != nil {
 				return nil
 			}
@@ -203,7 +269,7 @@ func TestStrangers(t *testing.T) {
 			if conn, err := client(t, forge(r), "udp").Allocate(); err == nil {
 				t.Error("they are relayed at ", conn.LocalAddr())
 			}
-			if r.Allocations() > 0 {
+			if r.Stats().Allocations > 0 {
 				t.Error("there is an allocation")
 			}
 		})
@@ -228,6 +294,27 @@ func TestQuota(t *testing.T) {
 		allocate(t, client(t, r.Credentials("b"), "udp"))
 	})
 
+	t.Run("of a user who asks for many at once", func(t *testing.T) {
+		const most, asked = 3, 12
+		r := serving(t, Config{Quota: Quota{User: most}})
+		servers := r.Credentials("a")
+		var wg sync.WaitGroup
+		var got atomic.Int32
+		for range asked {
+			c := client(t, servers, "udp")
+			wg.Go(func() {
+				if conn, err := c.Allocate(); err == nil {
+					got.Add(1)
+					t.Cleanup(func() { _ = conn.Close() }) // it may be closed
+				}
+			})
+		}
+		wg.Wait()
+		if s := r.Stats(); got.Load() != most || s.Made != most || s.Refused != asked-most {
+			t.Errorf("%d got one; it has counted %+v", got.Load(), s)
+		}
+	})
+
 	t.Run("of all together, and what is given back is free", func(t *testing.T) {
 		r := serving(t, Config{Quota: Quota{All: 1}})
 		first := allocate(t, client(t, r.Credentials("a"), "udp"))
@@ -237,7 +324,7 @@ func TestQuota(t *testing.T) {
 		if err := first.Close(); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "it is given back", func() bool { return r.Allocations() == 0 })
+		eventually(t, "it is given back", func() bool { return r.Stats().Allocations == 0 })
 		allocate(t, client(t, r.Credentials("b"), "udp"))
 	})
 
@@ -270,11 +357,11 @@ func TestQuota(t *testing.T) {
 
 func TestWhereItCarries(t *testing.T) {
 	own := netip.MustParseAddr("198.51.100.1")
-	strict, err := New(Config{Address: own, FirstPort: 50000, LastPort: 50010})
+	strict, err := New(Config{Addresses: []netip.Addr{own}, FirstPort: 50000, LastPort: 50010})
 	if err != nil {
 		t.Fatal(err)
 	}
-	lan, err := New(Config{Address: own, FirstPort: 50000, LastPort: 50010, AllowPrivate: true})
+	lan, err := New(Config{Addresses: []netip.Addr{own}, FirstPort: 50000, LastPort: 50010, AllowPrivate: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -347,13 +434,62 @@ func TestWhereItCarries(t *testing.T) {
 func TestNew(t *testing.T) {
 	for name, bad := range map[string]Config{
 		"without an address":    {},
-		"of any address":        {Address: netip.IPv4Unspecified()},
-		"of a group of them":    {Address: netip.MustParseAddr("224.0.0.1")},
-		"with ports backwards":  {Address: loopback, FirstPort: 2, LastPort: 1},
-		"with the last but one": {Address: loopback, LastPort: 1},
+		"of any address":        {Addresses: []netip.Addr{netip.IPv4Unspecified()}},
+		"of a group of them":    {Addresses: []netip.Addr{netip.MustParseAddr("224.0.0.1")}},
+		"with ports backwards":  {Addresses: []netip.Addr{loopback}, FirstPort: 2, LastPort: 1},
+		"with the last but one": {Addresses: []netip.Addr{loopback}, LastPort: 1},
 	} {
 		if _, err := New(bad); err == nil {
 			t.Errorf("a relay %s is one", name)
 		}
 	}
+}
+
+func TestGuard(t *testing.T) {
+	pair := func(t *testing.T, patience time.Duration, config *tls.Config) (near *conn, far net.Conn) {
+		t.Helper()
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if far, err = net.Dial("tcp", l.Addr().String()); err != nil {
+			t.Fatal(err)
+		}
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		near = &conn{Conn: c, tls: config, patience: patience}
+		t.Cleanup(func() { near.Close(); far.Close() })
+		return near, far
+	}
+
+	t.Run("who says nothing is not waited for", func(t *testing.T) {
+		near, _ := pair(t, time.Millisecond, nil)
+		if _, err := near.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error(err)
+		}
+	})
+
+	t.Run("nor who begins with TLS and stops", func(t *testing.T) {
+		near, far := pair(t, 100*time.Millisecond, &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}) //nolint:gosec // as old as Go has it
+		if _, err := far.Write([]byte{handshakeRecord, 3, 1}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := near.Read(make([]byte, 4)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error(err)
+		}
+	})
+
+	t.Run("TLS is just bytes where there is no certificate", func(t *testing.T) {
+		near, far := pair(t, time.Minute, nil)
+		if _, err := far.Write([]byte{handshakeRecord, 3, 1}); err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 4)
+		if n, err := near.Read(b); n != 3 || err != nil {
+			t.Error(n, err)
+		}
+	})
 }
