@@ -40,6 +40,7 @@ type Link struct {
 	SafetyWords []string
 	Path        string
 	Took        time.Duration
+	Again       string // how to meet the other side once more, for the Journal
 }
 
 // What a Conversation answers.
@@ -72,6 +73,7 @@ const patience = 10 * time.Second
 type Config struct {
 	Name          string       // how the other side sees this one; Stranger if it is none, or the program's own
 	LeaveWhenSaid bool         // leave once Finish was called and everything was delivered
+	Journal       *Journal     // goes on with the conversation that it has, and keeps it; Run lets go of it
 	Log           *slog.Logger // slog.Default() if nil
 }
 
@@ -92,20 +94,22 @@ type Conversation struct {
 	strange uint64 // messages of a foreign side
 	dropped uint64 // what was not heeded
 
-	mu       sync.Mutex // guards what follows
-	out      outbox
-	space    chan struct{} // closed when the outbox may have room again; nil while nobody waits
-	peer     hello         // the other side's last one
-	shown    uint64        // the last seq of the other side that the reader is done with
-	acked    uint64        // the last one that was acknowledged
-	known    uint64        // the last one that the other side's goodbye knows to be
-	finished bool          // this side's input has ended
-	quiet    bool          // the other side's has, and the reader knows
-	leaving  bool          // nothing more is said here
-	goodbye  bool          // this side has said it
-	first    bool          // before the other one did
-	left     bool          // the other side has
-	gone     bool          // and the reader knows
+	mu        sync.Mutex // guards what follows
+	out       outbox
+	space     chan struct{} // closed when the outbox may have room again; nil while nobody waits
+	peer      hello         // the other side's last one
+	shown     uint64        // the last seq of the other side that the reader is done with
+	acked     uint64        // the last one that was acknowledged
+	known     uint64        // the last one that the other side's goodbye knows to be
+	finished  bool          // this side's input has ended
+	quiet     bool          // the other side's has, and the reader knows
+	leaving   bool          // nothing more is said here
+	goodbye   bool          // this side has said it
+	first     bool          // before the other one did
+	left      bool          // the other side has
+	gone      bool          // and the reader knows
+	again     string        // Link.Again of the last pipe,
+	confirmed bool          // on which the other side was heard
 }
 
 // New returns a conversation that nobody has joined yet.
@@ -114,7 +118,7 @@ func New(config Config) *Conversation {
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
-	return &Conversation{
+	c := &Conversation{
 		config:  config,
 		id:      rand.Text(),
 		events:  make(chan Event, 64),
@@ -123,11 +127,50 @@ func New(config Config) *Conversation {
 		deaf:    make(chan struct{}),
 		wake:    make(chan struct{}, 1),
 	}
+	if config.Journal != nil {
+		c.resume(config.Journal.found)
+	}
+	return c
+}
+
+// resume goes on with what was kept.
+func (c *Conversation) resume(r record) {
+	if r.id == "" {
+		c.noted(entry{ID: c.id})
+		return
+	}
+	c.id, c.out, c.finished = r.id, r.out, r.finished
+	c.peer.Conversation, c.heard, c.shown, c.acked = r.peer, r.heard, r.heard, r.heard
+	c.again, c.confirmed = r.again, r.confirmed
+}
+
+// record is, under mu, what has to be kept.
+func (c *Conversation) record() record {
+	return record{id: c.id, out: c.out, finished: c.finished, peer: c.peer.Conversation, heard: c.shown, again: c.again, confirmed: c.confirmed}
+}
+
+// note keeps, under mu, what is about to change.
+func (c *Conversation) note(e entry) error {
+	if c.config.Journal == nil {
+		return nil
+	}
+	if err := c.config.Journal.note(e, c.record); err != nil {
+		return fmt.Errorf("it cannot be kept in %s: %w", c.config.Journal.path, err)
+	}
+	return nil
+}
+
+// noted is note for what does no harm if it is lost: then something comes twice after a
+// restart.
+func (c *Conversation) noted(e entry) {
+	if err := c.note(e); err != nil {
+		c.config.Log.Warn("the outbox is not up to date", "why", err)
+	}
 }
 
 // Say sends text to the other side, now or as soon as there is one, and returns the
 // ID that Delivered will name. It waits while too much is on its way. The error is
-// ErrTooLong, ErrNotText, ErrOver or the context's.
+// ErrTooLong, ErrNotText, ErrOver, the context's or, with a Journal, the file system's.
 func (c *Conversation) Say(ctx context.Context, text string) (id uint64, err error) {
 	switch {
 	case len(text) > MaxMessage:
@@ -167,6 +210,9 @@ func (c *Conversation) put(ctx context.Context, k kind, text string) (uint64, er
 		}
 	}
 	defer c.mu.Unlock()
+	if err := c.note(entry{Said: &said{c.out.last + 1, k, text}}); err != nil {
+		return 0, err
+	}
 	c.finished = k == kindEnd
 	id := c.out.put(k, text)
 	c.poke()
@@ -291,7 +337,10 @@ func (c *Conversation) show(p place) bool {
 	if p.of != c.peer.Conversation {
 		return false
 	}
-	c.shown = max(c.shown, p.seq)
+	if p.seq > c.shown {
+		c.noted(entry{Heard: p.seq})
+		c.shown = p.seq
+	}
 	return true
 }
 
@@ -328,6 +377,11 @@ func (c *Conversation) Run(ctx context.Context, next func(context.Context) (Link
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.part() // whatever is said from now on would not arrive
+	if c.config.Journal != nil {
+		if end := c.config.Journal.end(c.left || c.goodbye); end != nil {
+			err = errors.Join(err, fmt.Errorf("closing the outbox: %w", end))
+		}
+	}
 	if n := c.out.messages(); n > 0 && err != nil {
 		return fmt.Errorf("%w, and %w", err, &Undelivered{n})
 	} else if n > 0 {

@@ -18,7 +18,7 @@ func (c *Conversation) talk(ctx context.Context, link Link, again bool) error {
 	defer wg.Wait()
 	defer cancel()
 	received, sent := make(chan error, 1), make(chan error, 1)
-	c.rewind()
+	c.rewind(link.Again)
 	wg.Go(func() { received <- c.receive(ctx, link, again) })
 	wg.Go(func() { sent <- c.send(ctx, link) })
 	select {
@@ -32,11 +32,15 @@ func (c *Conversation) talk(ctx context.Context, link Link, again bool) error {
 	}
 }
 
-// rewind makes ready for a new pipe.
-func (c *Conversation) rewind() {
+// rewind makes ready for a new pipe, after which the two meet again as it says.
+func (c *Conversation) rewind(again string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.out.rewind()
+	if again != "" && again != c.again {
+		c.noted(entry{Again: again})
+		c.again, c.confirmed = again, false
+	}
 }
 
 func (c *Conversation) connected(link Link, peer string) {
@@ -227,9 +231,14 @@ func (c *Conversation) greet(h hello, link Link) {
 	c.mu.Lock()
 	if h.Conversation != c.peer.Conversation { // a program that is new to this one
 		before := max(h.First, 1) - 1
+		c.noted(entry{Peer: h.Conversation, Heard: before})
 		c.heard, c.shown, c.acked, c.quiet = before, before, before, false
 	}
 	c.peer = h
+	if c.again != "" && !c.confirmed {
+		c.noted(entry{Again: c.again, Confirmed: true})
+		c.confirmed = true
+	}
 	c.mu.Unlock()
 	c.connected(link, h.Name)
 	if h.Of == c.id {
@@ -299,6 +308,9 @@ func (c *Conversation) hearPlain(b []byte) {
 // delivered drops from the outbox what the other side's reader was handed.
 func (c *Conversation) delivered(seq uint64) {
 	c.mu.Lock()
+	if seq >= c.out.first() && seq <= c.out.last {
+		c.noted(entry{Acked: seq})
+	}
 	frames, ok := c.out.ack(seq)
 	c.free()
 	c.poke()

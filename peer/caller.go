@@ -81,6 +81,9 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 
 // ticket is the caller's for the room of code: the same one each time.
 func (s *Session) ticket(code Code) signaling.Ticket {
+	if s.private(code) {
+		return signaling.Ticket{Room: code.Room, Side: signaling.Caller, Token: code.token()}
+	}
 	if _, ok := s.tickets[code]; !ok {
 		s.tickets[code] = signaling.NewTicket(code.Room, signaling.Caller)
 	}

@@ -59,8 +59,9 @@ type Config struct {
 	// and waits up to wait until that stands: else it is signaling.ErrNoRoom.
 	ICEServers []signaling.ICEServer
 	Discover   func(ctx context.Context, room string, wait time.Duration) ([]signaling.ICEServer, error)
-	RelayOnly  bool // offer no address of this machine to the other side
-	Loopback   bool // offer loopback addresses too: the other side is on this machine
+	Again      *Again // meet again who was met by an earlier Session of the same side; nil: somebody new
+	RelayOnly  bool   // offer no address of this machine to the other side
+	Loopback   bool   // offer loopback addresses too: the other side is on this machine
 	// Report is told what happens, one event after the other, by a goroutine that
 	// waits for it. It may be nil.
 	Report func(Event)

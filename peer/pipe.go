@@ -13,6 +13,8 @@ import (
 
 	"github.com/pion/datachannel"
 	"github.com/pion/webrtc/v4"
+
+	"p2pchat/signaling"
 )
 
 // MaxMessage is how many bytes a message of the pipe may have: what browsers take.
@@ -30,11 +32,13 @@ type Pipe struct {
 	Path        string        // host, srflx, prflx or relay: the longest way that a packet takes
 	Took        time.Duration // from both descriptions to the open channel
 
-	code Code // with which the two met
-	pc   *webrtc.PeerConnection
-	dc   *webrtc.DataChannel
-	raw  datachannel.ReadWriteCloserDeadliner
-	log  *slog.Logger
+	side  signaling.Side
+	code  Code // with which the two met
+	typed Code // the same, when they met first
+	pc    *webrtc.PeerConnection
+	dc    *webrtc.DataChannel
+	raw   datachannel.ReadWriteCloserDeadliner
+	log   *slog.Logger
 
 	// owned by Recv:
 	buffer []byte
@@ -53,7 +57,7 @@ func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 	}
 	p := &Pipe{
 		Foreign: a.foreign, Path: path(a.pc), Took: time.Since(a.begun),
-		code: a.code, pc: a.pc, dc: dc, raw: raw, log: a.log, buffer: make([]byte, firstBuffer), heard: make(chan struct{}), ended: make(chan struct{}),
+		side: a.ticket.Side, code: a.code, typed: a.code, pc: a.pc, dc: dc, raw: raw, log: a.log, buffer: make([]byte, firstBuffer), heard: make(chan struct{}), ended: make(chan struct{}),
 	}
 	if !a.foreign {
 		p.Verified, p.SafetyWords, p.Next = a.code.Secret != "", a.trust.words(), a.trust.next()

@@ -97,6 +97,9 @@ func (s *Session) run(ctx context.Context) {
 // on for ever, because a network may come back at any time.
 func (s *Session) keep(ctx context.Context) error {
 	codes := []Code{s.code}
+	if a := s.config.Again; a != nil {
+		codes = s.resume(*a)
+	}
 	var calm brake
 	for try := 0; ; try++ {
 		p, err := s.meet(ctx, codes, try)
@@ -113,7 +116,7 @@ func (s *Session) keep(ctx context.Context) error {
 		s.met = true
 		if s.private(p.code) {
 			// The two are those who met at first. What made them trust each other holds.
-			p.Verified, p.SafetyWords, p.Next = s.first.Verified, s.first.SafetyWords, s.first.Next
+			p.Verified, p.SafetyWords, p.Next, p.typed = s.first.Verified, s.first.SafetyWords, s.first.Next, s.first.typed
 		}
 		s.hand(p)
 		err = s.watch(ctx, p)

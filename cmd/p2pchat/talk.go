@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,6 +46,7 @@ type talkOptions struct {
 	iceServers []string
 	relayOnly  bool
 	leaveOnEOF bool
+	outbox     string
 	keyFile    string
 	log        logOptions
 
@@ -56,6 +58,7 @@ type talkOptions struct {
 	key         string
 	logger      *slog.Logger
 	asked       bool // for the code, at the terminal
+	kept        kept
 }
 
 func (o *talkOptions) register(f *pflag.FlagSet) {
@@ -67,6 +70,7 @@ func (o *talkOptions) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "STUN or TURN server instead of the server's own: stun:host:port, turn:user:password@host:port?transport=udp (repeatable)")
 	f.BoolVar(&o.relayOnly, "relay-only", false, "never reveal this machine's addresses to the other side")
 	f.BoolVar(&o.leaveOnEOF, "leave-on-eof", false, "leave once the input has ended and all of it was delivered")
+	f.StringVar(&o.outbox, "outbox", "", "file that keeps what is not delivered, and how to meet again: started anew with it, the program goes on with the same conversation")
 	o.log.register(f)
 }
 
@@ -112,7 +116,17 @@ func (o *talkOptions) complete(c *cobra.Command, args []string, std stdio) (err 
 	if o.name == "" {
 		o.name = loginName()
 	}
-	o.code, err = o.findCode(c.Context(), strings.Join(args, " "), std)
+	if err = o.kept.open(o.outbox, o.other); err != nil {
+		return err
+	}
+	text := cmp.Or(strings.Join(args, " "), os.Getenv("P2PCHAT_CODE"))
+	if o.kept.again == nil {
+		o.code, err = o.findCode(c.Context(), text, std)
+		return err
+	}
+	if o.code, err = o.parse(cmp.Or(text, o.kept.again.Typed.String())); err == nil && o.code != o.kept.again.Typed {
+		err = &usageError{err: fmt.Errorf("--outbox: %s has a conversation with another code, and that is not over", o.outbox), hint: "leave the code out to go on with it, or name another file"}
+	}
 	return err
 }
 
@@ -123,12 +137,9 @@ func (o *talkOptions) checkServer() error {
 	return nil
 }
 
-// findCode takes the code from the arguments, the environment, or the person. It is
-// zero for a caller who wants a new one.
+// findCode reads the code, or asks the person for it. It is zero for a caller who wants a
+// new one.
 func (o *talkOptions) findCode(ctx context.Context, text string, std stdio) (peer.Code, error) {
-	if text == "" {
-		text = os.Getenv("P2PCHAT_CODE")
-	}
 	switch {
 	case text != "":
 	case onLoopback(o.server):
@@ -180,7 +191,7 @@ func invitation(text string) (code, server string) {
 
 // talk meets the other side and holds the conversation.
 func talk(ctx context.Context, o talkOptions, std stdio) error {
-	conversation := chat.New(chat.Config{Name: o.name, LeaveWhenSaid: o.leaveOnEOF, Log: o.logger})
+	conversation := chat.New(chat.Config{Name: o.name, LeaveWhenSaid: o.leaveOnEOF, Journal: o.kept.journal, Log: o.logger})
 	trouble := &trouble{}
 	client, err := signaling.NewClient(o.server, signaling.Config{Patience: o.patience, Key: o.key, Trouble: func(err error) {
 		trouble.set(err)
@@ -196,8 +207,11 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	shown := o.show(ctx, conversation, std)
 	defer context.AfterFunc(ctx, conversation.Leave)()
 
+	if o.kept.again != nil {
+		conversation.Tell(chat.Notice{Text: o.kept.String()})
+	}
 	session := o.meet(client, o.code, peer.Config{
-		ICEServers: o.servers, RelayOnly: o.relayOnly, Loopback: onLoopback(o.server), Log: o.logger,
+		Again: o.kept.again, ICEServers: o.servers, RelayOnly: o.relayOnly, Loopback: onLoopback(o.server), Log: o.logger,
 		Discover: client.ICEServers,
 		Report:   o.reporter(conversation),
 	})
@@ -216,6 +230,9 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 		err = errInterrupted
 	default:
 		err = errors.Join(errInterrupted, err)
+	}
+	if u := (*chat.Undelivered)(nil); errors.As(err, &u) && o.kept.stands(o.outbox) {
+		err = fmt.Errorf("%w, and kept in %s: the same command goes on", err, o.outbox)
 	}
 	if err != nil {
 		_, code, _ := ending(err)
@@ -294,7 +311,7 @@ func (o *talkOptions) next(ctx context.Context, session *peer.Session, server *t
 	}
 	switch {
 	case err == nil:
-		return chat.Link{Pipe: p, Foreign: p.Foreign, Verified: p.Verified, SafetyWords: p.SafetyWords, Path: p.Path, Took: p.Took}, nil
+		return chat.Link{Pipe: p, Foreign: p.Foreign, Verified: p.Verified, SafetyWords: p.SafetyWords, Path: p.Path, Took: p.Took, Again: again(p)}, nil
 	case errors.Is(err, signaling.ErrUnreachable), errors.Is(err, signaling.ErrForeign), errors.As(err, &signaling.Problem{}):
 		err = fmt.Errorf("%s: %w", o.server, err)
 	}
@@ -303,7 +320,7 @@ func (o *talkOptions) next(ctx context.Context, session *peer.Session, server *t
 
 // reporter tells the conversation's reader what the session does.
 func (o *talkOptions) reporter(to *chat.Conversation) func(peer.Event) {
-	waited := false
+	waited := o.kept.again != nil // where nobody else can come
 	return func(e peer.Event) {
 		switch e := e.(type) {
 		case peer.Waiting:

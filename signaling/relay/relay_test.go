@@ -43,7 +43,7 @@ func serving(t *testing.T, config Config) *Relay {
 	if err != nil {
 		t.Fatal(err)
 	}
-	on := Listeners{TLS: &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}} //nolint:gosec // as old as Go has it
+	on := Listeners{TLS: &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}}
 	for _, a := range config.Addresses {
 		udp, err := net.ListenPacket("udp", netip.AddrPortFrom(a, 0).String())
 		if err != nil {
@@ -452,7 +452,7 @@ func TestGuard(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close()
+		defer func() { _ = l.Close() }() // it has done what it was for
 		if far, err = net.Dial("tcp", l.Addr().String()); err != nil {
 			t.Fatal(err)
 		}
@@ -473,7 +473,7 @@ func TestGuard(t *testing.T) {
 	})
 
 	t.Run("nor who begins with TLS and stops", func(t *testing.T) {
-		near, far := pair(t, 100*time.Millisecond, &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}) //nolint:gosec // as old as Go has it
+		near, far := pair(t, 100*time.Millisecond, &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}})
 		if _, err := far.Write([]byte{handshakeRecord, 3, 1}); err != nil {
 			t.Fatal(err)
 		}

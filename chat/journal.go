@@ -1,0 +1,221 @@
+package chat
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// A Journal is a file with what a conversation needs to go on after its program was
+// killed: what it said and nobody acknowledged, and how much of the other side's was shown.
+// It ends with the conversation: at a goodbye the file is removed.
+//
+// Each line is a JSON object, an entry. What a killed program was about to write is
+// missing; the file system decides how much is when the whole machine goes down.
+type Journal struct {
+	path  string
+	file  *os.File
+	size  int64  // of the file
+	live  int64  // of it when it was written anew
+	found record // when it was opened
+}
+
+// A record is what the entries come to.
+type record struct {
+	id        string // of this side's conversation; empty: there is none yet
+	out       outbox
+	finished  bool
+	peer      string // the other side's conversation
+	heard     uint64 // its last seq that the reader is done with
+	again     string // see Again
+	confirmed bool
+}
+
+// An entry is one change of the record: each has one of these.
+type entry struct {
+	ID        string `json:"conversation,omitempty"`
+	Peer      string `json:"peer,omitempty"`
+	Heard     uint64 `json:"heard,omitempty"`
+	Said      *said  `json:"said,omitempty"`
+	Acked     uint64 `json:"acked,omitempty"`
+	Again     string `json:"again,omitempty"`
+	Confirmed bool   `json:"confirmed,omitempty"`
+}
+
+type said struct {
+	Seq  uint64 `json:"seq"`
+	Kind kind   `json:"kind"`
+	Text string `json:"text,omitempty"`
+}
+
+// What a Journal's file can be.
+var (
+	ErrJournalInUse   = errors.New("another program uses it")
+	ErrJournalDamaged = errors.New("it is no outbox, or damaged")
+	ErrJournalOpen    = errors.New("others on this machine could read it: its mode must be 0600")
+)
+
+const (
+	journalLine  = 8 * MaxMessage // a message in JSON, at most
+	journalSpare = 1 << 20        // grows by so much, and as much as it had, before it is written anew
+)
+
+// OpenJournal opens the file, or makes it with mode 0600. The error is ErrJournalInUse,
+// ErrJournalDamaged, ErrJournalOpen or the file system's.
+func OpenJournal(path string) (*Journal, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600) //nolint:gosec // the person named it
+	if err != nil {
+		return nil, err
+	}
+	j := &Journal{path: path, file: file}
+	if err := j.load(); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return j, nil
+}
+
+func (j *Journal) load() error {
+	if err := lock(j.file); err != nil {
+		return err
+	}
+	info, err := j.file.Stat()
+	switch {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return ErrJournalDamaged
+	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
+		return ErrJournalOpen
+	}
+	r := bufio.NewReaderSize(j.file, journalLine)
+	for {
+		line, err := r.ReadSlice('\n')
+		if errors.Is(err, io.EOF) { // the last line may be half of one
+			return j.rewrite(j.found)
+		}
+		var e entry
+		if err != nil || json.Unmarshal(line, &e) != nil || !j.found.apply(e) {
+			return ErrJournalDamaged
+		}
+	}
+}
+
+// apply makes the change; false says that it cannot be.
+func (r *record) apply(e entry) bool {
+	switch {
+	case e.ID != "":
+		r.id = e.ID
+	case r.id == "":
+		return false
+	case e.Peer != "":
+		r.peer, r.heard = e.Peer, e.Heard
+	case e.Heard != 0:
+		r.heard = e.Heard
+	case e.Said != nil:
+		if e.Said.Seq != r.out.last+1 {
+			return false
+		}
+		r.out.put(e.Said.Kind, e.Said.Text)
+		r.finished = r.finished || e.Said.Kind == kindEnd
+	case e.Acked != 0:
+		if r.out.last == 0 {
+			r.out.last = e.Acked
+		}
+		_, ok := r.out.ack(e.Acked)
+		return ok
+	case e.Again != "":
+		r.again, r.confirmed = e.Again, e.Confirmed
+	}
+	return true
+}
+
+// entries are the fewest that come to the record.
+func (r *record) entries() (list []entry) {
+	list = append(list, entry{ID: r.id}, entry{Peer: r.peer, Heard: r.heard}, entry{Acked: r.out.first() - 1}, entry{Again: r.again, Confirmed: r.confirmed})
+	for _, f := range r.out.frames {
+		list = append(list, entry{Said: &said{f.seq, f.kind, f.text}})
+	}
+	return list
+}
+
+// rewrite puts a file of the fewest entries in the place of the old one.
+func (j *Journal) rewrite(now record) error {
+	if now.id == "" {
+		return nil // nothing was ever said
+	}
+	var b bytes.Buffer
+	for _, e := range now.entries() {
+		if e == (entry{}) {
+			continue
+		}
+		line, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		b.Write(append(line, '\n'))
+	}
+	file, err := os.CreateTemp(filepath.Dir(j.path), filepath.Base(j.path)+".*")
+	if err != nil {
+		return err
+	}
+	err = lock(file)
+	if err == nil {
+		_, err = file.Write(b.Bytes())
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	if err != nil {
+		file.Close()
+		_ = os.Remove(file.Name()) // it is of no use
+		return err
+	}
+	j.size, j.live = int64(b.Len()), int64(b.Len())
+	j.file, err = replace(j.file, file, j.path)
+	return err
+}
+
+// note writes down what changes, from how it is now.
+func (j *Journal) note(e entry, now func() record) error {
+	if j.size > 2*j.live+journalSpare {
+		if err := j.rewrite(now()); err != nil {
+			return err
+		}
+	}
+	line, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	n, err := j.file.Write(append(line, '\n'))
+	j.size += int64(n)
+	return err
+}
+
+// Again is what Link.Again was when the conversation had a pipe last; it is empty for a
+// new one. Confirmed says that the other side was heard on that pipe.
+func (j *Journal) Again() (again string, confirmed bool) { return j.found.again, j.found.confirmed }
+
+// Waiting is how many messages nobody had acknowledged when it was opened.
+func (j *Journal) Waiting() int { return j.found.out.messages() }
+
+// Close lets go of the file. A Conversation does it for itself.
+func (j *Journal) Close() error { return j.file.Close() }
+
+// end lets go of the file, and removes it if the conversation is over.
+func (j *Journal) end(over bool) error {
+	if !over {
+		return errors.Join(j.file.Sync(), j.file.Close())
+	}
+	if runtime.GOOS == "windows" { // which removes nothing that is open
+		j.file.Close()
+	}
+	defer j.file.Close()
+	return os.Remove(j.path)
+}

@@ -1,0 +1,238 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// keeps opens the journal in a file.
+func keeps(t *testing.T, path string) option {
+	t.Helper()
+	j, err := OpenJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(_ *talker, c *Config) { c.Journal = j }
+}
+
+func TestJournal(t *testing.T) {
+	t.Run("a program that is started anew goes on where it was", func(t *testing.T) {
+		const messages = 200
+		for seed := range uint64(20) {
+			synctest.Test(t, func(t *testing.T) { killAndTalk(t, seed, messages) })
+		}
+	})
+
+	t.Run("it is gone with a goodbye, and kept without", func(t *testing.T) {
+		for _, goodbye := range []bool{true, false} {
+			synctest.Test(t, func(t *testing.T) {
+				path := filepath.Join(t.TempDir(), "box")
+				ctx, cancel := context.WithCancel(t.Context())
+				left, right := newPair(4)
+				a, b := newTalker(keeps(t, path)).joins(left).run(ctx, nil), newTalker().joins(right).run(t.Context(), nil)
+				synctest.Wait()
+				if !goodbye {
+					cancel()
+					_ = a.end() // the context's
+				}
+				b.Leave()
+				_, _ = a.end(), b.end() // either may have something to say
+				if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) != goodbye {
+					t.Errorf("goodbye: %v; its file: %v", goodbye, err)
+				}
+				cancel()
+			})
+		}
+	})
+
+	t.Run("it says how the two meet again, and whether the other side can know", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "box")
+		for i, want := range []struct {
+			again     string
+			confirmed bool
+		}{{"", false}, {"there", false}, {"there", true}} {
+			j, err := OpenJournal(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again, confirmed := j.Again(); again != want.again || confirmed != want.confirmed {
+				t.Errorf("%d: it says %q, %v", i, again, confirmed)
+			}
+			c := New(Config{Journal: j})
+			if i > 0 {
+				c.greet(hello{Conversation: "theirs"}, Link{})
+			} else {
+				c.rewind("there")
+			}
+			if err := j.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+
+	t.Run("it does not grow for ever", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "box")
+		c := newTalker(keeps(t, path))
+		c.deafen() // there is no reader
+		for i := range uint64(1000) {
+			say(t, c, strings.Repeat("x", 10_000))
+			c.delivered(i)
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if limit := int64(2*journalSpare + 100_000); info.Size() > limit {
+			t.Errorf("it has %d bytes", info.Size())
+		}
+		if err := c.config.Journal.Close(); err != nil {
+			t.Fatal(err)
+		}
+		again := newTalker(keeps(t, path))
+		if id, err := again.Say(t.Context(), "the next"); id != 1001 || err != nil || again.config.Journal.Waiting() != 1 {
+			t.Errorf("the next message is %d, %v; %d wait", id, err, again.config.Journal.Waiting())
+		}
+	})
+
+	t.Run("what is being written when the program is killed is not there", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "box")
+		c := newTalker(keeps(t, path))
+		say(t, c, "one", "two")
+		if err := c.config.Journal.Close(); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(path) //nolint:gosec // the test's own
+		if err == nil {
+			err = os.WriteFile(path, b[:len(b)-3], 0o600) //nolint:gosec // the test's own
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := newTalker(keeps(t, path))
+		if n := again.config.Journal.Waiting(); n != 1 {
+			t.Errorf("it has %d messages", n)
+		}
+		if id, err := again.Say(t.Context(), "two"); id != 2 || err != nil {
+			t.Errorf("the next is %d, %v", id, err)
+		}
+	})
+
+	t.Run("one program has it at a time", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "box")
+		first, err := OpenJournal(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		New(Config{Journal: first})
+		if _, err := OpenJournal(path); !errors.Is(err, ErrJournalInUse) {
+			t.Errorf("the second one is told %v", err)
+		}
+		if err := first.rewrite(record{id: "a"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenJournal(path); !errors.Is(err, ErrJournalInUse) {
+			t.Errorf("when it was written anew the second one is told %v", err)
+		}
+	})
+
+	t.Run("what is no journal is not touched", func(t *testing.T) {
+		for _, text := range []string{"nonsense\n", "{}\n", `{"said":{"seq":1}}` + "\n", `{"conversation":"a"}` + "\n" + `{"said":{"seq":2}}` + "\n", `{"conversation":"a"}` + "\n" + strings.Repeat("x", journalLine) + "\n"} {
+			path := filepath.Join(t.TempDir(), "box")
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := OpenJournal(path); !errors.Is(err, ErrJournalDamaged) {
+				t.Errorf("%.40q: %v", text, err)
+			}
+			if b, err := os.ReadFile(path); string(b) != text || err != nil { //nolint:gosec // the test's own
+				t.Errorf("it is %.40q now, %v", b, err)
+			}
+		}
+		if _, err := OpenJournal(t.TempDir()); err == nil {
+			t.Error("a folder is taken")
+		}
+	})
+
+	t.Run("a message that cannot be kept is not said", func(t *testing.T) {
+		c := newTalker(keeps(t, filepath.Join(t.TempDir(), "box")))
+		if err := c.config.Journal.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Say(t.Context(), "hello"); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("Say is told %v", err)
+		}
+	})
+}
+
+// killAndTalk lets two talk, each of which is started anew at random, until all is said.
+// What was being read when it was killed may come again; no more than that.
+func killAndTalk(t *testing.T, seed uint64, messages int) {
+	type life struct {
+		*talker
+		kill context.CancelFunc
+	}
+	r := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // the same every time
+	dir := t.TempDir()
+	begin := func(name string) life {
+		ctx, kill := context.WithCancel(t.Context())
+		c := newTalker(keeps(t, filepath.Join(dir, name)))
+		return life{c.run(ctx, nil), kill}
+	}
+	said := map[string]int{}
+	sides := map[string]life{"a": begin("a"), "b": begin("b")}
+	heard := map[string][]string{}
+	join := func() {
+		left, right := newPair(r.IntN(5))
+		sides["a"].joins(left)
+		sides["b"].joins(right)
+	}
+	join()
+	for range 30 {
+		for name, side := range sides {
+			for range r.IntN(messages / 10) {
+				if said[name] < messages {
+					say(t, side.talker, strconv.Itoa(said[name]))
+					said[name]++
+				}
+			}
+		}
+		time.Sleep(time.Duration(r.IntN(1000)) * time.Microsecond)
+		if r.IntN(2) == 0 {
+			synctest.Wait()
+		}
+		name := []string{"a", "b"}[r.IntN(2)]
+		old := sides[name]
+		old.kill()
+		_ = old.end() // the context's
+		heard[name] = append(heard[name], texts(old.seen())...)
+		sides[name] = begin(name)
+		join()
+	}
+	for _, side := range sides {
+		synctest.Wait()
+		finish(t, side.talker)
+	}
+	for name, side := range sides {
+		if err := side.end(); err != nil {
+			t.Errorf("seed %d: %v", seed, err)
+		}
+		heard[name] = append(heard[name], texts(side.seen())...)
+		side.kill()
+	}
+	for name, other := range map[string]string{"a": "b", "b": "a"} {
+		var want []string
+		for i := range said[other] {
+			want = append(want, strconv.Itoa(i))
+		}
+		equal(t, fmt.Sprintf("seed %d: what %s heard", seed, name), heard[name], want)
+	}
+}
