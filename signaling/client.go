@@ -2,6 +2,7 @@ package signaling
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -176,6 +177,36 @@ func (c *Client) Candidates(ctx context.Context, t Ticket, of Side, after int, w
 func (c *Client) Close(ctx context.Context, t Ticket) error {
 	_, err := c.in(ctx, t, request{method: http.MethodDelete})
 	return err
+}
+
+// A Pong is how a server answered.
+type Pong struct {
+	RTT   time.Duration // the shortest of three, over a connection that stands
+	Clock time.Duration // how much the server's clock is ahead, to a second
+}
+
+// Ping asks whether the server is there. The error is ErrUnreachable, ErrForeign or the
+// context's.
+func (c *Client) Ping(ctx context.Context) (Pong, error) {
+	var p Pong
+	for i := range 4 {
+		begun := time.Now()
+		r, err := c.in(ctx, Ticket{Room: rand.Text()}, request{path: "/offer"}) // where nobody is
+		if err != nil && !errors.Is(err, ErrNoOffer) {
+			return p, err
+		}
+		took := time.Since(begun)
+		if i == 0 { // with the connection's own
+			continue
+		}
+		if p.RTT == 0 || took < p.RTT {
+			p.RTT = took
+		}
+		if date, err := http.ParseTime(r.header.Get("Date")); err == nil {
+			p.Clock = date.Add(time.Second / 2).Sub(begun.Add(took / 2)).Round(time.Second)
+		}
+	}
+	return p, nil
 }
 
 // key is the header with the access key.

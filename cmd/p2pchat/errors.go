@@ -73,6 +73,7 @@ var endings = []struct {
 	{errNobody, exitNobody, "nobody-came", "check that the other side uses the same code and server, or wait longer: --wait"},
 	{peer.ErrReplaced, exitFailed, "replaced", "one of the two has to answer: p2pchat answer; or name your call: p2pchat call standup"},
 	{peer.ErrNoPath, exitNoPath, "no-path", "a relay that both sides can reach would help: p2pchat serve --relay, or another TURN server with --ice-server"},
+	{errConfined, exitNoPath, "confined", ""},
 	{peer.ErrLost, exitFailed, "lost", "start the call again on both sides"},
 	{chat.ErrSilent, exitFailed, "silent", "both sides need the same version of p2pchat"},
 	{errStuck, exitFailed, "output-stuck", ""},

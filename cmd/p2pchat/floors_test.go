@@ -31,7 +31,7 @@ var floors = []struct{ these, mayNotImport, because string }{
 // One library, one door.
 var doors = map[string]string{
 	"github.com/labstack/echo/v4": "p2pchat/signaling/server",
-	"github.com/pion":             "p2pchat/peer or p2pchat/signaling/relay",
+	"github.com/pion":             "p2pchat/peer or p2pchat/peer/survey or p2pchat/signaling/relay",
 	"golang.org/x/time":           "p2pchat/signaling/relay",
 	"github.com/spf13":            "p2pchat/cmd/p2pchat",
 	"golang.org/x/term":           "p2pchat/cmd/p2pchat",

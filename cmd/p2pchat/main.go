@@ -93,7 +93,7 @@ name in capitals, with _ for -. A flag wins.`,
 		},
 	}
 	root.SetFlagErrorFunc(usage)
-	root.AddCommand(serveCommand(std), callCommand(std), answerCommand(std), demoCommand(std), versionCommand(std))
+	root.AddCommand(serveCommand(std), callCommand(std), answerCommand(std), doctorCommand(std), demoCommand(std), versionCommand(std))
 	for _, c := range append(root.Commands(), root) {
 		args := c.Args
 		completeChoices(c)

@@ -1,0 +1,67 @@
+package peer
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/pion/webrtc/v4"
+
+	"p2pchat/signaling"
+)
+
+// An Address is a candidate that a call would offer the other side.
+type Address struct {
+	Type     string // host, srflx or relay
+	Protocol string // udp or tcp
+	Address  string // IPv4 or IPv6
+	Port     uint16
+}
+
+// Gather lists the addresses that a call would offer with these servers, in the order in
+// which they were found, until all are or ctx ends.
+func Gather(ctx context.Context, servers []signaling.ICEServer, config Config) ([]Address, error) {
+	if config.Log == nil {
+		config.Log = slog.Default()
+	}
+	s := &Session{config: config}
+	s.config.ICEServers = servers
+	list, err := s.iceServers(ctx, "", 0)
+	if err != nil {
+		return nil, err
+	}
+	pc, err := newPeerConnection(config, list)
+	if err != nil {
+		return nil, err
+	}
+	defer closeConnection(pc, config.Log)
+	found := make(chan *webrtc.ICECandidate, 256)
+	pc.OnICECandidate(func(c *webrtc.ICECandidate) {
+		select {
+		case found <- c:
+		default: // nobody has so many
+		}
+	})
+	if _, err := pc.CreateDataChannel(channelLabel, nil); err != nil {
+		return nil, fmt.Errorf("preparing a connection: %w", err)
+	}
+	offer, err := pc.CreateOffer(nil)
+	if err == nil {
+		err = pc.SetLocalDescription(offer)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("preparing a connection: %w", err)
+	}
+	var all []Address
+	for {
+		select {
+		case c := <-found:
+			if c == nil {
+				return all, nil
+			}
+			all = append(all, Address{Type: c.Typ.String(), Protocol: c.Protocol.String(), Address: c.Address, Port: c.Port})
+		case <-ctx.Done():
+			return all, nil
+		}
+	}
+}
