@@ -6,8 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // A lab is two machines behind a NAT each, a server in between, and real packets on all
@@ -17,9 +21,10 @@ import (
 //	          pub ── s
 //	b ── rb ──┘
 type lab struct {
-	*testing.T
+	testing.TB
 	path   string // of the program
 	prefix string // of the namespaces
+	wires  quality
 }
 
 const serverAddress = "203.0.113.1" // RFC 5737
@@ -31,13 +36,13 @@ const (
 	noUDP     = "no udp"
 )
 
-func newLab(t *testing.T, natA, natB string) *lab {
+func newLab(t testing.TB, natA, natB string, wires quality) *lab {
 	t.Helper()
 	path, err := exec.LookPath("p2pchat")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lab{t, path, fmt.Sprintf("p2pchat%d", os.Getpid())}
+	l := &lab{t, path, fmt.Sprintf("p2pchat%d", os.Getpid()), wires}
 	names := []string{"pub", "s", "ra", "rb", "a", "b"}
 	t.Cleanup(func() {
 		for _, n := range names {
@@ -80,7 +85,11 @@ func (l *lab) run(format string, args ...any) {
 // join connects a namespace with the public bridge.
 func (l *lab) join(name, device, address string) {
 	l.Helper()
-	l.run("ip link add %s netns %s type veth peer name to-%s netns %s", device, l.ns(name), name, l.ns("pub"))
+	if l.wires == (quality{}) {
+		l.run("ip link add %s netns %s type veth peer name to-%s netns %s", device, l.ns(name), name, l.ns("pub"))
+	} else {
+		wire(l, l.wires, [2]string{l.ns(name), device}, [2]string{l.ns("pub"), "to-" + name})
+	}
 	l.run("ip -n %s addr add %s/24 dev %s", l.ns(name), address, device)
 	l.run("ip -n %s link set %s up", l.ns(name), device)
 	l.run("ip -n %s link set to-%s master br0 up", l.ns("pub"), name)
@@ -95,6 +104,7 @@ func (l *lab) nat(router, rule string) {
 	}
 	nft := exec.Command("ip", "netns", "exec", l.ns(router), "nft", "-f", "-") //nolint:gosec // the lab's own
 	nft.Stdin = strings.NewReader(`
+		flush ruleset
 		table ip nat {
 			chain after {
 				type nat hook postrouting priority srcnat
@@ -151,36 +161,57 @@ func (l *lab) say(p *process, text string) {
 	}
 }
 
+// serve starts the server, and its relay.
+func (l *lab) serve(args ...string) *process {
+	l.Helper()
+	s := l.start("s", append([]string{"serve", "--listen", serverAddress + ":3000"}, args...)...)
+	if _, err := s.err.wait(regexp.MustCompile("listening on")); err != nil {
+		l.Fatal(err)
+	}
+	return s
+}
+
 // call brings the two machines together.
 func (l *lab) call() (a, b *process) {
 	l.Helper()
-	s := l.start("s", "serve", "--listen", serverAddress+":3000", "--relay", "--relay-open")
-	if _, err := s.err.wait(regexp.MustCompile("relaying at")); err != nil {
-		l.Fatal(err)
-	}
+	l.serve("--relay", "--relay-open")
+	return l.meet()
+}
+
+// meet has one call and the other answer.
+func (l *lab) meet() (a, b *process) {
+	l.Helper()
 	a = l.start("a", "call", "417-falcon-zebra", "--server", "http://"+serverAddress+":3000", "--ui", "json")
 	l.sees(a, `"type":"waiting"`)
 	b = l.start("b", "answer", "417-falcon-zebra", "--server", "http://"+serverAddress+":3000", "--ui", "json")
 	return a, b
 }
 
-// The program on real networks: 'task test:nat' asks for it.
-func TestNAT(t *testing.T) {
+const direct, relayed = "srflx|prflx", "relay"
+
+var networks = []struct{ name, a, b, path string }{
+	{"two cones", cone, cone, direct},
+	{"a cone and a symmetric NAT", cone, symmetric, relayed},
+	{"a symmetric NAT and a cone", symmetric, cone, relayed},
+	{"two symmetric NATs", symmetric, symmetric, relayed},
+	{"a network without UDP and a cone", noUDP, cone, relayed},
+	{"a symmetric NAT and a network without UDP", symmetric, noUDP, relayed},
+	{"two networks without UDP", noUDP, noUDP, relayed},
+}
+
+func needsLab(t testing.TB) {
+	t.Helper()
 	if os.Getenv("P2PCHATTEST_NAT") == "" {
 		t.Skip("task test:nat runs this one, as root and with iproute2 and nftables")
 	}
-	const direct, relayed = "srflx|prflx", "relay"
-	for _, c := range []struct{ name, a, b, path string }{
-		{"two cones", cone, cone, direct},
-		{"a cone and a symmetric NAT", cone, symmetric, relayed},
-		{"a symmetric NAT and a cone", symmetric, cone, relayed},
-		{"two symmetric NATs", symmetric, symmetric, relayed},
-		{"a network without UDP and a cone", noUDP, cone, relayed},
-		{"a symmetric NAT and a network without UDP", symmetric, noUDP, relayed},
-		{"two networks without UDP", noUDP, noUDP, relayed},
-	} {
+}
+
+// The program on real networks: 'task test:nat' asks for it.
+func TestNAT(t *testing.T) {
+	needsLab(t)
+	for _, c := range networks {
 		t.Run(c.name, func(t *testing.T) {
-			l := newLab(t, c.a, c.b)
+			l := newLab(t, c.a, c.b, quality{})
 			a, b := l.call()
 			for _, p := range []*process{a, b} {
 				found := l.sees(p, `"path":"(\w+)".*"took_ms":(\d+),"type":"connected","verified":true`)
@@ -197,7 +228,7 @@ func TestNAT(t *testing.T) {
 	}
 
 	t.Run("a network that goes away and comes back with another address", func(t *testing.T) {
-		l := newLab(t, cone, symmetric)
+		l := newLab(t, cone, symmetric, quality{})
 		a, b := l.call()
 		l.say(a, "one")
 		l.sees(b, `"text":"one"`)
@@ -215,7 +246,7 @@ func TestNAT(t *testing.T) {
 	})
 
 	t.Run("a relay that dies and comes back", func(t *testing.T) {
-		l := newLab(t, symmetric, symmetric)
+		l := newLab(t, symmetric, symmetric, quality{})
 		a, b := l.call()
 		l.say(a, "one")
 		l.sees(b, `"text":"one"`)
@@ -225,4 +256,94 @@ func TestNAT(t *testing.T) {
 		l.run("ip -n %s link set to-s up", l.ns("pub"))
 		l.sees(a, `"text":"two"`)
 	})
+
+	for _, c := range []struct {
+		name string
+		nat  string
+		quality
+	}{
+		{"two cones that are 100 ms apart", cone, quality{delay: 25 * time.Millisecond}},
+		{"two symmetric NATs that are 100 ms from the relay", symmetric, quality{delay: 25 * time.Millisecond}},
+		{"two cones that lose 5 % of all packets", cone, quality{delay: 5 * time.Millisecond, loss: 0.025}},
+		{"two symmetric NATs that lose 5 % of all packets", symmetric, quality{delay: 5 * time.Millisecond, loss: 0.025}},
+		{"two networks without UDP that lose 5 % of all packets", noUDP, quality{delay: 5 * time.Millisecond, loss: 0.025}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := newLab(t, c.nat, c.nat, c.quality)
+			a, b := l.call()
+			for _, p := range []*process{a, b} {
+				found := l.sees(p, `"path":"(\w+)".*"took_ms":(\d+),"type":"connected","verified":true`)
+				t.Logf("path %s after %s ms", found[1], found[2])
+			}
+			const messages = 100
+			for i := range messages {
+				l.say(a, fmt.Sprint("ping ", i))
+				l.say(b, fmt.Sprint("pong ", i))
+			}
+			for p, text := range map[*process]string{a: "pong", b: "ping"} {
+				l.sees(p, fmt.Sprintf(`"text":"%s %d"`, text, messages-1))
+				next := 0
+				for _, m := range regexp.MustCompile(`"text":"\w+ (\d+)"`).FindAllStringSubmatch(p.out.String(), -1) {
+					if m[1] != strconv.Itoa(next) {
+						t.Fatalf("%s %s came as number %d", text, m[1], next)
+					}
+					next++
+				}
+			}
+		})
+	}
+
+	t.Run("the doctor tells the networks apart", func(t *testing.T) {
+		l := newLab(t, cone, symmetric, quality{})
+		server := "http://" + serverAddress + ":3000"
+		s := l.serve("--relay", "--relay-open")
+		examine := func(on, pattern string) {
+			t.Helper()
+			p := l.start(on, "doctor", "--server", server)
+			if _, err := p.out.wait(regexp.MustCompile(pattern)); err != nil {
+				t.Error(err)
+			}
+		}
+		examine("a", `(?s)an easy one: 10\.1\.0\.2:\d+ is 203\.0\.113\.11:\d+ for all others \(mapping port-independent, filtering address-and-port-dependent\).*Calls work with anybody: directly`)
+		examine("b", `(?s)a difficult one: 10\.2\.0\.2:\d+ is another address for each destination .*Calls work with anybody: directly`)
+		examine("s", `(?s)none: 203\.0\.113\.1:`)
+		l.nat("rb", noUDP)
+		examine("b", `(?s)no   stun:.*yes  turn:203\.0\.113\.1:3478\?transport=tcp.*through the relay: this network lets no other packets`)
+		_ = s.cmd.Process.Signal(syscall.SIGTERM) // it runs
+		<-s.ended
+		l.serve()
+		examine("b", `(?s)none is known.*Calls work within this network`)
+	})
+}
+
+// BenchmarkNAT is how long it takes from the callee's start, as a process, until it is
+// connected; with 'task bench:nat'.
+func BenchmarkNAT(b *testing.B) {
+	needsLab(b)
+	for _, c := range []struct{ name, a, b string }{
+		{"two cones", cone, cone},
+		{"two symmetric NATs", symmetric, symmetric},
+		{"two networks without UDP", noUDP, noUDP},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			l := newLab(b, c.a, c.b, quality{})
+			l.serve("--relay", "--relay-open")
+			var took []float64
+			for b.Loop() {
+				caller := l.start("a", "call", "417-falcon-zebra", "--server", "http://"+serverAddress+":3000", "--ui", "json")
+				l.sees(caller, `"type":"waiting"`)
+				begun := time.Now()
+				callee := l.start("b", "answer", "417-falcon-zebra", "--server", "http://"+serverAddress+":3000", "--ui", "json")
+				l.sees(callee, `"type":"connected"`)
+				took = append(took, float64(time.Since(begun).Microseconds())/1000)
+				l.sees(caller, `"type":"connected"`)
+				_, _ = io.WriteString(caller.in, `{"type":"leave"}`+"\n") // or else it is killed in the end
+				<-caller.ended
+				<-callee.ended
+			}
+			slices.Sort(took)
+			b.ReportMetric(took[len(took)/2], "ms/median")
+			b.ReportMetric(took[len(took)-1], "ms/longest")
+		})
+	}
 }

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A quality is how good a wire is.
+type quality struct {
+	delay time.Duration // each way
+	loss  float64       // of 1, each way
+}
+
+// wire joins two devices, each in a namespace of its own, by a wire of that quality. It
+// carries Ethernet frames in their order, as tc-netem(8) would where that exists.
+func wire(t testing.TB, q quality, a, b [2]string) {
+	t.Helper()
+	ends := [2]*os.File{tap(t, a[0], a[1]), tap(t, b[0], b[1])}
+	var wg sync.WaitGroup
+	t.Cleanup(func() {
+		for _, e := range ends {
+			e.Close()
+		}
+		wg.Wait()
+	})
+	for i := range ends {
+		frames := make(chan frame, 10_000)
+		wg.Go(func() { q.take(ends[i], frames) })
+		wg.Go(func() { carry(frames, ends[1-i]) })
+	}
+}
+
+type frame struct {
+	bytes []byte
+	due   time.Time
+}
+
+func (q quality) take(from io.Reader, frames chan<- frame) {
+	defer close(frames)
+	for {
+		b := make([]byte, 2048)
+		n, err := from.Read(b)
+		if err != nil {
+			return
+		}
+		if rand.Float64() < q.loss {
+			continue
+		}
+		select {
+		case frames <- frame{b[:n], time.Now().Add(q.delay)}:
+		default: // a full queue drops, too
+		}
+	}
+}
+
+func carry(frames <-chan frame, to io.Writer) {
+	for f := range frames {
+		time.Sleep(time.Until(f.due))
+		_, _ = to.Write(f.bytes) // a device that is down loses what comes
+	}
+}
+
+// tap makes a device in a namespace, and is its other end.
+func tap(t testing.TB, namespace, device string) *os.File {
+	t.Helper()
+	f, err := openTap(namespace, device)
+	if err != nil {
+		t.Fatalf("making the device %s in %s: %v", device, namespace, err)
+	}
+	return f
+}
+
+func openTap(namespace, device string) (file *os.File, err error) {
+	runtime.LockOSThread() // it is the thread that is in a namespace
+	defer runtime.UnlockOSThread()
+	home, err := unix.Open(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = unix.Close(home) }() // it was only read
+	there, err := unix.Open("/run/netns/"+namespace, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = unix.Close(there) }() // it was only read
+	if err := unix.Setns(there, unix.CLONE_NEWNET); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, unix.Setns(home, unix.CLONE_NEWNET)) }()
+	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	request, err := unix.NewIfreq(device)
+	if err == nil {
+		request.SetUint16(unix.IFF_TAP | unix.IFF_NO_PI)
+		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
+	}
+	if err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	return os.NewFile(uintptr(fd), device), nil
+}
