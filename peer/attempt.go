@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +21,9 @@ const connectLimit = 15 * time.Second
 
 // After so long a person is told what is being tried.
 const connectNotice = 3 * time.Second
+
+// After so long what seldom works is tried, too, see try.
+const farWait = time.Second
 
 // The answer takes along the candidates that are there at once, this machine's own. So
 // long it waits for the first one, and after each for the next.
@@ -48,23 +52,28 @@ type attempt struct {
 
 	// owned by run:
 	pc        *webrtc.PeerConnection
-	proposal  *proposal             // the caller's
-	trust     *trust                // nil before both descriptions are there, and with a plain WebRTC program
-	foreign   bool                  // the other side is a plain WebRTC program
-	published bool                  // this side's description is at the Store
-	held      []note                // of this side, until there is somebody to seal them for
-	batch     []signaling.Candidate // of this side, until the end of a step
-	reply     *document             // the callee's, until it has candidates to take along
-	enough    <-chan time.Time      // waited for them
-	early     []signaling.Candidate // came before the other side's description
-	dropped   tally                 // of them
-	ways      [2]kinds              // of candidates: this side's, and the other's
-	promised  fingerprint           // of the other side's certificate
-	begun     time.Time             // when both descriptions were there; zero before
-	told      bool                  // the Store has the first of this side's candidates: with the caller's nonce
-	channel   *webrtc.DataChannel   // open, and held until the two trust each other
-	newer     *offer                // came while it had not
-	kept      bool                  // the PeerConnection lives on in a Pipe
+	proposal  *proposal                 // the caller's
+	trust     *trust                    // nil before both descriptions are there, and with a plain WebRTC program
+	foreign   bool                      // the other side is a plain WebRTC program
+	published bool                      // this side's description is at the Store
+	held      []note                    // of this side, until there is somebody to seal them for
+	batch     []signaling.Candidate     // of this side, until the end of a step
+	reply     *document                 // the callee's, until it has candidates to take along
+	enough    <-chan time.Time          // waited for them
+	early     []signaling.Candidate     // came before the other side's description
+	dropped   tally                     // of them
+	ways      [2]kinds                  // of candidates: this side's, and the other's
+	networks  []netip.Prefix            // that this machine is in
+	outside   [2]netip.Addr             // of NAT, the address of this side, and of the other
+	far       []webrtc.ICECandidateInit // of the other side, see try
+	patient   bool                      // they have waited long enough
+	promised  fingerprint               // of the other side's certificate
+	begun     time.Time                 // when both descriptions were there; zero before
+	told      bool                      // the Store has the first of this side's candidates: with the caller's nonce
+	hurried   int                       // times that pion was told to check at once
+	channel   *webrtc.DataChannel       // open, and held until the two trust each other
+	newer     *offer                    // came while it had not
+	kept      bool                      // the PeerConnection lives on in a Pipe
 }
 
 // errGarbled says that a description is none.
@@ -89,7 +98,7 @@ func (s *Session) newAttempt(side signaling.Ticket, code Code, servers []webrtc.
 		return nil, err
 	}
 	a := &attempt{
-		store: s.store, ticket: side, code: code, publish: publish, relayOnly: s.config.RelayOnly, report: s.config.Report, log: s.config.Log, pc: pc,
+		store: s.store, ticket: side, code: code, publish: publish, relayOnly: s.config.RelayOnly, networks: localNetworks(s.config.net), report: s.config.Report, log: s.config.Log, pc: pc,
 		posts: make(chan any), done: make(chan struct{}), local: make(chan []signaling.Candidate, 128),
 	}
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) { a.post(localCandidate{c}) })
@@ -247,13 +256,18 @@ func (a *attempt) meet(kind webrtc.SDPType, d document) error {
 // answer instead, or the attempt has failed. With some errors there is a newer offer,
 // too.
 func (a *attempt) run(ctx context.Context, newer <-chan offer, closed <-chan struct{}) (*Pipe, *offer, error) {
-	var limit, slow <-chan time.Time
+	var limit, slow, hurry, far <-chan time.Time
 	for {
 		if limit == nil && !a.begun.IsZero() {
-			timer, notice := time.NewTimer(connectLimit), time.NewTimer(connectNotice)
+			timer, notice, ticker, wait := time.NewTimer(connectLimit), time.NewTimer(connectNotice), time.NewTicker(hurryInterval), time.NewTimer(farWait)
 			defer timer.Stop()
 			defer notice.Stop()
-			limit, slow = timer.C, notice.C
+			defer ticker.Stop()
+			defer wait.Stop()
+			limit, slow, hurry, far = timer.C, notice.C, ticker.C, wait.C
+		}
+		if a.hurried == hurries {
+			hurry = nil
 		}
 		var p *Pipe
 		var err error
@@ -275,6 +289,11 @@ func (a *attempt) run(ctx context.Context, newer <-chan offer, closed <-chan str
 			a.report(Trying{This: a.ways[0].String(), Other: a.ways[1].String()})
 		case <-limit:
 			err = fmt.Errorf("%w within %v (%s)", ErrNoPath, connectLimit, a.tried())
+		case <-hurry:
+			a.hurry()
+		case <-far:
+			a.patient = true
+			a.tryFar()
 		case <-a.enough:
 			a.dispatch(ctx)
 		case what := <-a.posts:

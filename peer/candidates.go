@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/pion/transport/v5"
 	"github.com/pion/webrtc/v4"
 
 	"p2pchat/signaling"
@@ -28,6 +32,10 @@ func (a *attempt) trickle(c *webrtc.ICECandidate) {
 		}
 		init = c.ToJSON()
 		a.ways[0].add(c.Typ.String())
+		if at, err := netip.ParseAddr(c.Address); err == nil && c.Typ == webrtc.ICECandidateTypeSrflx {
+			a.outside[0] = at
+			a.tryFar()
+		}
 	}
 	init.SDPMid = nil // the index says it, whatever name the offer gave the section
 	n := note{ICECandidateInit: &init}
@@ -88,11 +96,7 @@ func (a *attempt) add(list []signaling.Candidate) {
 			continue // the first ones come with the answer and in the list
 		}
 		if err == nil && n.ICECandidateInit != nil {
-			if err = a.pc.AddICECandidate(*n.ICECandidateInit); err == nil {
-				_, rest, _ := strings.Cut(n.Candidate, " typ ")
-				kind, _, _ := strings.Cut(rest, " ")
-				a.ways[1].add(kind)
-			}
+			err = a.try(*n.ICECandidateInit)
 		}
 		switch {
 		case errors.Is(err, errSealed): // it may be for somebody who answered before
@@ -100,6 +104,90 @@ func (a *attempt) add(list []signaling.Candidate) {
 		case err != nil:
 			a.dropped.warn(a.log, "dropped a candidate of the other side", "error", err)
 		}
+	}
+}
+
+// try hands a candidate of the other side to pion. One at a private address of another
+// network waits for a while: it seldom works, and while pion asks a relay for the
+// permission to send there, which that refuses, it does nothing else.
+func (a *attempt) try(c webrtc.ICECandidateInit) error {
+	kind, at := parseCandidate(c.Candidate)
+	a.ways[1].add(kind)
+	if kind == "srflx" {
+		a.outside[1] = at
+		a.tryFar()
+	}
+	if kind == "host" && at.IsPrivate() && !a.isNear(at) {
+		a.far = append(a.far, c)
+		return nil
+	}
+	return a.pc.AddICECandidate(c)
+}
+
+// isNear tells whether a private address of the other side may be one of this network's.
+func (a *attempt) isNear(at netip.Addr) bool {
+	return a.patient || a.outside[0].IsValid() && a.outside[0] == a.outside[1] ||
+		slices.ContainsFunc(a.networks, func(p netip.Prefix) bool { return p.Contains(at) })
+}
+
+// tryFar hands on what waited, if it may be near after all.
+func (a *attempt) tryFar() {
+	waited := a.far
+	a.far = nil
+	for _, c := range waited {
+		if err := a.try(c); err != nil {
+			a.dropped.warn(a.log, "dropped a candidate of the other side", "error", err)
+		}
+	}
+}
+
+// parseCandidate is the type and the address of a candidate (RFC 8839, section 5.1).
+func parseCandidate(text string) (kind string, at netip.Addr) {
+	words := strings.Fields(text)
+	if len(words) < 8 {
+		return "", at
+	}
+	at, _ = netip.ParseAddr(words[4]) // or else it is a name, and as good as public
+	return words[7], at
+}
+
+// localNetworks are those that this machine is in.
+func localNetworks(from transport.Net) (list []netip.Prefix) {
+	if from == nil {
+		all, _ := net.InterfaceAddrs() // or else nothing is near
+		for _, a := range all {
+			if p, err := netip.ParsePrefix(a.String()); err == nil {
+				list = append(list, p.Masked())
+			}
+		}
+		return list
+	}
+	interfaces, _ := from.Interfaces() // or else nothing is near
+	for _, i := range interfaces {
+		all, _ := i.Addrs() // or else nothing is near
+		for _, a := range all {
+			if p, err := netip.ParsePrefix(a.String()); err == nil {
+				list = append(list, p.Masked())
+			}
+		}
+	}
+	return list
+}
+
+// hurry makes pion check all pairs of candidates now. It has no other way to be told than a
+// candidate that is new: this one leads to no pair, because it is of a kind (TCP) that is
+// switched off, and has an address that leads nowhere (RFC 6666).
+func (a *attempt) hurry() {
+	switch a.pc.ICEConnectionState() {
+	case webrtc.ICEConnectionStateNew, webrtc.ICEConnectionStateChecking:
+	default:
+		a.hurried = hurries
+		return
+	}
+	a.hurried++
+	c := fmt.Sprintf("candidate:1 1 tcp 1 100::%x 9 typ host tcptype passive", a.hurried)
+	if err := a.pc.AddICECandidate(webrtc.ICECandidateInit{Candidate: c, SDPMLineIndex: new(uint16)}); err != nil {
+		a.log.Debug("pion does not hurry", "why", err)
 	}
 }
 

@@ -20,6 +20,8 @@ const (
 	silence       = 2500 * time.Millisecond
 	heartbeat     = 500 * time.Millisecond
 	checkInterval = 200 * time.Millisecond // pion's own
+	hurryInterval = 50 * time.Millisecond  // for the first hurries checks (RFC 8445, section 14, has 50 ms, too)
+	hurries       = 40
 )
 
 // newPeerConnection sets pion for two programs that want to talk soon and notice
@@ -50,7 +52,7 @@ func newPeerConnection(config Config, servers []webrtc.ICEServer) (*webrtc.PeerC
 	// hear of themselves often enough to lose a few packets. Checks of a pair go on for as
 	// long as an attempt, because its network may come back.
 	e.SetICETimeouts(silence, 5*time.Second, heartbeat)
-	e.SetICEMaxBindingRequests(uint16(connectLimit / checkInterval))
+	e.SetICEMaxBindingRequests(uint16(connectLimit/checkInterval) + hurries)
 
 	// No media: neither codecs nor what would look into their packets.
 	api := webrtc.NewAPI(webrtc.WithSettingEngine(e), webrtc.WithMediaEngine(&webrtc.MediaEngine{}), webrtc.WithInterceptorRegistry(&interceptor.Registry{}))
