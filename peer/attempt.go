@@ -22,8 +22,8 @@ const connectLimit = 15 * time.Second
 // After so long a person is told what is being tried.
 const connectNotice = 3 * time.Second
 
-// After so long what seldom works is tried, too, see try.
-const farWait = time.Second
+// After so long what seldom works is tried, too, see try: before a relay is taken instead.
+const farWait = relayWait / 2
 
 // The answer takes along the candidates that are there at once, this machine's own. So
 // long it waits for the first one, and after each for the next.

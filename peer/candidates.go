@@ -108,8 +108,8 @@ func (a *attempt) add(list []signaling.Candidate) {
 }
 
 // try hands a candidate of the other side to pion. One at a private address of another
-// network waits for a while: it seldom works, and while pion asks a relay for the
-// permission to send there, which that refuses, it does nothing else.
+// network waits for a moment: it seldom works, and while pion asks a relay that it reaches
+// over TLS for the permission to send there, which that refuses, it does nothing else.
 func (a *attempt) try(c webrtc.ICECandidateInit) error {
 	kind, at := parseCandidate(c.Candidate)
 	a.ways[1].add(kind)

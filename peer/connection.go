@@ -13,6 +13,8 @@ import (
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
 	"github.com/pion/logging"
+	"github.com/pion/transport/v5"
+	"github.com/pion/transport/v5/stdnet"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -22,13 +24,18 @@ const (
 	checkInterval = 200 * time.Millisecond // pion's own
 	hurryInterval = 50 * time.Millisecond  // for the first hurries checks (RFC 8445, section 14, has 50 ms, too)
 	hurries       = 40
+	relayWait     = 400 * time.Millisecond // before a relay is taken: any other way is better
 )
 
 // newPeerConnection sets pion for two programs that want to talk soon and notice
 // soon when they no longer can.
 func newPeerConnection(config Config, servers []webrtc.ICEServer) (*webrtc.PeerConnection, error) {
 	e := webrtc.SettingEngine{LoggerFactory: pionLog{config.Log}}
-	e.SetNet(config.net)
+	machine, err := ownNet(config)
+	if err != nil {
+		return nil, err
+	}
+	e.SetNet(newPermissive(machine, servers))
 	e.DetachDataChannels()
 	e.EnableDataChannelBlockWrite(true)
 	e.SetSCTPMaxMessageSize(MaxMessage)
@@ -46,7 +53,7 @@ func newPeerConnection(config Config, servers []webrtc.ICEServer) (*webrtc.PeerC
 	e.SetHostAcceptanceMinWait(0)
 	e.SetSrflxAcceptanceMinWait(0)
 	e.SetPrflxAcceptanceMinWait(0)
-	e.SetRelayAcceptanceMinWait(400 * time.Millisecond) // two rounds of checks
+	e.SetRelayAcceptanceMinWait(relayWait)
 	e.SetSTUNGatherTimeout(time.Second)
 	// A machine that fell silent for so long is lost: the two meet again. Both sides let
 	// hear of themselves often enough to lose a few packets. Checks of a pair go on for as
@@ -65,6 +72,18 @@ func newPeerConnection(config Config, servers []webrtc.ICEServer) (*webrtc.PeerC
 		return nil, fmt.Errorf("preparing a connection: %w", err)
 	}
 	return pc, nil
+}
+
+// ownNet is the machine's network.
+func ownNet(config Config) (transport.Net, error) {
+	if config.net != nil {
+		return config.net, nil
+	}
+	n, err := stdnet.NewNet()
+	if err != nil {
+		return nil, fmt.Errorf("looking at this machine's network: %w", err)
+	}
+	return n, nil
 }
 
 func closeConnection(pc *webrtc.PeerConnection, log *slog.Logger) {

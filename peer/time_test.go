@@ -21,8 +21,8 @@ import (
 func TestRoundTrips(t *testing.T) {
 	const (
 		rtt    = 100 * time.Millisecond
-		caller = 4 * rtt     // from the offer: a check, DTLS 1.2 in two, and SCTP's handshake
-		callee = 9 * rtt / 2 // and the caller's channel, announced
+		caller = 7 * rtt / 2 // from the offer: a check, DTLS 1.2 in two, and the rest on its way
+		callee = 4 * rtt     // and the caller's channel, announced
 	)
 	synctest.Test(t, func(t *testing.T) {
 		n, store := newNetwork(t, rtt/2), memstore.New(memstore.Limits{})
@@ -60,7 +60,7 @@ func TestDeadServers(t *testing.T) {
 	without := took(t)
 	for _, dead := range []string{"stun:10.0.0.99:3478", "turn:10.0.0.99:3478", "stun:nobody.invalid:3478", "turn:nobody.invalid:3478"} {
 		with := took(t, signaling.ICEServer{URLs: []string{dead}, Username: "user", Credential: "password"})
-		if with > without+10*time.Millisecond {
+		if with > without+60*time.Millisecond { // a round of checks, which may begin a moment before or after an answer comes
 			t.Errorf("with %s it takes %v, without %v", dead, with, without)
 		}
 	}

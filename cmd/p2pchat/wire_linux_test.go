@@ -52,7 +52,7 @@ func (q quality) take(from io.Reader, frames chan<- frame) {
 		if err != nil {
 			return
 		}
-		if rand.Float64() < q.loss {
+		if rand.Float64() < q.loss { //nolint:gosec // no secret
 			continue
 		}
 		select {

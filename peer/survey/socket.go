@@ -49,7 +49,7 @@ const (
 
 func (c change) AddTo(m *stun.Message) error {
 	if c != changeNothing {
-		m.Add(stun.AttrChangeRequest, []byte{0, 0, 0, byte(c)})
+		m.Add(stun.AttrChangeRequest, []byte{0, 0, 0, byte(c)}) //nolint:gosec // a bit or two
 	}
 	return nil
 }

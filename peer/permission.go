@@ -1,0 +1,294 @@
+package peer
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/pion/stun/v4"
+	"github.com/pion/transport/v5"
+	"github.com/pion/webrtc/v4"
+)
+
+// pion asks a TURN server for the permission to send to an address (RFC 8656, section 9) when
+// it does so first, and does nothing else until the answer is there: a round trip for
+// each address, during which no check of any other way goes on. A permissive network
+// says yes in the server's stead. The request goes out all the same, before what is sent,
+// and until it was answered. What a server does not permit it drops, and the check fails
+// as it does where nobody is.
+type permissive struct {
+	transport.Net
+	passwords map[string]string // of the servers' users: an answer is signed with it
+}
+
+func newPermissive(n transport.Net, servers []webrtc.ICEServer) permissive {
+	p := permissive{n, map[string]string{}}
+	for _, s := range servers {
+		if password, ok := s.Credential.(string); ok && s.Username != "" {
+			p.passwords[s.Username] = password
+		}
+	}
+	return p
+}
+
+// ListenPacket is what pion reaches a TURN server by, over UDP, and nobody else.
+func (n permissive) ListenPacket(network, address string) (net.PacketConn, error) {
+	c, err := n.Net.ListenPacket(network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &permissivePackets{PacketConn: c, permits: permits{passwords: n.passwords}}, nil
+}
+
+// DialTCP is the same over TCP.
+func (n permissive) DialTCP(network string, local, remote *net.TCPAddr) (transport.TCPConn, error) {
+	c, err := n.Net.DialTCP(network, local, remote)
+	if err != nil {
+		return nil, err
+	}
+	return &permissiveStream{TCPConn: c, permits: permits{passwords: n.passwords}}, nil
+}
+
+// permits are the answers that no server gave.
+type permits struct {
+	passwords map[string]string
+
+	mu     sync.Mutex // guards what follows
+	queued [][]byte
+}
+
+// answer queues one, if b asks for a permission, and makes the read that waits look for it.
+func (p *permits) answer(b []byte, wake func(time.Time) error) (id transaction, asked bool) {
+	if id, asked = transactionOf(b, stun.NewType(stun.MethodCreatePermission, stun.ClassRequest)); !asked {
+		return id, false
+	}
+	yes, ok := p.yes(b)
+	if !ok {
+		return id, false // it waits for the server's
+	}
+	p.mu.Lock()
+	p.queued = append(p.queued, yes)
+	p.mu.Unlock()
+	_ = wake(time.Unix(1, 0)) // a closed connection has no read that waits
+	return id, true
+}
+
+// yes is the answer to a request that permits what it asks for, signed as the server would
+// (RFC 8489, section 9.2).
+func (p *permits) yes(request []byte) (answer []byte, ok bool) {
+	var user stun.Username
+	var realm stun.Realm
+	m := &stun.Message{Raw: append([]byte(nil), request...)}
+	if m.Decode() != nil || user.GetFrom(m) != nil || realm.GetFrom(m) != nil {
+		return nil, false
+	}
+	password, known := p.passwords[user.String()]
+	if !known {
+		return nil, false
+	}
+	a, err := stun.Build(
+		stun.NewType(stun.MethodCreatePermission, stun.ClassSuccessResponse), stun.NewTransactionIDSetter(m.TransactionID),
+		stun.NewLongTermIntegrity(user.String(), realm.String(), password), stun.Fingerprint,
+	)
+	if err != nil {
+		return nil, false
+	}
+	return a.Raw, true
+}
+
+func (p *permits) next() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.queued) == 0 {
+		return nil
+	}
+	b := p.queued[0]
+	p.queued = p.queued[1:]
+	return b
+}
+
+type transaction = [stun.TransactionIDSize]byte
+
+// transactionOf is that of a STUN message, if it is of one of those types (RFC 8489, section 5).
+func transactionOf(b []byte, types ...stun.MessageType) (id transaction, ok bool) {
+	if len(b) < 20 || !stun.IsMessage(b) {
+		return id, false
+	}
+	for _, t := range types {
+		if binary.BigEndian.Uint16(b) == t.Value() {
+			copy(id[:], b[8:20])
+			return id, true
+		}
+	}
+	return id, false
+}
+
+// woken tells whether a read was ended to look for an answer.
+func woken(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
+}
+
+// permissivePackets asks again until the server answers, because a packet may be lost.
+type permissivePackets struct {
+	net.PacketConn
+	permits permits
+	server  net.Addr // owned by WriteTo until the first permit; there is one
+
+	mu      sync.Mutex // guards what follows
+	asking  map[transaction]*time.Timer
+	stopped bool
+}
+
+// How often a permission is asked for that nobody answers.
+const (
+	permissionPause = 200 * time.Millisecond
+	permissionAsked = 7
+)
+
+func (c *permissivePackets) WriteTo(b []byte, server net.Addr) (int, error) {
+	n, err := c.PacketConn.WriteTo(b, server)
+	if err != nil {
+		return n, err
+	}
+	c.mu.Lock()
+	c.server = server
+	c.mu.Unlock()
+	if id, asked := c.permits.answer(b, c.SetReadDeadline); asked {
+		c.ask(id, append([]byte(nil), b...), server, permissionPause, permissionAsked)
+	}
+	return n, nil
+}
+
+// ask sends request once more after a pause, and again, until the server answers.
+func (c *permissivePackets) ask(id transaction, request []byte, server net.Addr, pause time.Duration, times int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped || times == 0 {
+		delete(c.asking, id)
+		return
+	}
+	if c.asking == nil {
+		c.asking = map[transaction]*time.Timer{}
+	}
+	c.asking[id] = time.AfterFunc(pause, func() {
+		_, _ = c.PacketConn.WriteTo(request, server) // it may be closed
+		c.ask(id, request, server, 2*pause, times-1)
+	})
+}
+
+func (c *permissivePackets) ReadFrom(b []byte) (int, net.Addr, error) {
+	for {
+		if yes := c.permits.next(); yes != nil {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return copy(b, yes), c.server, nil
+		}
+		n, from, err := c.PacketConn.ReadFrom(b)
+		if woken(err) {
+			if err := c.SetReadDeadline(time.Time{}); err != nil {
+				return 0, nil, err
+			}
+			continue
+		}
+		if err == nil {
+			c.answered(b[:n])
+		}
+		return n, from, err
+	}
+}
+
+// answered ends the asking for what the server answers.
+func (c *permissivePackets) answered(b []byte) {
+	id, ok := transactionOf(b, stun.NewType(stun.MethodCreatePermission, stun.ClassSuccessResponse), stun.NewType(stun.MethodCreatePermission, stun.ClassErrorResponse))
+	if !ok {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t := c.asking[id]; t != nil {
+		t.Stop()
+		delete(c.asking, id)
+	}
+}
+
+func (c *permissivePackets) Close() error {
+	c.mu.Lock()
+	c.stopped = true
+	for _, t := range c.asking {
+		t.Stop()
+	}
+	c.mu.Unlock()
+	return c.PacketConn.Close()
+}
+
+// permissiveStream puts its answers between two messages of the server's.
+type permissiveStream struct {
+	transport.TCPConn
+	permits permits
+
+	// owned by Read:
+	ready []byte // to be handed on first
+	head  []byte // the beginning of a message, until its length is known
+	left  int    // bytes of the message that is being handed on
+}
+
+func (c *permissiveStream) Write(b []byte) (int, error) {
+	n, err := c.TCPConn.Write(b)
+	if err == nil {
+		c.permits.answer(b, c.SetReadDeadline)
+	}
+	return n, err
+}
+
+func (c *permissiveStream) Read(b []byte) (int, error) {
+	for {
+		if len(c.ready) == 0 && len(c.head) == 0 && c.left == 0 {
+			c.ready = c.permits.next()
+		}
+		if len(c.ready) > 0 {
+			n := copy(b, c.ready)
+			c.ready = c.ready[n:]
+			return n, nil
+		}
+		n, err := c.read(b)
+		if woken(err) {
+			if err := c.SetReadDeadline(time.Time{}); err != nil {
+				return 0, err
+			}
+			err = nil
+		}
+		if n > 0 || err != nil {
+			return n, err
+		}
+	}
+}
+
+const lengthSize = 4 // of a message's beginning that has its length
+
+// read hands on what it can of a message, or finds out how long the next one is.
+func (c *permissiveStream) read(b []byte) (int, error) {
+	if c.left > 0 {
+		n, err := c.TCPConn.Read(b[:min(len(b), c.left)])
+		c.left -= n
+		return n, err
+	}
+	var part [lengthSize]byte
+	n, err := c.TCPConn.Read(part[:lengthSize-len(c.head)])
+	if c.head = append(c.head, part[:n]...); len(c.head) == lengthSize {
+		c.ready, c.left, c.head = c.head, messageLength(c.head)-lengthSize, nil
+	}
+	return 0, err
+}
+
+// messageLength is that of a STUN message (RFC 8489, section 5) or of ChannelData (RFC 8656,
+// section 12.5) that begins so.
+func messageLength(head []byte) int {
+	n := int(binary.BigEndian.Uint16(head[2:]))
+	if head[0]>>6 == 0 {
+		return 20 + n
+	}
+	return lengthSize + (n+3)/4*4
+}
