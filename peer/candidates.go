@@ -175,7 +175,7 @@ func localNetworks(from transport.Net) (list []netip.Prefix) {
 }
 
 // hurry makes pion check all pairs of candidates now. It has no other way to be told than a
-// candidate that is new: this one leads to no pair, because it is of a kind (TCP) that is
+// candidate that is new: this one leads to no pair, because it is of a kind (TCP, IPv6) that is
 // switched off, and has an address that leads nowhere (RFC 6666).
 func (a *attempt) hurry() {
 	switch a.pc.ICEConnectionState() {

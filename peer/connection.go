@@ -45,7 +45,12 @@ func newPeerConnection(config Config, servers []webrtc.ICEServer) (*webrtc.PeerC
 	e.SetDTLSInsecureSkipHelloVerify(true) // one less: ICE has verified the address
 	e.SetDTLSRetransmissionInterval(100 * time.Millisecond)
 	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
-	e.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
+	types := []webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6}
+	if config.tcp != nil {
+		types = append(types, webrtc.NetworkTypeTCP4)
+		e.SetICETCPMux(config.tcp)
+	}
+	e.SetNetworkTypes(types)
 	worth, loopbackAlone := worthwhile()
 	e.SetInterfaceFilter(worth)
 	e.SetIncludeLoopbackCandidate(config.Loopback || loopbackAlone)

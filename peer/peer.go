@@ -25,6 +25,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/pion/ice/v4"
 	"github.com/pion/transport/v5"
 
 	"p2pchat/signaling"
@@ -68,6 +69,7 @@ type Config struct {
 	Log    *slog.Logger // slog.Default() if nil
 
 	net transport.Net // the machine's own if nil
+	tcp ice.TCPMux    // nil: none
 }
 
 // An Event is one of the types below.

@@ -88,6 +88,8 @@ func (s *Session) Close() {
 
 func (s *Session) run(ctx context.Context) {
 	defer close(s.done)
+	s.config.tcp = listenTCP(s.config)
+	defer func() { closeTCP(s.config.tcp, s.config.Log) }()
 	defer s.wg.Wait()
 	s.err = s.keep(ctx)
 	close(s.over)

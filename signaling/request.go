@@ -3,6 +3,7 @@ package signaling
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -143,7 +144,11 @@ func (c *Client) once(ctx context.Context, r request) (reply, error) {
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		return reply{}, &passing{err: fmt.Errorf("%w: %w", ErrUnreachable, plain(err))}
+		err = fmt.Errorf("%w: %w", ErrUnreachable, plain(err))
+		if refused := (*tls.CertificateVerificationError)(nil); errors.As(err, &refused) && !c.met.Load() {
+			return reply{}, err // it will be no better in a moment
+		}
+		return reply{}, &passing{err: err}
 	}
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxReply+1))

@@ -257,6 +257,45 @@ func TestNAT(t *testing.T) {
 		l.sees(a, `"text":"two"`)
 	})
 
+	t.Run("a network without UDP and a machine that can be reached, without a relay", func(t *testing.T) {
+		l := newLab(t, noUDP, cone, quality{})
+		l.serve()
+		server := "http://" + serverAddress + ":3000"
+		a := l.start("a", "answer", "417-falcon-zebra", "--server", server, "--ui", "json")
+		s := l.start("s", "call", "417-falcon-zebra", "--server", server, "--ui", "json")
+		l.sees(a, `"type":"connected","verified":true`)
+		l.say(s, "over TCP")
+		l.sees(a, `"text":"over TCP"`)
+	})
+
+	t.Run("machines that have IPv6 alone", func(t *testing.T) {
+		l := newLab(t, cone, cone, quality{})
+		l.run("ip -n %s addr add 2001:db8::1/64 dev eth0 nodad", l.ns("s"))
+		for side, n := range map[string]int{"ra": 11, "rb": 12} {
+			l.run("ip -n %s addr flush dev wan", l.ns(side))
+			l.run("ip -n %s addr add 2001:db8::%d/64 dev wan nodad", l.ns(side), n)
+			l.run("ip -n %s link set lan down", l.ns(side))
+		}
+		s := l.start("s", "serve", "--listen", "[2001:db8::1]:3000", "--relay", "--relay-open")
+		if _, err := s.err.wait(regexp.MustCompile(`relaying at \[2001:db8::1\]:3478`)); err != nil {
+			t.Fatal(err)
+		}
+		for _, way := range []string{"", "--relay-only"} {
+			args := slices.DeleteFunc([]string{"417-falcon-zebra", "--server", "http://[2001:db8::1]:3000", "--ui", "json", way}, func(s string) bool { return s == "" })
+			a := l.start("ra", append([]string{"call"}, args...)...)
+			b := l.start("rb", append([]string{"answer"}, args...)...)
+			found := l.sees(b, `"path":"(\w+)".*"type":"connected","verified":true`)
+			if want := map[string]string{"": "host", "--relay-only": relayed}[way]; found[1] != want {
+				t.Errorf("the path is %s, want %s", found[1], want)
+			}
+			l.say(a, "over IPv6")
+			l.sees(b, `"text":"over IPv6"`)
+			_, _ = io.WriteString(a.in, `{"type":"leave"}`+"\n") // or else it is killed in the end
+			<-a.ended
+			<-b.ended
+		}
+	})
+
 	for _, c := range []struct {
 		name string
 		nat  string
