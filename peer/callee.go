@@ -92,6 +92,7 @@ func (s *Session) answer(ctx context.Context, codes []Code) (*Pipe, error) {
 		switch {
 		case err == nil && newer != nil: // the caller, if it is the same, has given this attempt up
 			failures++
+			s.failed()
 		case errors.Is(err, signaling.ErrAnswered):
 			taken = newer == nil
 			s.config.Report(Taken{})
@@ -104,6 +105,7 @@ func (s *Session) answer(ctx context.Context, codes []Code) (*Pipe, error) {
 		case errors.Is(err, ErrNoPath):
 			failures++
 			failed = err
+			s.failed()
 			s.retrying(err)
 		case errors.Is(err, ErrWrongCode):
 			s.config.Report(WrongCode{Left: -1})

@@ -68,6 +68,7 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 			return nil, fmt.Errorf("%w: %w", ErrReplaced, err)
 		case errors.Is(err, ErrNoPath) && failures+1 < attempts:
 			failures++
+			s.failed()
 			s.retrying(err)
 			write = s.store.Reoffer
 		default:

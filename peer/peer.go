@@ -69,7 +69,7 @@ type Config struct {
 	Log    *slog.Logger // slog.Default() if nil
 
 	net transport.Net // the machine's own if nil
-	tcp ice.TCPMux    // nil: none
+	tcp ice.TCPMux    // nil: none, see Session.failed
 }
 
 // An Event is one of the types below.

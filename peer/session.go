@@ -88,7 +88,6 @@ func (s *Session) Close() {
 
 func (s *Session) run(ctx context.Context) {
 	defer close(s.done)
-	s.config.tcp = listenTCP(s.config)
 	defer func() { closeTCP(s.config.tcp, s.config.Log) }()
 	defer s.wg.Wait()
 	s.err = s.keep(ctx)
@@ -177,6 +176,14 @@ func (s *Session) hand(p *Pipe) {
 	default:
 	}
 	s.pipe <- p
+}
+
+// failed makes the next attempt a broader one: over TCP, too, which costs more than it is
+// worth where anything else works.
+func (s *Session) failed() {
+	if s.config.tcp == nil {
+		s.config.tcp = listenTCP(s.config)
+	}
 }
 
 // retrying tells of an attempt that failed. The first connection is what people wait
