@@ -74,6 +74,9 @@ type Config struct {
 	Name          string       // how the other side sees this one; Stranger if it is none, or the program's own
 	LeaveWhenSaid bool         // leave once Finish was called and everything was delivered
 	Journal       *Journal     // goes on with the conversation that it has, and keeps it; Run lets go of it
+	DownloadDir   string       // where accepted files go; the working directory if empty
+	AcceptFiles   bool         // take what is offered, and ask nobody
+	Send          []string     // files and folders to offer
 	Log           *slog.Logger // slog.Default() if nil
 }
 

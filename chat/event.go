@@ -49,6 +49,45 @@ type (
 	Reconnected struct{}
 	// Left says that the other side said goodbye.
 	Left struct{ Reply bool } // to this side's own
+	// FileOffered says that the other side would send a file, or a folder: answer with Accept
+	// or Decline. Every offer, of either side, ends in one FileReceived, FileSent or FileFailed.
+	FileOffered struct {
+		ID     uint64 // counted by the other side
+		From   string
+		Name   string // fit for a file: no path, nothing invisible
+		Size   int64  // bytes
+		Folder bool
+		Files  int // in the folder
+	}
+	// FileProgress says how far a file is, a few times a second at most: at first with no
+	// Bytes, once it was accepted. Outgoing: this side sends it, and ID is of its own count.
+	FileProgress struct {
+		ID          uint64
+		Outgoing    bool
+		Name        string
+		Bytes, Size int64 // Bytes are what the receiver has
+	}
+	// FileReceived says that a file is whole and in its place.
+	FileReceived struct {
+		ID     uint64
+		Name   string // as it was offered
+		Path   string // where it is now
+		Size   int64
+		SHA256 [32]byte
+	}
+	// FileSent says that the other side has a file, and found it whole.
+	FileSent struct {
+		ID     uint64
+		Name   string
+		Size   int64
+		SHA256 [32]byte
+	}
+	// FileFailed says that a file was declined or given up, by either side, and why.
+	FileFailed struct {
+		ID           uint64
+		Outgoing     bool
+		Name, Reason string
+	}
 	// Notice says something a person should know, in a sentence.
 	Notice struct{ Text string }
 	// Failed says what ended the conversation, or what was refused.
@@ -75,5 +114,10 @@ func (InputEnded) event()   {}
 func (Disconnected) event() {}
 func (Reconnected) event()  {}
 func (Left) event()         {}
+func (FileOffered) event()  {}
+func (FileProgress) event() {}
+func (FileReceived) event() {}
+func (FileSent) event()     {}
+func (FileFailed) event()   {}
 func (Notice) event()       {}
 func (Failed) event()       {}
