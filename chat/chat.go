@@ -30,6 +30,13 @@ type Pipe interface {
 	Recv(ctx context.Context) ([]byte, error)
 	// Flush waits until the other machine has everything that was sent.
 	Flush(ctx context.Context) error
+	// Open makes a further channel to the other side, for which each Write is a message,
+	// and each Read. Close ends it on both sides, and a Read or Write that waits.
+	Open(ctx context.Context) (io.ReadWriteCloser, error)
+	// Accept waits for a channel that the other side has opened.
+	Accept(ctx context.Context) (io.ReadWriteCloser, error)
+	// Expect says whether the other side may open channels: else they are closed.
+	Expect(channels bool)
 }
 
 // A Link is a Pipe and what is known of it.
@@ -63,6 +70,17 @@ func (u *Undelivered) Error() string {
 	return fmt.Sprintf("%d messages were not delivered", u.Messages)
 }
 
+// Incomplete is how a conversation ends in which files were to be sent or received that
+// did not get through.
+type Incomplete struct{ Files int } //nolint:errname // chat.Incomplete says it
+
+func (i *Incomplete) Error() string {
+	if i.Files == 1 {
+		return "1 file did not get through"
+	}
+	return fmt.Sprintf("%d files did not get through", i.Files)
+}
+
 // How long a goodbye waits for what is still to be sent, and for the other one's.
 const farewell = 2 * time.Second
 
@@ -74,15 +92,15 @@ type Config struct {
 	Name          string       // how the other side sees this one; Stranger if it is none, or the program's own
 	LeaveWhenSaid bool         // leave once Finish was called and everything was delivered
 	Journal       *Journal     // goes on with the conversation that it has, and keeps it; Run lets go of it
-	DownloadDir   string       // where accepted files go; the working directory if empty
-	AcceptFiles   bool         // take what is offered, and ask nobody
-	Send          []string     // files and folders to offer
+	DownloadDir   string       // where accepted files go, made if it is not there; the working directory if empty
+	AcceptFiles   bool         // take what is offered; with LeaveWhenSaid, leave after the first of it at the earliest
+	AskNobody     bool         // decline what is offered, unless AcceptFiles
 	Log           *slog.Logger // slog.Default() if nil
 }
 
-// A Conversation is one side of a talk between two. Say, Finish, Leave and Tell may
-// be called from any goroutine; whoever ranges over Events must not also Say, or it
-// would wait for itself once both sides are full.
+// A Conversation is one side of a talk between two. Its methods may be called from any
+// goroutine, but whoever ranges over Events must not also say, finish or do anything with
+// files, or it would wait for itself once both sides are full.
 type Conversation struct {
 	config  Config
 	id      string
@@ -91,6 +109,7 @@ type Conversation struct {
 	closed  chan struct{} // closed by Close
 	deaf    chan struct{} // closed when there is no reader to wait for any more
 	wake    chan struct{} // tells send that there may be something to do
+	work    chan struct{} // and carry
 
 	// owned by receive:
 	heard   uint64 // the last seq that came from the other side
@@ -113,6 +132,7 @@ type Conversation struct {
 	gone      bool          // and the reader knows
 	again     string        // Link.Again of the last pipe,
 	confirmed bool          // on which the other side was heard
+	files     files
 }
 
 // New returns a conversation that nobody has joined yet.
@@ -129,6 +149,8 @@ func New(config Config) *Conversation {
 		closed:  make(chan struct{}),
 		deaf:    make(chan struct{}),
 		wake:    make(chan struct{}, 1),
+		work:    make(chan struct{}, 1),
+		files:   files{out: map[uint64]*file{}, in: map[uint64]*file{}, sent: map[uint64]bool{}},
 	}
 	if config.Journal != nil {
 		c.resume(config.Journal.found)
@@ -181,20 +203,24 @@ func (c *Conversation) Say(ctx context.Context, text string) (id uint64, err err
 	case !utf8.ValidString(text):
 		return 0, ErrNotText
 	}
-	return c.put(ctx, kindMessage, text)
+	return c.put(ctx, kindMessage, text, nil)
 }
 
-// Finish tells the other side that this one's input has ended. When both have, the
-// conversation is over.
+// Finish tells the other side that this one's input has ended. When both have, and no file
+// is on its way, the conversation is over. Offers that nobody has answered are declined.
 func (c *Conversation) Finish(ctx context.Context) error {
-	_, err := c.put(ctx, kindEnd, "")
+	_, err := c.put(ctx, kindEnd, "", nil)
+	if err == nil {
+		c.declineAll()
+	}
 	return err
 }
 
-func (c *Conversation) put(ctx context.Context, k kind, text string) (uint64, error) {
+// put puts a frame into the outbox as soon as there is room; also is called under mu.
+func (c *Conversation) put(ctx context.Context, k kind, text string, also func(id uint64)) (uint64, error) {
 	for {
 		c.mu.Lock()
-		if c.finished || c.leaving {
+		if c.leaving || c.finished && k != kindOffer {
 			c.mu.Unlock()
 			return 0, ErrOver
 		}
@@ -216,8 +242,11 @@ func (c *Conversation) put(ctx context.Context, k kind, text string) (uint64, er
 	if err := c.note(entry{Said: &said{c.out.last + 1, k, text}}); err != nil {
 		return 0, err
 	}
-	c.finished = k == kindEnd
+	c.finished = c.finished || k == kindEnd
 	id := c.out.put(k, text)
+	if also != nil {
+		also(id)
+	}
 	c.poke()
 	return id, nil
 }
@@ -307,6 +336,10 @@ func (c *Conversation) Events() iter.Seq[Event] {
 					return
 				}
 			}
+			if _, ok := e.(heeded); ok {
+				c.done(e)
+				continue
+			}
 			if !yield(e) {
 				c.deafen()
 				c.Leave()
@@ -326,6 +359,8 @@ func (c *Conversation) done(e Event) {
 		c.show(e.at)
 	case InputEnded:
 		c.quiet = c.show(e.at) || c.quiet
+	case heeded:
+		c.show(e.at)
 	case Left:
 		c.gone = true
 	default:
@@ -354,7 +389,8 @@ func (c *Conversation) parted() bool { return c.left && (c.gone || isClosed(c.de
 // Run holds the conversation: over the pipe that next brings and, when that breaks,
 // over the one that next brings then. It returns nil when both inputs have ended or
 // somebody left, else ErrSilent or the error of next or of the context. The error is,
-// or wraps, Undelivered if something that was said did not get through.
+// or wraps, Undelivered if something that was said did not get through, and Incomplete if a
+// file did not that was to be taken without asking.
 func (c *Conversation) Run(ctx context.Context, next func(context.Context) (Link, error)) error {
 	talking, hangUp := context.WithCancel(ctx)
 	awaiting, stop := context.WithCancel(talking)
@@ -377,20 +413,29 @@ func (c *Conversation) Run(ctx context.Context, next func(context.Context) (Link
 		}
 	})
 	err := c.run(talking, awaiting, next)
+	c.Leave() // whatever is said from now on would not arrive
+	c.abandon()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.part() // whatever is said from now on would not arrive
 	if c.config.Journal != nil {
 		if end := c.config.Journal.end(c.left || c.goodbye); end != nil {
 			err = errors.Join(err, fmt.Errorf("closing the outbox: %w", end))
 		}
 	}
-	if n := c.out.messages(); n > 0 && err != nil {
-		return fmt.Errorf("%w, and %w", err, &Undelivered{n})
-	} else if n > 0 {
-		return &Undelivered{n}
+	if n := c.out.messages(); n > 0 {
+		err = and(err, &Undelivered{n})
+	}
+	if n := c.files.missed; n > 0 {
+		err = and(err, &Incomplete{n})
 	}
 	return err
+}
+
+func and(err, also error) error {
+	if err == nil {
+		return also
+	}
+	return fmt.Errorf("%w, and %w", err, also)
 }
 
 func (c *Conversation) run(ctx, awaiting context.Context, next func(context.Context) (Link, error)) error {

@@ -59,8 +59,9 @@ type (
 		Folder bool
 		Files  int // in the folder
 	}
-	// FileProgress says how far a file is, a few times a second at most: at first with no
-	// Bytes, once it was accepted. Outgoing: this side sends it, and ID is of its own count.
+	// FileProgress says how far an accepted file is: when it begins, or goes on after a loss,
+	// and then a few times a second at most. Outgoing: this side sends it, and ID is of its
+	// own count.
 	FileProgress struct {
 		ID          uint64
 		Outgoing    bool
@@ -97,6 +98,10 @@ type (
 	}
 )
 
+// heeded says, to no reader, that all before it was read: a frame stood there that is
+// acknowledged, and is no event.
+type heeded struct{ at place }
+
 // A place is where something stood that the other side said.
 type place struct {
 	of  string // its conversation: another one after its program was started anew
@@ -121,3 +126,4 @@ func (FileSent) event()     {}
 func (FileFailed) event()   {}
 func (Notice) event()       {}
 func (Failed) event()       {}
+func (heeded) event()       {}

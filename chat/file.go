@@ -2,7 +2,17 @@ package chat
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"hash"
+	"io/fs"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+	"unicode/utf8"
 )
 
 // What answers about a file can be, beside ErrOver.
@@ -11,22 +21,443 @@ var (
 	ErrNoFiles = errors.New("the other side takes no files: it is another WebRTC program")
 	// ErrNoFile: no file of that ID waits for this.
 	ErrNoFile = errors.New("there is no such file")
+	// ErrTooManyFiles: so many are offered that nobody has an answer to yet.
+	ErrTooManyFiles = fmt.Errorf("more than %d files are on their way: send a folder, or wait", maxFiles)
 )
 
+// maxFiles is how many files of one side can be offered or on their way.
+const maxFiles = 256
+
+// files are those of both sides that have not ended yet, by their IDs. All is guarded by
+// the conversation's mu.
+type files struct {
+	out, in map[uint64]*file
+	sent    map[uint64]bool // what the other side has
+	offered bool            // the first of the other side has ended
+	missed  int             // were to be taken without asking, and have failed
+	loading int             // are being looked at before they are offered
+
+	// of the pipe of the moment:
+	foreign bool
+	expect  func(bool) // the pipe's Expect; nil without one
+	greeted bool       // the other side is known
+	moving  int        // files of this side with a channel
+}
+
+func (f *files) pending() bool { return len(f.out)+len(f.in)+f.loading > 0 }
+
+// A file is one that either side has offered, until it has arrived or was given up.
+type file struct {
+	offer
+	id       uint64
+	outgoing bool
+	source   *source // if outgoing
+
+	// guarded by the conversation's mu:
+	landing  *landing // if not outgoing: once it is accepted
+	accepted bool
+	decided  bool               // how it ends
+	busy     bool               // it has a channel
+	stop     context.CancelFunc // ends the work on that; may be nil
+	bytes    int64              // that the receiver has
+	told     time.Time          // of the last progress
+	sum      *[sha256.Size]byte // of all of it, once all was sent
+	futile   int                // channels in a row on which nothing moved
+
+	hashed int64 // bytes that were read of the source, and are in its hash
+	hash   hash.Hash
+
+	telling sync.Mutex // no progress is told once the end was
+}
+
 // SendFile offers the other side the file or the folder at path, now or as soon as there is
-// one, and returns the ID that its events will name. The error is ErrNoFiles, ErrOver, the
-// context's, or says why the path cannot be sent.
+// one, and returns the ID that its events will name. The error is ErrNoFiles, ErrOver,
+// ErrTooManyFiles, the context's, or says why the path cannot be sent.
 func (c *Conversation) SendFile(ctx context.Context, path string) (id uint64, err error) {
-	return 0, ErrNoFiles
+	c.mu.Lock()
+	switch {
+	case c.files.foreign:
+		err = ErrNoFiles
+	case len(c.files.out)+c.files.loading >= maxFiles:
+		err = ErrTooManyFiles
+	default:
+		c.files.loading++ // nobody leaves meanwhile
+	}
+	c.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.files.loading--
+		c.poke()
+	}()
+	s, err := newSource(path)
+	if err != nil {
+		return 0, fmt.Errorf("%s cannot be sent: %w", path, plain(err))
+	}
+	text, err := json.Marshal(s.offer)
+	if err != nil {
+		s.close()
+		return 0, err
+	}
+	f := &file{offer: s.offer, outgoing: true, source: s, hash: sha256.New()}
+	id, err = c.put(ctx, kindOffer, string(text), func(id uint64) {
+		f.id = id
+		c.files.out[id] = f
+	})
+	if err != nil {
+		s.close()
+		return 0, err
+	}
+	if s.leftOut > 0 {
+		c.Tell(Notice{Text: fmt.Sprintf("%s: left out %d that are neither files nor folders, such as symbolic links", f.Name, s.leftOut)})
+	}
+	return id, nil
+}
+
+// Sent tells whether the other side has the file of this side with that ID.
+func (c *Conversation) Sent(id uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.files.sent[id]
 }
 
 // Accept takes the file that the other side offered. The error is ErrNoFile, ErrOver, or
 // says why the download folder cannot be written to.
-func (c *Conversation) Accept(id uint64) error { return ErrNoFile }
+func (c *Conversation) Accept(id uint64) error {
+	c.mu.Lock()
+	f := c.files.in[id]
+	c.mu.Unlock()
+	if f == nil {
+		return ErrNoFile
+	}
+	return c.accept(f)
+}
 
-// Decline refuses the file that the other side offered. The error is ErrNoFile or ErrOver.
-func (c *Conversation) Decline(id uint64) error { return ErrNoFile }
+func (c *Conversation) accept(f *file) error {
+	l, err := land(c.config.DownloadDir, f.offer)
+	if err != nil {
+		return fmt.Errorf("%s cannot be written: %w", f.Name, plain(err))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.leaving:
+		err = ErrOver
+	case f.decided, f.accepted:
+		err = ErrNoFile
+	default:
+		f.landing, f.accepted = l, true
+		c.expect() // before the other side knows that it may
+		c.word(kindAccept, f, "")
+		c.toWork() // which tells of it
+		return nil
+	}
+	l.discard()
+	return err
+}
+
+// Decline refuses the file that the other side offered. The error is ErrNoFile.
+func (c *Conversation) Decline(id uint64) error {
+	c.mu.Lock()
+	f := c.files.in[id]
+	c.mu.Unlock()
+	if f == nil {
+		return ErrNoFile
+	}
+	return c.decline(f, "declined")
+}
+
+func (c *Conversation) decline(f *file, why string) error {
+	c.mu.Lock()
+	accepted := f.accepted
+	c.mu.Unlock()
+	if accepted || !c.giveUp(f, why, kindCancel) {
+		return ErrNoFile
+	}
+	return nil
+}
+
+// declineAll declines what nobody will answer any more.
+func (c *Conversation) declineAll() {
+	if c.config.AcceptFiles {
+		return
+	}
+	for _, f := range c.list(func(f *file) bool { return !f.outgoing && !f.accepted }) {
+		_ = c.decline(f, unattended) // or it was decided meanwhile
+	}
+}
+
+const unattended = "declined: nobody is there to accept it"
 
 // Cancel gives up a file, this side's if outgoing, else the other's, whether it was accepted
-// yet or not. The error is ErrNoFile or ErrOver.
-func (c *Conversation) Cancel(id uint64, outgoing bool) error { return ErrNoFile }
+// yet or not. The error is ErrNoFile.
+func (c *Conversation) Cancel(id uint64, outgoing bool) error {
+	c.mu.Lock()
+	f, why := c.files.in[id], "cancelled by its receiver"
+	if outgoing {
+		f, why = c.files.out[id], "cancelled by its sender"
+	}
+	c.mu.Unlock()
+	if f == nil || !c.giveUp(f, why, kindCancel) {
+		return ErrNoFile
+	}
+	return nil
+}
+
+// hearOfFile takes what the other side says of a file.
+func (c *Conversation) hearOfFile(said frame, from hello) {
+	if said.kind == kindOffer {
+		c.hearOffer(said, from)
+		return
+	}
+	var n note
+	if json.Unmarshal([]byte(said.text), &n) != nil {
+		c.drop("a word on a file that makes no sense", "kind", said.kind)
+		return
+	}
+	c.mu.Lock()
+	var f *file
+	switch n.Of {
+	case c.id:
+		f = c.files.out[n.ID]
+	case from.Conversation:
+		f = c.files.in[n.ID]
+	}
+	c.mu.Unlock()
+	switch {
+	case f == nil: // it has ended here
+	case said.kind == kindCancel:
+		c.giveUp(f, properReason(n.Reason), 0)
+	case !f.outgoing:
+		c.drop("a word on a file that the other side had no say in", "kind", said.kind)
+	case said.kind == kindAccept:
+		c.mu.Lock()
+		f.accepted = true
+		c.toWork()
+		c.mu.Unlock()
+	case said.kind == kindReceived:
+		c.arrived(f)
+	}
+}
+
+func (c *Conversation) hearOffer(said frame, from hello) {
+	var o offer
+	if json.Unmarshal([]byte(said.text), &o) != nil || o.Size < 0 || o.Size > 1<<60 || o.Files < 0 || !o.Folder && o.Files > 0 {
+		c.drop("an offer that makes no sense")
+		return
+	}
+	o.Name = properFile(o.Name)
+	f := &file{offer: o, id: said.seq}
+	c.mu.Lock()
+	_, again := c.files.in[f.id]
+	tooMany := len(c.files.in) >= maxFiles || c.out.full()
+	if !again && !tooMany {
+		c.files.in[f.id] = f
+	}
+	unasked := c.config.AskNobody || c.finished
+	c.mu.Unlock()
+	switch {
+	case again: // the reader was gone when it came before
+		return
+	case tooMany:
+		c.drop("an offer of one more file", "waiting", maxFiles)
+		return
+	}
+	c.Tell(FileOffered{ID: f.id, From: from.Name, Name: o.Name, Size: o.Size, Folder: o.Folder, Files: o.Files})
+	switch {
+	case c.config.AcceptFiles:
+		if err := c.accept(f); err != nil {
+			c.giveUp(f, reasonOf(err), kindCancel)
+		}
+	case unasked:
+		_ = c.decline(f, unattended) // or somebody was quicker
+	}
+}
+
+// arrived ends a file of this side that the other one has.
+func (c *Conversation) arrived(f *file) {
+	c.mu.Lock()
+	sum := f.sum
+	c.mu.Unlock()
+	if sum == nil {
+		c.giveUp(f, "the receiver says that it has what was not sent", kindCancel)
+		return
+	}
+	if !c.decide(f) {
+		return
+	}
+	c.mu.Lock()
+	c.files.sent[f.id] = true
+	c.mu.Unlock()
+	c.end(f, FileSent{ID: f.id, Name: f.Name, Size: f.Size, SHA256: *sum})
+}
+
+// giveUp ends a file that does not get through, and is false if it has ended before. The
+// other side hears of it if say is kindCancel.
+func (c *Conversation) giveUp(f *file, why string, say kind) bool {
+	decides := c.decide(f)
+	if decides {
+		c.fail(f, why, say)
+	}
+	return decides
+}
+
+func (c *Conversation) fail(f *file, why string, say kind) {
+	c.mu.Lock()
+	if say != 0 && !c.leaving {
+		c.word(say, f, why)
+	}
+	if !f.outgoing && c.config.AcceptFiles {
+		c.files.missed++
+	}
+	c.mu.Unlock()
+	c.end(f, FileFailed{ID: f.id, Outgoing: f.outgoing, Name: f.Name, Reason: why})
+}
+
+// decide is true for the first who wants to end f.
+func (c *Conversation) decide(f *file) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f.decided {
+		return false
+	}
+	f.decided = true
+	if f.stop != nil {
+		f.stop()
+	}
+	return true
+}
+
+// end tells how f ended. The conversation is not over before.
+func (c *Conversation) end(f *file, e Event) {
+	if f.source != nil {
+		f.source.close()
+	}
+	c.mu.Lock()
+	l := f.landing
+	c.mu.Unlock()
+	if l != nil {
+		l.discard()
+	}
+	f.telling.Lock()
+	c.Tell(e)
+	f.telling.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f.outgoing {
+		delete(c.files.out, f.id)
+	} else {
+		delete(c.files.in, f.id)
+		c.files.offered = true
+	}
+	c.expect()
+	c.toWork()
+	c.poke()
+}
+
+// abandon ends all files when the conversation does.
+func (c *Conversation) abandon() {
+	c.mu.Lock()
+	why := "the conversation has ended"
+	if c.left && !c.first {
+		why = "the other side has left"
+	}
+	c.mu.Unlock()
+	for _, f := range c.list(func(*file) bool { return true }) {
+		c.giveUp(f, why, 0)
+	}
+}
+
+// unknown are, under mu, the files that a program knows nothing of that is new to this one.
+func (c *Conversation) unknown() (fs []*file) {
+	for _, f := range c.files.in {
+		fs = append(fs, f)
+	}
+	for _, f := range c.files.out {
+		if f.accepted || f.id < c.out.first() {
+			fs = append(fs, f)
+		}
+	}
+	return fs
+}
+
+func (c *Conversation) list(which func(*file) bool) (fs []*file) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, of := range []map[uint64]*file{c.files.out, c.files.in} {
+		for _, f := range of {
+			if which(f) {
+				fs = append(fs, f)
+			}
+		}
+	}
+	return fs
+}
+
+// word says, under mu, something of f to the other side.
+func (c *Conversation) word(k kind, f *file, why string) {
+	of := c.peer.Conversation
+	if f.outgoing {
+		of = c.id
+	}
+	text, err := json.Marshal(note{ID: f.id, Of: of, Reason: why})
+	if err != nil {
+		c.config.Log.Error("a note cannot be written", "error", err) // it can
+		return
+	}
+	c.out.put(k, string(text))
+	c.poke()
+}
+
+// expect lets, under mu, the other side open channels while there is a file to come.
+func (c *Conversation) expect() {
+	if c.files.expect == nil {
+		return
+	}
+	coming := false
+	for _, f := range c.files.in {
+		coming = coming || f.accepted
+	}
+	c.files.expect(coming)
+}
+
+// toWork makes carry look again.
+func (c *Conversation) toWork() {
+	select {
+	case c.work <- struct{}{}:
+	default:
+	}
+}
+
+// plain is err without the names of paths that the person has given, or must not be told to
+// the other side.
+func plain(err error) error {
+	var path *fs.PathError
+	switch {
+	case errors.As(err, &path):
+		return path.Err
+	default:
+		return err
+	}
+}
+
+// reasonOf says to both sides why a file could not be written.
+func reasonOf(err error) string {
+	if errors.Is(err, syscall.ENOSPC) {
+		return "there is no space left where it was to be written"
+	}
+	return plain(err).Error()
+}
+
+// properReason makes what the other side gives as a reason fit for a line.
+func properReason(why string) string {
+	const most = 200
+	shown := []rune(keep(visible, strings.ToValidUTF8(why, string(utf8.RuneError))))
+	if len(shown) == 0 {
+		return "the other side has given it up"
+	}
+	return string(shown[:min(len(shown), most)])
+}

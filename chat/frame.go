@@ -11,7 +11,10 @@ import (
 // MaxMessage is how many bytes of UTF-8 a message may have.
 const MaxMessage = 64 << 10
 
-const maxHello = 4 << 10
+const (
+	maxHello = 4 << 10
+	maxNote  = 4 << 10 // what is said of a file
+)
 
 // A frame is one message of the pipe: a byte of kind, then what stands beside it.
 type kind byte
@@ -22,9 +25,14 @@ const (
 	kindEnd     kind = 3 // seq: this side's input has ended, no message follows
 	kindAck     kind = 4 // seq: everything up to it was handed to the reader
 	kindGoodbye kind = 5 // seq: the last one of its own known to be acknowledged; this side leaves, and so does the other
+
+	kindOffer    kind = 6 // seq, which is the file's id; JSON, see offer
+	kindAccept   kind = 7 // seq, JSON, see note: send it
+	kindCancel   kind = 8 // seq, JSON, see note: declined, or given up
+	kindReceived kind = 9 // seq, JSON, see note: the file is whole, and in its place
 )
 
-// seq counts the messages and the end of one side, from 1, in 8 bytes, big-endian.
+// seq counts the frames of one side that are acknowledged, from 1, in 8 bytes, big-endian.
 const seqSize = 8
 
 // hello introduces a side, and says where the two go on after a lost pipe.
@@ -39,8 +47,24 @@ type hello struct {
 type frame struct {
 	kind  kind
 	seq   uint64
-	text  string // of a message
+	text  string // of a message; the JSON of a file's kinds
 	hello hello
+}
+
+// offer is what the other side is told of a file before it takes it.
+type offer struct {
+	Name   string `json:"name"`
+	Size   int64  `json:"size"`             // of the file, or of the tar stream
+	Folder bool   `json:"folder,omitempty"` // a tar stream
+	Files  int    `json:"files,omitempty"`  // in the folder
+	Mode   uint32 `json:"mode,omitempty"`   // permission bits
+}
+
+// note is what is said of an offered file later.
+type note struct {
+	ID     uint64 `json:"id"`
+	Of     string `json:"of"` // the conversation that counted the id: the offering side's
+	Reason string `json:"reason,omitempty"`
 }
 
 var errFrame = errors.New("a frame makes no sense")
@@ -69,7 +93,7 @@ func decode(b []byte) (frame, error) {
 			return frame{}, fmt.Errorf("%w: a hello of %d bytes", errFrame, len(body))
 		}
 		return f, nil
-	case kindMessage, kindEnd, kindAck, kindGoodbye:
+	case kindMessage, kindEnd, kindAck, kindGoodbye, kindOffer, kindAccept, kindCancel, kindReceived:
 	default:
 		return frame{}, fmt.Errorf("%w: its kind %d is not known here", errFrame, f.kind)
 	}
@@ -79,7 +103,9 @@ func decode(b []byte) (frame, error) {
 	f.seq = binary.BigEndian.Uint64(body)
 	text := body[seqSize:]
 	switch {
-	case f.kind != kindMessage:
+	case f.kind == kindEnd, f.kind == kindAck, f.kind == kindGoodbye:
+	case f.kind != kindMessage && len(text) > maxNote:
+		return frame{}, fmt.Errorf("%w: kind %d with %d bytes", errFrame, f.kind, len(text))
 	case len(text) > MaxMessage:
 		return frame{}, fmt.Errorf("%w: a message of %d bytes", errFrame, len(text))
 	case !utf8.Valid(text):

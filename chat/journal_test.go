@@ -71,7 +71,7 @@ func TestJournal(t *testing.T) {
 			if i > 0 {
 				c.greet(hello{Conversation: "theirs"}, Link{})
 			} else {
-				c.rewind("there")
+				c.begin(Link{Again: "there", Foreign: true})
 			}
 			if err := j.Close(); err != nil {
 				t.Fatal(err)

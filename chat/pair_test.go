@@ -1,10 +1,12 @@
 package chat
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 )
 
 var errCut = errors.New("somebody cut the wire")
@@ -14,10 +16,61 @@ var errCut = errors.New("somebody cut the wire")
 // not received yet is lost.
 func newPair(size int) (a, b *end) {
 	there, back := newStream(size), newStream(size)
-	return &end{out: there, in: back}, &end{out: back, in: there}
+	opened, came := make(chan *end, 16), make(chan *end, 16)
+	return &end{out: there, in: back, opens: opened, accepts: came}, &end{out: back, in: there, opens: came, accepts: opened}
 }
 
-type end struct{ out, in *stream }
+type end struct {
+	out, in        *stream
+	opens, accepts chan *end // further channels
+	expects        atomic.Bool
+}
+
+func (e *end) Expect(channels bool) { e.expects.Store(channels) }
+
+func (e *end) Open(ctx context.Context) (io.ReadWriteCloser, error) {
+	if isClosed(e.out.ended) {
+		return nil, errCut
+	}
+	near, far := newPair(cap(e.out.frames))
+	select {
+	case e.opens <- far:
+		return channel{near}, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (e *end) Accept(ctx context.Context) (io.ReadWriteCloser, error) {
+	for {
+		select {
+		case far := <-e.accepts:
+			if e.expects.Load() {
+				return channel{far}, nil
+			}
+			far.hangUp()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// A channel is a further one: its ends break with it, and not with the pipe.
+type channel struct{ *end }
+
+func (c channel) Write(b []byte) (int, error) {
+	return len(b), c.Send(context.Background(), bytes.Clone(b))
+}
+
+func (c channel) Read(b []byte) (int, error) {
+	message, err := c.Recv(context.Background())
+	return copy(b, message), err
+}
+
+func (c channel) Close() error {
+	c.hangUp()
+	return nil
+}
 
 type stream struct {
 	frames chan []byte

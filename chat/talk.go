@@ -18,7 +18,10 @@ func (c *Conversation) talk(ctx context.Context, link Link, again bool) error {
 	defer wg.Wait()
 	defer cancel()
 	received, sent := make(chan error, 1), make(chan error, 1)
-	c.rewind(link.Again)
+	defer c.begin(link)()
+	if !link.Foreign {
+		wg.Go(func() { c.carry(ctx, link) })
+	}
 	wg.Go(func() { received <- c.receive(ctx, link, again) })
 	wg.Go(func() { sent <- c.send(ctx, link) })
 	select {
@@ -32,14 +35,25 @@ func (c *Conversation) talk(ctx context.Context, link Link, again bool) error {
 	}
 }
 
-// rewind makes ready for a new pipe, after which the two meet again as it says.
-func (c *Conversation) rewind(again string) {
+// begin makes ready for a new pipe.
+func (c *Conversation) begin(link Link) (end func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.out.rewind()
-	if again != "" && again != c.again {
-		c.noted(entry{Again: again})
-		c.again, c.confirmed = again, false
+	if link.Again != "" && link.Again != c.again {
+		c.noted(entry{Again: link.Again})
+		c.again, c.confirmed = link.Again, false
+	}
+	c.files.foreign = link.Foreign
+	if link.Foreign {
+		return func() {}
+	}
+	c.files.expect = link.Expect
+	c.expect() // before the other side knows of the pipe
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.files.expect, c.files.greeted = nil, false
 	}
 }
 
@@ -112,9 +126,13 @@ func (c *Conversation) sendPlain(ctx context.Context, link Link, f frame) error 
 		}
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.out.ack(f.seq)
 	c.free()
+	offered := c.files.out[f.seq]
+	c.mu.Unlock()
+	if offered != nil {
+		c.giveUp(offered, ErrNoFiles.Error(), 0)
+	}
 	return nil
 }
 
@@ -140,7 +158,7 @@ func (c *Conversation) next(foreign bool) (f frame, todo, last bool) {
 			return f, true, false
 		}
 	}
-	if c.finished && len(c.out.frames) == 0 && (c.quiet || c.config.LeaveWhenSaid) {
+	if c.finished && len(c.out.frames) == 0 && !c.files.pending() && (c.quiet || c.leavesAlone()) {
 		c.part()
 	}
 	switch {
@@ -154,6 +172,12 @@ func (c *Conversation) next(foreign bool) (f frame, todo, last bool) {
 	}
 	// The two may have left at once: then what was said last is still to be acknowledged.
 	return frame{}, false, c.goodbye && c.parted() && (!c.first || len(c.out.frames) == 0)
+}
+
+// leavesAlone tells, under mu, whether this side does not wait for the other one's input to
+// end.
+func (c *Conversation) leavesAlone() bool {
+	return c.config.LeaveWhenSaid && (!c.config.AcceptFiles || c.files.offered)
 }
 
 // receive takes what arrives, until the pipe ends. It is here that the reader is told
@@ -229,10 +253,12 @@ func (c *Conversation) receivePlain(ctx context.Context, link Link) error {
 func (c *Conversation) greet(h hello, link Link) {
 	h.Name = properName(h.Name)
 	c.mu.Lock()
+	var lost []*file
 	if h.Conversation != c.peer.Conversation { // a program that is new to this one
 		before := max(h.First, 1) - 1
 		c.noted(entry{Peer: h.Conversation, Heard: before})
 		c.heard, c.shown, c.acked, c.quiet = before, before, before, false
+		lost = c.unknown()
 	}
 	c.peer = h
 	if c.again != "" && !c.confirmed {
@@ -241,9 +267,16 @@ func (c *Conversation) greet(h hello, link Link) {
 	}
 	c.mu.Unlock()
 	c.connected(link, h.Name)
+	for _, f := range lost {
+		c.giveUp(f, "the other side's program was started anew", 0)
+	}
 	if h.Of == c.id {
 		c.delivered(h.Heard)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.files.greeted = true
+	c.toWork()
 }
 
 func (c *Conversation) hear(f frame) {
@@ -262,7 +295,7 @@ func (c *Conversation) hear(f frame) {
 			return
 		}
 		c.Tell(Left{Reply: reply})
-	case kindMessage, kindEnd:
+	default:
 		switch {
 		case f.seq == c.heard+1:
 			c.take(f)
@@ -272,15 +305,21 @@ func (c *Conversation) hear(f frame) {
 	}
 }
 
-// take hands the reader the next message, or the end of them.
+// take hands the reader the next message, or what else is numbered.
 func (c *Conversation) take(f frame) {
 	c.mu.Lock()
 	from := c.peer
 	c.mu.Unlock()
 	at := place{from.Conversation, f.seq}
-	var e Event = InputEnded{at}
-	if f.kind == kindMessage {
+	var e Event
+	switch f.kind {
+	case kindMessage:
 		e = Message{ID: f.seq, From: from.Name, Text: f.text, at: at}
+	case kindEnd:
+		e = InputEnded{at}
+	default:
+		c.hearOfFile(f, from)
+		e = heeded{at}
 	}
 	if c.tell(e) { // or else nothing that follows may be taken either
 		c.heard = f.seq

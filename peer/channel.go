@@ -1,28 +1,187 @@
 package peer
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/pion/datachannel"
 	"github.com/pion/webrtc/v4"
 
 	"p2pchat/signaling"
 )
 
-// The one DataChannel, and what is spoken on it (RFC 8832, section 8.2.1).
+// The first DataChannel, the further ones, and what is spoken on them (RFC 8832, section
+// 8.2.1).
 const (
 	channelLabel    = "chat"
+	furtherLabel    = "file"
 	channelProtocol = "p2pchat.v1"
 )
+
+const (
+	furtherChannels = 16              // of the other side, at a time
+	furtherBuffer   = 64<<10 + 1<<10  // for a message of theirs
+	openLimit       = 5 * time.Second // for a channel
+)
+
+// A Channel is a DataChannel that carries whole messages, in order. One goroutine may
+// write while another one reads.
+type Channel struct {
+	p      *Pipe
+	dc     *webrtc.DataChannel
+	raw    datachannel.ReadWriteCloserDeadliner
+	buffer []byte // owned by next
+	long   tally  // of messages over MaxMessage
+	once   sync.Once
+	closed func() // may be nil
+}
+
+func newChannel(p *Pipe, dc *webrtc.DataChannel, buffer int) (*Channel, error) {
+	raw, err := dc.DetachWithDeadline()
+	if err != nil {
+		return nil, fmt.Errorf("taking the channel: %w", err)
+	}
+	return &Channel{p: p, dc: dc, raw: raw, buffer: make([]byte, buffer)}, nil
+}
+
+// Write sends a message, and waits while earlier ones fill the connection.
+func (c *Channel) Write(message []byte) (int, error) {
+	return c.raw.WriteDataChannel(message, c.p.Foreign)
+}
+
+// Read waits for a message, and drops those that are longer than b. The error is io.EOF
+// when the other side has closed the channel.
+func (c *Channel) Read(b []byte) (int, error) {
+	for {
+		message, err := c.next()
+		switch {
+		case err != nil:
+			return 0, err
+		case len(message) > len(b):
+			c.tooLong(len(message), len(b))
+		default:
+			return copy(b, message), nil
+		}
+	}
+}
+
+// next is the next message, until the one after it.
+func (c *Channel) next() ([]byte, error) {
+	for {
+		n, _, err := c.raw.ReadDataChannel(c.buffer)
+		switch {
+		case errors.Is(err, io.ErrShortBuffer):
+			c.buffer = make([]byte, 2*len(c.buffer)) // nobody says how much the message needs; SCTP's receive buffer bounds it
+		case err != nil:
+			return nil, err
+		case n > MaxMessage:
+			c.tooLong(n, MaxMessage)
+			c.buffer = make([]byte, firstBuffer)
+		default:
+			return c.buffer[:n], nil
+		}
+	}
+}
+
+func (c *Channel) tooLong(bytes, limit int) {
+	c.long.warn(c.p.log, "dropped a message of the other side that is too long", "bytes", bytes, "limit", limit)
+}
+
+// Close ends the channel on both sides, and a Read or Write that waits here. What the
+// other side has not read yet may be lost.
+func (c *Channel) Close() error {
+	c.once.Do(func() {
+		_ = c.raw.SetReadDeadline(time.Unix(1, 0))
+		_ = c.raw.SetWriteDeadline(time.Unix(1, 0))
+		_ = c.dc.Close() // the other side may have, before
+		if c.closed != nil {
+			c.closed()
+		}
+	})
+	return nil
+}
+
+// Open makes a further channel. The error is ErrLost, io.EOF once the connection has
+// ended, or the context's.
+func (p *Pipe) Open(ctx context.Context) (io.ReadWriteCloser, error) {
+	ctx, cancel := context.WithTimeout(ctx, openLimit)
+	defer cancel()
+	protocol := channelProtocol
+	dc, err := p.pc.CreateDataChannel(furtherLabel, &webrtc.DataChannelInit{Protocol: &protocol})
+	if err != nil {
+		return nil, p.reason(ctx, fmt.Errorf("making a channel: %w", err))
+	}
+	opened := make(chan struct{})
+	dc.OnOpen(func() { close(opened) })
+	select {
+	case <-opened:
+		return newChannel(p, dc, furtherBuffer)
+	case <-p.ended:
+		return nil, p.reason(ctx, io.EOF)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Expect says whether the other side may open further channels, 16 at a time: those that
+// nobody expects are closed.
+func (p *Pipe) Expect(channels bool) { p.expects.Store(channels) }
+
+// Accept waits for a channel that the other side has opened. The error is ErrLost, io.EOF
+// once the connection has ended, or the context's.
+func (p *Pipe) Accept(ctx context.Context) (io.ReadWriteCloser, error) {
+	select {
+	case c := <-p.arrived:
+		return c, nil
+	case <-p.ended:
+		return nil, p.reason(ctx, io.EOF)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// announced takes a further channel that the other side has made.
+func (p *Pipe) announced(dc *webrtc.DataChannel) {
+	if p.Foreign || !p.expects.Load() || !ours(dc, furtherLabel) {
+		decline(dc, p.refused, p.log)
+		return
+	}
+	if p.further.Add(1) > furtherChannels {
+		p.further.Add(-1)
+		decline(dc, p.refused, p.log)
+		return
+	}
+	c, err := newChannel(p, dc, furtherBuffer)
+	if err != nil {
+		p.further.Add(-1)
+		decline(dc, p.refused, p.log)
+		return
+	}
+	c.closed = func() { p.further.Add(-1) }
+	p.arrived <- c // there is room for all
+}
 
 // announced takes the channel that the other side has made. The caller's is the one,
 // and the first: another one is closed, also when the attempt has long led to a Pipe.
 func (a *attempt) announced(dc *webrtc.DataChannel) {
 	if a.ticket.Side == signaling.Caller || !a.post(channelOpened{dc}) {
-		a.decline(dc)
+		decline(dc, &a.declined, a.log)
 	}
 }
 
+// ours tells whether a channel is what this program calls so: ordered, and reliable.
+func ours(dc *webrtc.DataChannel, label string) bool {
+	return dc.Label() == label && dc.Protocol() == channelProtocol && dc.Ordered() && dc.MaxRetransmits() == nil && dc.MaxPacketLifeTime() == nil
+}
+
 // decline closes a channel: nobody would read it, and it would hold up the other.
-func (a *attempt) decline(dc *webrtc.DataChannel) {
-	a.declined.warn(a.log, "closed a channel that is not the one", "label", dc.Label(), "protocol", dc.Protocol())
+func decline(dc *webrtc.DataChannel, times *tally, log *slog.Logger) {
+	times.warn(log, "closed a channel that is not the one", "label", dc.Label(), "protocol", dc.Protocol())
 	_ = dc.Close() // the other side may have, before
 }
 
@@ -42,10 +201,9 @@ func (a *attempt) openHeld() (*Pipe, error) {
 // open makes the Pipe of the channel, if it is the one that is meant, and as soon as
 // the other side has shown that it knows the code.
 func (a *attempt) open(dc *webrtc.DataChannel) (*Pipe, error) {
-	whole := dc.Ordered() && dc.MaxRetransmits() == nil && dc.MaxPacketLifeTime() == nil
 	switch {
-	case !a.foreign && (dc.Label() != channelLabel || dc.Protocol() != channelProtocol || !whole), a.channel != nil && a.channel != dc:
-		a.decline(dc)
+	case !a.foreign && !ours(dc, channelLabel), a.channel != nil && a.channel != dc:
+		decline(dc, &a.declined, a.log)
 		return nil, nil
 	case !a.trusted():
 		a.channel = dc

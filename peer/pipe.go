@@ -9,9 +9,9 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/pion/datachannel"
 	"github.com/pion/webrtc/v4"
 
 	"p2pchat/signaling"
@@ -22,8 +22,8 @@ const MaxMessage = 256 << 10
 
 const firstBuffer = 16 << 10 // for Recv, which makes it larger when it has to
 
-// A Pipe is a DataChannel that carries whole messages, in order. One goroutine may
-// send while another one receives.
+// A Pipe is a DataChannel that carries whole messages, in order, and what opens further
+// ones beside it. One goroutine may send while another one receives.
 type Pipe struct {
 	Foreign     bool          // the other side is a plain WebRTC program: it is sent texts
 	Verified    bool          // both sides knew the code's secret: nobody is in the middle
@@ -32,18 +32,17 @@ type Pipe struct {
 	Path        string        // host, srflx, prflx or relay: the longest way that a packet takes
 	Took        time.Duration // from both descriptions to the open channel
 
-	side  signaling.Side
-	code  Code // with which the two met
-	typed Code // the same, when they met first
-	pc    *webrtc.PeerConnection
-	dc    *webrtc.DataChannel
-	raw   datachannel.ReadWriteCloserDeadliner
-	log   *slog.Logger
-
-	// owned by Recv:
-	buffer []byte
-	long   tally         // of messages over MaxMessage
-	heard  chan struct{} // closed by the first message
+	side    signaling.Side
+	code    Code // with which the two met
+	typed   Code // the same, when they met first
+	pc      *webrtc.PeerConnection
+	log     *slog.Logger
+	main    *Channel
+	heard   chan struct{} // closed by the first message; owned by Recv
+	expects atomic.Bool   // that the other side opens channels
+	arrived chan *Channel // which it has, and nobody has accepted yet
+	further atomic.Int32  // of them, and the accepted ones that are not closed yet
+	refused *tally        // of channels
 
 	ending sync.Once     // guards what follows
 	ended  chan struct{} // closed when the connection has ended, in whatever way
@@ -51,17 +50,19 @@ type Pipe struct {
 }
 
 func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
-	raw, err := dc.DetachWithDeadline()
-	if err != nil {
-		return nil, fmt.Errorf("taking the channel: %w", err)
-	}
 	p := &Pipe{
 		Foreign: a.foreign, Path: path(a.pc), Took: time.Since(a.begun),
-		side: a.ticket.Side, code: a.code, typed: a.code, pc: a.pc, dc: dc, raw: raw, log: a.log, buffer: make([]byte, firstBuffer), heard: make(chan struct{}), ended: make(chan struct{}),
+		side: a.ticket.Side, code: a.code, typed: a.code, pc: a.pc, log: a.log, heard: make(chan struct{}), ended: make(chan struct{}),
+		arrived: make(chan *Channel, furtherChannels), refused: &a.declined,
+	}
+	var err error
+	if p.main, err = newChannel(p, dc, firstBuffer); err != nil {
+		return nil, err
 	}
 	if !a.foreign {
 		p.Verified, p.SafetyWords, p.Next = a.code.Secret != "", a.trust.words(), a.trust.next()
 	}
+	p.pc.OnDataChannel(func(dc *webrtc.DataChannel) { dc.OnOpen(func() { p.announced(dc) }) })
 	p.pc.OnConnectionStateChange(p.changed)
 	p.changed(p.pc.ConnectionState()) // it may have, a moment ago
 	return p, nil
@@ -97,8 +98,8 @@ func (p *Pipe) end(why error) {
 // error is ErrLost when the other machine fell silent, the context's, or that of a
 // channel that was closed.
 func (p *Pipe) Send(ctx context.Context, message []byte) error {
-	defer endWith(ctx, p.raw.SetWriteDeadline)()
-	if _, err := p.raw.WriteDataChannel(message, p.Foreign); err != nil {
+	defer endWith(ctx, p.main.raw.SetWriteDeadline)()
+	if _, err := p.main.Write(message); err != nil {
 		return p.reason(ctx, fmt.Errorf("sending: %w", err))
 	}
 	return nil
@@ -108,28 +109,20 @@ func (p *Pipe) Send(ctx context.Context, message []byte) error {
 // channel, ErrLost when its machine fell silent, or the context's. A message over
 // MaxMessage is dropped; the log tells of the first few.
 func (p *Pipe) Recv(ctx context.Context) ([]byte, error) {
-	defer endWith(ctx, p.raw.SetReadDeadline)()
-	for {
-		n, _, err := p.raw.ReadDataChannel(p.buffer)
-		switch {
-		case errors.Is(err, io.ErrShortBuffer):
-			p.buffer = make([]byte, 2*len(p.buffer)) // nobody says how much the message needs; SCTP's receive buffer bounds it
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return nil, p.reason(ctx, err)
-		case err != nil: // reset, or aborted
-			p.log.Debug("the channel has ended", "why", err)
-			p.end(io.EOF)
-			return nil, p.reason(ctx, io.EOF)
-		case n > MaxMessage:
-			p.long.warn(p.log, "dropped a message of the other side that is too long", "bytes", n, "limit", MaxMessage)
-			p.buffer = make([]byte, firstBuffer)
-		default:
-			if !isClosed(p.heard) {
-				close(p.heard)
-			}
-			return bytes.Clone(p.buffer[:n]), nil
-		}
+	defer endWith(ctx, p.main.raw.SetReadDeadline)()
+	message, err := p.main.next()
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, p.reason(ctx, err)
+	case err != nil: // reset, or aborted
+		p.log.Debug("the channel has ended", "why", err)
+		p.end(io.EOF)
+		return nil, p.reason(ctx, io.EOF)
 	}
+	if !isClosed(p.heard) {
+		close(p.heard)
+	}
+	return bytes.Clone(message), nil
 }
 
 func isClosed(c <-chan struct{}) bool {
@@ -171,14 +164,14 @@ func endWith(ctx context.Context, deadline func(time.Time) error) (release func(
 // its time (200 ms) to say so. The error is that of Send.
 func (p *Pipe) Flush(ctx context.Context) error {
 	flushed := make(chan struct{}, 1)
-	p.dc.OnBufferedAmountLow(func() {
+	p.main.dc.OnBufferedAmountLow(func() {
 		select {
 		case flushed <- struct{}{}:
 		default: // each time the channel runs empty, from now on
 		}
 	})
-	p.dc.SetBufferedAmountLowThreshold(0)
-	if p.dc.BufferedAmount() == 0 {
+	p.main.dc.SetBufferedAmountLowThreshold(0)
+	if p.main.dc.BufferedAmount() == 0 {
 		return nil
 	}
 	select {

@@ -1,0 +1,362 @@
+package chat
+
+import (
+	"archive/tar"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"unicode/utf8"
+)
+
+// A landing is where an accepted file comes down: under a temporary name in the download
+// folder, until it is whole. A folder is unpacked while it comes.
+type landing struct {
+	offer
+	dir  string // as the person knows it
+	root *os.Root
+	temp string // in root
+
+	mu      sync.Mutex // guards what follows
+	gone    bool       // it was given up, or is in its place
+	hash    hash.Hash
+	written int64
+	to      io.WriteCloser
+	ended   chan error // how the unpacking of a folder ended, once
+}
+
+// Why a file cannot be received: the reasons that both sides are told.
+var (
+	errGone     = errors.New("it was given up")
+	errTooMuch  = errors.New("more of it came than was offered")
+	errTooEarly = errors.New("it ended too early")
+	errDamaged  = errors.New("it arrived damaged: its SHA-256 is another one")
+	errNoTar    = errors.New("it is not the folder that was offered")
+	errLeadsOut = errors.New("a name in it leads out of the folder")
+)
+
+// land makes ready for a file in dir, which is made if it is not there.
+func land(dir string, o offer) (_ *landing, err error) {
+	if dir == "" {
+		dir = "."
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil { //nolint:gosec // as the person's umask has it
+		return nil, err
+	}
+	l := &landing{offer: o, dir: dir, temp: ".p2pchat-" + rand.Text()[:12] + ".part", hash: sha256.New()}
+	if l.root, err = os.OpenRoot(dir); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			l.root.Close()
+		}
+	}()
+	if !o.Folder {
+		l.to, err = l.root.OpenFile(l.temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm(fs.FileMode(o.Mode)))
+		return l, err
+	}
+	if err := l.root.Mkdir(l.temp, dirPerm(fs.FileMode(o.Mode))); err != nil {
+		return nil, err
+	}
+	inside, err := l.root.OpenRoot(l.temp)
+	if err != nil {
+		_ = l.root.Remove(l.temp)
+		return nil, err
+	}
+	r, w := io.Pipe()
+	l.to, l.ended = w, make(chan error, 1)
+	go func() {
+		err := unpack(r, inside, o)
+		inside.Close()
+		r.CloseWithError(err)
+		l.ended <- err
+	}()
+	return l, nil
+}
+
+// The permissions of what a stranger sent: neither setuid nor the like; the umask takes
+// away what the person does not want to give. The owner can always read it.
+func filePerm(mode fs.FileMode) fs.FileMode { return mode&0o777 | 0o400 }
+func dirPerm(mode fs.FileMode) fs.FileMode  { return mode&0o777 | 0o700 }
+
+// write takes the next bytes of the stream, and returns how many there are now.
+func (l *landing) write(b []byte) (int64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.gone:
+		return l.written, errGone
+	case int64(len(b)) > l.Size-l.written:
+		return l.written, errTooMuch
+	}
+	if _, err := l.to.Write(b); err != nil {
+		return l.written, err
+	}
+	l.hash.Write(b)
+	l.written += int64(len(b))
+	return l.written, nil
+}
+
+// has is how much of it there is.
+func (l *landing) has() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.written
+}
+
+// whole says whether all of it is there, and as it was sent.
+func (l *landing) whole(sum [sha256.Size]byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.gone:
+		return errGone
+	case l.written != l.Size:
+		return errTooEarly
+	case [sha256.Size]byte(l.hash.Sum(nil)) != sum:
+		return errDamaged
+	}
+	return nil
+}
+
+// settle puts it into its place, where nothing is yet, and returns that.
+func (l *landing) settle() (path string, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gone {
+		return "", errGone
+	}
+	if f, ok := l.to.(*os.File); ok {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, l.close(io.EOF)); err != nil {
+		l.remove()
+		return "", err
+	}
+	name, err := l.rename()
+	if err != nil {
+		l.remove()
+		return "", err
+	}
+	syncFolder(l.root, ".")
+	l.gone = true
+	return filepath.Join(l.dir, name), l.root.Close()
+}
+
+// discard removes what there is of it, if it is not in its place.
+func (l *landing) discard() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.gone {
+		_ = l.close(errGone)
+		l.remove()
+	}
+}
+
+// close ends the writing, under mu.
+func (l *landing) close(why error) error {
+	w, ok := l.to.(*io.PipeWriter)
+	if !ok {
+		return l.to.Close()
+	}
+	w.CloseWithError(why)
+	return <-l.ended
+}
+
+// remove takes away the temporary file or folder, under mu.
+func (l *landing) remove() {
+	l.gone = true
+	_ = l.root.RemoveAll(l.temp)
+	l.root.Close()
+}
+
+// rename gives it the first name that is free, under mu.
+func (l *landing) rename() (string, error) {
+	for n := 0; n < 10_000; n++ {
+		name := numbered(l.Name, n)
+		err := l.claim(name)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err == nil {
+			err = l.root.Rename(l.temp, name)
+		}
+		if l.Folder && errors.Is(err, fs.ErrExist) { // somebody was quicker
+			continue
+		}
+		return name, err
+	}
+	return "", fmt.Errorf("there are too many files of the name %s", l.Name)
+}
+
+// claim makes sure that name is free. A file would replace what has that name, so it takes
+// the name first; a folder cannot.
+func (l *landing) claim(name string) error {
+	if l.Folder {
+		if err := l.root.Mkdir(name, 0o700); err != nil {
+			return err
+		}
+		return l.root.Remove(name)
+	}
+	f, err := l.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// syncFolder makes names in a folder last, where a folder can be synced.
+func syncFolder(root *os.Root, name string) {
+	if d, err := root.Open(name); err == nil {
+		_ = d.Sync()
+		d.Close()
+	}
+}
+
+// unpack makes files and folders of a tar stream, and nothing else. All of the stream is
+// read.
+func unpack(r io.Reader, root *os.Root, o offer) error {
+	t := tar.NewReader(r)
+	files, room := 0, o.Size
+	for parts := 0; ; parts++ {
+		h, err := t.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			_, err := io.Copy(io.Discard, r)
+			if err == nil && files != o.Files {
+				err = errNoTar
+			}
+			return err
+		case errors.Is(err, tar.ErrHeader):
+			return errNoTar
+		case err != nil:
+			return err
+		case parts == maxParts:
+			return errNoTar
+		}
+		name, err := properPath(h.Name)
+		if err != nil {
+			return err
+		}
+		// A sparse file holds more than was sent for it.
+		room -= tarBlock + h.Size
+		switch {
+		case h.Size < 0, room < 0:
+			return errTooMuch
+		case h.Typeflag == tar.TypeDir:
+			err = root.MkdirAll(name, dirPerm(fs.FileMode(h.Mode)&0o777)) //nolint:gosec // nine bits of it
+		case h.Typeflag == tar.TypeReg:
+			files++
+			err = unpackFile(t, root, name, fs.FileMode(h.Mode)&0o777) //nolint:gosec // nine bits of it
+		default:
+			return errNoTar
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func unpackFile(from io.Reader, root *os.Root, name string, mode fs.FileMode) error {
+	if parent := filepath.Dir(name); parent != "." {
+		if err := root.MkdirAll(parent, 0o777); err != nil {
+			return err
+		}
+	}
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm(mode))
+	for n := 1; errors.Is(err, fs.ErrExist) && n < 1000; n++ { // two names can be one here
+		other := filepath.Join(filepath.Dir(name), numbered(filepath.Base(name), n))
+		f, err = root.OpenFile(other, os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm(mode))
+	}
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, from)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// properPath makes the name of something in a folder fit for any system. What leads out of
+// the folder is errLeadsOut.
+func properPath(name string) (string, error) {
+	elements := strings.Split(strings.TrimSuffix(name, "/"), "/")
+	for i, e := range elements {
+		if e == "" || e == "." || e == ".." {
+			return "", errLeadsOut
+		}
+		elements[i] = properElement(e)
+	}
+	return filepath.Join(elements...), nil
+}
+
+// properFile makes what a stranger calls a file fit to be one in the download folder: no
+// path, nothing hidden.
+func properFile(name string) string {
+	if i := strings.LastIndexAny(name, `/\`); i >= 0 {
+		name = name[i+1:]
+	}
+	name = properElement(name)
+	if name[0] == '.' {
+		name = "_" + name[1:]
+	}
+	return name
+}
+
+const maxName = 255 // bytes, on most systems
+
+// properElement is name as any system takes it: no separator, nothing invisible, no device
+// of Windows, and not too long.
+func properElement(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !visible(r) || strings.ContainsRune(`/\<>:"|?*`, r) {
+			return '_'
+		}
+		return r
+	}, name)
+	name = strings.TrimRight(strings.TrimLeft(name, " "), ". ")
+	if name == "" {
+		return "_"
+	}
+	base, _, _ := strings.Cut(name, ".")
+	if device(strings.ToUpper(strings.TrimSpace(base))) {
+		name = "_" + name
+	}
+	return numbered(name, 0)
+}
+
+// device tells what Windows takes for one, whatever follows after a dot.
+func device(name string) bool {
+	switch name {
+	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$":
+		return true
+	}
+	number := strings.TrimPrefix(strings.TrimPrefix(name, "COM"), "LPT")
+	return len(name)-len(number) == 3 && utf8.RuneCountInString(number) == 1 && strings.Contains("0123456789¹²³", number)
+}
+
+// numbered is "name (n).ext", or name itself for 0, cut where it would be too long.
+func numbered(name string, n int) string {
+	ext := filepath.Ext(name)
+	if len(ext) > 32 || len(ext) == len(name) {
+		ext = ""
+	}
+	stem, number := strings.TrimSuffix(name, ext), ""
+	if n > 0 {
+		number = fmt.Sprintf(" (%d)", n)
+	}
+	for len(stem)+len(number)+len(ext) > maxName {
+		_, last := utf8.DecodeLastRuneInString(stem)
+		stem = stem[:len(stem)-last]
+	}
+	return stem + number + ext
+}
