@@ -94,7 +94,7 @@ type Config struct {
 	Journal       *Journal     // goes on with the conversation that it has, and keeps it; Run lets go of it
 	DownloadDir   string       // where accepted files go, made if it is not there; the working directory if empty
 	AcceptFiles   bool         // take what is offered; with LeaveWhenSaid, leave after the first of it at the earliest
-	AskNobody     bool         // decline what is offered, unless AcceptFiles
+	DeclineFiles  string       // why nothing is taken, unless AcceptFiles; empty: the reader is asked
 	Log           *slog.Logger // slog.Default() if nil
 }
 

@@ -59,6 +59,14 @@ type (
 		Folder bool
 		Files  int // in the folder
 	}
+	// FileOffering says that this side offers a file, or a folder, since SendFile.
+	FileOffering struct {
+		ID     uint64
+		Name   string
+		Size   int64
+		Folder bool
+		Files  int
+	}
 	// FileProgress says how far an accepted file is: when it begins, or goes on after a loss,
 	// and then a few times a second at most. Outgoing: this side sends it, and ID is of its
 	// own count.
@@ -120,6 +128,7 @@ func (Disconnected) event() {}
 func (Reconnected) event()  {}
 func (Left) event()         {}
 func (FileOffered) event()  {}
+func (FileOffering) event() {}
 func (FileProgress) event() {}
 func (FileReceived) event() {}
 func (FileSent) event()     {}

@@ -103,6 +103,8 @@ func (c *Conversation) SendFile(ctx context.Context, path string) (id uint64, er
 		return 0, err
 	}
 	f := &file{offer: s.offer, outgoing: true, source: s, hash: sha256.New()}
+	f.telling.Lock() // first of all the offer
+	defer f.telling.Unlock()
 	id, err = c.put(ctx, kindOffer, string(text), func(id uint64) {
 		f.id = id
 		c.files.out[id] = f
@@ -111,8 +113,9 @@ func (c *Conversation) SendFile(ctx context.Context, path string) (id uint64, er
 		s.close()
 		return 0, err
 	}
+	c.Tell(FileOffering{ID: id, Name: f.Name, Size: f.Size, Folder: f.Folder, Files: f.Files})
 	if s.leftOut > 0 {
-		c.Tell(Notice{Text: fmt.Sprintf("%s: left out %d that are neither files nor folders, such as symbolic links", f.Name, s.leftOut)})
+		c.Tell(Notice{Text: fmt.Sprintf("not everything in %s is sent: %d of it are neither files nor folders, but symbolic links or the like", f.Name, s.leftOut)})
 	}
 	return id, nil
 }
@@ -257,7 +260,10 @@ func (c *Conversation) hearOffer(said frame, from hello) {
 	if !again && !tooMany {
 		c.files.in[f.id] = f
 	}
-	unasked := c.config.AskNobody || c.finished
+	declined := c.config.DeclineFiles
+	if declined == "" && c.finished {
+		declined = unattended
+	}
 	c.mu.Unlock()
 	switch {
 	case again: // the reader was gone when it came before
@@ -272,8 +278,8 @@ func (c *Conversation) hearOffer(said frame, from hello) {
 		if err := c.accept(f); err != nil {
 			c.giveUp(f, reasonOf(err), kindCancel)
 		}
-	case unasked:
-		_ = c.decline(f, unattended) // or somebody was quicker
+	case declined != "":
+		_ = c.decline(f, declined) // or somebody was quicker
 	}
 }
 

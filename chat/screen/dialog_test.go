@@ -3,6 +3,7 @@ package screen
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -170,6 +171,17 @@ func (p *pipe) Recv(ctx context.Context) ([]byte, error) {
 }
 
 func (*pipe) Flush(context.Context) error { return nil }
+
+func (*pipe) Open(context.Context) (io.ReadWriteCloser, error) {
+	return nil, errors.New("it has no further channels")
+}
+
+func (*pipe) Accept(ctx context.Context) (io.ReadWriteCloser, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (*pipe) Expect(bool) {}
 
 type safeBuffer struct {
 	mu sync.Mutex

@@ -3,6 +3,7 @@ package screen
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,10 +30,7 @@ func (objects) take(ctx context.Context, c *chat.Conversation, in line) error {
 		c.Tell(chat.Failed{Code: code, Message: fmt.Sprintf("input line %d: %s", in.number, message)})
 		return nil
 	}
-	var command struct {
-		Type string          `json:"type"`
-		Text json.RawMessage `json:"text"` // whatever types that are not known mean by it
-	}
+	var command command
 	switch {
 	case in.length > maxLine:
 		return refuse("too-long", chat.ErrTooLong.Error())
@@ -60,6 +58,10 @@ func (objects) take(ctx context.Context, c *chat.Conversation, in line) error {
 		return err
 	case "leave":
 		c.Leave()
+	case "send-file", "accept", "decline", "cancel":
+		if code, err := command.file(ctx, c); err != nil {
+			return refuse(code, err.Error())
+		}
 	}
 	return nil // types that are not known are for a later version
 }
@@ -69,6 +71,42 @@ func (objects) take(ctx context.Context, c *chat.Conversation, in line) error {
 func mangled(raw json.RawMessage, text string) bool {
 	const replacement = "\uFFFD"
 	return strings.Count(text, replacement) > strings.Count(string(raw), replacement)+strings.Count(strings.ToLower(string(raw)), `\ufffd`)
+}
+
+// A command is an object of the input. The members of types that are not known may be
+// anything.
+type command struct {
+	Type      string          `json:"type"`
+	Text      json.RawMessage `json:"text"`
+	Path      json.RawMessage `json:"path"`
+	ID        json.RawMessage `json:"id"`
+	Direction json.RawMessage `json:"direction"`
+}
+
+// file does what a command wants with a file. The code of an error is for programs.
+func (m command) file(ctx context.Context, c *chat.Conversation) (code string, err error) {
+	var path, direction string
+	var id uint64
+	switch {
+	case m.Type == "send-file":
+		if json.Unmarshal(m.Path, &path) != nil || path == "" {
+			return "bad-input", errors.New("send-file needs a path")
+		}
+		_, err := c.SendFile(ctx, path)
+		return "not-sent", err
+	case json.Unmarshal(m.ID, &id) != nil:
+		return "bad-input", fmt.Errorf("%s needs an id", m.Type)
+	case m.Type == "accept":
+		if err := c.Accept(id); !errors.Is(err, chat.ErrNoFile) {
+			return "not-written", err
+		}
+		return "no-file", chat.ErrNoFile
+	case m.Type == "decline":
+		return "no-file", c.Decline(id)
+	case json.Unmarshal(m.Direction, &direction) != nil, direction != "in" && direction != "out":
+		return "bad-input", errors.New("cancel needs a direction, in or out")
+	}
+	return "no-file", c.Cancel(id, direction == "out")
 }
 
 func (j objects) put(e chat.Event) error {
@@ -124,12 +162,31 @@ func describe(e chat.Event) object {
 			return nil
 		}
 		return object{"type": "left"}
+	case chat.FileOffered:
+		return object{"type": "file-offered", "direction": "in", "id": e.ID, "from": e.From, "name": e.Name, "size": e.Size, "folder": e.Folder, "files": e.Files}
+	case chat.FileOffering:
+		return object{"type": "file-offered", "direction": "out", "id": e.ID, "name": e.Name, "size": e.Size, "folder": e.Folder, "files": e.Files}
+	case chat.FileProgress:
+		return object{"type": "file-progress", "direction": direction(e.Outgoing), "id": e.ID, "name": e.Name, "bytes": e.Bytes, "size": e.Size}
+	case chat.FileReceived:
+		return object{"type": "file-received", "direction": "in", "id": e.ID, "name": e.Name, "path": e.Path, "size": e.Size, "sha256": hex.EncodeToString(e.SHA256[:])}
+	case chat.FileSent:
+		return object{"type": "file-sent", "direction": "out", "id": e.ID, "name": e.Name, "size": e.Size, "sha256": hex.EncodeToString(e.SHA256[:])}
+	case chat.FileFailed:
+		return object{"type": "file-failed", "direction": direction(e.Outgoing), "id": e.ID, "name": e.Name, "reason": e.Reason}
 	case chat.Notice:
 		return object{"type": "notice", "text": e.Text}
 	case chat.Failed:
 		return object{"type": "error", "code": e.Code, "message": e.Message}
 	}
 	return nil
+}
+
+func direction(outgoing bool) string {
+	if outgoing {
+		return "out"
+	}
+	return "in"
 }
 
 // escape writes as \u what JSON may hold and a terminal must not see: the same

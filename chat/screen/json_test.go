@@ -101,7 +101,7 @@ func TestJSONIn(t *testing.T) {
 		"a message is said":                         {`{"type":"message","text":"hi\n\u001b 👋"}`, []string{"hi\n\x1b 👋"}, nil},
 		"an empty one, too":                         {`{"type":"message","text":""}`, []string{""}, nil},
 		"members that are not known are ignored":    {`{"type":"message","text":"hi","to":["x"],"id":{}}`, []string{"hi"}, nil},
-		"types that are not known are ignored":      {`{"type":"dance","text":{"a":1},"id":2}` + "\n" + `{}` + "\n" + `null` + "\n" + `{"type":"accept","id":1}`, nil, nil},
+		"types that are not known are ignored":      {`{"type":"dance","text":{"a":1},"id":2}` + "\n" + `{}` + "\n" + `null` + "\n" + `{"type":"sing","id":1}`, nil, nil},
 		"empty lines are ignored":                   {"\n\r\n\n" + `{"type":"message","text":"hi"}` + "\r\n\n", []string{"hi"}, nil},
 		"the longest message fits, all escaped":     {`{"type":"message","text":"` + escaped + `"}`, []string{most}, nil},
 		"a message that is too long is refused":     {`{"type":"message","text":"x` + escaped + `"}`, nil, []string{"too-long", "input line 1: a message holds at most 65536 bytes"}},

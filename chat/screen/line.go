@@ -13,13 +13,16 @@ import (
 // is a message, each message of the other side a line of the output, and everything
 // else a line of Notes that begins "p2pchat: ".
 func Line(ctx context.Context, c *chat.Conversation, s Streams) error {
-	l := lines{s}
+	l := &lines{Streams: s, bar: bar{to: s.Notes, watched: s.Watched}}
 	return show(ctx, c, s, func(ctx context.Context, in line) error { return l.take(ctx, c, in) }, l.put)
 }
 
-type lines struct{ Streams }
+type lines struct {
+	Streams
+	bar bar
+}
 
-func (l lines) take(ctx context.Context, c *chat.Conversation, in line) error {
+func (l *lines) take(ctx context.Context, c *chat.Conversation, in line) error {
 	_, err := c.Say(ctx, in.text) // refused, too, if the text was cut: it is longer still
 	switch {
 	case errors.Is(err, chat.ErrTooLong):
@@ -32,7 +35,7 @@ func (l lines) take(ctx context.Context, c *chat.Conversation, in line) error {
 	return err
 }
 
-func (l lines) put(e chat.Event) error {
+func (l *lines) put(e chat.Event) error {
 	switch e := e.(type) {
 	case chat.Waiting:
 		l.note("code: %s", e.Code)
@@ -58,11 +61,31 @@ func (l lines) put(e chat.Event) error {
 		}
 	case chat.Notice:
 		l.note("%s", Clean(e.Text))
+	default:
+		l.file(e)
 	}
 	return nil
 }
 
-func (l lines) connected(e chat.Connected) {
+// file tells what happens to files.
+func (l *lines) file(e chat.Event) {
+	switch e := e.(type) {
+	case chat.FileOffered:
+		l.note("%s offers %s", Clean(e.From), thing(e.Name, e.Size, e.Folder, e.Files))
+	case chat.FileOffering:
+		l.note("offering %s", thing(e.Name, e.Size, e.Folder, e.Files))
+	case chat.FileProgress:
+		l.bar.move(e)
+	case chat.FileReceived:
+		l.note("received %s (%s), SHA-256 %x", Clean(e.Path), Bytes(e.Size), e.SHA256)
+	case chat.FileSent:
+		l.note("sent %s (%s): the other side has it, SHA-256 %x", Clean(e.Name), Bytes(e.Size), e.SHA256)
+	case chat.FileFailed:
+		l.note("%s was not %s: %s", Clean(e.Name), map[bool]string{true: "sent", false: "received"}[e.Outgoing], Clean(e.Reason))
+	}
+}
+
+func (l *lines) connected(e chat.Connected) {
 	way := map[string]string{"host": "directly", "srflx": "directly, through NAT", "prflx": "directly, through NAT", "relay": "through a relay"}[e.Path]
 	l.note("connected with %s %s in %d ms", Clean(e.Peer), way, e.Took.Milliseconds())
 	if l.Terminal {
@@ -81,7 +104,7 @@ func (l lines) connected(e chat.Connected) {
 
 // wrongCode tells how many wrong answers are left. After the last one, and to the one who
 // gave it, the error says it all.
-func (l lines) wrongCode(e chat.WrongCode) {
+func (l *lines) wrongCode(e chat.WrongCode) {
 	switch {
 	case e.Left <= 0:
 	case e.Left == 1:
@@ -91,17 +114,19 @@ func (l lines) wrongCode(e chat.WrongCode) {
 	}
 }
 
-func (l lines) message(m chat.Message) error {
+func (l *lines) message(m chat.Message) error {
 	text := Clean(m.Text) + "\n"
 	if l.Terminal {
 		text = Clean(m.From) + ": " + text
 	}
+	l.bar.hide()
 	if _, err := l.Out.Write([]byte(text)); err != nil {
 		return fmt.Errorf("showing a message: %w", err)
 	}
 	return nil
 }
 
-func (l lines) note(format string, args ...any) {
+func (l *lines) note(format string, args ...any) {
+	l.bar.hide()
 	fmt.Fprintf(l.Notes, "p2pchat: "+format+"\n", args...)
 }

@@ -26,6 +26,7 @@ type Streams struct {
 	Out      io.Writer
 	Notes    io.Writer // what is not conversation: stderr
 	Terminal bool      // Out is one: whoever speaks is named
+	Watched  bool      // Notes is one: a line of it may be replaced
 }
 
 // A Screen shows c until its events end. It returns when all that it started has

@@ -94,6 +94,9 @@ func ending(err error) (exit int, code, hint string) {
 	if u := (*chat.Undelivered)(nil); errors.As(err, &u) {
 		return exitFailed, "undelivered", "what is missing was not shown to the other side"
 	}
+	if i := (*chat.Incomplete)(nil); errors.As(err, &i) {
+		return exitFailed, "incomplete", "the lines above say why; what is missing has to be sent again"
+	}
 	if r := (*screen.Refused)(nil); errors.As(err, &r) {
 		return exitFailed, "refused", fmt.Sprintf("a message is UTF-8 and holds at most %d bytes", chat.MaxMessage)
 	}

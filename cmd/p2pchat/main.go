@@ -19,9 +19,9 @@ import (
 func main() {
 	std := stdio{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
-		inTerminal: term.IsTerminal(int(os.Stdin.Fd())), outTerminal: term.IsTerminal(int(os.Stdout.Fd())),
+		inTerminal: term.IsTerminal(int(os.Stdin.Fd())), outTerminal: term.IsTerminal(int(os.Stdout.Fd())), errTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}
-	if std.inTerminal && term.IsTerminal(int(os.Stderr.Fd())) {
+	if std.inTerminal && std.errTerminal {
 		std.raw = raw
 	}
 	os.Exit(run(interruptible(), os.Args[1:], std))
@@ -51,6 +51,7 @@ type stdio struct {
 	in                      io.Reader
 	out, err                io.Writer
 	inTerminal, outTerminal bool
+	errTerminal             bool
 	raw                     func() (restore func(), err error) // to ask a person something; nil: there is none
 }
 

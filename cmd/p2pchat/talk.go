@@ -47,6 +47,9 @@ type talkOptions struct {
 	relayOnly  bool
 	leaveOnEOF bool
 	outbox     string
+	download   string
+	accept     bool
+	send       []string
 	keyFile    string
 	log        logOptions
 
@@ -54,6 +57,7 @@ type talkOptions struct {
 	serverGiven bool
 	code        peer.Code
 	screen      screen.Screen
+	declines    string // why it takes no files
 	servers     []signaling.ICEServer
 	key         string
 	logger      *slog.Logger
@@ -71,6 +75,9 @@ func (o *talkOptions) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.relayOnly, "relay-only", false, "never reveal this machine's addresses to the other side")
 	f.BoolVar(&o.leaveOnEOF, "leave-on-eof", false, "leave once the input has ended and all of it was delivered")
 	f.StringVar(&o.outbox, "outbox", "", "file that keeps what is not delivered, and how to meet again: started anew with it, the program goes on with the same conversation")
+	f.StringVar(&o.download, "download-dir", "", "where accepted files go (default the working directory)")
+	f.BoolVar(&o.accept, "accept-files", false, "take the files that the other side offers without asking")
+	f.StringArrayVar(&o.send, "send", nil, "offer this file or folder; with --leave-on-eof, leave once the other side has it (repeatable)")
 	o.log.register(f)
 }
 
@@ -108,6 +115,7 @@ func (o *talkOptions) complete(c *cobra.Command, args []string, std stdio) (err 
 	switch o.ui {
 	case "auto", "line":
 		o.screen = screen.Line
+		o.declines = "it takes no files: it was started without --accept-files"
 	case "json":
 		o.screen = screen.JSON
 	default:
@@ -191,7 +199,10 @@ func invitation(text string) (code, server string) {
 
 // talk meets the other side and holds the conversation.
 func talk(ctx context.Context, o talkOptions, std stdio) error {
-	conversation := chat.New(chat.Config{Name: o.name, LeaveWhenSaid: o.leaveOnEOF, Journal: o.kept.journal, Log: o.logger})
+	conversation := chat.New(chat.Config{
+		Name: o.name, LeaveWhenSaid: o.leaveOnEOF, Journal: o.kept.journal,
+		DownloadDir: o.download, AcceptFiles: o.accept, DeclineFiles: o.declines, Log: o.logger,
+	})
 	trouble := &trouble{}
 	client, err := signaling.NewClient(o.server, signaling.Config{Patience: o.patience, Key: o.key, Trouble: func(err error) {
 		trouble.set(err)
@@ -204,7 +215,14 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 		return &usageError{err: err}
 	}
 	defer client.CloseIdle()
-	shown := o.show(ctx, conversation, std)
+	shown, feed := o.show(ctx, conversation, std)
+	offered, err := o.offer(ctx, conversation)
+	if err != nil {
+		conversation.Tell(chat.Failed{Code: "usage", Message: flatten(err)})
+		conversation.Close()
+		return errors.Join(err, ended(ctx, shown))
+	}
+	feed()
 	defer context.AfterFunc(ctx, conversation.Leave)()
 
 	if o.kept.again != nil {
@@ -224,6 +242,9 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 		return o.next(ctx, session, trouble)
 	})
 	session.Close()
+	if n := missing(conversation, offered); n > 0 {
+		err = errors.Join(err, &chat.Incomplete{Files: n})
+	}
 	switch {
 	case ctx.Err() == nil:
 	case err == nil:
@@ -245,24 +266,50 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	return err
 }
 
-// show runs the screen; what it says at its end is sent.
-func (o *talkOptions) show(ctx context.Context, c *chat.Conversation, std stdio) <-chan error {
-	in, feed := io.Pipe()
+// offer offers the files of --send, before there is any input: whoever answers may leave
+// when that has ended.
+func (o *talkOptions) offer(ctx context.Context, c *chat.Conversation) (ids []uint64, err error) {
+	for _, path := range o.send {
+		id, err := c.SendFile(ctx, path)
+		if err != nil {
+			return nil, &usageError{err: fmt.Errorf("--send: %w", err), hint: "give the path of a file or folder that can be read"}
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// missing counts the files that the other side does not have.
+func missing(c *chat.Conversation, offered []uint64) (n int) {
+	for _, id := range offered {
+		if !c.Sent(id) {
+			n++
+		}
+	}
+	return n
+}
+
+// show runs the screen; what it says at its end is sent. Its input is stdin, once feed was
+// called.
+func (o *talkOptions) show(ctx context.Context, c *chat.Conversation, std stdio) (_ <-chan error, feed func()) {
+	in, to := io.Pipe()
 	typed := std.in
 	if o.asked {
 		typed = cooked{typed}
 	}
-	// Nobody waits for this one: a read of stdin cannot be ended.
-	go func() {
-		_, err := io.Copy(feed, typed)
-		feed.CloseWithError(err)
-	}()
+	feed = func() {
+		// Nobody waits for this one: a read of stdin cannot be ended.
+		go func() {
+			_, err := io.Copy(to, typed)
+			to.CloseWithError(err)
+		}()
+	}
 	shown := make(chan error, 1)
 	go func() {
 		// Its end is that of the conversation, which has to say goodbye first.
-		shown <- o.screen(context.WithoutCancel(ctx), c, screen.Streams{In: in, Out: std.out, Notes: std.err, Terminal: std.outTerminal})
+		shown <- o.screen(context.WithoutCancel(ctx), c, screen.Streams{In: in, Out: std.out, Notes: std.err, Terminal: std.outTerminal, Watched: std.errTerminal})
 	}()
-	return shown
+	return shown, feed
 }
 
 // ended waits for the screen; whoever interrupts the program waits a moment only,
