@@ -24,6 +24,7 @@ type end struct {
 	out, in        *stream
 	opens, accepts chan *end // further channels
 	expects        atomic.Bool
+	tap            func(out bool, message []byte) // sees what goes over the channels that this end opens; may be nil
 }
 
 func (e *end) Expect(channels bool) { e.expects.Store(channels) }
@@ -35,7 +36,7 @@ func (e *end) Open(ctx context.Context) (io.ReadWriteCloser, error) {
 	near, far := newPair(cap(e.out.frames))
 	select {
 	case e.opens <- far:
-		return channel{near}, nil
+		return channel{near, e.tap}, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -46,7 +47,7 @@ func (e *end) Accept(ctx context.Context) (io.ReadWriteCloser, error) {
 		select {
 		case far := <-e.accepts:
 			if e.expects.Load() {
-				return channel{far}, nil
+				return channel{far, nil}, nil
 			}
 			far.hangUp()
 		case <-ctx.Done():
@@ -56,14 +57,23 @@ func (e *end) Accept(ctx context.Context) (io.ReadWriteCloser, error) {
 }
 
 // A channel is a further one: its ends break with it, and not with the pipe.
-type channel struct{ *end }
+type channel struct {
+	*end
+	tap func(out bool, message []byte)
+}
 
 func (c channel) Write(b []byte) (int, error) {
+	if c.tap != nil {
+		c.tap(true, b)
+	}
 	return len(b), c.Send(context.Background(), bytes.Clone(b))
 }
 
 func (c channel) Read(b []byte) (int, error) {
 	message, err := c.Recv(context.Background())
+	if c.tap != nil && err == nil {
+		c.tap(false, message)
+	}
 	return copy(b, message), err
 }
 
