@@ -136,13 +136,17 @@ func (c *Conversation) Accept(id uint64) error {
 	if f == nil {
 		return ErrNoFile
 	}
-	return c.accept(f)
+	err := c.accept(f)
+	if err != nil && !errors.Is(err, ErrNoFile) && !errors.Is(err, ErrOver) {
+		return fmt.Errorf("%s cannot be written: %w", f.Name, plain(err))
+	}
+	return err
 }
 
 func (c *Conversation) accept(f *file) error {
 	l, err := land(c.config.DownloadDir, f.offer)
 	if err != nil {
-		return fmt.Errorf("%s cannot be written: %w", f.Name, plain(err))
+		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
