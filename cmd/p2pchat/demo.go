@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -24,7 +26,8 @@ func demoCommand(std stdio) *cobra.Command {
 		Use:   "demo",
 		Short: "Show a whole call in one process: server, caller and callee",
 		Long: `Run a server, a caller and a callee in one process, over real HTTP and real WebRTC
-on this machine. They talk; you see who did what when, and what each of them read.
+on this machine. They talk and swap a file; you see who did what when, and what each of
+them read.
 The exit code is 0 only if everything arrived.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return demo(c.Context(), log, std) },
@@ -44,6 +47,11 @@ type actor struct {
 	says  []string
 	reads []string
 	told  int // of what it said, how much was delivered
+
+	file      string // that it sends: its path
+	hands     string // what is in it
+	downloads string // where its files go
+	gets      string // what is in the file that came
 }
 
 func demo(ctx context.Context, log logOptions, std stdio) error {
@@ -63,6 +71,16 @@ func demo(ctx context.Context, log logOptions, std stdio) error {
 	callee := &actor{name: "callee", meet: common, says: []string{"Loud and clear.", "It only helped us to find each other.", "Goodbye!"}}
 	caller.meet.meet, caller.meet.other = peer.Call, "answer"
 	callee.meet.meet, callee.meet.other = peer.Answer, "call"
+	dir, err := os.MkdirTemp("", "p2pchat-demo-")
+	if err != nil {
+		return fmt.Errorf("the demo has no place for its files: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	for _, a := range []*actor{caller, callee} {
+		if err := a.write(dir); err != nil {
+			return err
+		}
+	}
 
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var server, talking sync.WaitGroup
@@ -81,6 +99,27 @@ func demo(ctx context.Context, log logOptions, std stdio) error {
 		return err
 	}
 	return d.conclude(caller, callee)
+}
+
+// write makes the file that the actor sends.
+func (a *actor) write(dir string) error {
+	a.meet.accept, a.meet.download = true, filepath.Join(dir, a.name+"-downloads")
+	a.file = filepath.Join(dir, a.name+".txt")
+	a.hands = "This file is from the " + a.name + ".\n" + strings.Repeat("It went over a channel of its own.\n", 1000)
+	if err := os.WriteFile(a.file, []byte(a.hands), 0o600); err != nil {
+		return fmt.Errorf("the demo's file cannot be written: %w", err)
+	}
+	return nil
+}
+
+// read takes the file that came; what is wrong with it shows at the end.
+func (a *actor) read(path string) {
+	b, err := os.ReadFile(path) //nolint:gosec // of this demo
+	if err != nil {
+		a.gets = err.Error()
+		return
+	}
+	a.gets = string(b)
 }
 
 // diary writes down what happens, and when.
@@ -108,6 +147,9 @@ func (d *diary) follow(ctx context.Context, a *actor, c *chat.Conversation, s sc
 				return
 			}
 		}
+		if _, err := c.SendFile(ctx, a.file); err != nil {
+			return
+		}
 		_ = c.Finish(ctx) // the conversation's own end says how it went
 	})
 	for e := range c.Events() {
@@ -123,6 +165,16 @@ func (d *diary) follow(ctx context.Context, a *actor, c *chat.Conversation, s sc
 			a.reads = append(a.reads, e.Text)
 		case chat.Delivered:
 			a.told++
+		case chat.FileOffered:
+			d.note(a.name, fmt.Sprintf("is offered %s (%s), and accepts it", e.Name, screen.Bytes(e.Size)))
+		case chat.FileReceived:
+			a.read(e.Path)
+			d.note(a.name, fmt.Sprintf("has %s, SHA-256 %x", e.Name, e.SHA256))
+		case chat.FileSent:
+			d.note(a.name, "knows that "+e.Name+" has arrived")
+			a.told++
+		case chat.FileFailed:
+			d.note(a.name, e.Name+": "+e.Reason)
 		case chat.Notice:
 			d.note(a.name, e.Text)
 		}
@@ -137,10 +189,15 @@ func (d *diary) conclude(a, b *actor) error {
 		for _, text := range pair[0].reads {
 			fmt.Fprintf(d.out, "  %s: %s\n", pair[1].name, screen.Clean(text))
 		}
-		if !slices.Equal(pair[0].reads, pair[1].says) || pair[1].told != len(pair[1].says) {
+		if pair[0].gets != pair[1].hands {
+			return fmt.Errorf("the %s has not received the file of the %s", pair[0].name, pair[1].name)
+		}
+		first, _, _ := strings.Cut(pair[0].gets, "\n")
+		fmt.Fprintf(d.out, "  and a file of %s that begins: %s\n", screen.Bytes(int64(len(pair[0].gets))), first)
+		if !slices.Equal(pair[0].reads, pair[1].says) || pair[1].told != len(pair[1].says)+1 {
 			return fmt.Errorf("the %s read %d of %d messages, and %d were acknowledged", pair[0].name, len(pair[0].reads), len(pair[1].says), pair[1].told)
 		}
 	}
-	fmt.Fprintf(d.out, "\nAll %d messages arrived, in order, and both sides know it.\n", len(a.says)+len(b.says))
+	fmt.Fprintf(d.out, "\nAll %d messages arrived, in order, and both files, whole. Both sides know it.\n", len(a.says)+len(b.says))
 	return nil
 }
