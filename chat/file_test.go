@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -23,7 +25,7 @@ import (
 // noise is n bytes that are like no others.
 func noise(n int) []byte {
 	b := make([]byte, n)
-	_, _ = rand.NewChaCha8([32]byte{byte(n), byte(n >> 8), byte(n >> 16)}).Read(b) // it never fails
+	_, _ = rand.NewChaCha8([32]byte([]byte(fmt.Sprintf("%032d", n)))).Read(b) // it never fails
 	return b
 }
 
@@ -163,7 +165,7 @@ func TestFile(t *testing.T) {
 			for i := range 20 {
 				offers(t, a, path)
 				offers(t, b, path)
-				say(t, a, fmt.Sprint(i))
+				say(t, a, strconv.Itoa(i))
 			}
 			synctest.Wait()
 			for i, c := range []*talker{a, b} {
@@ -473,7 +475,7 @@ func TestFileThroughLosses(t *testing.T) {
 			if what == "folder" {
 				path = filepath.Dir(path)
 				for i := range 50 {
-					if err := os.WriteFile(filepath.Join(path, fmt.Sprint(i)), content[:1000*i], 0o600); err != nil {
+					if err := os.WriteFile(filepath.Join(path, strconv.Itoa(i)), content[:1000*i], 0o600); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -491,7 +493,7 @@ func TestFileThroughLosses(t *testing.T) {
 						defer mu.Unlock()
 						switch {
 						case !out && m[0] == fileHave:
-							have := int64(m[1])<<56 | int64(m[5])<<24 | int64(m[6])<<16 | int64(m[7])<<8 | int64(m[8])
+							have := int64(binary.BigEndian.Uint64(m[1:])) //nolint:gosec // small
 							if have < acked {
 								t.Errorf("the receiver had %d, and begins at %d", acked, have)
 							}
@@ -665,9 +667,7 @@ func (r raw) opens(messages ...[]byte) io.ReadWriteCloser {
 	return ch
 }
 
-func part8(kind byte, n uint64) []byte {
-	return []byte{kind, byte(n >> 56), byte(n >> 48), byte(n >> 40), byte(n >> 32), byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
-}
+func part8(kind byte, n uint64) []byte { return binary.BigEndian.AppendUint64([]byte{kind}, n) }
 
 func TestHostileSender(t *testing.T) {
 	begin, data := part8(fileBegin, 1), append([]byte{fileData}, "four"...)

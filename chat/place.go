@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -180,7 +181,7 @@ func (l *landing) remove() {
 
 // rename gives it the first name that is free, under mu.
 func (l *landing) rename() (string, error) {
-	for n := 0; n < 10_000; n++ {
+	for n := range 10_000 {
 		name := numbered(l.Name, n)
 		err := l.claim(name)
 		if errors.Is(err, fs.ErrExist) {
@@ -217,7 +218,7 @@ func (l *landing) claim(name string) error {
 func syncFolder(root *os.Root, name string) {
 	if d, err := root.Open(name); err == nil {
 		_ = d.Sync()
-		d.Close()
+		_ = d.Close()
 	}
 }
 
@@ -340,8 +341,12 @@ func device(name string) bool {
 	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$":
 		return true
 	}
-	number := strings.TrimPrefix(strings.TrimPrefix(name, "COM"), "LPT")
-	return len(name)-len(number) == 3 && utf8.RuneCountInString(number) == 1 && strings.Contains("0123456789¹²³", number)
+	for _, port := range []string{"COM", "LPT"} {
+		if number, ok := strings.CutPrefix(name, port); ok {
+			return slices.Contains(strings.Split("0123456789¹²³", ""), number)
+		}
+	}
+	return false
 }
 
 // numbered is "name (n).ext", or name itself for 0, cut where it would be too long.

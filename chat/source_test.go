@@ -4,12 +4,12 @@ import (
 	"archive/tar"
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -144,13 +144,13 @@ func TestFolder(t *testing.T) {
 		}
 		root, dir := filepath.Join(t.TempDir(), "many"), t.TempDir()
 		for i := range files {
-			sub := filepath.Join(root, fmt.Sprint(i%100))
+			sub := filepath.Join(root, strconv.Itoa(i%100))
 			if i < 100 {
 				if err := os.MkdirAll(sub, 0o700); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if err := os.WriteFile(filepath.Join(sub, fmt.Sprint(i)), noise(i%700), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(sub, strconv.Itoa(i)), noise(i%700), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -130,7 +130,8 @@ func TestAFileThroughCuts(t *testing.T) {
 			t.Errorf("%d bytes went out for %d", written, size)
 		}
 	})
-	if got, err := os.ReadFile(filepath.Join(dir, "data")); err != nil || !bytes.Equal(got, content) {
+	got, err := os.ReadFile(filepath.Join(dir, "data")) //nolint:gosec // of this test
+	if err != nil || !bytes.Equal(got, content) {
 		t.Errorf("%d bytes arrived, or others (%v)", len(got), err)
 	}
 }

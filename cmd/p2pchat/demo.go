@@ -48,10 +48,9 @@ type actor struct {
 	reads []string
 	told  int // of what it said, how much was delivered
 
-	file      string // that it sends: its path
-	hands     string // what is in it
-	downloads string // where its files go
-	gets      string // what is in the file that came
+	file  string // that it sends: its path
+	hands string // what is in it
+	gets  string // what is in the one that came
 }
 
 func demo(ctx context.Context, log logOptions, std stdio) error {
@@ -75,7 +74,7 @@ func demo(ctx context.Context, log logOptions, std stdio) error {
 	if err != nil {
 		return fmt.Errorf("the demo has no place for its files: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // where temporary files are, they go
 	for _, a := range []*actor{caller, callee} {
 		if err := a.write(dir); err != nil {
 			return err
