@@ -16,6 +16,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -104,6 +105,7 @@ type Config struct {
 type Conversation struct {
 	config  Config
 	id      string
+	process string // of this one, if another goes on from its Journal
 	events  chan Event
 	parting chan struct{} // closed when either side wants to go
 	closed  chan struct{} // closed by Close
@@ -144,6 +146,7 @@ func New(config Config) *Conversation {
 	c := &Conversation{
 		config:  config,
 		id:      rand.Text(),
+		process: rand.Text(),
 		events:  make(chan Event, 64),
 		parting: make(chan struct{}),
 		closed:  make(chan struct{}),
@@ -167,6 +170,11 @@ func (c *Conversation) resume(r record) {
 	c.id, c.out, c.finished = r.id, r.out, r.finished
 	c.peer.Conversation, c.heard, c.shown, c.acked = r.peer, r.heard, r.heard, r.heard
 	c.again, c.confirmed = r.again, r.confirmed
+	for _, f := range slices.Clone(c.out.frames) { // offers of files that this program knows nothing of
+		if f.kind == kindOffer {
+			c.say(kindCancel, note{ID: f.seq, Of: c.id, Reason: "the sender's program was started anew"})
+		}
+	}
 }
 
 // record is, under mu, what has to be kept.
@@ -239,16 +247,24 @@ func (c *Conversation) put(ctx context.Context, k kind, text string, also func(i
 		}
 	}
 	defer c.mu.Unlock()
-	if err := c.note(entry{Said: &said{c.out.last + 1, k, text}}); err != nil {
+	id, err := c.enqueue(k, text)
+	if err != nil {
 		return 0, err
 	}
 	c.finished = c.finished || k == kindEnd
-	id := c.out.put(k, text)
 	if also != nil {
 		also(id)
 	}
-	c.poke()
 	return id, nil
+}
+
+// enqueue keeps a frame, under mu, and puts it into the outbox.
+func (c *Conversation) enqueue(k kind, text string) (uint64, error) {
+	if err := c.note(entry{Said: &said{c.out.last + 1, k, text}}); err != nil {
+		return 0, err
+	}
+	c.poke()
+	return c.out.put(k, text), nil
 }
 
 // Leave says goodbye once what was said has gone out, and ends Run. It does not wait.

@@ -381,13 +381,18 @@ func (c *Conversation) abandon() {
 	}
 }
 
-// unknown are, under mu, the files that a program knows nothing of that is new to this one.
-func (c *Conversation) unknown() (fs []*file) {
+// unknown are, under mu, the files that a program which is new to this one knows nothing of:
+// all but those whose offers it has yet to hear.
+func (c *Conversation) unknown(program hello) (fs []*file) {
+	heard := c.out.first() - 1
+	if program.Of == c.id {
+		heard = max(heard, program.Heard)
+	}
 	for _, f := range c.files.in {
 		fs = append(fs, f)
 	}
 	for _, f := range c.files.out {
-		if f.accepted || f.id < c.out.first() {
+		if f.accepted || f.id <= heard {
 			fs = append(fs, f)
 		}
 	}
@@ -413,13 +418,17 @@ func (c *Conversation) word(k kind, f *file, why string) {
 	if f.outgoing {
 		of = c.id
 	}
-	text, err := json.Marshal(note{ID: f.id, Of: of, Reason: why})
-	if err != nil {
-		c.config.Log.Error("a note cannot be written", "error", err) // it can
-		return
+	c.say(k, note{ID: f.id, Of: of, Reason: why})
+}
+
+func (c *Conversation) say(k kind, n note) {
+	text, err := json.Marshal(n)
+	if err == nil {
+		_, err = c.enqueue(k, string(text))
 	}
-	c.out.put(k, string(text))
-	c.poke()
+	if err != nil {
+		c.config.Log.Warn("the other side cannot be told of a file", "why", err)
+	}
 }
 
 // expect lets, under mu, the other side open channels while there is a file to come.

@@ -904,3 +904,48 @@ func withRawOf(t *testing.T, options []option, f func(t *testing.T, a *talker, r
 		<-a.ended
 	})
 }
+
+func TestFilesOfAKilledProgram(t *testing.T) {
+	path := create(t, "data", noise(3<<20))
+	// Ann's program is killed while each side has offered files, and goes on from its journal.
+	synctest.Test(t, func(t *testing.T) {
+		box, dir := filepath.Join(t.TempDir(), "box"), t.TempDir()
+		left, right := newPair(16)
+		a, b := newTalker(keeps(t, box), into(dir)), newTalker(into(dir)).joins(right).run(t.Context(), nil)
+		ctx, die := context.WithCancel(t.Context())
+		a.joins(left).run(ctx, nil)
+		theirs, mine := offers(t, b, path), offers(t, a, path)
+		synctest.Wait()
+		if err := b.Accept(mine); err != nil {
+			t.Fatal(err)
+		}
+		left.cut()
+		synctest.Wait()
+		unheard := offers(t, a, path)
+		fresh := offers(t, b, path)
+		die()
+		<-a.ended
+
+		left, right = newPair(16)
+		a = newTalker(keeps(t, box), into(dir)).joins(left).run(t.Context(), nil)
+		b.joins(right)
+		synctest.Wait()
+		const anew = "the other side's program was started anew"
+		equal(t, "Ben hears", failures(b), []string{anew, anew, "the sender's program was started anew"})
+		if err := b.Accept(unheard); !errors.Is(err, ErrNoFile) {
+			t.Errorf("what it offered last: %v", err)
+		}
+		if err := a.Accept(theirs); !errors.Is(err, ErrNoFile) {
+			t.Errorf("what it was offered: %v", err)
+		}
+		if err := a.Accept(fresh); err != nil {
+			t.Errorf("what it was offered since: %v", err)
+		}
+		synctest.Wait()
+		if !b.Sent(fresh) {
+			t.Error("that is not sent")
+		}
+		a.Leave()
+		_, _ = a.end(), b.end() // they have left
+	})
+}

@@ -141,7 +141,7 @@ func (c *Conversation) introduce() frame {
 	defer c.mu.Unlock()
 	c.acked = c.shown
 	return frame{kind: kindHello, hello: hello{
-		Conversation: c.id, Name: c.config.Name, First: c.out.first(), Of: c.peer.Conversation, Heard: c.shown,
+		Conversation: c.id, Run: c.process, Name: c.config.Name, First: c.out.first(), Of: c.peer.Conversation, Heard: c.shown,
 	}}
 }
 
@@ -258,7 +258,9 @@ func (c *Conversation) greet(h hello, link Link) {
 		before := max(h.First, 1) - 1
 		c.noted(entry{Peer: h.Conversation, Heard: before})
 		c.heard, c.shown, c.acked, c.quiet = before, before, before, false
-		lost = c.unknown()
+	}
+	if h.Conversation != c.peer.Conversation || h.Run != c.peer.Run {
+		lost = c.unknown(h)
 	}
 	c.peer = h
 	if c.again != "" && !c.confirmed {
