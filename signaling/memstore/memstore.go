@@ -3,6 +3,8 @@
 // A read that waits costs a goroutine and nothing else: it sleeps on the channel of
 // the one document that it reads. Rooms that nobody waits in stand in a queue,
 // the longest unused first, so that expiry looks at none but those that are due.
+//
+// A Store may also be the mirror of a Journal that several of them share: see Mirror.
 package memstore
 
 import (
@@ -27,14 +29,17 @@ type Limits struct {
 
 // A Store is a signaling.Store in memory.
 type Store struct {
-	limits Limits
-	epoch  string // sets this store's versions apart from those of one before it
+	limits  Limits
+	epoch   string      // sets this store's versions apart from those of another
+	journal Journal     // nil if this store is all there is
+	worn    chan string // rooms to Renew
 
-	mu      sync.Mutex // guards what follows
-	rooms   map[string]*room
-	open    int       // rooms that have an offer
-	idle    list.List // *room with an offer and no waiting reader, the longest unused first
-	written uint64    // descriptions so far, for versions
+	mu        sync.Mutex // guards what follows
+	rooms     map[string]*room
+	open      int       // rooms that have an offer
+	idle      list.List // *room with an offer and no waiting reader, the longest unused first
+	written   uint64    // descriptions so far, for versions
+	suspended error     // what reads are answered, while the journal is lost
 }
 
 var _ signaling.Store = (*Store)(nil)
@@ -53,7 +58,7 @@ func New(limits Limits) *Store {
 	if limits.Idle == 0 {
 		limits.Idle = 10 * time.Minute
 	}
-	return &Store{limits: limits, epoch: rand.Text()[:10], rooms: map[string]*room{}}
+	return &Store{limits: limits, epoch: rand.Text()[:10], worn: make(chan string, 1024), rooms: map[string]*room{}}
 }
 
 // Rooms is the number of rooms that have an offer.
@@ -65,80 +70,77 @@ func (s *Store) Rooms() int {
 }
 
 // Offer implements signaling.Store.
-func (s *Store) Offer(_ context.Context, t signaling.Ticket, d signaling.Description) (signaling.Version, error) {
+func (s *Store) Offer(ctx context.Context, t signaling.Ticket, d signaling.Description) (v signaling.Version, err error) {
 	if err := check(t, signaling.Caller, d); err != nil {
 		return "", err
 	}
 	owner := hash(t.Token)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.expire()
-	r := s.rooms[t.Room]
-	switch {
-	case r != nil && r.open() && r.sides[signaling.Caller].repeats(owner, d):
-		s.touch(r)
-		return r.sides[signaling.Caller].version, nil
-	case r != nil && r.open() && t.Room != signaling.Lobby:
-		return "", signaling.ErrOccupied
-	case r == nil || !r.open():
-		if s.open >= s.limits.Rooms {
-			return "", signaling.ErrServerFull
+	err = s.change(ctx, t.Room, func(r *state) error {
+		caller := &r.sides[signaling.Caller]
+		switch {
+		case r.open() && caller.repeats(owner, d):
+			v = caller.version
+			return errAsItIs
+		case r.open() && t.Room != signaling.Lobby:
+			return signaling.ErrOccupied
+		case !r.open() && s.open >= s.limits.Rooms:
+			return signaling.ErrServerFull
 		}
-		s.open++
-		r = s.room(t.Room)
-	}
-	return s.offer(r, owner, d), nil
+		v = s.version()
+		r.offer(owner, d, v)
+		return nil
+	})
+	return v, err
 }
 
 // Reoffer implements signaling.Store.
-func (s *Store) Reoffer(_ context.Context, t signaling.Ticket, d signaling.Description) (signaling.Version, error) {
+func (s *Store) Reoffer(ctx context.Context, t signaling.Ticket, d signaling.Description) (v signaling.Version, err error) {
 	if err := check(t, signaling.Caller, d); err != nil {
 		return "", err
 	}
 	t.Side = signaling.Caller
 	owner := hash(t.Token)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r, err := s.owned(t, owner)
-	if err != nil {
-		return "", err
-	}
-	if caller := &r.sides[signaling.Caller]; caller.repeats(owner, d) {
-		s.touch(r)
-		return caller.version, nil
-	}
-	return s.offer(r, owner, d), nil
+	err = s.change(ctx, t.Room, func(r *state) error {
+		if err := r.owned(t, owner); err != nil {
+			return err
+		}
+		if caller := &r.sides[signaling.Caller]; caller.repeats(owner, d) {
+			v = caller.version
+			return errAsItIs
+		}
+		v = s.version()
+		r.offer(owner, d, v)
+		return nil
+	})
+	return v, err
 }
 
 // Answer implements signaling.Store.
-func (s *Store) Answer(_ context.Context, t signaling.Ticket, to signaling.Version, d signaling.Description) (signaling.Version, error) {
+func (s *Store) Answer(ctx context.Context, t signaling.Ticket, to signaling.Version, d signaling.Description) (v signaling.Version, err error) {
 	if err := check(t, signaling.Callee, d); err != nil {
 		return "", err
 	}
 	owner := hash(t.Token)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.live(t.Room)
-	if r == nil {
-		return "", signaling.ErrNoOffer
-	}
-	callee := &r.sides[signaling.Callee]
-	switch {
-	case callee.description != nil && callee.repeats(owner, d):
-		s.touch(r)
-		return callee.version, nil
-	case to != "" && to != r.sides[signaling.Caller].version:
-		return "", signaling.ErrSuperseded
-	case callee.description != nil && t.Room != signaling.Lobby:
-		return "", signaling.ErrAnswered
-	}
-	if callee.description != nil { // the Lobby's
-		r.turnDown()
-	}
-	callee.description, callee.version, callee.owner = bytes.Clone(d), s.version(), owner
-	wake(&callee.newDescription)
-	s.touch(r)
-	return callee.version, nil
+	err = s.change(ctx, t.Room, func(r *state) error {
+		callee := &r.sides[signaling.Callee]
+		answered := callee.description != nil
+		switch {
+		case !r.open():
+			return signaling.ErrNoOffer
+		case answered && callee.repeats(owner, d):
+			v = callee.version
+			return errAsItIs
+		case to != "" && to != r.sides[signaling.Caller].version:
+			return signaling.ErrSuperseded
+		case answered && t.Room != signaling.Lobby:
+			return signaling.ErrAnswered
+		}
+		r.turnDown() // only the Lobby has somebody to
+		v = s.version()
+		callee.description, callee.version, callee.owner = bytes.Clone(d), v, owner
+		return nil
+	})
+	return v, err
 }
 
 // Description implements signaling.Store.
@@ -149,17 +151,17 @@ func (s *Store) Description(ctx context.Context, t signaling.Ticket, of signalin
 	var d signaling.Description
 	var v signaling.Version
 	err := s.read(ctx, t, of, wait, func(r *room) (*chan struct{}, error) {
-		from := &r.sides[of]
-		d, v = from.description, from.version
+		news := &r.news[of].description
+		d, v = r.sides[of].description, r.sides[of].version
 		switch {
 		case d != nil && v != known:
 			return nil, nil
 		case d != nil:
-			return &from.newDescription, signaling.ErrUnchanged
+			return news, signaling.ErrUnchanged
 		case of == signaling.Caller:
-			return &from.newDescription, signaling.ErrNoOffer
+			return news, signaling.ErrNoOffer
 		default:
-			return &from.newDescription, signaling.ErrNoAnswer
+			return news, signaling.ErrNoAnswer
 		}
 	})
 	if err != nil {
@@ -169,7 +171,7 @@ func (s *Store) Description(ctx context.Context, t signaling.Ticket, of signalin
 }
 
 // AddCandidates implements signaling.Store.
-func (s *Store) AddCandidates(_ context.Context, t signaling.Ticket, at int, c ...signaling.Candidate) (int, error) {
+func (s *Store) AddCandidates(ctx context.Context, t signaling.Ticket, at int, c ...signaling.Candidate) (n int, err error) {
 	if err := signaling.CheckRoom(t.Room); err != nil {
 		return 0, err
 	}
@@ -179,37 +181,14 @@ func (s *Store) AddCandidates(_ context.Context, t signaling.Ticket, at int, c .
 		}
 	}
 	owner := hash(t.Token)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r, err := s.owned(t, owner)
-	if err != nil {
-		return 0, err
-	}
-	mine := &r.sides[t.Side]
-	n := len(mine.candidates)
-	switch {
-	case at < 0:
-	case at > n:
-		return 0, signaling.ErrGap
-	default:
-		c = c[min(n-at, len(c)):]
-	}
-	size := mine.size
-	for _, one := range c {
-		size += len(one)
-	}
-	if n+len(c) > s.limits.Candidates || size > s.limits.ListBytes {
-		return 0, signaling.ErrListFull
-	}
-	mine.size = size
-	for _, one := range c {
-		mine.candidates = append(mine.candidates, bytes.Clone(one))
-	}
-	if len(c) > 0 {
-		wake(&mine.newCandidates)
-	}
-	s.touch(r)
-	return len(mine.candidates), nil
+	err = s.change(ctx, t.Room, func(r *state) error {
+		if err := r.owned(t, owner); err != nil {
+			return err
+		}
+		n, err = r.sides[t.Side].add(at, c, s.limits)
+		return err
+	})
+	return n, err
 }
 
 // Candidates implements signaling.Store.
@@ -219,12 +198,12 @@ func (s *Store) Candidates(ctx context.Context, t signaling.Ticket, of signaling
 	}
 	var list []signaling.Candidate
 	err := s.read(ctx, t, of, wait, func(r *room) (*chan struct{}, error) {
-		from := &r.sides[of]
+		from, news := &r.sides[of], &r.news[of].candidates
 		switch {
 		case !r.open():
-			return &from.newCandidates, signaling.ErrNoRoom
+			return news, signaling.ErrNoRoom
 		case len(from.candidates) <= after:
-			return &from.newCandidates, signaling.ErrUnchanged
+			return news, signaling.ErrUnchanged
 		}
 		// The list only grows, in place or into a new array: what is read never changes.
 		list = from.candidates[after:len(from.candidates):len(from.candidates)]
@@ -237,20 +216,19 @@ func (s *Store) Candidates(ctx context.Context, t signaling.Ticket, of signaling
 }
 
 // Close implements signaling.Store.
-func (s *Store) Close(_ context.Context, t signaling.Ticket) error {
+func (s *Store) Close(ctx context.Context, t signaling.Ticket) error {
 	if err := signaling.CheckRoom(t.Room); err != nil {
 		return err
 	}
-	owner := hash(t.Token)
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	t.Side = signaling.Caller
-	r, err := s.owned(t, owner)
-	if err != nil {
-		return err
-	}
-	s.remove(r)
-	return nil
+	owner := hash(t.Token)
+	return s.change(ctx, t.Room, func(r *state) error {
+		if err := r.owned(t, owner); err != nil {
+			return err
+		}
+		*r = state{}
+		return nil
+	})
 }
 
 func check(t signaling.Ticket, by signaling.Side, d signaling.Description) error {

@@ -3,8 +3,10 @@ package memstore
 import (
 	"bytes"
 	"container/list"
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -18,13 +20,26 @@ var nobody [sha256.Size]byte // owns nothing
 
 // A room may exist before it has an offer, for as long as somebody waits in it.
 type room struct {
+	state
 	name    string
-	sides   [2]side // by signaling.Side
 	waiting int
 	used    time.Time
 	queued  *list.Element // in Store.idle
 	closed  bool
+	news    [2]news // by signaling.Side
 
+	// Where there is a journal: the state's revision there, and since when it is kept.
+	revision uint64
+	kept     time.Time
+}
+
+// News is what waiting readers of a side sleep on, closed by the next change; nil while
+// none does.
+type news struct{ description, candidates chan struct{} }
+
+// A state is all that has been written in a room; nothing, if it is not open.
+type state struct {
+	sides      [2]side             // by signaling.Side
 	turnedDown [][sha256.Size]byte // the last owners of an answer that was replaced
 }
 
@@ -34,9 +49,70 @@ type side struct {
 	owner       [sha256.Size]byte // of the token
 	candidates  []signaling.Candidate
 	size        int // of the candidates, in bytes
+}
 
-	// What waiting readers sleep on, closed by the next change; nil while none does.
-	newDescription, newCandidates chan struct{}
+var errAsItIs = errors.New("the room is as it should be")
+
+// change has edit make something else of a room, which counts as use. edit changes
+// nothing if it returns an error; errAsItIs is none to the caller.
+func (s *Store) change(ctx context.Context, name string, edit func(*state) error) error {
+	for {
+		next, revision, err := s.try(name, edit)
+		if errors.Is(err, errAsItIs) {
+			return nil
+		}
+		if err != nil || s.journal == nil {
+			return err
+		}
+		if err = s.journal.Write(ctx, name, revision, next.encode()); !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+}
+
+// try edits a room; what becomes of it stands at once, unless a journal comes first.
+func (s *Store) try(name string, edit func(*state) error) (next state, revision uint64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expire()
+	r := s.live(name)
+	if r != nil {
+		next, revision = r.state, r.revision
+	}
+	if s.journal != nil {
+		next.clip()
+	}
+	switch err = edit(&next); {
+	case errors.Is(err, errAsItIs):
+		s.touch(r)
+	case err == nil && s.journal == nil:
+		if r = s.set(name, next); r != nil {
+			s.touch(r)
+		}
+	}
+	return next, revision, err
+}
+
+// set makes next the state of a room, and tells whoever waits for it. It returns nil if
+// the room is gone by that.
+func (s *Store) set(name string, next state) *room {
+	r := s.rooms[name]
+	if !next.open() {
+		if r != nil && r.open() {
+			s.remove(r)
+		}
+		return nil
+	}
+	if r == nil {
+		r = s.room(name)
+	}
+	if !r.open() {
+		s.open++
+	}
+	before := r.state
+	r.state = next
+	r.tell(&before)
+	return r
 }
 
 // room finds the room of that name, with an offer or without, or makes it.
@@ -62,44 +138,73 @@ func (s *Store) live(name string) *room {
 	return r
 }
 
-// owned is the live room that t may write to on its side.
-func (s *Store) owned(t signaling.Ticket, owner [sha256.Size]byte) (*room, error) {
-	r := s.live(t.Room)
-	switch {
-	case r == nil:
-		return nil, signaling.ErrNoRoom
-	case t.Room == signaling.Lobby && t.Token == "":
-		return r, nil
-	case !r.sides[t.Side].ownedBy(owner):
-		return nil, signaling.ErrWrongToken
-	}
-	return r, nil
-}
-
-// offer makes d the offer of r and empties the rest.
-func (s *Store) offer(r *room, owner [sha256.Size]byte, d signaling.Description) signaling.Version {
-	r.turnDown()
-	v := s.version()
-	r.sides = [2]side{signaling.Caller: {description: bytes.Clone(d), version: v, owner: owner}}
-	s.touch(r)
-	return v
-}
-
 func (s *Store) version() signaling.Version {
 	s.written++
 	return signaling.Version(s.epoch + strconv.FormatUint(s.written, 36))
 }
 
-func (r *room) open() bool { return r.sides[signaling.Caller].description != nil }
+func (r *state) open() bool { return r.sides[signaling.Caller].description != nil }
 
-// turnDown remembers whose answer is about to be replaced, and wakes whoever must
-// hear of it.
-func (r *room) turnDown() {
+// owned is nil if t may write to the room on its side.
+func (r *state) owned(t signaling.Ticket, owner [sha256.Size]byte) error {
+	switch {
+	case !r.open():
+		return signaling.ErrNoRoom
+	case t.Room == signaling.Lobby && t.Token == "":
+		return nil
+	case !r.sides[t.Side].ownedBy(owner):
+		return signaling.ErrWrongToken
+	}
+	return nil
+}
+
+// offer makes d the offer and empties the rest.
+func (r *state) offer(owner [sha256.Size]byte, d signaling.Description, v signaling.Version) {
+	r.turnDown()
+	r.sides = [2]side{signaling.Caller: {description: bytes.Clone(d), version: v, owner: owner}}
+}
+
+// turnDown remembers whose answer is about to be replaced.
+func (r *state) turnDown() {
 	if owner := r.sides[signaling.Callee].owner; owner != nobody {
 		r.turnedDown = append(r.turnedDown, owner)
 		r.turnedDown = r.turnedDown[max(0, len(r.turnedDown)-remembered):]
 	}
-	r.wakeAll()
+}
+
+// add adds to the list: see signaling.Store. It returns the list's length.
+func (s *side) add(at int, c []signaling.Candidate, limits Limits) (int, error) {
+	n := len(s.candidates)
+	switch {
+	case at < 0:
+	case at > n:
+		return 0, signaling.ErrGap
+	default:
+		c = c[min(n-at, len(c)):]
+	}
+	size := s.size
+	for _, one := range c {
+		size += len(one)
+	}
+	switch {
+	case n+len(c) > limits.Candidates, size > limits.ListBytes:
+		return 0, signaling.ErrListFull
+	case len(c) == 0:
+		return n, errAsItIs
+	}
+	s.size = size
+	for _, one := range c {
+		s.candidates = append(s.candidates, bytes.Clone(one))
+	}
+	return len(s.candidates), nil
+}
+
+// clip lets whoever adds to a list do so in an array of its own.
+func (r *state) clip() {
+	r.turnedDown = slices.Clip(r.turnedDown)
+	for i := range r.sides {
+		r.sides[i].candidates = slices.Clip(r.sides[i].candidates)
+	}
 }
 
 // admits says whether a read of what side of writes may go on with the token of
@@ -118,10 +223,28 @@ func (r *room) admits(owner [sha256.Size]byte, of signaling.Side) error {
 	return nil
 }
 
-func (r *room) wakeAll() {
+// tell wakes whoever has news since before.
+func (r *room) tell(before *state) {
+	then, now := &before.sides, &r.sides
+	if then[signaling.Caller].version != now[signaling.Caller].version ||
+		then[signaling.Callee].owner != nobody && then[signaling.Callee].owner != now[signaling.Callee].owner {
+		r.wakeAll() // somebody may have to hear that the token is dead
+		return
+	}
 	for i := range r.sides {
-		wake(&r.sides[i].newDescription)
-		wake(&r.sides[i].newCandidates)
+		if then[i].version != now[i].version {
+			wake(&r.news[i].description)
+		}
+		if len(then[i].candidates) != len(now[i].candidates) {
+			wake(&r.news[i].candidates)
+		}
+	}
+}
+
+func (r *room) wakeAll() {
+	for i := range r.news {
+		wake(&r.news[i].description)
+		wake(&r.news[i].candidates)
 	}
 }
 

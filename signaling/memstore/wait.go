@@ -23,6 +23,9 @@ func (s *Store) read(ctx context.Context, t signaling.Ticket, of signaling.Side,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
+		if s.suspended != nil {
+			return s.suspended
+		}
 		r := s.live(t.Room)
 		if err := r.admits(owner, of); err != nil {
 			return err
@@ -57,8 +60,16 @@ func (s *Store) read(ctx context.Context, t signaling.Ticket, of signaling.Side,
 func (s *Store) sleep(ctx context.Context, changed <-chan struct{}, over <-chan time.Time) (more bool, err error) {
 	s.mu.Unlock()
 	defer s.mu.Lock()
+	var worn <-chan time.Time
+	if s.journal != nil {
+		timer := time.NewTimer(s.limits.Idle / renewals)
+		defer timer.Stop()
+		worn = timer.C
+	}
 	select {
 	case <-changed:
+		return true, nil
+	case <-worn: // whoever leaves has the room renewed
 		return true, nil
 	case <-over:
 		return false, nil
@@ -88,7 +99,20 @@ func (s *Store) leave(r *room) {
 
 // touch counts as use of a room that has an offer.
 func (s *Store) touch(r *room) {
-	r.used = time.Now()
+	now := time.Now()
+	if s.journal != nil && now.Sub(r.kept) >= s.limits.Idle/renewals {
+		select {
+		case s.worn <- r.name:
+			r.kept = now
+		default: // the next use asks again
+		}
+	}
+	s.place(r, now)
+}
+
+// place puts a room where it belongs in the queue of those that nobody waits in.
+func (s *Store) place(r *room, used time.Time) {
+	r.used = used
 	switch {
 	case r.waiting > 0:
 	case r.queued != nil:
