@@ -40,6 +40,7 @@ var problems = []struct {
 	{ErrListFull, "candidates-full", http.StatusConflict, "The list holds as many candidates, or as many bytes of them, as this server allows."},
 	{ErrGap, "candidates-gap", http.StatusConflict, "The list ends before the index given with 'at'. Send what is missing first."},
 	{ErrServerFull, "server-full", http.StatusServiceUnavailable, "The server has as many rooms or waiting readers as it can hold. Try again in a moment."},
+	{ErrUnavailable, "unavailable", http.StatusServiceUnavailable, "The server cannot reach the place where it keeps rooms. Try again in a moment: it goes on by itself."},
 	{ErrInvalid, "invalid", http.StatusBadRequest, "The request is not as the interface describes it: see /openapi.yaml."},
 	{ErrTooLarge, "too-large", http.StatusRequestEntityTooLarge, "The body is larger than this server takes."},
 	{ErrDraining, "draining", http.StatusServiceUnavailable, "The server is stopping. Try again in a moment: another one may take its place."},

@@ -100,6 +100,8 @@ var (
 	ErrGap        = errors.New("the candidates would leave a gap")
 	ErrServerFull = errors.New("the server is full")
 	ErrInvalid    = errors.New("the request is not valid")
+	// ErrUnavailable may come from every method of a Store that keeps rooms elsewhere.
+	ErrUnavailable = errors.New("the place where rooms are kept cannot be reached")
 )
 
 // A Side is one of the two who meet in a room.

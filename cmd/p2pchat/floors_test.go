@@ -19,11 +19,13 @@ var floors = []struct{ these, mayNotImport, because string }{
 	{"p2pchat/signaling/...", "p2pchat/chat/...", "a server must be unable to open what it carries"},
 	{"p2pchat/signaling/relay", "p2pchat/signaling/server", "a relay does not know who hands out its credentials"},
 	{"p2pchat/signaling/memstore", "p2pchat/signaling/server", "a Store does not know who serves it"},
+	{"p2pchat/signaling/natsstore", "p2pchat/signaling/server", "a Store does not know who serves it"},
 	{"p2pchat/chat/...", "p2pchat/peer/...", "a conversation does not care what its pipe is made of"},
 	{"p2pchat/chat/...", "p2pchat/signaling/...", "a conversation does not care how the two met"},
 	{"p2pchat/peer/...", "p2pchat/chat/...", "a connection does not care what is said on it"},
 	{"p2pchat/peer/...", "p2pchat/signaling/server", "a peer is handed a Store"},
 	{"p2pchat/peer/...", "p2pchat/signaling/memstore", "a peer is handed a Store"},
+	{"p2pchat/peer/...", "p2pchat/signaling/natsstore", "a peer is handed a Store"},
 	{"p2pchat/peer/pake", "p2pchat/...", "the PAKE stands alone"},
 	{"...", "p2pchat/cmd/...", "the roof carries nothing"},
 }
@@ -32,7 +34,8 @@ var floors = []struct{ these, mayNotImport, because string }{
 var doors = map[string]string{
 	"github.com/labstack/echo/v4": "p2pchat/signaling/server",
 	"github.com/pion":             "p2pchat/peer or p2pchat/peer/survey or p2pchat/signaling/relay",
-	"golang.org/x/time":           "p2pchat/signaling/relay",
+	"github.com/nats-io":          "p2pchat/signaling/natsstore",
+	"golang.org/x/time":           "p2pchat/signaling/relay or p2pchat/signaling/server",
 	"github.com/spf13":            "p2pchat/cmd/p2pchat",
 	"golang.org/x/term":           "p2pchat/cmd/p2pchat",
 	"filippo.io":                  "p2pchat/peer/pake",

@@ -92,7 +92,7 @@ func (p *parser) take(n int) []byte {
 // count is of things that take a byte each at least.
 func (p *parser) count() int {
 	n, size := binary.Uvarint(p.rest)
-	if size <= 0 || n > uint64(len(p.rest)-size) {
+	if size <= 0 || n > uint64(len(p.rest[size:])) {
 		p.rest, p.broken = nil, true
 		return 0
 	}

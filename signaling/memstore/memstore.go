@@ -39,7 +39,7 @@ type Store struct {
 	open      int       // rooms that have an offer
 	idle      list.List // *room with an offer and no waiting reader, the longest unused first
 	written   uint64    // descriptions so far, for versions
-	suspended error     // what reads are answered, while the journal is lost
+	suspended error     // what everybody is answered, while the journal is lost
 }
 
 var _ signaling.Store = (*Store)(nil)

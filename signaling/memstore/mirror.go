@@ -46,6 +46,16 @@ func (s *Store) Set(room string, revision uint64, state []byte, since time.Time)
 	return nil
 }
 
+// Revision is the one that was Set last of a room that stands; 0 if none does.
+func (s *Store) Revision(room string) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.live(room); r != nil {
+		return r.revision
+	}
+	return 0
+}
+
 // Forget says that the journal no longer has the room of that revision.
 func (s *Store) Forget(room string, revision uint64) {
 	s.mu.Lock()
@@ -66,7 +76,7 @@ func (s *Store) Reset() {
 	}
 }
 
-// Suspend answers every read with err, those that wait at once, until it is nil.
+// Suspend answers everything with err, reads that wait at once, until it is nil.
 func (s *Store) Suspend(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -18,7 +18,7 @@ type ledger struct {
 
 	mu        sync.Mutex // guards what follows
 	revisions map[string]uint64
-	written   int
+	written   uint64
 	before    func() // called once, before the next Write
 }
 
@@ -35,7 +35,7 @@ func (l *ledger) Write(_ context.Context, room string, revision uint64, state []
 		return ErrConflict
 	}
 	l.written++
-	if l.revisions[room] = uint64(l.written); len(state) == 0 {
+	if l.revisions[room] = l.written; len(state) == 0 {
 		delete(l.revisions, room)
 	}
 	for _, m := range l.mirrors {
@@ -169,7 +169,7 @@ func TestRenewals(t *testing.T) {
 				t.Error(err)
 			}
 			synctest.Wait()
-			if least := 10 * (renewals - 1); l.written < least || l.written > 10*renewals+2 {
+			if least := uint64(10 * (renewals - 1)); l.written < least || l.written > 10*renewals+2 {
 				t.Errorf("it was written %d times", l.written)
 			}
 			if !stands(t, b) {

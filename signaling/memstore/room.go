@@ -74,6 +74,9 @@ func (s *Store) change(ctx context.Context, name string, edit func(*state) error
 func (s *Store) try(name string, edit func(*state) error) (next state, revision uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.suspended != nil {
+		return next, 0, s.suspended
+	}
 	s.expire()
 	r := s.live(name)
 	if r != nil {

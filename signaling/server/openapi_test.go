@@ -165,7 +165,7 @@ func TestOpenAPI(t *testing.T) {
 		for _, err := range []error{
 			signaling.ErrNoRoom, signaling.ErrNoOffer, signaling.ErrNoAnswer, signaling.ErrClosed, signaling.ErrTurnedDown, signaling.ErrOccupied,
 			signaling.ErrAnswered, signaling.ErrSuperseded, signaling.ErrWrongToken, signaling.ErrListFull, signaling.ErrGap, signaling.ErrServerFull,
-			signaling.ErrInvalid, signaling.ErrTooLarge, signaling.ErrDraining, signaling.ErrNoKey, signaling.ErrTooMany,
+			signaling.ErrInvalid, signaling.ErrTooLarge, signaling.ErrDraining, signaling.ErrUnavailable, signaling.ErrNoKey, signaling.ErrTooMany,
 		} {
 			p, _ := signaling.ProblemOf(err)
 			known[p.Type] = true

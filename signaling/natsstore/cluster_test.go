@@ -1,0 +1,169 @@
+package natsstore_test
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"go.uber.org/goleak"
+
+	"p2pchat/signaling/memstore"
+	"p2pchat/signaling/natsstore"
+)
+
+func TestMain(m *testing.M) {
+	if node := os.Getenv(nodeVariable); node != "" {
+		runNode(node)
+		return
+	}
+	goleak.VerifyTestMain(m,
+		// What a NATS server leaves behind when it has shut down.
+		goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*Server).startGoRoutine.func1"),
+	)
+}
+
+// A cluster of NATS servers, in this process.
+type cluster struct {
+	t       testing.TB
+	options []*server.Options
+	nodes   []*server.Server // nil: killed
+}
+
+// nats runs n NATS servers with JetStream until the test ends.
+func nats(t testing.TB, n int) *cluster {
+	t.Helper()
+	c := &cluster{t: t, nodes: make([]*server.Server, n)}
+	ports := freePorts(t, 2*n)
+	for i := range n {
+		c.options = append(c.options, options(i, ports, t.TempDir()))
+		c.start(i)
+	}
+	t.Cleanup(func() {
+		for i := range c.nodes {
+			c.kill(i)
+		}
+	})
+	c.eventually("the nodes accept clients", func() bool {
+		for _, node := range c.nodes {
+			if !node.ReadyForConnections(time.Second) || !node.JetStreamEnabled() {
+				return false
+			}
+		}
+		return true
+	})
+	if n > 1 {
+		c.eventually("the nodes have a leader", func() bool {
+			leader := c.leader()
+			return leader >= 0 && len(c.nodes[leader].JetStreamClusterPeers()) == n
+		})
+	}
+	return c
+}
+
+// options are those of node i of a cluster that listens on ports: half of them are for clients.
+func options(i int, ports []int, dir string) *server.Options {
+	n := len(ports) / 2
+	o := &server.Options{
+		ServerName: fmt.Sprint("n", i), Host: "127.0.0.1", Port: ports[i], NoSigs: true, NoLog: true,
+		JetStream: true, StoreDir: dir, DisableJetStreamBanner: true, Username: "ann", Password: "s3cret",
+	}
+	if n == 1 {
+		return o
+	}
+	for _, port := range ports[n:] {
+		o.Routes = append(o.Routes, &url.URL{Scheme: "nats", Host: fmt.Sprint("127.0.0.1:", port)})
+	}
+	o.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: ports[n+i], PoolSize: -1}
+	return o
+}
+
+// leader is the node that leads the cluster, or -1.
+func (c *cluster) leader() int {
+	for i, node := range c.nodes {
+		if node != nil && node.JetStreamIsLeader() {
+			return i
+		}
+	}
+	return -1
+}
+
+func (c *cluster) start(i int) {
+	c.t.Helper()
+	node, err := server.NewServer(c.options[i].Clone())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	node.Start()
+	c.nodes[i] = node
+}
+
+func (c *cluster) kill(i int) {
+	if node := c.nodes[i]; node != nil {
+		c.nodes[i] = nil
+		node.Shutdown()
+		node.WaitForShutdown()
+	}
+}
+
+// url is the address of all nodes, for a store.
+func (c *cluster) url() string {
+	var ports []int
+	for _, o := range c.options {
+		ports = append(ports, o.Port)
+	}
+	return address(ports)
+}
+
+func address(ports []int) string {
+	var hosts []string
+	for _, port := range ports {
+		hosts = append(hosts, fmt.Sprint("127.0.0.1:", port))
+	}
+	return "nats://ann:s3cret@" + strings.Join(hosts, ",")
+}
+
+// open opens a store in a stream of that name.
+func (c *cluster) open(t testing.TB, name string, limits memstore.Limits) *natsstore.Store {
+	t.Helper()
+	s, err := natsstore.Open(t.Context(), natsstore.Config{URL: c.url(), Name: name, Limits: limits, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// eventually waits for what other goroutines or nodes are about to do.
+func (c *cluster) eventually(what string, so func() bool) {
+	c.t.Helper()
+	eventually(c.t, what, so)
+}
+
+func eventually(t testing.TB, what string, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !so(); <-time.After(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("in vain: %s", what)
+		}
+	}
+}
+
+// freePorts are ports that nobody listens on now.
+func freePorts(t testing.TB, n int) (ports []int) {
+	t.Helper()
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = l.Close() }()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports
+}

@@ -1,0 +1,319 @@
+package natsstore_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	natsgo "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"p2pchat/signaling"
+	"p2pchat/signaling/memstore"
+	"p2pchat/signaling/natsstore"
+	"p2pchat/signaling/storetest"
+)
+
+var (
+	offer  = signaling.Description(`{"type":"offer","sdp":"o"}`)
+	answer = signaling.Description(`{"type":"answer","sdp":"a"}`)
+)
+
+// What a read came back with.
+type heard struct {
+	d    signaling.Description
+	v    signaling.Version
+	list []signaling.Candidate
+	err  error
+}
+
+// A replica is a store whose reads can be watched as they begin to wait.
+type replica struct {
+	*natsstore.Store
+	t      testing.TB
+	parked chan struct{}
+	reads  signaling.Store
+}
+
+func watched(t testing.TB, s *natsstore.Store) *replica {
+	parked := make(chan struct{}, 1000)
+	return &replica{Store: s, t: t, parked: parked, reads: storetest.Watch(s, parked)}
+}
+
+// waits starts a read for what of writes, and comes back once it waits.
+func (r *replica) waits(t signaling.Ticket, of signaling.Side, after int) <-chan heard {
+	r.t.Helper()
+	back := make(chan heard, 1)
+	go func() {
+		var h heard
+		if after >= 0 {
+			h.list, h.err = r.reads.Candidates(r.t.Context(), t, of, after, signaling.Forever)
+		} else {
+			h.d, h.v, h.err = r.reads.Description(r.t.Context(), t, of, "", signaling.Forever)
+		}
+		back <- h
+	}()
+	select {
+	case <-r.parked:
+	case h := <-back:
+		r.t.Fatalf("the read did not wait: %+v", h)
+	}
+	return back
+}
+
+func hear(t testing.TB, back <-chan heard, want error) heard {
+	t.Helper()
+	select {
+	case h := <-back:
+		if !errors.Is(h.err, want) {
+			t.Fatalf("heard %v, want %v", h.err, want)
+		}
+		return h
+	case <-time.After(30 * time.Second):
+		t.Fatal("heard nothing")
+		return heard{}
+	}
+}
+
+func ok(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReplicas(t *testing.T) {
+	c := nats(t, 3)
+
+	t.Run("rooms are kept on three nodes", func(t *testing.T) {
+		t.Parallel()
+		c.open(t, "three", memstore.Limits{})
+		conn, err := natsgo.Connect(c.url())
+		ok(t, err)
+		defer conn.Close()
+		js, err := jetstream.New(conn)
+		ok(t, err)
+		stream, err := js.Stream(t.Context(), "three")
+		ok(t, err)
+		if n := stream.CachedInfo().Config.Replicas; n != 3 {
+			t.Errorf("there are %d replicas", n)
+		}
+	})
+
+	t.Run("a caller at one and a callee at another meet, and nobody polls", func(t *testing.T) {
+		t.Parallel()
+		a, b := watched(t, c.open(t, "meet", memstore.Limits{})), watched(t, c.open(t, "meet", memstore.Limits{}))
+		caller, callee := signaling.NewTicket("a.room", signaling.Caller), signaling.NewTicket("a.room", signaling.Callee)
+		offered, first := b.waits(callee, signaling.Caller, -1), b.waits(callee, signaling.Caller, 0)
+		v, err := a.Offer(t.Context(), caller, offer)
+		ok(t, err)
+		if h := hear(t, offered, nil); string(h.d) != string(offer) || h.v != v {
+			t.Errorf("the callee heard %q of version %q", h.d, h.v)
+		}
+		answered, back := a.waits(caller, signaling.Callee, -1), a.waits(caller, signaling.Callee, 0)
+		_, err = b.Answer(t.Context(), callee, v, answer)
+		ok(t, err)
+		if h := hear(t, answered, nil); string(h.d) != string(answer) {
+			t.Errorf("the caller heard %q", h.d)
+		}
+		for who, side := range map[string]struct {
+			r    *replica
+			t    signaling.Ticket
+			back <-chan heard
+		}{"callee": {a, caller, first}, "caller": {b, callee, back}} {
+			_, err = side.r.AddCandidates(t.Context(), side.t, 0, signaling.Candidate(`{}`))
+			ok(t, err)
+			if h := hear(t, side.back, nil); len(h.list) != 1 {
+				t.Errorf("the %s heard %q", who, h.list)
+			}
+		}
+		end := b.waits(callee, signaling.Caller, 1)
+		ok(t, a.Close(t.Context(), caller))
+		hear(t, end, signaling.ErrClosed)
+	})
+
+	t.Run("of twenty who answer at two replicas one is taken", func(t *testing.T) {
+		t.Parallel()
+		at := []*natsstore.Store{c.open(t, "race", memstore.Limits{}), c.open(t, "race", memstore.Limits{})}
+		w := watched(t, at[1])
+		stands := w.waits(signaling.Ticket{Room: "room"}, signaling.Caller, -1)
+		_, err := at[0].Offer(t.Context(), signaling.NewTicket("room", signaling.Caller), offer)
+		ok(t, err)
+		hear(t, stands, nil)
+		errs := make(chan error, 20)
+		for i := range cap(errs) {
+			go func() {
+				_, err := at[i%2].Answer(t.Context(), signaling.NewTicket("room", signaling.Callee), "", answer)
+				errs <- err
+			}()
+		}
+		taken := 0
+		for range cap(errs) {
+			if err := <-errs; err == nil {
+				taken++
+			} else if !errors.Is(err, signaling.ErrAnswered) {
+				t.Error(err)
+			}
+		}
+		if taken != 1 {
+			t.Errorf("%d were taken", taken)
+		}
+	})
+
+	t.Run("one who comes late has all that stands", func(t *testing.T) {
+		t.Parallel()
+		a := c.open(t, "late", memstore.Limits{})
+		for i := range 50 {
+			_, err := a.Offer(t.Context(), signaling.NewTicket(fmt.Sprint("r", i), signaling.Caller), offer)
+			ok(t, err)
+		}
+		b := c.open(t, "late", memstore.Limits{})
+		if n := b.Rooms(); n != 50 {
+			t.Errorf("it has %d rooms of 50", n)
+		}
+	})
+
+	t.Run("what the feed left out is fetched, at the next message or soon", func(t *testing.T) {
+		t.Parallel()
+		a, b := c.open(t, "gap", memstore.Limits{}), watched(t, c.open(t, "gap", memstore.Limits{}))
+		for round, again := range []bool{false, true} {
+			room := fmt.Sprint("r", round)
+			last := b.waits(signaling.Ticket{Room: room}, signaling.Caller, -1)
+			ok(t, b.Deafen())
+			for i := range 30 { // so many are fetched in bulk
+				_, err := a.Offer(t.Context(), signaling.NewTicket(fmt.Sprint(room, "n", i), signaling.Caller), offer)
+				ok(t, err)
+			}
+			_, err := a.Offer(t.Context(), signaling.NewTicket(room, signaling.Caller), offer)
+			ok(t, err)
+			if again {
+				ok(t, b.Listen())
+				_, err := a.Offer(t.Context(), signaling.NewTicket("after", signaling.Caller), offer)
+				ok(t, err)
+			}
+			hear(t, last, nil)
+			if n := b.Rooms(); n < 31*(round+1) {
+				t.Errorf("it has %d rooms", n)
+			}
+			if !again {
+				ok(t, b.Listen())
+			}
+		}
+	})
+
+	t.Run("a room lives while somebody waits in it anywhere, and is then dropped by NATS", func(t *testing.T) {
+		t.Parallel()
+		brief := memstore.Limits{Idle: time.Second}
+		a, b := c.open(t, "idle", brief), watched(t, c.open(t, "idle", brief))
+		caller := signaling.NewTicket("room", signaling.Caller)
+		stands := b.waits(caller, signaling.Caller, -1)
+		_, err := a.Offer(t.Context(), caller, offer)
+		ok(t, err)
+		hear(t, stands, nil)
+		if _, _, err := b.Description(t.Context(), caller, signaling.Callee, "", 4*time.Second); !errors.Is(err, signaling.ErrNoAnswer) {
+			t.Error(err)
+		}
+		if a.Rooms() != 1 || b.Rooms() != 1 {
+			t.Error("the room is gone")
+		}
+		conn, err := natsgo.Connect(c.url())
+		ok(t, err)
+		defer conn.Close()
+		js, err := jetstream.New(conn)
+		ok(t, err)
+		c.eventually("the message is dropped", func() bool {
+			stream, err := js.Stream(t.Context(), "idle")
+			return err == nil && stream.CachedInfo().State.Msgs == 1 // the epoch
+		})
+		c.eventually("the mirrors drop it, too", func() bool { return a.Rooms() == 0 && b.Rooms() == 0 })
+		_, err = a.Offer(t.Context(), signaling.NewTicket("room", signaling.Caller), offer)
+		ok(t, err)
+	})
+
+	t.Run("rooms that NATS has lost are closed, and new ones open", func(t *testing.T) {
+		t.Parallel()
+		a, b := c.open(t, "lost", memstore.Limits{}), watched(t, c.open(t, "lost", memstore.Limits{}))
+		caller := signaling.NewTicket("room", signaling.Caller)
+		_, err := a.Offer(t.Context(), caller, offer)
+		ok(t, err)
+		c.eventually("both have it", func() bool { return b.Rooms() == 1 })
+		end := b.waits(caller, signaling.Callee, -1)
+		conn, err := natsgo.Connect(c.url())
+		ok(t, err)
+		defer conn.Close()
+		js, err := jetstream.New(conn)
+		ok(t, err)
+		ok(t, js.DeleteStream(t.Context(), "lost"))
+		hear(t, end, signaling.ErrClosed)
+		c.eventually("the first has heard of it, too", func() bool { return a.Rooms() == 0 })
+		offered := b.waits(signaling.Ticket{Room: "room"}, signaling.Caller, -1)
+		_, err = a.Offer(t.Context(), signaling.NewTicket("room", signaling.Caller), offer)
+		ok(t, err)
+		hear(t, offered, nil)
+	})
+}
+
+func TestOpening(t *testing.T) {
+	c := nats(t, 1)
+	open := func(url string) error {
+		s, err := natsstore.Open(t.Context(), natsstore.Config{URL: url, Patience: time.Second, Log: slog.New(slog.DiscardHandler)})
+		if err == nil {
+			s.Stop()
+		}
+		return err
+	}
+	const ann = "ann:s3cret@"
+	for name, url := range map[string]string{
+		"the wrong password":     strings.Replace(c.url(), "s3cret", "s3crets", 1),
+		"an address without one": "nats://" + ann + "127.0.0.1:1",
+		"no address":             "nats://" + ann + "[::1",
+		"another scheme":         "http://" + ann + "127.0.0.1:1",
+	} {
+		t.Run(name+" is said without the password", func(t *testing.T) {
+			if err := open(url); !errors.Is(err, signaling.ErrUnavailable) || strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+func TestTheClusterDown(t *testing.T) {
+	c := nats(t, 3)
+	s, err := natsstore.Open(t.Context(), natsstore.Config{URL: c.url(), Patience: time.Second, Log: slog.New(slog.DiscardHandler)})
+	ok(t, err)
+	defer s.Stop()
+	w := watched(t, s)
+	caller := signaling.NewTicket("room", signaling.Caller)
+	_, err = s.Offer(t.Context(), caller, offer)
+	ok(t, err)
+	waiting := w.waits(caller, signaling.Callee, -1)
+	for i := range c.nodes {
+		c.kill(i)
+	}
+	if _, err := s.AddCandidates(t.Context(), caller, 0, signaling.Candidate("{}")); !errors.Is(err, signaling.ErrUnavailable) {
+		t.Errorf("a write: %v", err)
+	}
+	hear(t, waiting, signaling.ErrUnavailable)
+	if err := s.Ready(); !errors.Is(err, signaling.ErrUnavailable) {
+		t.Error(err)
+	}
+	if _, _, err := s.Description(t.Context(), caller, signaling.Caller, "", 0); !errors.Is(err, signaling.ErrUnavailable) {
+		t.Errorf("a read: %v", err)
+	}
+	if _, err := s.Offer(t.Context(), caller, offer); !errors.Is(err, signaling.ErrUnavailable) {
+		t.Errorf("a write that is repeated: %v", err)
+	}
+	for i := range c.nodes {
+		c.start(i)
+	}
+	eventually(t, "the store is ready again", func() bool { return s.Ready() == nil })
+	// What was in memory is lost.
+	if _, _, err := s.Description(t.Context(), caller, signaling.Callee, "", signaling.Forever); !errors.Is(err, signaling.ErrClosed) {
+		t.Error(err)
+	}
+	_, err = s.Offer(t.Context(), caller, offer)
+	ok(t, err)
+}
