@@ -85,7 +85,7 @@ func (s *ownServer) start(ctx context.Context, address string, notes io.Writer) 
 	serving, halt := context.WithCancel(context.WithoutCancel(ctx))
 	s.halt = halt
 	s.wg.Go(func() {
-		if err := (serveOptions{grace: time.Second}).run(serving, l, s.log); err != nil {
+		if err := serveWithin(serving, l, s.log); err != nil {
 			s.log.Warn("the server in this program", "error", err)
 		}
 	})

@@ -83,7 +83,7 @@ func demo(ctx context.Context, log logOptions, std stdio) error {
 
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var server, talking sync.WaitGroup
-	server.Go(func() { err = serveOptions{grace: time.Second}.run(serving, l, logger) })
+	server.Go(func() { err = serveWithin(serving, l, logger) })
 	ends := make([]error, 2)
 	for i, a := range []*actor{caller, callee} {
 		a.meet.name = a.name

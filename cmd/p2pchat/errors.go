@@ -68,6 +68,8 @@ var endings = []struct {
 	{signaling.ErrOccupied, exitServer, "occupied", "choose another room, or join that call: p2pchat answer; if its caller has died, the room ends by itself after a while"},
 	{signaling.ErrNoKey, exitServer, "access-key", "ask whoever runs the server for its access key: --access-key-file, or P2PCHAT_ACCESS_KEY"},
 	{signaling.ErrServerFull, exitServer, "server-full", "try again in a moment, or use another server: --server"},
+	{errStore, exitServer, "store-unreachable", "check --store, and that NATS runs there: 2.11 or later, with JetStream"},
+	{signaling.ErrUnavailable, exitServer, "unavailable", "try again in a moment, or use another server: --server"},
 	{signaling.ErrForeign, exitServer, "not-p2pchat", "give the address of a p2pchat server with --server, or start one: p2pchat serve"},
 	{signaling.ErrUnreachable, exitServer, "server-unreachable", "check the address, or start a server there: p2pchat serve"},
 	{errNobody, exitNobody, "nobody-came", "check that the other side uses the same code and server, or wait longer: --wait"},

@@ -22,6 +22,7 @@ const defaultListen = "127.0.0.1:3000"
 
 type serveOptions struct {
 	listen     string
+	store      storeOptions
 	limits     memstore.Limits
 	server     server.Config
 	publicURL  string
@@ -54,6 +55,7 @@ guests do not, or with --relay-open.`,
 	f.StringVar(&o.listen, "listen", defaultListen, "address to listen on; port 0 takes a free one")
 	f.StringVar(&o.publicURL, "public-url", "", "how others reach this server, if it is not by its address: https://chat.example.org")
 	o.tls.register(f)
+	o.store.register(f)
 	f.IntVar(&o.limits.Rooms, "max-rooms", 10_000, "rooms at once")
 	f.DurationVar(&o.limits.Idle, "room-ttl", 10*time.Minute, "how long a room lives that nobody uses")
 	f.IntVar(&o.limits.Candidates, "max-candidates", 100, "candidates a side")
@@ -91,6 +93,13 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 	if u, err := url.Parse(o.publicURL); err != nil || o.publicURL != "" && (u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https") {
 		return &usageError{err: fmt.Errorf("--public-url: %q is not the address of a server", o.publicURL), hint: "it looks like https://chat.example.org"}
 	}
+	o.limits.ListBytes = 2 * int(o.server.MaxBody) // one request must not fill a list
+	rooms, err := o.store.open(ctx, o.limits, log)
+	if err != nil {
+		return err
+	}
+	defer rooms.stop()
+	o.server.Ready, o.server.Log = rooms.ready, log
 	l, err := net.Listen("tcp", o.listen)
 	if err != nil {
 		return fmt.Errorf("the server cannot start: %w", err)
@@ -107,7 +116,7 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 	}
 	if carrier == nil {
 		fmt.Fprintf(std.err, "p2pchat: listening on %s://%s\n", scheme, l.Addr())
-		return o.run(ctx, l, log)
+		return server.New(rooms, o.server).Serve(ctx, l, o.grace)
 	}
 	// Each ends with the other.
 	ctx, stop := context.WithCancel(ctx)
@@ -120,7 +129,7 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 			fmt.Fprintf(std.err, "p2pchat: relaying at %s\n", carrier)
 		})
 	}()
-	err = o.run(ctx, l, log)
+	err = server.New(rooms, o.server).Serve(ctx, l, o.grace)
 	stop()
 	return errors.Join(err, <-relayed)
 }
@@ -153,9 +162,7 @@ func accessKey(file string) (string, error) {
 	return key, nil
 }
 
-// run answers on l until ctx ends.
-func (o serveOptions) run(ctx context.Context, l net.Listener, log *slog.Logger) error {
-	o.server.Log = log
-	o.limits.ListBytes = 2 * int(o.server.MaxBody) // one request must not fill a list
-	return server.New(memstore.New(o.limits), o.server).Serve(ctx, l, o.grace)
+// serveWithin is the server that another command runs while it needs one.
+func serveWithin(ctx context.Context, l net.Listener, log *slog.Logger) error {
+	return server.New(memstore.New(memstore.Limits{}), server.Config{Log: log}).Serve(ctx, l, time.Second)
 }

@@ -13,7 +13,6 @@ package natsstore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -108,13 +107,13 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Patience)
 	defer cancel()
 	if err := s.connect(ctx); err != nil {
-		return nil, fmt.Errorf("%w: %w", signaling.ErrUnavailable, err)
+		return nil, err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	if err := s.begin(ctx); err != nil {
 		s.Stop()
-		return nil, fmt.Errorf("%w: %w", signaling.ErrUnavailable, err)
+		return nil, err
 	}
 	s.all.Go(func() { s.keep(running) })
 	s.all.Go(func() { s.renew(running) })

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"maps"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/pb33f/libopenapi"
@@ -124,16 +126,53 @@ func failures(errs []*errors.ValidationError) string {
 	return strings.Join(list, "; ")
 }
 
-func TestOpenAPI(t *testing.T) {
+// operations are those of the document, by method and path.
+func operations() map[string]*v3.Operation {
 	model, _ := document()
-	operations, outcomes := map[string]bool{}, map[string]bool{}
+	all := map[string]*v3.Operation{}
 	for path, item := range model.Paths.PathItems.FromOldest() {
 		for method, operation := range item.GetOperations().FromOldest() {
-			name := strings.ToUpper(method) + " " + path
-			operations[name] = true
-			for status := range operation.Responses.Codes.FromOldest() {
-				outcomes[name+" "+status] = true
-			}
+			all[strings.ToUpper(method)+" "+path] = operation
+		}
+	}
+	return all
+}
+
+// A Store that is gone cannot be reached.
+type gone struct{}
+
+func (gone) Offer(context.Context, signaling.Ticket, signaling.Description) (signaling.Version, error) {
+	return "", signaling.ErrUnavailable
+}
+
+func (gone) Reoffer(context.Context, signaling.Ticket, signaling.Description) (signaling.Version, error) {
+	return "", signaling.ErrUnavailable
+}
+
+func (gone) Answer(context.Context, signaling.Ticket, signaling.Version, signaling.Description) (signaling.Version, error) {
+	return "", signaling.ErrUnavailable
+}
+
+func (gone) Description(context.Context, signaling.Ticket, signaling.Side, signaling.Version, time.Duration) (signaling.Description, signaling.Version, error) {
+	return nil, "", signaling.ErrUnavailable
+}
+
+func (gone) AddCandidates(context.Context, signaling.Ticket, int, ...signaling.Candidate) (int, error) {
+	return 0, signaling.ErrUnavailable
+}
+
+func (gone) Candidates(context.Context, signaling.Ticket, signaling.Side, int, time.Duration) ([]signaling.Candidate, error) {
+	return nil, signaling.ErrUnavailable
+}
+
+func (gone) Close(context.Context, signaling.Ticket) error { return signaling.ErrUnavailable }
+
+func TestOpenAPI(t *testing.T) {
+	model, _ := document()
+	outcomes := map[string]bool{}
+	for name, operation := range operations() {
+		for status := range operation.Responses.Codes.FromOldest() {
+			outcomes[name+" "+status] = true
 		}
 	}
 
@@ -142,8 +181,12 @@ func TestOpenAPI(t *testing.T) {
 		for _, r := range New(memstore.New(memstore.Limits{}), Config{}).echo.Routes() {
 			routes[r.Method+" "+strings.ReplaceAll(r.Path, ":room", "{room}")] = true
 		}
-		same(t, "documented, but no route", operations, routes)
-		same(t, "a route, but not documented", routes, operations)
+		documented := map[string]bool{}
+		for name := range operations() {
+			documented[name] = true
+		}
+		same(t, "documented, but no route", documented, routes)
+		same(t, "a route, but not documented", routes, documented)
 	})
 
 	t.Run("every documented status of every operation happens, as documented", func(t *testing.T) {
@@ -277,8 +320,31 @@ func walk(t *testing.T, room string) map[string]bool {
 	locked.send("PUT", room+"/offer", anOffer).is(401)
 	locked.get("/ice-servers").is(401)
 
+	// A server whose store cannot be reached.
+	lost := openStore(t, gone{}, Config{Ready: func() error { return signaling.ErrUnavailable }})
+	for name := range operations() {
+		method, path, _ := strings.Cut(name, " ")
+		path = strings.Replace(path, "{room}", "blue", 1)
+		body := ""
+		switch {
+		case method == "GET", method == "DELETE":
+		case strings.Contains(path, "candidate"):
+			body = aCandidate
+		case strings.HasSuffix(path, "offer"):
+			body = anOffer
+		default:
+			body = anAnswer
+		}
+		switch path {
+		case "/ice-servers", "/healthz", "/openapi.yaml":
+			lost.send(method, path, body).is(200)
+		default:
+			lost.send(method, path, body).has("Retry-After", "1").problem(503, "unavailable")
+		}
+	}
+
 	happened := map[string]bool{}
-	for _, c := range []*contract{s.seen, locked.seen} {
+	for _, c := range []*contract{s.seen, locked.seen, lost.seen} {
 		c.mu.Lock()
 		maps.Copy(happened, c.seen)
 		c.mu.Unlock()

@@ -217,6 +217,9 @@ func (s *Server) getReady(c echo.Context) error {
 	if s.draining.Err() != nil {
 		return signaling.ErrDraining
 	}
+	if err := s.config.Ready(); err != nil {
+		return err
+	}
 	return c.String(http.StatusOK, "ready\n")
 }
 

@@ -48,7 +48,9 @@ type Config struct {
 	ICEServers []signaling.ICEServer // what /ice-servers hands out
 	// Relay makes credentials for a relay of this server's, to hand out with them: the same
 	// user counts as one. There is none if it is nil.
-	Relay     func(user string) []signaling.ICEServer
+	Relay func(user string) []signaling.ICEServer
+	// Ready says what keeps the Store from answering, to /readyz. It always can if that is nil.
+	Ready     func() error
 	AccessKey string       // what opening a room and asking for ICEServers takes; nothing if empty
 	Log       *slog.Logger // slog.Default() if nil
 }
@@ -74,6 +76,9 @@ func New(store signaling.Store, config Config) *Server {
 	}
 	if config.SlowClient == 0 {
 		config.SlowClient = 10 * time.Second
+	}
+	if config.Ready == nil {
+		config.Ready = func() error { return nil }
 	}
 	if config.Log == nil {
 		config.Log = slog.Default()
