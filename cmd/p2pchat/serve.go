@@ -25,6 +25,7 @@ type serveOptions struct {
 	store      storeOptions
 	limits     memstore.Limits
 	server     server.Config
+	visitors   visitorOptions
 	publicURL  string
 	tls        tlsOptions
 	iceServers []string
@@ -61,6 +62,7 @@ guests do not, or with --relay-open.`,
 	f.IntVar(&o.limits.Candidates, "max-candidates", 100, "candidates a side")
 	f.Int64Var(&o.server.MaxBody, "max-body", 64<<10, "bytes of a request's body")
 	f.IntVar(&o.server.MaxWaiting, "max-waiting", 50_000, "requests that wait at once")
+	o.visitors.register(f)
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "STUN or TURN server to hand out: stun:host:port, turn:user:password@host:port (repeatable)")
 	o.relay.register(f)
 	f.StringVar(&o.keyFile, "access-key-file", "", "file with the key that opening a room takes (or P2PCHAT_ACCESS_KEY)")
@@ -78,6 +80,9 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 		return err
 	}
 	if o.server.AccessKey, err = accessKey(o.keyFile); err != nil {
+		return err
+	}
+	if err := o.visitors.configure(&o.server); err != nil {
 		return err
 	}
 	if o.limits.Rooms < 1 || o.limits.Candidates < 1 || o.limits.Idle <= 0 || o.server.MaxBody < 1 || o.server.MaxWaiting < 1 || o.grace < 0 {

@@ -322,12 +322,44 @@ func walk(t *testing.T, room string) map[string]bool {
 
 	// A server whose store cannot be reached.
 	lost := openStore(t, gone{}, Config{Ready: func() error { return signaling.ErrUnavailable }})
+	lost.each(func(path string, r reply) {
+		switch path {
+		case "/ice-servers", "/healthz", "/openapi.yaml":
+			r.is(200)
+		default:
+			r.has("Retry-After", "1").problem(503, "unavailable")
+		}
+	})
+
+	// A server that was asked too often.
+	busy := open(t, memstore.Limits{}, Config{Rate: Rate{Client: 1e-3, Burst: 1}})
+	busy.get("/openapi.yaml").is(200)
+	busy.each(func(path string, r reply) {
+		switch path {
+		case "/healthz", "/readyz":
+			r.is(200)
+		default:
+			r.has("Retry-After", "1000").problem(429, "too-many")
+		}
+	})
+
+	happened := map[string]bool{}
+	for _, c := range []*contract{s.seen, locked.seen, lost.seen, busy.seen} {
+		c.mu.Lock()
+		maps.Copy(happened, c.seen)
+		c.mu.Unlock()
+	}
+	return happened
+}
+
+// each makes a request of each operation, in the room blue.
+func (s *site) each(check func(path string, r reply)) {
 	for name := range operations() {
 		method, path, _ := strings.Cut(name, " ")
 		path = strings.Replace(path, "{room}", "blue", 1)
 		body := ""
 		switch {
-		case method == "GET", method == "DELETE":
+		case method == http.MethodGet, method == http.MethodDelete:
 		case strings.Contains(path, "candidate"):
 			body = aCandidate
 		case strings.HasSuffix(path, "offer"):
@@ -335,21 +367,8 @@ func walk(t *testing.T, room string) map[string]bool {
 		default:
 			body = anAnswer
 		}
-		switch path {
-		case "/ice-servers", "/healthz", "/openapi.yaml":
-			lost.send(method, path, body).is(200)
-		default:
-			lost.send(method, path, body).has("Retry-After", "1").problem(503, "unavailable")
-		}
+		check(path, s.send(method, path, body))
 	}
-
-	happened := map[string]bool{}
-	for _, c := range []*contract{s.seen, locked.seen, lost.seen} {
-		c.mu.Lock()
-		maps.Copy(happened, c.seen)
-		c.mu.Unlock()
-	}
-	return happened
 }
 
 func same(t *testing.T, complaint string, these, those map[string]bool) {

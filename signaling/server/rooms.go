@@ -180,7 +180,7 @@ func (s *Server) deleteRoom(c echo.Context) error {
 }
 
 func (s *Server) getICEServers(c echo.Context) error {
-	return s.iceServers(c, "host "+c.RealIP())
+	return s.iceServers(c, "host "+clientOf(c).String())
 }
 
 func (s *Server) getGuestICEServers(c echo.Context) error {

@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,8 +52,13 @@ type Config struct {
 	Relay func(user string) []signaling.ICEServer
 	// Ready says what keeps the Store from answering, to /readyz. It always can if that is nil.
 	Ready     func() error
-	AccessKey string       // what opening a room and asking for ICEServers takes; nothing if empty
-	Log       *slog.Logger // slog.Default() if nil
+	AccessKey string // what opening a room and asking for ICEServers takes; nothing if empty
+	Rate      Rate   // of requests
+	// TrustedProxies may say for whom they ask, in X-Forwarded-For.
+	TrustedProxies []netip.Prefix
+	Origins        []string     // of pages from elsewhere that may use this server: https://chat.example.org, or *
+	Log            *slog.Logger // slog.Default() if nil
+	LogAddresses   bool         // whole; else the network's, of 24 bits (IPv6: 48)
 }
 
 // A Server answers requests out of a Store. It is an http.Handler.
@@ -60,6 +66,7 @@ type Server struct {
 	store    signaling.Store
 	config   Config
 	echo     *echo.Echo
+	limiter  *limiter
 	guests   *middleware.RateLimiterMemoryStore // of ICE servers, by room
 	parked   atomic.Int64
 	draining context.Context // ends when the server stops taking its time
@@ -83,17 +90,18 @@ func New(store signaling.Store, config Config) *Server {
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
-	s := &Server{store: store, config: config, echo: echo.New()}
+	s := &Server{store: store, config: config, echo: echo.New(), limiter: newLimiter(config.Rate)}
 	s.guests = middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
 		Rate: guestRate, Burst: guestBurst, ExpiresIn: guestMemory,
 	})
 	s.draining, s.drain = context.WithCancel(context.Background())
 	s.echo.HTTPErrorHandler = s.fail
+	s.echo.IPExtractor = addresses(config.TrustedProxies)
 	s.echo.Use(
+		identify,
 		s.accessLog(),
-		middleware.RequestID(),
 		middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: func(c echo.Context, err error, stack []byte) error {
-			config.Log.Error("a handler panicked", "route", c.Path(), "error", err, "stack", string(stack))
+			config.Log.Error("a handler panicked", "route", c.Path(), "request_id", idOf(c), "error", err, "stack", string(stack))
 			return err
 		}}),
 		middleware.SecureWithConfig(middleware.SecureConfig{
@@ -103,8 +111,11 @@ func New(store signaling.Store, config Config) *Server {
 			ReferrerPolicy:        "no-referrer",
 		}),
 		s.headers,
-		middleware.BodyLimit(fmt.Sprintf("%dB", config.MaxBody)),
 	)
+	if len(config.Origins) > 0 {
+		s.echo.Use(origins(config.Origins))
+	}
+	s.echo.Use(s.limit, middleware.BodyLimit(fmt.Sprintf("%dB", config.MaxBody)))
 	s.routes()
 	return s
 }
@@ -174,7 +185,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 
 func (s *Server) accessLog() echo.MiddlewareFunc {
 	return middleware.RequestLoggerWithConfig(middleware.RequestLoggerConfig{
-		HandleError: true, LogMethod: true, LogRoutePath: true, LogStatus: true, LogLatency: true, LogResponseSize: true, LogRequestID: true,
+		HandleError: true, LogMethod: true, LogRoutePath: true, LogStatus: true, LogLatency: true, LogResponseSize: true,
 		// The route, not the path: a room's name is half of a code.
 		LogValuesFunc: func(c echo.Context, v middleware.RequestLoggerValues) error {
 			level := slog.LevelInfo
@@ -183,7 +194,7 @@ func (s *Server) accessLog() echo.MiddlewareFunc {
 			}
 			s.config.Log.LogAttrs(c.Request().Context(), level, "request",
 				slog.String("method", v.Method), slog.String("route", v.RoutePath), slog.Int("status", v.Status),
-				slog.Duration("latency", v.Latency), slog.Int64("bytes", v.ResponseSize), slog.String("request_id", v.RequestID))
+				slog.Duration("latency", v.Latency), slog.Int64("bytes", v.ResponseSize), slog.String("client", s.inLog(clientOf(c))), slog.String("request_id", idOf(c)))
 			return nil
 		},
 	})
@@ -238,7 +249,7 @@ func (s *Server) fail(err error, c echo.Context) {
 		p, known = httpProblem(refusal.Code)
 	}
 	if !known {
-		s.config.Log.Error("a request failed", "route", c.Path(), "error", err)
+		s.config.Log.Error("a request failed", "route", c.Path(), "request_id", idOf(c), "error", err)
 		p = signaling.Problem{Type: "about:blank", Title: "Internal error", Status: http.StatusInternalServerError, Detail: "Something went wrong in the server; its log says more."}
 	}
 	h := c.Response().Header()
@@ -250,15 +261,23 @@ func (s *Server) fail(err error, c echo.Context) {
 		}
 		return
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		h.Set("Retry-After", retrySecond)
+		if h.Get("Retry-After") == "" {
+			h.Set("Retry-After", retrySecond)
+		}
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="p2pchat"`)
 	}
 	h.Set(echo.HeaderContentType, "application/problem+json")
 	c.Response().WriteHeader(p.Status)
-	if err := c.Echo().JSONSerializer.Serialize(c, p, ""); err != nil {
+	if err := c.Echo().JSONSerializer.Serialize(c, occurrence{p, idOf(c)}, ""); err != nil {
 		s.config.Log.Debug("a response was not taken", "error", err)
 	}
+}
+
+// An occurrence of a problem can be found in the log.
+type occurrence struct {
+	signaling.Problem
+	RequestID string `json:"request_id"`
 }
 
 // httpProblem words the refusals that come from the router and the body limit.

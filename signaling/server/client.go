@@ -1,0 +1,87 @@
+package server
+
+import (
+	"crypto/rand"
+	"net"
+	"net/http"
+	"net/netip"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+
+	"p2pchat/signaling"
+)
+
+const longestID = 64 // of the ids that clients give their requests
+
+// addresses says whose request it is: whoever connects, unless that is a proxy that may
+// say for whom.
+func addresses(proxies []netip.Prefix) echo.IPExtractor {
+	if len(proxies) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	trust := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, p := range proxies {
+		p = p.Masked()
+		trust = append(trust, echo.TrustIPRange(&net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}))
+	}
+	return echo.ExtractIPFromXFFHeader(trust...)
+}
+
+// clientOf is the address of whoever sent the request.
+func clientOf(c echo.Context) netip.Addr {
+	a, _ := netip.ParseAddr(c.RealIP()) // the zero one for a client that has none, as in tests
+	return a.Unmap()
+}
+
+// inLog is the address as it may stand in the log.
+func (s *Server) inLog(a netip.Addr) string {
+	if s.config.LogAddresses || !a.IsValid() {
+		return a.String()
+	}
+	bits := 24
+	if a.Is6() {
+		bits = 48
+	}
+	network, _ := a.WithZone("").Prefix(bits) // it has as many bits
+	return network.String()
+}
+
+// identify gives each request an id: the client's own, if it looks like one.
+func identify(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		id := c.Request().Header.Get(echo.HeaderXRequestID)
+		if !isID(id) {
+			id = rand.Text()
+		}
+		c.Response().Header().Set(echo.HeaderXRequestID, id)
+		return next(c)
+	}
+}
+
+func idOf(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }
+
+func isID(s string) bool {
+	if len(s) == 0 || len(s) > longestID {
+		return false
+	}
+	for _, b := range []byte(s) {
+		if b <= ' ' || b > '~' || b == '"' || b == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// origins lets pages of other origins use the server.
+func origins(list []string) echo.MiddlewareFunc {
+	return middleware.CORSWithConfig(middleware.CORSConfig{
+		AllowOrigins: list,
+		AllowMethods: []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete},
+		AllowHeaders: []string{
+			echo.HeaderAuthorization, echo.HeaderContentType, "If-Match", "If-None-Match", "Prefer", signaling.KeyHeader, echo.HeaderXRequestID,
+		},
+		ExposeHeaders: []string{"ETag", echo.HeaderLocation, echo.HeaderRetryAfter, "Preference-Applied", echo.HeaderXRequestID},
+		MaxAge:        600,
+	})
+}

@@ -1,0 +1,108 @@
+package server
+
+import (
+	"math"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"golang.org/x/time/rate"
+
+	"p2pchat/signaling"
+)
+
+// mostClients bounds the memory of a limiter: those who come when there are as many share
+// one bucket.
+const mostClients = 1 << 16
+
+// A Rate limits requests, a read that waits being one. Requests for /healthz and /readyz
+// do not count.
+type Rate struct {
+	Client float64 // requests a second of one client: an IPv4 address, or an IPv6 network of 64 bits; no limit if zero
+	Burst  int     // of one client at once
+	All    float64 // requests a second of all clients together, and at once; no limit if zero
+}
+
+// A limiter has a bucket of tokens for each client and one for all.
+type limiter struct {
+	rate   Rate
+	all    *rate.Limiter
+	others *rate.Limiter // of those for whom there is no room
+
+	mu      sync.Mutex // guards what follows
+	clients map[netip.Addr]*rate.Limiter
+	sweepAt int       // so many clients
+	swept   time.Time // last, when there was no room
+}
+
+func newLimiter(r Rate) *limiter {
+	l := &limiter{rate: r, clients: map[netip.Addr]*rate.Limiter{}, sweepAt: 1024}
+	l.others = l.bucket()
+	if r.All > 0 {
+		l.all = rate.NewLimiter(rate.Limit(r.All), int(math.Ceil(r.All)))
+	}
+	return l
+}
+
+func (l *limiter) bucket() *rate.Limiter {
+	return rate.NewLimiter(rate.Limit(l.rate.Client), max(l.rate.Burst, 1))
+}
+
+// allows takes a token for a request from that address. If there is none it names the
+// bucket, and after how many seconds there is one.
+func (l *limiter) allows(from netip.Addr) (ok bool, bucket string, after int) {
+	if l.rate.Client > 0 && !l.of(from).Allow() {
+		return false, "client", seconds(l.rate.Client)
+	}
+	if l.all != nil && !l.all.Allow() {
+		return false, "all", seconds(l.rate.All)
+	}
+	return true, "", 0
+}
+
+func seconds(perSecond float64) int { return int(math.Ceil(1 / perSecond)) }
+
+// of is the bucket of a client.
+func (l *limiter) of(from netip.Addr) *rate.Limiter {
+	if from = from.Unmap(); from.Is6() {
+		network, _ := from.WithZone("").Prefix(64) // it has as many bits
+		from = network.Addr()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if known := l.clients[from]; known != nil {
+		return known
+	}
+	full := len(l.clients) >= mostClients
+	if len(l.clients) >= l.sweepAt && (!full || time.Since(l.swept) >= time.Second) {
+		l.swept = time.Now()
+		for a, b := range l.clients {
+			if b.Tokens() >= float64(b.Burst()) { // as good as new
+				delete(l.clients, a)
+			}
+		}
+		l.sweepAt = min(max(2*len(l.clients), 1024), mostClients)
+	}
+	if len(l.clients) >= mostClients {
+		return l.others
+	}
+	b := l.bucket()
+	l.clients[from] = b
+	return b
+}
+
+// limit answers 429 to requests that are too many.
+func (s *Server) limit(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if path := c.Path(); path == "/healthz" || path == "/readyz" {
+			return next(c)
+		}
+		if ok, _, after := s.limiter.allows(clientOf(c)); !ok {
+			c.Response().Header().Set("Retry-After", strconv.Itoa(after))
+			return signaling.ErrTooMany
+		}
+		return next(c)
+	}
+}
