@@ -29,8 +29,9 @@ func demoCommand(std stdio) *cobra.Command {
 on this machine. They talk and swap a file; you see who did what when, and what each of
 them read.
 The exit code is 0 only if everything arrived.`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return demo(c.Context(), log, std) },
+		Example: "  p2pchat demo",
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return demo(c.Context(), log, std) },
 	}
 	log.register(c.Flags())
 	return c

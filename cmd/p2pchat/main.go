@@ -82,8 +82,10 @@ On one machine, in two terminals:
   p2pchat call
   p2pchat answer
 
-Every flag can also be set by an environment variable: P2PCHAT_ and the flag's
+Every flag of a command can also be set by an environment variable: P2PCHAT_ and the flag's
 name in capitals, with _ for -. A flag wins.`,
+		Example: `  p2pchat call
+  p2pchat answer 417-amber-falcon --server https://chat.example.org`,
 		Version:       about(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -94,7 +96,7 @@ name in capitals, with _ for -. A flag wins.`,
 		},
 	}
 	root.SetFlagErrorFunc(usage)
-	root.AddCommand(serveCommand(std), callCommand(std), answerCommand(std), doctorCommand(std), demoCommand(std), versionCommand(std))
+	root.AddCommand(serveCommand(std), callCommand(std), answerCommand(std), doctorCommand(std), demoCommand(std), versionCommand(std), manCommand())
 	for _, c := range append(root.Commands(), root) {
 		args := c.Args
 		completeChoices(c)

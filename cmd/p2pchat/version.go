@@ -13,9 +13,10 @@ var version string
 
 func versionCommand(std stdio) *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print which p2pchat this is",
-		Args:  cobra.NoArgs,
+		Use:     "version",
+		Short:   "Print which p2pchat this is",
+		Example: "  p2pchat version",
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(std.out, "p2pchat "+about())
 			return err
