@@ -19,11 +19,12 @@ func (c *Conversation) talk(ctx context.Context, link Link, again bool) error {
 	defer cancel()
 	received, sent := make(chan error, 1), make(chan error, 1)
 	defer c.begin(link)()
+	hello := c.introduce() // before anything is heard on this pipe: it says what was heard on others
 	if !link.Foreign {
 		wg.Go(func() { c.carry(ctx, link) })
 	}
 	wg.Go(func() { received <- c.receive(ctx, link, again) })
-	wg.Go(func() { sent <- c.send(ctx, link) })
+	wg.Go(func() { sent <- c.send(ctx, link, hello) })
 	select {
 	case err := <-received:
 		return err
@@ -79,9 +80,9 @@ func (c *Conversation) trails() bool {
 }
 
 // send writes what there is to write, until the last goodbye is out.
-func (c *Conversation) send(ctx context.Context, link Link) error {
+func (c *Conversation) send(ctx context.Context, link Link, hello frame) error {
 	if !link.Foreign {
-		if err := write(ctx, link, c.introduce()); err != nil {
+		if err := write(ctx, link, hello); err != nil {
 			return err
 		}
 	}
