@@ -56,6 +56,7 @@ var (
 	ErrTooLong = fmt.Errorf("a message holds at most %d bytes", MaxMessage)
 	ErrNotText = errors.New("a message must be UTF-8")
 	ErrOver    = errors.New("the conversation is over")
+	ErrUnkept  = errors.New("it cannot be kept")
 	ErrSilent  = errors.New("the other side connected, and said nothing that p2pchat understands")
 )
 
@@ -92,7 +93,7 @@ const patience = 10 * time.Second
 type Config struct {
 	Name          string       // how the other side sees this one; Stranger if it is none, or the program's own
 	LeaveWhenSaid bool         // leave once Finish was called and everything was delivered
-	Journal       *Journal     // goes on with the conversation that it has, and keeps it; Run lets go of it
+	Journal       *Journal     // goes on with the conversation that it has, and keeps it up to date
 	DownloadDir   string       // where accepted files go, made if it is not there; the working directory if empty
 	AcceptFiles   bool         // take what is offered; with LeaveWhenSaid, leave after the first of it at the earliest
 	DeclineFiles  string       // why nothing is taken, unless AcceptFiles; empty: the reader is asked
@@ -163,12 +164,8 @@ func New(config Config) *Conversation {
 
 // resume goes on with what was kept.
 func (c *Conversation) resume(r record) {
-	if r.id == "" {
-		c.noted(entry{ID: c.id})
-		return
-	}
 	c.id, c.out, c.finished = r.id, r.out, r.finished
-	c.peer.Conversation, c.heard, c.shown, c.acked = r.peer, r.heard, r.heard, r.heard
+	c.peer.Conversation, c.heard, c.shown, c.acked, c.quiet = r.peer, r.heard, r.heard, r.heard, r.quiet
 	c.again, c.confirmed = r.again, r.confirmed
 	for _, f := range slices.Clone(c.out.frames) { // offers of files that this program knows nothing of
 		if f.kind == kindOffer {
@@ -179,7 +176,7 @@ func (c *Conversation) resume(r record) {
 
 // record is, under mu, what has to be kept.
 func (c *Conversation) record() record {
-	return record{id: c.id, out: c.out, finished: c.finished, peer: c.peer.Conversation, heard: c.shown, again: c.again, confirmed: c.confirmed}
+	return record{id: c.id, out: c.out, finished: c.finished, peer: c.peer.Conversation, heard: c.shown, quiet: c.quiet, again: c.again, confirmed: c.confirmed}
 }
 
 // note keeps, under mu, what is about to change.
@@ -188,9 +185,38 @@ func (c *Conversation) note(e entry) error {
 		return nil
 	}
 	if err := c.config.Journal.note(e, c.record); err != nil {
-		return fmt.Errorf("it cannot be kept in %s: %w", c.config.Journal.path, err)
+		return fmt.Errorf("%w in %s: %w", ErrUnkept, c.config.Journal.path, err)
 	}
 	return nil
+}
+
+// Keep says how to meet the other side, before there is a Link: for the Journal, which has
+// to know whom it is for.
+func (c *Conversation) Keep(again string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.keepAgain(again, false)
+}
+
+// keepAgain notes, under mu, how to meet again.
+func (c *Conversation) keepAgain(again string, confirmed bool) {
+	if again == "" || again == c.again && confirmed == c.confirmed {
+		return
+	}
+	if err := c.note(entry{Again: again, Confirmed: confirmed}); err != nil {
+		c.config.Log.Warn("the outbox is not up to date", "why", err) // and is tried again with the next pipe
+		return
+	}
+	c.again, c.confirmed = again, confirmed
+}
+
+// Kept tells, once Run has returned, whether there is something to go on with: nobody has said
+// goodbye, or not everything arrived before this side did.
+func (c *Conversation) Kept() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	begun := c.peer.Conversation != "" || len(c.out.frames) > 0
+	return begun && !c.left && (!c.goodbye || len(c.out.frames) > 0)
 }
 
 // noted is note for what does no harm if it is lost: then something comes twice after a
@@ -203,7 +229,7 @@ func (c *Conversation) noted(e entry) {
 
 // Say sends text to the other side, now or as soon as there is one, and returns the
 // ID that Delivered will name. It waits while too much is on its way. The error is
-// ErrTooLong, ErrNotText, ErrOver, the context's or, with a Journal, the file system's.
+// ErrTooLong, ErrNotText, ErrOver, the context's or, with a Journal, ErrUnkept.
 func (c *Conversation) Say(ctx context.Context, text string) (id uint64, err error) {
 	switch {
 	case len(text) > MaxMessage:
@@ -374,7 +400,10 @@ func (c *Conversation) done(e Event) {
 	case Message:
 		c.show(e.at)
 	case InputEnded:
-		c.quiet = c.show(e.at) || c.quiet
+		if c.show(e.at) {
+			c.noted(entry{Quiet: true})
+			c.quiet = true
+		}
 	case heeded:
 		c.show(e.at)
 	case Left:
@@ -433,11 +462,6 @@ func (c *Conversation) Run(ctx context.Context, next func(context.Context) (Link
 	c.abandon()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.config.Journal != nil {
-		if end := c.config.Journal.end(c.left || c.goodbye); end != nil {
-			err = errors.Join(err, fmt.Errorf("closing the outbox: %w", end))
-		}
-	}
 	if n := c.out.messages(); n > 0 {
 		err = and(err, &Undelivered{n})
 	}

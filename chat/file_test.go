@@ -925,6 +925,9 @@ func TestFilesOfAKilledProgram(t *testing.T) {
 		fresh := offers(t, b, path)
 		die()
 		<-a.ended
+		if err := a.config.Journal.End(true); err != nil {
+			t.Fatal(err)
+		}
 
 		left, right = newPair(16)
 		a = newTalker(keeps(t, box), into(dir)).joins(left).run(t.Context(), nil)

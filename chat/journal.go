@@ -3,18 +3,17 @@ package chat
 import (
 	"bufio"
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 )
 
 // A Journal is a file with what a conversation needs to go on after its program was
 // killed: what it said and nobody acknowledged, and how much of the other side's was shown.
-// It ends with the conversation: at a goodbye the file is removed.
 //
 // Each line is a JSON object, an entry. What a killed program was about to write is
 // missing; the file system decides how much is when the whole machine goes down.
@@ -23,16 +22,18 @@ type Journal struct {
 	file  *os.File
 	size  int64  // of the file
 	live  int64  // of it when it was written anew
+	torn  bool   // it may end with half a line
 	found record // when it was opened
 }
 
 // A record is what the entries come to.
 type record struct {
-	id        string // of this side's conversation; empty: there is none yet
+	id        string // of this side's conversation
 	out       outbox
-	finished  bool
+	finished  bool   // this side's input has ended
 	peer      string // the other side's conversation
 	heard     uint64 // its last seq that the reader is done with
+	quiet     bool   // its input has ended
 	again     string // see Again
 	confirmed bool
 }
@@ -40,10 +41,12 @@ type record struct {
 // An entry is one change of the record: each has one of these.
 type entry struct {
 	ID        string `json:"conversation,omitempty"`
-	Peer      string `json:"peer,omitempty"`
+	Peer      string `json:"peer,omitempty"` // with what was heard of it
 	Heard     uint64 `json:"heard,omitempty"`
+	Quiet     bool   `json:"quiet,omitempty"`
 	Said      *said  `json:"said,omitempty"`
 	Acked     uint64 `json:"acked,omitempty"`
+	Finished  bool   `json:"finished,omitempty"`
 	Again     string `json:"again,omitempty"`
 	Confirmed bool   `json:"confirmed,omitempty"`
 }
@@ -69,22 +72,39 @@ const (
 // OpenJournal opens the file, or makes it with mode 0600. The error is ErrJournalInUse,
 // ErrJournalDamaged, ErrJournalOpen or the file system's.
 func OpenJournal(path string) (*Journal, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600) //nolint:gosec // the person named it
+	for {
+		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600) //nolint:gosec // the person named it
+		if err != nil {
+			return nil, err
+		}
+		j := &Journal{path: path, file: file}
+		err = lock(file)
+		if err == nil && !j.isThere() {
+			file.Close() // another program has put a new one in its place, or removed it
+			continue
+		}
+		if err == nil {
+			err = j.load()
+		}
+		if err != nil {
+			file.Close()
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return j, nil
+	}
+}
+
+// isThere tells whether the file is the one that has the path.
+func (j *Journal) isThere() bool {
+	this, err := j.file.Stat()
 	if err != nil {
-		return nil, err
+		return false
 	}
-	j := &Journal{path: path, file: file}
-	if err := j.load(); err != nil {
-		file.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return j, nil
+	that, err := os.Stat(j.path)
+	return err == nil && os.SameFile(this, that)
 }
 
 func (j *Journal) load() error {
-	if err := lock(j.file); err != nil {
-		return err
-	}
 	info, err := j.file.Stat()
 	switch {
 	case err != nil:
@@ -98,13 +118,17 @@ func (j *Journal) load() error {
 	for {
 		line, err := r.ReadSlice('\n')
 		if errors.Is(err, io.EOF) { // the last line may be half of one
-			return j.rewrite(j.found)
+			break
 		}
 		var e entry
 		if err != nil || json.Unmarshal(line, &e) != nil || !j.found.apply(e) {
 			return ErrJournalDamaged
 		}
 	}
+	if j.found.id == "" {
+		j.found.id = rand.Text()
+	}
+	return j.rewrite(j.found)
 }
 
 // apply makes the change; false says that it cannot be.
@@ -115,9 +139,11 @@ func (r *record) apply(e entry) bool {
 	case r.id == "":
 		return false
 	case e.Peer != "":
-		r.peer, r.heard = e.Peer, e.Heard
+		r.peer, r.heard, r.quiet = e.Peer, e.Heard, false
 	case e.Heard != 0:
 		r.heard = e.Heard
+	case e.Quiet:
+		r.quiet = true
 	case e.Said != nil:
 		if e.Said.Seq != r.out.last+1 {
 			return false
@@ -130,6 +156,8 @@ func (r *record) apply(e entry) bool {
 		}
 		_, ok := r.out.ack(e.Acked)
 		return ok
+	case e.Finished:
+		r.finished = true
 	case e.Again != "":
 		r.again, r.confirmed = e.Again, e.Confirmed
 	}
@@ -138,53 +166,40 @@ func (r *record) apply(e entry) bool {
 
 // entries are the fewest that come to the record.
 func (r *record) entries() (list []entry) {
-	list = append(list, entry{ID: r.id}, entry{Peer: r.peer, Heard: r.heard}, entry{Acked: r.out.first() - 1}, entry{Again: r.again, Confirmed: r.confirmed})
+	list = append(list, entry{ID: r.id})
+	for _, e := range []entry{
+		{Peer: r.peer, Heard: r.heard}, {Quiet: r.quiet}, {Acked: r.out.first() - 1}, {Finished: r.finished}, {Again: r.again, Confirmed: r.confirmed},
+	} {
+		if e != (entry{}) {
+			list = append(list, e)
+		}
+	}
 	for _, f := range r.out.frames {
 		list = append(list, entry{Said: &said{f.seq, f.kind, f.text}})
 	}
 	return list
 }
 
-// rewrite puts a file of the fewest entries in the place of the old one.
+// rewrite puts the fewest entries in the place of all.
 func (j *Journal) rewrite(now record) error {
-	if now.id == "" {
-		return nil // nothing was ever said
-	}
 	var b bytes.Buffer
 	for _, e := range now.entries() {
-		if e == (entry{}) {
-			continue
-		}
 		line, err := json.Marshal(e)
 		if err != nil {
 			return err
 		}
 		b.Write(append(line, '\n'))
 	}
-	file, err := os.CreateTemp(filepath.Dir(j.path), filepath.Base(j.path)+".*")
-	if err != nil {
+	if err := j.replace(b.Bytes()); err != nil {
 		return err
 	}
-	err = lock(file)
-	if err == nil {
-		_, err = file.Write(b.Bytes())
-	}
-	if err == nil {
-		err = file.Sync()
-	}
-	if err != nil {
-		file.Close()
-		_ = os.Remove(file.Name()) // it is of no use
-		return err
-	}
-	j.size, j.live = int64(b.Len()), int64(b.Len())
-	j.file, err = replace(j.file, file, j.path)
-	return err
+	j.size, j.live, j.torn = int64(b.Len()), int64(b.Len()), false
+	return nil
 }
 
 // note writes down what changes, from how it is now.
 func (j *Journal) note(e entry, now func() record) error {
-	if j.size > 2*j.live+journalSpare {
+	if j.torn || j.size > 2*j.live+journalSpare {
 		if err := j.rewrite(now()); err != nil {
 			return err
 		}
@@ -195,22 +210,21 @@ func (j *Journal) note(e entry, now func() record) error {
 	}
 	n, err := j.file.Write(append(line, '\n'))
 	j.size += int64(n)
+	j.torn = err != nil
 	return err
 }
 
-// Again is what Link.Again was when the conversation had a pipe last; it is empty for a
-// new one. Confirmed says that the other side was heard on that pipe.
+// Again is what Conversation.Keep and Link.Again said last; it is empty for a new
+// conversation. Confirmed says that the other side was heard on that Link.
 func (j *Journal) Again() (again string, confirmed bool) { return j.found.again, j.found.confirmed }
 
 // Waiting is how many messages nobody had acknowledged when it was opened.
 func (j *Journal) Waiting() int { return j.found.out.messages() }
 
-// Close lets go of the file. A Conversation does it for itself.
-func (j *Journal) Close() error { return j.file.Close() }
-
-// end lets go of the file, and removes it if the conversation is over.
-func (j *Journal) end(over bool) error {
-	if !over {
+// End lets go of the file, and removes it unless it is to be kept. Call it when nobody
+// uses the Conversation any more.
+func (j *Journal) End(kept bool) error {
+	if kept {
 		return errors.Join(j.file.Sync(), j.file.Close())
 	}
 	if runtime.GOOS == "windows" { // which removes nothing that is open

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,6 +48,12 @@ func TestJournal(t *testing.T) {
 				}
 				b.Leave()
 				_, _ = a.end(), b.end() // either may have something to say
+				if a.Kept() == goodbye {
+					t.Errorf("goodbye: %v; kept: %v", goodbye, a.Kept())
+				}
+				if err := a.config.Journal.End(a.Kept()); err != nil {
+					t.Fatal(err)
+				}
 				if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) != goodbye {
 					t.Errorf("goodbye: %v; its file: %v", goodbye, err)
 				}
@@ -69,11 +77,11 @@ func TestJournal(t *testing.T) {
 			}
 			c := New(Config{Journal: j})
 			if i > 0 {
-				c.greet(hello{Conversation: "theirs"}, Link{})
+				c.greet(hello{Conversation: "theirs"}, Link{Again: "there"})
 			} else {
 				c.begin(Link{Again: "there", Foreign: true})
 			}
-			if err := j.Close(); err != nil {
+			if err := j.End(true); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -94,7 +102,7 @@ func TestJournal(t *testing.T) {
 		if limit := int64(2*journalSpare + 100_000); info.Size() > limit {
 			t.Errorf("it has %d bytes", info.Size())
 		}
-		if err := c.config.Journal.Close(); err != nil {
+		if err := c.config.Journal.End(true); err != nil {
 			t.Fatal(err)
 		}
 		again := newTalker(keeps(t, path))
@@ -107,7 +115,7 @@ func TestJournal(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "box")
 		c := newTalker(keeps(t, path))
 		say(t, c, "one", "two")
-		if err := c.config.Journal.Close(); err != nil {
+		if err := c.config.Journal.End(true); err != nil {
 			t.Fatal(err)
 		}
 		b, err := os.ReadFile(path) //nolint:gosec // the test's own
@@ -126,6 +134,77 @@ func TestJournal(t *testing.T) {
 		}
 	})
 
+	t.Run("a line that could not be written whole spoils nothing", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "box")
+		c := newTalker(keeps(t, path))
+		say(t, c, "one")
+		j := c.config.Journal
+		if _, err := j.file.WriteString(`{"said":{"s`); err != nil { // as far as the disk had room
+			t.Fatal(err)
+		}
+		j.torn = true
+		say(t, c, "two")
+		if err := j.End(true); err != nil {
+			t.Fatal(err)
+		}
+		if n := newTalker(keeps(t, path)).config.Journal.Waiting(); n != 2 {
+			t.Errorf("it has %d messages", n)
+		}
+	})
+
+	t.Run("that either input has ended is kept, however often", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "box")
+		c := newTalker(keeps(t, path))
+		c.deafen() // there is no reader
+		c.greet(hello{Conversation: "theirs"}, Link{})
+		c.done(InputEnded{at: place{"theirs", 1}})
+		finish(t, c)
+		c.delivered(1)
+		for range 3 {
+			if err := c.config.Journal.End(true); err != nil {
+				t.Fatal(err)
+			}
+			c = newTalker(keeps(t, path))
+			if _, err := c.Say(t.Context(), "more"); !errors.Is(err, ErrOver) || !c.quiet {
+				t.Errorf("Say is told %v; the other side's input has ended: %v", err, c.quiet)
+			}
+		}
+	})
+
+	t.Run("many who open it at once do not share it", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "box")
+		for range 200 {
+			var wg sync.WaitGroup
+			var got atomic.Int32
+			ready := make(chan struct{})
+			held := make([]*Journal, 4)
+			for i := range held {
+				wg.Go(func() {
+					<-ready
+					j, err := OpenJournal(path)
+					if err == nil {
+						held[i] = j
+						got.Add(1)
+					} else if !errors.Is(err, ErrJournalInUse) {
+						t.Error(err)
+					}
+				})
+			}
+			close(ready)
+			wg.Wait()
+			if got.Load() != 1 {
+				t.Fatalf("%d have it", got.Load())
+			}
+			for _, j := range held {
+				if j != nil {
+					if err := j.End(true); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+	})
+
 	t.Run("one program has it at a time", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "box")
 		first, err := OpenJournal(path)
@@ -136,7 +215,7 @@ func TestJournal(t *testing.T) {
 		if _, err := OpenJournal(path); !errors.Is(err, ErrJournalInUse) {
 			t.Errorf("the second one is told %v", err)
 		}
-		if err := first.rewrite(record{id: "a"}); err != nil {
+		if err := first.rewrite(first.found); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := OpenJournal(path); !errors.Is(err, ErrJournalInUse) {
@@ -164,10 +243,10 @@ func TestJournal(t *testing.T) {
 
 	t.Run("a message that cannot be kept is not said", func(t *testing.T) {
 		c := newTalker(keeps(t, filepath.Join(t.TempDir(), "box")))
-		if err := c.config.Journal.Close(); err != nil {
+		if err := c.config.Journal.End(true); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Say(t.Context(), "hello"); !errors.Is(err, os.ErrClosed) {
+		if _, err := c.Say(t.Context(), "hello"); !errors.Is(err, ErrUnkept) || !errors.Is(err, os.ErrClosed) {
 			t.Errorf("Say is told %v", err)
 		}
 	})
@@ -213,6 +292,9 @@ func killAndTalk(t *testing.T, seed uint64, messages int) {
 		old := sides[name]
 		old.kill()
 		_ = old.end() // the context's
+		if err := old.config.Journal.End(true); err != nil {
+			t.Fatal(err)
+		}
 		heard[name] = append(heard[name], texts(old.seen())...)
 		sides[name] = begin(name)
 		join()
@@ -227,6 +309,9 @@ func killAndTalk(t *testing.T, seed uint64, messages int) {
 		}
 		heard[name] = append(heard[name], texts(side.seen())...)
 		side.kill()
+		if side.Kept() {
+			t.Errorf("seed %d: after a goodbye there is something to go on with", seed)
+		}
 	}
 	for name, other := range map[string]string{"a": "b", "b": "a"} {
 		var want []string

@@ -5,6 +5,7 @@ package chat
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -17,8 +18,28 @@ func lock(file *os.File) error {
 	return err
 }
 
-// replace puts the new file in the place of the old one, which has the path.
-func replace(old, with *os.File, path string) (*os.File, error) {
-	defer old.Close()
-	return with, os.Rename(with.Name(), path)
+// replace puts a new file with that content in the old one's place, at once or not at all.
+func (j *Journal) replace(content []byte) error {
+	file, err := os.CreateTemp(filepath.Dir(j.path), filepath.Base(j.path)+".*") // 0600
+	if err != nil {
+		return err
+	}
+	err = lock(file)
+	if err == nil {
+		_, err = file.Write(content)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	if err == nil {
+		err = os.Rename(file.Name(), j.path)
+	}
+	if err != nil {
+		file.Close()
+		_ = os.Remove(file.Name()) // it is of no use
+		return err
+	}
+	j.file.Close()
+	j.file = file
+	return nil
 }

@@ -1,16 +1,41 @@
 package chat
 
-import "os"
+import (
+	"errors"
+	"os"
+	"syscall"
+	"unsafe"
+)
 
-// lock does nothing: nobody can replace a file there that another program has open.
-func lock(*os.File) error { return nil }
+var lockFileEx = syscall.NewLazyDLL("kernel32.dll").NewProc("LockFileEx")
 
-// replace puts the new file in the place of the old one, which has the path.
-func replace(old, with *os.File, path string) (*os.File, error) {
-	old.Close()
-	with.Close()
-	if err := os.Rename(with.Name(), path); err != nil {
-		return with, err
+const (
+	lockAtOnce    = 1                 // LOCKFILE_FAIL_IMMEDIATELY
+	lockExclusive = 2                 // LOCKFILE_EXCLUSIVE_LOCK
+	errLocked     = syscall.Errno(33) // ERROR_LOCK_VIOLATION
+)
+
+// lock keeps other programs out, until file is closed: it locks a byte far behind the end.
+func lock(file *os.File) error {
+	at := syscall.Overlapped{OffsetHigh: 1 << 30}
+	ok, _, err := lockFileEx.Call(file.Fd(), lockExclusive|lockAtOnce, 0, 1, 0, uintptr(unsafe.Pointer(&at))) //nolint:gosec // as the system wants it
+	switch {
+	case ok != 0:
+		return nil
+	case errors.Is(err, errLocked):
+		return ErrJournalInUse
 	}
-	return os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0o600)
+	return err
+}
+
+// replace writes the content in the old one's place. Windows lets nobody rename what is
+// open: a program that is killed meanwhile leaves a file that is damaged.
+func (j *Journal) replace(content []byte) error {
+	if err := j.file.Truncate(0); err != nil {
+		return err
+	}
+	if _, err := j.file.Write(content); err != nil {
+		return err
+	}
+	return j.file.Sync()
 }

@@ -41,9 +41,8 @@ func (c *Conversation) begin(link Link) (end func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.out.rewind()
-	if link.Again != "" && link.Again != c.again {
-		c.noted(entry{Again: link.Again})
-		c.again, c.confirmed = link.Again, false
+	if link.Again != c.again {
+		c.keepAgain(link.Again, false)
 	}
 	c.files.foreign = link.Foreign
 	if link.Foreign {
@@ -264,9 +263,8 @@ func (c *Conversation) greet(h hello, link Link) {
 		lost = c.unknown(h)
 	}
 	c.peer = h
-	if c.again != "" && !c.confirmed {
-		c.noted(entry{Again: c.again, Confirmed: true})
-		c.confirmed = true
+	if link.Again == c.again {
+		c.keepAgain(c.again, true)
 	}
 	c.mu.Unlock()
 	c.connected(link, h.Name)

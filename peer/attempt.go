@@ -373,7 +373,7 @@ func (a *attempt) wait(ctx context.Context, err error) error {
 	case err != nil:
 		return err
 	case a.ticket.Side == signaling.Caller:
-		a.report(Waiting{a.code})
+		a.report(Waiting{a.code, Again{Side: signaling.Caller, Typed: a.code, Token: a.ticket.Token}})
 		a.wg.Go(func() { a.readAnswer(ctx) })
 		a.wg.Go(func() { a.readCandidates(ctx, a.ticket) })
 	case a.newer != nil:

@@ -50,12 +50,12 @@ func (s *Session) answer(ctx context.Context, codes []Code) (*Pipe, error) {
 	case known:
 	case errors.Is(err, signaling.ErrNoRoom):
 		for _, code := range codes {
-			wg.Go(func() { s.guestServers(ctx, code.Room, later) })
+			wg.Go(func() { s.guestServers(ctx, code.Room, later, lost) })
 		}
 	default:
 		return nil, err
 	}
-	s.config.Report(Waiting{codes[0]})
+	s.config.Report(Waiting{codes[0], Again{Side: signaling.Callee, Typed: codes[0]}})
 	var newest *offer
 	failed, taken := ErrNoPath, false
 	for failures := 0; ; {
@@ -117,13 +117,19 @@ func (s *Session) answer(ctx context.Context, codes []Code) (*Pipe, error) {
 }
 
 // guestServers waits for a room, and asks which servers its guest may use.
-func (s *Session) guestServers(ctx context.Context, room string, servers chan<- []webrtc.ICEServer) {
+func (s *Session) guestServers(ctx context.Context, room string, servers chan<- []webrtc.ICEServer, lost chan<- error) {
 	var calm brake
 	for {
 		list, err := s.iceServers(ctx, room, signaling.Forever)
 		switch {
 		case err == nil:
 			servers <- list
+			return
+		case errors.Is(err, ErrNoRelay):
+			select {
+			case lost <- err:
+			case <-ctx.Done():
+			}
 			return
 		case calm.wait(ctx) != nil:
 			return

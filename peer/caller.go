@@ -54,7 +54,7 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 			digits++
 			code = newCode(digits)
 			t = s.ticket(code)
-		case errors.Is(err, signaling.ErrOccupied) && s.met: // by this side's own last offer
+		case errors.Is(err, signaling.ErrOccupied) && !opened && (s.met || s.config.Again != nil): // by this side's own last offer
 			write = s.store.Reoffer
 		case errors.Is(err, signaling.ErrClosed), errors.Is(err, signaling.ErrNoRoom):
 			s.config.Log.Info("the server has forgotten the room; opening it again", "why", err)

@@ -35,6 +35,8 @@ import (
 var (
 	// ErrNoPath: the two found each other, and their machines could not.
 	ErrNoPath = errors.New("the two machines could not reach each other")
+	// ErrNoRelay: RelayOnly, and no TURN server is known.
+	ErrNoRelay = errors.New("there is no TURN server to relay through, and nothing else is allowed")
 	// ErrReplaced: another caller has taken the room over.
 	ErrReplaced = errors.New("another call has taken over the room")
 	// ErrLost: there was a connection, and the other machine fell silent.
@@ -60,7 +62,7 @@ type Config struct {
 	// and waits up to wait until that stands: else it is signaling.ErrNoRoom.
 	ICEServers []signaling.ICEServer
 	Discover   func(ctx context.Context, room string, wait time.Duration) ([]signaling.ICEServer, error)
-	Again      *Again // meet again who was met by an earlier Session of the same side; nil: somebody new
+	Again      *Again // go on where an earlier Session of the same side was; nil: anew
 	RelayOnly  bool   // offer no address of this machine to the other side
 	Loopback   bool   // offer loopback addresses too: the other side is on this machine
 	// Report is told what happens, one event after the other, by a goroutine that
@@ -76,8 +78,12 @@ type Config struct {
 type Event interface{ event() }
 
 type (
-	// Waiting says that the room is open, or watched: the other side can come.
-	Waiting struct{ Code Code }
+	// Waiting says that the room is open, or watched: the other side can come. Again is how
+	// another Session could wait for the same.
+	Waiting struct {
+		Code  Code
+		Again Again
+	}
 	// Connecting says that the other side is there.
 	Connecting struct{}
 	// Taken says that somebody else has answered the call; this side waits for the

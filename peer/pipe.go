@@ -33,8 +33,9 @@ type Pipe struct {
 	Took        time.Duration // from both descriptions to the open channel
 
 	side    signaling.Side
-	code    Code // with which the two met
-	typed   Code // the same, when they met first
+	code    Code   // with which the two met
+	typed   Code   // the same, when they met first
+	token   string // the caller's, then
 	pc      *webrtc.PeerConnection
 	log     *slog.Logger
 	main    *Channel
@@ -58,6 +59,9 @@ func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 	var err error
 	if p.main, err = newChannel(p, dc, firstBuffer); err != nil {
 		return nil, err
+	}
+	if a.ticket.Side == signaling.Caller {
+		p.token = a.ticket.Token
 	}
 	if !a.foreign {
 		p.Verified, p.SafetyWords, p.Next = a.code.Secret != "", a.trust.words(), a.trust.next()

@@ -13,22 +13,29 @@ import (
 // program that was started anew: see Config. It has the secret of the two.
 type Again struct {
 	Side        signaling.Side
-	Next        Code // where the two can meet
-	Typed       Code // where they met, and may meet if Heard is false: the other side may not know Next
-	Heard       bool // the other side was heard on the Pipe
+	Typed       Code   // where the two met, or are to meet
+	Token       string // the caller's in that room, where its last offer may still stand
+	Next        Code   // where they can meet since they did; zero before
+	Heard       bool   // the other side was heard then, or else it may not know Next
 	Verified    bool
 	SafetyWords []string
 }
 
 // Again is how to meet this Pipe's other side once more.
 func (p *Pipe) Again() Again {
-	return Again{Side: p.side, Next: p.Next, Typed: p.typed, Verified: p.Verified, SafetyWords: p.SafetyWords}
+	return Again{Side: p.side, Typed: p.typed, Token: p.token, Next: p.Next, Verified: p.Verified, SafetyWords: p.SafetyWords}
 }
 
 // resume goes on where another Session ended, and says where to meet.
 func (s *Session) resume(a Again) []Code {
+	if a.Token != "" {
+		s.tickets[a.Typed] = signaling.Ticket{Room: a.Typed.Room, Side: signaling.Caller, Token: a.Token}
+	}
+	if a.Next == (Code{}) {
+		return []Code{a.Typed}
+	}
 	s.met = true
-	s.first = &Pipe{Next: a.Next, Verified: a.Verified, SafetyWords: a.SafetyWords, typed: a.Typed}
+	s.first = &Pipe{Next: a.Next, Verified: a.Verified, SafetyWords: a.SafetyWords, typed: a.Typed, token: a.Token}
 	if a.Heard {
 		return []Code{a.Next}
 	}

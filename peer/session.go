@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -117,7 +118,8 @@ func (s *Session) keep(ctx context.Context) error {
 		s.met = true
 		if s.private(p.code) {
 			// The two are those who met at first. What made them trust each other holds.
-			p.Verified, p.SafetyWords, p.Next, p.typed = s.first.Verified, s.first.SafetyWords, s.first.Next, s.first.typed
+			p.Verified, p.SafetyWords, p.Next = s.first.Verified, s.first.SafetyWords, s.first.Next
+			p.typed, p.token = s.first.typed, s.first.token
 		}
 		s.hand(p)
 		err = s.watch(ctx, p)
@@ -268,6 +270,9 @@ func (s *Session) iceServers(ctx context.Context, room string, wait time.Duratio
 			continue
 		}
 		servers = append(servers, webrtc.ICEServer{URLs: l.URLs, Username: l.Username, Credential: l.Credential})
+	}
+	if s.config.RelayOnly && !slices.ContainsFunc(servers, func(l webrtc.ICEServer) bool { return l.Username != "" }) {
+		return nil, ErrNoRelay
 	}
 	return servers, nil
 }

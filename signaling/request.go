@@ -177,6 +177,9 @@ func (c *Client) judge(res *http.Response, body []byte) error {
 	case code/100 == 3:
 		return fmt.Errorf("%w: it redirects%s", ErrForeign, elsewhere(res))
 	}
+	if res.StatusCode == http.StatusBadRequest && res.Request.URL.Scheme == "http" && strings.Contains(string(body), "HTTPS server") {
+		return fmt.Errorf("%w over http: its address begins with https", ErrForeign)
+	}
 	var p Problem
 	known := kind == "application/problem+json" && json.Unmarshal(body, &p) == nil && strings.HasPrefix(p.Type, urn)
 	p.Title, p.Detail = cut(p.Title), cut(p.Detail)

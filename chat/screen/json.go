@@ -52,6 +52,8 @@ func (objects) take(ctx context.Context, c *chat.Conversation, in line) error {
 		switch {
 		case errors.Is(err, chat.ErrTooLong):
 			return refuse("too-long", err.Error())
+		case errors.Is(err, chat.ErrUnkept):
+			return refuse("not-kept", err.Error())
 		case errors.Is(err, chat.ErrOver):
 			return errors.Join(refuse("over", err.Error()), err)
 		}

@@ -30,7 +30,7 @@ func (l *lines) take(ctx context.Context, c *chat.Conversation, in line) error {
 	case errors.Is(err, chat.ErrNotText):
 		l.note("line %d was not sent: it is not UTF-8", in.number)
 	case err != nil:
-		l.note("line %d was not sent: the conversation is over", in.number)
+		l.note("line %d was not sent: %v", in.number, err)
 	}
 	return err
 }

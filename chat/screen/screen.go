@@ -77,7 +77,7 @@ func takeLines(ctx context.Context, c *chat.Conversation, in io.Reader, take fun
 		if length > 0 || err == nil {
 			switch err := take(ctx, line{number, text, length}); {
 			case err == nil:
-			case errors.Is(err, chat.ErrTooLong), errors.Is(err, chat.ErrNotText):
+			case errors.Is(err, chat.ErrTooLong), errors.Is(err, chat.ErrNotText), errors.Is(err, chat.ErrUnkept):
 				refused++
 			case errors.Is(err, chat.ErrOver), ctx.Err() != nil:
 				return refusal(refused)
@@ -94,6 +94,7 @@ func takeLines(ctx context.Context, c *chat.Conversation, in io.Reader, take fun
 			err = fmt.Errorf("reading the input: %w", err)
 		}
 		if err := c.Finish(ctx); err != nil && !errors.Is(err, chat.ErrOver) && ctx.Err() == nil {
+			c.Leave() // nobody could be told that this was all
 			return err
 		}
 		return errors.Join(refusal(refused), err)

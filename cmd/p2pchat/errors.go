@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -74,7 +75,8 @@ var endings = []struct {
 	{signaling.ErrUnreachable, exitServer, "server-unreachable", "check the address, or start a server there: p2pchat serve"},
 	{errNobody, exitNobody, "nobody-came", "check that the other side uses the same code and server, or wait longer: --wait"},
 	{peer.ErrReplaced, exitFailed, "replaced", "one of the two has to answer: p2pchat answer; or name your call: p2pchat call standup"},
-	{peer.ErrNoPath, exitNoPath, "no-path", "a relay that both sides can reach would help: p2pchat serve --relay, or another TURN server with --ice-server"},
+	{peer.ErrNoRelay, exitNoPath, "no-relay", "leave --relay-only out, or name a relay: p2pchat serve --relay, or --ice-server turn:user:password@host:port"},
+	{peer.ErrNoPath, exitNoPath, "no-path", "a relay that both sides can reach would help: p2pchat serve --relay; 'p2pchat doctor' on either side says what its network allows"},
 	{errConfined, exitNoPath, "confined", ""},
 	{peer.ErrLost, exitFailed, "lost", "start the call again on both sides"},
 	{chat.ErrSilent, exitFailed, "silent", "both sides need the same version of p2pchat"},
@@ -87,6 +89,9 @@ var endings = []struct {
 func ending(err error) (exit int, code, hint string) {
 	if u := (*usageError)(nil); errors.As(err, &u) {
 		return exitUsage, "usage", u.hint
+	}
+	if c := (*tls.CertificateVerificationError)(nil); errors.As(err, &c) {
+		return exitServer, "certificate", "this machine does not trust the server's certificate: check the address; for one of your own, name the file of its authority in SSL_CERT_FILE"
 	}
 	for _, row := range endings {
 		if errors.Is(err, row.err) {
@@ -110,7 +115,8 @@ func ending(err error) (exit int, code, hint string) {
 
 // flatten makes one line of an error; errors.Join puts each into its own.
 func flatten(err error) string {
-	return screen.Clean(strings.ReplaceAll(strings.TrimSuffix(err.Error(), "."), "\n", ", and "))
+	text := strings.NewReplacer(".\n", ", and ", "\n", ", and ", "., and", ", and").Replace(strings.TrimSuffix(err.Error(), "."))
+	return screen.Clean(text)
 }
 
 // report tells the person how the program ended, in two lines at most, and returns

@@ -2,8 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
+	"strconv"
 
 	"p2pchat/chat"
 	"p2pchat/peer"
@@ -12,8 +13,24 @@ import (
 
 // kept is what --outbox has of a conversation that an earlier run did not end.
 type kept struct {
+	path    string
 	journal *chat.Journal // nil without the flag
-	again   *peer.Again   // nil for a new conversation
+	with    *appointment  // nil for a new conversation
+}
+
+// An appointment is with whom the conversation is, and where.
+type appointment struct {
+	Server string
+	Again  peer.Again
+}
+
+// String is the text that the journal keeps.
+func (a appointment) String() string {
+	b, err := json.Marshal(a)
+	if err != nil {
+		panic(err) // nothing in it can fail
+	}
+	return string(b)
 }
 
 // open reads the file, if one is named; other is the other side's command.
@@ -21,51 +38,78 @@ func (k *kept) open(path, other string) (err error) {
 	if path == "" {
 		return nil
 	}
-	const hint = "name another file, or remove this one: then what it keeps is lost"
-	if k.journal, err = chat.OpenJournal(path); err != nil {
-		return &usageError{err: fmt.Errorf("--outbox: %w", err), hint: hint}
+	k.path = path
+	k.journal, err = chat.OpenJournal(path)
+	switch {
+	case errors.Is(err, chat.ErrJournalInUse):
+		return &usageError{err: fmt.Errorf("--outbox: %w", err), hint: "end that program first, or name another file"}
+	case err != nil:
+		return &usageError{err: fmt.Errorf("--outbox: %w", err), hint: "name a file that only you can read and write, or a new one"}
 	}
 	text, heard := k.journal.Again()
 	if text == "" {
 		return nil
 	}
-	k.again = &peer.Again{}
-	if err := json.Unmarshal([]byte(text), k.again); err != nil {
-		return &usageError{err: fmt.Errorf("--outbox: %s: %w", path, err), hint: hint}
+	k.with = &appointment{}
+	if err := json.Unmarshal([]byte(text), k.with); err != nil {
+		return &usageError{err: fmt.Errorf("--outbox: %s: %w: %w", path, chat.ErrJournalDamaged, err), hint: "name another file"}
 	}
-	k.again.Heard = heard
-	if is := map[signaling.Side]string{signaling.Caller: "call", signaling.Callee: "answer"}[k.again.Side]; is == other {
+	k.with.Again.Heard = heard
+	if is := map[signaling.Side]string{signaling.Caller: "call", signaling.Callee: "answer"}[k.with.Again.Side]; is == other {
 		return &usageError{err: fmt.Errorf("--outbox: the conversation in %s was begun with 'p2pchat %s'", path, is), hint: "go on with p2pchat " + is + ", or name another file"}
 	}
 	return nil
 }
 
-// stands tells whether the file is still there, because the conversation is not over.
-func (k *kept) stands(path string) bool {
-	_, err := os.Stat(path)
-	return k.journal != nil && err == nil
-}
-
-func (k *kept) String() string {
-	s := "going on with the conversation in the outbox"
-	switch n := k.journal.Waiting(); n {
-	case 0:
-	case 1:
-		s += ", 1 message of which was not delivered"
-	default:
-		s += fmt.Sprintf(", %d messages of which were not delivered", n)
+// again is for the session: nil for a new conversation.
+func (k *kept) again() *peer.Again {
+	if k.with == nil {
+		return nil
 	}
-	return s + "; waiting for the other side to come back"
+	return &k.with.Again
 }
 
-// again is how to meet the other side of p once more, as a text.
-func again(p *peer.Pipe) string {
-	if p.Foreign {
+// met tells whether the two have met.
+func (k *kept) met() bool { return k.with != nil && k.with.Again.Next != (peer.Code{}) }
+
+// news is what a person should know of it; empty if there is nothing.
+func (k *kept) news() string {
+	if k.journal == nil {
 		return ""
 	}
-	b, err := json.Marshal(p.Again())
-	if err != nil {
-		panic(err) // nothing in it can fail
+	left := ""
+	switch n := k.journal.Waiting(); {
+	case n == 1:
+		left = "1 message"
+	case n > 1:
+		left = strconv.Itoa(n) + " messages"
 	}
-	return string(b)
+	switch {
+	case k.met() && left != "":
+		return "going on with the conversation in the outbox, " + left + " of which nobody has acknowledged; waiting for the other side to come back"
+	case k.met():
+		return "going on with the conversation in the outbox; waiting for the other side to come back"
+	case left != "":
+		return left + " in the outbox will be sent when the other side comes"
+	}
+	return ""
+}
+
+// explain says of err that what was not delivered is kept, if it is.
+func (k *kept) explain(c *chat.Conversation, err error) error {
+	if u := (*chat.Undelivered)(nil); k.journal != nil && errors.As(err, &u) && c.Kept() {
+		return fmt.Errorf("%w, and kept in %s: the same command goes on", err, k.path)
+	}
+	return err
+}
+
+// end lets go of the file, once the screen has shown everything.
+func (k *kept) end(c *chat.Conversation) error {
+	if k.journal == nil {
+		return nil
+	}
+	if err := k.journal.End(c.Kept()); err != nil {
+		return fmt.Errorf("closing the outbox: %w", err)
+	}
+	return nil
 }

@@ -141,7 +141,7 @@ func TestPrompt(t *testing.T) {
 		s.types("417 falcom zebra\r")
 		s.sees(`has the word "falcom"; if the caller chose it, type the same once more\r\n.*the caller's code: `)
 		s.types("\x1b[A\r") // the line above
-		s.ends(exitNobody)
+		s.ends(exitServer)  // nobody is there
 	})
 
 	t.Run("lines pasted with the code are messages, each of them", func(t *testing.T) {
@@ -269,14 +269,19 @@ func TestInvitation(t *testing.T) {
 		"p2pchat answer 'standup-i&you' --server 'http://[::1]:3000'": {"standup-i&you", "http://[::1]:3000"},
 		"https://chat.example.org/#417-amber-falcon":                  {"417-amber-falcon", "https://chat.example.org"},
 		"https://chat.example.org/#standup-na%C3%AFve":                {"standup-naïve", "https://chat.example.org"},
-		"p2pchat answer":                                              {"", ""},
-		"https://h/":                                                  {"https://h/", ""},
+		"p2pchat answer":                                              {"lobby", ""},
+		"p2pchat answer --server http://h:1":                          {"lobby", "http://h:1"},
+		"p2pchat answer 4-a-b --name evil":                            {"4-a-b", ""},
+		"p2pchat answer 4-a-b --qr --server h x":                      {"4-a-b", "h"},
+		"p2pchat: waiting for the other side: p2pchat answer 417-amber-falcon --server http://h:1": {"417-amber-falcon", "http://h:1"},
+		"https://h/chat/#417-amber-falcon": {"417-amber-falcon", "https://h/chat"},
+		"https://h/":                       {"https://h/", ""},
 	} {
 		if code, server := invitation(text); code != want[0] || server != want[1] {
 			t.Errorf("%q is %q at %q", text, code, server)
 		}
 	}
-	for _, refused := range []string{"p2pchat answer", "ftp://h/#417-amber-falcon", "https://h/"} {
+	for _, refused := range []string{"ftp://h/#417-amber-falcon", "https://h/"} {
 		if code, err := new(talkOptions).parse(refused); err == nil {
 			t.Errorf("%q is taken as %v", refused, code)
 		}

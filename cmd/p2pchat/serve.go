@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -161,8 +162,11 @@ func accessKey(file string) (string, error) {
 		return "", &usageError{err: fmt.Errorf("--access-key-file: %w", err)}
 	}
 	key := strings.TrimSpace(string(b))
-	if key == "" {
+	switch {
+	case key == "":
 		return "", &usageError{err: fmt.Errorf("--access-key-file: %s is empty", file)}
+	case strings.ContainsFunc(key, unicode.IsControl):
+		return "", &usageError{err: fmt.Errorf("--access-key-file: %s has more than one line", file)}
 	}
 	return key, nil
 }

@@ -11,7 +11,7 @@ import (
 	"net/url"
 	"os"
 	"os/user"
-	"slices"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -128,11 +128,15 @@ func (o *talkOptions) complete(c *cobra.Command, args []string, std stdio) (err 
 		return err
 	}
 	text := cmp.Or(strings.Join(args, " "), os.Getenv("P2PCHAT_CODE"))
-	if o.kept.again == nil {
+	if o.kept.with == nil {
 		o.code, err = o.findCode(c.Context(), text, std)
 		return err
 	}
-	if o.code, err = o.parse(cmp.Or(text, o.kept.again.Typed.String())); err == nil && o.code != o.kept.again.Typed {
+	if !o.serverGiven {
+		o.server, o.serverGiven = o.kept.with.Server, o.kept.with.Server != defaultServer
+	}
+	was := o.kept.with.Again.Typed
+	if o.code, err = o.parse(cmp.Or(text, was.String())); err == nil && o.code != was {
 		err = &usageError{err: fmt.Errorf("--outbox: %s has a conversation with another code, and that is not over", o.outbox), hint: "leave the code out to go on with it, or name another file"}
 	}
 	return err
@@ -180,22 +184,36 @@ func (o *talkOptions) parse(text string) (peer.Code, error) {
 	return peer.ParseCode(text)
 }
 
-// invitation takes apart what one may paste instead of a code.
+// invitation takes apart what one may paste instead of a code: a link, or a line with the
+// command that the other side's program shows. The code of a command without one is the
+// lobby's.
 func invitation(text string) (code, server string) {
 	if u, err := url.Parse(strings.TrimSpace(text)); err == nil && u.Host != "" && u.Fragment != "" {
-		return u.Fragment, u.Scheme + "://" + u.Host
+		return u.Fragment, u.Scheme + "://" + u.Host + strings.TrimRight(u.Path, "/")
 	}
-	words := strings.Fields(text)
-	if len(words) < 2 || words[0] != "p2pchat" || words[1] != "answer" && words[1] != "call" {
+	found := shown.FindStringSubmatch(text)
+	if found == nil {
 		return text, ""
 	}
-	words = words[2:]
-	if i := slices.Index(words, "--server"); i >= 0 && i+1 < len(words) {
-		server = strings.Trim(words[i+1], "'")
-		words = slices.Delete(words, i, i+2)
+	words := strings.Fields(found[1])
+	var parts []string
+	flags := false
+	for i := 0; i < len(words); i++ {
+		switch {
+		case words[i] == "--server" && i+1 < len(words):
+			i++
+			server = strings.Trim(words[i], "'")
+		case strings.HasPrefix(words[i], "--"):
+			flags = true // and what follows is their values
+		case !flags:
+			parts = append(parts, words[i])
+		}
 	}
-	return strings.Trim(strings.Join(words, " "), "'"), server
+	return cmp.Or(strings.Trim(strings.Join(parts, " "), "'"), signaling.Lobby), server
 }
+
+// shown is what the other side types, wherever it stands in a line.
+var shown = regexp.MustCompile(`(?:^|\s)p2pchat (?:answer|call)((?:\s.*)?)$`)
 
 // talk meets the other side and holds the conversation.
 func talk(ctx context.Context, o talkOptions, std stdio) error {
@@ -203,9 +221,9 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 		Name: o.name, LeaveWhenSaid: o.leaveOnEOF, Journal: o.kept.journal,
 		DownloadDir: o.download, AcceptFiles: o.accept, DeclineFiles: o.declines, Log: o.logger,
 	})
-	trouble := &trouble{}
+	apart := &trouble{}
 	client, err := signaling.NewClient(o.server, signaling.Config{Patience: o.patience, Key: o.key, Trouble: func(err error) {
-		trouble.set(err)
+		apart.set(func(t *trouble) { t.server = err })
 		if err != nil && o.rescue != nil {
 			o.rescue()
 		}
@@ -225,13 +243,14 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	feed()
 	defer context.AfterFunc(ctx, conversation.Leave)()
 
-	if o.kept.again != nil {
-		conversation.Tell(chat.Notice{Text: o.kept.String()})
+	if news := o.kept.news(); news != "" {
+		conversation.Tell(chat.Notice{Text: news})
 	}
+	o.keep(conversation)
 	session := o.meet(client, o.code, peer.Config{
-		Again: o.kept.again, ICEServers: o.servers, RelayOnly: o.relayOnly, Loopback: onLoopback(o.server), Log: o.logger,
+		Again: o.kept.again(), ICEServers: o.servers, RelayOnly: o.relayOnly, Loopback: onLoopback(o.server), Log: o.logger,
 		Discover: client.ICEServers,
-		Report:   o.reporter(conversation),
+		Report:   o.reporter(conversation, apart),
 	})
 	err = conversation.Run(context.WithoutCancel(ctx), func(ctx context.Context) (chat.Link, error) {
 		if o.wait > 0 {
@@ -239,7 +258,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 			ctx, cancel = context.WithTimeoutCause(ctx, o.wait, errNobody)
 			defer cancel()
 		}
-		return o.next(ctx, session, trouble)
+		return o.next(ctx, session, apart)
 	})
 	session.Close()
 	if n := missing(conversation, offered); n > 0 {
@@ -252,9 +271,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	default:
 		err = errors.Join(errInterrupted, err)
 	}
-	if u := (*chat.Undelivered)(nil); errors.As(err, &u) && o.kept.stands(o.outbox) {
-		err = fmt.Errorf("%w, and kept in %s: the same command goes on", err, o.outbox)
-	}
+	err = o.kept.explain(conversation, err)
 	if err != nil {
 		_, code, _ := ending(err)
 		conversation.Tell(chat.Failed{Code: code, Message: flatten(err)})
@@ -263,7 +280,19 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	if end := ended(ctx, shown); end != nil {
 		err = errors.Join(err, end)
 	}
+	if end := o.kept.end(conversation); end != nil {
+		err = errors.Join(err, end)
+	}
 	return err
+}
+
+// keep notes whom the conversation is for, before anything is said: what was typed for one
+// person must not be delivered to another.
+func (o *talkOptions) keep(c *chat.Conversation) {
+	if o.kept.with == nil && o.code != (peer.Code{}) {
+		side := map[string]signaling.Side{"answer": signaling.Caller, "call": signaling.Callee}[o.other]
+		c.Keep(appointment{o.server, peer.Again{Side: side, Typed: o.code}}.String())
+	}
 }
 
 // offer offers the files of --send, before there is any input: whoever answers may leave
@@ -328,60 +357,88 @@ func ended(ctx context.Context, shown <-chan error) error {
 	}
 }
 
-// trouble is what keeps the server from answering, at the moment.
+// trouble is what keeps the two apart, at the moment.
 type trouble struct {
-	mu  sync.Mutex // guards what follows
-	err error
+	mu     sync.Mutex // guards what follows
+	server error      // does not answer
+	path   error      // the two machines have not reached each other yet
+	open   bool       // the room is, or is watched: the other side can come
 }
 
-func (t *trouble) set(err error) {
+func (t *trouble) set(update func(*trouble)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.err = err
+	update(t)
 }
 
-func (t *trouble) get() error {
+// why is what nobody-came means: somebody did, or could not.
+func (t *trouble) why(o *talkOptions) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.err
+	switch {
+	case t.path != nil:
+		return t.path
+	case t.server != nil && o.patience == signaling.Forever:
+		return fmt.Errorf("%w: there was no server at %s", errNobody, o.server)
+	case t.server != nil:
+		return t.server
+	case !t.open:
+		return fmt.Errorf("%w: it did not answer in time", signaling.ErrUnreachable)
+	}
+	return errNobody
 }
 
 // next is the session's next pipe, as the conversation wants it.
-func (o *talkOptions) next(ctx context.Context, session *peer.Session, server *trouble) (chat.Link, error) {
+func (o *talkOptions) next(ctx context.Context, session *peer.Session, apart *trouble) (chat.Link, error) {
 	p, err := session.Pipe(ctx)
-	switch why := server.get(); {
-	case !errors.Is(err, errNobody) || why == nil:
-	case o.patience == signaling.Forever:
-		err = fmt.Errorf("%w: there was no server at %s", errNobody, o.server)
-	default:
-		err = why // nobody could come
+	if errors.Is(err, errNobody) {
+		err = apart.why(o)
 	}
 	switch {
 	case err == nil:
-		return chat.Link{Pipe: p, Foreign: p.Foreign, Verified: p.Verified, SafetyWords: p.SafetyWords, Path: p.Path, Took: p.Took, Again: again(p)}, nil
+		apart.set(func(t *trouble) { t.path = nil })
+		return chat.Link{Pipe: p, Foreign: p.Foreign, Verified: p.Verified, SafetyWords: p.SafetyWords, Path: p.Path, Took: p.Took, Again: o.again(p)}, nil
 	case errors.Is(err, signaling.ErrUnreachable), errors.Is(err, signaling.ErrForeign), errors.As(err, &signaling.Problem{}):
 		err = fmt.Errorf("%s: %w", o.server, err)
 	}
 	return chat.Link{}, err
 }
 
+// again is how to meet the other side of p once more.
+func (o *talkOptions) again(p *peer.Pipe) string {
+	if p.Foreign {
+		return ""
+	}
+	return appointment{o.server, p.Again()}.String()
+}
+
 // reporter tells the conversation's reader what the session does.
-func (o *talkOptions) reporter(to *chat.Conversation) func(peer.Event) {
-	waited := o.kept.again != nil // where nobody else can come
+func (o *talkOptions) reporter(to *chat.Conversation, apart *trouble) func(peer.Event) {
+	waited := o.kept.met() // or else nobody but the other side can come
 	return func(e peer.Event) {
 		switch e := e.(type) {
 		case peer.Waiting:
 			if !waited { // not again after a server was restarted
+				to.Keep(appointment{o.server, e.Again}.String())
 				to.Tell(chat.Waiting{Code: e.Code.String(), Command: o.command(e.Code), Link: strings.TrimRight(o.server, "/") + "/#" + e.Code.String()})
 			}
 			waited = true
+			apart.set(func(t *trouble) { t.open = true })
 		case peer.Connecting:
+			apart.set(func(t *trouble) { t.path = cmp.Or(t.path, fmt.Errorf("%w in time", peer.ErrNoPath)) })
 			to.Tell(chat.Connecting{})
 		case peer.Taken:
+			apart.set(func(t *trouble) { t.path = nil })
 			to.Tell(chat.Notice{Text: "this call is taken: somebody else has answered it; waiting for the next one"})
 		case peer.WrongCode:
+			apart.set(func(t *trouble) { t.path = nil })
 			to.Tell(chat.WrongCode{Left: e.Left})
 		case peer.Retrying:
+			apart.set(func(t *trouble) {
+				if t.path = nil; errors.Is(e.Err, peer.ErrNoPath) {
+					t.path = e.Err
+				}
+			})
 			to.Tell(chat.Notice{Text: e.Err.Error() + "; waiting for a new " + map[string]string{"call": "offer", "answer": "answer"}[o.other]})
 		case peer.Trying:
 			to.Tell(chat.Notice{Text: "still connecting: this side gave " + e.This + "; the other side " + e.Other})
