@@ -126,8 +126,11 @@ func (a *attempt) try(c webrtc.ICECandidateInit) error {
 
 // isNear tells whether a private address of the other side may be one of this network's.
 func (a *attempt) isNear(at netip.Addr) bool {
-	return a.patient || a.outside[0].IsValid() && a.outside[0] == a.outside[1] ||
-		slices.ContainsFunc(a.networks, func(p netip.Prefix) bool { return p.Contains(at) })
+	return a.patient || a.outside[0].IsValid() && a.outside[0] == a.outside[1] || inNetworks(at, a.networks)
+}
+
+func inNetworks(at netip.Addr, networks []netip.Prefix) bool {
+	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(at) })
 }
 
 // tryFar hands on what waited, if it may be near after all.

@@ -161,7 +161,7 @@ func TestDiscovering(t *testing.T) {
 		})
 	})
 
-	t.Run("who offers relays only, and has none, is told that there is no path", func(t *testing.T) {
+	t.Run("who offers relays only, and has none, is told so at once", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n := newNetwork(t, time.Millisecond)
 			store := memstore.New(memstore.Limits{})
@@ -169,8 +169,8 @@ func TestDiscovering(t *testing.T) {
 			config.RelayOnly = true
 			caller := n.calls(t, store, room, config)
 			callee := n.answers(t, store, room, config)
-			_ = fails(t, caller, peer.ErrNoPath)
-			_ = fails(t, callee, peer.ErrNoPath)
+			_ = fails(t, caller, peer.ErrNoRelay)
+			_ = fails(t, callee, peer.ErrNoRelay)
 		})
 	})
 }

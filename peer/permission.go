@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/stun/v4"
@@ -15,9 +16,9 @@ import (
 // pion asks a TURN server for the permission to send to an address (RFC 8656, section 9) when
 // it does so first, and does nothing else until the answer is there: a round trip for
 // each address, during which no check of any other way goes on. A permissive network
-// says yes in the server's stead. The request goes out all the same, before what is sent,
-// and until it was answered. What a server does not permit it drops, and the check fails
-// as it does where nobody is.
+// says yes in the server's stead, the first time for each address. The request goes out all
+// the same, before what is sent, and until it was answered. What a server does not permit it
+// drops, and the check fails as it does where nobody is.
 type permissive struct {
 	transport.Net
 	passwords map[string]string // of the servers' users: an answer is signed with it
@@ -57,6 +58,8 @@ type permits struct {
 
 	mu     sync.Mutex // guards what follows
 	queued [][]byte
+	waking bool            // a read is being ended, to look for one
+	given  map[string]bool // addresses; when pion asks again for one the server says whether it still may
 }
 
 // answer queues one, if b asks for a permission, and makes the read that waits look for it.
@@ -69,7 +72,7 @@ func (p *permits) answer(b []byte, wake func(time.Time) error) (id transaction, 
 		return id, false // it waits for the server's
 	}
 	p.mu.Lock()
-	p.queued = append(p.queued, yes)
+	p.queued, p.waking = append(p.queued, yes), true
 	p.mu.Unlock()
 	_ = wake(time.Unix(1, 0)) // a closed connection has no read that waits
 	return id, true
@@ -80,8 +83,9 @@ func (p *permits) answer(b []byte, wake func(time.Time) error) (id transaction, 
 func (p *permits) yes(request []byte) (answer []byte, ok bool) {
 	var user stun.Username
 	var realm stun.Realm
+	var peer stun.XORMappedAddress
 	m := &stun.Message{Raw: append([]byte(nil), request...)}
-	if m.Decode() != nil || user.GetFrom(m) != nil || realm.GetFrom(m) != nil {
+	if m.Decode() != nil || user.GetFrom(m) != nil || realm.GetFrom(m) != nil || peer.GetFromAs(m, stun.AttrXORPeerAddress) != nil || !p.give(peer.IP.String()) {
 		return nil, false
 	}
 	password, known := p.passwords[user.String()]
@@ -96,6 +100,28 @@ func (p *permits) yes(request []byte) (answer []byte, ok bool) {
 		return nil, false
 	}
 	return a.Raw, true
+}
+
+// give is true for the first time that an address is asked for.
+func (p *permits) give(address string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.given[address] {
+		return false
+	}
+	if p.given == nil {
+		p.given = map[string]bool{}
+	}
+	p.given[address] = true
+	return true
+}
+
+// due tells whether there is one. What the server says meanwhile comes after it: that may be
+// its own answer.
+func (p *permits) due() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.queued) > 0
 }
 
 func (p *permits) next() []byte {
@@ -125,19 +151,30 @@ func transactionOf(b []byte, types ...stun.MessageType) (id transaction, ok bool
 	return id, false
 }
 
-// woken tells whether a read was ended to look for an answer.
-func woken(err error) bool {
+// woken tells whether a read was ended to look for an answer, and has it go on.
+func (p *permits) woken(err error, deadline func(time.Time) error) bool {
 	var n net.Error
-	return errors.As(err, &n) && n.Timeout()
+	if !errors.As(err, &n) || !n.Timeout() {
+		return false
+	}
+	p.mu.Lock()
+	waking := p.waking
+	p.waking = false
+	p.mu.Unlock()
+	return waking && deadline(time.Time{}) == nil
 }
 
 // permissivePackets asks again until the server answers, because a packet may be lost.
 type permissivePackets struct {
 	net.PacketConn
 	permits permits
-	server  net.Addr // owned by WriteTo until the first permit; there is one
+
+	// owned by ReadFrom:
+	held     []byte // came after an answer of its own was due
+	heldFrom net.Addr
 
 	mu      sync.Mutex // guards what follows
+	server  net.Addr
 	asking  map[transaction]*time.Timer
 	stopped bool
 }
@@ -149,17 +186,14 @@ const (
 )
 
 func (c *permissivePackets) WriteTo(b []byte, server net.Addr) (int, error) {
-	n, err := c.PacketConn.WriteTo(b, server)
-	if err != nil {
-		return n, err
-	}
 	c.mu.Lock()
 	c.server = server
 	c.mu.Unlock()
+	// Before the server may answer: the first answer is the one.
 	if id, asked := c.permits.answer(b, c.SetReadDeadline); asked {
 		c.ask(id, append([]byte(nil), b...), server, permissionPause, permissionAsked)
 	}
-	return n, nil
+	return c.PacketConn.WriteTo(b, server)
 }
 
 // ask sends request once more after a pause, and again, until the server answers.
@@ -186,17 +220,23 @@ func (c *permissivePackets) ReadFrom(b []byte) (int, net.Addr, error) {
 			defer c.mu.Unlock()
 			return copy(b, yes), c.server, nil
 		}
+		if c.held != nil {
+			n, from := copy(b, c.held), c.heldFrom
+			c.held = nil
+			return n, from, nil
+		}
 		n, from, err := c.PacketConn.ReadFrom(b)
-		if woken(err) {
-			if err := c.SetReadDeadline(time.Time{}); err != nil {
-				return 0, nil, err
-			}
+		if c.permits.woken(err, c.SetReadDeadline) {
 			continue
 		}
-		if err == nil {
-			c.answered(b[:n])
+		if err != nil {
+			return n, from, err
 		}
-		return n, from, err
+		c.answered(b[:n])
+		if !c.permits.due() {
+			return n, from, nil
+		}
+		c.held, c.heldFrom = append([]byte(nil), b[:n]...), from
 	}
 }
 
@@ -228,25 +268,39 @@ func (c *permissivePackets) Close() error {
 type permissiveStream struct {
 	transport.TCPConn
 	permits permits
+	secret  atomic.Bool // it is TLS, which nobody can look into
 
 	// owned by Read:
-	ready []byte // to be handed on first
-	head  []byte // the beginning of a message, until its length is known
+	yes   []byte // to be handed on first
+	ready []byte // the beginning of a message, to be handed on
+	head  []byte // the same, until its length is known
 	left  int    // bytes of the message that is being handed on
 }
 
 func (c *permissiveStream) Write(b []byte) (int, error) {
-	n, err := c.TCPConn.Write(b)
-	if err == nil {
-		c.permits.answer(b, c.SetReadDeadline)
+	if len(b) > 0 && b[0] == tlsHandshake {
+		c.secret.Store(true) // before there is anything to read
 	}
-	return n, err
+	if !c.secret.Load() {
+		c.permits.answer(b, c.SetReadDeadline) // before the server may
+	}
+	return c.TCPConn.Write(b)
 }
+
+const tlsHandshake = 22 // the first byte of a record (RFC 8446, section 5.1), and of none of TURN's messages
 
 func (c *permissiveStream) Read(b []byte) (int, error) {
 	for {
-		if len(c.ready) == 0 && len(c.head) == 0 && c.left == 0 {
-			c.ready = c.permits.next()
+		if c.secret.Load() {
+			return c.TCPConn.Read(b)
+		}
+		if len(c.yes) == 0 && (len(c.ready) == lengthSize || len(c.ready)+len(c.head)+c.left == 0) {
+			c.yes = c.permits.next()
+		}
+		if len(c.yes) > 0 {
+			n := copy(b, c.yes)
+			c.yes = c.yes[n:]
+			return n, nil
 		}
 		if len(c.ready) > 0 {
 			n := copy(b, c.ready)
@@ -254,10 +308,7 @@ func (c *permissiveStream) Read(b []byte) (int, error) {
 			return n, nil
 		}
 		n, err := c.read(b)
-		if woken(err) {
-			if err := c.SetReadDeadline(time.Time{}); err != nil {
-				return 0, err
-			}
+		if c.permits.woken(err, c.SetReadDeadline) {
 			err = nil
 		}
 		if n > 0 || err != nil {

@@ -3,9 +3,11 @@ package peer
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"net"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -71,6 +73,10 @@ func TestPermissionsCostNoTime(t *testing.T) {
 			if _, err := mine.WriteTo([]byte("is this heard?"), &net.UDPAddr{IP: net.IPv4(10, 99, 0, 1), Port: 9}); err != nil {
 				t.Error(err)
 			}
+			// From then on the server says whether it still does, or what else it wants.
+			if err := client.CreatePermission(&net.UDPAddr{IP: net.IPv4(10, 99, 0, 1), Port: 9}); err == nil {
+				t.Error("a refresh is not the server's to refuse")
+			}
 			// A permitted one works.
 			for i := range 3 {
 				text := bytes.Repeat([]byte{byte(i)}, 1000+i)
@@ -88,6 +94,49 @@ func TestPermissionsCostNoTime(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestPermissionsLeaveTLSAlone(t *testing.T) {
+	server := httptest.NewUnstartedServer(nil)
+	server.StartTLS() // for its certificate
+	defer server.Close()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", server.TLS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }() // it may be closed
+	echoed := make(chan struct{})
+	go func() {
+		defer close(echoed)
+		if c, err := l.Accept(); err == nil {
+			_, _ = io.Copy(c, c) // ends with the connection
+			c.Close()
+		}
+	}()
+	machine, err := stdnet.NewNet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := newPermissive(machine, nil).DialTCP("tcp", nil, l.Addr().(*net.TCPAddr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := tls.Client(raw, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the test's own
+	for size := 1; size < 2000; size += 7 {
+		text := bytes.Repeat([]byte{byte(size)}, size)
+		if _, err := c.Write(text); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, size)
+		if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, text) {
+			t.Fatalf("of %d bytes: %v", size, err)
+		}
+	}
+	_ = c.Close() // the echo may have ended
+	<-echoed
 }
 
 func aRelay(t *testing.T) *relay.Relay {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -52,7 +53,7 @@ type Pipe struct {
 
 func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 	p := &Pipe{
-		Foreign: a.foreign, Path: path(a.pc), Took: time.Since(a.begun),
+		Foreign: a.foreign, Path: path(a.pc, a.networks), Took: time.Since(a.begun),
 		side: a.ticket.Side, code: a.code, typed: a.code, pc: a.pc, log: a.log, heard: make(chan struct{}), ended: make(chan struct{}),
 		arrived: make(chan *Channel, furtherChannels), refused: &a.declined,
 	}
@@ -189,10 +190,13 @@ func (p *Pipe) Flush(ctx context.Context) error {
 }
 
 // path is the longest way that a packet takes.
-func path(pc *webrtc.PeerConnection) string {
+func path(pc *webrtc.PeerConnection, networks []netip.Prefix) string {
 	pair, err := pc.SCTP().Transport().ICETransport().GetSelectedCandidatePair()
 	if err != nil || pair == nil {
 		return webrtc.ICECandidateTypeHost.String()
+	}
+	if at, err := netip.ParseAddr(pair.Remote.Address); err == nil && pair.Remote.Typ == webrtc.ICECandidateTypePrflx && pair.Local.Typ == webrtc.ICECandidateTypeHost && inNetworks(at, networks) {
+		return webrtc.ICECandidateTypeHost.String() // its check was quicker than its candidate
 	}
 	// The types count from host over srflx and prflx to relay.
 	return max(pair.Local.Typ, pair.Remote.Typ).String()

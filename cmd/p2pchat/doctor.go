@@ -75,7 +75,8 @@ type serverFinding struct {
 	Clock   float64 `json:"clock_s"` // how much it is ahead of this machine's
 	Error   string  `json:"error,omitempty"`
 
-	err error
+	err   error
+	keyed bool // and does not take this key
 }
 
 type iceFinding struct {
@@ -136,7 +137,7 @@ func doctor(ctx context.Context, o doctorOptions, std stdio) error {
 }
 
 func examine(ctx context.Context, server string, client *signaling.Client, servers []signaling.ICEServer, log *slog.Logger) (d diagnosis) {
-	d.Server.URL = server
+	d = diagnosis{Server: serverFinding{URL: server}, ICE: []iceFinding{}, Candidates: []candidateFinding{}}
 	pong, err := client.Ping(ctx)
 	d.Server.Reached, d.Server.RTT, d.Server.Clock = err == nil, milliseconds(pong.RTT), pong.Clock.Seconds()
 	d.Server.err = err
@@ -146,6 +147,7 @@ func examine(ctx context.Context, server string, client *signaling.Client, serve
 	if err != nil {
 		d.Server.Error = flatten(err)
 	}
+	d.Server.keyed = errors.Is(err, signaling.ErrNoKey)
 	for _, r := range survey.Probe(ctx, servers) {
 		d.ICE = append(d.ICE, finding(r))
 	}
@@ -215,6 +217,8 @@ func (d *diagnosis) judge() {
 			return f.Kind == kind && f.Error == "" && (over == nil || slices.Contains(over, f.Over))
 		})
 	}
+	// A TURN server may have seen this machine, too.
+	udp := works("stun", "udp") || d.NAT.Mapped != "" || slices.ContainsFunc(d.Candidates, func(c candidateFinding) bool { return c.Type == "srflx" && c.Protocol == "udp" })
 	asked := func(kind string) bool {
 		return slices.ContainsFunc(d.ICE, func(f iceFinding) bool { return f.Kind == kind })
 	}
@@ -224,11 +228,13 @@ func (d *diagnosis) judge() {
 		d.Verdict = verdict{"no-server", "Nobody can call: the signaling server does not answer.", d.Server.err}
 	case onLoopback(d.Server.URL):
 		d.Verdict = verdict{"this-machine", "The server is on this machine. Calls between programs here work; name another one with --server to learn about the network.", nil}
-	case works("turn") && works("stun", "udp"):
+	case works("turn") && udp:
 		d.Verdict = verdict{"anybody", "Calls work with anybody: directly where the networks allow it, and otherwise through the relay.", nil}
 	case works("turn"):
 		d.Verdict = verdict{"relayed", "Calls work with anybody, through the relay: this network lets no other packets (UDP) out.", nil}
-	case !works("stun") && asked("stun"):
+	case d.Server.keyed && !udp:
+		d.Verdict = verdict{"unknown", "The server tells its STUN and TURN servers to those who have its access key, and to the guests of a call. Without it there is no telling what this network allows: --access-key-file.", nil}
+	case !udp && asked("stun"):
 		d.Verdict = verdict{"no-udp", "Calls work within this network only: it lets no packets (UDP) out, and there is no relay that it lets reach; " + relay + ".", errConfined}
 	case d.NAT.Kind == "none":
 		d.Verdict = verdict{"most", "Calls work with most people directly: nothing stands between this machine and the network. Without a relay they fail where the other side's network lets no UDP out.", nil}
@@ -236,7 +242,7 @@ func (d *diagnosis) judge() {
 		d.Verdict = verdict{"most", "Calls work with most people directly. They fail with somebody whose network gives each destination another address; " + relay + ".", nil}
 	case d.NAT.Kind == "hard":
 		d.Verdict = verdict{"some", "Calls fail with many people: this network gives each destination another address; " + relay + ".", errConfined}
-	case works("stun"):
+	case udp:
 		d.Verdict = verdict{"most", "Calls work with most people, if this network's NAT is of the common kind; " + relay + ".", nil}
 	default:
 		d.Verdict = verdict{"same-network", "Calls work within this network; to leave it both sides need STUN at least, and some a relay: p2pchat serve --relay gives both.", errConfined}
@@ -258,7 +264,7 @@ func (d *diagnosis) print(out io.Writer) error {
 		line("  %s", d.Server.Error)
 	}
 	line("STUN and TURN servers")
-	if d.ICE == nil {
+	if len(d.ICE) == 0 {
 		line("  none is known")
 	}
 	for _, f := range d.ICE {
@@ -272,7 +278,7 @@ func (d *diagnosis) print(out io.Writer) error {
 	line("NAT")
 	line("  %s", d.NAT)
 	line("Addresses that a call would offer")
-	if d.Candidates == nil {
+	if len(d.Candidates) == 0 {
 		line("  none")
 	}
 	for _, c := range d.Candidates {
@@ -299,7 +305,7 @@ func (f natFinding) String() string {
 	case "none":
 		return "none: " + f.Local + " is what the server sees"
 	case "easy":
-		return fmt.Sprintf("an easy one: %s is %s for all others (mapping %s, filtering %s)", f.Local, f.Mapped, f.Mapping, f.Filtering)
+		return fmt.Sprintf("an easy one: %s is %s for others, too (mapping %s, filtering %s)", f.Local, f.Mapped, f.Mapping, f.Filtering)
 	case "hard":
 		return fmt.Sprintf("a difficult one: %s is another address for each destination (mapping %s, filtering %s)", f.Local, f.Mapping, f.Filtering)
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -343,11 +344,19 @@ func TestNAT(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		examine("a", `(?s)an easy one: 10\.1\.0\.2:\d+ is 203\.0\.113\.11:\d+ for all others \(mapping port-independent, filtering address-and-port-dependent\).*Calls work with anybody: directly`)
+		examine("a", `(?s)an easy one: 10\.1\.0\.2:\d+ is 203\.0\.113\.11:\d+ for others, too \(mapping port-independent, filtering address-and-port-dependent\).*Calls work with anybody: directly`)
 		examine("b", `(?s)a difficult one: 10\.2\.0\.2:\d+ is another address for each destination .*Calls work with anybody: directly`)
 		examine("s", `(?s)none: 203\.0\.113\.1:`)
 		l.nat("rb", noUDP)
 		examine("b", `(?s)no   stun:.*yes  turn:203\.0\.113\.1:3478\?transport=tcp.*through the relay: this network lets no other packets`)
+		_ = s.cmd.Process.Signal(syscall.SIGTERM) // it runs
+		<-s.ended
+		key := filepath.Join(t.TempDir(), "key")
+		if err := os.WriteFile(key, []byte("sesame"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s = l.serve("--relay", "--access-key-file", key)
+		examine("a", `(?s)access key.*there is no telling what this network allows`)
 		_ = s.cmd.Process.Signal(syscall.SIGTERM) // it runs
 		<-s.ended
 		l.serve()

@@ -35,7 +35,7 @@ func (o *relayOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.listen, "relay-listen", "", "address for it, UDP and TCP, and TLS where there is a certificate (default that of --listen, port "+relayPort+")")
 	f.StringArrayVar(&o.addresses, "relay-ip", nil, "address of this machine that peers reach, if it is another one (once for IPv4, once for IPv6)")
 	f.StringVar(&o.ports, "relay-ports", "49152-65535", "UDP ports that relay")
-	f.StringVar(&o.quota, "relay-quota", "user=8,all=1000,bandwidth=2500000,lifetime=1h", "most allocations of a room's guests and of all, bytes a second of each, time for which credentials are good")
+	f.StringVar(&o.quota, "relay-quota", "user=40,all=2000,bandwidth=2500000,lifetime=1h", "most allocations of a room's guests and of all, bytes a second of each, time for which credentials are good")
 	f.BoolVar(&o.open, "relay-open", false, "relay without an access key, for whoever opens a room")
 	f.BoolVar(&o.allowPrivate, "relay-allow-private", false, "relay to private addresses, on a network of one's own")
 }
@@ -83,8 +83,12 @@ func (o *relayOptions) start(serve net.Addr, key, host string, c *certificate, l
 	if err != nil {
 		return nil, fmt.Errorf("the relay cannot start: %w", err)
 	}
-	if c != nil {
+	switch {
+	case c == nil:
+	case host != "" || c.covers(config.Addresses[0]):
 		on.TLS = c.config()
+	default: // peers would be sent to a name that may be another machine's
+		log.Warn("the relay takes no TLS: --public-url must say which of the certificate's names is this machine's")
 	}
 	return &carrier{r, on}, nil
 }
@@ -215,7 +219,7 @@ func relayQuota(text string) (q relay.Quota, err error) {
 		case name == "lifetime" && notSpan == nil && span > 0:
 			q.Lifetime = span
 		default:
-			return q, &usageError{err: fmt.Errorf("--relay-quota: %q is none", part), hint: "it looks like user=8,all=1000,bandwidth=2500000,lifetime=1h; what is left out stays as it is"}
+			return q, &usageError{err: fmt.Errorf("--relay-quota: %q is none", part), hint: "it looks like user=40,all=2000,bandwidth=2500000,lifetime=1h; what is left out stays as it is"}
 		}
 	}
 	return q, nil

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,7 +33,7 @@ func (o *tlsOptions) load(log *slog.Logger) (*certificate, error) {
 		return nil, &usageError{err: errors.New("--tls-cert and --tls-key go together")}
 	}
 	c := &certificate{files: *o, log: log}
-	if err := c.read(c.changed()); err != nil {
+	if err := c.load(c.now()); err != nil {
 		return nil, &usageError{err: fmt.Errorf("--tls-cert, --tls-key: %w", err)}
 	}
 	return c, nil
@@ -44,36 +47,41 @@ type certificate struct {
 
 	mu      sync.Mutex // guards what follows
 	current *tls.Certificate
-	tried   time.Time // when the files were changed that were read last
+	read    [2]fileVersion // what was read last
 }
 
-// changed is when the newer of the files was.
-func (c *certificate) changed() (last time.Time) {
-	for _, name := range []string{c.files.cert, c.files.key} {
-		if info, err := os.Stat(name); err == nil && info.ModTime().After(last) {
-			last = info.ModTime()
+// A fileVersion is that of a file.
+type fileVersion struct {
+	changed time.Time
+	size    int64
+}
+
+// now is how the files are.
+func (c *certificate) now() (v [2]fileVersion) {
+	for i, name := range []string{c.files.cert, c.files.key} {
+		if info, err := os.Stat(name); err == nil {
+			v[i] = fileVersion{info.ModTime(), info.Size()}
 		}
 	}
-	return last
+	return v
 }
 
-// read loads the files, under mu.
-func (c *certificate) read(changed time.Time) error {
-	c.tried = changed
+// load reads the files, under mu, which are of that version or a newer one.
+func (c *certificate) load(v [2]fileVersion) error {
 	pair, err := tls.LoadX509KeyPair(c.files.cert, c.files.key)
-	if err != nil {
-		return err
+	c.read = v
+	if err == nil {
+		c.current = &pair
 	}
-	c.current = &pair
-	return nil
+	return err
 }
 
 // get is the certificate as the files have it, or had it before they were spoilt.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if changed := c.changed(); !changed.Equal(c.tried) {
-		if err := c.read(changed); err != nil {
+	if v := c.now(); v != c.read {
+		if err := c.load(v); err != nil {
 			c.log.Warn("the new certificate cannot be used; going on with the one before", "error", err)
 		} else {
 			c.log.Info("took the new certificate", "until", c.current.Leaf.NotAfter)
@@ -87,12 +95,18 @@ func (c *certificate) config(protocols ...string) *tls.Config {
 	return &tls.Config{GetCertificate: c.get, NextProtos: protocols, MinVersion: tls.VersionTLS12}
 }
 
-// name is a name that the certificate is for, or empty.
+// name is the name that the certificate is for, if it is for one alone.
 func (c *certificate) name() string {
-	for _, n := range c.current.Leaf.DNSNames {
-		if !strings.Contains(n, "*") {
-			return n
-		}
+	if names := c.current.Leaf.DNSNames; len(names) == 1 && !strings.Contains(names[0], "*") {
+		return names[0]
 	}
 	return ""
+}
+
+// covers tells whether the certificate is for an address.
+func (c *certificate) covers(a netip.Addr) bool {
+	return slices.ContainsFunc(c.current.Leaf.IPAddresses, func(ip net.IP) bool {
+		b, ok := netip.AddrFromSlice(ip)
+		return ok && b.Unmap() == a
+	})
 }

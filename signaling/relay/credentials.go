@@ -5,6 +5,7 @@ import (
 	"crypto/sha1" //nolint:gosec // in an HMAC, as the scheme and its other servers have it
 	"encoding/base64"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -91,9 +92,10 @@ func (r *Relay) take(user string) bool {
 }
 
 // give counts one less.
-func (r *Relay) give(user string) {
+func (r *Relay) give(user string, at netip.AddrPort) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	delete(r.taken, at)
 	r.stats.Allocations--
 	if r.users[user]--; r.users[user] == 0 {
 		delete(r.users, user)

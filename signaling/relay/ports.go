@@ -44,26 +44,36 @@ func (p *ports) AllocatePacketConn(c turn.AllocateListenerConfig) (net.PacketCon
 	switch {
 	case !ok:
 		return nil, nil, errFamily
+	case c.UserID == "": // pion looks for two ports that are neighbours, for whoever asks
+		return nil, nil, errNoPort
+	case c.RequestedPort != 0 && (c.RequestedPort < int(r.config.FirstPort) || c.RequestedPort > int(r.config.LastPort)):
+		return nil, nil, errNoPort
 	case !r.take(c.UserID):
 		return nil, nil, errQuota
 	}
 	conn, err := r.listen(c, address)
 	if err != nil {
-		r.give(c.UserID)
+		r.give(c.UserID, netip.AddrPort{})
 		return nil, nil, err
 	}
 	at := netip.AddrPortFrom(address, conn.LocalAddr().(*net.UDPAddr).AddrPort().Port())
+	r.mu.Lock()
+	r.taken[at] = struct{}{}
+	r.mu.Unlock()
 	b := r.config.Quota.Bandwidth
 	r.config.Log.Info("the relay has a new allocation", "user", c.UserID, "at", at)
 	return &relayed{
-		UDPConn: conn, relay: r, user: c.UserID,
+		UDPConn: conn, relay: r, user: c.UserID, at: at,
 		out: rate.NewLimiter(rate.Limit(b), b), in: rate.NewLimiter(rate.Limit(b), b),
 	}, net.UDPAddrFromAddrPort(at), nil
 }
 
 // listen opens a port that is free.
 func (r *Relay) listen(c turn.AllocateListenerConfig, address netip.Addr) (*net.UDPConn, error) {
-	const tries = 32
+	tries := 32
+	if c.RequestedPort != 0 {
+		tries = 1
+	}
 	for range tries {
 		port := r.config.FirstPort + uint16(rand.UintN(uint(r.config.LastPort-r.config.FirstPort)+1)) //nolint:gosec // whoever guesses it gains nothing
 		if c.RequestedPort != 0 {
@@ -97,6 +107,7 @@ type relayed struct {
 	*net.UDPConn
 	relay   *Relay
 	user    string
+	at      netip.AddrPort
 	out, in *rate.Limiter
 
 	sent, received atomic.Uint64 // bytes
@@ -105,7 +116,7 @@ type relayed struct {
 
 func (c *relayed) Close() error {
 	c.closing.Do(func() {
-		c.relay.give(c.user)
+		c.relay.give(c.user, c.at)
 		c.relay.config.Log.Info("an allocation of the relay has ended", "user", c.user, "bytes_sent", c.sent.Load(), "bytes_received", c.received.Load())
 	})
 	return c.UDPConn.Close()
@@ -151,7 +162,10 @@ func (r *Relay) permit(_ net.Addr, peer net.IP) bool {
 func (r *Relay) mayReach(peer netip.AddrPort) bool {
 	address := peer.Addr().Unmap()
 	if slices.Contains(r.config.Addresses, address) {
-		return r.config.FirstPort <= peer.Port() && peer.Port() <= r.config.LastPort
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		_, taken := r.taken[netip.AddrPortFrom(address, peer.Port())]
+		return taken
 	}
 	return r.isOutside(address)
 }
@@ -172,6 +186,8 @@ func (r *Relay) isOutside(address netip.Addr) bool {
 	case address.IsLoopback(), address.IsUnspecified(), address.IsMulticast(), address.IsLinkLocalUnicast(), !address.IsValid(),
 		address.Is4() && (address.As4()[0] == 0 || address.As4()[0] >= 240): // this network; reserved, broadcast
 		return false
+	case slices.ContainsFunc(r.own, func(p netip.Prefix) bool { return p.Contains(address) }):
+		return r.config.AllowPrivate
 	case slices.ContainsFunc(disguised, func(p netip.Prefix) bool { return p.Contains(address) }):
 		return false
 	case address.IsPrivate(), shared.Contains(address):

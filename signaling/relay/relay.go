@@ -43,8 +43,8 @@ type Config struct {
 
 // A Quota is how much the peers may use.
 type Quota struct {
-	User      int           // allocations at once of one user; 8 if zero
-	All       int           // allocations at once; 1000 if zero
+	User      int           // allocations at once of one user; 40 if zero: a program makes one for each URL
+	All       int           // allocations at once; 2000 if zero
 	Bandwidth int           // bytes a second of one allocation, each way; 2.5 MB if zero
 	Lifetime  time.Duration // for which credentials are good to begin with; an hour if zero
 }
@@ -55,14 +55,17 @@ const longestUse = 12 * time.Hour
 // A Relay relays.
 type Relay struct {
 	config Config
-	secret []byte // of the credentials: it ends with the process
+	secret []byte         // of the credentials: it ends with the process
+	own    []netip.Prefix // of this machine: other addresses of its, and the IPv6 networks that it is in
+	guards []*guard       // of what listens for TCP; made by Serve
 
 	received, sent, dropped atomic.Uint64 // bytes, see Stats
 
 	mu    sync.Mutex // guards what follows
 	stun  []string   // where it listens, as URLs
 	turn  []string
-	users map[string]int // their allocations
+	users map[string]int              // their allocations
+	taken map[netip.AddrPort]struct{} // the ports of all allocations
 	stats Stats
 }
 
@@ -89,8 +92,8 @@ func New(config Config) (*Relay, error) {
 	if config.LastPort == 0 {
 		config.LastPort = 65535
 	}
-	def(&config.Quota.User, 8)
-	def(&config.Quota.All, 1000)
+	def(&config.Quota.User, 40)
+	def(&config.Quota.All, 2000)
 	def(&config.Quota.Bandwidth, 2_500_000)
 	if config.Quota.Lifetime == 0 {
 		config.Quota.Lifetime = time.Hour
@@ -112,7 +115,24 @@ func New(config Config) (*Relay, error) {
 	}
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails
-	return &Relay{config: config, secret: secret, users: map[string]int{}}, nil
+	return &Relay{own: ownNetworks(), config: config, secret: secret, users: map[string]int{}, taken: map[netip.AddrPort]struct{}{}}, nil
+}
+
+// ownNetworks are the addresses of this machine's interfaces, and for IPv6 all of their networks: what
+// is in them relies on the router to keep others out, as what has a private address does.
+func ownNetworks() (list []netip.Prefix) {
+	all, _ := net.InterfaceAddrs() // or else there is nothing to protect
+	for _, a := range all {
+		p, err := netip.ParsePrefix(a.String())
+		switch {
+		case err != nil:
+		case p.Addr().Is4():
+			list = append(list, netip.PrefixFrom(p.Addr(), 32))
+		default:
+			list = append(list, p.Masked())
+		}
+	}
+	return list
 }
 
 // Listeners are where a relay takes requests: one of each family at most, or one for both.
@@ -128,14 +148,16 @@ type Listeners struct {
 func (r *Relay) Serve(ctx context.Context, on Listeners) error {
 	ports := &ports{relay: r}
 	config := turn.ServerConfig{
-		Realm: realm, AuthHandler: r.authenticate, QuotaHandler: r.admit,
+		Realm: realm, AuthHandler: r.authenticate, QuotaHandler: r.admit, EventHandler: turn.EventHandler{OnAuth: r.authenticated},
 		LoggerFactory: pionLog{r.config.Log},
 	}
 	for _, c := range on.UDP {
 		config.PacketConnConfigs = append(config.PacketConnConfigs, turn.PacketConnConfig{PacketConn: c, RelayAddressGenerator: ports, PermissionHandler: r.permit})
 	}
 	for _, l := range on.TCP {
-		config.ListenerConfigs = append(config.ListenerConfigs, turn.ListenerConfig{Listener: r.guard(l, on.TLS), RelayAddressGenerator: ports, PermissionHandler: r.permit})
+		g := newGuard(l, on.TLS)
+		r.guards = append(r.guards, g) // before the server asks
+		config.ListenerConfigs = append(config.ListenerConfigs, turn.ListenerConfig{Listener: g, RelayAddressGenerator: ports, PermissionHandler: r.permit})
 	}
 	server, err := turn.NewServer(config)
 	if err != nil {
@@ -150,6 +172,15 @@ func (r *Relay) Serve(ctx context.Context, on Listeners) error {
 		return fmt.Errorf("stopping the relay: %w", err)
 	}
 	return nil
+}
+
+// authenticated hears whether somebody who asks for something has shown credentials.
+func (r *Relay) authenticated(from, _ net.Addr, _, _, _, _ string, right bool) {
+	for _, g := range r.guards {
+		if right {
+			g.proven(from)
+		}
+	}
 }
 
 // announce makes the URLs that Credentials hands out (RFC 7064, RFC 7065): the quickest

@@ -15,6 +15,8 @@ import (
 	"net/netip"
 	"os"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,6 +24,7 @@ import (
 	"time"
 
 	"github.com/pion/logging"
+	"github.com/pion/stun/v4"
 	"github.com/pion/turn/v5"
 	"go.uber.org/goleak"
 
@@ -45,14 +48,7 @@ func serving(t *testing.T, config Config) *Relay {
 	}
 	on := Listeners{TLS: &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}}
 	for _, a := range config.Addresses {
-		udp, err := net.ListenPacket("udp", netip.AddrPortFrom(a, 0).String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		tcp, err := net.Listen("tcp", udp.LocalAddr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
+		udp, tcp := onePort(t, a)
 		on.UDP, on.TCP = append(on.UDP, udp), append(on.TCP, tcp)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -69,6 +65,25 @@ func serving(t *testing.T, config Config) *Relay {
 		}
 	})
 	return r
+}
+
+// onePort listens for UDP and TCP on a port that is free for both.
+func onePort(t *testing.T, a netip.Addr) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for tries := 0; ; tries++ {
+		udp, err := net.ListenPacket("udp", netip.AddrPortFrom(a, 0).String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		tcp, err := net.Listen("tcp", udp.LocalAddr().String())
+		if err == nil {
+			return udp, tcp
+		}
+		_ = udp.Close() // nobody has used it
+		if tries == 20 {
+			t.Fatal(err)
+		}
+	}
 }
 
 func eventually(t *testing.T, what string, holds func() bool) {
@@ -280,6 +295,15 @@ func TestStrangers(t *testing.T) {
 		if _, err := client(t, r.Credentials("a"), "udp").Allocate(); err == nil {
 			t.Error("they are relayed")
 		}
+		for age, keeps := range map[time.Duration]bool{time.Minute: true, longestUse - time.Minute: true, longestUse + time.Minute: false} {
+			name := strconv.FormatInt(time.Now().Add(-age).Unix(), 10) + ":a"
+			for _, method := range []stun.Method{stun.MethodAllocate, stun.MethodRefresh, stun.MethodCreatePermission} {
+				want := keeps && method != stun.MethodAllocate
+				if _, _, ok := r.authenticate(&turn.RequestAttributes{Username: name, Realm: realm, Method: method}); ok != want {
+					t.Errorf("%v after, %v: %v", age, method, ok)
+				}
+			}
+		}
 	})
 }
 
@@ -365,6 +389,11 @@ func TestWhereItCarries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, r := range []*Relay{strict, lan} {
+		for _, port := range []uint16{50000, 50010} {
+			r.taken[netip.AddrPortFrom(own, port)] = struct{}{}
+		}
+	}
 	for peer, want := range map[string]struct{ strict, lan bool }{
 		"203.0.113.9:1":         {true, true},
 		"[2001:db8::9]:1":       {true, true},
@@ -393,6 +422,7 @@ func TestWhereItCarries(t *testing.T) {
 		"240.0.0.1:1":           {false, false},
 		"[64:ff9b::7f00:1]:1":   {false, false}, // 127.0.0.1, by NAT64
 		"[2002:7f00:1::]:50000": {false, false}, // and by 6to4
+		"198.51.100.1:50005":    {false, false}, // no allocation has it
 	} {
 		address := netip.MustParseAddrPort(peer)
 		if got := strict.mayReach(address); got != want.strict {
@@ -405,6 +435,19 @@ func TestWhereItCarries(t *testing.T) {
 			t.Errorf("no permission for %s", peer)
 		}
 	}
+
+	t.Run("nor to another address of its machine", func(t *testing.T) {
+		machine := &Relay{own: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8:1::/64")}}
+		for peer, want := range map[string]bool{"192.0.2.7:22": false, "192.0.2.8:22": true, "[2001:db8:1::99]:22": false, "[2001:db8:2::99]:22": true} {
+			if got := machine.mayReach(netip.MustParseAddrPort(peer)); got != want {
+				t.Errorf("to %s: %v", peer, got)
+			}
+		}
+		found := ownNetworks()
+		if !slices.ContainsFunc(found, func(p netip.Prefix) bool { return p.Contains(loopback) }) {
+			t.Errorf("this machine has %v", found)
+		}
+	})
 
 	t.Run("a client cannot even name such a peer", func(t *testing.T) {
 		r := serving(t, Config{FirstPort: 60000, LastPort: 60100})
@@ -445,45 +488,130 @@ func TestNew(t *testing.T) {
 	}
 }
 
-func TestGuard(t *testing.T) {
-	pair := func(t *testing.T, patience time.Duration, config *tls.Config) (near *conn, far net.Conn) {
-		t.Helper()
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = l.Close() }() // it has done what it was for
-		if far, err = net.Dial("tcp", l.Addr().String()); err != nil {
-			t.Fatal(err)
-		}
-		c, err := l.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		near = &conn{Conn: c, tls: config, patience: patience}
-		t.Cleanup(func() { near.Close(); far.Close() })
-		return near, far
+// guarded is a listener on loopback with a guard, and what dials it.
+func guarded(t *testing.T, config *tls.Config) (g *guard, dial func() (near *conn, far net.Conn)) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
+	g = newGuard(l, config)
+	t.Cleanup(func() { _ = g.Close() }) // a test may have closed it
+	return g, func() (near *conn, far net.Conn) {
+		t.Helper()
+		far, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { far.Close() })
+		c, err := g.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.(*conn), far
+	}
+}
 
-	t.Run("who says nothing is not waited for", func(t *testing.T) {
-		near, _ := pair(t, time.Millisecond, nil)
-		if _, err := near.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+func TestGuard(t *testing.T) {
+	t.Run("who shows no credentials is not waited for, whatever it says", func(t *testing.T) {
+		secure := &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}
+		for name, says := range map[string]string{"nothing": "", "half a request": "\x00\x01", "half of TLS": "\x16\x03\x01"} {
+			_, dial := guarded(t, secure)
+			near, far := dial()
+			near.until = time.Now().Add(100 * time.Millisecond)
+			if _, err := io.WriteString(far, says); err != nil {
+				t.Fatal(err)
+			}
+			var err error
+			for err == nil {
+				_, err = near.Read(make([]byte, 4))
+			}
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+
+	t.Run("who has shown them is", func(t *testing.T) {
+		r := serving(t, Config{})
+		allocate(t, client(t, r.Credentials("a"), "tcp"))
+		if _, err := client(t, []signaling.ICEServer{{URLs: r.Credentials("b")[1].URLs, Username: r.Credentials("b")[1].Username, Credential: "wrong"}}, "tcp").Allocate(); err == nil {
+			t.Error("a wrong password is taken")
+		}
+		patient := 0
+		for _, c := range r.guards[0].open {
+			c.mu.Lock()
+			if c.until.IsZero() {
+				patient++
+			}
+			c.mu.Unlock()
+		}
+		if patient != 1 {
+			t.Errorf("%d of %d connections have shown credentials", patient, len(r.guards[0].open))
+		}
+	})
+
+	t.Run("one address does not take all of it, and gives back what it closes", func(t *testing.T) {
+		g, dial := guarded(t, nil)
+		for range 2 {
+			var all []*conn
+			for range mostOfOne {
+				near, _ := dial()
+				all = append(all, near)
+			}
+			one, err := net.Dial("tcp", g.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			accepted := make(chan net.Conn, 1)
+			go func() {
+				c, _ := g.Accept() // nil when the guard is closed
+				accepted <- c
+			}()
+			if _, err := one.Read(make([]byte, 1)); err == nil {
+				t.Error("one more is let in")
+			}
+			one.Close()
+			for _, c := range all {
+				_ = c.Close() // nothing is on its way
+			}
+			last, err := net.Dial("tcp", g.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			(<-accepted).Close()
+			last.Close()
+		}
+	})
+
+	t.Run("who does not read holds nothing up for long", func(t *testing.T) {
+		_, dial := guarded(t, nil)
+		near, _ := dial()
+		if _, err := near.Write(nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := near.SetWriteDeadline(time.Now()); err != nil { // as Write has it, but sooner
+			t.Fatal(err)
+		}
+		if _, err := near.Conn.Write(make([]byte, 1<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Error(err)
 		}
 	})
 
-	t.Run("nor who begins with TLS and stops", func(t *testing.T) {
-		near, far := pair(t, 100*time.Millisecond, &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}})
-		if _, err := far.Write([]byte{handshakeRecord, 3, 1}); err != nil {
+	t.Run("all connections end with it", func(t *testing.T) {
+		g, dial := guarded(t, nil)
+		_, far := dial()
+		if err := g.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := near.Read(make([]byte, 4)); !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Error(err)
+		if _, err := far.Read(make([]byte, 1)); err == nil {
+			t.Error("one is still open")
 		}
 	})
 
 	t.Run("TLS is just bytes where there is no certificate", func(t *testing.T) {
-		near, far := pair(t, time.Minute, nil)
+		_, dial := guarded(t, nil)
+		near, far := dial()
 		if _, err := far.Write([]byte{handshakeRecord, 3, 1}); err != nil {
 			t.Fatal(err)
 		}
