@@ -88,7 +88,7 @@ func ownNet(config Config) (transport.Net, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking at this machine's network: %w", err)
 	}
-	return n, nil
+	return fastNet{n}, nil
 }
 
 func closeConnection(pc *webrtc.PeerConnection, log *slog.Logger) {
