@@ -77,10 +77,13 @@ func (l *lines) file(e chat.Event) {
 	case chat.FileProgress:
 		l.bar.move(e)
 	case chat.FileReceived:
+		l.bar.end(e.ID, false)
 		l.note("received %s (%s), SHA-256 %x", Clean(e.Path), Bytes(e.Size), e.SHA256)
 	case chat.FileSent:
+		l.bar.end(e.ID, true)
 		l.note("sent %s (%s): the other side has it, SHA-256 %x", Clean(e.Name), Bytes(e.Size), e.SHA256)
 	case chat.FileFailed:
+		l.bar.end(e.ID, e.Outgoing)
 		l.note("%s was not %s: %s", Clean(e.Name), map[bool]string{true: "sent", false: "received"}[e.Outgoing], Clean(e.Reason))
 	}
 }

@@ -29,11 +29,14 @@ type fileKey struct {
 type pace struct {
 	begun time.Time // when it went on last
 	from  int64     // the bytes that there were then
+	last  time.Time // when it moved last
 	noted time.Time
 }
 
-// Between two lines of a bar that nobody watches.
-const noteInterval = 10 * time.Second
+const (
+	noteInterval = 10 * time.Second // between two lines that nobody watches
+	stall        = 2 * time.Second  // after one it is measured anew
+)
 
 func (b *bar) move(e chat.FileProgress) {
 	b.mu.Lock()
@@ -41,12 +44,16 @@ func (b *bar) move(e chat.FileProgress) {
 	key, now := fileKey{e.ID, e.Outgoing}, time.Now()
 	p := b.files[key]
 	if p == nil {
-		p = &pace{begun: now, from: e.Bytes, noted: now}
+		p = &pace{noted: now}
 		if b.files == nil {
 			b.files = map[fileKey]*pace{}
 		}
 		b.files[key] = p
 	}
+	if now.Sub(p.last) > stall {
+		p.begun, p.from = now, e.Bytes
+	}
+	p.last = now
 	text := map[bool]string{true: "sending ", false: "receiving "}[e.Outgoing] + Clean(e.Name) + ": " + p.tell(e, now)
 	switch {
 	case b.watched:
@@ -56,6 +63,13 @@ func (b *bar) move(e chat.FileProgress) {
 		p.noted = now
 		fmt.Fprintf(b.to, "p2pchat: %s\n", text)
 	}
+}
+
+// end forgets a file.
+func (b *bar) end(id uint64, outgoing bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.files, fileKey{id, outgoing})
 }
 
 // hide makes room for another line.
@@ -84,7 +98,7 @@ func Percent(bytes, size int64) int {
 	if size <= 0 {
 		return 100
 	}
-	return int(100 * (float64(bytes) / float64(size)))
+	return int(100*(float64(bytes)/float64(size)) + 1e-9) // 29 of 100 are not 28
 }
 
 // Bytes is a size as people read it.
