@@ -237,7 +237,7 @@ func (c *Conversation) hearOfFile(said frame, from hello) {
 	switch {
 	case f == nil: // it has ended here
 	case said.kind == kindCancel:
-		c.giveUp(f, properReason(n.Reason), 0)
+		c.giveUp(f, n.Reason, 0)
 	case !f.outgoing:
 		c.drop("a word on a file that the other side had no say in", "kind", said.kind)
 	case said.kind == kindAccept:
@@ -316,6 +316,7 @@ func (c *Conversation) giveUp(f *file, why string, say kind) bool {
 }
 
 func (c *Conversation) fail(f *file, why string, say kind) {
+	why = properReason(why) // it may name a file, and has to fit into a frame
 	c.mu.Lock()
 	if say != 0 && !c.leaving {
 		c.word(say, f, why)
@@ -471,7 +472,7 @@ func reasonOf(err error) string {
 	return plain(err).Error()
 }
 
-// properReason makes what the other side gives as a reason fit for a line.
+// properReason makes a reason fit for a line, whoever gives it.
 func properReason(why string) string {
 	const most = 200
 	shown := []rune(keep(visible, strings.ToValidUTF8(why, string(utf8.RuneError))))

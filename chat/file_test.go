@@ -336,6 +336,18 @@ func TestFileAnswers(t *testing.T) {
 		})
 	})
 
+	t.Run("a reason of any length is told, and the conversation goes on", func(t *testing.T) {
+		meets(t, nil, nil, func(t *testing.T, a, b *talker) {
+			id := offers(t, a, path)
+			synctest.Wait()
+			a.giveUp(a.list(func(f *file) bool { return f.id == id })[0], strings.Repeat("<", 5000), kindCancel)
+			say(t, a, "next")
+			synctest.Wait()
+			equal(t, "the receiver hears", failures(b), []string{strings.Repeat("<", 200)})
+			equal(t, "and reads", texts(b.seen()), []string{"next"})
+		})
+	})
+
 	t.Run("not too many can be on their way", func(t *testing.T) {
 		meets(t, nil, nil, func(t *testing.T, a, b *talker) {
 			for range maxFiles {

@@ -124,6 +124,7 @@ func (p *Pipe) Open(ctx context.Context) (io.ReadWriteCloser, error) {
 	case <-p.ended:
 		return nil, p.reason(ctx, io.EOF)
 	case <-ctx.Done():
+		_ = dc.Close() // it may open yet
 		return nil, ctx.Err()
 	}
 }
