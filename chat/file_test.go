@@ -192,8 +192,11 @@ func TestFile(t *testing.T) {
 				offers(t, a, path)
 				synctest.Wait()
 				info, err := os.Stat(filepath.Join(dir, "run"))
-				if err != nil || info.Mode() != want {
-					t.Errorf("%v arrives as %v (%v)", mode, info.Mode(), err)
+				if err != nil {
+					t.Fatalf("%v: %v; %v failed", mode, err, failures(a))
+				}
+				if info.Mode() != want {
+					t.Errorf("%v arrives as %v", mode, info.Mode())
 				}
 			})
 		}
