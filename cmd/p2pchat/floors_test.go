@@ -17,6 +17,7 @@ var floors = []struct{ these, mayNotImport, because string }{
 	{"p2pchat/chat", "*/...", "the root of chat is standard library only"},
 	{"p2pchat/signaling/...", "p2pchat/peer/...", "a server must be unable to open what it carries"},
 	{"p2pchat/signaling/...", "p2pchat/chat/...", "a server must be unable to open what it carries"},
+	{"p2pchat/signaling/web", "*/...", "the page is files, and what hands them out"},
 	{"p2pchat/signaling/relay", "p2pchat/signaling/server", "a relay does not know who hands out its credentials"},
 	{"p2pchat/signaling/memstore", "p2pchat/signaling/server", "a Store does not know who serves it"},
 	{"p2pchat/signaling/natsstore", "p2pchat/signaling/server", "a Store does not know who serves it"},
@@ -44,6 +45,8 @@ var doors = map[string]string{
 	"github.com/sethvargo":        "p2pchat/peer",
 	"github.com/rogpeppe":         "nobody: it is for tests",
 	"github.com/creack":           "nobody: it is for tests",
+	"github.com/chromedp":         "nobody: it is for tests",
+	"github.com/makiuchi-d":       "nobody: it is for tests",
 	"github.com/pb33f":            "nobody: it is for tests",
 	"go.uber.org/goleak":          "p2pchat/signaling/storetest",
 }

@@ -179,7 +179,9 @@ func TestOpenAPI(t *testing.T) {
 	t.Run("the document and the router know the same routes", func(t *testing.T) {
 		routes := map[string]bool{}
 		for _, r := range New(memstore.New(memstore.Limits{}), Config{}).echo.Routes() {
-			routes[r.Method+" "+strings.ReplaceAll(r.Path, ":room", "{room}")] = true
+			if r.Path != "/" && r.Path != "/assets/*" { // the page for browsers
+				routes[r.Method+" "+strings.ReplaceAll(r.Path, ":room", "{room}")] = true
+			}
 		}
 		documented := map[string]bool{}
 		for name := range operations() {

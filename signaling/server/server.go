@@ -25,6 +25,7 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 
 	"p2pchat/signaling"
+	"p2pchat/signaling/web"
 )
 
 //go:embed openapi.yaml
@@ -139,6 +140,10 @@ func (s *Server) routes() {
 	s.echo.GET("/rooms/:room/ice-servers", s.getGuestICEServers)
 	s.echo.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
 	s.echo.GET("/readyz", s.getReady)
+	page := echo.WrapHandler(web.Handler())
+	for _, path := range []string{"/", "/assets/*"} {
+		s.echo.Match([]string{http.MethodGet, http.MethodHead}, path, page)
+	}
 	s.echo.GET("/openapi.yaml", func(c echo.Context) error {
 		return c.Blob(http.StatusOK, "application/yaml", openAPI)
 	})

@@ -27,7 +27,7 @@ func TestEveryResponse(t *testing.T) {
 		s.send("DELETE", "/rooms/blue", "", bearing(opened.token())).is(204),
 	}
 	refusals := []reply{
-		s.get("/nothing"), s.get("/"), s.get("/rooms/blue"), s.get("/offer-candidate"), s.post("/rooms/blue", ""),
+		s.get("/nothing"), s.get("/assets"), s.get("/rooms/blue"), s.get("/offer-candidate"), s.post("/rooms/blue", ""),
 		s.send("DELETE", "/offer", ""), s.send("PATCH", "/offer", anOffer), s.send("PUT", "/healthz", ""),
 		s.get("/offer"), s.post("/offer", "null"), s.post("/offer", ofSize("offer", 1<<17)), s.send("DELETE", "/rooms/a-b", ""),
 	}

@@ -1,0 +1,298 @@
+// A conversation over any pipe: what was said stays in the outbox until the other side has
+// handed it to its reader. When a pipe breaks, the next one goes on from there: nothing is
+// lost, nothing comes twice. chat/talk.go for a browser.
+
+import { base32, random, text, utf8 } from "./bytes.ts";
+import { Failure, kindOf, sleep } from "./failure.ts";
+import { decode, encode, json, kind, maxText, Outbox, parse, parseHello, type Frame, type FrameKind, type Hello } from "./frame.ts";
+import { properName, stranger } from "./name.ts";
+import type { Pipe } from "./pipe.ts";
+
+const patience = 10_000; // ms that the other side's hello may take
+const farewell = 2000; // ms that a goodbye waits for the other one's
+const lastWords = 200; // ms for what is on its way when this side hangs up
+
+export interface Reader {
+  connected(pipe: Pipe, name: string, again: boolean): void;
+  message(id: number, from: string, text: string): void;
+  delivered(id: number): void;
+  disconnected(why: string): void;
+  inputEnded(): void;
+  left(reply: boolean): void;
+  /** About a file: a frame of the other side, of its conversation `from`. */
+  file(frame: FrameKind, seq: number, body: Record<string, unknown>, from: string): void;
+}
+
+export class Conversation {
+  readonly id = base32(random(16));
+  readonly #run = base32(random(16));
+  readonly #out = new Outbox();
+  readonly #parting = new AbortController();
+  #peer: Hello = { conversation: "", run: "", name: "", first: 0, heard: 0, of: "" };
+  #heard = 0; // the last seq of the other side that was taken, and shown
+  #acked = 0; // and acknowledged
+  #forgotten = 0;
+  #strange = 0; // messages of a plain program
+  #goodbye = false; // this side has said it
+  #first = false; // before the other one did
+  #left = false; // the other side has
+  #pipe: Pipe | undefined; // once both hellos are there
+  #wake: () => void = () => {};
+  dropped = 0; // what was not heeded
+
+  constructor(private readonly name: string, private readonly reader: Reader) {}
+
+  /** The program that the other side is: another one knows nothing of the files. */
+  get peer(): string {
+    return `${this.#peer.conversation} ${this.#peer.run}`;
+  }
+
+  /** The last of this side's frames that the other side's program did not hear itself. */
+  get forgotten(): number {
+    return this.#forgotten;
+  }
+
+  get connected(): Pipe | undefined {
+    return this.#pipe;
+  }
+
+  /** How many messages were said and not acknowledged. */
+  get undelivered(): number {
+    return this.#out.messages;
+  }
+
+  get full(): boolean {
+    return this.#out.full;
+  }
+
+  get parting(): boolean {
+    return this.#parting.signal.aborted;
+  }
+
+  /** Says text, now or as soon as there is somebody; the ID is what delivered will name. */
+  say(message: string): number {
+    const body = utf8(message);
+    if (body.length > maxText) throw new RangeError(`A message holds at most ${maxText} bytes, and this one has ${body.length}.`);
+    if (this.full) throw new RangeError("Too much is waiting to be delivered. Try again in a moment.");
+    return this.put(kind.message, body);
+  }
+
+  put(k: FrameKind, body: Uint8Array): number {
+    const seq = this.#out.put(k, body);
+    this.#wake();
+    return seq;
+  }
+
+  /** Says goodbye once what was said has gone out. */
+  leave() {
+    this.#parting.abort();
+    this.#wake();
+  }
+
+  /** Says goodbye at once, for a page that is being closed: what can go out goes out. */
+  abandon() {
+    this.leave();
+    const p = this.#pipe;
+    if (!p) return;
+    for (let f = this.#next(p.met.foreign); f; f = this.#next(p.met.foreign)) if (!this.#write(p, f)) break;
+  }
+
+  /** Holds the conversation over the pipes that next brings, until somebody leaves. */
+  async run(next: (signal: AbortSignal) => Promise<Pipe>, signal: AbortSignal): Promise<void> {
+    for (let again = false; ; again = true) {
+      let pipe: Pipe;
+      try {
+        pipe = await next(AbortSignal.any([signal, this.#parting.signal]));
+      } catch (e) {
+        if (this.parting) return;
+        throw e;
+      }
+      const why = await this.#talk(pipe, again, signal);
+      this.#pipe = undefined;
+      pipe.close();
+      if (this.parting) return;
+      signal.throwIfAborted();
+      if (why.kind === "silent") throw why;
+      this.reader.disconnected(why.kind === "ended" ? "The other side hung up without a goodbye." : why.message);
+    }
+  }
+
+  /** Talks over one pipe, until that breaks or both sides have said goodbye. */
+  async #talk(pipe: Pipe, again: boolean, signal: AbortSignal): Promise<Failure> {
+    this.#out.rewind();
+    const over = new AbortController();
+    const hangUp = new Failure("ended", "The conversation is over.");
+    const ended = Promise.race([
+      pipe.ended,
+      this.#farewell(AbortSignal.any([over.signal, signal])).then(() => hangUp),
+      new Promise<Failure>((resolve) => signal.addEventListener("abort", () => resolve(hangUp), { once: true })),
+    ]);
+    const silent = setTimeout(() => pipe.end(new Failure("silent", "The other side connected, and said nothing that p2pchat understands.")), patience);
+    const greeted = () => {
+      clearTimeout(silent);
+      this.#pipe = pipe;
+      this.reader.connected(pipe, this.#peer.name, again);
+      this.#wake();
+    };
+    if (pipe.met.foreign) {
+      this.#peer.name = stranger;
+      greeted();
+      pipe.listen((m) => this.#hearPlain(m));
+    } else {
+      this.#acked = this.#heard;
+      const hello: Hello = { conversation: this.id, run: this.#run, name: this.name, first: this.#out.first, heard: this.#heard, of: this.#peer.conversation };
+      pipe.send(encode({ kind: kind.hello, seq: 0, body: json(hello) }));
+      let met = false;
+      pipe.listen((m) => {
+        const f = typeof m === "string" ? undefined : decode(m);
+        if (!f || (f.kind === kind.hello) === met) this.dropped++;
+        else if (met) this.#hear(f);
+        else if (this.#greet(f)) {
+          met = true;
+          greeted();
+          if (this.#peer.of === this.id) this.#delivered(this.#peer.heard);
+        }
+      });
+    }
+    await Promise.race([ended, this.#send(pipe, over.signal)]);
+    const why = await ended;
+    clearTimeout(silent);
+    over.abort();
+    this.#wake();
+    return pipe.met.foreign && why.kind === "ended" ? this.#plainGoodbye(why) : why;
+  }
+
+  /** Ends when a goodbye has waited long enough. */
+  async #farewell(over: AbortSignal): Promise<void> {
+    const parting = this.#parting.signal;
+    if (!parting.aborted) await new Promise((resolve) => parting.addEventListener("abort", resolve, { once: true }));
+    await sleep(farewell, over).catch(() => {});
+  }
+
+  /** Writes what there is to write, until the last goodbye is out, or the pipe has ended. */
+  async #send(pipe: Pipe, over: AbortSignal): Promise<void> {
+    let ended = false;
+    void pipe.ended.then(() => {
+      ended = true;
+      this.#wake();
+    });
+    while (!ended && !over.aborted) {
+      const f = this.#next(pipe.met.foreign);
+      if (f) {
+        if (!this.#write(pipe, f)) await pipe.room();
+      } else if (this.#mayHangUp(pipe)) {
+        await sleep(lastWords, over).catch(() => {});
+        pipe.close();
+        return;
+      } else {
+        await new Promise<void>((resolve) => (this.#wake = resolve));
+      }
+    }
+  }
+
+  #write(pipe: Pipe, f: Frame): boolean {
+    const plain = pipe.met.foreign;
+    if (!(plain && f.kind !== kind.message) && !pipe.send(plain ? text(f.body) : encode(f))) return false;
+    if (f.kind === kind.ack) this.#acked = f.seq;
+    else if (f.kind === kind.goodbye) [this.#goodbye, this.#first] = [true, !this.#left];
+    else if (plain) this.#out.ack(f.seq); // sent is all one can know
+    else this.#out.sent();
+    return true;
+  }
+
+  /** The next frame to write. */
+  #next(foreign: boolean): Frame | undefined {
+    const none = new Uint8Array();
+    if (this.#heard > this.#acked && !foreign) return { kind: kind.ack, seq: this.#heard, body: none };
+    const f = this.#left ? undefined : this.#out.next();
+    if (f) return f;
+    if (this.parting && !this.#goodbye && !foreign) return { kind: kind.goodbye, seq: this.#out.first - 1, body: none };
+    return undefined;
+  }
+
+  /** Whoever said goodbye first hangs up, once the last acknowledgements are there. */
+  #mayHangUp(pipe: Pipe): boolean {
+    if (pipe.met.foreign) return this.parting;
+    return this.#goodbye && this.#left && this.#first && this.#out.frames.length === 0;
+  }
+
+  #greet(f: Frame): boolean {
+    const h = parseHello(f.body);
+    if (!h) {
+      this.dropped++;
+      return false;
+    }
+    h.name = properName(h.name);
+    if (h.conversation !== this.#peer.conversation) this.#heard = this.#acked = Math.max(h.first, 1) - 1; // a program that is new to this one
+    this.#forgotten = Math.max(this.#out.first - 1, h.of === this.id ? (h.since ?? 0) : 0);
+    this.#peer = h;
+    return true;
+  }
+
+  #hear(f: Frame) {
+    switch (f.kind) {
+      case kind.ack:
+        this.#delivered(f.seq);
+        break;
+      case kind.goodbye:
+        if (this.#left) this.dropped++;
+        else {
+          this.#left = true;
+          this.reader.left(this.#goodbye);
+          this.leave();
+        }
+        break;
+      default:
+        if (f.seq === this.#heard + 1) this.#take(f);
+        else if (f.seq > this.#heard) this.dropped++; // or else it came before, on another pipe
+    }
+    this.#wake();
+  }
+
+  /** Hands the reader what is next. */
+  #take(f: Frame) {
+    if (f.kind === kind.message) {
+      let message: string;
+      try {
+        message = text(f.body);
+      } catch {
+        this.dropped++;
+        return;
+      }
+      this.reader.message(f.seq, this.#peer.name, message);
+    } else if (f.kind === kind.end) {
+      this.reader.inputEnded();
+    } else {
+      const body = parse(f.body);
+      if (body) this.reader.file(f.kind, f.seq, body, this.#peer.conversation);
+      else this.dropped++;
+    }
+    this.#heard = f.seq;
+  }
+
+  #delivered(seq: number) {
+    const gone = this.#out.ack(seq);
+    if (!gone) this.dropped++;
+    else for (const f of gone) if (f.kind === kind.message) this.reader.delivered(f.seq);
+    this.#wake();
+  }
+
+  #hearPlain(m: Uint8Array | string) {
+    try {
+      this.reader.message(++this.#strange, stranger, typeof m === "string" ? m : text(m));
+    } catch {
+      this.dropped++;
+    }
+  }
+
+  /** The only goodbye that a plain program knows. */
+  #plainGoodbye(why: Failure): Failure {
+    if (!this.parting) this.reader.left(false);
+    this.#parting.abort();
+    return why;
+  }
+}
+
+/** Whether an error of run is a person's news, and which. */
+export const reason = (e: unknown): Failure =>
+  kindOf(e) ? (e as Failure) : new Failure("refused", e instanceof Error ? e.message : String(e));

@@ -1,0 +1,49 @@
+// The page's elements. What strangers write only ever becomes text.
+
+/** The element of that ID, which the page has. */
+export function byId<E extends Element = HTMLElement>(id: string): E {
+  const e = document.getElementById(id);
+  if (!e) throw new Error(`the page has no #${id}`);
+  return e as unknown as E;
+}
+
+type Child = Node | string;
+
+/** Makes an element with properties and children. */
+export function el<K extends keyof HTMLElementTagNameMap>(tag: K, properties: Partial<HTMLElementTagNameMap[K]> = {}, ...children: Child[]): HTMLElementTagNameMap[K] {
+  const e = document.createElement(tag);
+  Object.assign(e, properties);
+  e.append(...children);
+  return e;
+}
+
+/** Text for those who hear the page, and not for those who see it. */
+export const spoken = (text: string) => el("span", { className: "hidden", textContent: text });
+
+const sections = ["start", "wait", "talk"] as const;
+export type Section = (typeof sections)[number];
+
+/** Shows one of the page's sections, and moves the focus to what it is about. */
+export function show(which: Section, focus: HTMLElement) {
+  for (const s of sections) byId(s).hidden = s !== which;
+  document.body.classList.toggle("talking", which === "talk");
+  focus.focus({ preventScroll: which === "talk" });
+}
+
+/** Puts text into the clipboard, also where the page is not on a secure origin. */
+export async function copy(from: HTMLElement, button: HTMLButtonElement): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(from.textContent);
+  } catch {
+    const range = document.createRange();
+    range.selectNodeContents(from);
+    const selection = getSelection();
+    selection?.removeAllRanges();
+    selection?.addRange(range);
+    document.execCommand("copy");
+    button.focus();
+  }
+  const said = [...button.childNodes];
+  button.replaceChildren("Copied");
+  setTimeout(() => button.replaceChildren(...said), 1500);
+}

@@ -1,0 +1,151 @@
+// What a person sees of files.
+
+import type { Conversation } from "./conversation.ts";
+import { byId, el, spoken } from "./dom.ts";
+import { place, streams } from "./sink.ts";
+import type { Talking } from "./talk.ts";
+import { Files, type FileView, type Incoming, type Outgoing } from "./transfer.ts";
+
+const interval = 200; // ms from one progress to the next
+
+/** Shows the files of a conversation in its log. */
+export class FileItems {
+  readonly files: Files;
+
+  constructor(talk: Conversation, private readonly view: Talking) {
+    this.files = new Files(talk, (f) => this.#incoming(f as Incoming));
+  }
+
+  /** Offers files; the error is for a person. */
+  send(list: Iterable<File>): string {
+    for (const file of list) {
+      const item = new Item(file.name, file.size, "mine");
+      try {
+        const f: Outgoing = this.files.offer(file, item);
+        item.says(`${size(file.size)} · waiting for the other side to accept it`);
+        item.offers(["Cancel", () => this.files.cancel(f, "cancelled by its sender")]);
+        this.view.add(item.element);
+      } catch (e) {
+        if (e instanceof RangeError) return e.message;
+        throw e;
+      }
+    }
+    return "";
+  }
+
+  #incoming(f: Incoming): FileView {
+    const name = f.folder ? `${f.name}.tar` : f.name;
+    const item = new Item(name, f.size, "theirs");
+    const what = f.folder ? `A folder of ${f.files === 1 ? "one file" : `${f.files} files`}, as a tar archive · ${size(f.size)}` : size(f.size);
+    item.says(`${what}. ${streams() ? "" : "This browser keeps it in memory until you save it. "}Shall it come?`);
+    item.offers(
+      ["Accept", () => void place(name).then((sink) => {
+        if (!sink) return;
+        item.offers(["Cancel", () => this.files.cancel(f, "cancelled by its receiver")]);
+        this.files.accept(f, sink);
+      }, (e) => item.says(`It cannot be written: ${String(e)}`))],
+      ["Decline", () => this.files.cancel(f, "declined")],
+    );
+    this.view.add(item.element);
+    return item;
+  }
+
+}
+
+/** One file in the log. */
+class Item implements FileView {
+  readonly element: HTMLElement;
+  readonly #how = el("span", { className: "how" });
+  readonly #row = el("span", { className: "row" });
+  readonly #bar: HTMLProgressElement;
+  #told = 0;
+  #from: [number, number] | undefined; // time and bytes at which it began to move
+
+  constructor(private readonly name: string, private readonly size: number, private readonly side: "mine" | "theirs") {
+    const title = el("b", { textContent: name, dir: "auto" });
+    this.#bar = el("progress", { max: Math.max(size, 1), value: 0, hidden: true });
+    this.#bar.setAttribute("aria-label", `Progress of ${name}`);
+    this.#how.setAttribute("aria-live", "off");
+    const speaker = spoken(side === "mine" ? "You offer a file: " : `${byId("peer-name").textContent} offers a file: `);
+    this.element = el("div", { className: side }, el("div", { className: "file" }, el("span", {}, speaker, title), this.#bar, this.#how, this.#row));
+  }
+
+  says(text: string) {
+    this.#how.textContent = text;
+  }
+
+  offers(...actions: [string, () => void][]) {
+    this.#row.replaceChildren(...actions.map(([label, act]) => {
+      const b = el("button", { type: "button" }, label, spoken(` ${this.name}`));
+      b.onclick = act;
+      return b;
+    }));
+  }
+
+  progress(bytes: number) {
+    const now = performance.now();
+    if (now - this.#told < interval && bytes > 0 && bytes < this.size) return;
+    this.#told = now;
+    this.#from ??= [now, bytes];
+    this.#bar.hidden = false;
+    this.#bar.value = this.size === 0 ? 1 : bytes;
+    const seconds = (now - this.#from[0]) / 1000, rate = (bytes - this.#from[1]) / seconds;
+    const left = rate > 0 && seconds > 1 ? ` · ${size(rate)}/s · ${duration((this.size - bytes) / rate)} left` : "";
+    this.says(`${size(bytes)} of ${size(this.size)}${left}`);
+  }
+
+  done(sum: string, blob: Blob | undefined) {
+    this.#bar.remove();
+    this.#row.replaceChildren();
+    this.says(`${size(this.size)} · ✓ ${this.side === "mine" ? "delivered" : "received"}`);
+    this.#how.title = `SHA-256 ${sum}`;
+    this.element.dataset.sha256 = sum;
+    if (!blob) return; // else it stays in memory until the page is left
+    const link = el("a", { href: URL.createObjectURL(blob), download: this.name, textContent: "Save" }, spoken(` ${this.name}`));
+    this.#row.append(link);
+    link.click();
+  }
+
+  failed(why: string) {
+    this.#bar.remove();
+    this.#row.replaceChildren();
+    this.says(`Not transferred: ${why}`);
+    this.element.classList.add("failed");
+  }
+}
+
+/** A number of bytes as people say it. */
+function size(bytes: number): string {
+  const units = ["bytes", "kB", "MB", "GB", "TB"];
+  let n = bytes, unit = 0;
+  for (; n >= 1000 && unit < units.length - 1; unit++) n /= 1000;
+  return `${unit === 0 || n >= 100 ? Math.round(n) : n.toFixed(1)} ${bytes === 1 ? "byte" : units[unit]}`;
+}
+
+function duration(seconds: number): string {
+  const s = Math.ceil(seconds);
+  return s < 60 ? `${s} s` : s < 3600 ? `${Math.ceil(s / 60)} min` : `${Math.floor(s / 3600)} h ${Math.round((s % 3600) / 60)} min`;
+}
+
+/** Takes files that are dropped on the page. */
+export function dropping(active: () => boolean, take: (files: File[]) => void, refuse: (why: string) => void) {
+  const hint = byId("drop");
+  const carries = (e: DragEvent) => active() && (e.dataTransfer?.types.includes("Files") ?? false);
+  document.ondragover = (e) => {
+    if (!e.dataTransfer?.types.includes("Files")) return;
+    e.preventDefault(); // else the browser opens it in the page's place
+    hint.hidden = !carries(e);
+  };
+  document.ondragleave = (e) => {
+    if (!e.relatedTarget) hint.hidden = true;
+  };
+  document.ondrop = (e) => {
+    hint.hidden = true;
+    if (!e.dataTransfer?.types.includes("Files")) return;
+    e.preventDefault();
+    if (!active()) return;
+    const items = [...e.dataTransfer.items].filter((i) => i.kind === "file");
+    if (items.some((i) => i.webkitGetAsEntry()?.isDirectory)) refuse("A browser sends no folders: pack it into one file, or send it from the terminal.");
+    take(items.filter((i) => !i.webkitGetAsEntry()?.isDirectory).map((i) => i.getAsFile()).filter((f) => f !== null));
+  };
+}

@@ -1,0 +1,125 @@
+// One message of the channel: a byte of kind, then what stands beside it
+// (docs/architecture.md has the table).
+
+import { concat, readUint64, text, uint64, utf8 } from "./bytes.ts";
+
+export const kind = {
+  hello: 1, // JSON: the first frame of each side on every pipe
+  message: 2, // seq, text
+  end: 3, // seq: this side's input has ended
+  ack: 4, // seq: everything up to it was handed to the reader
+  goodbye: 5, // seq: the last one of its own known to be acknowledged
+  offer: 6, // seq, JSON: this side would send a file
+  accept: 7, // seq, JSON: send it
+  cancel: 8, // seq, JSON: declined, or given up
+  received: 9, // seq, JSON: it is whole, and in its place
+} as const;
+
+export type FrameKind = (typeof kind)[keyof typeof kind];
+
+export const maxText = 64 << 10; // bytes of UTF-8 in a message
+const maxHello = 4 << 10;
+const maxJSON = 4 << 10; // of what is said of a file
+
+export interface Frame {
+  readonly kind: FrameKind;
+  readonly seq: number; // 0 for a hello
+  readonly body: Uint8Array;
+}
+
+/** Introduces a side, and says where the two go on after a lost pipe. */
+export interface Hello {
+  conversation: string; // random; another one means the program was started anew
+  run: string; // random; another one means that it was, and goes on with the conversation
+  name: string;
+  first: number; // the lowest seq that this side may still send
+  heard: number; // the last seq of the other that was handed to this side's reader,
+  of: string; // counted in that conversation of the other's
+  since?: number; // so much of it was handed to the reader of an earlier run
+}
+
+export const encode = (f: Frame): Uint8Array =>
+  f.kind === kind.hello ? concat(Uint8Array.of(f.kind), f.body) : concat(Uint8Array.of(f.kind), uint64(f.seq), f.body);
+
+/** Reads what a stranger sent: undefined if it makes no sense. */
+export function decode(b: Uint8Array): Frame | undefined {
+  const k = b[0] as FrameKind;
+  if (k === kind.hello) return b.length - 1 <= maxHello ? { kind: k, seq: 0, body: b.subarray(1) } : undefined;
+  if (!(k >= kind.message && k <= kind.received)) return undefined;
+  const seq = readUint64(b, 1);
+  const body = b.subarray(9);
+  if (Number.isNaN(seq) || body.length > (k === kind.message ? maxText : maxJSON)) return undefined;
+  return { kind: k, seq, body };
+}
+
+export const json = (value: unknown): Uint8Array => utf8(JSON.stringify(value));
+
+/** The object that bytes are in JSON: undefined if they are none. */
+export function parse(b: Uint8Array): Record<string, unknown> | undefined {
+  try {
+    const v: unknown = JSON.parse(text(b));
+    return typeof v === "object" && v !== null && !Array.isArray(v) ? (v as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const isSeq = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
+
+export function parseHello(b: Uint8Array): Hello | undefined {
+  const h = parse(b);
+  if (!h) return undefined;
+  const { conversation = "", run = "", name = "", first = 0, heard = 0, of = "", since = 0 } = h;
+  if (typeof conversation !== "string" || typeof run !== "string" || typeof name !== "string" || typeof of !== "string" || !isSeq(first) || !isSeq(heard) || !isSeq(since)) return undefined;
+  return { conversation, run, name, first, heard, of, since };
+}
+
+/** What the other side has not acknowledged yet, in order; the first `sent` of it has gone out. */
+export class Outbox {
+  readonly frames: Frame[] = [];
+  #sent = 0;
+  #bytes = 0;
+  #last = 0;
+
+  get full(): boolean {
+    return this.frames.length >= 4096 || this.#bytes >= 4 << 20;
+  }
+
+  get first(): number {
+    return this.#last + 1 - this.frames.length;
+  }
+
+  /** How many messages were said and not acknowledged. */
+  get messages(): number {
+    return this.frames.filter((f) => f.kind === kind.message).length;
+  }
+
+  put(k: FrameKind, body: Uint8Array): number {
+    this.frames.push({ kind: k, seq: ++this.#last, body });
+    this.#bytes += body.length;
+    return this.#last;
+  }
+
+  /** The next frame to go out on the pipe of the moment; sent() when it has. */
+  next(): Frame | undefined {
+    return this.frames[this.#sent];
+  }
+
+  sent() {
+    this.#sent++;
+  }
+
+  /** Makes everything go out again: on a new pipe. */
+  rewind() {
+    this.#sent = 0;
+  }
+
+  /** Drops and returns what was acknowledged, up to seq; undefined for what was never said. */
+  ack(seq: number): Frame[] | undefined {
+    if (seq > this.#last) return undefined;
+    const gone = this.frames.splice(0, Math.max(0, seq - this.first + 1));
+    this.#sent = Math.max(0, this.#sent - gone.length);
+    for (const f of gone) this.#bytes -= f.body.length;
+    return gone;
+  }
+}

@@ -1,0 +1,34 @@
+// What a stranger may be called: chat/name.go for a browser.
+
+export const stranger = "stranger";
+
+const most = 64;
+
+/** Makes what a side calls itself fit for a line. It must not pass for the program. */
+export function properName(name: string): string {
+  const proper = Array.from(name).filter(seen).slice(0, most).join("").trim();
+  const bare = proper.replace(/[^\p{L}\p{N}]/gu, "").toLowerCase();
+  return proper === "" || bare.startsWith("p2pchat") ? stranger : proper;
+}
+
+/** Whether a character can be seen: some of what counts as printable leaves no trace. */
+const seen = (c: string): boolean =>
+  /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u.test(c) && !/^[\p{Default_Ignorable_Code_Point}\p{Variation_Selector}]$/u.test(c);
+
+/** Makes control characters visible, as the terminal program does: ␛ for an escape. */
+export function visible(text: string): string {
+  return text.replace(/[\0-\x08\x0b-\x1f\x7f]/g, (c) => String.fromCodePoint(c === "\x7f" ? 0x2421 : 0x2400 + c.charCodeAt(0)));
+}
+
+/** Makes what the other side calls a file fit for one: no path, nothing invisible. */
+export function properFile(name: unknown): string {
+  const last = typeof name === "string" ? (name.split(/[/\\]/).pop() ?? "") : "";
+  const shown = Array.from(last).filter((c) => seen(c) && !/[<>:"|?*]/.test(c)).slice(0, 120).join("");
+  return shown.replace(/^[. ]+|[. ]+$/g, "") || "file";
+}
+
+/** Makes what the other side gives as a reason fit for a line. */
+export function properReason(why: unknown): string {
+  const shown = typeof why === "string" ? Array.from(why).filter(seen).slice(0, 200).join("").trim() : "";
+  return shown || "the other side has given it up";
+}

@@ -1,0 +1,347 @@
+// One side of a meeting, and of the connections that come of it: when one is lost, the two
+// meet again, in a room that nobody else can find. peer/session.go, caller.go and callee.go
+// for a browser.
+
+import { Attempt, type Offer, type Outcome, type Report } from "./attempt.ts";
+import { make, same, type Code } from "./code.ts";
+import { Brake, Failure, isAbort, kindOf, sleep } from "./failure.ts";
+import type { Pipe } from "./pipe.ts";
+import { forever, newTicket, type Side, type Store, type Ticket } from "./store.ts";
+
+const attempts = 3; // to connect, before the two are told that they cannot
+const guesses = 3; // answers without the right secret that a call takes, and that a callee gives
+const callLimit = 5000; // ms in one of two rooms where the callee may be
+const fewDigits = 3, manyDigits = 9; // of a new room's number
+const livingOffer = 30, lookInterval = 3; // seconds: for how long a callee waits for a newer offer, and how often it looks then
+
+/** What a person can be told while the two meet. */
+export interface Listener extends Report {
+  taken(): void;
+  /** left: for how many more wrong ones the code still works. */
+  wrongCode(left: number): void;
+  retrying(why: string): void;
+}
+
+export class Session {
+  #met = false; // there was a connection
+  #first: Pipe | undefined; // the one whose key says where the two meet again
+  #last: Pipe | undefined;
+  #guesses = 0;
+  #try = 0;
+  readonly #tickets: [Code, Ticket][] = [];
+  readonly #calm = new Brake();
+
+  /** Without a code, a caller makes a new one, in a room that is free. */
+  constructor(private readonly store: Store, private readonly side: Side, private readonly code: Code | undefined, private readonly listener: Listener) {}
+
+  /** Waits for the connection: the first, or the next one after that was lost. */
+  async pipe(signal: AbortSignal): Promise<Pipe> {
+    let codes = [this.code];
+    if (this.#last) {
+      if (this.#last.met.foreign) throw new Failure("lost", "The connection to the other side was lost.");
+      codes = this.#again(this.#last);
+    }
+    for (;;) {
+      try {
+        const p = await this.#meet(codes, signal);
+        if (this.#private(p.met.code)) {
+          // The two are those who met at first. What made them trust each other holds.
+          const { verified, safetyWords, next } = this.#first!.met;
+          p.met = { ...p.met, verified, safetyWords, next };
+        }
+        this.#met = true;
+        this.#last = p;
+        return p;
+      } catch (e) {
+        if (!this.#met || signal.aborted) throw e;
+        await this.#calm.wait(signal);
+      }
+    }
+  }
+
+  /** Where to meet when p is lost: where nobody else can, and until the other side was heard, in the first room, too. */
+  #again(p: Pipe): (Code | undefined)[] {
+    if (this.#private(p.met.code)) return [p.met.code];
+    this.#first = p;
+    return p.heard ? [p.met.next!] : [p.met.next!, p.met.code];
+  }
+
+  #private(code: Code | undefined): boolean {
+    return same(this.#first?.met.next, code);
+  }
+
+  #retrying(why: string) {
+    if (!this.#met) this.listener.retrying(why);
+  }
+
+  #meet(codes: (Code | undefined)[], signal: AbortSignal): Promise<Pipe> {
+    if (this.side === "answer") return this.#answer(codes as Code[], signal);
+    const code = codes[this.#try++ % codes.length];
+    return this.#call(code, codes.length > 1 ? AbortSignal.any([signal, AbortSignal.timeout(callLimit)]) : signal);
+  }
+
+  // The caller.
+
+  async #call(code: Code | undefined, signal: AbortSignal): Promise<Pipe> {
+    const servers = await this.store.iceServers("", 0, signal).catch((e) => this.#without(e, signal));
+    let digits = code ? manyDigits : fewDigits;
+    code ??= make(digits);
+    let t = this.#ticket(code), opened = false, failures = 0;
+    let write: "offer" | "reoffer" = "offer";
+    const calm = new Brake();
+    try {
+      for (;;) {
+        const { pipe, error } = await this.#callOnce(t, code, servers, async (body, signal) => {
+          try {
+            await this.store[write](t, body, signal);
+            opened = true;
+          } catch (e) {
+            opened ||= signal.aborted; // it may be there, all the same
+            throw e;
+          }
+        }, signal);
+        if (pipe) {
+          void this.#giveBack(t, pipe);
+          opened = false;
+          return pipe;
+        }
+        switch (kindOf(error)) {
+          case "occupied":
+            if (digits < manyDigits && !opened) { // nobody was told that code
+              code = make(++digits);
+              t = this.#ticket(code);
+            } else if (this.#met) write = "reoffer"; // by this side's own last offer
+            else throw error;
+            break;
+          case "closed":
+          case "no-room":
+            write = "offer"; // the server has forgotten the room
+            break;
+          case "garbled":
+          case "unproven":
+            this.#refuse(code, error as Failure); // the right one may still come
+            write = "reoffer";
+            break;
+          case "turned-down":
+          case "wrong-token":
+            throw new Failure("replaced", "Another call has taken over the room.");
+          case "no-path":
+            if (++failures >= attempts) throw error;
+            this.#retrying((error as Failure).message);
+            write = "reoffer";
+            break;
+          default:
+            throw error;
+        }
+        await calm.wait(signal);
+      }
+    } finally {
+      if (opened) void this.#giveBack(t);
+    }
+  }
+
+  async #callOnce(t: Ticket, code: Code, servers: RTCIceServer[], publish: (body: string, signal: AbortSignal) => Promise<unknown>, signal: AbortSignal): Promise<Outcome> {
+    const a = new Attempt(this.store, t, code, servers, publish, this.listener, signal);
+    try {
+      await a.offer();
+      return await a.outcome;
+    } finally {
+      a.end();
+    }
+  }
+
+  /** The caller's ticket for the room of code: the same one each time. */
+  #ticket(code: Code): Ticket {
+    let t = this.#tickets.find(([c]) => same(c, code))?.[1];
+    if (!t) this.#tickets.push([code, (t = newTicket(code.room, "offer"))]);
+    return t;
+  }
+
+  /** Tells of an answer that proved nothing: each may have been a guess at the secret. */
+  #refuse(code: Code, why: Failure) {
+    if (code.secret === "" || this.#private(code)) {
+      this.#retrying(why.message);
+      return;
+    }
+    this.#guesses++;
+    this.listener.wrongCode(guesses - this.#guesses);
+    if (this.#guesses >= guesses) throw new Failure("burnt", "Three wrong codes were tried, so this code no longer works.");
+  }
+
+  /** Closes the room, with a connection as soon as the callee needs it no more. */
+  async #giveBack(t: Ticket, connected?: Pipe): Promise<void> {
+    if (connected && !connected.met.foreign) await connected.settled;
+    await this.store.close(t).catch(() => {}); // then it ends by itself
+  }
+
+  /** Whatever the server's list is, two machines may meet without; but not without the server. */
+  #without(e: unknown, signal: AbortSignal): RTCIceServer[] {
+    if (isAbort(e, signal) || ["no-room", "access-key", "unreachable"].includes(kindOf(e) ?? "")) throw e;
+    return [];
+  }
+
+  // The callee.
+
+  /** Answers the newest offer in any of the rooms, until one answer leads to a connection. */
+  async #answer(codes: Code[], outer: AbortSignal): Promise<Pipe> {
+    const life = new AbortController();
+    const signal = AbortSignal.any([outer, life.signal]);
+    const inbox = new Inbox();
+    try {
+      for (const code of codes) {
+        if (this.#met && this.#guesses === guesses && !this.#private(code)) continue; // it has let others guess often enough
+        void this.#follow(code, inbox, signal);
+      }
+      // They are for the guests of a room. Where there is none yet, they come with the offer.
+      const asked = this.store.iceServers(codes[0]!.room, this.#met ? 0 : forever, signal).catch((e) => (kindOf(e) === "no-room" ? undefined : this.#without(e, signal)));
+      asked.catch(() => {}); // told by whoever awaits it
+      this.listener.waiting(codes[0]!);
+      return await this.#answers(codes, inbox, asked, signal);
+    } finally {
+      life.abort();
+    }
+  }
+
+  async #answers(codes: Code[], inbox: Inbox, asked: Promise<RTCIceServer[] | undefined>, signal: AbortSignal): Promise<Pipe> {
+    let newest: Offer | undefined, failures = 0, taken = false;
+    let failed: unknown = new Failure("no-path", "The two machines could not reach each other.");
+    const secret = codes[0]!.secret !== "";
+    const over = () => new Failure("taken", "This call is over: somebody else was quicker, or its caller has hung up.");
+    for (;;) {
+      while (!newest) {
+        const news = await inbox.next(signal);
+        if ("offer" in news) {
+          newest = news.offer;
+          taken = false;
+        } else if ("error" in news) {
+          throw news.error;
+        } else {
+          if (taken && secret) throw over();
+          if (failures >= attempts) throw failed;
+          failures = 0;
+          taken = false;
+        }
+      }
+      const servers = (await asked) ?? (await this.store.iceServers(newest.code.room, 0, signal).catch((e) => (kindOf(e) === "no-room" ? [] : this.#without(e, signal))));
+      const { pipe, newer, error } = await this.#answerOnce(newest, servers, inbox, signal);
+      newest = newer;
+      if (pipe) return pipe;
+      const kind = kindOf(error);
+      if (error === undefined) {
+        if (newer) failures++; // the caller, if it is the same, has given this attempt up
+      } else if (kind === "answered") {
+        taken = !newer;
+        this.listener.taken();
+      } else if (kind === "no-offer" && secret && !newer) {
+        throw over(); // there will be no other call with that code
+      } else if (kind === "garbled") {
+        this.#retrying((error as Failure).message);
+      } else if (kind === "no-path") {
+        failures++;
+        failed = error;
+        this.#retrying((error as Failure).message);
+      } else if (kind !== "superseded" && kind !== "no-offer") {
+        throw error;
+      }
+    }
+  }
+
+  async #answerOnce(o: Offer, servers: RTCIceServer[], inbox: Inbox, signal: AbortSignal): Promise<Outcome> {
+    // Whoever made the offer may check one guess at the secret against each answer.
+    if (this.#guesses === guesses && !this.#private(o.code)) {
+      throw new Failure("impostor", `The other side is not who it should be: of ${guesses} callers in this room, none has proven to know the code.`);
+    }
+    const t = newTicket(o.code.room, "answer");
+    const a = new Attempt(this.store, t, o.code, servers, (body, signal) => this.store.answer(t, o.version, body, signal), this.listener, signal);
+    inbox.to(a);
+    let outcome: Outcome;
+    try {
+      await a.answer(o);
+      outcome = await a.outcome;
+    } catch (error) {
+      outcome = { error };
+    }
+    inbox.to(undefined);
+    a.end();
+    if (a.sawClosed && !outcome.newer) inbox.put({ closed: true });
+    if (o.code.secret !== "" && !this.#private(o.code) && a.unproven) {
+      this.#guesses++; // for good: a proof that is let through later makes no guess undone
+      if (!["wrong-code", "answered"].includes(kindOf(outcome.error) ?? "") && !signal.aborted) {
+        this.#retrying("A caller in this room has not proven to know the code.");
+      }
+    }
+    return outcome;
+  }
+
+  /** Reads every new offer of the room, and tells when the room is closed. */
+  async #follow(code: Code, inbox: Inbox, signal: AbortSignal): Promise<void> {
+    let known = "", since = 0;
+    const calm = new Brake();
+    try {
+      for (;;) {
+        // Waiting in a room keeps it alive. One whose caller has died must be able to end.
+        const wait = known === "" ? forever : Math.max(0, livingOffer - (performance.now() - since) / 1000);
+        try {
+          const d = await this.store.description({ room: code.room, side: "answer", token: "" }, "offer", known, wait, signal);
+          known = d.version;
+          since = performance.now();
+          inbox.put({ offer: { code, ...d } });
+          await calm.wait(signal);
+        } catch (e) {
+          switch (kindOf(e)) {
+            case "unchanged":
+              await sleep(lookInterval * 1000, signal);
+              break;
+            case "closed":
+            case "no-offer":
+            case "no-room": // for whatever reason: there may be another call
+              known = "";
+              inbox.put({ closed: true });
+              await calm.wait(signal);
+              break;
+            default:
+              throw e;
+          }
+        }
+      }
+    } catch (error) {
+      inbox.put({ error });
+    }
+  }
+}
+
+type News = { offer: Offer } | { closed: true } | { error: unknown };
+
+/** What a callee's readers find out, in order: for an attempt, or else for whoever asks next. */
+class Inbox {
+  #news: News[] = [];
+  #wake: () => void = () => {};
+  #attempt: Attempt | undefined;
+
+  put(n: News) {
+    if (this.#attempt && "offer" in n) this.#attempt.replaced(n.offer);
+    else if (this.#attempt && "closed" in n) this.#attempt.closed();
+    else {
+      if ("offer" in n) this.#news = this.#news.filter((old) => "error" in old); // the newest counts
+      if (this.#news.length < 16) this.#news.push(n);
+      this.#wake();
+    }
+  }
+
+  /** Hands what comes from now on to an attempt, or keeps it. */
+  to(a: Attempt | undefined) {
+    this.#attempt = a;
+  }
+
+  async next(signal: AbortSignal): Promise<News> {
+    for (;;) {
+      signal.throwIfAborted();
+      const n = this.#news.shift();
+      if (n) return n;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        signal.addEventListener("abort", () => resolve(), { once: true });
+      });
+    }
+  }
+}

@@ -1,0 +1,78 @@
+// Where a file that arrives is written: to disk, where the browser lets a page, or else
+// into a Blob, which it keeps until the person saves it.
+
+/** What a Blob may hold: more may be more than a browser has. */
+export const blobLimit = 2 ** 30;
+
+const piece = 4 << 20; // bytes of a Blob's parts: a browser may move each to its disk
+
+export interface Sink {
+  write(bytes: Uint8Array): Promise<void>;
+  /** Settles when the file is in its place; with what is to be saved yet, if it is not. */
+  finish(): Promise<Blob | undefined>;
+  /** Leaves nothing behind. */
+  discard(): void;
+}
+
+interface Picker {
+  showSaveFilePicker?(options: { suggestedName: string }): Promise<FileSystemFileHandle>;
+}
+
+/** Whether files of any size can be written. */
+export const streams = (): boolean => typeof (globalThis as Picker).showSaveFilePicker === "function";
+
+/** Asks the person where a file shall be; undefined if they changed their mind. Call it at a click. */
+export async function place(name: string): Promise<Sink | undefined> {
+  const pick = (globalThis as Picker).showSaveFilePicker;
+  if (!pick) return new Memory();
+  let handle: FileSystemFileHandle;
+  try {
+    handle = await pick.call(globalThis, { suggestedName: name });
+  } catch (e) {
+    if (e instanceof DOMException && e.name === "AbortError") return undefined;
+    return new Memory(); // the browser has the function, and does not let this page use it
+  }
+  return new Disk(await handle.createWritable()); // which puts the file into its place when it is closed
+}
+
+class Disk implements Sink {
+  constructor(private readonly to: FileSystemWritableFileStream) {}
+
+  write(bytes: Uint8Array): Promise<void> {
+    return this.to.write(bytes as Uint8Array<ArrayBuffer>);
+  }
+
+  async finish(): Promise<undefined> {
+    await this.to.close();
+  }
+
+  discard() {
+    this.to.abort().catch(() => {}); // it may be closed
+  }
+}
+
+class Memory implements Sink {
+  #parts: BlobPart[] = [];
+  #recent: Uint8Array<ArrayBuffer>[] = [];
+  #size = 0;
+
+  write(bytes: Uint8Array): Promise<void> {
+    this.#recent.push(bytes.slice());
+    this.#size += bytes.length;
+    if (this.#size >= piece) {
+      this.#parts.push(new Blob(this.#recent));
+      this.#recent = [];
+      this.#size = 0;
+    }
+    return Promise.resolve();
+  }
+
+  finish(): Promise<Blob> {
+    return Promise.resolve(new Blob([...this.#parts, ...this.#recent]));
+  }
+
+  discard() {
+    this.#parts = [];
+    this.#recent = [];
+  }
+}

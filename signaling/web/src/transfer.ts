@@ -1,0 +1,343 @@
+// Files: what is said of them rides on the conversation, and is not lost; their bytes have
+// a channel of their own, which the sending side opens anew on every connection
+// (docs/architecture.md). chat/file.go and chat/transfer.go for a browser.
+
+import { sha256 } from "@noble/hashes/sha2.js";
+import { concat, equal, hex, readUint64, uint64 } from "./bytes.ts";
+import type { Conversation } from "./conversation.ts";
+import { json, kind, type FrameKind } from "./frame.ts";
+import { properFile, properReason } from "./name.ts";
+import { Channel, type Pipe } from "./pipe.ts";
+import { blobLimit, streams, type Sink } from "./sink.ts";
+
+const message = { begin: 1, have: 2, data: 3, done: 4 } as const; // the first byte of each on a file's channel
+
+const maxFiles = 64; // of one side, offered or on their way
+const moving = 4; // of this side that have a channel at a time
+const chunk = 64 << 10, ahead = 2 << 20, haves = 128 << 10, block = 1 << 20; // bytes
+const maxFutile = 5; // channels in a row on which nothing moved
+const anew = "the other side’s program was started anew";
+const retryInterval = 1000; // ms
+
+/** Hears how a file fares. */
+export interface FileView {
+  /** It moves: the receiver has so many bytes. */
+  progress(bytes: number): void;
+  done(sum: string, blob: Blob | undefined): void;
+  failed(why: string): void;
+}
+
+interface Transfer {
+  readonly id: number;
+  readonly name: string;
+  readonly size: number;
+  readonly view: FileView;
+  readonly hash: ReturnType<typeof sha256.create>;
+  hashed: number; // bytes that are in it
+  bytes: number; // that the receiver has
+  accepted: boolean;
+  ended: boolean;
+  channel: Channel | undefined;
+}
+
+/** A file that this side sends. */
+export interface Outgoing extends Transfer {
+  readonly file: File;
+  sum: Uint8Array | undefined; // of all of it, once all was sent
+  futile: number;
+}
+
+/** A file that the other side has offered. */
+export interface Incoming extends Transfer {
+  readonly of: string; // the conversation that counted the id
+  readonly folder: boolean;
+  readonly files: number; // in the folder
+  sink: Sink | undefined;
+  writing: Promise<void>;
+  queued: number; // bytes that are not written yet
+}
+
+export class Files {
+  readonly #out = new Map<number, Outgoing>();
+  readonly #in = new Map<number, Incoming>();
+  #pipe: Pipe | undefined;
+
+  /** show makes the view of an offer of the other side. */
+  constructor(private readonly talk: Conversation, private readonly show: (f: Omit<Incoming, "view">) => FileView) {}
+
+  get #all(): (Outgoing | Incoming)[] {
+    return [...this.#out.values(), ...this.#in.values()];
+  }
+
+  /** Offers a file. It throws RangeError where it cannot be. */
+  offer(file: File, view: FileView): Outgoing {
+    if (this.#out.size >= maxFiles || this.talk.full) throw new RangeError(`More than ${maxFiles} files are on their way. Wait for some of them.`);
+    const name = properFile(file.name);
+    const id = this.talk.put(kind.offer, json({ name, size: file.size, mode: 0o644 }));
+    const f: Outgoing = { ...fresh(id, name, file.size, view), file, sum: undefined, futile: 0 };
+    this.#out.set(id, f);
+    return f;
+  }
+
+  /** Takes the file that the other side offered, into a sink. */
+  accept(f: Incoming, sink: Sink) {
+    if (f.ended || f.accepted) {
+      sink.discard();
+      return;
+    }
+    f.sink = sink;
+    f.accepted = true;
+    this.#note(kind.accept, f);
+    f.view.progress(0);
+  }
+
+  /** Gives a file up, with a reason for both sides. */
+  cancel(f: Outgoing | Incoming, why: string) {
+    if (this.#end(f)) {
+      if (!this.talk.parting) this.#note(kind.cancel, f, why);
+      f.view.failed(why);
+    }
+  }
+
+  /** Ends all files when the conversation does, and says how many there were. */
+  abandon(why: string): number {
+    const all = this.#all;
+    all.forEach((f) => this.#fail(f, why));
+    return all.length;
+  }
+
+  /** Goes on over the next pipe. known: the other side is the program that it was. */
+  connected(pipe: Pipe, known: boolean) {
+    this.#pipe = pipe;
+    pipe.onFile((dc) => this.#receive(new Channel(dc)));
+    void pipe.ended.then(() => this.#all.forEach((f) => f.channel?.close()));
+    for (const f of this.#in.values()) if (!known) this.#fail(f, anew);
+    for (const f of this.#out.values()) if (!known && (f.accepted || f.id <= this.talk.forgotten)) this.#fail(f, anew);
+    this.#work();
+  }
+
+  /** Takes what the other side says of a file. */
+  hear(said: FrameKind, seq: number, body: Record<string, unknown>, from: string) {
+    if (said === kind.offer) {
+      this.#offered(seq, body, from);
+      return;
+    }
+    const id = Number(body.id);
+    const mine = body.of === this.talk.id ? this.#out.get(id) : undefined;
+    const f = mine ?? (body.of === from ? this.#in.get(id) : undefined);
+    if (!f) return; // it has ended here
+    if (said === kind.cancel) this.#fail(f, properReason(body.reason));
+    else if (!mine) return;
+    else if (said === kind.accept) {
+      mine.accepted = true;
+      this.#work();
+    } else if (!mine.sum) {
+      this.cancel(mine, "the receiver says that it has what was not sent");
+    } else if (this.#end(mine)) {
+      mine.view.done(hex(mine.sum), undefined);
+    }
+  }
+
+  #offered(id: number, body: Record<string, unknown>, from: string) {
+    const { size, folder = false, files = 0 } = body;
+    const counts = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
+    if (!counts(size) || !counts(files) || this.#in.has(id)) return;
+    const offer = {
+      ...fresh(id, properFile(body.name), size), of: from, folder: folder === true, files, sink: undefined, writing: Promise.resolve(), queued: 0,
+    };
+    if (this.#in.size >= maxFiles) {
+      this.talk.put(kind.cancel, json({ id, of: from, reason: "too many files are offered at a time" }));
+      return;
+    }
+    const f: Incoming = Object.assign(offer, { view: this.show(offer) });
+    this.#in.set(id, f);
+    if (size > blobLimit && !streams()) this.cancel(f, `this browser keeps a file in memory until it is whole, and takes ${blobLimit >> 30} GiB at most`);
+  }
+
+  #note(k: FrameKind, f: Outgoing | Incoming, reason?: string) {
+    this.talk.put(k, json({ id: f.id, of: "of" in f ? f.of : this.talk.id, ...(reason && { reason }) }));
+  }
+
+  #fail(f: Outgoing | Incoming, why: string) {
+    if (this.#end(f)) f.view.failed(why);
+  }
+
+  /** Is true for the first who ends f. */
+  #end(f: Outgoing | Incoming): boolean {
+    if (f.ended) return false;
+    f.ended = true;
+    if ("of" in f) {
+      this.#in.delete(f.id);
+      f.channel?.close();
+      f.sink?.discard();
+    } else {
+      this.#out.delete(f.id);
+      f.channel?.close();
+      this.#work();
+    }
+    return true;
+  }
+
+  // Sending.
+
+  get #moving(): number {
+    return [...this.#out.values()].filter((f) => f.channel).length;
+  }
+
+  /** Gives the next accepted files a channel. */
+  #work() {
+    const pipe = this.#pipe;
+    if (!pipe || this.talk.connected !== pipe || this.talk.parting) return;
+    for (const f of this.#out.values()) {
+      if (this.#moving >= moving) return;
+      if (f.accepted && !f.channel) void this.#ship(pipe, f);
+    }
+  }
+
+  /** Sends a file, or the rest of it, over a channel of its own. */
+  async #ship(pipe: Pipe, f: Outgoing): Promise<void> {
+    const before = f.bytes;
+    let channel: Channel;
+    try {
+      channel = f.channel = new Channel(pipe.openFile());
+    } catch {
+      return; // the pipe has ended
+    }
+    try {
+      await this.#pour(channel, f);
+    } catch {
+      this.cancel(f, "the file can no longer be read");
+    }
+    channel.close();
+    f.channel = undefined;
+    if (f.ended || this.talk.connected !== pipe) return;
+    f.futile = f.bytes > before ? 0 : f.futile + 1;
+    if (f.futile >= maxFutile) this.cancel(f, "the other side closes its channel again and again");
+    else setTimeout(() => this.#work(), f.futile > 0 ? retryInterval : 0);
+  }
+
+  async #pour(channel: Channel, f: Outgoing): Promise<void> {
+    let wake = () => {}, begun = false, over = false;
+    void channel.ended.then(() => {
+      over = true;
+      wake();
+    });
+    const more = () => new Promise<void>((resolve) => (wake = resolve));
+    channel.listen((m) => {
+      const have = typeof m !== "string" && m[0] === message.have && m.length === 9 ? readUint64(m, 1) : NaN;
+      if (!(have >= f.bytes && have <= f.hashed)) {
+        this.cancel(f, "the receiver says of it what makes no sense");
+        return;
+      }
+      begun = true;
+      f.bytes = have;
+      if (!f.ended) f.view.progress(have);
+      wake();
+    });
+    await channel.opened;
+    channel.send(concat(Uint8Array.of(message.begin), uint64(f.id)));
+    while (!begun && !over) await more();
+    for (let at = f.bytes; at < f.size && !over; ) {
+      const part = new Uint8Array(await f.file.slice(at, Math.min(at + block, f.size)).arrayBuffer());
+      if (part.length === 0) throw new Error("the file is shorter than it was");
+      for (let i = 0; i < part.length && !over; i += chunk) {
+        const bytes = part.subarray(i, i + chunk);
+        while (at - f.bytes >= ahead / Math.max(1, this.#moving) && !over) await more(); // so that chat stays quick
+        at += bytes.length;
+        if (at > f.hashed) { // what goes out again is in it already
+          f.hash.update(bytes.subarray(bytes.length - (at - f.hashed)));
+          f.hashed = at;
+        }
+        while (!over && !channel.send(concat(Uint8Array.of(message.data), bytes))) await channel.room();
+      }
+    }
+    if (over) return;
+    f.sum ??= f.hash.digest();
+    while (!over && !channel.send(concat(Uint8Array.of(message.done), f.sum))) await channel.room();
+    await channel.ended; // the other side's word comes on the conversation
+  }
+
+  // Receiving.
+
+  /** Takes a file that comes over a channel which the other side has opened. */
+  #receive(channel: Channel) {
+    let f: Incoming | undefined, told = 0;
+    const have = (offset: number) => {
+      told = offset;
+      channel.send(concat(Uint8Array.of(message.have), uint64(offset)));
+    };
+    channel.listen((m) => {
+      if (typeof m === "string" || m.length === 0) {
+        channel.close();
+      } else if (!f) {
+        f = m[0] === message.begin && m.length === 9 ? this.#in.get(readUint64(m, 1)) : undefined;
+        if (!f?.accepted || f.channel) {
+          channel.close();
+          return;
+        }
+        const mine = f;
+        mine.channel = channel;
+        void channel.ended.then(() => (mine.channel = undefined));
+        void mine.writing.then(() => have(mine.bytes));
+      } else if (f.ended) {
+        channel.close();
+      } else if (m[0] === message.data) {
+        this.#write(f, m.subarray(1), () => f!.bytes - told >= haves || f!.bytes === f!.size ? have(f!.bytes) : undefined);
+      } else if (m[0] === message.done && m.length === 33) {
+        const mine = f, sum = m.subarray(1);
+        void mine.writing.then(() => this.#landed(mine, sum));
+      } else {
+        this.cancel(f, "the sender says of it what makes no sense");
+      }
+    });
+  }
+
+  #write(f: Incoming, bytes: Uint8Array, written: () => void) {
+    f.queued += bytes.length;
+    if (f.bytes + f.queued > f.size || f.queued > 2 * ahead) {
+      this.cancel(f, "the sender sends more than it should");
+      return;
+    }
+    const on = f.channel;
+    f.writing = f.writing.then(async () => {
+      f.queued -= bytes.length;
+      if (f.ended || f.channel !== on) return; // it comes again
+      try {
+        await f.sink!.write(bytes);
+      } catch (e) {
+        this.cancel(f, `it cannot be written: ${e instanceof Error ? e.message : String(e)}`);
+        return;
+      }
+      f.hash.update(bytes);
+      f.bytes += bytes.length;
+      if (f.ended) return;
+      f.view.progress(f.bytes);
+      written();
+    });
+  }
+
+  async #landed(f: Incoming, sum: Uint8Array): Promise<void> {
+    if (f.ended) return;
+    const mine = f.hash.clone().digest();
+    if (f.bytes !== f.size || !equal(mine, sum)) {
+      this.cancel(f, "what arrived is not what was sent: its SHA-256 differs");
+      return;
+    }
+    let blob: Blob | undefined;
+    try {
+      blob = await f.sink!.finish();
+    } catch (e) {
+      this.cancel(f, `it cannot be written: ${e instanceof Error ? e.message : String(e)}`);
+      return;
+    }
+    if (f.ended) return;
+    f.ended = true; // and the sink is not discarded
+    this.#in.delete(f.id);
+    this.#note(kind.received, f);
+    f.view.done(hex(mine), blob);
+  }
+}
+
+const fresh = (id: number, name: string, size: number, view?: FileView) => ({
+  id, name, size, view: view!, hash: sha256.create(), hashed: 0, bytes: 0, accepted: false, ended: false, channel: undefined as Channel | undefined,
+});

@@ -1,0 +1,7 @@
+// The parts of the page that have tests of their own, for those to reach.
+
+export { base32, base64, hex, lv } from "../src/bytes.ts";
+export { complete, parse, print, unlisted, words } from "../src/code.ts";
+export { properFile, properName } from "../src/name.ts";
+export { generator, multiply, Party } from "../src/pake.ts";
+export { qr } from "../src/qr.ts";
