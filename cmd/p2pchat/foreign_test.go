@@ -158,30 +158,36 @@ func TestPlainClients(t *testing.T) {
 		t.Parallel()
 		server, program := serverAnd(t, "call")
 		c := newPlainClient(t, server)
-		open := make(chan *webrtc.DataChannel, 1)
-		c.pc.OnDataChannel(func(dc *webrtc.DataChannel) {
-			c.use(dc)
-			dc.OnOpen(func() { open <- dc })
-		})
-		var offer webrtc.SessionDescription
-		c.poll("/offer", &offer)
-		if err := c.pc.SetRemoteDescription(offer); err != nil {
-			t.Fatal(err)
-		}
-		described := make(chan struct{})
-		c.trickle("/answer-candidate", described)
-		answer, err := c.pc.CreateAnswer(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.pc.SetLocalDescription(answer); err != nil {
-			t.Fatal(err)
-		}
-		c.post("/answer", answer)
-		close(described)
-		c.pollCandidates("/offer-candidates")
-		c.talk(<-open, program)
+		c.talk(c.answers(), program)
 	})
+}
+
+// answers waits for a call in the lobby, and for its channel.
+func (c *plainClient) answers() *webrtc.DataChannel {
+	c.t.Helper()
+	open := make(chan *webrtc.DataChannel, 1)
+	c.pc.OnDataChannel(func(dc *webrtc.DataChannel) {
+		c.use(dc)
+		dc.OnOpen(func() { open <- dc })
+	})
+	var offer webrtc.SessionDescription
+	c.poll("/offer", &offer)
+	if err := c.pc.SetRemoteDescription(offer); err != nil {
+		c.t.Fatal(err)
+	}
+	described := make(chan struct{})
+	c.trickle("/answer-candidate", described)
+	answer, err := c.pc.CreateAnswer(nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if err := c.pc.SetLocalDescription(answer); err != nil {
+		c.t.Fatal(err)
+	}
+	c.post("/answer", answer)
+	close(described)
+	c.pollCandidates("/offer-candidates")
+	return <-open
 }
 
 // serverAnd starts a server and the program that the plain client meets there.

@@ -1,0 +1,282 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// Nothing that a page is waited for takes longer, on the slowest machine.
+const pagePatience = 20 * time.Second
+
+// A chromium is a real browser, without a window.
+type chromium struct{ context.Context }
+
+// startBrowser starts Chromium, or ends the test with what to install.
+func startBrowser(t *testing.T, options ...chromedp.ExecAllocatorOption) chromium {
+	t.Helper()
+	path := ""
+	for _, name := range []string{os.Getenv("P2PCHATTEST_BROWSER"), "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
+		if found, err := exec.LookPath(name); name != "" && err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		t.Fatal("these tests need Chromium: 'apt-get install chromium', or name another build of it in P2PCHATTEST_BROWSER")
+	}
+	flags := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
+		// On a machine with loopback alone the two sides have no other address.
+		chromedp.Flag("allow-loopback-in-peer-connection", true),
+		chromedp.Flag("disable-features", "Translate,WebRtcHideLocalIpsWithMdns"),
+	)
+	ctx, stop := chromedp.NewExecAllocator(context.Background(), append(flags, options...)...)
+	t.Cleanup(stop)
+	ctx, cancel := chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return chromium{ctx}
+}
+
+// A tab is the page in a browser. When its test ends, nothing may have gone wrong in it
+// that a person would not have been told, and it may have spoken to its server alone.
+type tab struct {
+	t      *testing.T
+	ctx    context.Context
+	origin string
+
+	mu       sync.Mutex // guards what follows
+	requests []string
+	mistakes []string
+}
+
+// open opens the page with an empty profile.
+func (b chromium) open(t *testing.T, url string) *tab {
+	t.Helper()
+	return b.tab(t, url, chromedp.WithNewBrowserContext())
+}
+
+func (b chromium) tab(t *testing.T, url string, options ...chromedp.ContextOption) *tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(b, options...)
+	p := &tab{t: t, ctx: ctx, origin: regexp.MustCompile(`^https?://[^/]+`).FindString(url)}
+	t.Cleanup(cancel)
+	t.Cleanup(p.check)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Listen(ctx, p.note); err != nil {
+		t.Fatal(err)
+	}
+	_, err := chromedp.Call(ctx, network.Enable, network.EnableParams{})
+	if err == nil {
+		_, err = chromedp.Call(ctx, log.Enable, cdp.Empty{})
+	}
+	if err == nil {
+		err = chromedp.Do(ctx, chromedp.Navigate(url))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// note hears what the browser tells of the tab.
+func (p *tab) note(event any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		p.requests = append(p.requests, e.Request.URL)
+	case *runtime.EventExceptionThrown:
+		p.mistakes = append(p.mistakes, fmt.Sprintf("exception: %+v", e.ExceptionDetails))
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == "error" || e.Type == "warning" || e.Type == "assert" {
+			text, _ := json.Marshal(e.Args)
+			p.mistakes = append(p.mistakes, fmt.Sprintf("console: %s", text))
+		}
+	case *log.EventEntryAdded:
+		// A refusal of the API is news to the page, whatever the browser thinks of its status; a server that a test stops
+		// is none at all.
+		if l := e.Entry; l.Level == "error" && (l.Source != "network" || !strings.HasPrefix(l.URL, p.origin+"/") || strings.Contains(l.URL, "/assets/")) {
+			p.mistakes = append(p.mistakes, fmt.Sprintf("log: %s: %s (%s)", l.Source, l.Text, l.URL))
+		}
+	}
+}
+
+func (p *tab) check() {
+	p.try(`onbeforeunload = null`) // it would ask whether to close
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.requests {
+		if !strings.HasPrefix(r, p.origin+"/") && !strings.HasPrefix(r, "blob:"+p.origin+"/") {
+			p.t.Errorf("the page asked for %s", r)
+		}
+	}
+	if len(p.requests) == 0 {
+		p.t.Error("the browser told of no request")
+	}
+	for _, m := range p.mistakes {
+		p.t.Errorf("in the page: %s", m)
+	}
+	if p.t.Failed() {
+		p.t.Logf("the page at the end: %s", p.try(`document.querySelector("section:not([hidden])").innerText`))
+	}
+}
+
+// try evaluates an expression, and returns what became of it, as JSON.
+func (p *tab) try(expression string) string {
+	ctx, cancel := context.WithTimeout(p.ctx, pagePatience)
+	defer cancel()
+	b, err := chromedp.Run(ctx, chromedp.Evaluate[[]byte](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+// eval evaluates an expression to a T.
+func eval[T any](p *tab, expression string) T {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, pagePatience)
+	defer cancel()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		p.t.Fatalf("%s: %v\nthe page: %s", expression, err, p.try(`document.querySelector("section:not([hidden])").innerText`))
+	}
+	return v
+}
+
+// until waits for an expression to be true, or whatever counts as that, and returns it.
+func until[T any](p *tab, expression string) T {
+	p.t.Helper()
+	return eval[T](p, `new Promise((resolve) => {
+		const look = () => {
+			const found = (() => { try { return `+expression+` } catch { return undefined } })();
+			if (!found) return;
+			seen.disconnect();
+			resolve(found);
+		};
+		const seen = new MutationObserver(look);
+		seen.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+		look();
+	})`)
+}
+
+// js is a Go string as JavaScript writes it.
+func js(text string) string {
+	b, _ := json.Marshal(text) // a string can always be
+	return string(b)
+}
+
+func (p *tab) click(id string) {
+	p.t.Helper()
+	p.do(chromedp.Click(chromedp.ID(id)))
+}
+
+func (p *tab) do(actions ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, pagePatience)
+	defer cancel()
+	if err := chromedp.Do(ctx, actions...); err != nil {
+		p.t.Fatalf("%v\nthe page: %s", err, p.try(`document.querySelector("section:not([hidden])").innerText`))
+	}
+}
+
+// call starts a call with a new code, or one of the test's own.
+func (p *tab) call(own string) (code string) {
+	p.t.Helper()
+	if own == "" {
+		eval[bool](p, `document.getElementById("new-code").checked = true`)
+	} else {
+		eval[string](p, `document.getElementById("own-code").value = `+js(own))
+	}
+	p.do(chromedp.Click(chromedp.CSS("#call button.primary")))
+	return until[string](p, `!document.getElementById("share").hidden && document.getElementById("the-code").textContent`)
+}
+
+// answer types a code and answers.
+func (p *tab) answer(code string) {
+	p.t.Helper()
+	eval[string](p, `document.getElementById("code").value = ""`)
+	p.do(chromedp.SendKeys(chromedp.ID("code"), code), chromedp.Click(chromedp.CSS("#answer button.primary")))
+}
+
+// connected waits for the conversation, and returns what the page says of trust.
+func (p *tab) connected() string {
+	p.t.Helper()
+	return until[string](p, `!document.getElementById("talk").hidden && document.getElementById("trust").textContent`)
+}
+
+// say types a message as a person does.
+func (p *tab) say(text string) {
+	p.t.Helper()
+	p.do(chromedp.SendKeys(chromedp.ID("text"), text), chromedp.SendKeys(chromedp.ID("text"), "\r"))
+}
+
+// hears waits for a message of the other side.
+func (p *tab) hears(text string) {
+	p.t.Helper()
+	until[bool](p, `[...document.querySelectorAll("#log > .theirs .text")].some((e) => e.textContent === `+js(text)+`)`)
+}
+
+// delivered waits until all that this side has said is marked as delivered.
+func (p *tab) delivered(messages int) {
+	p.t.Helper()
+	until[bool](p, fmt.Sprintf(`[...document.querySelectorAll("#log > .mine .mark")].filter((e) => e.textContent === "✓ delivered").length === %d`, messages))
+}
+
+// sees waits for a text somewhere in what the page shows.
+func (p *tab) sees(text string) {
+	p.t.Helper()
+	until[bool](p, `document.querySelector("section:not([hidden])").innerText.includes(`+js(text)+`)`)
+}
+
+// hears waits for a line that the program prints for a message.
+func (p *process) hears(t *testing.T, line string) {
+	t.Helper()
+	if _, err := p.out.wait(regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(line) + `$`)); err != nil {
+		t.Fatalf("%v\nits stderr:\n%s", err, p.err)
+	}
+}
+
+// notes waits for something that the program says of itself.
+func (p *process) notes(t *testing.T, expression string) []string {
+	t.Helper()
+	found, err := p.err.wait(regexp.MustCompile(`(?m)` + expression))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func (p *process) say(t *testing.T, line string) {
+	t.Helper()
+	if _, err := io.WriteString(p.in, line+"\n"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// serving starts a server.
+func serving(t *testing.T, args ...string) (address string) {
+	t.Helper()
+	return launch(t, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...).notes(t, `listening on (\S+)`)[1]
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// The page as axe-core judges it, whose file P2PCHATTEST_AXE names ('task check:page').
+func TestPageIsAccessible(t *testing.T) {
+	path := os.Getenv("P2PCHATTEST_AXE")
+	if path == "" {
+		t.Skip("NOT RUN here: 'task check:page' fetches axe-core for it")
+	}
+	axe, err := os.ReadFile(path) //nolint:gosec // whoever runs the test names it
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := startBrowser(t)
+	server := serving(t)
+	judge := func(t *testing.T, state string, pages ...*tab) {
+		t.Helper()
+		for _, p := range pages {
+			for _, look := range []struct {
+				width, height int64
+				scheme        string
+			}{{960, 720, "light"}, {320, 640, "dark"}} {
+				p.looks(look.width, look.height, look.scheme)
+				p.do(chromedp.Evaluate[chromedp.Void](`if (!globalThis.axe) {` + string(axe) + `} 0`))
+				found := eval[[]string](p, `axe.run(document, { resultTypes: ["violations"] }).then((r) => {
+					if (r.passes.length < 10) return ["only " + r.passes.length + " rules were tried"];
+					return r.violations.map((v) => v.id + ": " + v.help + ": " + v.nodes.map((n) => n.html.slice(0, 200) + " " + n.failureSummary).join("; "));
+				})`)
+				for _, f := range found {
+					t.Errorf("%s, %s at %d: %s", state, look.scheme, look.width, f)
+				}
+			}
+		}
+	}
+	caller, callee := b.open(t, server), b.open(t, server)
+	judge(t, "start", caller)
+	eval[bool](caller, `document.getElementById("call-options").open = true`)
+	callee.answer("417-falcon-wrong")
+	callee.sees("is not a word")
+	judge(t, "options, a doubt", caller, callee)
+	code := caller.call("417-falcon-zebra")
+	callee.answer("1-falcon-zebra")
+	callee.sees("Waiting for the caller")
+	judge(t, "waiting", caller, callee)
+	callee.click("cancel")
+	callee.answer(code)
+	verified(t, caller, callee)
+	caller.say("Are you there?")
+	callee.hears("Are you there?")
+	callee.say("Yes.")
+	path, _ = random(t, "plan.pdf", 1000)
+	caller.do(chromedp.SetUploadFiles(chromedp.ID("file"), []string{path}))
+	callee.sees("Shall it come?")
+	judge(t, "conversation", caller, callee)
+	callee.picksNothing()
+	callee.accepts("plan.pdf")
+	callee.whole("plan.pdf")
+	caller.click("leave")
+	callee.sees("Everything that you said was delivered.")
+	judge(t, "the end", caller, callee)
+	callee.click("again")
+	caller.click("again")
+	caller.call("standup")
+	callee.answer("standup")
+	callee.sees("Compare these four words")
+	judge(t, "unverified", callee)
+}

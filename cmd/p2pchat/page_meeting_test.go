@@ -1,0 +1,251 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// How the page meets the other side where that is not straightforward.
+func TestPageMeets(t *testing.T) {
+	b := startBrowser(t)
+	const code = "417-falcon-zebra"
+	t.Run("a wrong code is told to both sides, and the third one burns the right one", func(t *testing.T) {
+		server := serving(t)
+		caller := b.open(t, server)
+		caller.call(code)
+		wrong := func() {
+			t.Helper()
+			program := launch(t, "answer", "417-falcon-wrong", "--server", server)
+			program.finish(t)
+			if got := program.cmd.ProcessState.ExitCode(); got != exitCode {
+				t.Errorf("the program with the wrong code ended with %d: %s", got, program.err)
+			}
+		}
+		wrong()
+		caller.sees("Somebody answered with a wrong code. 2 more wrong ones, and this code no longer works.")
+		callee := b.open(t, server)
+		callee.answer("417-zebra-falcon")
+		callee.sees("Wrong code")
+		caller.sees("One more wrong one, and this code no longer works.")
+		wrong()
+		caller.sees("Three wrong codes were tried, so this code no longer works.")
+		if callee.try(`document.getElementById("start").hidden`) != "false" || caller.try(`document.getElementById("start").hidden`) != "false" {
+			t.Error("a page that failed is not back at its start")
+		}
+	})
+	t.Run("the right code still works after a wrong one", func(t *testing.T) {
+		server := serving(t)
+		program := launch(t, "call", code, "--server", server)
+		program.notes(t, `^p2pchat: code: `)
+		callee := b.open(t, server)
+		callee.answer("417-falcon-wrong")
+		callee.sees("is not a word that p2pchat puts into codes")
+		callee.do(chromedp.Click(chromedp.CSS("#answer button.primary"))) // it may be right, all the same
+		callee.sees("Wrong code")
+		program.notes(t, `somebody answered with a wrong code`)
+		callee.answer(" 417 Falcon–ZEBRA ")
+		verified(t, callee)
+		converseWith(t, callee, program)
+	})
+	t.Run("a server that is started anew costs those who wait nothing", func(t *testing.T) {
+		address, err := freeAddress()
+		if err != nil {
+			t.Fatal(err)
+		}
+		serve := func() *process {
+			t.Helper()
+			s := launch(t, "serve", "--listen", address)
+			s.notes(t, `listening on`)
+			return s
+		}
+		first := serve()
+		caller, callee := b.open(t, "http://"+address), b.open(t, "http://"+address)
+		caller.call(code)
+		callee.answer("another-" + code)
+		callee.sees("Waiting for the caller")
+		if err := first.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		<-first.ended
+		caller.sees("The server does not answer. Trying again.")
+		callee.sees("The server does not answer. Trying again.")
+		serve()
+		caller.sees("The server answers again.")
+		callee.sees("The server answers again.")
+		program := launch(t, "answer", code, "--server", "http://"+address)
+		verified(t, caller)
+		converseWith(t, caller, program)
+		other := launch(t, "call", "another-"+code, "--server", "http://"+address)
+		verified(t, callee)
+		converseWith(t, callee, other)
+	})
+	t.Run("a server that wants an access key has the page ask for it", func(t *testing.T) {
+		key := filepath.Join(t.TempDir(), "key")
+		if err := os.WriteFile(key, []byte("open sesame"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		server := serving(t, "--access-key-file", key)
+		caller, callee := b.open(t, server), b.open(t, server)
+		start := chromedp.Click(chromedp.CSS("#call button.primary"))
+		if !eval[bool](caller, `document.getElementById("key-field").hidden`) {
+			t.Error("the page asks for a key before the server does")
+		}
+		caller.do(start)
+		caller.sees("This server opens rooms for those who have its access key.")
+		caller.do(chromedp.SendKeys(chromedp.ID("key"), "open barley"), start)
+		caller.sees("That is not this server’s access key.")
+		caller.do(chromedp.SetValue(chromedp.ID("key"), "open sesame"))
+		callee.answer(caller.call(""))
+		verified(t, caller, callee)
+	})
+	t.Run("a call that is cancelled gives its room back", func(t *testing.T) {
+		server := serving(t)
+		caller := b.open(t, server)
+		caller.call(code)
+		caller.click("cancel")
+		caller.sees("Start a call")
+		program := launch(t, "call", code, "--server", server)
+		program.notes(t, `^p2pchat: code: `)
+		caller.answer(code)
+		verified(t, caller)
+	})
+	t.Run("a tab that is closed says goodbye", func(t *testing.T) {
+		server := serving(t)
+		caller := b.open(t, server)
+		program := launch(t, "answer", caller.call(code), "--server", server)
+		verified(t, caller)
+		caller.say("the last word")
+		caller.do(chromedp.Evaluate[chromedp.Void](`onbeforeunload = null`), chromedp.Navigate("about:blank"))
+		program.finish(t)
+		program.hears(t, "the last word")
+		program.notes(t, `the other side has left`)
+	})
+	t.Run("a plain WebRTC program in the lobby is told apart", func(t *testing.T) {
+		server := serving(t)
+		caller := b.open(t, server)
+		caller.do(chromedp.Click(chromedp.CSS("#call button.primary")))
+		caller.sees("Waiting for the other person")
+		c := newPlainClient(t, server)
+		dc := c.answers()
+		if got := caller.connected(); got != "Unverified" {
+			t.Errorf("the page says %q", got)
+		}
+		caller.sees("The other side is another WebRTC program")
+		if err := dc.SendText("hello from afar"); err != nil {
+			t.Fatal(err)
+		}
+		caller.hears("hello from afar")
+		caller.say("hello back")
+		c.hears("hello back")
+		if err := dc.Close(); err != nil {
+			t.Fatal(err)
+		}
+		caller.sees("has left")
+	})
+}
+
+// Texts that a page could get wrong.
+func TestPageTexts(t *testing.T) {
+	b := startBrowser(t)
+	server := serving(t)
+	caller, callee := b.open(t, server), b.open(t, server)
+	callee.answer(caller.call(""))
+	verified(t, caller, callee)
+	lines := make([]string, 10_000)
+	for i := range lines {
+		lines[i] = strconv.Itoa(i % 1000)
+	}
+	texts := map[string]string{
+		"emoji":          "👩‍👩‍👧‍👦 🏳️‍🌈 👍🏽 🇺🇳",
+		"right to left":  "שלום, العالم! (abc) \u202egnp.exe",
+		"HTML":           `<img src=x onerror="document.title='owned'"><script>document.title="owned"</script>&lt;b&gt;`,
+		"64 KiB":         strings.Repeat("é", 32<<10),
+		"10,000 lines":   strings.Join(lines, "\n"),
+		"spaces":         "a\tb   c\n\n  d",
+		"combined marks": "Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍A̴̵̜̰͔ͫ͗͢L̠ͨͧͩ͘G̴̻͈͍͔̹̑͗̎̅͛́Ǫ̵̹̻̝̳͂̌̌͘!",
+	}
+	for name, text := range texts {
+		for _, way := range [][2]*tab{{caller, callee}, {callee, caller}} {
+			from, to := way[0], way[1]
+			from.do(chromedp.SetValue(chromedp.ID("text"), text))
+			from.click("send")
+			to.hears(text)
+			if inside := eval[int](to, `[...document.querySelectorAll("#log .text")].reduce((n, e) => n + e.childElementCount, 0)`); inside != 0 {
+				t.Errorf("%s: a message has %d elements in it", name, inside)
+			}
+		}
+	}
+	caller.delivered(len(texts))
+	callee.delivered(len(texts))
+	for _, p := range []*tab{caller, callee} {
+		if title := eval[string](p, "document.title"); strings.Contains(title, "owned") {
+			t.Errorf("the title is %q", title)
+		}
+		if wide := eval[bool](p, `document.documentElement.scrollWidth > innerWidth`); wide {
+			t.Error("a message made the page wider than its window")
+		}
+	}
+
+	t.Run("too long", func(t *testing.T) {
+		caller.do(chromedp.SetValue(chromedp.ID("text"), strings.Repeat("x", 64<<10+1)))
+		caller.click("send")
+		caller.sees("A message holds at most 65536 bytes")
+		if kept := eval[int](caller, `document.getElementById("text").value.length`); kept != 64<<10+1 {
+			t.Errorf("of the message %d characters are left to shorten", kept)
+		}
+	})
+	t.Run("control characters are made visible", func(*testing.T) {
+		caller.do(chromedp.SetValue(chromedp.ID("text"), "\x1b[31mred\x07"))
+		caller.click("send")
+		callee.hears("␛[31mred␇")
+	})
+}
+
+// Click to chat, as the page itself measures it.
+func TestPageIsQuick(t *testing.T) {
+	const calls, limit = 7, 400
+	b := startBrowser(t)
+	// The other side waits, and the page answers or calls.
+	for name, other := range map[string]func(t *testing.T, server string) (page string){
+		"page calls page": func(t *testing.T, server string) string {
+			b.open(t, server).do(chromedp.Click(chromedp.CSS("#call button.primary")))
+			return "answer"
+		},
+		"program calls page": func(t *testing.T, server string) string {
+			launch(t, "call", "lobby", "--server", server).notes(t, `^p2pchat: code: `)
+			return "answer"
+		},
+		"page calls program": func(t *testing.T, server string) string {
+			launch(t, "answer", "lobby", "--server", server).notes(t, `^p2pchat: waiting`)
+			return "call"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := serving(t) // each gives the guests of a room so many credentials
+			var times []float64
+			for range calls {
+				t.Run("", func(t *testing.T) {
+					page := b.open(t, server)
+					button := other(t, server)
+					times = append(times, eval[float64](page, `new Promise((resolve) => {
+						const clicked = performance.now();
+						new MutationObserver(() => document.getElementById("talk").hidden || resolve(performance.now() - clicked))
+							.observe(document.getElementById("talk"), { attributes: true });
+						document.querySelector("#`+button+` button.primary").click();
+					})`))
+				})
+			}
+			slices.Sort(times)
+			t.Logf("click to chat, median of %d: %.0f ms", calls, times[calls/2])
+			if times[0] > limit { // what else the machine does may slow some down
+				t.Errorf("it takes %.0f ms from the click to the chat: more than %d", times, limit)
+			}
+		})
+	}
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/color"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/makiuchi-d/gozxing"
+	"github.com/makiuchi-d/gozxing/qrcode"
+
+	"p2pchat/peer"
+)
+
+// Parts of the page, by themselves, in the browser that runs them.
+func TestPageParts(t *testing.T) {
+	b := startBrowser(t)
+	bundle := exec.CommandContext(t.Context(), "go", "run", "-C", "../../signaling/web/build", ".", "-parts")
+	script, err := bundle.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := chromedp.NewContext(b)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	p := &tab{t: t, ctx: ctx}
+	p.do(chromedp.Navigate("about:blank"), chromedp.Evaluate[chromedp.Void](string(script)+`;globalThis.parts = parts;
+		globalThis.un = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (h) => parseInt(h, 16)); 0`))
+
+	t.Run("the key exchange passes the vectors of peer/pake", func(t *testing.T) { testPageVectors(t, p.in(t)) })
+	t.Run("the words are those of the program", func(t *testing.T) {
+		p := p.in(t)
+		var want []string
+		for letter := 'a'; letter <= 'z'; letter++ {
+			for _, c := range peer.Complete("1-" + string(letter)) {
+				want = append(want, strings.Trim(c, "1-"))
+			}
+		}
+		if got := eval[[]string](p, "parts.words"); !slices.Equal(got, want) || len(got) != 1295 {
+			t.Errorf("%d words, of which %d are the program's", len(got), len(want))
+		}
+	})
+	t.Run("codes are read as the program does", func(t *testing.T) {
+		p := p.in(t)
+		for _, text := range []string{
+			"417-falcon-zebra", " 417 Falcon  ZEBRA\t", "417–falcon—zebra", "standup", "Lobby", "a.b_c~d", "standup-correct-horse-battery", "STANDUP-ÜBER-İstanbul-ΣΑΣ",
+			"", "   ", "-", "-falcon", "417-", "417-falcon-", "417--falcon", "äbc-x", "417.falcon.zebra", "417_falcon~zebra", "417.falcon.wrong", "417-fal\u200bcon", "417-ﬁx-①",
+			"４１７-ｆａｌｃｏｎ", "a\nb", "a-b\nc", strings.Repeat("a", 64), strings.Repeat("a", 65), "x-" + strings.Repeat("é", 128), "x-" + strings.Repeat("é", 129), "x-😀", "x-a\u00a0b", "x-a\u0301",
+		} {
+			want, err := peer.ParseCode(text)
+			got := eval[string](p, `(() => { try { return parts.print(parts.parse(`+js(text)+`)) } catch (e) { return "refused: " + e.message } })()`)
+			if refused := strings.HasPrefix(got, "refused: "); refused != (err != nil) || !refused && got != want.String() {
+				t.Errorf("%q is %q to the page, and %q (%v) to the program", text, got, want, err)
+			}
+			if err == nil {
+				if odd := eval[string](p, `parts.unlisted(parts.parse(`+js(text)+`)) ?? ""`); odd != want.Unlisted() {
+					t.Errorf("of %q the page doubts %q, and the program %q", text, odd, want.Unlisted())
+				}
+			}
+		}
+	})
+	t.Run("names are made proper", func(t *testing.T) {
+		p := p.in(t)
+		for name, want := range map[string]string{
+			"Ann": "Ann", " Ann\u202e\x07 ": "Ann", "": "stranger", "\u200b": "stranger", "p2pchat: error": "stranger", "«P2Pchat»": "stranger", strings.Repeat("é", 65): strings.Repeat("é", 64),
+		} {
+			if got := eval[string](p, `parts.properName(`+js(name)+`)`); got != want {
+				t.Errorf("%q is called %q", name, got)
+			}
+		}
+		for name, want := range map[string]string{"../../etc/passwd": "passwd", `C:\x\y.txt`: "y.txt", "..": "file", "": "file", "a\u202etxt.exe": "atxt.exe", "con<>|?*": "con", ".profile": "profile"} {
+			if got := eval[string](p, `parts.properFile(`+js(name)+`)`); got != want {
+				t.Errorf("the file %q is called %q", name, got)
+			}
+		}
+	})
+	t.Run("QR codes are read by another program", func(t *testing.T) {
+		p := p.in(t)
+		for _, length := range []int{1, 10, 14, 15, 26, 27, 42, 62, 84, 106, 107, 122, 152, 180, 181, 213} {
+			text := "https://chat.example.org:3000/#417-falcon-zebra/"
+			text = strings.Repeat(text, 5)[:length]
+			rows := eval[[][]bool](p, `parts.qr(`+js(text)+`)`)
+			if got := readQR(t, rows); got != text {
+				t.Errorf("%d characters in %d rows are read as %q", length, len(rows), got)
+			}
+		}
+		if eval[bool](p, `parts.qr("x".repeat(214)) !== undefined`) {
+			t.Error("a text that is too long has a code")
+		}
+	})
+}
+
+// in is the same tab, whose complaints are those of t.
+func (p *tab) in(t *testing.T) *tab { return &tab{t: t, ctx: p.ctx} }
+
+func testPageVectors(t *testing.T, p *tab) {
+	var v struct {
+		Run    map[string]string `json:"G_25519"`
+		Points map[string]string `json:"X25519_points"`
+	}
+	file, err := os.ReadFile("../../peer/pake/testdata/cpace-x25519-sha512.json")
+	if err == nil {
+		err = json.Unmarshal(file, &v)
+	}
+	if err != nil || len(v.Points) != 12 {
+		t.Fatalf("%d points: %v", len(v.Points), err)
+	}
+	of := func(name string) string { return `un("` + v.Run[name] + `")` }
+	equal := func(what, expression, want string) {
+		t.Helper()
+		if got := eval[string](p, "parts.hex("+expression+")"); !strings.EqualFold(got, v.Run[want]) {
+			t.Errorf("%s is %s, want %s", what, got, v.Run[want])
+		}
+	}
+	public := of("PRS") + "," + of("CI") + "," + of("sid")
+	equal("the generator", "parts.generator("+public+")", "g")
+	p.do(chromedp.Evaluate[chromedp.Void](`
+		globalThis.a = new parts.Party("initiator", ` + public + "," + of("ya") + `);
+		globalThis.b = new parts.Party("responder", ` + public + "," + of("yb") + `);
+		globalThis.ka = a.finish(` + of("ADa") + "," + of("Yb") + "," + of("ADb") + `);
+		globalThis.kb = b.finish(` + of("ADb") + "," + of("Ya") + "," + of("ADa") + `); 0`))
+	equal("the initiator's share", "a.share", "Ya")
+	equal("the responder's share", "b.share", "Yb")
+	equal("the point that both know", "parts.multiply("+of("ya")+","+of("Yb")+")", "K")
+	equal("the initiator's secret", "ka.secret", "ISK_IR")
+	equal("the responder's secret", "kb.secret", "ISK_IR")
+	if !eval[bool](p, "ka.confirms(kb.tag) && kb.confirms(ka.tag) && !ka.confirms(ka.tag) && !kb.confirms(kb.tag) && !ka.confirms(new Uint8Array())") {
+		t.Error("the two do not confirm each other, or a tag that is not the other side's confirms")
+	}
+	if !eval[bool](p, `(() => { try { a.finish(new Uint8Array(), b.share, new Uint8Array()); return false } catch { return true } })()`) {
+		t.Error("a run goes on when it is over")
+	}
+	refused := []string{"Invalid Y0", "Invalid Y1", "Invalid Y2", "Invalid Y3", "Invalid Y4", "Invalid Y5", "Invalid Y7"}
+	for name, point := range v.Points {
+		want := slices.Contains(refused, name)
+		if got := eval[bool](p, fmt.Sprintf(`(() => { try { parts.multiply(un(%q), un(%q)); return false } catch { return true } })()`, v.Run["ya"], point)); got != want {
+			t.Errorf("%s is refused: %v, want %v", name, got, want)
+		}
+	}
+	if lv := eval[string](p, `parts.hex(parts.lv(un("31323334"), un("35"), un(""), un("363738"), new Uint8Array(300)))`); lv != "043132333401350003363738ac02"+hex.EncodeToString(make([]byte, 300)) {
+		t.Errorf("lv is %s", lv)
+	}
+}
+
+// readQR reads a code from a picture of it.
+func readQR(t *testing.T, rows [][]bool) string {
+	t.Helper()
+	const scale, quiet = 4, 4
+	side := (len(rows) + 2*quiet) * scale
+	picture := image.NewGray(image.Rect(0, 0, side, side))
+	for y := range side {
+		for x := range side {
+			column, row := x/scale-quiet, y/scale-quiet
+			if row < 0 || row >= len(rows) || column < 0 || column >= len(rows) || !rows[row][column] {
+				picture.SetGray(x, y, color.Gray{Y: 255})
+			}
+		}
+	}
+	bitmap, err := gozxing.NewBinaryBitmapFromImage(picture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := qrcode.NewQRCodeReader().Decode(bitmap, nil)
+	if err != nil {
+		return err.Error()
+	}
+	return found.GetText()
+}

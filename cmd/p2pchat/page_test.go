@@ -1,0 +1,143 @@
+package main
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// The page in a real browser, with itself and with the program.
+func TestPage(t *testing.T) {
+	b := startBrowser(t)
+	t.Run("meets itself in the lobby with one click in each of two tabs", func(t *testing.T) {
+		server := serving(t)
+		caller := b.tab(t, server)
+		callee := b.tab(t, server)
+		caller.do(chromedp.Click(chromedp.CSS("#call button.primary")))
+		callee.do(chromedp.Click(chromedp.CSS("#answer button.primary")))
+		for _, p := range []*tab{caller, callee} {
+			if got := p.connected(); got != "Unverified" {
+				t.Errorf("without a secret the page says %q", got)
+			}
+		}
+		words := `document.getElementById("safety-words").textContent`
+		if a, b := eval[string](caller, words), eval[string](callee, words); a != b || len(a) < 4*3+3 {
+			t.Errorf("the safety words are %q and %q", a, b)
+		}
+		converse(t, caller, callee)
+	})
+	t.Run("meets itself with a code", func(t *testing.T) {
+		server := serving(t)
+		caller, callee := b.open(t, server), b.open(t, server)
+		callee.answer(caller.call(""))
+		verified(t, caller, callee)
+		converse(t, caller, callee)
+	})
+	t.Run("calls the program", func(t *testing.T) {
+		server := serving(t)
+		caller := b.open(t, server)
+		program := launch(t, "answer", caller.call(""), "--server", server)
+		verified(t, caller)
+		program.notes(t, `^p2pchat: verified`)
+		converseWith(t, caller, program)
+		caller.click("leave")
+		program.finish(t)
+		if code := program.cmd.ProcessState.ExitCode(); code != 0 {
+			t.Errorf("the program ended with exit code %d: %s", code, program.err)
+		}
+		caller.sees("Everything that you said was delivered.")
+	})
+	t.Run("answers the program, with a link", func(t *testing.T) {
+		server := serving(t)
+		program := launch(t, "call", "one-two-three", "--server", server)
+		program.notes(t, `^p2pchat: code: one-two-three$`)
+		callee := b.open(t, server+"/#one-two-three")
+		verified(t, callee)
+		if at := eval[string](callee, "location.href"); at != server+"/" {
+			t.Errorf("the address bar still says %s", at)
+		}
+		converseWith(t, callee, program)
+		if err := program.in.Close(); err != nil {
+			t.Fatal(err)
+		}
+		callee.sees("The other side will say no more.")
+		callee.click("leave")
+		program.finish(t)
+	})
+	t.Run("meets itself on plain http, on a server of another machine", func(t *testing.T) {
+		far := startBrowser(t, chromedp.Flag("host-resolver-rules", "MAP chat.example.org 127.0.0.1"))
+		server := strings.Replace(serving(t), "127.0.0.1", "chat.example.org", 1)
+		caller := far.open(t, server)
+		if eval[bool](caller, `isSecureContext || !document.getElementById("new-code-field").hidden`) {
+			t.Error("the page takes the server for one on its machine")
+		}
+		caller.answer("")
+		caller.sees("The code is missing.")
+		caller.do(chromedp.Click(chromedp.CSS("#call button.primary"))) // one click makes a code
+		link := until[string](caller, `!document.getElementById("share").hidden && document.getElementById("the-link").textContent`)
+		if !regexp.MustCompile(`^http://chat\.example\.org:\d+/#\d{3}-[a-z]+-[a-z]+$`).MatchString(link) {
+			t.Errorf("the link is %s", link)
+		}
+		caller.do(chromedp.Click(chromedp.CSS(`button[data-copy="the-link"]`)))
+		caller.sees("Copied")
+		callee := far.open(t, link)
+		verified(t, caller, callee)
+		converse(t, callee, caller)
+	})
+	t.Run("is used by the keyboard alone", func(t *testing.T) {
+		server := serving(t)
+		caller, callee := b.open(t, server), b.open(t, server)
+		press := func(p *tab, keys string) {
+			t.Helper()
+			p.do(chromedp.KeyEvent(keys))
+		}
+		press(caller, kb.Tab+kb.Enter) // the button that starts a call
+		caller.sees("Waiting for the other person")
+		press(callee, kb.Tab+kb.Tab+kb.Tab+"lobby"+kb.Enter) // past that, and past the options
+		callee.connected()
+		caller.connected()
+		press(callee, "typed at once"+kb.Enter)
+		caller.hears("typed at once")
+		callee.delivered(1)
+	})
+}
+
+func verified(t *testing.T, tabs ...*tab) {
+	t.Helper()
+	for _, p := range tabs {
+		if got := p.connected(); got != "✓ Verified" {
+			t.Errorf("with a secret the page says %q", got)
+		}
+		if eval[bool](p, `!document.getElementById("verify").hidden`) {
+			t.Error("a verified page shows safety words")
+		}
+	}
+}
+
+// converse is a few words each way, and a goodbye.
+func converse(t *testing.T, a, b *tab) {
+	t.Helper()
+	a.say("Are you there?")
+	b.hears("Are you there?")
+	b.say("Yes.")
+	b.say("Nobody else is.")
+	a.hears("Yes.")
+	a.hears("Nobody else is.")
+	a.delivered(1)
+	b.delivered(2)
+	a.click("leave")
+	b.sees("has left")
+	a.sees("Everything that you said was delivered.")
+}
+
+func converseWith(t *testing.T, p *tab, program *process) {
+	t.Helper()
+	p.say("Hello from a tab")
+	program.hears(t, "Hello from a tab")
+	program.say(t, "Hello from a terminal")
+	p.hears("Hello from a terminal")
+	p.delivered(1)
+}
