@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/net/websocket"
+)
+
+// The page in Firefox, where that is installed: it is driven by WebDriver BiDi.
+func TestPageInFirefox(t *testing.T) {
+	path, err := exec.LookPath("firefox-esr")
+	if err != nil {
+		if path, err = exec.LookPath("firefox"); err != nil {
+			t.Skip("NOT RUN: there is no Firefox here")
+		}
+	}
+	f := startFirefox(t, path)
+	server := serving(t)
+	t.Run("meets itself", func(t *testing.T) {
+		caller, callee := f.open(t, server), f.open(t, server)
+		callee.answer(caller.call())
+		verifiedInFirefox(t, caller, callee)
+		caller.say("Are you there?")
+		callee.hears("Are you there?")
+		callee.say("Yes.")
+		caller.hears("Yes.")
+		caller.js(`(() => {
+			const dataTransfer = new DataTransfer();
+			dataTransfer.items.add(new File([new Uint8Array(3e6)], "zeros"));
+			for (const type of ["dragover", "drop"]) document.body.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
+			return "";
+		})()`)
+		callee.until(`[...document.querySelectorAll("#log button")].some((b) => b.textContent.startsWith("Accept") && (b.click(), true)) && "accepted"`)
+		sum := `document.querySelector("#log [data-sha256]").dataset.sha256`
+		if a, b := caller.until(sum), callee.until(sum); a != b || len(a) != 64 {
+			t.Errorf("the file has the SHA-256 %q and %q", a, b)
+		}
+		caller.js(`(document.getElementById("leave").click(), "")`)
+		callee.until(`!document.getElementById("over").hidden && "over"`)
+	})
+	t.Run("calls the program", func(t *testing.T) {
+		page := f.open(t, server)
+		program := launch(t, "answer", page.call(), "--server", server)
+		verifiedInFirefox(t, page)
+		page.converseWith(program)
+		page.js(`(document.getElementById("leave").click(), "")`)
+		program.finish(t)
+	})
+	t.Run("answers the program", func(t *testing.T) {
+		program := launch(t, "call", "one-two-three", "--server", server)
+		program.notes(t, `^p2pchat: code: `)
+		page := f.open(t, server)
+		page.answer("one-two-three")
+		verifiedInFirefox(t, page)
+		page.converseWith(program)
+	})
+}
+
+func verifiedInFirefox(t *testing.T, pages ...firefoxTab) {
+	t.Helper()
+	for _, p := range pages {
+		if got := p.until(`!document.getElementById("talk").hidden && document.getElementById("trust").textContent`); got != "✓ Verified" {
+			t.Errorf("with a secret the page says %q", got)
+		}
+	}
+}
+
+// A firefox is a session of WebDriver BiDi. One goroutine uses it.
+type firefox struct {
+	conn *websocket.Conn
+	id   int
+}
+
+func startFirefox(t *testing.T, path string) *firefox {
+	t.Helper()
+	profile := t.TempDir()
+	prefs := `user_pref("media.peerconnection.ice.loopback", true);
+user_pref("media.peerconnection.ice.obfuscate_host_addresses", false);
+`
+	if err := os.WriteFile(filepath.Join(profile, "user.js"), []byte(prefs), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), path, "--headless", "--no-remote", "--profile", profile, "--remote-debugging-port", "0", "--remote-allow-origins", "http://localhost") //nolint:gosec // a browser
+	program, err := begin(cmd, profile, append(os.Environ(), "HOME="+profile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may have ended
+		<-program.ended
+	})
+	address := program.notes(t, `(ws://\S+)`)[1]
+	conn, err := websocket.Dial(address+"/session", "", "http://localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.MaxPayloadBytes = 64 << 20
+	f := &firefox{conn: conn}
+	f.command(t, "session.new", map[string]any{"capabilities": map[string]any{}}, nil)
+	return f
+}
+
+// command sends a command and waits for its result; events are not asked for.
+func (f *firefox) command(t *testing.T, method string, params, result any) {
+	t.Helper()
+	f.id++
+	if err := websocket.JSON.Send(f.conn, map[string]any{"id": f.id, "method": method, "params": params}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { f.conn.Close() })()
+	for {
+		var reply struct {
+			ID      int
+			Type    string
+			Result  json.RawMessage
+			Message string
+		}
+		if err := websocket.JSON.Receive(f.conn, &reply); err != nil {
+			t.Fatalf("%s: %v", method, err)
+		}
+		switch {
+		case reply.ID != f.id:
+			continue
+		case reply.Type != "success":
+			t.Fatalf("%s: %s", method, reply.Message)
+		case result != nil:
+			if err := json.Unmarshal(reply.Result, result); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return
+	}
+}
+
+type firefoxTab struct {
+	*firefox
+	t       *testing.T
+	context string
+}
+
+func (f *firefox) open(t *testing.T, url string) firefoxTab {
+	t.Helper()
+	var opened struct{ Context string }
+	f.command(t, "browsingContext.create", map[string]any{"type": "tab"}, &opened)
+	f.command(t, "browsingContext.navigate", map[string]any{"context": opened.Context, "url": url, "wait": "complete"}, nil)
+	return firefoxTab{f, t, opened.Context}
+}
+
+// js evaluates an expression to a string.
+func (p firefoxTab) js(expression string) string {
+	p.t.Helper()
+	var got struct {
+		Result           struct{ Value any }
+		ExceptionDetails struct{ Text string }
+	}
+	p.command(p.t, "script.evaluate", map[string]any{
+		"expression": expression, "target": map[string]any{"context": p.context}, "awaitPromise": true, "userActivation": true,
+	}, &got)
+	text, ok := got.Result.Value.(string)
+	if !ok {
+		p.t.Fatalf("%s: %v %s", expression, got.Result.Value, got.ExceptionDetails.Text)
+	}
+	return text
+}
+
+// until waits for an expression to be a string that is not empty.
+func (p firefoxTab) until(expression string) string {
+	p.t.Helper()
+	return p.js(`new Promise((resolve) => {
+		const look = () => {
+			const found = (() => { try { return ` + expression + ` } catch { return "" } })();
+			if (!found) return;
+			seen.disconnect();
+			resolve(found);
+		};
+		const seen = new MutationObserver(look);
+		seen.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+		look();
+	})`)
+}
+
+func (p firefoxTab) call() (code string) {
+	p.t.Helper()
+	p.js(`(document.getElementById("new-code").checked = true, document.querySelector("#call button.primary").click(), "")`)
+	return p.until(`!document.getElementById("share").hidden && document.getElementById("the-code").textContent`)
+}
+
+func (p firefoxTab) answer(code string) {
+	p.t.Helper()
+	p.js(`(document.getElementById("code").value = ` + js(code) + `, document.querySelector("#answer button.primary").click(), "")`)
+}
+
+func (p firefoxTab) say(text string) {
+	p.t.Helper()
+	p.js(`(document.getElementById("text").value = ` + js(text) + `, document.getElementById("send").click(), "")`)
+}
+
+func (p firefoxTab) hears(text string) {
+	p.t.Helper()
+	p.until(`[...document.querySelectorAll("#log > .theirs .text")].some((e) => e.textContent === ` + js(text) + `) && "heard"`)
+}
+
+func (p firefoxTab) converseWith(program *process) {
+	p.t.Helper()
+	p.say("Hello from a tab")
+	program.hears(p.t, "Hello from a tab")
+	program.say(p.t, "Hello from a terminal")
+	p.hears("Hello from a terminal")
+}
