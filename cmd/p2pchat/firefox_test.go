@@ -99,7 +99,7 @@ user_pref("media.peerconnection.ice.obfuscate_host_addresses", false);
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() })
+	t.Cleanup(func() { _ = conn.Close() })
 	conn.MaxPayloadBytes = 64 << 20
 	f := &firefox{conn: conn}
 	f.command(t, "session.new", map[string]any{"capabilities": map[string]any{}}, nil)
@@ -115,7 +115,7 @@ func (f *firefox) command(t *testing.T, method string, params, result any) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { f.conn.Close() })()
+	defer context.AfterFunc(ctx, func() { _ = f.conn.Close() })()
 	for {
 		var reply struct {
 			ID      int

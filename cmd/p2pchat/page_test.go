@@ -87,6 +87,65 @@ func TestPage(t *testing.T) {
 		verified(t, caller, callee)
 		converse(t, callee, caller)
 	})
+	t.Run("meets the program over the server's relay", func(t *testing.T) {
+		server := serving(t, "--relay", "--relay-listen", "127.0.0.1:0")
+		for command, meet := range map[string]func(*tab, string){
+			"answer": func(p *tab, code string) { p.call(code) },
+			"call":   func(p *tab, code string) { p.answer(code) },
+		} {
+			page := b.open(t, server)
+			meet(page, command+"-falcon-zebra")
+			program := launch(t, command, command+"-falcon-zebra", "--server", server, "--relay-only")
+			verified(t, page)
+			page.sees("Through a relay")
+			converseWith(t, page, program)
+		}
+	})
+	t.Run("compares safety words, where there is no secret", func(t *testing.T) {
+		server := serving(t)
+		caller, callee := b.open(t, server), b.open(t, server)
+		caller.call("standup")
+		callee.answer("standup")
+		caller.sees("Compare these four words")
+		callee.sees("Compare these four words")
+		caller.click("match")
+		if got := caller.connected(); got != "✓ Compared" {
+			t.Errorf("after the comparison the page says %q", got)
+		}
+		callee.click("differ")
+		callee.sees("somebody is in the middle of this call")
+		caller.sees("has left")
+	})
+	t.Run("notifies of messages that nobody sees, if it was asked to", func(t *testing.T) {
+		server := serving(t)
+		caller, callee := b.open(t, server), b.open(t, server)
+		callee.answer(caller.call(""))
+		verified(t, caller, callee)
+		eval[bool](callee, `(() => { // a browser without a window has neither
+			globalThis.shown = [];
+			globalThis.Notification = class { constructor(title) { shown.push(title) } static async requestPermission() { return "granted" } };
+			Object.defineProperty(document, "hidden", { value: true, configurable: true });
+			return true;
+		})()`)
+		caller.say("a secret")
+		callee.hears("a secret")
+		if n := eval[int](callee, "shown.length"); n != 0 {
+			t.Errorf("%d notifications that nobody has asked for", n)
+		}
+		eval[bool](callee, `(delete document.hidden, document.dispatchEvent(new Event("visibilitychange")))`)
+		callee.click("notify")
+		until[bool](callee, `document.getElementById("notify").getAttribute("aria-pressed") === "true"`)
+		eval[bool](callee, `(Object.defineProperty(document, "hidden", { value: true, configurable: true }), true)`)
+		caller.say("another secret")
+		caller.say("and one more")
+		callee.hears("and one more")
+		if shown := eval[[]string](callee, "shown"); len(shown) != 1 || strings.Contains(shown[0], "secret") {
+			t.Errorf("the notifications are %q", shown)
+		}
+		if title := eval[string](callee, "document.title"); !strings.HasPrefix(title, "(2) ") {
+			t.Errorf("with two unread messages the title is %q", title)
+		}
+	})
 	t.Run("is used by the keyboard alone", func(t *testing.T) {
 		server := serving(t)
 		caller, callee := b.open(t, server), b.open(t, server)
