@@ -126,6 +126,7 @@ type Conversation struct {
 	shown     uint64        // the last seq of the other side that the reader is done with
 	acked     uint64        // the last one that was acknowledged
 	known     uint64        // the last one that the other side's goodbye knows to be
+	renamed   bool          // and the other side was not told yet
 	finished  bool          // this side's input has ended
 	quiet     bool          // the other side's has, and the reader knows
 	leaving   bool          // nothing more is said here
@@ -238,6 +239,17 @@ func (c *Conversation) Say(ctx context.Context, text string) (id uint64, err err
 		return 0, ErrNotText
 	}
 	return c.put(ctx, kindMessage, text, nil)
+}
+
+// SetName changes how the other side sees this one, and returns that: Stranger if name is no
+// proper one, or the program's own.
+func (c *Conversation) SetName(name string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.config.Name = properName(name)
+	c.renamed = true
+	c.poke()
+	return c.config.Name
 }
 
 // Finish tells the other side that this one's input has ended. When both have, and no file

@@ -39,6 +39,8 @@ type (
 	}
 	// Delivered says that the other side's reader was handed the message of that ID.
 	Delivered struct{ ID uint64 }
+	// Renamed says that the other side is called otherwise now.
+	Renamed struct{ From, To string }
 	// Stats says how the connection is doing.
 	Stats struct{ RTT time.Duration }
 	// InputEnded says that the other side will say no more; it still listens.
@@ -122,6 +124,7 @@ func (Connecting) event()   {}
 func (Connected) event()    {}
 func (Message) event()      {}
 func (Delivered) event()    {}
+func (Renamed) event()      {}
 func (Stats) event()        {}
 func (InputEnded) event()   {}
 func (Disconnected) event() {}

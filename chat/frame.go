@@ -30,6 +30,8 @@ const (
 	kindAccept   kind = 7 // seq, JSON, see note: send it
 	kindCancel   kind = 8 // seq, JSON, see note: declined, or given up
 	kindReceived kind = 9 // seq, JSON, see note: the file is whole, and in its place
+
+	kindName kind = 10 // 0, then the name: what this side is called from now on; the next hello says it, too
 )
 
 // seq counts the frames of one side that are acknowledged, from 1, in 8 bytes, big-endian.
@@ -94,7 +96,7 @@ func decode(b []byte) (frame, error) {
 			return frame{}, fmt.Errorf("%w: a hello of %d bytes", errFrame, len(body))
 		}
 		return f, nil
-	case kindMessage, kindEnd, kindAck, kindGoodbye, kindOffer, kindAccept, kindCancel, kindReceived:
+	case kindMessage, kindEnd, kindAck, kindGoodbye, kindOffer, kindAccept, kindCancel, kindReceived, kindName:
 	default:
 		return frame{}, fmt.Errorf("%w: its kind %d is not known here", errFrame, f.kind)
 	}

@@ -62,3 +62,28 @@ func senders(c *talker) (ns []string) {
 	}
 	return ns
 }
+
+func TestSetName(t *testing.T) {
+	meeting(t, func(t *testing.T, a, b *talker) {
+		synctest.Wait()
+		if got := a.SetName("Annie\n"); got != "Annie" {
+			t.Errorf("she is called %q", got)
+		}
+		say(t, a, "hi")
+		synctest.Wait()
+		a.SetName("Annie") // no other one
+		a.SetName("p2pchat")
+		synctest.Wait()
+		equal(t, "the other side is told", only[Renamed](b.seen()), []Renamed{{"Ann", "Annie"}, {"Annie", Stranger}})
+
+		a.ends[0].cut()
+		a.SetName("Anna")
+		left, right := newPair(4)
+		a.joins(left)
+		b.joins(right)
+		say(t, a, "there?")
+		synctest.Wait()
+		equal(t, "messages come from", senders(b), []string{"Annie", "Anna"})
+		equal(t, "and who is there is", names(b), []string{"Ann", "Anna"})
+	})
+}

@@ -139,7 +139,7 @@ func (c *Conversation) sendPlain(ctx context.Context, link Link, f frame) error 
 func (c *Conversation) introduce() frame {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.acked = c.shown
+	c.acked, c.renamed = c.shown, false
 	return frame{kind: kindHello, hello: hello{
 		Conversation: c.id, Run: c.process, Name: c.config.Name, First: c.out.first(), Of: c.peer.Conversation, Heard: c.shown,
 	}}
@@ -152,6 +152,10 @@ func (c *Conversation) next(foreign bool) (f frame, todo, last bool) {
 	if c.shown > c.acked {
 		c.acked = c.shown
 		return frame{kind: kindAck, seq: c.shown}, true, false
+	}
+	if c.renamed && !foreign && !c.goodbye {
+		c.renamed = false
+		return frame{kind: kindName, text: c.config.Name}, true, false
 	}
 	if !c.left {
 		if f, todo = c.out.next(); todo {
@@ -296,6 +300,8 @@ func (c *Conversation) hear(f frame) {
 			return
 		}
 		c.Tell(Left{Reply: reply})
+	case kindName:
+		c.rename(f.text)
 	default:
 		switch {
 		case f.seq == c.heard+1:
@@ -303,6 +309,18 @@ func (c *Conversation) hear(f frame) {
 		case f.seq > c.heard: // or else it came before, on another pipe
 			c.drop("a frame out of order", "seq", f.seq)
 		}
+	}
+}
+
+// rename notes what the other side is called from now on.
+func (c *Conversation) rename(name string) {
+	name = properName(name)
+	c.mu.Lock()
+	was := c.peer.Name
+	c.peer.Name = name
+	c.mu.Unlock()
+	if name != was {
+		c.Tell(Renamed{From: was, To: name})
 	}
 }
 

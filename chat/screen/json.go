@@ -157,6 +157,8 @@ func describe(e chat.Event) object {
 		return object{"type": "input-ended"}
 	case chat.Disconnected:
 		return object{"type": "disconnected", "reason": e.Reason}
+	case chat.Renamed:
+		return object{"type": "renamed", "from": e.From, "to": e.To}
 	case chat.Reconnected:
 		return object{"type": "reconnected"}
 	case chat.Left:
