@@ -17,6 +17,11 @@ func Line(ctx context.Context, c *chat.Conversation, s Streams) error {
 	return show(ctx, c, s, func(ctx context.Context, in line) error { return l.take(ctx, c, in) }, l.put)
 }
 
+// Lines shows an event as Line does.
+func Lines(s Streams) func(chat.Event) error {
+	return (&lines{Streams: s, bar: bar{to: s.Notes, watched: s.Watched}}).put
+}
+
 type lines struct {
 	Streams
 	bar bar
@@ -40,14 +45,21 @@ func (l *lines) put(e chat.Event) error {
 	case chat.Waiting:
 		l.note("code: %s", e.Code)
 		l.note("waiting for the other side: %s", e.Command)
+		if l.QR {
+			l.qr(e.Link)
+		}
 	case chat.WrongCode:
-		l.wrongCode(e)
+		if text := WrongCode(e); text != "" {
+			l.note("%s", text)
+		}
 	case chat.Connecting:
 		l.note("connecting")
 	case chat.Connected:
 		l.connected(e)
 	case chat.Message:
 		return l.message(e)
+	case chat.Renamed:
+		l.note("%s is called %s now", Clean(e.From), Clean(e.To))
 	case chat.InputEnded:
 		l.note("the other side's input has ended")
 	case chat.Disconnected:
@@ -89,8 +101,7 @@ func (l *lines) file(e chat.Event) {
 }
 
 func (l *lines) connected(e chat.Connected) {
-	way := map[string]string{"host": "directly", "srflx": "directly, through NAT", "prflx": "directly, through NAT", "relay": "through a relay"}[e.Path]
-	l.note("connected with %s %s in %d ms", Clean(e.Peer), way, e.Took.Milliseconds())
+	l.note("connected with %s %s in %d ms", Clean(e.Peer), Way(e.Path), e.Took.Milliseconds())
 	if l.Terminal {
 		l.note("type a line and press Enter; Ctrl-C leaves")
 	}
@@ -105,15 +116,28 @@ func (l *lines) connected(e chat.Connected) {
 	}
 }
 
-// wrongCode tells how many wrong answers are left. After the last one, and to the one who
-// gave it, the error says it all.
-func (l *lines) wrongCode(e chat.WrongCode) {
+// Way says in words by which kind of candidate (RFC 8445) the other side was reached.
+func Way(path string) string {
+	return map[string]string{"host": "directly", "srflx": "directly, through NAT", "prflx": "directly, through NAT", "relay": "through a relay"}[path]
+}
+
+// WrongCode tells how many wrong answers are left. After the last one, and to the one who
+// gave it, the error says it all: then it is empty.
+func WrongCode(e chat.WrongCode) string {
 	switch {
 	case e.Left <= 0:
+		return ""
 	case e.Left == 1:
-		l.note("somebody answered with a wrong code; waiting for the right one (one more wrong one, and this code no longer works)")
-	default:
-		l.note("somebody answered with a wrong code; waiting for the right one (%d more wrong ones, and this code no longer works)", e.Left)
+		return "somebody answered with a wrong code; waiting for the right one (one more wrong one, and this code no longer works)"
+	}
+	return fmt.Sprintf("somebody answered with a wrong code; waiting for the right one (%d more wrong ones, and this code no longer works)", e.Left)
+}
+
+// qr draws a link in black on white, whatever the terminal's colours are.
+func (l *lines) qr(link string) {
+	l.note("%s", link)
+	for _, row := range QR(link) {
+		fmt.Fprintf(l.Notes, "\x1b[38;5;16;48;5;231m%s\x1b[0m\n", row)
 	}
 }
 

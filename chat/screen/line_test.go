@@ -110,6 +110,7 @@ func TestLine(t *testing.T) {
 		"a file failed to come":             {chat.FileFailed{Name: "a", Reason: "it\rbroke"}, "a was not received: it␍broke\n"},
 		"a file failed to go":               {chat.FileFailed{Outgoing: true, Name: "a", Reason: "declined"}, "a was not sent: declined\n"},
 		"a file begins":                     {chat.FileProgress{Name: "a", Size: 5}, ""},
+		"renamed":                           {chat.Renamed{From: "Ben\x1b", To: "Bert"}, "Ben␛ is called Bert now\n"},
 		"delivered":                         {chat.Delivered{ID: 1}, ""},
 		"stats":                             {chat.Stats{RTT: time.Second}, ""},
 		"what ended it, which main reports": {chat.Failed{Code: "x", Message: "y"}, ""},

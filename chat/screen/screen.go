@@ -1,5 +1,5 @@
 // Package screen shows a conversation: Line for pipes and plain terminals, JSON for
-// programs.
+// programs. Its folder tui has the one for a whole terminal.
 //
 //	in  ─▶ Say, Finish, Leave ─▶ ┌──────────────┐
 //	                             │ Conversation │
@@ -27,10 +27,17 @@ type Streams struct {
 	Notes    io.Writer // what is not conversation: stderr
 	Terminal bool      // Out is one: whoever speaks is named
 	Watched  bool      // Notes is one: a line of it may be replaced
+	QR       bool      // the link is drawn, too
+	Quiet    bool      // a person who looks elsewhere is not called
+	Accepts  bool      // offered files are taken without asking
+
+	// Interrupt is what Ctrl-C does where the terminal makes no signal of it; may be nil.
+	Interrupt func()
 }
 
 // A Screen shows c until its events end. It returns when all that it started has
-// ended; the error is that of a stream, or Refused.
+// ended; the error is that of a stream, or Refused. ctx ends when the program is
+// interrupted: the goodbye is still to be shown.
 type Screen func(ctx context.Context, c *chat.Conversation, s Streams) error
 
 // Refused is how a screen ends when some of the input was not sent.
@@ -46,7 +53,7 @@ func (r *Refused) Error() string {
 // show runs the two halves of a screen: take is given each line of the input, put
 // each event.
 func show(ctx context.Context, c *chat.Conversation, s Streams, take func(context.Context, line) error, put func(chat.Event) error) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // its end is that of the conversation
 	var wg sync.WaitGroup
 	var taken, shown error
 	wg.Go(func() { taken = takeLines(ctx, c, s.In, take) })

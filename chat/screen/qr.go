@@ -1,0 +1,39 @@
+package screen
+
+import (
+	"strings"
+
+	qr "github.com/piglig/go-qr"
+)
+
+// QR draws text as rows of a QR code (ISO/IEC 18004), two of its rows in each, for black on
+// white. It is empty when the text does not fit into one.
+func QR(text string) []string {
+	code, err := qr.EncodeText(text, qr.Low)
+	if err != nil {
+		return nil
+	}
+	const border = 2 // the standard has 4; readers do with less, and terminals are small
+	size := code.Size()
+	dark := func(x, y int) bool {
+		return 0 <= x && x < size && 0 <= y && y < size && code.Module(x, y)
+	}
+	var rows []string
+	for y := -border; y < size+border; y += 2 {
+		var row strings.Builder
+		for x := -border; x < size+border; x++ {
+			switch upper, lower := dark(x, y), dark(x, y+1); {
+			case upper && lower:
+				row.WriteRune('█')
+			case upper:
+				row.WriteRune('▀')
+			case lower:
+				row.WriteRune('▄')
+			default:
+				row.WriteByte(' ')
+			}
+		}
+		rows = append(rows, row.String())
+	}
+	return rows
+}

@@ -1,0 +1,54 @@
+package screen
+
+import (
+	"image"
+	"image/color"
+	"strings"
+	"testing"
+
+	qr "github.com/piglig/go-qr"
+
+	"p2pchat/chat"
+)
+
+// photograph is what a camera sees of a drawn code, black on white.
+func photograph(rows []string) image.Image {
+	const pixels = 4 // of a module
+	photo := image.NewGray(image.Rect(0, 0, len([]rune(rows[0]))*pixels, 2*len(rows)*pixels))
+	for y, row := range rows {
+		for x, r := range []rune(row) {
+			for half, dark := range []bool{r == '█' || r == '▀', r == '█' || r == '▄'} {
+				for i := range pixels * pixels {
+					shade := color.Gray{0xff}
+					if dark {
+						shade.Y = 0
+					}
+					photo.SetGray(x*pixels+i%pixels, (2*y+half)*pixels+i/pixels, shade)
+				}
+			}
+		}
+	}
+	return photo
+}
+
+func TestQR(t *testing.T) {
+	const link = "https://chat.example.org/#417-falcon-zebra"
+	if got, err := qr.Decode(photograph(QR(link))); err != nil || got != link {
+		t.Errorf("it is read as %q (%v)", got, err)
+	}
+	if rows := QR(strings.Repeat("x", 10_000)); rows != nil {
+		t.Errorf("what is too long becomes %d rows", len(rows))
+	}
+
+	t.Run("in line mode it is a note, and none is made unasked", func(t *testing.T) {
+		for _, asked := range []bool{true, false} {
+			var notes strings.Builder
+			if err := Lines(Streams{Notes: &notes, QR: asked})(chat.Waiting{Code: "1-a-b", Link: link}); err != nil {
+				t.Error(err)
+			}
+			if got := strings.Contains(notes.String(), "█"); got != asked {
+				t.Errorf("asked: %v, drawn: %v", asked, got)
+			}
+		}
+	})
+}
