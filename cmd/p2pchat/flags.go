@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 
@@ -60,17 +61,25 @@ func completeChoices(c *cobra.Command) {
 }
 
 // logOptions are the flags of everything that logs.
-type logOptions struct{ level, format string }
+type logOptions struct{ level, format, file string }
 
 func (o *logOptions) register(flags *pflag.FlagSet) {
-	flags.StringVar(&o.level, "log-level", "warn", "what goes to the log on stderr: debug, info, warn or error")
+	flags.StringVar(&o.level, "log-level", "warn", "what goes to the log: debug, info, warn or error")
 	flags.StringVar(&o.format, "log-format", "text", "text or json")
+	flags.StringVar(&o.file, "log-file", "", "log to the end of this file instead of stderr")
 }
 
 func (o *logOptions) logger(to io.Writer) (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(o.level)); err != nil {
 		return nil, &usageError{err: fmt.Errorf("--log-level must be debug, info, warn or error, not %q", o.level)}
+	}
+	if o.file != "" {
+		file, err := os.OpenFile(o.file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) // open until the program ends
+		if err != nil {
+			return nil, &usageError{err: fmt.Errorf("--log-file: %w", err)}
+		}
+		to = file
 	}
 	options := &slog.HandlerOptions{Level: level}
 	switch o.format {

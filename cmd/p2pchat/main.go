@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -57,7 +56,7 @@ type stdio struct {
 
 // run is the program: it returns the exit code.
 func run(ctx context.Context, args []string, std stdio) int {
-	std.err = &lockedWriter{to: std.err} // notes and logs come from several goroutines
+	std.err = &notesWriter{to: std.err} // notes and logs come from several goroutines
 	root := command(std)
 	root.SetArgs(args)
 	root.SetIn(std.in)
@@ -103,16 +102,4 @@ name in capitals, with _ for -. A flag wins.`,
 		c.Args = func(c *cobra.Command, given []string) error { return usage(c, args(c, given)) }
 	}
 	return root
-}
-
-// lockedWriter lets several goroutines write, one line after the other.
-type lockedWriter struct {
-	mu sync.Mutex
-	to io.Writer
-}
-
-func (w *lockedWriter) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.to.Write(b)
 }

@@ -52,6 +52,8 @@ type talkOptions struct {
 	accept     bool
 	send       []string
 	keyFile    string
+	qr         bool
+	noNotify   bool
 	log        logOptions
 
 	// made of them by complete:
@@ -59,6 +61,7 @@ type talkOptions struct {
 	code        peer.Code
 	screen      screen.Screen
 	declines    string // why it takes no files
+	full        bool   // it is that of a whole terminal
 	servers     []signaling.ICEServer
 	key         string
 	logger      *slog.Logger
@@ -70,7 +73,9 @@ func (o *talkOptions) register(f *pflag.FlagSet) {
 	f.SortFlags = false
 	f.StringVar(&o.server, "server", defaultServer, "the signaling server")
 	f.StringVar(&o.name, "name", "", "how the other side sees you (default the login name)")
-	f.StringVar(&o.ui, "ui", "auto", "line (for people and pipes), json (for programs) or auto")
+	f.StringVar(&o.ui, "ui", "auto", "tui (a whole terminal), line (for pipes), json (for programs), or auto: tui where there is a terminal, else line")
+	f.BoolVar(&o.qr, "qr", false, "also draw the link as a QR code")
+	f.BoolVar(&o.noNotify, "no-notify", false, "never ring the bell or notify when something arrives while you look elsewhere")
 	f.DurationVar(&o.wait, "wait", 0, "how long to wait for the other side, at first and whenever it was lost; 0 is for ever")
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "STUN or TURN server instead of the server's own: stun:host:port, turn:user:password@host:port?transport=udp (repeatable)")
 	f.BoolVar(&o.relayOnly, "relay-only", false, "never reveal this machine's addresses to the other side")
@@ -113,14 +118,8 @@ func (o *talkOptions) complete(c *cobra.Command, args []string, std stdio) (err 
 	if o.wait < 0 {
 		return &usageError{err: errors.New("--wait must not be negative")}
 	}
-	switch o.ui {
-	case "auto", "line":
-		o.screen = screen.Line
-		o.declines = "it takes no files: it was started without --accept-files"
-	case "json":
-		o.screen = screen.JSON
-	default:
-		return &usageError{err: fmt.Errorf("--ui must be auto, line or json, not %q", o.ui)}
+	if err := o.chooseScreen(std); err != nil {
+		return err
 	}
 	if o.name == "" {
 		o.name = loginName()
@@ -237,7 +236,9 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 		return &usageError{err: err}
 	}
 	defer client.CloseIdle()
-	shown, feed := o.show(ctx, conversation, std)
+	ctx, interrupt := context.WithCancel(ctx)
+	defer interrupt()
+	shown, feed := o.show(ctx, conversation, std, interrupt)
 	offered, err := o.offer(ctx, conversation)
 	if err != nil {
 		conversation.Tell(chat.Failed{Code: "usage", Message: flatten(err)})
@@ -320,29 +321,6 @@ func missing(c *chat.Conversation, offered []uint64) (n int) {
 		}
 	}
 	return n
-}
-
-// show runs the screen; what it says at its end is sent. Its input is stdin, once feed was
-// called.
-func (o *talkOptions) show(ctx context.Context, c *chat.Conversation, std stdio) (_ <-chan error, feed func()) {
-	in, to := io.Pipe()
-	typed := std.in
-	if o.asked {
-		typed = cooked{typed}
-	}
-	feed = func() {
-		// Nobody waits for this one: a read of stdin cannot be ended.
-		go func() {
-			_, err := io.Copy(to, typed)
-			to.CloseWithError(err)
-		}()
-	}
-	shown := make(chan error, 1)
-	go func() {
-		// Its end is that of the conversation, which has to say goodbye first.
-		shown <- o.screen(context.WithoutCancel(ctx), c, screen.Streams{In: in, Out: std.out, Notes: std.err, Terminal: std.outTerminal, Watched: std.errTerminal})
-	}()
-	return shown, feed
 }
 
 // ended waits for the screen; whoever interrupts the program waits a moment only,

@@ -1,0 +1,260 @@
+package tui
+
+import (
+	"strings"
+	"unicode"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+)
+
+// An editor is the box in which a message is written: any number of lines, the keys of
+// Emacs, and what was sent before.
+type editor struct {
+	text   string
+	at     int // where the next letter goes: a byte of text, between two clusters
+	killed string
+
+	past  []string // what was sent, oldest first
+	back  int      // how far behind the newest one this is; 0: not at all
+	draft string   // what stood here before going back
+}
+
+// mostPast is how many of the sent messages come back with the arrow keys.
+const mostPast = 200
+
+func (e *editor) set(text string) { e.text, e.at = text, len(text) }
+
+// insert puts text at the cursor; what a terminal pastes has carriage returns.
+func (e *editor) insert(text string) {
+	text = strings.ReplaceAll(strings.ReplaceAll(strings.ToValidUTF8(text, "\ufffd"), "\r\n", "\n"), "\r", "\n")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, text)
+	e.text = e.text[:e.at] + text + e.text[e.at:]
+	e.at += len(text)
+}
+
+// take remembers what was written, and empties the box.
+func (e *editor) take() {
+	text := e.text
+	if text != "" && (len(e.past) == 0 || e.past[len(e.past)-1] != text) {
+		e.past = append(e.past, text)
+		e.past = e.past[max(0, len(e.past)-mostPast):]
+	}
+	e.set("")
+	e.back, e.draft = 0, ""
+}
+
+// edit heeds a key, unless it means nothing here.
+func (e *editor) edit(k tea.KeyPressMsg) {
+	switch k.String() {
+	case "left", "ctrl+b":
+		e.at = e.before()
+	case "right", "ctrl+f":
+		e.at = e.after()
+	case "home", "ctrl+a":
+		e.at = e.lineStart()
+	case "end", "ctrl+e":
+		e.at = e.lineEnd()
+	case "alt+left", "ctrl+left", "alt+b":
+		e.at = e.wordBefore()
+	case "alt+right", "ctrl+right", "alt+f":
+		e.at = e.wordAfter()
+	case "backspace", "ctrl+h", "shift+backspace":
+		e.cut(e.before(), e.at, false)
+	case "delete", "ctrl+d":
+		e.cut(e.at, e.after(), false)
+	case "ctrl+w", "alt+backspace":
+		e.cut(e.wordBefore(), e.at, true)
+	case "alt+d":
+		e.cut(e.at, e.wordAfter(), true)
+	case "ctrl+u":
+		e.cut(e.lineStart(), e.at, true)
+	case "ctrl+k":
+		end := e.lineEnd()
+		if end == e.at && end < len(e.text) {
+			end++
+		}
+		e.cut(e.at, end, true)
+	case "ctrl+y":
+		e.insert(e.killed)
+	case "ctrl+t":
+		e.transpose()
+	case "alt+enter", "shift+enter":
+		e.insert("\n")
+	default:
+		e.insert(k.Text)
+	}
+}
+
+// cut takes text away; what was killed comes back with Ctrl-Y.
+func (e *editor) cut(from, to int, kill bool) {
+	if from == to {
+		return
+	}
+	if kill {
+		e.killed = e.text[from:to]
+	}
+	e.text = e.text[:from] + e.text[to:]
+	e.at = from
+}
+
+// transpose swaps the two letters around the cursor, or at the end the last two.
+func (e *editor) transpose() {
+	if e.at == e.lineEnd() {
+		e.at = e.before()
+	}
+	from, to := e.before(), e.after()
+	if from == e.at || to == e.at || from < e.lineStart() {
+		return
+	}
+	e.text = e.text[:from] + e.text[e.at:to] + e.text[from:e.at] + e.text[to:]
+	e.at = to
+}
+
+func (e *editor) lineStart() int { return strings.LastIndexByte(e.text[:e.at], '\n') + 1 }
+
+func (e *editor) lineEnd() int {
+	if n := strings.IndexByte(e.text[e.at:], '\n'); n >= 0 {
+		return e.at + n
+	}
+	return len(e.text)
+}
+
+func (e *editor) after() int {
+	if e.at == len(e.text) {
+		return e.at
+	}
+	g, _ := cluster(e.text[e.at:], ansi.GraphemeWidth)
+	return e.at + len(g)
+}
+
+// before walks from the start of the line, since clusters can be told from there only.
+func (e *editor) before() int {
+	if e.at == 0 {
+		return 0
+	}
+	from := e.lineStart()
+	if from == e.at {
+		return e.at - 1
+	}
+	for {
+		g, _ := cluster(e.text[from:], ansi.GraphemeWidth)
+		if from+len(g) >= e.at {
+			return from
+		}
+		from += len(g)
+	}
+}
+
+func (e *editor) wordBefore() int {
+	head := strings.TrimRightFunc(e.text[:e.at], notOfWord)
+	return len(strings.TrimRightFunc(head, ofWord))
+}
+
+func (e *editor) wordAfter() int {
+	tail := strings.TrimLeftFunc(e.text[e.at:], notOfWord)
+	return len(e.text) - len(strings.TrimLeftFunc(tail, ofWord))
+}
+
+func ofWord(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r) || r == '_'
+}
+func notOfWord(r rune) bool { return !ofWord(r) }
+
+// remember goes to what was sent before (by 1) or after (by -1).
+func (e *editor) remember(by int) {
+	to := e.back + by
+	if to < 0 || to > len(e.past) {
+		return
+	}
+	if e.back == 0 || e.text != e.past[len(e.past)-e.back] { // an old one that was changed is a draft, too
+		e.draft = e.text
+	}
+	e.back = to
+	if to == 0 {
+		e.set(e.draft)
+		return
+	}
+	e.set(e.past[len(e.past)-to])
+}
+
+// A row of the box: a part of text, and how it looks.
+type editRow struct {
+	from, to int
+	shown    string
+}
+
+// rows is the text as it is shown at a width, and where the cursor stands in it.
+func (e *editor) rows(width int, m ansi.Method) (rows []editRow, x, y int) {
+	width = max(width, 2)
+	from, used := 0, 0
+	var shown strings.Builder
+	next := func(at, begin int) {
+		rows = append(rows, editRow{from, at, shown.String()})
+		shown.Reset()
+		from, used = begin, 0
+	}
+	for at := 0; at < len(e.text); {
+		if at == e.at {
+			x, y = used, len(rows)
+		}
+		g, w := cluster(e.text[at:], m)
+		if g[0] == '\n' {
+			next(at, at+1)
+			at++
+			continue
+		}
+		glyph := tidyCluster(g)
+		if g == "\t" {
+			w = tabStop - used%tabStop
+			glyph = "    "[:w]
+		}
+		if used+w > width {
+			next(at, at)
+			if at == e.at {
+				x, y = 0, len(rows)
+			}
+		}
+		shown.WriteString(glyph)
+		used += w
+		at += len(g)
+	}
+	if e.at == len(e.text) {
+		if used == width { // there is no room for the cursor
+			next(len(e.text), len(e.text))
+		}
+		x, y = used, len(rows)
+	}
+	rows = append(rows, editRow{from, len(e.text), shown.String()})
+	return rows, x, y
+}
+
+// move goes a row up or down; it is false where there is none.
+func (e *editor) move(by, width int, m ansi.Method) bool {
+	rows, x, y := e.rows(width, m)
+	if y+by < 0 || y+by >= len(rows) {
+		return false
+	}
+	to := rows[y+by]
+	at, used := to.from, 0
+	for at < to.to {
+		g, w := cluster(e.text[at:], m)
+		if used+w > x {
+			break
+		}
+		used += w
+		at += len(g)
+	}
+	if at == to.to && y+by+1 < len(rows) && rows[y+by+1].from == at && at > to.from { // it would stand in the next row
+		e.at = at
+		e.at = e.before()
+		return true
+	}
+	e.at = at
+	return true
+}

@@ -1,0 +1,224 @@
+package tui
+
+import (
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+)
+
+// A kind says what an entry of the history is.
+type kind int
+
+const (
+	heard  kind = iota // the other side said it
+	said               // this side did
+	note               // something happened
+	alarm              // and it is bad
+	helped             // the answer to a command: shown as it is
+	newDay
+)
+
+// An entry of the history: a message, or what happened.
+type entry struct {
+	kind  kind
+	at    time.Time
+	name  string
+	lines []string // tidy
+	text  string   // of a message that is to be said, until it is
+
+	id   uint64 // of a message of this side's, once it is in the outbox
+	sent bool   // to a side that acknowledges nothing: that is all one can know
+
+	rows []string // as they are shown at width
+	look look
+}
+
+// A look is what the rows of an entry depend on.
+type look struct {
+	width  int
+	column int // of names
+	method ansi.Method
+	dark   bool
+	plain  bool
+}
+
+// What the history holds at most; the oldest goes first, a part at a time.
+const (
+	mostEntries = 10_000
+	mostBytes   = 16 << 20
+)
+
+// A history is what is scrolled through. It makes rows only of what is looked at.
+type history struct {
+	entries []*entry
+	bytes   int
+	dropped int // how many are gone
+
+	// What stands at the bottom of the window: rows of entries[last], but for the hidden
+	// ones at its end. All that comes later is below.
+	last   int
+	hidden int
+	unseen int // messages below that were never looked at
+
+	render func(*entry) []string
+}
+
+func (h *history) add(e *entry) {
+	follows := h.follows()
+	if n := len(h.entries); n == 0 || !sameDay(h.entries[n-1].at, e.at) {
+		h.push(&entry{kind: newDay, at: e.at})
+	}
+	h.push(e)
+	switch {
+	case follows:
+		h.bottom()
+	case e.kind == heard:
+		h.unseen++
+	}
+	h.trim()
+}
+
+func (h *history) push(e *entry) {
+	h.entries = append(h.entries, e)
+	h.bytes += e.size()
+}
+
+func (e *entry) size() int {
+	n := len(e.name)
+	for _, l := range e.lines {
+		n += len(l)
+	}
+	return n
+}
+
+func (h *history) trim() {
+	if len(h.entries) <= mostEntries && h.bytes <= mostBytes {
+		return
+	}
+	n := 0
+	for n < len(h.entries)-1 && (len(h.entries)-n > mostEntries*9/10 || h.bytes > mostBytes*9/10) {
+		h.bytes -= h.entries[n].size()
+		n++
+	}
+	h.entries = append([]*entry(nil), h.entries[n:]...)
+	h.dropped += n
+	h.last -= n
+	if h.last < 0 {
+		h.last, h.hidden = 0, 0
+	}
+}
+
+func sameDay(a, b time.Time) bool {
+	ay, am, ad := a.Date()
+	by, bm, bd := b.Date()
+	return ay == by && am == bm && ad == bd
+}
+
+func (h *history) clear() { *h = history{render: h.render} }
+
+func (h *history) follows() bool { return h.last >= len(h.entries)-1 && h.hidden == 0 }
+
+func (h *history) bottom() {
+	h.last, h.hidden, h.unseen = max(0, len(h.entries)-1), 0, 0
+}
+
+// scroll moves the window, which is height rows high, by so many rows; up is negative.
+func (h *history) scroll(by, height int) {
+	if len(h.entries) == 0 {
+		return
+	}
+	for ; by < 0; by++ {
+		h.hidden++
+		if h.hidden >= len(h.render(h.entries[h.last])) && h.last > 0 {
+			h.last--
+			h.hidden = 0
+		}
+	}
+	for ; by > 0 && !h.follows(); by-- {
+		if h.hidden > 0 {
+			h.hidden--
+			continue
+		}
+		h.last++
+		h.hidden = len(h.render(h.entries[h.last])) - 1
+	}
+	h.settle(height)
+	if h.follows() {
+		h.unseen = 0
+	}
+}
+
+// top goes to the oldest.
+func (h *history) top(height int) {
+	if len(h.entries) == 0 {
+		return
+	}
+	h.last, h.hidden = 0, len(h.render(h.entries[0]))-1
+	h.settle(height)
+}
+
+// settle moves the window down until it is full, if there is enough for that.
+func (h *history) settle(height int) {
+	rows := h.window(height)
+	for missing := height - len(rows); missing > 0 && !h.follows(); missing-- {
+		if h.hidden > 0 {
+			h.hidden--
+			continue
+		}
+		h.last++
+		h.hidden = len(h.render(h.entries[h.last])) - 1
+	}
+}
+
+// reflow is to be called when the rows of entries may have changed.
+func (h *history) reflow(height int) {
+	if h.last < len(h.entries) {
+		h.hidden = min(h.hidden, len(h.render(h.entries[h.last]))-1)
+	}
+	h.settle(height)
+}
+
+// window is the rows that are seen, oldest first: height of them, or all that there are.
+func (h *history) window(height int) []string {
+	if height <= 0 || len(h.entries) == 0 {
+		return nil
+	}
+	var parts [][]string
+	left := height
+	for i, hidden := h.last, h.hidden; i >= 0 && left > 0; i, hidden = i-1, 0 {
+		rows := h.render(h.entries[i])
+		rows = rows[:max(0, len(rows)-hidden)]
+		rows = rows[max(0, len(rows)-left):]
+		left -= len(rows)
+		parts = append(parts, rows)
+	}
+	window := make([]string, 0, height)
+	for i := len(parts) - 1; i >= 0; i-- {
+		window = append(window, parts[i]...)
+	}
+	return window
+}
+
+// transcript is all of it as plain text.
+func (h *history) transcript() string {
+	var b strings.Builder
+	for _, e := range h.entries {
+		switch e.kind {
+		case newDay:
+			b.WriteString(day(e.at) + "\n")
+			continue
+		case helped:
+			continue
+		case heard, said:
+			b.WriteString(clock(e.at) + " " + e.name + ": ")
+		default:
+			b.WriteString(clock(e.at) + " · ")
+		}
+		b.WriteString(strings.Join(e.lines, "\n      ") + "\n")
+	}
+	return b.String()
+}
+
+func clock(t time.Time) string { return t.Format("15:04") }
+func day(t time.Time) string   { return t.Format("Monday, 2 January 2006") }

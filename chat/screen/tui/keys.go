@@ -1,0 +1,66 @@
+package tui
+
+import (
+	tea "charm.land/bubbletea/v2"
+)
+
+// wheelRows is how far a notch of the mouse wheel scrolls.
+const wheelRows = 3
+
+// key heeds a key of the person's.
+func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
+	m.hint = ""
+	page := max(1, m.room()-1)
+	switch k.String() {
+	case "enter", "kpenter", "ctrl+j": // the last: Enter that was typed before the terminal was raw
+		return m.submit()
+	case "tab":
+		m.complete()
+	case "ctrl+c":
+		return m.interrupt()
+	case "ctrl+d":
+		if m.input.text == "" {
+			return m.leave()
+		}
+		m.input.edit(k)
+	case "ctrl+z":
+		if canSuspend() {
+			return tea.Suspend
+		}
+		m.hint = "no shell waits behind this program, so it cannot be set aside"
+	case "ctrl+l":
+		return tea.ClearScreen
+	case "pgup":
+		m.history.scroll(-page, m.room())
+	case "pgdown":
+		m.history.scroll(page, m.room())
+	case "shift+up":
+		m.history.scroll(-1, m.room())
+	case "shift+down":
+		m.history.scroll(1, m.room())
+	case "ctrl+home":
+		m.history.top(m.room())
+	case "ctrl+end", "esc":
+		m.history.bottom()
+	case "up", "ctrl+p":
+		if !m.input.move(-1, m.width-len(prompt), m.method) {
+			m.input.remember(1)
+		}
+	case "down", "ctrl+n":
+		if !m.input.move(1, m.width-len(prompt), m.method) {
+			m.input.remember(-1)
+		}
+	default:
+		m.input.edit(k)
+	}
+	return nil
+}
+
+func (m *model) wheel(w tea.MouseWheelMsg) {
+	switch w.Button {
+	case tea.MouseWheelUp:
+		m.history.scroll(-wheelRows, m.room())
+	case tea.MouseWheelDown:
+		m.history.scroll(wheelRows, m.room())
+	}
+}

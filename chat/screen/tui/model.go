@@ -1,0 +1,330 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/ansi"
+
+	"p2pchat/chat"
+	"p2pchat/chat/screen"
+)
+
+// A phase is how far the conversation is.
+type phase int
+
+const (
+	starting   phase = iota
+	waiting          // for the other side
+	connecting       // the two machines look for a way
+	up               // what is said arrives
+	lost             // the pipe broke, the next one is awaited
+	over             // nothing will be said any more
+)
+
+// A model is all that the screen knows. Its methods run in Bubble Tea's loop.
+type model struct {
+	talk    talk
+	outbox  chan<- *entry                      // what is to be said, in order
+	work    func(func(context.Context) answer) // does it elsewhere, and sends what it returns
+	streams screen.Streams
+	now     func() time.Time
+	notify  notifier
+	pulse   *pulse
+
+	width, height int
+	method        ansi.Method
+	style         style
+	history       history
+	input         editor
+	hint          string // why the last key did not do what it could, or what Tab could mean
+	blurred       bool   // the terminal said that nobody looks
+	tellsFocus    bool   // it says so at all
+	lastKey       time.Time
+
+	phase      phase
+	code       chat.Waiting
+	link       chat.Connected
+	compared   bool // the person has compared the safety words
+	since      time.Time
+	lostAt     time.Time
+	trips      []time.Duration // round trips, newest last
+	delivered  uint64          // own messages up to this ID were read
+	unread     []uint64        // own messages, perhaps without the newest, and with some before delivered
+	sent, read int             // messages
+	transfers  []*transfer
+	left       bool // the other side has
+	leaving    bool // this side wants to
+	warned     bool // of files that are lost by that
+}
+
+// talk is what the screen asks of a conversation, beside Say and Events.
+type talk interface {
+	SetName(name string) string
+	SendFile(ctx context.Context, path string) (id uint64, err error)
+	Accept(id uint64) error
+	Decline(id uint64) error
+	Cancel(id uint64, outgoing bool) error
+}
+
+type (
+	// An eventMsg is an event; taken is closed when it is in the history.
+	eventMsg struct {
+		event chat.Event
+		taken chan<- struct{}
+	}
+	// An overMsg says that no event follows.
+	overMsg struct{}
+	// A saidMsg says what became of an entry that was to be said.
+	saidMsg struct {
+		entry *entry
+		id    uint64
+		err   error
+		taken chan<- struct{}
+	}
+	// An answer is what work elsewhere leads to, in the loop.
+	answer func(*model)
+)
+
+func (m *model) Init() tea.Cmd {
+	m.pulse.start()
+	return tea.RequestBackgroundColor
+}
+
+func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
+	m.pulse.beat()
+	var next tea.Cmd
+	switch t := message.(type) {
+	case tea.KeyPressMsg:
+		m.lastKey = m.now()
+		next = m.key(t)
+	case tea.PasteMsg:
+		m.lastKey = m.now()
+		m.hint = ""
+		m.input.insert(t.Content)
+	case tea.MouseWheelMsg:
+		m.wheel(t)
+	case tea.WindowSizeMsg:
+		m.width, m.height = t.Width, t.Height
+	case tea.FocusMsg:
+		m.tellsFocus, m.blurred = true, false
+	case tea.BlurMsg:
+		m.tellsFocus, m.blurred = true, true
+	case tea.BackgroundColorMsg:
+		m.style = newStyle(t.IsDark(), m.style.plain)
+	case tea.ColorProfileMsg:
+		m.style = newStyle(m.style.dark, t.Profile <= colorprofile.ASCII)
+	case tea.ModeReportMsg:
+		if t.Mode == ansi.ModeUnicodeCore && (t.Value == ansi.ModeReset || t.Value == ansi.ModeSet || t.Value == ansi.ModePermanentlySet) {
+			m.method = ansi.GraphemeWidth // as Bubble Tea measures from now on
+		}
+	case eventMsg:
+		next = m.event(t.event)
+		close(t.taken)
+	case saidMsg:
+		m.said(t)
+		close(t.taken)
+	case answer:
+		t(m)
+	case overMsg:
+		next = m.finish()
+	}
+	switch message.(type) {
+	case tea.WindowSizeMsg, tea.ModeReportMsg, eventMsg:
+		m.history.reflow(m.room())
+	}
+	return m, next
+}
+
+// event folds what happened into what is shown.
+func (m *model) event(e chat.Event) tea.Cmd {
+	switch e := e.(type) {
+	case chat.Waiting:
+		m.phase, m.code = waiting, e
+	case chat.WrongCode:
+		if text := screen.WrongCode(e); text != "" {
+			m.happened(alarm, text)
+		}
+	case chat.Connecting:
+		if m.phase < up {
+			m.phase = connecting
+		}
+	case chat.Connected:
+		m.connected(e)
+	case chat.Message:
+		m.read++
+		m.history.add(&entry{kind: heard, at: m.now(), name: m.other(), lines: tidy(e.Text)})
+		return m.ring("message from " + m.other())
+	case chat.Delivered:
+		m.delivered = max(m.delivered, e.ID)
+	case chat.Stats:
+		m.trips = append(m.trips, e.RTT)
+		m.trips = m.trips[max(0, len(m.trips)-mostTrips):]
+	case chat.Renamed:
+		was := m.other()
+		m.link.Peer = e.To
+		m.happened(note, was+" is called "+m.other()+" now")
+	case chat.InputEnded:
+		m.happened(note, m.other()+" will write no more, but still reads")
+	case chat.Disconnected:
+		m.phase, m.lostAt = lost, m.now()
+		m.stall()
+		m.happened(alarm, "disconnected: "+e.Reason)
+	case chat.Reconnected: // Connected follows
+	case chat.Left:
+		if !e.Reply {
+			m.left, m.phase = true, over
+			m.happened(alarm, m.other()+" has left")
+			return m.ring(m.other() + " has left")
+		}
+	case chat.Notice:
+		m.happened(note, e.Text)
+	case chat.Failed:
+		m.happened(alarm, e.Message)
+	default:
+		return m.file(e)
+	}
+	return nil
+}
+
+// connected tells of a pipe: the first one, or another after a loss.
+func (m *model) connected(e chat.Connected) {
+	was, renamed := m.phase, m.link.Peer != e.Peer
+	m.compared = m.compared && slices.Equal(m.link.SafetyWords, e.SafetyWords)
+	m.link, m.phase = e, up
+	if was == lost {
+		m.happened(note, fmt.Sprintf("connected again %s after %s", screen.Way(e.Path), span(m.now().Sub(m.lostAt))))
+		if !renamed {
+			return
+		}
+	}
+	m.since = m.now()
+	m.happened(note, fmt.Sprintf("connected with %s %s in %d ms", m.other(), screen.Way(e.Path), e.Took.Milliseconds()))
+	switch {
+	case e.Verified:
+		m.happened(note, "verified: both sides know the code, so nobody is in the middle")
+	case e.Foreign:
+		m.happened(alarm, "unverified: the other side is another WebRTC program, so nothing shows that nobody is in the middle")
+	default:
+		m.happened(alarm, "unverified: this call has no secret, so whoever runs the server could be in the middle. Nobody is if you both see the same words: "+strings.Join(e.SafetyWords, " "))
+	}
+}
+
+// other is what the other side calls itself; it cannot pass for this one.
+func (m *model) other() string {
+	name := tidyLine(m.link.Peer)
+	switch {
+	case name == "":
+		return "the other side"
+	case strings.EqualFold(name, you):
+		return "“" + name + "”"
+	}
+	return name
+}
+
+// you is this side's name on its own screen.
+const you = "you"
+
+// happened tells the person what no person said.
+func (m *model) happened(k kind, text string) {
+	m.history.add(&entry{kind: k, at: m.now(), lines: tidy(text)})
+}
+
+// say puts a text on its way.
+func (m *model) say(text string) bool {
+	switch {
+	case m.phase == over:
+		m.hint = "the conversation is over: this is not sent any more"
+		return false
+	case len(text) > chat.MaxMessage:
+		m.hint = fmt.Sprintf("that is %d bytes long, and a message holds at most %d: send it as a file, or in parts", len(text), chat.MaxMessage)
+		return false
+	}
+	e := &entry{kind: said, at: m.now(), name: you, lines: tidy(text), text: text}
+	select {
+	case m.outbox <- e:
+	default:
+		m.hint = "too much is on its way already: try again when some of it has been read"
+		return false
+	}
+	m.history.add(e)
+	m.history.bottom()
+	m.sent++
+	return true
+}
+
+func (m *model) said(t saidMsg) {
+	if t.err != nil {
+		m.happened(alarm, "not sent: "+t.err.Error()+": "+strings.Join(t.entry.lines, " "))
+		return
+	}
+	t.entry.id, t.entry.text = t.id, ""
+	if !m.link.Foreign {
+		m.unread = append(m.unread, t.id)
+	}
+	t.entry.sent = m.link.Foreign
+}
+
+// mark says how far a message of this side's has come.
+func (m *model) mark(e *entry) string {
+	switch {
+	case e.id != 0 && e.id <= m.delivered:
+		return m.style.delivered.Render("✓✓")
+	case e.id != 0 && (m.phase == up || e.sent):
+		return m.style.dim.Render(" ✓")
+	}
+	return m.style.warn.Render(" ○")
+}
+
+// leave ends the screen; the goodbye is said by whoever runs it. Files that are on their way
+// would be lost: who wants that has to say so twice.
+func (m *model) leave() tea.Cmd {
+	if n := len(m.transfers); n > 0 && m.phase != over && !m.warned {
+		m.warned = true
+		m.hint = fmt.Sprintf("%d files are not there yet; once more to leave without them", n)
+		if n == 1 {
+			m.hint = "a file is not there yet; once more to leave without it"
+		}
+		return nil
+	}
+	return m.end()
+}
+
+func (m *model) end() tea.Cmd {
+	m.leaving = true
+	return tea.Quit
+}
+
+// interrupt is Ctrl-C.
+func (m *model) interrupt() tea.Cmd {
+	if m.phase != over && m.streams.Interrupt != nil {
+		m.streams.Interrupt()
+	}
+	return m.end()
+}
+
+// finish comes when the conversation is over: a person whom the other side left may
+// still read.
+func (m *model) finish() tea.Cmd {
+	m.phase = over
+	if m.left {
+		return nil
+	}
+	return tea.Quit
+}
+
+// ring calls the person to the screen, if they look elsewhere.
+func (m *model) ring(why string) tea.Cmd {
+	now := m.now()
+	away := m.blurred || !m.tellsFocus && now.Sub(m.lastKey) > time.Minute
+	if m.streams.Quiet || !away || now.Sub(m.notify.last) < 2*time.Second {
+		return nil
+	}
+	m.notify.last = now
+	return tea.Raw(m.notify.sequence(why))
+}

@@ -1,0 +1,534 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+	"github.com/charmbracelet/x/exp/golden"
+	"github.com/charmbracelet/x/exp/teatest/v2"
+
+	"p2pchat/chat"
+	"p2pchat/chat/screen"
+)
+
+// A stagehand is the conversation behind a screen: it notes what is asked of it.
+type stagehand struct {
+	did []string
+	err error
+}
+
+func (s *stagehand) SendFile(_ context.Context, path string) (uint64, error) {
+	s.did = append(s.did, "send "+path)
+	return uint64(len(s.did)), s.err
+}
+
+func (s *stagehand) SetName(name string) string {
+	s.did = append(s.did, "name "+name)
+	return name
+}
+
+func (s *stagehand) Accept(id uint64) error {
+	s.did = append(s.did, fmt.Sprint("accept ", id))
+	return s.err
+}
+
+func (s *stagehand) Decline(id uint64) error {
+	s.did = append(s.did, fmt.Sprint("decline ", id))
+	return s.err
+}
+
+func (s *stagehand) Cancel(id uint64, outgoing bool) error {
+	s.did = append(s.did, fmt.Sprint("cancel ", id, outgoing))
+	return s.err
+}
+
+// A rig is a model under test, with a clock that is set by hand.
+type rig struct {
+	*model
+	t      *testing.T
+	talk   stagehand
+	outbox chan *entry
+	clock  time.Time
+	asked  []tea.Cmd // what the last Update wants done
+}
+
+var evening = time.Date(2026, time.November, 24, 21, 4, 0, 0, time.UTC)
+
+func newRig(t *testing.T, columns, rows int) *rig {
+	t.Helper()
+	r := &rig{t: t, outbox: make(chan *entry, mostQueued), clock: evening}
+	r.model = newModel(&r.talk, screen.Streams{})
+	r.model.outbox = r.outbox
+	r.now = func() time.Time { return r.clock }
+	r.lastKey = r.clock
+	r.work = func(do func(context.Context) answer) { r.send(do(t.Context())) }
+	r.send(tea.WindowSizeMsg{Width: columns, Height: rows})
+	return r
+}
+
+func (r *rig) send(messages ...tea.Msg) *rig {
+	r.t.Helper()
+	for _, m := range messages {
+		_, next := r.Update(m)
+		r.asked = nil
+		if next != nil {
+			r.asked = append(r.asked, next)
+		}
+		r.fits()
+	}
+	return r
+}
+
+// happens hands the model events.
+func (r *rig) happens(events ...chat.Event) *rig {
+	r.t.Helper()
+	for _, e := range events {
+		r.send(eventMsg{e, make(chan struct{})})
+	}
+	return r
+}
+
+func (r *rig) press(text string) *rig {
+	r.t.Helper()
+	for _, k := range keys(text) {
+		r.send(k)
+	}
+	return r
+}
+
+// speaks puts what was said into the outbox, as a conversation numbers it.
+func (r *rig) speaks(id uint64) *rig {
+	r.t.Helper()
+	return r.send(saidMsg{<-r.outbox, id, nil, make(chan struct{})})
+}
+
+// seen is the screen as plain text.
+func (r *rig) seen() string { return ansi.Strip(r.View().Content) }
+
+// fits checks that the screen is exactly as large as the terminal.
+func (r *rig) fits() {
+	r.t.Helper()
+	if r.width < 2 || r.height < 1 {
+		return
+	}
+	rows := strings.Split(r.View().Content, "\n")
+	if len(rows) != r.height {
+		r.t.Fatalf("%d rows on a screen of %d×%d:\n%s", len(rows), r.width, r.height, r.seen())
+	}
+	for _, row := range rows {
+		if w := r.method.StringWidth(row); w > r.width {
+			r.t.Fatalf("a row of %d cells on a screen of %d×%d: %q", w, r.width, r.height, row)
+		}
+	}
+}
+
+func (r *rig) shows(pattern string) {
+	r.t.Helper()
+	if !regexp.MustCompile("(?m)" + pattern).MatchString(r.seen()) {
+		r.t.Errorf("it does not show %q:\n%s", pattern, r.seen())
+	}
+}
+
+// quits tells whether the last message ended the screen.
+func (r *rig) quits() bool {
+	for _, c := range r.asked {
+		if _, ok := c().(tea.QuitMsg); ok {
+			return true
+		}
+	}
+	return false
+}
+
+var (
+	invited = chat.Waiting{Code: "417-falcon-zebra", Command: "p2pchat answer 417-falcon-zebra --server https://chat.example.org", Link: "https://chat.example.org/#417-falcon-zebra"}
+	benIs   = chat.Connected{Peer: "Ben", Verified: true, Path: "host", Took: 31 * time.Millisecond}
+	evesdrp = chat.Connected{Peer: "Ben", SafetyWords: []string{"oak", "elm", "fir", "ash"}, Path: "relay", Took: 31 * time.Millisecond}
+)
+
+// scenes are what the golden screens show.
+var scenes = map[string]func(*rig){
+	"starting": func(r *rig) { r.happens(chat.Notice{Text: "waiting for a server at http://localhost:3000"}) },
+	"waiting":  func(r *rig) { r.happens(invited) },
+	"waiting-qr": func(r *rig) {
+		r.streams.QR = true
+		r.happens(invited, chat.WrongCode{Left: 2})
+		r.press("here already<enter>")
+	},
+	"chatting": func(r *rig) {
+		r.happens(invited, chat.Connecting{}, benIs, chat.Message{From: "Ben", Text: "Are you there?"})
+		r.press("Yes. Nobody else is.<enter>").speaks(1).happens(chat.Delivered{ID: 1})
+		r.happens(chat.Message{From: "Ben", Text: "日本語, 👋🏽 and e\u0301: wide, joined and marked, in a message that is long enough to be wrapped on most of the screens that people have"})
+		r.happens(chat.Stats{RTT: 12 * time.Millisecond}, chat.Stats{RTT: 14 * time.Millisecond}, chat.Stats{RTT: 31 * time.Millisecond}, chat.Stats{RTT: 12 * time.Millisecond})
+		r.clock = r.clock.Add(3 * time.Hour) // past midnight
+		r.send(tea.PasteMsg{Content: "func main() {\r\n\tfmt.Println(\"on my way\")\r\n}"}).press("<enter>").speaks(2)
+		r.press("half a<alt+enter>thought")
+	},
+	"hostile": func(r *rig) {
+		r.happens(chat.Connected{Peer: "you", Path: "host"}, chat.Message{Text: "\x1b]0;owned\a\u202edrowssap\n21:04 you I am you"}, chat.Message{Text: strings.Repeat("\u0301", 500) + "\u2028x"})
+	},
+	"unverified":   func(r *rig) { r.happens(evesdrp).press("/verify<enter>") },
+	"reconnecting": func(r *rig) { reconnecting(r) },
+	"help":         func(r *rig) { r.happens(benIs).press("/help<enter>") },
+	"stats": func(r *rig) {
+		r.happens(benIs, chat.Stats{RTT: 400 * time.Microsecond}, chat.Stats{RTT: 2 * time.Second})
+		r.press("one<enter>two<enter>").speaks(1).speaks(2).happens(chat.Delivered{ID: 1})
+		r.clock = r.clock.Add(75 * time.Minute)
+		r.press("/stats<enter>")
+	},
+	"files": func(r *rig) { files(r) },
+	"long-name": func(r *rig) {
+		r.happens(chat.Connected{Peer: strings.Repeat("Wolfeschlegelsteinhausenbergerdorff", 2)[:64], Path: "srflx", SafetyWords: evesdrp.SafetyWords}, chat.Message{Text: "hello"})
+	},
+	"left": func(r *rig) { r.happens(benIs, chat.Message{From: "Ben", Text: "bye"}, chat.Left{}).send(overMsg{}) },
+}
+
+func reconnecting(r *rig) {
+	r.happens(benIs)
+	r.press("one<enter>").speaks(1).happens(chat.Delivered{ID: 1})
+	r.happens(chat.Disconnected{Reason: "the connection to the other side was lost"})
+	r.press("two<enter>").speaks(2)
+}
+
+func files(r *rig) {
+	r.happens(benIs, chat.FileOffered{ID: 4, From: "Ben", Name: "harbour.jpg", Size: 3_100_000}, chat.FileOffered{ID: 5, From: "Ben", Name: "plans", Size: 12_000, Folder: true, Files: 12})
+	r.press("/accept 4<enter>").happens(chat.FileOffering{ID: 2, Name: "film.mkv", Size: 1_500_000_000})
+	r.happens(chat.FileProgress{ID: 4, Name: "harbour.jpg", Size: 3_100_000}, chat.FileProgress{ID: 2, Outgoing: true, Name: "film.mkv", Size: 1_500_000_000})
+	r.clock = r.clock.Add(500 * time.Millisecond)
+	r.happens(chat.FileProgress{ID: 4, Name: "harbour.jpg", Bytes: 1_200_000, Size: 3_100_000}, chat.FileProgress{ID: 2, Outgoing: true, Name: "film.mkv", Bytes: 20_000_000, Size: 1_500_000_000})
+}
+
+func TestScreens(t *testing.T) {
+	t.Parallel()
+	for name, play := range scenes {
+		for _, size := range [][2]int{{80, 24}, {120, 40}, {40, 10}} {
+			t.Run(fmt.Sprintf("%s-%dx%d", name, size[0], size[1]), func(t *testing.T) {
+				t.Parallel()
+				r := newRig(t, size[0], size[1])
+				play(r)
+				var rows []string
+				for _, row := range strings.Split(r.seen(), "\n") {
+					rows = append(rows, strings.TrimRight(row, " "))
+				}
+				golden.RequireEqual(t, strings.Join(rows, "\n"))
+			})
+		}
+	}
+}
+
+// The same model under Bubble Tea: what a person types is seen, and ends it.
+func TestUnderBubbleTea(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 60, 12)
+	r.pulse = nil
+	p := teatest.NewTestModel(t, r.model, teatest.WithInitialTermSize(60, 12))
+	taken := make(chan struct{})
+	p.Send(eventMsg{benIs, taken})
+	<-taken
+	p.Type("Hello 日本語")
+	p.Send(keyOf("enter"))
+	said := <-r.outbox
+	taken = make(chan struct{})
+	p.Send(eventMsg{chat.Delivered{ID: 1}, taken}) // as can happen; so both cells of the mark are drawn at once
+	<-taken
+	p.Send(saidMsg{said, 1, nil, make(chan struct{})})
+	teatest.WaitFor(t, p.Output(), func(b []byte) bool { return strings.Contains(string(b), "✓✓") }, teatest.WithDuration(30*time.Second))
+	p.Type("/quit")
+	p.Send(keyOf("enter"))
+	final := p.FinalModel(t, teatest.WithFinalTimeout(30*time.Second)).(*model)
+	if !final.leaving || said.lines[0] != "Hello 日本語" {
+		t.Errorf("it ends with %v, and said %q", final.leaving, said.lines)
+	}
+}
+
+// Every scene, on every size down to nothing: send checks that each screen fits.
+func TestEverySize(t *testing.T) {
+	t.Parallel()
+	for name, play := range scenes {
+		for _, columns := range []int{0, 1, 2, 7, 16, 23, 39, 60, 90} {
+			for _, rows := range []int{0, 1, 2, 3, 5, 9, 13} {
+				r := newRig(t, columns, rows)
+				play(r)
+				r.press("<pgup><pgup><pgdown><up><down>").send(tea.WindowSizeMsg{Width: 80, Height: 24}, tea.WindowSizeMsg{Width: columns, Height: rows})
+				if t.Failed() {
+					t.Fatal(name)
+				}
+			}
+		}
+	}
+}
+
+func TestSaying(t *testing.T) {
+	t.Parallel()
+
+	t.Run("a message is said once it is whole, and what is too long is kept", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24).happens(benIs)
+		r.send(tea.PasteMsg{Content: strings.Repeat("x", chat.MaxMessage)}).press("y<enter>")
+		r.shows("65537 bytes long, and a message holds at most 65536")
+		r.press("<backspace><enter>")
+		if e := <-r.outbox; len(e.text) != chat.MaxMessage || r.input.text != "" {
+			t.Errorf("it says %d bytes, and keeps %d", len(e.text), len(r.input.text))
+		}
+	})
+
+	t.Run("a slash is a command, two are one, and a text of several lines is as it is", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24).happens(benIs)
+		r.press("//etc<enter>").press("//a<alt+enter>b<enter>").press("/etc<enter>")
+		for _, want := range []string{"/etc", "//a\nb"} {
+			if e := <-r.outbox; e.text != want {
+				t.Errorf("it says %q, not %q", e.text, want)
+			}
+		}
+		r.shows("/etc is no command")
+		if r.input.text != "/etc" || len(r.outbox) > 0 {
+			t.Error("what was no command is gone")
+		}
+	})
+
+	t.Run("nothing is said of nothing", func(t *testing.T) {
+		t.Parallel()
+		if r := newRig(t, 80, 24).happens(benIs).press("<enter>  <enter><alt+enter><enter>"); len(r.outbox) > 0 {
+			t.Error("it says something")
+		}
+	})
+
+	t.Run("what cannot be queued is kept in the box", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24).happens(benIs)
+		for range mostQueued + 1 {
+			r.press("x<enter>")
+		}
+		r.shows("too much is on its way")
+		if r.input.text != "x" {
+			t.Error("it is lost")
+		}
+	})
+
+	t.Run("what was refused is told", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24).happens(benIs).press("hello<enter>")
+		r.send(saidMsg{<-r.outbox, 0, chat.ErrOver, make(chan struct{})})
+		r.shows("not sent: the conversation is over: hello")
+	})
+
+	t.Run("a mark says how far a message is", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24).press("a<enter>")
+		r.shows(`you a +○$`)
+		r.speaks(3)
+		r.shows(`you a +○$`)
+		r.happens(benIs)
+		r.shows(`you a + ✓$`)
+		r.happens(chat.Disconnected{})
+		r.shows(`you a +○$`)
+		r.happens(chat.Reconnected{}, benIs, chat.Delivered{ID: 3})
+		r.shows(`you a +✓✓$`)
+		r.happens(chat.Disconnected{})
+		r.shows(`you a +✓✓$`)
+	})
+
+	t.Run("a plain WebRTC program acknowledges nothing", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24).happens(chat.Connected{Peer: chat.Stranger, Foreign: true, Path: "host"}).press("a<enter>").speaks(1)
+		r.happens(chat.Disconnected{})
+		r.shows(`you +a + ✓$`)
+		if r.undelivered() != 0 {
+			t.Error("it counts as not delivered")
+		}
+	})
+
+	t.Run("after the end nothing is said, and Enter closes", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24).happens(benIs, chat.Left{}).send(overMsg{})
+		if r.press("late<enter>"); r.quits() || len(r.outbox) > 0 {
+			t.Error("a draft is lost")
+		}
+		r.shows("this is not sent any more")
+		if r.press("<ctrl+u><enter>"); !r.quits() {
+			t.Error("it stays")
+		}
+	})
+}
+
+func TestLeaving(t *testing.T) {
+	t.Parallel()
+	for typed, interrupts := range map[string]int{"/quit<enter>": 0, "<ctrl+d>": 0, "<ctrl+c>": 1, "draft<ctrl+c>": 1} {
+		r := newRig(t, 80, 24).happens(benIs)
+		n := 0
+		r.streams.Interrupt = func() { n++ }
+		if r.press(typed); !r.quits() || n != interrupts {
+			t.Errorf("%s leaves: %v; interrupts: %d", typed, r.quits(), n)
+		}
+	}
+	r := newRig(t, 80, 24).happens(benIs, chat.FileOffering{ID: 1, Name: "x"})
+	if r.press("/quit<enter>"); r.quits() {
+		t.Error("it leaves though a file is on its way")
+	}
+	r.shows("a file is not there yet")
+	if r.press("<enter>"); !r.quits() {
+		t.Error("it stays though it was asked twice")
+	}
+	if r := newRig(t, 80, 24).press("draft<ctrl+a><ctrl+d>"); r.quits() || r.input.text != "raft" {
+		t.Error("Ctrl-D does not delete")
+	}
+	if r := newRig(t, 80, 24).happens(benIs, chat.Failed{Message: "it broke"}).send(overMsg{}); !r.quits() {
+		t.Error("it stays though the conversation has failed")
+	}
+}
+
+func TestNotifications(t *testing.T) {
+	t.Parallel()
+	rings := func(r *rig) string {
+		r.happens(chat.Message{From: "Ben", Text: "psst"})
+		for _, c := range r.asked {
+			if raw, ok := c().(tea.RawMsg); ok {
+				return fmt.Sprint(raw.Msg)
+			}
+		}
+		return ""
+	}
+	r := newRig(t, 80, 24).happens(benIs)
+	if got := rings(r); got != "" {
+		t.Errorf("it rings though somebody just wrote: %q", got)
+	}
+	r.clock = r.clock.Add(2 * time.Minute)
+	if rings(r) == "" {
+		t.Error("it does not ring though nobody is there")
+	}
+	r.send(tea.FocusMsg{})
+	r.clock = r.clock.Add(2 * time.Minute)
+	if got := rings(r); got != "" {
+		t.Errorf("it rings though the terminal has the focus: %q", got)
+	}
+	r.send(tea.BlurMsg{})
+	if rings(r) == "" {
+		t.Error("it does not ring though the terminal lost the focus")
+	}
+	if got := rings(r); got != "" {
+		t.Errorf("it rings twice at once: %q", got)
+	}
+	r.clock = r.clock.Add(time.Minute)
+	r.streams.Quiet = true
+	if got := rings(r); got != "" {
+		t.Errorf("it rings though it must not: %q", got)
+	}
+
+	for _, test := range []struct{ env, want string }{
+		{"TERM=xterm-256color", "\a"},
+		{"TERM=xterm-kitty", "\a\x1b]9;p2pchat: message from Ben\a"},
+		{"TERM_PROGRAM=iTerm.app", "\a\x1b]9;p2pchat: message from Ben\a"},
+		{"VTE_VERSION=7600", "\a\x1b]777;notify;p2pchat;message from Ben\a"},
+		{"TERM=foot", "\a\x1b]777;notify;p2pchat;message from Ben\a"},
+		{"TMUX=/tmp/x", "\a"},
+	} {
+		n := newNotifier(func(name string) string {
+			value, _ := strings.CutPrefix(test.env, name+"=")
+			if value == test.env {
+				return ""
+			}
+			return value
+		})
+		if got := n.sequence("message from Ben"); got != test.want {
+			t.Errorf("with %s it rings %q", test.env, got)
+		}
+		if got := n.sequence("\x1b]0;x\a;"); strings.Contains(got[1:], "\x1b]0") {
+			t.Errorf("a name gets through as %q", got)
+		}
+	}
+}
+
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		typed, hint string
+		did         []string
+	}{
+		{"/accept", "which one? /accept all, or a number: 4 a.txt, 5 b.txt", nil},
+		{"/accept 5", "", []string{"accept 5"}},
+		{"/accept all", "", []string{"accept 4", "accept 5"}},
+		{"/accept 9", "no file with the number 9", nil},
+		{"/accept x", "takes a number", nil},
+		{"/decline 4", "", []string{"decline 4"}},
+		{"/cancel", "no file is on its way", nil},
+		{"/send", "needs the path", nil},
+		{"/name Annie", "", []string{"name Annie"}},
+		{"/name", "needs a name", nil},
+		{`/send /a\ b "c d" 'e f'`, "", []string{"send /a b", "send c d", "send e f"}},
+	} {
+		r := newRig(t, 80, 24).happens(benIs, chat.FileOffered{ID: 4, Name: "a.txt"}, chat.FileOffered{ID: 5, Name: "b.txt"})
+		r.press(test.typed + "<enter>")
+		if !slices.Equal(r.talk.did, test.did) || !strings.Contains(r.hint, test.hint) || (r.input.text == "") != (test.hint == "") {
+			t.Errorf("%s does %q, hints %q and leaves %q", test.typed, r.talk.did, r.hint, r.input.text)
+		}
+	}
+
+	t.Run("a file is offered, flows, stalls, flows again and arrives", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 100, 24)
+		files(r)
+		r.shows(`Ben offers harbour.jpg \(3.1 MB, image\): /accept.4 or /decline.4`)
+		r.shows(`Ben offers plans \(12.0 kB, folder with 12 files\)`)
+		r.shows(`↓ harbour.jpg █+░+ 1.2 MB of 3.1 MB   38 %  2.4 MB/s  1 s left`)
+		r.shows(`↑ film.mkv +█*░+ 20.0 MB of 1.5 GB    1 %  40.0 MB/s  37 s left`)
+		r.happens(chat.Disconnected{Reason: "x"})
+		r.shows(`38 %  waits`)
+		r.happens(chat.Reconnected{}, benIs)
+		r.happens(chat.FileReceived{ID: 4, Name: "harbour.jpg", Size: 3_100_000, Path: "/home/ann/harbour.jpg"})
+		r.shows(`received harbour.jpg \(3.1 MB\), whole: /home/ann/harbour.jpg`)
+		r.happens(chat.FileFailed{ID: 2, Outgoing: true, Name: "film.mkv", Reason: "their disk is full"})
+		r.shows(`sending film.mkv: their disk is full`)
+		if len(r.flowing()) != 0 {
+			t.Errorf("there are still bars:\n%s", r.seen())
+		}
+		r.happens(chat.FileSent{ID: 7, Name: "x", Size: 12})
+		r.shows(`Ben has x \(12 B\), whole`)
+	})
+
+	t.Run("who takes all files is not asked", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24)
+		r.streams.Accepts = true
+		r.happens(benIs, chat.FileOffered{ID: 4, Name: "a.txt"})
+		r.shows(`Ben offers a.txt \(0 B, text\)$`)
+	})
+
+	t.Run("words that were compared count for those words only", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24).happens(evesdrp).press("/verify ok<enter>")
+		r.shows("● Ben · words compared")
+		r.happens(chat.Disconnected{}, chat.Reconnected{}, evesdrp)
+		r.shows("● Ben · words compared")
+		other := evesdrp
+		other.SafetyWords = []string{"yew", "box", "bay", "oak"}
+		r.happens(chat.Disconnected{}, chat.Reconnected{}, other)
+		r.shows("● Ben · unverified: yew box bay oak")
+	})
+
+	t.Run("what cannot be done is told", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24).happens(benIs)
+		r.talk.err = errors.New("it is a device")
+		r.press("/send /dev/null<enter>")
+		r.shows("not offered: it is a device")
+		r.happens(chat.Connected{Peer: chat.Stranger, Foreign: true}).press("/send x<enter>")
+		r.shows("takes no files")
+	})
+
+	t.Run("more files than there is room for are counted", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24).happens(benIs)
+		for i := range 9 {
+			r.happens(chat.FileProgress{ID: uint64(i), Name: fmt.Sprint("file", i), Size: 10})
+		}
+		r.shows("and 6 more files")
+	})
+}

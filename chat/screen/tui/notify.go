@@ -1,0 +1,46 @@
+package tui
+
+import (
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+)
+
+// A notifier calls a person who looks elsewhere: with the bell, and on terminals that
+// show notifications, with one.
+type notifier struct {
+	form string // osc9, osc777 or none
+	last time.Time
+}
+
+const (
+	osc9   = "9"
+	osc777 = "777"
+)
+
+// newNotifier finds out what the terminal understands; getenv is os.Getenv.
+func newNotifier(getenv func(string) string) notifier {
+	term, program := getenv("TERM"), getenv("TERM_PROGRAM")
+	switch {
+	case getenv("TMUX") != "", strings.HasPrefix(term, "screen"): // they take the bell, and drop the rest
+		return notifier{}
+	case program == "iTerm.app", program == "WezTerm", program == "ghostty", strings.Contains(term, "kitty"), strings.Contains(term, "ghostty"):
+		return notifier{form: osc9}
+	case getenv("VTE_VERSION") != "", strings.HasPrefix(term, "foot"), strings.HasPrefix(term, "rxvt"):
+		return notifier{form: osc777}
+	}
+	return notifier{}
+}
+
+// sequence is what the terminal is to be sent. It tells who, never what was said.
+func (n notifier) sequence(why string) string {
+	why = strings.ReplaceAll(tidyLine(why), ";", ",")
+	switch n.form {
+	case osc9:
+		return "\a" + ansi.Notify("p2pchat: "+why)
+	case osc777:
+		return "\a" + ansi.URxvtExt("notify", "p2pchat", why)
+	}
+	return "\a"
+}

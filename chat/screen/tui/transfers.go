@@ -1,0 +1,176 @@
+package tui
+
+import (
+	"cmp"
+	"fmt"
+	"mime"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"p2pchat/chat"
+	"p2pchat/chat/screen"
+)
+
+// A transfer is a file that was offered, by either side, and is not done with.
+type transfer struct {
+	id       uint64
+	outgoing bool
+	name     string
+	size     int64
+	flows    bool // it was accepted
+	bytes    int64
+	rate     float64 // bytes a second, lately; 0 is not known
+	at       time.Time
+}
+
+func (m *model) transfer(id uint64, outgoing bool) *transfer {
+	for _, t := range m.transfers {
+		if t.id == id && t.outgoing == outgoing {
+			return t
+		}
+	}
+	return nil
+}
+
+// drop forgets a transfer.
+func (m *model) drop(id uint64, outgoing bool) {
+	m.transfers = slices.DeleteFunc(m.transfers, func(t *transfer) bool { return t.id == id && t.outgoing == outgoing })
+}
+
+// file folds what happened to a file into what is shown.
+func (m *model) file(e chat.Event) tea.Cmd {
+	switch e := e.(type) {
+	case chat.FileOffered:
+		m.transfers = append(m.transfers, &transfer{id: e.ID, name: e.Name, size: e.Size})
+		offer := fmt.Sprintf("%s offers %s (%s, %s)", m.other(), e.Name, screen.Bytes(e.Size), kindOf(e.Name, e.Folder, e.Files))
+		if m.streams.Accepts {
+			m.happened(note, offer)
+			return nil
+		}
+		m.happened(alarm, fmt.Sprintf("%s: /accept\u00a0%d or /decline\u00a0%d", offer, e.ID, e.ID)) // each in one row
+		return m.ring(m.other() + " offers a file")
+	case chat.FileOffering:
+		m.transfers = append(m.transfers, &transfer{id: e.ID, outgoing: true, name: e.Name, size: e.Size})
+		m.happened(note, fmt.Sprintf("offered %s (%s) as number %d; waiting for %s", e.Name, screen.Bytes(e.Size), e.ID, m.other()))
+	case chat.FileProgress:
+		m.progress(e)
+	case chat.FileReceived:
+		m.drop(e.ID, false)
+		m.happened(note, fmt.Sprintf("received %s (%s), whole: %s", e.Name, screen.Bytes(e.Size), e.Path))
+		return m.ring("a file has arrived")
+	case chat.FileSent:
+		m.drop(e.ID, true)
+		m.happened(note, fmt.Sprintf("%s has %s (%s), whole", m.other(), e.Name, screen.Bytes(e.Size)))
+	case chat.FileFailed:
+		m.drop(e.ID, e.Outgoing)
+		direction := "receiving"
+		if e.Outgoing {
+			direction = "sending"
+		}
+		m.happened(alarm, fmt.Sprintf("%s %s: %s", direction, e.Name, e.Reason))
+	}
+	return nil
+}
+
+func (m *model) progress(e chat.FileProgress) {
+	t := m.transfer(e.ID, e.Outgoing)
+	if t == nil {
+		t = &transfer{id: e.ID, outgoing: e.Outgoing}
+		m.transfers = append(m.transfers, t)
+	}
+	now := m.now()
+	if passed := now.Sub(t.at).Seconds(); t.flows && passed > 0 && e.Bytes >= t.bytes {
+		rate := float64(e.Bytes-t.bytes) / passed
+		const weight = 0.3 // of the newest figure
+		t.rate = cmp.Or(t.rate, rate)*(1-weight) + rate*weight
+	}
+	t.name, t.size, t.bytes, t.flows, t.at = e.Name, e.Size, e.Bytes, true, now
+}
+
+// stall notes that nothing flows at the moment.
+func (m *model) stall() {
+	for _, t := range m.transfers {
+		t.rate = 0
+	}
+}
+
+// flowing are the transfers that a bar is shown for.
+func (m *model) flowing() (all []*transfer) {
+	for _, t := range m.transfers {
+		if t.flows {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// transferRows shows n of them. The last row counts what there is no room for.
+func (m *model) transferRows(n int) []string {
+	all := m.flowing()
+	var rows []string
+	column := 0
+	for _, t := range all {
+		column = max(column, min(m.method.StringWidth(tidyLine(t.name)), max(8, m.width/4)))
+	}
+	for i, t := range all[:min(n, len(all))] {
+		if i == n-1 && len(all) > n {
+			rows = append(rows, m.style.dim.Render(fit(fmt.Sprintf(" and %d more files", len(all)-i), m.width, m.method)))
+			break
+		}
+		rows = append(rows, m.transferRow(t, column))
+	}
+	return rows
+}
+
+func (m *model) transferRow(t *transfer, column int) string {
+	sign := "↓"
+	if t.outgoing {
+		sign = "↑"
+	}
+	done := 1.0
+	if t.size > 0 {
+		done = min(1, float64(t.bytes)/float64(t.size))
+	}
+	figures := fmt.Sprintf("%3d %%", screen.Percent(t.bytes, t.size))
+	switch {
+	case m.phase == lost:
+		figures += "  waits"
+	case t.rate > 0:
+		left := time.Duration(float64(t.size-t.bytes) / t.rate * float64(time.Second))
+		figures += fmt.Sprintf("  %s/s  %s left", screen.Bytes(int64(t.rate)), span(left))
+	}
+	if m.width >= narrow {
+		figures = screen.Bytes(t.bytes) + " of " + screen.Bytes(t.size) + "  " + figures
+	}
+	bar := m.width - column - m.method.StringWidth(figures) - 6
+	text := " " + sign + " " + fill(tidyLine(t.name), column, m.method) + " "
+	if bar >= 5 {
+		full := int(done * float64(bar))
+		text += m.style.code.Render(strings.Repeat("█", full)) + m.style.dim.Render(strings.Repeat("░", bar-full)) + " "
+	}
+	return fit(text+figures, m.width, m.method)
+}
+
+// kindOf says what a file seems to be, by its name.
+func kindOf(name string, folder bool, files int) string {
+	switch {
+	case folder && files == 1:
+		return "folder with 1 file"
+	case folder:
+		return fmt.Sprintf("folder with %d files", files)
+	}
+	ext := filepath.Ext(name)
+	kind, _, _ := strings.Cut(mime.TypeByExtension(ext), "/")
+	switch kind {
+	case "image", "audio", "video", "text":
+		return kind
+	}
+	if len(ext) > 1 && len(ext) < 8 {
+		return strings.ToUpper(ext[1:]) + " file"
+	}
+	return "file"
+}

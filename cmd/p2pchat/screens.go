@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"p2pchat/chat"
+	"p2pchat/chat/screen"
+	"p2pchat/chat/screen/tui"
+)
+
+// chooseScreen takes the screen that --ui names.
+func (o *talkOptions) chooseScreen(std stdio) error {
+	capable := std.inTerminal && std.outTerminal && os.Getenv("TERM") != "dumb"
+	switch {
+	case o.ui == "tui" && !capable:
+		return &usageError{err: errors.New("--ui tui needs a terminal that can move its cursor, for input and output"), hint: "--ui line works everywhere"}
+	case o.ui == "tui", o.ui == "auto" && capable:
+		o.screen, o.full = tui.Show, true
+	case o.ui == "auto", o.ui == "line":
+		o.screen = screen.Line
+		o.declines = "it takes no files: it was started without --accept-files"
+	case o.ui == "json":
+		o.screen = screen.JSON
+	default:
+		return &usageError{err: fmt.Errorf("--ui must be auto, tui, line or json, not %q", o.ui)}
+	}
+	return nil
+}
+
+// show runs the screen; what it says at its end is sent. Its input is stdin, once feed was
+// called; that of a whole terminal begins at once.
+func (o *talkOptions) show(ctx context.Context, c *chat.Conversation, std stdio, interrupt func()) (_ <-chan error, feed func()) {
+	in, whole := std.in.(io.ReadCloser)
+	feed = func() {}
+	if !o.full || !whole {
+		in, feed = o.piped(std.in)
+	}
+	shown := make(chan error, 1)
+	go func() {
+		shown <- o.screen(ctx, c, screen.Streams{
+			In: in, Out: std.out, Notes: std.err, Terminal: std.outTerminal, Watched: std.errTerminal,
+			QR: o.qr, Quiet: o.noNotify, Accepts: o.accept, Interrupt: interrupt,
+		})
+	}()
+	return shown, feed
+}
+
+// piped is in, from when feed was called, with a read that can be ended, by closing it.
+func (o *talkOptions) piped(in io.Reader) (_ io.ReadCloser, feed func()) {
+	if o.asked {
+		in = cooked{in}
+	}
+	out, to := io.Pipe()
+	return out, func() {
+		// Nobody waits for this one: a read of stdin cannot be ended.
+		go func() {
+			_, err := io.Copy(to, in)
+			to.CloseWithError(err)
+		}()
+	}
+}
+
+// mostHeld is how much a notesWriter keeps.
+const mostHeld = 64 << 10
+
+// A notesWriter lets several goroutines write, one line after the other. While it is on
+// hold, because a screen has the terminal for itself, it keeps what is written.
+type notesWriter struct {
+	to io.Writer
+
+	mu   sync.Mutex // guards what follows
+	held []byte
+	hold bool
+}
+
+func (w *notesWriter) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.hold {
+		w.held = append(w.held, b[:min(len(b), mostHeld-len(w.held))]...)
+		return len(b), nil
+	}
+	return w.to.Write(b)
+}
+
+// Hold keeps what is written until Release.
+func (w *notesWriter) Hold() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hold = true
+}
+
+// Release writes what was kept.
+func (w *notesWriter) Release() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, _ = w.to.Write(w.held) // nobody is there to be told
+	w.held, w.hold = nil, false
+}

@@ -1,0 +1,319 @@
+//go:build unix
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// aServer runs a server, and returns its address.
+func aServer(t *testing.T) string {
+	t.Helper()
+	server := launch(t, "serve", "--listen", "127.0.0.1:0")
+	found, err := server.err.wait(regexp.MustCompile(`listening on (\S+)`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found[1]
+}
+
+// twoWindows are Ann, who called, and Ben, who answered: connected.
+func twoWindows(t *testing.T) (ann, ben *window) {
+	t.Helper()
+	server := aServer(t)
+	ann = openWindow(t, 80, 24, []string{"P2PCHAT_NAME=Ann"}, "call", "417-falcon-zebra", "--server", server)
+	ann.shows("waiting for the other side")
+	ben = openWindow(t, 80, 24, []string{"P2PCHAT_NAME=Ben"}, "answer", "417-falcon-zebra", "--server", server)
+	ann.shows("● Ben · verified · (direct|via NAT)")
+	ben.shows("● Ann · verified · (direct|via NAT)")
+	return ann, ben
+}
+
+func TestWholeTerminal(t *testing.T) {
+	t.Parallel()
+
+	t.Run("the caller is shown the code, the command and the link", func(t *testing.T) {
+		t.Parallel()
+		server := aServer(t)
+		ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", server)
+		ann.shows(`code: 417-falcon-zebra\n`)
+		ann.shows(`p2pchat answer 417-falcon-zebra --server ` + server)
+		ann.shows(server + `/#417-falcon-zebra`)
+		ann.shows(`█`)
+		ann.types("\x04") // Ctrl-D
+		ann.ends(0)
+	})
+
+	t.Run("two people talk", func(t *testing.T) {
+		t.Parallel()
+		ann, ben := twoWindows(t)
+		ann.types("Hello Ben\r")
+		ben.shows(`\d\d:\d\d Ann Hello Ben\n`)
+		ann.shows(`\d\d:\d\d you Hello Ben +✓✓\n`)
+		ben.types("two\x1b\rlines\r")
+		ann.shows(`Ben two\n +lines\n`)
+		ann.types("//usr is a folder\r")
+		ben.shows(`Ann /usr is a folder\n`)
+
+		// What is pasted stays one message, of 200 lines.
+		var paste strings.Builder
+		for i := range 200 {
+			fmt.Fprintf(&paste, "line %d\r", i+1)
+		}
+		ben.types("\x1b[200~" + paste.String() + "\x1b[201~")
+		ben.shows(`  line 200$`)
+		ben.types("\r")
+		ben.shows(`line 200 +✓✓\n`)
+		ann.shows(`line 200\n`)
+		ann.types("\x1b[5~") // PgUp
+		ann.shows(`▼`)
+		ann.types("\x1b[1;5H") // Ctrl-Home
+		ann.shows(`─ \w+, \d+ \w+ \d{4} ─`)
+		ben.types("the end\r")
+		ann.shows(`1 new below`)
+		ann.types("\x1b[1;5F") // Ctrl-End
+		ann.shows(`Ben the end\n`)
+
+		ann.types("/quit\r")
+		ann.ends(0)
+		if s := ann.written(); !strings.Contains(s[strings.LastIndex(s, "\x1b[?1049l"):], "you: Hello Ben\r\n") {
+			t.Error("what was said is gone with the screen")
+		}
+		ben.shows(`○ Ann has left`)
+		ben.types("\r")
+		ben.ends(0)
+	})
+
+	t.Run("Ctrl-C says goodbye, and is an interrupt", func(t *testing.T) {
+		t.Parallel()
+		ann, ben := twoWindows(t)
+		ann.types("half a thought\x03")
+		ann.ends(exitInterrupted)
+		if !strings.Contains(ann.written(), "p2pchat: this was not sent: half a thought") {
+			t.Error("a draft is lost without a word")
+		}
+		ben.shows(`Ann has left`)
+		ben.types("\x03")
+		ben.ends(0)
+	})
+
+	for name, signal := range map[string]syscall.Signal{"SIGTERM": syscall.SIGTERM, "SIGHUP": syscall.SIGHUP, "SIGINT": syscall.SIGINT} {
+		t.Run(name+" gives the terminal back", func(t *testing.T) {
+			t.Parallel()
+			ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", aServer(t))
+			ann.shows("waiting for the other side")
+			if err := ann.cmd.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			ann.ends(exitInterrupted)
+		})
+	}
+
+	t.Run("an error is told below the screen", func(t *testing.T) {
+		t.Parallel()
+		ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", aServer(t), "--wait", "200ms")
+		ann.ends(exitNobody)
+		if s := ann.written(); !strings.Contains(s[strings.LastIndex(s, "\x1b[?1049l"):], "p2pchat: error: nobody came in time") {
+			t.Errorf("it says %q", s)
+		}
+	})
+
+	t.Run("a small window shows what matters, and a resized one is drawn anew", func(t *testing.T) {
+		t.Parallel()
+		ann, ben := twoWindows(t)
+		ann.resize(40, 10)
+		ben.types("a message that does not fit into forty columns\r")
+		ann.shows(`\d\d:\d\d Ben a message that does not fit\n +into forty columns\n ● Ben · verified · (direct|via NAT).*\n>`)
+		ann.resize(120, 30)
+		ann.shows(`Ben a message that does not fit into forty columns\n`)
+	})
+
+	t.Run("hostile text steers nothing", func(t *testing.T) {
+		t.Parallel()
+		ann, ben := twoWindows(t)
+		ben.types("\x1b[200~\x1b[201~")
+		ben.types("\u202eevil\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\r")
+		ann.shows(`Ben <U\+202E>evil`)
+	})
+
+	t.Run("a lost connection is told, and what is written meanwhile is marked, and arrives", func(t *testing.T) {
+		t.Parallel()
+		ann, ben := twoWindows(t)
+		if err := ben.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		ann.shows(`○ Ben · disconnected`)
+		ann.types("are you still there?\r")
+		ann.shows(`you are you still there\? +○\n`)
+		if err := ben.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		ann.shows(`connected again .* after \d+ s`)
+		ben.shows(`Ann are you still there\?`)
+		ann.shows(`you are you still there\? +✓✓\n`)
+	})
+
+	t.Run("Ctrl-Z gives the terminal to the shell, and fg brings the screen back", func(t *testing.T) {
+		t.Parallel()
+		bash, err := exec.LookPath("bash")
+		if err != nil {
+			t.Skip("there is no bash: ", err)
+		}
+		w := openWindowWith(t, 80, 24, []string{"PS1=ready: ", "P2PCHAT_SERVER=" + aServer(t)}, bash, "--norc", "-i")
+		w.shows(`^ready:`)
+		w.types("p2pchat call 417-falcon-zebra\r")
+		w.shows("○ waiting for the other side")
+		w.types("a draft")
+		w.shows("> a draft")
+		w.types("\x1a")
+		w.shows(`Stopped`)
+		w.types("stty -a\r") // what the shell edits with shows in the modes of a program that it runs
+		w.shows(` icanon`)
+		w.types("fg\r")
+		w.shows("(?s)○ waiting for the other side.*> a draft")
+		w.types("\x15\x04")
+		w.shows(`ready:$`)
+		w.types("echo code=$?\r")
+		w.shows(`^code=0`)
+		w.types("exit\r")
+		w.ends(0)
+	})
+
+	t.Run("Ctrl-Z where no shell waits is refused", func(t *testing.T) {
+		t.Parallel()
+		ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", aServer(t))
+		ann.shows("waiting for the other side")
+		ann.types("\x1a")
+		ann.shows("no shell waits behind this program")
+		ann.types("\x04")
+		ann.ends(0)
+	})
+
+	t.Run("a log does not spoil the screen: it comes below, or goes to a file", func(t *testing.T) {
+		t.Parallel()
+		server := aServer(t)
+		ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", server, "--log-level", "debug")
+		ann.shows("waiting for the other side")
+		ann.types("\x04")
+		ann.ends(0)
+		before, after, _ := strings.Cut(ann.written(), "\x1b[?1049l")
+		if strings.Contains(before, "level=") || !strings.Contains(after, "p2pchat: time=") {
+			t.Errorf("the log is in the wrong place:\n%s\n%s", before, after)
+		}
+		file := t.TempDir() + "/log"
+		ann = openWindow(t, 80, 24, nil, "call", "418-falcon-zebra", "--server", server, "--log-level", "debug", "--log-file", file)
+		ann.shows("waiting for the other side")
+		ann.types("\x04")
+		ann.ends(0)
+		log, err := os.ReadFile(file) //nolint:gosec // its own
+		if err != nil || !strings.Contains(string(log), "level=DEBUG") || strings.Contains(ann.written(), "level=") {
+			t.Errorf("the file has %q (%v)", log, err)
+		}
+		ann = openWindow(t, 80, 24, nil, "call", "--log-file", file+"/x")
+		ann.ends(exitUsage)
+	})
+
+	t.Run("--ui tui wants a terminal, and one that is dumb gets lines", func(t *testing.T) {
+		t.Parallel()
+		p := launch(t, "call", "--ui", "tui", "--server", "http://127.0.0.1:1")
+		p.finish(t)
+		if code := p.cmd.ProcessState.ExitCode(); code != exitUsage || !strings.Contains(p.err.String(), "needs a terminal") {
+			t.Errorf("it ends with %d: %s", code, p.err)
+		}
+		ann := openWindow(t, 80, 24, []string{"TERM=dumb"}, "call", "417-falcon-zebra", "--server", aServer(t))
+		ann.shows(`^p2pchat: code: 417-falcon-zebra`)
+	})
+
+	t.Run("NO_COLOR has none", func(t *testing.T) {
+		t.Parallel()
+		ann := openWindow(t, 80, 24, []string{"NO_COLOR=1"}, "call", "417-falcon-zebra", "--server", aServer(t))
+		ann.shows("waiting for the other side")
+		if m := regexp.MustCompile(`\x1b\[[0-9;]*([34]8|[349][0-7]|10[0-7])[;m]`).FindString(ann.written()); m != "" {
+			t.Errorf("it writes %q", m)
+		}
+	})
+}
+
+// A file is offered by a person who completes its path, and taken by another.
+func TestWholeTerminalSendsFiles(t *testing.T) {
+	t.Parallel()
+	ann, ben := twoWindows(t)
+	dir, content := t.TempDir(), strings.Repeat("the boat leaves at six\n", 100_000)
+	if err := os.WriteFile(dir+"/harbour plan.txt", []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ann.types("/se\t" + dir + "/har\t")
+	ann.shows(`harbour\\ plan.txt$`)
+	ann.types("\r")
+	ann.shows(`offered harbour plan.txt \(2.3 MB\) as number \d+; waiting for Ben`)
+	ben.shows(`Ann offers harbour plan.txt \(2.3 MB, text\): /accept.\d+ or /decline.\d+`)
+	ben.types("/acc\t\r")
+	ben.shows(`received harbour plan.txt \(2.3 MB\), whole: `)
+	ann.shows(`Ben has harbour plan.txt \(2.3 MB\), whole`)
+	if got, err := os.ReadFile(ben.cmd.Dir + "/harbour plan.txt"); err != nil || string(got) != content {
+		t.Errorf("%d bytes have arrived: %v", len(got), err)
+	}
+	ann.types("/send " + dir + "/nothing\r")
+	ann.shows(`sent: no such file`)
+	ann.types("/send '" + dir + "/harbour plan.txt'\r")
+	ben.shows(`(?s)offers harbour plan.txt .*offers harbour plan.txt `)
+	ben.types("/decline\r")
+	ann.shows(`sending harbour plan.txt: `)
+}
+
+// A whole evening: the code typed at the prompt with Tab, talk, a paste of 200 lines, a
+// file, a lost network, goodbye.
+func TestAnEvening(t *testing.T) {
+	t.Parallel()
+	env := []string{"HTTP_PROXY=" + aServer(t), "P2PCHAT_SERVER=" + elsewhere}
+	ann := openWindow(t, 80, 24, append(env, "P2PCHAT_NAME=Ann"), "call", "417-falcon-zebra")
+	ann.shows(`p2pchat answer 417-falcon-zebra --server ` + elsewhere)
+	ben := openWindow(t, 80, 24, append(env, "P2PCHAT_NAME=Ben"), "answer")
+	ben.shows(`the caller's code:$`)
+	ben.types("417-fal\tzeb\t\r")
+	ann.shows(`● Ben · verified`)
+	ben.shows(`● Ann · verified`)
+
+	ben.types("Good evening!\r")
+	ann.shows(`Ben Good evening!\n`)
+	ann.types("/name Annie\r")
+	ben.shows(`Ann is called Annie now`)
+	ann.types("\x1b[200~" + strings.Repeat("of 200 lines\r", 199) + "the last\x1b[201~\r")
+	ben.shows(`  the last\n`)
+	ann.shows(`  the last +✓✓\n`)
+
+	if err := os.WriteFile(ann.cmd.Dir+"/song.txt", []byte("la la la\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ann.types("/send so\t\r")
+	ben.shows(`Annie offers song.txt \(9 B, text\)`)
+	ben.types("/accept\r")
+	ann.shows(`Ben has song.txt \(9 B\), whole`)
+	if got, err := os.ReadFile(ben.cmd.Dir + "/song.txt"); err != nil || string(got) != "la la la\n" {
+		t.Errorf("%q has arrived: %v", got, err)
+	}
+
+	if err := ann.cmd.Process.Signal(syscall.SIGSTOP); err != nil { // as a lid that is closed
+		t.Fatal(err)
+	}
+	ben.shows(`○ Annie · disconnected`)
+	ben.types("where are you?\r")
+	ben.shows(`you +where are you\? +○\n`)
+	if err := ann.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	ann.shows(`Ben where are you\?\n`)
+	ben.shows(`you +where are you\? +✓✓\n`)
+
+	ben.types("Good night\r/quit\r")
+	ben.ends(0)
+	ann.shows(`(?s)Ben Good night\n.*○ Ben has left`)
+	ann.types("\r")
+	ann.ends(0)
+}

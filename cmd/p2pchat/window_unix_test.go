@@ -1,0 +1,216 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/hinshun/vt10x"
+)
+
+// A window is an emulated terminal with the program in it: what a person would see.
+type window struct {
+	*testing.T
+	cmd      *exec.Cmd
+	keyboard *os.File
+	before   string // how the terminal was set when the program started
+	shown    chan struct{}
+
+	mu     sync.Mutex // guards what follows
+	screen vt10x.Terminal
+	raw    bytes.Buffer // all that was written
+	rest   []byte       // of a sequence that is not whole yet
+	ended  bool
+	more   chan struct{} // closed by the next change
+}
+
+// The emulator takes these for something else; a terminal of today understands them or
+// drops them.
+var unknownToEmulator = regexp.MustCompile(`\x1b\[[<=>][0-9;]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p`)
+
+// What asks for the background's colour, and the answer of a light terminal.
+const (
+	askBackground   = "\x1b]11;?\a"
+	lightBackground = "\x1b]11;rgb:ffff/ffff/ffff\a"
+	darkBackground  = "\x1b]11;rgb:1010/1212/1616\a"
+)
+
+// openWindow runs the program in a window of so many columns and rows. An environment
+// variable LIGHT=1 makes its background light.
+func openWindow(t *testing.T, columns, rows uint16, env []string, args ...string) *window {
+	t.Helper()
+	path, err := exec.LookPath("p2pchat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return openWindowWith(t, columns, rows, env, path, args...)
+}
+
+// openWindowWith is openWindow with another program in it.
+func openWindowWith(t *testing.T, columns, rows uint16, env []string, path string, args ...string) *window {
+	t.Helper()
+	keyboard, terminal, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pty.Setsize(keyboard, &pty.Winsize{Cols: columns, Rows: rows}); err != nil {
+		t.Fatal(err)
+	}
+	w := &window{
+		T: t, cmd: exec.Command(path, args...), keyboard: keyboard, before: modes(t, keyboard), //nolint:gosec // chosen by the test
+		shown: make(chan struct{}), more: make(chan struct{}),
+		screen: vt10x.New(vt10x.WithSize(int(columns), int(rows))),
+	}
+	w.cmd.Env = append(append(os.Environ(), "TERM=xterm-256color", "COLORTERM=truecolor", "TERM_PROGRAM=", "TMUX=", "NO_COLOR=", "SSH_TTY=", "P2PCHAT_CODE="), env...)
+	w.cmd.Dir = t.TempDir()
+	w.cmd.Stdin, w.cmd.Stdout, w.cmd.Stderr = terminal, terminal, terminal
+	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	err = w.cmd.Start()
+	_ = terminal.Close() // the program has it
+	if err != nil {
+		t.Fatal(err)
+	}
+	background := darkBackground
+	for _, e := range env {
+		if e == "LIGHT=1" {
+			background = lightBackground
+		}
+	}
+	go w.emulate(background)
+	t.Cleanup(func() {
+		_ = w.cmd.Process.Kill() // it may have ended
+		_ = w.cmd.Wait()         // it may have been waited for
+		_ = keyboard.Close()     // whatever was still to be typed
+		<-w.shown
+	})
+	return w
+}
+
+// emulate shows what the program writes, and answers as a terminal does.
+func (w *window) emulate(background string) {
+	defer close(w.shown)
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := w.keyboard.Read(buffer)
+		w.mu.Lock()
+		w.raw.Write(buffer[:n])
+		w.rest = append(w.rest, buffer[:n]...)
+		whole := len(w.rest)
+		if i := bytes.LastIndexByte(w.rest, 0x1b); i >= 0 && len(w.rest)-i < 24 && err == nil {
+			if tail := w.rest[i:]; !regexp.MustCompile(`^\x1b(\[[^a-zA-Z]*[a-zA-Z]|\].*\a|[^\[\]])`).Match(tail) {
+				whole = i
+			}
+		}
+		now := w.rest[:whole]
+		asked := bytes.Contains(now, []byte(askBackground))
+		_, _ = w.screen.Write(unknownToEmulator.ReplaceAll(bytes.ReplaceAll(now, []byte(askBackground), nil), nil)) // it never fails
+		w.rest = append([]byte(nil), w.rest[whole:]...)
+		w.ended = err != nil
+		close(w.more)
+		w.more = make(chan struct{})
+		w.mu.Unlock()
+		if asked {
+			_, _ = io.WriteString(w.keyboard, background) // the program may have ended
+		}
+		if err != nil { // EIO: the program has ended
+			return
+		}
+	}
+}
+
+// text is what the window shows, without the spaces at the end of each row.
+func (w *window) text() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.look()
+}
+
+func (w *window) look() string {
+	rows := strings.Split(w.screen.String(), "\n")
+	for i, r := range rows {
+		rows[i] = strings.TrimRight(r, " ")
+	}
+	return strings.TrimRight(strings.Join(rows, "\n"), "\n")
+}
+
+// shows waits until the window's text matches.
+func (w *window) shows(pattern string) {
+	w.Helper()
+	re := regexp.MustCompile("(?m)" + pattern)
+	limit := time.After(patience)
+	for {
+		w.mu.Lock()
+		text, ended, more := w.look(), w.ended, w.more
+		w.mu.Unlock()
+		if re.MatchString(text) {
+			return
+		}
+		if ended {
+			w.Fatalf("it ended without showing %q; its window:\n%s", pattern, text)
+		}
+		select {
+		case <-more:
+		case <-limit:
+			w.Fatalf("it does not show %q; its window:\n%s", pattern, text)
+		}
+	}
+}
+
+func (w *window) types(text string) {
+	w.Helper()
+	if _, err := io.WriteString(w.keyboard, text); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// resize makes the window another size, and tells the program.
+func (w *window) resize(columns, rows uint16) {
+	w.Helper()
+	w.mu.Lock()
+	w.screen.Resize(int(columns), int(rows))
+	w.mu.Unlock()
+	if err := pty.Setsize(w.keyboard, &pty.Winsize{Cols: columns, Rows: rows}); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// ends waits for the program, and checks its exit code and that the terminal is as it was.
+func (w *window) ends(code int) {
+	w.Helper()
+	_ = w.cmd.Wait() // the exit code says it
+	if got := w.cmd.ProcessState.ExitCode(); got != code {
+		w.Errorf("it ended with exit code %d, not %d; its window:\n%s", got, code, w.text())
+	}
+	if after := modes(w.T, w.keyboard); after != w.before {
+		w.Errorf("the terminal's modes are %s, and were %s", after, w.before)
+	}
+	<-w.shown
+	if raw := w.written(); strings.Count(raw, "\x1b[?1049h") != strings.Count(raw, "\x1b[?1049l") {
+		w.Errorf("the other screen is still on")
+	}
+	for _, mode := range []string{"2004", "1004", "1002", "1006"} { // paste, focus, mouse
+		if raw := w.written(); strings.LastIndex(raw, "\x1b[?"+mode+"h") > strings.LastIndex(raw, "\x1b[?"+mode+"l") {
+			w.Errorf("mode %s is still on", mode)
+		}
+	}
+	if !w.screen.CursorVisible() {
+		w.Errorf("the cursor is hidden")
+	}
+}
+
+// written is all that the program has written.
+func (w *window) written() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.raw.String()
+}
