@@ -35,6 +35,7 @@ var floors = []struct{ these, mayNotImport, because string }{
 var doors = map[string]string{
 	"github.com/labstack/echo/v4": "p2pchat/signaling/server",
 	"github.com/pion":             "p2pchat/peer or p2pchat/peer/survey or p2pchat/signaling/relay",
+	"github.com/prometheus":       "p2pchat/signaling/server",
 	"github.com/nats-io":          "p2pchat/signaling/natsstore",
 	"golang.org/x/time":           "p2pchat/signaling/relay or p2pchat/signaling/server",
 	"github.com/spf13":            "p2pchat/cmd/p2pchat",

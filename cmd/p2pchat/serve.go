@@ -27,6 +27,7 @@ type serveOptions struct {
 	limits     memstore.Limits
 	server     server.Config
 	visitors   visitorOptions
+	metrics    string
 	publicURL  string
 	tls        tlsOptions
 	iceServers []string
@@ -67,6 +68,7 @@ guests do not, or with --relay-open.`,
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "STUN or TURN server to hand out: stun:host:port, turn:user:password@host:port (repeatable)")
 	o.relay.register(f)
 	f.StringVar(&o.keyFile, "access-key-file", "", "file with the key that opening a room takes (or P2PCHAT_ACCESS_KEY)")
+	f.StringVar(&o.metrics, "metrics-listen", "", "address for Prometheus, which answers at /metrics; not one that strangers reach")
 	f.DurationVar(&o.grace, "shutdown-grace", 10*time.Second, "how long running requests may take when the server stops")
 	o.log.register(f)
 	return c
@@ -105,7 +107,14 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 		return err
 	}
 	defer rooms.stop()
-	o.server.Ready, o.server.Log = rooms.ready, log
+	o.server.Ready, o.server.Log, o.server.Measures = rooms.ready, log, rooms.measures
+	if o.metrics != "" {
+		if o.server.Metrics, err = net.Listen("tcp", o.metrics); err != nil {
+			return fmt.Errorf("--metrics-listen: %w", err)
+		}
+		defer func() { _ = o.server.Metrics.Close() }() // if nobody has served on it
+		fmt.Fprintf(std.err, "p2pchat: metrics at http://%s/metrics\n", o.server.Metrics.Addr())
+	}
 	l, err := net.Listen("tcp", o.listen)
 	if err != nil {
 		return fmt.Errorf("the server cannot start: %w", err)

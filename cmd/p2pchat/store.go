@@ -13,6 +13,7 @@ import (
 	"p2pchat/signaling"
 	"p2pchat/signaling/memstore"
 	"p2pchat/signaling/natsstore"
+	"p2pchat/signaling/server"
 )
 
 const storeInMemory = "memory"
@@ -31,13 +32,15 @@ func (o *storeOptions) register(f *pflag.FlagSet) {
 // A store is where rooms are kept.
 type store struct {
 	signaling.Store
-	ready func() error
-	stop  func()
+	ready    func() error
+	stop     func()
+	measures []server.Measure
 }
 
 func (o *storeOptions) open(ctx context.Context, limits memstore.Limits, log *slog.Logger) (*store, error) {
 	if o.where == storeInMemory {
-		return &store{memstore.New(limits), func() error { return nil }, func() {}}, nil
+		s := memstore.New(limits)
+		return &store{s, func() error { return nil }, func() {}, measures(s)}, nil
 	}
 	if scheme, _, _ := strings.Cut(o.where, "://"); scheme != "nats" && scheme != "tls" {
 		return nil, &usageError{err: errors.New("--store must be memory, or begin with nats:// or tls://")}
@@ -51,5 +54,21 @@ func (o *storeOptions) open(ctx context.Context, limits memstore.Limits, log *sl
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errStore, err)
 	}
-	return &store{s, s.Ready, s.Stop}, nil
+	return &store{s, s.Ready, s.Stop, measures(s.Store)}, nil
+}
+
+// measures are the metrics of rooms: with NATS, of those that all servers share.
+func measures(s *memstore.Store) []server.Measure {
+	rooms := func(state string, of func(memstore.Census) int) server.Measure {
+		return server.Measure{
+			Name: "p2pchat_rooms", Help: "Rooms that somebody waits for, that have an offer, that have an answer; those of all replicas.",
+			Labels: map[string]string{"state": state},
+			Value:  func() float64 { return float64(of(s.Census())) },
+		}
+	}
+	return []server.Measure{
+		rooms("awaited", func(c memstore.Census) int { return c.Awaited }),
+		rooms("offered", func(c memstore.Census) int { return c.Offered }),
+		rooms("answered", func(c memstore.Census) int { return c.Answered }),
+	}
 }

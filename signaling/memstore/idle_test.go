@@ -51,7 +51,7 @@ func livesFor(t *testing.T, s *Store, d time.Duration) {
 	if stands(t, s) {
 		t.Error("the room outlived its time")
 	}
-	if s.Rooms() != 0 || len(s.rooms) != 0 || s.idle.Len() != 0 {
+	if s.Census() != (Census{}) || len(s.rooms) != 0 || s.idle.Len() != 0 {
 		t.Errorf("%d rooms, %d in the map, %d in the queue are left", s.Rooms(), len(s.rooms), s.idle.Len())
 	}
 }
@@ -229,8 +229,8 @@ func TestWaiting(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if len(s.rooms) != 100 || s.Rooms() != 0 {
-			t.Errorf("%d rooms are waited for, %d are open", len(s.rooms), s.Rooms())
+		if got := s.Census(); got != (Census{Awaited: 100}) {
+			t.Errorf("there are %+v", got)
 		}
 		cancel()
 		synctest.Wait()

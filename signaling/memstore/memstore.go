@@ -37,6 +37,7 @@ type Store struct {
 	mu        sync.Mutex // guards what follows
 	rooms     map[string]*room
 	open      int       // rooms that have an offer
+	answered  int       // of these, those that have an answer
 	idle      list.List // *room with an offer and no waiting reader, the longest unused first
 	written   uint64    // descriptions so far, for versions
 	suspended error     // what everybody is answered, while the journal is lost
@@ -67,6 +68,21 @@ func (s *Store) Rooms() int {
 	defer s.mu.Unlock()
 	s.expire()
 	return s.open
+}
+
+// A Census counts rooms.
+type Census struct {
+	Awaited  int // that somebody waits for, and nobody has opened
+	Offered  int
+	Answered int
+}
+
+// Census is that of this moment.
+func (s *Store) Census() Census {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expire()
+	return Census{Awaited: len(s.rooms) - s.open, Offered: s.open - s.answered, Answered: s.answered}
 }
 
 // Offer implements signaling.Store.

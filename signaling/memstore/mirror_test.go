@@ -140,6 +140,29 @@ func (w waiting) Done() <-chan struct{} {
 	return w.Context.Done()
 }
 
+func TestCensus(t *testing.T) {
+	_, a, b, caller := mirrored(t)
+	count := func(when string, want Census) {
+		t.Helper()
+		for _, s := range []*Store{a, b} {
+			if got := s.Census(); got != want {
+				t.Errorf("%s: %+v, want %+v", when, got, want)
+			}
+		}
+	}
+	count("after an offer", Census{Offered: 1})
+	_, err := b.Answer(t.Context(), signaling.NewTicket("room", signaling.Callee), "", answer)
+	ok(t, err)
+	count("after an answer", Census{Answered: 1})
+	_, err = a.Reoffer(t.Context(), caller, signaling.Description(`{"type":"offer","sdp":"2"}`))
+	ok(t, err)
+	count("after a new offer", Census{Offered: 1})
+	_, err = a.Answer(t.Context(), signaling.NewTicket("room", signaling.Callee), "", answer)
+	ok(t, err)
+	ok(t, a.Close(t.Context(), caller))
+	count("after the end", Census{})
+}
+
 func TestRenewals(t *testing.T) {
 	// The journal drops what has not been written for as long as this.
 	renew := func(t *testing.T, s *Store) (stop func()) {

@@ -109,13 +109,22 @@ func (s *Store) set(name string, next state) *room {
 	if r == nil {
 		r = s.room(name)
 	}
-	if !r.open() {
-		s.open++
-	}
 	before := r.state
+	s.count(&before, -1)
 	r.state = next
+	s.count(&next, 1)
 	r.tell(&before)
 	return r
+}
+
+// count adds a room, or takes it away.
+func (s *Store) count(r *state, by int) {
+	if r.open() {
+		s.open += by
+	}
+	if r.sides[signaling.Callee].description != nil {
+		s.answered += by
+	}
 }
 
 // room finds the room of that name, with an offer or without, or makes it.

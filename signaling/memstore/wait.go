@@ -139,7 +139,7 @@ func (s *Store) remove(r *room) {
 		s.idle.Remove(r.queued)
 	}
 	delete(s.rooms, r.name)
-	s.open--
+	s.count(&r.state, -1)
 	r.closed = true
 	r.wakeAll()
 }

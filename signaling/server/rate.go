@@ -51,13 +51,13 @@ func (l *limiter) bucket() *rate.Limiter {
 }
 
 // allows takes a token for a request from that address. If there is none it names the
-// bucket, and after how many seconds there is one.
-func (l *limiter) allows(from netip.Addr) (ok bool, bucket string, after int) {
+// limit, and after how many seconds there is one.
+func (l *limiter) allows(from netip.Addr) (ok bool, limit string, after int) {
 	if l.rate.Client > 0 && !l.of(from).Allow() {
-		return false, "client", seconds(l.rate.Client)
+		return false, limitClient, seconds(l.rate.Client)
 	}
 	if l.all != nil && !l.all.Allow() {
-		return false, "all", seconds(l.rate.All)
+		return false, limitAll, seconds(l.rate.All)
 	}
 	return true, "", 0
 }
@@ -99,7 +99,8 @@ func (s *Server) limit(next echo.HandlerFunc) echo.HandlerFunc {
 		if path := c.Path(); path == "/healthz" || path == "/readyz" {
 			return next(c)
 		}
-		if ok, _, after := s.limiter.allows(clientOf(c)); !ok {
+		if ok, limit, after := s.limiter.allows(clientOf(c)); !ok {
+			s.metrics.limits.WithLabelValues(limit).Inc()
 			c.Response().Header().Set("Retry-After", strconv.Itoa(after))
 			return signaling.ErrTooMany
 		}

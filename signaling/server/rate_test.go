@@ -57,7 +57,7 @@ func TestRate(t *testing.T) {
 		if n := allowed(l, 3, "192.0.2.1") + allowed(l, 10, "192.0.2.2"); n != 4 {
 			t.Errorf("%d at once", n)
 		}
-		if _, bucket, after := l.allows(netip.MustParseAddr("192.0.2.3")); bucket != "all" || after != 1 {
+		if _, bucket, after := l.allows(netip.MustParseAddr("192.0.2.3")); bucket != limitAll || after != 1 {
 			t.Errorf("the bucket is %q, after %d", bucket, after)
 		}
 	})

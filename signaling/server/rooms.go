@@ -200,6 +200,7 @@ func (s *Server) getGuestICEServers(c echo.Context) error {
 		return stopped(ctx, err)
 	}
 	if ok, err := s.guests.Allow(t.Room); !ok || err != nil {
+		s.metrics.limits.WithLabelValues(limitGuests).Inc()
 		return errors.Join(signaling.ErrTooMany, err)
 	}
 	return s.iceServers(c, "room "+t.Room)
@@ -214,14 +215,24 @@ func (s *Server) iceServers(c echo.Context, user string) error {
 }
 
 func (s *Server) getReady(c echo.Context) error {
-	if s.draining.Err() != nil {
-		return signaling.ErrDraining
-	}
-	if err := s.config.Ready(); err != nil {
+	if err := s.ready(); err != nil {
 		return err
 	}
 	return c.String(http.StatusOK, "ready\n")
 }
+
+// ready is nil if the server takes new work.
+func (s *Server) ready() error {
+	if s.draining.Err() != nil {
+		return signaling.ErrDraining
+	}
+	return s.config.Ready()
+}
+
+// errWaiting is no store's: the reads are the server's own.
+var errWaiting = fmt.Errorf("%w: too many reads wait", signaling.ErrServerFull)
+
+const waitsKey = "waits" // in the context of a request that may wait
 
 // park says how long a request wants to wait, and makes its context end when the
 // server drains. done is called when the wait is over.
@@ -230,7 +241,7 @@ func (s *Server) park(c echo.Context) (ctx context.Context, wait time.Duration, 
 	wait, asked := preferredWait(c.Request().Header.Values("Prefer"))
 	if wait > 0 && s.parked.Add(1) > int64(s.config.MaxWaiting) {
 		s.parked.Add(-1)
-		return nil, 0, nil, signaling.ErrServerFull
+		return nil, 0, nil, errWaiting
 	}
 	if asked {
 		c.Response().Header().Set("Preference-Applied", fmt.Sprintf("wait=%d", wait/time.Second))
@@ -238,6 +249,7 @@ func (s *Server) park(c echo.Context) (ctx context.Context, wait time.Duration, 
 	if wait == 0 {
 		return ctx, 0, func() {}, nil
 	}
+	c.Set(waitsKey, true)
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(s.draining, func() { cancel(signaling.ErrDraining) })
 	return ctx, wait, func() {

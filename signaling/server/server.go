@@ -59,6 +59,8 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	Origins        []string     // of pages from elsewhere that may use this server: https://chat.example.org, or *
 	Log            *slog.Logger // slog.Default() if nil
+	Metrics        net.Listener // where Serve answers with metrics, for Prometheus; nowhere if nil
+	Measures       []Measure    // of what is not the server's own
 	LogAddresses   bool         // whole; else the network's, of 24 bits (IPv6: 48)
 }
 
@@ -68,6 +70,7 @@ type Server struct {
 	config   Config
 	echo     *echo.Echo
 	limiter  *limiter
+	metrics  *metrics
 	guests   *middleware.RateLimiterMemoryStore // of ICE servers, by room
 	parked   atomic.Int64
 	draining context.Context // ends when the server stops taking its time
@@ -91,16 +94,18 @@ func New(store signaling.Store, config Config) *Server {
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
-	s := &Server{store: store, config: config, echo: echo.New(), limiter: newLimiter(config.Rate)}
+	s := &Server{config: config, echo: echo.New(), limiter: newLimiter(config.Rate)}
 	s.guests = middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
 		Rate: guestRate, Burst: guestBurst, ExpiresIn: guestMemory,
 	})
+	s.metrics = newMetrics(s, config.Measures)
+	s.store = measured{store, s.metrics}
 	s.draining, s.drain = context.WithCancel(context.Background())
 	s.echo.HTTPErrorHandler = s.fail
 	s.echo.IPExtractor = addresses(config.TrustedProxies)
 	s.echo.Use(
 		identify,
-		s.accessLog(),
+		s.account(),
 		middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: func(c echo.Context, err error, stack []byte) error {
 			config.Log.Error("a handler panicked", "route", c.Path(), "request_id", idOf(c), "error", err, "stack", string(stack))
 			return err
@@ -162,17 +167,16 @@ func (s *Server) Parked() int { return int(s.parked.Load()) }
 // Serve answers on l until ctx ends; then it drains, and gives running requests
 // grace to end. It closes l. The error is nil if everything ended in time.
 func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
-	h := &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: s.config.SlowClient,
-		IdleTimeout:       idleClient,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(s.config.Log.Handler(), slog.LevelDebug),
-	}
-	served := make(chan error, 1)
+	h := s.over(s)
+	served := make(chan error, 2)
 	var serving sync.WaitGroup
 	defer serving.Wait()
 	serving.Go(func() { served <- h.Serve(l) })
+	if s.config.Metrics != nil {
+		m := s.over(s.Metrics())
+		defer func() { _ = m.Close() }()
+		serving.Go(func() { served <- m.Serve(s.config.Metrics) })
+	}
 	select {
 	case err := <-served:
 		return fmt.Errorf("serving on %s: %w", l.Addr(), err)
@@ -188,11 +192,24 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	return err
 }
 
-func (s *Server) accessLog() echo.MiddlewareFunc {
+// over is handler over HTTP.
+func (s *Server) over(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: s.config.SlowClient,
+		IdleTimeout:       idleClient,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.config.Log.Handler(), slog.LevelDebug),
+	}
+}
+
+// account counts each request, and logs it.
+func (s *Server) account() echo.MiddlewareFunc {
 	return middleware.RequestLoggerWithConfig(middleware.RequestLoggerConfig{
 		HandleError: true, LogMethod: true, LogRoutePath: true, LogStatus: true, LogLatency: true, LogResponseSize: true,
 		// The route, not the path: a room's name is half of a code.
 		LogValuesFunc: func(c echo.Context, v middleware.RequestLoggerValues) error {
+			s.metrics.request(c, v.Status, v.Latency)
 			level := slog.LevelInfo
 			if v.Status >= 500 && v.Status != http.StatusServiceUnavailable {
 				level = slog.LevelError
@@ -249,6 +266,7 @@ func (s *Server) fail(err error, c echo.Context) {
 		c.Response().Status = hungUp
 		return
 	}
+	s.metrics.refused(err)
 	p, known := signaling.ProblemOf(err)
 	if refusal := (*echo.HTTPError)(nil); !known && errors.As(err, &refusal) {
 		p, known = httpProblem(refusal.Code)

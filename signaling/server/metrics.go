@@ -1,0 +1,142 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"p2pchat/signaling"
+)
+
+// A Measure is a metric that somebody else keeps: the store, the relay. Labels have a few
+// values that are known beforehand: never a room's name, a token or an address.
+type Measure struct {
+	Name   string // p2pchat_rooms; one that counts ends in _total
+	Help   string
+	Labels map[string]string // they set those of one name apart
+	Counts bool              // and never gets smaller
+	Value  func() float64
+}
+
+// What happens in rooms, as p2pchat_calls_total has it.
+const (
+	callOpened, callAnswered   = "opened", "answered"
+	callTurnedDown, callClosed = "turned_down", "closed"
+)
+
+// Limits that were hit, as p2pchat_limit_hits_total has them.
+const (
+	limitClient, limitAll, limitGuests = "client_rate", "all_rate", "guest_rate"
+	limitRooms, limitWaiting           = "rooms", "waiting"
+	limitBody, limitCandidates         = "body", "candidates"
+)
+
+// metrics are what a server counts, in a registry of its own.
+type metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	bytes    *prometheus.CounterVec
+	calls    *prometheus.CounterVec
+	limits   *prometheus.CounterVec
+	store    *prometheus.HistogramVec
+	failures *prometheus.CounterVec
+}
+
+func newMetrics(s *Server, measures []Measure) *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	// From an answer out of memory to a write while NATS looks for a leader.
+	buckets := []float64{.0001, .0003, .001, .003, .01, .03, .1, .3, 1, 3, 10, 30, 60}
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: counter("p2pchat_requests_total", "Requests by route and status.", "route", "code"),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "p2pchat_request_seconds", Help: "How long requests took, by route; those that may wait apart.", Buckets: buckets,
+		}, []string{"route", "waits"}),
+		bytes:  counter("p2pchat_bytes_total", "Bytes of bodies, in and out.", "direction"),
+		calls:  counter("p2pchat_calls_total", "Offers that opened a room, answers, offers that replaced one and so turned down who had answered, rooms that were closed.", "event"),
+		limits: counter("p2pchat_limit_hits_total", "Requests that were refused for a limit.", "limit"),
+		store: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "p2pchat_store_seconds", Help: "How long the store took, by operation; reads that wait left out.", Buckets: buckets,
+		}, []string{"operation"}),
+		failures: counter("p2pchat_store_failures_total", "What the store could not do: not what it refused.", "operation"),
+	}
+	m.registry.MustRegister(m.requests, m.seconds, m.bytes, m.calls, m.limits, m.store, m.failures,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, event := range []string{callOpened, callAnswered, callTurnedDown, callClosed} {
+		m.calls.WithLabelValues(event)
+	}
+	for _, limit := range []string{limitClient, limitAll, limitGuests, limitRooms, limitWaiting, limitBody, limitCandidates} {
+		m.limits.WithLabelValues(limit)
+	}
+	for _, operation := range operationsOfStore {
+		m.failures.WithLabelValues(operation)
+	}
+	measures = append(measures,
+		Measure{Name: "p2pchat_parked_reads", Help: "Reads that wait now.", Value: func() float64 { return float64(s.Parked()) }},
+		Measure{Name: "p2pchat_ready", Help: "1 if /readyz says so.", Value: func() float64 {
+			if s.ready() != nil {
+				return 0
+			}
+			return 1
+		}})
+	for _, one := range measures {
+		m.registry.MustRegister(one.collector())
+	}
+	return m
+}
+
+func (m Measure) collector() prometheus.Collector {
+	if m.Counts {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: m.Name, Help: m.Help, ConstLabels: m.Labels}, m.Value)
+	}
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: m.Name, Help: m.Help, ConstLabels: m.Labels}, m.Value)
+}
+
+// request counts one that was answered.
+func (m *metrics) request(c echo.Context, status int, took time.Duration) {
+	route, waits := "none", "no" // whoever asks for what is not there chooses neither label
+	if c.Path() != "" && status != http.StatusMethodNotAllowed {
+		route = c.Request().Method + " " + c.Path()
+	}
+	if c.Get(waitsKey) != nil {
+		waits = "yes"
+	}
+	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
+	m.seconds.WithLabelValues(route, waits).Observe(took.Seconds())
+	m.bytes.WithLabelValues("in").Add(float64(max(c.Request().ContentLength, 0)))
+	m.bytes.WithLabelValues("out").Add(float64(c.Response().Size))
+}
+
+// refused counts a request that met a limit of the store or of its body.
+func (m *metrics) refused(err error) {
+	limit := ""
+	switch {
+	case errors.Is(err, errWaiting):
+		limit = limitWaiting
+	case errors.Is(err, signaling.ErrServerFull):
+		limit = limitRooms
+	case errors.Is(err, signaling.ErrListFull):
+		limit = limitCandidates
+	case errors.Is(err, signaling.ErrTooLarge), errors.Is(err, echo.ErrStatusRequestEntityTooLarge):
+		limit = limitBody
+	}
+	if limit != "" {
+		m.limits.WithLabelValues(limit).Inc()
+	}
+}
+
+// Metrics answers with what the server counts, in Prometheus's format.
+func (s *Server) Metrics() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{Registry: s.metrics.registry}))
+	return mux
+}
