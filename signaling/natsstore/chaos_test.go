@@ -151,7 +151,7 @@ func TestALeaderIsKilled(t *testing.T) {
 }
 
 // meet is a call whose caller is at one replica and whose callee is at the other.
-func meet(t *testing.T, a, b signaling.Store, room string) error {
+func meet(t testing.TB, a, b signaling.Store, room string) error {
 	caller, callee := signaling.NewTicket(room, signaling.Caller), signaling.NewTicket(room, signaling.Callee)
 	if _, err := a.Offer(t.Context(), caller, offer); err != nil {
 		return fmt.Errorf("offering: %w", err)

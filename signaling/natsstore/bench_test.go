@@ -1,0 +1,55 @@
+package natsstore_test
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"p2pchat/signaling"
+	"p2pchat/signaling/memstore"
+)
+
+// BenchmarkSeen is the time from a write at one server until a read that waits at another
+// comes back with it, on a cluster of three in this process.
+func BenchmarkSeen(b *testing.B) {
+	c := nats(b, 3)
+	limits := memstore.Limits{Rooms: 1 << 20, Candidates: 1 << 30, ListBytes: 1 << 30}
+	at, to := c.open(b, "sig", limits), watched(b, c.open(b, "sig", limits))
+	var took []time.Duration
+	for n := 0; b.Loop(); n++ {
+		caller := signaling.NewTicket(fmt.Sprint("room", n), signaling.Caller)
+		seen := to.waits(caller, signaling.Caller, -1)
+		started := time.Now()
+		_, err := at.Offer(b.Context(), caller, offer)
+		ok(b, err)
+		hear(b, seen, nil)
+		took = append(took, time.Since(started))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "µs-p50")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "µs-p99")
+}
+
+// BenchmarkMeet is calls of two peers at two servers, 64 at once.
+func BenchmarkMeet(b *testing.B) {
+	c := nats(b, 3)
+	limits := memstore.Limits{Rooms: 1 << 20}
+	at := []signaling.Store{c.open(b, "sig", limits), c.open(b, "sig", limits)}
+	var n atomic.Int64
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			for i := n.Add(1); i <= int64(b.N); i = n.Add(1) {
+				if err := meet(b, at[i%2], at[(i+1)%2], fmt.Sprint("r", i)); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+	b.ReportMetric(4*float64(b.N)/b.Elapsed().Seconds(), "writes/s")
+}
