@@ -265,3 +265,20 @@ func TestEncoding(t *testing.T) {
 		}
 	})
 }
+
+func FuzzDecode(f *testing.F) {
+	r := state{turnedDown: [][32]byte{{1}}}
+	r.offer([32]byte{2}, offer, "v1")
+	f.Add(r.encode())
+	f.Add([]byte("\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := decode(b)
+		if err != nil {
+			return
+		}
+		again, err := decode(r.encode())
+		if err != nil || !reflect.DeepEqual(r, again) {
+			t.Errorf("%+v\nbecame\n%+v, %v", r, again, err)
+		}
+	})
+}

@@ -13,6 +13,7 @@ package natsstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -91,6 +92,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
+	}
+	if c.Limits.ListBytes == 0 {
+		c.Limits.ListBytes = 128 << 10
 	}
 	if c.Limits.Idle == 0 {
 		c.Limits.Idle = 10 * time.Minute
@@ -194,6 +198,10 @@ func (s *Store) connect(ctx context.Context) error {
 func (s *Store) begin(ctx context.Context) (err error) {
 	if s.js, err = jetstream.New(s.conn); err != nil {
 		return err
+	}
+	// Two descriptions, half a list each at most, two lists, and what stands around them.
+	if most := int64(3*s.config.Limits.ListBytes + 16<<10); s.conn.MaxPayload() < most {
+		return fmt.Errorf("a room may have %d bytes and NATS takes messages of %d: lower the limit of bodies, or raise max_payload there", most, s.conn.MaxPayload())
 	}
 	if err := s.subscribe(); err != nil {
 		return err

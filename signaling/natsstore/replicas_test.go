@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"testing"
 	"time"
 
@@ -254,30 +253,6 @@ func TestReplicas(t *testing.T) {
 		ok(t, err)
 		hear(t, offered, nil)
 	})
-}
-
-func TestOpening(t *testing.T) {
-	c := nats(t, 1)
-	open := func(url string) error {
-		s, err := natsstore.Open(t.Context(), natsstore.Config{URL: url, Patience: time.Second, Log: slog.New(slog.DiscardHandler)})
-		if err == nil {
-			s.Stop()
-		}
-		return err
-	}
-	const ann = "ann:s3cret@"
-	for name, url := range map[string]string{
-		"the wrong password":     strings.Replace(c.url(), "s3cret", "s3crets", 1),
-		"an address without one": "nats://" + ann + "127.0.0.1:1",
-		"no address":             "nats://" + ann + "[::1",
-		"another scheme":         "http://" + ann + "127.0.0.1:1",
-	} {
-		t.Run(name+" is said without the password", func(t *testing.T) {
-			if err := open(url); err == nil || strings.Contains(err.Error(), "s3cret") {
-				t.Errorf("%v", err)
-			}
-		})
-	}
 }
 
 func TestTheClusterDown(t *testing.T) {
