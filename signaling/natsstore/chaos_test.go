@@ -92,7 +92,7 @@ func TestALeaderIsKilled(t *testing.T) {
 	var at [2]*natsstore.Store
 	for i := range at {
 		eventually(t, "three replicas of the stream", func() bool {
-			s, err := natsstore.Open(t.Context(), natsstore.Config{URL: url, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+			s, err := natsstore.Open(t.Context(), natsstore.Config{URL: url, Patience: 20 * time.Second, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 			at[i] = s
 			return err == nil
 		})

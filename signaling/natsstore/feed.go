@@ -52,20 +52,19 @@ func (s *Store) take(subject string, seq uint64, data []byte, written time.Time)
 // shows that the last one is missing. It judges by that whether NATS is there.
 func (s *Store) keep(ctx context.Context) {
 	for {
-		err := s.look(ctx)
+		if err := s.look(ctx); err != nil {
+			s.want() // and soon again
+			_ = pause(ctx)
+		}
 		timer := time.NewTimer(audit)
 		select {
 		case <-ctx.Done():
+			timer.Stop()
+			return
 		case <-s.wanted:
 		case <-timer.C:
 		}
 		timer.Stop()
-		if ctx.Err() != nil || err != nil && pause(ctx) != nil {
-			return
-		}
-		if err != nil {
-			s.want() // what failed is tried again at once
-		}
 	}
 }
 

@@ -79,7 +79,7 @@ func (s journal) publish(ctx context.Context, m *nats.Msg, id string, expected u
 		life = tombstone
 	}
 	for {
-		once, cancel := context.WithTimeout(ctx, request)
+		once, cancel := context.WithTimeout(ctx, attempt)
 		ack, err := s.js.PublishMsg(once, m, jetstream.WithMsgID(id), jetstream.WithExpectLastSequencePerSubject(expected),
 			jetstream.WithMsgTTL(life), jetstream.WithRetryAttempts(0))
 		cancel()

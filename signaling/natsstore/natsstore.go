@@ -30,6 +30,7 @@ import (
 
 const (
 	request = 2 * time.Second        // for one answer of NATS
+	attempt = 500 * time.Millisecond // of a write: whoever was to answer may be gone
 	again   = 100 * time.Millisecond // between two tries
 	audit   = 3 * time.Second        // between two looks whether the feed has left something out
 
