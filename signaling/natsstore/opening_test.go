@@ -90,7 +90,7 @@ func TestTheConfiguration(t *testing.T) {
 	}
 	t.Setenv("P2PCHAT_NATS_PASSWORD", "s3cret")
 	file := filepath.Join(t.TempDir(), "nats.conf")
-	ok(t, os.WriteFile(file, []byte("server_name:"+text), 0o600))
+	ok(t, os.WriteFile(file, []byte("server_name:"+text), 0o600)) //nolint:gosec // the path is the test's own
 	o, err := server.ProcessConfigFile(file)
 	ok(t, err)
 	if !o.JetStream || len(o.Routes) != 3 || o.Cluster.Name != "p2pchat" || len(o.Users) != 1 || o.Users[0].Password != "s3cret" || o.JetStreamMaxMemory != 4e9 {
