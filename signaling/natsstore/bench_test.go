@@ -2,7 +2,9 @@ package natsstore_test
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -10,6 +12,7 @@ import (
 
 	"p2pchat/signaling"
 	"p2pchat/signaling/memstore"
+	"p2pchat/signaling/natsstore"
 )
 
 // BenchmarkSeen is the time from a write at one server until a read that waits at another
@@ -52,4 +55,32 @@ func BenchmarkMeet(b *testing.B) {
 	all.Wait()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
 	b.ReportMetric(4*float64(b.N)/b.Elapsed().Seconds(), "writes/s")
+}
+
+// BenchmarkStart is a server that starts where 10,000 rooms stand.
+func BenchmarkStart(b *testing.B) {
+	const rooms = 10_000
+	c := nats(b, 1)
+	limits := memstore.Limits{Rooms: rooms}
+	first := c.open(b, "sig", limits)
+	big := signaling.Description(`{"type":"offer","sdp":"` + strings.Repeat("o", 5600) + `"}`)
+	var all sync.WaitGroup
+	for w := range 64 {
+		all.Go(func() {
+			for i := w; i < rooms; i += 64 {
+				if _, err := first.Offer(b.Context(), signaling.NewTicket(fmt.Sprint("r", i), signaling.Caller), big); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	for b.Loop() {
+		s, err := natsstore.Open(b.Context(), natsstore.Config{URL: c.url(), Limits: limits, Log: slog.New(slog.DiscardHandler)})
+		ok(b, err)
+		if n := s.Rooms(); n != rooms {
+			b.Errorf("it has %d rooms", n)
+		}
+		s.Stop()
+	}
 }
