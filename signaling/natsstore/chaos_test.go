@@ -1,6 +1,7 @@
 package natsstore_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -45,109 +46,151 @@ func runNode(config string) {
 	os.Exit(0) // at once: this is no clean end
 }
 
-// processes runs n NATS servers, each a process of its own.
-func processes(t *testing.T, n int) (kill map[string]func(), url string) {
+// Nodes are NATS servers, each a process of its own.
+type nodes struct {
+	t       *testing.T
+	configs map[string]nodeConfig // by the server's name
+	running map[string]func()     // what kills it
+	url     string
+}
+
+func processes(t *testing.T, n int) *nodes {
 	t.Helper()
 	ports := freePorts(t, 2*n)
-	kill = map[string]func(){}
+	p := &nodes{t: t, configs: map[string]nodeConfig{}, running: map[string]func(){}, url: address(ports)}
+	t.Cleanup(func() {
+		for name := range p.running {
+			p.kill(name)
+		}
+	})
 	for i := range n {
-		config, err := json.Marshal(nodeConfig{i, ports, t.TempDir()})
-		ok(t, err)
-		cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this very binary
-		cmd.Env = append(os.Environ(), nodeVariable+"="+string(config))
-		stdin, err := cmd.StdinPipe()
-		ok(t, err)
-		ok(t, cmd.Start())
-		end := sync.OnceFunc(func() {
-			_ = cmd.Process.Kill() // SIGKILL
-			_ = cmd.Wait()
-			_ = stdin.Close()
-		})
-		t.Cleanup(end)
-		kill[fmt.Sprint("n", i)] = end
+		name := fmt.Sprint("n", i)
+		p.configs[name] = nodeConfig{i, ports, t.TempDir()}
+		p.start(name)
 	}
-	return kill, address(ports)
+	return p
+}
+
+func (p *nodes) start(name string) {
+	p.t.Helper()
+	config, err := json.Marshal(p.configs[name])
+	ok(p.t, err)
+	cmd := exec.Command(os.Args[0]) //nolint:gosec // this very binary
+	cmd.Env = append(os.Environ(), nodeVariable+"="+string(config))
+	stdin, err := cmd.StdinPipe()
+	ok(p.t, err)
+	ok(p.t, cmd.Start())
+	p.running[name] = func() {
+		_ = cmd.Process.Kill() // SIGKILL
+		_ = cmd.Wait()
+		_ = stdin.Close()
+	}
+}
+
+func (p *nodes) kill(name string) {
+	p.running[name]()
+	delete(p.running, name)
 }
 
 // TestALeaderIsKilled has two replicas serve calls while the node that leads the stream is
 // killed: calls wait, none fails, and nothing that was acknowledged is lost.
-func TestALeaderIsKilled(t *testing.T) {
-	kill, url := processes(t, 3)
-	var conn *natsgo.Conn
-	eventually(t, "the cluster is up", func() (up bool) {
-		c, err := natsgo.Connect(url)
-		if err != nil {
-			return false
-		}
-		js, err := jetstream.New(c)
-		ok(t, err)
-		if info, err := js.AccountInfo(t.Context()); err != nil || info == nil {
-			c.Close()
-			return false
-		}
-		conn = c
-		return true
-	})
-	defer conn.Close()
+func TestALeaderIsKilled(t *testing.T) { chaos(t, 1, 40) }
+
+// TestChaos is the same for 500 calls, again and again, each node started anew when it was killed.
+func TestChaos(t *testing.T) {
+	if os.Getenv("P2PCHATTEST_CHAOS") == "" {
+		t.Skip("it takes two minutes: P2PCHATTEST_CHAOS=1")
+	}
+	chaos(t, 10, 500)
+}
+
+// chaos serves calls, so many at least, while leaders are killed, so many.
+func chaos(t *testing.T, kills, calls int) {
+	p := processes(t, 3)
 	var at [2]*natsstore.Store
 	for i := range at {
-		eventually(t, "three replicas of the stream", func() bool {
-			s, err := natsstore.Open(t.Context(), natsstore.Config{URL: url, Patience: 20 * time.Second, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+		eventually(t, "the store opens", func() bool {
+			s, err := natsstore.Open(t.Context(), natsstore.Config{URL: p.url, Patience: 20 * time.Second, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 			at[i] = s
 			return err == nil
 		})
 		defer at[i].Stop()
 	}
+	conn, err := natsgo.Connect(p.url, natsgo.MaxReconnects(-1), natsgo.UserInfo("ann", "s3cret"))
+	ok(t, err)
+	defer conn.Close()
 	js, err := jetstream.New(conn)
 	ok(t, err)
-	stream, err := js.Stream(t.Context(), "sig")
-	ok(t, err)
-	if n := stream.CachedInfo().Config.Replicas; n != 3 {
-		t.Fatalf("the stream has %d replicas", n)
-	}
 
+	const workers = 8
 	var done, worst atomic.Int64
-	warm, killed := make(chan struct{}), make(chan struct{})
+	var rooms [workers]int
+	over := make(chan struct{})
 	var all sync.WaitGroup
-	for worker := range 8 {
+	for worker := range workers {
 		all.Go(func() {
-			for n, after := 0, 0; after < 5; n++ {
+			for after := 0; after < 5; rooms[worker]++ {
 				started := time.Now()
-				if err := meet(t, at[worker%2], at[(worker+1)%2], fmt.Sprintf("w%dn%d", worker, n)); err != nil {
+				if err := meet(t, at[worker%2], at[(worker+1)%2], fmt.Sprintf("w%dn%d", worker, rooms[worker])); err != nil {
 					t.Error(err)
 				}
 				took := int64(time.Since(started))
 				for was := worst.Load(); took > was && !worst.CompareAndSwap(was, took); was = worst.Load() {
 				}
-				if done.Add(1) == 40 {
-					close(warm)
-				}
+				done.Add(1)
 				select {
-				case <-killed:
+				case <-over:
 					after++
 				default:
 				}
 			}
 		})
 	}
-	<-warm
-	info, err := stream.Info(t.Context())
-	ok(t, err)
-	kill[info.Cluster.Leader]()
-	close(killed)
+	for n := range kills {
+		due := int64(calls * (n + 1) / kills)
+		eventually(t, "calls are served", func() bool { return done.Load() >= due })
+		leader := ""
+		eventually(t, "three nodes have the stream", func() bool {
+			leader = whole(t, js)
+			return leader != ""
+		})
+		p.kill(leader)
+		if n < kills-1 {
+			p.start(leader)
+		}
+	}
+	close(over)
 	all.Wait()
-	t.Logf("%d calls, the slowest took %v", done.Load(), time.Duration(worst.Load()).Round(time.Millisecond))
+	t.Logf("%d calls, %d leaders killed, the slowest call took %v", done.Load(), kills, time.Duration(worst.Load()).Round(time.Millisecond))
 
 	for i, s := range at {
 		eventually(t, "every room stands at both", func() bool { return s.Rooms() == int(done.Load()) })
-		for worker := range 8 {
-			room := fmt.Sprintf("w%dn%d", worker, 0)
-			list, err := s.Candidates(t.Context(), signaling.Ticket{Room: room}, signaling.Callee, 0, 0)
-			if err != nil || len(list) != 2 {
-				t.Errorf("replica %d, room %s: %q, %v", i, room, list, err)
+		for worker, n := range rooms {
+			for n := range n {
+				room := fmt.Sprintf("w%dn%d", worker, n)
+				list, err := s.Candidates(t.Context(), signaling.Ticket{Room: room}, signaling.Callee, 0, 0)
+				if err != nil || len(list) != 2 {
+					t.Errorf("replica %d, room %s: %q, %v", i, room, list, err)
+				}
 			}
 		}
 	}
+}
+
+// whole is the node that leads the stream, if all three have all of it.
+func whole(t *testing.T, js jetstream.JetStream) string {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	stream, err := js.Stream(ctx, "sig")
+	if err != nil || stream.CachedInfo().Cluster == nil || len(stream.CachedInfo().Cluster.Replicas) != 2 {
+		return ""
+	}
+	for _, r := range stream.CachedInfo().Cluster.Replicas {
+		if !r.Current || r.Offline {
+			return ""
+		}
+	}
+	return stream.CachedInfo().Cluster.Leader
 }
 
 // meet is a call whose caller is at one replica and whose callee is at the other.
