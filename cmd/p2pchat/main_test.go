@@ -36,7 +36,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"run": onStage((*stage).run), "say": onStage((*stage).say), "eof": onStage((*stage).eof),
-			"sees": onStage((*stage).sees), "signal": onStage((*stage).signal), "ends": onStage((*stage).ends), "certify": onStage((*stage).certify), "nats": runNATS,
+			"sees": onStage((*stage).sees), "signal": onStage((*stage).signal), "ends": onStage((*stage).ends), "certify": onStage((*stage).certify), "nats": runNATS, "balance": runBalancer,
 		},
 	})
 }
