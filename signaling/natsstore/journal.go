@@ -41,6 +41,14 @@ func (s journal) write(ctx context.Context, room string, revision uint64, state 
 		if err == nil {
 			return s.await(ctx, seq)
 		}
+		if len(state) == 0 && expected > 0 && errors.Is(err, signaling.ErrServerFull) {
+			// The end of a room needs what the room takes up.
+			if err := s.stream.Purge(ctx, jetstream.WithPurgeSubject(m.Subject), jetstream.WithPurgeSequence(expected+1)); err != nil {
+				return err
+			}
+			expected = 0
+			continue
+		}
 		if !isConflict(err) {
 			return err
 		}

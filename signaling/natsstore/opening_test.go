@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/big"
@@ -96,6 +97,30 @@ func TestTheConfiguration(t *testing.T) {
 	if !o.JetStream || len(o.Routes) != 3 || o.Cluster.Name != "p2pchat" || len(o.Users) != 1 || o.Users[0].Password != "s3cret" || o.JetStreamMaxMemory != 4e9 {
 		t.Errorf("it is not what the text says:\n%s", text)
 	}
+}
+
+func TestNATSIsFull(t *testing.T) {
+	c := &cluster{t: t, nodes: make([]*server.Server, 1), options: []*server.Options{options(0, freePorts(t, 2), t.TempDir())}}
+	c.options[0].JetStreamMaxMemory = 1 << 20
+	c.start(0)
+	t.Cleanup(func() { c.kill(0) })
+	c.eventually("the node accepts clients", func() bool { return c.nodes[0].ReadyForConnections(time.Second) })
+	s := c.open(t, "sig", memstore.Limits{})
+	big := signaling.Description(`{"type":"offer","sdp":"` + strings.Repeat("o", 60<<10) + `"}`)
+	var last signaling.Ticket
+	for i := range 100 {
+		caller := signaling.NewTicket(fmt.Sprint("r", i), signaling.Caller)
+		_, err := s.Offer(t.Context(), caller, big)
+		if errors.Is(err, signaling.ErrServerFull) {
+			ok(t, s.Close(t.Context(), last))
+			_, err = s.Offer(t.Context(), caller, big)
+			ok(t, err)
+			return
+		}
+		ok(t, err)
+		last = caller
+	}
+	t.Error("it takes 6 MB where 1 MB fits")
 }
 
 func TestRoomsThatAreTooLarge(t *testing.T) {
