@@ -180,7 +180,7 @@ func TestCredentials(t *testing.T) {
 			t.Errorf("it opens without %s", what)
 		}
 	}
-	config.Credentials, config.RootCA = file, ca
+	config.Credentials, config.RootCA, config.Patience = file, ca, 0
 	s, err := natsstore.Open(t.Context(), config)
 	ok(t, err)
 	defer s.Stop()

@@ -257,7 +257,7 @@ func TestReplicas(t *testing.T) {
 
 func TestTheClusterDown(t *testing.T) {
 	c := nats(t, 3)
-	s, err := natsstore.Open(t.Context(), natsstore.Config{URL: c.url(), Patience: time.Second, Log: slog.New(slog.DiscardHandler)})
+	s, err := natsstore.Open(t.Context(), natsstore.Config{URL: c.url(), Patience: 3 * time.Second, Log: slog.New(slog.DiscardHandler)})
 	ok(t, err)
 	defer s.Stop()
 	w := watched(t, s)
