@@ -63,9 +63,9 @@ type file struct {
 	told     time.Time          // of the last progress
 	sum      *[sha256.Size]byte // of all of it, once all was sent
 	futile   int                // channels in a row on which nothing moved
-
-	hashed int64 // bytes that were read of the source, and are in its hash
-	hash   hash.Hash
+	hashed   int64              // bytes that were read of the source, and are in its hash
+	hash     hash.Hash
+	window   window // of what is on its way
 
 	telling sync.Mutex // no progress is told once the end was
 }

@@ -544,7 +544,7 @@ func TestFileThroughLosses(t *testing.T) {
 				if n := len(only[Reconnected](a.seen())); n != cuts {
 					t.Errorf("it was cut %d times", n)
 				}
-				if most := int64(len(content)) + cuts*fileAhead; sent > most {
+				if most := int64(len(content)) + cuts*windowMost; sent > most {
 					t.Errorf("%d bytes went out, more than %d", sent, most)
 				}
 				a.Leave()
@@ -863,7 +863,7 @@ func TestHostileReceiver(t *testing.T) {
 	})
 
 	t.Run("memory does not grow with a receiver that falls behind", func(t *testing.T) {
-		path := create(t, "data", noise(3*fileAhead))
+		path := create(t, "data", noise(3*windowFirst))
 		withRaw(t, func(t *testing.T, a *talker, r raw) {
 			ch := accepted(t, a, r, path)
 			if _, err := ch.Write(part8(fileHave, 0)); err != nil {
@@ -881,7 +881,7 @@ func TestHostileReceiver(t *testing.T) {
 				}
 			}()
 			synctest.Wait()
-			if received != fileAhead {
+			if received != windowFirst {
 				t.Errorf("%d bytes came without an acknowledgement", received)
 			}
 		})

@@ -20,7 +20,6 @@ const (
 
 const (
 	fileChunk  = 64 << 10  // bytes in a message
-	fileAhead  = 2 << 20   // bytes that all files together are ahead of the receiver
 	fileHaves  = 128 << 10 // bytes from one have to the next
 	fileMoving = 4         // files of this side that have a channel at a time
 
@@ -159,6 +158,7 @@ var errChannel = errors.New("the file's channel has ended")
 func (c *Conversation) pour(ctx context.Context, to io.Writer, f *file, moved <-chan struct{}) ([]byte, error) {
 	c.mu.Lock()
 	at := f.bytes
+	f.window = window{}
 	c.mu.Unlock()
 	from := f.source.open(at)
 	defer from.Close()
@@ -196,7 +196,8 @@ func (c *Conversation) pour(ctx context.Context, to io.Writer, f *file, moved <-
 func (c *Conversation) mayPour(f *file, at int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return at-f.bytes < int64(fileAhead/max(1, c.files.moving))
+	f.window.moving = c.files.moving
+	return at-f.bytes < f.window.size()
 }
 
 // poured notes the bytes up to at. What goes out again is not hashed again.
@@ -207,6 +208,7 @@ func (c *Conversation) poured(f *file, b []byte, at int64) {
 		f.hash.Write(b[int64(len(b))-fresh:])
 		f.hashed = at
 	}
+	f.window.sent(at, time.Now())
 }
 
 // hearHaves follows how far the receiver is.
@@ -217,13 +219,16 @@ func (c *Conversation) hearHaves(from io.Reader, f *file, moved chan<- struct{})
 		if err != nil {
 			return
 		}
-		c.mu.Lock()
-		least, most := f.bytes, f.hashed
-		c.mu.Unlock()
 		have := int64(-1)
 		if n == 1+8 && b[0] == fileHave {
 			have = int64(binary.BigEndian.Uint64(b[1:])) //nolint:gosec // a negative one is too little
 		}
+		c.mu.Lock()
+		least, most := f.bytes, f.hashed
+		if have >= least && have <= most {
+			f.window.has(have, time.Now())
+		}
+		c.mu.Unlock()
 		if have < least || have > most {
 			c.giveUp(f, "the receiver says of it what makes no sense", kindCancel)
 			return
