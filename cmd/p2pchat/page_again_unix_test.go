@@ -50,6 +50,7 @@ func TestPageMeetsAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-server.ended
+		page.sees("The server does not answer.")
 		launch(t, "serve", "--listen", address).notes(t, `listening on`)
 		stop(syscall.SIGCONT)
 		page.sees("Connected again.")

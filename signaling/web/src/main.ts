@@ -38,13 +38,13 @@ async function hold(side: Side, code: codes.Code | undefined): Promise<void> {
   const store = new Store(origin);
   store.accessKey = keyInput.value;
   const waiting = new Waiting(side, origin, origin === "http://localhost:3000", code);
-  store.onTrouble = (why) => waiting.trouble(why);
   const session = new Session(store, side, code, waiting);
   const conversation = new Conversation(name, view);
   const files = new FileItems(conversation, view);
   view.onFile = (...args) => files.files.hear(...args);
   const mine: Call = { conversation, view, files, life: new AbortController(), met: false };
   call = mine;
+  store.onTrouble = (why) => (mine.met ? view : waiting).trouble(why);
   let peer = "";
   view.onConnected = (pipe) => {
     mine.met = true;
@@ -242,6 +242,10 @@ onpagehide = () => {
   if (!call?.met) call?.life.abort(); // which gives the room back; else the last words need the connection
 };
 
+if (typeof RTCPeerConnection !== "function" || typeof AbortSignal.any !== "function") {
+  startError.textContent = "This browser cannot make calls: it is too old, or has WebRTC switched off.";
+  startError.hidden = false;
+}
 byId("origin").textContent = location.host;
 nameInput.value = recall();
 if (onLoopback) {

@@ -14,6 +14,7 @@ export class Talking implements Reader {
   goneReply: boolean | undefined; // once the other side has left
   readonly #log = byId("log");
   readonly #marks = new Map<number, HTMLElement>();
+  #lost = ""; // what became of the connection
   #characters = 0;
   #trimmed = false;
   #unread = 0;
@@ -101,10 +102,15 @@ export class Talking implements Reader {
   }
 
   disconnected(why: string) {
-    const banner = byId("connection");
-    banner.textContent = `${why} Waiting for the other side to come back; what you write is kept until then.`;
-    banner.hidden = false;
+    this.#lost = `${why} Waiting for the other side to come back; what you write is kept until then.`;
+    byId("connection").textContent = this.#lost;
+    byId("connection").hidden = false;
     byId("path").textContent = "";
+  }
+
+  /** Tells what keeps the server from bringing the two together again, or that it is back. */
+  trouble(why = "") {
+    byId("connection").textContent = `${this.#lost} ${why}`.trim();
   }
 
   inputEnded() {
