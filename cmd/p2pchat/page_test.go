@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -86,6 +87,23 @@ func TestPage(t *testing.T) {
 		callee := far.open(t, link)
 		verified(t, caller, callee)
 		converse(t, callee, caller)
+	})
+	t.Run("meets itself on https", func(t *testing.T) {
+		own := filepath.Join(t.TempDir(), "own")
+		if err := certify(own, "chat.example.org"); err != nil {
+			t.Fatal(err)
+		}
+		far := startBrowser(t, chromedp.Flag("host-resolver-rules", "MAP chat.example.org 127.0.0.1"), chromedp.IgnoreCertErrors)
+		server := serving(t, "--tls-cert", own+".pem", "--tls-key", own+".key")
+		server = "https://chat.example.org" + server[strings.LastIndex(server, ":"):]
+		caller, callee := far.open(t, server), far.open(t, server)
+		if !eval[bool](caller, `isSecureContext && !document.getElementById("notify").hidden`) {
+			t.Error("the page takes https for plain http")
+		}
+		caller.do(chromedp.Click(chromedp.CSS("#call button.primary")))
+		callee.answer(until[string](caller, `!document.getElementById("share").hidden && document.getElementById("the-code").textContent`))
+		verified(t, caller, callee)
+		converse(t, caller, callee)
 	})
 	t.Run("meets the program over the server's relay", func(t *testing.T) {
 		server := serving(t, "--relay", "--relay-listen", "127.0.0.1:0")

@@ -15,6 +15,8 @@ const message = { begin: 1, have: 2, data: 3, done: 4 } as const; // the first b
 const maxFiles = 64; // of one side, offered or on their way
 const moving = 4; // of this side that have a channel at a time
 const chunk = 64 << 10, ahead = 2 << 20, haves = 128 << 10, block = 1 << 20; // bytes
+const maxChannels = 16; // of the other side, at a time
+const patience = 10_000; // ms that the first word on a channel may take
 const maxFutile = 5; // channels in a row on which nothing moved
 const anew = "the other side’s program was started anew";
 const retryInterval = 1000; // ms
@@ -61,6 +63,7 @@ export class Files {
   readonly #out = new Map<number, Outgoing>();
   readonly #in = new Map<number, Incoming>();
   #pipe: Pipe | undefined;
+  #channels = 0; // of the other side's files
 
   /** show makes the view of an offer of the other side. */
   constructor(private readonly talk: Conversation, private readonly show: (f: Omit<Incoming, "view">) => FileView) {}
@@ -261,7 +264,17 @@ export class Files {
 
   /** Takes a file that comes over a channel which the other side has opened. */
   #receive(channel: Channel) {
+    if (this.#channels >= maxChannels || ![...this.#in.values()].some((f) => f.accepted)) {
+      channel.close(); // nobody expects it
+      return;
+    }
+    this.#channels++;
     let f: Incoming | undefined, told = 0;
+    const late = setTimeout(() => f ?? channel.close(), patience);
+    void channel.ended.then(() => {
+      clearTimeout(late);
+      this.#channels--;
+    });
     const have = (offset: number) => {
       told = offset;
       channel.send(concat(Uint8Array.of(message.have), uint64(offset)));
