@@ -93,6 +93,10 @@ func TestPageAmongStrangers(t *testing.T) {
 	if n := eval[int](page, `document.querySelectorAll("#log .file").length`); n > 64 {
 		t.Errorf("%d files are offered at a time", n)
 	}
+	send(numbered(10, 0, "\xff"))
+	send(numbered(10, 0, "p2pchat"))
+	send(numbered(10, 0, "Eve\u202e"))
+	page.sees("stranger is called Eve now.")
 	page.say("and I, too")
 	var got []byte
 	for !bytes.Contains(got, []byte("and I, too")) {

@@ -18,6 +18,7 @@ export interface Reader {
   delivered(id: number): void;
   disconnected(why: string): void;
   inputEnded(): void;
+  renamed(was: string, now: string): void;
   left(reply: boolean): void;
   /** About a file: a frame of the other side, of its conversation `from`. */
   file(frame: FrameKind, seq: number, body: Record<string, unknown>, from: string): void;
@@ -242,6 +243,9 @@ export class Conversation {
           this.leave();
         }
         break;
+      case kind.name:
+        this.#renamed(f.body);
+        break;
       default:
         if (f.seq === this.#heard + 1) this.#take(f);
         else if (f.seq > this.#heard) this.dropped++; // or else it came before, on another pipe
@@ -268,6 +272,16 @@ export class Conversation {
       else this.dropped++;
     }
     this.#heard = f.seq;
+  }
+
+  #renamed(body: Uint8Array) {
+    const was = this.#peer.name;
+    try {
+      this.#peer.name = properName(text(body));
+    } catch {
+      this.dropped++;
+    }
+    if (this.#peer.name !== was) this.reader.renamed(was, this.#peer.name);
   }
 
   #delivered(seq: number) {

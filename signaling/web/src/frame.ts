@@ -13,6 +13,7 @@ export const kind = {
   accept: 7, // seq, JSON: send it
   cancel: 8, // seq, JSON: declined, or given up
   received: 9, // seq, JSON: it is whole, and in its place
+  name: 10, // 0, then what this side is called from now on
 } as const;
 
 export type FrameKind = (typeof kind)[keyof typeof kind];
@@ -45,7 +46,7 @@ export const encode = (f: Frame): Uint8Array =>
 export function decode(b: Uint8Array): Frame | undefined {
   const k = b[0] as FrameKind;
   if (k === kind.hello) return b.length - 1 <= maxHello ? { kind: k, seq: 0, body: b.subarray(1) } : undefined;
-  if (!(k >= kind.message && k <= kind.received)) return undefined;
+  if (!(k >= kind.message && k <= kind.name)) return undefined;
   const seq = readUint64(b, 1);
   const body = b.subarray(9);
   if (Number.isNaN(seq) || body.length > (k === kind.message ? maxText : maxJSON)) return undefined;

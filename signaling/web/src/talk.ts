@@ -117,6 +117,12 @@ export class Talking implements Reader {
     this.note("The other side will say no more. It still listens.");
   }
 
+  renamed(was: string, now: string) {
+    byId("peer-name").textContent = now;
+    this.note(`${was} is called ${now} now.`);
+    if (!document.hidden) this.seen();
+  }
+
   left(reply: boolean) {
     this.goneReply = reply;
     if (!reply) this.note(`${byId("peer-name").textContent} has left.`);
