@@ -381,7 +381,7 @@ export class Attempt {
     this.#check();
     const t = this.#trust;
     const pipe = new Pipe(this.#pc, dc, {
-      code: this.code, foreign: this.#foreign, verified: !!t && this.code.secret !== "", safetyWords: t?.safetyWords() ?? [],
+      code: this.code, announced: this.ticket.side === "answer", foreign: this.#foreign, verified: !!t && this.code.secret !== "", safetyWords: t?.safetyWords() ?? [],
       next: t?.next(), took: performance.now() - this.#begun,
     });
     this.#pipe = pipe;

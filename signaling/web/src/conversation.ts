@@ -138,13 +138,20 @@ export class Conversation {
     if (pipe.met.foreign) {
       this.#peer.name = stranger;
       greeted();
+      void this.#send(pipe, over.signal);
       pipe.listen((m) => this.#hearPlain(m));
     } else {
-      this.#acked = this.#heard;
-      const hello: Hello = { conversation: this.id, run: this.#run, name: this.name, first: this.#out.first, heard: this.#heard, of: this.#peer.conversation };
-      pipe.send(encode({ kind: kind.hello, seq: 0, body: json(hello) }));
-      let met = false;
+      // A channel that the other side has made may call itself open a moment before Chromium can send on it.
+      let begun = false, met = false;
+      const begin = () => {
+        if (begun) return;
+        begun = true;
+        pipe.send(this.#introduce());
+        void this.#send(pipe, over.signal);
+      };
+      if (!pipe.met.announced) begin();
       pipe.listen((m) => {
+        begin();
         const f = typeof m === "string" ? undefined : decode(m);
         if (!f || (f.kind === kind.hello) === met) this.dropped++;
         else if (met) this.#hear(f);
@@ -155,12 +162,17 @@ export class Conversation {
         }
       });
     }
-    await Promise.race([ended, this.#send(pipe, over.signal)]);
     const why = await ended;
     clearTimeout(silent);
     over.abort();
-    this.#wake();
+    this.#wake(); // and so send ends
     return pipe.met.foreign && why.kind === "ended" ? this.#plainGoodbye(why) : why;
+  }
+
+  #introduce(): Uint8Array {
+    this.#acked = this.#heard;
+    const hello: Hello = { conversation: this.id, run: this.#run, name: this.name, first: this.#out.first, heard: this.#heard, of: this.#peer.conversation };
+    return encode({ kind: kind.hello, seq: 0, body: json(hello) });
   }
 
   /** Ends when a goodbye has waited long enough. */

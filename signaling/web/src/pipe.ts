@@ -15,6 +15,7 @@ export type Way = "host" | "srflx" | "prflx" | "relay"; // the longest that a pa
 /** What the attempt that made a connection knows of it. */
 export interface Met {
   readonly code: Code;
+  readonly announced: boolean; // the other side has made the channel
   readonly foreign: boolean; // a plain WebRTC program: it is sent texts
   readonly verified: boolean; // both sides knew the code's secret
   readonly safetyWords: string[];
