@@ -43,7 +43,7 @@ type hello struct {
 	Run          string `json:"run"`          // random; another one means that it was, and goes on with the conversation
 	Name         string `json:"name"`
 	First        uint64 `json:"first"` // the lowest seq that this side may still send
-	Heard        uint64 `json:"heard"` // the last seq of the other that was handed to this side's reader,
+	Heard        uint64 `json:"heard"` // the last seq of the other that was handed to this side's reader before this pipe,
 	Of           string `json:"of"`    // counted in that conversation of the other's
 }
 

@@ -237,7 +237,7 @@ export class Conversation {
     }
     h.name = properName(h.name);
     if (h.conversation !== this.#peer.conversation) this.#heard = this.#acked = Math.max(h.first, 1) - 1; // a program that is new to this one
-    this.#forgotten = Math.max(this.#out.first - 1, h.of === this.id ? (h.since ?? 0) : 0);
+    this.#forgotten = Math.max(this.#out.first - 1, h.of === this.id ? h.heard : 0);
     this.#peer = h;
     return true;
   }

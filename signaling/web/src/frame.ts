@@ -34,9 +34,8 @@ export interface Hello {
   run: string; // random; another one means that it was, and goes on with the conversation
   name: string;
   first: number; // the lowest seq that this side may still send
-  heard: number; // the last seq of the other that was handed to this side's reader,
+  heard: number; // the last seq of the other that was handed to this side's reader before this pipe,
   of: string; // counted in that conversation of the other's
-  since?: number; // so much of it was handed to the reader of an earlier run
 }
 
 export const encode = (f: Frame): Uint8Array =>
@@ -70,9 +69,9 @@ const isSeq = (n: unknown): n is number => Number.isSafeInteger(n) && (n as numb
 export function parseHello(b: Uint8Array): Hello | undefined {
   const h = parse(b);
   if (!h) return undefined;
-  const { conversation = "", run = "", name = "", first = 0, heard = 0, of = "", since = 0 } = h;
-  if (typeof conversation !== "string" || typeof run !== "string" || typeof name !== "string" || typeof of !== "string" || !isSeq(first) || !isSeq(heard) || !isSeq(since)) return undefined;
-  return { conversation, run, name, first, heard, of, since };
+  const { conversation = "", run = "", name = "", first = 0, heard = 0, of = "" } = h;
+  if (typeof conversation !== "string" || typeof run !== "string" || typeof name !== "string" || typeof of !== "string" || !isSeq(first) || !isSeq(heard)) return undefined;
+  return { conversation, run, name, first, heard, of };
 }
 
 /** What the other side has not acknowledged yet, in order; the first `sent` of it has gone out. */
