@@ -51,7 +51,7 @@ func queries(t *testing.T) (list []string) {
 // server says: the metrics, their labels, and the values of those.
 func TestQueries(t *testing.T) {
 	t.Parallel()
-	server := launch(t, "serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0")
+	server := launch(t, "serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--relay", "--relay-listen", "127.0.0.1:0")
 	says := func(what string) string {
 		found, err := server.err.wait(regexp.MustCompile(what))
 		if err != nil {

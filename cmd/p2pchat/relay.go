@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"p2pchat/signaling/relay"
+	"p2pchat/signaling/server"
 )
 
 const relayPort = "3478" // RFC 8656, section 3
@@ -104,6 +105,22 @@ func (c *carrier) String() string {
 		kinds = ", UDP, TCP and TLS"
 	}
 	return strings.Join(list, " and ") + kinds
+}
+
+// measures are what the relay has to say to Prometheus.
+func (c *carrier) measures() []server.Measure {
+	count := func(name, help string, labels map[string]string, value func(relay.Stats) uint64) server.Measure {
+		return server.Measure{Name: name, Help: help, Labels: labels, Counts: true, Value: func() float64 { return float64(value(c.Stats())) }}
+	}
+	const allocations, bytes = "Allocations that the relay was asked for, by what became of them.", "Bytes that the relay took from the peers' addresses, sent to them, or dropped because of the bandwidth."
+	return []server.Measure{
+		{Name: "p2pchat_relay_allocations", Help: "Allocations of the relay.", Value: func() float64 { return float64(c.Stats().Allocations) }},
+		count("p2pchat_relay_allocations_total", allocations, map[string]string{"result": "made"}, func(s relay.Stats) uint64 { return s.Made }),
+		count("p2pchat_relay_allocations_total", allocations, map[string]string{"result": "refused"}, func(s relay.Stats) uint64 { return s.Refused }),
+		count("p2pchat_relay_bytes_total", bytes, map[string]string{"kind": "received"}, func(s relay.Stats) uint64 { return s.Received }),
+		count("p2pchat_relay_bytes_total", bytes, map[string]string{"kind": "sent"}, func(s relay.Stats) uint64 { return s.Sent }),
+		count("p2pchat_relay_bytes_total", bytes, map[string]string{"kind": "dropped"}, func(s relay.Stats) uint64 { return s.Dropped }),
+	}
 }
 
 // listenRelay takes one port for UDP and TCP, in each family that is advertised.

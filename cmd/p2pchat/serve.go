@@ -135,7 +135,7 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 	}
 	// Each ends with the other.
 	ctx, stop := context.WithCancel(ctx)
-	o.server.Relay = carrier.Credentials
+	o.server.Relay, o.server.Measures = carrier.Credentials, append(o.server.Measures, carrier.measures()...)
 	relayed := make(chan error, 1)
 	go func() {
 		defer stop()
