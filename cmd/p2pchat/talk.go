@@ -11,12 +11,9 @@ import (
 	"net/url"
 	"os"
 	"os/user"
-	"regexp"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -149,72 +146,6 @@ func (o *talkOptions) checkServer() error {
 	return nil
 }
 
-// findCode reads the code, or asks the person for it. It is zero for a caller who wants a
-// new one.
-func (o *talkOptions) findCode(ctx context.Context, text string, std stdio) (peer.Code, error) {
-	switch {
-	case text != "":
-	case onLoopback(o.server):
-		text = signaling.Lobby
-	case o.other == "answer":
-		return peer.Code{}, nil
-	case std.raw == nil:
-		return peer.Code{}, errNoCode
-	default:
-		o.asked = true
-		return askCode(ctx, std, o.parse)
-	}
-	return o.parse(text)
-}
-
-// parse reads a code, or what the other side's program shows with it: the command to
-// type, or the link to the page. These may name the server, too.
-func (o *talkOptions) parse(text string) (peer.Code, error) {
-	text, server := invitation(text)
-	switch {
-	case server == "" || strings.TrimRight(server, "/") == strings.TrimRight(o.server, "/"):
-	case o.serverGiven:
-		return peer.Code{}, &usageError{err: fmt.Errorf("that call is at %s, and this program was told to use %s", server, o.server), hint: "--server " + quoted(server)}
-	default:
-		o.server, o.serverGiven = server, true
-	}
-	if err := o.checkServer(); err != nil {
-		return peer.Code{}, err
-	}
-	return peer.ParseCode(text)
-}
-
-// invitation takes apart what one may paste instead of a code: a link, or a line with the
-// command that the other side's program shows. The code of a command without one is the
-// lobby's.
-func invitation(text string) (code, server string) {
-	if u, err := url.Parse(strings.TrimSpace(text)); err == nil && u.Host != "" && u.Fragment != "" {
-		return u.Fragment, u.Scheme + "://" + u.Host + strings.TrimRight(u.Path, "/")
-	}
-	found := shown.FindStringSubmatch(text)
-	if found == nil {
-		return text, ""
-	}
-	words := strings.Fields(found[1])
-	var parts []string
-	flags := false
-	for i := 0; i < len(words); i++ {
-		switch {
-		case words[i] == "--server" && i+1 < len(words):
-			i++
-			server = strings.Trim(words[i], "'")
-		case strings.HasPrefix(words[i], "--"):
-			flags = true // and what follows is their values
-		case !flags:
-			parts = append(parts, words[i])
-		}
-	}
-	return cmp.Or(strings.Trim(strings.Join(parts, " "), "'"), signaling.Lobby), server
-}
-
-// shown is what the other side types, wherever it stands in a line.
-var shown = regexp.MustCompile(`(?:^|\s)p2pchat (?:answer|call)((?:\s.*)?)$`)
-
 // talk meets the other side and holds the conversation.
 func talk(ctx context.Context, o talkOptions, std stdio) error {
 	if os.Getenv("GOGC") == "" {
@@ -339,37 +270,6 @@ func ended(ctx context.Context, shown <-chan error) error {
 	}
 }
 
-// trouble is what keeps the two apart, at the moment.
-type trouble struct {
-	mu     sync.Mutex // guards what follows
-	server error      // does not answer
-	path   error      // the two machines have not reached each other yet
-	open   bool       // the room is, or is watched: the other side can come
-}
-
-func (t *trouble) set(update func(*trouble)) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	update(t)
-}
-
-// why is what nobody-came means: somebody did, or could not.
-func (t *trouble) why(o *talkOptions) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch {
-	case t.path != nil:
-		return t.path
-	case t.server != nil && o.patience == signaling.Forever:
-		return fmt.Errorf("%w: there was no server at %s", errNobody, o.server)
-	case t.server != nil:
-		return t.server
-	case !t.open:
-		return fmt.Errorf("%w: it did not answer in time", signaling.ErrUnreachable)
-	}
-	return errNobody
-}
-
 // next is the session's next pipe, as the conversation wants it.
 func (o *talkOptions) next(ctx context.Context, session *peer.Session, apart *trouble) (chat.Link, error) {
 	p, err := session.Pipe(ctx)
@@ -392,79 +292,6 @@ func (o *talkOptions) again(p *peer.Pipe) string {
 		return ""
 	}
 	return appointment{o.server, p.Again()}.String()
-}
-
-// reporter tells the conversation's reader what the session does.
-func (o *talkOptions) reporter(to *chat.Conversation, apart *trouble) func(peer.Event) {
-	waited := o.kept.met() // or else nobody but the other side can come
-	return func(e peer.Event) {
-		switch e := e.(type) {
-		case peer.Waiting:
-			if !waited { // not again after a server was restarted
-				to.Keep(appointment{o.server, e.Again}.String())
-				to.Tell(chat.Waiting{Code: e.Code.String(), Command: o.command(e.Code), Link: strings.TrimRight(o.server, "/") + "/#" + e.Code.String()})
-			}
-			waited = true
-			apart.set(func(t *trouble) { t.open = true })
-		case peer.Connecting:
-			apart.set(func(t *trouble) { t.path = cmp.Or(t.path, fmt.Errorf("%w in time", peer.ErrNoPath)) })
-			to.Tell(chat.Connecting{})
-		case peer.Taken:
-			apart.set(func(t *trouble) { t.path = nil })
-			to.Tell(chat.Notice{Text: "this call is taken: somebody else has answered it; waiting for the next one"})
-		case peer.WrongCode:
-			apart.set(func(t *trouble) { t.path = nil })
-			to.Tell(chat.WrongCode{Left: e.Left})
-		case peer.Retrying:
-			apart.set(func(t *trouble) {
-				if t.path = nil; errors.Is(e.Err, peer.ErrNoPath) {
-					t.path = e.Err
-				}
-			})
-			to.Tell(chat.Notice{Text: e.Err.Error() + "; waiting for a new " + map[string]string{"call": "offer", "answer": "answer"}[o.other]})
-		case peer.Trying:
-			to.Tell(chat.Notice{Text: "still connecting: this side gave " + e.This + "; the other side " + e.Other})
-		case peer.Stats:
-			to.Tell(chat.Stats{RTT: e.RTT})
-		}
-	}
-}
-
-// command is what the other side types, in a shell.
-func (o *talkOptions) command(code peer.Code) string {
-	c := "p2pchat " + o.other
-	if code != (peer.Code{Room: signaling.Lobby}) || !onLoopback(o.server) {
-		c += " " + quoted(code.String())
-	}
-	if o.server != defaultServer {
-		c += " --server " + quoted(o.server)
-	}
-	return c
-}
-
-// quoted is a word as a shell takes it: one may paste what is not one's own.
-func quoted(word string) string {
-	plain := func(r rune) bool {
-		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-._~:/%@", r)
-	}
-	if word != "" && word[0] != '~' && !strings.ContainsFunc(word, func(r rune) bool { return !plain(r) }) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
-
-// news says what became of the server, or that it is back.
-func (o *talkOptions) news(err error) string {
-	p := signaling.Problem{}
-	switch {
-	case err == nil:
-		return "the server answers"
-	case o.patience == signaling.Forever:
-		return fmt.Sprintf("waiting for a server at %s ('p2pchat call' or 'p2pchat serve' starts one)", o.server)
-	case errors.As(err, &p): // its detail says what a person had to do, but this program does it
-		err = errors.New(p.Title)
-	}
-	return fmt.Sprintf("%s: %v; trying again", o.server, err)
 }
 
 // onLoopback tells whether server is on this machine.

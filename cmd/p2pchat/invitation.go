@@ -1,0 +1,103 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"p2pchat/peer"
+	"p2pchat/signaling"
+)
+
+// findCode reads the code, or asks the person for it. It is zero for a caller who wants a
+// new one.
+func (o *talkOptions) findCode(ctx context.Context, text string, std stdio) (peer.Code, error) {
+	switch {
+	case text != "":
+	case onLoopback(o.server):
+		text = signaling.Lobby
+	case o.other == "answer":
+		return peer.Code{}, nil
+	case std.raw == nil:
+		return peer.Code{}, errNoCode
+	default:
+		o.asked = true
+		return askCode(ctx, std, o.parse)
+	}
+	return o.parse(text)
+}
+
+// parse reads a code, or what the other side's program shows with it: the command to
+// type, or the link to the page. These may name the server, too.
+func (o *talkOptions) parse(text string) (peer.Code, error) {
+	text, server := invitation(text)
+	switch {
+	case server == "" || strings.TrimRight(server, "/") == strings.TrimRight(o.server, "/"):
+	case o.serverGiven:
+		return peer.Code{}, &usageError{err: fmt.Errorf("that call is at %s, and this program was told to use %s", server, o.server), hint: "--server " + quoted(server)}
+	default:
+		o.server, o.serverGiven = server, true
+	}
+	if err := o.checkServer(); err != nil {
+		return peer.Code{}, err
+	}
+	return peer.ParseCode(text)
+}
+
+// invitation takes apart what one may paste instead of a code: a link, or a line with the
+// command that the other side's program shows. The code of a command without one is the
+// lobby's.
+func invitation(text string) (code, server string) {
+	if u, err := url.Parse(strings.TrimSpace(text)); err == nil && u.Host != "" && u.Fragment != "" {
+		return u.Fragment, u.Scheme + "://" + u.Host + strings.TrimRight(u.Path, "/")
+	}
+	found := shown.FindStringSubmatch(text)
+	if found == nil {
+		return text, ""
+	}
+	words := strings.Fields(found[1])
+	var parts []string
+	flags := false
+	for i := 0; i < len(words); i++ {
+		switch {
+		case words[i] == "--server" && i+1 < len(words):
+			i++
+			server = strings.Trim(words[i], "'")
+		case strings.HasPrefix(words[i], "--"):
+			flags = true // and what follows is their values
+		case !flags:
+			parts = append(parts, words[i])
+		}
+	}
+	return cmp.Or(strings.Trim(strings.Join(parts, " "), "'"), signaling.Lobby), server
+}
+
+// shown is what the other side types, wherever it stands in a line.
+var shown = regexp.MustCompile(`(?:^|\s)p2pchat (?:answer|call)((?:\s.*)?)$`)
+
+// command is what the other side types, in a shell.
+func (o *talkOptions) command(code peer.Code) string {
+	c := "p2pchat " + o.other
+	if code != (peer.Code{Room: signaling.Lobby}) || !onLoopback(o.server) {
+		c += " " + quoted(code.String())
+	}
+	if o.server != defaultServer {
+		c += " --server " + quoted(o.server)
+	}
+	return c
+}
+
+// quoted is a word as a shell takes it: one may paste what is not one's own.
+func quoted(word string) string {
+	plain := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-._~:/%@", r)
+	}
+	if word != "" && word[0] != '~' && !strings.ContainsFunc(word, func(r rune) bool { return !plain(r) }) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

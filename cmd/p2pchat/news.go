@@ -1,0 +1,94 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"p2pchat/chat"
+	"p2pchat/peer"
+	"p2pchat/signaling"
+)
+
+// trouble is what keeps the two apart, at the moment.
+type trouble struct {
+	mu     sync.Mutex // guards what follows
+	server error      // does not answer
+	path   error      // the two machines have not reached each other yet
+	open   bool       // the room is, or is watched: the other side can come
+}
+
+func (t *trouble) set(update func(*trouble)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	update(t)
+}
+
+// why is what nobody-came means: somebody did, or could not.
+func (t *trouble) why(o *talkOptions) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.path != nil:
+		return t.path
+	case t.server != nil && o.patience == signaling.Forever:
+		return fmt.Errorf("%w: there was no server at %s", errNobody, o.server)
+	case t.server != nil:
+		return t.server
+	case !t.open:
+		return fmt.Errorf("%w: it did not answer in time", signaling.ErrUnreachable)
+	}
+	return errNobody
+}
+
+// reporter tells the conversation's reader what the session does.
+func (o *talkOptions) reporter(to *chat.Conversation, apart *trouble) func(peer.Event) {
+	waited := o.kept.met() // or else nobody but the other side can come
+	return func(e peer.Event) {
+		switch e := e.(type) {
+		case peer.Waiting:
+			if !waited { // not again after a server was restarted
+				to.Keep(appointment{o.server, e.Again}.String())
+				to.Tell(chat.Waiting{Code: e.Code.String(), Command: o.command(e.Code), Link: strings.TrimRight(o.server, "/") + "/#" + e.Code.String()})
+			}
+			waited = true
+			apart.set(func(t *trouble) { t.open = true })
+		case peer.Connecting:
+			apart.set(func(t *trouble) { t.path = cmp.Or(t.path, fmt.Errorf("%w in time", peer.ErrNoPath)) })
+			to.Tell(chat.Connecting{})
+		case peer.Taken:
+			apart.set(func(t *trouble) { t.path = nil })
+			to.Tell(chat.Notice{Text: "this call is taken: somebody else has answered it; waiting for the next one"})
+		case peer.WrongCode:
+			apart.set(func(t *trouble) { t.path = nil })
+			to.Tell(chat.WrongCode{Left: e.Left})
+		case peer.Retrying:
+			apart.set(func(t *trouble) {
+				if t.path = nil; errors.Is(e.Err, peer.ErrNoPath) {
+					t.path = e.Err
+				}
+			})
+			to.Tell(chat.Notice{Text: e.Err.Error() + "; waiting for a new " + map[string]string{"call": "offer", "answer": "answer"}[o.other]})
+		case peer.Trying:
+			to.Tell(chat.Notice{Text: "still connecting: this side gave " + e.This + "; the other side " + e.Other})
+		case peer.Stats:
+			to.Tell(chat.Stats{RTT: e.RTT})
+		}
+	}
+}
+
+// news says what became of the server, or that it is back.
+func (o *talkOptions) news(err error) string {
+	p := signaling.Problem{}
+	switch {
+	case err == nil:
+		return "the server answers"
+	case o.patience == signaling.Forever:
+		return fmt.Sprintf("waiting for a server at %s ('p2pchat call' or 'p2pchat serve' starts one)", o.server)
+	case errors.As(err, &p): // its detail says what a person had to do, but this program does it
+		err = errors.New(p.Title)
+	}
+	return fmt.Sprintf("%s: %v; trying again", o.server, err)
+}
