@@ -198,19 +198,22 @@ func TestWholeTerminal(t *testing.T) {
 	t.Run("a log does not spoil the screen: it comes below, or goes to a file", func(t *testing.T) {
 		t.Parallel()
 		server := aServer(t)
-		ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", server, "--log-level", "debug")
-		ann.shows("waiting for the other side")
-		ann.types("\x04")
-		ann.ends(0)
+		// A whole call, so that there is something to log.
+		call := func(code string, flags ...string) *window {
+			ann := openWindow(t, 80, 24, nil, append([]string{"call", code, "--server", server, "--log-level", "debug"}, flags...)...)
+			launch(t, "answer", code, "--server", server)
+			ann.shows("● tester")
+			ann.types("\x04")
+			ann.ends(0)
+			return ann
+		}
+		ann := call("417-falcon-zebra")
 		before, after, _ := strings.Cut(ann.written(), "\x1b[?1049l")
 		if strings.Contains(before, "level=") || !strings.Contains(after, "p2pchat: time=") {
 			t.Errorf("the log is in the wrong place:\n%s\n%s", before, after)
 		}
 		file := t.TempDir() + "/log"
-		ann = openWindow(t, 80, 24, nil, "call", "418-falcon-zebra", "--server", server, "--log-level", "debug", "--log-file", file)
-		ann.shows("waiting for the other side")
-		ann.types("\x04")
-		ann.ends(0)
+		ann = call("418-falcon-zebra", "--log-file", file)
 		log, err := os.ReadFile(file) //nolint:gosec // its own
 		if err != nil || !strings.Contains(string(log), "level=DEBUG") || strings.Contains(ann.written(), "level=") {
 			t.Errorf("the file has %q (%v)", log, err)
