@@ -193,6 +193,9 @@ func (l *landing) rename() (string, error) {
 		if l.Folder && errors.Is(err, fs.ErrExist) { // somebody was quicker
 			continue
 		}
+		if err != nil && !l.Folder {
+			_ = l.root.Remove(name) // it was taken for this file alone, if it was
+		}
 		return name, err
 	}
 	return "", fmt.Errorf("there are too many files of the name %s", l.Name)
@@ -247,10 +250,10 @@ func unpack(r io.Reader, root *os.Root, o offer) error {
 		if err != nil {
 			return err
 		}
-		// A sparse file holds more than was sent for it.
-		room -= tarBlock + h.Size
 		switch {
-		case h.Size < 0, room < 0:
+		case isSparse(h): // it holds more than was sent for it
+			return errNoTar
+		case h.Size < 0, h.Size > room-tarBlock:
 			return errTooMuch
 		case h.Typeflag == tar.TypeDir:
 			err = root.MkdirAll(name, dirPerm(fs.FileMode(h.Mode)&0o777)) //nolint:gosec // nine bits of it
@@ -263,7 +266,18 @@ func unpack(r io.Reader, root *os.Root, o offer) error {
 		if err != nil {
 			return err
 		}
+		room -= tarBlock + h.Size
 	}
+}
+
+// isSparse tells whether a file has holes, which this program sends of none.
+func isSparse(h *tar.Header) bool {
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return h.Typeflag == tar.TypeGNUSparse
 }
 
 func unpackFile(from io.Reader, root *os.Root, name string, mode fs.FileMode) error {

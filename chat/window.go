@@ -22,9 +22,9 @@ type mark struct {
 }
 
 const (
-	windowFirst  = 1 << 20   // before anything shows
-	windowLeast  = 256 << 10 // of all files together
-	windowMost   = 3 << 20   // of each; SCTP's receive buffer holds 4 MiB
+	windowFirst  = 1 << 20             // before anything shows
+	windowLeast  = 256<<10 + fileChunk // of each: a receiver says what it has every 256 KiB
+	windowMost   = 3 << 20             // of each; SCTP's receive buffer holds 4 MiB
 	windowPeriod = 20 * time.Millisecond
 	windowQueue  = 25 * time.Millisecond
 )
@@ -33,10 +33,10 @@ const (
 func (w *window) size() int64 {
 	share := int64(max(1, w.moving))
 	if w.rate == 0 {
-		return windowFirst / share
+		return max(windowFirst/share, windowLeast)
 	}
 	holds := int64(w.rate * max(2*w.least, windowQueue).Seconds())
-	return min(max(holds, windowLeast/share), windowMost)
+	return min(max(holds, windowLeast), windowMost)
 }
 
 // sent notes that the stream went out up to offset.

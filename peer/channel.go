@@ -183,6 +183,9 @@ func ours(dc *webrtc.DataChannel, label string) bool {
 // decline closes a channel: nobody would read it, and it would hold up the other.
 func decline(dc *webrtc.DataChannel, times *tally, log *slog.Logger) {
 	times.warn(log, "closed a channel that is not the one", "label", dc.Label(), "protocol", dc.Protocol())
+	if raw, err := dc.DetachWithDeadline(); err == nil { // or pion keeps it for as long as the connection
+		_ = raw.Close() // the other side may have, before
+	}
 	_ = dc.Close() // the other side may have, before
 }
 

@@ -201,9 +201,13 @@ func path(pc *webrtc.PeerConnection, networks []netip.Prefix) string {
 	if err != nil || pair == nil {
 		return webrtc.ICECandidateTypeHost.String()
 	}
-	if at, err := netip.ParseAddr(pair.Remote.Address); err == nil && pair.Remote.Typ == webrtc.ICECandidateTypePrflx && pair.Local.Typ == webrtc.ICECandidateTypeHost && inNetworks(at, networks) {
-		return webrtc.ICECandidateTypeHost.String() // its check was quicker than its candidate
+	// What a STUN server saw, or a check, is no other way if there is no NAT in between.
+	kind := func(c *webrtc.ICECandidate) webrtc.ICECandidateType {
+		if at, err := netip.ParseAddr(c.Address); err == nil && c.Typ != webrtc.ICECandidateTypeRelay && inNetworks(at, networks) {
+			return webrtc.ICECandidateTypeHost
+		}
+		return c.Typ
 	}
 	// The types count from host over srflx and prflx to relay.
-	return max(pair.Local.Typ, pair.Remote.Typ).String()
+	return max(kind(pair.Local), kind(pair.Remote)).String()
 }

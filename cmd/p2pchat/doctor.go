@@ -41,7 +41,7 @@ which STUN and TURN servers can be reached over what, how the NAT in between
 behaves, and which addresses a call would offer. The last lines say what follows.
 
 The exit code is 0 if a call can be expected to work with anybody, or with most; 5 if
-the server cannot be reached; 6 if calls work with machines of the same network only,
+the server cannot be reached, or refuses to tell; 6 if calls work with machines of the same network only,
 or hardly with others.`,
 		Example: `  p2pchat doctor --server https://chat.example.org
   p2pchat doctor --ice-server stun:stun.example.org:3478 --json`,
@@ -75,8 +75,7 @@ type serverFinding struct {
 	Clock   float64 `json:"clock_s"` // how much it is ahead of this machine's
 	Error   string  `json:"error,omitempty"`
 
-	err   error
-	keyed bool // and does not take this key
+	err error
 }
 
 type iceFinding struct {
@@ -147,7 +146,9 @@ func examine(ctx context.Context, server string, client *signaling.Client, serve
 	if err != nil {
 		d.Server.Error = flatten(err)
 	}
-	d.Server.keyed = errors.Is(err, signaling.ErrNoKey)
+	if d.Server.Reached {
+		d.Server.err = err // it does not say which servers there are
+	}
 	for _, r := range survey.Probe(ctx, servers) {
 		d.ICE = append(d.ICE, finding(r))
 	}
@@ -232,8 +233,8 @@ func (d *diagnosis) judge() {
 		d.Verdict = verdict{"anybody", "Calls work with anybody: directly where the networks allow it, and otherwise through the relay.", nil}
 	case works("turn"):
 		d.Verdict = verdict{"relayed", "Calls work with anybody, through the relay: this network lets no other packets (UDP) out.", nil}
-	case d.Server.keyed && !udp:
-		d.Verdict = verdict{"unknown", "The server tells its STUN and TURN servers to those who have its access key, and to the guests of a call. Without it there is no telling what this network allows: --access-key-file.", nil}
+	case d.Server.err != nil && len(d.ICE) == 0:
+		d.Verdict = verdict{"unknown", "The server does not tell its STUN and TURN servers, so there is no telling what this network allows. (The guests of a call are told, and whoever has its access key.)", d.Server.err}
 	case !udp && asked("stun"):
 		d.Verdict = verdict{"no-udp", "Calls work within this network only: it lets no packets (UDP) out, and there is no relay that it lets reach; " + relay + ".", errConfined}
 	case d.NAT.Kind == "none":

@@ -6,7 +6,7 @@ import { hex } from "./bytes.ts";
 import { lobby, same, type Code } from "./code.ts";
 import { Failure, isAbort, kindOf } from "./failure.ts";
 import { Proposal, respond, Trust, type Document, type Note } from "./handshake.ts";
-import { chatLabel, Pipe, protocol, whole } from "./pipe.ts";
+import { chatLabel, earlyBytes, earlyMessages, Pipe, protocol, whole } from "./pipe.ts";
 import { forever, other, type Store, type Ticket } from "./store.ts";
 
 const connectLimit = 15_000, connectNotice = 3000; // ms
@@ -406,11 +406,14 @@ export class Attempt {
   }
 }
 
-/** Keeps what arrives on a channel until somebody else listens. */
+/** Keeps what arrives on a channel until somebody else listens: all that the other side may have in its outbox. */
 function hold(dc: RTCDataChannel): (dc: RTCDataChannel) => void {
   const kept: MessageEvent[] = [];
-  dc.onmessage = (m) => {
-    if (kept.length < 64) kept.push(m);
+  let bytes = 0;
+  dc.binaryType = "arraybuffer";
+  dc.onmessage = (m: MessageEvent<ArrayBuffer | string>) => {
+    bytes += typeof m.data === "string" ? m.data.length : m.data.byteLength;
+    if (kept.length < earlyMessages && bytes < earlyBytes) kept.push(m);
     else dc.close();
   };
   return (dc) => kept.forEach((m) => dc.onmessage?.(m));

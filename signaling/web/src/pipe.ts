@@ -7,7 +7,8 @@ export const chatLabel = "chat", fileLabel = "file", protocol = "p2pchat.v1";
 
 const maxMessage = 256 << 10; // bytes
 const enoughBuffered = 1 << 20; // on their way out, before a sender waits
-const early = 64; // messages or channels that came before there was anybody to take them
+// What comes before there is anybody to take it: more than the other side's outbox holds.
+export const earlyMessages = 5000, earlyBytes = 8 << 20;
 const statsInterval = 5000;
 
 export type Way = "host" | "srflx" | "prflx" | "relay"; // the longest that a packet takes is the last
@@ -31,6 +32,7 @@ export class Channel {
   readonly ended: Promise<Failure>;
   #end!: (why: Failure) => void;
   #early: (Uint8Array | string)[] | undefined = [];
+  #earlyBytes = 0;
   #handler: (message: Uint8Array | string) => void = () => {};
   #room: (() => void)[] = [];
 
@@ -43,12 +45,17 @@ export class Channel {
     dc.onbufferedamountlow = () => this.#room.splice(0).forEach((f) => f());
     dc.onclose = () => this.end(new Failure("ended", "The other side hung up."));
     dc.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => this.#take(typeof data === "string" ? data : new Uint8Array(data));
+    if (dc.readyState === "closing" || dc.readyState === "closed") this.end(new Failure("ended", "The other side hung up.")); // and no event will say so
   }
 
   #take(message: Uint8Array | string) {
     if (message.length > maxMessage) return;
-    if (!this.#early) this.#handler(message);
-    else if (this.#early.length < early) this.#early.push(message);
+    if (!this.#early) {
+      this.#handler(message);
+      return;
+    }
+    this.#earlyBytes += message.length;
+    if (this.#early.length < earlyMessages && this.#earlyBytes < earlyBytes) this.#early.push(message);
     else this.close();
   }
 
@@ -158,7 +165,7 @@ export class Pipe extends Channel {
   announced(dc: RTCDataChannel) {
     if (dc.label !== fileLabel || dc.protocol !== protocol || !whole(dc)) dc.close();
     else if (this.#onFile) this.#onFile(dc);
-    else if (this.#files.length < early) this.#files.push(dc);
+    else if (this.#files.length < 64) this.#files.push(dc);
     else dc.close();
   }
 

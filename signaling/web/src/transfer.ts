@@ -148,10 +148,7 @@ export class Files {
     const offer = {
       ...fresh(id, properFile(body.name), size), of: from, folder: folder === true, files, sink: undefined, writing: Promise.resolve(), queued: 0,
     };
-    if (this.#in.size >= maxFiles) {
-      this.talk.put(kind.cancel, json({ id, of: from, reason: "too many files are offered at a time" }));
-      return;
-    }
+    if (this.#in.size >= maxFiles || this.talk.full) return void this.talk.dropped++; // an answer would have to be kept until the other side acknowledges
     const f: Incoming = Object.assign(offer, { view: this.show(offer) });
     this.#in.set(id, f);
     if (size > blobLimit && !streams()) this.cancel(f, `this browser keeps a file in memory until it is whole, and takes ${blobLimit >> 30} GiB at most`);
@@ -213,7 +210,8 @@ export class Files {
     }
     channel.close();
     f.channel = undefined;
-    if (f.ended || this.talk.connected !== pipe) return;
+    if (f.ended) return;
+    if (this.talk.connected !== pipe) return this.#work(); // which could not see that the file waits
     f.futile = f.bytes > before ? 0 : f.futile + 1;
     if (f.futile >= maxFutile) this.cancel(f, "the other side closes its channel again and again");
     else setTimeout(() => this.#work(), f.futile > 0 ? retryInterval : 0);
@@ -313,15 +311,19 @@ export class Files {
     }
     const on = f.channel;
     f.writing = f.writing.then(async () => {
-      f.queued -= bytes.length;
-      if (f.ended || f.channel !== on) return; // it comes again
+      if (f.ended || f.channel !== on) { // it comes again
+        f.queued -= bytes.length;
+        return;
+      }
       try {
         await f.sink!.write(bytes);
       } catch (e) {
+        f.queued -= bytes.length;
         this.cancel(f, `it cannot be written: ${e instanceof Error ? e.message : String(e)}`);
         return;
       }
       f.hash.update(bytes);
+      f.queued -= bytes.length;
       f.bytes += bytes.length;
       if (f.ended) return;
       f.view.progress(f.bytes);
