@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -200,6 +201,38 @@ func TestFile(t *testing.T) {
 				}
 			})
 		}
+	})
+
+	t.Run("arrives beside others though the path slows down", func(t *testing.T) {
+		dir := t.TempDir()
+		var paths []string
+		for i := range fileMoving {
+			paths = append(paths, create(t, fmt.Sprint("data", i), noise(4<<20)))
+		}
+		synctest.Test(t, func(t *testing.T) {
+			left, right := newPair(64)
+			var out atomic.Int64
+			left.tap = func(sends bool, m []byte) {
+				if sends && out.Add(int64(len(m))) > 8<<20 {
+					time.Sleep(64 * time.Millisecond) // 1 MB/s for each
+				}
+			}
+			a, b := newTalker(), newTalker(into(dir), accepts)
+			a.joins(left).run(t.Context(), nil)
+			b.joins(right).run(t.Context(), nil)
+			for _, path := range paths {
+				offers(t, a, path)
+			}
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if got := only[FileSent](a.seen()); len(got) != fileMoving {
+				t.Errorf("after a minute %d of %d have arrived, and %d bytes went out", len(got), fileMoving, out.Load())
+			}
+			a.Leave()
+			b.Leave()
+			<-a.ended
+			<-b.ended
+		})
 	})
 
 	t.Run("never takes the place of another", func(t *testing.T) {

@@ -277,7 +277,7 @@ func isSparse(h *tar.Header) bool {
 			return true
 		}
 	}
-	return h.Typeflag == tar.TypeGNUSparse
+	return false // the older kind has a type of its own
 }
 
 func unpackFile(from io.Reader, root *os.Root, name string, mode fs.FileMode) error {

@@ -156,22 +156,18 @@ func parseCandidate(text string) (kind string, at netip.Addr) {
 
 // localNetworks are those that this machine is in.
 func localNetworks(from transport.Net) (list []netip.Prefix) {
-	if from == nil {
-		all, _ := net.InterfaceAddrs() // or else nothing is near
-		for _, a := range all {
-			if p, err := netip.ParsePrefix(a.String()); err == nil {
-				list = append(list, p.Masked())
-			}
+	addresses, _ := net.InterfaceAddrs() // or else nothing is near
+	if from != nil {
+		addresses = nil
+		interfaces, _ := from.Interfaces() // the same
+		for _, i := range interfaces {
+			all, _ := i.Addrs() // the same
+			addresses = append(addresses, all...)
 		}
-		return list
 	}
-	interfaces, _ := from.Interfaces() // or else nothing is near
-	for _, i := range interfaces {
-		all, _ := i.Addrs() // or else nothing is near
-		for _, a := range all {
-			if p, err := netip.ParsePrefix(a.String()); err == nil {
-				list = append(list, p.Masked())
-			}
+	for _, a := range addresses {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			list = append(list, p.Masked())
 		}
 	}
 	return list

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"reflect"
 
 	"github.com/pion/transport/v5"
 	"github.com/pion/webrtc/v4"
@@ -24,6 +25,11 @@ var ErrGarbled = errGarbled
 func (c Config) Over(n transport.Net) Config {
 	c.net = n
 	return c
+}
+
+// Held is how many channels pion holds on to that nobody has taken.
+func (p *Pipe) Held() int {
+	return reflect.ValueOf(p.pc.SCTP()).Elem().FieldByName("dataChannels").Len()
 }
 
 // Bare is pion as this package sets it, and nothing around it.

@@ -160,6 +160,9 @@ func TestFurtherChannels(t *testing.T) {
 			s.opened(t)
 			s.loses(t)
 		}
+		if n := p.Held(); n > 0 {
+			t.Errorf("%d refused channels are held for as long as the connection", n)
+		}
 		s.channel(t, "file")
 		s.opened(t)
 		s.loses(t)

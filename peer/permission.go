@@ -85,11 +85,11 @@ func (p *permits) yes(request []byte) (answer []byte, ok bool) {
 	var realm stun.Realm
 	var peer stun.XORMappedAddress
 	m := &stun.Message{Raw: append([]byte(nil), request...)}
-	if m.Decode() != nil || user.GetFrom(m) != nil || realm.GetFrom(m) != nil || peer.GetFromAs(m, stun.AttrXORPeerAddress) != nil || !p.give(peer.IP.String()) {
+	if m.Decode() != nil || user.GetFrom(m) != nil || realm.GetFrom(m) != nil || peer.GetFromAs(m, stun.AttrXORPeerAddress) != nil {
 		return nil, false
 	}
 	password, known := p.passwords[user.String()]
-	if !known {
+	if !known || !p.give(peer.IP.String()) {
 		return nil, false
 	}
 	a, err := stun.Build(

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,8 +43,8 @@ which STUN and TURN servers can be reached over what, how the NAT in between
 behaves, and which addresses a call would offer. The last lines say what follows.
 
 The exit code is 0 if a call can be expected to work with anybody, or with most; 5 if
-the server cannot be reached, or refuses to tell; 6 if calls work with machines of the same network only,
-or hardly with others.`,
+the server cannot be reached, or refuses to tell; 6 if calls work with machines of the
+same network only, or hardly with others.`,
 		Example: `  p2pchat doctor --server https://chat.example.org
   p2pchat doctor --ice-server stun:stun.example.org:3478 --json`,
 		Args: cobra.NoArgs,
@@ -283,7 +285,7 @@ func (d *diagnosis) print(out io.Writer) error {
 		line("  none")
 	}
 	for _, c := range d.Candidates {
-		line("  %-5s %s %s", c.Type, c.Protocol, netipString(c.Address, c.Port))
+		line("  %-5s %s %s", c.Type, c.Protocol, net.JoinHostPort(c.Address, strconv.Itoa(int(c.Port))))
 	}
 	line("  IPv6: %s", map[bool]string{true: "yes", false: "no address that others could reach"}[d.IPv6])
 	line("")
@@ -293,13 +295,6 @@ func (d *diagnosis) print(out io.Writer) error {
 }
 
 func inMilliseconds(ms float64) string { return fmt.Sprintf("%.3g ms", ms) }
-
-func netipString(address string, port uint16) string {
-	if a, err := netip.ParseAddr(address); err == nil {
-		return netip.AddrPortFrom(a, port).String()
-	}
-	return fmt.Sprintf("%s:%d", address, port)
-}
 
 func (f natFinding) String() string {
 	switch f.Kind {

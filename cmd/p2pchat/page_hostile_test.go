@@ -4,7 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"p2pchat/peer"
@@ -112,4 +118,66 @@ func TestPageAmongStrangers(t *testing.T) {
 	if n := eval[int](page, `document.querySelectorAll("#log > div").length`); n > 2000 {
 		t.Errorf("the page keeps %d messages", n)
 	}
+}
+
+// What the other side says at once, before the page has proof that it knows the code, is kept
+// until then: as much as an outbox holds.
+func TestPageKeepsWhatComesEarly(t *testing.T) {
+	b := startBrowser(t)
+	server := serving(t)
+	behind, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy, arrived := httputil.NewSingleHostReverseProxy(behind), make(chan struct{})
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/offer-candidates") {
+			proxy.ServeHTTP(w, r)
+			return
+		}
+		// The server has the page's nonce; the page does not know yet that it has.
+		answer := httptest.NewRecorder()
+		proxy.ServeHTTP(answer, r)
+		<-arrived
+		w.Header().Set("Content-Type", answer.Header().Get("Content-Type"))
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes()) // the page may be gone
+	}))
+	t.Cleanup(front.Close)
+	page := b.open(t, front.URL)
+	const code, messages = "417-falcon-zebra", 1500
+	page.call(code)
+	client, err := signaling.NewClient(server, signaling.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.CloseIdle)
+	parsed, err := peer.ParseCode(code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	session := peer.Answer(client, parsed, peer.Config{Loopback: true})
+	t.Cleanup(session.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	release := sync.OnceFunc(func() { close(arrived) })
+	defer release()
+	pipe, err := session.Pipe(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frames := []string{"\x01" + `{"conversation":"theirs","name":"Bob","first":1,"heard":0,"of":""}`}
+	for i := range uint64(messages) {
+		frames = append(frames, "\x02"+string(binary.BigEndian.AppendUint64(nil, i+1))+fmt.Sprint("line ", i+1))
+	}
+	for _, f := range frames {
+		if err := pipe.Send(ctx, []byte(f)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := pipe.Flush(ctx); err != nil { // the browser has all of it
+		t.Fatal(err)
+	}
+	release()
+	page.hears(fmt.Sprint("line ", messages))
 }

@@ -167,6 +167,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 		return &usageError{err: err}
 	}
 	defer client.CloseIdle()
+	o.keep(conversation)
 	ctx, interrupt := context.WithCancel(ctx)
 	defer interrupt()
 	shown, feed := o.show(ctx, conversation, std, interrupt)
@@ -174,7 +175,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	if err != nil {
 		conversation.Tell(chat.Failed{Code: "usage", Message: flatten(err)})
 		conversation.Close()
-		return errors.Join(err, ended(ctx, shown))
+		return errors.Join(err, ended(ctx, shown), o.kept.end(conversation))
 	}
 	feed()
 	defer context.AfterFunc(ctx, conversation.Leave)()
@@ -182,7 +183,6 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	if news := o.kept.news(); news != "" {
 		conversation.Tell(chat.Notice{Text: news})
 	}
-	o.keep(conversation)
 	session := o.meet(client, o.code, peer.Config{
 		Again: o.kept.again(), ICEServers: o.servers, RelayOnly: o.relayOnly, Loopback: onLoopback(o.server), Log: o.logger,
 		Discover: client.ICEServers,
