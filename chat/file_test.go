@@ -207,14 +207,18 @@ func TestFile(t *testing.T) {
 		dir := t.TempDir()
 		var paths []string
 		for i := range fileMoving {
-			paths = append(paths, create(t, fmt.Sprint("data", i), noise(4<<20)))
+			paths = append(paths, create(t, fmt.Sprint("data", i), noise(8<<20)))
 		}
 		synctest.Test(t, func(t *testing.T) {
 			left, right := newPair(64)
 			var out atomic.Int64
 			left.tap = func(sends bool, m []byte) {
-				if sends && out.Add(int64(len(m))) > 8<<20 {
-					time.Sleep(64 * time.Millisecond) // 1 MB/s for each
+				switch {
+				case !sends:
+				case out.Add(int64(len(m))) < 8<<20:
+					time.Sleep(time.Millisecond) // 64 MB/s for each
+				default:
+					time.Sleep(64 * time.Millisecond) // 1 MB/s
 				}
 			}
 			a, b := newTalker(), newTalker(into(dir), accepts)
