@@ -1,0 +1,97 @@
+package chat
+
+import "iter"
+
+// Tell hands the reader an event from outside: what happens before there is a pipe.
+// It waits while the reader is busy. Once nobody reads any more, or the reader kept
+// Run from ending, it does not wait, and drops the event that finds no room.
+func (c *Conversation) Tell(e Event) { c.tell(e) }
+
+// tell says whether the event was not dropped.
+func (c *Conversation) tell(e Event) bool {
+	select {
+	case c.events <- e: // first: even a reader who is late should learn how it ended
+		return true
+	default:
+	}
+	select {
+	case c.events <- e:
+		return true
+	case <-c.deaf:
+		return false
+	}
+}
+
+// deafen ends all waiting for the reader.
+func (c *Conversation) deafen() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !isClosed(c.deaf) {
+		close(c.deaf)
+	}
+	c.poke()
+}
+
+// Events yields what happens, in order, until Close. There is one reader; if it
+// stops before, this side leaves.
+func (c *Conversation) Events() iter.Seq[Event] {
+	return func(yield func(Event) bool) {
+		for {
+			var e Event
+			select {
+			case e = <-c.events:
+			case <-c.closed:
+				select {
+				case e = <-c.events:
+				default:
+					return
+				}
+			}
+			if _, ok := e.(heeded); ok {
+				c.done(e)
+				continue
+			}
+			if !yield(e) {
+				c.deafen()
+				c.Leave()
+				return
+			}
+			c.done(e)
+		}
+	}
+}
+
+// done notes that the reader is done with e.
+func (c *Conversation) done(e Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch e := e.(type) {
+	case Message:
+		c.show(e.at)
+	case InputEnded:
+		if c.show(e.at) {
+			c.noted(entry{Quiet: true})
+			c.quiet = true
+		}
+	case heeded:
+		c.show(e.at)
+	case Left:
+		c.gone = true
+	default:
+		return
+	}
+	c.poke()
+}
+
+// show notes, under mu, that the reader is done with what came from p. It is false
+// for what a program said that was started anew since: the new one counts for itself.
+func (c *Conversation) show(p place) bool {
+	if p.of != c.peer.Conversation {
+		return false
+	}
+	if p.seq > c.shown {
+		c.noted(entry{Heard: p.seq})
+		c.shown = p.seq
+	}
+	return true
+}
