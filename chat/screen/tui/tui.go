@@ -49,7 +49,8 @@ func show(ctx context.Context, c *chat.Conversation, m *model) error {
 	m.work = func(do func(context.Context) answer) {
 		workers.Go(func() { program.Send(do(working)) })
 	}
-	program = tea.NewProgram(m, tea.WithInput(terminal(s)), tea.WithOutput(s.Out), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond))
+	top := &careful{model: m}
+	program = tea.NewProgram(top, tea.WithInput(terminal(s)), tea.WithOutput(s.Out), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond))
 	m.pulse = &pulse{program: program}
 	var unsent []*entry
 	speaker.Go(func() { unsent = speak(working, c, outbox, program, gone) })
@@ -81,7 +82,7 @@ func show(ctx context.Context, c *chat.Conversation, m *model) error {
 	if err != nil {
 		err = fmt.Errorf("the terminal: %w", err)
 	}
-	return errors.Join(err, shown)
+	return errors.Join(err, top.mistake, shown)
 }
 
 // A holder keeps what is written meanwhile, so that it does not spoil the screen.
