@@ -23,7 +23,7 @@ func (o *talkOptions) chooseScreen(std stdio) error {
 		o.screen, o.full = tui.Show, true
 	case o.ui == "auto", o.ui == "line":
 		o.screen = screen.Line
-		o.declines = "it takes no files: it was started without --accept-files"
+		o.declines = "the receiving side was started without --accept-files"
 	case o.ui == "json":
 		o.screen = screen.JSON
 	default:

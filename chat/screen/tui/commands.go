@@ -69,12 +69,14 @@ func (m *model) submit() tea.Cmd {
 	return nil
 }
 
-// obey does what a line with a slash asks for. What cannot be done stays in the box.
+// obey does what a line with a slash asks for. It leaves the box even if it cannot be done:
+// the next line would be glued to it, and ↑ brings it back.
 func (m *model) obey(line string) tea.Cmd {
+	m.input.take()
 	name, argument, _ := strings.Cut(strings.TrimSpace(line), " ")
 	i := slices.IndexFunc(commands, func(c command) bool { return c.name == name })
 	if i < 0 {
-		m.hint = name + " is no command: /help lists them; begin with // to say something with a slash"
+		m.hint = name + " is no command: /help lists them; ↑ brings it back, and // at its beginning says it"
 		return nil
 	}
 	next, err := commands[i].run(m, strings.TrimSpace(argument))
@@ -82,7 +84,6 @@ func (m *model) obey(line string) tea.Cmd {
 		m.hint = err.Error()
 		return nil
 	}
-	m.input.take()
 	return next
 }
 
@@ -283,7 +284,7 @@ func (m *model) clear(string) (tea.Cmd, error) {
 func (m *model) quit(string) (tea.Cmd, error) {
 	next := m.leave()
 	if next == nil {
-		return nil, errors.New(m.hint) // and Enter once more is enough
+		return nil, errors.New(m.hint)
 	}
 	return next, nil
 }

@@ -198,7 +198,11 @@ func (m *model) connected(e chat.Connected) {
 	m.compared = m.compared && slices.Equal(m.link.SafetyWords, e.SafetyWords)
 	m.link, m.phase = e, up
 	if was == lost {
-		m.happened(note, fmt.Sprintf("connected again %s after %s", screen.Way(e.Path), span(m.now().Sub(m.lostAt))))
+		text := "connected again " + screen.Way(e.Path)
+		if gone := m.now().Sub(m.lostAt); gone >= time.Second { // one that was suspended itself has hardly noticed
+			text += " after " + span(gone)
+		}
+		m.happened(note, text)
 		if !renamed {
 			return
 		}

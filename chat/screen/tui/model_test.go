@@ -289,8 +289,8 @@ func TestSaying(t *testing.T) {
 			}
 		}
 		r.shows("/etc is no command")
-		if r.input.text != "/etc" || len(r.outbox) > 0 {
-			t.Error("what was no command is gone")
+		if r.press("<up>"); r.input.text != "/etc" || len(r.outbox) > 0 {
+			t.Error("what was no command is gone, or said")
 		}
 	})
 
@@ -336,6 +336,16 @@ func TestSaying(t *testing.T) {
 		r.shows(`you a +✓✓$`)
 	})
 
+	t.Run("a loss is as long as it was noticed", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24).happens(benIs, chat.Disconnected{})
+		r.clock = r.clock.Add(7 * time.Second)
+		r.happens(chat.Reconnected{}, benIs)
+		r.shows(`connected again .* after 7 s$`)
+		r.happens(chat.Disconnected{}, chat.Reconnected{}, benIs)
+		r.shows(`connected again [^0-9]*$`)
+	})
+
 	t.Run("a plain WebRTC program acknowledges nothing", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, 80, 24).happens(chat.Connected{Peer: chat.Stranger, Foreign: true, Path: "host"}).press("a<enter>").speaks(1)
@@ -374,7 +384,7 @@ func TestLeaving(t *testing.T) {
 		t.Error("it leaves though a file is on its way")
 	}
 	r.shows("a file is not there yet")
-	if r.press("<enter>"); !r.quits() {
+	if r.press("/quit<enter>"); !r.quits() {
 		t.Error("it stays though it was asked twice")
 	}
 	if r := newRig(t, 80, 24).press("draft<ctrl+a><ctrl+d>"); r.quits() || r.input.text != "raft" {
@@ -466,7 +476,7 @@ func TestFiles(t *testing.T) {
 	} {
 		r := newRig(t, 80, 24).happens(benIs, chat.FileOffered{ID: 4, Name: "a.txt"}, chat.FileOffered{ID: 5, Name: "b.txt"})
 		r.press(test.typed + "<enter>")
-		if !slices.Equal(r.talk.did, test.did) || !strings.Contains(r.hint, test.hint) || (r.input.text == "") != (test.hint == "") {
+		if !slices.Equal(r.talk.did, test.did) || !strings.Contains(r.hint, test.hint) || r.input.text != "" {
 			t.Errorf("%s does %q, hints %q and leaves %q", test.typed, r.talk.did, r.hint, r.input.text)
 		}
 	}
