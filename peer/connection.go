@@ -40,6 +40,7 @@ func newPeerConnection(config Config, servers []webrtc.ICEServer) (*webrtc.PeerC
 	e.EnableDataChannelBlockWrite(true)
 	e.SetSCTPMaxMessageSize(MaxMessage)
 	e.SetSCTPMaxReceiveBufferSize(4 << 20) // a message larger than this would stall the channel for ever
+	e.SetSCTPCwndCAStep(4 * 1200)          // or TCP (RFC 9438) leaves it little of a link that both use
 	e.SetSCTPRTOMax(2 * time.Second)       // after an outage, SCTP waits out its back-off
 	e.EnableSctpSnap(true)                 // two round trips less, where both sides know it
 	e.SetDTLSInsecureSkipHelloVerify(true) // one less: ICE has verified the address

@@ -18,7 +18,11 @@ import (
 type quality struct {
 	delay time.Duration // each way
 	loss  float64       // of 1, each way
+	rate  float64       // bytes a second, each way; 0 for as many as come
 }
+
+// wireQueue is how much a wire with a rate holds until it drops: a router's buffer.
+const wireQueue = 50 * time.Millisecond
 
 // wire joins two devices, each in a namespace of its own, by a wire of that quality. It
 // carries Ethernet frames in their order, as tc-netem(8) would where that exists.
@@ -46,6 +50,7 @@ type frame struct {
 
 func (q quality) take(from io.Reader, frames chan<- frame) {
 	defer close(frames)
+	var free time.Time // when the wire has taken all that came
 	for {
 		b := make([]byte, 2048)
 		n, err := from.Read(b)
@@ -55,8 +60,18 @@ func (q quality) take(from io.Reader, frames chan<- frame) {
 		if rand.Float64() < q.loss { //nolint:gosec // no secret
 			continue
 		}
+		now := time.Now()
+		if free.Before(now) {
+			free = now
+		}
+		if q.rate > 0 {
+			if free.Sub(now) > wireQueue {
+				continue
+			}
+			free = free.Add(time.Duration(float64(n) / q.rate * float64(time.Second)))
+		}
 		select {
-		case frames <- frame{b[:n], time.Now().Add(q.delay)}:
+		case frames <- frame{b[:n], free.Add(q.delay)}:
 		default: // a full queue drops, too
 		}
 	}
@@ -80,33 +95,42 @@ func tap(t testing.TB, namespace, device string) *os.File {
 }
 
 func openTap(namespace, device string) (file *os.File, err error) {
+	err = inNamespace(namespace, func() error {
+		fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+		if err != nil {
+			return err
+		}
+		request, err := unix.NewIfreq(device)
+		if err == nil {
+			request.SetUint16(unix.IFF_TAP | unix.IFF_NO_PI)
+			err = unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
+		}
+		if err != nil {
+			return errors.Join(err, unix.Close(fd))
+		}
+		file = os.NewFile(uintptr(fd), device)
+		return nil
+	})
+	return file, err
+}
+
+// inNamespace does something where sockets and devices are those of a network namespace.
+func inNamespace(name string, do func() error) (err error) {
 	runtime.LockOSThread() // it is the thread that is in a namespace
 	defer runtime.UnlockOSThread()
 	home, err := unix.Open(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = unix.Close(home) }() // it was only read
-	there, err := unix.Open("/run/netns/"+namespace, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	there, err := unix.Open("/run/netns/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = unix.Close(there) }() // it was only read
 	if err := unix.Setns(there, unix.CLONE_NEWNET); err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, unix.Setns(home, unix.CLONE_NEWNET)) }()
-	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	request, err := unix.NewIfreq(device)
-	if err == nil {
-		request.SetUint16(unix.IFF_TAP | unix.IFF_NO_PI)
-		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
-	}
-	if err != nil {
-		return nil, errors.Join(err, unix.Close(fd))
-	}
-	return os.NewFile(uintptr(fd), device), nil
+	return do()
 }
