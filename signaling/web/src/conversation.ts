@@ -6,7 +6,7 @@ import { base32, random, text, utf8 } from "./bytes.ts";
 import { Failure, kindOf, sleep } from "./failure.ts";
 import { decode, encode, json, kind, maxText, Outbox, parse, parseHello, type Frame, type FrameKind, type Hello } from "./frame.ts";
 import { properName, stranger } from "./name.ts";
-import type { Pipe } from "./pipe.ts";
+import type { Pipe, Way } from "./pipe.ts";
 
 const patience = 10_000; // ms that the other side's hello may take
 const farewell = 2000; // ms that a goodbye waits for the other one's
@@ -14,6 +14,7 @@ const lastWords = 200; // ms for what is on its way when this side hangs up
 
 export interface Reader {
   connected(pipe: Pipe, name: string, again: boolean): void;
+  path(way: Way, rtt: number | undefined): void;
   message(id: number, from: string, text: string): void;
   delivered(id: number): void;
   disconnected(why: string): void;
@@ -36,12 +37,13 @@ export class Conversation {
   #strange = 0; // messages of a plain program
   #goodbye = false; // this side has said it
   #first = false; // before the other one did
+  #untold = false; // this side is called otherwise, and the other one has not been told
   #left = false; // the other side has
   #pipe: Pipe | undefined; // once both hellos are there
   #wake: () => void = () => {};
   dropped = 0; // what was not heeded
 
-  constructor(private readonly name: string, private readonly reader: Reader) {}
+  constructor(private name: string, private readonly reader: Reader) {}
 
   /** The program that the other side is: another one knows nothing of the files. */
   get peer(): string {
@@ -76,6 +78,13 @@ export class Conversation {
     if (body.length > maxText) throw new RangeError(`A message holds at most ${maxText} bytes, and this one has ${body.length}.`);
     if (this.full) throw new RangeError("Too much is waiting to be delivered. Try again in a moment.");
     return this.put(kind.message, body);
+  }
+
+  /** Changes how the other side sees this one. */
+  rename(name: string) {
+    this.name = name;
+    this.#untold = true;
+    this.#wake();
   }
 
   put(k: FrameKind, body: Uint8Array): number {
@@ -133,6 +142,8 @@ export class Conversation {
       clearTimeout(silent);
       this.#pipe = pipe;
       this.reader.connected(pipe, this.#peer.name, again);
+      const ask = () => pipe.send(encode({ kind: kind.ack, seq: this.#acked, body: new Uint8Array() })); // once more
+      void pipe.watch((way, rtt) => this.reader.path(way, rtt), pipe.met.foreign ? undefined : ask);
       this.#wake();
     };
     if (pipe.met.foreign) {
@@ -171,6 +182,7 @@ export class Conversation {
 
   #introduce(): Uint8Array {
     this.#acked = this.#heard;
+    this.#untold = false;
     const hello: Hello = { conversation: this.id, run: this.#run, name: this.name, first: this.#out.first, heard: this.#heard, of: this.#peer.conversation };
     return encode({ kind: kind.hello, seq: 0, body: json(hello) });
   }
@@ -207,6 +219,7 @@ export class Conversation {
     const plain = pipe.met.foreign;
     if (!(plain && f.kind !== kind.message) && !pipe.send(plain ? text(f.body) : encode(f))) return false;
     if (f.kind === kind.ack) this.#acked = f.seq;
+    else if (f.kind === kind.name) this.#untold = false;
     else if (f.kind === kind.goodbye) [this.#goodbye, this.#first] = [true, !this.#left];
     else if (plain) this.#out.ack(f.seq); // sent is all one can know
     else this.#out.sent();
@@ -217,6 +230,7 @@ export class Conversation {
   #next(foreign: boolean): Frame | undefined {
     const none = new Uint8Array();
     if (this.#heard > this.#acked && !foreign) return { kind: kind.ack, seq: this.#heard, body: none };
+    if (this.#untold && !foreign && !this.#goodbye) return { kind: kind.name, seq: 0, body: utf8(this.name) };
     const f = this.#left ? undefined : this.#out.next();
     if (f) return f;
     if (this.parting && !this.#goodbye && !foreign) return { kind: kind.goodbye, seq: this.#out.first - 1, body: none };

@@ -9,7 +9,10 @@ const maxMessage = 256 << 10; // bytes
 const enoughBuffered = 1 << 20; // on their way out, before a sender waits
 // What comes before there is anybody to take it: more than the other side's outbox holds.
 export const earlyMessages = 5000, earlyBytes = 8 << 20;
-const statsInterval = 5000;
+// ms from look to look; without a packet before this side asks for one; and before the connection is lost.
+const beat = 400, quiet = 1000, silence = 2400;
+const reports = 12; // looks from one report to the next
+const lost = "The connection to the other side was lost.";
 
 export type Way = "host" | "srflx" | "prflx" | "relay"; // the longest that a packet takes is the last
 
@@ -74,7 +77,7 @@ export class Channel {
       this.dc.send(message as string);
       return true;
     } catch { // it has ended, whatever its events say yet
-      this.end(new Failure("lost", "The connection to the other side was lost."));
+      this.end(new Failure("lost", lost));
       return false;
     }
   }
@@ -105,20 +108,18 @@ export class Pipe extends Channel {
   /** Is told of each channel for a file that the other side opens. */
   #onFile: ((dc: RTCDataChannel) => void) | undefined;
   #files: RTCDataChannel[] = [];
-  #stats: ReturnType<typeof setInterval> | undefined;
 
   constructor(readonly pc: RTCPeerConnection, dc: RTCDataChannel, public met: Met) {
     super(dc);
     const changed = () => {
       const state = pc.connectionState;
-      if (state === "disconnected" || state === "failed") this.end(new Failure("lost", "The connection to the other side was lost."));
+      if (state === "disconnected" || state === "failed") this.end(new Failure("lost", lost));
     };
     pc.onconnectionstatechange = changed;
     changed(); // it may have, a moment ago
     pc.onicecandidate = null;
     this.settled = new Promise<void>((resolve) => (this.#settle = resolve));
     void this.ended.then(() => {
-      clearInterval(this.#stats);
       this.#settle();
       pc.close();
     });
@@ -132,28 +133,40 @@ export class Pipe extends Channel {
     });
   }
 
-  /** Tells the way that packets take, and the time there and back in ms, now and then. */
-  async watch(report: (path: Way, rtt: number | undefined) => void): Promise<void> {
-    const look = async () => {
-      const rtt = await this.#measure();
-      report(this.path, rtt);
-    };
-    this.#stats = setInterval(() => void look(), statsInterval);
-    await look();
+  /**
+   * Tells the way that packets take, and the time there and back in ms; and ends a pipe over
+   * which nothing comes. `ask` sends what the other machine answers, whoever reads there: it is
+   * called when nothing has come for a while. Without it the browser has to notice by itself.
+   */
+  async watch(report: (path: Way, rtt: number | undefined) => void, ask?: () => void): Promise<void> {
+    let over = false;
+    const ended = this.ended.then(() => (over = true));
+    for (let n = 0, heard = NaN, still = 0, last = performance.now(); ; n++) {
+      const now = await this.#measure();
+      if (over) return;
+      if (n % reports === 0 || now.path !== this.path) report((this.path = now.path), now.rtt);
+      const at = performance.now();
+      still = now.heard === heard ? still + Math.min(at - last, quiet) : 0; // what was longer, this page slept through
+      [heard, last] = [now.heard, at];
+      if (ask && still >= silence) this.end(new Failure("lost", lost));
+      else if (still >= quiet) ask?.();
+      await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, beat))]);
+    }
   }
 
-  async #measure(): Promise<number | undefined> {
-    if (this.pc.connectionState === "closed") return undefined;
+  async #measure(): Promise<{ path: Way; rtt: number | undefined; heard: number }> {
     const stats = new Map<string, Record<string, unknown>>();
-    (await this.pc.getStats()).forEach((s: Record<string, unknown>) => stats.set(String(s.id), s));
+    if (this.pc.connectionState !== "closed") (await this.pc.getStats()).forEach((s: Record<string, unknown>) => stats.set(String(s.id), s));
     const transport = [...stats.values()].find((s) => s.type === "transport");
-    const pair = stats.get(String(transport?.selectedCandidatePairId)) ??
-      [...stats.values()].find((s) => s.type === "candidate-pair" && s.nominated && s.state === "succeeded");
-    if (!pair) return undefined;
+    const pairs = [...stats.values()].filter((s) => s.type === "candidate-pair");
+    const count = (n: unknown) => (typeof n === "number" ? n : 0);
+    const heard = pairs.reduce((sum, p) => sum + count(p.bytesReceived) + count(p.requestsReceived) + count(p.responsesReceived), 0);
+    const pair = stats.get(String(transport?.selectedCandidatePairId)) ?? pairs.find((p) => p.nominated && p.state === "succeeded");
+    if (!pair) return { path: this.path, rtt: undefined, heard };
     const ways: Way[] = ["host", "srflx", "prflx", "relay"];
     const way = (id: unknown) => ways.indexOf(stats.get(String(id))?.candidateType as Way);
-    this.path = ways[Math.max(0, way(pair.localCandidateId), way(pair.remoteCandidateId))]!;
-    return typeof pair.currentRoundTripTime === "number" ? pair.currentRoundTripTime * 1000 : undefined;
+    const path = ways[Math.max(0, way(pair.localCandidateId), way(pair.remoteCandidateId))]!;
+    return { path, rtt: typeof pair.currentRoundTripTime === "number" ? pair.currentRoundTripTime * 1000 : undefined, heard };
   }
 
   onFile(handler: (dc: RTCDataChannel) => void) {

@@ -41,6 +41,17 @@ export class Session {
       if (this.#last.met.foreign) throw new Failure("lost", "The connection to the other side was lost.");
       codes = this.#again(this.#last);
     }
+    const meeting = new AbortController();
+    if (this.#last) void this.store.watch(AbortSignal.any([signal, meeting.signal]));
+    try {
+      return await this.#until(codes, signal);
+    } finally {
+      meeting.abort();
+    }
+  }
+
+  /** Meets; again and again, once the two have met. */
+  async #until(codes: (Code | undefined)[], signal: AbortSignal): Promise<Pipe> {
     for (;;) {
       try {
         const p = await this.#meet(codes, signal);

@@ -2,7 +2,7 @@
 // from (/openapi.yaml). A request that fails in passing is sent again: each may be.
 
 import { random, base32 } from "./bytes.ts";
-import { Failure, sleep, type Kind } from "./failure.ts";
+import { Failure, kindOf, sleep, type Kind } from "./failure.ts";
 
 export type Side = "offer" | "answer"; // what it writes: the caller the offer
 
@@ -25,7 +25,9 @@ export interface Description {
 const patience = 5000; // with a server that is full, in ms
 const poll = 25; // seconds that one request waits at the server
 const answerLimit = 15_000; // beyond that
+const look = 1000; // ms from one look at whether the server is there to the next, and for its answer
 const firstPause = 100, longPause = 1000;
+const unreachable = "The server does not answer.";
 const maxReply = 1 << 22; // characters
 export const forever = Infinity;
 
@@ -51,6 +53,7 @@ export class Store {
   /** Is told when requests begin to fail, and, with nothing, when the server is back. */
   onTrouble: (why?: string) => void = () => {};
   #trouble = false;
+  #flight = new AbortController(); // of all requests at a time
 
   constructor(readonly origin: string) {}
 
@@ -132,8 +135,9 @@ export class Store {
   async #do(r: Request, signal: AbortSignal): Promise<Reply> {
     const started = performance.now();
     for (let attempt = 0; ; attempt++) {
+      const flight = this.#flight.signal;
       try {
-        const reply = await this.#once(r, AbortSignal.any([signal, AbortSignal.timeout((r.wait ?? 0) * 1000 + answerLimit)]));
+        const reply = await this.#once(r, AbortSignal.any([signal, flight, AbortSignal.timeout((r.wait ?? 0) * 1000 + answerLimit)]));
         this.#recovered();
         return reply;
       } catch (e) {
@@ -142,15 +146,40 @@ export class Store {
           this.#recovered();
           throw e;
         }
+        if (flight.aborted) continue;
         const backoff = Math.min(firstPause * 2 ** Math.min(attempt, 10), longPause);
         const next = e.after * 1000 + backoff / 2 + (Math.random() * backoff) / 2;
         if (e.kind === "server-full" && performance.now() - started + next > patience) throw e;
-        if (!this.#trouble) this.onTrouble(e.message);
-        this.#trouble = true;
-        await sleep(next, signal);
+        this.#troubled(e.message);
+        await sleep(next, AbortSignal.any([signal, flight])).catch(() => signal.throwIfAborted());
         r = { ...r, wait: 0 }; // so that its being back is told at once
       }
     }
+  }
+
+  /**
+   * Looks, until signal ends, whether the server is there. When it is back, all requests begin
+   * anew: TCP asks ever more seldom in an outage, and would wait for many seconds after it.
+   */
+  async watch(signal: AbortSignal): Promise<void> {
+    for (let there = true; !signal.aborted; ) {
+      const next = performance.now() + look;
+      const was = there;
+      there = await this.#once({ path: "/healthz" }, AbortSignal.any([signal, AbortSignal.timeout(look)])).then(() => true, (e) => kindOf(e) !== "unreachable");
+      if (signal.aborted) return;
+      if (there && !was) {
+        this.#flight.abort();
+        this.#flight = new AbortController();
+      }
+      if (there) this.#recovered();
+      else this.#troubled(unreachable);
+      await sleep(next - performance.now(), signal).catch(() => {});
+    }
+  }
+
+  #troubled(why: string) {
+    if (!this.#trouble) this.onTrouble(why);
+    this.#trouble = true;
   }
 
   #recovered() {
@@ -174,7 +203,7 @@ export class Store {
       });
       body = await res.text();
     } catch {
-      throw new Passing("unreachable", "The server does not answer.", 0);
+      throw new Passing("unreachable", unreachable, 0);
     }
     if (body.length > maxReply) throw foreign();
     return judge(res, body);

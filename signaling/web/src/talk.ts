@@ -45,7 +45,6 @@ export class Talking implements Reader {
       show("talk", this.#textBox);
       this.note(`Connected with ${name} in ${Math.round(pipe.met.took)} ms.`);
     }
-    void pipe.watch((path, rtt) => (byId("path").textContent = [way[path], rtt === undefined ? "" : `${Math.max(1, Math.round(rtt))} ms`].filter(Boolean).join(" · ")));
     byId("attach").hidden = pipe.met.foreign;
     this.onConnected(pipe);
   }
@@ -64,6 +63,10 @@ export class Talking implements Reader {
     byId("verify-about").textContent = met.foreign
       ? "The other side is another WebRTC program, so nothing shows that nobody is in the middle."
       : "This call has no secret. Compare these four words aloud, on the phone or face to face: if they are the same on both sides, nobody is in the middle.";
+  }
+
+  path(path: Way, rtt: number | undefined) {
+    byId("path").textContent = [way[path], rtt === undefined ? "" : `${Math.max(1, Math.round(rtt))} ms`].filter(Boolean).join(" · ");
   }
 
   /** The two have compared their words, and found them the same. */

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A network is what lies between a page and its server: TCP and UDP, which may fall silent, as a
+// network does that loses all packets. Whatever was connected then, or tried to, stays dead.
+type networkBetween struct {
+	tcp  net.Listener
+	udp  *net.UDPConn
+	lost chan struct{} // has one for each connection that was tried in vain
+
+	mu     sync.Mutex // guards what follows
+	silent bool
+	conns  map[net.Conn]bool // and whether they are dead
+}
+
+// between stands before the server at address, and before its relay.
+func between(t *testing.T, address, relay string) *networkBetween {
+	t.Helper()
+	n := &networkBetween{lost: make(chan struct{}, 100), conns: map[net.Conn]bool{}}
+	var err error
+	if n.tcp, err = net.Listen("tcp", "127.0.0.1:0"); err != nil { //nolint:noctx // it is closed by the test
+		t.Fatal(err)
+	}
+	if n.udp, err = net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	t.Cleanup(func() {
+		_, _ = n.tcp.Close(), n.udp.Close()
+		n.mu.Lock()
+		for c := range n.conns {
+			_ = c.Close()
+		}
+		n.mu.Unlock()
+		wg.Wait()
+	})
+	wg.Go(func() { n.carryTCP(address, &wg) })
+	wg.Go(func() { n.carryUDP(t, relay, &wg) })
+	return n
+}
+
+// falls has the network carry nothing, or carry again.
+func (n *networkBetween) falls(silent bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.silent = silent
+	for c := range n.conns {
+		n.conns[c] = true
+	}
+}
+
+// dead tells whether nothing comes through.
+func (n *networkBetween) dead(c net.Conn) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.silent || n.conns[c]
+}
+
+func (n *networkBetween) add(c net.Conn) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.conns[c] = n.silent
+}
+
+func (n *networkBetween) carryTCP(address string, wg *sync.WaitGroup) {
+	for {
+		from, err := n.tcp.Accept()
+		if err != nil {
+			return
+		}
+		to, err := net.Dial("tcp", address) //nolint:noctx // on this machine
+		if err != nil {
+			_ = from.Close()
+			continue
+		}
+		n.add(from)
+		n.add(to)
+		if n.silenced() {
+			n.lost <- struct{}{}
+		}
+		for _, way := range [][2]net.Conn{{from, to}, {to, from}} {
+			wg.Go(func() {
+				defer way[1].Close()
+				_, _ = io.Copy(writer(func(b []byte) (int, error) {
+					if n.dead(from) {
+						return len(b), nil
+					}
+					return way[1].Write(b)
+				}), way[0])
+			})
+		}
+	}
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(b []byte) (int, error) { return w(b) }
+
+func (n *networkBetween) carryUDP(t *testing.T, relay string, wg *sync.WaitGroup) {
+	behind := map[string]net.Conn{}
+	for b := make([]byte, 1<<16); ; {
+		size, from, err := n.udp.ReadFromUDP(b)
+		if err != nil {
+			return
+		}
+		to := behind[from.String()]
+		if to == nil {
+			if to, err = net.Dial("udp", relay); err != nil { //nolint:noctx // on this machine
+				t.Error(err)
+				return
+			}
+			n.add(to)
+			behind[from.String()] = to
+			wg.Go(func() {
+				for b := make([]byte, 1<<16); ; {
+					size, err := to.Read(b)
+					if err != nil {
+						return
+					}
+					if !n.silenced() {
+						_, _ = n.udp.WriteToUDP(b[:size], from)
+					}
+				}
+			})
+		}
+		if !n.silenced() {
+			_, _ = to.Write(b[:size])
+		}
+	}
+}
+
+func (n *networkBetween) silenced() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.silent
+}
+
+// A page whose network loses every packet notices, and is back soon after that is.
+func TestPageNoticesSilence(t *testing.T) {
+	b := startBrowser(t)
+	server := launch(t, "serve", "--listen", "127.0.0.1:0", "--relay", "--relay-listen", "127.0.0.1:0")
+	address := server.notes(t, `listening on (\S+)`)[1]
+	relay := server.notes(t, `relaying at .*?(127\.0\.0\.1:\d+)`)[1]
+	n := between(t, strings.TrimPrefix(address, "http://"), relay)
+	var noticed, back []time.Duration
+	lose := func(t *testing.T, meet func(page *tab), command string) {
+		t.Helper()
+		page := b.open(t, "http://"+n.tcp.Addr().String())
+		eval[bool](page, `(() => { // all that it sends goes through the network
+			globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+				constructor(c) {
+					c.iceServers.forEach((s) => (s.urls = ["turn:`+n.udp.LocalAddr().String()+`"]));
+					super({ ...c, iceTransportPolicy: "relay" });
+				}
+			};
+			return true;
+		})()`)
+		meet(page)
+		program := launch(t, command, command+"-falcon-zebra", "--server", address)
+		verified(t, page)
+		converseWith(t, page, program)
+		n.falls(true)
+		since := time.Now()
+		page.say("kept meanwhile")
+		page.sees("The connection to the other side was lost.")
+		noticed = append(noticed, time.Since(since))
+		page.sees("The server does not answer.")
+		for range 5 { // about one a second
+			select {
+			case <-n.lost:
+			case <-time.After(pagePatience):
+				t.Fatal("the page does not look whether its server is back")
+			}
+		}
+		n.falls(false)
+		since = time.Now()
+		page.sees("Connected again.")
+		back = append(back, time.Since(since))
+		program.hears(t, "kept meanwhile")
+	}
+	t.Run("as the caller", func(t *testing.T) { lose(t, func(p *tab) { p.call("answer-falcon-zebra") }, "answer") })
+	t.Run("as the callee", func(t *testing.T) { lose(t, func(p *tab) { p.answer("call-falcon-zebra") }, "call") })
+	t.Logf("noticed after %v, back after %v", noticed, back)
+	// What else the machine does may slow one of them down.
+	if quickest := slices.Min(noticed); quickest > 3*time.Second {
+		t.Errorf("the page notices after %v that nothing comes", quickest)
+	}
+	if quickest := slices.Min(back); quickest > 2*time.Second {
+		t.Errorf("the page is back %v after its network", quickest)
+	}
+}
