@@ -56,7 +56,7 @@ func TestPageIsAccessible(t *testing.T) {
 	callee.say("Yes.")
 	path, _ = random(t, "plan.pdf", 1000)
 	caller.do(chromedp.SetUploadFiles(chromedp.ID("file"), []string{path}))
-	callee.sees("Shall it come?")
+	callee.sees("Do you want it?")
 	judge(t, "conversation", caller, callee)
 	callee.picksNothing()
 	callee.accepts("plan.pdf")

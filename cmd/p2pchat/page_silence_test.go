@@ -174,6 +174,7 @@ func TestPageNoticesSilence(t *testing.T) {
 		page.sees("The connection to the other side was lost.")
 		noticed = append(noticed, time.Since(since))
 		page.sees("The server does not answer.")
+		page.sees("waiting") // and no longer: sending
 		for range 5 { // about one a second
 			select {
 			case <-n.lost:

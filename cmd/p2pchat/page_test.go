@@ -151,6 +151,7 @@ func TestPage(t *testing.T) {
 			t.Errorf("%d notifications that nobody has asked for", n)
 		}
 		eval[bool](callee, `(delete document.hidden, document.dispatchEvent(new Event("visibilitychange")))`)
+		callee.click("more")
 		callee.click("notify")
 		until[bool](callee, `document.getElementById("notify").getAttribute("aria-pressed") === "true"`)
 		eval[bool](callee, `(Object.defineProperty(document, "hidden", { value: true, configurable: true }), true)`)

@@ -60,7 +60,7 @@ export class Attempt {
   #pipe: Pipe | undefined;
 
   constructor(
-    private readonly store: Store, private readonly ticket: Ticket, private readonly code: Code, servers: RTCIceServer[],
+    private readonly store: Store, private readonly ticket: Ticket, private readonly code: Code, private readonly config: RTCConfiguration,
     private readonly publish: (body: string, signal: AbortSignal) => Promise<unknown>, private readonly report: Report, signal: AbortSignal,
   ) {
     this.#signal = AbortSignal.any([signal, this.#life.signal]);
@@ -68,7 +68,7 @@ export class Attempt {
     this.outcome = new Promise((resolve) => (settle = resolve));
     this.#settle = (o) => settle({ newer: this.#newer, ...o });
     this.#signal.addEventListener("abort", () => settle({ error: this.#signal.reason }), { once: true });
-    this.#pc = connection(servers);
+    this.#pc = connection(config);
     this.#pc.onicecandidate = ({ candidate }) => this.#trickle(candidate);
     this.#pc.onconnectionstatechange = () => {
       if (this.#pc.connectionState !== "failed") return;
@@ -246,6 +246,7 @@ export class Attempt {
 
   #trickle(c: RTCIceCandidate | null) {
     const n: Note = c ? c.toJSON() : { candidate: "", sdpMLineIndex: 0 };
+    if (this.config.iceTransportPolicy === "relay") n.candidate = n.candidate!.replace(/ raddr (\S+) rport \d+/, (_, a: string) => ` raddr ${a.includes(":") ? "::" : "0.0.0.0"} rport 9`); // what it is to hide
     n.sdpMid = null; // the index says it, whatever name the offer gave the section
     if (this.#begun === 0) this.#held.push(n);
     else this.#tell(n);
@@ -420,8 +421,8 @@ function hold(dc: RTCDataChannel): (dc: RTCDataChannel) => void {
 }
 
 /** A connection with those of the servers that the browser takes. */
-function connection(servers: RTCIceServer[]): RTCPeerConnection {
-  const fit = servers.slice(0, 16).filter((s) => {
+function connection(config: RTCConfiguration): RTCPeerConnection {
+  const fit = config.iceServers!.slice(0, 16).filter((s) => {
     try {
       new RTCPeerConnection({ iceServers: [s] }).close();
       return true;
@@ -429,7 +430,7 @@ function connection(servers: RTCIceServer[]): RTCPeerConnection {
       return false;
     }
   });
-  return new RTCPeerConnection({ iceServers: fit });
+  return new RTCPeerConnection({ ...config, iceServers: fit });
 }
 
 /** The fingerprint of an SDP, "algorithm value", which has to be one. */

@@ -6,7 +6,7 @@ export type Kind =
   | "no-room" | "no-offer" | "no-answer" | "unchanged" | "closed" | "turned-down" | "occupied" | "answered" | "superseded"
   | "wrong-token" | "access-key" | "too-many" | "candidates-full" | "server-full" | "unreachable" | "refused"
   // of the meeting
-  | "no-path" | "replaced" | "lost" | "taken" | "wrong-code" | "burnt" | "impostor" | "garbled" | "unproven" | "silent" | "ended";
+  | "no-path" | "no-relay" | "replaced" | "lost" | "taken" | "wrong-code" | "burnt" | "impostor" | "garbled" | "unproven" | "silent" | "ended";
 
 export class Failure extends Error {
   constructor(readonly kind: Kind, message: string) {

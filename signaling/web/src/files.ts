@@ -37,7 +37,7 @@ export class FileItems {
     const name = f.folder ? `${f.name}.tar` : f.name;
     const item = new Item(name, f.size, "theirs");
     const what = f.folder ? `A folder of ${f.files === 1 ? "one file" : `${f.files} files`}, as a tar archive · ${size(f.size)}` : size(f.size);
-    item.says(`${what}. ${streams() ? "" : "This browser keeps it in memory until you save it. "}Shall it come?`);
+    item.says(`${what}. ${streams() ? "" : "This browser keeps it in memory until you save it. "}Do you want it?`);
     item.offers(
       ["Accept", () => void place(name).then((sink) => {
         if (!sink) return;

@@ -18,6 +18,7 @@ const inLobby: codes.Code = { room: codes.lobby, secret: "" };
 const startTitle = byId("start-title");
 const codeInput = byId<HTMLInputElement>("code"), codeError = byId("code-error"), startError = byId("start-error");
 const nameInput = byId<HTMLInputElement>("name"), keyInput = byId<HTMLInputElement>("key"), ownCode = byId<HTMLInputElement>("own-code");
+const newName = byId<HTMLInputElement>("new-name"), relayOnly = byId<HTMLInputElement>("relay-only");
 const textBox = byId<HTMLTextAreaElement>("text");
 
 /** The call of the moment. */
@@ -33,12 +34,13 @@ let call: Call | undefined;
 /** Meets the other side, talks, and shows how it ended. */
 async function hold(side: Side, code: codes.Code | undefined): Promise<void> {
   const view = new Talking();
-  const name = properName(nameInput.value || "guest");
-  remember(nameInput.value);
+  const name = ownName();
+  newName.value = nameInput.value;
+  remember("relay-only", relayOnly.checked ? "yes" : "");
   const store = new Store(origin);
   store.accessKey = keyInput.value;
-  const waiting = new Waiting(side, origin, origin === "http://localhost:3000", code);
-  const session = new Session(store, side, code, waiting);
+  const waiting = new Waiting(side, origin, origin === "http://localhost:3000", onLoopback, code);
+  const session = new Session(store, side, code, relayOnly.checked, waiting);
   const conversation = new Conversation(name, view);
   const files = new FileItems(conversation, view);
   view.onFile = (...args) => files.files.hear(...args);
@@ -70,9 +72,11 @@ async function hold(side: Side, code: codes.Code | undefined): Promise<void> {
 
 /** Says why the two did not meet, where the person can do something about it. */
 function refused(side: Side, f: Failure) {
-  startError.textContent = `${f.message} ${hints[f.kind] ?? ""}`.trim();
-  startError.hidden = false;
+  const text = `${f.message} ${hints[f.kind] ?? ""}`.trim();
   let focus: HTMLElement = side === "offer" ? startTitle : codeInput;
+  if (side === "answer") codeError.textContent = text; // by what was typed: on a phone the top may be out of sight
+  else startError.textContent = text;
+  startError.hidden = side === "answer";
   if (f.kind === "access-key") {
     startError.textContent = keyInput.value ? "That is not this server’s access key." : "This server opens rooms for those who have its access key. Guests need none.";
     byId("key-field").hidden = false;
@@ -88,6 +92,7 @@ const hints: Partial<Record<Kind, string>> = {
   taken: "If the caller did not hang up, they are talking to somebody else who has the code: tell them.",
   occupied: "Choose another code, or answer that call.",
   "no-path": "A relay that both sides can reach would help: whoever runs the server can start it with --relay.",
+  "no-relay": "Choose to show it, or ask whoever runs the server to start it with --relay.",
   replaced: "One of the two has to answer.",
   silent: "Both sides need the same version of p2pchat.",
 };
@@ -104,15 +109,21 @@ function ended(c: Call, broken: number, f: Failure | undefined) {
 
 // The start.
 
-function remember(name: string) {
+/** What this side is called, from now on and the next time, too. */
+function ownName(): string {
+  remember("name", nameInput.value);
+  return properName(nameInput.value || "guest");
+}
+
+function remember(what: string, value: string) {
   try {
-    localStorage.setItem("name", name);
+    localStorage.setItem(what, value);
   } catch { /* it is a comfort only */ }
 }
 
-function recall(): string {
+function recall(what: string): string {
   try {
-    return localStorage.getItem("name") ?? "";
+    return localStorage.getItem(what) ?? "";
   } catch {
     return "";
   }
@@ -169,8 +180,14 @@ codeInput.oninput = () => {
 /** Answers the code in the address, and takes it out of there: it is good for one call. */
 function followLink() {
   const fragment = location.hash.slice(1);
-  if (!fragment || call) return;
+  if (!fragment) return;
   history.replaceState(null, "", location.pathname);
+  if (call) {
+    const why = "To answer another call, end this one first.";
+    if (call.met) call.view.note(why);
+    else byId("wait-notes").append(el("li", { textContent: why }));
+    return;
+  }
   let text = fragment;
   try {
     text = decodeURIComponent(fragment);
@@ -223,7 +240,22 @@ byId("cancel").onclick = () => {
   call?.conversation.leave();
   call?.life.abort();
 };
-byId("again").onclick = () => show("start", startTitle);
+byId("again").onclick = () => {
+  byId("log").replaceChildren(); // who comes next need not read it
+  show("start", startTitle);
+};
+byId("rename").onsubmit = (e) => {
+  e.preventDefault();
+  nameInput.value = newName.value;
+  const name = ownName();
+  call?.conversation.rename(name);
+  call?.view.note(`You are called ${name} now.`);
+  byId("menu").hidePopover();
+};
+byId("clear").onclick = () => {
+  call?.view.clear();
+  byId("menu").hidePopover();
+};
 byId("match").onclick = () => call?.view.compared();
 byId("differ").onclick = () => {
   call?.view.note("The words differ: somebody is in the middle of this call, and can read what is said. It was ended.");
@@ -247,7 +279,8 @@ if (typeof RTCPeerConnection !== "function" || typeof AbortSignal.any !== "funct
   startError.hidden = false;
 }
 byId("origin").textContent = location.host;
-nameInput.value = recall();
+nameInput.value = recall("name");
+relayOnly.checked = recall("relay-only") === "yes";
 if (onLoopback) {
   byId("call-about").textContent = "On this machine’s own server no code is needed: start here, and answer in another tab or a terminal.";
   byId("answer-about").append(" Leave it empty for a call on this machine.");

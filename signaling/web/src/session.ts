@@ -12,7 +12,8 @@ const attempts = 3; // to connect, before the two are told that they cannot
 const guesses = 3; // answers without the right secret that a call takes, and that a callee gives
 const callLimit = 5000; // ms in one of two rooms where the callee may be
 const fewDigits = 3, manyDigits = 9; // of a new room's number
-const livingOffer = 30, lookInterval = 3; // seconds: for how long a callee waits for a newer offer, and how often it looks then
+// For so many seconds a callee looks for a newer offer often, and how often; and how often from then on.
+const livingOffer = 30, often = 1, seldom = 3;
 
 /** What a person can be told while the two meet. */
 export interface Listener extends Report {
@@ -32,7 +33,7 @@ export class Session {
   readonly #calm = new Brake();
 
   /** Without a code, a caller makes a new one, in a room that is free. */
-  constructor(private readonly store: Store, private readonly side: Side, private readonly code: Code | undefined, private readonly listener: Listener) {}
+  constructor(private readonly store: Store, private readonly side: Side, private readonly code: Code | undefined, private readonly relayOnly: boolean, private readonly listener: Listener) {}
 
   /** Waits for the connection: the first, or the next one after that was lost. */
   async pipe(signal: AbortSignal): Promise<Pipe> {
@@ -94,7 +95,7 @@ export class Session {
   // The caller.
 
   async #call(code: Code | undefined, signal: AbortSignal): Promise<Pipe> {
-    const servers = await this.store.iceServers("", 0, signal).catch((e) => this.#without(e, signal));
+    const servers = (await this.#iceServers("", signal)) ?? [];
     let digits = code ? manyDigits : fewDigits;
     code ??= make(digits);
     let t = this.#ticket(code), opened = false, failures = 0;
@@ -152,7 +153,7 @@ export class Session {
   }
 
   async #callOnce(t: Ticket, code: Code, servers: RTCIceServer[], publish: (body: string, signal: AbortSignal) => Promise<unknown>, signal: AbortSignal): Promise<Outcome> {
-    const a = new Attempt(this.store, t, code, servers, publish, this.listener, signal);
+    const a = new Attempt(this.store, t, code, this.#config(servers), publish, this.listener, signal);
     try {
       await a.offer();
       return await a.outcome;
@@ -185,10 +186,22 @@ export class Session {
     await this.store.close(t).catch(() => {}); // then it ends by itself
   }
 
-  /** Whatever the server's list is, two machines may meet without; but not without the server. */
-  #without(e: unknown, signal: AbortSignal): RTCIceServer[] {
-    if (isAbort(e, signal) || ["no-room", "access-key", "unreachable"].includes(kindOf(e) ?? "")) throw e;
-    return [];
+  /** The STUN and TURN servers: a caller's if room is empty, else those of the room's guest, if there is one. */
+  async #iceServers(room: string, signal: AbortSignal): Promise<RTCIceServer[] | undefined> {
+    let list: RTCIceServer[] = [];
+    try {
+      list = await this.store.iceServers(room, signal);
+    } catch (e) {
+      if (kindOf(e) === "no-room") return undefined;
+      // Whatever the list is, two machines may meet without; but not without the server.
+      if (isAbort(e, signal) || kindOf(e) === "access-key" || kindOf(e) === "unreachable") throw e;
+    }
+    if (this.relayOnly && !list.some((s) => s.username)) throw new Failure("no-relay", "This server has no relay, so your address cannot be kept back.");
+    return list;
+  }
+
+  #config(iceServers: RTCIceServer[]): RTCConfiguration {
+    return { iceServers, iceTransportPolicy: this.relayOnly ? "relay" : "all" };
   }
 
   // The callee.
@@ -203,8 +216,9 @@ export class Session {
         if (this.#met && this.#guesses === guesses && !this.#private(code)) continue; // it has let others guess often enough
         void this.#follow(code, inbox, signal);
       }
-      // They are for the guests of a room. Where there is none yet, they come with the offer.
-      const asked = this.store.iceServers(codes[0]!.room, this.#met ? 0 : forever, signal).catch((e) => (kindOf(e) === "no-room" ? undefined : this.#without(e, signal)));
+      // They are for the guests of a room. Where there is none yet, they are asked for with the offer: a
+      // second read that waits would take one of the six connections that all tabs share.
+      const asked = this.#iceServers(codes[0]!.room, signal);
       asked.catch(() => {}); // told by whoever awaits it
       this.listener.waiting(codes[0]!);
       return await this.#answers(codes, inbox, asked, signal);
@@ -233,7 +247,8 @@ export class Session {
           taken = false;
         }
       }
-      const servers = (await asked) ?? (await this.store.iceServers(newest.code.room, 0, signal).catch((e) => (kindOf(e) === "no-room" ? [] : this.#without(e, signal))));
+      const servers = (await asked) ?? (await this.#iceServers(newest.code.room, signal)) ?? [];
+      newest = inbox.newer() ?? newest;
       const { pipe, newer, error } = await this.#answerOnce(newest, servers, inbox, signal);
       newest = newer;
       if (pipe) return pipe;
@@ -263,7 +278,7 @@ export class Session {
       throw new Failure("impostor", `The other side is not who it should be: of ${guesses} callers in this room, none has proven to know the code.`);
     }
     const t = newTicket(o.code.room, "answer");
-    const a = new Attempt(this.store, t, o.code, servers, (body, signal) => this.store.answer(t, o.version, body, signal), this.listener, signal);
+    const a = new Attempt(this.store, t, o.code, this.#config(servers), (body, signal) => this.store.answer(t, o.version, body, signal), this.listener, signal);
     inbox.to(a);
     let outcome: Outcome;
     try {
@@ -290,10 +305,10 @@ export class Session {
     const calm = new Brake();
     try {
       for (;;) {
-        // Waiting in a room keeps it alive. One whose caller has died must be able to end.
-        const wait = known === "" ? forever : Math.max(0, livingOffer - (performance.now() - since) / 1000);
+        // Only the first offer is waited for: an attempt waits for candidates, and all tabs share six connections. Besides,
+        // waiting keeps a room alive, and one whose caller has died must be able to end.
         try {
-          const d = await this.store.description({ room: code.room, side: "answer", token: "" }, "offer", known, wait, signal);
+          const d = await this.store.description({ room: code.room, side: "answer", token: "" }, "offer", known, known === "" ? forever : 0, signal);
           known = d.version;
           since = performance.now();
           inbox.put({ offer: { code, ...d } });
@@ -301,7 +316,7 @@ export class Session {
         } catch (e) {
           switch (kindOf(e)) {
             case "unchanged":
-              await sleep(lookInterval * 1000, signal);
+              await sleep((performance.now() - since < livingOffer * 1000 ? often : seldom) * 1000, signal);
               break;
             case "closed":
             case "no-offer":
@@ -342,6 +357,12 @@ class Inbox {
   /** Hands what comes from now on to an attempt, or keeps it. */
   to(a: Attempt | undefined) {
     this.#attempt = a;
+  }
+
+  /** An offer that has come meanwhile: the newest counts. */
+  newer(): Offer | undefined {
+    const i = this.#news.findIndex((n) => "offer" in n);
+    return i < 0 ? undefined : (this.#news.splice(i, 1)[0] as { offer: Offer }).offer;
   }
 
   async next(signal: AbortSignal): Promise<News> {

@@ -96,9 +96,8 @@ export class Store {
   }
 
   /** The STUN and TURN servers: a caller's if room is empty, else those of the room's guest. */
-  async iceServers(room: string, wait: number, signal: AbortSignal): Promise<RTCIceServer[]> {
-    const r = room === "" ? await this.#do({ path: "/ice-servers", key: true }, signal)
-      : await this.#read({ room, side: "answer", token: "" }, { path: "/ice-servers" }, wait, signal, (_, kind) => kind === "no-room");
+  async iceServers(room: string, signal: AbortSignal): Promise<RTCIceServer[]> {
+    const r = await this.#do(room === "" ? { path: "/ice-servers", key: true } : { path: `/rooms/${room}/ice-servers` }, signal);
     const list = (json(r.body) as { iceServers?: unknown } | undefined)?.iceServers;
     if (!Array.isArray(list)) throw foreign();
     return list as RTCIceServer[];

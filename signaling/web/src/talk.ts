@@ -30,6 +30,7 @@ export class Talking implements Reader {
     this.#textBox.value = "";
     for (const id of ["composer", "leave"]) byId(id).hidden = false;
     byId("over").hidden = true;
+    byId("more").hidden = false;
     byId("verify").dataset.words = "";
   }
 
@@ -38,6 +39,8 @@ export class Talking implements Reader {
   connected(pipe: Pipe, name: string, again: boolean) {
     byId("peer-name").textContent = name;
     byId("connection").hidden = true;
+    this.#lost = "";
+    for (const mark of this.#marks.values()) mark.textContent = "sending";
     this.#trust(pipe);
     document.title = `${name} – p2pchat`;
     if (again) this.note("Connected again. What was said meanwhile is delivered.");
@@ -45,7 +48,7 @@ export class Talking implements Reader {
       show("talk", this.#textBox);
       this.note(`Connected with ${name} in ${Math.round(pipe.met.took)} ms.`);
     }
-    byId("attach").hidden = pipe.met.foreign;
+    byId("attach").hidden = byId("rename").hidden = pipe.met.foreign;
     this.onConnected(pipe);
   }
 
@@ -86,7 +89,7 @@ export class Talking implements Reader {
 
   /** Shows what this side says. */
   said(id: number, text: string) {
-    const mark = el("span", { className: "mark", textContent: "sending" });
+    const mark = el("span", { className: "mark", textContent: this.#lost ? "waiting" : "sending" });
     mark.setAttribute("aria-live", "off");
     this.#marks.set(id, mark);
     this.#add(el("div", { className: "mine" }, spoken("You: "), this.#text(text), mark), text.length);
@@ -109,6 +112,7 @@ export class Talking implements Reader {
     byId("connection").textContent = this.#lost;
     byId("connection").hidden = false;
     byId("path").textContent = "";
+    for (const mark of this.#marks.values()) mark.textContent = "waiting";
   }
 
   /** Tells what keeps the server from bringing the two together again, or that it is back. */
@@ -164,6 +168,17 @@ export class Talking implements Reader {
     });
   }
 
+  /** Empties the log, but for what is still on its way or to be decided. */
+  clear() {
+    const waiting = new Set<Element | null>(this.#marks.values());
+    for (const item of [...this.#log.children] as HTMLElement[]) {
+      if (waiting.has(item.lastElementChild) || item.querySelector(".row > *")) continue;
+      this.#characters -= Number(item.dataset.size);
+      item.remove();
+    }
+    this.note("Cleared here. The other side may still have it.");
+  }
+
   // Attention.
 
   #alert(from: string) {
@@ -188,7 +203,8 @@ export class Talking implements Reader {
 
   /** Keeps the conversation for reading, once it is over, and says how it ended. */
   over(how: string) {
-    for (const id of ["composer", "leave", "verify", "connection"]) byId(id).hidden = true;
+    byId("menu").hidePopover();
+    for (const id of ["composer", "leave", "more", "verify", "connection", "drop"]) byId(id).hidden = true;
     byId("over-about").textContent = how;
     byId("over").hidden = false;
     byId("again").focus();

@@ -13,10 +13,10 @@ export class Waiting implements Listener {
   readonly #status = byId("wait-status");
   readonly #notes = byId("wait-notes");
 
-  constructor(private readonly side: Side, private readonly origin: string, private readonly defaultServer: boolean, code: Code | undefined) {
+  constructor(private readonly side: Side, private readonly origin: string, private readonly defaultServer: boolean, private readonly local: boolean, code: Code | undefined) {
     const calling = side === "offer";
     byId("wait-title").textContent = calling ? "Your call" : same(code, inLobby) ? "Answering a call" : `Answering ${code ? print(code) : ""}`;
-    byId("wait-about").textContent = calling ? "" : "The two of you are connected as soon as the caller is there. It does not matter who is first.";
+    byId("wait-about").textContent = calling ? "" : "The two of you are connected as soon as the caller is there. It does not matter who is first; if the caller waits already, compare the code with theirs.";
     byId("share").hidden = true;
     this.#status.textContent = "Reaching the server";
     this.#notes.replaceChildren();
@@ -34,7 +34,8 @@ export class Waiting implements Listener {
     byId("wait-about").textContent = open ? "Open this page in another tab on this machine, and answer there."
       : code.secret ? "Tell the other person the code, or send them the link. The server never sees the words in it."
       : "Tell the other person the code. It has no secret, so anybody who knows it can come, and you will be asked to compare four words.";
-    for (const id of ["code-label", "the-code"]) byId(id).hidden = open;
+    for (const id of ["code-label", "code-row"]) byId(id).hidden = open;
+    byId("here").hidden = open || !this.local;
     byId("the-code").textContent = text;
     byId("the-link").textContent = link;
     const command = ["p2pchat answer", ...(open ? [] : [quoted(text)]), ...(this.defaultServer ? [] : ["--server", this.origin])];
@@ -45,7 +46,7 @@ export class Waiting implements Listener {
   }
 
   #draw(link: string) {
-    const rows = qr(link);
+    const rows = this.local ? undefined : qr(link); // a phone is another machine
     byId("qr-figure").hidden = !rows;
     if (!rows) return;
     const quiet = 4, n = rows.length + 2 * quiet;
