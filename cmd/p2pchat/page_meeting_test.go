@@ -4,8 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -147,63 +145,6 @@ func TestPageMeets(t *testing.T) {
 			t.Fatal(err)
 		}
 		caller.sees("has left")
-	})
-}
-
-// Texts that a page could get wrong.
-func TestPageTexts(t *testing.T) {
-	b := startBrowser(t)
-	server := serving(t)
-	caller, callee := b.open(t, server), b.open(t, server)
-	callee.answer(caller.call(""))
-	verified(t, caller, callee)
-	lines := make([]string, 10_000)
-	for i := range lines {
-		lines[i] = strconv.Itoa(i % 1000)
-	}
-	texts := map[string]string{
-		"emoji":          "👩‍👩‍👧‍👦 🏳️‍🌈 👍🏽 🇺🇳",
-		"right to left":  "שלום, العالم! (abc) \u202egnp.exe",
-		"HTML":           `<img src=x onerror="document.title='owned'"><script>document.title="owned"</script>&lt;b&gt;`,
-		"64 KiB":         strings.Repeat("é", 32<<10),
-		"10,000 lines":   strings.Join(lines, "\n"),
-		"spaces":         "a\tb   c\n\n  d",
-		"combined marks": "Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍A̴̵̜̰͔ͫ͗͢L̠ͨͧͩ͘G̴̻͈͍͔̹̑͗̎̅͛́Ǫ̵̹̻̝̳͂̌̌͘!",
-	}
-	for name, text := range texts {
-		for _, way := range [][2]*tab{{caller, callee}, {callee, caller}} {
-			from, to := way[0], way[1]
-			from.do(chromedp.SetValue(chromedp.ID("text"), text))
-			from.click("send")
-			to.hears(text)
-			if inside := eval[int](to, `[...document.querySelectorAll("#log .text")].reduce((n, e) => n + e.childElementCount, 0)`); inside != 0 {
-				t.Errorf("%s: a message has %d elements in it", name, inside)
-			}
-		}
-	}
-	caller.delivered(len(texts))
-	callee.delivered(len(texts))
-	for _, p := range []*tab{caller, callee} {
-		if title := eval[string](p, "document.title"); strings.Contains(title, "owned") {
-			t.Errorf("the title is %q", title)
-		}
-		if wide := eval[bool](p, `document.documentElement.scrollWidth > innerWidth`); wide {
-			t.Error("a message made the page wider than its window")
-		}
-	}
-
-	t.Run("too long", func(t *testing.T) {
-		caller.do(chromedp.SetValue(chromedp.ID("text"), strings.Repeat("x", 64<<10+1)))
-		caller.click("send")
-		caller.sees("A message holds at most 65536 bytes")
-		if kept := eval[int](caller, `document.getElementById("text").value.length`); kept != 64<<10+1 {
-			t.Errorf("of the message %d characters are left to shorten", kept)
-		}
-	})
-	t.Run("control characters are made visible", func(*testing.T) {
-		caller.do(chromedp.SetValue(chromedp.ID("text"), "\x1b[31mred\x07"))
-		caller.click("send")
-		callee.hears("␛[31mred␇")
 	})
 }
 

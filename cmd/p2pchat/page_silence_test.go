@@ -175,7 +175,7 @@ func TestPageNoticesSilence(t *testing.T) {
 		noticed = append(noticed, time.Since(since))
 		page.sees("The server does not answer.")
 		page.sees("waiting") // and no longer: sending
-		for range 5 { // about one a second
+		for range 5 {        // about one a second
 			select {
 			case <-n.lost:
 			case <-time.After(pagePatience):

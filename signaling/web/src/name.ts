@@ -15,9 +15,12 @@ export function properName(name: string): string {
 const seen = (c: string): boolean =>
   /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u.test(c) && !/^[\p{Default_Ignorable_Code_Point}\p{Variation_Selector}]$/u.test(c);
 
-/** Makes control characters visible, as the terminal program does: ␛ for an escape. */
+/** Makes visible what steers a terminal, or the order of letters, as the terminal program does: ␛ for an escape. */
 export function visible(text: string): string {
-  return text.replace(/[\0-\x08\x0b-\x1f\x7f]/g, (c) => String.fromCodePoint(c === "\x7f" ? 0x2421 : 0x2400 + c.charCodeAt(0)));
+  return text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g, (c) => {
+    const code = c.charCodeAt(0);
+    return code < 0x20 ? String.fromCharCode(0x2400 + code) : code === 0x7f ? "␡" : `<U+${code.toString(16).toUpperCase().padStart(4, "0")}>`;
+  });
 }
 
 /** Makes what the other side calls a file fit for one: no path, nothing invisible. */
