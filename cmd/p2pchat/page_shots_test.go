@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -17,14 +18,19 @@ func TestPageShots(t *testing.T) {
 	if folder == "" {
 		t.Skip("NOT RUN here: 'task shots' takes the pictures")
 	}
-	b := startBrowser(t)
-	server := serving(t)
+	own := filepath.Join(t.TempDir(), "own")
+	if err := certify(own, "chat.example.org"); err != nil {
+		t.Fatal(err)
+	}
+	b := startBrowser(t, chromedp.Flag("host-resolver-rules", "MAP chat.example.org 127.0.0.1"), chromedp.IgnoreCertErrors)
+	server := strings.Replace(serving(t, "--tls-cert", own+".pem", "--tls-key", own+".key"), "127.0.0.1", "chat.example.org", 1)
 	caller, callee := b.open(t, server), b.open(t, server)
-	caller.looks(960, 720, "light")
+	caller.looks(960, 780, "light")
 	callee.looks(320, 640, "dark")
 	caller.do(chromedp.SetValue(chromedp.ID("name"), "Ann"))
 	callee.do(chromedp.SetValue(chromedp.ID("name"), "Ben"))
 	shoot(t, folder, "start", caller)
+	caller.looks(960, 720, "light")
 	code := caller.call("417-falcon-zebra")
 	shoot(t, folder, "waiting", caller)
 	callee.answer(code)
@@ -50,8 +56,7 @@ func TestPageShots(t *testing.T) {
 
 	phone, other := b.open(t, server), b.open(t, server)
 	phone.looks(320, 640, "light")
-	phone.do(chromedp.Click(chromedp.CSS("#call button.primary")))
-	other.answer("lobby")
+	other.answer(phone.call("standup"))
 	phone.connected()
 	other.connected()
 	phone.sees("They are the same")
