@@ -9,7 +9,8 @@ import { Proposal, respond, Trust, type Document, type Note } from "./handshake.
 import { chatLabel, earlyBytes, earlyMessages, Pipe, protocol, whole } from "./pipe.ts";
 import { forever, other, type Store, type Ticket } from "./store.ts";
 
-const connectLimit = 15_000, connectNotice = 3000; // ms
+export const connectLimit = 15_000; // ms
+const connectNotice = 3000; // ms
 const firstCandidate = 20; // ms that an answer waits for the first one to take along
 const maxCandidates = 256; // that are read of the other side
 
@@ -51,6 +52,7 @@ export class Attempt {
   #sent = 0;
   #told = false; // the server has the first of them: with the caller's nonce
   #reply: Document | undefined; // the callee's, until it has candidates to take along
+  #limit = connectLimit;
   #begun = 0; // when both descriptions were there
   #promised = ""; // fingerprint of the other side's certificate
   #channel: RTCDataChannel | undefined; // open, and held until the two trust each other
@@ -77,8 +79,9 @@ export class Attempt {
     this.#pc.ondatachannel = ({ channel }) => this.#announced(channel);
   }
 
-  /** Begins as the caller. */
-  async offer(): Promise<void> {
+  /** Begins as the caller, who gives the two so many ms to connect. */
+  async offer(limit: number): Promise<void> {
+    this.#limit = limit;
     const dc = this.#pc.createDataChannel(chatLabel, { protocol });
     dc.onopen = () => this.#guard(() => this.#open(dc));
     const offer = await this.#pc.createOffer();
@@ -189,7 +192,7 @@ export class Attempt {
     }
     this.#begun = performance.now();
     this.report.connecting();
-    const limit = setTimeout(() => this.#fail(new Failure("no-path", `The two machines could not reach each other within ${connectLimit / 1000} seconds.`)), connectLimit);
+    const limit = setTimeout(() => this.#fail(new Failure("no-path", `The two machines could not reach each other within ${Math.round(this.#limit / 1000)} seconds.`)), this.#limit);
     const notice = setTimeout(() => this.report.slow(), connectNotice);
     void this.outcome.then(() => {
       clearTimeout(limit);

@@ -2,13 +2,14 @@
 // meet again, in a room that nobody else can find. peer/session.go, caller.go and callee.go
 // for a browser.
 
-import { Attempt, type Offer, type Outcome, type Report } from "./attempt.ts";
+import { Attempt, connectLimit, type Offer, type Outcome, type Report } from "./attempt.ts";
 import { make, same, type Code } from "./code.ts";
 import { Brake, Failure, isAbort, kindOf, sleep } from "./failure.ts";
 import type { Pipe } from "./pipe.ts";
 import { forever, newTicket, type Side, type Store, type Ticket } from "./store.ts";
 
 const attempts = 3; // to connect, before the two are told that they cannot
+const quickLimit = 4000; // ms that an attempt to meet again takes at least, before the next one
 const guesses = 3; // answers without the right secret that a call takes, and that a callee gives
 const callLimit = 5000; // ms in one of two rooms where the callee may be
 const fewDigits = 3, manyDigits = 9; // of a new room's number
@@ -103,7 +104,7 @@ export class Session {
     const calm = new Brake();
     try {
       for (;;) {
-        const { pipe, error } = await this.#callOnce(t, code, servers, async (body, signal) => {
+        const { pipe, error } = await this.#callOnce(t, code, servers, failures, async (body, signal) => {
           try {
             await this.store[write](t, body, signal);
             opened = true;
@@ -152,14 +153,19 @@ export class Session {
     }
   }
 
-  async #callOnce(t: Ticket, code: Code, servers: RTCIceServer[], publish: (body: string, signal: AbortSignal) => Promise<unknown>, signal: AbortSignal): Promise<Outcome> {
+  async #callOnce(t: Ticket, code: Code, servers: RTCIceServer[], failures: number, publish: (body: string, signal: AbortSignal) => Promise<unknown>, signal: AbortSignal): Promise<Outcome> {
     const a = new Attempt(this.store, t, code, this.#config(servers), publish, this.listener, signal);
     try {
-      await a.offer();
+      await a.offer(this.#limit(failures));
       return await a.outcome;
     } finally {
       a.end();
     }
+  }
+
+  /** After a loss, what took this long may take longer once more; but a browser asks a TURN server ever more seldom. */
+  #limit(failures: number): number {
+    return this.#last ? Math.min(connectLimit, (quickLimit + 4 * this.#last.met.took) * (1 + failures)) : connectLimit;
   }
 
   /** The caller's ticket for the room of code: the same one each time. */
