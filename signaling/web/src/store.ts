@@ -2,7 +2,7 @@
 // from (/openapi.yaml). A request that fails in passing is sent again: each may be.
 
 import { random, base32 } from "./bytes.ts";
-import { Failure, kindOf, sleep, type Kind } from "./failure.ts";
+import { Failure, sleep, type Kind } from "./failure.ts";
 
 export type Side = "offer" | "answer"; // what it writes: the caller the offer
 
@@ -164,14 +164,14 @@ export class Store {
     for (let there = true; !signal.aborted; ) {
       const next = performance.now() + look;
       const was = there;
-      there = await this.#once({ path: "/healthz" }, AbortSignal.any([signal, AbortSignal.timeout(look)])).then(() => true, (e) => kindOf(e) !== "unreachable");
+      there = await this.#once({ path: "/healthz" }, AbortSignal.any([signal, AbortSignal.timeout(look)])).then(() => true, (e) => !(e instanceof Passing));
       if (signal.aborted) return;
       if (there && !was) {
         this.#flight.abort();
         this.#flight = new AbortController();
+        this.#recovered();
       }
-      if (there) this.#recovered();
-      else this.#troubled(unreachable);
+      if (!there) this.#troubled(unreachable);
       await sleep(next - performance.now(), signal).catch(() => {});
     }
   }
