@@ -21,7 +21,7 @@ import (
 )
 
 // Nothing that a page is waited for takes longer, on the slowest machine.
-const pagePatience = 20 * time.Second
+const pagePatience = time.Minute // also for files, where the machine has much to do
 
 // A chromium is a real browser, without a window.
 type chromium struct{ context.Context }
