@@ -104,7 +104,6 @@ type Config struct {
 type Conversation struct {
 	config  Config
 	id      string
-	process string // of this one, if another goes on from its Journal
 	events  chan Event
 	parting chan struct{} // closed when either side wants to go
 	closed  chan struct{} // closed by Close
@@ -146,7 +145,6 @@ func New(config Config) *Conversation {
 	c := &Conversation{
 		config:  config,
 		id:      rand.Text(),
-		process: rand.Text(),
 		events:  make(chan Event, 64),
 		parting: make(chan struct{}),
 		closed:  make(chan struct{}),
@@ -308,6 +306,7 @@ func (c *Conversation) Run(ctx context.Context, next func(context.Context) (Link
 		case <-talking.Done():
 		}
 	})
+	c.resumeFiles()
 	err := c.run(talking, awaiting, next)
 	c.Leave() // whatever is said from now on would not arrive
 	c.abandon()

@@ -1,8 +1,11 @@
 package chat
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"unicode/utf8"
@@ -31,22 +34,33 @@ func (c *Conversation) arrived(f *file) {
 func (c *Conversation) giveUp(f *file, why string, say kind) bool {
 	decides := c.decide(f)
 	if decides {
-		c.fail(f, why, say)
+		c.fail(f, why, why, say)
 	}
 	return decides
 }
 
-func (c *Conversation) fail(f *file, why string, say kind) {
-	why = properReason(why) // it may name a file, and has to fit into a frame
+// giveUpWriting ends a file that cannot be received, because of err.
+func (c *Conversation) giveUpWriting(f *file, dir string, err error) {
+	if c.decide(f) {
+		c.failWriting(f, dir, err)
+	}
+}
+
+func (c *Conversation) failWriting(f *file, dir string, err error) {
+	c.fail(f, unwritable(dir, err).Error(), reasonOf(err), kindCancel)
+}
+
+// fail says why f has failed to the reader, and if say is kindCancel, told to the other side.
+func (c *Conversation) fail(f *file, why, told string, say kind) {
 	c.mu.Lock()
 	if say != 0 && !c.leaving {
-		c.word(say, f, why)
+		c.word(say, f, properReason(told, reasonTold)) // it may name a file, and has to fit into a frame
 	}
 	if !f.outgoing && c.config.AcceptFiles {
 		c.files.missed++
 	}
 	c.mu.Unlock()
-	c.end(f, FileFailed{ID: f.id, Outgoing: f.outgoing, Name: f.Name, Reason: why})
+	c.end(f, FileFailed{ID: f.id, Outgoing: f.outgoing, Name: f.Name, Reason: properReason(why, reasonOwn)})
 }
 
 // decide is true for the first who wants to end f.
@@ -69,9 +83,12 @@ func (c *Conversation) end(f *file, e Event) {
 		f.source.close()
 	}
 	c.mu.Lock()
-	l := f.landing
+	l, goesOn := f.landing, c.files.goOn
 	c.mu.Unlock()
-	if l != nil {
+	switch {
+	case l != nil && goesOn:
+		l.suspend()
+	case l != nil:
 		l.discard()
 	}
 	f.telling.Lock()
@@ -85,16 +102,24 @@ func (c *Conversation) end(f *file, e Event) {
 		delete(c.files.in, f.id)
 		c.files.offered = true
 	}
+	if !goesOn {
+		c.noted(entry{Ended: &fileRef{f.id, f.outgoing}})
+	}
 	c.expect()
 	c.toWork()
 	c.poke()
 }
 
-// abandon ends all files when the conversation does.
+// abandon ends all files when the conversation does. With a Journal that goes on, the next run of
+// the program goes on with them, too.
 func (c *Conversation) abandon() {
 	c.mu.Lock()
+	c.files.goOn = c.config.Journal != nil && c.goesOn()
 	why := "the conversation has ended"
-	if c.left && !c.first {
+	switch {
+	case c.files.goOn:
+		why = "the program ended before all of it was there"
+	case c.left && !c.first:
 		why = "the other side has left"
 	}
 	c.mu.Unlock()
@@ -133,17 +158,45 @@ func plain(err error) error {
 	}
 }
 
-// reasonOf says to both sides why a file could not be written.
+// reasonOf says to the other side why a file cannot be received: nothing of this side's file
+// system but the kind of trouble.
 func reasonOf(err error) string {
-	if errors.Is(err, syscall.ENOSPC) {
-		return "there is no space left where it was to be written"
+	system := syscall.Errno(0)
+	switch {
+	case !errors.As(err, &system):
+		return plain(err).Error()
+	case errors.Is(err, syscall.ENOSPC):
+		return "the other side has no space left for it"
 	}
-	return plain(err).Error()
+	return "the other side could not write it: " + system.Error()
 }
 
+// unwritable says the same to the person who was to receive it in dir.
+func unwritable(dir string, err error) error {
+	if errors.As(err, new(syscall.Errno)) {
+		whole, _ := filepath.Abs(dir) // or else it is empty
+		return fmt.Errorf("it cannot be written to %s: %w: %s", cmp.Or(whole, dir), plain(err), remedy(err))
+	}
+	return err
+}
+
+// remedy is what a person can do when a file cannot be written.
+func remedy(err error) string {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return "make room there, and have it sent again"
+	}
+	return "see to that folder, or name another one, and have it sent again"
+}
+
+// What a reason may have, in characters: one of the other side's, and what it is told; and one of
+// this program's own, which may have a path in it.
+const (
+	reasonTold = 200
+	reasonOwn  = 4000
+)
+
 // properReason makes a reason fit for a line, whoever gives it.
-func properReason(why string) string {
-	const most = 200
+func properReason(why string, most int) string {
 	shown := []rune(keep(visible, strings.ToValidUTF8(why, string(utf8.RuneError))))
 	if len(shown) == 0 {
 		return "the other side has given it up"

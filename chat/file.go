@@ -1,12 +1,14 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
+	"slices"
 	"sync"
 	"time"
 )
@@ -32,6 +34,7 @@ type files struct {
 	offered bool            // the first of the other side has ended
 	missed  int             // were to be taken without asking, and have failed
 	loading int             // are being looked at before they are offered
+	goOn    bool            // the next run of the program goes on with them
 
 	// of the pipe of the moment:
 	foreign bool
@@ -50,7 +53,8 @@ type file struct {
 	source   *source // if outgoing
 
 	// guarded by the conversation's mu:
-	landing  *landing // if not outgoing: once it is accepted
+	landing  *landing  // if not outgoing: once it is accepted
+	kept     *keptFile // an earlier run's, until this one has taken it up
 	accepted bool
 	decided  bool               // how it ends
 	busy     bool               // it has a channel
@@ -59,6 +63,7 @@ type file struct {
 	told     time.Time          // of the last progress
 	sum      *[sha256.Size]byte // of all of it, once all was sent
 	futile   int                // channels in a row on which nothing moved
+	lowered  int                // times that the receiver had less than before
 	hashed   int64              // bytes that were read of the source, and are in its hash
 	hash     hash.Hash
 	window   window // of what is on its way
@@ -134,13 +139,13 @@ func (c *Conversation) Accept(id uint64) error {
 	}
 	err := c.accept(f)
 	if err != nil && !errors.Is(err, ErrNoFile) && !errors.Is(err, ErrOver) {
-		return fmt.Errorf("%s cannot be written: %w", f.Name, plain(err))
+		return unwritable(c.config.DownloadDir, err)
 	}
 	return err
 }
 
 func (c *Conversation) accept(f *file) error {
-	l, err := land(c.config.DownloadDir, f.offer)
+	l, err := land(c.config.DownloadDir, f.offer, c.config.Journal != nil)
 	if err != nil {
 		return err
 	}
@@ -153,6 +158,7 @@ func (c *Conversation) accept(f *file) error {
 		err = ErrNoFile
 	default:
 		f.landing, f.accepted = l, true
+		c.noteFile(f)
 		c.expect() // before the other side knows that it may
 		c.word(kindAccept, f, "")
 		c.toWork() // which tells of it
@@ -233,7 +239,7 @@ func (c *Conversation) hearOfFile(said frame, from hello) {
 	switch {
 	case f == nil: // it has ended here
 	case said.kind == kindCancel:
-		c.giveUp(f, n.Reason, 0)
+		c.giveUp(f, properReason(n.Reason, reasonTold), 0)
 	case !f.outgoing:
 		c.drop("a word on a file that the other side had no say in", "kind", said.kind)
 	case said.kind == kindAccept:
@@ -259,10 +265,7 @@ func (c *Conversation) hearOffer(said frame, from hello) {
 	tooMany := len(c.files.in) >= maxFiles || c.out.full()
 	if !again && !tooMany {
 		c.files.in[f.id] = f
-	}
-	declined := c.config.DeclineFiles
-	if declined == "" && c.finished {
-		declined = unattended
+		c.noteFile(f)
 	}
 	c.mu.Unlock()
 	switch {
@@ -272,11 +275,22 @@ func (c *Conversation) hearOffer(said frame, from hello) {
 		c.drop("an offer of one more file", "waiting", maxFiles)
 		return
 	}
-	c.Tell(FileOffered{ID: f.id, From: from.Name, Name: o.Name, Size: o.Size, Folder: o.Folder, Files: o.Files})
+	c.offered(f, from.Name)
+}
+
+// offered tells the reader of an offer, or answers it where nobody is asked.
+func (c *Conversation) offered(f *file, from string) {
+	c.mu.Lock()
+	declined := c.config.DeclineFiles
+	if declined == "" && c.finished {
+		declined = unattended
+	}
+	c.mu.Unlock()
+	c.Tell(FileOffered{ID: f.id, From: from, Name: f.Name, Size: f.Size, Folder: f.Folder, Files: f.Files})
 	switch {
 	case c.config.AcceptFiles:
 		if err := c.accept(f); err != nil {
-			c.giveUp(f, reasonOf(err), kindCancel)
+			c.giveUpWriting(f, c.config.DownloadDir, err)
 		}
 	case declined != "":
 		_ = c.decline(f, declined) // or somebody was quicker
@@ -293,6 +307,7 @@ func (c *Conversation) list(which func(*file) bool) (fs []*file) {
 			}
 		}
 	}
+	slices.SortFunc(fs, func(a, b *file) int { return cmp.Compare(a.id, b.id) })
 	return fs
 }
 

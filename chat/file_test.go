@@ -985,20 +985,23 @@ func TestFilesOfAKilledProgram(t *testing.T) {
 		a = newTalker(keeps(t, box), into(dir)).joins(left).run(t.Context(), nil)
 		b.joins(right)
 		synctest.Wait()
-		const anew = "the other side's program was started anew"
-		equal(t, "Ben hears", failures(b), []string{anew, anew, "the sender's program was started anew"})
+		const anew = "its sender's program was started anew"
+		equal(t, "Ben hears", failures(b), []string{anew, anew})
+		equal(t, "Ann reads", failures(a), []string{anew, anew})
 		if err := b.Accept(unheard); !errors.Is(err, ErrNoFile) {
 			t.Errorf("what it offered last: %v", err)
 		}
-		if err := a.Accept(theirs); !errors.Is(err, ErrNoFile) {
-			t.Errorf("what it was offered: %v", err)
+		if got := only[FileOffered](a.seen()); len(got) != 2 || got[0].ID != theirs || got[1].ID != fresh {
+			t.Errorf("it is offered %v", got)
 		}
-		if err := a.Accept(fresh); err != nil {
-			t.Errorf("what it was offered since: %v", err)
-		}
-		synctest.Wait()
-		if !b.Sent(fresh) {
-			t.Error("that is not sent")
+		for _, id := range []uint64{theirs, fresh} {
+			if err := a.Accept(id); err != nil {
+				t.Errorf("accepting %d: %v", id, err)
+			}
+			synctest.Wait()
+			if !b.Sent(id) {
+				t.Errorf("%d is not sent", id)
+			}
 		}
 		a.Leave()
 		_, _ = a.end(), b.end() // they have left

@@ -39,8 +39,7 @@ const seqSize = 8
 
 // hello introduces a side, and says where the two go on after a lost pipe.
 type hello struct {
-	Conversation string `json:"conversation"` // random; another one means the program was started anew
-	Run          string `json:"run"`          // random; another one means that it was, and goes on with the conversation
+	Conversation string `json:"conversation"` // random; another one means the program was started anew, and has none of the files
 	Name         string `json:"name"`
 	First        uint64 `json:"first"` // the lowest seq that this side may still send
 	Heard        uint64 `json:"heard"` // the last seq of the other that was handed to this side's reader before this pipe,

@@ -13,7 +13,8 @@ import (
 )
 
 // A Journal is a file with what a conversation needs to go on after its program was
-// killed: what it said and nobody acknowledged, and how much of the other side's was shown.
+// killed: what it said and nobody acknowledged, how much of the other side's was shown, and
+// which files of either side have not ended.
 //
 // Each line is a JSON object, an entry. What a killed program was about to write is
 // missing; the file system decides how much is when the whole machine goes down.
@@ -36,6 +37,21 @@ type record struct {
 	quiet     bool   // its input has ended
 	again     string // see Again
 	confirmed bool
+	files     map[fileRef]keptFile
+}
+
+// A fileRef names a file of either side.
+type fileRef struct {
+	ID       uint64 `json:"id"`
+	Outgoing bool   `json:"outgoing,omitempty"`
+}
+
+// A keptFile is one that has not ended.
+type keptFile struct {
+	fileRef
+	Offer offer  `json:"offer"`
+	Dir   string `json:"dir,omitempty"`  // of one that was accepted: the download folder,
+	Temp  string `json:"temp,omitempty"` // and what it is called there until it is whole
 }
 
 // An entry is one change of the record: each has one of these.
@@ -49,6 +65,9 @@ type entry struct {
 	Finished  bool   `json:"finished,omitempty"`
 	Again     string `json:"again,omitempty"`
 	Confirmed bool   `json:"confirmed,omitempty"`
+
+	File  *keptFile `json:"file,omitempty"` // an offer of this side is noted when it is said
+	Ended *fileRef  `json:"ended,omitempty"`
 }
 
 type said struct {
@@ -77,7 +96,7 @@ func OpenJournal(path string) (*Journal, error) {
 		if err != nil {
 			return nil, err
 		}
-		j := &Journal{path: path, file: file}
+		j := &Journal{path: path, file: file, found: record{files: map[fileRef]keptFile{}}}
 		err = lock(file)
 		if err == nil && !j.isThere() {
 			file.Close() // another program has put a new one in its place, or removed it
@@ -150,6 +169,7 @@ func (r *record) apply(e entry) bool {
 		}
 		r.out.put(e.Said.Kind, e.Said.Text)
 		r.finished = r.finished || e.Said.Kind == kindEnd
+		return r.applyFile(*e.Said)
 	case e.Acked != 0:
 		if r.out.last == 0 {
 			r.out.last = e.Acked
@@ -160,6 +180,29 @@ func (r *record) apply(e entry) bool {
 		r.finished = true
 	case e.Again != "":
 		r.again, r.confirmed = e.Again, e.Confirmed
+	case e.File != nil:
+		r.files[e.File.fileRef] = *e.File
+	case e.Ended != nil:
+		delete(r.files, *e.Ended)
+	}
+	return true
+}
+
+// applyFile notes what was said of a file: it begins, or ends.
+func (r *record) applyFile(s said) bool {
+	switch s.Kind {
+	case kindOffer:
+		f := keptFile{fileRef: fileRef{s.Seq, true}}
+		if json.Unmarshal([]byte(s.Text), &f.Offer) != nil {
+			return false
+		}
+		r.files[f.fileRef] = f
+	case kindReceived, kindCancel:
+		var n note
+		if json.Unmarshal([]byte(s.Text), &n) != nil {
+			return false
+		}
+		delete(r.files, fileRef{n.ID, n.Of == r.id})
 	}
 	return true
 }
@@ -173,6 +216,9 @@ func (r *record) entries() (list []entry) {
 		if e != (entry{}) {
 			list = append(list, e)
 		}
+	}
+	for _, f := range r.files { // before what was said, which may have ended one
+		list = append(list, entry{File: &f})
 	}
 	for _, f := range r.out.frames {
 		list = append(list, entry{Said: &said{f.seq, f.kind, f.text}})

@@ -43,3 +43,9 @@ func (j *Journal) replace(content []byte) error {
 	j.file = file
 	return nil
 }
+
+// isOwn tells whether a file is of the user who runs the program.
+func isOwn(info os.FileInfo) bool {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int64(s.Uid) == int64(os.Geteuid())
+}

@@ -1,25 +1,83 @@
 package chat
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // resume goes on with what was kept.
 func (c *Conversation) resume(r record) {
 	c.id, c.out, c.finished = r.id, r.out, r.finished
 	c.peer.Conversation, c.heard, c.shown, c.acked, c.quiet = r.peer, r.heard, r.heard, r.heard, r.quiet
 	c.again, c.confirmed = r.again, r.confirmed
-	for _, f := range slices.Clone(c.out.frames) { // offers of files that this program knows nothing of
-		if f.kind == kindOffer {
-			c.say(kindCancel, note{ID: f.seq, Of: c.id, Reason: "the sender's program was started anew"})
+	for _, k := range r.files {
+		f := &file{offer: k.Offer, id: k.ID, outgoing: k.Outgoing, accepted: k.Temp != "", kept: &k}
+		if k.Outgoing {
+			c.files.out[k.ID] = f
+		} else {
+			c.files.in[k.ID] = f
 		}
 	}
 }
 
+// resumeFiles goes on, before the first pipe, with the files that an earlier run of the program was
+// to receive. Those that it was sending are given up: they may be others now.
+func (c *Conversation) resumeFiles() {
+	for _, f := range c.list(func(f *file) bool { return f.kept != nil }) {
+		switch {
+		case f.outgoing:
+			c.giveUp(f, "its sender's program was started anew", kindCancel)
+		case f.accepted:
+			l, err := resumeLanding(f.kept.Dir, f.kept.Temp, f.offer)
+			if err != nil {
+				c.giveUpWriting(f, f.kept.Dir, err)
+				continue
+			}
+			c.mu.Lock()
+			f.landing, f.kept = l, nil
+			c.word(kindAccept, f, "") // the earlier run may not have come to it
+			c.mu.Unlock()
+			c.Tell(Notice{Text: f.Name + ", which had begun to arrive, " + map[bool]string{false: "goes on from there", true: "begins anew"}[f.Folder]})
+		}
+	}
+}
+
+// offerAgain tells the reader of the offers that the program knows from its Journal, and which
+// nobody has answered.
+func (c *Conversation) offerAgain(from string) {
+	for _, f := range c.list(func(f *file) bool { return f.kept != nil && !f.outgoing && !f.accepted }) {
+		c.mu.Lock()
+		f.kept = nil // once
+		c.mu.Unlock()
+		c.offered(f, from)
+	}
+}
+
+// noteFile keeps, under mu, what is known of a file of the other side.
+func (c *Conversation) noteFile(f *file) { c.noted(entry{File: f.keep()}) }
+
+// keep is, under mu, what has to be kept of f.
+func (f *file) keep() *keptFile {
+	k := &keptFile{fileRef: fileRef{f.id, f.outgoing}, Offer: f.offer}
+	switch {
+	case f.kept != nil:
+		k.Dir, k.Temp = f.kept.Dir, f.kept.Temp
+	case f.landing != nil:
+		k.Dir, k.Temp = f.landing.whole, f.landing.temp
+	}
+	return k
+}
+
 // record is, under mu, what has to be kept.
 func (c *Conversation) record() record {
-	return record{id: c.id, out: c.out, finished: c.finished, peer: c.peer.Conversation, heard: c.shown, quiet: c.quiet, again: c.again, confirmed: c.confirmed}
+	r := record{
+		id: c.id, out: c.out, finished: c.finished, peer: c.peer.Conversation, heard: c.shown, quiet: c.quiet, again: c.again, confirmed: c.confirmed,
+		files: map[fileRef]keptFile{},
+	}
+	for _, of := range []map[uint64]*file{c.files.out, c.files.in} {
+		for _, f := range of {
+			k := f.keep()
+			r.files[k.fileRef] = *k
+		}
+	}
+	return r
 }
 
 // note keeps, under mu, what is about to change.
@@ -58,6 +116,11 @@ func (c *Conversation) keepAgain(again string, confirmed bool) {
 func (c *Conversation) Kept() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.goesOn()
+}
+
+// goesOn is Kept, under mu.
+func (c *Conversation) goesOn() bool {
 	begun := c.peer.Conversation != "" || len(c.out.frames) > 0
 	return begun && !c.left && (!c.goodbye || len(c.out.frames) > 0)
 }

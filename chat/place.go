@@ -2,7 +2,7 @@ package chat
 
 import (
 	"archive/tar"
-	"crypto/rand"
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -21,15 +21,19 @@ import (
 // folder, until it is whole. A folder is unpacked while it comes.
 type landing struct {
 	offer
-	dir  string // as the person knows it
-	root *os.Root
-	temp string // in root
+	dir   string // as the person knows it,
+	whole string // and from the root of the file system
+	root  *os.Root
+	temp  string // in root
+	kept  bool   // the next run of the program goes on with it
 
 	mu      sync.Mutex // guards what follows
 	gone    bool       // it was given up, or is in its place
+	hold    *os.File   // what has the name temp: locked, so that Sweep leaves it alone
+	unread  bool       // what an earlier run has written is not in the hash
 	hash    hash.Hash
 	written int64
-	to      io.WriteCloser
+	to      io.Writer
 	ended   chan error // how the unpacking of a folder ended, once
 }
 
@@ -41,46 +45,96 @@ var (
 	errDamaged  = errors.New("it arrived damaged: its SHA-256 is another one")
 	errNoTar    = errors.New("it is not the folder that was offered")
 	errLeadsOut = errors.New("a name in it leads out of the folder")
+	errLost     = errors.New("what had arrived of it before its receiver was started anew is no longer there")
 )
 
-// land makes ready for a file in dir, which is made if it is not there.
-func land(dir string, o offer) (_ *landing, err error) {
-	if dir == "" {
-		dir = "."
-	}
-	if err := os.MkdirAll(dir, 0o777); err != nil { //nolint:gosec // as the person's umask has it
+// land makes ready for a file in dir, which is made if it is not there. What is kept lasts if the
+// program is killed, for resumeLanding.
+func land(dir string, o offer, kept bool) (*landing, error) {
+	l, err := openLanding(dir, o)
+	if err != nil {
 		return nil, err
 	}
-	l := &landing{offer: o, dir: dir, temp: ".p2pchat-" + rand.Text()[:12] + ".part", hash: sha256.New()}
-	if l.root, err = os.OpenRoot(dir); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			l.root.Close()
+	l.kept = kept
+	for range 100 { // somebody may sweep away what is not locked yet
+		l.temp = temporary(kept)
+		if err = l.create(); err == nil && l.isHeld() {
+			return l, l.begin()
 		}
-	}()
-	if !o.Folder {
-		l.to, err = l.root.OpenFile(l.temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm(fs.FileMode(o.Mode)))
-		return l, err
+		l.hold.Close()
+		if err != nil {
+			break
+		}
 	}
-	if err := l.root.Mkdir(l.temp, dirPerm(fs.FileMode(o.Mode))); err != nil {
+	l.root.Close()
+	return nil, cmp.Or(err, errGone)
+}
+
+func openLanding(dir string, o offer) (*landing, error) {
+	l := &landing{offer: o, dir: cmp.Or(dir, "."), hash: sha256.New()}
+	whole, err := filepath.Abs(l.dir)
+	if err != nil {
 		return nil, err
+	}
+	l.whole = whole
+	if err := os.MkdirAll(whole, 0o777); err != nil { //nolint:gosec // as the person's umask has it
+		return nil, err
+	}
+	l.root, err = os.OpenRoot(whole)
+	return l, err
+}
+
+// create makes the temporary file or folder.
+func (l *landing) create() (err error) {
+	if !l.Folder {
+		l.hold, err = l.root.OpenFile(l.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, filePerm(fs.FileMode(l.Mode)))
+		return err
+	}
+	if err = l.root.Mkdir(l.temp, dirPerm(fs.FileMode(l.Mode))); err != nil {
+		return err
+	}
+	if l.hold, err = l.root.Open(l.temp); err != nil {
+		_ = l.root.Remove(l.temp) // it is of no use
+	}
+	return err
+}
+
+// isHeld locks the temporary file or folder. It is false for one that somebody else has, or has
+// removed. Where a system can lock no folders, it sweeps none either.
+func (l *landing) isHeld() bool {
+	return !errors.Is(lock(l.hold), ErrJournalInUse) && isAt(l.hold, l.root, l.temp)
+}
+
+// isAt tells whether f is what has that name.
+func isAt(f *os.File, root *os.Root, name string) bool {
+	this, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	that, err := root.Lstat(name)
+	return err == nil && os.SameFile(this, that)
+}
+
+// begin makes ready for the stream.
+func (l *landing) begin() error {
+	if !l.Folder {
+		l.to = l.hold
+		return nil
 	}
 	inside, err := l.root.OpenRoot(l.temp)
 	if err != nil {
-		_ = l.root.Remove(l.temp)
-		return nil, err
+		l.remove()
+		return err
 	}
 	r, w := io.Pipe()
 	l.to, l.ended = w, make(chan error, 1)
 	go func() {
-		err := unpack(r, inside, o)
+		err := unpack(r, inside, l.offer)
 		inside.Close()
 		r.CloseWithError(err)
 		l.ended <- err
 	}()
-	return l, nil
+	return nil
 }
 
 // The permissions of what a stranger sent: neither setuid nor the like; the umask takes
@@ -106,15 +160,8 @@ func (l *landing) write(b []byte) (int64, error) {
 	return l.written, nil
 }
 
-// has is how much of it there is.
-func (l *landing) has() int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.written
-}
-
-// whole says whether all of it is there, and as it was sent.
-func (l *landing) whole(sum [sha256.Size]byte) error {
+// check says whether all of it is there, and as it was sent.
+func (l *landing) check(sum [sha256.Size]byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -135,20 +182,23 @@ func (l *landing) settle() (path string, err error) {
 	if l.gone {
 		return "", errGone
 	}
-	if f, ok := l.to.(*os.File); ok {
-		err = f.Sync()
+	if l.Folder {
+		err = l.unpacked(io.EOF)
+	} else {
+		err = l.hold.Sync()
 	}
-	if err = errors.Join(err, l.close(io.EOF)); err != nil {
+	if err != nil {
 		l.remove()
 		return "", err
 	}
-	name, err := l.rename()
+	name, err := l.rename() // which stays locked meanwhile
 	if err != nil {
 		l.remove()
 		return "", err
 	}
 	syncFolder(l.root, ".")
 	l.gone = true
+	l.hold.Close() // it was synced: nothing can fail
 	return filepath.Join(l.dir, name), l.root.Close()
 }
 
@@ -157,16 +207,28 @@ func (l *landing) discard() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.gone {
-		_ = l.close(errGone)
+		_ = l.unpacked(errGone) // it is given up
 		l.remove()
 	}
 }
 
-// close ends the writing, under mu.
-func (l *landing) close(why error) error {
+// suspend leaves what there is of it to the next run of the program.
+func (l *landing) suspend() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.gone {
+		l.gone = true
+		_ = l.unpacked(errGone) // it begins anew then
+		l.hold.Close()
+		l.root.Close()
+	}
+}
+
+// unpacked ends, under mu, the stream of a folder.
+func (l *landing) unpacked(why error) error {
 	w, ok := l.to.(*io.PipeWriter)
 	if !ok {
-		return l.to.Close()
+		return nil
 	}
 	w.CloseWithError(why)
 	return <-l.ended
@@ -176,6 +238,7 @@ func (l *landing) close(why error) error {
 func (l *landing) remove() {
 	l.gone = true
 	_ = l.root.RemoveAll(l.temp)
+	l.hold.Close()
 	l.root.Close()
 }
 

@@ -119,7 +119,7 @@ func tape(t *testing.T, headers ...tar.Header) []byte {
 // comesDown lands a stream in dir, as an honest sender would say that it is.
 func comesDown(dir string, o offer, stream []byte) (string, error) {
 	o.Size = int64(len(stream))
-	l, err := land(dir, o)
+	l, err := land(dir, o, false)
 	if err != nil {
 		return "", err
 	}
@@ -129,7 +129,7 @@ func comesDown(dir string, o offer, stream []byte) (string, error) {
 			return "", err
 		}
 	}
-	if err := l.whole(sha256.Sum256(stream)); err != nil {
+	if err := l.check(sha256.Sum256(stream)); err != nil {
 		return "", err
 	}
 	return l.settle()

@@ -141,7 +141,7 @@ func (c *Conversation) introduce() frame {
 	defer c.mu.Unlock()
 	c.acked, c.renamed = c.shown, false
 	return frame{kind: kindHello, hello: hello{
-		Conversation: c.id, Run: c.process, Name: c.config.Name, First: c.out.first(), Of: c.peer.Conversation, Heard: c.shown,
+		Conversation: c.id, Name: c.config.Name, First: c.out.first(), Of: c.peer.Conversation, Heard: c.shown,
 	}}
 }
 
@@ -262,8 +262,6 @@ func (c *Conversation) greet(h hello, link Link) {
 		before := max(h.First, 1) - 1
 		c.noted(entry{Peer: h.Conversation, Heard: before})
 		c.heard, c.shown, c.acked, c.quiet = before, before, before, false
-	}
-	if h.Conversation != c.peer.Conversation || h.Run != c.peer.Run {
 		lost = c.unknown(h)
 	}
 	c.peer = h
@@ -275,6 +273,7 @@ func (c *Conversation) greet(h hello, link Link) {
 	for _, f := range lost {
 		c.giveUp(f, "the other side's program was started anew", 0)
 	}
+	c.offerAgain(h.Name)
 	if h.Of == c.id {
 		c.delivered(h.Heard)
 	}

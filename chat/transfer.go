@@ -25,7 +25,8 @@ const (
 
 	progressInterval = 250 * time.Millisecond
 	retryInterval    = time.Second
-	maxFutile        = 5 // channels in a row on which nothing moved
+	maxFutile        = 5  // channels in a row on which nothing moved
+	maxLowered       = 16 // times that the receiver may begin with less than it had
 )
 
 // carry moves the files that were accepted, while the pipe lasts.
@@ -223,13 +224,7 @@ func (c *Conversation) hearHaves(from io.Reader, f *file, moved chan<- struct{})
 		if n == 1+8 && b[0] == fileHave {
 			have = int64(binary.BigEndian.Uint64(b[1:])) //nolint:gosec // a negative one is too little
 		}
-		c.mu.Lock()
-		least, most := f.bytes, f.hashed
-		if have >= least && have <= most {
-			f.window.has(have, time.Now())
-		}
-		c.mu.Unlock()
-		if have < least || have > most {
+		if !c.mayHave(f, have, begins) {
 			c.giveUp(f, "the receiver says of it what makes no sense", kindCancel)
 			return
 		}
@@ -239,6 +234,22 @@ func (c *Conversation) hearHaves(from io.Reader, f *file, moved chan<- struct{})
 		default:
 		}
 	}
+}
+
+// mayHave takes what the receiver says that it has, if that can be. A channel may begin with less than
+// there was on the one before: the receiver's program, or its machine, was started anew.
+func (c *Conversation) mayHave(f *file, have int64, begins bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case have < 0, have > f.hashed:
+		return false
+	case have < f.bytes:
+		f.lowered++
+		return begins && f.lowered <= maxLowered
+	}
+	f.window.has(have, time.Now())
+	return true
 }
 
 // unload takes a file that comes over a channel which the other side has opened.
@@ -258,7 +269,13 @@ func (c *Conversation) unload(ctx context.Context, ch io.ReadWriteCloser) {
 		return // it has ended here
 	}
 	defer c.rest(f)
-	had := f.landing.has()
+	had, err := f.landing.has(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			c.giveUpWriting(f, f.landing.dir, err)
+		}
+		return
+	}
 	c.progress(f, had, true)
 	if postHave(ch, had) != nil {
 		return
@@ -289,7 +306,7 @@ func (c *Conversation) unpackPart(f *file, message []byte) (has int64, ok bool) 
 	case len(message) > 0 && message[0] == fileData:
 		has, err := f.landing.write(message[1:])
 		if err != nil {
-			c.giveUp(f, reasonOf(err), kindCancel)
+			c.giveUpWriting(f, f.landing.dir, err)
 			return 0, false
 		}
 		c.progress(f, has, false)
@@ -304,8 +321,8 @@ func (c *Conversation) unpackPart(f *file, message []byte) (has int64, ok bool) 
 
 // landed ends a file of which the sender has sent all.
 func (c *Conversation) landed(f *file, sum [sha256.Size]byte) {
-	if err := f.landing.whole(sum); err != nil {
-		c.giveUp(f, reasonOf(err), kindCancel)
+	if err := f.landing.check(sum); err != nil {
+		c.giveUp(f, err.Error(), kindCancel)
 		return
 	}
 	if !c.decide(f) {
@@ -313,7 +330,7 @@ func (c *Conversation) landed(f *file, sum [sha256.Size]byte) {
 	}
 	path, err := f.landing.settle()
 	if err != nil {
-		c.fail(f, reasonOf(err), kindCancel)
+		c.failWriting(f, f.landing.dir, err)
 		return
 	}
 	c.mu.Lock()

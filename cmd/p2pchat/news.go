@@ -92,3 +92,16 @@ func (o *talkOptions) news(err error) string {
 	}
 	return fmt.Sprintf("%s: %v; trying again", o.server, err)
 }
+
+// swept removes what killed programs had begun to receive into dir, and says so; it is empty if there
+// was nothing.
+func swept(dir string) string {
+	switch n := chat.Sweep(dir); n {
+	case 0:
+		return ""
+	case 1:
+		return "removed an unfinished file, which a program that was killed had left in the download folder"
+	default:
+		return fmt.Sprintf("removed %d unfinished files, which programs that were killed had left in the download folder", n)
+	}
+}

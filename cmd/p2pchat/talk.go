@@ -121,6 +121,9 @@ func (o *talkOptions) complete(c *cobra.Command, args []string, std stdio) (err 
 	if o.name == "" {
 		o.name = loginName()
 	}
+	if err := o.checkFiles(); err != nil {
+		return err
+	}
 	if err = o.kept.open(o.outbox, o.other); err != nil {
 		return err
 	}
@@ -137,6 +140,18 @@ func (o *talkOptions) complete(c *cobra.Command, args []string, std stdio) (err 
 		err = &usageError{err: fmt.Errorf("--outbox: %s has a conversation with another code, and that is not over", o.outbox), hint: "leave the code out to go on with it, or name another file"}
 	}
 	return err
+}
+
+// checkFiles says what is wrong with the download folder before anybody is called, where it is sure to be
+// wanted: elsewhere, that is said when a file is accepted.
+func (o *talkOptions) checkFiles() error {
+	if o.download == "" && !o.accept {
+		return nil
+	}
+	if err := chat.CheckFolder(o.download); err != nil {
+		return &usageError{err: fmt.Errorf("--download-dir: %w", err), hint: "name a folder that you can write to; one that is not there is made"}
+	}
+	return nil
 }
 
 func (o *talkOptions) checkServer() error {
@@ -181,6 +196,9 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	defer context.AfterFunc(ctx, conversation.Leave)()
 
 	if news := o.kept.news(); news != "" {
+		conversation.Tell(chat.Notice{Text: news})
+	}
+	if news := swept(o.download); news != "" {
 		conversation.Tell(chat.Notice{Text: news})
 	}
 	session := o.meet(client, o.code, peer.Config{

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// A receiver with an outbox that is killed in the middle of a file goes on with it when it is
+// started anew.
+func TestKilledWhileReceiving(t *testing.T) {
+	t.Parallel()
+	k := newKilling(t)
+	data := k.writes("data.bin", 256<<20)
+	caller, callee := k.begin("call", "--send", data), k.receiver()
+	k.kills(callee)
+	k.holds(`^\.p2pchat-[A-Z2-7]{12}\.kept$`)
+
+	callee = k.receiver()
+	k.end(caller, 0)
+	k.end(callee, 0)
+	sent, received := one(t, caller, "file-sent"), one(t, callee, "file-received")
+	if sent.SHA256 != k.sum || received.SHA256 != k.sum || received.Path != filepath.Join(k.dir, "in", "data.bin") {
+		t.Errorf("sent %v, received %v; its SHA-256 is %s", sent, received, k.sum)
+	}
+	if first := one(t, callee, "file-progress"); first.Bytes == 0 {
+		t.Error("it began anew")
+	}
+	k.holds(`^data\.bin$`)
+}
+
+// With a folder it begins anew, and that of a file which somebody has removed meanwhile is said on
+// both sides.
+func TestKilledWhileReceivingWhatCannotGoOn(t *testing.T) {
+	t.Parallel()
+	k := newKilling(t)
+	k.writes("folder/data.bin", 256<<20)
+	caller, callee := k.begin("call", "--send", "folder"), k.receiver()
+	k.kills(callee)
+	callee = k.receiver()
+	k.end(caller, 0)
+	k.end(callee, 0)
+	one(t, callee, "file-received")
+	k.holds(`^folder$`)
+
+	k = newKilling(t)
+	caller, callee = k.begin("call", "--send", k.writes("data.bin", 256<<20)), k.receiver()
+	k.kills(callee)
+	if err := os.RemoveAll(filepath.Join(k.dir, "in")); err != nil {
+		t.Fatal(err)
+	}
+	callee = k.receiver()
+	k.end(caller, 1)
+	k.end(callee, 1)
+	const why = "what had arrived of it before its receiver was started anew is no longer there"
+	for _, p := range []*process{caller, callee} {
+		if f := one(t, p, "file-failed"); f.Reason != why || f.Name != "data.bin" {
+			t.Errorf("it is told %+v", f)
+		}
+	}
+}
+
+// A killing is a call in which a program is killed.
+type killing struct {
+	*testing.T
+	dir, address string
+	sum          string
+}
+
+func newKilling(t *testing.T) *killing {
+	t.Helper()
+	address, err := freeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &killing{T: t, dir: t.TempDir(), address: address}
+	k.start("serve", "--listen", address)
+	return k
+}
+
+func (k *killing) start(args ...string) *process {
+	k.Helper()
+	p, err := start(k.dir, os.Environ(), args...)
+	if err != nil {
+		k.Fatal(err)
+	}
+	k.Cleanup(func() {
+		_ = p.cmd.Process.Kill() // it may have ended
+		<-p.ended
+	})
+	return p
+}
+
+// begin starts a side that has nothing to say.
+func (k *killing) begin(command string, args ...string) *process {
+	k.Helper()
+	p := k.start(append([]string{command, "417-falcon-zebra", "--server", "http://" + k.address, "--ui", "json", "--leave-on-eof"}, args...)...)
+	if err := p.in.Close(); err != nil {
+		k.Fatal(err)
+	}
+	return p
+}
+
+func (k *killing) receiver() *process {
+	k.Helper()
+	return k.begin("answer", "--outbox", "callee.box", "--accept-files", "--download-dir", "in")
+}
+
+// writes makes a file of noise.
+func (k *killing) writes(name string, size int64) string {
+	k.Helper()
+	path, hash := filepath.Join(k.dir, name), sha256.New()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		k.Fatal(err)
+	}
+	f, err := os.Create(path) //nolint:gosec // the test's own
+	if err != nil {
+		k.Fatal(err)
+	}
+	if _, err := io.CopyN(io.MultiWriter(f, hash), rand.NewChaCha8([32]byte{}), size); err != nil {
+		k.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		k.Fatal(err)
+	}
+	k.sum = fmt.Sprintf("%x", hash.Sum(nil))
+	return name
+}
+
+// kills kills a receiver when some of a file has come, and not all.
+func (k *killing) kills(p *process) {
+	k.Helper()
+	sees(k.T, p, `"bytes":[1-9]\d*,.*"type":"file-progress"`)
+	_ = p.cmd.Process.Kill() // or else it has received all
+	<-p.ended
+	if strings.Contains(p.out.String(), "file-received") {
+		k.Fatal("it was killed too late")
+	}
+}
+
+// holds checks what is in the download folder: one thing.
+func (k *killing) holds(name string) {
+	k.Helper()
+	entries, err := os.ReadDir(filepath.Join(k.dir, "in"))
+	if err != nil {
+		k.Fatal(err)
+	}
+	if len(entries) != 1 || !regexp.MustCompile(name).MatchString(entries[0].Name()) {
+		k.Errorf("the download folder holds %v", entries)
+	}
+}
+
+func (k *killing) end(p *process, code int) {
+	k.Helper()
+	p.finish(k.T)
+	if got := p.cmd.ProcessState.ExitCode(); got != code {
+		k.Errorf("exit code %d, not %d; its stderr:\n%s\nits stdout:\n%s", got, code, p.err, p.out)
+	}
+}
+
+type told struct {
+	Type, Name, Path, Reason, SHA256 string
+	Bytes                            int64
+}
+
+// one is the first event of a kind.
+func one(t *testing.T, p *process, kind string) (e told) {
+	t.Helper()
+	for line := range strings.Lines(p.out.String()) {
+		if json.Unmarshal([]byte(line), &e) == nil && e.Type == kind {
+			return e
+		}
+	}
+	t.Errorf("there was no %s", kind)
+	return told{}
+}
