@@ -61,7 +61,7 @@ type (
 		Folder bool
 		Files  int // in the folder
 	}
-	// FileOffering says that this side offers a file, or a folder, since SendFile.
+	// FileOffering says that this side offers a file, or a folder, since SendFiles.
 	FileOffering struct {
 		ID     uint64
 		Name   string

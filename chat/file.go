@@ -71,36 +71,48 @@ type file struct {
 	telling sync.Mutex // no progress is told once the end was
 }
 
-// SendFile offers the other side the file or the folder at path, now or as soon as there is
-// one, and returns the ID that its events will name. The error is ErrNoFiles, ErrOver,
-// ErrTooManyFiles, the context's, or says why the path cannot be sent.
-func (c *Conversation) SendFile(ctx context.Context, path string) (id uint64, err error) {
+// SendFiles offers the other side the files and folders at these paths, in this order, now or as
+// soon as there is one, and returns the IDs that their events will name. If one cannot be sent, none
+// is offered. The error is ErrNoFiles, ErrOver, ErrTooManyFiles, the context's, or says of which
+// path why it cannot be sent.
+func (c *Conversation) SendFiles(ctx context.Context, paths ...string) (ids []uint64, err error) {
 	c.mu.Lock()
 	switch {
 	case c.files.foreign:
 		err = ErrNoFiles
-	case len(c.files.out)+c.files.loading >= maxFiles:
+	case len(c.files.out)+c.files.loading+len(paths) > maxFiles:
 		err = ErrTooManyFiles
 	default:
-		c.files.loading++ // nobody leaves meanwhile
+		c.files.loading += len(paths) // nobody leaves meanwhile
 	}
 	c.mu.Unlock()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.files.loading--
+		c.files.loading -= len(paths)
 		c.poke()
 	}()
-	s, err := newSource(path)
+	sources, err := newSources(paths)
 	if err != nil {
-		return 0, fmt.Errorf("%s cannot be sent: %w", path, plain(err))
+		return nil, err
 	}
+	for i, s := range sources {
+		id, err := c.offer(ctx, s)
+		if err != nil {
+			closeAll(sources[i:])
+			return ids, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+func (c *Conversation) offer(ctx context.Context, s *source) (id uint64, err error) {
 	text, err := json.Marshal(s.offer)
 	if err != nil {
-		s.close()
 		return 0, err
 	}
 	f := &file{offer: s.offer, outgoing: true, source: s, hash: sha256.New()}
@@ -111,7 +123,6 @@ func (c *Conversation) SendFile(ctx context.Context, path string) (id uint64, er
 		c.files.out[id] = f
 	})
 	if err != nil {
-		s.close()
 		return 0, err
 	}
 	c.Tell(FileOffering{ID: id, Name: f.Name, Size: f.Size, Folder: f.Folder, Files: f.Files})

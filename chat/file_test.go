@@ -46,11 +46,11 @@ func create(t *testing.T, name string, content []byte) string {
 
 func offers(t *testing.T, c *talker, path string) uint64 {
 	t.Helper()
-	id, err := c.SendFile(t.Context(), path)
+	ids, err := c.SendFiles(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return id
+	return ids[0]
 }
 
 // contents are the files and folders in dir: what is in them, and their permissions.
@@ -265,7 +265,7 @@ func TestFile(t *testing.T) {
 	t.Run("that cannot be read is not offered", func(t *testing.T) {
 		meets(t, nil, nil, func(t *testing.T, a, b *talker) {
 			for path, why := range map[string]string{filepath.Join(t.TempDir(), "none"): "no such file", "/dev/null": "neither a file nor a folder"} {
-				if _, err := a.SendFile(t.Context(), path); err == nil || !strings.Contains(err.Error(), why) || !strings.HasPrefix(err.Error(), path) {
+				if _, err := a.SendFiles(t.Context(), path); err == nil || !strings.Contains(err.Error(), why) || !strings.HasPrefix(err.Error(), path) {
 					t.Errorf("it says %v", err)
 				}
 			}
@@ -357,7 +357,7 @@ func TestFileAnswers(t *testing.T) {
 
 	t.Run("a plain WebRTC program is offered nothing", func(t *testing.T) {
 		withForeign(t, 16, nil, func(t *testing.T, a *talker, r raw) {
-			if _, err := a.SendFile(t.Context(), path); !errors.Is(err, ErrNoFiles) {
+			if _, err := a.SendFiles(t.Context(), path); !errors.Is(err, ErrNoFiles) {
 				t.Errorf("it says %v", err)
 			}
 			equal(t, "the other side gets", r.wire(), nil)
@@ -393,7 +393,7 @@ func TestFileAnswers(t *testing.T) {
 			for range maxFiles {
 				offers(t, a, path)
 			}
-			if _, err := a.SendFile(t.Context(), path); !errors.Is(err, ErrTooManyFiles) {
+			if _, err := a.SendFiles(t.Context(), path); !errors.Is(err, ErrTooManyFiles) {
 				t.Errorf("it says %v", err)
 			}
 			synctest.Wait()

@@ -11,10 +11,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
-	"unicode/utf8"
 )
 
 // A landing is where an accepted file comes down: under a temporary name in the download
@@ -362,83 +360,4 @@ func unpackFile(from io.Reader, root *os.Root, name string, mode fs.FileMode) er
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
-}
-
-// properPath makes the name of something in a folder fit for any system. What leads out of
-// the folder is errLeadsOut.
-func properPath(name string) (string, error) {
-	elements := strings.Split(strings.TrimSuffix(name, "/"), "/")
-	for i, e := range elements {
-		if e == "" || e == "." || e == ".." {
-			return "", errLeadsOut
-		}
-		elements[i] = properElement(e)
-	}
-	return filepath.Join(elements...), nil
-}
-
-// properFile makes what a stranger calls a file fit to be one in the download folder: no
-// path, nothing hidden.
-func properFile(name string) string {
-	if i := strings.LastIndexAny(name, `/\`); i >= 0 {
-		name = name[i+1:]
-	}
-	name = properElement(name)
-	if name[0] == '.' {
-		name = "_" + name[1:]
-	}
-	return name
-}
-
-const maxName = 255 // bytes, on most systems
-
-// properElement is name as any system takes it: no separator, nothing invisible, no device
-// of Windows, and not too long.
-func properElement(name string) string {
-	name = strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !visible(r) || strings.ContainsRune(`/\<>:"|?*`, r) {
-			return '_'
-		}
-		return r
-	}, name)
-	name = strings.TrimRight(strings.TrimLeft(name, " "), ". ")
-	if name == "" {
-		return "_"
-	}
-	base, _, _ := strings.Cut(name, ".")
-	if device(strings.ToUpper(strings.TrimSpace(base))) {
-		name = "_" + name
-	}
-	return numbered(name, 0)
-}
-
-// device tells what Windows takes for one, whatever follows after a dot.
-func device(name string) bool {
-	switch name {
-	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$":
-		return true
-	}
-	for _, port := range []string{"COM", "LPT"} {
-		if number, ok := strings.CutPrefix(name, port); ok {
-			return slices.Contains(strings.Split("0123456789¹²³", ""), number)
-		}
-	}
-	return false
-}
-
-// numbered is "name (n).ext", or name itself for 0, cut where it would be too long.
-func numbered(name string, n int) string {
-	ext := filepath.Ext(name)
-	if len(ext) > 32 || len(ext) == len(name) {
-		ext = ""
-	}
-	stem, number := strings.TrimSuffix(name, ext), ""
-	if n > 0 {
-		number = fmt.Sprintf(" (%d)", n)
-	}
-	for len(stem)+len(number)+len(ext) > maxName {
-		_, last := utf8.DecodeLastRuneInString(stem)
-		stem = stem[:len(stem)-last]
-	}
-	return stem + number + ext
 }

@@ -50,6 +50,29 @@ var (
 	errChanged  = errors.New("it was changed while it was being sent")
 )
 
+// newSources looks at all paths before any is sent.
+func newSources(paths []string) (all []*source, err error) {
+	for _, path := range paths {
+		s, err := newSource(path)
+		if err != nil {
+			closeAll(all)
+			err = fmt.Errorf("%s cannot be sent: %w", path, plain(err))
+			if len(paths) > 1 {
+				err = fmt.Errorf("%w; so nothing is offered", err)
+			}
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+func closeAll(sources []*source) {
+	for _, s := range sources {
+		s.close()
+	}
+}
+
 // newSource looks at what is at path, and keeps nothing open but a folder.
 func newSource(path string) (*source, error) {
 	whole, err := filepath.Abs(path)
@@ -87,16 +110,22 @@ func (s *source) walk() (err error) {
 	}()
 	s.Size = 0
 	err = fs.WalkDir(s.root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || name == "." {
-			return err
+		if err != nil {
+			return s.unreadable(name, err)
+		}
+		if name == "." {
+			return nil
 		}
 		info, err := d.Info()
 		if err != nil {
-			return err
+			return s.unreadable(name, err)
 		}
 		p := part{at: s.Size, name: name, mode: info.Mode(), time: info.ModTime()}
 		switch {
 		case info.Mode().IsRegular():
+			if err := s.try(name); err != nil {
+				return s.unreadable(name, err)
+			}
 			p.size = info.Size()
 			s.Files++
 		case !info.IsDir():
@@ -120,6 +149,23 @@ func (s *source) walk() (err error) {
 	s.parts = append(s.parts, part{at: s.Size, mode: fs.ModeIrregular})
 	s.Size += int64(len(trailer))
 	return nil
+}
+
+// try opens a file of the folder: whoever may not read it is told before anything is offered.
+func (s *source) try(name string) error {
+	f, err := s.root.Open(name)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// unreadable names to the sender, and to nobody else, what is in the way.
+func (s *source) unreadable(name string, err error) error {
+	if name == "." {
+		return err
+	}
+	return fmt.Errorf("%s cannot be read: %w", filepath.Join(s.path, name), plain(err))
 }
 
 func (s *source) close() {
@@ -238,7 +284,7 @@ func (s *source) body(p part, offset int64) (*body, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, p.because(errVanished)
 	case err != nil:
-		return nil, p.because(errors.Unwrap(err))
+		return nil, p.because(fmt.Errorf("its sender cannot read it: %w", plain(err)))
 	}
 	b := &body{part: p, file: f, left: p.size - offset}
 	if err = b.check(); err == nil {
@@ -264,7 +310,7 @@ func (b *body) Read(p []byte) (int, error) {
 	case errors.Is(err, io.EOF):
 		return n, b.because(errShorter)
 	case err != nil:
-		return n, b.because(errors.Unwrap(err))
+		return n, b.because(fmt.Errorf("its sender cannot read it: %w", plain(err)))
 	}
 	return n, nil
 }
@@ -274,7 +320,7 @@ func (b *body) check() error {
 	info, err := b.file.Stat()
 	switch {
 	case err != nil:
-		return b.because(err)
+		return b.because(fmt.Errorf("its sender cannot read it: %w", plain(err)))
 	case info.Size() < b.size:
 		return b.because(errShorter)
 	case info.Size() > b.size:

@@ -93,7 +93,7 @@ func TestAFileThroughCuts(t *testing.T) {
 		from, to := n.calls(t, store, right, quiet()), n.answers(t, store, right, quiet())
 		var wg sync.WaitGroup
 		a, b := newPorter(&wg, from, chat.Config{}), newPorter(&wg, to, chat.Config{DownloadDir: dir, AcceptFiles: true})
-		id, err := a.SendFile(context.Background(), path)
+		ids, err := a.SendFiles(context.Background(), path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,8 +123,8 @@ func TestAFileThroughCuts(t *testing.T) {
 				losses++
 			}
 		}
-		if !a.Sent(id) || losses < cuts {
-			t.Errorf("sent: %v, through %d losses", a.Sent(id), losses)
+		if !a.Sent(ids[0]) || losses < cuts {
+			t.Errorf("sent: %v, through %d losses", a.Sent(ids[0]), losses)
 		}
 		if written := a.written.Load(); written > size*101/100+cuts*ahead {
 			t.Errorf("%d bytes went out for %d", written, size)
@@ -256,7 +256,7 @@ func newFreight(b *testing.B) *freight {
 func (f *freight) send(b *testing.B, path string) time.Duration {
 	b.Helper()
 	begun := time.Now()
-	if _, err := f.from.SendFile(context.Background(), path); err != nil {
+	if _, err := f.from.SendFiles(context.Background(), path); err != nil {
 		b.Error(err)
 	}
 	if e, ok := (<-f.sent).(chat.FileFailed); ok {

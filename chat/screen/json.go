@@ -94,7 +94,7 @@ func (m command) file(ctx context.Context, c *chat.Conversation) (code string, e
 		if json.Unmarshal(m.Path, &path) != nil || path == "" {
 			return "bad-input", errors.New("send-file needs a path")
 		}
-		_, err := c.SendFile(ctx, path)
+		_, err := c.SendFiles(ctx, path)
 		return "not-sent", err
 	case json.Unmarshal(m.ID, &id) != nil:
 		return "bad-input", fmt.Errorf("%s needs an id", m.Type)
@@ -167,9 +167,13 @@ func describe(e chat.Event) object {
 		}
 		return object{"type": "left"}
 	case chat.FileOffered:
-		return object{"type": "file-offered", "direction": "in", "id": e.ID, "from": e.From, "name": e.Name, "size": e.Size, "folder": e.Folder, "files": e.Files}
+		o := offered(e.ID, e.Name, e.Size, e.Folder, e.Files)
+		o["direction"], o["from"] = "in", e.From
+		return o
 	case chat.FileOffering:
-		return object{"type": "file-offered", "direction": "out", "id": e.ID, "name": e.Name, "size": e.Size, "folder": e.Folder, "files": e.Files}
+		o := offered(e.ID, e.Name, e.Size, e.Folder, e.Files)
+		o["direction"] = "out"
+		return o
 	case chat.FileProgress:
 		return object{"type": "file-progress", "direction": direction(e.Outgoing), "id": e.ID, "name": e.Name, "bytes": e.Bytes, "size": e.Size}
 	case chat.FileReceived:
@@ -184,6 +188,14 @@ func describe(e chat.Event) object {
 		return object{"type": "error", "code": e.Code, "message": e.Message}
 	}
 	return nil
+}
+
+func offered(id uint64, name string, size int64, folder bool, files int) object {
+	o := object{"type": "file-offered", "id": id, "name": name, "size": size, "folder": folder}
+	if folder {
+		o["files"] = files
+	}
+	return o
 }
 
 func direction(outgoing bool) string {

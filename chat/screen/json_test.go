@@ -58,7 +58,7 @@ func TestJSONOut(t *testing.T) {
 		``:                                        chat.Left{Reply: true},
 		`{"type":"notice","text":"hm"}`:           chat.Notice{Text: "hm"},
 		`{"type":"file-offered","direction":"in","id":3,"from":"Ben","name":"a","size":5,"folder":true,"files":2}`:                              chat.FileOffered{ID: 3, From: "Ben", Name: "a", Size: 5, Folder: true, Files: 2},
-		`{"type":"file-offered","direction":"out","id":3,"name":"a","size":5,"folder":false,"files":0}`:                                         chat.FileOffering{ID: 3, Name: "a", Size: 5},
+		`{"type":"file-offered","direction":"out","id":3,"name":"a","size":5,"folder":false}`:                                                   chat.FileOffering{ID: 3, Name: "a", Size: 5},
 		`{"type":"file-progress","direction":"out","id":3,"name":"a","bytes":1,"size":5}`:                                                       chat.FileProgress{ID: 3, Outgoing: true, Name: "a", Bytes: 1, Size: 5},
 		`{"type":"file-received","direction":"in","id":3,"name":"a","path":"in/a","size":5,"sha256":"` + "01" + strings.Repeat("00", 31) + `"}`: chat.FileReceived{ID: 3, Name: "a", Path: "in/a", Size: 5, SHA256: [32]byte{1}},
 		`{"type":"file-sent","direction":"out","id":3,"name":"a","size":5,"sha256":"` + "01" + strings.Repeat("00", 31) + `"}`:                  chat.FileSent{ID: 3, Name: "a", Size: 5, SHA256: [32]byte{1}},

@@ -147,7 +147,7 @@ func (d *diary) follow(ctx context.Context, a *actor, c *chat.Conversation, s sc
 				return
 			}
 		}
-		if _, err := c.SendFile(ctx, a.file); err != nil {
+		if _, err := c.SendFiles(ctx, a.file); err != nil {
 			return
 		}
 		_ = c.Finish(ctx) // the conversation's own end says how it went

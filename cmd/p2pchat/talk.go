@@ -252,14 +252,11 @@ func (o *talkOptions) keep(c *chat.Conversation) {
 // offer offers the files of --send, before there is any input: whoever answers may leave
 // when that has ended.
 func (o *talkOptions) offer(ctx context.Context, c *chat.Conversation) (ids []uint64, err error) {
-	for _, path := range o.send {
-		id, err := c.SendFile(ctx, path)
-		if err != nil {
-			return nil, &usageError{err: fmt.Errorf("--send: %w", err), hint: "give the path of a file or folder that can be read"}
-		}
-		ids = append(ids, id)
+	ids, err = c.SendFiles(ctx, o.send...)
+	if err != nil {
+		err = &usageError{err: fmt.Errorf("--send: %w", err), hint: "give the path of a file or folder that can be read"}
 	}
-	return ids, nil
+	return ids, err
 }
 
 // missing counts the files that the other side does not have.

@@ -118,16 +118,17 @@ func (m *model) send(argument string) (tea.Cmd, error) {
 	if exists(argument) { // one with spaces that were typed as they are
 		paths = []string{argument}
 	}
-	for _, path := range paths {
-		m.offer(home(path))
+	for i, path := range paths {
+		paths[i] = home(path)
 	}
+	m.offer(paths)
 	return nil, nil
 }
 
-// offer offers a file, or says why it cannot.
-func (m *model) offer(path string) {
+// offer offers files, all or none, or says why it cannot.
+func (m *model) offer(paths []string) {
 	m.work(func(ctx context.Context) answer {
-		_, err := m.talk.SendFile(ctx, path) // if it does not fail, an event says so
+		_, err := m.talk.SendFiles(ctx, paths...) // if it does not fail, an event says so
 		return func(m *model) {
 			if err != nil {
 				m.happened(alarm, fmt.Sprintf("not offered: %v", err))

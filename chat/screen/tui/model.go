@@ -66,7 +66,7 @@ type model struct {
 // talk is what the screen asks of a conversation, beside Say and Events.
 type talk interface {
 	SetName(name string) string
-	SendFile(ctx context.Context, path string) (id uint64, err error)
+	SendFiles(ctx context.Context, paths ...string) (ids []uint64, err error)
 	Accept(id uint64) error
 	Decline(id uint64) error
 	Cancel(id uint64, outgoing bool) error

@@ -25,9 +25,11 @@ type stagehand struct {
 	err error
 }
 
-func (s *stagehand) SendFile(_ context.Context, path string) (uint64, error) {
-	s.did = append(s.did, "send "+path)
-	return uint64(len(s.did)), s.err
+func (s *stagehand) SendFiles(_ context.Context, paths ...string) ([]uint64, error) {
+	for _, path := range paths {
+		s.did = append(s.did, "send "+path)
+	}
+	return nil, s.err
 }
 
 func (s *stagehand) SetName(name string) string {

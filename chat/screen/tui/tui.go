@@ -1,7 +1,7 @@
 // Package tui shows a conversation on a whole terminal.
 //
 //	keys ───▶ ┌───────┐ ─▶ say ──▶ Say          ┌──────────────┐
-//	          │ model │ ─▶ work ─▶ SendFile, …  │ Conversation │
+//	          │ model │ ─▶ work ─▶ SendFiles, … │ Conversation │
 //	screen ◀─ └───────┘ ◀─ tidy ◀───── Events ◀─└──────────────┘
 //
 // Bubble Tea runs the model; only visible lines are made, and nothing ticks while nothing

@@ -1,0 +1,91 @@
+package chat
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"unsafe"
+)
+
+// TestWhatCannotBeRead is refused before anything is offered, by its whole path: a file in a folder, a
+// folder in it, and one of several.
+func TestWhatCannotBeRead(t *testing.T) {
+	good, dir := create(t, "good", []byte("good")), t.TempDir()
+	for _, path := range []string{"file/a", "file/sub/secret", "file/z", "folder/a", "folder/sub/b", "alone"} {
+		path = filepath.Join(dir, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range []string{"file/sub/secret", "folder/sub", "alone"} {
+		path = filepath.Join(dir, path)
+		if err := os.Chmod(path, 0); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.Chmod(path, 0o700) }) //nolint:gosec // so that it can be removed
+	}
+	synctest.Test(t, func(t *testing.T) {
+		withoutRoot(t)
+		a := newTalker()
+		for why, paths := range map[string][]string{
+			dir + "/file cannot be sent: " + dir + "/file/sub/secret cannot be read: permission denied":                        {dir + "/file"},
+			dir + "/folder cannot be sent: " + dir + "/folder/sub cannot be read: permission denied":                           {dir + "/folder"},
+			dir + "/alone cannot be sent: permission denied; so nothing is offered":                                            {good, dir + "/alone", good},
+			dir + "/file cannot be sent: " + dir + "/file/sub/secret cannot be read: permission denied; so nothing is offered": {good, dir + "/file"},
+			dir + "/none cannot be sent: no such file or directory; so nothing is offered":                                     {dir + "/none", good},
+		} {
+			if _, err := a.SendFiles(t.Context(), paths...); err == nil || err.Error() != why {
+				t.Errorf("it says %v, not %s", err, why)
+			}
+		}
+		if n := len(a.out.frames); n > 0 {
+			t.Errorf("%d are offered", n)
+		}
+	})
+}
+
+// withoutRoot takes from this thread what lets root read everything, and lets it end with the goroutine.
+func withoutRoot(t *testing.T) {
+	t.Helper()
+	runtime.LockOSThread() // and never unlock
+	header := struct {
+		version uint32
+		pid     int32
+	}{version: 0x20080522} // capget(2)
+	var data [2]struct{ effective, permitted, inheritable uint32 }
+	_, _, err := syscall.RawSyscall(syscall.SYS_CAPGET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&data)), 0) //nolint:gosec // as the system wants it
+	if err == 0 {
+		data[0].effective &^= 1<<1 | 1<<2                                                                                       // CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+		_, _, err = syscall.RawSyscall(syscall.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&data)), 0) //nolint:gosec // as above
+	}
+	if err != 0 {
+		t.Fatal(err)
+	}
+}
+
+func TestSeveralFilesAreOfferedInOrder(t *testing.T) {
+	meets(t, nil, nil, func(t *testing.T, a, b *talker) {
+		var paths, names []string
+		for _, name := range strings.Split("zebra apple mango kiwi banana", " ") {
+			paths, names = append(paths, create(t, name, nil)), append(names, name)
+		}
+		ids, err := a.SendFiles(t.Context(), paths...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "their numbers", ids, []uint64{1, 2, 3, 4, 5})
+		synctest.Wait()
+		var offered []string
+		for _, e := range only[FileOffered](b.seen()) {
+			offered = append(offered, e.Name)
+		}
+		equal(t, "they are offered", offered, names)
+	})
+}
