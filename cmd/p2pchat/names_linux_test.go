@@ -1,0 +1,143 @@
+package main
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Files of any name and of hardly any size arrive, each under a name that every system takes.
+func TestFilesOfUnusualNames(t *testing.T) {
+	t.Parallel()
+	k := newKilling(t)
+	long := strings.Repeat("n", 251) + ".txt"
+	want := map[string]string{}
+	var send []string
+	for _, f := range []struct{ name, content, arrives string }{
+		{"empty", "", "empty"},
+		{"one", "1", "one"},
+		{long, "long", long},
+		{"CON", "con", "_CON"},
+		{"aux.txt", "aux", "_aux.txt"},
+		{".hidden", "hidden", "_hidden"},
+		{"-rf", "option", "-rf"},
+		{"two\nlines\x1b[31m", "control", "two_lines_[31m"},
+		{"bad\xff", "not UTF-8", "bad_"},
+		{"\u202egnp.exe", "turned", "_gnp.exe"},
+		{"ends in. ", "dot", "ends in"},
+		{"...", "dots", "_"},
+		{`a\b`, "backslash", "b"},
+		{"sub/empty", "another", "empty (1)"},
+	} {
+		path := filepath.Join(k.dir, "out", f.name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(f.content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		send = append(send, "--send", path)
+		want[f.arrives] = f.content
+	}
+	link := filepath.Join(k.dir, "out", "link")
+	if err := os.Symlink("one", link); err != nil {
+		t.Fatal(err)
+	}
+	want["link"] = "1" // what it leads to
+	caller, callee := k.begin("call", append(send, "--send", link)...), k.begin("answer", "--accept-files", "--download-dir", "in")
+	k.end(caller, 0)
+	k.end(callee, 0)
+	got := map[string]string{}
+	entries, err := os.ReadDir(filepath.Join(k.dir, "in"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(k.dir, "in", e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[e.Name()] = string(b)
+	}
+	// Which of two comes first, nobody says.
+	if got["empty"] == "another" {
+		got["empty"], got["empty (1)"] = got["empty (1)"], got["empty"]
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("what arrived is %q, not %q", got, want)
+	}
+}
+
+// What docs/json.md says of an event of a file is what the program writes: those members, and "at" and
+// "type".
+func TestMembersOfFileEvents(t *testing.T) {
+	t.Parallel()
+	k := newKilling(t)
+	for _, path := range []string{"folder/x", "out/y"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(k.dir, path)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(k.dir, path), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	caller, callee := k.begin("call", "--send", "folder", "--send", "out/y"), k.begin("answer", "--accept-files", "--download-dir", "in")
+	k.end(caller, 0)
+	k.end(callee, 0)
+	failing, declining := k.begin("call", "--send", "out/y"), k.begin("answer")
+	k.end(failing, 1)
+	k.end(declining, 0)
+	doc, err := os.ReadFile("../../docs/json.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]bool{}
+	for _, p := range []*process{caller, callee, failing, declining} {
+		for line := range strings.Lines(p.out.String()) {
+			var e map[string]any
+			if err := json.Unmarshal([]byte(line), &e); err != nil {
+				t.Fatal(err)
+			}
+			kind, _ := e["type"].(string)
+			if !strings.HasPrefix(kind, "file-") {
+				continue
+			}
+			told[kind] = true
+			want := members(string(doc), kind)
+			if e["folder"] == false {
+				delete(want, "files")
+			}
+			if e["direction"] == "out" {
+				delete(want, "from")
+			}
+			for name := range e {
+				if name != "at" && name != "type" && !want[name] {
+					t.Errorf("%s has a member %s, which is in no document", kind, name)
+				}
+				delete(want, name)
+			}
+			for name := range want {
+				t.Errorf("%s has no %s: %s", kind, name, line)
+			}
+		}
+	}
+	if len(told) != 5 {
+		t.Errorf("the program told %v", told)
+	}
+}
+
+// members are those of an event in the table of docs/json.md.
+func members(doc, kind string) map[string]bool {
+	all := map[string]bool{}
+	_, row, _ := strings.Cut(doc, "| `"+kind+"` | ")
+	row, _, _ = strings.Cut(row, " | ")
+	for i, part := range strings.Split(row, "`") {
+		if i%2 == 1 && part != "in" && part != "out" {
+			all[part] = true
+		}
+	}
+	return all
+}
