@@ -111,19 +111,22 @@ func (c *Conversation) end(f *file, e Event) {
 }
 
 // abandon ends all files when the conversation does. With a Journal that goes on, the next run of
-// the program goes on with them, too.
+// the program goes on with those of the other side.
 func (c *Conversation) abandon() {
 	c.mu.Lock()
 	c.files.goOn = c.config.Journal != nil && c.goesOn()
-	why := "the conversation has ended"
-	switch {
-	case c.files.goOn:
-		why = "the program ended before all of it was there"
-	case c.left && !c.first:
-		why = "the other side has left"
-	}
+	goOn, theyLeft := c.files.goOn, c.left && !c.first
 	c.mu.Unlock()
 	for _, f := range c.list(func(*file) bool { return true }) {
+		why := "the conversation has ended"
+		switch {
+		case goOn && f.outgoing:
+			why = "this program ended before the other side had all of it"
+		case goOn:
+			why = "this program ended before it had all of it; started anew with the same outbox, it goes on"
+		case theyLeft:
+			why = "the other side has left"
+		}
 		c.giveUp(f, why, 0)
 	}
 }

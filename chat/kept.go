@@ -34,7 +34,10 @@ func (c *Conversation) resumeFiles() {
 			f.landing, f.kept = l, nil
 			c.word(kindAccept, f, "") // the earlier run may not have come to it
 			c.mu.Unlock()
-			c.Tell(Notice{Text: f.Name + ", which had begun to arrive, " + map[bool]string{false: "goes on from there", true: "begins anew"}[f.Folder]})
+			c.Tell(Notice{Text: map[bool]string{
+				false: "going on with " + f.Name + " from where it was",
+				true:  "the folder " + f.Name + " had not arrived whole: it begins anew",
+			}[f.Folder]})
 		}
 	}
 }

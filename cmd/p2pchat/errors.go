@@ -102,7 +102,7 @@ func ending(err error) (exit int, code, hint string) {
 		return exitFailed, "undelivered", "what is missing was not shown to the other side"
 	}
 	if i := (*chat.Incomplete)(nil); errors.As(err, &i) {
-		return exitFailed, "incomplete", "the lines above say why; what is missing has to be sent again"
+		return exitFailed, "incomplete", "the lines above say why"
 	}
 	if r := (*screen.Refused)(nil); errors.As(err, &r) {
 		return exitFailed, "refused", fmt.Sprintf("a message is UTF-8 and holds at most %d bytes", chat.MaxMessage)

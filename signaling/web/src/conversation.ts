@@ -27,10 +27,9 @@ export interface Reader {
 
 export class Conversation {
   readonly id = base32(random(16));
-  readonly #run = base32(random(16));
   readonly #out = new Outbox();
   readonly #parting = new AbortController();
-  #peer: Hello = { conversation: "", run: "", name: "", first: 0, heard: 0, of: "" };
+  #peer: Hello = { conversation: "", name: "", first: 0, heard: 0, of: "" };
   #heard = 0; // the last seq of the other side that was taken, and shown
   #acked = 0; // and acknowledged
   #forgotten = 0;
@@ -47,7 +46,7 @@ export class Conversation {
 
   /** The program that the other side is: another one knows nothing of the files. */
   get peer(): string {
-    return `${this.#peer.conversation} ${this.#peer.run}`;
+    return this.#peer.conversation;
   }
 
   /** The last of this side's frames that the other side's program did not hear itself. */
@@ -183,7 +182,7 @@ export class Conversation {
   #introduce(): Uint8Array {
     this.#acked = this.#heard;
     this.#untold = false;
-    const hello: Hello = { conversation: this.id, run: this.#run, name: this.name, first: this.#out.first, heard: this.#heard, of: this.#peer.conversation };
+    const hello: Hello = { conversation: this.id, name: this.name, first: this.#out.first, heard: this.#heard, of: this.#peer.conversation };
     return encode({ kind: kind.hello, seq: 0, body: json(hello) });
   }
 

@@ -30,8 +30,7 @@ export interface Frame {
 
 /** Introduces a side, and says where the two go on after a lost pipe. */
 export interface Hello {
-  conversation: string; // random; another one means the program was started anew
-  run: string; // random; another one means that it was, and goes on with the conversation
+  conversation: string; // random; another one means the program was started anew, and has none of the files
   name: string;
   first: number; // the lowest seq that this side may still send
   heard: number; // the last seq of the other that was handed to this side's reader before this pipe,
@@ -69,9 +68,9 @@ const isSeq = (n: unknown): n is number => Number.isSafeInteger(n) && (n as numb
 export function parseHello(b: Uint8Array): Hello | undefined {
   const h = parse(b);
   if (!h) return undefined;
-  const { conversation = "", run = "", name = "", first = 0, heard = 0, of = "" } = h;
-  if (typeof conversation !== "string" || typeof run !== "string" || typeof name !== "string" || typeof of !== "string" || !isSeq(first) || !isSeq(heard)) return undefined;
-  return { conversation, run, name, first, heard, of };
+  const { conversation = "", name = "", first = 0, heard = 0, of = "" } = h;
+  if (typeof conversation !== "string" || typeof name !== "string" || typeof of !== "string" || !isSeq(first) || !isSeq(heard)) return undefined;
+  return { conversation, name, first, heard, of };
 }
 
 /** What the other side has not acknowledged yet, in order; the first `sent` of it has gone out. */

@@ -18,6 +18,7 @@ const chunk = 64 << 10, ahead = 2 << 20, haves = 128 << 10, block = 1 << 20; // 
 const maxChannels = 16; // of the other side, at a time
 const patience = 10_000; // ms that the first word on a channel may take
 const maxFutile = 5; // channels in a row on which nothing moved
+const maxLowered = 16; // times that the receiver may begin with less than it had
 const anew = "the other side’s program was started anew";
 const retryInterval = 1000; // ms
 
@@ -47,6 +48,7 @@ export interface Outgoing extends Transfer {
   readonly file: File;
   sum: Uint8Array | undefined; // of all of it, once all was sent
   futile: number;
+  lowered: number; // times that the receiver had less than before
 }
 
 /** A file that the other side has offered. */
@@ -77,7 +79,7 @@ export class Files {
     if (this.#out.size >= maxFiles || this.talk.full) throw new RangeError(`More than ${maxFiles} files are on their way. Wait for some of them.`);
     const name = properFile(file.name);
     const id = this.talk.put(kind.offer, json({ name, size: file.size, mode: 0o644 }));
-    const f: Outgoing = { ...fresh(id, name, file.size, view), file, sum: undefined, futile: 0 };
+    const f: Outgoing = { ...fresh(id, name, file.size, view), file, sum: undefined, futile: 0, lowered: 0 };
     this.#out.set(id, f);
     return f;
   }
@@ -226,7 +228,8 @@ export class Files {
     const more = () => new Promise<void>((resolve) => (wake = resolve));
     channel.listen((m) => {
       const have = typeof m !== "string" && m[0] === message.have && m.length === 9 ? readUint64(m, 1) : NaN;
-      if (!(have >= f.bytes && have <= f.hashed)) {
+      const less = have < f.bytes && !begun && ++f.lowered <= maxLowered; // the receiver’s machine was started anew
+      if (!((have >= f.bytes || less) && have <= f.hashed)) {
         this.cancel(f, "the receiver says of it what makes no sense");
         return;
       }
