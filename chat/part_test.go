@@ -23,7 +23,7 @@ func TestGoingOnWithAPart(t *testing.T) {
 		"of a file that may only be read": {0o444, func(string) error { return nil }, ""},
 		"that lost what was not synced":   {0o600, func(part string) error { return os.Truncate(part, 5) }, ""},
 		"that holds something else": {0o600, func(part string) error {
-			return os.WriteFile(part, []byte("something else"), 0o600) //nolint:gosec // the test's own
+			return os.WriteFile(part, []byte("something else"), 0o600)
 		}, errDamaged.Error()},
 		"that is gone":      {0o600, os.Remove, errLost.Error()},
 		"that is too large": {0o600, func(part string) error { return os.Truncate(part, 4<<20) }, errLost.Error()},

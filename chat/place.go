@@ -235,8 +235,8 @@ func (l *landing) unpacked(why error) error {
 // remove takes away the temporary file or folder, under mu.
 func (l *landing) remove() {
 	l.gone = true
+	l.hold.Close() // Windows may remove nothing that is open
 	_ = l.root.RemoveAll(l.temp)
-	l.hold.Close()
 	l.root.Close()
 }
 

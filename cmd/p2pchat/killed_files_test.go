@@ -2,8 +2,8 @@ package main
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -130,7 +130,7 @@ func (k *killing) writes(name string, size int64) string {
 	if err := f.Close(); err != nil {
 		k.Fatal(err)
 	}
-	k.sum = fmt.Sprintf("%x", hash.Sum(nil))
+	k.sum = hex.EncodeToString(hash.Sum(nil))
 	return name
 }
 
