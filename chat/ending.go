@@ -120,10 +120,8 @@ func (c *Conversation) abandon() {
 	for _, f := range c.list(func(*file) bool { return true }) {
 		why := "the conversation has ended"
 		switch {
-		case goOn && f.outgoing:
-			why = "this program ended before the other side had all of it"
 		case goOn:
-			why = "this program ended before it had all of it; started anew with the same outbox, it goes on"
+			why = "this program ended before all of it had arrived; started anew with the same outbox, it goes on"
 		case theyLeft:
 			why = "the other side has left"
 		}

@@ -65,6 +65,7 @@ type file struct {
 	futile   int                // channels in a row on which nothing moved
 	lowered  int                // times that the receiver had less than before
 	hashed   int64              // bytes that were read of the source, and are in its hash
+	unread   bool               // an earlier run has sent some of it, that are not
 	hash     hash.Hash
 	window   window // of what is on its way
 
@@ -100,7 +101,7 @@ func (c *Conversation) SendFiles(ctx context.Context, paths ...string) (ids []ui
 		return nil, err
 	}
 	for i, s := range sources {
-		id, err := c.offer(ctx, s)
+		id, err := c.offerOrResume(ctx, s)
 		if err != nil {
 			closeAll(sources[i:])
 			return ids, err
@@ -108,6 +109,17 @@ func (c *Conversation) SendFiles(ctx context.Context, paths ...string) (ids []ui
 		ids = append(ids, id)
 	}
 	return ids, nil
+}
+
+// offerOrResume does not offer again what the program goes on with: it may have been started anew
+// by the same command.
+func (c *Conversation) offerOrResume(ctx context.Context, s *source) (id uint64, err error) {
+	for _, f := range c.list(func(f *file) bool { return f.outgoing && f.kept != nil && f.kept.Path == s.path }) {
+		if c.resumeSending(f, s) {
+			return f.id, nil
+		}
+	}
+	return c.offer(ctx, s)
 }
 
 func (c *Conversation) offer(ctx context.Context, s *source) (id uint64, err error) {
@@ -121,15 +133,19 @@ func (c *Conversation) offer(ctx context.Context, s *source) (id uint64, err err
 	id, err = c.put(ctx, kindOffer, string(text), func(id uint64) {
 		f.id = id
 		c.files.out[id] = f
+		c.noteFile(f)
 	})
-	if err != nil {
-		return 0, err
+	if err == nil {
+		c.offering(f)
 	}
-	c.Tell(FileOffering{ID: id, Name: f.Name, Size: f.Size, Folder: f.Folder, Files: f.Files})
-	if s.leftOut > 0 {
-		c.Tell(Notice{Text: fmt.Sprintf("not everything in %s is sent: %d of it are neither files nor folders, but symbolic links or the like", f.Name, s.leftOut)})
+	return id, err
+}
+
+func (c *Conversation) offering(f *file) {
+	c.Tell(FileOffering{ID: f.id, Name: f.Name, Size: f.Size, Folder: f.Folder, Files: f.Files})
+	if n := f.source.leftOut; n > 0 {
+		c.Tell(Notice{Text: fmt.Sprintf("not everything in %s is sent: %d of it are neither files nor folders, but symbolic links or the like", f.Name, n)})
 	}
-	return id, nil
 }
 
 // Sent tells whether the other side has the file of this side with that ID.
@@ -256,6 +272,7 @@ func (c *Conversation) hearOfFile(said frame, from hello) {
 	case said.kind == kindAccept:
 		c.mu.Lock()
 		f.accepted = true
+		c.noteFile(f)
 		c.toWork()
 		c.mu.Unlock()
 	case said.kind == kindReceived:

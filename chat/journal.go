@@ -49,9 +49,13 @@ type fileRef struct {
 // A keptFile is one that has not ended.
 type keptFile struct {
 	fileRef
-	Offer offer  `json:"offer"`
-	Dir   string `json:"dir,omitempty"`  // of one that was accepted: the download folder,
-	Temp  string `json:"temp,omitempty"` // and what it is called there until it is whole
+	Offer    offer  `json:"offer"`
+	Accepted bool   `json:"accepted,omitempty"`
+	Dir      string `json:"dir,omitempty"`   // of an accepted one of the other side: the download folder,
+	Temp     string `json:"temp,omitempty"`  // and what it is called there until it is whole
+	Path     string `json:"path,omitempty"`  // of one of this side,
+	Stamp    string `json:"stamp,omitempty"` // and what shows that it is as it was
+	Sum      []byte `json:"sum,omitempty"`   // its SHA-256, once all was sent
 }
 
 // An entry is one change of the record: each has one of these.
@@ -66,7 +70,7 @@ type entry struct {
 	Again     string `json:"again,omitempty"`
 	Confirmed bool   `json:"confirmed,omitempty"`
 
-	File  *keptFile `json:"file,omitempty"` // an offer of this side is noted when it is said
+	File  *keptFile `json:"file,omitempty"`
 	Ended *fileRef  `json:"ended,omitempty"`
 }
 

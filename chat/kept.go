@@ -1,6 +1,12 @@
 package chat
 
-import "fmt"
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+)
 
 // resume goes on with what was kept.
 func (c *Conversation) resume(r record) {
@@ -8,7 +14,7 @@ func (c *Conversation) resume(r record) {
 	c.peer.Conversation, c.heard, c.shown, c.acked, c.quiet = r.peer, r.heard, r.heard, r.heard, r.quiet
 	c.again, c.confirmed = r.again, r.confirmed
 	for _, k := range r.files {
-		f := &file{offer: k.Offer, id: k.ID, outgoing: k.Outgoing, accepted: k.Temp != "", kept: &k}
+		f := &file{offer: k.Offer, id: k.ID, outgoing: k.Outgoing, accepted: k.Accepted, kept: &k}
 		if k.Outgoing {
 			c.files.out[k.ID] = f
 		} else {
@@ -18,28 +24,95 @@ func (c *Conversation) resume(r record) {
 }
 
 // resumeFiles goes on, before the first pipe, with the files that an earlier run of the program was
-// to receive. Those that it was sending are given up: they may be others now.
+// to receive or to send.
 func (c *Conversation) resumeFiles() {
-	for _, f := range c.list(func(f *file) bool { return f.kept != nil }) {
-		switch {
-		case f.outgoing:
-			c.giveUp(f, "its sender's program was started anew", kindCancel)
-		case f.accepted:
-			l, err := resumeLanding(f.kept.Dir, f.kept.Temp, f.offer)
-			if err != nil {
-				c.giveUpWriting(f, f.kept.Dir, err)
-				continue
-			}
-			c.mu.Lock()
-			f.landing, f.kept = l, nil
-			c.word(kindAccept, f, "") // the earlier run may not have come to it
-			c.mu.Unlock()
-			c.Tell(Notice{Text: map[bool]string{
-				false: "going on with " + f.Name + " from where it was",
-				true:  "the folder " + f.Name + " had not arrived whole: it begins anew",
-			}[f.Folder]})
+	for _, f := range c.list(func(f *file) bool { return !f.outgoing && f.accepted && f.kept != nil }) {
+		c.resumeReceiving(f)
+	}
+	for _, f := range c.list(func(f *file) bool { return f.outgoing && f.kept != nil }) {
+		k := c.keptOf(f)
+		if k == nil { // SendFiles was quicker
+			continue
+		}
+		s, err := newSource(k.Path)
+		if err == nil && c.resumeSending(f, s) {
+			continue
+		}
+		if err == nil {
+			s.close()
+		}
+		if c.keptOf(f) != nil {
+			c.giveUp(f, "its sender's program was started anew, and it is no longer as it was offered", kindCancel)
 		}
 	}
+}
+
+func (c *Conversation) keptOf(f *file) *keptFile {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return f.kept
+}
+
+// resumeSending goes on with f if s is what it was, and is true then. The hash of what was sent is made
+// once it is known how much that is: see catchUp.
+func (c *Conversation) resumeSending(f *file, s *source) bool {
+	c.mu.Lock()
+	k := f.kept
+	if k == nil || k.Path != s.path || k.Stamp != s.stamp || k.Offer.Size != s.Size {
+		c.mu.Unlock()
+		return false
+	}
+	f.source, f.kept, f.hash, f.unread = s, nil, sha256.New(), true
+	if len(k.Sum) == sha256.Size {
+		f.sum = (*[sha256.Size]byte)(k.Sum)
+	}
+	c.mu.Unlock()
+	c.offering(f)
+	return true
+}
+
+// catchUp reads for the hash what an earlier run of the program has sent.
+func (c *Conversation) catchUp(ctx context.Context, f *file, to int64) error {
+	c.mu.Lock()
+	at, unread := f.hashed, f.unread
+	c.mu.Unlock()
+	if !unread {
+		return nil
+	}
+	from := f.source.open(at)
+	defer from.Close()
+	b := make([]byte, fileChunk)
+	for at < to {
+		n, err := io.ReadFull(from, b[:min(fileChunk, to-at)])
+		if err = cmp.Or(err, ctx.Err()); err != nil {
+			return err
+		}
+		at += int64(n)
+		c.mu.Lock()
+		f.hash.Write(b[:n])
+		f.hashed = at
+		c.mu.Unlock()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f.unread = false
+	return nil
+}
+
+func (c *Conversation) resumeReceiving(f *file) {
+	l, err := resumeLanding(f.kept.Dir, f.kept.Temp, f.offer)
+	if err != nil {
+		c.giveUpWriting(f, f.kept.Dir, err)
+		return
+	}
+	c.mu.Lock()
+	f.landing, f.kept = l, nil
+	c.word(kindAccept, f, "") // the earlier run may not have come to it
+	c.mu.Unlock()
+	c.Tell(Notice{Text: map[bool]string{
+		false: "going on with " + f.Name + " from where it was",
+		true:  "the folder " + f.Name + " had not arrived whole: it begins anew",
+	}[f.Folder]})
 }
 
 // offerAgain tells the reader of the offers that the program knows from its Journal, and which
@@ -53,17 +126,27 @@ func (c *Conversation) offerAgain(from string) {
 	}
 }
 
-// noteFile keeps, under mu, what is known of a file of the other side.
-func (c *Conversation) noteFile(f *file) { c.noted(entry{File: f.keep()}) }
+// noteFile keeps, under mu, what is known of a file.
+func (c *Conversation) noteFile(f *file) {
+	if c.config.Journal != nil {
+		c.noted(entry{File: f.keep()})
+	}
+}
 
 // keep is, under mu, what has to be kept of f.
 func (f *file) keep() *keptFile {
-	k := &keptFile{fileRef: fileRef{f.id, f.outgoing}, Offer: f.offer}
-	switch {
-	case f.kept != nil:
-		k.Dir, k.Temp = f.kept.Dir, f.kept.Temp
-	case f.landing != nil:
+	if f.kept != nil {
+		return f.kept
+	}
+	k := &keptFile{fileRef: fileRef{f.id, f.outgoing}, Offer: f.offer, Accepted: f.accepted}
+	if f.landing != nil {
 		k.Dir, k.Temp = f.landing.whole, f.landing.temp
+	}
+	if f.source != nil {
+		k.Path, k.Stamp = f.source.path, f.source.stamp
+	}
+	if f.sum != nil {
+		k.Sum = f.sum[:]
 	}
 	return k
 }

@@ -39,7 +39,7 @@ func TestGoingOnWithAPart(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				left, right := newPair(16)
 				a, b := newTalker(named("Ann")), newTalker(keeps(t, box), into(dir), accepts)
-				stop := stopsAfter(t, left, 20)
+				stop := stopsAt(t, left, fileData, 20)
 				a.joins(left).run(t.Context(), nil)
 				ctx, die := context.WithCancel(t.Context())
 				b.joins(right).run(ctx, nil)
@@ -87,13 +87,13 @@ func TestGoingOnWithAPart(t *testing.T) {
 	}
 }
 
-// stopsAfter cuts a pipe when so many messages of a file have gone out.
-func stopsAfter(t *testing.T, e *end, messages int) <-chan struct{} {
+// stopsAt cuts a pipe at the nth message of that kind that goes out for a file, which still arrives.
+func stopsAt(t *testing.T, e *end, kind byte, nth int) <-chan struct{} {
 	t.Helper()
-	stopped, data := make(chan struct{}), 0
+	stopped, seen := make(chan struct{}), 0
 	e.tap = func(out bool, m []byte) {
-		if out && m[0] == fileData {
-			if data++; data == messages {
+		if out && m[0] == kind {
+			if seen++; seen == nth {
 				e.cut()
 				close(stopped)
 			}
@@ -174,5 +174,57 @@ func TestAReceiverThatAlwaysBeginsAnew(t *testing.T) {
 	}
 	if c.mayHave(&file{hashed: 100, bytes: 50}, 0, false) || c.mayHave(f, 101, true) || c.mayHave(f, -1, true) {
 		t.Error("it says what makes no sense")
+	}
+}
+
+// A sender is stopped and started anew with its journal: in the middle of a file or a folder, and when
+// only the receiver's word was lost.
+func TestGoingOnWithSending(t *testing.T) {
+	path := create(t, "data", noise(3<<20))
+	for name, test := range map[string]struct {
+		path string
+		when byte // of a message
+		nth  int
+	}{
+		"in the middle of a file":   {path, fileData, 20},
+		"in the middle of a folder": {filepath.Dir(path), fileData, 20},
+		"when all was sent":         {path, fileDone, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, box := t.TempDir(), filepath.Join(t.TempDir(), "box")
+			synctest.Test(t, func(t *testing.T) {
+				left, right := newPair(16)
+				a, b := newTalker(named("Ann"), keeps(t, box)), newTalker(into(dir), accepts).joins(right).run(t.Context(), nil)
+				stop := stopsAt(t, left, test.when, test.nth)
+				ctx, die := context.WithCancel(t.Context())
+				a.joins(left).run(ctx, nil)
+				id := offers(t, a, test.path)
+				<-stop
+				synctest.Wait()
+				die()
+				_ = a.end() // the context's
+				if err := a.config.Journal.End(a.Kept()); err != nil {
+					t.Fatal(err)
+				}
+
+				left, right = newPair(16)
+				a = newTalker(keeps(t, box))
+				if again := offers(t, a, test.path); again != id { // by the same command
+					t.Errorf("it is offered as %d, not %d", again, id)
+				}
+				a.joins(left).run(t.Context(), nil)
+				b.joins(right)
+				synctest.Wait()
+				if got := only[FileReceived](b.seen()); len(got) != 1 || !a.Sent(id) {
+					t.Errorf("received %v, sent: %v; %v, %v", got, a.Sent(id), failures(a), failures(b))
+				} else if sent := only[FileSent](a.seen()); len(sent) != 1 || sent[0].SHA256 != got[0].SHA256 {
+					t.Errorf("sent %v, received %v", sent, got)
+				}
+				a.Leave()
+				if err := errors.Join(a.end(), b.end(), a.config.Journal.End(a.Kept())); err != nil {
+					t.Error(err)
+				}
+			})
+		})
 	}
 }

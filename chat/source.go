@@ -3,6 +3,8 @@ package chat
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +24,8 @@ type source struct {
 	root    *os.Root // of the folder; nil for a file
 	path    string   // of the file
 	parts   []part
-	leftOut int // symbolic links, devices and the like
+	stamp   string // of all the parts: another one shows that something has changed
+	leftOut int    // symbolic links, devices and the like
 }
 
 // A part is a file or folder of a source, with the header before it. One that is neither is
@@ -75,6 +78,9 @@ func closeAll(sources []*source) {
 
 // newSource looks at what is at path, and keeps nothing open but a folder.
 func newSource(path string) (*source, error) {
+	if path == "" {
+		return nil, fs.ErrNotExist
+	}
 	whole, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -91,6 +97,7 @@ func newSource(path string) (*source, error) {
 		return nil, errors.New("it is neither a file nor a folder")
 	}
 	s.parts = []part{{mode: info.Mode(), size: info.Size(), time: info.ModTime()}}
+	s.mark()
 	f, err := os.Open(whole) //nolint:gosec // the person wants it sent
 	if err != nil {
 		return nil, errors.Unwrap(err)
@@ -148,7 +155,17 @@ func (s *source) walk() (err error) {
 	}
 	s.parts = append(s.parts, part{at: s.Size, mode: fs.ModeIrregular})
 	s.Size += int64(len(trailer))
+	s.mark()
 	return nil
+}
+
+// mark makes the stamp.
+func (s *source) mark() {
+	h := sha256.New()
+	for _, p := range s.parts {
+		fmt.Fprintf(h, "%q %v %d %d\n", p.name, p.mode, p.size, p.time.UnixNano())
+	}
+	s.stamp = hex.EncodeToString(h.Sum(nil))
 }
 
 // try opens a file of the folder: whoever may not read it is told before anything is offered.

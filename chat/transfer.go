@@ -161,6 +161,9 @@ func (c *Conversation) pour(ctx context.Context, to io.Writer, f *file, moved <-
 	at := f.bytes
 	f.window = window{}
 	c.mu.Unlock()
+	if err := c.catchUp(ctx, f, at); err != nil {
+		return nil, err
+	}
 	from := f.source.open(at)
 	defer from.Close()
 	message := make([]byte, 1+fileChunk)
@@ -190,6 +193,7 @@ func (c *Conversation) pour(ctx context.Context, to io.Writer, f *file, moved <-
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f.sum = (*[sha256.Size]byte)(sum)
+	c.noteFile(f)
 	return sum, nil
 }
 
@@ -242,7 +246,7 @@ func (c *Conversation) mayHave(f *file, have int64, begins bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case have < 0, have > f.hashed:
+	case have < 0, have > f.hashed && !f.unread, have > f.Size:
 		return false
 	case have < f.bytes:
 		f.lowered++

@@ -36,6 +36,51 @@ func TestKilledWhileReceiving(t *testing.T) {
 	k.holds(`^data\.bin$`)
 }
 
+// So does a sender; the same command offers nothing twice.
+func TestKilledWhileSending(t *testing.T) {
+	t.Parallel()
+	k := newKilling(t)
+	data := k.writes("data.bin", 256<<20)
+	sender := func() *process { return k.begin("call", "--outbox", "caller.box", "--send", data) }
+	caller, callee := sender(), k.begin("answer", "--accept-files", "--download-dir", "in")
+	k.kills(caller)
+
+	caller = sender()
+	k.end(caller, 0)
+	k.end(callee, 0)
+	if sent := one(t, caller, "file-sent"); sent.SHA256 != k.sum {
+		t.Errorf("sent %v; its SHA-256 is %s", sent, k.sum)
+	}
+	if first := one(t, caller, "file-progress"); first.Bytes == 0 {
+		t.Error("it began anew")
+	}
+	if n := strings.Count(callee.out.String(), `"type":"file-offered"`); n != 1 {
+		t.Errorf("it was offered %d times", n)
+	}
+	k.holds(`^data\.bin$`)
+}
+
+// What is another file by then is not sent as if it was the same; both sides are told.
+func TestKilledWhileSendingWhatChanges(t *testing.T) {
+	t.Parallel()
+	k := newKilling(t)
+	data := k.writes("data.bin", 256<<20)
+	caller, callee := k.begin("call", "--outbox", "caller.box", "--send", data), k.begin("answer", "--accept-files", "--download-dir", "in")
+	k.kills(caller)
+	if err := os.Truncate(filepath.Join(k.dir, data), 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	caller = k.begin("call", "--outbox", "caller.box")
+	k.end(callee, 1)
+	k.end(caller, 0) // it was asked to send nothing
+	const why = "its sender's program was started anew, and it is no longer as it was offered"
+	for _, p := range []*process{caller, callee} {
+		if f := one(t, p, "file-failed"); f.Reason != why {
+			t.Errorf("it is told %+v", f)
+		}
+	}
+}
+
 // With a folder it begins anew, and that of a file which somebody has removed meanwhile is said on
 // both sides.
 func TestKilledWhileReceivingWhatCannotGoOn(t *testing.T) {
@@ -134,13 +179,13 @@ func (k *killing) writes(name string, size int64) string {
 	return name
 }
 
-// kills kills a receiver when some of a file has come, and not all.
+// kills kills a program when some of a file has come, and not all.
 func (k *killing) kills(p *process) {
 	k.Helper()
 	sees(k.T, p, `"bytes":[1-9]\d*,.*"type":"file-progress"`)
-	_ = p.cmd.Process.Kill() // or else it has received all
+	_ = p.cmd.Process.Kill() // or else all has come
 	<-p.ended
-	if strings.Contains(p.out.String(), "file-received") {
+	if strings.Contains(p.out.String(), "file-received") || strings.Contains(p.out.String(), "file-sent") {
 		k.Fatal("it was killed too late")
 	}
 }
