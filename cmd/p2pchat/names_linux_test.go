@@ -47,7 +47,7 @@ func TestFilesOfUnusualNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	want["link"] = "1" // what it leads to
-	caller, callee := k.begin("call", append(send, "--send", link)...), k.begin("answer", "--accept-files", "--download-dir", "in")
+	caller, callee := k.begin("call", append(send, "--send", link)...), k.begin("answer")
 	k.end(caller, 0)
 	k.end(callee, 0)
 	got := map[string]string{}
@@ -84,10 +84,13 @@ func TestMembersOfFileEvents(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	caller, callee := k.begin("call", "--send", "folder", "--send", "out/y"), k.begin("answer", "--accept-files", "--download-dir", "in")
+	caller, callee := k.begin("call", "--send", "folder", "--send", "out/y"), k.begin("answer")
 	k.end(caller, 0)
 	k.end(callee, 0)
-	failing, declining := k.begin("call", "--send", "out/y"), k.begin("answer")
+	failing, declining := k.begin("call", "--send", "out/y"), k.start("answer", "417-falcon-zebra", "--server", "http://"+k.address, "--ui", "json")
+	if err := declining.in.Close(); err != nil {
+		t.Fatal(err)
+	}
 	k.end(failing, 1)
 	k.end(declining, 0)
 	doc, err := os.ReadFile("../../docs/json.md")
