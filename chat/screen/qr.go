@@ -3,20 +3,22 @@ package screen
 import (
 	"strings"
 
-	qr "github.com/piglig/go-qr"
+	qr "github.com/skip2/go-qrcode"
 )
 
 // QR draws text as rows of a QR code (ISO/IEC 18004), two of its rows in each, for black on
 // white. It is empty when the text does not fit into one.
 func QR(text string) []string {
-	code, err := qr.EncodeText(text, qr.Low)
+	code, err := qr.New(text, qr.Low)
 	if err != nil {
 		return nil
 	}
+	code.DisableBorder = true
+	modules := code.Bitmap()
 	const border = 2 // the standard has 4; readers do with less, and terminals are small
-	size := code.Size()
+	size := len(modules)
 	dark := func(x, y int) bool {
-		return 0 <= x && x < size && 0 <= y && y < size && code.Module(x, y)
+		return 0 <= x && x < size && 0 <= y && y < size && modules[y][x]
 	}
 	var rows []string
 	for y := -border; y < size+border; y += 2 {

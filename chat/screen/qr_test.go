@@ -6,7 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	qr "github.com/piglig/go-qr"
+	"github.com/makiuchi-d/gozxing"
+	"github.com/makiuchi-d/gozxing/qrcode"
 
 	"p2pchat/chat"
 )
@@ -33,7 +34,11 @@ func photograph(rows []string) image.Image {
 
 func TestQR(t *testing.T) {
 	const link = "https://chat.example.org/#417-falcon-zebra"
-	if got, err := qr.Decode(photograph(QR(link))); err != nil || got != link {
+	photo, err := gozxing.NewBinaryBitmapFromImage(photograph(QR(link)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := qrcode.NewQRCodeReader().Decode(photo, nil); err != nil || got.GetText() != link {
 		t.Errorf("it is read as %q (%v)", got, err)
 	}
 	if rows := QR(strings.Repeat("x", 10_000)); rows != nil {

@@ -41,7 +41,7 @@ var doors = map[string]string{
 	"github.com/spf13":            "p2pchat/cmd/p2pchat",
 	"charm.land":                  "p2pchat/chat/screen/tui",
 	"github.com/charmbracelet":    "p2pchat/chat/screen/tui",
-	"github.com/piglig":           "p2pchat/chat/screen",
+	"github.com/skip2":            "p2pchat/chat/screen",
 	"github.com/hinshun":          "nobody: it is for tests",
 	"golang.org/x/image":          "nobody: it is for tests",
 	"golang.org/x/term":           "p2pchat/cmd/p2pchat",

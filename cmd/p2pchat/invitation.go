@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 
 	"p2pchat/peer"
@@ -55,7 +56,7 @@ func invitation(text string) (code, server string) {
 	if u, err := url.Parse(strings.TrimSpace(text)); err == nil && u.Host != "" && u.Fragment != "" {
 		return u.Fragment, u.Scheme + "://" + u.Host + strings.TrimRight(u.Path, "/")
 	}
-	found := shown.FindStringSubmatch(text)
+	found := shown().FindStringSubmatch(text)
 	if found == nil {
 		return text, ""
 	}
@@ -77,7 +78,9 @@ func invitation(text string) (code, server string) {
 }
 
 // shown is what the other side types, wherever it stands in a line.
-var shown = regexp.MustCompile(`(?:^|\s)p2pchat (?:answer|call)((?:\s.*)?)$`)
+var shown = sync.OnceValue(func() *regexp.Regexp { // or every start would compile it
+	return regexp.MustCompile(`(?:^|\s)p2pchat (?:answer|call)((?:\s.*)?)$`)
+})
 
 // command is what the other side types, in a shell.
 func (o *talkOptions) command(code peer.Code) string {

@@ -95,7 +95,7 @@ name in capitals, with _ for -. A flag wins.`,
 		},
 	}
 	root.SetFlagErrorFunc(usage)
-	root.AddCommand(serveCommand(std), callCommand(std), answerCommand(std), doctorCommand(std), demoCommand(std), benchCommand(std), readyCommand(), versionCommand(std), manCommand())
+	root.AddCommand(serveCommand(std), callCommand(std), answerCommand(std), doctorCommand(std), demoCommand(std), benchCommand(std), readyCommand(), versionCommand(std))
 	for _, c := range append(root.Commands(), root) {
 		args := c.Args
 		completeChoices(c)
