@@ -13,6 +13,7 @@ import (
 const testAddress = "P2PCHATTEST_ADDRESS"
 
 func TestMain(m *testing.M) {
+	_ = os.Setenv("PEBBLE_VA_NOSLEEP", "1") // the authority of tls-auto.txtar must not pretend to be slow
 	testscript.Main(m, map[string]func(){"p2pchat": func() {
 		if address := os.Getenv(testAddress); address != "" {
 			defaultServe, defaultServer = address, "http://"+address
@@ -37,6 +38,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"run": onStage((*stage).run), "say": onStage((*stage).say), "eof": onStage((*stage).eof),
 			"sees": onStage((*stage).sees), "signal": onStage((*stage).signal), "ends": onStage((*stage).ends), "certify": onStage((*stage).certify), "nats": runNATS, "balance": runBalancer,
+			"acme": runACME, "presents": runPresents,
 		},
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -49,7 +50,8 @@ other; other machines may use it only with an access key, which hosts need and t
 guests do not, or with --relay-open.`,
 		Example: `  p2pchat serve                       on this machine only
   p2pchat serve --listen :3000        for everybody who can reach it
-  p2pchat serve --listen :3000 --relay --access-key-file key`,
+  p2pchat serve --listen :3000 --relay --access-key-file key
+  p2pchat serve --listen :443 --tls-auto chat.example.org`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return serve(c.Context(), o, std) },
 	}
@@ -94,7 +96,9 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 	if _, err := net.ResolveTCPAddr("tcp", o.listen); err != nil {
 		return &usageError{err: fmt.Errorf("--listen: %w", err), hint: "an address looks like 127.0.0.1:3000, or :3000 for all of this machine's"}
 	}
-	certificate, err := o.tls.load(log)
+	ctx, stop := context.WithCancel(ctx) // what runs beside the server ends with it
+	defer stop()
+	certificate, err := o.tls.open(ctx, log)
 	if err != nil {
 		return err
 	}
@@ -129,12 +133,20 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 		_ = l.Close() // nobody has used it
 		return err
 	}
+	if certificate != nil && certificate.keep != nil {
+		fmt.Fprintf(std.err, "p2pchat: certificates for %s come from %s, whose terms are accepted with --tls-auto\n", certificate.name(), o.tls.auto.server)
+		var keeping sync.WaitGroup
+		keeping.Go(certificate.keep)
+		defer func() {
+			stop()
+			keeping.Wait()
+		}()
+	}
 	if carrier == nil {
 		fmt.Fprintf(std.err, "p2pchat: listening on %s://%s\n", scheme, l.Addr())
 		return server.New(rooms, o.server).Serve(ctx, l, o.grace)
 	}
 	// Each ends with the other.
-	ctx, stop := context.WithCancel(ctx)
 	o.server.Relay, o.server.Measures = carrier.Credentials, append(o.server.Measures, carrier.measures()...)
 	relayed := make(chan error, 1)
 	go func() {

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/crypto/acme"
+	"golang.org/x/crypto/acme/autocert"
+	"golang.org/x/net/idna"
+)
+
+// acmeOptions are the flags of serve for a certificate that it gets for itself (ACME,
+// RFC 8555).
+type acmeOptions struct{ host, cache, server, rootCA string }
+
+func (o *acmeOptions) register(f *pflag.FlagSet) {
+	f.StringVar(&o.host, "tls-auto", "", "get a certificate for this name from Let's Encrypt, whose terms you accept by that; it checks the name on port 443")
+	f.StringVar(&o.cache, "tls-auto-cache", "", "folder that keeps it and its keys, for the owner alone (default p2pchat in the user's cache folder)")
+	f.StringVar(&o.server, "tls-auto-server", acme.LetsEncryptURL, "the ACME directory of another authority")
+	f.StringVar(&o.rootCA, "tls-auto-ca", "", "file with the certificates (PEM) that a private authority's server is checked against, if not the system's")
+}
+
+// needless tells whether there are flags for a name that is not given. (A service may have a
+// folder for every case.)
+func (o *acmeOptions) needless() bool {
+	return o.host == "" && (o.rootCA != "" || o.server != acme.LetsEncryptURL)
+}
+
+// open prepares to get the certificate; keep gets it.
+func (o *acmeOptions) open(ctx context.Context, log *slog.Logger) (*certificate, error) {
+	host, err := idna.Lookup.ToASCII(o.host)
+	if _, isIP := netip.ParseAddr(o.host); err != nil || isIP == nil || !strings.Contains(strings.Trim(host, "."), ".") {
+		return nil, &usageError{err: fmt.Errorf("--tls-auto: %q is not a name that an authority gives certificates for", o.host), hint: "it looks like chat.example.org"}
+	}
+	if u, err := url.Parse(o.server); err != nil || u.Scheme != "https" || u.Hostname() == "" {
+		return nil, &usageError{err: fmt.Errorf("--tls-auto-server: %q is not an ACME directory", o.server), hint: "it looks like https://ca.example.org/directory"}
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if o.rootCA != "" {
+		pem, err := os.ReadFile(o.rootCA)
+		if err != nil {
+			return nil, &usageError{err: fmt.Errorf("--tls-auto-ca: %w", err)}
+		}
+		roots := x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, &usageError{err: fmt.Errorf("--tls-auto-ca: %s has no certificate (PEM)", o.rootCA)}
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	}
+	cache, err := o.openCache()
+	if err != nil {
+		return nil, err
+	}
+	a := &authority{host: host, log: log, transport: &acmeTransport{RoundTripper: transport, ctx: ctx}}
+	a.manager = &autocert.Manager{
+		Prompt: autocert.AcceptTOS, Cache: cache, HostPolicy: autocert.HostWhitelist(host),
+		Client: &acme.Client{DirectoryURL: o.server, UserAgent: "p2pchat", HTTPClient: &http.Client{
+			Transport: a.transport, Timeout: 30 * time.Second,
+		}},
+	}
+	return &certificate{get: a.get, names: []string{host}, protocols: []string{acme.ALPNProto}, keep: func() { a.keep(ctx) }}, nil
+}
+
+// openCache makes the folder, or looks whether it can be trusted with keys.
+func (o *acmeOptions) openCache() (autocert.DirCache, error) {
+	folder := o.cache
+	if folder == "" {
+		home, err := os.UserCacheDir()
+		if err != nil {
+			return "", &usageError{err: fmt.Errorf("there is no folder for certificates: %w", err), hint: "--tls-auto-cache DIR"}
+		}
+		folder = filepath.Join(home, "p2pchat")
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return "", &usageError{err: fmt.Errorf("--tls-auto-cache: %w", err)}
+	}
+	switch info, err := os.Stat(folder); {
+	case err != nil:
+		return "", &usageError{err: fmt.Errorf("--tls-auto-cache: %w", err)}
+	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0: // there these bits say nothing
+		return "", &usageError{err: fmt.Errorf("--tls-auto-cache: %w: others may look into %s", fs.ErrPermission, folder), hint: "chmod 700 " + quoted(folder)}
+	}
+	return autocert.DirCache(folder), nil
+}
+
+// An authority gives a certificate for one name, after it has seen by a connection to
+// port 443 that the name is this server's (TLS-ALPN-01, RFC 8737). The library renews it.
+type authority struct {
+	host      string
+	log       *slog.Logger
+	manager   *autocert.Manager
+	transport *acmeTransport
+}
+
+// get is the certificate, whatever the client calls this server: as with files.
+func (a *authority) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	named := *hello
+	named.ServerName = a.host
+	return a.manager.GetCertificate(&named)
+}
+
+const (
+	firstRetry = time.Minute // the library remembers a failure for as long
+	lastRetry  = time.Hour   // authorities bound how often one may fail
+	lookAgain  = 12 * time.Hour
+	maxACME    = 1 << 20 // bytes of what an authority says
+)
+
+// keep gets the certificate before the first client asks, and tells what is wrong with it,
+// until ctx ends.
+func (a *authority) keep(ctx context.Context) {
+	modern := &tls.ClientHelloInfo{
+		CipherSuites:     []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256},
+		SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256},
+		SupportedCurves:  []tls.CurveID{tls.CurveP256},
+	}
+	retry := firstRetry
+	for {
+		pause := lookAgain
+		c, err := a.get(modern)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			a.log.Error("there is no certificate yet, and without it no connection", "host", a.host, "error", a.transport.why(err), "again_in", retry,
+				"hint", "the authority must reach "+a.host+" on port 443, which must lead to this server")
+			pause, retry = retry, min(2*retry, lastRetry)
+		default:
+			retry = firstRetry
+			if left := time.Until(c.Leaf.NotAfter); left < c.Leaf.NotAfter.Sub(c.Leaf.NotBefore)/5 {
+				a.log.Error("the certificate could not be renewed so far", "host", a.host, "until", c.Leaf.NotAfter)
+			} else {
+				a.log.Info("there is a certificate", "host", a.host, "until", c.Leaf.NotAfter)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// An acmeTransport carries the library's requests. They end with the server, too, and what
+// the authority found wrong with a name is kept, because the library says nothing of it.
+type acmeTransport struct {
+	http.RoundTripper
+	ctx     context.Context
+	refusal atomic.Pointer[string]
+}
+
+func (t *acmeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(r.Context())
+	context.AfterFunc(t.ctx, cancel)
+	res, err := t.RoundTripper.RoundTrip(r.WithContext(ctx))
+	if err != nil || !strings.HasPrefix(res.Header.Get("Content-Type"), "application/json") {
+		return res, err
+	}
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxACME))
+	_ = res.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	res.Body = io.NopCloser(bytes.NewReader(body))
+	var authorization struct { // RFC 8555, section 7.1.4
+		Status     string
+		Challenges []struct{ Error struct{ Detail string } }
+	}
+	if json.Unmarshal(body, &authorization) == nil && authorization.Status == acme.StatusInvalid {
+		for _, c := range authorization.Challenges {
+			if c.Error.Detail != "" {
+				t.refusal.Store(&c.Error.Detail)
+			}
+		}
+	}
+	return res, nil
+}
+
+// why is err, or what the authority said that led to it.
+func (t *acmeTransport) why(err error) error {
+	if said := t.refusal.Swap(nil); said != nil {
+		return fmt.Errorf("the authority says: %s", *said)
+	}
+	return err
+}
