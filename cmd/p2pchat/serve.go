@@ -18,9 +18,13 @@ import (
 
 	"p2pchat/signaling/memstore"
 	"p2pchat/signaling/server"
+	"p2pchat/signaling/tracing"
 )
 
-const defaultListen = "127.0.0.1:3000"
+const (
+	defaultListen = "127.0.0.1:3000"
+	lastTraces    = 5 * time.Second // for the last spans, when the server stops
+)
 
 type serveOptions struct {
 	listen     string
@@ -112,6 +116,15 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 	}
 	defer rooms.stop()
 	o.server.Ready, o.server.Log, o.server.Measures = rooms.ready, log, rooms.measures
+	if o.server.Tracer, err = tracing.New(release(), os.Getenv, log); err != nil {
+		log.Warn("no traces: what OpenTelemetry's variables ask for cannot be done", "error", err) // but rooms can
+	}
+	flush := o.server.Tracer.Start()
+	defer func() {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTraces)
+		defer cancel()
+		flush(last)
+	}()
 	if o.metrics != "" {
 		if o.server.Metrics, err = net.Listen("tcp", o.metrics); err != nil {
 			return fmt.Errorf("--metrics-listen: %w", err)

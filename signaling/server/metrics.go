@@ -103,10 +103,7 @@ func (m Measure) collector() prometheus.Collector {
 
 // request counts one that was answered.
 func (m *metrics) request(c echo.Context, status int, took time.Duration) {
-	route, waits := "none", "no" // whoever asks for what is not there chooses neither label
-	if c.Path() != "" && status != http.StatusMethodNotAllowed {
-		route = c.Request().Method + " " + c.Path()
-	}
+	route, waits := routeOf(c, status), "no"
 	if c.Get(waitsKey) != nil {
 		waits = "yes"
 	}
@@ -114,6 +111,14 @@ func (m *metrics) request(c echo.Context, status int, took time.Duration) {
 	m.seconds.WithLabelValues(route, waits).Observe(took.Seconds())
 	m.bytes.WithLabelValues("in").Add(float64(max(c.Request().ContentLength, 0)))
 	m.bytes.WithLabelValues("out").Add(float64(c.Response().Size))
+}
+
+// routeOf is what was asked for. Whoever asks for what is not there does not choose it.
+func routeOf(c echo.Context, status int) string {
+	if c.Path() == "" || status == http.StatusMethodNotAllowed {
+		return "none"
+	}
+	return c.Request().Method + " " + c.Path()
 }
 
 // refused counts a request that met a limit of the store or of its body.

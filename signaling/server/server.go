@@ -25,6 +25,7 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 
 	"p2pchat/signaling"
+	"p2pchat/signaling/tracing"
 	"p2pchat/signaling/web"
 )
 
@@ -57,11 +58,12 @@ type Config struct {
 	Rate      Rate   // of requests
 	// TrustedProxies may say for whom they ask, in X-Forwarded-For.
 	TrustedProxies []netip.Prefix
-	Origins        []string     // of pages from elsewhere that may use this server: https://chat.example.org, or *
-	Log            *slog.Logger // slog.Default() if nil
-	Metrics        net.Listener // where Serve answers with metrics, for Prometheus; nowhere if nil
-	Measures       []Measure    // of what is not the server's own
-	LogAddresses   bool         // whole; else the network's, of 24 bits (IPv6: 48)
+	Origins        []string        // of pages from elsewhere that may use this server: https://chat.example.org, or *
+	Log            *slog.Logger    // slog.Default() if nil
+	Metrics        net.Listener    // where Serve answers with metrics, for Prometheus; nowhere if nil
+	Measures       []Measure       // of what is not the server's own
+	LogAddresses   bool            // whole; else the network's, of 24 bits (IPv6: 48)
+	Tracer         *tracing.Tracer // of each request, and of what the store did for it; may be nil
 }
 
 // A Server answers requests out of a Store. It is an http.Handler.
@@ -105,6 +107,7 @@ func New(store signaling.Store, config Config) *Server {
 	s.echo.IPExtractor = addresses(config.TrustedProxies)
 	s.echo.Use(
 		identify,
+		s.traced,
 		s.account(),
 		middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: func(c echo.Context, err error, stack []byte) error {
 			config.Log.Error("a handler panicked", "route", c.Path(), "request_id", idOf(c), "error", err, "stack", string(stack))
