@@ -26,10 +26,14 @@ func versionCommand(std stdio) *cobra.Command {
 
 // release is which p2pchat this is.
 func release() string {
-	if info, ok := debug.ReadBuildInfo(); ok && version == "" {
-		return info.Main.Version
+	if version != "" { // looking further takes time, in every start
+		return version
 	}
-	return version
+	info, _ := debug.ReadBuildInfo()
+	if info == nil {
+		return "unknown"
+	}
+	return info.Main.Version
 }
 
 func about() string {
