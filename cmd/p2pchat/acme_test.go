@@ -80,7 +80,7 @@ func runPresents(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	d := tls.Dialer{Config: &tls.Config{ServerName: args[1], RootCAs: roots, MinVersion: tls.VersionTLS12}}
+	d := tls.Dialer{Config: &tls.Config{ServerName: args[1], RootCAs: roots, MinVersion: tls.VersionTLS12, NextProtos: []string{"stun.turn", "http/1.1"}}} // RFC 7443: a relay may be asked so
 	conn, err := d.DialContext(ctx, "tcp", args[0])
 	ts.Check(err)
 	serial := conn.(*tls.Conn).ConnectionState().PeerCertificates[0].SerialNumber.String()

@@ -53,9 +53,12 @@ type certificate struct {
 	keep      func()                                               // sees to it until its context ends; nil: nobody has to
 }
 
-// config is TLS for the protocols named.
+// config is TLS for the protocols named; for whatever a client wants to speak, if none is.
 func (c *certificate) config(protocols ...string) *tls.Config {
-	return &tls.Config{GetCertificate: c.get, NextProtos: slices.Concat(protocols, c.protocols), MinVersion: tls.VersionTLS12}
+	if len(protocols) > 0 {
+		protocols = append(protocols, c.protocols...)
+	}
+	return &tls.Config{GetCertificate: c.get, NextProtos: protocols, MinVersion: tls.VersionTLS12}
 }
 
 // name is the name that the certificate is for, if it is for one alone.
