@@ -84,6 +84,17 @@ type Store interface {
 	Close(ctx context.Context, t Ticket) error
 }
 
+// A Watcher is a Store whose readers need not stay while they wait.
+type Watcher interface {
+	Store
+	// Watch calls tell, once, when what side of has of a document may have changed: with
+	// nil if it is worth another look, or with ErrClosed. tell must come back at once, and
+	// not call the Store. Who watches first and then looks misses nothing. stop, which
+	// must be called once, ends it; tell is not called after that. Until then the room is
+	// waited in: it does not expire. The room's name is one that CheckRoom lets pass.
+	Watch(t Ticket, of Side, what Document, tell func(error)) (stop func())
+}
+
 // What a Store answers. ProblemOf says how each travels over HTTP.
 var (
 	ErrNoRoom     = errors.New("there is no such room")
@@ -123,6 +134,15 @@ func (s Side) String() string {
 
 // Other is the side across.
 func (s Side) Other() Side { return 1 - s }
+
+// A Document is one of the two that each side has in a room.
+type Document int
+
+// A side has a description, and a list of candidates.
+const (
+	TheDescription Document = iota
+	TheCandidates
+)
 
 // A Version names one state of an offer or an answer; it is opaque, and no two
 // descriptions of a room share one. Over HTTP it is the ETag.

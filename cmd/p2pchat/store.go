@@ -31,7 +31,7 @@ func (o *storeOptions) register(f *pflag.FlagSet) {
 
 // A store is where rooms are kept.
 type store struct {
-	signaling.Store
+	signaling.Watcher
 	ready    func() error
 	stop     func()
 	measures []server.Measure

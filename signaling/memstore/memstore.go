@@ -1,7 +1,7 @@
 // Package memstore keeps rooms in memory: the default Store of a server.
 //
-// A read that waits costs a goroutine and nothing else: it sleeps on the channel of
-// the one document that it reads. Rooms that nobody waits in stand in a queue,
+// A read that waits stands among the waiters for the one document that it reads, who are
+// told when it changes. Rooms that nobody waits in stand in a queue,
 // the longest unused first, so that expiry looks at none but those that are due.
 //
 // A Store may also be the mirror of a Journal that several of them share: see Mirror.
@@ -43,7 +43,7 @@ type Store struct {
 	suspended error     // what everybody is answered, while the journal is lost
 }
 
-var _ signaling.Store = (*Store)(nil)
+var _ signaling.Watcher = (*Store)(nil)
 
 // New returns an empty Store.
 func New(limits Limits) *Store {
@@ -166,8 +166,8 @@ func (s *Store) Description(ctx context.Context, t signaling.Ticket, of signalin
 	}
 	var d signaling.Description
 	var v signaling.Version
-	err := s.read(ctx, t, of, wait, func(r *room) (*chan struct{}, error) {
-		news := &r.news[of].description
+	err := s.read(ctx, t, of, wait, func(r *room) (*waiters, error) {
+		news := &r.news[of][signaling.TheDescription]
 		d, v = r.sides[of].description, r.sides[of].version
 		switch {
 		case d != nil && v != known:
@@ -213,8 +213,8 @@ func (s *Store) Candidates(ctx context.Context, t signaling.Ticket, of signaling
 		return nil, signaling.ErrInvalid
 	}
 	var list []signaling.Candidate
-	err := s.read(ctx, t, of, wait, func(r *room) (*chan struct{}, error) {
-		from, news := &r.sides[of], &r.news[of].candidates
+	err := s.read(ctx, t, of, wait, func(r *room) (*waiters, error) {
+		from, news := &r.sides[of], &r.news[of][signaling.TheCandidates]
 		switch {
 		case !r.open():
 			return news, signaling.ErrNoRoom

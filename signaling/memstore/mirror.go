@@ -83,7 +83,7 @@ func (s *Store) Suspend(err error) {
 	s.suspended = err
 	if err != nil {
 		for _, r := range s.rooms {
-			r.wakeAll()
+			r.wakeAll(nil)
 		}
 	}
 }

@@ -26,16 +26,12 @@ type room struct {
 	used    time.Time
 	queued  *list.Element // in Store.idle
 	closed  bool
-	news    [2]news // by signaling.Side
+	news    [2][2]waiters // by signaling.Side and signaling.Document
 
 	// Where there is a journal: the state's revision there, and since when it is kept.
 	revision uint64
 	kept     time.Time
 }
-
-// News is what waiting readers of a side sleep on, closed by the next change; nil while
-// none does.
-type news struct{ description, candidates chan struct{} }
 
 // A state is all that has been written in a room; nothing, if it is not open.
 type state struct {
@@ -240,30 +236,24 @@ func (r *room) tell(before *state) {
 	then, now := &before.sides, &r.sides
 	if then[signaling.Caller].version != now[signaling.Caller].version ||
 		then[signaling.Callee].owner != nobody && then[signaling.Callee].owner != now[signaling.Callee].owner {
-		r.wakeAll() // somebody may have to hear that the token is dead
+		r.wakeAll(nil) // somebody may have to hear that the token is dead
 		return
 	}
 	for i := range r.sides {
 		if then[i].version != now[i].version {
-			wake(&r.news[i].description)
+			r.news[i][signaling.TheDescription].wake(nil)
 		}
 		if len(then[i].candidates) != len(now[i].candidates) {
-			wake(&r.news[i].candidates)
+			r.news[i][signaling.TheCandidates].wake(nil)
 		}
 	}
 }
 
-func (r *room) wakeAll() {
+func (r *room) wakeAll(err error) {
 	for i := range r.news {
-		wake(&r.news[i].description)
-		wake(&r.news[i].candidates)
-	}
-}
-
-func wake(changed *chan struct{}) {
-	if *changed != nil {
-		close(*changed)
-		*changed = nil
+		for j := range r.news[i] {
+			r.news[i][j].wake(err)
+		}
 	}
 }
 

@@ -7,9 +7,22 @@ import (
 	"p2pchat/signaling"
 )
 
+// A waiter is told once that what it waits for may have come. It keeps its room from
+// expiring.
+type waiter struct {
+	room  *room
+	among *waiters
+	at    int         // there; -1 once it was told
+	tell  func(error) // under Store.mu
+	worn  *time.Timer // where the room must be renewed meanwhile
+}
+
+// Waiters are those for one document of one side.
+type waiters []*waiter
+
 // read asks look until it has what it wants of a side (a nil error), sleeping in
-// between on the channel that look names.
-func (s *Store) read(ctx context.Context, t signaling.Ticket, of signaling.Side, wait time.Duration, look func(*room) (*chan struct{}, error)) error {
+// between as one of the waiters that look names.
+func (s *Store) read(ctx context.Context, t signaling.Ticket, of signaling.Side, wait time.Duration, look func(*room) (*waiters, error)) error {
 	if err := signaling.CheckRoom(t.Room); err != nil {
 		return err
 	}
@@ -35,42 +48,30 @@ func (s *Store) read(ctx context.Context, t signaling.Ticket, of signaling.Side,
 		} else if r == nil {
 			r = &room{} // looks like any room that has nothing in it yet
 		}
-		changed, err := look(r)
+		among, err := look(r)
 		if err == nil || wait <= 0 {
 			return err
 		}
-		if *changed == nil {
-			*changed = make(chan struct{})
-		}
-		s.enter(r)
-		more, err := s.sleep(ctx, *changed, over)
-		s.leave(r)
+		told := make(chan error, 1)
+		w := s.enter(r, among, func(err error) { told <- err })
+		more, err := s.sleep(ctx, told, over)
+		s.leave(w)
 		switch {
 		case err != nil:
 			return err
-		case r.closed:
-			return signaling.ErrClosed
 		case !more:
 			wait = 0 // look once more: something may have come at the last moment
 		}
 	}
 }
 
-// sleep waits, unlocked, for changed; more is false when the time is over.
-func (s *Store) sleep(ctx context.Context, changed <-chan struct{}, over <-chan time.Time) (more bool, err error) {
+// sleep waits, unlocked, to be told; more is false when the time is over.
+func (s *Store) sleep(ctx context.Context, told <-chan error, over <-chan time.Time) (more bool, err error) {
 	s.mu.Unlock()
 	defer s.mu.Lock()
-	var worn <-chan time.Time
-	if s.journal != nil {
-		timer := time.NewTimer(s.limits.Idle / renewals)
-		defer timer.Stop()
-		worn = timer.C
-	}
 	select {
-	case <-changed:
-		return true, nil
-	case <-worn: // whoever leaves has the room renewed
-		return true, nil
+	case err := <-told:
+		return true, err
 	case <-over:
 		return false, nil
 	case <-ctx.Done():
@@ -78,15 +79,70 @@ func (s *Store) sleep(ctx context.Context, changed <-chan struct{}, over <-chan 
 	}
 }
 
-func (s *Store) enter(r *room) {
+// Watch implements signaling.Watcher.
+func (s *Store) Watch(t signaling.Ticket, of signaling.Side, what signaling.Document, tell func(error)) (stop func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.room(t.Room)
+	w := s.enter(r, &r.news[of][what], tell)
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.leave(w)
+	}
+}
+
+func (s *Store) enter(r *room, among *waiters, tell func(error)) *waiter {
+	w := &waiter{room: r, among: among, at: len(*among), tell: tell}
+	*among = append(*among, w)
+	if s.journal != nil { // whoever leaves has the room renewed
+		w.worn = time.AfterFunc(s.limits.Idle/renewals, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if w.forget() {
+				w.tell(nil)
+			}
+		})
+	}
 	r.waiting++
 	if r.queued != nil {
 		s.idle.Remove(r.queued)
 		r.queued = nil
 	}
+	return w
 }
 
-func (s *Store) leave(r *room) {
+// forget takes w from among the others, if it was not told.
+func (w *waiter) forget() bool {
+	if w.at < 0 {
+		return false
+	}
+	all := *w.among
+	last := all[len(all)-1]
+	all[w.at], last.at, all[len(all)-1] = last, w.at, nil
+	*w.among, w.at = all[:len(all)-1], -1
+	if len(*w.among) == 0 {
+		*w.among = nil
+	}
+	return true
+}
+
+// wake tells all of them to look again, or why there is no use in that.
+func (all *waiters) wake(err error) {
+	told := *all
+	*all = nil
+	for _, w := range told {
+		w.at = -1
+		w.tell(err)
+	}
+}
+
+func (s *Store) leave(w *waiter) {
+	w.forget()
+	if w.worn != nil {
+		w.worn.Stop()
+	}
+	r := w.room
 	r.waiting--
 	switch {
 	case r.closed:
@@ -141,5 +197,5 @@ func (s *Store) remove(r *room) {
 	delete(s.rooms, r.name)
 	s.count(&r.state, -1)
 	r.closed = true
-	r.wakeAll()
+	r.wakeAll(signaling.ErrClosed)
 }

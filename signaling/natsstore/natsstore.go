@@ -83,7 +83,7 @@ type Store struct {
 	awaited  map[uint64]chan struct{}
 }
 
-var _ signaling.Store = (*Store)(nil)
+var _ signaling.Watcher = (*Store)(nil)
 
 // Open connects, makes the stream if there is none, and comes back when the mirror is
 // complete. It tries for as long as a cluster may need to find a leader.

@@ -108,14 +108,20 @@ func request(b *testing.B, client *http.Client, method, url, body, token string)
 // of them are answered when the server stops. The clients are bare connections
 // without a goroutine, so that nearly all of it is the server's.
 func BenchmarkParkedReads(b *testing.B) {
+	b.Run("set aside", func(b *testing.B) { parkedReads(b, asideAfter) })
+	b.Run("in their handlers", func(b *testing.B) { parkedReads(b, maxWait) })
+}
+
+func parkedReads(b *testing.B, asideAfter time.Duration) {
 	reads := int(min(10_000, (files(b, 20_200)-200)/2)) // both ends of each are here
 	for b.Loop() {
 		s := New(memstore.New(memstore.Limits{}), Config{Log: slog.New(slog.DiscardHandler)})
-		server := httptest.NewServer(s)
+		s.asideAfter = asideAfter
+		address, stop := serve(b, s, patience)
 		before := memory()
 		conns := make([]net.Conn, reads)
 		for i := range conns {
-			c, err := net.Dial("tcp", server.Listener.Addr().String())
+			c, err := net.Dial("tcp", address)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -125,6 +131,9 @@ func BenchmarkParkedReads(b *testing.B) {
 			}
 		}
 		(&site{Server: s, t: b}).untilParked(reads)
+		if asideAfter < maxWait {
+			(&site{Server: s, t: b}).untilAside(reads)
+		}
 		b.ReportMetric(float64(reads), "reads")
 		b.ReportMetric(float64(memory()-before)/float64(reads)/1024, "KB/read")
 
@@ -139,12 +148,17 @@ func BenchmarkParkedReads(b *testing.B) {
 		for _, c := range conns {
 			_ = c.Close()
 		}
-		server.Close()
+		if err := stop(); err != nil {
+			b.Error(err)
+		}
 	}
 }
 
+// memory is what is in use. Stacks shrink by half in each collection.
 func memory() uint64 {
-	runtime.GC()
+	for range 3 {
+		runtime.GC()
+	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapInuse + m.StackInuse

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"crypto/rand"
 	"net"
 	"net/http"
 	"net/netip"
@@ -45,18 +44,6 @@ func (s *Server) inLog(a netip.Addr) string {
 	}
 	network, _ := a.WithZone("").Prefix(bits) // it has as many bits
 	return network.String()
-}
-
-// identify gives each request an id: the client's own, if it looks like one.
-func identify(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		id := c.Request().Header.Get(echo.HeaderXRequestID)
-		if !isID(id) {
-			id = rand.Text()
-		}
-		c.Response().Header().Set(echo.HeaderXRequestID, id)
-		return next(c)
-	}
 }
 
 func idOf(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }

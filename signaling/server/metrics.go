@@ -102,23 +102,15 @@ func (m Measure) collector() prometheus.Collector {
 }
 
 // request counts one that was answered.
-func (m *metrics) request(c echo.Context, status int, took time.Duration) {
-	route, waits := routeOf(c, status), "no"
-	if c.Get(waitsKey) != nil {
+func (m *metrics) request(v *visit, took time.Duration) {
+	route, waits := v.name(), "no"
+	if v.waits {
 		waits = "yes"
 	}
-	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
+	m.requests.WithLabelValues(route, strconv.Itoa(v.status)).Inc()
 	m.seconds.WithLabelValues(route, waits).Observe(took.Seconds())
-	m.bytes.WithLabelValues("in").Add(float64(max(c.Request().ContentLength, 0)))
-	m.bytes.WithLabelValues("out").Add(float64(c.Response().Size))
-}
-
-// routeOf is what was asked for. Whoever asks for what is not there does not choose it.
-func routeOf(c echo.Context, status int) string {
-	if c.Path() == "" || status == http.StatusMethodNotAllowed {
-		return "none"
-	}
-	return c.Request().Method + " " + c.Path()
+	m.bytes.WithLabelValues("in").Add(float64(max(v.in, 0)))
+	m.bytes.WithLabelValues("out").Add(float64(v.out))
 }
 
 // refused counts a request that met a limit of the store or of its body.

@@ -95,27 +95,27 @@ func (s *Server) getDescription(of signaling.Side) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		ctx, wait, done, err := s.park(c)
-		if err != nil {
-			return err
-		}
-		defer done()
-		var known signaling.Version
-		if had := tags(c.Request().Header.Values("If-None-Match")); len(had) > 0 {
-			_, now, err := s.store.Description(ctx, t, of, "", 0)
-			if err == nil && (slices.Contains(had, now) || slices.Contains(had, "*")) {
-				known = now
+		had := tags(c.Request().Header.Values("If-None-Match"))
+		return s.await(c, watched{t, of, signaling.TheDescription}, func(ctx context.Context, wait time.Duration) (func() error, error) {
+			var known signaling.Version
+			if len(had) > 0 {
+				_, now, err := s.store.Description(ctx, t, of, "", 0)
+				if err == nil && (slices.Contains(had, now) || slices.Contains(had, "*")) {
+					known = now
+				}
 			}
-		}
-		d, v, err := s.store.Description(ctx, t, of, known, wait)
-		if errors.Is(err, signaling.ErrUnchanged) {
-			c.Response().Header().Set("ETag", tag(known))
-		}
-		if err != nil {
-			return stopped(ctx, err)
-		}
-		c.Response().Header().Set("ETag", tag(v))
-		return c.JSONBlob(http.StatusOK, d)
+			d, v, err := s.store.Description(ctx, t, of, known, wait)
+			if errors.Is(err, signaling.ErrUnchanged) {
+				c.Response().Header().Set("ETag", tag(known))
+			}
+			if err != nil {
+				return nil, err
+			}
+			return func() error {
+				c.Response().Header().Set("ETag", tag(v))
+				return c.JSONBlob(http.StatusOK, d)
+			}, nil
+		})
 	}
 }
 
@@ -155,16 +155,16 @@ func (s *Server) getCandidates(of signaling.Side) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		ctx, wait, done, err := s.park(c)
-		if err != nil {
-			return err
-		}
-		defer done()
-		list, err := s.store.Candidates(ctx, t, of, after, wait)
-		if err != nil {
-			return stopped(ctx, err)
-		}
-		return c.JSONBlob(http.StatusOK, signaling.JoinCandidates(list))
+		return s.await(c, watched{t, of, signaling.TheCandidates}, func(ctx context.Context, wait time.Duration) (func() error, error) {
+			list, err := s.store.Candidates(ctx, t, of, after, wait)
+			if err != nil {
+				return nil, err
+			}
+			if len(list) == 0 {
+				err = signaling.ErrUnchanged
+			}
+			return func() error { return c.JSONBlob(http.StatusOK, signaling.JoinCandidates(list)) }, err
+		})
 	}
 }
 
@@ -180,7 +180,7 @@ func (s *Server) deleteRoom(c echo.Context) error {
 }
 
 func (s *Server) getICEServers(c echo.Context) error {
-	return s.iceServers(c, "host "+clientOf(c).String())
+	return s.iceServers(c, "host "+c.(*guest).client.String())
 }
 
 func (s *Server) getGuestICEServers(c echo.Context) error {
@@ -188,22 +188,23 @@ func (s *Server) getGuestICEServers(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, wait, done, err := s.park(c)
-	if err != nil {
-		return err
-	}
-	defer done()
 	t.Token = "" // any guest of a room that stands
-	if _, _, err := s.store.Description(ctx, t, signaling.Caller, "", wait); errors.Is(err, signaling.ErrNoOffer) {
-		return signaling.ErrNoRoom
-	} else if err != nil {
-		return stopped(ctx, err)
-	}
-	if ok, err := s.guests.Allow(t.Room); !ok || err != nil {
-		s.metrics.limits.WithLabelValues(limitGuests).Inc()
-		return errors.Join(signaling.ErrTooMany, err)
-	}
-	return s.iceServers(c, "room "+t.Room)
+	return s.await(c, watched{t, signaling.Caller, signaling.TheDescription}, func(ctx context.Context, wait time.Duration) (func() error, error) {
+		_, _, err := s.store.Description(ctx, t, signaling.Caller, "", wait)
+		if errors.Is(err, signaling.ErrNoOffer) {
+			return nil, signaling.ErrNoRoom
+		}
+		if err != nil {
+			return nil, err
+		}
+		return func() error {
+			if ok, err := s.guests.Allow(t.Room); !ok || err != nil {
+				s.metrics.limits.WithLabelValues(limitGuests).Inc()
+				return errors.Join(signaling.ErrTooMany, err)
+			}
+			return s.iceServers(c, "room "+t.Room)
+		}, nil
+	})
 }
 
 func (s *Server) iceServers(c echo.Context, user string) error {
@@ -227,44 +228,6 @@ func (s *Server) ready() error {
 		return signaling.ErrDraining
 	}
 	return s.config.Ready()
-}
-
-// errWaiting is no store's: the reads are the server's own.
-var errWaiting = fmt.Errorf("%w: too many reads wait", signaling.ErrServerFull)
-
-const waitsKey = "waits" // in the context of a request that may wait
-
-// park says how long a request wants to wait, and makes its context end when the
-// server drains. done is called when the wait is over.
-func (s *Server) park(c echo.Context) (ctx context.Context, wait time.Duration, done func(), err error) {
-	ctx = c.Request().Context()
-	wait, asked := preferredWait(c.Request().Header.Values("Prefer"))
-	if wait > 0 && s.parked.Add(1) > int64(s.config.MaxWaiting) {
-		s.parked.Add(-1)
-		return nil, 0, nil, errWaiting
-	}
-	if asked {
-		c.Response().Header().Set("Preference-Applied", fmt.Sprintf("wait=%d", wait/time.Second))
-	}
-	if wait == 0 {
-		return ctx, 0, func() {}, nil
-	}
-	c.Set(waitsKey, true)
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(s.draining, func() { cancel(signaling.ErrDraining) })
-	return ctx, wait, func() {
-		stop()
-		cancel(nil)
-		s.parked.Add(-1)
-	}, nil
-}
-
-// stopped is the reason that ctx ended a read, if that is why err came back.
-func stopped(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil && errors.Is(err, ctx.Err()) {
-		return cause
-	}
-	return err
 }
 
 // ticket is what the request holds of its room.

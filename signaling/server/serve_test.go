@@ -18,7 +18,7 @@ import (
 )
 
 // serve runs Serve on loopback until stop, which returns what Serve returned.
-func serve(t *testing.T, s *Server, grace time.Duration) (address string, stop func() error) {
+func serve(t testing.TB, s *Server, grace time.Duration) (address string, stop func() error) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

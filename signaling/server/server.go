@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -68,15 +69,18 @@ type Config struct {
 
 // A Server answers requests out of a Store. It is an http.Handler.
 type Server struct {
-	store    signaling.Store
-	config   Config
-	echo     *echo.Echo
-	limiter  *limiter
-	metrics  *metrics
-	guests   *middleware.RateLimiterMemoryStore // of ICE servers, by room
-	parked   atomic.Int64
-	draining context.Context // ends when the server stops taking its time
-	drain    context.CancelFunc
+	store      signaling.Store
+	config     Config
+	echo       *echo.Echo
+	limiter    *limiter
+	metrics    *metrics
+	guests     *middleware.RateLimiterMemoryStore // of ICE servers, by room
+	parked     atomic.Int64
+	watcher    signaling.Watcher // the store, if it is one
+	asides     asides
+	asideAfter time.Duration   // how long a read waits before it is set aside
+	draining   context.Context // ends when the server stops taking its time
+	drain      context.CancelFunc
 }
 
 // New returns the server of store.
@@ -102,23 +106,19 @@ func New(store signaling.Store, config Config) *Server {
 	})
 	s.metrics = newMetrics(s, config.Measures)
 	s.store = measured{store, s.metrics}
+	s.watcher, _ = store.(signaling.Watcher)
+	s.asides.all, s.asideAfter = map[uint64]*aside{}, asideAfter
 	s.draining, s.drain = context.WithCancel(context.Background())
 	s.echo.HTTPErrorHandler = s.fail
 	s.echo.IPExtractor = addresses(config.TrustedProxies)
 	s.echo.Use(
-		identify,
+		s.receive,
 		s.traced,
-		s.account(),
+		s.account,
 		middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: func(c echo.Context, err error, stack []byte) error {
 			config.Log.Error("a handler panicked", "route", c.Path(), "request_id", idOf(c), "error", err, "stack", string(stack))
 			return err
 		}}),
-		middleware.SecureWithConfig(middleware.SecureConfig{
-			ContentTypeNosniff:    "nosniff",
-			XFrameOptions:         "DENY",
-			ContentSecurityPolicy: "default-src 'none'; frame-ancestors 'none'",
-			ReferrerPolicy:        "no-referrer",
-		}),
 		s.headers,
 	)
 	if len(config.Origins) > 0 {
@@ -162,7 +162,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.Serv
 
 // Drain answers every parked read, now and from now on, with 503, and lets /readyz
 // say so.
-func (s *Server) Drain() { s.drain() }
+func (s *Server) Drain() {
+	s.drain()
+	s.asides.end()
+}
 
 // Parked is the number of reads that wait.
 func (s *Server) Parked() int { return int(s.parked.Load()) }
@@ -170,11 +173,33 @@ func (s *Server) Parked() int { return int(s.parked.Load()) }
 // Serve answers on l until ctx ends; then it drains, and gives running requests
 // grace to end. It closes l. The error is nil if everything ended in time.
 func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
-	h := s.over(s)
-	served := make(chan error, 2)
+	h, back := s.over(s), newHandedBack(l.Addr())
+	h.BaseContext = func(net.Listener) context.Context {
+		return context.WithValue(context.Background(), handedBackKey{}, back)
+	}
+	h.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		if r, ok := c.(*returned); ok {
+			return context.WithValue(ctx, returnedKey{}, r)
+		}
+		return ctx
+	}
+	h.ConnState = untaken
+	served := make(chan error, 3)
 	var serving sync.WaitGroup
 	defer serving.Wait()
+	if err := s.asides.open(); err != nil {
+		s.config.Log.Debug("reads that wait are not set aside", "error", err)
+	} else {
+		serving.Go(func() { s.asides.hear(s.asides.hungUp) })
+		defer func() {
+			s.asides.end()
+			s.asides.going.Wait()
+			_ = s.asides.close()
+		}()
+	}
+	defer func() { _ = h.Close() }() // if it is not yet
 	serving.Go(func() { served <- h.Serve(l) })
+	serving.Go(func() { served <- h.Serve(back) })
 	if s.config.Metrics != nil {
 		m := s.over(s.Metrics())
 		defer func() { _ = m.Close() }()
@@ -186,6 +211,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	case <-ctx.Done():
 	}
 	s.Drain()
+	s.asides.going.Wait() // each is a request again, which h waits for
 	graceful, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	err := h.Shutdown(graceful)
@@ -206,23 +232,13 @@ func (s *Server) over(handler http.Handler) *http.Server {
 	}
 }
 
-// account counts each request, and logs it.
-func (s *Server) account() echo.MiddlewareFunc {
-	return middleware.RequestLoggerWithConfig(middleware.RequestLoggerConfig{
-		HandleError: true, LogMethod: true, LogRoutePath: true, LogStatus: true, LogLatency: true, LogResponseSize: true,
-		// The route, not the path: a room's name is half of a code.
-		LogValuesFunc: func(c echo.Context, v middleware.RequestLoggerValues) error {
-			s.metrics.request(c, v.Status, v.Latency)
-			level := slog.LevelInfo
-			if v.Status >= 500 && v.Status != http.StatusServiceUnavailable {
-				level = slog.LevelError
-			}
-			s.config.Log.LogAttrs(c.Request().Context(), level, "request",
-				slog.String("method", v.Method), slog.String("route", v.RoutePath), slog.Int("status", v.Status),
-				slog.Duration("latency", v.Latency), slog.Int64("bytes", v.ResponseSize), slog.String("client", s.inLog(clientOf(c))), slog.String("request_id", idOf(c)))
-			return nil
-		},
-	})
+// onEvery response; a page brings a policy of its own.
+var onEvery = http.Header{
+	"Cache-Control":           {"no-store"},
+	"X-Content-Type-Options":  {"nosniff"},
+	"X-Frame-Options":         {"DENY"},
+	"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
+	"Referrer-Policy":         {"no-referrer"},
 }
 
 // headers stand on every response; a client that does not send its body, or takes no
@@ -230,7 +246,7 @@ func (s *Server) account() echo.MiddlewareFunc {
 func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Response()
-		r.Header().Set("Cache-Control", "no-store")
+		maps.Copy(r.Header(), onEvery)
 		// Not every ResponseWriter of a test has deadlines, and none has to.
 		control := http.NewResponseController(r.Writer)
 		if c.Request().ContentLength != 0 {

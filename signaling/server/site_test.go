@@ -131,13 +131,24 @@ func (s *site) park(path string, header ...string) <-chan reply {
 // untilParked has no event to wait for: whether a read waits is the server's own affair.
 func (s *site) untilParked(n int) {
 	s.t.Helper()
+	s.until(n, s.Parked, "are parked")
+}
+
+// untilAside is the same for reads that are set aside.
+func (s *site) untilAside(n int) {
+	s.t.Helper()
+	s.until(n, s.asides.count, "are set aside")
+}
+
+func (s *site) until(n int, count func() int, what string) {
+	s.t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for over := time.After(patience); s.Parked() != n; {
+	for over := time.After(patience); count() != n; {
 		select {
 		case <-tick.C:
 		case <-over:
-			s.t.Fatalf("%d reads are parked, not %d", s.Parked(), n)
+			s.t.Fatalf("%d reads %s, not %d", count(), what, n)
 		}
 	}
 }
@@ -215,3 +226,9 @@ func (r reply) token() string {
 func (r reply) etag() string { return r.header.Get("ETag") }
 
 func bearing(token string) string { return "Authorization: Bearer " + token }
+
+func (a *asides) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.all)
+}

@@ -23,14 +23,18 @@ func (s *Server) traced(next echo.HandlerFunc) echo.HandlerFunc {
 		if span == nil {
 			return err
 		}
-		status := c.Response().Status
-		route := routeOf(c, status)
-		method, path, found := strings.Cut(route, " ")
+		g := c.(*guest)
+		method, path, found := strings.Cut(g.name(), " ")
 		if !found {
 			method = "_OTHER" // as OpenTelemetry's conventions have it
 		}
-		span.End(route, status >= http.StatusInternalServerError, slog.String("http.request.method", method), slog.String("http.route", path),
-			slog.Int("http.response.status_code", status), slog.Bool("p2pchat.waits", c.Get(waitsKey) != nil))
+		said := []slog.Attr{slog.String("http.request.method", method), slog.String("http.route", path), slog.Bool("p2pchat.waits", g.waits)}
+		if g.aside { // when it is made again it has another span
+			said = append(said, slog.Bool("p2pchat.set_aside", true))
+		} else {
+			said = append(said, slog.Int("http.response.status_code", g.status))
+		}
+		span.End(g.name(), g.status >= http.StatusInternalServerError, said...)
 		return err
 	}
 }

@@ -1,0 +1,89 @@
+package server
+
+import (
+	"net"
+	"net/http"
+	"sync"
+)
+
+// handedBack is where net/http takes connections from that were set aside.
+type handedBack struct {
+	conns chan net.Conn
+	shut  chan struct{}
+	once  sync.Once
+	at    net.Addr
+}
+
+type handedBackKey struct{} // in the context of requests that may be set aside
+
+func newHandedBack(at net.Addr) *handedBack {
+	return &handedBack{conns: make(chan net.Conn), shut: make(chan struct{}), at: at}
+}
+
+// hand returns false if nobody takes it any more.
+func (h *handedBack) hand(c net.Conn) bool {
+	select {
+	case h.conns <- c:
+		return true
+	case <-h.shut:
+		return false
+	}
+}
+
+// Accept implements net.Listener.
+func (h *handedBack) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.shut:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (h *handedBack) Close() error {
+	h.once.Do(func() { close(h.shut) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (h *handedBack) Addr() net.Addr { return h.at }
+
+// A returned connection has a request to begin with.
+type returned struct {
+	net.Conn
+	head    []byte
+	request *aside // until it is taken
+}
+
+type returnedKey struct{} // in the context of requests on one
+
+func (r *returned) Read(b []byte) (int, error) {
+	if len(r.head) == 0 {
+		return r.Conn.Read(b)
+	}
+	n := copy(b, r.head)
+	if r.head = r.head[n:]; len(r.head) == 0 {
+		r.head = nil
+	}
+	return n, nil
+}
+
+// taken is the read that this request was, before it was set aside; else nil.
+func taken(r *http.Request) *aside {
+	on, _ := r.Context().Value(returnedKey{}).(*returned)
+	if on == nil || on.request == nil {
+		return nil
+	}
+	p := on.request
+	on.request = nil
+	p.of.asides.remove(p)
+	return p
+}
+
+// untaken is told by net/http of its connections.
+func untaken(c net.Conn, state http.ConnState) {
+	if r, ok := c.(*returned); ok && state == http.StateClosed && r.request != nil {
+		r.request.gone()
+	}
+}
