@@ -16,6 +16,7 @@ import (
 // visitorOptions are the flags of serve about those who ask it.
 type visitorOptions struct {
 	rate         string
+	connections  string
 	proxies      []string
 	origins      []string
 	logAddresses bool
@@ -23,6 +24,7 @@ type visitorOptions struct {
 
 func (o *visitorOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.rate, "rate", "client=50,burst=200,all=0", "requests a second of one client, at once, and of all; 0 is no limit")
+	f.StringVar(&o.connections, "connections", "client=1000,all=60000", "connections that one client and all may have open; 0 is no limit")
 	f.StringArrayVar(&o.proxies, "trusted-proxy", nil, "address or network (10.0.0.0/8) whose X-Forwarded-For counts (repeatable)")
 	f.StringArrayVar(&o.origins, "cors-origin", nil, "web page's origin that may use this server: https://chat.example.org, or * (repeatable)")
 	f.BoolVar(&o.logAddresses, "log-addresses", false, "log clients' addresses whole, not their networks'")
@@ -30,6 +32,9 @@ func (o *visitorOptions) register(f *pflag.FlagSet) {
 
 func (o *visitorOptions) configure(c *server.Config) (err error) {
 	if c.Rate, err = requestRate(o.rate); err != nil {
+		return err
+	}
+	if c.Connections, err = connections(o.connections); err != nil {
 		return err
 	}
 	for _, text := range o.proxies {
@@ -50,6 +55,23 @@ func (o *visitorOptions) configure(c *server.Config) (err error) {
 	}
 	c.Origins, c.LogAddresses = o.origins, o.logAddresses
 	return nil
+}
+
+func connections(text string) (n server.Connections, err error) {
+	n = server.Connections{Client: 1000, All: 60_000} // what is left out
+	for part := range strings.SplitSeq(text, ",") {
+		name, value, _ := strings.Cut(part, "=")
+		most, err := strconv.ParseUint(value, 10, 31)
+		switch {
+		case err == nil && name == "client":
+			n.Client = int(most)
+		case err == nil && name == "all":
+			n.All = int(most)
+		default:
+			return n, &usageError{err: fmt.Errorf("--connections: %q is none", part), hint: "it looks like client=1000,all=60000; what is left out stays as it is"}
+		}
+	}
+	return n, nil
 }
 
 func requestRate(text string) (r server.Rate, err error) {

@@ -122,6 +122,7 @@ func (p *aside) after() {
 		return
 	}
 	_ = p.conn.Close()
+	p.of.connections.leave(p.conn)
 	p.gone()
 }
 

@@ -81,9 +81,13 @@ func taken(r *http.Request) *aside {
 	return p
 }
 
-// untaken is told by net/http of its connections.
-func untaken(c net.Conn, state http.ConnState) {
-	if r, ok := c.(*returned); ok && state == http.StateClosed && r.request != nil {
+// changed is told by net/http of its connections.
+func (s *Server) changed(c net.Conn, state http.ConnState) {
+	if state != http.StateClosed {
+		return
+	}
+	s.connections.leave(c)
+	if r, ok := c.(*returned); ok && r.request != nil {
 		r.request.gone()
 	}
 }

@@ -35,6 +35,8 @@ const (
 	limitClient, limitAll, limitGuests = "client_rate", "all_rate", "guest_rate"
 	limitRooms, limitWaiting           = "rooms", "waiting"
 	limitBody, limitCandidates         = "body", "candidates"
+	limitConnections                   = "connections"
+	limitClientConnections             = "client_connections"
 )
 
 // metrics are what a server counts, in a registry of its own.
@@ -74,7 +76,7 @@ func newMetrics(s *Server, measures []Measure) *metrics {
 	for _, event := range []string{callOpened, callAnswered, callTurnedDown, callClosed} {
 		m.calls.WithLabelValues(event)
 	}
-	for _, limit := range []string{limitClient, limitAll, limitGuests, limitRooms, limitWaiting, limitBody, limitCandidates} {
+	for _, limit := range []string{limitClient, limitAll, limitGuests, limitRooms, limitWaiting, limitBody, limitCandidates, limitConnections, limitClientConnections} {
 		m.limits.WithLabelValues(limit)
 	}
 	for _, operation := range operationsOfStore {
@@ -82,6 +84,7 @@ func newMetrics(s *Server, measures []Measure) *metrics {
 	}
 	measures = append(measures,
 		Measure{Name: "p2pchat_parked_reads", Help: "Reads that wait now.", Value: func() float64 { return float64(s.Parked()) }},
+		Measure{Name: "p2pchat_connections", Help: "Connections that are open now.", Value: func() float64 { return float64(s.connections.open()) }},
 		Measure{Name: "p2pchat_ready", Help: "1 if /readyz says so.", Value: func() float64 {
 			if s.ready() != nil {
 				return 0

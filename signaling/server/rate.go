@@ -64,12 +64,18 @@ func (l *limiter) allows(from netip.Addr) (ok bool, limit string, after int) {
 
 func seconds(perSecond float64) int { return int(math.Ceil(1 / perSecond)) }
 
-// of is the bucket of a client.
-func (l *limiter) of(from netip.Addr) *rate.Limiter {
+// client is whom an address belongs to: an IPv6 network of 64 bits is one customer's.
+func client(from netip.Addr) netip.Addr {
 	if from = from.Unmap(); from.Is6() {
 		network, _ := from.WithZone("").Prefix(64) // it has as many bits
 		from = network.Addr()
 	}
+	return from
+}
+
+// of is the bucket of a client.
+func (l *limiter) of(from netip.Addr) *rate.Limiter {
+	from = client(from)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if known := l.clients[from]; known != nil {

@@ -54,9 +54,10 @@ type Config struct {
 	// user counts as one. There is none if it is nil.
 	Relay func(user string) []signaling.ICEServer
 	// Ready says what keeps the Store from answering, to /readyz. It always can if that is nil.
-	Ready     func() error
-	AccessKey string // what opening a room and asking for ICEServers takes; nothing if empty
-	Rate      Rate   // of requests
+	Ready       func() error
+	AccessKey   string      // what opening a room and asking for ICEServers takes; nothing if empty
+	Rate        Rate        // of requests
+	Connections Connections // that Serve has open at once
 	// TrustedProxies may say for whom they ask, in X-Forwarded-For.
 	TrustedProxies []netip.Prefix
 	Origins        []string        // of pages from elsewhere that may use this server: https://chat.example.org, or *
@@ -69,18 +70,19 @@ type Config struct {
 
 // A Server answers requests out of a Store. It is an http.Handler.
 type Server struct {
-	store      signaling.Store
-	config     Config
-	echo       *echo.Echo
-	limiter    *limiter
-	metrics    *metrics
-	guests     *middleware.RateLimiterMemoryStore // of ICE servers, by room
-	parked     atomic.Int64
-	watcher    signaling.Watcher // the store, if it is one
-	asides     asides
-	asideAfter time.Duration   // how long a read waits before it is set aside
-	draining   context.Context // ends when the server stops taking its time
-	drain      context.CancelFunc
+	store       signaling.Store
+	config      Config
+	echo        *echo.Echo
+	limiter     *limiter
+	connections census
+	metrics     *metrics
+	guests      *middleware.RateLimiterMemoryStore // of ICE servers, by room
+	parked      atomic.Int64
+	watcher     signaling.Watcher // the store, if it is one
+	asides      asides
+	asideAfter  time.Duration   // how long a read waits before it is set aside
+	draining    context.Context // ends when the server stops taking its time
+	drain       context.CancelFunc
 }
 
 // New returns the server of store.
@@ -101,6 +103,7 @@ func New(store signaling.Store, config Config) *Server {
 		config.Log = slog.Default()
 	}
 	s := &Server{config: config, echo: echo.New(), limiter: newLimiter(config.Rate)}
+	s.connections = census{limit: config.Connections, proxies: config.TrustedProxies, from: map[netip.Addr]int{}}
 	s.guests = middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
 		Rate: guestRate, Burst: guestBurst, ExpiresIn: guestMemory,
 	})
@@ -183,7 +186,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 		}
 		return ctx
 	}
-	h.ConnState = untaken
+	h.ConnState = s.changed
 	served := make(chan error, 3)
 	var serving sync.WaitGroup
 	defer serving.Wait()
@@ -198,7 +201,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 		}()
 	}
 	defer func() { _ = h.Close() }() // if it is not yet
-	serving.Go(func() { served <- h.Serve(l) })
+	serving.Go(func() { served <- h.Serve(counted{l, s}) })
 	serving.Go(func() { served <- h.Serve(back) })
 	if s.config.Metrics != nil {
 		m := s.over(s.Metrics())

@@ -1,0 +1,125 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"p2pchat/signaling"
+)
+
+// Connections limit how many are open at once, be they silent, slow or waiting.
+type Connections struct {
+	Client int // of one client, as Rate has it, that is no trusted proxy; no limit if zero
+	All    int // of all clients together; no limit if zero
+}
+
+// A census of connections that are open.
+type census struct {
+	limit   Connections
+	proxies []netip.Prefix
+
+	mu   sync.Mutex // guards what follows
+	all  int
+	from map[netip.Addr]int
+}
+
+// enter counts c in, or names the limit that it meets.
+func (n *census) enter(c net.Conn) (limit string) {
+	from, counted := n.client(c)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case n.limit.All > 0 && n.all >= n.limit.All:
+		return limitConnections
+	case counted && n.from[from] >= n.limit.Client:
+		return limitClientConnections
+	case counted:
+		n.from[from]++
+	}
+	n.all++
+	return ""
+}
+
+// leave counts c out.
+func (n *census) leave(c net.Conn) {
+	from, counted := n.client(c)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.all--
+	if !counted {
+		return
+	}
+	if n.from[from]--; n.from[from] <= 0 {
+		delete(n.from, from)
+	}
+}
+
+func (n *census) open() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.all
+}
+
+// client is who has opened c; counted is false if it may do so without limit.
+func (n *census) client(c net.Conn) (from netip.Addr, counted bool) {
+	at, ok := c.RemoteAddr().(*net.TCPAddr)
+	if !ok || n.limit.Client == 0 {
+		return from, false
+	}
+	from = at.AddrPort().Addr().Unmap()
+	for _, p := range n.proxies {
+		if p.Contains(from) {
+			return from, false
+		}
+	}
+	return client(from), true
+}
+
+// A counted listener turns away what is over the limits.
+type counted struct {
+	net.Listener
+	*Server
+}
+
+// Accept implements net.Listener.
+func (l counted) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		limit := l.connections.enter(c)
+		if limit == "" {
+			return c, nil
+		}
+		l.metrics.limits.WithLabelValues(limit).Inc()
+		if _, plain := c.(*net.TCPConn); plain { // nobody waits for a handshake here
+			_ = c.SetWriteDeadline(time.Now().Add(time.Second)) // a new connection has room for it
+			_, _ = c.Write(turnedAway[limit])
+		}
+		_ = c.Close()
+	}
+}
+
+// turnedAway is what connections over a limit are told.
+var turnedAway = map[string][]byte{
+	limitConnections:       refusal(signaling.ErrServerFull),
+	limitClientConnections: refusal(signaling.ErrTooMany),
+}
+
+func refusal(why error) []byte {
+	p, _ := signaling.ProblemOf(why)
+	body, _ := json.Marshal(p) // it has nothing that cannot be
+	var b bytes.Buffer
+	_ = (&http.Response{ // into memory
+		StatusCode: p.Status, ProtoMajor: 1, ProtoMinor: 1, Close: true, ContentLength: int64(len(body)), Body: io.NopCloser(bytes.NewReader(body)),
+		Header: http.Header{"Content-Type": {"application/problem+json"}, "Retry-After": {retrySecond}, "Cache-Control": {"no-store"}},
+	}).Write(&b)
+	return b.Bytes()
+}
