@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"p2pchat/signaling"
+)
+
+// served is `p2pchat serve` as a process, with all that a test asks of it.
+type served struct {
+	*process
+	t       testing.TB
+	address string
+}
+
+func serves(t testing.TB, env []string, flags ...string) *served {
+	t.Helper()
+	address, err := freeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := start(t.TempDir(), append(os.Environ(), env...), append([]string{"serve", "--listen", address}, flags...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill() // it may have ended
+		<-p.ended
+	})
+	s := &served{process: p, t: t, address: address}
+	s.sees("listening on ")
+	return s
+}
+
+func (s *served) sees(text string) {
+	s.t.Helper()
+	for over := time.Now().Add(30 * time.Second); !strings.Contains(s.err.String(), text); {
+		if time.Now().After(over) {
+			s.t.Fatalf("%q did not come: %s", text, s.err)
+		}
+		<-time.After(time.Millisecond)
+	}
+}
+
+// status is a value in KB of /proc/PID/status.
+func (s *served) status(name string) int {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), name+":")
+	n, err := strconv.Atoi(strings.Fields(after)[0])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
+// from dials as another address of loopback.
+func (s *served) from(a int) (net.Conn, error) {
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(a))}, Timeout: 10 * time.Second}
+	return d.Dial("tcp", s.address)
+}
+
+// parks opens a read that waits for the offer in a room, on a bare connection.
+func (s *served) parks(room string) net.Conn {
+	s.t.Helper()
+	c, err := net.Dial("tcp", s.address)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := fmt.Fprintf(c, "GET /rooms/%s/offer HTTP/1.1\r\nHost: here\r\nPrefer: wait=60\r\n\r\n", room); err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
+
+// A server that is attacked from elsewhere in every way at once serves its callers: one who
+// waits all along, and others who come.
+func TestAttacked(t *testing.T) {
+	const silent, crowd, slow, allowed = 8000, 2000, 50, 1000 // allowed: --connections' default
+	s := serves(t, nil)
+	offer := signaling.Description(script[0].body)
+	waiting := s.parks("waiting")
+	defer func() { _ = waiting.Close() }()
+
+	var open sync.WaitGroup
+	var cut atomic.Int64
+	// attack sends begin and then, again and again, more, until the server ends it.
+	attack := func(address int, begin, more string, every time.Duration) {
+		open.Go(func() {
+			c, err := s.from(address)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = c.Close() }()
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				_, _ = io.Copy(io.Discard, c)
+			}()
+			tick := time.NewTicker(max(every, 1))
+			defer tick.Stop()
+			over := time.After(25 * time.Second)
+			for _, err = io.WriteString(c, begin); err == nil; _, err = io.WriteString(c, more) {
+				select {
+				case <-tick.C:
+				case <-ended:
+					cut.Add(1)
+					return
+				case <-over:
+					t.Errorf("%.20q… is still taken", begin)
+					return
+				}
+			}
+			cut.Add(1)
+		})
+	}
+	for range slow {
+		attack(1, "GET / HTTP/1.1\r\nHost: he", "r", 100*time.Millisecond)
+		attack(1, "POST /offer HTTP/1.1\r\nHost: here\r\nContent-Length: 60000\r\n\r\n", " ", 100*time.Millisecond)
+		attack(1, "GET / HTTP/1.1\r\nHost: here\r\nX: ", strings.Repeat("x", 4<<10), 0)
+		attack(1, "POST /offer HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n", "1000\r\n"+strings.Repeat(" ", 0x1000)+"\r\n", 0)
+	}
+	// One address opens all that it can, many others a few each.
+	var silents []net.Conn
+	defer func() {
+		for _, c := range silents {
+			_ = c.Close()
+		}
+	}()
+	for i := range silent {
+		a := 2
+		if i >= crowd {
+			a = 3 + i%100
+		}
+		c, err := s.from(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		silents = append(silents, c)
+	}
+	turnedAway := 0
+	for _, c := range silents[allowed:crowd] {
+		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		text, err := io.ReadAll(c)
+		if len(text) > 0 && !bytes.Contains(text, []byte("429 ")) || err != nil && os.IsTimeout(err) {
+			t.Fatalf("more than %d connections of one address are open: %q, %v", allowed, text, err)
+		}
+		turnedAway++
+	}
+	// Meanwhile others come, and are served.
+	calls := workload{servers: []string{"http://" + s.address}, concurrency: 1, calls: 10, rate: 2} // 32 requests a second
+	r := calls.run(t.Context())
+	if r.Failed > 0 || r.Served != 10 {
+		t.Errorf("of 10 calls %d were served: %v", r.Served, r.Errors)
+	}
+	most := s.status("VmHWM")
+	if most > 512<<10 {
+		t.Errorf("the server took %d KB", most)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	client, err := signaling.NewClient("http://"+s.address, signaling.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ticket := signaling.NewTicket("waiting", signaling.Caller)
+	if _, err := client.Offer(ctx, ticket, offer); err != nil {
+		t.Error(err)
+	}
+	_ = waiting.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if text := make([]byte, 15); true {
+		if _, err := io.ReadFull(waiting, text); err != nil || string(text) != "HTTP/1.1 200 OK" {
+			t.Errorf("who waited hears %q, %v", text, err)
+		}
+	}
+	// The silent ones are closed when they have been silent for 10 s, the slow ones too.
+	for _, c := range silents[crowd:] {
+		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		if _, err := c.Read(make([]byte, 1)); err != io.EOF && os.IsTimeout(err) {
+			t.Fatal("a silent connection is still open")
+		}
+	}
+	open.Wait()
+	if n := cut.Load(); n != 4*slow {
+		t.Errorf("%d of %d attacks were cut off", n, 4*slow)
+	}
+	// Whoever attacked is served at once when that is over.
+	c, err := s.from(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	_, _ = io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+	if text, err := io.ReadAll(c); !bytes.HasPrefix(text, []byte("HTTP/1.1 200 ")) {
+		t.Errorf("afterwards it says %q, %v", text, err)
+	}
+	t.Logf("%d turned away; a request took %.1f ms in the middle, %.1f ms at p99; %d KB resident at most, %d KB now",
+		turnedAway, r.Request.P50, r.Request.P99, most, s.status("VmRSS"))
+}
