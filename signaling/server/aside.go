@@ -24,8 +24,8 @@ import (
 //
 // There it is a request like any other, and is answered like one.
 const (
-	asideAfter = time.Second // most reads are answered sooner, and need not be made twice
-	mostHead   = 4 << 10     // bytes of a head that is worth keeping
+	asideAfter = 100 * time.Millisecond // many reads are answered sooner, and need not be made twice
+	mostHead   = 4 << 10                // bytes of a head that is worth keeping
 )
 
 var errHungUp = errors.New("the client hung up")
