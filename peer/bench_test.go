@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pion/datachannel"
 	"github.com/pion/logging"
 	"github.com/pion/webrtc/v4"
 
@@ -43,12 +42,12 @@ func BenchmarkConnect(b *testing.B) {
 		callee.Close()
 
 		begun = time.Now()
-		_, _, hangUp := introduce(b, bare)
+		_, _, hangUp := bare(b)
 		same = append(same, time.Since(begun))
 		hangUp()
 
 		begun = time.Now()
-		_, _, hangUp = introduce(b, plain)
+		hangUp = plain(b)
 		defaults = append(defaults, time.Since(begun))
 		hangUp()
 	}
@@ -62,7 +61,7 @@ func BenchmarkConnect(b *testing.B) {
 // The round trip of 64 bytes, beside that over two bare detached DataChannels.
 func BenchmarkMessage(b *testing.B) {
 	caller, callee := connected(b)
-	near, far, hangUp := introduce(b, bare)
+	near, far, hangUp := bare(b)
 	ctx, cancel := context.WithCancel(b.Context())
 	var wg sync.WaitGroup
 	defer func() {
@@ -111,7 +110,7 @@ func BenchmarkMessage(b *testing.B) {
 func BenchmarkThroughput(b *testing.B) {
 	const size, count = 64 << 10, 128
 	caller, callee := connected(b)
-	near, far, hangUp := introduce(b, bare)
+	near, far, hangUp := bare(b)
 	defer hangUp()
 	message, buffer := make([]byte, size), make([]byte, size)
 	ctx := b.Context()
@@ -180,75 +179,34 @@ func memory() int64 {
 	return int64(m.HeapInuse + m.StackInuse) //nolint:gosec // far below
 }
 
-func bare(b *testing.B) *webrtc.PeerConnection {
+// bare is a pair with a Session's settings.
+func bare(b *testing.B) (near, far io.ReadWriteCloser, hangUp func()) {
 	b.Helper()
-	pc, err := peer.Bare(quiet())
+	near, far, hangUp, err := peer.Bare(b.Context(), quiet())
 	if err != nil {
 		b.Fatal(err)
 	}
-	return pc
+	return near, far, hangUp
 }
 
-// plain is pion as it comes, but for what lets a benchmark read from its channel.
-func plain(b *testing.B) *webrtc.PeerConnection {
+// plain is a pair of pion as it comes, but for what lets a benchmark read from its channel.
+func plain(b *testing.B) (hangUp func()) {
 	b.Helper()
 	engine := webrtc.SettingEngine{LoggerFactory: &logging.DefaultLoggerFactory{Writer: io.Discard}}
 	engine.DetachDataChannels()
-	pc, err := webrtc.NewAPI(webrtc.WithSettingEngine(engine)).NewPeerConnection(webrtc.Configuration{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	return pc
-}
-
-// introduce joins two PeerConnections of this program by a channel.
-func introduce(b *testing.B, settings func(*testing.B) *webrtc.PeerConnection) (near, far datachannel.ReadWriteCloser, hangUp func()) {
-	b.Helper()
-	from, to := settings(b), settings(b)
-	hangUp = func() {
-		_ = from.GracefulClose()
-		_ = to.GracefulClose()
-	}
-	must := func(err error) {
+	var pair [2]*webrtc.PeerConnection
+	for i := range pair {
+		pc, err := webrtc.NewAPI(webrtc.WithSettingEngine(engine)).NewPeerConnection(webrtc.Configuration{})
 		if err != nil {
 			b.Fatal(err)
 		}
+		pair[i] = pc
 	}
-	candidates := [2]chan webrtc.ICECandidateInit{make(chan webrtc.ICECandidateInit, 100), make(chan webrtc.ICECandidateInit, 100)}
-	for i, pc := range []*webrtc.PeerConnection{from, to} {
-		pc.OnICECandidate(func(c *webrtc.ICECandidate) {
-			if c != nil {
-				candidates[i] <- c.ToJSON()
-			}
-		})
+	if _, _, err := peer.Introduce(b.Context(), pair[0], pair[1]); err != nil {
+		b.Fatal(err)
 	}
-	opened := make(chan *webrtc.DataChannel)
-	announced := make(chan *webrtc.DataChannel)
-	to.OnDataChannel(func(dc *webrtc.DataChannel) { dc.OnOpen(func() { announced <- dc }) })
-	dc, err := from.CreateDataChannel("chat", nil)
-	must(err)
-	dc.OnOpen(func() { opened <- dc })
-	offer, err := from.CreateOffer(nil)
-	must(err)
-	must(from.SetLocalDescription(offer))
-	must(to.SetRemoteDescription(offer))
-	answer, err := to.CreateAnswer(nil)
-	must(err)
-	must(to.SetLocalDescription(answer))
-	must(from.SetRemoteDescription(answer))
-	for near == nil || far == nil {
-		select {
-		case c := <-candidates[0]:
-			must(to.AddICECandidate(c))
-		case c := <-candidates[1]:
-			must(from.AddICECandidate(c))
-		case dc := <-opened:
-			near, err = dc.Detach()
-			must(err)
-		case dc := <-announced:
-			far, err = dc.Detach()
-			must(err)
-		}
+	return func() {
+		_ = pair[0].GracefulClose()
+		_ = pair[1].GracefulClose()
 	}
-	return near, far, hangUp
 }

@@ -32,8 +32,8 @@ func (p *Pipe) Held() int {
 	return reflect.ValueOf(p.pc.SCTP()).Elem().FieldByName("dataChannels").Len()
 }
 
-// Bare is pion as this package sets it, and nothing around it.
-func Bare(c Config) (*webrtc.PeerConnection, error) { return newPeerConnection(c, nil) }
+// Introduce joins two PeerConnections of a test's own.
+var Introduce = introduce
 
 // A Handshake is what a caller of the tests' own needs to pass for one of ours.
 type Handshake struct {

@@ -145,7 +145,7 @@ func BenchmarkFile(b *testing.B) {
 		b.Fatal(err)
 	}
 	f := newFreight(b)
-	near, far, hangUp := introduce(b, bare)
+	near, far, hangUp := bare(b)
 	defer hangUp()
 	message, buffer := make([]byte, chunk), make([]byte, chunk)
 	var ours, theirs []time.Duration

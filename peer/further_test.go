@@ -212,7 +212,7 @@ func BenchmarkFurtherChannel(b *testing.B) {
 	const size, count = 64 << 10, 128
 	caller, callee := connected(b)
 	ours, to := further(b, caller, callee)
-	near, far, hangUp := introduce(b, bare)
+	near, far, hangUp := bare(b)
 	defer hangUp()
 	message, buffer := make([]byte, size), make([]byte, size)
 	flow := func(from io.Writer, to io.Reader) time.Duration {

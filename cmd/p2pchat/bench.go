@@ -29,9 +29,25 @@ type benchOptions struct {
 }
 
 func benchCommand(std stdio) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure a server, or two peers on this machine",
+		Args: func(*cobra.Command, []string) error {
+			return errors.New("say what to measure: p2pchat bench signaling, connect, message or transfer")
+		},
+		RunE: func(*cobra.Command, []string) error { return nil },
+	}
+	c.AddCommand(signalingBenchCommand(std))
+	for _, b := range peerBenches {
+		c.AddCommand(b.command(std))
+	}
+	return c
+}
+
+func signalingBenchCommand(std stdio) *cobra.Command {
 	var o benchOptions
 	c := &cobra.Command{
-		Use:   "bench signaling",
+		Use:   "signaling",
 		Short: "Measure how many calls a server serves, and how fast",
 		Long: `Measure how many calls a server serves, and how fast.
 
@@ -43,14 +59,8 @@ A server limits what one address may ask: give it --rate client=0 to measure mor
 		Example: `  p2pchat bench signaling --server http://localhost:3000
   p2pchat bench signaling --rate 100 --duration 1m     100 calls a second
   p2pchat bench signaling --ramp                       more and more at once`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 || args[0] != "signaling" {
-				return errors.New("say what to measure: p2pchat bench signaling")
-			}
-			return nil
-		},
-		ValidArgs: []string{"signaling"},
-		RunE:      func(c *cobra.Command, _ []string) error { return bench(c.Context(), o, std) },
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return bench(c.Context(), o, std) },
 	}
 	f := c.Flags()
 	f.SortFlags = false

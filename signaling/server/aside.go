@@ -77,7 +77,7 @@ func (p *aside) takeOver(c echo.Context) bool {
 	if err != nil {
 		return false
 	}
-	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
+	early, _ := buffered.Peek(buffered.Reader.Buffered())
 	p.head = append(p.head, early...)
 	if before, ok := conn.(*returned); ok {
 		p.head = append(p.head, before.head...)
