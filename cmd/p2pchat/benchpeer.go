@@ -8,6 +8,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -82,18 +84,19 @@ func (c comparison) print(out io.Writer, name string, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(out).Encode(c)
 	}
-	text := fmt.Sprintf("%-24s %9s %9s %9s %9s\n", fmt.Sprintf("%s, %d times", name, c.Count), "p50", "p90", "p99", "most")
+	var text strings.Builder
+	fmt.Fprintf(&text, "%-24s %9s %9s %9s %9s\n", fmt.Sprintf("%s, %d times", name, c.Count), "p50", "p90", "p99", "most")
 	for _, row := range []struct {
 		name string
 		summary
 	}{{"p2pchat", c.Ours}, {"bare DataChannel", c.Bare}} {
-		text += fmt.Sprintf("%-24s %9s %9s %9s %9s\n", row.name, ms(row.P50), ms(row.P90), ms(row.P99), ms(row.Most))
+		fmt.Fprintf(&text, "%-24s %9s %9s %9s %9s\n", row.name, ms(row.P50), ms(row.P90), ms(row.P99), ms(row.Most))
 	}
-	text += fmt.Sprintf("\n%.2f times the bare one's p50\n", c.Ratio)
+	fmt.Fprintf(&text, "\n%.2f times the bare one's p50\n", c.Ratio)
 	if c.Speed > 0 {
-		text += fmt.Sprintf("%.0f MB/s; bare %.0f MB/s\n", c.Speed, c.BareSpeed)
+		fmt.Fprintf(&text, "%.0f MB/s; bare %.0f MB/s\n", c.Speed, c.BareSpeed)
 	}
-	_, err := io.WriteString(out, text)
+	_, err := io.WriteString(out, text.String())
 	return err
 }
 
@@ -105,7 +108,7 @@ func benchConfig() peer.Config {
 type meeting struct {
 	at        signaling.Store
 	stop      context.CancelFunc
-	served    chan error
+	served    chan struct{}
 	near, far *peer.Pipe
 	sessions  []*peer.Session
 }
@@ -120,14 +123,17 @@ func newMeeting(ctx context.Context) (*meeting, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	ctx, stop := context.WithCancel(ctx)
-	m := &meeting{at: at, stop: stop, served: make(chan error, 1)}
-	go func() { m.served <- serveWithin(ctx, l, slog.New(slog.DiscardHandler)) }()
+	m := &meeting{at: at, stop: stop, served: make(chan struct{})}
+	go func() {
+		defer close(m.served)
+		_ = serveWithin(ctx, l, slog.New(slog.DiscardHandler)) // all it could say is that a connection was still open
+	}()
 	return m, nil
 }
 
 // meet waits until both may chat; each time it is another room.
 func (m *meeting) meet(ctx context.Context, number int) (err error) {
-	code := peer.Code{Room: fmt.Sprint(100 + number), Secret: "amber-falcon"} // nobody else knows the server
+	code := peer.Code{Room: strconv.Itoa(100 + number), Secret: "amber-falcon"} // nobody else knows the server
 	m.sessions = []*peer.Session{peer.Call(m.at, code, benchConfig()), peer.Answer(m.at, code, benchConfig())}
 	if m.near, err = m.sessions[0].Pipe(ctx); err == nil {
 		m.far, err = m.sessions[1].Pipe(ctx)
@@ -145,7 +151,7 @@ func (m *meeting) part() {
 func (m *meeting) end() {
 	m.part()
 	m.stop()
-	<-m.served // an error would be that a connection is still open, which is no matter
+	<-m.served
 }
 
 func measureConnect(ctx context.Context, n int) (c comparison, err error) {
