@@ -91,7 +91,7 @@ func (s *served) parks(room string) net.Conn {
 func TestAttacked(t *testing.T) {
 	const silent, crowd, slow, allowed = 8000, 2000, 50, 1000 // allowed: --connections' default
 	s := serves(t, nil)
-	offer := signaling.Description(script[0].body)
+	offer := signaling.Description(script()[0].body)
 	waiting := s.parks("waiting")
 	defer func() { _ = waiting.Close() }()
 

@@ -152,7 +152,7 @@ func (o benchOptions) print(out io.Writer, r result) error {
 		return err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d calls of %d requests in %.1f s, %d at once\n\n", r.Served+r.Failed, len(script), r.Seconds, r.Concurrency)
+	fmt.Fprintf(&b, "%d calls of %d requests in %.1f s, %d at once\n\n", r.Served+r.Failed, len(script()), r.Seconds, r.Concurrency)
 	fmt.Fprintf(&b, "%-24s %8.0f a second, %d failed\n", "calls", r.CallsPerSecond, r.Failed)
 	fmt.Fprintf(&b, "%-24s %8.0f a second\n\n", "requests", r.RequestsPerSecond)
 	for _, kind := range slices.Sorted(maps.Keys(r.Errors)) {

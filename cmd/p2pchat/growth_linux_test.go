@@ -155,7 +155,7 @@ func (s *served) fills(n int) {
 		all.Go(func() {
 			k := &worker{workload: w, client: client}
 			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
-				for _, step := range script {
+				for _, step := range script() {
 					if step.method != http.MethodPost {
 						continue
 					}
@@ -200,7 +200,7 @@ func (s *served) heard(readers []net.Conn) summary {
 			took.add(time.Since(began))
 			first <- err
 		}()
-		if err := k.send(context.Background(), script[0], fmt.Sprint("reader", i), 0); err != nil {
+		if err := k.send(context.Background(), script()[0], fmt.Sprint("reader", i), 0); err != nil {
 			s.t.Error(err)
 		}
 		if err := <-first; err != nil {

@@ -63,7 +63,7 @@ func TestOverload(t *testing.T) {
 	began := time.Now()
 	probe := &worker{workload: &workload{servers: []string{"http://" + s.address}}, client: &http.Client{}}
 	defer probe.client.CloseIdleConnections()
-	for probe.send(t.Context(), script[0], "recovery", 0) != nil {
+	for probe.send(t.Context(), script()[0], "recovery", 0) != nil {
 		<-time.After(10 * time.Millisecond)
 	}
 	recovered := time.Since(began)

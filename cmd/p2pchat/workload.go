@@ -20,7 +20,7 @@ import (
 
 // script is a call: what two peers ask of a server, from the first request to the last.
 // The documents have the size of real ones, 5.7 KB in all.
-var script = func() (s []step) {
+var script = sync.OnceValue(func() (s []step) {
 	description := func(kind string) string {
 		return fmt.Sprintf(`{"type":%q,"sdp":%q}`, kind, strings.Repeat("v=0 ", 300))
 	}
@@ -44,7 +44,7 @@ var script = func() (s []step) {
 		}
 	}
 	return append(s, step{caller, "DELETE", "", ""})
-}()
+})
 
 type step struct {
 	by           signaling.Side
@@ -62,7 +62,7 @@ func (s step) kind() string {
 }
 
 func kinds() (list []string) {
-	for _, s := range script {
+	for _, s := range script() {
 		if !slices.Contains(list, s.kind()) {
 			list = append(list, s.kind())
 		}
@@ -176,13 +176,13 @@ func wait(ctx context.Context, d time.Duration) error {
 func (k *worker) call(ctx context.Context, n int64, due time.Time) {
 	room := fmt.Sprint(k.room, n)
 	ctx = context.WithoutCancel(ctx) // what has begun is ended
-	for _, s := range script {
+	for _, s := range script() {
 		started := time.Now()
 		err := k.send(ctx, s, room, int(n)+int(s.by))
 		k.requests[s.kind()].add(time.Since(started))
 		if err != nil {
 			k.errors[s.kind()+": "+err.Error()]++
-			_ = k.send(ctx, script[len(script)-1], room, int(n)) // the room may be there
+			_ = k.send(ctx, script()[len(script())-1], room, int(n)) // the room may be there
 			return
 		}
 	}
