@@ -102,7 +102,9 @@ func (c *Conversation) end(f *file, e Event) {
 		delete(c.files.in, f.id)
 		c.files.offered = true
 	}
-	if !goesOn {
+	if goesOn {
+		c.files.suspended = append(c.files.suspended, *f.keep())
+	} else {
 		c.noted(entry{Ended: &fileRef{f.id, f.outgoing}})
 	}
 	c.expect()

@@ -36,6 +36,8 @@ type files struct {
 	loading int             // are being looked at before they are offered
 	goOn    bool            // the next run of the program goes on with them
 
+	suspended []keptFile // for that run
+
 	// of the pipe of the moment:
 	foreign bool
 	expect  func(bool) // the pipe's Expect; nil without one

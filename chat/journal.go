@@ -200,7 +200,9 @@ func (r *record) applyFile(s said) bool {
 		if json.Unmarshal([]byte(s.Text), &f.Offer) != nil {
 			return false
 		}
-		r.files[f.fileRef] = f
+		if _, known := r.files[f.fileRef]; !known { // a rewrite has what is known of it before the offer
+			r.files[f.fileRef] = f
+		}
 	case kindReceived, kindCancel:
 		var n note
 		if json.Unmarshal([]byte(s.Text), &n) != nil {

@@ -44,6 +44,14 @@ func (j *Journal) replace(content []byte) error {
 	return nil
 }
 
+// links is how many names a file has.
+func links(info os.FileInfo) uint64 {
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		return uint64(s.Nlink) //nolint:unconvert // it is smaller on other systems
+	}
+	return 1
+}
+
 // isOwn tells whether a file is of the user who runs the program.
 func isOwn(info os.FileInfo) bool {
 	s, ok := info.Sys().(*syscall.Stat_t)

@@ -163,6 +163,9 @@ func (c *Conversation) record() record {
 			r.files[k.fileRef] = *k
 		}
 	}
+	for _, k := range c.files.suspended {
+		r.files[k.fileRef] = k
+	}
 	return r
 }
 

@@ -58,7 +58,7 @@ func (l *landing) reopen() error {
 	switch {
 	case err != nil:
 		return err
-	case info.IsDir() != l.Folder, !l.Folder && (!info.Mode().IsRegular() || info.Size() > l.Size):
+	case info.IsDir() != l.Folder, !l.Folder && (!info.Mode().IsRegular() || info.Size() > l.Size || links(info) > 1), !isOwn(info):
 		return errLost // somebody has put another thing there
 	case l.Folder:
 		if err := l.root.RemoveAll(l.temp); err != nil {

@@ -228,3 +228,87 @@ func TestGoingOnWithSending(t *testing.T) {
 		})
 	}
 }
+
+func TestAPartThatAnotherFileIsInThePlaceOf(t *testing.T) {
+	dir := t.TempDir()
+	other := filepath.Join(dir, "precious")
+	if err := os.WriteFile(other, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := land(dir, offer{Name: "x", Size: 100}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.suspend()
+	if err := errors.Join(os.Remove(filepath.Join(dir, l.temp)), os.Link(other, filepath.Join(dir, l.temp))); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := resumeLanding(dir, l.temp, l.offer); !errors.Is(err, errLost) {
+		t.Errorf("it would be written to: %v", err)
+		l.discard()
+	}
+}
+
+// What the journal says of files stays, however often it is written anew.
+func TestASenderThatIsStartedAnewTwice(t *testing.T) {
+	path, box, dir := create(t, "data", noise(1<<20)), filepath.Join(t.TempDir(), "box"), t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		for run := range 2 {
+			a := newTalker(keeps(t, box))
+			ctx, die := context.WithCancel(t.Context())
+			a.run(ctx, nil)
+			if run == 0 {
+				offers(t, a, path)
+			}
+			synctest.Wait()
+			die()
+			_ = a.end() // as it was told
+			if err := a.config.Journal.End(a.Kept()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		left, right := newPair(16)
+		a := newTalker(keeps(t, box)).joins(left).run(t.Context(), nil)
+		b := newTalker(into(dir), accepts).joins(right).run(t.Context(), nil)
+		synctest.Wait()
+		if n := len(only[FileReceived](b.seen())); n != 1 {
+			t.Errorf("%d files arrive: %v, %v", n, failures(a), failures(b))
+		}
+		a.Leave()
+		if err := errors.Join(a.end(), b.end(), a.config.Journal.End(a.Kept())); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAJournalThatIsWrittenAnewAtTheEnd(t *testing.T) {
+	box := filepath.Join(t.TempDir(), "box")
+	path, dir := create(t, "data", noise(3<<20)), t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		left, right := newPair(16)
+		a, b := newTalker(named("Ann")), newTalker(keeps(t, box), into(dir), accepts)
+		stop := stopsAt(t, left, fileData, 20)
+		a.joins(left).run(t.Context(), nil)
+		ctx, die := context.WithCancel(t.Context())
+		b.joins(right).run(ctx, nil)
+		offers(t, a, path)
+		<-stop
+		die()
+		_ = b.end()                  // as it was told
+		b.config.Journal.torn = true // so that the next note writes it anew
+		b.mu.Lock()
+		b.noted(entry{Heard: 1}) // as a reader's who comes to the last messages
+		b.mu.Unlock()
+		_ = b.config.Journal.End(true) // it stays
+		j, err := OpenJournal(box)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(j.found.files) != 1 {
+			t.Errorf("the journal knows %d files", len(j.found.files))
+		}
+		_ = j.End(false) // of the test
+		a.Leave()
+		_ = a.end() // nobody has heard it
+	})
+}

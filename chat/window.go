@@ -23,7 +23,7 @@ type mark struct {
 
 const (
 	windowFirst  = 1 << 20             // before anything shows
-	windowLeast  = 256<<10 + fileChunk // of each: a receiver says what it has every 256 KiB
+	windowLeast  = 256<<10 + fileChunk // of each: twice what a receiver takes from one have to the next, and one more
 	windowMost   = 3 << 20             // of each; SCTP's receive buffer holds 4 MiB
 	windowPeriod = 20 * time.Millisecond
 	windowQueue  = 25 * time.Millisecond

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -16,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -68,7 +70,7 @@ func (o *acmeOptions) open(ctx context.Context, log *slog.Logger) (*certificate,
 	if err != nil {
 		return nil, err
 	}
-	a := &authority{host: host, log: log, transport: &acmeTransport{RoundTripper: transport, ctx: ctx}}
+	a := &authority{host: host, log: log, there: make(chan struct{}), transport: &acmeTransport{RoundTripper: transport, ctx: ctx}}
 	a.manager = &autocert.Manager{
 		Prompt: autocert.AcceptTOS, Cache: cache, HostPolicy: autocert.HostWhitelist(host),
 		Client: &acme.Client{DirectoryURL: o.server, UserAgent: "p2pchat", HTTPClient: &http.Client{
@@ -107,18 +109,43 @@ type authority struct {
 	log       *slog.Logger
 	manager   *autocert.Manager
 	transport *acmeTransport
+	there     chan struct{} // closed when there is a certificate
 }
 
-// get is the certificate, whatever the client calls this server: as with files.
+var errNoCertificate = errors.New("there is no certificate yet")
+
+// get is the certificate, whatever the client calls this server, and can do: as with files.
+// While there is none only keep asks for one: strangers must not have it fail more often.
 func (a *authority) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	named := *hello
-	named.ServerName = a.host
-	return a.manager.GetCertificate(&named)
+	if slices.Equal(hello.SupportedProtos, []string{acme.ALPNProto}) { // the authority looks whether we are here
+		named := *hello
+		named.ServerName = a.host
+		return a.manager.GetCertificate(&named)
+	}
+	select {
+	case <-a.there:
+		return a.own()
+	case <-time.After(firstWait):
+		return nil, errNoCertificate
+	case <-hello.Context().Done():
+		return nil, hello.Context().Err()
+	}
+}
+
+// own is the certificate, as a modern client gets it. The library orders it if there is none.
+func (a *authority) own() (*tls.Certificate, error) {
+	return a.manager.GetCertificate(&tls.ClientHelloInfo{
+		ServerName:       a.host,
+		CipherSuites:     []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256},
+		SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256},
+		SupportedCurves:  []tls.CurveID{tls.CurveP256},
+	})
 }
 
 const (
-	firstRetry = time.Minute // the library remembers a failure for as long
-	lastRetry  = time.Hour   // authorities bound how often one may fail
+	firstWait  = 5 * time.Second // of a client, while there is none
+	firstRetry = time.Minute     // the library remembers a failure for as long
+	lastRetry  = time.Hour       // authorities bound how often one may fail
 	lookAgain  = 12 * time.Hour
 	maxACME    = 1 << 20 // bytes of what an authority says
 )
@@ -126,15 +153,10 @@ const (
 // keep gets the certificate before the first client asks, and tells what is wrong with it,
 // until ctx ends.
 func (a *authority) keep(ctx context.Context) {
-	modern := &tls.ClientHelloInfo{
-		CipherSuites:     []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256},
-		SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256},
-		SupportedCurves:  []tls.CurveID{tls.CurveP256},
-	}
-	retry := firstRetry
+	retry, had := firstRetry, false
 	for {
 		pause := lookAgain
-		c, err := a.get(modern)
+		c, err := a.own()
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -144,6 +166,10 @@ func (a *authority) keep(ctx context.Context) {
 			pause, retry = retry, min(2*retry, lastRetry)
 		default:
 			retry = firstRetry
+			if !had {
+				had = true
+				close(a.there)
+			}
 			if left := time.Until(c.Leaf.NotAfter); left < c.Leaf.NotAfter.Sub(c.Leaf.NotBefore)/5 {
 				a.log.Error("the certificate could not be renewed so far", "host", a.host, "until", c.Leaf.NotAfter)
 			} else {
@@ -168,10 +194,11 @@ type acmeTransport struct {
 
 func (t *acmeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(r.Context())
-	context.AfterFunc(t.ctx, cancel)
+	defer cancel()
+	defer context.AfterFunc(t.ctx, cancel)()
 	res, err := t.RoundTripper.RoundTrip(r.WithContext(ctx))
-	if err != nil || !strings.HasPrefix(res.Header.Get("Content-Type"), "application/json") {
-		return res, err
+	if err != nil {
+		return nil, err
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxACME))
 	_ = res.Body.Close()

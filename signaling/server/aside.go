@@ -45,6 +45,7 @@ type aside struct {
 	mu      sync.Mutex // guards what follows
 	waits   bool
 	over    bool
+	deaf    bool  // nobody would tell that its client hangs up: it must not be set aside again
 	outcome error // if another look is not worth it
 }
 
@@ -94,8 +95,11 @@ func (p *aside) begin() {
 	defer p.mu.Unlock()
 	p.waits = true
 	p.timer = time.AfterFunc(time.Until(p.until), func() { p.end(nil) })
-	if p.over || !p.of.asides.watch(p) {
-		p.over = true
+	if !p.over {
+		p.deaf = !p.of.asides.watch(p)
+		p.over = p.deaf
+	}
+	if p.over {
 		go p.after()
 	}
 }

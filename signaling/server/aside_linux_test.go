@@ -215,3 +215,22 @@ func closed(c <-chan struct{}) bool {
 		return false
 	}
 }
+
+// Where nothing would tell of a client that hangs up, a read waits in its handler.
+func TestAsideWithoutHangups(t *testing.T) {
+	s, address, _ := aparts(t, Config{})
+	s.get("/healthz").is(200) // so it has begun
+	if err := s.asides.epoll.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l := dial(t, address)
+	l.say("GET /rooms/blue/offer HTTP/1.1", "Host: here", "Prefer: wait=60", "", "")
+	s.untilParked(1)
+	s.post("/rooms/blue/offer", anOffer).is(201)
+	l.hear().is(200).says(anOffer)
+	s.asides.mu.Lock()
+	defer s.asides.mu.Unlock()
+	if s.asides.last > 1 {
+		t.Errorf("it was set aside %d times", s.asides.last)
+	}
+}

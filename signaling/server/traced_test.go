@@ -3,7 +3,9 @@ package server
 import (
 	"bytes"
 	"log/slog"
+	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"p2pchat/signaling"
@@ -33,6 +35,15 @@ func TestTraces(t *testing.T) {
 	s.get("/rooms/violet/answer?violet=1", "User-Agent: violet-agent")
 	s.send("VIOLET", "/rooms/violet/offer", "")
 	s.get("/violet")
+	long, err := http.NewRequestWithContext(t.Context(), "VIOLET", s.url+"/rooms/violet/offer", strings.NewReader(strings.Repeat("x", 70_000)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(long)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
 	stop()
 
 	type span struct{ name, status, children string }
@@ -59,6 +70,7 @@ func TestTraces(t *testing.T) {
 		{"GET /rooms/:room/answer", "404", "store.read_description urn:p2pchat:no-answer"},
 		{"none", "405", ""},
 		{"none", "404", ""},
+		{"_OTHER /rooms/:room/offer", "413", ""},
 	}
 	if len(roots) != len(want) {
 		t.Fatalf("%d requests have spans", len(roots))

@@ -39,12 +39,21 @@ func (v *visit) name() string {
 	return v.method + " " + v.route
 }
 
+// methodOf is the method of a request; one that the client has made up has another's name.
+func methodOf(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	}
+	return "_OTHER" // as OpenTelemetry's conventions have it
+}
+
 // receive gives each request an id: the client's own, if it looks like one.
 func (s *Server) receive(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		g := &guest{Context: c, before: taken(r)}
-		if g.visit = (visit{began: time.Now(), method: r.Method, id: r.Header.Get(echo.HeaderXRequestID), client: clientOf(c)}); g.before != nil {
+		if g.visit = (visit{began: time.Now(), method: methodOf(r.Method), id: r.Header.Get(echo.HeaderXRequestID), client: clientOf(c)}); g.before != nil {
 			g.began, g.waits = g.before.began, true
 		}
 		if !isID(g.id) {

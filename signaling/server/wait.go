@@ -60,7 +60,7 @@ func (s *Server) await(c echo.Context, w watched, read reading) error {
 	}
 	write, err := read(ctx, short)
 	if left := time.Until(until); left > 0 && short < left && nothingYet(err) {
-		if s.setAside(c, w, until, read) {
+		if (g.before == nil || !g.before.deaf) && s.setAside(c, w, until, read) {
 			return nil
 		}
 		write, err = read(ctx, time.Until(until))

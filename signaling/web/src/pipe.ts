@@ -146,7 +146,7 @@ export class Pipe extends Channel {
       if (over) return;
       if (n % reports === 0 || now.path !== this.path) report((this.path = now.path), now.rtt);
       const at = performance.now();
-      still = now.heard === heard ? still + Math.min(at - last, quiet) : 0; // what was longer, this page slept through
+      still = now.heard > 0 && now.heard === heard ? still + Math.min(at - last, quiet) : 0; // what was longer, this page slept through
       [heard, last] = [now.heard, at];
       if (ask && still >= silence) this.end(new Failure("lost", lost));
       else if (still >= quiet) ask?.();

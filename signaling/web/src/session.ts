@@ -200,7 +200,7 @@ export class Session {
     } catch (e) {
       if (kindOf(e) === "no-room") return undefined;
       // Whatever the list is, two machines may meet without; but not without the server.
-      if (isAbort(e, signal) || kindOf(e) === "access-key" || kindOf(e) === "unreachable") throw e;
+      if (this.relayOnly || isAbort(e, signal) || kindOf(e) === "access-key" || kindOf(e) === "unreachable") throw e;
     }
     if (this.relayOnly && !list.some((s) => s.username)) throw new Failure("no-relay", "This server has no relay, so your address cannot be kept back.");
     return list;
