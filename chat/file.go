@@ -146,7 +146,7 @@ func (c *Conversation) offer(ctx context.Context, s *source) (id uint64, err err
 func (c *Conversation) offering(f *file) {
 	c.Tell(FileOffering{ID: f.id, Name: f.Name, Size: f.Size, Folder: f.Folder, Files: f.Files})
 	if n := f.source.leftOut; n > 0 {
-		c.Tell(Notice{Text: fmt.Sprintf("not everything in %s is sent: %d of it are neither files nor folders, but symbolic links or the like", f.Name, n)})
+		c.Tell(Notice{Text: fmt.Sprintf("not everything in %s is sent: links and what else is no file or folder are left out (%d)", f.Name, n)})
 	}
 }
 

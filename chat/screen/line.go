@@ -103,7 +103,7 @@ func (l *lines) file(e chat.Event) {
 func (l *lines) connected(e chat.Connected) {
 	l.note("connected with %s %s in %d ms", Clean(e.Peer), Way(e.Path), e.Took.Milliseconds())
 	if l.Terminal {
-		l.note("type a line and press Enter; Ctrl-C leaves")
+		l.note("each line that you type is a message; Ctrl-C leaves")
 	}
 	switch {
 	case e.Verified:

@@ -47,6 +47,7 @@ func usage(c *cobra.Command, err error) error {
 
 var (
 	errNobody      = errors.New("nobody came in time")
+	errGone        = fmt.Errorf("%w: the other side was lost, and did not come back", errNobody)
 	errInterrupted = errors.New("interrupted")
 	errNoCode      = &usageError{err: errors.New("the CODE is missing"), hint: "p2pchat answer CODE, or set P2PCHAT_CODE"}
 	errStuck       = errors.New("nobody reads the output")
@@ -73,6 +74,8 @@ var endings = []struct {
 	{signaling.ErrUnavailable, exitServer, "unavailable", "try again in a moment, or use another server: --server"},
 	{signaling.ErrForeign, exitServer, "not-p2pchat", "give the address of a p2pchat server with --server, or start one: p2pchat serve"},
 	{signaling.ErrUnreachable, exitServer, "server-unreachable", "check the address, or start a server there: p2pchat serve"},
+	{signaling.ErrTooMany, exitServer, "too-many", "wait a moment; whoever runs the server sets how much it takes: --rate, --connections"},
+	{errGone, exitNobody, "nobody-came", "start the call again on both sides; one that both began with --outbox FILE goes on where it was"},
 	{errNobody, exitNobody, "nobody-came", "check that the other side uses the same code and server, or wait longer: --wait"},
 	{peer.ErrReplaced, exitFailed, "replaced", "one of the two has to answer: p2pchat answer; or name your call: p2pchat call standup"},
 	{peer.ErrNoRelay, exitNoPath, "no-relay", "leave --relay-only out, or name a relay: p2pchat serve --relay, or --ice-server turn:user:password@host:port"},
@@ -98,6 +101,9 @@ func ending(err error) (exit int, code, hint string) {
 			return row.exit, row.code, row.hint
 		}
 	}
+	if p := (signaling.Problem{}); errors.As(err, &p) {
+		return exitServer, "refused", ""
+	}
 	if u := (*chat.Undelivered)(nil); errors.As(err, &u) {
 		return exitFailed, "undelivered", "what is missing was not shown to the other side"
 	}
@@ -106,9 +112,6 @@ func ending(err error) (exit int, code, hint string) {
 	}
 	if r := (*screen.Refused)(nil); errors.As(err, &r) {
 		return exitFailed, "refused", fmt.Sprintf("a message is UTF-8 and holds at most %d bytes", chat.MaxMessage)
-	}
-	if p := (signaling.Problem{}); errors.As(err, &p) {
-		return exitServer, "refused", ""
 	}
 	return exitFailed, "failed", ""
 }

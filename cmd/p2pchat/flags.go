@@ -17,12 +17,16 @@ import (
 	"p2pchat/signaling"
 )
 
-// environment sets the flags that were not given from P2PCHAT_… variables.
+// environment sets the flags that were not given from P2PCHAT_… variables. A flag that was
+// given with nothing is a script's mistake: it must not open what the flag would have closed.
 func environment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
 	var err error
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := variable(f.Name)
 		value, _ := lookup(name)
+		if f.Changed && f.Value.Type() == "string" && f.Value.String() == "" && err == nil {
+			err = &usageError{err: fmt.Errorf("--%s is empty", f.Name), hint: "give it a value, or leave it out"}
+		}
 		if f.Changed || value == "" || f.Name == "help" {
 			return
 		}

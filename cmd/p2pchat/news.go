@@ -27,7 +27,7 @@ func (t *trouble) set(update func(*trouble)) {
 }
 
 // why is what nobody-came means: somebody did, or could not.
-func (t *trouble) why(o *talkOptions) error {
+func (t *trouble) why(o *talkOptions, late error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
@@ -40,7 +40,7 @@ func (t *trouble) why(o *talkOptions) error {
 	case !t.open:
 		return fmt.Errorf("%w: it did not answer in time", signaling.ErrUnreachable)
 	}
-	return errNobody
+	return late
 }
 
 // reporter tells the conversation's reader what the session does.

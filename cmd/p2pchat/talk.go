@@ -206,12 +206,14 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 		Discover: client.ICEServers,
 		Report:   o.reporter(conversation, apart),
 	})
+	late := errNobody
 	err = conversation.Run(context.WithoutCancel(ctx), func(ctx context.Context) (chat.Link, error) {
 		if o.wait > 0 {
 			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeoutCause(ctx, o.wait, errNobody)
+			ctx, cancel = context.WithTimeoutCause(ctx, o.wait, late)
 			defer cancel()
 		}
+		late = errGone // after this one
 		return o.next(ctx, session, apart)
 	})
 	session.Close()
@@ -289,7 +291,7 @@ func ended(ctx context.Context, shown <-chan error) error {
 func (o *talkOptions) next(ctx context.Context, session *peer.Session, apart *trouble) (chat.Link, error) {
 	p, err := session.Pipe(ctx)
 	if errors.Is(err, errNobody) {
-		err = apart.why(o)
+		err = apart.why(o, err)
 	}
 	switch {
 	case err == nil:

@@ -115,6 +115,9 @@ var turnedAway = map[string][]byte{
 
 func refusal(why error) []byte {
 	p, _ := signaling.ProblemOf(why)
+	if why == signaling.ErrTooMany { //nolint:errorlint // as it is given
+		p.Detail = "Too many connections from this address are open. Close some, or try again in a moment."
+	}
 	body, _ := json.Marshal(p) // it has nothing that cannot be
 	var b bytes.Buffer
 	_ = (&http.Response{ // into memory

@@ -179,6 +179,9 @@ func (m *model) cancel(argument string) (tea.Cmd, error) {
 	return nil, err
 }
 
+// mostListed is how many transfers a hint names: it has three lines, perhaps short ones.
+const mostListed = 3
+
 // chosen are the transfers that an argument means.
 func (m *model) chosen(argument, verb, none string, fits func(*transfer) bool) ([]*transfer, error) {
 	var all []*transfer
@@ -195,7 +198,11 @@ func (m *model) chosen(argument, verb, none string, fits func(*transfer) bool) (
 		return all, nil
 	case argument == "":
 		var list []string
-		for _, t := range all {
+		for i, t := range all {
+			if i == mostListed {
+				list = append(list, fmt.Sprintf("and %d more", len(all)-i))
+				break
+			}
 			list = append(list, fmt.Sprintf("%d %s", t.id, tidyLine(t.name)))
 		}
 		return nil, fmt.Errorf("which one? /%s all, or a number: %s", verb, strings.Join(list, ", "))
@@ -225,6 +232,8 @@ func (m *model) verify(argument string) (tea.Cmd, error) {
 	switch {
 	case m.phase < up:
 		return nil, errors.New("nobody is there yet")
+	case argument != "" && argument != "ok":
+		return nil, errors.New("/verify tells the safety words; /verify ok notes that you have compared them")
 	case m.link.Verified:
 		m.tell("Verified: both sides know the secret of the code, so nobody is in the middle.")
 	case m.link.Foreign:

@@ -472,6 +472,7 @@ func TestFiles(t *testing.T) {
 		{"/decline 4", "", []string{"decline 4"}},
 		{"/cancel", "no file is on its way", nil},
 		{"/send", "needs the path", nil},
+		{"/verify them", "/verify ok", nil},
 		{"/name Annie", "", []string{"name Annie"}},
 		{"/name", "needs a name", nil},
 		{`/send /a\ b "c d" 'e f'`, "", []string{"send /a b", "send c d", "send e f"}},
@@ -482,6 +483,18 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%s does %q, hints %q and leaves %q", test.typed, r.talk.did, r.hint, r.input.text)
 		}
 	}
+
+	t.Run("of many files a hint names a few", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24).happens(benIs)
+		for id := range uint64(9) {
+			r.happens(chat.FileOffered{ID: id, Name: "x"})
+		}
+		r.press("/accept<enter>")
+		if want := "0 x, 1 x, 2 x, and 6 more"; !strings.HasSuffix(r.hint, want) {
+			t.Errorf("it hints %q", r.hint)
+		}
+	})
 
 	t.Run("a file is offered, flows, stalls, flows again and arrives", func(t *testing.T) {
 		t.Parallel()
