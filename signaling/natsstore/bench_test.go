@@ -19,7 +19,7 @@ import (
 // comes back with it, on a cluster of three in this process.
 func BenchmarkSeen(b *testing.B) {
 	c := nats(b, 3)
-	limits := memstore.Limits{Rooms: 1 << 20, Candidates: 1 << 30, ListBytes: 1 << 30}
+	limits := memstore.Limits{Rooms: 1 << 20}
 	at, to := c.open(b, "sig", limits), watched(b, c.open(b, "sig", limits))
 	var took []time.Duration
 	for n := 0; b.Loop(); n++ {
