@@ -10,11 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/big"
 	"net"
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -142,12 +144,21 @@ func (s *stage) sees(ts *testscript.TestScript, args []string) error {
 	}
 	found, err := map[string]*transcript{"out": p.out, "err": p.err}[args[1]].wait(regexp.MustCompile("(?m)" + args[2]))
 	if err != nil {
-		return fmt.Errorf("%s: %w\nits stderr:\n%s", args[0], err, p.err)
+		return fmt.Errorf("%s: %w\n%s", args[0], err, s.notes())
 	}
 	if len(args) > 3 {
 		ts.Setenv(args[3], found[1])
 	}
 	return nil
+}
+
+// notes is the stderr of the whole cast: the cause is often another's.
+func (s *stage) notes() string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(s.cast)) {
+		fmt.Fprintf(&b, "the stderr of %s:\n%s\n", name, s.cast[name].err)
+	}
+	return b.String()
 }
 
 func (s *stage) signal(_ *testscript.TestScript, args []string) error {

@@ -203,6 +203,29 @@ func TestReplicas(t *testing.T) {
 		}
 	})
 
+	t.Run("a peer is not refused for what its other server has heard first", func(t *testing.T) {
+		t.Parallel()
+		a, b := c.open(t, "fresh", memstore.Limits{}), c.open(t, "fresh", memstore.Limits{})
+		ok(t, b.Deafen()) // so it hears of nothing until it asks
+		caller, callee := signaling.NewTicket("blue", signaling.Caller), signaling.NewTicket("blue", signaling.Callee)
+		v, err := a.Offer(t.Context(), caller, offer)
+		ok(t, err)
+		if _, _, err := b.Description(t.Context(), caller, signaling.Callee, "", 0); !errors.Is(err, signaling.ErrNoAnswer) {
+			t.Errorf("the caller reads no answer because of %v", err)
+		}
+		w, err := a.Reoffer(t.Context(), caller, signaling.Description(`{"type":"offer","sdp":"p"}`))
+		ok(t, err)
+		if v == w {
+			t.Fatal("it is the same offer")
+		}
+		_, err = b.Answer(t.Context(), callee, w, answer)
+		ok(t, err)
+		_, err = a.AddCandidates(t.Context(), caller, 0, signaling.Candidate(`{"candidate":"c"}`))
+		ok(t, err)
+		_, err = b.AddCandidates(t.Context(), caller, 1, signaling.Candidate(`{"candidate":"c"}`))
+		ok(t, err)
+	})
+
 	t.Run("a room lives while somebody waits in it anywhere, and is then dropped by NATS", func(t *testing.T) {
 		t.Parallel()
 		brief := memstore.Limits{Idle: time.Second}
