@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -150,6 +152,12 @@ func aRelay(t *testing.T) *relay.Relay {
 		t.Fatal(err)
 	}
 	tcp, err := net.Listen("tcp4", udp.LocalAddr().String())
+	for errors.Is(err, syscall.EADDRINUSE) { // by another test
+		udp.Close()
+		if udp, err = net.ListenPacket("udp4", "127.0.0.1:0"); err == nil {
+			tcp, err = net.Listen("tcp4", udp.LocalAddr().String())
+		}
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
