@@ -153,7 +153,7 @@ func aRelay(t *testing.T) *relay.Relay {
 	}
 	tcp, err := net.Listen("tcp4", udp.LocalAddr().String())
 	for errors.Is(err, syscall.EADDRINUSE) { // by another test
-		udp.Close()
+		_ = udp.Close() // nobody has used it
 		if udp, err = net.ListenPacket("udp4", "127.0.0.1:0"); err == nil {
 			tcp, err = net.Listen("tcp4", udp.LocalAddr().String())
 		}
