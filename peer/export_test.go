@@ -67,11 +67,6 @@ func (h *Handshake) Settle(answer signaling.Description) (signaling.Candidate, e
 	return h.trust.seal(note{Nonce: h.proposal.nonce})
 }
 
-// Seal is a candidate as the callee takes it.
-func (h *Handshake) Seal(c webrtc.ICECandidateInit) (signaling.Candidate, error) {
-	return h.trust.seal(note{ICECandidateInit: &c})
-}
-
 // Open is a candidate of the callee's.
 func (h *Handshake) Open(c signaling.Candidate) (webrtc.ICECandidateInit, error) {
 	n, err := h.trust.open(c)

@@ -147,19 +147,15 @@ func aRelay(t *testing.T) *relay.Relay {
 	if err != nil {
 		t.Fatal(err)
 	}
-	udp, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tcp, err := net.Listen("tcp4", udp.LocalAddr().String())
-	for errors.Is(err, syscall.EADDRINUSE) { // by another test
-		_ = udp.Close() // nobody has used it
-		if udp, err = net.ListenPacket("udp4", "127.0.0.1:0"); err == nil {
-			tcp, err = net.Listen("tcp4", udp.LocalAddr().String())
+	var udp net.PacketConn
+	var tcp net.Listener
+	for tcp == nil { // another test may have the port
+		if udp, err = net.ListenPacket("udp4", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if err != nil {
-		t.Fatal(err)
+		if tcp, err = net.Listen("tcp4", udp.LocalAddr().String()); err != nil && !errors.Is(errors.Join(err, udp.Close()), syscall.EADDRINUSE) {
+			t.Fatal(err)
+		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended, ready := make(chan error, 1), make(chan struct{})
