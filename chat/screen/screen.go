@@ -30,6 +30,7 @@ type Streams struct {
 	QR       bool      // the link is drawn, too
 	Quiet    bool      // a person who looks elsewhere is not called
 	Accepts  bool      // offered files are taken without asking
+	Keeps    bool      // undelivered messages are kept for the next run
 
 	// Interrupt is what Ctrl-C does where the terminal makes no signal of it; may be nil.
 	Interrupt func()

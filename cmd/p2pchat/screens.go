@@ -44,7 +44,7 @@ func (o *talkOptions) show(ctx context.Context, c *chat.Conversation, std stdio,
 	go func() {
 		shown <- o.screen(ctx, c, screen.Streams{
 			In: in, Out: std.out, Notes: std.err, Terminal: std.outTerminal, Watched: std.errTerminal,
-			QR: o.qr, Quiet: o.noNotify, Accepts: o.accept, Interrupt: interrupt,
+			QR: o.qr, Quiet: o.noNotify, Accepts: o.accept, Keeps: o.kept.journal != nil, Interrupt: interrupt,
 		})
 	}()
 	return shown, feed

@@ -90,17 +90,55 @@ func TestWholeTerminal(t *testing.T) {
 		ben.ends(0)
 	})
 
-	t.Run("Ctrl-C says goodbye, and is an interrupt", func(t *testing.T) {
+	t.Run("Ctrl-C clears a draft, asks, says goodbye, and is an interrupt", func(t *testing.T) {
 		t.Parallel()
 		ann, ben := twoWindows(t)
-		ann.types("half a thought\x03")
+		ann.types("half\x1b\ra\x1b\rthought\x03")
+		ann.shows(`(?s)Draft cleared\. ↑ brings it back\..*> Write a message`)
+		ann.types("\x1b[A")
+		ann.shows(`> half\n +a\n +thought$`)
+		ann.types("\x03\x03")
+		ann.shows(`Press Ctrl-C again to leave\.`)
+		ann.types("\x03")
 		ann.ends(exitInterrupted)
-		if !strings.Contains(ann.written(), "p2pchat: this was not sent: half a thought") {
-			t.Error("a draft is lost without a word")
-		}
 		ben.shows(`Ann has left`)
 		ben.types("\x03")
 		ben.ends(0)
+	})
+
+	t.Run("a draft of many lines is edited with the keys of a shell", func(t *testing.T) {
+		t.Parallel()
+		ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", aServer(t))
+		ann.shows("waiting for the other side")
+		for _, step := range [][2]string{
+			{"one two\x1b\rthree\x1b\r\x15!", `> one two\n  three!$`}, // Ctrl-U on an empty line joins it
+			{"\x7f\x15\x15!", `> one two!$`},
+			{"\x7f\x01ZERO \x05 x", `> ZERO one two x$`}, // Ctrl-A, Ctrl-E
+			{"\x1bb\x1bb\x1bd2", `> ZERO one 2 x$`},      // Alt-B, Alt-D
+			{"\x17\x0b", `> ZERO one$`},                  // Ctrl-W, Ctrl-K
+			{"\x1f\x1f", `> ZERO one 2 x$`},              // Ctrl-_ undoes both
+			{"\x15\x0b", `> What you write`},             // all of it
+		} {
+			ann.types(step[0])
+			ann.shows(step[1])
+		}
+		ann.types("\x04")
+		ann.ends(0)
+	})
+
+	t.Run("leaving with an undelivered message asks once", func(t *testing.T) {
+		t.Parallel()
+		for again, typed := range map[string]string{"Type /quit": "/quit\r", "Press Ctrl-D": "\x04", "Press Ctrl-C": "\x03"} {
+			ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", aServer(t))
+			ann.shows("waiting for the other side")
+			ann.types("are you there?\r" + typed)
+			ann.shows(`1 message has not been delivered\. ` + again + ` again to drop it\.`)
+			ann.types(typed)
+			_ = ann.cmd.Wait() // the exit code differs
+			if !strings.Contains(ann.written(), "you: are you there?") {
+				t.Errorf("it is not printed: %s", ann.text())
+			}
+		}
 	})
 
 	for name, signal := range map[string]syscall.Signal{"SIGTERM": syscall.SIGTERM, "SIGHUP": syscall.SIGHUP, "SIGINT": syscall.SIGINT} {

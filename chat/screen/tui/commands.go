@@ -55,7 +55,7 @@ func (m *model) submit() tea.Cmd {
 	oneLine := !strings.Contains(text, "\n")
 	switch {
 	case m.phase == over && text == "":
-		return m.leave()
+		return m.end()
 	case strings.TrimSpace(text) == "":
 		return nil
 	case oneLine && strings.HasPrefix(text, "//"):
@@ -278,23 +278,7 @@ func (m *model) stats(string) (tea.Cmd, error) {
 	return nil, nil
 }
 
-// undelivered counts the messages that the other side has not read, as far as one can know.
-func (m *model) undelivered() int {
-	for len(m.unread) > 0 && m.unread[0] <= m.delivered {
-		m.unread = m.unread[1:]
-	}
-	return len(m.unread)
-}
-
 func (m *model) clear(string) (tea.Cmd, error) {
 	m.history.clear()
 	return tea.ClearScreen, nil
-}
-
-func (m *model) quit(string) (tea.Cmd, error) {
-	next := m.leave()
-	if next == nil {
-		return nil, errors.New(m.hint)
-	}
-	return next, nil
 }

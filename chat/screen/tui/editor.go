@@ -3,22 +3,37 @@ package tui
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 )
 
-// An editor is the box in which a message is written: any number of lines, the keys of
-// Emacs, and what was sent before.
+// An editor is the box in which a message is written. It holds any number of lines, takes the
+// keys of readline, and brings back sent messages.
 type editor struct {
 	text   string
 	at     int // where the next letter goes: a byte of text, between two clusters
 	killed string
 
+	undos []undo   // what undo returns to, oldest first
 	past  []string // what was sent, oldest first
 	back  int      // how far behind the newest one this is; 0: not at all
 	draft string   // what stood here before going back
 }
+
+// An undo is what the box held before a change.
+type undo struct {
+	text   string
+	at     int
+	typing bool // the change was a letter, which the next letter continues
+}
+
+// What undo keeps at most: changes, and bytes of text.
+const (
+	mostUndos     = 100
+	mostUndoBytes = 4 << 20
+)
 
 // mostPast is how many of the sent messages come back with the arrow keys.
 const mostPast = 200
@@ -34,8 +49,32 @@ func (e *editor) insert(text string) {
 		}
 		return r
 	}, text)
+	if text == "" {
+		return
+	}
+	e.remark(!strings.ContainsAny(text, " \n\t")) // a word is undone at once
 	e.text = e.text[:e.at] + text + e.text[e.at:]
 	e.at += len(text)
+}
+
+// remark notes what undo returns to, before a change.
+func (e *editor) remark(typing bool) {
+	if n := len(e.undos); n > 0 && typing && e.undos[n-1].typing {
+		return
+	}
+	e.undos = append(e.undos, undo{e.text, e.at, typing})
+	most := min(mostUndos, 1+mostUndoBytes/(1+len(e.text)))
+	e.undos = e.undos[max(0, len(e.undos)-most):]
+}
+
+// undo takes the last change back.
+func (e *editor) undo() {
+	n := len(e.undos)
+	if n == 0 {
+		return
+	}
+	e.text, e.at = e.undos[n-1].text, e.undos[n-1].at
+	e.undos = e.undos[:n-1]
 }
 
 // take remembers what was written, and empties the box.
@@ -46,10 +85,10 @@ func (e *editor) take() {
 		e.past = e.past[max(0, len(e.past)-mostPast):]
 	}
 	e.set("")
-	e.back, e.draft = 0, ""
+	e.back, e.draft, e.undos = 0, "", nil
 }
 
-// edit heeds a key, unless it means nothing here.
+// edit handles a key, and ignores one that has no meaning here.
 func (e *editor) edit(k tea.KeyPressMsg) {
 	switch k.String() {
 	case "left", "ctrl+b":
@@ -73,7 +112,11 @@ func (e *editor) edit(k tea.KeyPressMsg) {
 	case "alt+d":
 		e.cut(e.at, e.wordAfter(), true)
 	case "ctrl+u":
-		e.cut(e.lineStart(), e.at, true)
+		start := e.lineStart()
+		if start == e.at && start > 0 { // as Ctrl-K at the end of a line: the lines are joined
+			start--
+		}
+		e.cut(start, e.at, true)
 	case "ctrl+k":
 		end := e.lineEnd()
 		if end == e.at && end < len(e.text) {
@@ -84,6 +127,8 @@ func (e *editor) edit(k tea.KeyPressMsg) {
 		e.insert(e.killed)
 	case "ctrl+t":
 		e.transpose()
+	case "ctrl+_", "ctrl+/", "ctrl+-", "ctrl+shift+-":
+		e.undo()
 	case "alt+enter", "shift+enter":
 		e.insert("\n")
 	default:
@@ -96,6 +141,7 @@ func (e *editor) cut(from, to int, kill bool) {
 	if from == to {
 		return
 	}
+	e.remark(false)
 	if kill {
 		e.killed = e.text[from:to]
 	}
@@ -112,6 +158,7 @@ func (e *editor) transpose() {
 	if from == e.at || to == e.at || from < e.lineStart() {
 		return
 	}
+	e.remark(false)
 	e.text = e.text[:from] + e.text[e.at:to] + e.text[from:e.at] + e.text[to:]
 	e.at = to
 }
@@ -210,6 +257,7 @@ func (e *editor) rows(width int, m ansi.Method) (rows []editRow, x, y int) {
 			continue
 		}
 		glyph := tidyCluster(g)
+		glyph, w = narrowed(glyph, w, width, m)
 		if g == "\t" {
 			w = tabStop - used%tabStop
 			glyph = "    "[:w]
@@ -234,6 +282,16 @@ func (e *editor) rows(width int, m ansi.Method) (rows []editRow, x, y int) {
 	return rows, x, y
 }
 
+// narrowed is a cluster that fits into width cells. Terminals that draw the parts of a joined
+// emoji side by side need up to 12 cells for a family: a narrower box shows its first part.
+func narrowed(glyph string, w, width int, m ansi.Method) (string, int) {
+	if w <= width {
+		return glyph, w
+	}
+	_, n := utf8.DecodeRuneInString(glyph)
+	return glyph[:n], min(m.StringWidth(glyph[:n]), width)
+}
+
 // move goes a row up or down; it is false where there is none.
 func (e *editor) move(by, width int, m ansi.Method) bool {
 	rows, x, y := e.rows(width, m)
@@ -244,7 +302,7 @@ func (e *editor) move(by, width int, m ansi.Method) bool {
 	at, used := to.from, 0
 	for at < to.to {
 		g, w := cluster(e.text[at:], m)
-		if used+w > x {
+		if _, w = narrowed(g, w, width, m); used+w > x {
 			break
 		}
 		used += w

@@ -45,29 +45,36 @@ func keyOf(name string) tea.KeyPressMsg {
 func TestEditor(t *testing.T) {
 	t.Parallel()
 	for typed, want := range map[string]string{ // | is the cursor
-		"hello":                                   "hello|",
-		"hello<left><left>":                       "hel|lo",
-		"hello<ctrl+a>X<ctrl+e>Y":                 "XhelloY|",
-		"hello<ctrl+b><ctrl+b><ctrl+f>":           "hell|o",
-		"one two three<ctrl+w>":                   "one two |",
-		"one two three<ctrl+w><ctrl+y><ctrl+y>":   "one two threethree|",
-		"one two<alt+b><alt+b>X":                  "X|one two",
-		"one two<ctrl+a><alt+f>,":                 "one,| two",
-		"one two<ctrl+a><alt+d>":                  "| two",
-		"one two<ctrl+u>":                         "|",
-		"one two<alt+b><ctrl+k>":                  "one |",
-		"one<alt+enter>two<ctrl+a>X":              "one\nX|two",
-		"one<alt+enter>two<ctrl+u>":               "one\n|",
-		"one<alt+enter>two<up><ctrl+e><ctrl+k>":   "one|two",
-		"abc<ctrl+t>":                             "acb|",
-		"abc<left><left><ctrl+t>":                 "ba|c",
-		"a<backspace><backspace>":                 "|",
-		"ab<left><delete>":                        "a|",
-		"日本語<left><backspace>":                    "日|語",
-		"👨‍👩‍👧‍👦x<left><left>":                    "|👨‍👩‍👧‍👦x",
-		"e\u0301<backspace>":                      "|",
-		"<left><right><home><end><up><ctrl+w>":    "|",
-		"one<alt+enter>two<alt+enter>3<up><left>": "one\n|two\n3",
+		"hello":                                 "hello|",
+		"hello<left><left>":                     "hel|lo",
+		"hello<ctrl+a>X<ctrl+e>Y":               "XhelloY|",
+		"hello<ctrl+b><ctrl+b><ctrl+f>":         "hell|o",
+		"one two three<ctrl+w>":                 "one two |",
+		"one two three<ctrl+w><ctrl+y><ctrl+y>": "one two threethree|",
+		"one two<alt+b><alt+b>X":                "X|one two",
+		"one two<ctrl+a><alt+f>,":               "one,| two",
+		"one two<ctrl+a><alt+d>":                "| two",
+		"one two<ctrl+u>":                       "|",
+		"one two<alt+b><ctrl+k>":                "one |",
+		"one<alt+enter>two<ctrl+a>X":            "one\nX|two",
+		"one<alt+enter>two<ctrl+u>":             "one\n|",
+		"one<alt+enter><ctrl+u>":                "one|",
+		"one<alt+enter>two<alt+enter><ctrl+u><ctrl+u><ctrl+u><ctrl+u>": "|",
+		"one<alt+enter>two<ctrl+w><ctrl+w>":                            "|",
+		"one two<ctrl+w><ctrl+_>":                                      "one two|",
+		"one two<ctrl+_>":                                              "one |",
+		"one two<ctrl+_><ctrl+_><ctrl+_><ctrl+_>":                      "|",
+		"one<alt+enter>two<ctrl+u><ctrl+u><ctrl+_><ctrl+_>":            "one\ntwo|",
+		"one<alt+enter>two<up><ctrl+e><ctrl+k>":                        "one|two",
+		"abc<ctrl+t>":                                                  "acb|",
+		"abc<left><left><ctrl+t>":                                      "ba|c",
+		"a<backspace><backspace>":                                      "|",
+		"ab<left><delete>":                                             "a|",
+		"日本語<left><backspace>":                                         "日|語",
+		"👨‍👩‍👧‍👦x<left><left>":                                         "|👨‍👩‍👧‍👦x",
+		"e\u0301<backspace>":                                           "|",
+		"<left><right><home><end><up><ctrl+w>":                         "|",
+		"one<alt+enter>two<alt+enter>3<up><left>":                      "one\n|two\n3",
 	} {
 		var e editor
 		for _, k := range keys(typed) {
@@ -148,7 +155,8 @@ func TestEditorRows(t *testing.T) {
 // Wherever the cursor goes, it stays between two letters.
 func FuzzEditor(f *testing.F) {
 	f.Add("héllo 日本\n👨‍👩‍👧‍👦", []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13})
-	names := []string{"left", "right", "ctrl+a", "ctrl+e", "ctrl+w", "alt+d", "ctrl+k", "ctrl+u", "ctrl+y", "ctrl+t", "backspace", "delete", "alt+b", "alt+f", "alt+enter"}
+	names := []string{"left", "right", "ctrl+a", "ctrl+e", "ctrl+w", "alt+d", "ctrl+k", "ctrl+u", "ctrl+y", "ctrl+t", "backspace", "delete", "alt+b", "alt+f", "alt+enter", "ctrl+_"}
+	f.Add("👨‍👩‍👧‍👦‍👧‍👦👩‍👩‍👧‍👦‍👧‍👦", []byte{0, 1, 15, 16, 14, 16, 15})
 	f.Fuzz(func(t *testing.T, text string, pressed []byte) {
 		var e editor
 		e.insert(text)
@@ -167,6 +175,11 @@ func FuzzEditor(f *testing.F) {
 			rows, x, y := e.rows(10, ansi.WcWidth)
 			if y >= len(rows) || x > 10 {
 				t.Fatalf("the cursor is at %d, %d of %d rows", x, y, len(rows))
+			}
+			for _, r := range rows {
+				if w := ansi.WcWidth.StringWidth(r.shown); w > 10 {
+					t.Fatalf("a row of %d cells in a box of 10: %q", w, r.shown)
+				}
 			}
 		}
 	})

@@ -7,9 +7,10 @@ import (
 // wheelRows is how far a notch of the mouse wheel scrolls.
 const wheelRows = 3
 
-// key heeds a key of the person's.
+// key handles a key that the person pressed.
 func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 	m.hint = ""
+	m.armed = m.armed && k.String() == "ctrl+c"
 	page := max(1, m.room()-1)
 	switch k.String() {
 	case "enter", "kpenter", "ctrl+j": // the last: Enter that was typed before the terminal was raw
@@ -20,7 +21,7 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 		return m.interrupt()
 	case "ctrl+d":
 		if m.input.text == "" {
-			return m.leave()
+			return m.leave("Press Ctrl-D")
 		}
 		m.input.edit(k)
 	case "ctrl+z":

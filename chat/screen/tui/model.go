@@ -35,7 +35,6 @@ type model struct {
 	streams screen.Streams
 	now     func() time.Time
 	notify  notifier
-	pulse   *pulse
 
 	width, height int
 	method        ansi.Method
@@ -55,12 +54,13 @@ type model struct {
 	lostAt     time.Time
 	trips      []time.Duration // round trips, newest last
 	delivered  uint64          // own messages up to this ID were read
-	unread     []uint64        // own messages, perhaps without the newest, and with some before delivered
+	unread     []*entry        // own messages, oldest first; those up to delivered are dropped late
 	sent, read int             // messages
 	transfers  []*transfer
 	left       bool // the other side has
 	leaving    bool // this side wants to
-	warned     bool // of files that are lost by that
+	warned     bool // that leaving drops messages or files
+	armed      bool // the last key was Ctrl-C, so the next one leaves
 }
 
 // talk is what the screen asks of a conversation, beside Say and Events.
@@ -92,12 +92,10 @@ type (
 )
 
 func (m *model) Init() tea.Cmd {
-	m.pulse.start()
 	return tea.RequestBackgroundColor
 }
 
 func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
-	m.pulse.beat()
 	var next tea.Cmd
 	switch t := message.(type) {
 	case tea.KeyPressMsg:
@@ -259,18 +257,20 @@ func (m *model) say(text string) bool {
 	m.history.add(e)
 	m.history.bottom()
 	m.sent++
+	if !m.link.Foreign {
+		m.unread = append(m.unread, e)
+	}
+	m.warned = false
 	return true
 }
 
 func (m *model) said(t saidMsg) {
 	if t.err != nil {
+		m.unread = slices.DeleteFunc(m.unread, func(e *entry) bool { return e == t.entry })
 		m.happened(alarm, "not sent: "+t.err.Error()+": "+strings.Join(t.entry.lines, " "))
 		return
 	}
 	t.entry.id, t.entry.text = t.id, ""
-	if !m.link.Foreign {
-		m.unread = append(m.unread, t.id)
-	}
 	t.entry.sent = m.link.Foreign
 }
 
@@ -283,43 +283,6 @@ func (m *model) mark(e *entry) string {
 		return m.style.dim.Render(" ✓")
 	}
 	return m.style.warn.Render(" ○")
-}
-
-// leave ends the screen; the goodbye is said by whoever runs it. Files that are on their way
-// would be lost: who wants that has to say so twice.
-func (m *model) leave() tea.Cmd {
-	if n := len(m.transfers); n > 0 && m.phase != over && !m.warned {
-		m.warned = true
-		m.hint = fmt.Sprintf("%d files are not there yet; once more to leave without them", n)
-		if n == 1 {
-			m.hint = "a file is not there yet; once more to leave without it"
-		}
-		return nil
-	}
-	return m.end()
-}
-
-func (m *model) end() tea.Cmd {
-	m.leaving = true
-	return tea.Quit
-}
-
-// interrupt is Ctrl-C.
-func (m *model) interrupt() tea.Cmd {
-	if m.phase != over && m.streams.Interrupt != nil {
-		m.streams.Interrupt()
-	}
-	return m.end()
-}
-
-// finish comes when the conversation is over: a person whom the other side left may
-// still read.
-func (m *model) finish() tea.Cmd {
-	m.phase = over
-	if m.left {
-		return nil
-	}
-	return tea.Quit
 }
 
 // ring calls the person to the screen, if they look elsewhere.

@@ -4,10 +4,10 @@
 //	          │ model │ ─▶ work ─▶ SendFiles, … │ Conversation │
 //	screen ◀─ └───────┘ ◀─ tidy ◀───── Events ◀─└──────────────┘
 //
-// Bubble Tea runs the model; only visible lines are made, and nothing ticks while nothing
-// changes. Whatever the other side sent passes tidy, which is screen.Clean and more. When
-// the screen ends the terminal is given back first; what was said is printed below, and
-// what still comes follows as lines.
+// Bubble Tea runs the model, and draws at most framesPerSecond. Only visible lines are made.
+// Everything that the other side sent passes tidy, which is screen.Clean and more. When the
+// screen ends, the terminal is restored first. The conversation is printed below, and later
+// events follow as lines.
 package tui
 
 import (
@@ -28,6 +28,9 @@ import (
 
 // mostQueued is how many messages may wait until the conversation takes them.
 const mostQueued = 256
+
+// framesPerSecond is how often the screen is drawn at most. A key is seen within 33 ms.
+const framesPerSecond = 30
 
 // lastWords is how long what was written last may take to get into the outbox.
 const lastWords = 500 * time.Millisecond
@@ -51,7 +54,6 @@ func show(ctx context.Context, c *chat.Conversation, m *model) error {
 	}
 	top := &careful{model: m}
 	program = tea.NewProgram(top, tea.WithInput(terminal(s)), tea.WithOutput(s.Out), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond))
-	m.pulse = &pulse{program: program}
 	var unsent []*entry
 	speaker.Go(func() { unsent = speak(working, c, outbox, program, gone) })
 	var shown error
@@ -64,7 +66,6 @@ func show(ctx context.Context, c *chat.Conversation, m *model) error {
 	interrupted := context.AfterFunc(ctx, program.Quit)
 	_, err := program.Run()
 	interrupted()
-	m.pulse.end()
 	close(gone)
 	m.goodbye()
 	close(outbox)

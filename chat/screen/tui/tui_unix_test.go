@@ -147,7 +147,7 @@ func TestShow(t *testing.T) {
 		d.sees("417-falcon-zebra")
 		d.types("to nobody\r")
 		d.sees("to nobody")
-		d.types("a draft\x04\x15/quit\r")
+		d.types("a draft\x04\x15/quit\r/quit\r")
 		d.sees("you: to nobody")
 		d.talk.Tell(chat.Message{From: "Ben", Text: "too\x1b late"})
 		d.talk.Close()
@@ -210,7 +210,7 @@ func TestWhatIsRefusedAfterTheScreenIsTold(t *testing.T) {
 			break
 		}
 	}
-	d.types("the last straw\r/quit\r")
+	d.types("the last straw\r/quit\r/quit\r")
 	d.sees("you: the last straw")
 	d.talk.Close()
 	if err := <-ended; err != nil {
