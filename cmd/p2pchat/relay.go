@@ -113,14 +113,18 @@ func (c *carrier) measures() []server.Measure {
 		return server.Measure{Name: name, Help: help, Labels: labels, Counts: true, Value: func() float64 { return float64(value(c.Stats())) }}
 	}
 	const allocations, bytes = "Allocations that the relay was asked for, by what became of them.", "Bytes that the relay took from the peers' addresses, sent to them, or dropped because of the bandwidth."
-	return []server.Measure{
+	list := []server.Measure{
 		{Name: "p2pchat_relay_allocations", Help: "Allocations of the relay.", Value: func() float64 { return float64(c.Stats().Allocations) }},
 		count("p2pchat_relay_allocations_total", allocations, map[string]string{"result": "made"}, func(s relay.Stats) uint64 { return s.Made }),
-		count("p2pchat_relay_allocations_total", allocations, map[string]string{"result": "refused"}, func(s relay.Stats) uint64 { return s.Refused }),
+		count("p2pchat_relay_allocations_total", allocations, map[string]string{"result": "refused"}, func(s relay.Stats) uint64 { return s.Refused[relay.RefusedQuota] }),
 		count("p2pchat_relay_bytes_total", bytes, map[string]string{"kind": "received"}, func(s relay.Stats) uint64 { return s.Received }),
 		count("p2pchat_relay_bytes_total", bytes, map[string]string{"kind": "sent"}, func(s relay.Stats) uint64 { return s.Sent }),
 		count("p2pchat_relay_bytes_total", bytes, map[string]string{"kind": "dropped"}, func(s relay.Stats) uint64 { return s.Dropped }),
 	}
+	for _, reason := range relay.Refusals {
+		list = append(list, count("p2pchat_relay_refused_total", "What the relay refused its clients, by reason.", map[string]string{"reason": reason.String()}, func(s relay.Stats) uint64 { return s.Refused[reason] }))
+	}
+	return list
 }
 
 // listenRelay takes one port for UDP and TCP, in each family that is advertised.

@@ -4,8 +4,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha1" //nolint:gosec // in an HMAC, as the scheme and its other servers have it
 	"encoding/base64"
-	"net"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -57,56 +55,4 @@ func (r *Relay) authenticate(request *turn.RequestAttributes) (user string, key 
 		return "", nil, false
 	}
 	return user, turn.GenerateAuthKey(request.Username, request.Realm, r.password(request.Username)), true
-}
-
-// admit tells whether user may have another allocation, whoever made the ones before:
-// what is asked for at once is counted again when it is made.
-func (r *Relay) admit(user, _ string, _ net.Addr) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.fits(user) {
-		return true
-	}
-	r.stats.Refused++
-	r.config.Log.Warn("the relay refused an allocation: the quota is used up", "user", user, "allocations", r.users[user], "in_all", r.stats.Allocations)
-	return false
-}
-
-// fits tells, under mu, whether the quotas have room for one more.
-func (r *Relay) fits(user string) bool {
-	return r.stats.Allocations < r.config.Quota.All && r.users[user] < r.config.Quota.User
-}
-
-// take counts a new allocation of user, if the quotas have room for it.
-func (r *Relay) take(user string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.fits(user) {
-		r.stats.Refused++
-		return false
-	}
-	r.users[user]++
-	r.stats.Allocations++
-	r.stats.Made++
-	return true
-}
-
-// give counts one less.
-func (r *Relay) give(user string, at netip.AddrPort) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.taken, at)
-	r.stats.Allocations--
-	if r.users[user]--; r.users[user] == 0 {
-		delete(r.users, user)
-	}
-}
-
-// Stats is what the relay has done so far.
-func (r *Relay) Stats() Stats {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s := r.stats
-	s.Received, s.Sent, s.Dropped = r.received.Load(), r.sent.Load(), r.dropped.Load()
-	return s
 }

@@ -1,38 +1,47 @@
 package relay
 
 import (
+	"bufio"
+	"cmp"
 	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/pion/stun/v4"
 )
 
-// What bounds connections to the relay (TCP), of which anybody may make one.
+// What bounds TCP connections to the relay, which anyone may make.
 const (
 	mostConnections = 4096
-	mostOfOne       = 64               // from one address
+	mostOfOne       = 64               // from one address (IPv6: a network of 64 bits)
 	provePatience   = 10 * time.Second // in all, until it has shown credentials
-	idlePatience    = 15 * time.Minute // from then on: an allocation is refreshed before
-	writePatience   = 10 * time.Second // for whoever does not read what it is sent
+	idlePatience    = 15 * time.Minute // between messages from then on: a client refreshes its allocation before
+	writePatience   = 10 * time.Second // for a client that does not read
 )
 
-// A guard lets connections in, and keeps those that have shown credentials. Those that
-// begin with TLS speak it if there is a config for it.
+// A guard accepts connections within their limits, and keeps those that have shown
+// credentials. A connection that begins with TLS speaks it, if there is a config for it.
 type guard struct {
 	net.Listener
-	tls *tls.Config
+	tls   *tls.Config
+	relay *Relay
 
 	mu     sync.Mutex // guards what follows
-	open   map[string]*conn
-	of     map[string]int // addresses, how many each
+	open   map[source]*conn
+	of     map[netip.Addr]int // customers, how many each
 	closed bool
 }
 
-func newGuard(l net.Listener, config *tls.Config) *guard {
-	return &guard{Listener: l, tls: config, open: map[string]*conn{}, of: map[string]int{}}
+func newGuard(l net.Listener, config *tls.Config, r *Relay) *guard {
+	return &guard{Listener: l, tls: config, relay: r, open: map[source]*conn{}, of: map[netip.Addr]int{}}
 }
 
-// Accept waits for a connection that is not one too many.
+// Accept waits for a connection that is within the limits.
 func (g *guard) Accept() (net.Conn, error) {
 	for {
 		raw, err := g.Listener.Accept()
@@ -46,32 +55,42 @@ func (g *guard) Accept() (net.Conn, error) {
 	}
 }
 
+// admit returns nil for a connection that is one too many. One that comes from the same
+// port as another, to another address of this machine, would share its allocation.
 func (g *guard) admit(raw net.Conn) *conn {
-	host, _, _ := net.SplitHostPort(raw.RemoteAddr().String())
+	c := &conn{Conn: raw, guard: g, from: sourceOf(raw.RemoteAddr()), tls: g.tls, until: time.Now().Add(provePatience)}
+	who := customer(c.from.at.Addr())
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.closed || len(g.open) >= mostConnections || g.of[host] >= mostOfOne {
-		return nil
+	ok := !g.closed && len(g.open) < mostConnections && g.of[who] < mostOfOne && g.open[c.from] == nil
+	if ok {
+		g.open[c.from] = c
+		g.of[who]++
 	}
-	c := &conn{Conn: raw, guard: g, host: host, tls: g.tls, until: time.Now().Add(provePatience)}
-	g.open[raw.RemoteAddr().String()] = c
-	g.of[host]++
-	return c
+	closed := g.closed
+	g.mu.Unlock()
+	switch {
+	case ok:
+		return c
+	case !closed:
+		g.relay.refuse(RefusedConnection, "client", who)
+	}
+	return nil
 }
 
 func (g *guard) forget(c *conn) {
+	who := customer(c.from.at.Addr())
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.open, c.RemoteAddr().String())
-	if g.of[c.host]--; g.of[c.host] == 0 {
-		delete(g.of, c.host)
+	delete(g.open, c.from)
+	if g.of[who]--; g.of[who] == 0 {
+		delete(g.of, who)
 	}
 }
 
 // proven notes that the connection from an address has shown credentials.
 func (g *guard) proven(from net.Addr) {
 	g.mu.Lock()
-	c := g.open[from.String()]
+	c := g.open[sourceOf(from)]
 	g.mu.Unlock()
 	if c != nil {
 		c.prove()
@@ -93,22 +112,30 @@ func (g *guard) Close() error {
 	return g.Listener.Close()
 }
 
-// A conn finds out with its first byte whether it speaks TLS: that of a TLS handshake is
-// none of STUN's or TURN's (RFC 7983). The server reads before it writes.
+// A conn finds out with its first byte whether it speaks TLS: no message of STUN or TURN
+// begins with that of a TLS handshake (RFC 7983). Its reads return one message each, so
+// that pion, which keeps what it has of a message, never has much.
 type conn struct {
 	net.Conn
 	guard *guard
-	host  string
+	from  source
 	tls   *tls.Config
-	once  sync.Once // closes it
+	once  sync.Once     // closes it
+	in    *bufio.Reader // owned by Read: decrypted; nil before the first
 
 	mu     sync.Mutex // guards what follows
-	until  time.Time  // for whoever has shown no credentials; zero for who has
-	spoken bool
-	secure *tls.Conn // once it speaks TLS
+	until  time.Time  // by when it has to show credentials; zero once it has
+	secure *tls.Conn  // nil if it does not speak TLS
 }
 
-const handshakeRecord = 22 // RFC 8446, section 5.1
+const (
+	handshakeRecord = 22   // RFC 8446, section 5.1
+	mostMessage     = 1599 // bytes: what pion reads at once, see turn.ServerConfig.InboundMTU
+	stunHeader      = 20   // RFC 8489, section 5
+	channelHeader   = 4    // RFC 8656, section 12.4
+)
+
+var errMessage = errors.New("that is no message of STUN or TURN")
 
 func (c *conn) prove() {
 	c.mu.Lock()
@@ -116,42 +143,82 @@ func (c *conn) prove() {
 	c.until = time.Time{}
 }
 
-// state is the connection to use, and until when a read may take.
-func (c *conn) state() (secure *tls.Conn, spoken bool, until time.Time) {
+// deadline returns until when a message may take.
+func (c *conn) deadline() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if until = c.until; until.IsZero() {
-		until = time.Now().Add(idlePatience)
+	if c.until.IsZero() {
+		return time.Now().Add(idlePatience)
 	}
-	return c.secure, c.spoken, until
+	return c.until
 }
 
+// Read returns the next message that passes the relay's filter.
 func (c *conn) Read(b []byte) (int, error) {
-	secure, spoken, until := c.state()
-	_ = c.SetReadDeadline(until) // on a closed one: Read will say so
-	if secure != nil {
-		return secure.Read(b)
+	for {
+		_ = c.SetReadDeadline(c.deadline()) // on a closed one: reading will say so
+		n, err := c.message(b)
+		if err != nil || c.guard.relay.pass(c.RemoteAddr(), b[:n]) {
+			return n, err
+		}
 	}
-	n, err := c.Conn.Read(b)
-	if err != nil || n == 0 || spoken {
-		return n, err
+}
+
+// message reads one whole message.
+func (c *conn) message(b []byte) (int, error) {
+	if err := c.begin(); err != nil {
+		return 0, err
 	}
+	head, err := c.in.Peek(channelHeader)
+	if err != nil {
+		return 0, err
+	}
+	n := int(binary.BigEndian.Uint16(head[2:]))
+	switch head[0] >> 6 {
+	case 0:
+		n += stunHeader
+		if head, err = c.in.Peek(stunHeader); err != nil || !stun.IsMessage(head) {
+			return 0, cmp.Or(err, errMessage)
+		}
+	case 1:
+		n = channelHeader + (n+3)/4*4 // padded, over a stream
+	default:
+		return 0, errMessage
+	}
+	if n > min(len(b), mostMessage) {
+		return 0, errMessage
+	}
+	return io.ReadFull(c.in, b[:n])
+}
+
+// begin finds out what the connection speaks.
+func (c *conn) begin() error {
+	if c.in != nil {
+		return nil
+	}
+	raw := bufio.NewReaderSize(c.Conn, 2048)
+	first, err := raw.Peek(1)
+	if err != nil {
+		return err
+	}
+	if first[0] != handshakeRecord || c.tls == nil {
+		c.in = raw
+		return nil
+	}
+	secure := tls.Server(&buffered{c.Conn, raw}, c.tls)
+	c.in = bufio.NewReaderSize(secure, 2048)
 	c.mu.Lock()
-	c.spoken = true
-	if b[0] == handshakeRecord && c.tls != nil {
-		c.secure = tls.Server(&unread{Conn: c.Conn, head: append([]byte(nil), b[:n]...)}, c.tls)
-	}
-	secure = c.secure
+	c.secure = secure
 	c.mu.Unlock()
-	if secure != nil {
-		return secure.Read(b)
-	}
-	return n, nil
+	return nil
 }
 
 func (c *conn) Write(b []byte) (int, error) {
 	_ = c.SetWriteDeadline(time.Now().Add(writePatience)) // on a closed one: Write will say so
-	if secure, _, _ := c.state(); secure != nil {
+	c.mu.Lock()
+	secure := c.secure
+	c.mu.Unlock()
+	if secure != nil {
 		return secure.Write(b)
 	}
 	return c.Conn.Write(b)
@@ -162,17 +229,10 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// unread reads again what was read.
-type unread struct {
+// buffered is a connection of which some bytes have been read ahead.
+type buffered struct {
 	net.Conn
-	head []byte
+	in *bufio.Reader
 }
 
-func (u *unread) Read(b []byte) (int, error) {
-	if len(u.head) == 0 {
-		return u.Conn.Read(b)
-	}
-	n := copy(b, u.head)
-	u.head = u.head[n:]
-	return n, nil
-}
+func (b *buffered) Read(p []byte) (int, error) { return b.in.Read(p) }

@@ -1,13 +1,15 @@
 package relay
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 
 	"github.com/pion/logging"
 )
 
-// pionLog hands pion's log on, a level down: strangers cause most of it.
+// pionLog hands on pion's log as debugging: strangers cause most of it. A line that nobody
+// reads is not formatted, because pion has one for each packet.
 type pionLog struct{ to *slog.Logger }
 
 func (l pionLog) NewLogger(scope string) logging.LeveledLogger {
@@ -16,13 +18,19 @@ func (l pionLog) NewLogger(scope string) logging.LeveledLogger {
 
 type pionScope struct{ to *slog.Logger }
 
+func (s pionScope) logf(format string, a ...any) {
+	if s.to.Enabled(context.Background(), slog.LevelDebug) {
+		s.to.Debug(fmt.Sprintf(format, a...))
+	}
+}
+
 func (s pionScope) Trace(string)                   {}
 func (s pionScope) Tracef(string, ...any)          {}
 func (s pionScope) Debug(string)                   {}
 func (s pionScope) Debugf(string, ...any)          {}
 func (s pionScope) Info(m string)                  { s.to.Debug(m) }
-func (s pionScope) Infof(format string, a ...any)  { s.to.Debug(fmt.Sprintf(format, a...)) }
+func (s pionScope) Infof(format string, a ...any)  { s.logf(format, a...) }
 func (s pionScope) Warn(m string)                  { s.to.Debug(m) }
-func (s pionScope) Warnf(format string, a ...any)  { s.to.Debug(fmt.Sprintf(format, a...)) }
+func (s pionScope) Warnf(format string, a ...any)  { s.logf(format, a...) }
 func (s pionScope) Error(m string)                 { s.to.Debug(m) }
-func (s pionScope) Errorf(format string, a ...any) { s.to.Debug(fmt.Sprintf(format, a...)) }
+func (s pionScope) Errorf(format string, a ...any) { s.logf(format, a...) }

@@ -3,12 +3,10 @@ package relay
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/pion/turn/v5"
@@ -40,12 +38,13 @@ func (p *ports) AllocateConn(turn.AllocateConnConfig) (net.Conn, error) { return
 // AllocatePacketConn implements turn.RelayAddressGenerator.
 func (p *ports) AllocatePacketConn(c turn.AllocateListenerConfig) (net.PacketConn, net.Addr, error) {
 	r := p.relay
+	if c.UserID == "" { // EVEN-PORT (RFC 8656, section 7.2): pion asks for a port, closes it, and asks for that one again
+		return r.evenPort()
+	}
 	address, ok := r.address(c.Network != "udp6")
 	switch {
 	case !ok:
 		return nil, nil, errFamily
-	case c.UserID == "": // pion looks for two ports that are neighbours, for whoever asks
-		return nil, nil, errNoPort
 	case c.RequestedPort != 0 && (c.RequestedPort < int(r.config.FirstPort) || c.RequestedPort > int(r.config.LastPort)):
 		return nil, nil, errNoPort
 	case !r.take(c.UserID):
@@ -53,38 +52,117 @@ func (p *ports) AllocatePacketConn(c turn.AllocateListenerConfig) (net.PacketCon
 	}
 	conn, err := r.listen(c, address)
 	if err != nil {
-		r.give(c.UserID, netip.AddrPort{})
+		r.give(&allocation{user: c.UserID})
 		return nil, nil, err
 	}
 	at := netip.AddrPortFrom(address, conn.LocalAddr().(*net.UDPAddr).AddrPort().Port())
-	r.mu.Lock()
-	r.taken[at] = struct{}{}
-	r.mu.Unlock()
 	b := r.config.Quota.Bandwidth
-	r.config.Log.Info("the relay has a new allocation", "user", c.UserID, "at", at)
-	return &relayed{
+	a := &allocation{
 		UDPConn: conn, relay: r, user: c.UserID, at: at,
-		out: rate.NewLimiter(rate.Limit(b), b), in: rate.NewLimiter(rate.Limit(b), b),
-	}, net.UDPAddrFromAddrPort(at), nil
+		out: rate.NewLimiter(rate.Limit(b), b), in: rate.NewLimiter(rate.Limit(b), b), requests: rate.NewLimiter(requestRate, requestBurst),
+		permissions: map[netip.Addr]bool{}, channels: map[uint16]bool{},
+	}
+	r.mu.Lock()
+	r.taken[at] = a
+	r.mu.Unlock()
+	r.config.Log.Info("the relay has a new allocation", "user", c.UserID, "at", at)
+	return a, net.UDPAddrFromAddrPort(at), nil
 }
 
-// listen opens a port that is free.
+// listen opens a free port: the requested one, or any that is not reserved.
 func (r *Relay) listen(c turn.AllocateListenerConfig, address netip.Addr) (*net.UDPConn, error) {
-	tries := 32
 	if c.RequestedPort != 0 {
-		tries = 1
-	}
-	for range tries {
-		port := r.config.FirstPort + uint16(rand.UintN(uint(r.config.LastPort-r.config.FirstPort)+1)) //nolint:gosec // whoever guesses it gains nothing
-		if c.RequestedPort != 0 {
-			port = uint16(c.RequestedPort) //nolint:gosec // it is one
+		port := uint16(c.RequestedPort) //nolint:gosec // AllocatePacketConn has checked it
+		r.mu.Lock()
+		delete(r.reserved, port) // it is given now
+		r.mu.Unlock()
+		if conn, err := open(address, port); err == nil {
+			return conn, nil
 		}
-		if conn, err := net.ListenUDP(c.Network, &net.UDPAddr{IP: bind(address), Port: int(port)}); err == nil {
+		return nil, errNoPort
+	}
+	for range portTries {
+		port := r.randomPort()
+		r.mu.Lock()
+		reserved := time.Now().Before(r.reserved[port])
+		r.mu.Unlock()
+		if reserved {
+			continue
+		}
+		if conn, err := open(address, port); err == nil {
 			return conn, nil
 		}
 	}
 	return nil, errNoPort
 }
+
+const portTries = 32
+
+func (r *Relay) randomPort() uint16 {
+	return r.config.FirstPort + uint16(rand.UintN(uint(r.config.LastPort-r.config.FirstPort)+1)) //nolint:gosec // an attacker who guesses it gains nothing
+}
+
+// open takes a port of the relay's for an allocation at address.
+func open(address netip.Addr, port uint16) (*net.UDPConn, error) {
+	family := "udp6"
+	if address.Is4() {
+		family = "udp4"
+	}
+	return net.ListenUDP(family, &net.UDPAddr{IP: bind(address), Port: int(port)})
+}
+
+// How many ports may be reserved at once, and for how long (RFC 8656, section 7.2): pion
+// forgets the token then.
+const (
+	maxReserved  = 1024
+	reservedTime = 30 * time.Second
+)
+
+// evenPort finds a free port that is even, and whose neighbour is free too, and reserves
+// both. pion gives a token for the neighbour whether the client wants one or not.
+func (r *Relay) evenPort() (net.PacketConn, net.Addr, error) {
+	for range portTries {
+		port := r.randomPort() &^ 1
+		if port < r.config.FirstPort || port >= r.config.LastPort || !r.isFree(port) || !r.isFree(port+1) {
+			continue
+		}
+		if !r.reserve(port) {
+			break
+		}
+		return nowhere{}, net.UDPAddrFromAddrPort(netip.AddrPortFrom(r.config.Addresses[0], port)), nil
+	}
+	return nil, nil, errNoPort
+}
+
+// isFree reports whether a port can be opened at all addresses of the relay's.
+func (r *Relay) isFree(port uint16) bool {
+	for _, a := range r.config.Addresses {
+		conn, err := open(a, port)
+		if err != nil {
+			return false
+		}
+		_ = conn.Close() // nothing was sent
+	}
+	return true
+}
+
+// reserve keeps a port and the next one from those who ask for any.
+func (r *Relay) reserve(port uint16) bool {
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.DeleteFunc(r.reserved, func(_ uint16, until time.Time) bool { return now.After(until) })
+	if len(r.reserved) >= maxReserved || now.Before(r.reserved[port]) || now.Before(r.reserved[port+1]) {
+		return false
+	}
+	r.reserved[port], r.reserved[port+1] = now.Add(reservedTime), now.Add(reservedTime)
+	return true
+}
+
+// nowhere stands for a port that is reserved and not yet open.
+type nowhere struct{ net.PacketConn }
+
+func (nowhere) Close() error { return nil }
 
 // bind is the local address of allocations at address: that, or any where it belongs to a
 // router in front of this machine.
@@ -101,28 +179,15 @@ func bind(address netip.Addr) net.IP {
 	return nil
 }
 
-// relayed is the port of an allocation. What is over the bandwidth is dropped, as a
-// full line would.
-type relayed struct {
-	*net.UDPConn
-	relay   *Relay
-	user    string
-	at      netip.AddrPort
-	out, in *rate.Limiter
-
-	sent, received atomic.Uint64 // bytes
-	closing        sync.Once
-}
-
-func (c *relayed) Close() error {
+func (c *allocation) Close() error {
 	c.closing.Do(func() {
-		c.relay.give(c.user, c.at)
+		c.relay.give(c)
 		c.relay.config.Log.Info("an allocation of the relay has ended", "user", c.user, "bytes_sent", c.sent.Load(), "bytes_received", c.received.Load())
 	})
 	return c.UDPConn.Close()
 }
 
-func (c *relayed) WriteTo(b []byte, to net.Addr) (int, error) {
+func (c *allocation) WriteTo(b []byte, to net.Addr) (int, error) {
 	peer, err := netip.ParseAddrPort(to.String())
 	if err != nil || !c.relay.mayReach(peer) {
 		return 0, fmt.Errorf("%w: %v", errRefused, to)
@@ -137,7 +202,7 @@ func (c *relayed) WriteTo(b []byte, to net.Addr) (int, error) {
 	return n, err
 }
 
-func (c *relayed) ReadFrom(b []byte) (n int, from net.Addr, err error) {
+func (c *allocation) ReadFrom(b []byte) (n int, from net.Addr, err error) {
 	for {
 		n, from, err = c.UDPConn.ReadFrom(b)
 		count := uint64(n) //nolint:gosec // never negative
@@ -149,49 +214,4 @@ func (c *relayed) ReadFrom(b []byte) (n int, from net.Addr, err error) {
 		c.relay.received.Add(count)
 		return n, from, err
 	}
-}
-
-// permit tells whether a client may name an address as a peer's at all.
-func (r *Relay) permit(_ net.Addr, peer net.IP) bool {
-	address, ok := netip.AddrFromSlice(peer)
-	return ok && (slices.Contains(r.config.Addresses, address.Unmap()) || r.isOutside(address.Unmap()))
-}
-
-// mayReach tells whether a packet may go to peer: to the allocation of another one here,
-// or out of this machine's networks.
-func (r *Relay) mayReach(peer netip.AddrPort) bool {
-	address := peer.Addr().Unmap()
-	if slices.Contains(r.config.Addresses, address) {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		_, taken := r.taken[netip.AddrPortFrom(address, peer.Port())]
-		return taken
-	}
-	return r.isOutside(address)
-}
-
-var (
-	// shared is what carriers use between them and their customers (RFC 6598).
-	shared = netip.MustParsePrefix("100.64.0.0/10")
-	// disguised are the forms of IPv6 in which a router may see an IPv4 address: NAT64
-	// (RFC 6052, RFC 8215), 6to4 (RFC 3056), Teredo (RFC 4380).
-	disguised = []netip.Prefix{
-		netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"),
-		netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("2001::/32"),
-	}
-)
-
-func (r *Relay) isOutside(address netip.Addr) bool {
-	switch {
-	case address.IsLoopback(), address.IsUnspecified(), address.IsMulticast(), address.IsLinkLocalUnicast(), !address.IsValid(),
-		address.Is4() && (address.As4()[0] == 0 || address.As4()[0] >= 240): // this network; reserved, broadcast
-		return false
-	case slices.ContainsFunc(r.own, func(p netip.Prefix) bool { return p.Contains(address) }):
-		return r.config.AllowPrivate
-	case slices.ContainsFunc(disguised, func(p netip.Prefix) bool { return p.Contains(address) }):
-		return false
-	case address.IsPrivate(), shared.Contains(address):
-		return r.config.AllowPrivate
-	}
-	return true
 }

@@ -60,23 +60,17 @@ type Relay struct {
 	guards []*guard       // of what listens for TCP; made by Serve
 
 	received, sent, dropped atomic.Uint64 // bytes, see Stats
+	refusals                refusals
+	strangers               *strangers
 
-	mu    sync.Mutex // guards what follows
-	stun  []string   // where it listens, as URLs
-	turn  []string
-	users map[string]int              // their allocations
-	taken map[netip.AddrPort]struct{} // the ports of all allocations
-	stats Stats
-}
-
-// Stats is what a relay has done since it began.
-type Stats struct {
-	Allocations int    // at the moment
-	Made        uint64 // allocations
-	Refused     uint64 // allocations, because a quota was used up
-	Received    uint64 // bytes from the peers' addresses
-	Sent        uint64 // bytes to them
-	Dropped     uint64 // bytes over the bandwidth
+	mu       sync.Mutex // guards what follows
+	stun     []string   // where it listens, as URLs
+	turn     []string
+	users    map[string]int                 // their allocations
+	taken    map[netip.AddrPort]*allocation // by their ports
+	clients  map[source]*allocation         // by their clients' addresses
+	reserved map[uint16]time.Time           // ports, until when, see evenPort
+	stats    Stats
 }
 
 // New returns a relay that serves nobody yet. The error says what config lacks.
@@ -115,7 +109,10 @@ func New(config Config) (*Relay, error) {
 	}
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails
-	return &Relay{own: ownNetworks(), config: config, secret: secret, users: map[string]int{}, taken: map[netip.AddrPort]struct{}{}}, nil
+	return &Relay{
+		own: ownNetworks(), config: config, secret: secret, strangers: newStrangers(),
+		users: map[string]int{}, taken: map[netip.AddrPort]*allocation{}, clients: map[source]*allocation{}, reserved: map[uint16]time.Time{},
+	}, nil
 }
 
 // ownNetworks are the addresses of this machine's interfaces, and for IPv6 all of their networks: what
@@ -148,14 +145,18 @@ type Listeners struct {
 func (r *Relay) Serve(ctx context.Context, on Listeners) error {
 	ports := &ports{relay: r}
 	config := turn.ServerConfig{
-		Realm: realm, AuthHandler: r.authenticate, QuotaHandler: r.admit, EventHandler: turn.EventHandler{OnAuth: r.authenticated},
+		Realm: realm, AuthHandler: r.authenticate, QuotaHandler: r.admit, EventHandler: turn.EventHandler{
+			OnAuth: r.authenticated, OnAllocationCreated: r.created,
+			OnPermissionCreated: r.permitted, OnPermissionDeleted: r.permissionEnded,
+			OnChannelCreated: r.bound, OnChannelDeleted: r.bindingEnded,
+		},
 		LoggerFactory: pionLog{r.config.Log},
 	}
 	for _, c := range on.UDP {
-		config.PacketConnConfigs = append(config.PacketConnConfigs, turn.PacketConnConfig{PacketConn: c, RelayAddressGenerator: ports, PermissionHandler: r.permit})
+		config.PacketConnConfigs = append(config.PacketConnConfigs, turn.PacketConnConfig{PacketConn: filtered{c, r}, RelayAddressGenerator: ports, PermissionHandler: r.permit})
 	}
 	for _, l := range on.TCP {
-		g := newGuard(l, on.TLS)
+		g := newGuard(l, on.TLS, r)
 		r.guards = append(r.guards, g) // before the server asks
 		config.ListenerConfigs = append(config.ListenerConfigs, turn.ListenerConfig{Listener: g, RelayAddressGenerator: ports, PermissionHandler: r.permit})
 	}

@@ -334,7 +334,7 @@ func TestQuota(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if s := r.Stats(); got.Load() != most || s.Made != most || s.Refused != asked-most {
+		if s := r.Stats(); got.Load() != most || s.Made != most || s.Refused[RefusedQuota] != asked-most {
 			t.Errorf("%d got one; it has counted %+v", got.Load(), s)
 		}
 	})
@@ -391,7 +391,7 @@ func TestWhereItCarries(t *testing.T) {
 	}
 	for _, r := range []*Relay{strict, lan} {
 		for _, port := range []uint16{50000, 50010} {
-			r.taken[netip.AddrPortFrom(own, port)] = struct{}{}
+			r.taken[netip.AddrPortFrom(own, port)] = &allocation{}
 		}
 	}
 	for peer, want := range map[string]struct{ strict, lan bool }{
@@ -420,6 +420,22 @@ func TestWhereItCarries(t *testing.T) {
 		"0.1.2.3:1":             {false, false},
 		"255.255.255.255:1":     {false, false},
 		"240.0.0.1:1":           {false, false},
+		"192.0.0.8:1":           {false, false}, // IETF protocols
+		"192.0.0.171:1":         {false, false},
+		"192.0.1.1:1":           {true, true},
+		"192.88.99.1:1":         {false, false}, // 6to4
+		"198.18.0.1:1":          {false, false}, // benchmarks
+		"198.19.255.254:1":      {false, false},
+		"198.20.0.1:1":          {true, true},
+		"[2001:2::1]:1":         {false, false}, // benchmarks
+		"[2001::7f00:1]:1":      {false, false}, // Teredo
+		"[2001:20::1]:1":        {false, false}, // ORCHID
+		"[2001:200::1]:1":       {true, true},
+		"[100::1]:1":            {false, false}, // discard
+		"[5f00::1]:1":           {false, false}, // segment routing
+		"[fec0::1]:1":           {false, false}, // site-local
+		"[::7f00:1]:1":          {false, false}, // 127.0.0.1, in a form of old
+		"[64:ff9b:1::7f00:1]:1": {false, false},
 		"[64:ff9b::7f00:1]:1":   {false, false}, // 127.0.0.1, by NAT64
 		"[2002:7f00:1::]:50000": {false, false}, // and by 6to4
 		"198.51.100.1:50005":    {false, false}, // no allocation has it
@@ -431,7 +447,7 @@ func TestWhereItCarries(t *testing.T) {
 		if got := lan.mayReach(address); got != want.lan {
 			t.Errorf("to %s, on a network of one's own: %v", peer, got)
 		}
-		if ip := net.IP(address.Addr().AsSlice()); strict.mayReach(address) && !strict.permit(nil, ip) {
+		if strict.mayReach(address) && !strict.mayName(address.Addr().Unmap()) {
 			t.Errorf("no permission for %s", peer)
 		}
 	}
@@ -495,7 +511,11 @@ func guarded(t *testing.T, config *tls.Config) (g *guard, dial func() (near *con
 	if err != nil {
 		t.Fatal(err)
 	}
-	g = newGuard(l, config)
+	r, err := New(Config{Addresses: []netip.Addr{loopback}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g = newGuard(l, config, r)
 	t.Cleanup(func() { _ = g.Close() }) // a test may have closed it
 	return g, func() (near *conn, far net.Conn) {
 		t.Helper()
@@ -609,15 +629,18 @@ func TestGuard(t *testing.T) {
 		}
 	})
 
-	t.Run("TLS is just bytes where there is no certificate", func(t *testing.T) {
-		_, dial := guarded(t, nil)
-		near, far := dial()
-		if _, err := far.Write([]byte{handshakeRecord, 3, 1}); err != nil {
-			t.Fatal(err)
-		}
-		b := make([]byte, 4)
-		if n, err := near.Read(b); n != 3 || err != nil {
-			t.Error(n, err)
+	t.Run("TLS ends a connection where there is no certificate, as does whatever else is no message", func(t *testing.T) {
+		for name, says := range map[string]string{
+			"TLS": "\x16\x03\x01\x02\x00" + strings.Repeat("\x01", 40), "HTTP": "GET / HTTP/1.1\r\n", "a huge message": "\x00\x01\xff\xfc\x21\x12\xa4\x42" + strings.Repeat("\x01", 40), "huge data": "\x40\x00\xff\xff",
+		} {
+			_, dial := guarded(t, nil)
+			near, far := dial()
+			if _, err := io.WriteString(far, says); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := near.Read(make([]byte, 2000)); !errors.Is(err, errMessage) {
+				t.Error(name, n, err)
+			}
 		}
 	})
 }

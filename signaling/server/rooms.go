@@ -180,7 +180,7 @@ func (s *Server) deleteRoom(c echo.Context) error {
 }
 
 func (s *Server) getICEServers(c echo.Context) error {
-	return s.iceServers(c, "host "+c.(*guest).client.String())
+	return s.iceServers(c, "host "+client(c.(*guest).client).String())
 }
 
 func (s *Server) getGuestICEServers(c echo.Context) error {

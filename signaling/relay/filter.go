@@ -1,0 +1,126 @@
+package relay
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"net"
+	"net/netip"
+
+	"github.com/pion/stun/v4"
+	"golang.org/x/time/rate"
+)
+
+// What clients without an allocation may ask. Each address has a bucket, which it may share
+// with others: their number is fixed, and so is the memory.
+const (
+	strangerBuckets = 1024
+	strangerRate    = 50 // requests a second
+	strangerBurst   = 500
+)
+
+// A source is the address that a client's messages come from. No two listeners share one:
+// they differ in protocol or in family.
+type source struct {
+	tcp bool
+	at  netip.AddrPort
+}
+
+func sourceOf(a net.Addr) source {
+	var s source
+	switch a := a.(type) {
+	case *net.UDPAddr:
+		s.at = a.AddrPort()
+	case *net.TCPAddr:
+		s.tcp, s.at = true, a.AddrPort()
+	}
+	s.at = netip.AddrPortFrom(s.at.Addr().Unmap(), s.at.Port())
+	return s
+}
+
+// customer returns the address that a quota is counted for: an IPv4 address, or the network
+// of 64 bits of an IPv6 address, which one customer has all of.
+func customer(a netip.Addr) netip.Addr {
+	if a = a.Unmap().WithZone(""); a.Is6() {
+		p, _ := a.Prefix(64) // an IPv6 address has as many bits
+		return p.Addr()
+	}
+	return a
+}
+
+// strangers limits the requests of clients that have no allocation.
+type strangers struct {
+	seed    maphash.Seed
+	buckets [strangerBuckets]*rate.Limiter
+}
+
+func newStrangers() *strangers {
+	s := &strangers{seed: maphash.MakeSeed()}
+	for i := range s.buckets {
+		s.buckets[i] = rate.NewLimiter(strangerRate, strangerBurst)
+	}
+	return s
+}
+
+func (s *strangers) allow(from netip.Addr) bool {
+	return s.buckets[maphash.Comparable(s.seed, customer(from))%strangerBuckets].Allow()
+}
+
+// pass reports whether pion may see a client's message. pion limits neither requests nor
+// channels, and tells no hook which channel a request would bind.
+func (r *Relay) pass(from net.Addr, message []byte) bool {
+	if !stun.IsMessage(message) {
+		return true // ChannelData, or what pion drops
+	}
+	var kind stun.MessageType
+	if kind.ReadValue(binary.BigEndian.Uint16(message)); kind.Class != stun.ClassRequest {
+		return true
+	}
+	client := sourceOf(from)
+	r.mu.Lock()
+	a := r.clients[client]
+	r.mu.Unlock()
+	if a == nil {
+		if !r.strangers.allow(client.at.Addr()) {
+			r.refuse(RefusedRequest, "client", customer(client.at.Addr()))
+			return false
+		}
+		return true
+	}
+	if !a.requests.Allow() {
+		r.refuse(RefusedRequest, "user", a.user)
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a.bindsNew = kind.Method == stun.MethodChannelBind && !a.channels[channelOf(message)]
+	return true
+}
+
+// channelOf returns the channel that a ChannelBind request names (RFC 8656, section 18.1),
+// or 0.
+func channelOf(message []byte) uint16 {
+	m := stun.Message{Raw: message}
+	if m.Decode() != nil {
+		return 0
+	}
+	v, err := m.Get(stun.AttrChannelNumber)
+	if err != nil || len(v) < 2 {
+		return 0
+	}
+	return binary.BigEndian.Uint16(v)
+}
+
+// filtered is a PacketConn whose reader sees only the messages that pass.
+type filtered struct {
+	net.PacketConn
+	relay *Relay
+}
+
+func (c filtered) ReadFrom(b []byte) (int, net.Addr, error) {
+	for {
+		n, from, err := c.PacketConn.ReadFrom(b)
+		if err != nil || c.relay.pass(from, b[:n]) {
+			return n, from, err
+		}
+	}
+}
