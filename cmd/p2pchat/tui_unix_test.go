@@ -3,10 +3,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -197,38 +199,12 @@ func TestWholeTerminal(t *testing.T) {
 		ann.shows(`you are you still there\? +✓✓\n`)
 	})
 
-	t.Run("Ctrl-Z gives the terminal to the shell, and fg brings the screen back", func(t *testing.T) {
-		t.Parallel()
-		bash, err := exec.LookPath("bash")
-		if err != nil {
-			t.Skip("there is no bash: ", err)
-		}
-		w := openWindowWith(t, 80, 24, []string{"PS1=ready: ", "P2PCHAT_SERVER=" + aServer(t)}, bash, "--norc", "-i")
-		w.shows(`^ready:`)
-		w.types("p2pchat call 417-falcon-zebra\r")
-		w.shows("○ waiting for the other side")
-		w.types("a draft")
-		w.shows("> a draft")
-		w.types("\x1a")
-		w.shows(`Stopped`)
-		w.types("stty -a\r") // what the shell edits with shows in the modes of a program that it runs
-		w.shows(` icanon`)
-		w.types("fg\r")
-		w.shows("(?s)○ waiting for the other side.*> a draft")
-		w.types("\x15\x04")
-		w.shows(`ready:$`)
-		w.types("echo code=$?\r")
-		w.shows(`^code=0`)
-		w.types("exit\r")
-		w.ends(0)
-	})
-
 	t.Run("Ctrl-Z where no shell waits is refused", func(t *testing.T) {
 		t.Parallel()
 		ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", aServer(t))
 		ann.shows("waiting for the other side")
 		ann.types("\x1a")
-		ann.shows("no shell waits behind this program")
+		ann.shows("No shell is waiting that could bring this program back")
 		ann.types("\x04")
 		ann.ends(0)
 	})
@@ -279,6 +255,69 @@ func TestWholeTerminal(t *testing.T) {
 			t.Errorf("it writes %q", m)
 		}
 	})
+}
+
+// However the program is stopped, fg brings back the whole screen, with the keys that it needs.
+func TestAStoppedScreenComesBack(t *testing.T) {
+	t.Parallel()
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("there is no bash: ", err)
+	}
+	for name, test := range map[string]struct {
+		stop     func(w *window, pid int)
+		leaves   bool // the screen, so that the shell has the terminal as it was
+		resuming string
+	}{
+		"Ctrl-Z":               {func(w *window, _ int) { w.types("\x1a") }, true, "fg\r"},
+		"SIGTSTP from outside": {func(w *window, pid int) { w.signals(pid, syscall.SIGTSTP) }, true, "fg\r"},
+		"SIGSTOP":              {func(w *window, pid int) { w.signals(pid, syscall.SIGSTOP) }, false, "fg\r"},
+		"SIGSTOP, and bg":      {func(w *window, pid int) { w.signals(pid, syscall.SIGSTOP) }, false, "bg\rfg\r"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := openWindowWith(t, 80, 24, []string{"PS1=ready: ", "P2PCHAT_SERVER=" + aServer(t)}, bash, "--norc", "-i")
+			w.shows(`^ready:`)
+			w.types(`sh -c 'echo $$ >pid; exec p2pchat call 417-falcon-zebra'` + "\r")
+			w.shows("○ waiting for the other side")
+			w.types("a draft")
+			w.shows("> a draft")
+			text, err := os.ReadFile(w.cmd.Dir + "/pid")
+			pid, err2 := strconv.Atoi(strings.TrimSpace(string(text)))
+			if err := errors.Join(err, err2); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				before := len(w.written())
+				test.stop(w, pid)
+				w.shows(`Stopped`)
+				if test.leaves {
+					if !strings.Contains(w.written()[before:], "\x1b[?1049l") {
+						t.Error("the other screen is still on")
+					}
+					w.types("stty -a\r") // what the shell edits with shows in the modes of a program that it runs
+					w.shows(` icanon`)
+				}
+				before = len(w.written())
+				w.types(test.resuming)
+				w.shows("(?s)Tell the other side.*○ waiting for the other side.*> a draft[+]*$")
+				w.types("+")
+				w.shows("> a draft[+]+$")                               // without Enter: the terminal is raw
+				for _, mode := range []string{"1049", "2004", "1004"} { // the other screen, paste, focus
+					if now := w.written()[before:]; strings.LastIndex(now, "\x1b[?"+mode+"h") <= strings.LastIndex(now, "\x1b[?"+mode+"l") {
+						t.Errorf("mode %s is off", mode)
+					}
+				}
+			}
+			w.shows("> a draft[+][+]$")
+			w.types("\x15\x04")
+			w.shows(`ready:$`)
+			w.types("echo code=$?; stty -a\r")
+			w.shows(`(?s)^code=0.* icanon`)
+			w.types("exit\r")
+			w.ends(0)
+		})
+	}
 }
 
 // A file is offered by a person who completes its path, and taken by another.

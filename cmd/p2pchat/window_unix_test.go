@@ -173,6 +173,14 @@ func (w *window) types(text string) {
 	}
 }
 
+// signals sends a signal to a process of the test's own.
+func (w *window) signals(pid int, signal syscall.Signal) {
+	w.Helper()
+	if err := syscall.Kill(pid, signal); err != nil {
+		w.Fatal(err)
+	}
+}
+
 // resize makes the window another size, and tells the program.
 func (w *window) resize(columns, rows uint16) {
 	w.Helper()

@@ -25,10 +25,7 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 		}
 		m.input.edit(k)
 	case "ctrl+z":
-		if canSuspend() {
-			return tea.Suspend
-		}
-		m.hint = "no shell waits behind this program, so it cannot be set aside"
+		return m.suspend()
 	case "ctrl+l":
 		return tea.ClearScreen
 	case "pgup":

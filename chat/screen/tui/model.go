@@ -35,6 +35,7 @@ type model struct {
 	streams screen.Streams
 	now     func() time.Time
 	notify  notifier
+	jobs    *jobs // nil where no shell could continue the program
 
 	width, height int
 	method        ansi.Method
@@ -129,6 +130,12 @@ func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 		close(t.taken)
 	case answer:
 		t(m)
+	case stopMsg:
+		next = m.suspend()
+	case wokenMsg:
+		next = m.withoutScreen(func() error { return nil })
+	case resumedMsg:
+		next = m.resumed()
 	case overMsg:
 		next = m.finish()
 	}

@@ -64,7 +64,9 @@ func show(ctx context.Context, c *chat.Conversation, m *model) error {
 		defer n.Release() // if it was not reached below
 	}
 	interrupted := context.AfterFunc(ctx, program.Quit)
+	m.jobs = watchJobs(program.Send)
 	_, err := program.Run()
+	m.jobs.end()
 	interrupted()
 	close(gone)
 	m.goodbye()

@@ -230,29 +230,18 @@ func (m *model) helpRows(line string) []string {
 	return rows
 }
 
-// A part of the status is left out where there is no room, the highest rank first.
+// A part of the status is left out where there is no room, the highest rank first. One with a
+// shortest width is shortened to that before.
 type part struct {
-	text  string
-	rank  int
-	paint lipgloss.Style
+	text     string
+	rank     int
+	paint    lipgloss.Style
+	shortest int // cells; 0 if it cannot be shortened
 }
 
 // status is the line that tells how the conversation stands.
 func (m *model) status() string {
-	parts := m.standing()
-	wide := func() int {
-		n := 0
-		for _, p := range parts {
-			n += m.method.StringWidth(p.text) + len(" · ")
-		}
-		return n - 2 // the first has a space before it only, and a dot is one cell
-	}
-	for len(parts) > 2 && wide() > m.width {
-		worst := slices.IndexFunc(parts, func(p part) bool {
-			return p.rank == slices.MaxFunc(parts, func(a, b part) int { return a.rank - b.rank }).rank
-		})
-		parts = slices.Delete(parts, worst, worst+1)
-	}
+	parts := m.fitting(m.standing())
 	var b strings.Builder
 	b.WriteString(m.style.bar.Render(" "))
 	for i, p := range parts {
@@ -269,19 +258,50 @@ func (m *model) status() string {
 	return row + m.style.bar.Render(strings.Repeat(" ", max(0, m.width-m.method.StringWidth(row))))
 }
 
+// fitting are the parts for which there is room: at least the most important one.
+func (m *model) fitting(parts []part) []part {
+	for len(parts) > 1 {
+		wide := 2 + 3*(len(parts)-2) // spaces before the first two, dots before the others
+		for _, p := range parts {
+			wide += m.method.StringWidth(p.text)
+		}
+		if wide <= m.width {
+			break
+		}
+		worst := 0
+		for i, p := range parts {
+			if p.rank > parts[worst].rank {
+				worst = i
+			}
+		}
+		p := &parts[worst]
+		if room := m.method.StringWidth(p.text) - (wide - m.width); p.shortest > 0 && room >= p.shortest {
+			p.text = fit(p.text, room, m.method)
+			break
+		}
+		parts = slices.Delete(parts, worst, worst+1)
+	}
+	return parts
+}
+
 // standing is what the status could say.
 func (m *model) standing() []part {
 	plain := m.style.bar
 	name := fit(m.other(), max(m.width/3, 10), m.method)
 	var parts []part
-	add := func(rank int, paint lipgloss.Style, text string) { parts = append(parts, part{text, rank, paint}) }
+	add := func(rank int, paint lipgloss.Style, text string) {
+		parts = append(parts, part{text: text, rank: rank, paint: paint})
+	}
+	const shortest = 4 // cells of a name
 	switch {
 	case !m.history.follows():
-		add(0, m.style.warn, "▼")
+		add(1, m.style.warn, "▼")
+	case m.phase == up && (m.link.Verified || m.compared):
+		add(1, m.style.good, "●")
 	case m.phase == up:
-		add(0, m.style.good, "●")
+		add(1, m.style.warn, "●")
 	default:
-		add(0, m.style.warn, "○")
+		add(1, m.style.warn, "○")
 	}
 	switch m.phase {
 	case starting, waiting:
@@ -289,44 +309,44 @@ func (m *model) standing() []part {
 	case connecting:
 		add(0, plain, "connecting")
 	case up:
-		add(0, plain, name)
-		parts = append(parts, m.trust(m.method.StringWidth(" ● "+name+" · ")))
-		add(4, plain, pathWord(m.link.Path))
+		parts = append(parts, part{name, 2, plain, shortest}, m.trust(m.method.StringWidth(" ● "+name+" · ")))
+		add(5, plain, pathWord(m.link.Path))
 		if n := len(m.trips); n > 0 {
-			add(3, plain, trip(m.trips[n-1]))
-			add(6, m.style.dim, sparkline(m.trips))
+			add(4, plain, trip(m.trips[n-1]))
+			add(7, m.style.dim, sparkline(m.trips))
 		}
 	case lost:
-		add(0, plain, name)
-		add(1, m.style.warn, map[bool]string{true: "disconnected, waiting", false: "disconnected, waiting to connect again"}[m.width < narrow])
-		add(5, plain, "what you write is kept")
+		parts = append(parts, part{name, 2, plain, shortest})
+		add(0, m.style.warn, map[bool]string{true: "disconnected, waiting", false: "disconnected, waiting to reconnect"}[m.width < narrow])
+		add(6, plain, "your messages are kept")
 	case over:
 		add(0, plain, map[bool]string{true: name + " has left", false: "the conversation is over"}[m.left])
 	}
 	switch unseen := m.history.unseen; {
 	case unseen > 0:
-		add(1, m.style.warn, fmt.Sprintf("%d new below", unseen))
+		add(3, m.style.warn, fmt.Sprintf("%d new below", unseen))
 	case !m.history.follows():
-		add(5, plain, "Esc goes to the end")
+		add(6, plain, "Esc: back to the end")
 	}
 	return parts
 }
 
-// trust says whether somebody could be in the middle; the row has so much else.
-func (m *model) trust(room int) part {
+// trust says whether the call is verified. Without that it has the safety words, if they fit
+// beside so many other cells; it is the last part to be dropped.
+func (m *model) trust(others int) part {
 	switch {
 	case m.link.Verified:
-		return part{"verified", 2, m.style.good}
+		return part{text: "verified", rank: 3, paint: m.style.good}
 	case m.compared:
-		return part{"words compared", 2, m.style.good}
+		return part{text: "words compared", rank: 3, paint: m.style.good}
 	case m.link.Foreign:
-		return part{"unverified", 1, m.style.warn}
+		return part{text: "unverified", paint: m.style.warn}
 	}
 	text := "unverified: " + strings.Join(m.link.SafetyWords, " ")
-	if m.method.StringWidth(text)+room > m.width {
+	if m.method.StringWidth(text)+others > m.width {
 		text = "unverified"
 	}
-	return part{text, 1, m.style.warn}
+	return part{text: text, paint: m.style.warn}
 }
 
 func pathWord(path string) string {
