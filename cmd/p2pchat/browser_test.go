@@ -204,10 +204,13 @@ func (p *tab) do(actions ...chromedp.Action[chromedp.Void]) {
 // call starts a call with a new code, or one of the test's own.
 func (p *tab) call(own string) (code string) {
 	p.t.Helper()
-	if own == "" {
-		eval[bool](p, `document.getElementById("new-code").checked = true`)
-	} else {
-		eval[string](p, `document.getElementById("own-code").value = `+js(own))
+	if !eval[bool](p, `document.getElementById("call-options").open`) {
+		p.do(chromedp.Click(chromedp.CSS("#call-options summary")))
+	}
+	if own != "" {
+		p.write("own-code", own)
+	} else if eval[bool](p, `document.getElementById("new-code").checkVisibility() && !document.getElementById("new-code").checked`) {
+		p.click("new-code")
 	}
 	p.do(chromedp.Click(chromedp.CSS("#call button.primary")))
 	return until[string](p, `!document.getElementById("share").hidden && document.getElementById("the-code").textContent`)
@@ -216,8 +219,8 @@ func (p *tab) call(own string) (code string) {
 // answer types a code and answers.
 func (p *tab) answer(code string) {
 	p.t.Helper()
-	eval[string](p, `document.getElementById("code").value = ""`)
-	p.do(chromedp.SendKeys(chromedp.ID("code"), code), chromedp.Click(chromedp.CSS("#answer button.primary")))
+	p.write("code", code)
+	p.do(chromedp.Click(chromedp.CSS("#answer button.primary")))
 }
 
 // connected waits for the conversation, and returns what the page says of trust.
@@ -229,7 +232,8 @@ func (p *tab) connected() string {
 // say types a message as a person does.
 func (p *tab) say(text string) {
 	p.t.Helper()
-	p.do(chromedp.SendKeys(chromedp.ID("text"), text), chromedp.SendKeys(chromedp.ID("text"), "\r"))
+	p.write("text", text)
+	p.press("\r")
 }
 
 // hears waits for a message of the other side.

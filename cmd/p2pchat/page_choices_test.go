@@ -21,8 +21,8 @@ func TestPageChoices(t *testing.T) {
 		if was := eval[string](page, `document.getElementById("new-name").value`); was != "Ann" {
 			t.Errorf("the page offers the name %q to be changed", was)
 		}
-		eval[string](page, `document.getElementById("new-name").value = ""`)
-		page.do(chromedp.SendKeys(chromedp.ID("new-name"), "Annie\r"))
+		page.write("new-name", "Annie")
+		page.press("\r")
 		page.sees("You are called Annie now.")
 		program.notes(t, `Ann is called Annie now`)
 		if eval[bool](page, `document.getElementById("menu").matches(":popover-open")`) {

@@ -125,7 +125,7 @@ func TestPageFiles(t *testing.T) {
 			path, _ := random(t, button+".bin", 10)
 			caller.do(chromedp.SetUploadFiles(chromedp.ID("file"), []string{path}))
 			callee.sees("Do you want it?")
-			map[string]*tab{"Decline": callee, "Cancel": caller}[button].press(button+".bin", button)
+			map[string]*tab{"Decline": callee, "Cancel": caller}[button].choose(button+".bin", button)
 			caller.sees(says)
 			callee.sees(says)
 		}
@@ -192,15 +192,16 @@ func item(name string) string {
 	return `[...document.querySelectorAll("#log > div")].find((e) => e.querySelector(".file b")?.textContent === ` + js(name) + `)`
 }
 
-// press presses one of a file's buttons.
-func (p *tab) press(name, button string) {
+// choose clicks one of a file's buttons.
+func (p *tab) choose(name, button string) {
 	p.t.Helper()
-	until[bool](p, `[...`+item(name)+`.querySelectorAll("button")].some((b) => b.textContent.startsWith(`+js(button)+`) && (b.click(), true))`)
+	until[bool](p, `[...`+item(name)+`.querySelectorAll("button")].some((b) => b.textContent.startsWith(`+js(button)+`) && (b.id = "chosen"))`)
+	p.click("chosen")
 }
 
 func (p *tab) accepts(name string) {
 	p.t.Helper()
-	p.press(name, "Accept")
+	p.choose(name, "Accept")
 }
 
 // whole waits until a file has arrived, and returns its SHA-256 as the page says it.

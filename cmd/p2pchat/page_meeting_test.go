@@ -96,7 +96,8 @@ func TestPageMeets(t *testing.T) {
 		}
 		caller.do(start)
 		caller.sees("This server opens rooms for those who have its access key.")
-		caller.do(chromedp.SendKeys(chromedp.ID("key"), "open barley"), start)
+		caller.write("key", "open barley")
+		caller.do(start)
 		caller.sees("That is not this server’s access key.")
 		caller.do(chromedp.SetValue(chromedp.ID("key"), "open sesame"))
 		callee.answer(caller.call(""))

@@ -49,7 +49,7 @@ func TestPageShots(t *testing.T) {
 	callee.accepts("old-bridge.zip")
 	until[bool](callee, item("old-bridge.zip")+`.querySelector("progress").value > 60e6`)
 	shoot(t, folder, "file", caller, callee)
-	callee.press("old-bridge.zip", "Cancel")
+	callee.choose("old-bridge.zip", "Cancel")
 	caller.sees("cancelled by its receiver")
 	callee.looks(960, 720, "dark")
 	shoot(t, folder, "talk-dark", callee)

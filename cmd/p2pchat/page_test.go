@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
-	"github.com/chromedp/chromedp/kb"
 )
 
 // The page in a real browser, with itself and with the program.
@@ -164,22 +163,6 @@ func TestPage(t *testing.T) {
 		if title := eval[string](callee, "document.title"); !strings.HasPrefix(title, "(2) ") {
 			t.Errorf("with two unread messages the title is %q", title)
 		}
-	})
-	t.Run("is used by the keyboard alone", func(t *testing.T) {
-		server := serving(t)
-		caller, callee := b.open(t, server), b.open(t, server)
-		press := func(p *tab, keys string) {
-			t.Helper()
-			p.do(chromedp.KeyEvent(keys))
-		}
-		press(caller, kb.Tab+kb.Enter) // the button that starts a call
-		caller.sees("Waiting for the other person")
-		press(callee, kb.Tab+kb.Tab+kb.Tab+"lobby"+kb.Enter) // past that, and past the options
-		callee.connected()
-		caller.connected()
-		press(callee, "typed at once"+kb.Enter)
-		caller.hears("typed at once")
-		callee.delivered(1)
 	})
 }
 

@@ -52,6 +52,25 @@ func paths(t *testing.T) (list []string) {
 	return list
 }
 
+// An event handler property that returns false cancels the event: a key, a click, a drop.
+func TestHandlersReturnNothing(t *testing.T) {
+	t.Parallel()
+	sources, err := filepath.Glob("src/*.ts")
+	if err != nil || len(sources) == 0 {
+		t.Fatalf("the sources are %v: %v", sources, err)
+	}
+	expression := regexp.MustCompile(`\bon[a-z]+ = (async )?(\w+|\([^)]*\)) => [^{]`)
+	for _, name := range sources {
+		source, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range expression.FindAllString(string(source), -1) {
+			t.Errorf("%s: %q returns its value, and false cancels the event: use a block", name, found)
+		}
+	}
+}
+
 func TestTheSameSourcesGiveTheSamePage(t *testing.T) {
 	t.Parallel()
 	out := t.TempDir()

@@ -71,19 +71,19 @@ export class Attempt {
     this.#settle = (o) => settle({ newer: this.#newer, ...o });
     this.#signal.addEventListener("abort", () => settle({ error: this.#signal.reason }), { once: true });
     this.#pc = connection(config);
-    this.#pc.onicecandidate = ({ candidate }) => this.#trickle(candidate);
+    this.#pc.onicecandidate = ({ candidate }) => { this.#trickle(candidate); };
     this.#pc.onconnectionstatechange = () => {
       if (this.#pc.connectionState !== "failed") return;
       this.#fail(new Failure("no-path", "The two machines could not reach each other: none of their addresses answered."));
     };
-    this.#pc.ondatachannel = ({ channel }) => this.#announced(channel);
+    this.#pc.ondatachannel = ({ channel }) => { this.#announced(channel); };
   }
 
   /** Begins as the caller, who gives the two so many ms to connect. */
   async offer(limit: number): Promise<void> {
     this.#limit = limit;
     const dc = this.#pc.createDataChannel(chatLabel, { protocol });
-    dc.onopen = () => this.#guard(() => this.#open(dc));
+    dc.onopen = () => { this.#guard(() => this.#open(dc)); };
     const offer = await this.#pc.createOffer();
     this.#proposal = new Proposal(this.code, offer.sdp!);
     this.#send(this.#proposal.document);
@@ -262,7 +262,7 @@ export class Attempt {
     if (this.#reply?.p2pchat) {
       (this.#reply.p2pchat.candidates ??= []).push(JSON.parse(body));
       const { port1, port2 } = new MessageChannel(); // a timer may take a second where nobody looks
-      port1.onmessage = () => this.#dispatch();
+      port1.onmessage = () => { this.#dispatch(); };
       port2.postMessage(null);
     }
     void this.#pump();
@@ -359,7 +359,7 @@ export class Attempt {
     else if (!this.#foreign && dc.label !== chatLabel && this.#early.length < 64) this.#early.push(dc);
     else if (this.ticket.side === "offer") dc.close();
     else if (dc.readyState === "open") this.#guard(() => this.#open(dc));
-    else dc.onopen = () => this.#guard(() => this.#open(dc));
+    else dc.onopen = () => { this.#guard(() => this.#open(dc)); };
   }
 
   get #trusted(): boolean {
@@ -391,7 +391,7 @@ export class Attempt {
     this.#pipe = pipe;
     this.#messages!(dc);
     this.#early.splice(0).forEach((c) => pipe.announced(c));
-    this.#pc.ondatachannel = ({ channel }) => pipe.announced(channel);
+    this.#pc.ondatachannel = ({ channel }) => { pipe.announced(channel); };
     this.#settle({ pipe });
   }
 

@@ -77,7 +77,7 @@ class Item implements FileView {
   offers(...actions: [string, () => void][]) {
     this.#row.replaceChildren(...actions.map(([label, act]) => {
       const b = el("button", { type: "button" }, label, spoken(` ${this.name}`));
-      b.onclick = act;
+      b.onclick = () => { act(); };
       return b;
     }));
   }

@@ -216,7 +216,7 @@ byId("composer").onsubmit = (e) => {
   say();
 };
 let shift = false;
-textBox.onkeydown = (e) => (shift = e.shiftKey);
+textBox.onkeydown = (e) => { shift = e.shiftKey; };
 textBox.addEventListener("beforeinput", (e) => { // a phone's Enter is no key
   if (e.inputType !== "insertLineBreak" || shift || e.isComposing) return;
   e.preventDefault();
@@ -228,14 +228,14 @@ function send(list: Iterable<File>) {
 }
 
 const fileInput = byId<HTMLInputElement>("file");
-byId("attach").onclick = () => fileInput.click();
+byId("attach").onclick = () => { fileInput.click(); };
 fileInput.onchange = () => {
   send([...(fileInput.files ?? [])]);
   fileInput.value = "";
 };
 dropping(() => call?.met === true && !byId("attach").hidden, send, (why) => (byId("text-error").textContent = why));
-if (!CSS.supports("field-sizing", "content")) textBox.oninput = () => (textBox.rows = Math.min(6, textBox.value.split("\n").length));
-byId("leave").onclick = () => call?.conversation.leave();
+if (!CSS.supports("field-sizing", "content")) textBox.oninput = () => { textBox.rows = Math.min(6, textBox.value.split("\n").length); };
+byId("leave").onclick = () => { call?.conversation.leave(); };
 byId("cancel").onclick = () => {
   call?.conversation.leave();
   call?.life.abort();
@@ -256,13 +256,13 @@ byId("clear").onclick = () => {
   call?.view.clear();
   byId("menu").hidePopover();
 };
-byId("match").onclick = () => call?.view.compared();
+byId("match").onclick = () => { call?.view.compared(); };
 byId("differ").onclick = () => {
   call?.view.note("The words differ: somebody is in the middle of this call, and can read what is said. It was ended.");
   call?.conversation.leave();
 };
 byId("notify").hidden = !("Notification" in globalThis) || !isSecureContext;
-byId("notify").onclick = (e) => void notify(e.currentTarget as HTMLButtonElement);
+byId("notify").onclick = (e) => { void notify(e.currentTarget as HTMLButtonElement); };
 document.onvisibilitychange = () => {
   if (!document.hidden) call?.view.seen();
 };
@@ -288,5 +288,5 @@ if (onLoopback) {
 }
 copyButtons();
 show("start", startTitle);
-onhashchange = followLink;
+onhashchange = () => { followLink(); };
 followLink();

@@ -42,12 +42,12 @@ export class Channel {
   constructor(readonly dc: RTCDataChannel) {
     this.ended = new Promise((resolve) => (this.#end = resolve));
     void this.ended.then(() => this.#room.splice(0).forEach((f) => f()));
-    this.opened = dc.readyState === "open" ? Promise.resolve() : Promise.race([new Promise((resolve) => (dc.onopen = resolve)), this.ended]);
+    this.opened = dc.readyState === "open" ? Promise.resolve() : Promise.race([new Promise((resolve) => { dc.onopen = resolve; }), this.ended]);
     dc.binaryType = "arraybuffer";
     dc.bufferedAmountLowThreshold = enoughBuffered / 2;
-    dc.onbufferedamountlow = () => this.#room.splice(0).forEach((f) => f());
-    dc.onclose = () => this.end(new Failure("ended", "The other side hung up."));
-    dc.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => this.#take(typeof data === "string" ? data : new Uint8Array(data));
+    dc.onbufferedamountlow = () => { this.#room.splice(0).forEach((f) => f()); };
+    dc.onclose = () => { this.end(new Failure("ended", "The other side hung up.")); };
+    dc.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => { this.#take(typeof data === "string" ? data : new Uint8Array(data)); };
     if (dc.readyState === "closing" || dc.readyState === "closed") this.end(new Failure("ended", "The other side hung up.")); // and no event will say so
   }
 

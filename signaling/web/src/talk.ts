@@ -25,7 +25,7 @@ export class Talking implements Reader {
   constructor() {
     this.#log.replaceChildren();
     // Asked for each message, a flood of them would have the page lay itself out each time.
-    this.#log.onscroll = () => (this.#atEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 120);
+    this.#log.onscroll = () => { this.#atEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 120; };
     byId("text-error").textContent = "";
     this.#textBox.value = "";
     for (const id of ["composer", "leave"]) byId(id).hidden = false;

@@ -96,5 +96,5 @@ const quoted = (word: string) => (/^[\w.~:/%@-]+$/.test(word) && !word.startsWit
 
 /** Makes the copy buttons work. */
 export function copyButtons() {
-  for (const b of document.querySelectorAll<HTMLButtonElement>("button.copy")) b.onclick = () => void copy(byId(b.dataset.copy!), b);
+  for (const b of document.querySelectorAll<HTMLButtonElement>("button.copy")) b.onclick = () => { void copy(byId(b.dataset.copy!), b); };
 }
