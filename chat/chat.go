@@ -9,6 +9,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -54,20 +55,27 @@ var (
 	ErrTooLong = fmt.Errorf("a message holds at most %d bytes", MaxMessage)
 	ErrNotText = errors.New("a message must be UTF-8")
 	ErrOver    = errors.New("the conversation is over")
+	ErrLate    = fmt.Errorf("%w: the other side has left", ErrOver) // and Run counts it: see Config.Drain
 	ErrUnkept  = errors.New("it cannot be kept")
 	ErrSilent  = errors.New("the other side connected, and said nothing that p2pchat understands")
 )
 
 var errHungUp = errors.New("the other side hung up without a goodbye")
 
-// Undelivered is how a conversation ends that somebody left too early.
-type Undelivered struct{ Messages int } //nolint:errname // chat.Undelivered says it
+// Undelivered says that the other side's reader was not handed all of this side's input.
+type Undelivered struct { //nolint:errname // chat.Undelivered says it
+	Messages int    // 0 if the other side left before the input had ended
+	What     string // Config.Input
+}
 
 func (u *Undelivered) Error() string {
-	if u.Messages == 1 {
-		return "1 message was not delivered"
+	switch u.Messages {
+	case 0:
+		return "the other side left before the input had ended"
+	case 1:
+		return fmt.Sprintf("1 %s was not delivered", u.What)
 	}
-	return fmt.Sprintf("%d messages were not delivered", u.Messages)
+	return fmt.Sprintf("%d %ss were not delivered", u.Messages, u.What)
 }
 
 // Incomplete is how a conversation ends in which files were to be sent or received that
@@ -96,6 +104,11 @@ type Config struct {
 	AcceptFiles   bool         // take what is offered; with LeaveWhenSaid, leave after the first of it at the earliest
 	DeclineFiles  string       // why nothing is taken, unless AcceptFiles; empty: the reader is asked
 	Log           *slog.Logger // slog.Default() if nil
+
+	// Drain is how long Run goes on counting what Say is given once the other side has left,
+	// until Finish is called: it is undelivered. Zero is for input that a person types, and sees refused.
+	Drain time.Duration
+	Input string // what errors call a message: "message" if empty
 }
 
 // A Conversation is one side of a talk between two. Its methods may be called from any
@@ -108,12 +121,16 @@ type Conversation struct {
 	parting chan struct{} // closed when either side wants to go
 	closed  chan struct{} // closed by Close
 	deaf    chan struct{} // closed when there is no reader to wait for any more
+	quit    chan struct{} // closed by Leave
+	ended   chan struct{} // closed by Finish
 	wake    chan struct{} // tells send that there may be something to do
 	work    chan struct{} // and carry
+	confirm chan struct{} // and confirmPlain
 
 	// owned by receive:
 	heard   uint64 // the last seq that came from the other side
 	strange uint64 // messages of a foreign side
+	partial bool   // the other side's last message goes on with its next one
 	dropped uint64 // what was not heeded
 
 	mu        sync.Mutex // guards what follows
@@ -124,6 +141,8 @@ type Conversation struct {
 	acked     uint64        // the last one that was acknowledged
 	known     uint64        // the last one that the other side's goodbye knows to be
 	renamed   bool          // and the other side was not told yet
+	begun     bool          // something was said
+	late      int           // messages that came when the other side had left
 	finished  bool          // this side's input has ended
 	quiet     bool          // the other side's has, and the reader knows
 	leaving   bool          // nothing more is said here
@@ -139,6 +158,7 @@ type Conversation struct {
 // New returns a conversation that nobody has joined yet.
 func New(config Config) *Conversation {
 	config.Name = properName(config.Name)
+	config.Input = cmp.Or(config.Input, "message")
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
@@ -149,6 +169,9 @@ func New(config Config) *Conversation {
 		parting: make(chan struct{}),
 		closed:  make(chan struct{}),
 		deaf:    make(chan struct{}),
+		quit:    make(chan struct{}),
+		ended:   make(chan struct{}),
+		confirm: make(chan struct{}, 1),
 		wake:    make(chan struct{}, 1),
 		work:    make(chan struct{}, 1),
 		files:   files{out: map[uint64]*file{}, in: map[uint64]*file{}, sent: map[uint64]bool{}},
@@ -161,15 +184,37 @@ func New(config Config) *Conversation {
 
 // Say sends text to the other side, now or as soon as there is one, and returns the
 // ID that Delivered will name. It waits while too much is on its way. The error is
-// ErrTooLong, ErrNotText, ErrOver, the context's or, with a Journal, ErrUnkept.
+// ErrTooLong, ErrNotText, ErrOver (or ErrLate), the context's or, with a Journal, ErrUnkept.
 func (c *Conversation) Say(ctx context.Context, text string) (id uint64, err error) {
+	return c.say(ctx, kindMessage, text)
+}
+
+// SayPart says text as Say does, and that the message goes on with what is said next. So one
+// may be of any length.
+func (c *Conversation) SayPart(ctx context.Context, text string) (id uint64, err error) {
+	return c.say(ctx, kindPart, text)
+}
+
+func (c *Conversation) say(ctx context.Context, k kind, text string) (id uint64, err error) {
 	switch {
 	case len(text) > MaxMessage:
 		return 0, ErrTooLong
 	case !utf8.ValidString(text):
 		return 0, ErrNotText
 	}
-	return c.put(ctx, kindMessage, text, nil)
+	id, err = c.put(ctx, k, text, nil)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case err == nil:
+		c.begun = true
+	case errors.Is(err, ErrOver) && !c.finished && c.config.Drain > 0 && c.left && !isClosed(c.quit):
+		if k == kindMessage { // or else it goes on
+			c.late++
+		}
+		err = ErrLate
+	}
+	return id, err
 }
 
 // SetName changes how the other side sees this one, and returns that: Stranger if name is no
@@ -186,11 +231,20 @@ func (c *Conversation) SetName(name string) string {
 // Finish tells the other side that this one's input has ended. When both have, and no file
 // is on its way, the conversation is over. Offers that nobody has answered are declined.
 func (c *Conversation) Finish(ctx context.Context) error {
+	defer c.endInput()
 	_, err := c.put(ctx, kindEnd, "", nil)
 	if err == nil {
 		c.declineAll()
 	}
 	return err
+}
+
+func (c *Conversation) endInput() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !isClosed(c.ended) {
+		close(c.ended)
+	}
 }
 
 // put puts a frame into the outbox as soon as there is room; also is called under mu.
@@ -240,11 +294,14 @@ func (c *Conversation) enqueue(k kind, text string) (uint64, error) {
 func (c *Conversation) Leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.part()
+	if !isClosed(c.quit) {
+		close(c.quit)
+	}
+	c.beginLeave()
 }
 
-// part begins the end, under mu.
-func (c *Conversation) part() {
+// beginLeave begins the end, under mu.
+func (c *Conversation) beginLeave() {
 	if c.leaving {
 		return
 	}
@@ -308,17 +365,41 @@ func (c *Conversation) Run(ctx context.Context, next func(context.Context) (Link
 	})
 	c.resumeFiles()
 	err := c.run(talking, awaiting, next)
-	c.Leave() // whatever is said from now on would not arrive
+	c.mu.Lock()
+	c.beginLeave() // whatever is said from now on would not arrive
+	c.mu.Unlock()
+	unended := c.drain(ctx)
 	c.abandon()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n := c.out.messages(); n > 0 {
-		err = and(err, &Undelivered{n})
+	if n := c.out.messages() + c.late; n > 0 || unended {
+		err = and(err, &Undelivered{n, c.config.Input})
 	}
 	if n := c.files.missed; n > 0 {
 		err = and(err, &Incomplete{n})
 	}
 	return err
+}
+
+// drain waits, where the other side has left, for the end of the input: what still comes of it is not
+// delivered. It is true if Run was to deliver all of an input that has not ended.
+func (c *Conversation) drain(ctx context.Context) (unended bool) {
+	c.mu.Lock()
+	theyLeft, begun := c.left && !c.first, c.begun
+	c.mu.Unlock()
+	if !theyLeft || c.config.Drain == 0 || !begun && !c.config.LeaveWhenSaid {
+		return false
+	}
+	late := time.NewTimer(c.config.Drain)
+	defer late.Stop()
+	select {
+	case <-c.ended:
+	case <-c.quit:
+	case <-ctx.Done():
+	case <-late.C:
+		return c.config.LeaveWhenSaid
+	}
+	return false
 }
 
 func and(err, also error) error {

@@ -56,7 +56,7 @@ func (c *Conversation) fail(f *file, why, told string, say kind) {
 	if say != 0 && !c.leaving {
 		c.word(say, f, properReason(told, reasonTold)) // it may name a file, and has to fit into a frame
 	}
-	if !f.outgoing && c.config.AcceptFiles {
+	if f.outgoing && (f.must || c.files.cutOff) || !f.outgoing && c.config.AcceptFiles {
 		c.files.missed++
 	}
 	c.mu.Unlock()
@@ -95,7 +95,6 @@ func (c *Conversation) end(f *file, e Event) {
 	c.Tell(e)
 	f.telling.Unlock()
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if f.outgoing {
 		delete(c.files.out, f.id)
 	} else {
@@ -110,6 +109,8 @@ func (c *Conversation) end(f *file, e Event) {
 	c.expect()
 	c.toWork()
 	c.poke()
+	c.mu.Unlock()
+	c.offerQueued()
 }
 
 // abandon ends all files when the conversation does. With a Journal that goes on, the next run of
@@ -118,7 +119,21 @@ func (c *Conversation) abandon() {
 	c.mu.Lock()
 	c.files.goOn = c.config.Journal != nil && c.goesOn()
 	goOn, theyLeft := c.files.goOn, c.left && !c.first
+	c.files.cutOff = !goOn && !isClosed(c.quit)
+	queue := c.files.queue
+	c.files.queue = nil
+	for _, q := range queue {
+		if q.must || c.files.cutOff {
+			c.files.missed++
+		}
+	}
 	c.mu.Unlock()
+	if len(queue) > 0 {
+		c.Tell(Notice{Text: fmt.Sprintf("%d more files were not offered: the conversation has ended.", len(queue))})
+	}
+	for _, q := range queue {
+		q.source.close()
+	}
 	for _, f := range c.list(func(*file) bool { return true }) {
 		why := "the conversation has ended"
 		switch {

@@ -35,6 +35,9 @@ type (
 		From string
 		Text string // UTF-8, not cleaned of anything
 
+		GoesOn    bool // with the Text of the next Message: it was too long for one
+		Continues bool // what the Message before began
+
 		at place
 	}
 	// Delivered says that the other side's reader was handed the message of that ID.

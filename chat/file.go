@@ -19,22 +19,27 @@ var (
 	ErrNoFiles = errors.New("the other side takes no files: it is another WebRTC program")
 	// ErrNoFile: no file of that ID waits for this.
 	ErrNoFile = errors.New("there is no such file")
-	// ErrTooManyFiles: so many are offered that nobody has an answer to yet.
-	ErrTooManyFiles = fmt.Errorf("more than %d files are on their way: send a folder, or wait", maxFiles)
+	// ErrTooManyFiles: so many wait to be offered.
+	ErrTooManyFiles = fmt.Errorf("more than %d files are waiting: send a folder, or wait", maxQueued)
 )
 
-// maxFiles is how many files of one side can be offered or on their way.
-const maxFiles = 256
+const (
+	maxFiles  = 256    // of the other side, offered or on their way
+	maxOffers = 64     // of this side; the page takes no more
+	maxQueued = 10_000 // of this side, that wait to be offered
+)
 
 // files are those of both sides that have not ended yet, by their IDs. All is guarded by
 // the conversation's mu.
 type files struct {
 	out, in map[uint64]*file
+	queue   []queued        // of this side, not offered yet
 	sent    map[uint64]bool // what the other side has
 	offered bool            // the first of the other side has ended
-	missed  int             // were to be taken without asking, and have failed
+	missed  int             // should have got through, and have not
 	loading int             // are being looked at before they are offered
 	goOn    bool            // the next run of the program goes on with them
+	cutOff  bool            // the conversation has ended, and this side did not want that
 
 	suspended []keptFile // for that run
 
@@ -45,7 +50,13 @@ type files struct {
 	moving  int        // files of this side with a channel
 }
 
-func (f *files) pending() bool { return len(f.out)+len(f.in)+f.loading > 0 }
+func (f *files) pending() bool { return len(f.out)+len(f.in)+len(f.queue)+f.loading > 0 }
+
+// queued is what has to wait before it is offered.
+type queued struct {
+	source *source
+	must   bool
+}
 
 // A file is one that either side has offered, until it has arrived or was given up.
 type file struct {
@@ -53,6 +64,7 @@ type file struct {
 	id       uint64
 	outgoing bool
 	source   *source // if outgoing
+	must     bool    // Run has failed if the other side does not get it
 
 	// guarded by the conversation's mu:
 	landing  *landing  // if not outgoing: once it is accepted
@@ -75,15 +87,25 @@ type file struct {
 }
 
 // SendFiles offers the other side the files and folders at these paths, in this order, now or as
-// soon as there is one, and returns the IDs that their events will name. If one cannot be sent, none
-// is offered. The error is ErrNoFiles, ErrOver, ErrTooManyFiles, the context's, or says of which
-// path why it cannot be sent.
+// soon as there is one, and returns the IDs that their events will name, of those that need not wait
+// for others. If one cannot be sent, none is offered. The error is ErrNoFiles, ErrOver,
+// ErrTooManyFiles, the context's, or says of which path why it cannot be sent.
 func (c *Conversation) SendFiles(ctx context.Context, paths ...string) (ids []uint64, err error) {
+	return c.sendFiles(ctx, false, paths)
+}
+
+// MustSend is SendFiles, and Run's error wraps Incomplete unless the other side gets them all.
+func (c *Conversation) MustSend(ctx context.Context, paths ...string) error {
+	_, err := c.sendFiles(ctx, true, paths)
+	return err
+}
+
+func (c *Conversation) sendFiles(ctx context.Context, must bool, paths []string) (ids []uint64, err error) {
 	c.mu.Lock()
 	switch {
 	case c.files.foreign:
 		err = ErrNoFiles
-	case len(c.files.out)+c.files.loading+len(paths) > maxFiles:
+	case len(c.files.queue)+c.files.loading+len(paths) > maxQueued:
 		err = ErrTooManyFiles
 	default:
 		c.files.loading += len(paths) // nobody leaves meanwhile
@@ -103,36 +125,54 @@ func (c *Conversation) SendFiles(ctx context.Context, paths ...string) (ids []ui
 		return nil, err
 	}
 	for i, s := range sources {
-		id, err := c.offerOrResume(ctx, s)
-		if err != nil {
+		id, err := c.offerOrResume(ctx, s, must)
+		switch {
+		case err != nil:
 			closeAll(sources[i:])
 			return ids, err
+		case id != 0:
+			ids = append(ids, id)
 		}
-		ids = append(ids, id)
 	}
 	return ids, nil
 }
 
 // offerOrResume does not offer again what the program goes on with: it may have been started anew
-// by the same command.
-func (c *Conversation) offerOrResume(ctx context.Context, s *source) (id uint64, err error) {
+// by the same command. The id is 0 for what has to wait.
+func (c *Conversation) offerOrResume(ctx context.Context, s *source, must bool) (id uint64, err error) {
 	for _, f := range c.list(func(f *file) bool { return f.outgoing && f.kept != nil && f.kept.Path == s.path }) {
 		if c.resumeSending(f, s) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			f.must = must
 			return f.id, nil
 		}
 	}
-	return c.offer(ctx, s)
+	c.mu.Lock()
+	wait := len(c.files.out) >= maxOffers || len(c.files.queue) > 0
+	if wait && !c.leaving {
+		c.files.queue = append(c.files.queue, queued{s, must})
+	}
+	c.mu.Unlock()
+	if wait {
+		c.offerQueued() // room may have come since
+		return 0, nil
+	}
+	return c.offer(queued{s, must}, func(text string, also func(uint64)) (uint64, error) {
+		return c.put(ctx, kindOffer, text, also)
+	})
 }
 
-func (c *Conversation) offer(ctx context.Context, s *source) (id uint64, err error) {
-	text, err := json.Marshal(s.offer)
+// offer tells both sides of a file, with put. Its error is that of put.
+func (c *Conversation) offer(q queued, put func(text string, also func(id uint64)) (uint64, error)) (id uint64, err error) {
+	text, err := json.Marshal(q.source.offer)
 	if err != nil {
 		return 0, err
 	}
-	f := &file{offer: s.offer, outgoing: true, source: s, hash: sha256.New()}
+	f := &file{offer: q.source.offer, outgoing: true, must: q.must, source: q.source, hash: sha256.New()}
 	f.telling.Lock() // first of all the offer
 	defer f.telling.Unlock()
-	id, err = c.put(ctx, kindOffer, string(text), func(id uint64) {
+	id, err = put(string(text), func(id uint64) {
 		f.id = id
 		c.files.out[id] = f
 		c.noteFile(f)
@@ -141,6 +181,48 @@ func (c *Conversation) offer(ctx context.Context, s *source) (id uint64, err err
 		c.offering(f)
 	}
 	return id, err
+}
+
+// offerQueued offers what has waited, as far as there is room.
+func (c *Conversation) offerQueued() {
+	for {
+		var q queued
+		_, err := c.offerFrom(&q)
+		switch {
+		case q.source == nil:
+			return
+		case err != nil: // it cannot be kept: those that follow could not either
+			q.source.close()
+			c.Tell(Notice{Text: fmt.Sprintf("%q was not offered: %v.", q.source.Name, err)})
+		}
+	}
+}
+
+// offerFrom offers the next of the queue, and puts it into q.
+func (c *Conversation) offerFrom(q *queued) (id uint64, err error) {
+	c.mu.Lock()
+	if !c.leaving && len(c.files.queue) > 0 && len(c.files.out) < maxOffers {
+		*q, c.files.queue = c.files.queue[0], c.files.queue[1:]
+		c.files.loading++ // nobody leaves meanwhile
+	}
+	c.mu.Unlock()
+	if q.source == nil {
+		return 0, nil
+	}
+	return c.offer(*q, func(text string, also func(uint64)) (uint64, error) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.files.loading--
+		id, err := c.enqueue(kindOffer, text)
+		if err != nil {
+			if q.must {
+				c.files.missed++
+			}
+			return 0, err
+		}
+		also(id)
+		return id, nil
+	})
 }
 
 func (c *Conversation) offering(f *file) {
@@ -303,6 +385,11 @@ func (c *Conversation) hearOffer(said frame, from hello) {
 		return
 	case tooMany:
 		c.drop("an offer of one more file", "waiting", maxFiles)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !c.out.full() {
+			c.word(kindCancel, f, "too many files are waiting for an answer")
+		}
 		return
 	}
 	c.offered(f, from.Name)
@@ -347,11 +434,7 @@ func (c *Conversation) word(k kind, f *file, why string) {
 	if f.outgoing {
 		of = c.id
 	}
-	c.say(k, note{ID: f.id, Of: of, Reason: why})
-}
-
-func (c *Conversation) say(k kind, n note) {
-	text, err := json.Marshal(n)
+	text, err := json.Marshal(note{ID: f.id, Of: of, Reason: why})
 	if err == nil {
 		_, err = c.enqueue(k, string(text))
 	}

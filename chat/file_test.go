@@ -14,6 +14,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -388,20 +389,78 @@ func TestFileAnswers(t *testing.T) {
 		})
 	})
 
-	t.Run("not too many can be on their way", func(t *testing.T) {
-		meets(t, nil, nil, func(t *testing.T, a, b *talker) {
-			for range maxFiles {
-				offers(t, a, path)
+	t.Run("hundreds wait for each other", func(t *testing.T) {
+		dir := t.TempDir()
+		meets(t, nil, []option{into(dir), accepts}, func(t *testing.T, a, b *talker) {
+			ids, err := a.SendFiles(t.Context(), slices.Repeat([]string{path}, 300)...)
+			if err != nil || len(ids) != maxOffers {
+				t.Fatalf("%d are offered at once: %v", len(ids), err)
 			}
-			if _, err := a.SendFiles(t.Context(), path); !errors.Is(err, ErrTooManyFiles) {
-				t.Errorf("it says %v", err)
-			}
+			finish(t, a)
 			synctest.Wait()
-			if n := len(only[FileOffered](b.seen())); n != maxFiles {
-				t.Errorf("%d were offered", n)
+			if n := len(only[FileSent](a.seen())); n != 300 || len(contents(t, dir)) != 300 {
+				t.Errorf("%d are sent, %d have arrived", n, len(contents(t, dir)))
 			}
 		})
 	})
+
+	t.Run("not too many can wait", func(t *testing.T) {
+		meets(t, nil, nil, func(t *testing.T, a, b *talker) {
+			if _, err := a.SendFiles(t.Context(), slices.Repeat([]string{path}, maxQueued+1)...); !errors.Is(err, ErrTooManyFiles) {
+				t.Errorf("it says %v", err)
+			}
+			synctest.Wait()
+			equal(t, "offered", only[FileOffered](b.seen()), nil)
+		})
+	})
+
+	t.Run("one too many is declined", func(t *testing.T) {
+		withRaw(t, func(t *testing.T, a *talker, r raw) {
+			r.hello(hello{Conversation: "x", First: 1})
+			for i := range uint64(maxFiles + 1) {
+				r.write(frame{kind: kindOffer, seq: i + 1, text: `{"name":"a","size":1}`})
+				synctest.Wait()
+			}
+			all := r.drain()
+			if last := all[len(all)-1]; !slices.ContainsFunc(all, func(f frame) bool { return f.kind == kindCancel && strings.Contains(f.text, "too many files") }) {
+				t.Errorf("it hears, last, %+v", last)
+			}
+			equal(t, "offers", []int{len(only[FileOffered](a.seen()))}, []int{maxFiles})
+		})
+	})
+
+	for name, test := range map[string]struct {
+		send   func(a *talker) error
+		ends   func(a, b *talker)
+		missed int
+	}{
+		"a file that the other side leaves without counts":          {func(a *talker) error { _, err := a.SendFiles(t.Context(), path); return err }, func(_, b *talker) { b.Leave() }, 1},
+		"one that this side leaves without does not":                {func(a *talker) error { _, err := a.SendFiles(t.Context(), path); return err }, func(a, _ *talker) { a.Leave() }, 0},
+		"one that the other side declines does not":                 {func(a *talker) error { _, err := a.SendFiles(t.Context(), path); return err }, func(_, b *talker) { _ = b.Decline(1); synctest.Wait(); b.Leave() }, 0},
+		"files that had to be sent count, if they were not offered": {func(a *talker) error { return a.MustSend(t.Context(), slices.Repeat([]string{path}, 100)...) }, func(a, _ *talker) { a.Leave() }, 100},
+		"and if they are declined":                                  {func(a *talker) error { return a.MustSend(t.Context(), path) }, func(_, b *talker) { _ = b.Decline(1); synctest.Wait(); b.Leave() }, 1},
+		"all that waits counts where the other side leaves": {func(a *talker) error {
+			_, err := a.SendFiles(t.Context(), slices.Repeat([]string{path}, 100)...)
+			return err
+		}, func(_, b *talker) { b.Leave() }, 100},
+	} {
+		t.Run(name, func(t *testing.T) {
+			meets(t, nil, nil, func(t *testing.T, a, b *talker) {
+				if err := test.send(a); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				test.ends(a, b)
+				missed := 0
+				if i := (*Incomplete)(nil); errors.As(a.end(), &i) {
+					missed = i.Files
+				}
+				if missed != test.missed {
+					t.Errorf("%d files are missed, not %d", missed, test.missed)
+				}
+			})
+		})
+	}
 }
 
 // TestFileMidway has what happens while a file is on its way: the receiver has accepted it,

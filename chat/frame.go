@@ -32,6 +32,8 @@ const (
 	kindReceived kind = 9 // seq, JSON, see note: the file is whole, and in its place
 
 	kindName kind = 10 // 0, then the name: what this side is called from now on; the next hello says it, too
+
+	kindPart kind = 11 // seq, then text: of a message that goes on with the next part or message; to a side whose hello has parts
 )
 
 // seq counts the frames of one side that are acknowledged, from 1, in 8 bytes, big-endian.
@@ -41,9 +43,10 @@ const seqSize = 8
 type hello struct {
 	Conversation string `json:"conversation"` // random; another one means the program was started anew, and has none of the files
 	Name         string `json:"name"`
-	First        uint64 `json:"first"` // the lowest seq that this side may still send
-	Heard        uint64 `json:"heard"` // the last seq of the other that was handed to this side's reader before this pipe,
-	Of           string `json:"of"`    // counted in that conversation of the other's
+	First        uint64 `json:"first"`           // the lowest seq that this side may still send
+	Heard        uint64 `json:"heard"`           // the last seq of the other that was handed to this side's reader before this pipe,
+	Of           string `json:"of"`              // counted in that conversation of the other's
+	Parts        bool   `json:"parts,omitempty"` // this side knows kindPart; versions before do not
 }
 
 type frame struct {
@@ -95,7 +98,7 @@ func decode(b []byte) (frame, error) {
 			return frame{}, fmt.Errorf("%w: a hello of %d bytes", errFrame, len(body))
 		}
 		return f, nil
-	case kindMessage, kindEnd, kindAck, kindGoodbye, kindOffer, kindAccept, kindCancel, kindReceived, kindName:
+	case kindMessage, kindEnd, kindAck, kindGoodbye, kindOffer, kindAccept, kindCancel, kindReceived, kindName, kindPart:
 	default:
 		return frame{}, fmt.Errorf("%w: its kind %d is not known here", errFrame, f.kind)
 	}
@@ -106,7 +109,7 @@ func decode(b []byte) (frame, error) {
 	text := body[seqSize:]
 	switch {
 	case f.kind == kindEnd, f.kind == kindAck, f.kind == kindGoodbye:
-	case f.kind != kindMessage && len(text) > maxNote:
+	case f.kind != kindMessage && f.kind != kindPart && len(text) > maxNote:
 		return frame{}, fmt.Errorf("%w: kind %d with %d bytes", errFrame, f.kind, len(text))
 	case len(text) > MaxMessage:
 		return frame{}, fmt.Errorf("%w: a message of %d bytes", errFrame, len(text))

@@ -36,6 +36,14 @@ func (o *outbox) next() (frame, bool) {
 	return o.frames[o.sent-1], true
 }
 
+// nextKind is the kind of the next frame, or 0.
+func (o *outbox) nextKind() kind {
+	if o.sent == len(o.frames) {
+		return 0
+	}
+	return o.frames[o.sent].kind
+}
+
 // rewind makes everything go out again: on a new pipe.
 func (o *outbox) rewind() { o.sent = 0 }
 

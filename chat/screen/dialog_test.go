@@ -108,7 +108,11 @@ func (o *other) texts() (all []string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, e := range o.events {
-		if m, ok := e.(chat.Message); ok {
+		m, ok := e.(chat.Message)
+		switch {
+		case ok && m.Continues:
+			all[len(all)-1] += m.Text
+		case ok:
 			all = append(all, m.Text)
 		}
 	}

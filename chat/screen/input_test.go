@@ -1,107 +1,145 @@
 package screen
 
 import (
-	"bufio"
 	"errors"
 	"io"
 	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"unicode/utf8"
 
 	"p2pchat/chat"
 )
 
-func TestReadLine(t *testing.T) {
-	type got struct {
-		text   string
-		length int
-	}
-	read := func(in io.Reader) (all []got, err error) {
-		r := bufio.NewReaderSize(in, 16)
-		for {
-			text, length, err := readLine(r)
-			if length > 0 || err == nil {
-				all = append(all, got{text, length})
-			}
-			if err != nil {
-				return all, err
-			}
+// lines are what split finds in the input, and the error at its end.
+func linesOf(split splitter, in io.Reader) (all []line, err error) {
+	next := split(in)
+	for {
+		l, err := next()
+		if l.number == 0 {
+			return all, err
 		}
+		all = append(all, l)
 	}
-	long := strings.Repeat("0123456789", 10)
+}
+
+func TestLines(t *testing.T) {
+	long := strings.Repeat("0123456789", 9000)
 	for name, test := range map[string]struct {
 		in   string
-		want []got
+		want []string
 	}{
 		"no input":                   {"", nil},
-		"a line":                     {"a\n", []got{{"a", 1}}},
-		"a last line without an end": {"a\nb", []got{{"a", 1}, {"b", 1}}},
-		"empty lines":                {"\n\na\n\n", []got{{"", 0}, {"", 0}, {"a", 1}, {"", 0}}},
-		"lines of another system":    {"a\r\n\r\nb\r\n", []got{{"a", 2}, {"", 1}, {"b", 2}}},
-		"a return in the middle":     {"a\rb\n", []got{{"a\rb", 3}}},
-		"two returns":                {"a\r\r\n", []got{{"a\r", 3}}},
-		"a return at the very end":   {"a\r", []got{{"a\r", 2}}},
-		"lines beyond the buffer":    {long + "\r\n" + long, []got{{long, 101}, {long, 100}}},
-		"lines that fill the buffer": {"0123456789abcde\n0123456789abcdef\n", []got{{"0123456789abcde", 15}, {"0123456789abcdef", 16}}},
+		"a line":                     {"a\n", []string{"a"}},
+		"a last line without an end": {"a\nb", []string{"a", "b"}},
+		"empty lines":                {"\n\na\n\n", []string{"", "", "a", ""}},
+		"lines of another system":    {"a\r\n\r\nb\r\n", []string{"a", "", "b"}},
+		"a return in the middle":     {"a\rb\n", []string{"a\rb"}},
+		"two returns":                {"a\r\r\n", []string{"a\r"}},
+		"a return at the very end":   {"a\r", []string{"a\r"}},
+		"lines beyond the buffer":    {long + "\r\n" + long, []string{long, long}},
+		"one that fills a message":   {long[:chat.MaxMessage] + "\r\n" + "b\n", []string{long[:chat.MaxMessage], "b"}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			for how, in := range map[string]io.Reader{"at once": strings.NewReader(test.in), "byte by byte": iotest.OneByteReader(strings.NewReader(test.in))} {
-				all, err := read(in)
-				if err != io.EOF || len(all) != len(test.want) { //nolint:errorlint // readLine wraps nothing
-					t.Fatalf("%s: %v (%v)", how, all, err)
-				}
-				for i := range all {
-					if all[i] != test.want[i] {
-						t.Errorf("%s: line %d is %+v, not %+v", how, i+1, all[i], test.want[i])
+		for splits, split := range map[string]splitter{"whole": wholeLines, "parts": textLines} {
+			t.Run(name+", "+splits, func(t *testing.T) {
+				for how, in := range map[string]io.Reader{"at once": strings.NewReader(test.in), "byte by byte": iotest.OneByteReader(strings.NewReader(test.in))} {
+					all, err := linesOf(split, in)
+					if err != io.EOF { //nolint:errorlint // nothing is wrapped
+						t.Errorf("%s: %v", how, err)
 					}
+					equal(t, how, joined(t, all), test.want)
 				}
-			}
-		})
+			})
+		}
 	}
 
-	t.Run("a line is cut at maxLine, exactly", func(t *testing.T) {
-		for n, kept := range map[int]int{maxLine - 1: maxLine - 1, maxLine: maxLine, maxLine + 1: maxLine} {
-			all, _ := read(strings.NewReader(strings.Repeat("x", n) + "\nnext\n"))
-			if len(all) != 2 || len(all[0].text) != kept || all[0].length != n || all[1].text != "next" {
-				t.Errorf("%d bytes: %d lines, the first has %d bytes of %d", n, len(all), len(all[0].text), all[0].length)
+	t.Run("a whole line is cut at maxObject, exactly", func(t *testing.T) {
+		for n, cut := range map[int]bool{maxObject - 2: false, maxObject - 1: false, maxObject: true, maxObject + 1: true} {
+			all, _ := linesOf(wholeLines, strings.NewReader(strings.Repeat("x", n)+"\nnext\n"))
+			if len(all) != 2 || all[0].cut != cut || all[1].text != "next" {
+				t.Errorf("%d bytes: %d lines, the first is cut: %v", n, len(all), all[0].cut)
 			}
 		}
 	})
 
 	t.Run("a line of 10 MB does not take 10 MB", func(t *testing.T) {
-		const size = 10 << 20
-		in := io.MultiReader(io.LimitReader(zeros{}, size), strings.NewReader("\nnext\n"))
-		r := bufio.NewReader(in)
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		text, length, err := readLine(r)
-		runtime.ReadMemStats(&after)
-		if err != nil || length != size || len(text) != maxLine {
-			t.Errorf("%d bytes of %d: %v", len(text), length, err)
-		}
-		if took := after.TotalAlloc - before.TotalAlloc; took > 4<<20 {
-			t.Errorf("it took %d bytes", took)
-		}
-		if text, _, _ := readLine(r); text != "next" {
-			t.Errorf("the next line is %q", text)
+		for _, split := range []splitter{wholeLines, textLines} {
+			next := split(io.MultiReader(io.LimitReader(letters{}, 10<<20), strings.NewReader("\nnext\n")))
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			in, _ := next()
+			runtime.ReadMemStats(&after)
+			if took := after.TotalAlloc - before.TotalAlloc; took > 4<<20 {
+				t.Errorf("it took %d bytes", took)
+			}
+			for in.goesOn {
+				in, _ = next()
+			}
+			if in, _ = next(); in.text != "next" || in.number != 2 {
+				t.Errorf("the next line is %.20q, number %d", in.text, in.number)
+			}
 		}
 	})
 
-	t.Run("an error of the input comes with what was read before", func(t *testing.T) {
+	t.Run("parts end between characters, and are as long as a message may be", func(t *testing.T) {
+		for _, before := range []string{"", "x", "xx", "xxx"} {
+			text := before + strings.Repeat("👋", chat.MaxMessage/4+1)
+			all, _ := linesOf(textLines, strings.NewReader(text))
+			equal(t, "together", joined(t, all), []string{text})
+			for _, l := range all {
+				if !utf8.ValidString(l.text) || len(l.text) > chat.MaxMessage || l.goesOn && len(l.text) < chat.MaxMessage-3 {
+					t.Errorf("a part has %d bytes", len(l.text))
+				}
+			}
+		}
+	})
+
+	t.Run("what is binary is no text", func(t *testing.T) {
+		for in, want := range map[string]error{"PK\x03\x04\x00\n": ErrBinary, "a\n" + strings.Repeat("b\n", 1<<13) + "\x00\n": io.EOF, "\xff\n": io.EOF} {
+			if _, err := linesOf(textLines, strings.NewReader(in)); err != want { //nolint:errorlint // nothing is wrapped
+				t.Errorf("%.8q ends with %v", in, err)
+			}
+		}
+	})
+
+	t.Run("an error of the input comes after what was read before", func(t *testing.T) {
 		broken := errors.New("the disk is gone")
-		all, err := read(io.MultiReader(strings.NewReader("a\nb"), iotest.ErrReader(broken)))
-		if err != broken || len(all) != 2 || all[1].text != "b" { //nolint:errorlint // readLine wraps nothing
-			t.Errorf("%v (%v)", all, err)
+		for _, split := range []splitter{wholeLines, textLines} {
+			all, err := linesOf(split, io.MultiReader(strings.NewReader("a\nb"), iotest.ErrReader(broken)))
+			if err != broken || len(all) != 2 || all[1].text != "b" { //nolint:errorlint // nothing is wrapped
+				t.Errorf("%v (%v)", all, err)
+			}
 		}
 	})
 }
 
-// zeros is without end.
-type zeros struct{}
+// joined are whole lines.
+func joined(t *testing.T, parts []line) (all []string) {
+	goesOn := false
+	for _, l := range parts {
+		if l.continues != goesOn {
+			t.Errorf("a part continues: %v, but the one before goes on: %v", l.continues, goesOn)
+		}
+		if l.continues {
+			all[len(all)-1] += l.text
+		} else {
+			all = append(all, l.text)
+		}
+		if goesOn = l.goesOn; l.number != len(all) {
+			t.Errorf("line %d has the number %d", len(all), l.number)
+		}
+	}
+	return all
+}
 
-func (zeros) Read(b []byte) (int, error) {
-	clear(b)
+// letters are without end.
+type letters struct{}
+
+func (letters) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = 'x'
+	}
 	return len(b), nil
 }
 

@@ -17,7 +17,7 @@ import (
 // JSON is the screen for programs: one object a line, both ways (docs/json.md).
 func JSON(ctx context.Context, c *chat.Conversation, s Streams) error {
 	j := objects{s}
-	return show(ctx, c, s, func(ctx context.Context, in line) error { return j.take(ctx, c, in) }, j.put)
+	return show(ctx, c, s, wholeLines, func(ctx context.Context, in line) error { return j.take(ctx, c, in) }, j.put)
 }
 
 type objects struct{ Streams }
@@ -32,7 +32,7 @@ func (objects) take(ctx context.Context, c *chat.Conversation, in line) error {
 	}
 	var command command
 	switch {
-	case in.length > maxLine:
+	case in.cut:
 		return refuse("too-long", chat.ErrTooLong.Error())
 	case !utf8.ValidString(in.text):
 		return refuse("not-text", chat.ErrNotText.Error())
@@ -48,7 +48,11 @@ func (objects) take(ctx context.Context, c *chat.Conversation, in line) error {
 		case mangled(command.Text, *text):
 			return refuse("not-text", "half of a surrogate pair is no character")
 		}
-		_, err := c.Say(ctx, *text)
+		say := c.Say
+		if command.More {
+			say = c.SayPart
+		}
+		_, err := say(ctx, *text)
 		switch {
 		case errors.Is(err, chat.ErrTooLong):
 			return refuse("too-long", err.Error())
@@ -80,6 +84,7 @@ func mangled(raw json.RawMessage, text string) bool {
 type command struct {
 	Type      string          `json:"type"`
 	Text      json.RawMessage `json:"text"`
+	More      bool            `json:"more"`
 	Path      json.RawMessage `json:"path"`
 	ID        json.RawMessage `json:"id"`
 	Direction json.RawMessage `json:"direction"`
@@ -122,7 +127,7 @@ func (j objects) put(e chat.Event) error {
 		return fmt.Errorf("showing an event: %w", err)
 	}
 	if _, err := j.Out.Write(append(escape(b), '\n')); err != nil {
-		return fmt.Errorf("showing an event: %w", err)
+		return unwritten(err)
 	}
 	return nil
 }
@@ -148,7 +153,11 @@ func describe(e chat.Event) object {
 		}
 		return object{"type": "connected", "verified": e.Verified, "safety_words": words, "peer": e.Peer, "path": e.Path, "took_ms": e.Took.Milliseconds()}
 	case chat.Message:
-		return object{"type": "message", "id": e.ID, "from": e.From, "text": e.Text}
+		o := object{"type": "message", "id": e.ID, "from": e.From, "text": e.Text}
+		if e.GoesOn {
+			o["more"] = true
+		}
+		return o
 	case chat.Delivered:
 		return object{"type": "delivered", "id": e.ID}
 	case chat.Stats:

@@ -14,7 +14,11 @@ import (
 // else a line of Notes that begins "p2pchat: ".
 func Line(ctx context.Context, c *chat.Conversation, s Streams) error {
 	l := &lines{Streams: s, bar: bar{to: s.Notes, watched: s.Watched}}
-	return show(ctx, c, s, func(ctx context.Context, in line) error { return l.take(ctx, c, in) }, l.put)
+	err := show(ctx, c, s, textLines, func(ctx context.Context, in line) error { return l.take(ctx, c, in) }, l.put)
+	if l.partial {
+		return errors.Join(err, l.write("\n"))
+	}
+	return err
 }
 
 // Lines shows an event as Line does.
@@ -24,18 +28,29 @@ func Lines(s Streams) func(chat.Event) error {
 
 type lines struct {
 	Streams
-	bar bar
+	bar     bar
+	partial bool   // the last message goes on with the next one
+	refused string // why the last line was that was not sent; a note has said so
 }
 
 func (l *lines) take(ctx context.Context, c *chat.Conversation, in line) error {
-	_, err := c.Say(ctx, in.text) // refused, too, if the text was cut: it is longer still
+	say := c.Say
+	if in.goesOn {
+		say = c.SayPart
+	}
+	_, err := say(ctx, in.text)
 	switch {
-	case errors.Is(err, chat.ErrTooLong):
-		l.note("line %d is %d bytes long and was not sent: a message holds at most %d", in.number, in.length, chat.MaxMessage)
-	case errors.Is(err, chat.ErrNotText):
-		l.note("line %d was not sent: it is not UTF-8", in.number)
-	case err != nil:
-		l.note("line %d was not sent: %v", in.number, err)
+	case err == nil:
+		return nil
+	case in.continues && !errors.Is(err, chat.ErrOver): // what went before is not to run into the next line
+		_, _ = c.Say(ctx, "")
+	}
+	if why := err.Error(); why != l.refused { // once for many lines: the end has their number
+		l.refused = why
+		if errors.Is(err, chat.ErrNotText) {
+			why = "it is not UTF-8 text. To send other data, use --send FILE"
+		}
+		l.note("Line %d was not sent: %s.", in.number, why)
 	}
 	return err
 }
@@ -142,13 +157,24 @@ func (l *lines) qr(link string) {
 }
 
 func (l *lines) message(m chat.Message) error {
-	text := Clean(m.Text) + "\n"
-	if l.Terminal {
+	text := Clean(m.Text)
+	if l.Terminal && !m.Continues {
 		text = Clean(m.From) + ": " + text
 	}
+	if !m.GoesOn {
+		text += "\n"
+	}
+	if l.partial && !m.Continues { // the rest of that line never came
+		text = "\n" + text
+	}
+	l.partial = m.GoesOn
+	return l.write(text)
+}
+
+func (l *lines) write(text string) error {
 	l.bar.hide()
 	if _, err := l.Out.Write([]byte(text)); err != nil {
-		return fmt.Errorf("showing a message: %w", err)
+		return unwritten(err)
 	}
 	return nil
 }

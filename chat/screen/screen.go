@@ -10,12 +10,12 @@
 package screen
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
+	"syscall"
 
 	"p2pchat/chat"
 )
@@ -46,18 +46,31 @@ type Refused struct{ Messages int } //nolint:errname // screen.Refused says it
 
 func (r *Refused) Error() string {
 	if r.Messages == 1 {
-		return "1 message was refused"
+		return "1 message was not sent"
 	}
-	return fmt.Sprintf("%d messages were refused", r.Messages)
+	return fmt.Sprintf("%d messages were not sent", r.Messages)
 }
 
-// show runs the two halves of a screen: take is given each line of the input, put
+// ErrOutputClosed says that the program which read the output has closed it, as head does.
+var ErrOutputClosed = errors.New("the output was closed")
+
+// ErrBinary says that none of the input was sent.
+var ErrBinary = errors.New("the input is not text, so nothing of it was sent")
+
+func unwritten(err error) error {
+	if errors.Is(err, syscall.EPIPE) {
+		return ErrOutputClosed
+	}
+	return fmt.Errorf("writing the output: %w", err)
+}
+
+// show runs the two halves of a screen: take is given each line that split finds in the input, put
 // each event.
-func show(ctx context.Context, c *chat.Conversation, s Streams, take func(context.Context, line) error, put func(chat.Event) error) error {
+func show(ctx context.Context, c *chat.Conversation, s Streams, split splitter, take func(context.Context, line) error, put func(chat.Event) error) error {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // its end is that of the conversation
 	var wg sync.WaitGroup
 	var taken, shown error
-	wg.Go(func() { taken = takeLines(ctx, c, s.In, take) })
+	wg.Go(func() { taken = takeLines(ctx, c, split(s.In), take) })
 	for e := range c.Events() {
 		if shown = put(e); shown != nil {
 			break
@@ -69,44 +82,46 @@ func show(ctx context.Context, c *chat.Conversation, s Streams, take func(contex
 	return errors.Join(shown, taken)
 }
 
-// A line of the input, without its end.
-type line struct {
-	number int
-	text   string
-	length int // of the whole line; text is cut at maxLine
-}
-
 // takeLines reads to the end of the input, and tells the conversation of it.
-func takeLines(ctx context.Context, c *chat.Conversation, in io.Reader, take func(context.Context, line) error) error {
-	refused := 0
-	r := bufio.NewReaderSize(in, 64<<10)
-	for number := 1; ; number++ {
-		text, length, err := readLine(r)
-		if length > 0 || err == nil {
-			switch err := take(ctx, line{number, text, length}); {
-			case err == nil:
-			case errors.Is(err, chat.ErrTooLong), errors.Is(err, chat.ErrNotText), errors.Is(err, chat.ErrUnkept):
-				refused++
-			case errors.Is(err, chat.ErrOver), ctx.Err() != nil:
-				return refusal(refused)
-			default:
-				return err
+func takeLines(ctx context.Context, c *chat.Conversation, next func() (line, error), take func(context.Context, line) error) error {
+	refused, last := 0, 0
+	for {
+		in, err := next()
+		if in.number == 0 {
+			if err = ended(ctx, err); errors.Is(err, ErrBinary) {
+				c.Tell(chat.Notice{Text: "The input is not text, so nothing of it is sent. Send it as a file: --send FILE."})
 			}
+			if end := c.Finish(ctx); end != nil && !errors.Is(end, chat.ErrOver) && ctx.Err() == nil {
+				c.Leave() // the other side cannot be told that this was all
+				return end
+			}
+			return errors.Join(refusal(refused), err)
 		}
-		if err == nil {
-			continue
-		}
-		if errors.Is(err, io.EOF) || ctx.Err() != nil { // show has closed it
-			err = nil
-		} else {
-			err = fmt.Errorf("reading the input: %w", err)
-		}
-		if err := c.Finish(ctx); err != nil && !errors.Is(err, chat.ErrOver) && ctx.Err() == nil {
-			c.Leave() // nobody could be told that this was all
+		switch err := take(ctx, in); {
+		case err == nil:
+		case errors.Is(err, chat.ErrOver) && !errors.Is(err, chat.ErrLate), ctx.Err() != nil:
+			return refusal(refused)
+		case errors.Is(err, chat.ErrLate): // it counts what else there is
+		case errors.Is(err, chat.ErrTooLong), errors.Is(err, chat.ErrNotText), errors.Is(err, chat.ErrUnkept):
+			if in.number != last { // each line once, however many parts it has
+				refused++
+			}
+			last = in.number
+		default:
 			return err
 		}
-		return errors.Join(refusal(refused), err)
 	}
+}
+
+// ended is why the input has ended, if that is an error.
+func ended(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, io.EOF), ctx.Err() != nil: // show has closed it
+		return nil
+	case errors.Is(err, ErrBinary):
+		return err
+	}
+	return fmt.Errorf("reading the input: %w", err)
 }
 
 func refusal(n int) error {
@@ -114,28 +129,4 @@ func refusal(n int) error {
 		return nil
 	}
 	return &Refused{n}
-}
-
-// maxLine is how much of a line is kept: enough to see that it is too long, as JSON
-// with every byte escaped too.
-const maxLine = 6*chat.MaxMessage + 4<<10
-
-// readLine reads up to a newline. A last line without one comes with io.EOF.
-func readLine(r *bufio.Reader) (text string, length int, err error) {
-	var kept []byte
-	for {
-		part, err := r.ReadSlice('\n')
-		if err == nil {
-			part = part[:len(part)-1]
-		}
-		length += len(part)
-		kept = append(kept, part[:min(len(part), maxLine-len(kept))]...)
-		if errors.Is(err, bufio.ErrBufferFull) {
-			continue
-		}
-		if n := len(kept); err == nil && n > 0 && n == length && kept[n-1] == '\r' {
-			kept = kept[:n-1]
-		}
-		return string(kept), length, err
-	}
 }

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -26,6 +29,7 @@ const (
 	exitServer      = 5
 	exitNoPath      = 6
 	exitInterrupted = 130
+	exitPipe        = 141 // as a shell says of a program that SIGPIPE ended
 )
 
 // A usageError is a command line that makes no sense.
@@ -85,7 +89,8 @@ var endings = []struct {
 	{chat.ErrSilent, exitFailed, "silent", "both sides need the same version of p2pchat"},
 	{errStuck, exitFailed, "output-stuck", ""},
 	{syscall.EADDRINUSE, exitFailed, "address-in-use", "another program listens there: stop it, or use another address"},
-	{syscall.EPIPE, exitFailed, "output-closed", ""},
+	{screen.ErrBinary, exitFailed, "not-text", "send it as a file: --send FILE"},
+	{screen.ErrOutputClosed, exitPipe, "output-closed", ""},
 }
 
 // ending is the row of err; anything unknown has failed.
@@ -105,13 +110,13 @@ func ending(err error) (exit int, code, hint string) {
 		return exitServer, "refused", ""
 	}
 	if u := (*chat.Undelivered)(nil); errors.As(err, &u) {
-		return exitFailed, "undelivered", "what is missing was not shown to the other side"
+		return exitFailed, "undelivered", map[bool]string{true: "the other side never saw it", false: "the other side never saw them"}[u.Messages <= 1]
 	}
 	if i := (*chat.Incomplete)(nil); errors.As(err, &i) {
 		return exitFailed, "incomplete", "the lines above say why"
 	}
 	if r := (*screen.Refused)(nil); errors.As(err, &r) {
-		return exitFailed, "refused", fmt.Sprintf("a message is UTF-8 and holds at most %d bytes", chat.MaxMessage)
+		return exitFailed, "refused", "only UTF-8 text can be a message; send other data as a file: --send FILE"
 	}
 	return exitFailed, "failed", ""
 }
@@ -120,6 +125,21 @@ func ending(err error) (exit int, code, hint string) {
 func flatten(err error) string {
 	text := strings.NewReplacer(".\n", ", and ", "\n", ", and ", "., and", ", and").Replace(strings.TrimSuffix(err.Error(), "."))
 	return screen.Clean(text)
+}
+
+// only tells whether err is target, and nothing else went wrong.
+func only(err, target error) bool {
+	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // its parts are looked at
+		return !slices.ContainsFunc(many.Unwrap(), func(err error) bool { return !only(err, target) })
+	}
+	return err == target //nolint:errorlint // it is not wrapped
+}
+
+// dieOfPipe ends the program as SIGPIPE ends others whose output is closed, where there are signals.
+func dieOfPipe() {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // it is ignored until now
+	signal.Reset(syscall.SIGPIPE)
+	_, _ = os.Stdout.Write([]byte("\n"))
 }
 
 // report tells the person how the program ended, in two lines at most, and returns
@@ -131,6 +151,10 @@ func report(to io.Writer, err error) int {
 	exit, _, hint := ending(err)
 	if errors.Is(err, context.Canceled) && exit == exitFailed {
 		exit = exitInterrupted
+	}
+	if only(err, screen.ErrOutputClosed) { // as the program that read the output wished
+		dieOfPipe()
+		return exit
 	}
 	if err == errInterrupted { //nolint:errorlint // alone: who interrupts the program knows
 		return exit

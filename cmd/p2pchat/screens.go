@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"p2pchat/chat"
 	"p2pchat/chat/screen"
@@ -24,10 +25,18 @@ func (o *talkOptions) chooseScreen(std stdio) error {
 	case o.ui == "auto", o.ui == "line":
 		o.screen = screen.Line
 		o.declines = "the receiving side was started without --accept-files"
+		o.unit = "line"
 	case o.ui == "json":
 		o.screen = screen.JSON
 	default:
 		return &usageError{err: fmt.Errorf("--ui must be auto, tui, line or json, not %q", o.ui)}
+	}
+	switch {
+	case std.inTerminal:
+	case o.ui == "json" && !o.leaveOnEOF: // the program is told of each message that comes too late
+		o.drain = 200 * time.Millisecond
+	default:
+		o.drain = 2 * time.Second
 	}
 	return nil
 }

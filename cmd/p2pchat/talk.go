@@ -59,6 +59,8 @@ type talkOptions struct {
 	screen      screen.Screen
 	declines    string // why it takes no files
 	full        bool   // it is that of a whole terminal
+	drain       time.Duration
+	unit        string // what a message is called
 	servers     []signaling.ICEServer
 	key         string
 	logger      *slog.Logger
@@ -169,6 +171,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	conversation := chat.New(chat.Config{
 		Name: o.name, LeaveWhenSaid: o.leaveOnEOF, Journal: o.kept.journal,
 		DownloadDir: o.download, AcceptFiles: o.accept, DeclineFiles: o.declines, Log: o.logger,
+		Drain: o.drain, Input: o.unit,
 	})
 	apart := &trouble{}
 	client, err := signaling.NewClient(o.server, signaling.Config{Patience: o.patience, Key: o.key, Trouble: func(err error) {
@@ -186,8 +189,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	ctx, interrupt := context.WithCancel(ctx)
 	defer interrupt()
 	shown, feed := o.show(ctx, conversation, std, interrupt)
-	offered, err := o.offer(ctx, conversation)
-	if err != nil {
+	if err := o.offer(ctx, conversation); err != nil {
 		conversation.Tell(chat.Failed{Code: "usage", Message: flatten(err)})
 		conversation.Close()
 		return errors.Join(err, ended(ctx, shown), o.kept.end(conversation))
@@ -217,9 +219,6 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 		return o.next(ctx, session, apart)
 	})
 	session.Close()
-	if n := missing(conversation, offered); n > 0 {
-		err = errors.Join(err, &chat.Incomplete{Files: n})
-	}
 	switch {
 	case ctx.Err() == nil:
 	case err == nil:
@@ -253,22 +252,11 @@ func (o *talkOptions) keep(c *chat.Conversation) {
 
 // offer offers the files of --send, before there is any input: whoever answers may leave
 // when that has ended.
-func (o *talkOptions) offer(ctx context.Context, c *chat.Conversation) (ids []uint64, err error) {
-	ids, err = c.SendFiles(ctx, o.send...)
-	if err != nil {
-		err = &usageError{err: fmt.Errorf("--send: %w", err), hint: "give the path of a file or folder that can be read"}
+func (o *talkOptions) offer(ctx context.Context, c *chat.Conversation) error {
+	if err := c.MustSend(ctx, o.send...); err != nil {
+		return &usageError{err: fmt.Errorf("--send: %w", err), hint: "give the path of a file or folder that can be read"}
 	}
-	return ids, err
-}
-
-// missing counts the files that the other side does not have.
-func missing(c *chat.Conversation, offered []uint64) (n int) {
-	for _, id := range offered {
-		if !c.Sent(id) {
-			n++
-		}
-	}
-	return n
+	return nil
 }
 
 // ended waits for the screen; whoever interrupts the program waits a moment only,

@@ -15,7 +15,8 @@ const lastWords = 200; // ms for what is on its way when this side hangs up
 export interface Reader {
   connected(pipe: Pipe, name: string, again: boolean): void;
   path(way: Way, rtt: number | undefined): void;
-  message(id: number, from: string, text: string): void;
+  /** continues: it is more of the message before. */
+  message(id: number, from: string, text: string, continues: boolean): void;
   delivered(id: number): void;
   disconnected(why: string): void;
   inputEnded(): void;
@@ -33,6 +34,7 @@ export class Conversation {
   #heard = 0; // the last seq of the other side that was taken, and shown
   #acked = 0; // and acknowledged
   #forgotten = 0;
+  #partial = false; // the other side's last message goes on with its next one
   #strange = 0; // messages of a plain program
   #goodbye = false; // this side has said it
   #first = false; // before the other one did
@@ -182,7 +184,7 @@ export class Conversation {
   #introduce(): Uint8Array {
     this.#acked = this.#heard;
     this.#untold = false;
-    const hello: Hello = { conversation: this.id, name: this.name, first: this.#out.first, heard: this.#heard, of: this.#peer.conversation };
+    const hello: Hello = { conversation: this.id, name: this.name, first: this.#out.first, heard: this.#heard, of: this.#peer.conversation, parts: true };
     return encode({ kind: kind.hello, seq: 0, body: json(hello) });
   }
 
@@ -249,7 +251,10 @@ export class Conversation {
       return false;
     }
     h.name = properName(h.name);
-    if (h.conversation !== this.#peer.conversation) this.#heard = this.#acked = Math.max(h.first, 1) - 1; // a program that is new to this one
+    if (h.conversation !== this.#peer.conversation) { // a program that is new to this one
+      this.#heard = this.#acked = Math.max(h.first, 1) - 1;
+      this.#partial = false;
+    }
     this.#forgotten = Math.max(this.#out.first - 1, h.of === this.id ? h.heard : 0);
     this.#peer = h;
     return true;
@@ -280,7 +285,7 @@ export class Conversation {
 
   /** Hands the reader what is next. */
   #take(f: Frame) {
-    if (f.kind === kind.message) {
+    if (f.kind === kind.message || f.kind === kind.part) {
       let message: string;
       try {
         message = text(f.body);
@@ -288,7 +293,8 @@ export class Conversation {
         this.dropped++;
         return;
       }
-      this.reader.message(f.seq, this.#peer.name, message);
+      this.reader.message(f.seq, this.#peer.name, message, this.#partial);
+      this.#partial = f.kind === kind.part;
     } else if (f.kind === kind.end) {
       this.reader.inputEnded();
     } else {
@@ -318,7 +324,7 @@ export class Conversation {
 
   #hearPlain(m: Uint8Array | string) {
     try {
-      this.reader.message(++this.#strange, stranger, typeof m === "string" ? m : text(m));
+      this.reader.message(++this.#strange, stranger, typeof m === "string" ? m : text(m), false);
     } catch {
       this.dropped++;
     }

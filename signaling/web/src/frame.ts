@@ -14,6 +14,7 @@ export const kind = {
   cancel: 8, // seq, JSON: declined, or given up
   received: 9, // seq, JSON: it is whole, and in its place
   name: 10, // 0, then what this side is called from now on
+  part: 11, // seq, text: of a message that goes on with the next part or message
 } as const;
 
 export type FrameKind = (typeof kind)[keyof typeof kind];
@@ -35,6 +36,7 @@ export interface Hello {
   first: number; // the lowest seq that this side may still send
   heard: number; // the last seq of the other that was handed to this side's reader before this pipe,
   of: string; // counted in that conversation of the other's
+  parts?: boolean; // this side knows the kind part
 }
 
 export const encode = (f: Frame): Uint8Array =>
@@ -44,10 +46,10 @@ export const encode = (f: Frame): Uint8Array =>
 export function decode(b: Uint8Array): Frame | undefined {
   const k = b[0] as FrameKind;
   if (k === kind.hello) return b.length - 1 <= maxHello ? { kind: k, seq: 0, body: b.subarray(1) } : undefined;
-  if (!(k >= kind.message && k <= kind.name)) return undefined;
+  if (!(k >= kind.message && k <= kind.part)) return undefined;
   const seq = readUint64(b, 1);
   const body = b.subarray(9);
-  if (Number.isNaN(seq) || body.length > (k === kind.message ? maxText : maxJSON)) return undefined;
+  if (Number.isNaN(seq) || body.length > (k === kind.message || k === kind.part ? maxText : maxJSON)) return undefined;
   return { kind: k, seq, body };
 }
 

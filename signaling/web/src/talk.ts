@@ -7,6 +7,7 @@ import type { Pipe, Way } from "./pipe.ts";
 
 const maxItems = 2000; // that the log shows
 const maxCharacters = 8 << 20;
+const maxJoined = 1 << 20; // characters of a message that came in parts; then it goes on as another one
 
 export class Talking implements Reader {
   onFile: Reader["file"] = () => {};
@@ -14,6 +15,7 @@ export class Talking implements Reader {
   goneReply: boolean | undefined; // once the other side has left
   readonly #log = byId("log");
   readonly #marks = new Map<number, HTMLElement>();
+  #partial: HTMLElement | undefined; // the last message of the other side
   #lost = ""; // what became of the connection
   #characters = 0;
   #trimmed = false;
@@ -81,10 +83,22 @@ export class Talking implements Reader {
     this.#textBox.focus();
   }
 
-  message(_: number, from: string, text: string) {
+  message(_: number, from: string, text: string, continues: boolean) {
+    const begun = this.#partial?.isConnected && continues ? this.#partial : undefined;
+    if (begun && Number(begun.dataset.size) < maxJoined) { // more of it, in the same place
+      begun.querySelector(".text")!.append(visible(text));
+      this.#count(begun, text.length);
+      return;
+    }
     const item = el("div", { className: "theirs" }, spoken(`${from}: `), this.#text(text));
     this.#add(item, text.length);
+    this.#partial = item;
     if (document.hidden) this.#alert(from);
+  }
+
+  #count(item: HTMLElement, characters: number) {
+    item.dataset.size = String(Number(item.dataset.size) + characters);
+    this.#characters += characters;
   }
 
   /** Shows what this side says. */
