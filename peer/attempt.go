@@ -30,6 +30,7 @@ const farWait = relayWait / 2
 const (
 	firstCandidate = 5 * time.Millisecond
 	nextCandidate  = time.Millisecond
+	wholeLimit     = 1500 * time.Millisecond // for all, STUN and TURN servers' included
 )
 
 // An attempt is one PeerConnection, from its description to an open channel with
@@ -60,13 +61,17 @@ type attempt struct {
 	batch     []signaling.Candidate     // of this side, until the end of a step
 	reply     *document                 // the callee's, until it has candidates to take along
 	enough    <-chan time.Time          // waited for them
+	whole     bool                      // it waits for all: the caller asks for no more
 	early     []signaling.Candidate     // came before the other side's description
 	dropped   tally                     // of them
 	ways      [2]kinds                  // of candidates: this side's, and the other's
 	networks  []netip.Prefix            // that this machine is in
 	outside   [2]netip.Addr             // of NAT, the address of this side, and of the other
+	behind    []netip.Addr              // addresses that the other side is told of late
+	late      []webrtc.ICECandidateInit // of this side, at those
 	far       []webrtc.ICECandidateInit // of the other side, see try
-	patient   bool                      // they have waited long enough
+	patient   bool                      // late and far have waited long enough
+	section   section                   // of this side's SDP, for data
 	promised  fingerprint               // of the other side's certificate
 	begun     time.Time                 // when both descriptions were there; zero before
 	told      bool                      // the Store has the first of this side's candidates: with the caller's nonce
@@ -92,13 +97,22 @@ type (
 	channelOpened    struct{ *webrtc.DataChannel }
 )
 
-func (s *Session) newAttempt(side signaling.Ticket, code Code, servers []webrtc.ICEServer, publish func(context.Context, signaling.Description) error) (*attempt, error) {
-	pc, err := newPeerConnection(s.config, servers)
+// newAttempt makes one, whose look-ups of ICE servers end with ctx.
+func (s *Session) newAttempt(ctx context.Context, side signaling.Ticket, code Code, servers []webrtc.ICEServer, publish func(context.Context, signaling.Description) error) (*attempt, error) {
+	machine, err := ownNet(ctx, s.config)
 	if err != nil {
 		return nil, err
 	}
+	pc, err := newPeerConnection(s.config, machine, servers)
+	if err != nil {
+		return nil, err
+	}
+	interfaces, err := machine.Interfaces()
+	if err != nil {
+		return nil, fmt.Errorf("looking at this machine's network: %w", err)
+	}
 	a := &attempt{
-		store: s.store, ticket: side, code: code, publish: publish, relayOnly: s.config.RelayOnly, networks: localNetworks(s.config.net), report: s.config.Report, log: s.config.Log, pc: pc,
+		store: s.store, ticket: side, code: code, publish: publish, relayOnly: s.config.RelayOnly, networks: networksOf(interfaces), behind: addressesBehind(interfaces), report: s.config.Report, log: s.config.Log, pc: pc,
 		posts: make(chan any), done: make(chan struct{}), local: make(chan []signaling.Candidate, 128),
 	}
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) { a.post(localCandidate{c}) })
@@ -142,6 +156,7 @@ func (a *attempt) offer(ctx context.Context) error {
 	if a.proposal, d, err = propose(a.code, offer.SDP); err != nil {
 		return err
 	}
+	a.section = sectionOf(offer.SDP)
 	a.wg.Go(func() { a.send(ctx, d) })
 	// The offer is on its way before gathering starts here: it holds no candidate.
 	return a.pc.SetLocalDescription(offer)
@@ -164,6 +179,7 @@ func (a *attempt) answer(ctx context.Context, d signaling.Description) error {
 	if err != nil {
 		return fmt.Errorf("%w: it cannot be answered: %w", errGarbled, err)
 	}
+	a.section = sectionOf(answer.SDP)
 	reply := document{Type: "answer", SDP: answer.SDP}
 	if !a.foreign {
 		if a.trust, reply, err = respond(a.code, offer, answer.SDP); err != nil {
@@ -178,10 +194,9 @@ func (a *attempt) answer(ctx context.Context, d signaling.Description) error {
 	}
 	// It waits there before the caller can have read the answer, and misses nothing.
 	a.wg.Go(func() { a.readCandidates(ctx, as) })
-	if a.reply = &reply; a.foreign {
-		a.dispatch(ctx)
-	} else {
-		a.enough = time.After(firstCandidate)
+	a.reply, a.enough = &reply, time.After(firstCandidate)
+	if a.whole = a.foreign && !trickles(offer.SDP); a.whole {
+		a.enough = time.After(wholeLimit)
 	}
 	return a.pc.SetLocalDescription(answer)
 }
@@ -235,7 +250,9 @@ func (a *attempt) read(d signaling.Description) (document, error) {
 	if a.promised, err = fingerprintOf(other.SDP); err != nil {
 		return document{}, fmt.Errorf("%w: %w", errGarbled, err)
 	}
-	if a.foreign = other.P2PChat == nil; !a.foreign && strings.Contains(other.SDP, "a=candidate") {
+	if a.foreign = other.P2PChat == nil; a.foreign {
+		other.SDP, other.candidates = plain(other.SDP, a.pc.LocalDescription())
+	} else if strings.Contains(other.SDP, "a=candidate") {
 		// Ours come sealed. Before the other side has proven anything, no packet goes out.
 		return document{}, fmt.Errorf("%w: it has candidates that are not sealed", errGarbled)
 	}
@@ -249,6 +266,7 @@ func (a *attempt) meet(kind webrtc.SDPType, d document) error {
 	}
 	a.begun = time.Now()
 	a.report(Connecting{})
+	a.add(d.candidates)
 	return nil
 }
 
@@ -293,6 +311,7 @@ func (a *attempt) run(ctx context.Context, newer <-chan offer, closed <-chan str
 			a.hurry()
 		case <-far:
 			a.patient = true
+			a.tellLate()
 			a.tryFar()
 		case <-a.enough:
 			a.dispatch(ctx)

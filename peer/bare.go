@@ -12,11 +12,15 @@ import (
 // Session and nothing around them: what Sessions are measured against. What is written to
 // near is read from far, and the other way round, a message at a time. hangUp ends both.
 func Bare(ctx context.Context, c Config) (near, far io.ReadWriteCloser, hangUp func(), err error) {
-	from, err := newPeerConnection(c, nil)
+	machine, err := ownNet(ctx, c)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	to, err := newPeerConnection(c, nil)
+	from, err := newPeerConnection(c, machine, nil)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	to, err := newPeerConnection(c, machine, nil)
 	if err != nil {
 		return nil, nil, nil, errors.Join(err, from.GracefulClose())
 	}

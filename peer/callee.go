@@ -142,8 +142,10 @@ func (s *Session) answerOnce(ctx context.Context, o offer, servers []webrtc.ICES
 	if s.guesses == Guesses && !s.private(o.code) {
 		return nil, nil, fmt.Errorf("%w: of %d callers in this room, none has proven to know the code", ErrImpostor, Guesses)
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	t := signaling.NewTicket(o.code.Room, signaling.Callee)
-	a, err := s.newAttempt(t, o.code, servers, func(ctx context.Context, d signaling.Description) error {
+	a, err := s.newAttempt(ctx, t, o.code, servers, func(ctx context.Context, d signaling.Description) error {
 		_, err := s.store.Answer(ctx, t, o.version, d)
 		return err
 	})
@@ -151,8 +153,7 @@ func (s *Session) answerOnce(ctx context.Context, o offer, servers []webrtc.ICES
 		return nil, nil, err
 	}
 	defer a.end()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	defer cancel() // before it waits
 	if err := a.answer(ctx, o.description); err != nil {
 		return nil, nil, err
 	}

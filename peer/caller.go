@@ -108,13 +108,14 @@ func (s *Session) refuse(code Code, why error) error {
 }
 
 func (s *Session) callOnce(ctx context.Context, t signaling.Ticket, code Code, servers []webrtc.ICEServer, publish func(context.Context, signaling.Description) error) (*Pipe, error) {
-	a, err := s.newAttempt(t, code, servers, publish)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a, err := s.newAttempt(ctx, t, code, servers, publish)
 	if err != nil {
 		return nil, err
 	}
 	defer a.end()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	defer cancel() // before it waits
 	if err := a.offer(ctx); err != nil {
 		return nil, err
 	}

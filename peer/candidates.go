@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -32,12 +31,31 @@ func (a *attempt) trickle(c *webrtc.ICECandidate) {
 		}
 		init = c.ToJSON()
 		a.ways[0].add(c.Typ.String())
-		if at, err := netip.ParseAddr(c.Address); err == nil && c.Typ == webrtc.ICECandidateTypeSrflx {
+		at, err := netip.ParseAddr(c.Address)
+		if err == nil && c.Typ == webrtc.ICECandidateTypeSrflx {
 			a.outside[0] = at
 			a.tryFar()
 		}
+		if err == nil && c.Typ == webrtc.ICECandidateTypeHost && !a.patient && slices.Contains(a.behind, at) {
+			a.late = append(a.late, init)
+			return
+		}
 	}
-	init.SDPMid = nil // the index says it, whatever name the offer gave the section
+	a.offerCandidate(init)
+}
+
+// tellLate tells the other side of the addresses that were not among the first.
+func (a *attempt) tellLate() {
+	waited := a.late
+	a.late = nil
+	for _, init := range waited {
+		a.offerCandidate(init)
+	}
+}
+
+// offerCandidate tells the other side of a candidate, as soon as there is one.
+func (a *attempt) offerCandidate(init webrtc.ICECandidateInit) {
+	init.SDPMid = &a.section.Mid
 	n := note{ICECandidateInit: &init}
 	if a.begun.IsZero() {
 		a.held = append(a.held, n)
@@ -56,15 +74,22 @@ func (a *attempt) tell(n note) {
 	case n.Candidate == "":
 		return // such a program may take it for nonsense
 	default:
-		body, err = json.Marshal(n.ICECandidateInit)
+		body, err = json.Marshal(plainCandidate{n.Candidate, a.section})
 	}
 	if err != nil {
 		a.log.Warn("left out a candidate", "error", err)
 		return
 	}
 	a.batch = append(a.batch, body)
-	if a.reply != nil {
+	switch {
+	case a.reply == nil:
+		return
+	case a.foreign:
+		a.reply.SDP = withCandidate(a.reply.SDP, n.Candidate)
+	default:
 		a.reply.P2PChat.Candidates = append(a.reply.P2PChat.Candidates, json.RawMessage(body))
+	}
+	if !a.whole {
 		a.enough = time.After(nextCandidate)
 	}
 }
@@ -77,7 +102,7 @@ func (a *attempt) deliver() {
 	select {
 	case a.local <- a.batch:
 	default:
-		a.log.Warn("left out candidates: there are too many", "count", len(a.batch))
+		a.log.Info("left out candidates: there are too many", "count", len(a.batch))
 	}
 	a.batch = nil
 }
@@ -98,19 +123,23 @@ func (a *attempt) add(list []signaling.Candidate) {
 		if err == nil && n.ICECandidateInit != nil {
 			err = a.try(*n.ICECandidateInit)
 		}
-		switch {
-		case errors.Is(err, errSealed): // it may be for somebody who answered before
-			a.dropped.log(a.log, slog.LevelInfo, "dropped a candidate of the other side", "error", err)
-		case err != nil:
-			a.dropped.warn(a.log, "dropped a candidate of the other side", "error", err)
+		if err != nil {
+			a.drop(err)
 		}
 	}
+}
+
+// drop notes that a candidate of the other side is of no use. Others may be, so it is no
+// warning.
+func (a *attempt) drop(why error) {
+	a.dropped.log(a.log, slog.LevelInfo, "dropped a candidate of the other side", "error", why)
 }
 
 // try hands a candidate of the other side to pion. One at a private address of another
 // network waits for a moment: it seldom works, and while pion asks a relay that it reaches
 // over TLS for the permission to send there, which that refuses, it does nothing else.
 func (a *attempt) try(c webrtc.ICECandidateInit) error {
+	c.Candidate = bare(c.Candidate)
 	kind, at := parseCandidate(c.Candidate)
 	a.ways[1].add(kind)
 	if kind == "srflx" {
@@ -139,7 +168,7 @@ func (a *attempt) tryFar() {
 	a.far = nil
 	for _, c := range waited {
 		if err := a.try(c); err != nil {
-			a.dropped.warn(a.log, "dropped a candidate of the other side", "error", err)
+			a.drop(err)
 		}
 	}
 }
@@ -154,20 +183,14 @@ func parseCandidate(text string) (kind string, at netip.Addr) {
 	return words[7], at
 }
 
-// localNetworks are those that this machine is in.
-func localNetworks(from transport.Net) (list []netip.Prefix) {
-	addresses, _ := net.InterfaceAddrs() // or else nothing is near
-	if from != nil {
-		addresses = nil
-		interfaces, _ := from.Interfaces() // the same
-		for _, i := range interfaces {
-			all, _ := i.Addrs() // the same
-			addresses = append(addresses, all...)
-		}
-	}
-	for _, a := range addresses {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			list = append(list, p.Masked())
+// networksOf lists the networks that the interfaces are in.
+func networksOf(interfaces []*transport.Interface) (list []netip.Prefix) {
+	for _, i := range interfaces {
+		all, _ := i.Addrs() // or else there are none
+		for _, a := range all {
+			if p, err := netip.ParsePrefix(a.String()); err == nil {
+				list = append(list, p.Masked())
+			}
 		}
 	}
 	return list

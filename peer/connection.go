@@ -1,11 +1,11 @@
 package peer
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"strings"
 	"time"
 
@@ -14,7 +14,6 @@ import (
 	"github.com/pion/interceptor"
 	"github.com/pion/logging"
 	"github.com/pion/transport/v5"
-	"github.com/pion/transport/v5/stdnet"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -29,12 +28,8 @@ const (
 
 // newPeerConnection sets pion for two programs that want to talk soon and notice
 // soon when they no longer can.
-func newPeerConnection(config Config, servers []webrtc.ICEServer) (*webrtc.PeerConnection, error) {
+func newPeerConnection(config Config, machine transport.Net, servers []webrtc.ICEServer) (*webrtc.PeerConnection, error) {
 	e := webrtc.SettingEngine{LoggerFactory: pionLog{config.Log}}
-	machine, err := ownNet(config)
-	if err != nil {
-		return nil, err
-	}
 	e.SetNet(newPermissive(machine, servers))
 	e.DetachDataChannels()
 	e.EnableDataChannelBlockWrite(true)
@@ -52,9 +47,10 @@ func newPeerConnection(config Config, servers []webrtc.ICEServer) (*webrtc.PeerC
 		e.SetICETCPMux(config.tcp)
 	}
 	e.SetNetworkTypes(types)
-	worth, loopbackAlone := worthwhile()
-	e.SetInterfaceFilter(worth)
-	e.SetIncludeLoopbackCandidate(config.Loopback || loopbackAlone)
+	// machine has chosen the interfaces. A filter here would make pion ask every STUN and TURN
+	// server from each address, in place of once by the default route.
+	_, chosen := machine.(*machineNet)
+	e.SetIncludeLoopbackCandidate(chosen)
 	// The first pair that works is taken; only a relay gives the others a chance.
 	e.SetHostAcceptanceMinWait(0)
 	e.SetSrflxAcceptanceMinWait(0)
@@ -80,54 +76,22 @@ func newPeerConnection(config Config, servers []webrtc.ICEServer) (*webrtc.PeerC
 	return pc, nil
 }
 
-// ownNet is the machine's network.
-func ownNet(config Config) (transport.Net, error) {
+// ownNet is the machine's network. Its look-ups and connections to TURN servers end with ctx.
+func ownNet(ctx context.Context, config Config) (transport.Net, error) {
 	if config.net != nil {
 		return config.net, nil
 	}
-	n, err := stdnet.NewNet()
+	n, err := newMachineNet(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("looking at this machine's network: %w", err)
 	}
-	return fastNet{n}, nil
+	return n, nil
 }
 
 func closeConnection(pc *webrtc.PeerConnection, log *slog.Logger) {
 	if err := pc.GracefulClose(); err != nil {
 		log.Debug("closing the connection", "error", err)
 	}
-}
-
-// worthwhile leaves out the interfaces of containers and virtual machines, as long
-// as there is another one: each costs the other side a round of checks. Without any
-// there is loopback alone, for what runs on a machine that is off the network.
-func worthwhile() (worth func(string) bool, loopbackAlone bool) {
-	everything := func(string) bool { return true }
-	all, err := net.Interfaces()
-	if err != nil {
-		return everything, false
-	}
-	loopbackAlone = true
-	for _, i := range all {
-		addresses, err := i.Addrs()
-		if err != nil || len(addresses) == 0 || i.Flags&net.FlagRunning == 0 || i.Flags&net.FlagLoopback != 0 {
-			continue
-		}
-		loopbackAlone = false
-		if !virtual(i.Name) {
-			return func(name string) bool { return !virtual(name) }, false
-		}
-	}
-	return everything, loopbackAlone
-}
-
-func virtual(name string) bool {
-	for _, prefix := range []string{"docker", "br-", "veth", "virbr", "cni", "flannel", "vmnet", "vboxnet"} {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	return false
 }
 
 // A fingerprint is what a description says of its side's certificate (RFC 8122,

@@ -97,7 +97,6 @@ func TestWhatACallCosts(t *testing.T) {
 			n, requests := newNetwork(t, rtt/2), newCounting(memstore.New(memstore.Limits{}))
 			store := c.wrap(distant{requests, rtt})
 			config := quiet()
-			config.Loopback = false // a machine has one address
 			caller := n.calls(t, store, c.code, config)
 			synctest.Wait()
 			time.Sleep(time.Minute) // its reads wait at the server

@@ -3,10 +3,12 @@ package peer_test
 import (
 	"errors"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/pion/transport/v5/vnet"
 	"github.com/pion/webrtc/v4"
 
 	"p2pchat/peer"
@@ -227,4 +229,88 @@ func TestTwoChannelsAtOnce(t *testing.T) {
 			hears(t, p, dc.Label())
 		}
 	}
+}
+
+// Plain WebRTC programs write what browsers take, in several ways.
+func TestDialects(t *testing.T) {
+	for name, dialect := range map[string]func(webrtc.ICECandidateInit) any{
+		"with the name of the SDP's attribute": func(c webrtc.ICECandidateInit) any {
+			return map[string]any{"candidate": "a=" + c.Candidate, "sdpMid": "0"}
+		},
+		"with the end of its line": func(c webrtc.ICECandidateInit) any {
+			return map[string]any{"candidate": "a=" + c.Candidate + "\r\n", "sdpMLineIndex": 0}
+		},
+		"without a section": func(c webrtc.ICECandidateInit) any {
+			return map[string]any{"candidate": c.Candidate, "sdpMid": nil, "sdpMLineIndex": nil, "usernameFragment": nil}
+		},
+		"alone": func(c webrtc.ICECandidateInit) any { return map[string]any{"candidate": c.Candidate} },
+	} {
+		for _, side := range []signaling.Side{signaling.Caller, signaling.Callee} {
+			t.Run("a "+side.String()+" writes candidates "+name, func(t *testing.T) {
+				n, store, log := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{}), &logbook{}
+				config := quiet()
+				config.Log = log.logger()
+				on := map[signaling.Side]*vnet.Net{signaling.Caller: n.caller, signaling.Callee: n.callee}[side]
+				s := newStranger(t, store, on, side)
+				s.dialect = dialect
+				s.trickle(t)
+				var session *peer.Session
+				if side == signaling.Caller {
+					s.channel(t, "data")
+					s.call(t)
+					session = n.answers(t, store, signaling.Lobby, config)
+				} else {
+					s.answer(t)
+					session = n.calls(t, store, signaling.Lobby, config)
+				}
+				texts(t, pipeOf(t, session), s)
+				if log.count("dropped a candidate") > 0 {
+					log.has(t, "nothing that was dropped")
+				}
+			})
+		}
+	}
+
+	t.Run("a candidate names its section, and nothing is null there", func(t *testing.T) {
+		n, store := newNetwork(t, 5*time.Millisecond), &recorder{Store: memstore.New(memstore.Limits{})}
+		s := newStranger(t, store, n.callee, signaling.Callee)
+		s.answer(t)
+		texts(t, pipeOf(t, n.calls(t, store, signaling.Lobby, quiet())), s)
+		_, candidates := store.written()
+		for _, c := range candidates {
+			if !strings.Contains(string(c), `"sdpMid":"0"`) {
+				t.Errorf("a candidate is %s", c)
+			}
+		}
+		if len(candidates) == 0 {
+			t.Error("there is no candidate")
+		}
+	})
+
+	t.Run("an answer that repeats this side's sctp-init is no consent, and needs no last newline", func(t *testing.T) {
+		n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
+		s := newStranger(t, store, n.callee, signaling.Callee)
+		s.rewrite = func(d webrtc.SessionDescription) webrtc.SessionDescription {
+			echo := regexp.MustCompile(`a=sctp-init:\S+`).FindString(s.pc.RemoteDescription().SDP)
+			if echo == "" {
+				t.Error("the offer has no sctp-init")
+			}
+			d.SDP += echo
+			return d
+		}
+		s.answer(t)
+		texts(t, pipeOf(t, n.calls(t, store, signaling.Lobby, quiet())), s)
+	})
+
+	t.Run("a caller that never asks for candidates finds them in the answer", func(t *testing.T) {
+		n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
+		s := newStranger(t, store, n.caller, signaling.Caller)
+		s.deaf = true
+		s.channel(t, "data")
+		s.call(t)
+		texts(t, pipeOf(t, n.answers(t, store, signaling.Lobby, quiet())), s)
+		if answer := s.pc.RemoteDescription().SDP; !strings.Contains(answer, "a=candidate:") {
+			t.Errorf("the answer has no candidate: %s", answer)
+		}
+	})
 }

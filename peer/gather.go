@@ -30,7 +30,11 @@ func Gather(ctx context.Context, servers []signaling.ICEServer, config Config) (
 	if err != nil {
 		return nil, err
 	}
-	pc, err := newPeerConnection(config, list)
+	machine, err := ownNet(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	pc, err := newPeerConnection(config, machine, list)
 	if err != nil {
 		return nil, err
 	}

@@ -35,6 +35,8 @@ type document struct {
 	Type    string   `json:"type"`
 	SDP     string   `json:"sdp"`
 	P2PChat *dialect `json:"p2pchat,omitempty"` // nil: of a plain WebRTC program
+
+	candidates []signaling.Candidate // of a plain program: those that were in its SDP
 }
 
 // dialect is one side's part of the handshake. Bytes are in base64.

@@ -20,7 +20,11 @@ var secretCode = Code{Room: "417", Secret: "falcon-zebra"}
 // somebodysSDP is what pion says at first, before it has candidates.
 func somebodysSDP(t testing.TB) string {
 	t.Helper()
-	pc, err := newPeerConnection(Config{Log: discarding()}, nil)
+	machine, err := ownNet(t.Context(), Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pc, err := newPeerConnection(Config{Log: discarding()}, machine, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,7 @@ func (l *logbook) tells(t *testing.T, words string, n uint) {
 
 // quiet is the Config of a side of which only the pipe matters.
 func quiet() peer.Config {
-	return peer.Config{Loopback: true, Log: slog.New(slog.DiscardHandler)}
+	return peer.Config{Log: slog.New(slog.DiscardHandler)}
 }
 
 // telling is a quiet Config whose events can be awaited.

@@ -82,7 +82,6 @@ func TestNATs(t *testing.T) {
 						}
 						server := relaying(t, conn, &turn.RelayAddressGeneratorStatic{RelayAddress: net.ParseIP(host), Address: host, Net: third})
 						config := quiet()
-						config.Loopback = false
 						config.ICEServers = []signaling.ICEServer{{URLs: []string{strings.Replace(server.URLs[0], "turn:", "stun:", 1)}}}
 						if relay {
 							config.ICEServers = append(config.ICEServers, server)

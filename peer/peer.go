@@ -64,7 +64,6 @@ type Config struct {
 	Discover   func(ctx context.Context, room string, wait time.Duration) ([]signaling.ICEServer, error)
 	Again      *Again // go on where an earlier Session of the same side was; nil: anew
 	RelayOnly  bool   // offer no address of this machine to the other side
-	Loopback   bool   // offer loopback addresses too: the other side is on this machine
 	// Report is told what happens, one event after the other, by a goroutine that
 	// waits for it. It may be nil.
 	Report func(Event)

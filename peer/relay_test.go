@@ -106,7 +106,8 @@ func (r *recorder) discreet(t *testing.T, address string) {
 		t.Errorf("%d descriptions and %d candidates were written", len(descriptions), len(candidates))
 	}
 	for _, d := range descriptions {
-		if text := string(d); strings.Contains(text, address) || strings.Contains(text, "a=candidate") {
+		text := string(d)
+		if strings.Contains(text, address) || strings.Count(text, "a=candidate") != strings.Count(text, " typ relay raddr 0.0.0.0 rport 9 ") {
 			t.Errorf("the description tells an address: %s", text)
 		}
 	}

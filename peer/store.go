@@ -31,7 +31,7 @@ func (a *attempt) send(ctx context.Context, d document) {
 		sent += len(list)
 		_, err = a.store.AddCandidates(ctx, a.ticket, at, list...)
 		if errors.Is(err, signaling.ErrListFull) {
-			a.log.Warn("left out candidates: the server takes no more", "count", len(list))
+			a.log.Info("left out candidates: the server takes no more", "count", len(list))
 			return
 		}
 		switch {

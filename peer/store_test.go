@@ -291,7 +291,7 @@ func TestAStoreWithoutEnd(t *testing.T) {
 					list: slices.Repeat([]signaling.Candidate{signaling.Candidate("nonsense")}, size),
 				}
 				config := quiet()
-				config.Loopback, config.Log = false, log.logger() // a machine has one real candidate
+				config.Log = log.logger()
 				caller, callee := n.calls(t, store, room, config), n.answers(t, store, room, config)
 				talk(t, pipeOf(t, caller), pipeOf(t, callee))
 				store.mu.Lock()

@@ -32,6 +32,11 @@ type stranger struct {
 	wg       sync.WaitGroup
 	trickles bool
 	limit    string // if not empty, what it takes for the other side's max-message-size
+	deaf     bool   // it never asks for candidates
+
+	// How it writes candidates and its description; nil: as pion does.
+	dialect func(webrtc.ICECandidateInit) any
+	rewrite func(webrtc.SessionDescription) webrtc.SessionDescription
 
 	// With these a caller passes for one of ours, and trickles nothing but its nonce.
 	claims    bool
@@ -105,7 +110,11 @@ func (s *stranger) trickle(t *testing.T) {
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.pending = append(s.pending, asJSON(t, c.ToJSON()))
+		var body any = c.ToJSON()
+		if s.dialect != nil {
+			body = s.dialect(c.ToJSON())
+		}
+		s.pending = append(s.pending, asJSON(t, body))
 		s.flush(t)
 	})
 }
@@ -134,7 +143,9 @@ func (s *stranger) call(t *testing.T) {
 	s.describe(t, offer)
 	s.wg.Go(func() {
 		s.take(t, s.await(t))
-		s.read(t)
+		if !s.deaf {
+			s.read(t)
+		}
 	})
 }
 
@@ -164,6 +175,9 @@ func (s *stranger) describe(t *testing.T, d webrtc.SessionDescription) {
 	if !s.trickles {
 		<-gathered
 		d = *s.pc.LocalDescription()
+	}
+	if s.rewrite != nil {
+		d = s.rewrite(d)
 	}
 	var err error
 	body := asJSON(t, d)

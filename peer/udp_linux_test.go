@@ -15,7 +15,7 @@ import (
 // socket is a fast socket on loopback.
 func socket(t testing.TB) *batchConn {
 	t.Helper()
-	n, err := ownNet(Config{})
+	n, err := ownNet(t.Context(), Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -101,7 +101,7 @@ func (c comparison) print(out io.Writer, name string, asJSON bool) error {
 }
 
 func benchConfig() peer.Config {
-	return peer.Config{Loopback: true, Log: slog.New(slog.DiscardHandler)}
+	return peer.Config{Log: slog.New(slog.DiscardHandler)}
 }
 
 // A meeting is two sessions that have met at a server of their own.

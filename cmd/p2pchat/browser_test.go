@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -42,10 +45,10 @@ func startBrowser(t *testing.T, options ...chromedp.ExecAllocatorOption) chromiu
 	flags := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
-		// On a machine with loopback alone the two sides have no other address.
-		chromedp.Flag("allow-loopback-in-peer-connection", true),
-		chromedp.Flag("disable-features", "Translate,WebRtcHideLocalIpsWithMdns"),
 	)
+	if loopbackAlone() {
+		flags = append(flags, chromedp.Flag("allow-loopback-in-peer-connection", true), chromedp.Flag("disable-features", "Translate,WebRtcHideLocalIpsWithMdns"))
+	}
 	ctx, stop := chromedp.NewExecAllocator(context.Background(), append(flags, options...)...)
 	t.Cleanup(stop)
 	ctx, cancel := chromedp.NewContext(ctx)
@@ -54,6 +57,16 @@ func startBrowser(t *testing.T, options ...chromedp.ExecAllocatorOption) chromiu
 		t.Fatal(err)
 	}
 	return chromium{ctx}
+}
+
+// loopbackAlone tells whether this machine has no other address. There browsers connect if they
+// are told to, and else with their default preferences.
+func loopbackAlone() bool {
+	all, err := net.InterfaceAddrs()
+	return err == nil && !slices.ContainsFunc(all, func(a net.Addr) bool {
+		p, err := netip.ParsePrefix(a.String())
+		return err == nil && !p.Addr().IsLoopback() && !p.Addr().IsLinkLocalUnicast()
+	})
 }
 
 // A tab is the page in a browser. When its test ends, nothing may have gone wrong in it

@@ -157,7 +157,7 @@ func examine(ctx context.Context, server string, client *signaling.Client, serve
 	d.NAT.found(survey.Behave(ctx, servers))
 	gather, cancel := context.WithTimeout(ctx, gathering)
 	defer cancel()
-	list, err := peer.Gather(gather, servers, peer.Config{Loopback: onLoopback(server), Log: log})
+	list, err := peer.Gather(gather, servers, peer.Config{Log: log})
 	if err != nil {
 		log.Warn("no candidates", "error", err)
 	}

@@ -79,9 +79,12 @@ type firefox struct {
 func startFirefox(t *testing.T, path string) *firefox {
 	t.Helper()
 	profile := t.TempDir()
-	prefs := `user_pref("media.peerconnection.ice.loopback", true);
+	prefs := ""
+	if loopbackAlone() {
+		prefs = `user_pref("media.peerconnection.ice.loopback", true);
 user_pref("media.peerconnection.ice.obfuscate_host_addresses", false);
 `
+	}
 	if err := os.WriteFile(filepath.Join(profile, "user.js"), []byte(prefs), 0o600); err != nil {
 		t.Fatal(err)
 	}

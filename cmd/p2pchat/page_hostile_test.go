@@ -34,7 +34,7 @@ func TestPageAmongStrangers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	session := peer.Answer(client, parsed, peer.Config{Loopback: true})
+	session := peer.Answer(client, parsed, peer.Config{})
 	t.Cleanup(session.Close)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -156,7 +156,7 @@ func TestPageKeepsWhatComesEarly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	session := peer.Answer(client, parsed, peer.Config{Loopback: true})
+	session := peer.Answer(client, parsed, peer.Config{})
 	t.Cleanup(session.Close)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

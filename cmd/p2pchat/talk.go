@@ -204,7 +204,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 		conversation.Tell(chat.Notice{Text: news})
 	}
 	session := o.meet(client, o.code, peer.Config{
-		Again: o.kept.again(), ICEServers: o.servers, RelayOnly: o.relayOnly, Loopback: onLoopback(o.server), Log: o.logger,
+		Again: o.kept.again(), ICEServers: o.servers, RelayOnly: o.relayOnly, Log: o.logger,
 		Discover: client.ICEServers,
 		Report:   o.reporter(conversation, apart),
 	})
