@@ -87,6 +87,36 @@ func TestJournal(t *testing.T) {
 		}
 	})
 
+	t.Run("what was committed is there after a crash, and a disk that fails is told", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "box")
+		c := newTalker(keeps(t, path))
+		c.Keep("there")
+		if err := c.Commit("there, and one guess was wrong"); err != nil {
+			t.Fatal(err)
+		}
+		crashed := filepath.Join(t.TempDir(), "box") // the file as it is, while the program has it
+		b, err := os.ReadFile(path)
+		if err == nil {
+			err = os.WriteFile(crashed, b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		j, err := OpenJournal(crashed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, _ := j.Again(); again != "there, and one guess was wrong" {
+			t.Errorf("it says %q", again)
+		}
+		if err := errors.Join(j.End(false), c.config.Journal.file.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Commit("elsewhere"); !errors.Is(err, ErrUnkept) {
+			t.Errorf("a file that cannot be written says %v", err)
+		}
+	})
+
 	t.Run("it does not grow for ever", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "box")
 		c := newTalker(keeps(t, path))

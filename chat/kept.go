@@ -188,6 +188,24 @@ func (c *Conversation) Keep(again string) {
 	c.keepAgain(again, false)
 }
 
+// Commit is Keep for what a crash must not undo, of the machine too: it returns once the
+// Journal is on disk. The error wraps ErrUnkept. Without a Journal it does nothing.
+func (c *Conversation) Commit(again string) error {
+	if c.config.Journal == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.note(entry{Again: again}); err != nil {
+		return err
+	}
+	c.again, c.confirmed = again, false
+	if err := c.config.Journal.file.Sync(); err != nil {
+		return fmt.Errorf("%w in %s: %w", ErrUnkept, c.config.Journal.path, err)
+	}
+	return nil
+}
+
 // keepAgain notes, under mu, how to meet again.
 func (c *Conversation) keepAgain(again string, confirmed bool) {
 	if again == "" || again == c.again && confirmed == c.confirmed {

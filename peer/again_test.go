@@ -227,6 +227,80 @@ func TestMeetingAgain(t *testing.T) {
 	})
 }
 
+// A program that was started again without an outbox has nothing but the typed code. The one
+// that it talked to meets it there, if its person says so, and guesses count as before.
+func TestReopening(t *testing.T) {
+	for _, side := range []signaling.Side{signaling.Caller, signaling.Callee} {
+		t.Run("lets a "+side.String()+" meet a program that was started again", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
+				from, to := n.calls(t, store, right, quiet()), n.answers(t, store, right, quiet())
+				caller, callee := both(t, from, to)
+				talk(t, caller, callee)
+				dead := to
+				if side == signaling.Callee {
+					dead = from
+				}
+				n.outage(t, 5*time.Second, caller, callee)
+				dead.Close()
+				survivor := from
+				if side == signaling.Caller {
+					to = n.answers(t, store, right, quiet())
+				} else {
+					survivor, from = to, n.calls(t, store, right, quiet())
+				}
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				defer cancel()
+				if p, err := survivor.Pipe(ctx); p != nil {
+					t.Fatalf("they meet though nobody has reopened the code: %v", err)
+				}
+				if err := survivor.Reopen(); err != nil {
+					t.Fatal(err)
+				}
+				caller, callee = both(t, from, to)
+				talk(t, caller, callee)
+				agree(t, caller, callee)
+				n.outage(t, 5*time.Second, caller, callee)
+				caller, callee = both(t, from, to)
+				talk(t, caller, callee)
+			})
+		})
+	}
+
+	t.Run("takes no more guesses than are left", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
+			config, events := telling()
+			from, liar := n.calls(t, store, right, config), n.answers(t, store, wrong, quiet())
+			_ = fails(t, liar, peer.ErrWrongCode)
+			to := n.answers(t, store, right, quiet())
+			caller, callee := both(t, from, to)
+			talk(t, caller, callee)
+			n.outage(t, 5*time.Second, caller, callee)
+			to.Close()
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+			defer cancel()
+			go func() { _, _ = from.Pipe(ctx) }()
+			time.Sleep(time.Second)
+			if err := from.Reopen(); err != nil {
+				t.Fatal(err)
+			}
+			for left := peer.Guesses - 1; left > 0; left-- {
+				if told := await[peer.WrongCode](t, events).Left; told != left {
+					t.Errorf("it says that %d are left, not %d", told, left)
+				}
+				liar := n.answers(t, store, wrong, quiet())
+				_ = fails(t, liar, peer.ErrWrongCode)
+			}
+			await[peer.Burnt](t, events)
+			if err := from.Reopen(); !errors.Is(err, peer.ErrBurnt) {
+				t.Errorf("a burnt code can be opened again: %v", err)
+			}
+			<-ctx.Done()
+		})
+	})
+}
+
 // A replaced Store is a server that may be down, and empty when it comes back.
 type replaced struct {
 	now  atomic.Pointer[memstore.Store]

@@ -40,6 +40,7 @@ type attempt struct {
 	store  signaling.Store
 	ticket signaling.Ticket
 	code   Code
+	again  Again // for Waiting
 
 	publish   func(context.Context, signaling.Description) error // this side's description
 	relayOnly bool
@@ -112,7 +113,7 @@ func (s *Session) newAttempt(ctx context.Context, side signaling.Ticket, code Co
 		return nil, fmt.Errorf("looking at this machine's network: %w", err)
 	}
 	a := &attempt{
-		store: s.store, ticket: side, code: code, publish: publish, relayOnly: s.config.RelayOnly, networks: networksOf(interfaces), behind: addressesBehind(interfaces), report: s.config.Report, log: s.config.Log, pc: pc,
+		store: s.store, ticket: side, code: code, again: s.current(side, code), publish: publish, relayOnly: s.config.RelayOnly, networks: networksOf(interfaces), behind: addressesBehind(interfaces), report: s.config.Report, log: s.config.Log, pc: pc,
 		posts: make(chan any), done: make(chan struct{}), local: make(chan []signaling.Candidate, 128),
 	}
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) { a.post(localCandidate{c}) })
@@ -392,7 +393,7 @@ func (a *attempt) wait(ctx context.Context, err error) error {
 	case err != nil:
 		return err
 	case a.ticket.Side == signaling.Caller:
-		a.report(Waiting{a.code, Again{Side: signaling.Caller, Typed: a.code, Token: a.ticket.Token}})
+		a.report(Waiting{a.code, a.again})
 		a.wg.Go(func() { a.readAnswer(ctx) })
 		a.wg.Go(func() { a.readCandidates(ctx, a.ticket) })
 	case a.newer != nil:

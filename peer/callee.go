@@ -3,8 +3,8 @@ package peer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/webrtc/v4"
@@ -18,7 +18,7 @@ const (
 )
 
 // errUnprovenCaller is told, because each such offer may have been a guess.
-var errUnprovenCaller = errors.New("a caller in this room has not proven that it knows the code")
+var errUnprovenCaller = errors.New("a caller in this room did not prove that it knows the code")
 
 // An offer as the callee read it.
 type offer struct {
@@ -38,9 +38,6 @@ func (s *Session) answer(ctx context.Context, codes []Code) (*Pipe, error) {
 	defer cancel()
 	offers, closed, lost := make(chan offer), make(chan struct{}, 1), make(chan error, len(codes))
 	for _, code := range codes {
-		if s.met && s.guesses == Guesses && !s.private(code) {
-			continue // it has let others guess often enough
-		}
 		wg.Go(func() { lost <- s.follow(ctx, code, offers, closed) })
 	}
 	// They are for the guests of a room. Where there is none yet, they come with the offer.
@@ -55,7 +52,7 @@ func (s *Session) answer(ctx context.Context, codes []Code) (*Pipe, error) {
 	default:
 		return nil, err
 	}
-	s.config.Report(Waiting{codes[0], Again{Side: signaling.Callee, Typed: codes[0]}})
+	s.config.Report(Waiting{codes[0], s.current(signaling.Ticket{}, codes[0])})
 	var newest *offer
 	failed, taken := ErrNoPath, false
 	for failures := 0; ; {
@@ -138,14 +135,32 @@ func (s *Session) guestServers(ctx context.Context, room string, servers chan<- 
 }
 
 func (s *Session) answerOnce(ctx context.Context, o offer, servers []webrtc.ICEServer, newer <-chan offer, closed <-chan struct{}) (*Pipe, *offer, error) {
-	// Whoever made the offer may check one guess at the secret against each answer.
-	if s.guesses == Guesses && !s.private(o.code) {
-		return nil, nil, fmt.Errorf("%w: of %d callers in this room, none has proven to know the code", ErrImpostor, Guesses)
+	// An answer lets the caller check one guess at the secret. So it counts as one before
+	// it goes out, and until the caller has proven that it knew the secret.
+	counts := s.guarded(o.code)
+	if counts && s.guesses.burnt() {
+		return nil, nil, s.current(signaling.Ticket{}, o.code).Burnt()
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	t := signaling.NewTicket(o.code.Room, signaling.Callee)
-	a, err := s.newAttempt(ctx, t, o.code, servers, func(ctx context.Context, d signaling.Description) error {
+	counted, given := func() error { return nil }, atomic.Bool{}
+	var a *attempt
+	var err error
+	if counts {
+		now := s.current(t, o.code)
+		counted = sync.OnceValue(func() error { return s.spend(now) })
+		defer func() { // the attempt has ended
+			if counted() == nil && (!given.Load() || !a.unproven()) {
+				s.guesses.refund()
+			}
+		}()
+	}
+	a, err = s.newAttempt(ctx, t, o.code, servers, func(ctx context.Context, d signaling.Description) error {
+		if err := counted(); err != nil {
+			return err
+		}
+		given.Store(true) // a server that says otherwise has read it
 		_, err := s.store.Answer(ctx, t, o.version, d)
 		return err
 	})
@@ -153,16 +168,14 @@ func (s *Session) answerOnce(ctx context.Context, o offer, servers []webrtc.ICES
 		return nil, nil, err
 	}
 	defer a.end()
-	defer cancel() // before it waits
+	defer cancel()                    // before it waits
+	a.wg.Go(func() { _ = counted() }) // while candidates are gathered; publish has the error
 	if err := a.answer(ctx, o.description); err != nil {
 		return nil, nil, err
 	}
 	p, next, err := a.run(ctx, newer, closed)
-	if o.code.Secret != "" && !s.private(o.code) && a.unproven() {
-		s.guesses++ // for good: a proof that is let through later makes no guess undone
-		if !errors.Is(err, ErrWrongCode) && !errors.Is(err, signaling.ErrAnswered) && ctx.Err() == nil {
-			s.retrying(errUnprovenCaller)
-		}
+	if counts && a.unproven() && !errors.Is(err, ErrWrongCode) && !errors.Is(err, signaling.ErrAnswered) && ctx.Err() == nil {
+		s.config.Report(Retrying{errUnprovenCaller})
 	}
 	return p, next, err
 }

@@ -59,8 +59,8 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 		case errors.Is(err, signaling.ErrClosed), errors.Is(err, signaling.ErrNoRoom):
 			s.config.Log.Info("the server has forgotten the room; opening it again", "why", err)
 			write = s.store.Offer
-		case errors.Is(err, errGarbled), errors.Is(err, errUnproven): // whoever it was: the right one may still come
-			if err := s.refuse(code, err); err != nil {
+		case errors.Is(err, errGarbled), errors.Is(err, errUnproven): // the right one may still come
+			if err := s.refuse(t, code, err); err != nil {
 				return nil, err
 			}
 			write = s.store.Reoffer
@@ -91,20 +91,23 @@ func (s *Session) ticket(code Code) signaling.Ticket {
 	return s.tickets[code]
 }
 
-// refuse tells of an answer that proved nothing. Each may have been a guess at the
-// secret, and the server cannot be trusted to count them: the last one is ErrBurnt.
-func (s *Session) refuse(code Code, why error) error {
-	if code.Secret == "" || s.private(code) {
+// refuse tells of an answer that proved nothing. One that was judged may have been a guess
+// at the secret, and only this side can count them: the last one is ErrBurnt.
+func (s *Session) refuse(t signaling.Ticket, code Code, why error) error {
+	if !s.guarded(code) || !errors.Is(why, errUnproven) {
 		s.retrying(why)
 		return nil
 	}
-	s.guesses++
 	s.config.Log.Info("refused an answer", "why", why)
-	s.config.Report(WrongCode{Left: Guesses - s.guesses})
-	if s.guesses == Guesses {
-		return ErrBurnt
+	err := s.spend(s.current(t, code))
+	s.config.Report(WrongCode{Left: s.guesses.left()})
+	if err == nil && s.guesses.burnt() {
+		err = ErrBurnt
 	}
-	return nil
+	if err != nil && s.met {
+		s.config.Report(Burnt{})
+	}
+	return err
 }
 
 func (s *Session) callOnce(ctx context.Context, t signaling.Ticket, code Code, servers []webrtc.ICEServer, publish func(context.Context, signaling.Description) error) (*Pipe, error) {

@@ -77,3 +77,19 @@ func (h *Handshake) Open(c signaling.Candidate) (webrtc.ICECandidateInit, error)
 }
 
 func discarding() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// Respond makes the answer of somebody who knows the code, or guesses it.
+func Respond(code Code, offer signaling.Description, sdp string) (signaling.Description, error) {
+	var d document
+	if err := json.Unmarshal(offer, &d); err != nil {
+		return nil, err
+	}
+	_, answer, err := respond(code, d, sdp)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(answer)
+}
+
+// ErrUnprovenCaller is what a callee is told of an answer that was given in vain.
+var ErrUnprovenCaller = errUnprovenCaller

@@ -51,10 +51,6 @@ var (
 	ErrImpostor = errors.New("the other side is not who it should be")
 )
 
-// Guesses is how many answers without the right secret a call takes, and how many a
-// callee gives to callers who do not prove that they have it.
-const Guesses = 3
-
 // Config tunes both sides of a meeting. Its zero value is good.
 type Config struct {
 	// ICEServers are STUN and TURN servers, if nil those that Discover finds out, if that
@@ -62,8 +58,12 @@ type Config struct {
 	// and waits up to wait until that stands: else it is signaling.ErrNoRoom.
 	ICEServers []signaling.ICEServer
 	Discover   func(ctx context.Context, room string, wait time.Duration) ([]signaling.ICEServer, error)
-	Again      *Again // go on where an earlier Session of the same side was; nil: anew
-	RelayOnly  bool   // offer no address of this machine to the other side
+	Again      *Again // where an earlier Session of the same side ended; nil starts a new meeting
+	// Keep saves what another Session needs to go on from here, and returns once it is on
+	// disk. It is called before a wrong answer has any effect, from any goroutine. If it
+	// fails, the typed code is burnt. It may be nil.
+	Keep      func(Again) error
+	RelayOnly bool // offer no address of this machine to the other side
 	// Report is told what happens, one event after the other, by a goroutine that
 	// waits for it. It may be nil.
 	Report func(Event)
@@ -91,6 +91,9 @@ type (
 	// WrongCode says that somebody answered without the right secret, and for how many
 	// more the code still works; or, if that is negative, that this side did.
 	WrongCode struct{ Left int }
+	// Burnt says that the typed code no longer works, though the Session goes on: the two
+	// have met, and can meet again where only they can.
+	Burnt struct{}
 	// Retrying says that an attempt to connect failed, and another one begins.
 	Retrying struct{ Err error }
 	// Trying says that connecting takes long, and what each side gave to reach it by.
@@ -103,6 +106,7 @@ func (Waiting) event()    {}
 func (Connecting) event() {}
 func (Taken) event()      {}
 func (WrongCode) event()  {}
+func (Burnt) event()      {}
 func (Retrying) event()   {}
 func (Trying) event()     {}
 func (Stats) event()      {}

@@ -37,6 +37,7 @@ type Pipe struct {
 	code    Code   // with which the two met
 	typed   Code   // the same, when they met first
 	token   string // the caller's, then
+	spent   int    // guesses at the typed code until then
 	pc      *webrtc.PeerConnection
 	log     *slog.Logger
 	main    *Channel

@@ -4,6 +4,8 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/base32"
+	"fmt"
+	"slices"
 	"strings"
 
 	"p2pchat/signaling"
@@ -17,17 +19,68 @@ type Again struct {
 	Token       string // the caller's in that room, where its last offer may still stand
 	Next        Code   // where they can meet since they did; zero before
 	Heard       bool   // the other side was heard then, or else it may not know Next
+	Spent       int    // guesses at Typed's secret so far, see Guesses
 	Verified    bool
 	SafetyWords []string
 }
 
 // Again is how to meet this Pipe's other side once more.
 func (p *Pipe) Again() Again {
-	return Again{Side: p.side, Typed: p.typed, Token: p.token, Next: p.Next, Verified: p.Verified, SafetyWords: p.SafetyWords}
+	return Again{Side: p.side, Typed: p.typed, Token: p.token, Next: p.Next, Spent: p.spent, Verified: p.Verified, SafetyWords: p.SafetyWords}
+}
+
+// Burnt returns why the two can no longer meet with Typed, or nil: it has taken all the
+// guesses that it takes.
+func (a Again) Burnt() error {
+	if a.Typed.Secret == "" || a.Spent < Guesses {
+		return nil
+	}
+	return burnt(a.Side)
+}
+
+func burnt(side signaling.Side) error {
+	if side == signaling.Caller {
+		return ErrBurnt
+	}
+	return fmt.Errorf("%w: %d callers in this room did not prove that they know the code", ErrImpostor, Guesses)
+}
+
+// current is how another Session could go on from here. Before the first meeting, code is
+// the typed one.
+func (s *Session) current(t signaling.Ticket, code Code) Again {
+	a := Again{Side: s.side, Typed: code}
+	if s.side == signaling.Caller {
+		a.Token = t.Token
+	}
+	if s.first != nil {
+		a = s.first.Again()
+	}
+	a.Spent = s.guesses.used()
+	return a
+}
+
+// spend counts a guess at code, and saves the count.
+func (s *Session) spend(now Again) error {
+	return s.guesses.spend(func(spent int) error {
+		if now.Spent = spent; s.config.Keep == nil {
+			return nil
+		}
+		return s.config.Keep(now)
+	})
+}
+
+// guarded reports whether wrong answers with code count as guesses: it was typed, and has a
+// secret.
+func (s *Session) guarded(code Code) bool { return code.Secret != "" && !s.private(code) }
+
+// usable are those of codes that are not burnt.
+func (s *Session) usable(codes []Code) []Code {
+	return slices.DeleteFunc(slices.Clone(codes), func(c Code) bool { return s.guarded(c) && s.guesses.burnt() })
 }
 
 // resume goes on where another Session ended, and says where to meet.
 func (s *Session) resume(a Again) []Code {
+	s.guesses.spent = max(0, a.Spent)
 	if a.Token != "" {
 		s.tickets[a.Typed] = signaling.Ticket{Room: a.Typed.Room, Side: signaling.Caller, Token: a.Token}
 	}
@@ -35,7 +88,7 @@ func (s *Session) resume(a Again) []Code {
 		return []Code{a.Typed}
 	}
 	s.met = true
-	s.first = &Pipe{Next: a.Next, Verified: a.Verified, SafetyWords: a.SafetyWords, typed: a.Typed, token: a.Token}
+	s.first = &Pipe{side: a.Side, Next: a.Next, Verified: a.Verified, SafetyWords: a.SafetyWords, typed: a.Typed, token: a.Token}
 	if a.Heard {
 		return []Code{a.Next}
 	}

@@ -32,6 +32,7 @@ type Session struct {
 
 	pipe   chan *Pipe    // from run: the newest
 	wanted chan struct{} // to run: somebody waits for the next
+	reopen chan struct{} // to run: see Reopen
 	over   chan struct{}
 	err    error // why, once over is closed
 	wg     sync.WaitGroup
@@ -41,7 +42,8 @@ type Session struct {
 	met     bool                      // there was a connection
 	first   *Pipe                     // the one whose key says where the two meet again; nil before
 	tickets map[Code]signaling.Ticket // of the caller, who may find its own last offer in a room
-	guesses int                       // what has come or gone without the right secret, see Guesses
+
+	guesses guesses // at the typed code
 }
 
 func start(at signaling.Store, side signaling.Side, code Code, config Config) *Session {
@@ -54,7 +56,7 @@ func start(at signaling.Store, side signaling.Side, code Code, config Config) *S
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Session{
 		store: at, side: side, code: code, config: config, cancel: cancel, tickets: map[Code]signaling.Ticket{},
-		done: make(chan struct{}), pipe: make(chan *Pipe, 1), wanted: make(chan struct{}, 1), over: make(chan struct{}),
+		done: make(chan struct{}), pipe: make(chan *Pipe, 1), wanted: make(chan struct{}, 1), reopen: make(chan struct{}, 1), over: make(chan struct{}),
 	}
 	go s.run(ctx)
 	return s
@@ -78,6 +80,47 @@ func (s *Session) Pipe(ctx context.Context) (*Pipe, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+}
+
+// Reopen makes a Session that has lost its connection wait with the typed code, too: for
+// another side that has nothing but the code any more. Wrong answers go on to count. The
+// error is ErrBurnt or ErrImpostor if the code has taken all its guesses.
+func (s *Session) Reopen() error {
+	if s.guesses.burnt() {
+		return burnt(s.side)
+	}
+	select {
+	case s.reopen <- struct{}{}:
+	default: // run knows
+	}
+	return nil
+}
+
+// untilReopened is ctx until end is called or Reopen was, which end reports.
+func (s *Session) untilReopened(ctx context.Context) (_ context.Context, end func() bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	reopened := make(chan bool, 1)
+	s.wg.Go(func() {
+		select {
+		case <-s.reopen:
+			cancel()
+			reopened <- true
+		case <-ctx.Done():
+			reopened <- false
+		}
+	})
+	return ctx, func() bool {
+		cancel()
+		return <-reopened
+	}
+}
+
+// withTyped adds the typed code to the codes with which to meet.
+func (s *Session) withTyped(codes []Code) []Code {
+	if s.first == nil || slices.Contains(codes, s.first.typed) {
+		return codes
+	}
+	return append(slices.Clone(codes), s.first.typed)
 }
 
 // Close ends the meeting or the connection and waits until everything has ended. What
@@ -104,8 +147,12 @@ func (s *Session) keep(ctx context.Context) error {
 	}
 	var calm brake
 	for try := 0; ; try++ {
-		p, err := s.meet(ctx, codes, try)
-		switch {
+		meeting, end := s.untilReopened(ctx)
+		p, err := s.meet(meeting, codes, try)
+		switch reopened := end(); {
+		case err != nil && reopened && ctx.Err() == nil:
+			codes = s.withTyped(codes)
+			continue
 		case err != nil && (!s.met || ctx.Err() != nil):
 			return err
 		case err != nil:
@@ -121,6 +168,7 @@ func (s *Session) keep(ctx context.Context) error {
 			p.Verified, p.SafetyWords, p.Next = s.first.Verified, s.first.SafetyWords, s.first.Next
 			p.typed, p.token = s.first.typed, s.first.token
 		}
+		p.spent = s.guesses.used()
 		s.hand(p)
 		err = s.watch(ctx, p)
 		closeConnection(p.pc, s.config.Log)
@@ -139,6 +187,10 @@ func (s *Session) keep(ctx context.Context) error {
 // meet is call or answer. A callee can listen in several rooms; a caller tries one after
 // the other.
 func (s *Session) meet(ctx context.Context, codes []Code, try int) (*Pipe, error) {
+	typed := codes[0]
+	if codes = s.usable(codes); len(codes) == 0 {
+		return nil, s.current(signaling.Ticket{}, typed).Burnt()
+	}
 	if s.side == signaling.Callee {
 		return s.answer(ctx, codes)
 	}
@@ -173,9 +225,11 @@ func (s *Session) hand(p *Pipe) {
 	case <-s.pipe: // nobody took it, and it is lost
 	default:
 	}
-	select {
-	case <-s.wanted:
-	default:
+	for _, stale := range []chan struct{}{s.wanted, s.reopen} {
+		select {
+		case <-stale:
+		default:
+		}
 	}
 	s.pipe <- p
 }

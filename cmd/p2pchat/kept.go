@@ -16,6 +16,7 @@ type kept struct {
 	path    string
 	journal *chat.Journal // nil without the flag
 	with    *appointment  // nil for a new conversation
+	guessed bool          // wrong codes were tried before the two met: the next run must know
 }
 
 // An appointment is with whom the conversation is, and where.
@@ -55,10 +56,56 @@ func (k *kept) open(path, other string) (err error) {
 		return &usageError{err: fmt.Errorf("--outbox: %s: %w: %w", path, chat.ErrJournalDamaged, err), hint: "name another file"}
 	}
 	k.with.Again.Heard = heard
+	k.guessed = k.with.Again.Spent > 0 && !k.met()
 	if is := map[signaling.Side]string{signaling.Caller: "call", signaling.Callee: "answer"}[k.with.Again.Side]; is == other {
 		return &usageError{err: fmt.Errorf("--outbox: the conversation in %s was begun with 'p2pchat %s'", path, is), hint: "go on with p2pchat " + is + ", or name another file"}
 	}
 	return nil
+}
+
+// continueCode takes the code of the conversation in the outbox. If the two have not met, another
+// code may replace one that is burnt, or with which nothing was said: then there is no
+// conversation to continue. A caller whose code is burnt gets a new one.
+func (o *talkOptions) continueCode(text string) error {
+	was, met := o.kept.with.Again, o.kept.met()
+	if !o.serverGiven {
+		o.server, o.serverGiven = o.kept.with.Server, o.kept.with.Server != defaultServer
+	}
+	o.code = was.Typed
+	if text != "" {
+		code, err := o.parse(text)
+		if err != nil {
+			return err
+		}
+		o.code = code
+	}
+	burnt := was.Burnt()
+	if met {
+		burnt = nil // they meet elsewhere
+	}
+	other := o.code != was.Typed
+	if burnt != nil && text == "" && was.Side == signaling.Caller {
+		o.code, other = peer.Code{}, true
+	}
+	switch {
+	case !other && burnt == nil:
+		return nil
+	case !other:
+		return fmt.Errorf("%s: %w", o.code, burnt)
+	case burnt == nil && (met || o.kept.journal.Waiting() > 0):
+		return &usageError{err: fmt.Errorf("--outbox: %s has a conversation with another code, and that is not over", o.outbox), hint: "leave the code out to go on with it, or name another file"}
+	}
+	o.kept.with, o.kept.guessed = nil, false
+	return nil
+}
+
+// commit saves where the conversation goes on, and returns once it is on disk.
+func (k *kept) commit(c *chat.Conversation, now appointment) error {
+	if k.journal == nil {
+		return nil
+	}
+	k.guessed = now.Again.Spent > 0 && now.Again.Next == (peer.Code{})
+	return c.Commit(now.String())
 }
 
 // again is for the session: nil for a new conversation.
@@ -108,7 +155,7 @@ func (k *kept) end(c *chat.Conversation) error {
 	if k.journal == nil {
 		return nil
 	}
-	if err := k.journal.End(c.Kept()); err != nil {
+	if err := k.journal.End(c.Kept() || k.guessed); err != nil {
 		return fmt.Errorf("closing the outbox: %w", err)
 	}
 	return nil

@@ -64,6 +64,8 @@ func (o *talkOptions) reporter(to *chat.Conversation, apart *trouble) func(peer.
 		case peer.WrongCode:
 			apart.set(func(t *trouble) { t.path = nil })
 			to.Tell(chat.WrongCode{Left: e.Left})
+		case peer.Burnt:
+			to.Tell(chat.Notice{Text: "three wrong codes were tried, so the code no longer works; only the program that you were connected to can come back"})
 		case peer.Retrying:
 			apart.set(func(t *trouble) {
 				if t.path = nil; errors.Is(e.Err, peer.ErrNoPath) {

@@ -130,17 +130,10 @@ func (o *talkOptions) complete(c *cobra.Command, args []string, std stdio) (err 
 		return err
 	}
 	text := cmp.Or(strings.Join(args, " "), os.Getenv("P2PCHAT_CODE"))
-	if o.kept.with == nil {
-		o.code, err = o.findCode(c.Context(), text, std)
-		return err
+	if o.kept.with != nil {
+		return o.continueCode(text)
 	}
-	if !o.serverGiven {
-		o.server, o.serverGiven = o.kept.with.Server, o.kept.with.Server != defaultServer
-	}
-	was := o.kept.with.Again.Typed
-	if o.code, err = o.parse(cmp.Or(text, was.String())); err == nil && o.code != was {
-		err = &usageError{err: fmt.Errorf("--outbox: %s has a conversation with another code, and that is not over", o.outbox), hint: "leave the code out to go on with it, or name another file"}
-	}
+	o.code, err = o.findCode(c.Context(), text, std)
 	return err
 }
 
@@ -206,6 +199,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	session := o.meet(client, o.code, peer.Config{
 		Again: o.kept.again(), ICEServers: o.servers, RelayOnly: o.relayOnly, Log: o.logger,
 		Discover: client.ICEServers,
+		Keep:     func(a peer.Again) error { return o.kept.commit(conversation, appointment{o.server, a}) },
 		Report:   o.reporter(conversation, apart),
 	})
 	late := errNobody
@@ -296,6 +290,7 @@ func (o *talkOptions) again(p *peer.Pipe) string {
 	if p.Foreign {
 		return ""
 	}
+	o.kept.guessed = false // they have met
 	return appointment{o.server, p.Again()}.String()
 }
 

@@ -1,0 +1,415 @@
+package peer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"p2pchat/peer"
+	"p2pchat/signaling"
+	"p2pchat/signaling/memstore"
+)
+
+// A guesser is a Store that lies: it makes up offers and answers with a guess at the code,
+// replays old ones, and keeps back, delays and forgets what the two write.
+type guesser struct {
+	signaling.Store
+	own map[signaling.Side]string // its SDPs
+
+	mu     sync.Mutex // guards what follows
+	random *rand.Rand // nil: it tells the lie always
+	always lie
+	old    map[signaling.Side][]signaling.Description
+	log    []string // what was written in the typed room, and what people were told
+	bait   int      // answers there to offers that it made up or replayed
+	forged map[signaling.Side]int
+}
+
+type lie int
+
+const (
+	honest   lie = iota
+	guess        // a made-up document, with a guess
+	replay       // an old document
+	keepBack     // nothing, for a while
+	forget       // says that it was written, or that somebody else was quicker
+)
+
+func newGuesser(own map[signaling.Side]string, random *rand.Rand) *guesser {
+	return &guesser{
+		Store: memstore.New(memstore.Limits{}), own: own, random: random,
+		old: map[signaling.Side][]signaling.Description{}, forged: map[signaling.Side]int{},
+	}
+}
+
+func (g *guesser) note(text string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.log = append(g.log, text)
+}
+
+// lies picks one of them, or none.
+func (g *guesser) lies(of ...lie) lie {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.random == nil && slices.Contains(of, g.always):
+		return g.always
+	case g.random == nil || g.random.IntN(5) > 3:
+		return honest
+	}
+	return of[g.random.IntN(len(of))]
+}
+
+func (g *guesser) be(l lie) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.always = l
+}
+
+func (g *guesser) wrote(t signaling.Ticket, what string, d signaling.Description) {
+	if t.Room != open {
+		return
+	}
+	g.note(what)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	side := signaling.Caller
+	if what == "answer" {
+		side = signaling.Callee
+	}
+	g.old[side] = append(g.old[side], d)
+}
+
+func (g *guesser) Offer(ctx context.Context, t signaling.Ticket, d signaling.Description) (signaling.Version, error) {
+	g.wrote(t, "offer", d)
+	return g.Store.Offer(ctx, t, d)
+}
+
+func (g *guesser) Reoffer(ctx context.Context, t signaling.Ticket, d signaling.Description) (signaling.Version, error) {
+	g.wrote(t, "offer", d)
+	return g.Store.Reoffer(ctx, t, d)
+}
+
+func (g *guesser) Answer(ctx context.Context, t signaling.Ticket, to signaling.Version, d signaling.Description) (signaling.Version, error) {
+	g.wrote(t, "answer", d)
+	if g.mu.Lock(); t.Room == open && strings.HasPrefix(string(to), "bait") {
+		g.bait++
+	}
+	g.mu.Unlock()
+	switch g.lies(keepBack, forget) {
+	case keepBack:
+		return "answer", nil
+	case forget:
+		return "", []error{signaling.ErrAnswered, signaling.ErrSuperseded}[len(d)%2]
+	}
+	return g.Store.Answer(ctx, t, to, d)
+}
+
+func (g *guesser) Description(ctx context.Context, t signaling.Ticket, of signaling.Side, known signaling.Version, wait time.Duration) (signaling.Description, signaling.Version, error) {
+	pause := func() { _ = sleep(ctx, 500*time.Millisecond) }
+	switch g.lies(guess, guess, replay, keepBack) {
+	case guess:
+		pause()
+		if d := g.guess(ctx, t, of); d != nil {
+			return d, signaling.Version("bait " + time.Now().String()), ctx.Err()
+		}
+	case replay:
+		pause()
+		g.mu.Lock()
+		old := slices.Clone(g.old[of])
+		g.mu.Unlock()
+		if len(old) > 1 && t.Room == open {
+			return old[0], signaling.Version("bait " + time.Now().String()), ctx.Err()
+		}
+	case keepBack:
+		_ = sleep(ctx, 5*time.Second)
+	}
+	return g.Store.Description(ctx, t, of, known, wait)
+}
+
+// guess makes a document up.
+func (g *guesser) guess(ctx context.Context, t signaling.Ticket, of signaling.Side) signaling.Description {
+	tried := peer.Code{Room: t.Room, Secret: "a-guess"}
+	if t.Room == open {
+		g.mu.Lock()
+		g.forged[of]++
+		g.mu.Unlock()
+	}
+	if of == signaling.Caller {
+		_, d, err := peer.Propose(tried, g.own[of])
+		if err != nil {
+			panic(err)
+		}
+		return d
+	}
+	offer, _, err := g.Store.Description(ctx, signaling.Ticket{Room: t.Room}, signaling.Caller, "", 0)
+	if err != nil {
+		return nil
+	}
+	d, err := peer.Respond(tried, offer, g.own[of])
+	if err != nil {
+		panic(err)
+	}
+	return d
+}
+
+func (g *guesser) Candidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration) ([]signaling.Candidate, error) {
+	if g.lies(keepBack) == keepBack {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return g.Store.Candidates(ctx, t, of, after, wait)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// A program is one side over all its lives: what it has on disk survives them.
+type program struct {
+	side  signaling.Side
+	store *guesser
+	n     *network
+
+	session *peer.Session
+	stop    func()
+	lives   int
+
+	mu   sync.Mutex // guards what follows
+	disk *peer.Again
+	left []int // what a caller was told of wrong codes
+	told int   // how often a callee was told of an answer in vain
+	ends []error
+}
+
+func (p *program) save(a peer.Again) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.disk = &a
+}
+
+func (p *program) saved() (a peer.Again) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.disk != nil {
+		a = *p.disk
+	}
+	return a
+}
+
+func (p *program) report(e peer.Event) {
+	switch e := e.(type) {
+	case peer.Waiting:
+		if a := p.saved(); a.Next == (peer.Code{}) {
+			p.save(e.Again)
+		}
+	case peer.WrongCode:
+		p.mu.Lock()
+		if e.Left >= 0 {
+			p.left = append(p.left, e.Left)
+		} else {
+			p.told++
+		}
+		p.mu.Unlock()
+		if e.Left == 0 {
+			p.store.note("burnt")
+		}
+	case peer.Retrying:
+		if errors.Is(e.Err, peer.ErrUnprovenCaller) {
+			p.mu.Lock()
+			p.told++
+			p.mu.Unlock()
+		}
+	case peer.Taken:
+		p.mu.Lock()
+		p.told++
+		p.mu.Unlock()
+	}
+}
+
+// start begins a life: as a conversation does, it saves how to meet again, says hello, and
+// listens.
+func (p *program) start() {
+	config := quiet()
+	config.Report, config.Keep = p.report, func(a peer.Again) error { p.save(a); return nil }
+	if a := p.saved(); a.Typed != (peer.Code{}) {
+		config.Again = &a
+	}
+	p.lives++
+	if p.side == signaling.Caller {
+		p.session = peer.Call(p.store, code(right), config.Over(p.n.caller))
+	} else {
+		p.session = peer.Answer(p.store, code(right), config.Over(p.n.callee))
+	}
+	s := p.session
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			pipe, err := s.Pipe(ctx)
+			if err != nil {
+				p.mu.Lock()
+				p.ends = append(p.ends, err)
+				p.mu.Unlock()
+				return
+			}
+			now := pipe.Again()
+			p.save(now)
+			if pipe.Send(ctx, []byte("hello")) != nil {
+				continue
+			}
+			for {
+				if _, err := pipe.Recv(ctx); err != nil {
+					break
+				}
+				now.Heard = true
+				p.save(now)
+			}
+		}
+	})
+	p.stop = func() {
+		cancel()
+		p.n.cut.Store(true) // no goodbye: as if it was killed
+		s.Close()
+		wg.Wait()
+		p.n.cut.Store(false)
+	}
+}
+
+// Whatever a server does, and whenever programs are killed: a typed code takes three wrong
+// answers in its life, each is told, and from then on nobody meets with it.
+func TestThreeGuessesAreThree(t *testing.T) {
+	seeds := uint64(60)
+	if testing.Short() {
+		seeds = 6
+	}
+	burnt, forged, own := 0, 0, listening(t, &wiretap{})
+	for seed := range seeds {
+		synctest.Test(t, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 13)) //nolint:gosec // the same each time
+			n := newNetwork(t, 5*time.Millisecond)
+			store := newGuesser(own, rand.New(rand.NewPCG(seed, 1))) //nolint:gosec // the same each time
+			caller, callee := &program{side: signaling.Caller, store: store, n: n}, &program{side: signaling.Callee, store: store, n: n}
+			both := []*program{caller, callee}
+			for _, p := range both {
+				p.start()
+			}
+			for range 12 {
+				time.Sleep(time.Duration(random.IntN(20000)) * time.Millisecond)
+				switch p := both[random.IntN(2)]; random.IntN(3) {
+				case 0: // killed, and started again
+					p.stop()
+					time.Sleep(time.Duration(random.IntN(4000)) * time.Millisecond)
+					p.start()
+				case 1:
+					n.cut.Store(true)
+					time.Sleep(4 * time.Second)
+					n.cut.Store(false)
+				case 2: // a person who reads why it ended, and tries again
+					p.mu.Lock()
+					ended := len(p.ends) == p.lives
+					p.mu.Unlock()
+					if ended {
+						p.stop()
+						p.start()
+					}
+				}
+			}
+			for _, p := range both {
+				p.stop()
+			}
+			store.check(t, seed, caller, callee)
+			store.mu.Lock()
+			defer store.mu.Unlock()
+			if slices.Contains(store.log, "burnt") {
+				burnt++
+			}
+			forged += store.forged[signaling.Callee]
+		})
+	}
+	if !testing.Short() && burnt < 3 {
+		t.Errorf("of %d schedules only %d burnt the code, though %d answers were made up", seeds, burnt, forged)
+	}
+	t.Logf("%d schedules, %d answers made up, %d codes burnt", seeds, forged, burnt)
+}
+
+// check holds the invariant against all that was written and told.
+func (g *guesser) check(t *testing.T, seed uint64, caller, callee *program) {
+	t.Helper()
+	g.mu.Lock()
+	log, bait := slices.Clone(g.log), g.bait
+	g.mu.Unlock()
+	if bait > peer.Guesses {
+		t.Errorf("seed %d: the callee gave %d answers that are good for a guess", seed, bait)
+	}
+	if want := []int{2, 1, 0}; len(caller.left) > len(want) || !slices.Equal(caller.left, want[:len(caller.left)]) {
+		t.Errorf("seed %d: the caller was told that %v are left", seed, caller.left)
+	}
+	if spent := caller.saved().Spent; spent != len(caller.left) {
+		t.Errorf("seed %d: the caller was told of %d wrong codes, and knows of %d", seed, len(caller.left), spent)
+	}
+	if i := slices.Index(log, "burnt"); i >= 0 && slices.Contains(log[i:], "offer") {
+		t.Errorf("seed %d: there was an offer with a burnt code: %q", seed, log[i:])
+	}
+	if spent := callee.saved().Spent; spent > peer.Guesses || spent > callee.told+callee.lives {
+		t.Errorf("seed %d: the callee gave %d answers in vain, and was told of %d in %d lives", seed, spent, callee.told, callee.lives)
+	}
+}
+
+// The server that found the hole: it lets the two meet, keeps the caller's candidates from the
+// callee, so that the caller has met and heard nothing, and then guesses in the typed room.
+func TestGuessingAfterAMeeting(t *testing.T) {
+	for _, killed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("takes three guesses, if the caller is killed between them: %v", killed), func(t *testing.T) {
+			own := listening(t, &wiretap{})
+			synctest.Test(t, func(t *testing.T) {
+				n := newNetwork(t, 5*time.Millisecond)
+				store := newGuesser(own, nil)
+				caller := &program{side: signaling.Caller, store: store, n: n}
+				caller.start()
+				callee := n.answers(t, hiding{Store: store, of: signaling.Caller, scramble: func([]signaling.Candidate) []signaling.Candidate { return nil }}, right, quiet())
+				for caller.saved().Next == (peer.Code{}) { // it has met, and not heard
+					time.Sleep(100 * time.Millisecond)
+				}
+				store.be(guess)
+				n.cut.Store(true)
+				callee.Close()
+				time.Sleep(5 * time.Second)
+				n.cut.Store(false)
+				for range 10 {
+					time.Sleep(20 * time.Second)
+					if killed {
+						caller.stop()
+						caller.start()
+					}
+				}
+				store.be(honest)
+				// Now with the right guess, a new one for each time that there is an offer.
+				attacker := n.answers(t, store, right, quiet())
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				defer cancel()
+				if p, err := attacker.Pipe(ctx); p != nil {
+					t.Errorf("the fourth guess was taken: %v", err)
+				}
+				caller.stop()
+				store.check(t, 0, caller, &program{})
+				if len(caller.left) != peer.Guesses {
+					t.Errorf("the caller was told of %d guesses", len(caller.left))
+				}
+			})
+		})
+	}
+}
