@@ -35,7 +35,7 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 		if opened {
 			s.wg.Go(func() {
 				if p := connected; p != nil && !p.Foreign {
-					p.settled(ctx)
+					p.settled()
 				}
 				s.giveBack(ctx, t)
 			})

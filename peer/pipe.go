@@ -84,11 +84,10 @@ func (p *Pipe) changed(state webrtc.PeerConnectionState) {
 }
 
 // settled waits for the first message of the other side, or the end.
-func (p *Pipe) settled(ctx context.Context) {
+func (p *Pipe) settled() {
 	select {
 	case <-p.heard:
 	case <-p.ended:
-	case <-ctx.Done():
 	}
 }
 
