@@ -43,15 +43,21 @@ var problems = []struct {
 	{ErrUnavailable, "unavailable", http.StatusServiceUnavailable, "The server cannot reach the place where it keeps rooms. Try again in a moment: it goes on by itself."},
 	{ErrInvalid, "invalid", http.StatusBadRequest, "The request is not as the interface describes it: see /openapi.yaml."},
 	{ErrTooLarge, "too-large", http.StatusRequestEntityTooLarge, "The body is larger than this server takes."},
+	{ErrOtherSite, "other-site", http.StatusForbidden, "A web page of another site may not write here. The operator of the server can allow it with --cors-origin."},
+	{ErrOtherHost, "other-host", http.StatusForbidden, "This server listens on its own machine alone, so it answers to localhost and not to other names. If a proxy stands in front, start the server with --public-url."},
+	{ErrNotJSON, "not-json", http.StatusUnsupportedMediaType, "A web page has to send JSON with the header 'Content-Type: application/json'."},
 	{ErrDraining, "draining", http.StatusServiceUnavailable, "The server is stopping. Try again in a moment: another one may take its place."},
 }
 
 // What only a server over HTTP answers.
 var (
-	ErrTooLarge = errors.New("the body is too large")
-	ErrNoKey    = errors.New("the server wants its access key")
-	ErrTooMany  = errors.New("too many requests")
-	ErrDraining = errors.New("the server is stopping")
+	ErrTooLarge  = errors.New("the body is too large")
+	ErrNoKey     = errors.New("the server wants its access key")
+	ErrTooMany   = errors.New("too many requests")
+	ErrOtherSite = errors.New("the request comes from another site")
+	ErrOtherHost = errors.New("the server does not answer to this name")
+	ErrNotJSON   = errors.New("the body is not JSON by its content type")
+	ErrDraining  = errors.New("the server is stopping")
 )
 
 // ProblemOf says how err travels; ok is false if it is none of this package's.

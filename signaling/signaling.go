@@ -33,6 +33,9 @@ const Lobby = "lobby"
 // KeyHeader is the HTTP header for the access key of a server that wants one.
 const KeyHeader = "X-P2PChat-Key"
 
+// Early is how long candidates in the Lobby wait for the offer that they precede.
+const Early = 5 * time.Second
+
 // Forever is the wait that only the context's end ends.
 const Forever = time.Duration(math.MaxInt64)
 
@@ -76,6 +79,11 @@ type Store interface {
 	// end if at is negative; what is there already is not added again. It returns
 	// the list's length. Errors: ErrNoRoom, ErrWrongToken, ErrListFull, ErrGap,
 	// ErrInvalid.
+	//
+	// A plain client may send its candidates while its offer is under way. So in the
+	// Lobby, the caller's candidates without a token wait up to Early for the next offer
+	// if none stands. If one does, they are added to its list, and the next offer takes
+	// them along if they name its ICE username fragment (RFC 8839, section 5.4).
 	AddCandidates(ctx context.Context, t Ticket, at int, c ...Candidate) (int, error)
 	// Candidates reads the list of side of from index after on.
 	Candidates(ctx context.Context, t Ticket, of Side, after int, wait time.Duration) ([]Candidate, error)
@@ -238,6 +246,9 @@ type ICEServer struct {
 func CheckRoom(name string) error {
 	if len(name) == 0 || len(name) > 64 {
 		return invalid("a room's name has 1 to 64 characters")
+	}
+	if name == "." || name == ".." { // browsers and proxies take them out of a path (RFC 3986, section 5.2.4)
+		return invalid("a room's name is neither . nor ..")
 	}
 	for _, c := range []byte(name) {
 		switch {

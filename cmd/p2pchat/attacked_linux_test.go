@@ -80,7 +80,7 @@ func (s *served) parks(room string) net.Conn {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if _, err := fmt.Fprintf(c, "GET /rooms/%s/offer HTTP/1.1\r\nHost: here\r\nPrefer: wait=60\r\n\r\n", room); err != nil {
+	if _, err := fmt.Fprintf(c, "GET /rooms/%s/offer HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=60\r\n\r\n", room); err != nil {
 		s.t.Fatal(err)
 	}
 	return c
@@ -130,9 +130,9 @@ func TestAttacked(t *testing.T) {
 	}
 	for range slow {
 		attack(1, "GET / HTTP/1.1\r\nHost: he", "r", 100*time.Millisecond)
-		attack(1, "POST /offer HTTP/1.1\r\nHost: here\r\nContent-Length: 60000\r\n\r\n", " ", 100*time.Millisecond)
-		attack(1, "GET / HTTP/1.1\r\nHost: here\r\nX: ", strings.Repeat("x", 4<<10), 0)
-		attack(1, "POST /offer HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n", "1000\r\n"+strings.Repeat(" ", 0x1000)+"\r\n", 0)
+		attack(1, "POST /offer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n", " ", 100*time.Millisecond)
+		attack(1, "GET / HTTP/1.1\r\nHost: localhost\r\nX: ", strings.Repeat("x", 4<<10), 0)
+		attack(1, "POST /offer HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n", "1000\r\n"+strings.Repeat(" ", 0x1000)+"\r\n", 0)
 	}
 	// One address opens all that it can, many others a few each.
 	var silents []net.Conn
@@ -204,7 +204,7 @@ func TestAttacked(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
-	_, _ = io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+	_, _ = io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 	if text, err := io.ReadAll(c); !bytes.HasPrefix(text, []byte("HTTP/1.1 200 ")) {
 		t.Errorf("afterwards it says %q, %v", text, err)
 	}

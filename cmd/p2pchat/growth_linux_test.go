@@ -178,7 +178,7 @@ func (s *served) readers(n int) (conns []net.Conn) {
 			break
 		}
 		conns = append(conns, c)
-		if _, err := fmt.Fprintf(c, "GET /rooms/reader%d/offer HTTP/1.1\r\nHost: here\r\nPrefer: wait=60\r\n\r\n", i); err != nil {
+		if _, err := fmt.Fprintf(c, "GET /rooms/reader%d/offer HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=60\r\n\r\n", i); err != nil {
 			s.t.Fatal(err)
 		}
 	}

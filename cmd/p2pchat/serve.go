@@ -115,6 +115,7 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 		return err
 	}
 	defer rooms.stop()
+	o.server.PublicURL = o.publicURL
 	o.server.Ready, o.server.Log, o.server.Measures = rooms.ready, log, rooms.measures
 	if o.server.Tracer, err = tracing.New(release(), os.Getenv, log); err != nil {
 		log.Warn("no traces: what OpenTelemetry's variables ask for cannot be done", "error", err) // but rooms can

@@ -8,17 +8,24 @@ import (
 	"p2pchat/signaling"
 )
 
-// format is the first byte of an encoded state: another one is of another version.
-const format = 1
+// The first byte of an encoded state. A lobby's says more, which servers that know only
+// the plain format leave alone.
+const (
+	plainFormat = 1
+	lobbyFormat = 2
+)
 
 var errForeign = errors.New("this is no room's state")
 
-// encode is the inverse of decode. A state that is not open is nothing.
+// encode is the inverse of decode. A state in which nothing is written is nothing.
 func (r *state) encode() []byte {
-	if !r.open() {
+	if !r.written() {
 		return nil
 	}
-	b := []byte{format}
+	b := []byte{plainFormat}
+	if r.since != 0 || len(r.early) > 0 {
+		b[0] = lobbyFormat
+	}
 	for i := range r.sides {
 		s := &r.sides[i]
 		b = appendBytes(b, s.description)
@@ -33,6 +40,9 @@ func (r *state) encode() []byte {
 	for _, owner := range r.turnedDown {
 		b = append(b, owner[:]...)
 	}
+	if b[0] == lobbyFormat {
+		b = r.encodeEarly(b)
+	}
 	return b
 }
 
@@ -42,7 +52,7 @@ func decode(b []byte) (r state, err error) {
 		return r, nil
 	}
 	p := parser{rest: b}
-	if first := p.take(1); len(first) != 1 || first[0] != format {
+	if first := p.take(1); len(first) != 1 || first[0] != plainFormat && first[0] != lobbyFormat {
 		return r, errForeign
 	}
 	for i := range r.sides {
@@ -63,10 +73,35 @@ func decode(b []byte) (r state, err error) {
 		copy(owner[:], p.take(sha256.Size))
 		r.turnedDown = append(r.turnedDown, owner)
 	}
-	if p.broken || len(p.rest) > 0 || !r.open() {
+	if b[0] == lobbyFormat {
+		r.decodeEarly(&p)
+	}
+	if p.broken || len(p.rest) > 0 || !r.written() {
 		return state{}, errForeign
 	}
 	return r, nil
+}
+
+func (r *state) encodeEarly(b []byte) []byte {
+	b = binary.AppendVarint(b, r.since)
+	b = binary.AppendUvarint(b, uint64(len(r.early)))
+	for _, e := range r.early {
+		b = appendBytes(b, e.candidate)
+		b = binary.AppendVarint(b, e.at)
+		if e.free {
+			b = append(b, 1)
+		} else {
+			b = append(b, 0)
+		}
+	}
+	return b
+}
+
+func (r *state) decodeEarly(p *parser) {
+	r.since = p.time()
+	for n := p.count(); n > 0 && !p.broken; n-- {
+		r.early = append(r.early, early{candidate: p.bytes(), at: p.time(), free: p.flag()})
+	}
 }
 
 func appendBytes[T ~[]byte | ~string](b []byte, part T) []byte {
@@ -98,6 +133,22 @@ func (p *parser) count() int {
 	}
 	p.rest = p.rest[size:]
 	return int(n) //nolint:gosec // no more than there are bytes
+}
+
+// time reads Unix milliseconds.
+func (p *parser) time() int64 {
+	ms, size := binary.Varint(p.rest)
+	if size <= 0 {
+		p.rest, p.broken = nil, true
+		return 0
+	}
+	p.rest = p.rest[size:]
+	return ms
+}
+
+func (p *parser) flag() bool {
+	b := p.take(1)
+	return len(b) == 1 && b[0] == 1
 }
 
 func (p *parser) bytes() []byte { return p.take(p.count()) }

@@ -103,7 +103,7 @@ func (s *Store) Offer(ctx context.Context, t signaling.Ticket, d signaling.Descr
 			return signaling.ErrServerFull
 		}
 		v = s.version()
-		r.offer(owner, d, v)
+		r.offer(t, owner, d, v)
 		return nil
 	})
 	return v, err
@@ -125,7 +125,7 @@ func (s *Store) Reoffer(ctx context.Context, t signaling.Ticket, d signaling.Des
 			return errAsItIs
 		}
 		v = s.version()
-		r.offer(owner, d, v)
+		r.offer(t, owner, d, v)
 		return nil
 	})
 	return v, err
@@ -154,6 +154,7 @@ func (s *Store) Answer(ctx context.Context, t signaling.Ticket, to signaling.Ver
 		r.turnDown() // only the Lobby has somebody to
 		v = s.version()
 		callee.description, callee.version, callee.owner = bytes.Clone(d), v, owner
+		r.describe(t.Room, time.Now())
 		return nil
 	})
 	return v, err
@@ -198,10 +199,18 @@ func (s *Store) AddCandidates(ctx context.Context, t signaling.Ticket, at int, c
 	}
 	owner := hash(t.Token)
 	err = s.change(ctx, t.Room, func(r *state) error {
+		anybody := t.Room == signaling.Lobby && t.Token == "" && t.Side == signaling.Caller
+		if anybody && !r.open() {
+			n, err = r.await(c, s.limits, time.Now())
+			return err
+		}
 		if err := r.owned(t, owner); err != nil {
 			return err
 		}
-		n, err = r.sides[t.Side].add(at, c, s.limits)
+		before := len(r.sides[t.Side].candidates)
+		if n, err = r.sides[t.Side].add(at, c, s.limits); err == nil && anybody {
+			_, _ = r.await(r.sides[t.Side].candidates[before:], s.limits, time.Now()) // or they are only this offer's
+		}
 		return err
 	})
 	return n, err
@@ -242,7 +251,8 @@ func (s *Store) Close(ctx context.Context, t signaling.Ticket) error {
 		if err := r.owned(t, owner); err != nil {
 			return err
 		}
-		*r = state{}
+		r.claim(r.sides[signaling.Caller].description, time.Now()) // they go with the room
+		*r = state{early: r.early}
 		return nil
 	})
 }

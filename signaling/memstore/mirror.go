@@ -60,7 +60,7 @@ func (s *Store) Revision(room string) uint64 {
 func (s *Store) Forget(room string, revision uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r := s.rooms[room]; r != nil && r.open() && r.revision == revision {
+	if r := s.rooms[room]; r != nil && r.written() && r.revision == revision {
 		s.remove(r)
 	}
 }
@@ -70,7 +70,7 @@ func (s *Store) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range s.rooms {
-		if r.open() {
+		if r.written() {
 			s.remove(r)
 		}
 	}

@@ -37,6 +37,10 @@ type room struct {
 type state struct {
 	sides      [2]side             // by signaling.Side
 	turnedDown [][sha256.Size]byte // the last owners of an answer that was replaced
+
+	// Of the Lobby alone:
+	since int64   // when the newest description came: Unix time in ms
+	early []early // candidates that may precede their offer
 }
 
 type side struct {
@@ -96,10 +100,11 @@ func (s *Store) try(name string, edit func(*state) error) (next state, revision 
 // the room is gone by that.
 func (s *Store) set(name string, next state) *room {
 	r := s.rooms[name]
-	if !next.open() {
-		if r != nil && r.open() {
-			s.remove(r)
-		}
+	if r != nil && (!next.written() || r.open() && !next.open()) {
+		s.remove(r)
+		r = s.rooms[name]
+	}
+	if !next.written() {
 		return nil
 	}
 	if r == nil {
@@ -133,10 +138,10 @@ func (s *Store) room(name string) *room {
 	return r
 }
 
-// live is the room of that name if it has an offer and is not due, else nil.
+// live returns the room of that name if something is written in it and it is not due, else nil.
 func (s *Store) live(name string) *room {
 	r := s.rooms[name]
-	if r == nil || !r.open() {
+	if r == nil || !r.written() {
 		return nil
 	}
 	if s.due(r, time.Now()) {
@@ -153,6 +158,9 @@ func (s *Store) version() signaling.Version {
 
 func (r *state) open() bool { return r.sides[signaling.Caller].description != nil }
 
+// written reports whether there is anything to keep.
+func (r *state) written() bool { return r.open() || len(r.early) > 0 }
+
 // owned is nil if t may write to the room on its side.
 func (r *state) owned(t signaling.Ticket, owner [sha256.Size]byte) error {
 	switch {
@@ -166,10 +174,22 @@ func (r *state) owned(t signaling.Ticket, owner [sha256.Size]byte) error {
 	return nil
 }
 
-// offer makes d the offer and empties the rest.
-func (r *state) offer(owner [sha256.Size]byte, d signaling.Description, v signaling.Version) {
+// offer makes d the offer and empties the rest, but for d's early candidates.
+func (r *state) offer(t signaling.Ticket, owner [sha256.Size]byte, d signaling.Description, v signaling.Version) {
+	now := time.Now()
 	r.turnDown()
-	r.sides = [2]side{signaling.Caller: {description: bytes.Clone(d), version: v, owner: owner}}
+	r.sides = [2]side{signaling.Caller: {description: bytes.Clone(d), version: v, owner: owner, candidates: r.claim(d, now)}}
+	for _, c := range r.sides[signaling.Caller].candidates {
+		r.sides[signaling.Caller].size += len(c)
+	}
+	r.describe(t.Room, now)
+}
+
+// describe notes that the room has a new description.
+func (r *state) describe(room string, now time.Time) {
+	if room == signaling.Lobby {
+		r.since = now.UnixMilli()
+	}
 }
 
 // turnDown remembers whose answer is about to be replaced.

@@ -40,6 +40,9 @@ func (s *Store) read(ctx context.Context, t signaling.Ticket, of signaling.Side,
 			return s.suspended
 		}
 		r := s.live(t.Room)
+		if r != nil && !r.open() {
+			r = nil
+		}
 		if err := r.admits(owner, of); err != nil {
 			return err
 		}
@@ -148,6 +151,8 @@ func (s *Store) leave(w *waiter) {
 	case r.closed:
 	case r.open():
 		s.touch(r)
+	case r.written():
+		s.place(r, r.used)
 	case r.waiting == 0:
 		delete(s.rooms, r.name)
 	}
@@ -187,12 +192,21 @@ func (s *Store) expire() {
 }
 
 func (s *Store) due(r *room, now time.Time) bool {
-	return r.waiting == 0 && now.Sub(r.used) >= s.limits.Idle
+	life := s.limits.Idle
+	if !r.open() {
+		life = signaling.Early
+	}
+	return r.waiting == 0 && now.Sub(r.used) >= life
 }
 
 func (s *Store) remove(r *room) {
 	if r.queued != nil {
 		s.idle.Remove(r.queued)
+		r.queued = nil
+	}
+	if !r.open() && r.waiting > 0 { // its readers wait for an offer as before
+		r.state, r.revision = state{}, 0
+		return
 	}
 	delete(s.rooms, r.name)
 	s.count(&r.state, -1)

@@ -29,7 +29,7 @@ func aparts(t *testing.T, config Config) (s *site, address string, stop func() e
 }
 
 func TestAside(t *testing.T) {
-	const read = "GET /rooms/blue/offer HTTP/1.1\r\nHost: here\r\nPrefer: wait=60\r\n"
+	const read = "GET /rooms/blue/offer HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=60\r\n"
 
 	t.Run("what comes is told on the same connection, which goes on", func(t *testing.T) {
 		s, address, _ := aparts(t, Config{})
@@ -41,7 +41,7 @@ func TestAside(t *testing.T) {
 			l.hear().is(200).says(anOffer).has("Preference-Applied", "wait=60").has("X-Request-Id", "mine").
 				has("Cache-Control", "no-store").has("X-Content-Type-Options", "nosniff").has("Content-Type", "application/json")
 			s.untilParked(0)
-			l.say(fmt.Sprintf("GET /rooms/blue/offer-candidates?after=%d HTTP/1.1", i), "Host: here", "", "")
+			l.say(fmt.Sprintf("GET /rooms/blue/offer-candidates?after=%d HTTP/1.1", i), "Host: localhost", "", "")
 			l.hear().is(200).says("[]")
 			s.send("DELETE", "/rooms/blue", "", bearing(token)).is(204)
 		}
@@ -50,9 +50,9 @@ func TestAside(t *testing.T) {
 	t.Run("a request that came behind it is answered next", func(t *testing.T) {
 		s, address, _ := aparts(t, Config{})
 		l := dial(t, address)
-		l.say(read, "GET /healthz HTTP/1.1", "Host: here", "", "")
+		l.say(read, "GET /healthz HTTP/1.1", "Host: localhost", "", "")
 		s.untilAside(1)
-		l.say("GET /readyz HTTP/1.1", "Host: here", "", "")
+		l.say("GET /readyz HTTP/1.1", "Host: localhost", "", "")
 		s.post("/rooms/blue/offer", anOffer).is(201)
 		l.hear().is(200).says(anOffer)
 		l.hear().is(200).says("ok\n")
@@ -72,9 +72,9 @@ func TestAside(t *testing.T) {
 	t.Run("it ends with its time", func(t *testing.T) {
 		_, address, _ := aparts(t, Config{})
 		l := dial(t, address)
-		l.say("GET /rooms/blue/offer HTTP/1.1", "Host: here", "Prefer: wait=1", "", "")
+		l.say("GET /rooms/blue/offer HTTP/1.1", "Host: localhost", "Prefer: wait=1", "", "")
 		l.hear().has("Preference-Applied", "wait=1").problem(404, "no-offer")
-		l.say("GET /healthz HTTP/1.1", "Host: here", "", "")
+		l.say("GET /healthz HTTP/1.1", "Host: localhost", "", "")
 		l.hear().is(200)
 	})
 
@@ -82,7 +82,7 @@ func TestAside(t *testing.T) {
 		s, address, _ := aparts(t, Config{})
 		s.post("/offer", anOffer).is(201)
 		l := dial(t, address)
-		l.say("GET /offer-candidates?after=2 HTTP/1.1", "Host: here", "Prefer: wait=60", "", "")
+		l.say("GET /offer-candidates?after=2 HTTP/1.1", "Host: localhost", "Prefer: wait=60", "", "")
 		for n := range 3 {
 			s.untilAside(1)
 			s.post("/offer-candidate", candidate("caller", n)).is(201)
@@ -95,7 +95,7 @@ func TestAside(t *testing.T) {
 		s, address, _ := aparts(t, Config{})
 		caller := bearing(s.post("/rooms/blue/offer", anOffer).token())
 		l := dial(t, address)
-		l.say("GET /rooms/blue/answer HTTP/1.1", "Host: here", "Prefer: wait=60", caller, "", "")
+		l.say("GET /rooms/blue/answer HTTP/1.1", "Host: localhost", "Prefer: wait=60", caller, "", "")
 		s.untilAside(1)
 		s.send("DELETE", "/rooms/blue", "", caller).is(204)
 		l.hear().has("Preference-Applied", "wait=60").problem(404, "closed")
@@ -135,7 +135,7 @@ func TestAside(t *testing.T) {
 	t.Run("it is one request, whatever wakes it", func(t *testing.T) {
 		s, address, _ := aparts(t, Config{MaxWaiting: 1, Rate: Rate{Client: 0.001, Burst: 5}})
 		l := dial(t, address)
-		l.say("GET /offer-candidates?after=2 HTTP/1.1", "Host: here", "Prefer: wait=60", "", "")
+		l.say("GET /offer-candidates?after=2 HTTP/1.1", "Host: localhost", "Prefer: wait=60", "", "")
 		s.untilAside(1)
 		ticket := signaling.Ticket{Room: signaling.Lobby}
 		if _, err := s.store.Offer(t.Context(), ticket, signaling.Description(anOffer)); err != nil {
@@ -176,7 +176,7 @@ func TestAside(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					_, _ = fmt.Fprintf(c, "GET /rooms/%s/offer HTTP/1.1\r\nHost: here\r\nPrefer: wait=60\r\n\r\n", room)
+					_, _ = fmt.Fprintf(c, "GET /rooms/%s/offer HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=60\r\n\r\n", room)
 					if i%4 > 0 {
 						_, err = c.Read(make([]byte, 1))
 					}
@@ -224,7 +224,7 @@ func TestAsideWithoutHangups(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := dial(t, address)
-	l.say("GET /rooms/blue/offer HTTP/1.1", "Host: here", "Prefer: wait=60", "", "")
+	l.say("GET /rooms/blue/offer HTTP/1.1", "Host: localhost", "Prefer: wait=60", "", "")
 	s.untilParked(1)
 	s.post("/rooms/blue/offer", anOffer).is(201)
 	l.hear().is(200).says(anOffer)

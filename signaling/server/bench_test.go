@@ -126,7 +126,7 @@ func parkedReads(b *testing.B, asideAfter time.Duration) {
 				b.Fatal(err)
 			}
 			conns[i] = c
-			if _, err := fmt.Fprintf(c, "GET /rooms/r%d/offer HTTP/1.1\r\nHost: here\r\nPrefer: wait=60\r\n\r\n", i); err != nil {
+			if _, err := fmt.Fprintf(c, "GET /rooms/r%d/offer HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=60\r\n\r\n", i); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -3,11 +3,13 @@ package server
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"sync"
+	"syscall"
 	"time"
 
 	"p2pchat/signaling"
@@ -91,6 +93,9 @@ type counted struct {
 func (l counted) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
+		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+			l.refuse(limitFiles, netip.Addr{}) // net/http waits for up to a second, and tries again
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -98,7 +103,8 @@ func (l counted) Accept() (net.Conn, error) {
 		if limit == "" {
 			return c, nil
 		}
-		l.metrics.limits.WithLabelValues(limit).Inc()
+		from, _ := l.connections.client(c)
+		l.refuse(limit, from)
 		if _, plain := c.(*net.TCPConn); plain { // nobody waits for a handshake here
 			_ = c.SetWriteDeadline(time.Now().Add(time.Second)) // a new connection has room for it
 			_, _ = c.Write(turnedAway[limit])

@@ -37,6 +37,8 @@ const (
 	limitBody, limitCandidates         = "body", "candidates"
 	limitConnections                   = "connections"
 	limitClientConnections             = "client_connections"
+	limitFiles                         = "open_files"
+	limitOtherSite, limitOtherHost     = "other_site", "other_host"
 )
 
 // metrics are what a server counts, in a registry of its own.
@@ -76,7 +78,7 @@ func newMetrics(s *Server, measures []Measure) *metrics {
 	for _, event := range []string{callOpened, callAnswered, callTurnedDown, callClosed} {
 		m.calls.WithLabelValues(event)
 	}
-	for _, limit := range []string{limitClient, limitAll, limitGuests, limitRooms, limitWaiting, limitBody, limitCandidates, limitConnections, limitClientConnections} {
+	for _, limit := range []string{limitClient, limitAll, limitGuests, limitRooms, limitWaiting, limitBody, limitCandidates, limitConnections, limitClientConnections, limitFiles, limitOtherSite, limitOtherHost} {
 		m.limits.WithLabelValues(limit)
 	}
 	for _, operation := range operationsOfStore {
@@ -116,22 +118,24 @@ func (m *metrics) request(v *visit, took time.Duration) {
 	m.bytes.WithLabelValues("out").Add(float64(v.out))
 }
 
-// refused counts a request that met a limit of the store or of its body.
-func (m *metrics) refused(err error) {
-	limit := ""
+// limitOf returns the limit of the store, of the body or of web pages that an error stands for,
+// or empty.
+func limitOf(err error) string {
 	switch {
 	case errors.Is(err, errWaiting):
-		limit = limitWaiting
+		return limitWaiting
 	case errors.Is(err, signaling.ErrServerFull):
-		limit = limitRooms
+		return limitRooms
 	case errors.Is(err, signaling.ErrListFull):
-		limit = limitCandidates
+		return limitCandidates
 	case errors.Is(err, signaling.ErrTooLarge), errors.Is(err, echo.ErrStatusRequestEntityTooLarge):
-		limit = limitBody
+		return limitBody
+	case errors.Is(err, signaling.ErrOtherSite), errors.Is(err, signaling.ErrNotJSON):
+		return limitOtherSite
+	case errors.Is(err, signaling.ErrOtherHost):
+		return limitOtherHost
 	}
-	if limit != "" {
-		m.limits.WithLabelValues(limit).Inc()
-	}
+	return ""
 }
 
 // Metrics answers with what the server counts, in Prometheus's format.

@@ -85,6 +85,10 @@ func (c *contract) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func (c *contract) check(req *http.Request, body []byte, res *http.Response) {
 	name := req.Method + " " + req.URL.Path + " " + strconv.Itoa(res.StatusCode)
+	switch {
+	case req.Method == http.MethodHead, res.StatusCode == http.StatusForbidden, res.StatusCode == http.StatusUnsupportedMediaType:
+		return // they are told of once, and stand at no operation
+	}
 	model, valid := document()
 	item, _, path := paths.FindPath(req, model, config.NewValidationOptions())
 	if item == nil || item.GetOperations().GetOrZero(strings.ToLower(req.Method)) == nil {
@@ -179,6 +183,9 @@ func TestOpenAPI(t *testing.T) {
 	t.Run("the document and the router know the same routes", func(t *testing.T) {
 		routes := map[string]bool{}
 		for _, r := range New(memstore.New(memstore.Limits{}), Config{}).echo.Routes() {
+			if r.Method == http.MethodHead { // wherever GET is: see TestHead
+				continue
+			}
 			if r.Path != "/" && r.Path != "/assets/*" { // the page for browsers
 				routes[r.Method+" "+strings.ReplaceAll(r.Path, ":room", "{room}")] = true
 			}
@@ -211,6 +218,7 @@ func TestOpenAPI(t *testing.T) {
 			signaling.ErrNoRoom, signaling.ErrNoOffer, signaling.ErrNoAnswer, signaling.ErrClosed, signaling.ErrTurnedDown, signaling.ErrOccupied,
 			signaling.ErrAnswered, signaling.ErrSuperseded, signaling.ErrWrongToken, signaling.ErrListFull, signaling.ErrGap, signaling.ErrServerFull,
 			signaling.ErrInvalid, signaling.ErrTooLarge, signaling.ErrDraining, signaling.ErrUnavailable, signaling.ErrNoKey, signaling.ErrTooMany,
+			signaling.ErrOtherSite, signaling.ErrOtherHost, signaling.ErrNotJSON,
 		} {
 			p, _ := signaling.ProblemOf(err)
 			known[p.Type] = true

@@ -107,7 +107,7 @@ func (s *Server) limit(next echo.HandlerFunc) echo.HandlerFunc {
 			return next(c)
 		}
 		if ok, limit, after := s.limiter.allows(g.client); !ok {
-			s.metrics.limits.WithLabelValues(limit).Inc()
+			s.refuse(limit, g.client)
 			c.Response().Header().Set("Retry-After", strconv.Itoa(after))
 			return signaling.ErrTooMany
 		}

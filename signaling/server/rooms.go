@@ -137,12 +137,40 @@ func (s *Server) postCandidates(side signaling.Side) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		n, err := s.store.AddCandidates(c.Request().Context(), t, at, list...)
+		n, err := s.addCandidates(c.Request().Context(), t, at, list)
 		if err != nil {
 			return err
 		}
 		return c.JSON(http.StatusCreated, map[string]int{"count": n})
 	}
+}
+
+// addCandidates adds candidates, and holds those of a client that brings a token until the
+// description with that token is there: a client may send both at once. It does not accept
+// them before, or a client whose room is gone would never hear of it.
+func (s *Server) addCandidates(ctx context.Context, t signaling.Ticket, at int, list []signaling.Candidate) (int, error) {
+	n, err := s.store.AddCandidates(ctx, t, at, list...)
+	early := t.Side == signaling.Caller && errors.Is(err, signaling.ErrNoRoom) || errors.Is(err, signaling.ErrWrongToken)
+	if !early || len(t.Token) < strongToken || s.parked.Add(1) > int64(s.config.MaxWaiting) {
+		return n, err
+	}
+	defer s.parked.Add(-1)
+	held, cancel := context.WithTimeout(ctx, heldCandidates)
+	defer cancel()
+	defer context.AfterFunc(s.draining, cancel)()
+	reader := signaling.Ticket{Room: t.Room, Side: t.Side.Other()}
+	var known signaling.Version
+	for held.Err() == nil && (errors.Is(err, signaling.ErrNoRoom) || errors.Is(err, signaling.ErrWrongToken)) {
+		_, v, failed := s.store.Description(held, reader, t.Side, known, heldCandidates)
+		if failed != nil {
+			break
+		}
+		n, err = s.store.AddCandidates(ctx, t, at, list...)
+		if known = v; t.Room != signaling.Lobby {
+			break // the room has its offer or its answer, and takes no other
+		}
+	}
+	return n, err
 }
 
 func (s *Server) getCandidates(of signaling.Side) echo.HandlerFunc {
@@ -199,7 +227,7 @@ func (s *Server) getGuestICEServers(c echo.Context) error {
 		}
 		return func() error {
 			if ok, err := s.guests.Allow(t.Room); !ok || err != nil {
-				s.metrics.limits.WithLabelValues(limitGuests).Inc()
+				s.refuse(limitGuests, c.(*guest).client)
 				return errors.Join(signaling.ErrTooMany, err)
 			}
 			return s.iceServers(c, "room "+t.Room)

@@ -109,7 +109,7 @@ func TestServe(t *testing.T) {
 		var parked []*line
 		for _, path := range []string{"/offer", "/rooms/blue/answer", "/offer-candidates", "/rooms/blue/answer-candidates"} {
 			l := dial(t, address)
-			l.say("GET "+path+" HTTP/1.1", "Host: here", "Prefer: wait=60", "", "")
+			l.say("GET "+path+" HTTP/1.1", "Host: localhost", "Prefer: wait=60", "", "")
 			parked = append(parked, l)
 		}
 		(&site{Server: s, t: t}).untilParked(len(parked))
@@ -130,7 +130,7 @@ func TestServe(t *testing.T) {
 		s := quiet(Config{})
 		address, stop := serve(t, s, time.Millisecond)
 		l := dial(t, address)
-		l.say("POST /offer HTTP/1.1", "Host: here", "Content-Length: 100", "Expect: 100-continue", "", "")
+		l.say("POST /offer HTTP/1.1", "Host: localhost", "Content-Length: 100", "Expect: 100-continue", "", "")
 		l.hear().is(100) // now it is being read
 		if err := stop(); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Serve: %v, want that a request did not end", err)
@@ -163,7 +163,7 @@ func TestSlowClients(t *testing.T) {
 	t.Run("who does not end the body is told, and cut off", func(t *testing.T) {
 		for _, request := range []string{"POST /offer", "PUT /offer", "POST /answer", "POST /offer-candidate"} {
 			l := dial(t, address)
-			l.say(request+" HTTP/1.1", "Host: here", "Content-Length: 100", "", `{"type":`)
+			l.say(request+" HTTP/1.1", "Host: localhost", "Content-Length: 100", "", `{"type":`)
 			if detail := l.hear().problem(400, "invalid"); !strings.Contains(detail, "did not arrive within 50ms") {
 				t.Errorf("%s: the detail is %q", request, detail)
 			}
@@ -173,7 +173,7 @@ func TestSlowClients(t *testing.T) {
 
 	t.Run("who breaks off the body is told", func(t *testing.T) {
 		l := dial(t, address)
-		l.say("POST /offer HTTP/1.1", "Host: here", "Content-Length: 100", "", `{"type":`)
+		l.say("POST /offer HTTP/1.1", "Host: localhost", "Content-Length: 100", "", `{"type":`)
 		if err := l.Conn.(*net.TCPConn).CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +184,7 @@ func TestSlowClients(t *testing.T) {
 	t.Run("who does not end a body that nobody reads is cut off", func(t *testing.T) {
 		for request, status := range map[string]int{"GET /offer": 404, "GET /nothing": 404, "PATCH /offer": 405, "POST /rooms/a-b/offer": 400} {
 			l := dial(t, address)
-			l.say(request+" HTTP/1.1", "Host: here", "Content-Length: 100", "", "{")
+			l.say(request+" HTTP/1.1", "Host: localhost", "Content-Length: 100", "", "{")
 			l.hear().is(status)
 			l.cutOff()
 		}
@@ -192,20 +192,20 @@ func TestSlowClients(t *testing.T) {
 
 	t.Run("who only waits is not slow", func(t *testing.T) {
 		l := dial(t, address)
-		l.say("GET /rooms/blue/answer HTTP/1.1", "Host: here", "Prefer: wait=1", "", "")
+		l.say("GET /rooms/blue/answer HTTP/1.1", "Host: localhost", "Prefer: wait=1", "", "")
 		l.hear().has("Preference-Applied", "wait=1").problem(404, "no-answer")
 	})
 
 	t.Run("who pauses between two requests is not slow", func(t *testing.T) {
 		l := dial(t, address)
-		l.say("GET /healthz HTTP/1.1", "Host: here", "", "")
+		l.say("GET /healthz HTTP/1.1", "Host: localhost", "", "")
 		l.hear().is(200)
 		for range 3 { // longer than any deadline of the response
 			other := dial(t, address)
 			other.say("GET /healthz HTTP/1.1", "Host: he")
 			other.cutOff()
 		}
-		l.say("POST /offer HTTP/1.1", "Host: here", "Expect: 100-continue", "Content-Length: "+strconv.Itoa(len(anOffer)), "", "")
+		l.say("POST /offer HTTP/1.1", "Host: localhost", "Expect: 100-continue", "Content-Length: "+strconv.Itoa(len(anOffer)), "", "")
 		l.hear().is(100)
 		l.say(anOffer)
 		l.hear().is(201)
@@ -223,7 +223,7 @@ func TestSlowClients(t *testing.T) {
 		if err := l.Conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
 			t.Fatal(err)
 		}
-		l.say("GET /offer HTTP/1.1", "Host: here", "", "")
+		l.say("GET /offer HTTP/1.1", "Host: localhost", "", "")
 		select {
 		case r := <-ended:
 			r.Attrs(func(a slog.Attr) bool {

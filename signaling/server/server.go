@@ -41,7 +41,10 @@ const (
 	guestBurst  = 10  // requests for ICE servers in one room: a few guests, who try a few times
 	guestRate   = 0.2 // and so many more a second
 	guestMemory = 3 * time.Minute
-	hungUp      = 499 // for the log alone: nobody is left to take a response
+	strongToken = 22 // characters of 128 random bits in base64
+	// How long candidates wait for a description that their client sends at the same time.
+	heldCandidates = 2 * time.Second
+	hungUp         = 499 // for the log alone: nobody is left to take a response
 )
 
 // Config tunes a Server.
@@ -60,12 +63,15 @@ type Config struct {
 	Connections Connections // that Serve has open at once
 	// TrustedProxies may say for whom they ask, in X-Forwarded-For.
 	TrustedProxies []netip.Prefix
-	Origins        []string        // of pages from elsewhere that may use this server: https://chat.example.org, or *
-	Log            *slog.Logger    // slog.Default() if nil
-	Metrics        net.Listener    // where Serve answers with metrics, for Prometheus; nowhere if nil
-	Measures       []Measure       // of what is not the server's own
-	LogAddresses   bool            // whole; else the network's, of 24 bits (IPv6: 48)
-	Tracer         *tracing.Tracer // of each request, and of what the store did for it; may be nil
+	// PublicURL is how others reach the server where that is not its own address, as behind a
+	// proxy. Its pages may write.
+	PublicURL    string
+	Origins      []string        // of pages from elsewhere that may use this server: https://chat.example.org, or *
+	Log          *slog.Logger    // slog.Default() if nil
+	Metrics      net.Listener    // where Serve answers with metrics, for Prometheus; nowhere if nil
+	Measures     []Measure       // of what is not the server's own
+	LogAddresses bool            // whole; else the network's, of 24 bits (IPv6: 48)
+	Tracer       *tracing.Tracer // of each request, and of what the store did for it; may be nil
 }
 
 // A Server answers requests out of a Store. It is an http.Handler.
@@ -80,7 +86,9 @@ type Server struct {
 	parked      atomic.Int64
 	watcher     signaling.Watcher // the store, if it is one
 	asides      asides
-	asideAfter  time.Duration   // how long a read waits before it is set aside
+	asideAfter  time.Duration // how long a read waits before it is set aside
+	refusals    refusals
+	onLoopback  bool            // set by Serve
 	draining    context.Context // ends when the server stops taking its time
 	drain       context.CancelFunc
 }
@@ -127,35 +135,38 @@ func New(store signaling.Store, config Config) *Server {
 	if len(config.Origins) > 0 {
 		s.echo.Use(origins(config.Origins))
 	}
-	s.echo.Use(s.limit, middleware.BodyLimit(fmt.Sprintf("%dB", config.MaxBody)))
+	s.echo.Use(s.limit, s.guardPages, middleware.BodyLimit(fmt.Sprintf("%dB", config.MaxBody)))
 	s.routes()
 	return s
 }
+
+// reads are the methods of a read. net/http leaves the body out for HEAD.
+var reads = []string{http.MethodGet, http.MethodHead}
 
 func (s *Server) routes() {
 	for _, room := range []string{"", "/rooms/:room"} { // without a name: the lobby
 		e := s.echo.Group(room)
 		e.POST("/offer", s.postOffer, s.keyed)
 		e.PUT("/offer", s.putOffer, s.keyed)
-		e.GET("/offer", s.getDescription(signaling.Caller))
+		e.Match(reads, "/offer", s.getDescription(signaling.Caller))
 		e.POST("/answer", s.postAnswer)
-		e.GET("/answer", s.getDescription(signaling.Callee))
+		e.Match(reads, "/answer", s.getDescription(signaling.Callee))
 		for _, side := range []signaling.Side{signaling.Caller, signaling.Callee} {
 			e.POST("/"+side.String()+"-candidate", s.postCandidates(side))
 			e.POST("/"+side.String()+"-candidates", s.postCandidates(side))
-			e.GET("/"+side.String()+"-candidates", s.getCandidates(side))
+			e.Match(reads, "/"+side.String()+"-candidates", s.getCandidates(side))
 		}
 	}
 	s.echo.DELETE("/rooms/:room", s.deleteRoom)
-	s.echo.GET("/ice-servers", s.getICEServers, s.keyed)
-	s.echo.GET("/rooms/:room/ice-servers", s.getGuestICEServers)
-	s.echo.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
-	s.echo.GET("/readyz", s.getReady)
+	s.echo.Match(reads, "/ice-servers", s.getICEServers, s.keyed)
+	s.echo.Match(reads, "/rooms/:room/ice-servers", s.getGuestICEServers)
+	s.echo.Match(reads, "/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
+	s.echo.Match(reads, "/readyz", s.getReady)
 	page := echo.WrapHandler(web.Handler())
 	for _, path := range []string{"/", "/assets/*"} {
-		s.echo.Match([]string{http.MethodGet, http.MethodHead}, path, page)
+		s.echo.Match(reads, path, page)
 	}
-	s.echo.GET("/openapi.yaml", func(c echo.Context) error {
+	s.echo.Match(reads, "/openapi.yaml", func(c echo.Context) error {
 		return c.Blob(http.StatusOK, "application/yaml", openAPI)
 	})
 }
@@ -177,6 +188,7 @@ func (s *Server) Parked() int { return int(s.parked.Load()) }
 // grace to end. It closes l. The error is nil if everything ended in time.
 func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
 	h, back := s.over(s), newHandedBack(l.Addr())
+	s.onLoopback = isLoopback(l.Addr())
 	h.BaseContext = func(net.Listener) context.Context {
 		return context.WithValue(context.Background(), handedBackKey{}, back)
 	}
@@ -288,7 +300,9 @@ func (s *Server) fail(err error, c echo.Context) {
 		c.Response().Status = hungUp
 		return
 	}
-	s.metrics.refused(err)
+	if limit := limitOf(err); limit != "" {
+		s.refuse(limit, clientOf(c))
+	}
 	p, known := signaling.ProblemOf(err)
 	if refusal := (*echo.HTTPError)(nil); !known && errors.As(err, &refusal) {
 		p, known = httpProblem(refusal.Code)

@@ -38,6 +38,7 @@ func Run(t *testing.T, open Opener) {
 	t.Run("read", suite{t, open}.of(reads))
 	t.Run("wait", suite{t, open}.of(waits))
 	t.Run("candidates", suite{t, open}.of(candidates))
+	t.Run("early candidates", suite{t, open}.of(earlyCandidates))
 	t.Run("close", suite{t, open}.of(closing))
 	t.Run("crowd", suite{t, open}.of(crowds))
 }

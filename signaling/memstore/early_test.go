@@ -1,0 +1,96 @@
+package memstore
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"p2pchat/signaling"
+)
+
+// calls adds an early candidate, waits, offers in the lobby, and returns how many candidates
+// the offer has.
+func calls(t *testing.T, before, offers *Store, wait time.Duration, sdp string) int {
+	t.Helper()
+	lobby := signaling.Ticket{Room: signaling.Lobby}
+	if _, err := before.AddCandidates(t.Context(), lobby, -1, signaling.Candidate(`{"candidate":"early"}`)); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(wait)
+	if _, err := offers.Offer(t.Context(), lobby, signaling.Description(`{"type":"offer","sdp":"`+sdp+`"}`)); err != nil {
+		t.Fatal(err)
+	}
+	list, err := before.Candidates(t.Context(), lobby, signaling.Caller, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+func TestEarlyCandidatesAndTime(t *testing.T) {
+	for name, two := range map[string]func() (a, b *Store){
+		"one server": func() (a, b *Store) { a = New(Limits{}); return a, a },
+		"two servers": func() (a, b *Store) {
+			_, a, b, _ = mirrored(t)
+			return a, b
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b := two()
+				if n := calls(t, a, b, signaling.Early+time.Millisecond, "1"); n != 0 {
+					t.Errorf("an offer that was too late has %d candidates", n)
+				}
+				if n := calls(t, a, b, 0, "2"); n != 0 {
+					t.Errorf("an offer has %d candidates of the one before", n)
+				}
+				if _, err := a.Answer(t.Context(), signaling.Ticket{Room: signaling.Lobby, Side: signaling.Callee}, "", answer); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(settled - time.Millisecond)
+				if n := calls(t, a, b, 0, "3"); n != 0 {
+					t.Errorf("an offer has %d candidates of the call that was answered", n)
+				}
+				time.Sleep(settled)
+				if n := calls(t, a, b, signaling.Early, "4"); n != 1 {
+					t.Errorf("an offer has %d early candidates where a call had settled, want 1", n)
+				}
+				if err := a.Close(t.Context(), signaling.Ticket{Room: signaling.Lobby}); err != nil {
+					t.Fatal(err)
+				}
+				if n := calls(t, a, b, signaling.Early-time.Millisecond, "5"); n != 1 {
+					t.Errorf("an offer has %d early candidates, want 1", n)
+				}
+			})
+		})
+	}
+}
+
+// A lobby in which nothing but early candidates is takes nothing from anybody for long, and a
+// reader that waits for an offer there goes on waiting.
+func TestEarlyCandidatesExpire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, lobby := New(Limits{}), signaling.Ticket{Room: signaling.Lobby}
+		read := make(chan error, 1)
+		go func() {
+			_, _, err := s.Description(t.Context(), lobby, signaling.Caller, "", time.Minute)
+			read <- err
+		}()
+		synctest.Wait()
+		if _, err := s.AddCandidates(t.Context(), lobby, -1, signaling.Candidate("{}")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if c := s.Census(); c != (Census{Awaited: 1}) {
+			t.Errorf("there are %+v", c)
+		}
+		if err := <-read; !errors.Is(err, signaling.ErrNoOffer) {
+			t.Errorf("the reader heard %v", err)
+		}
+		time.Sleep(10 * time.Second)
+		if c := s.Census(); c != (Census{}) || len(s.rooms) > 0 {
+			t.Errorf("there are still %+v", c)
+		}
+	})
+}
