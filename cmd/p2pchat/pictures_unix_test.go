@@ -74,8 +74,8 @@ func session(t *testing.T, c camera, sit func(name string, args ...string) *wind
 		}
 		w.types("/send " + name + "\r")
 	}
-	ben.shows("ann offers holiday")
-	ann.shows("ben offers harbour")
+	ben.shows(`ann offers "holiday`)
+	ann.shows(`ben offers "harbour`)
 	ben.types("/accept\r")
 	ann.types("/accept\r")
 	ann.shows("[3-9][0-9] %.* left\n.*[2-9][0-9] %.* left|[2-9][0-9] %.* left\n.*[3-9][0-9] %.* left")
@@ -83,7 +83,7 @@ func session(t *testing.T, c camera, sit func(name string, args ...string) *wind
 	ann.shows("go on talking")
 	c.take(ann, "files")
 	ann.types("/cancel all\r")
-	ann.shows("(?s)sending holiday.mkv: .*receiving harbour.jpg: |receiving harbour.jpg: .*sending holiday.mkv: ")
+	ann.shows(`(?s)You cancelled "holiday.mkv".*You cancelled "harbour.jpg"|You cancelled "harbour.jpg".*You cancelled "holiday.mkv"`)
 	if err := ben.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func session(t *testing.T, c camera, sit func(name string, args ...string) *wind
 	if err := ben.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	ann.shows("connected again")
+	ann.shows("Reconnected")
 	ann.types("/help\r")
 	ann.shows("○ ✓ ✓✓")
 	c.take(ann, "help")

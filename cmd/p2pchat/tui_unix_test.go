@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -119,7 +120,7 @@ func TestWholeTerminal(t *testing.T) {
 			{"\x1bb\x1bb\x1bd2", `> ZERO one 2 x$`},      // Alt-B, Alt-D
 			{"\x17\x0b", `> ZERO one$`},                  // Ctrl-W, Ctrl-K
 			{"\x1f\x1f", `> ZERO one 2 x$`},              // Ctrl-_ undoes both
-			{"\x15\x0b", `> What you write`},             // all of it
+			{"\x15\x0b", `> Type ahead`},                 // all of it
 		} {
 			ann.types(step[0])
 			ann.shows(step[1])
@@ -137,6 +138,7 @@ func TestWholeTerminal(t *testing.T) {
 			ann.shows(`1 message has not been delivered\. ` + again + ` again to drop it\.`)
 			ann.types(typed)
 			_ = ann.cmd.Wait() // the exit code differs
+			<-ann.shown
 			if !strings.Contains(ann.written(), "you: are you there?") {
 				t.Errorf("it is not printed: %s", ann.text())
 			}
@@ -194,7 +196,7 @@ func TestWholeTerminal(t *testing.T) {
 		if err := ben.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 			t.Fatal(err)
 		}
-		ann.shows(`connected again `)
+		ann.shows(`Reconnected `)
 		ben.shows(`Ann are you still there\?`)
 		ann.shows(`you are you still there\? +✓✓\n`)
 	})
@@ -257,6 +259,124 @@ func TestWholeTerminal(t *testing.T) {
 	})
 }
 
+// What a person who was away comes back to: the title counts, a line divides, and what was said
+// can be found, opened and copied.
+func TestComingBackToAScreen(t *testing.T) {
+	t.Parallel()
+	ann, ben := twoWindows(t)
+	ann.titled("Ben – p2pchat")
+	ben.types("before\r")
+	ann.shows(`Ben before\n`)
+	ann.types("\x1b[O") // the window loses the focus
+	ben.types("while you were out\rsee https://chat.example.org/a_(b).\r")
+	ann.shows(`Ben before\n─+ new ─+\n\S+ Ben while you were out\n\S+ Ben see https://chat.example.org/a_\(b\)\.\n`)
+	ann.titled("(2) Ben – p2pchat")
+	ann.types("\x1b[I")
+	ann.titled("Ben – p2pchat")
+	if !regexp.MustCompile(`\x1b\]8;id=[0-9a-f]+;https://chat\.example\.org/a_\(b\)\a`).MatchString(ann.written()) {
+		t.Error("the address is no link (OSC 8)")
+	}
+	if !strings.Contains(ann.written(), "\x1b]0;(2) Ben – p2pchat\a") {
+		t.Error("no title was set (OSC 0)")
+	}
+	ann.types("/copy\r")
+	ann.shows("Copied the last message")
+	if text := base64.StdEncoding.EncodeToString([]byte("see https://chat.example.org/a_(b).")); !strings.Contains(ann.written(), "\x1b]52;c;"+text+"\a") {
+		t.Error("the message was not copied (OSC 52)")
+	}
+
+	ben.types("\x1b[200~" + strings.Repeat("line\r", 100) + "\x1b[201~\r")
+	ann.shows(`  line\n`)
+	ann.types("a draft\x12while") // Ctrl-R
+	ann.shows(`(?s)Ben while you were out\n.*^find: while$`)
+	ann.types("\x1b")
+	ann.shows(`> a draft$`)
+	ann.types("\x15\x06before") // Ctrl-F in an empty box
+	ann.shows(`(?s)Ben before\n.*^find: before$`)
+	ann.types("\x1b")
+	ann.shows(`> Write a message`)
+	ann.types("/find nothing\r")
+	ann.shows(`No match`)
+	ann.types("\x03")
+	ann.shows(`> Write a message`)
+
+	ann.types("/quti\r")
+	ann.shows(`Unknown command /quti\. Did you mean /quit\? To send it as text, start with //\.`)
+	ann.types("/quit\r")
+	ann.ends(0)
+	if s := ann.written(); !strings.HasSuffix(s[:strings.LastIndex(s, "while you were out")+1], "w") || !strings.Contains(s[strings.LastIndex(s, "\x1b[?1049l"):], "\x1b[23;0t") {
+		t.Error("the title is not as it was")
+	}
+}
+
+// Before the call Ctrl-Y copies the link.
+func TestTheLinkIsCopied(t *testing.T) {
+	t.Parallel()
+	server := aServer(t)
+	ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", server)
+	ann.shows("waiting for the other side · Ctrl-Y copies the link")
+	ann.types("\x19")
+	ann.shows("Copied the link, if your terminal allows it")
+	if text := base64.StdEncoding.EncodeToString([]byte(server + "/#417-falcon-zebra")); !strings.Contains(ann.written(), "\x1b]52;c;"+text+"\a") {
+		t.Error("the link was not copied (OSC 52)")
+	}
+	ann.types("\x04")
+	ann.ends(0)
+}
+
+// In a call without a secret the two compare words; if these differ, the call ends.
+func TestTheWordsDiffer(t *testing.T) {
+	t.Parallel()
+	server := aServer(t)
+	ann := openWindow(t, 80, 24, []string{"P2PCHAT_NAME=Ann"}, "call", "standup", "--server", server)
+	ann.shows("waiting for the other side")
+	ben := openWindow(t, 24, 10, []string{"P2PCHAT_NAME=Ben"}, "answer", "standup", "--server", server)
+	ben.shows(`^ ● Ann · unverified$`)
+	ann.shows("● Ben · unverified: ")
+	ann.types("/verify\r")
+	ann.shows(`The safety words are: `)
+	ann.types("/verify no\r")
+	ann.shows(`Someone was listening\. The call has been ended\.`)
+	ann.shows(`you ended the call: someone was listening`)
+	ben.shows(`Ann has left`)
+	ann.types("\r")
+	ann.ends(0)
+	if s := ann.written(); !strings.Contains(s[strings.LastIndex(s, "\x1b[?1049l"):], "Someone was listening.") {
+		t.Error("the warning is gone with the screen")
+	}
+	ben.types("\r")
+	ben.ends(0)
+}
+
+// Several files at once: a pattern offers them, or nothing is offered; several numbers take them.
+func TestSeveralFilesAtOnce(t *testing.T) {
+	t.Parallel()
+	ann, ben := twoWindows(t)
+	for _, name := range []string{"one.txt", "two.txt", "three.txt", "song.mp3"} {
+		if err := os.WriteFile(ann.cmd.Dir+"/"+name, []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ann.types("/send *.txt *.jpg\r")
+	ann.shows(`Nothing was offered: no file matches \*\.jpg`)
+	ann.types("/send one.txt none.txt\r")
+	ann.shows(`Nothing was offered: .*none\.txt`)
+	ann.types("/send *.txt\r")
+	ben.shows(`(?s)offers "one.txt".*offers "three.txt".*offers "two.txt"`)
+	if regexp.MustCompile(`(?s)offers "one.txt".*offers "one.txt"`).MatchString(ben.text()) {
+		t.Error("a part of what cannot be sent was offered")
+	}
+	number := regexp.MustCompile(`offers "(?:one|two).txt" \([^)]*\):\s+/accept.(\d+)`).FindAllStringSubmatch(ben.text(), -1)
+	if len(number) != 2 {
+		t.Fatalf("it offers:\n%s", ben.text())
+	}
+	ben.types("/accept " + number[0][1] + " " + number[1][1] + "\r")
+	ben.shows(`(?s)Saved "one.txt" .*Saved "two.txt" |Saved "two.txt" .*Saved "one.txt" `)
+	ben.types("/decline\r")
+	ben.shows(`You declined "three.txt"\.`)
+	ann.shows(`Ben declined "three.txt"\.`)
+}
+
 // However the program is stopped, fg brings back the whole screen, with the keys that it needs.
 func TestAStoppedScreenComesBack(t *testing.T) {
 	t.Parallel()
@@ -272,7 +392,7 @@ func TestAStoppedScreenComesBack(t *testing.T) {
 		"Ctrl-Z":               {func(w *window, _ int) { w.types("\x1a") }, true, "fg\r"},
 		"SIGTSTP from outside": {func(w *window, pid int) { w.signals(pid, syscall.SIGTSTP) }, true, "fg\r"},
 		"SIGSTOP":              {func(w *window, pid int) { w.signals(pid, syscall.SIGSTOP) }, false, "fg\r"},
-		"SIGSTOP, and bg":      {func(w *window, pid int) { w.signals(pid, syscall.SIGSTOP) }, false, "bg\rfg\r"},
+		"SIGSTOP, and bg":      {func(w *window, pid int) { w.signals(pid, syscall.SIGSTOP) }, false, "bg; wait %1; fg\r"}, // the terminal stops it in the background,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -304,9 +424,9 @@ func TestAStoppedScreenComesBack(t *testing.T) {
 				w.types("+")
 				w.shows("> a draft[+]+$")                               // without Enter: the terminal is raw
 				for _, mode := range []string{"1049", "2004", "1004"} { // the other screen, paste, focus
-					if now := w.written()[before:]; strings.LastIndex(now, "\x1b[?"+mode+"h") <= strings.LastIndex(now, "\x1b[?"+mode+"l") {
-						t.Errorf("mode %s is off", mode)
-					}
+					w.until("mode "+mode+" is on", func(written string) bool {
+						return strings.LastIndex(written[before:], "\x1b[?"+mode+"h") > strings.LastIndex(written[before:], "\x1b[?"+mode+"l")
+					})
 				}
 			}
 			w.shows("> a draft[+][+]$")
@@ -331,20 +451,21 @@ func TestWholeTerminalSendsFiles(t *testing.T) {
 	ann.types("/se\t" + dir + "/har\t")
 	ann.shows(`harbour\\ plan.txt$`)
 	ann.types("\r")
-	ann.shows(`offered harbour plan.txt \(2.3 MB\) as number \d+; waiting for Ben`)
-	ben.shows(`Ann offers harbour plan.txt \(2.3 MB, text\): /accept.\d+ or /decline.\d+`)
+	ann.shows(`You offered "harbour plan.txt" \(2.3 MB\) as number \d+; Ben has not`)
+	ben.shows(`Ann offers "harbour plan.txt" \(2.3 MB, text\): /accept.\d+ or /decline.\d+`)
 	ben.types("/acc\t\r")
-	ben.shows(`received harbour plan.txt \(2.3 MB\), whole: `)
-	ann.shows(`Ben has harbour plan.txt \(2.3 MB\), whole`)
+	ben.shows(`Saved "harbour plan.txt" \(2.3 MB, verified\) `)
+	ann.shows(`Ben has "harbour plan.txt" \(2.3 MB, verified\)`)
 	if got, err := os.ReadFile(ben.cmd.Dir + "/harbour plan.txt"); err != nil || string(got) != content {
 		t.Errorf("%d bytes have arrived: %v", len(got), err)
 	}
 	ann.types("/send " + dir + "/nothing\r")
-	ann.shows(`sent: no such file`)
+	ann.shows(`(?s)Nothing was offered:.*no such file`)
 	ann.types("/send '" + dir + "/harbour plan.txt'\r")
-	ben.shows(`(?s)offers harbour plan.txt .*offers harbour plan.txt `)
+	ben.shows(`(?s)offers "harbour plan.txt" .*offers "harbour plan.txt" `)
 	ben.types("/decline\r")
-	ann.shows(`sending harbour plan.txt: `)
+	ben.shows(`You declined "harbour plan.txt"\.`)
+	ann.shows(`Ben declined "harbour plan.txt"\.`)
 }
 
 // A whole evening: the code typed at the prompt with Tab, talk, a paste of 200 lines, a
@@ -363,7 +484,7 @@ func TestAnEvening(t *testing.T) {
 	ben.types("Good evening!\r")
 	ann.shows(`Ben Good evening!\n`)
 	ann.types("/name Annie\r")
-	ben.shows(`Ann is called Annie now`)
+	ben.shows(`Ann is now Annie`)
 	ann.types("\x1b[200~" + strings.Repeat("of 200 lines\r", 199) + "the last\x1b[201~\r")
 	ben.shows(`  the last\n`)
 	ann.shows(`  the last +✓✓\n`)
@@ -372,9 +493,9 @@ func TestAnEvening(t *testing.T) {
 		t.Fatal(err)
 	}
 	ann.types("/send so\t\r")
-	ben.shows(`Annie offers song.txt \(9 B, text\)`)
+	ben.shows(`Annie offers "song.txt" \(9 B, text\)`)
 	ben.types("/accept\r")
-	ann.shows(`Ben has song.txt \(9 B\), whole`)
+	ann.shows(`Ben has "song.txt" \(9 B, verified\)`)
 	if got, err := os.ReadFile(ben.cmd.Dir + "/song.txt"); err != nil || string(got) != "la la la\n" {
 		t.Errorf("%q has arrived: %v", got, err)
 	}

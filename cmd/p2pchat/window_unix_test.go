@@ -128,6 +128,31 @@ func (w *window) emulate(background string) {
 	}
 }
 
+// titled waits until the window has that title.
+func (w *window) titled(want string) {
+	w.Helper()
+	w.until("its title is "+want, func(string) bool { return w.screen.Title() == want })
+}
+
+// until waits until something is true of the window, and of all that was written.
+func (w *window) until(what string, is func(written string) bool) {
+	w.Helper()
+	limit := time.After(patience)
+	for {
+		w.mu.Lock()
+		so, more := is(w.raw.String()), w.more
+		w.mu.Unlock()
+		if so {
+			return
+		}
+		select {
+		case <-more:
+		case <-limit:
+			w.Fatalf("it is not so that %s; its window:\n%s", what, w.text())
+		}
+	}
+}
+
 // text is what the window shows, without the spaces at the end of each row.
 func (w *window) text() string {
 	w.mu.Lock()

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// complete is Tab: it goes as far as there is one way, and lists the ways there are.
+// complete is Tab: it completes what is unambiguous, and lists the choices.
 func (m *model) complete() {
 	if m.input.at != len(m.input.text) || strings.ContainsRune(m.input.text, '\n') || !strings.HasPrefix(m.input.text, "/") {
 		return
@@ -32,7 +32,7 @@ func (m *model) complete() {
 		}
 	}
 	if len(choice) == 0 {
-		m.hint = "nothing fits"
+		m.hint = "No match."
 		return
 	}
 	text := head + common(choice)
@@ -55,7 +55,7 @@ func common(all []string) string {
 	return strings.ToValidUTF8(head, "")
 }
 
-// mostChoices is how many ways Tab lists.
+// mostChoices is how many choices Tab lists.
 const mostChoices = 24
 
 func listed(choice []string) string {
@@ -120,8 +120,9 @@ func lastWord(text string) (before, last string) {
 	return "", text
 }
 
-// special are the letters of a path that have to be escaped.
-const special = ` \'"`
+// special are the letters of a path that have to be escaped: those that end or quote a word, and
+// those of patterns.
+const special = ` \'"*?[`
 
 func escape(name string) string {
 	var b strings.Builder
@@ -141,39 +142,66 @@ func unescape(word string) string {
 	return word
 }
 
-// words splits as a shell does: at spaces that are neither quoted nor escaped. What a
-// terminal pastes when a file is dropped on it comes quoted.
+// A word of an argument; pattern is empty unless the word has *, ? or [ that are neither quoted
+// nor escaped, and is for filepath.Glob.
+type word struct{ text, pattern string }
+
 func words(text string) (all []string) {
-	var word strings.Builder
-	begun := false
+	for _, w := range split(text) {
+		all = append(all, w.text)
+	}
+	return all
+}
+
+// split splits as a shell does: at spaces that are neither quoted nor escaped. What a
+// terminal pastes when a file is dropped on it comes quoted.
+func split(text string) (all []word) {
+	var plain, pattern strings.Builder
+	var begun, matches bool
 	var quote byte
+	literal := func(c byte) {
+		plain.WriteByte(c)
+		if strings.IndexByte(`*?[\`, c) >= 0 && os.PathSeparator != '\\' {
+			pattern.WriteByte('\\')
+		}
+		pattern.WriteByte(c)
+		begun = true
+	}
+	end := func() {
+		w := word{text: plain.String()}
+		if matches {
+			w.pattern = pattern.String()
+		}
+		if begun {
+			all = append(all, w)
+		}
+		plain.Reset()
+		pattern.Reset()
+		begun, matches = false, false
+	}
 	for i := 0; i < len(text); i++ {
 		c := text[i]
 		switch {
 		case quote == '\'' && c != '\'', quote == '"' && c != '"' && c != '\\':
-			word.WriteByte(c)
+			literal(c)
 		case quote != 0 && c == quote:
 			quote = 0
 		case c == '\\' && i+1 < len(text) && os.PathSeparator != '\\':
 			i++
-			word.WriteByte(text[i])
-			begun = true
+			literal(text[i])
 		case c == '\'' || c == '"':
 			quote, begun = c, true
 		case c == ' ':
-			if begun {
-				all = append(all, word.String())
-			}
-			word.Reset()
-			begun = false
+			end()
+		case c == '*' || c == '?' || c == '[':
+			plain.WriteByte(c)
+			pattern.WriteByte(c)
+			begun, matches = true, true
 		default:
-			word.WriteByte(c)
-			begun = true
+			literal(c)
 		}
 	}
-	if begun {
-		all = append(all, word.String())
-	}
+	end()
 	return all
 }
 

@@ -22,11 +22,12 @@ func TestCompletion(t *testing.T) {
 	}
 	for typed, want := range map[string]struct{ text, hint string }{
 		"/":                            {"/", "/help  /send"},
+		"/verify n":                    {"/verify no", ""},
 		"/s":                           {"/s", "/send  /stats"},
 		"/se":                          {"/send ", ""},
-		"/x":                           {"/x", "nothing fits"},
-		"/verify ":                     {"/verify ok", ""},
-		"/quit x":                      {"/quit x", "nothing fits"},
+		"/x":                           {"/x", "No match."},
+		"/verify ":                     {"/verify ", "yes  no"},
+		"/quit x":                      {"/quit x", "No match."},
 		"no command":                   {"no command", ""},
 		"/send DIR/har":                {"/send DIR/harbour", ""},
 		"/send DIR/harbour":            {"/send DIR/harbour", `harbour.jpg  harbour\ plan.txt`},
@@ -38,8 +39,8 @@ func TestCompletion(t *testing.T) {
 		"/send DIR/.h":                 {"/send DIR/.hidden ", ""},
 		"/send DIR/ü":                  {"/send DIR/ünï.txt ", ""},
 		"/send 'DIR/harbour.":          {"/send DIR/harbour.jpg ", ""},
-		"/send DIR/none/":              {"/send DIR/none/", "nothing fits"},
-		"/send DIR/":                   {"/send DIR/", "evil␛[2Jname"},
+		"/send DIR/none/":              {"/send DIR/none/", "No match."},
+		"/send DIR/":                   {"/send DIR/", `evil␛\[2Jname`},
 	} {
 		r := newRig(t, 200, 24)
 		r.input.set(strings.ReplaceAll(typed, "DIR", dir))
@@ -72,7 +73,7 @@ func TestWords(t *testing.T) {
 			t.Errorf("%s is %q", text, got)
 		}
 	}
-	for _, name := range []string{`a b`, `it's`, `"`, `\`, `plain`} {
+	for _, name := range []string{`a b`, `it's`, `"`, `\`, `plain`, `[1]*?`} {
 		if got := words(escape(name)); len(got) != 1 || got[0] != name {
 			t.Errorf("%q comes back as %q", name, got)
 		}

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ const (
 	alarm              // and it is bad
 	helped             // the answer to a command: shown as it is
 	newDay
+	unread // above the messages that came while the person looked elsewhere
 )
 
 // An entry of the history: a message, or what happened.
@@ -41,6 +43,7 @@ type look struct {
 	method ansi.Method
 	dark   bool
 	plain  bool
+	sought string // what is highlighted
 }
 
 // What the history holds at most; the oldest goes first, a part at a time.
@@ -61,6 +64,9 @@ type history struct {
 	hidden int
 	unseen int // messages below that were never looked at
 
+	divides bool   // the next entry has the unread line above it
+	divider *entry // the unread line; there is one at most
+
 	render func(*entry) []string
 }
 
@@ -68,6 +74,9 @@ func (h *history) add(e *entry) {
 	follows := h.follows()
 	if n := len(h.entries); n == 0 || !sameDay(h.entries[n-1].at, e.at) {
 		h.push(&entry{kind: newDay, at: e.at})
+	}
+	if h.divides {
+		h.divide(e.at)
 	}
 	h.push(e)
 	switch {
@@ -77,6 +86,21 @@ func (h *history) add(e *entry) {
 		h.unseen++
 	}
 	h.trim()
+}
+
+// divide puts the unread line at the end; the one before it goes.
+func (h *history) divide(at time.Time) {
+	if i := slices.Index(h.entries, h.divider); i >= 0 {
+		h.entries = slices.Delete(h.entries, i, i+1)
+		if h.last == i {
+			h.hidden = 0
+		}
+		if h.last >= i {
+			h.last = max(0, h.last-1)
+		}
+	}
+	h.divider, h.divides = &entry{kind: unread, at: at}, false
+	h.push(h.divider)
 }
 
 func (h *history) push(e *entry) {
@@ -208,7 +232,7 @@ func (h *history) transcript() string {
 		case newDay:
 			b.WriteString(day(e.at) + "\n")
 			continue
-		case helped:
+		case helped, unread:
 			continue
 		case heard, said:
 			b.WriteString(clock(e.at) + " " + e.name + ": ")

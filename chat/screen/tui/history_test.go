@@ -33,7 +33,7 @@ func TestScrolling(t *testing.T) {
 	for range 20 {
 		r.press("<pgdown>")
 	}
-	r.shows(`message 99\n.*more\n`)
+	r.shows(`message 99\n─+ new ─+\n.*more\n`)
 	if r.history.unseen != 0 || !r.history.follows() {
 		t.Error("it is not at the end")
 	}

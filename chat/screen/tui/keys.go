@@ -11,7 +11,12 @@ const wheelRows = 3
 func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 	m.hint = ""
 	m.armed = m.armed && k.String() == "ctrl+c"
-	page := max(1, m.room()-1)
+	switch {
+	case m.scrollKey(k.String()):
+		return nil
+	case m.finding != nil:
+		return m.searchKey(k)
+	}
 	switch k.String() {
 	case "enter", "kpenter", "ctrl+j": // the last: Enter that was typed before the terminal was raw
 		return m.submit()
@@ -28,6 +33,38 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 		return m.suspend()
 	case "ctrl+l":
 		return tea.ClearScreen
+	case "ctrl+y":
+		if next, copied := m.copyLink(); copied {
+			return next
+		}
+		m.input.edit(k)
+	case "ctrl+r":
+		m.find("")
+	case "ctrl+f":
+		if m.input.text == "" {
+			m.find("")
+		}
+		m.input.edit(k)
+	case "esc":
+		m.history.bottom()
+	case "up", "ctrl+p":
+		if !m.input.move(-1, m.width-len(m.prompt()), m.method) {
+			m.input.remember(1)
+		}
+	case "down", "ctrl+n":
+		if !m.input.move(1, m.width-len(m.prompt()), m.method) {
+			m.input.remember(-1)
+		}
+	default:
+		m.input.edit(k)
+	}
+	return nil
+}
+
+// scrollKey scrolls, if the key does that.
+func (m *model) scrollKey(key string) bool {
+	page := max(1, m.room()-1)
+	switch key {
 	case "pgup":
 		m.history.scroll(-page, m.room())
 	case "pgdown":
@@ -38,20 +75,12 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 		m.history.scroll(1, m.room())
 	case "ctrl+home":
 		m.history.top(m.room())
-	case "ctrl+end", "esc":
+	case "ctrl+end":
 		m.history.bottom()
-	case "up", "ctrl+p":
-		if !m.input.move(-1, m.width-len(prompt), m.method) {
-			m.input.remember(1)
-		}
-	case "down", "ctrl+n":
-		if !m.input.move(1, m.width-len(prompt), m.method) {
-			m.input.remember(-1)
-		}
 	default:
-		m.input.edit(k)
+		return false
 	}
-	return nil
+	return true
 }
 
 func (m *model) wheel(w tea.MouseWheelMsg) {

@@ -2,7 +2,6 @@ package tui
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -50,19 +49,15 @@ func (m *model) interrupt() tea.Cmd {
 }
 
 // quit is /quit.
-func (m *model) quit(string) (tea.Cmd, error) {
+func (m *model) quit(string) (tea.Cmd, string) {
 	next := m.leave("Type /quit")
-	if next == nil {
-		return nil, errors.New(m.hint)
-	}
-	return next, nil
+	return next, m.hint
 }
 
-// finish comes when the conversation is over: a person whom the other side left may
-// still read.
+// finish comes when the conversation is over. The screen stays if the person has to read why.
 func (m *model) finish() tea.Cmd {
 	m.phase = over
-	if m.left {
+	if m.left || m.refused {
 		return nil
 	}
 	return tea.Quit

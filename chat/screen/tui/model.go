@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/colorprofile"
@@ -42,9 +44,15 @@ type model struct {
 	style         style
 	history       history
 	input         editor
-	hint          string // why the last key did not do what it could, or what Tab could mean
-	blurred       bool   // the terminal said that nobody looks
-	tellsFocus    bool   // it says so at all
+	hint          string  // why the last key did not do what it could, or what Tab could mean
+	blurred       bool    // the terminal said that another window has the focus
+	tellsFocus    bool    // it says so at all
+	news          int     // messages that came while the person looked elsewhere
+	titled        string  // the window's title
+	resumes       int     // attempts to take the terminal again that failed
+	finding       *search // nil unless the person searches
+	last          string  // what /copy copies
+	heard         bool    // it is a message of the other side
 	lastKey       time.Time
 
 	phase      phase
@@ -59,6 +67,7 @@ type model struct {
 	sent, read int             // messages
 	transfers  []*transfer
 	left       bool // the other side has
+	refused    bool // this side has ended the call, because the safety words differ
 	leaving    bool // this side wants to
 	warned     bool // that leaving drops messages or files
 	armed      bool // the last key was Ctrl-C, so the next one leaves
@@ -71,6 +80,7 @@ type talk interface {
 	Accept(id uint64) error
 	Decline(id uint64) error
 	Cancel(id uint64, outgoing bool) error
+	Leave()
 }
 
 type (
@@ -93,7 +103,7 @@ type (
 )
 
 func (m *model) Init() tea.Cmd {
-	return tea.RequestBackgroundColor
+	return m.retitle(tea.RequestBackgroundColor)
 }
 
 func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
@@ -102,16 +112,23 @@ func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.KeyPressMsg:
 		m.lastKey = m.now()
 		next = m.key(t)
+		m.looked()
 	case tea.PasteMsg:
 		m.lastKey = m.now()
 		m.hint = ""
 		m.input.insert(t.Content)
+		if m.finding != nil {
+			m.refind()
+		}
+		m.looked()
 	case tea.MouseWheelMsg:
 		m.wheel(t)
+		m.looked()
 	case tea.WindowSizeMsg:
 		m.width, m.height = t.Width, t.Height
 	case tea.FocusMsg:
 		m.tellsFocus, m.blurred = true, false
+		m.looked()
 	case tea.BlurMsg:
 		m.tellsFocus, m.blurred = true, true
 	case tea.BackgroundColorMsg:
@@ -135,7 +152,7 @@ func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 	case wokenMsg:
 		next = m.withoutScreen(func() error { return nil })
 	case resumedMsg:
-		next = m.resumed()
+		next = m.resumed(t.err)
 	case overMsg:
 		next = m.finish()
 	}
@@ -143,7 +160,7 @@ func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.WindowSizeMsg, tea.ModeReportMsg, eventMsg:
 		m.history.reflow(m.room())
 	}
-	return m, next
+	return m, m.retitle(next)
 }
 
 // event folds what happened into what is shown.
@@ -153,7 +170,7 @@ func (m *model) event(e chat.Event) tea.Cmd {
 		m.phase, m.code = waiting, e
 	case chat.WrongCode:
 		if text := screen.WrongCode(e); text != "" {
-			m.happened(alarm, text)
+			m.happened(alarm, capital(text))
 		}
 	case chat.Connecting:
 		if m.phase < up {
@@ -163,7 +180,8 @@ func (m *model) event(e chat.Event) tea.Cmd {
 		m.connected(e)
 	case chat.Message:
 		m.read++
-		m.history.add(&entry{kind: heard, at: m.now(), name: m.other(), lines: tidy(e.Text)})
+		m.last, m.heard = clean(e.Text), true
+		m.hear(&entry{kind: heard, at: m.now(), name: m.other(), lines: tidy(e.Text)})
 		return m.ring("message from " + m.other())
 	case chat.Delivered:
 		m.delivered = max(m.delivered, e.ID)
@@ -173,24 +191,24 @@ func (m *model) event(e chat.Event) tea.Cmd {
 	case chat.Renamed:
 		was := m.other()
 		m.link.Peer = e.To
-		m.happened(note, was+" is called "+m.other()+" now")
+		m.happened(note, was+" is now "+m.other())
 	case chat.InputEnded:
-		m.happened(note, m.other()+" will write no more, but still reads")
+		m.happened(note, m.other()+" has finished writing, and still reads.")
 	case chat.Disconnected:
 		m.phase, m.lostAt = lost, m.now()
 		m.stall()
-		m.happened(alarm, "disconnected: "+e.Reason)
+		m.happened(alarm, "Disconnected: "+e.Reason)
 	case chat.Reconnected: // Connected follows
 	case chat.Left:
 		if !e.Reply {
 			m.left, m.phase = true, over
-			m.happened(alarm, m.other()+" has left")
+			m.happened(alarm, m.other()+" has left.")
 			return m.ring(m.other() + " has left")
 		}
 	case chat.Notice:
-		m.happened(note, e.Text)
+		m.happened(note, capital(e.Text))
 	case chat.Failed:
-		m.happened(alarm, e.Message)
+		m.happened(alarm, capital(e.Message))
 	default:
 		return m.file(e)
 	}
@@ -201,9 +219,9 @@ func (m *model) event(e chat.Event) tea.Cmd {
 func (m *model) connected(e chat.Connected) {
 	was, renamed := m.phase, m.link.Peer != e.Peer
 	m.compared = m.compared && slices.Equal(m.link.SafetyWords, e.SafetyWords)
-	m.link, m.phase = e, up
+	m.link, m.phase, m.since = e, up, m.now()
 	if was == lost {
-		text := "connected again " + screen.Way(e.Path)
+		text := "Reconnected " + screen.Way(e.Path)
 		if gone := m.now().Sub(m.lostAt); gone >= time.Second { // one that was suspended itself has hardly noticed
 			text += " after " + span(gone)
 		}
@@ -212,19 +230,28 @@ func (m *model) connected(e chat.Connected) {
 			return
 		}
 	}
-	m.since = m.now()
-	m.happened(note, fmt.Sprintf("connected with %s %s in %d ms", m.other(), screen.Way(e.Path), e.Took.Milliseconds()))
+	m.happened(note, fmt.Sprintf("Connected with %s %s in %d ms", m.other(), screen.Way(e.Path), e.Took.Milliseconds()))
 	switch {
 	case e.Verified:
-		m.happened(note, "verified: both sides know the code, so nobody is in the middle")
+		m.happened(note, "Verified: both sides know the code, so nobody is listening in.")
 	case e.Foreign:
-		m.happened(alarm, "unverified: the other side is another WebRTC program, so nothing shows that nobody is in the middle")
+		m.happened(alarm, "Unverified: the other side is another WebRTC program. It cannot show that nobody is listening in.")
 	default:
-		m.happened(alarm, "unverified: this call has no secret, so whoever runs the server could be in the middle. Nobody is if you both see the same words: "+strings.Join(e.SafetyWords, " "))
+		m.happened(alarm, "Unverified: the code has no secret, so the server could listen in. If you both see these words, nobody is listening in: "+strings.Join(e.SafetyWords, " "))
 	}
 }
 
-// other is what the other side calls itself; it cannot pass for this one.
+// capital is a text that begins with a capital letter, unless it begins with an address or a path.
+func capital(text string) string {
+	first, _, _ := strings.Cut(text, " ")
+	if strings.ContainsAny(first, "/.@") {
+		return text
+	}
+	r, n := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(r)) + text[n:]
+}
+
+// other is the name of the other side; it cannot be taken for this side's.
 func (m *model) other() string {
 	name := tidyLine(m.link.Peer)
 	switch {
@@ -239,7 +266,7 @@ func (m *model) other() string {
 // you is this side's name on its own screen.
 const you = "you"
 
-// happened tells the person what no person said.
+// happened shows an event that is not a message.
 func (m *model) happened(k kind, text string) {
 	m.history.add(&entry{kind: k, at: m.now(), lines: tidy(text)})
 }
@@ -248,22 +275,25 @@ func (m *model) happened(k kind, text string) {
 func (m *model) say(text string) bool {
 	switch {
 	case m.phase == over:
-		m.hint = "the conversation is over: this is not sent any more"
+		m.hint = "The conversation is over, so this cannot be sent."
 		return false
 	case len(text) > chat.MaxMessage:
-		m.hint = fmt.Sprintf("that is %d bytes long, and a message holds at most %d: send it as a file, or in parts", len(text), chat.MaxMessage)
+		m.hint = fmt.Sprintf("This has %d bytes, and a message holds at most %d. Send it as a file, or in parts.", len(text), chat.MaxMessage)
 		return false
 	}
 	e := &entry{kind: said, at: m.now(), name: you, lines: tidy(text), text: text}
 	select {
 	case m.outbox <- e:
 	default:
-		m.hint = "too much is on its way already: try again when some of it has been read"
+		m.hint = "Too many messages are waiting. Try again after some have been delivered."
 		return false
 	}
 	m.history.add(e)
 	m.history.bottom()
 	m.sent++
+	if !m.heard {
+		m.last = clean(text)
+	}
 	if !m.link.Foreign {
 		m.unread = append(m.unread, e)
 	}
@@ -274,7 +304,7 @@ func (m *model) say(text string) bool {
 func (m *model) said(t saidMsg) {
 	if t.err != nil {
 		m.unread = slices.DeleteFunc(m.unread, func(e *entry) bool { return e == t.entry })
-		m.happened(alarm, "not sent: "+t.err.Error()+": "+strings.Join(t.entry.lines, " "))
+		m.happened(alarm, "Not sent: "+t.err.Error()+": "+strings.Join(t.entry.lines, " "))
 		return
 	}
 	t.entry.id, t.entry.text = t.id, ""
@@ -292,11 +322,10 @@ func (m *model) mark(e *entry) string {
 	return m.style.warn.Render(" ○")
 }
 
-// ring calls the person to the screen, if they look elsewhere.
+// ring notifies the person if they look elsewhere.
 func (m *model) ring(why string) tea.Cmd {
 	now := m.now()
-	away := m.blurred || !m.tellsFocus && now.Sub(m.lastKey) > time.Minute
-	if m.streams.Quiet || !away || now.Sub(m.notify.last) < 2*time.Second {
+	if m.streams.Quiet || !m.away() || now.Sub(m.notify.last) < 2*time.Second {
 		return nil
 	}
 	m.notify.last = now

@@ -37,6 +37,8 @@ func (s *stagehand) SetName(name string) string {
 	return name
 }
 
+func (s *stagehand) Leave() { s.did = append(s.did, "leave") }
+
 func (s *stagehand) Accept(id uint64) error {
 	s.did = append(s.did, fmt.Sprint("accept ", id))
 	return s.err
@@ -81,12 +83,35 @@ func (r *rig) send(messages ...tea.Msg) *rig {
 	for _, m := range messages {
 		_, next := r.Update(m)
 		r.asked = nil
-		if next != nil {
-			r.asked = append(r.asked, next)
-		}
+		r.ask(next)
 		r.fits()
 	}
 	return r
+}
+
+// ask notes what is wanted, and each part of it.
+func (r *rig) ask(next tea.Cmd) {
+	if next == nil {
+		return
+	}
+	if batch, ok := next().(tea.BatchMsg); ok {
+		for _, c := range batch {
+			r.ask(c)
+		}
+		return
+	}
+	r.asked = append(r.asked, next)
+}
+
+// writes is what the last Update writes past the screen.
+func (r *rig) writes() string {
+	var b strings.Builder
+	for _, c := range r.asked {
+		if raw, ok := c().(tea.RawMsg); ok {
+			fmt.Fprint(&b, raw.Msg)
+		}
+	}
+	return b.String()
 }
 
 // happens hands the model events.
@@ -297,7 +322,7 @@ func TestSaying(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, 80, 24).happens(benIs)
 		r.send(tea.PasteMsg{Content: strings.Repeat("x", chat.MaxMessage)}).press("y<enter>")
-		r.shows("65537 bytes long, and a message holds at most 65536")
+		r.shows("This has 65537 bytes, and a message holds at most 65536")
 		r.press("<backspace><enter>")
 		if e := <-r.outbox; len(e.text) != chat.MaxMessage || r.input.text != "" {
 			t.Errorf("it says %d bytes, and keeps %d", len(e.text), len(r.input.text))
@@ -313,7 +338,7 @@ func TestSaying(t *testing.T) {
 				t.Errorf("it says %q, not %q", e.text, want)
 			}
 		}
-		r.shows("/etc is no command")
+		r.shows("Unknown command /etc. See /help. To send it as text, start with //.")
 		if r.press("<up>"); r.input.text != "/etc" || len(r.outbox) > 0 {
 			t.Error("what was no command is gone, or said")
 		}
@@ -332,7 +357,7 @@ func TestSaying(t *testing.T) {
 		for range mostQueued + 1 {
 			r.press("x<enter>")
 		}
-		r.shows("too much is on its way")
+		r.shows("Too many messages are waiting")
 		if r.input.text != "x" {
 			t.Error("it is lost")
 		}
@@ -342,7 +367,7 @@ func TestSaying(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, 80, 24).happens(benIs).press("hello<enter>")
 		r.send(saidMsg{<-r.outbox, 0, chat.ErrOver, make(chan struct{})})
-		r.shows("not sent: the conversation is over: hello")
+		r.shows("Not sent: the conversation is over: hello")
 	})
 
 	t.Run("a mark says how far a message is", func(t *testing.T) {
@@ -366,9 +391,9 @@ func TestSaying(t *testing.T) {
 		r := newRig(t, 80, 24).happens(benIs, chat.Disconnected{})
 		r.clock = r.clock.Add(7 * time.Second)
 		r.happens(chat.Reconnected{}, benIs)
-		r.shows(`connected again .* after 7 s$`)
+		r.shows(`Reconnected .* after 7 s$`)
 		r.happens(chat.Disconnected{}, chat.Reconnected{}, benIs)
-		r.shows(`connected again [^0-9]*$`)
+		r.shows(`Reconnected [^0-9]*$`)
 	})
 
 	t.Run("a plain WebRTC program acknowledges nothing", func(t *testing.T) {
@@ -387,7 +412,7 @@ func TestSaying(t *testing.T) {
 		if r.press("late<enter>"); r.quits() || len(r.outbox) > 0 {
 			t.Error("a draft is lost")
 		}
-		r.shows("this is not sent any more")
+		r.shows("so this cannot be sent")
 		if r.press("<ctrl+u><enter>"); !r.quits() {
 			t.Error("it stays")
 		}
@@ -484,12 +509,7 @@ func TestNotifications(t *testing.T) {
 	t.Parallel()
 	rings := func(r *rig) string {
 		r.happens(chat.Message{From: "Ben", Text: "psst"})
-		for _, c := range r.asked {
-			if raw, ok := c().(tea.RawMsg); ok {
-				return fmt.Sprint(raw.Msg)
-			}
-		}
-		return ""
+		return regexp.MustCompile("\x1b\\]0;[^\a]*\a").ReplaceAllString(r.writes(), "") // the title
 	}
 	r := newRig(t, 80, 24).happens(benIs)
 	if got := rings(r); got != "" {
@@ -547,17 +567,21 @@ func TestFiles(t *testing.T) {
 		typed, hint string
 		did         []string
 	}{
-		{"/accept", "which one? /accept all, or a number: 4 a.txt, 5 b.txt", nil},
+		{"/accept", "Which one? /accept all, or a number: 4 a.txt, 5 b.txt", nil},
 		{"/accept 5", "", []string{"accept 5"}},
 		{"/accept all", "", []string{"accept 4", "accept 5"}},
-		{"/accept 9", "no file with the number 9", nil},
-		{"/accept x", "takes a number", nil},
+		{"/accept 5 4 5", "", []string{"accept 5", "accept 4"}},
+		{"/accept 4, 5", "", []string{"accept 4", "accept 5"}},
+		{"/accept 4 9", "There is no file 9", nil},
+		{"/decline 4 5", "", []string{"decline 4", "decline 5"}},
+		{"/accept 9", "There is no file 9 to accept.", nil},
+		{"/accept x", "takes numbers, as in /accept 4, or all", nil},
 		{"/decline 4", "", []string{"decline 4"}},
-		{"/cancel", "no file is on its way", nil},
-		{"/send", "needs the path", nil},
-		{"/verify them", "/verify ok", nil},
+		{"/cancel", "No file is on its way.", nil},
+		{"/send", "Which file?", nil},
+		{"/verify them", "/verify yes", nil},
 		{"/name Annie", "", []string{"name Annie"}},
-		{"/name", "needs a name", nil},
+		{"/name", "Which name?", nil},
 		{`/send /a\ b "c d" 'e f'`, "", []string{"send /a b", "send c d", "send e f"}},
 	} {
 		r := newRig(t, 80, 24).happens(benIs, chat.FileOffered{ID: 4, Name: "a.txt"}, chat.FileOffered{ID: 5, Name: "b.txt"})
@@ -583,22 +607,22 @@ func TestFiles(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, 100, 24)
 		files(r)
-		r.shows(`Ben offers harbour.jpg \(3.1 MB, image\): /accept.4 or /decline.4`)
-		r.shows(`Ben offers plans \(12.0 kB, folder with 12 files\)`)
+		r.shows(`Ben offers "harbour.jpg" \(3.1 MB, image\): /accept.4 or /decline.4`)
+		r.shows(`Ben offers "plans" \(12.0 kB, folder with 12 files\)`)
 		r.shows(`↓ harbour.jpg █+░+ 1.2 MB of 3.1 MB   38 %  2.4 MB/s  1 s left`)
 		r.shows(`↑ film.mkv +█*░+ 20.0 MB of 1.5 GB    1 %  40.0 MB/s  37 s left`)
 		r.happens(chat.Disconnected{Reason: "x"})
 		r.shows(`38 %  waits`)
 		r.happens(chat.Reconnected{}, benIs)
 		r.happens(chat.FileReceived{ID: 4, Name: "harbour.jpg", Size: 3_100_000, Path: "/home/ann/harbour.jpg"})
-		r.shows(`received harbour.jpg \(3.1 MB\), whole: /home/ann/harbour.jpg`)
+		r.shows(`Saved "harbour.jpg" \(3.1 MB, verified\) to /home/ann$`)
 		r.happens(chat.FileFailed{ID: 2, Outgoing: true, Name: "film.mkv", Reason: "their disk is full"})
-		r.shows(`sending film.mkv: their disk is full`)
+		r.shows(`Could not send "film.mkv": their disk is full`)
 		if len(r.flowing()) != 0 {
 			t.Errorf("there are still bars:\n%s", r.seen())
 		}
 		r.happens(chat.FileSent{ID: 7, Name: "x", Size: 12})
-		r.shows(`Ben has x \(12 B\), whole`)
+		r.shows(`Ben has "x" \(12 B, verified\)`)
 	})
 
 	t.Run("who takes all files is not asked", func(t *testing.T) {
@@ -606,12 +630,12 @@ func TestFiles(t *testing.T) {
 		r := newRig(t, 80, 24)
 		r.streams.Accepts = true
 		r.happens(benIs, chat.FileOffered{ID: 4, Name: "a.txt"})
-		r.shows(`Ben offers a.txt \(0 B, text\)$`)
+		r.shows(`Ben offers "a.txt" \(0 B, text\)$`)
 	})
 
 	t.Run("words that were compared count for those words only", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, 80, 24).happens(evesdrp).press("/verify ok<enter>")
+		r := newRig(t, 80, 24).happens(evesdrp).press("/verify yes<enter>")
 		r.shows("● Ben · words compared")
 		r.happens(chat.Disconnected{}, chat.Reconnected{}, evesdrp)
 		r.shows("● Ben · words compared")
@@ -626,7 +650,7 @@ func TestFiles(t *testing.T) {
 		r := newRig(t, 80, 24).happens(benIs)
 		r.talk.err = errors.New("it is a device")
 		r.press("/send /dev/null<enter>")
-		r.shows("not offered: it is a device")
+		r.shows("Nothing was offered: it is a device")
 		r.happens(chat.Connected{Peer: chat.Stranger, Foreign: true}).press("/send x<enter>")
 		r.shows("takes no files")
 	})

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"io"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
@@ -12,8 +13,8 @@ type (
 	stopMsg struct{}
 	// A wokenMsg says that SIGCONT has come after a stop that left the terminal as it was.
 	wokenMsg struct{}
-	// A resumedMsg says that the screen has the terminal again.
-	resumedMsg struct{}
+	// A resumedMsg says that the screen has the terminal again, unless err is set.
+	resumedMsg struct{ err error }
 )
 
 // suspend is Ctrl-Z, and SIGTSTP from outside.
@@ -28,11 +29,35 @@ func (m *model) suspend() tea.Cmd {
 // withoutScreen gives the terminal back, does something, and takes the terminal again: its modes,
 // the alternate screen, bracketed paste, the mouse, and all that is shown.
 func (m *model) withoutScreen(do func() error) tea.Cmd {
-	return tea.Exec(pause(do), func(error) tea.Msg { return resumedMsg{} })
+	return tea.Exec(pause(func() error {
+		_, _ = io.WriteString(m.streams.Out, restoreTitle) // a terminal that is gone ends the program
+		err := do()
+		time.Sleep(rendererStops)
+		_, _ = io.WriteString(m.streams.Out, saveTitle)
+		return err
+	}), func(err error) tea.Msg { return resumedMsg{err} })
 }
 
-// resumed says again what Bubble Tea does not.
-func (m *model) resumed() tea.Cmd {
+// rendererStops is how long the terminal is left alone at least. Bubble Tea's renderer stops its
+// ticker some time after it was told to end: if that came after the next renderer has started it,
+// nothing would be drawn any more, and Bubble Tea has no way to wait for it.
+const rendererStops = 50 * time.Millisecond
+
+// mostResumes is how often taking the terminal may fail in a row.
+const mostResumes = 10
+
+// resumed sets what Bubble Tea does not. Where the terminal could not be taken, because a shell
+// took it away at the same time, it tries again.
+func (m *model) resumed(err error) tea.Cmd {
+	switch m.resumes++; {
+	case err == nil:
+		m.resumes = 0
+	case m.resumes == mostResumes:
+		return tea.Quit
+	default:
+		return m.withoutScreen(func() error { return nil })
+	}
+	m.titled = ""
 	if m.method == ansi.GraphemeWidth {
 		return tea.Raw(ansi.SetModeUnicodeCore)
 	}

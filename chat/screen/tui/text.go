@@ -75,21 +75,31 @@ func cluster(s string, m ansi.Method) (string, int) {
 	return ansi.FirstGraphemeCluster(s, m)
 }
 
+// A stretch is a part of a line: the bytes in [from, to).
+type stretch struct{ from, to int }
+
 // wrap breaks a tidy line into rows of at most width cells, between words where it can.
 // The rows together are the line, but for the spaces at which it broke.
 func wrap(line string, width int, m ansi.Method) []string {
+	var rows []string
+	for _, r := range breaks(line, width, m) {
+		rows = append(rows, line[r.from:r.to])
+	}
+	return rows
+}
+
+// breaks is where the rows of wrap stand in the line.
+func breaks(line string, width int, m ansi.Method) (rows []stretch) {
 	width = max(width, 2) // the widest cluster
 	if len(line) <= width {
-		return []string{line}
+		return []stretch{{0, len(line)}}
 	}
-	var rows []string
-	for {
-		end, next := firstRow(line, width, m)
-		rows = append(rows, line[:end])
-		if next == len(line) {
+	for at := 0; ; {
+		end, next := firstRow(line[at:], width, m)
+		rows = append(rows, stretch{at, at + end})
+		if at += next; at == len(line) {
 			return rows
 		}
-		line = line[next:]
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"mime"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,7 +16,7 @@ import (
 	"p2pchat/chat/screen"
 )
 
-// A transfer is a file that was offered, by either side, and is not done with.
+// A transfer is a file that either side has offered, and that has no outcome yet.
 type transfer struct {
 	id       uint64
 	outgoing bool
@@ -25,6 +26,7 @@ type transfer struct {
 	bytes    int64
 	rate     float64 // bytes a second, lately; 0 is not known
 	at       time.Time
+	ended    string // "cancelled" or "declined" by this side, until the event that says so
 }
 
 func (m *model) transfer(id uint64, outgoing bool) *transfer {
@@ -36,7 +38,7 @@ func (m *model) transfer(id uint64, outgoing bool) *transfer {
 	return nil
 }
 
-// drop forgets a transfer.
+// drop removes a transfer.
 func (m *model) drop(id uint64, outgoing bool) {
 	m.transfers = slices.DeleteFunc(m.transfers, func(t *transfer) bool { return t.id == id && t.outgoing == outgoing })
 }
@@ -46,7 +48,7 @@ func (m *model) file(e chat.Event) tea.Cmd {
 	switch e := e.(type) {
 	case chat.FileOffered:
 		m.transfers = append(m.transfers, &transfer{id: e.ID, name: e.Name, size: e.Size})
-		offer := fmt.Sprintf("%s offers %s (%s, %s)", m.other(), e.Name, screen.Bytes(e.Size), kindOf(e.Name, e.Folder, e.Files))
+		offer := fmt.Sprintf("%s offers %s (%s, %s)", m.other(), quoted(e.Name), screen.Bytes(e.Size), kindOf(e.Name, e.Folder, e.Files))
 		if m.streams.Accepts {
 			m.happened(note, offer)
 			return nil
@@ -55,25 +57,55 @@ func (m *model) file(e chat.Event) tea.Cmd {
 		return m.ring(m.other() + " offers a file")
 	case chat.FileOffering:
 		m.transfers = append(m.transfers, &transfer{id: e.ID, outgoing: true, name: e.Name, size: e.Size})
-		m.happened(note, fmt.Sprintf("offered %s (%s) as number %d; waiting for %s", e.Name, screen.Bytes(e.Size), e.ID, m.other()))
+		m.warned = false
+		m.happened(note, fmt.Sprintf("You offered %s (%s) as number %d; %s has not answered yet.", quoted(e.Name), screen.Bytes(e.Size), e.ID, m.other()))
 	case chat.FileProgress:
 		m.progress(e)
 	case chat.FileReceived:
 		m.drop(e.ID, false)
-		m.happened(note, fmt.Sprintf("received %s (%s), whole: %s", e.Name, screen.Bytes(e.Size), e.Path))
+		m.happened(note, fmt.Sprintf("Saved %s (%s, verified) %s", quoted(e.Name), screen.Bytes(e.Size), placed(e.Name, e.Path)))
 		return m.ring("a file has arrived")
 	case chat.FileSent:
 		m.drop(e.ID, true)
-		m.happened(note, fmt.Sprintf("%s has %s (%s), whole", m.other(), e.Name, screen.Bytes(e.Size)))
+		m.happened(note, fmt.Sprintf("%s has %s (%s, verified)", m.other(), quoted(e.Name), screen.Bytes(e.Size)))
 	case chat.FileFailed:
+		m.happened(alarm, m.failure(e))
 		m.drop(e.ID, e.Outgoing)
-		direction := "receiving"
-		if e.Outgoing {
-			direction = "sending"
-		}
-		m.happened(alarm, fmt.Sprintf("%s %s: %s", direction, e.Name, e.Reason))
 	}
 	return nil
+}
+
+// failure says who gave a file up, or why it failed.
+func (m *model) failure(e chat.FileFailed) string {
+	if t := m.transfer(e.ID, e.Outgoing); t != nil && t.ended != "" {
+		return fmt.Sprintf("You %s %s.", t.ended, quoted(e.Name))
+	}
+	for _, verb := range []string{"cancelled", "declined"} {
+		if strings.HasPrefix(e.Reason, verb) { // what the other side says
+			return fmt.Sprintf("%s %s %s.", m.other(), verb, quoted(e.Name))
+		}
+	}
+	direction := "receive"
+	if e.Outgoing {
+		direction = "send"
+	}
+	return fmt.Sprintf("Could not %s %s: %s", direction, quoted(e.Name), e.Reason)
+}
+
+func quoted(name string) string { return `"` + tidyLine(name) + `"` }
+
+// placed says where a file is now: in a folder, or under another name.
+func placed(name, path string) string {
+	if dir, err := os.UserHomeDir(); err == nil && strings.HasPrefix(path, dir+string(os.PathSeparator)) {
+		path = "~" + path[len(dir):]
+	}
+	switch {
+	case filepath.Base(path) != name:
+		return "as " + path
+	case filepath.Dir(path) == ".":
+		return "here"
+	}
+	return "to " + filepath.Dir(path)
 }
 
 func (m *model) progress(e chat.FileProgress) {
@@ -91,7 +123,7 @@ func (m *model) progress(e chat.FileProgress) {
 	t.name, t.size, t.bytes, t.flows, t.at = e.Name, e.Size, e.Bytes, true, now
 }
 
-// stall notes that nothing flows at the moment.
+// stall notes that no transfer moves while there is no connection.
 func (m *model) stall() {
 	for _, t := range m.transfers {
 		t.rate = 0

@@ -65,6 +65,7 @@ func show(ctx context.Context, c *chat.Conversation, m *model) error {
 	}
 	interrupted := context.AfterFunc(ctx, program.Quit)
 	m.jobs = watchJobs(program.Send)
+	_, _ = io.WriteString(s.Out, saveTitle) // a terminal that is gone ends the program
 	_, err := program.Run()
 	m.jobs.end()
 	interrupted()
@@ -75,7 +76,7 @@ func show(ctx context.Context, c *chat.Conversation, m *model) error {
 	speaker.Wait()
 	late.Stop()
 	for _, e := range unsent {
-		m.lament(e.text)
+		m.reportUnsent(e.text)
 	}
 	c.Leave()
 	close(finished)
@@ -104,18 +105,22 @@ func newModel(c talk, s screen.Streams) *model {
 
 // goodbye prints what the screen has held, now that it is gone.
 func (m *model) goodbye() {
-	text := m.history.transcript()
+	text := restoreTitle + m.history.transcript()
 	if n, ok := m.streams.Notes.(holder); ok {
 		defer n.Release()
 	}
 	if _, err := io.WriteString(m.streams.Out, text); err != nil {
 		return // nobody is there to read
 	}
-	m.lament(m.input.text)
+	draft := m.input
+	if m.finding != nil {
+		draft = m.finding.draft
+	}
+	m.reportUnsent(draft.text)
 }
 
-// lament tells what was written and will not arrive, if it was something.
-func (m *model) lament(text string) {
+// reportUnsent prints a text that was written and not sent, if there is one.
+func (m *model) reportUnsent(text string) {
 	if text = strings.TrimSpace(text); text != "" {
 		fmt.Fprintf(m.streams.Notes, "p2pchat: this was not sent: %s\n", strings.Join(tidy(text), "\n      "))
 	}

@@ -17,10 +17,15 @@ type layout struct{ history, transfers, hint, status, input int }
 const narrow = 60
 
 // prompt stands before what is written.
-const prompt = "> "
+func (m *model) prompt() string {
+	if m.finding != nil {
+		return "find: "
+	}
+	return "> "
+}
 
 func (m *model) layout() layout {
-	rows, _, _ := m.input.rows(m.width-len(prompt), m.method)
+	rows, _, _ := m.input.rows(m.width-len(m.prompt()), m.method)
 	l := layout{input: min(len(rows), max(1, m.height/3)), status: 1}
 	if m.height < 3 {
 		l.status = max(0, m.height-l.input)
@@ -89,39 +94,41 @@ func (m *model) upper(height int) []string {
 
 // box is the rows of what is written, and where the cursor stands in them.
 func (m *model) box(height int) (shown []string, x, y int) {
-	rows, x, y := m.input.rows(m.width-len(prompt), m.method)
+	rows, x, y := m.input.rows(m.width-len(m.prompt()), m.method)
 	from := max(0, min(y-height+1, len(rows)-height))
 	if y < from {
 		from = y
 	}
 	for i, r := range rows[from:min(from+height, len(rows))] {
-		head := strings.Repeat(" ", len(prompt))
+		head := strings.Repeat(" ", len(m.prompt()))
 		if from+i == 0 {
-			head = m.style.dim.Render(prompt)
+			head = m.style.dim.Render(m.prompt())
 		}
 		shown = append(shown, head+r.shown)
 	}
 	if m.input.text == "" {
-		shown[0] += m.style.dim.Render(fit(m.placeholder(), m.width-len(prompt), m.method))
+		shown[0] += m.style.dim.Render(fit(m.placeholder(), m.width-len(m.prompt()), m.method))
 	}
-	return shown, min(x+len(prompt), m.width-1), y - from
+	return shown, min(x+len(m.prompt()), m.width-1), y - from
 }
 
 func (m *model) placeholder() string {
 	switch {
+	case m.finding != nil:
+		return ""
 	case m.phase == over:
-		return "Enter closes this screen"
+		return "Press Enter to close this screen"
 	case m.width < narrow:
 		return "Write, or /help"
 	case m.phase < up:
-		return "What you write now is sent when the other side is there. /help"
+		return "Type ahead: it is sent once they join. /help"
 	}
 	return "Write a message, or /help"
 }
 
 // rows makes the rows of an entry, once for each look.
 func (m *model) rows(e *entry) []string {
-	now := look{m.width, m.nameColumn(), m.method, m.style.dark, m.style.plain}
+	now := look{m.width, m.nameColumn(), m.method, m.style.dark, m.style.plain, m.sought(e)}
 	if e.rows == nil || e.look != now {
 		e.look, e.rows = now, m.makeRows(e)
 	}
@@ -141,6 +148,8 @@ func (m *model) makeRows(e *entry) []string {
 	switch e.kind {
 	case newDay:
 		return []string{m.dayRow(e.at)}
+	case unread:
+		return []string{m.rule(m.style.warn, " new ")}
 	case helped:
 		var rows []string
 		for _, l := range e.lines {
@@ -168,10 +177,14 @@ func (m *model) makeRows(e *entry) []string {
 	}
 	var rows []string
 	for _, l := range e.lines {
-		for _, r := range wrap(l, width, m.method) {
-			text := r
+		marks := matches(l, m.sought(e))
+		if e.kind == heard || e.kind == said {
+			marks = append(marks, links(l)...)
+		}
+		for _, r := range breaks(l, width, m.method) {
+			text := marked(l, r, marks)
 			if e.kind == note || e.kind == alarm {
-				text = paint.Render(r)
+				text = paint.Render(text)
 			}
 			if len(rows) > 0 {
 				head = strings.Repeat(" ", indent)
@@ -203,8 +216,13 @@ func (m *model) dayRow(t time.Time) string {
 	if m.method.StringWidth(text)+4 > m.width {
 		text = " " + t.Format("Mon 2 Jan 2006") + " "
 	}
+	return m.rule(m.style.dim, text)
+}
+
+// rule is a line across the screen with a text in it.
+func (m *model) rule(paint lipgloss.Style, text string) string {
 	line := max(0, m.width-m.method.StringWidth(text))
-	return m.style.dim.Render(fit(strings.Repeat("─", line/2)+text+strings.Repeat("─", line-line/2), m.width, m.method))
+	return paint.Render(fit(strings.Repeat("─", line/2)+text+strings.Repeat("─", line-line/2), m.width, m.method))
 }
 
 // helpRows shows a line of help: a tab stands between what and why.
@@ -217,7 +235,7 @@ func (m *model) helpRows(line string) []string {
 		}
 		return rows
 	}
-	column := 22
+	column := 23
 	if m.width < narrow {
 		column = 16
 	}
@@ -306,6 +324,9 @@ func (m *model) standing() []part {
 	switch m.phase {
 	case starting, waiting:
 		add(0, plain, "waiting for the other side")
+		if m.phase == waiting && m.code.Link != "" {
+			add(6, m.style.dim, "Ctrl-Y copies the link")
+		}
 	case connecting:
 		add(0, plain, "connecting")
 	case up:
@@ -320,7 +341,14 @@ func (m *model) standing() []part {
 		add(0, m.style.warn, map[bool]string{true: "disconnected, waiting", false: "disconnected, waiting to reconnect"}[m.width < narrow])
 		add(6, plain, "your messages are kept")
 	case over:
-		add(0, plain, map[bool]string{true: name + " has left", false: "the conversation is over"}[m.left])
+		switch {
+		case m.refused:
+			add(0, m.style.bad, "you ended the call: someone was listening")
+		case m.left:
+			add(0, plain, name+" has left")
+		default:
+			add(0, plain, "the conversation is over")
+		}
 	}
 	switch unseen := m.history.unseen; {
 	case unseen > 0:

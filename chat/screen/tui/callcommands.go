@@ -1,0 +1,86 @@
+package tui
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+)
+
+// verify is /verify: what the safety words are, and what the person says of them.
+func (m *model) verify(argument string) (tea.Cmd, string) {
+	words := strings.Join(m.link.SafetyWords, " ")
+	switch {
+	case m.phase < up:
+		return nil, "You are not connected yet."
+	case argument != "" && argument != "yes" && argument != "no":
+		return nil, "/verify shows the safety words. /verify yes: they are the same. /verify no: they differ."
+	case m.link.Verified:
+		m.tell("Verified: both sides know the secret of the code, so nobody is listening in.")
+	case m.link.Foreign:
+		m.tell("The other side is another WebRTC program. It cannot show that nobody is listening in.")
+	case argument == "yes":
+		m.compared = true
+		m.tell("Noted: you have compared the safety words, and they are the same.")
+	case argument == "no":
+		return nil, m.refuse()
+	default:
+		m.tell("The safety words are: "+words,
+			"Read them to each other by telephone, or face to face. If both of you see the same words, nobody is listening in: type /verify yes. If not, type /verify no.")
+	}
+	return nil, ""
+}
+
+// refuse ends a call whose safety words differ. What was not delivered stays undelivered.
+func (m *model) refuse() (hint string) {
+	if m.phase == over {
+		return "The call has already ended."
+	}
+	m.phase, m.refused = over, true
+	m.happened(alarm, "Someone was listening. The call has been ended. Everything you wrote in it may have been read or changed. Call again with a code that has a secret: p2pchat call")
+	m.history.bottom()
+	m.talk.Leave()
+	return ""
+}
+
+func completeAnswer(begun string) (choice []string) {
+	for _, a := range []string{"yes", "no"} {
+		if strings.HasPrefix(a, begun) {
+			choice = append(choice, a)
+		}
+	}
+	return choice
+}
+
+// stats is /stats. While there is no connection it says so, and what was the case last.
+func (m *model) stats(string) (tea.Cmd, string) {
+	if m.link.Path == "" {
+		return nil, "You are not connected yet."
+	}
+	last := ""
+	lines := []string{"with\t" + m.other()}
+	switch m.phase {
+	case up:
+		lines = append(lines, "connected for\t"+span(m.now().Sub(m.since)))
+	case lost:
+		last = "last "
+		lines = append(lines, "disconnected for\t"+span(m.now().Sub(m.lostAt)))
+	default:
+		last = "last "
+		lines = append(lines, "ended\tthere is no connection any more")
+	}
+	lines = append(lines, last+"path\t"+pathWord(m.link.Path), "connecting took\t"+fmt.Sprintf("%d ms", m.link.Took.Milliseconds()))
+	if n := len(m.trips); n > 0 {
+		var sum time.Duration
+		for _, t := range m.trips {
+			sum += t
+		}
+		lines = append(lines, fmt.Sprintf("%sround trip\t%s %s, lately %s to %s, %s on average", last, trip(m.trips[n-1]), cmp.Or(strings.TrimSpace(last), "now"),
+			trip(slices.Min(m.trips)), trip(slices.Max(m.trips)), trip(sum/time.Duration(n))))
+	}
+	m.tell(append(lines, fmt.Sprintf("messages\t%d sent, %d received, %d not delivered yet", m.sent, m.read, m.undelivered()))...)
+	return nil, ""
+}

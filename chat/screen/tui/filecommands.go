@@ -1,0 +1,147 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"p2pchat/chat"
+)
+
+func (m *model) send(argument string) (tea.Cmd, string) {
+	switch {
+	case argument == "":
+		return nil, "Which file? For example: /send photo.jpg (Tab completes paths)"
+	case m.link.Foreign:
+		return nil, chat.ErrNoFiles.Error()
+	case m.phase == over:
+		return nil, chat.ErrOver.Error()
+	}
+	m.work(func(ctx context.Context) answer {
+		paths, err := expand(argument)
+		if err == nil {
+			_, err = m.talk.SendFiles(ctx, paths...) // all or none; events tell of each
+		}
+		return func(m *model) {
+			if err != nil {
+				m.happened(alarm, fmt.Sprintf("Nothing was offered: %v", err))
+			}
+		}
+	})
+	return nil, ""
+}
+
+// expand is the paths that an argument of /send names: one path with unescaped spaces that exists, or
+// words as a shell takes them, with the files that match where a word is a pattern. The error
+// says which pattern matches nothing.
+func expand(argument string) (paths []string, err error) {
+	if exists(argument) {
+		return []string{home(argument)}, nil
+	}
+	for _, w := range split(argument) {
+		if w.pattern == "" || exists(w.text) {
+			paths = append(paths, home(w.text))
+			continue
+		}
+		found, err := filepath.Glob(home(w.pattern))
+		if !strings.HasPrefix(filepath.Base(w.pattern), ".") {
+			found = slices.DeleteFunc(found, func(path string) bool { return strings.HasPrefix(filepath.Base(path), ".") })
+		}
+		if err != nil || len(found) == 0 {
+			return nil, fmt.Errorf("no file matches %s", tidyLine(w.text))
+		}
+		paths = append(paths, found...)
+	}
+	return paths, nil
+}
+
+func (m *model) accept(argument string) (tea.Cmd, string) {
+	return nil, m.decide(argument, "accept", m.talk.Accept)
+}
+
+func (m *model) decline(argument string) (tea.Cmd, string) {
+	return nil, m.decide(argument, "decline", m.talk.Decline)
+}
+
+// decide answers offers: those with the given numbers, the only one, or all.
+func (m *model) decide(argument, verb string, do func(id uint64) error) (hint string) {
+	offered, hint := m.chosen(argument, verb, "No file is waiting for your answer.", func(t *transfer) bool { return !t.outgoing && !t.flows && t.ended == "" })
+	for _, t := range offered {
+		if verb == "decline" {
+			t.ended = "declined"
+		}
+		m.workOn(t, func() error { return do(t.id) })
+	}
+	return hint
+}
+
+func (m *model) cancel(argument string) (tea.Cmd, string) {
+	given, hint := m.chosen(argument, "cancel", "No file is on its way.", func(t *transfer) bool { return t.outgoing || t.flows })
+	for _, t := range given {
+		t.ended = "cancelled"
+		m.workOn(t, func() error { return m.talk.Cancel(t.id, t.outgoing) })
+	}
+	return nil, hint
+}
+
+// workOn does something about a file elsewhere, and tells if it failed.
+func (m *model) workOn(t *transfer, do func() error) {
+	m.work(func(context.Context) answer {
+		err := do()
+		return func(m *model) {
+			if err != nil {
+				m.drop(t.id, t.outgoing)
+				m.happened(alarm, fmt.Sprintf("%s: %v", quoted(t.name), err))
+			}
+		}
+	})
+}
+
+// mostListed is how many transfers a hint names: it has three lines, perhaps short ones.
+const mostListed = 3
+
+// chosen are the transfers that an argument means: numbers, with spaces or commas between, or all.
+// If one is wrong there are none.
+func (m *model) chosen(argument, verb, none string, fits func(*transfer) bool) (chosen []*transfer, hint string) {
+	var all []*transfer
+	for _, t := range m.transfers {
+		if fits(t) {
+			all = append(all, t)
+		}
+	}
+	switch {
+	case len(all) == 0:
+		return nil, none
+	case argument == "all", argument == "" && len(all) == 1:
+		return all, ""
+	case argument == "":
+		var list []string
+		for i, t := range all {
+			if i == mostListed {
+				list = append(list, fmt.Sprintf("and %d more", len(all)-i))
+				break
+			}
+			list = append(list, fmt.Sprintf("%d %s", t.id, tidyLine(t.name)))
+		}
+		return nil, fmt.Sprintf("Which one? /%s all, or a number: %s", verb, strings.Join(list, ", "))
+	}
+	for word := range strings.FieldsFuncSeq(argument, func(r rune) bool { return r == ' ' || r == ',' }) {
+		number, err := strconv.ParseUint(word, 10, 64)
+		if err != nil {
+			return nil, fmt.Sprintf("/%s takes numbers, as in /%s %d, or all.", verb, verb, all[0].id)
+		}
+		i := slices.IndexFunc(all, func(t *transfer) bool { return t.id == number })
+		if i < 0 {
+			return nil, fmt.Sprintf("There is no file %d to %s.", number, verb)
+		}
+		if !slices.Contains(chosen, all[i]) {
+			chosen = append(chosen, all[i])
+		}
+	}
+	return chosen, ""
+}

@@ -1,0 +1,275 @@
+package tui
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"p2pchat/chat"
+)
+
+func TestUnreadMessages(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 80, 24).happens(benIs)
+	says := func(text string) { r.happens(chat.Message{From: "Ben", Text: text}) }
+	titled := func(want string) {
+		t.Helper()
+		if got := r.title(); got != want {
+			t.Errorf("the title is %q, not %q", got, want)
+		}
+	}
+	says("seen")
+	titled("Ben – p2pchat")
+	r.send(tea.FocusMsg{}, tea.BlurMsg{})
+	says("one")
+	if got := r.writes(); !strings.Contains(got, "\x1b]0;(1) Ben – p2pchat\a") {
+		t.Errorf("it writes %q", got)
+	}
+	says("two")
+	titled("(2) Ben – p2pchat")
+	r.shows(`seen\n─+ new ─+\n.*one\n.*two\n`)
+	r.send(tea.FocusMsg{})
+	titled("Ben – p2pchat")
+	says("three")
+	r.shows(`two\n.*three\n`)
+	r.send(tea.BlurMsg{})
+	says("four")
+	r.shows(`seen\n.*one\n.*two\n.*three\n─+ new ─+\n.*four\n`)
+	r.send(tea.FocusMsg{})
+
+	for i := range 30 {
+		says(fmt.Sprint("message ", i))
+	}
+	r.press("<pgup>")
+	says("below")
+	titled("(1) Ben – p2pchat")
+	r.press("<esc>").shows(`message 29\n─+ new ─+\n.*below\n`)
+	titled("Ben – p2pchat")
+
+	r.happens(chat.Renamed{From: "Ben", To: "\x1b]0;evil\a" + strings.Repeat("n", 100)})
+	if got := r.title(); strings.ContainsAny(got, "\x1b\a") || len(got) > 80 {
+		t.Errorf("a name makes the title %q", got)
+	}
+}
+
+// Where the terminal says nothing of its focus, a minute without a key counts.
+func TestUnreadWithoutFocus(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 80, 24).happens(benIs)
+	r.clock = r.clock.Add(2 * time.Minute)
+	r.happens(chat.Message{From: "Ben", Text: "hello?"})
+	if r.title() != "(1) Ben – p2pchat" {
+		t.Errorf("the title is %q", r.title())
+	}
+	if r.press("x"); r.title() != "Ben – p2pchat" {
+		t.Errorf("after a key the title is %q", r.title())
+	}
+}
+
+// The unread line may be anywhere when it moves.
+func TestTheUnreadLineMoves(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 60, 9).happens(benIs).send(tea.FocusMsg{})
+	for i := range 200 {
+		r.send([]tea.Msg{tea.FocusMsg{}, tea.BlurMsg{}}[i/3%2])
+		r.happens(chat.Message{From: "Ben", Text: fmt.Sprint("message ", i)})
+		r.press([]string{"", "<pgup>", "<esc>", "<ctrl+home>", "<pgdown>", "<shift+up>", ""}[i%7])
+		n := 0
+		for _, e := range r.history.entries {
+			if e.kind == unread {
+				n++
+			}
+		}
+		if n > 1 || strings.Count(r.history.transcript(), "message") != i+1 {
+			t.Fatalf("there are %d unread lines, and %d messages after %d", n, strings.Count(r.history.transcript(), "message"), i+1)
+		}
+	}
+}
+
+func TestSearch(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 60, 12).happens(benIs)
+	for i := range 100 {
+		r.happens(chat.Message{From: "Ben", Text: fmt.Sprintf("message %02d", i)})
+		if i%40 == 10 {
+			r.happens(chat.Message{From: "Ben", Text: fmt.Sprintf("the KÄse of day %d, and of no other", i)})
+		}
+	}
+	r.press("a draft").press("<ctrl+r>käse").shows(`the KÄse of day 90`)
+	r.shows(`^find: käse$`)
+	r.shows(`↑ older, ↓ newer, Esc ends the search\.`)
+	if !strings.Contains(r.View().Content, "the \x1b[7mKÄse\x1b[27m of") {
+		t.Error("it is not highlighted")
+	}
+	r.press("<enter>").shows(`message 50\n.*KÄse of day 50`)
+	r.press("<enter>").shows(`message 10\n.*KÄse of day 10`)
+}
+
+func TestSearchGoesBothWays(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 60, 12).happens(benIs)
+	for i := range 100 {
+		r.happens(chat.Message{From: "Ben", Text: fmt.Sprintf("message %02d", i)})
+	}
+	r.press("a draft<ctrl+r>5<backspace>3")
+	for _, step := range [][2]string{{"", "message 93"}, {"<up>", "message 83"}, {"<enter>", "message 73"}, {"<down>", "message 83"}, {"<ctrl+s>", "message 93"}, {"<ctrl+s>", "No newer match"}} {
+		r.press(step[0]).shows(step[1])
+	}
+	r.press("<esc>").shows(`message 99\n`)
+	r.shows(`^> a draft$`)
+	r.press("<ctrl+f>").shows(`^> a draft$`) // with a draft it moves, as in a shell
+	r.press("<ctrl+u><ctrl+f>").shows(`^find:`)
+	r.shows("Type what to search for")
+	r.press("message 1x").shows("No match")
+	r.press("<esc>/find message 0<enter>").shows(`message 09\n`)
+	for range 9 {
+		r.press("<up>")
+	}
+	r.shows(`message 00\n`)
+	r.press("<up>").shows("No older match")
+	r.send(tea.PasteMsg{Content: "7"}).shows(`message 07\n`)
+	r.happens(chat.Message{From: "Ben", Text: "more"}, chat.Left{}).send(overMsg{}).press("<ctrl+c>").shows(`more\n`)
+	if r.finding != nil || r.quits() {
+		t.Error("Ctrl-C does not end the search alone")
+	}
+}
+
+func TestClipboard(t *testing.T) {
+	t.Parallel()
+	copies := func(r *rig) string {
+		for _, c := range r.asked {
+			if text := fmt.Sprint(c()); text != "" {
+				return text
+			}
+		}
+		return ""
+	}
+	r := newRig(t, 80, 24).happens(invited).press("<ctrl+y>")
+	if got := copies(r); got != invited.Link {
+		t.Errorf("Ctrl-Y copies %q", got)
+	}
+	r.shows("Copied the link, if your terminal allows it")
+	if r.press("/copy<enter>"); r.hint != "There is no message to copy yet." {
+		t.Errorf("it hints %q", r.hint)
+	}
+	r.happens(benIs).press("one two<ctrl+w><ctrl+y>")
+	if r.input.text != "one two" {
+		t.Errorf("in a call Ctrl-Y makes %q", r.input.text)
+	}
+	r.press("<enter>/copy<enter>")
+	if got := copies(r); got != "one two" {
+		t.Errorf("/copy copies %q", got)
+	}
+	r.happens(chat.Message{From: "Ben", Text: "all:\n\tgo build\x1b[2J\u202e"}).press("mine<enter>/copy<enter>")
+	if got := copies(r); got != "all:\n\tgo build␛[2J<U+202E>" {
+		t.Errorf("/copy copies %q", got)
+	}
+	r.shows("Copied the last message")
+}
+
+func TestSendingPatterns(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"a.txt", "b.txt", "c.jpg", ".hidden.txt", "odd[1].txt", "with space.txt"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for typed, want := range map[string][]string{
+		"DIR/*.txt":            {"a.txt", "b.txt", "odd[1].txt", "with space.txt"},
+		"DIR/?.txt DIR/c.jpg":  {"a.txt", "b.txt", "c.jpg"},
+		"DIR/[ab].txt":         {"a.txt", "b.txt"},
+		"DIR/.*.txt":           {".hidden.txt"},
+		"DIR/odd[1].txt":       {"odd[1].txt"},
+		`DIR/odd\[1].txt`:      {"odd[1].txt"},
+		`'DIR/odd[1].txt'`:     {"odd[1].txt"},
+		"DIR/with space.txt":   {"with space.txt"},
+		`"DIR/with space".txt`: {"with space.txt"},
+		`DIR/with\ *`:          {"with space.txt"},
+		"DIR/*.png":            nil,
+		"DIR/a.txt DIR/*.png":  nil,
+		`'DIR/*.txt'`:          {"*.txt"}, // quoted, it is a name: SendFiles says that there is none
+	} {
+		r := newRig(t, 200, 24).happens(benIs).press("/send " + strings.ReplaceAll(typed, "DIR", dir) + "<enter>")
+		var sent []string
+		for _, did := range r.talk.did {
+			sent = append(sent, strings.TrimPrefix(did, "send "+dir+"/"))
+		}
+		if !slices.Equal(sent, want) {
+			t.Errorf("/send %s sends %q", typed, sent)
+		}
+		if want == nil {
+			r.shows(`Nothing was offered: no file matches .*/\*\.png`)
+		}
+	}
+}
+
+func TestUnknownCommands(t *testing.T) {
+	t.Parallel()
+	for typed, want := range map[string]string{
+		"/foo": "", "/hlep": "/help", "/accpet 4": "/accept", "/acc": "/accept", "/Quit": "/quit", "/sendfile": "", "/stast": "/stats", "/s": "", "/x": "",
+		"/" + strings.Repeat("x", 50_000): "", "/qui\x1bt": "/quit",
+	} {
+		r := newRig(t, 80, 24).happens(benIs)
+		r.input.set(typed)
+		r.press("<enter>")
+		name, _, _ := strings.Cut(typed, " ")
+		remedy := "See /help."
+		if want != "" {
+			remedy = "Did you mean " + want + "?"
+		}
+		if r.hint != "Unknown command "+tidyLine(name)+". "+remedy+" To send it as text, start with //." {
+			t.Errorf("%.20q hints %.200q", typed, r.hint)
+		}
+	}
+}
+
+func TestStatsAreHonest(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 80, 24).happens(benIs, chat.Stats{RTT: 2 * time.Millisecond})
+	r.clock = r.clock.Add(time.Hour)
+	r.press("/stats<enter>").shows(`connected for +1 h 0 min`)
+	r.happens(chat.Disconnected{})
+	r.clock = r.clock.Add(7 * time.Second)
+	r.press("/clear<enter>/stats<enter>").shows(`disconnected for +7 s`)
+	r.shows(`last path +direct`)
+	r.shows(`last round trip +2\.0 ms last`)
+	if strings.Contains(r.seen(), "  connected for") {
+		t.Error("it says that it is connected")
+	}
+	r.happens(chat.Reconnected{}, benIs)
+	r.clock = r.clock.Add(5 * time.Second)
+	r.press("/clear<enter>/stats<enter>").shows(`connected for +5 s`)
+	r.happens(chat.Left{}).send(overMsg{}).press("/clear<enter>/stats<enter>").shows(`there is no connection any more`)
+}
+
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	if r := newRig(t, 80, 24).press("/verify no<enter>"); r.hint != "You are not connected yet." {
+		t.Errorf("it hints %q", r.hint)
+	}
+	if r := newRig(t, 80, 24).happens(benIs).press("/verify no<enter>"); len(r.talk.did) > 0 {
+		t.Error("a verified call is ended")
+	}
+	r := newRig(t, 80, 24).happens(evesdrp).press("/verify<enter>")
+	r.shows("The safety words are: oak elm fir ash")
+	r.press("/verify yes<enter>").shows("● Ben · words compared")
+	r.press("/verify no<enter>").shows("Someone was listening. The call has been ended.")
+	if !slices.Equal(r.talk.did, []string{"leave"}) || r.quits() {
+		t.Errorf("it does %q, and quits: %v", r.talk.did, r.quits())
+	}
+	r.shows("you ended the call: someone was listening")
+	if r.send(overMsg{}); r.quits() {
+		t.Error("the warning is gone at once")
+	}
+	r.press("late<enter>").shows("so this cannot be sent")
+	if r.press("<ctrl+u><enter>"); !r.quits() {
+		t.Error("Enter does not close it")
+	}
+}

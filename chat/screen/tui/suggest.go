@@ -1,0 +1,52 @@
+package tui
+
+import "strings"
+
+// closest is the command that a mistyped name probably means, or "".
+func closest(name string) string {
+	best, least := "", max(1, len(name)/3)
+	begins := ""
+	for _, c := range commands {
+		if strings.HasPrefix(c.name, name) && len(name) > 1 {
+			if begins != "" {
+				return "" // it could be several
+			}
+			begins = c.name
+		}
+		if d := distance(name, c.name); d <= least {
+			best, least = c.name, d-1
+		}
+	}
+	if begins != "" {
+		return begins
+	}
+	return best
+}
+
+// distance is how many letters have to be added, left out, changed, or swapped with their
+// neighbour to make b of a (optimal string alignment).
+func distance(a, b string) int {
+	x, y := []rune(a), []rune(b)
+	if len(x) > 2*len(y) { // too far in any case, and possibly very long
+		return len(x)
+	}
+	rows := make([][]int, len(x)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(y)+1)
+		for j := range rows[i] {
+			switch {
+			case i == 0 || j == 0:
+				rows[i][j] = i + j
+				continue
+			case x[i-1] == y[j-1]:
+				rows[i][j] = rows[i-1][j-1]
+				continue
+			}
+			rows[i][j] = 1 + min(rows[i-1][j], rows[i][j-1], rows[i-1][j-1])
+			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
+				rows[i][j] = min(rows[i][j], 1+rows[i-2][j-2])
+			}
+		}
+	}
+	return rows[len(x)][len(y)]
+}
