@@ -83,6 +83,24 @@ func TestPageParts(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a code takes three wrong answers in its life, whatever the server does", func(t *testing.T) {
+		p := p.in(t)
+		for _, side := range []string{"offer", "answer"} {
+			if got, want := eval[string](p, "("+guessingServer+")("+js(side)+")"), map[string]string{
+				"offer":  "3 offers; wrong 2, wrong 1, wrong 0; burnt, burnt",
+				"answer": "3 answers; unproven, unproven, unproven; impostor, impostor",
+			}[side]; got != want {
+				t.Errorf("with a code for its %s the page had %q, want %q", side, got, want)
+			}
+		}
+		if got := eval[string](p, `(() => {
+			const saved = [], g = new parts.Guesses(1, (n) => saved.push(n)), full = new parts.Guesses(0, () => { throw new Error("full") });
+			g.spend(); g.refund(); g.spend(); g.spend();
+			return [g.burnt, saved.join(), full.spend(), full.burnt].join(" ");
+		})()`); got != "true 2,2,3 false true" {
+			t.Errorf("the count is %s", got)
+		}
+	})
 	t.Run("QR codes are read by another program", func(t *testing.T) {
 		p := p.in(t)
 		for _, length := range []int{1, 10, 14, 15, 26, 27, 42, 62, 84, 106, 107, 122, 152, 180, 181, 213} {
@@ -98,6 +116,38 @@ func TestPageParts(t *testing.T) {
 		}
 	})
 }
+
+// guessingServer runs one side of a page at a server that guesses each time that it is asked, and
+// tries once more when the session has ended.
+const guessingServer = `async (side) => {
+	const code = { room: "417", secret: "falcon-zebra" }, guess = { room: "417", secret: "a-guess" };
+	const pc = new RTCPeerConnection();
+	pc.createDataChannel("chat");
+	const sdp = (await pc.createOffer()).sdp.replaceAll("setup:actpass", side === "offer" ? "setup:active" : "setup:actpass");
+	pc.close();
+	let offer, written = 0, reads = 0;
+	const never = (signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+	const write = async (t, body) => { offer = JSON.parse(body); written++; return "v"; };
+	const store = {
+		watch: async () => {}, close: async () => {}, iceServers: async () => [], offer: write, reoffer: write,
+		answer: async () => { written++; throw new parts.Failure("superseded", "another offer"); },
+		addCandidates: async () => 1, candidates: (t, of, after, wait, signal) => never(signal),
+		description: async () => {
+			if (++reads > 20) throw new parts.Failure("unreachable", "enough");
+			const d = side === "offer" ? parts.respond(guess, offer, sdp)[1] : new parts.Proposal(guess, sdp).document;
+			return { body: JSON.stringify(d), version: "v" + reads };
+		},
+	};
+	const told = [], ends = [];
+	const listener = { waiting() {}, connecting() {}, slow() {}, dropped() {}, taken() {}, wrongCode: (left) => told.push("wrong " + left), retrying: () => told.push("unproven") };
+	const session = new parts.Session(store, side, code, false, listener);
+	for (let i = 0; i < 2; i++) {
+		const life = new AbortController();
+		await session.pipe(life.signal).catch((e) => ends.push(e.kind ?? String(e)));
+		life.abort();
+	}
+	return written + (side === "offer" ? " offers; " : " answers; ") + told.join(", ") + "; " + ends.join(", ");
+}`
 
 // in is the same tab, whose complaints are those of t.
 func (p *tab) in(t *testing.T) *tab { return &tab{t: t, ctx: p.ctx} }

@@ -5,12 +5,12 @@
 import { Attempt, connectLimit, type Offer, type Outcome, type Report } from "./attempt.ts";
 import { make, same, type Code } from "./code.ts";
 import { Brake, Failure, isAbort, kindOf, sleep } from "./failure.ts";
+import { burnt, Guesses } from "./guesses.ts";
 import type { Pipe } from "./pipe.ts";
 import { forever, newTicket, type Side, type Store, type Ticket } from "./store.ts";
 
 const attempts = 3; // to connect, before the two are told that they cannot
 const quickLimit = 4000; // ms that an attempt to meet again takes at least, before the next one
-const guesses = 3; // answers without the right secret that a call takes, and that a callee gives
 const callLimit = 5000; // ms in one of two rooms where the callee may be
 const fewDigits = 3, manyDigits = 9; // of a new room's number
 // For so many seconds a callee looks for a newer offer often, and how often; and how often from then on.
@@ -28,7 +28,7 @@ export class Session {
   #met = false; // there was a connection
   #first: Pipe | undefined; // the one whose key says where the two meet again
   #last: Pipe | undefined;
-  #guesses = 0;
+  readonly #guesses = new Guesses(); // at the typed code
   #try = 0;
   readonly #tickets: [Code, Ticket][] = [];
   readonly #calm = new Brake();
@@ -87,7 +87,14 @@ export class Session {
     if (!this.#met) this.listener.retrying(why);
   }
 
-  #meet(codes: (Code | undefined)[], signal: AbortSignal): Promise<Pipe> {
+  /** Whether wrong answers with code count as guesses: it was typed, and has a secret. */
+  #guarded(code: Code | undefined): boolean {
+    return code !== undefined && code.secret !== "" && !this.#private(code);
+  }
+
+  async #meet(all: (Code | undefined)[], signal: AbortSignal): Promise<Pipe> {
+    const codes = all.filter((code) => !(this.#guarded(code) && this.#guesses.burnt));
+    if (codes.length === 0) throw burnt(this.side);
     if (this.side === "answer") return this.#answer(codes as Code[], signal);
     const code = codes[this.#try++ % codes.length];
     return this.#call(code, codes.length > 1 ? AbortSignal.any([signal, AbortSignal.timeout(callLimit)]) : signal);
@@ -175,15 +182,18 @@ export class Session {
     return t;
   }
 
-  /** Tells of an answer that proved nothing: each may have been a guess at the secret. */
+  /** Tells of an answer that proved nothing: one that was judged may have been a guess at the secret. */
   #refuse(code: Code, why: Failure) {
-    if (code.secret === "" || this.#private(code)) {
+    if (!this.#guarded(code) || why.kind !== "unproven") {
       this.#retrying(why.message);
       return;
     }
-    this.#guesses++;
-    this.listener.wrongCode(guesses - this.#guesses);
-    if (this.#guesses >= guesses) throw new Failure("burnt", "Three wrong codes were tried, so this code no longer works.");
+    this.#guesses.spend();
+    this.listener.wrongCode(this.#guesses.left);
+    if (!this.#guesses.burnt) return;
+    const over = burnt(this.side);
+    if (this.#met) this.listener.retrying(over.message); // the call goes on where only these two can meet
+    throw over;
   }
 
   /** Closes the room, with a connection as soon as the callee needs it no more. */
@@ -219,7 +229,6 @@ export class Session {
     const inbox = new Inbox();
     try {
       for (const code of codes) {
-        if (this.#met && this.#guesses === guesses && !this.#private(code)) continue; // it has let others guess often enough
         void this.#follow(code, inbox, signal);
       }
       // They are for the guests of a room. Where there is none yet, they are asked for with the offer: a
@@ -279,12 +288,17 @@ export class Session {
   }
 
   async #answerOnce(o: Offer, servers: RTCIceServer[], inbox: Inbox, signal: AbortSignal): Promise<Outcome> {
-    // Whoever made the offer may check one guess at the secret against each answer.
-    if (this.#guesses === guesses && !this.#private(o.code)) {
-      throw new Failure("impostor", `The other side is not who it should be: of ${guesses} callers in this room, none has proven to know the code.`);
-    }
+    // An answer lets the caller check one guess at the secret. So it counts as one before it
+    // goes out, and until the caller has proven that it knew the secret.
+    const counts = this.#guarded(o.code);
+    if (counts && this.#guesses.burnt) throw burnt(this.side);
     const t = newTicket(o.code.room, "answer");
-    const a = new Attempt(this.store, t, o.code, this.#config(servers), (body, signal) => this.store.answer(t, o.version, body, signal), this.listener, signal);
+    let given = false;
+    const a = new Attempt(this.store, t, o.code, this.#config(servers), (body, signal) => {
+      if (counts && !this.#guesses.spend()) throw burnt(this.side);
+      given = true;
+      return this.store.answer(t, o.version, body, signal);
+    }, this.listener, signal);
     inbox.to(a);
     let outcome: Outcome;
     try {
@@ -296,11 +310,9 @@ export class Session {
     inbox.to(undefined);
     a.end();
     if (a.sawClosed && !outcome.newer) inbox.put({ closed: true });
-    if (o.code.secret !== "" && !this.#private(o.code) && a.unproven) {
-      this.#guesses++; // for good: a proof that is let through later makes no guess undone
-      if (!["wrong-code", "answered"].includes(kindOf(outcome.error) ?? "") && !signal.aborted) {
-        this.#retrying("A caller in this room has not proven to know the code.");
-      }
+    if (counts && given && !a.unproven) this.#guesses.refund();
+    if (counts && a.unproven && !["wrong-code", "answered"].includes(kindOf(outcome.error) ?? "") && !signal.aborted) {
+      this.listener.retrying("A caller in this room did not prove that they know the code.");
     }
     return outcome;
   }

@@ -5,3 +5,7 @@ export { complete, parse, print, unlisted, words } from "../src/code.ts";
 export { properFile, properName } from "../src/name.ts";
 export { generator, multiply, Party } from "../src/pake.ts";
 export { qr } from "../src/qr.ts";
+export { Guesses } from "../src/guesses.ts";
+export { Session } from "../src/session.ts";
+export { Failure } from "../src/failure.ts";
+export { Proposal, respond } from "../src/handshake.ts";
