@@ -14,9 +14,6 @@ import (
 // farewellLimit is how long it may take to give the room back when a Session ends.
 const farewellLimit = 2 * time.Second
 
-// A new room's number has so many digits, and one more for each that was taken.
-const fewDigits, manyDigits = 3, 9
-
 // call meets as the caller. The room is given back in any case: as soon as the callee
 // needs it no more, which its first message shows, or its being a plain program.
 func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err error) {
@@ -24,9 +21,9 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 	if err != nil {
 		return nil, err
 	}
-	digits := manyDigits
+	digits := signaling.ManyDigits
 	if code == (Code{}) {
-		digits = fewDigits
+		digits = s.roomDigits()
 		code = newCode(digits)
 	}
 	t := s.ticket(code)
@@ -50,7 +47,7 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 			return err
 		})
 		switch {
-		case errors.Is(err, signaling.ErrOccupied) && digits < manyDigits && !opened: // nobody was told that code
+		case errors.Is(err, signaling.ErrOccupied) && digits < signaling.ManyDigits && !opened: // nobody was told that code
 			digits++
 			code = newCode(digits)
 			t = s.ticket(code)
@@ -78,6 +75,15 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 			return nil, err
 		}
 	}
+}
+
+// roomDigits is how many digits a new room's number has: what the server proposes for the
+// rooms that it holds, and one more for each that was taken.
+func (s *Session) roomDigits() int {
+	if server, ok := s.store.(interface{ RoomDigits() int }); ok {
+		return max(signaling.FewDigits, min(server.RoomDigits(), signaling.ManyDigits))
+	}
+	return signaling.FewDigits
 }
 
 // ticket is the caller's for the room of code: the same one each time.

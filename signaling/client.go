@@ -34,6 +34,7 @@ type Client struct {
 	config  Config
 	http    *http.Client
 	met     atomic.Bool // the server has answered once, as one of ours
+	digits  atomic.Int32
 	trouble atomic.Bool // reported, and not over yet
 }
 
@@ -226,6 +227,9 @@ func (c *Client) ICEServers(ctx context.Context, room string, wait time.Duration
 	var err error
 	if room == "" {
 		r, err = c.do(ctx, request{path: "/ice-servers", header: c.key()})
+		if n, bad := strconv.Atoi(r.header.Get(DigitsHeader)); err == nil && bad == nil {
+			c.digits.Store(int32(max(FewDigits, min(n, ManyDigits)))) //nolint:gosec // it is small
+		}
 	} else {
 		r, err = c.read(ctx, Ticket{Room: room}, request{path: "/ice-servers"}, wait, func(_ reply, err error) bool {
 			return errors.Is(err, ErrNoRoom)
@@ -242,3 +246,7 @@ func (c *Client) ICEServers(ctx context.Context, room string, wait time.Duration
 	}
 	return list.ICEServers, nil
 }
+
+// RoomDigits is how many digits the number of a new room should have, as far as the server
+// has said so with its ICE servers.
+func (c *Client) RoomDigits() int { return max(FewDigits, int(c.digits.Load())) }

@@ -37,6 +37,8 @@ var problems = []struct {
 	{ErrWrongToken, "wrong-token", http.StatusUnauthorized, "This needs the token that came with the offer or the answer, in the header 'Authorization: Bearer TOKEN'."},
 	{ErrNoKey, "access-key", http.StatusUnauthorized, "This server opens rooms for those who have its access key, in the header 'X-P2PChat-Key'. Guests need none."},
 	{ErrTooMany, "too-many", http.StatusTooManyRequests, "That was asked too often. Try again in a moment."},
+	{ErrGuesses, "guesses", http.StatusTooManyRequests, "Callers turned down three answers from your network address in the last ten minutes, as they do with wrong codes. Wait a few minutes; or call, and let the other side answer."},
+	{ErrTooManyRooms, "too-many-rooms", http.StatusTooManyRequests, "Your network address holds as many rooms as this server allows one address. Rooms that nobody uses end by themselves; or let the other side call."},
 	{ErrListFull, "candidates-full", http.StatusConflict, "The list holds as many candidates, or as many bytes of them, as this server allows."},
 	{ErrGap, "candidates-gap", http.StatusConflict, "The list ends before the index given with 'at'. Send what is missing first."},
 	{ErrServerFull, "server-full", http.StatusServiceUnavailable, "The server has as many rooms or waiting readers as it can hold. Try again in a moment."},

@@ -189,7 +189,8 @@ func (c *Client) judge(res *http.Response, body []byte) error {
 	} else {
 		err = fmt.Errorf("it answered %q", cut(res.Status))
 	}
-	transient := res.StatusCode == http.StatusTooManyRequests || res.StatusCode >= 500
+	lasting := errors.Is(err, ErrGuesses) || errors.Is(err, ErrTooManyRooms) // for minutes
+	transient := res.StatusCode == http.StatusTooManyRequests && !lasting || res.StatusCode >= 500
 	switch {
 	case transient && !known:
 		err = fmt.Errorf("%w: %w", ErrUnreachable, err)

@@ -36,6 +36,13 @@ const KeyHeader = "X-P2PChat-Key"
 // Early is how long candidates in the Lobby wait for the offer that they precede.
 const Early = 5 * time.Second
 
+// DigitsHeader is the HTTP header in which a server that is asked for ICE servers proposes
+// how many digits the number of a new room should have: FewDigits to ManyDigits.
+const (
+	DigitsHeader          = "P2PChat-Room-Digits"
+	FewDigits, ManyDigits = 3, 9
+)
+
 // Forever is the wait that only the context's end ends.
 const Forever = time.Duration(math.MaxInt64)
 
@@ -63,7 +70,8 @@ const Forever = time.Duration(math.MaxInt64)
 // is copied, so that its buffer may be used again; what was read must not be changed.
 type Store interface {
 	// Offer opens t.Room with an offer that t.Token owns from now on. In the Lobby
-	// it replaces what is there. Errors: ErrOccupied, ErrServerFull, ErrInvalid.
+	// it replaces what is there. Errors: ErrOccupied, ErrServerFull, ErrTooManyRooms,
+	// ErrInvalid.
 	Offer(ctx context.Context, t Ticket, d Description) (Version, error)
 	// Reoffer replaces the caller's offer and empties the answer and both lists;
 	// the callee's token dies. Errors: ErrNoRoom, ErrWrongToken, ErrInvalid.
@@ -71,7 +79,7 @@ type Store interface {
 	// Answer answers the offer of version to, or whatever offer stands if to is
 	// empty; t.Token owns the answer from now on. Errors: ErrNoOffer, ErrAnswered
 	// (in the Lobby the new answer replaces the old one, but not its candidates),
-	// ErrSuperseded, ErrInvalid.
+	// ErrSuperseded, ErrGuesses, ErrInvalid.
 	Answer(ctx context.Context, t Ticket, to Version, d Description) (Version, error)
 	// Description reads what side of wrote, if it is not the version known.
 	Description(ctx context.Context, t Ticket, of Side, known Version, wait time.Duration) (Description, Version, error)
@@ -117,11 +125,27 @@ var (
 	ErrWrongToken = errors.New("the token does not fit")
 	ErrListFull   = errors.New("the list of candidates is full")
 	ErrGap        = errors.New("the candidates would leave a gap")
-	ErrServerFull = errors.New("the server is full")
-	ErrInvalid    = errors.New("the request is not valid")
+	// ErrGuesses: three answers of this client were turned down, as wrong guesses are.
+	ErrGuesses = errors.New("too many answers of this client were turned down")
+	// ErrTooManyRooms: one client may hold no more.
+	ErrTooManyRooms = errors.New("this client holds too many rooms")
+	ErrServerFull   = errors.New("the server is full")
+	ErrInvalid      = errors.New("the request is not valid")
 	// ErrUnavailable may come from every method of a Store that keeps rooms elsewhere.
 	ErrUnavailable = errors.New("the place where rooms are kept cannot be reached")
 )
+
+// Later is an error that may be over After some time.
+type Later struct {
+	Err   error
+	After time.Duration
+}
+
+// Error implements error.
+func (l *Later) Error() string { return l.Err.Error() }
+
+// Unwrap returns the error.
+func (l *Later) Unwrap() error { return l.Err }
 
 // A Side is one of the two who meet in a room.
 type Side int
@@ -162,6 +186,9 @@ type Ticket struct {
 	Room  string
 	Side  Side
 	Token string
+	// From tells clients apart, for a Store that bounds what one of them does. A server sets
+	// it; it is empty for a client without bounds, and does not travel over HTTP.
+	From string
 }
 
 // NewTicket makes a ticket with a fresh token of 130 random bits.

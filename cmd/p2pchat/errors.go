@@ -78,6 +78,8 @@ var endings = []struct {
 	{signaling.ErrUnavailable, exitServer, "unavailable", "try again in a moment, or use another server: --server"},
 	{signaling.ErrForeign, exitServer, "not-p2pchat", "give the address of a p2pchat server with --server, or start one: p2pchat serve"},
 	{signaling.ErrUnreachable, exitServer, "server-unreachable", "check the address, or start a server there: p2pchat serve"},
+	{signaling.ErrGuesses, exitServer, "guesses", "wait a few minutes; or run p2pchat call here, and let the other side answer"},
+	{signaling.ErrTooManyRooms, exitServer, "too-many-rooms", "wait a few minutes, or let the other side call; the server's --max-client-rooms sets how many"},
 	{signaling.ErrTooMany, exitServer, "too-many", "wait a moment; whoever runs the server sets how much it takes: --rate, --connections"},
 	{errGone, exitNobody, "nobody-came", "start the call again on both sides; one that both began with --outbox FILE goes on where it was"},
 	{errNobody, exitNobody, "nobody-came", "check that the other side uses the same code and server, or wait longer: --wait"},

@@ -69,7 +69,7 @@ func TestPage(t *testing.T) {
 	})
 	t.Run("meets itself on plain http, on a server of another machine", func(t *testing.T) {
 		far := startBrowser(t, chromedp.Flag("host-resolver-rules", "MAP chat.example.org 127.0.0.1"))
-		server := strings.Replace(serving(t), "127.0.0.1", "chat.example.org", 1)
+		server := strings.Replace(serving(t, "--public-url", "http://chat.example.org"), "127.0.0.1", "chat.example.org", 1)
 		caller := far.open(t, server)
 		if eval[bool](caller, `isSecureContext || !document.getElementById("new-code-field").hidden`) {
 			t.Error("the page takes the server for one on its machine")

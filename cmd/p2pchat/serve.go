@@ -70,6 +70,8 @@ guests do not, or with --relay-open.`,
 	f.IntVar(&o.limits.Candidates, "max-candidates", 100, "candidates a side")
 	f.Int64Var(&o.server.MaxBody, "max-body", 64<<10, "bytes of a request's body")
 	f.IntVar(&o.server.MaxWaiting, "max-waiting", 50_000, "requests that wait at once")
+	f.IntVar(&o.limits.Client, "max-client-rooms", 200, "rooms that one client holds at once; 0 is no limit")
+	f.IntVar(&o.server.ClientWaiting, "max-client-waiting", 200, "requests of one client that wait in rooms that nobody has opened; 0 is no limit")
 	o.visitors.register(f)
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "STUN or TURN server to hand out: stun:host:port, turn:user:password@host:port (repeatable)")
 	o.relay.register(f)
@@ -94,7 +96,10 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 	if err := o.visitors.configure(&o.server); err != nil {
 		return err
 	}
-	if o.limits.Rooms < 1 || o.limits.Candidates < 1 || o.limits.Idle <= 0 || o.server.MaxBody < 1 || o.server.MaxWaiting < 1 || o.grace < 0 {
+	if o.server.Rate.Client == 0 { // one client, such as a load test, may do all that the server can
+		o.limits.Client, o.server.ClientWaiting = 0, 0
+	}
+	if o.limits.Client < 0 || o.server.ClientWaiting < 0 || o.limits.Rooms < 1 || o.limits.Candidates < 1 || o.limits.Idle <= 0 || o.server.MaxBody < 1 || o.server.MaxWaiting < 1 || o.grace < 0 {
 		return &usageError{err: errors.New("a limit must be more than 0")}
 	}
 	if _, err := net.ResolveTCPAddr("tcp", o.listen); err != nil {
@@ -115,7 +120,7 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 		return err
 	}
 	defer rooms.stop()
-	o.server.PublicURL = o.publicURL
+	o.server.PublicURL, o.server.Load = o.publicURL, rooms.load
 	o.server.Ready, o.server.Log, o.server.Measures = rooms.ready, log, rooms.measures
 	if o.server.Tracer, err = tracing.New(release(), os.Getenv, log); err != nil {
 		log.Warn("no traces: what OpenTelemetry's variables ask for cannot be done", "error", err) // but rooms can

@@ -35,12 +35,13 @@ type store struct {
 	ready    func() error
 	stop     func()
 	measures []server.Measure
+	load     func() int // rooms that are open or waited in
 }
 
 func (o *storeOptions) open(ctx context.Context, limits memstore.Limits, log *slog.Logger) (*store, error) {
 	if o.where == storeInMemory {
 		s := memstore.New(limits)
-		return &store{s, func() error { return nil }, func() {}, measures(s)}, nil
+		return &store{s, func() error { return nil }, func() {}, measures(s), load(s)}, nil
 	}
 	if scheme, _, _ := strings.Cut(o.where, "://"); scheme != "nats" && scheme != "tls" {
 		return nil, &usageError{err: errors.New("--store must be memory, or begin with nats:// or tls://")}
@@ -54,7 +55,14 @@ func (o *storeOptions) open(ctx context.Context, limits memstore.Limits, log *sl
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errStore, err)
 	}
-	return &store{s, s.Ready, s.Stop, measures(s.Store)}, nil
+	return &store{s, s.Ready, s.Stop, measures(s.Store), load(s.Store)}, nil
+}
+
+func load(s *memstore.Store) func() int {
+	return func() int {
+		c := s.Census()
+		return c.Awaited + c.Offered + c.Answered
+	}
 }
 
 // measures are the metrics of rooms: with NATS, of those that all servers share.

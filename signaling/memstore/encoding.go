@@ -8,11 +8,10 @@ import (
 	"p2pchat/signaling"
 )
 
-// The first byte of an encoded state. A lobby's says more, which servers that know only
-// the plain format leave alone.
+// The first byte of an encoded state: whether more stands in it than the documents.
 const (
 	plainFormat = 1
-	lobbyFormat = 2
+	fullFormat  = 2
 )
 
 var errForeign = errors.New("this is no room's state")
@@ -23,8 +22,9 @@ func (r *state) encode() []byte {
 		return nil
 	}
 	b := []byte{plainFormat}
-	if r.since != 0 || len(r.early) > 0 {
-		b[0] = lobbyFormat
+	caller, callee := &r.sides[signaling.Caller], &r.sides[signaling.Callee]
+	if r.since != 0 || len(r.early) > 0 || caller.from != "" || callee.from != "" || r.heard > 0 {
+		b[0] = fullFormat
 	}
 	for i := range r.sides {
 		s := &r.sides[i]
@@ -40,8 +40,8 @@ func (r *state) encode() []byte {
 	for _, owner := range r.turnedDown {
 		b = append(b, owner[:]...)
 	}
-	if b[0] == lobbyFormat {
-		b = r.encodeEarly(b)
+	if b[0] == fullFormat {
+		b = r.encodeMore(b)
 	}
 	return b
 }
@@ -52,7 +52,7 @@ func decode(b []byte) (r state, err error) {
 		return r, nil
 	}
 	p := parser{rest: b}
-	if first := p.take(1); len(first) != 1 || first[0] != plainFormat && first[0] != lobbyFormat {
+	if first := p.take(1); len(first) != 1 || first[0] != plainFormat && first[0] != fullFormat {
 		return r, errForeign
 	}
 	for i := range r.sides {
@@ -73,8 +73,8 @@ func decode(b []byte) (r state, err error) {
 		copy(owner[:], p.take(sha256.Size))
 		r.turnedDown = append(r.turnedDown, owner)
 	}
-	if b[0] == lobbyFormat {
-		r.decodeEarly(&p)
+	if b[0] == fullFormat {
+		r.decodeMore(&p)
 	}
 	if p.broken || len(p.rest) > 0 || !r.written() {
 		return state{}, errForeign
@@ -82,7 +82,11 @@ func decode(b []byte) (r state, err error) {
 	return r, nil
 }
 
-func (r *state) encodeEarly(b []byte) []byte {
+func (r *state) encodeMore(b []byte) []byte {
+	for i := range r.sides {
+		b = appendBytes(b, r.sides[i].from)
+	}
+	b = binary.AppendVarint(b, int64(r.heard))
 	b = binary.AppendVarint(b, r.since)
 	b = binary.AppendUvarint(b, uint64(len(r.early)))
 	for _, e := range r.early {
@@ -97,10 +101,14 @@ func (r *state) encodeEarly(b []byte) []byte {
 	return b
 }
 
-func (r *state) decodeEarly(p *parser) {
-	r.since = p.time()
+func (r *state) decodeMore(p *parser) {
+	for i := range r.sides {
+		r.sides[i].from = string(p.bytes())
+	}
+	r.heard = int(p.number())
+	r.since = p.number()
 	for n := p.count(); n > 0 && !p.broken; n-- {
-		r.early = append(r.early, early{candidate: p.bytes(), at: p.time(), free: p.flag()})
+		r.early = append(r.early, early{candidate: p.bytes(), at: p.number(), free: p.flag()})
 	}
 }
 
@@ -135,15 +143,14 @@ func (p *parser) count() int {
 	return int(n) //nolint:gosec // no more than there are bytes
 }
 
-// time reads Unix milliseconds.
-func (p *parser) time() int64 {
-	ms, size := binary.Varint(p.rest)
+func (p *parser) number() int64 {
+	n, size := binary.Varint(p.rest)
 	if size <= 0 {
 		p.rest, p.broken = nil, true
 		return 0
 	}
 	p.rest = p.rest[size:]
-	return ms
+	return n
 }
 
 func (p *parser) flag() bool {

@@ -24,6 +24,7 @@ type Limits struct {
 	Rooms      int           // rooms in all; 10,000 if zero
 	Candidates int           // candidates a side; 100 if zero
 	ListBytes  int           // bytes of all candidates of a side; 128 KiB if zero
+	Client     int           // rooms that one client holds; no limit if zero
 	Idle       time.Duration // how long a room lives that nobody writes to or waits in; 10 minutes if zero
 }
 
@@ -38,6 +39,7 @@ type Store struct {
 	rooms     map[string]*room
 	open      int       // rooms that have an offer
 	answered  int       // of these, those that have an answer
+	clients   clients   // what they hold, and how often they were turned down
 	idle      list.List // *room with an offer and no waiting reader, the longest unused first
 	written   uint64    // descriptions so far, for versions
 	suspended error     // what everybody is answered, while the journal is lost
@@ -101,6 +103,8 @@ func (s *Store) Offer(ctx context.Context, t signaling.Ticket, d signaling.Descr
 			return signaling.ErrOccupied
 		case !r.open() && s.open >= s.limits.Rooms:
 			return signaling.ErrServerFull
+		case !r.open() && s.limits.Client > 0 && s.clients.held[t.From] >= s.limits.Client:
+			return signaling.ErrTooManyRooms
 		}
 		v = s.version()
 		r.offer(t, owner, d, v)
@@ -151,9 +155,13 @@ func (s *Store) Answer(ctx context.Context, t signaling.Ticket, to signaling.Ver
 		case answered && t.Room != signaling.Lobby:
 			return signaling.ErrAnswered
 		}
+		if err := s.clients.mayAnswer(t, r.sides[signaling.Caller].from, time.Now()); err != nil {
+			return err
+		}
 		r.turnDown() // only the Lobby has somebody to
 		v = s.version()
-		callee.description, callee.version, callee.owner = bytes.Clone(d), v, owner
+		callee.description, callee.version, callee.owner, callee.from = bytes.Clone(d), v, owner, t.From
+		r.heard = len(r.sides[signaling.Caller].candidates)
 		r.describe(t.Room, time.Now())
 		return nil
 	})

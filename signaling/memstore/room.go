@@ -38,6 +38,8 @@ type state struct {
 	sides      [2]side             // by signaling.Side
 	turnedDown [][sha256.Size]byte // the last owners of an answer that was replaced
 
+	heard int // how many candidates the caller had when it was answered
+
 	// Of the Lobby alone:
 	since int64   // when the newest description came: Unix time in ms
 	early []early // candidates that may precede their offer
@@ -48,7 +50,8 @@ type side struct {
 	version     signaling.Version
 	owner       [sha256.Size]byte // of the token
 	candidates  []signaling.Candidate
-	size        int // of the candidates, in bytes
+	size        int    // of the candidates, in bytes
+	from        string // whose description it is: see signaling.Ticket
 }
 
 var errAsItIs = errors.New("the room is as it should be")
@@ -101,6 +104,7 @@ func (s *Store) try(name string, edit func(*state) error) (next state, revision 
 func (s *Store) set(name string, next state) *room {
 	r := s.rooms[name]
 	if r != nil && (!next.written() || r.open() && !next.open()) {
+		s.judge(&r.state, &next)
 		s.remove(r)
 		r = s.rooms[name]
 	}
@@ -111,6 +115,7 @@ func (s *Store) set(name string, next state) *room {
 		r = s.room(name)
 	}
 	before := r.state
+	s.judge(&before, &next)
 	s.count(&before, -1)
 	r.state = next
 	s.count(&next, 1)
@@ -122,6 +127,7 @@ func (s *Store) set(name string, next state) *room {
 func (s *Store) count(r *state, by int) {
 	if r.open() {
 		s.open += by
+		s.clients.hold(r.sides[signaling.Caller].from, by)
 	}
 	if r.sides[signaling.Callee].description != nil {
 		s.answered += by
@@ -177,8 +183,12 @@ func (r *state) owned(t signaling.Ticket, owner [sha256.Size]byte) error {
 // offer makes d the offer and empties the rest, but for d's early candidates.
 func (r *state) offer(t signaling.Ticket, owner [sha256.Size]byte, d signaling.Description, v signaling.Version) {
 	now := time.Now()
+	if t.Room == signaling.Lobby { // anybody may replace what is there
+		t.From = ""
+	}
+	r.heard = 0
 	r.turnDown()
-	r.sides = [2]side{signaling.Caller: {description: bytes.Clone(d), version: v, owner: owner, candidates: r.claim(d, now)}}
+	r.sides = [2]side{signaling.Caller: {description: bytes.Clone(d), version: v, owner: owner, from: t.From, candidates: r.claim(d, now)}}
 	for _, c := range r.sides[signaling.Caller].candidates {
 		r.sides[signaling.Caller].size += len(c)
 	}

@@ -132,7 +132,7 @@ func (p *aside) after() {
 
 // gone says that nobody is there to be answered.
 func (p *aside) gone() {
-	p.of.parked.Add(-1)
+	p.of.unpark(&p.visit)
 	p.status = hungUp
 	p.of.served(&p.visit)
 	p.of.asides.remove(p)

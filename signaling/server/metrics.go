@@ -38,6 +38,8 @@ const (
 	limitConnections                   = "connections"
 	limitClientConnections             = "client_connections"
 	limitFiles                         = "open_files"
+	limitGuesses, limitClientRooms     = "client_answers", "client_rooms"
+	limitClientWaiting, limitWakes     = "client_waiting", "client_wakes"
 	limitOtherSite, limitOtherHost     = "other_site", "other_host"
 )
 
@@ -78,7 +80,8 @@ func newMetrics(s *Server, measures []Measure) *metrics {
 	for _, event := range []string{callOpened, callAnswered, callTurnedDown, callClosed} {
 		m.calls.WithLabelValues(event)
 	}
-	for _, limit := range []string{limitClient, limitAll, limitGuests, limitRooms, limitWaiting, limitBody, limitCandidates, limitConnections, limitClientConnections, limitFiles, limitOtherSite, limitOtherHost} {
+	for _, limit := range []string{limitClient, limitAll, limitGuests, limitRooms, limitWaiting, limitBody, limitCandidates, limitConnections, limitClientConnections, limitFiles, limitOtherSite, limitOtherHost,
+		limitGuesses, limitClientRooms, limitClientWaiting, limitWakes} {
 		m.limits.WithLabelValues(limit)
 	}
 	for _, operation := range operationsOfStore {
@@ -132,6 +135,10 @@ func limitOf(err error) string {
 		return limitBody
 	case errors.Is(err, signaling.ErrOtherSite), errors.Is(err, signaling.ErrNotJSON):
 		return limitOtherSite
+	case errors.Is(err, signaling.ErrGuesses):
+		return limitGuesses
+	case errors.Is(err, signaling.ErrTooManyRooms):
+		return limitClientRooms
 	case errors.Is(err, signaling.ErrOtherHost):
 		return limitOtherHost
 	}

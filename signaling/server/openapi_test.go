@@ -217,7 +217,7 @@ func TestOpenAPI(t *testing.T) {
 		for _, err := range []error{
 			signaling.ErrNoRoom, signaling.ErrNoOffer, signaling.ErrNoAnswer, signaling.ErrClosed, signaling.ErrTurnedDown, signaling.ErrOccupied,
 			signaling.ErrAnswered, signaling.ErrSuperseded, signaling.ErrWrongToken, signaling.ErrListFull, signaling.ErrGap, signaling.ErrServerFull,
-			signaling.ErrInvalid, signaling.ErrTooLarge, signaling.ErrDraining, signaling.ErrUnavailable, signaling.ErrNoKey, signaling.ErrTooMany,
+			signaling.ErrInvalid, signaling.ErrTooLarge, signaling.ErrDraining, signaling.ErrUnavailable, signaling.ErrNoKey, signaling.ErrTooMany, signaling.ErrGuesses, signaling.ErrTooManyRooms,
 			signaling.ErrOtherSite, signaling.ErrOtherHost, signaling.ErrNotJSON,
 		} {
 			p, _ := signaling.ProblemOf(err)

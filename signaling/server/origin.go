@@ -44,9 +44,12 @@ func (s *Server) guardPages(next echo.HandlerFunc) echo.HandlerFunc {
 
 // guardHost refuses requests for other names where the server listens on loopback: a name
 // that leads there is DNS rebinding, unless it is of a proxy that --trusted-proxy or
-// --public-url tells of.
+// --public-url tells of. Over TLS, the certificate already vouches for the name.
 func (s *Server) guardHost(r *http.Request) error {
-	if !s.onLoopback || r.Host == "" || isLoopbackHost(r.Host) || sameHost(s.config.PublicURL, r.Host) || s.fromProxy(r) {
+	if !s.onLoopback || r.TLS != nil || r.Host == "" || isLoopbackHost(r.Host) || s.fromProxy(r) {
+		return nil
+	}
+	if u, err := url.Parse(s.config.PublicURL); err == nil && u.Hostname() != "" && strings.EqualFold(u.Hostname(), hostname(r.Host)) {
 		return nil
 	}
 	return signaling.ErrOtherHost
@@ -90,12 +93,17 @@ func hostOf(address string) string {
 	return u.Host
 }
 
+// hostname is a Host without its port.
+func hostname(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	return strings.Trim(host, "[]")
+}
+
 // isLoopbackHost reports whether a Host names this machine (RFC 6761, section 6.3).
 func isLoopbackHost(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	host = strings.ToLower(strings.TrimSuffix(hostname(host), "."))
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
 	}

@@ -22,9 +22,14 @@ func serveOn(t *testing.T, l net.Listener, config Config) {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
+	serveSite(t, New(memstore.New(memstore.Limits{}), config), l)
+}
+
+func serveSite(t *testing.T, s *Server, l net.Listener) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = New(memstore.New(memstore.Limits{}), config).Serve(ctx, l, time.Second) })
+	serving.Go(func() { _ = s.Serve(ctx, l, time.Second) })
 	t.Cleanup(func() {
 		cancel()
 		serving.Wait()
@@ -105,7 +110,7 @@ func TestPagesOfOtherSites(t *testing.T) {
 		}
 	}
 	for host, want := range map[string]int{
-		"localhost": 200, "LOCALHOST:3000": 200, "p2pchat.localhost": 200, "127.1.2.3": 200, "[::1]:3000": 200, "chat.example.org": 200,
+		"localhost": 200, "LOCALHOST:3000": 200, "p2pchat.localhost": 200, "127.1.2.3": 200, "[::1]:3000": 200, "chat.example.org": 200, "CHAT.example.org:3000": 200,
 		"evil.example": 403, "192.0.2.1:3000": 403, "chat.example.org.evil.example": 403,
 	} {
 		for _, method := range []string{"GET", "HEAD"} {

@@ -58,6 +58,7 @@ func (s *Server) describe(c echo.Context, side signaling.Side, status int, write
 	if err != nil {
 		return err
 	}
+	t.From = s.from(c, side)
 	v, err := write(c.Request().Context(), t, body)
 	if err != nil {
 		return err
@@ -81,6 +82,7 @@ func (s *Server) putOffer(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	t.From = s.from(c, signaling.Caller)
 	v, err := s.store.Reoffer(c.Request().Context(), t, body)
 	if err != nil {
 		return err
@@ -208,6 +210,9 @@ func (s *Server) deleteRoom(c echo.Context) error {
 }
 
 func (s *Server) getICEServers(c echo.Context) error {
+	if s.config.Load != nil {
+		c.Response().Header().Set(signaling.DigitsHeader, strconv.Itoa(digits(s.config.Load())))
+	}
 	return s.iceServers(c, "host "+client(c.(*guest).client).String())
 }
 
@@ -226,7 +231,7 @@ func (s *Server) getGuestICEServers(c echo.Context) error {
 			return nil, err
 		}
 		return func() error {
-			if ok, err := s.guests.Allow(t.Room); !ok || err != nil {
+			if ok, err := s.guests.Allow(t.Room + " " + client(c.(*guest).client).String()); !ok || err != nil {
 				s.refuse(limitGuests, c.(*guest).client)
 				return errors.Join(signaling.ErrTooMany, err)
 			}
@@ -296,4 +301,26 @@ func index(c echo.Context, name string, missing int) (int, error) {
 		return 0, fmt.Errorf("%w: the query's %q must be a whole number from 0 up", signaling.ErrInvalid, name)
 	}
 	return n, nil
+}
+
+// from tells the store whose description this is. A guest with the access key may answer
+// without bounds.
+func (s *Server) from(c echo.Context, side signaling.Side) string {
+	if side == signaling.Callee && s.config.AccessKey != "" && s.hasKey(c) {
+		return ""
+	}
+	if a := c.(*guest).client; a.IsValid() {
+		return string(client(a).AsSlice())
+	}
+	return ""
+}
+
+// digits is how many digits the number of a new room should have: so many that not one
+// number in ten is in use or waited in, and guessing at rooms is no use.
+func digits(rooms int) int {
+	n := signaling.FewDigits
+	for ; rooms >= 90 && n < signaling.ManyDigits; rooms /= 10 {
+		n++
+	}
+	return n
 }

@@ -15,9 +15,11 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,8 +51,13 @@ const (
 
 // Config tunes a Server.
 type Config struct {
-	MaxBody    int64                 // bytes of a request's body; 64 KiB if zero
-	MaxWaiting int                   // reads parked at once; 50,000 if zero
+	MaxBody    int64 // bytes of a request's body; 64 KiB if zero
+	MaxWaiting int   // reads parked at once; 50,000 if zero
+	// ClientWaiting bounds the reads that one client parks where nobody calls; no limit if zero.
+	ClientWaiting int
+	// Load counts the rooms that are open or waited in, for the length of new rooms' numbers.
+	// Callers decide for themselves if it is nil.
+	Load       func() int
 	SlowClient time.Duration         // how long a client may take to send a head, to send a body, or to take a response; 10 s if zero
 	ICEServers []signaling.ICEServer // what /ice-servers hands out
 	// Relay makes credentials for a relay of this server's, to hand out with them: the same
@@ -80,6 +87,7 @@ type Server struct {
 	config      Config
 	echo        *echo.Echo
 	limiter     *limiter
+	wakes       *limiter // of reads that are woken for nothing
 	connections census
 	metrics     *metrics
 	guests      *middleware.RateLimiterMemoryStore // of ICE servers, by room
@@ -88,6 +96,7 @@ type Server struct {
 	asides      asides
 	asideAfter  time.Duration // how long a read waits before it is set aside
 	refusals    refusals
+	squatters   squatters
 	onLoopback  bool            // set by Serve
 	draining    context.Context // ends when the server stops taking its time
 	drain       context.CancelFunc
@@ -111,6 +120,7 @@ func New(store signaling.Store, config Config) *Server {
 		config.Log = slog.Default()
 	}
 	s := &Server{config: config, echo: echo.New(), limiter: newLimiter(config.Rate)}
+	s.wakes = newLimiter(Rate{Client: config.Rate.Client, Burst: config.Rate.Burst})
 	s.connections = census{limit: config.Connections, proxies: config.TrustedProxies, from: map[netip.Addr]int{}}
 	s.guests = middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
 		Rate: guestRate, Burst: guestBurst, ExpiresIn: guestMemory,
@@ -256,12 +266,18 @@ var onEvery = http.Header{
 	"Referrer-Policy":         {"no-referrer"},
 }
 
+// strictTransport has browsers use https for a year (RFC 6797).
+var strictTransport = []string{"max-age=31536000"}
+
 // headers stand on every response; a client that does not send its body, or takes no
 // response, is not waited for.
 func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Response()
 		maps.Copy(r.Header(), onEvery)
+		if c.Request().TLS != nil && !isLoopbackHost(c.Request().Host) { // there are other servers on localhost
+			r.Header()["Strict-Transport-Security"] = strictTransport
+		}
 		// Not every ResponseWriter of a test has deadlines, and none has to.
 		control := http.NewResponseController(r.Writer)
 		if c.Request().ContentLength != 0 {
@@ -281,14 +297,19 @@ func (s *Server) keyed(next echo.HandlerFunc) echo.HandlerFunc {
 	if s.config.AccessKey == "" {
 		return next
 	}
-	want := sha256.Sum256([]byte(s.config.AccessKey))
 	return func(c echo.Context) error {
-		got := sha256.Sum256([]byte(c.Request().Header.Get(signaling.KeyHeader)))
-		if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+		if !s.hasKey(c) {
 			return signaling.ErrNoKey
 		}
 		return next(c)
 	}
+}
+
+// hasKey reports whether a request brings the access key.
+func (s *Server) hasKey(c echo.Context) bool {
+	want := sha256.Sum256([]byte(s.config.AccessKey))
+	got := sha256.Sum256([]byte(c.Request().Header.Get(signaling.KeyHeader)))
+	return subtle.ConstantTimeCompare(got[:], want[:]) == 1
 }
 
 // fail writes err as a problem.
@@ -320,6 +341,9 @@ func (s *Server) fail(err error, c echo.Context) {
 		}
 		return
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		if later := (*signaling.Later)(nil); errors.As(err, &later) {
+			h.Set("Retry-After", strconv.Itoa(int(math.Ceil(later.After.Seconds()))))
+		}
 		if h.Get("Retry-After") == "" {
 			h.Set("Retry-After", retrySecond)
 		}

@@ -21,6 +21,7 @@ type visit struct {
 	status  int
 	in, out int64 // bytes of bodies
 	waits   bool
+	squats  bool // it is counted among the squatters
 }
 
 // A guest is the context of a request: echo's, and what we know of it.
@@ -54,7 +55,7 @@ func (s *Server) receive(next echo.HandlerFunc) echo.HandlerFunc {
 		r := c.Request()
 		g := &guest{Context: c, before: taken(r)}
 		if g.visit = (visit{began: time.Now(), method: methodOf(r.Method), id: r.Header.Get(echo.HeaderXRequestID), client: clientOf(c)}); g.before != nil {
-			g.began, g.waits = g.before.began, true
+			g.began, g.waits, g.squats = g.before.began, true, g.before.squats
 		}
 		if !isID(g.id) {
 			g.id = rand.Text()
@@ -74,7 +75,7 @@ func (s *Server) account(next echo.HandlerFunc) echo.HandlerFunc {
 			return nil
 		}
 		if g.before != nil {
-			s.parked.Add(-1)
+			s.unpark(&g.visit)
 		}
 		if err != nil {
 			s.fail(err, c)

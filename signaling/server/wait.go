@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -37,7 +39,7 @@ func (s *Server) await(c echo.Context, w watched, read reading) error {
 		}
 		defer func() {
 			if !g.aside { // else its place is kept
-				s.parked.Add(-1)
+				s.unpark(&g.visit)
 			}
 		}()
 		g.waits = true
@@ -60,6 +62,13 @@ func (s *Server) await(c echo.Context, w watched, read reading) error {
 	}
 	write, err := read(ctx, short)
 	if left := time.Until(until); left > 0 && short < left && nothingYet(err) {
+		if over, refusal := s.mustEnd(g, err); refusal != nil {
+			return refusal
+		} else if over && write != nil {
+			return write()
+		} else if over {
+			return err
+		}
 		if (g.before == nil || !g.before.deaf) && s.setAside(c, w, until, read) {
 			return nil
 		}
@@ -72,4 +81,63 @@ func (s *Server) await(c echo.Context, w watched, read reading) error {
 		return context.Cause(ctx) // that is why the read ended
 	}
 	return err
+}
+
+// mustEnd decides whether a read that has found nothing waits on. It is refused if its client
+// waits in too many rooms where nobody calls. It is over, as if its time were, if it was woken
+// for nothing more often than its client may ask: to wake many readers must not be cheaper
+// than as many requests.
+func (s *Server) mustEnd(g *guest, nothing error) (over bool, refusal error) {
+	if g.before != nil {
+		ok, _, _ := s.wakes.allows(g.client)
+		if ok = ok || s.draining.Err() != nil; !ok {
+			s.refuse(limitWakes, g.client)
+		}
+		return !ok, nil
+	}
+	if errors.Is(nothing, signaling.ErrNoOffer) || errors.Is(nothing, signaling.ErrNoRoom) {
+		if !s.squatters.enter(client(g.client), s.config.ClientWaiting) {
+			s.refuse(limitClientWaiting, g.client)
+			return false, signaling.ErrTooMany
+		}
+		g.squats = true
+	}
+	return false, nil
+}
+
+// unpark counts a read out that waited.
+func (s *Server) unpark(v *visit) {
+	s.parked.Add(-1)
+	if v.squats {
+		v.squats = false
+		s.squatters.leave(client(v.client))
+	}
+}
+
+// squatters count the reads of each client that wait in rooms where nobody calls.
+type squatters struct {
+	mu   sync.Mutex // guards what follows
+	from map[netip.Addr]int
+}
+
+// enter returns false if the client has as many as it may have.
+func (q *squatters) enter(from netip.Addr, most int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if most > 0 && q.from[from] >= most {
+		return false
+	}
+	if q.from == nil {
+		q.from = map[netip.Addr]int{}
+	}
+	q.from[from]++
+	return true
+}
+
+func (q *squatters) leave(from netip.Addr) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.from[from]--; q.from[from] <= 0 {
+		delete(q.from, from)
+	}
 }

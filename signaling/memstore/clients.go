@@ -1,0 +1,92 @@
+package memstore
+
+import (
+	"time"
+
+	"p2pchat/signaling"
+)
+
+// A client whose answers were turned down that often within that time answers no more: they
+// were guesses. The room of its own address stays open to it, so that two people behind one
+// NAT with an attacker can still talk.
+const (
+	guesses      = 3
+	guessesCount = 10 * time.Minute
+	mostGuessers = 1 << 16
+)
+
+// clients are what the Store knows of those whom Ticket.From names.
+type clients struct {
+	held    map[string]int       // rooms, but for the lobby
+	guesses map[string]*guessing // at most mostGuessers
+}
+
+// guessing is when answers were turned down, the oldest first.
+type guessing [guesses]time.Time
+
+// hold counts rooms in or out.
+func (c *clients) hold(from string, by int) {
+	if from == "" {
+		return
+	}
+	if c.held == nil {
+		c.held = map[string]int{}
+	}
+	if c.held[from] += by; c.held[from] <= 0 {
+		delete(c.held, from)
+	}
+}
+
+// mayAnswer returns ErrGuesses if the client has guessed too often to answer that caller.
+func (c *clients) mayAnswer(t signaling.Ticket, caller string, now time.Time) error {
+	g := c.guesses[t.From]
+	if g == nil || t.Room == signaling.Lobby || t.From == caller {
+		return nil
+	}
+	if left := guessesCount - now.Sub(g[0]); left > 0 {
+		return &signaling.Later{Err: signaling.ErrGuesses, After: left}
+	}
+	return nil
+}
+
+// turnedDown notes that an answer of a client was.
+func (c *clients) turnedDown(from string, now time.Time) {
+	g := c.guesses[from]
+	if g == nil {
+		if c.guesses == nil {
+			c.guesses = map[string]*guessing{}
+		}
+		if len(c.guesses) >= mostGuessers {
+			c.sweep(now)
+		}
+		g = &guessing{}
+		c.guesses[from] = g
+	}
+	copy(g[:], g[1:])
+	g[guesses-1] = now
+}
+
+// sweep forgets those whose last guess counts no more, or any one of them.
+func (c *clients) sweep(now time.Time) {
+	for from, g := range c.guesses {
+		if now.Sub(g[guesses-1]) >= guessesCount {
+			delete(c.guesses, from)
+		}
+	}
+	for from := range c.guesses {
+		if len(c.guesses) < mostGuessers {
+			break
+		}
+		delete(c.guesses, from)
+	}
+}
+
+// judge notes an answer that the caller turned down: it has replaced its offer or closed the
+// room, and sent no candidate since it was answered. A caller sends its candidates once an
+// answer has proven that it knows the code.
+func (s *Store) judge(before, next *state) {
+	caller, callee := &before.sides[signaling.Caller], &before.sides[signaling.Callee]
+	if callee.from != "" && caller.from != "" && next.sides[signaling.Caller].version != caller.version && len(caller.candidates) <= before.heard {
+		s.clients.turnedDown(callee.from, time.Now())
+	}
+}

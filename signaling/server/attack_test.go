@@ -1,0 +1,183 @@
+package server
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"p2pchat/signaling/memstore"
+)
+
+// from makes a request come from another client, by way of a proxy that is trusted.
+func from(address string) string { return "X-Forwarded-For: " + address }
+
+var behindProxy = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+
+func TestAnswersThatAreTurnedDown(t *testing.T) {
+	s := open(t, memstore.Limits{}, Config{TrustedProxies: behindProxy, AccessKey: "sesame"})
+	const caller, key = "Authorization: Bearer caller", "X-P2PChat-Key: sesame"
+	alice, mallory, carol := from("192.0.2.1"), from("2001:db8:0:1::6"), from("192.0.2.3")
+	n := 0
+	room := func(opener string) string {
+		n++
+		r := fmt.Sprint("/rooms/room", n)
+		s.post(r+"/offer", anOffer, caller, key, opener).is(201)
+		return r
+	}
+	guess := func(who string, end func(room string)) {
+		t.Helper()
+		r := room(alice)
+		s.post(r+"/answer", anAnswer, who).is(201)
+		end(r)
+	}
+	reoffers := func(r string) { s.send("PUT", r+"/offer", description("offer", n), caller, key, alice).is(200) }
+	closes := func(r string) { s.send("DELETE", r, "", caller, alice).is(204) }
+	accepts := func(r string) {
+		s.post(r+"/offer-candidates", aCandidate, caller, alice).is(201)
+		closes(r)
+	}
+	for range 5 {
+		guess(mallory, accepts) // calls that take place
+	}
+	guess(mallory, reoffers)
+	guess(mallory, closes)
+	guess(mallory, reoffers)
+	r := s.post(room(alice)+"/answer", anAnswer, mallory)
+	r.problem(429, "guesses")
+	if after, err := strconv.Atoi(r.header.Get("Retry-After")); err != nil || after < 590 || after > 600 {
+		t.Errorf("Retry-After is %q", r.header.Get("Retry-After"))
+	}
+	s.post(room(alice)+"/answer", anAnswer, from("2001:db8:0:1:ffff::1")).problem(429, "guesses") // one customer's network
+	// Others, and a pair behind the same NAT.
+	s.post(room(alice)+"/answer", anAnswer, carol).is(201)
+	s.post(room(alice)+"/answer", anAnswer, from("2001:db8:0:2::6")).is(201)
+	s.post(room(from("2001:db8:0:1::7"))+"/answer", anAnswer, mallory).is(201)
+	s.post(room(alice)+"/answer", anAnswer, mallory, key).is(201)
+	// The lobby is open, and has no secrets.
+	for range 4 {
+		s.post("/offer", anOffer, caller, key, alice).is(201)
+		s.post("/answer", anAnswer, from("192.0.2.4")).is(201)
+		s.send("DELETE", "/rooms/lobby", "", alice).is(204)
+	}
+	s.post(room(alice)+"/answer", anAnswer, from("192.0.2.4")).is(201)
+}
+
+func TestRoomsOfOneClient(t *testing.T) {
+	s := open(t, memstore.Limits{Client: 2}, Config{TrustedProxies: behindProxy})
+	const token = "Authorization: Bearer caller"
+	s.post("/offer", anOffer, from("192.0.2.1")).is(201) // the lobby is nobody's
+	s.post("/rooms/a/offer", anOffer, token, from("192.0.2.1")).is(201)
+	s.post("/rooms/b/offer", anOffer, token, from("192.0.2.1")).is(201)
+	s.post("/rooms/c/offer", anOffer, token, from("192.0.2.1")).has("Retry-After", "1").problem(429, "too-many-rooms")
+	s.post("/rooms/c/offer", anOffer, token, from("192.0.2.2")).is(201)
+	s.send("PUT", "/rooms/a/offer", anOffer, token, from("192.0.2.1")).is(200)
+	s.send("DELETE", "/rooms/a", "", token, from("192.0.2.1")).is(204)
+	s.post("/rooms/d/offer", anOffer, token, from("192.0.2.1")).is(201)
+}
+
+// Reads that wait where nobody calls are bounded for each client, those of calls are not.
+func TestWaitingWhereNobodyCalls(t *testing.T) {
+	var book logbook
+	s := open(t, memstore.Limits{}, Config{TrustedProxies: behindProxy, ClientWaiting: 2, Log: slog.New(slog.NewTextHandler(&book, nil))})
+	l := listen(t)
+	serveSite(t, s.Server, l)
+	wait := func(room, client string) (net.Conn, func() string) {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		fmt.Fprintf(c, "GET /rooms/%s/offer HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=60\r\n%s\r\n\r\n", room, client)
+		return c, func() string {
+			_ = c.SetReadDeadline(time.Now().Add(patience))
+			b := make([]byte, 12)
+			_, _ = c.Read(b)
+			return string(b)
+		}
+	}
+	mallory := from("192.0.2.1")
+	_, first := wait("a", mallory)
+	gone, _ := wait("b", mallory)
+	s.untilAside(2)
+	if _, third := wait("c", mallory); third() != "HTTP/1.1 429" {
+		t.Error("a third read waits")
+	}
+	_, other := wait("c", from("192.0.2.2"))
+	s.untilAside(3)
+	s.post("/rooms/a/offer", anOffer, "Authorization: Bearer caller").is(201)
+	if got := first(); got != "HTTP/1.1 200" {
+		t.Errorf("the first read hears %q", got)
+	}
+	_ = gone.Close()
+	s.untilAside(1)
+	wait("d", mallory)
+	wait("e", mallory)
+	s.untilAside(3)
+	s.post("/rooms/c/offer", anOffer).is(201)
+	if got := other(); got != "HTTP/1.1 200" {
+		t.Errorf("another client's read hears %q", got)
+	}
+	if text := book.String(); strings.Count(text, "limit=client_waiting") != 1 {
+		t.Errorf("the log has %q", text)
+	}
+}
+
+// To wake many readers for nothing costs their client as many requests.
+func TestReadersThatAreWokenForNothing(t *testing.T) {
+	s := open(t, memstore.Limits{}, Config{TrustedProxies: behindProxy, Rate: Rate{Client: 1e-3, Burst: 12}})
+	l := listen(t)
+	serveSite(t, s.Server, l)
+	s.post("/rooms/blue/offer", anOffer, "Authorization: Bearer caller", from("192.0.2.2")).is(201)
+	var readers []net.Conn
+	read := func(client string) net.Conn {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		fmt.Fprintf(c, "GET /rooms/blue/offer-candidates?after=50 HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=60\r\n%s\r\n\r\n", client)
+		return c
+	}
+	for range 10 {
+		readers = append(readers, read(from("192.0.2.1")))
+	}
+	honest := read(from("192.0.2.3"))
+	s.untilAside(11)
+	for n := range 2 {
+		s.untilAside(11)
+		s.post("/rooms/blue/offer-candidates", candidate("caller", n), "Authorization: Bearer caller", from("192.0.2.2")).is(201)
+	}
+	s.untilAside(3) // two of the ten could pay
+	_ = readers
+	_ = honest.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	if n, err := honest.Read(make([]byte, 1)); n > 0 || err == nil {
+		t.Error("another client's read has ended, too")
+	}
+}
+
+func TestDigits(t *testing.T) {
+	for rooms, want := range map[int]int{0: 3, 89: 3, 90: 4, 899: 4, 900: 5, 9000: 6, 1 << 40: 9} {
+		if got := digits(rooms); got != want {
+			t.Errorf("for %d rooms a number has %d digits, want %d", rooms, got, want)
+		}
+	}
+	s := open(t, memstore.Limits{}, Config{Load: func() int { return 100 }})
+	s.get("/ice-servers").is(http.StatusOK).has("P2PChat-Room-Digits", "4")
+}
+
+// The guests of a room do not share what they may ask.
+func TestGuestsOfOneRoom(t *testing.T) {
+	s := open(t, memstore.Limits{}, Config{TrustedProxies: behindProxy})
+	s.post("/rooms/blue/offer", anOffer).is(201)
+	for range guestBurst {
+		s.get("/rooms/blue/ice-servers", from("192.0.2.1")).is(200)
+	}
+	s.get("/rooms/blue/ice-servers", from("192.0.2.1")).is(429)
+	s.get("/rooms/blue/ice-servers", from("192.0.2.2")).is(200)
+}
