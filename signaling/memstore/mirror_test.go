@@ -269,8 +269,8 @@ func TestEncoding(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	r := state{turnedDown: [][32]byte{{1}}}
-	r.offer(signaling.Ticket{Room: "room"}, [32]byte{2}, offer, "v1")
+	r := state{turnedDown: [][32]byte{{1}}, heard: 3}
+	r.offer(signaling.Ticket{Room: "room", From: "client"}, [32]byte{2}, offer, "v1")
 	f.Add(r.encode())
 	r = state{since: 1, early: []early{{candidate: signaling.Candidate("{}"), at: 2, free: true}, {candidate: signaling.Candidate("{}")}}}
 	f.Add(r.encode())
