@@ -46,7 +46,7 @@ func (s *Server) guardPages(next echo.HandlerFunc) echo.HandlerFunc {
 // that leads there is DNS rebinding, unless it is of a proxy that --trusted-proxy or
 // --public-url tells of. Over TLS, the certificate already vouches for the name.
 func (s *Server) guardHost(r *http.Request) error {
-	if !s.onLoopback || r.TLS != nil || r.Host == "" || isLoopbackHost(r.Host) || s.fromProxy(r) {
+	if !s.onLoopback.Load() || r.TLS != nil || r.Host == "" || isLoopbackHost(r.Host) || s.fromProxy(r) {
 		return nil
 	}
 	if u, err := url.Parse(s.config.PublicURL); err == nil && u.Hostname() != "" && strings.EqualFold(u.Hostname(), hostname(r.Host)) {

@@ -97,7 +97,7 @@ type Server struct {
 	asideAfter  time.Duration // how long a read waits before it is set aside
 	refusals    refusals
 	squatters   squatters
-	onLoopback  bool            // set by Serve
+	onLoopback  atomic.Bool     // set by Serve
 	draining    context.Context // ends when the server stops taking its time
 	drain       context.CancelFunc
 }
@@ -198,7 +198,7 @@ func (s *Server) Parked() int { return int(s.parked.Load()) }
 // grace to end. It closes l. The error is nil if everything ended in time.
 func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
 	h, back := s.over(s), newHandedBack(l.Addr())
-	s.onLoopback = isLoopback(l.Addr())
+	s.onLoopback.Store(isLoopback(l.Addr()))
 	h.BaseContext = func(net.Listener) context.Context {
 		return context.WithValue(context.Background(), handedBackKey{}, back)
 	}
