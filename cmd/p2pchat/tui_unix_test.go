@@ -16,9 +16,9 @@ import (
 )
 
 // aServer runs a server, and returns its address.
-func aServer(t *testing.T) string {
+func aServer(t *testing.T, flags ...string) string {
 	t.Helper()
-	server := launch(t, "serve", "--listen", "127.0.0.1:0")
+	server := launch(t, append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...)...)
 	found, err := server.err.wait(regexp.MustCompile(`listening on (\S+)`))
 	if err != nil {
 		t.Fatal(err)
@@ -472,7 +472,7 @@ func TestWholeTerminalSendsFiles(t *testing.T) {
 // file, a lost network, goodbye.
 func TestAnEvening(t *testing.T) {
 	t.Parallel()
-	env := []string{"HTTP_PROXY=" + aServer(t), "P2PCHAT_SERVER=" + elsewhere}
+	env := []string{"HTTP_PROXY=" + aServer(t, "--public-url", elsewhere), "P2PCHAT_SERVER=" + elsewhere}
 	ann := openWindow(t, 80, 24, append(env, "P2PCHAT_NAME=Ann"), "call", "417-falcon-zebra")
 	ann.shows(`p2pchat answer 417-falcon-zebra --server ` + elsewhere)
 	ben := openWindow(t, 80, 24, append(env, "P2PCHAT_NAME=Ben"), "answer")

@@ -30,6 +30,7 @@ type window struct {
 	screen vt10x.Terminal
 	raw    bytes.Buffer // all that was written
 	rest   []byte       // of a sequence that is not whole yet
+	record func([]byte) // hears what is written; may be nil
 	ended  bool
 	more   chan struct{} // closed by the next change
 }
@@ -104,6 +105,9 @@ func (w *window) emulate(background string) {
 		n, err := w.keyboard.Read(buffer)
 		w.mu.Lock()
 		w.raw.Write(buffer[:n])
+		if w.record != nil {
+			w.record(buffer[:n])
+		}
 		w.rest = append(w.rest, buffer[:n]...)
 		whole := len(w.rest)
 		if i := bytes.LastIndexByte(w.rest, 0x1b); i >= 0 && len(w.rest)-i < 24 && err == nil {
