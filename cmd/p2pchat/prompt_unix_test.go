@@ -93,7 +93,7 @@ func TestPrompt(t *testing.T) {
 
 	t.Run("the code is typed with Tab, and what follows is conversation", func(t *testing.T) {
 		t.Parallel()
-		server := launch(t, "serve", "--listen", "127.0.0.1:0")
+		server := launch(t, "serve", "--listen", "127.0.0.1:0", "--public-url", elsewhere)
 		found, err := server.err.wait(regexp.MustCompile(`listening on (\S+)`))
 		if err != nil {
 			t.Fatal(err)
@@ -115,11 +115,11 @@ func TestPrompt(t *testing.T) {
 		s.types("417-fal\tze\t")
 		s.sees(`417-falcon-ze`)
 		s.types("b\t\rfirst words\n")
-		s.sees(`verified: `)
+		s.sees(`Verified: `)
 		if _, err := caller.out.wait(regexp.MustCompile(`(?m)^first words$`)); err != nil {
 			t.Fatal(err)
 		}
-		s.types("\x03") // Ctrl-C is a signal again: the terminal is as it was
+		s.types("\x03\x03") // Ctrl-C asks once
 		s.ends(exitInterrupted)
 	})
 
@@ -146,7 +146,7 @@ func TestPrompt(t *testing.T) {
 
 	t.Run("lines pasted with the code are messages, each of them", func(t *testing.T) {
 		t.Parallel()
-		server := launch(t, "serve", "--listen", "127.0.0.1:0")
+		server := launch(t, "serve", "--listen", "127.0.0.1:0", "--public-url", elsewhere)
 		found, err := server.err.wait(regexp.MustCompile(`listening on (\S+)`))
 		if err != nil {
 			t.Fatal(err)
@@ -163,12 +163,12 @@ func TestPrompt(t *testing.T) {
 		s := sitDown(t, []string{"HTTP_PROXY=" + found[1]}, "answer", "--server", elsewhere)
 		s.sees("the caller's code: $")
 		s.types("p2pchat answer 417-falcon-zebra --server " + elsewhere + "\rone\rtwo\rthr")
-		s.sees(`verified: `)
+		s.sees(`Verified: `)
 		s.types("ee\r")
 		if _, err := caller.out.wait(regexp.MustCompile(`^one\ntwo\nthree\n$`)); err != nil {
 			t.Fatal(err)
 		}
-		s.types("\x03")
+		s.types("\x03\x03")
 		s.ends(exitInterrupted)
 	})
 
