@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"syscall"
@@ -221,4 +222,31 @@ func TestCandidatesBeforeTheirDescription(t *testing.T) {
 	}
 	s.post("/rooms/red/offer-candidates", aCandidate, caller).problem(404, "no-room")
 	s.post("/rooms/red/answer-candidates", aCandidate, callee).problem(404, "no-room")
+}
+
+// Browsers that have come over TLS come over TLS from there on, but not to localhost.
+func TestStrictTransport(t *testing.T) {
+	s := New(memstore.New(memstore.Limits{}), Config{Log: slog.New(slog.DiscardHandler)})
+	h := httptest.NewTLSServer(s)
+	defer h.Close()
+	for host, want := range map[string]string{"chat.example.org": "max-age=31536000", "localhost": "", "127.0.0.1:3000": ""} {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", h.URL+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		res, err := h.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if got := res.Header.Get("Strict-Transport-Security"); got != want {
+			t.Errorf("%s is told %q, want %q", host, got, want)
+		}
+	}
+	plain := httptest.NewRecorder()
+	s.ServeHTTP(plain, httptest.NewRequestWithContext(t.Context(), "GET", "/", nil))
+	if plain.Header().Get("Strict-Transport-Security") != "" {
+		t.Error("it is told over plain http, where anybody between could")
+	}
 }
