@@ -33,7 +33,7 @@ export function parse(input: string): Code {
   if (/^\p{Pd}/u.test(text)) throw new CodeError("The room before the dash is missing.");
   if (/\p{Pd}$/u.test(text)) throw new CodeError("The word behind the last dash is missing.");
   const [room, ...rest] = parts as [string, ...string[]];
-  if (!/^[A-Za-z0-9._~]{1,64}$/.test(room)) {
+  if (!/^[A-Za-z0-9._~]{1,64}$/.test(room) || room === "." || room === "..") {
     throw new CodeError("A code begins with a room: 1 to 64 letters from a to z, digits and . _ ~.");
   }
   const code = { room, secret: rest.join("-") };

@@ -104,7 +104,7 @@ export class Session {
 
   async #call(code: Code | undefined, signal: AbortSignal): Promise<Pipe> {
     const servers = (await this.#iceServers("", signal)) ?? [];
-    let digits = code ? manyDigits : fewDigits;
+    let digits = code ? manyDigits : Math.min(Math.max(this.store.roomDigits, fewDigits), manyDigits);
     code ??= make(digits);
     let t = this.#ticket(code), opened = false, failures = 0;
     let write: "offer" | "reoffer" = "offer";

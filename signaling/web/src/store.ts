@@ -46,12 +46,15 @@ interface Request {
 interface Reply {
   readonly body: string;
   readonly version: string;
+  readonly digits: number; // NaN or 0 if it does not say
 }
 
 export class Store {
   accessKey = "";
   /** Is told when requests begin to fail, and, with nothing, when the server is back. */
   onTrouble: (why?: string) => void = () => {};
+  /** How many digits the number of a new room should have, as far as the server has said so. */
+  roomDigits = 0;
   #trouble = false;
   #flight = new AbortController(); // of all requests at a time
 
@@ -87,6 +90,7 @@ export class Store {
     const r = await this.#read(t, { path: `/${of}-candidates?after=${after}` }, wait, signal, (r, kind) => (r ? isEmptyList(r.body) : kind === "no-room"));
     const list = json(r.body);
     if (!Array.isArray(list)) throw foreign();
+    if (Number.isInteger(r.digits)) this.roomDigits = r.digits;
     return list;
   }
 
@@ -220,12 +224,13 @@ class Passing extends Failure {
 function judge(res: Response, body: string): Reply {
   const version = (res.headers.get("ETag") ?? "").replace(/^W\//, "").replaceAll('"', "");
   if (res.status === 304) throw new Failure("unchanged", "Nothing has changed.");
-  if (res.ok) return { body, version };
+  if (res.ok) return { body, version, digits: Number(res.headers.get("P2PChat-Room-Digits")) };
   const p = json(body) as { type?: unknown; detail?: unknown } | undefined;
   const known = typeof p?.type === "string" && p.type.startsWith("urn:p2pchat:");
   const kind = (known ? String(p!.type).slice("urn:p2pchat:".length) : "refused") as Kind;
+  const lasting = kind === "guesses" || kind === "too-many-rooms"; // for minutes
   const detail = typeof p?.detail === "string" ? p.detail.slice(0, 300) : `The server answered with status ${res.status}.`;
-  if (res.status === 429 || res.status >= 500) {
+  if ((res.status === 429 && !lasting) || res.status >= 500) {
     const after = Number(res.headers.get("Retry-After") ?? 0);
     throw new Passing(kind, detail, Number.isFinite(after) ? Math.min(Math.max(after, 0), 60) : 1);
   }
