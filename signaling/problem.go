@@ -18,40 +18,40 @@ type Problem struct { //nolint:errname // RFC 9457 calls it so
 	Detail string `json:"detail"`
 }
 
-// The one table between errors and the wire, for the server and the client alike.
+// problems maps errors to HTTP and back, for the server and the client.
 var problems = []struct {
 	err    error
 	name   string
 	status int
 	detail string
 }{
-	{ErrNoRoom, "no-room", http.StatusNotFound, "Nobody has opened this room, or it is gone: an idle room ends by itself."},
-	{ErrNoOffer, "no-offer", http.StatusNotFound, "Nobody has called in this room yet. Ask again with the header 'Prefer: wait=30' to wait for it."},
-	{ErrNoAnswer, "no-answer", http.StatusNotFound, "Nobody has answered in this room yet. Ask again with the header 'Prefer: wait=30' to wait for it."},
-	{ErrUnchanged, "unchanged", http.StatusNotModified, "Nothing has changed since."},
-	{ErrClosed, "closed", http.StatusNotFound, "The room was closed, or the server has started anew since."},
-	{ErrTurnedDown, "turned-down", http.StatusGone, "This token is no longer one of the room's: the offer or the answer that it stands for was replaced."},
-	{ErrOccupied, "occupied", http.StatusConflict, "Somebody is calling in this room already. Choose another room, or wait until that call is over."},
-	{ErrAnswered, "answered", http.StatusConflict, "Somebody else has answered this call already."},
-	{ErrSuperseded, "superseded", http.StatusPreconditionFailed, "The caller has replaced the offer since. Read it again and answer that one."},
-	{ErrWrongToken, "wrong-token", http.StatusUnauthorized, "This needs the token that came with the offer or the answer, in the header 'Authorization: Bearer TOKEN'."},
+	{ErrNoRoom, "no-room", http.StatusNotFound, "This room is not open, or it has ended: an idle room ends by itself."},
+	{ErrNoOffer, "no-offer", http.StatusNotFound, "This room has no offer yet. To wait for it, send the header 'Prefer: wait=30'."},
+	{ErrNoAnswer, "no-answer", http.StatusNotFound, "This room has no answer yet. To wait for it, send the header 'Prefer: wait=30'."},
+	{ErrUnchanged, "unchanged", http.StatusNotModified, "Nothing has changed."},
+	{ErrClosed, "closed", http.StatusNotFound, "The caller closed the room, or the server was restarted."},
+	{ErrTurnedDown, "turned-down", http.StatusGone, "This token is no longer valid: its offer or its answer was replaced."},
+	{ErrOccupied, "occupied", http.StatusConflict, "This room already has a caller. Choose another room, or wait until that call ends."},
+	{ErrAnswered, "answered", http.StatusConflict, "This call already has an answer."},
+	{ErrSuperseded, "superseded", http.StatusPreconditionFailed, "The caller has replaced the offer. Read the new one and answer it."},
+	{ErrWrongToken, "wrong-token", http.StatusUnauthorized, "This request needs the token that came with the offer or the answer, in the header 'Authorization: Bearer TOKEN'."},
 	{ErrNoKey, "access-key", http.StatusUnauthorized, "This server opens rooms for those who have its access key, in the header 'X-P2PChat-Key'. Guests need none."},
-	{ErrTooMany, "too-many", http.StatusTooManyRequests, "That was asked too often. Try again in a moment."},
+	{ErrTooMany, "too-many", http.StatusTooManyRequests, "Your network address sends too many requests. Try again in a moment."},
 	{ErrGuesses, "guesses", http.StatusTooManyRequests, "Callers turned down three answers from your network address in the last ten minutes, as they do with wrong codes. Wait a few minutes; or call, and let the other side answer."},
 	{ErrTooManyRooms, "too-many-rooms", http.StatusTooManyRequests, "Your network address holds as many rooms as this server allows one address. Rooms that nobody uses end by themselves; or let the other side call."},
 	{ErrListFull, "candidates-full", http.StatusConflict, "The list holds as many candidates, or as many bytes of them, as this server allows."},
-	{ErrGap, "candidates-gap", http.StatusConflict, "The list ends before the index given with 'at'. Send what is missing first."},
+	{ErrGap, "candidates-gap", http.StatusConflict, "The list ends before the index given with 'at'. Send the missing candidates first."},
 	{ErrServerFull, "server-full", http.StatusServiceUnavailable, "The server has as many rooms or waiting readers as it can hold. Try again in a moment."},
-	{ErrUnavailable, "unavailable", http.StatusServiceUnavailable, "The server cannot reach the place where it keeps rooms. Try again in a moment: it goes on by itself."},
-	{ErrInvalid, "invalid", http.StatusBadRequest, "The request is not as the interface describes it: see /openapi.yaml."},
-	{ErrTooLarge, "too-large", http.StatusRequestEntityTooLarge, "The body is larger than this server takes."},
+	{ErrUnavailable, "unavailable", http.StatusServiceUnavailable, "The server cannot reach its store of rooms. Try again in a moment: the server reconnects by itself."},
+	{ErrInvalid, "invalid", http.StatusBadRequest, "The request is not valid: see /openapi.yaml."},
+	{ErrTooLarge, "too-large", http.StatusRequestEntityTooLarge, "The body is larger than this server accepts."},
 	{ErrOtherSite, "other-site", http.StatusForbidden, "A web page of another site may not write here. The operator of the server can allow it with --cors-origin."},
 	{ErrOtherHost, "other-host", http.StatusForbidden, "This server listens on its own machine alone, so it answers to localhost and not to other names. If a proxy stands in front, start the server with --public-url."},
 	{ErrNotJSON, "not-json", http.StatusUnsupportedMediaType, "A web page has to send JSON with the header 'Content-Type: application/json'."},
-	{ErrDraining, "draining", http.StatusServiceUnavailable, "The server is stopping. Try again in a moment: another one may take its place."},
+	{ErrDraining, "draining", http.StatusServiceUnavailable, "The server is stopping. Try again in a moment: another server may take over."},
 }
 
-// What only a server over HTTP answers.
+// Errors that only a server over HTTP returns.
 var (
 	ErrTooLarge  = errors.New("the body is too large")
 	ErrNoKey     = errors.New("the server wants its access key")
@@ -62,7 +62,8 @@ var (
 	ErrDraining  = errors.New("the server is stopping")
 )
 
-// ProblemOf says how err travels; ok is false if it is none of this package's.
+// ProblemOf returns the problem that stands for err over HTTP; ok is false if err is none of
+// this package's errors.
 func ProblemOf(err error) (p Problem, ok bool) {
 	for _, row := range problems {
 		if !errors.Is(err, row.err) {
@@ -77,7 +78,7 @@ func ProblemOf(err error) (p Problem, ok bool) {
 	return Problem{}, false
 }
 
-// Error is the problem's detail.
+// Error returns the problem's detail.
 func (p Problem) Error() string {
 	if p.Detail != "" {
 		return p.Detail
@@ -85,7 +86,7 @@ func (p Problem) Error() string {
 	return p.Title
 }
 
-// Unwrap is the error that the problem's type stands for, or nil.
+// Unwrap returns the error that the problem's type stands for, or nil.
 func (p Problem) Unwrap() error {
 	for _, row := range problems {
 		if p.Type == urn+row.name {

@@ -84,6 +84,7 @@ func (s *served) calls(t *testing.T, digits int) time.Duration {
 	code := fmt.Sprintf("%d-falcon-zebra", least+rand.IntN(9*least)) //nolint:gosec // a test's
 	caller := launch(t, "call", code, "--server", "http://"+s.address)
 	caller.notes(t, `^p2pchat: code: `)
+	<-time.After(time.Second) // people say it
 	began := time.Now()
 	callee := launch(t, "answer", code, "--server", "http://"+s.address)
 	defer func() {

@@ -122,7 +122,7 @@ var turnedAway = map[string][]byte{
 func refusal(why error) []byte {
 	p, _ := signaling.ProblemOf(why)
 	if why == signaling.ErrTooMany { //nolint:errorlint // as it is given
-		p.Detail = "Too many connections from this address are open. Close some, or try again in a moment."
+		p.Detail = "Your network address has too many open connections. Close some, or try again in a moment."
 	}
 	body, _ := json.Marshal(p) // it has nothing that cannot be
 	var b bytes.Buffer

@@ -1,4 +1,4 @@
-// Package server is the REST face of a signaling.Store: see openapi.yaml beside it.
+// Package server serves a signaling.Store over HTTP: see openapi.yaml beside it.
 //
 //	request ─▶ limits, log, headers ─▶ handler ─▶ Store
 //	                                      └─ error ─▶ signaling.ProblemOf ─▶ problem+json
@@ -213,7 +213,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	var serving sync.WaitGroup
 	defer serving.Wait()
 	if err := s.asides.open(); err != nil {
-		s.config.Log.Debug("reads that wait are not set aside", "error", err)
+		s.config.Log.Debug("waiting reads keep their goroutines", "error", err)
 	} else {
 		serving.Go(func() { s.asides.hear(s.asides.hungUp) })
 		defer func() {
@@ -330,14 +330,14 @@ func (s *Server) fail(err error, c echo.Context) {
 	}
 	if !known {
 		s.config.Log.Error("a request failed", "route", c.Path(), "request_id", idOf(c), "error", err)
-		p = signaling.Problem{Type: "about:blank", Title: "Internal error", Status: http.StatusInternalServerError, Detail: "Something went wrong in the server; its log says more."}
+		p = signaling.Problem{Type: "about:blank", Title: "Internal error", Status: http.StatusInternalServerError, Detail: "The server failed to handle the request. Its log has the reason."}
 	}
 	h := c.Response().Header()
 	switch p.Status {
 	case http.StatusNotModified:
 		err = c.NoContent(p.Status)
 		if err != nil {
-			s.config.Log.Debug("a response was not taken", "error", err)
+			s.config.Log.Debug("the client did not read its response", "error", err)
 		}
 		return
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
@@ -353,7 +353,7 @@ func (s *Server) fail(err error, c echo.Context) {
 	h.Set(echo.HeaderContentType, "application/problem+json")
 	c.Response().WriteHeader(p.Status)
 	if err := c.Echo().JSONSerializer.Serialize(c, occurrence{p, idOf(c)}, ""); err != nil {
-		s.config.Log.Debug("a response was not taken", "error", err)
+		s.config.Log.Debug("the client did not read its response", "error", err)
 	}
 }
 
@@ -367,9 +367,9 @@ type occurrence struct {
 func httpProblem(status int) (signaling.Problem, bool) {
 	switch status {
 	case http.StatusNotFound:
-		return signaling.Problem{Type: "urn:p2pchat:not-found", Title: "Not found", Status: status, Detail: "There is nothing at this address: /openapi.yaml says what there is."}, true
+		return signaling.Problem{Type: "urn:p2pchat:not-found", Title: "Not found", Status: status, Detail: "No such address: /openapi.yaml lists the addresses of this server."}, true
 	case http.StatusMethodNotAllowed:
-		return signaling.Problem{Type: "urn:p2pchat:method-not-allowed", Title: "Method not allowed", Status: status, Detail: "This address does not take this method: /openapi.yaml says which it takes."}, true
+		return signaling.Problem{Type: "urn:p2pchat:method-not-allowed", Title: "Method not allowed", Status: status, Detail: "This address does not support this method: /openapi.yaml lists the methods."}, true
 	case http.StatusRequestEntityTooLarge:
 		return signaling.ProblemOf(signaling.ErrTooLarge)
 	}
