@@ -7,7 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// A search goes through the history. The box has its text meanwhile, and then the draft again.
+// A search goes through the history. While it lasts the box has its text instead of the draft.
 type search struct {
 	draft editor
 	found *entry // nil if nothing matches

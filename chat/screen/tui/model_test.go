@@ -291,30 +291,6 @@ func TestEverySize(t *testing.T) {
 	}
 }
 
-// Whatever the width, a call that is not verified says so, and its mark is not green.
-func TestUnverifiedIsTheLastPartOfANarrowStatus(t *testing.T) {
-	t.Parallel()
-	for _, peer := range []chat.Connected{evesdrp, {Peer: strings.Repeat("Ben", 20), SafetyWords: evesdrp.SafetyWords, Path: "host"}, {Peer: chat.Stranger, Foreign: true, Path: "host"}} {
-		for columns := 11; columns <= 130; columns++ {
-			r := newRig(t, columns, 10).happens(peer, chat.Stats{RTT: time.Millisecond})
-			r.shows(`^ .*unverified`)
-			for i := range 20 { // scrolled up, with new messages below
-				r.happens(chat.Message{From: "Ben", Text: fmt.Sprint("message ", i)})
-			}
-			r.press("<pgup>").happens(chat.Message{From: "Ben", Text: "more"})
-			r.shows(`^ .*unverified`)
-			if t.Failed() {
-				t.FailNow()
-			}
-		}
-	}
-	r := newRig(t, 24, 10).happens(evesdrp)
-	r.shows(`^ ● Ben · unverified +$`)
-	if row := r.status(); strings.Contains(row, r.style.good.Inherit(r.style.bar).Render("●")) {
-		t.Errorf("its mark is green: %q", row)
-	}
-}
-
 func TestSaying(t *testing.T) {
 	t.Parallel()
 
@@ -417,92 +393,6 @@ func TestSaying(t *testing.T) {
 			t.Error("it stays")
 		}
 	})
-}
-
-func TestLeaving(t *testing.T) {
-	t.Parallel()
-	for typed, interrupts := range map[string]int{"/quit<enter>": 0, "<ctrl+d>": 0, "<ctrl+c><ctrl+c>": 1, "draft<ctrl+c><ctrl+c><ctrl+c>": 1} {
-		r := newRig(t, 80, 24).happens(benIs)
-		n := 0
-		r.streams.Interrupt = func() { n++ }
-		if r.press(typed); !r.quits() || n != interrupts {
-			t.Errorf("%s leaves: %v; interrupts: %d", typed, r.quits(), n)
-		}
-	}
-
-	t.Run("Ctrl-C clears a draft of many lines, asks, and leaves", func(t *testing.T) {
-		t.Parallel()
-		r := newRig(t, 80, 24).happens(benIs).press("one<alt+enter>two<alt+enter><ctrl+c>")
-		if r.quits() || r.input.text != "" {
-			t.Errorf("it keeps %q", r.input.text)
-		}
-		if r.press("<up>"); r.input.text != "one\ntwo\n" {
-			t.Errorf("the draft comes back as %q", r.input.text)
-		}
-		r.press("<ctrl+c><ctrl+c>").shows("Press Ctrl-C again to leave")
-		if r.press("x<backspace><ctrl+c>"); r.quits() {
-			t.Error("it leaves though another key came between")
-		}
-	})
-
-	// How each way of leaving asks.
-	asks := map[string]string{"/quit<enter>": "Type /quit", "<ctrl+d>": "Press Ctrl-D", "<ctrl+c>": "Press Ctrl-C"}
-	for name, test := range map[string]struct {
-		play func(*rig)
-		asks string
-	}{
-		"a file": {func(r *rig) { r.happens(benIs, chat.FileOffering{ID: 1, Name: "x"}) }, "A file is still on its way. %s again to drop it."},
-		"two files": {func(r *rig) {
-			r.happens(benIs, chat.FileOffering{ID: 1, Name: "x"}, chat.FileOffering{ID: 2, Name: "y"})
-		}, "2 files are still on their way. %s again to drop them."},
-		"a message that nobody has come for": {func(r *rig) { r.happens(invited).press("a<enter>").speaks(1) }, "1 message has not been delivered. %s again to drop it."},
-		"messages after a loss": {func(r *rig) {
-			r.happens(benIs, chat.Disconnected{}).press("a<enter>b<enter>").speaks(1)
-		}, "2 messages have not been delivered. %s again to drop them."},
-		"a message that stays away": {func(r *rig) {
-			r.happens(benIs).press("a<enter>").speaks(1)
-			r.clock = r.clock.Add(3 * time.Second)
-		}, "1 message has not been delivered. %s again to drop it."},
-		"a message and a file": {func(r *rig) {
-			r.happens(benIs, chat.FileOffering{ID: 1, Name: "x"}, chat.Disconnected{}).press("a<enter>").speaks(1)
-		}, "1 message and 1 file have not been delivered. %s again to drop them."},
-	} {
-		for keys, how := range asks {
-			t.Run(name+" "+keys, func(t *testing.T) {
-				t.Parallel()
-				r := newRig(t, 80, 24)
-				test.play(r)
-				if r.press(keys); r.quits() || r.hint != fmt.Sprintf(test.asks, how) {
-					t.Errorf("it leaves: %v; it hints %q", r.quits(), r.hint)
-				}
-				if r.press(keys); !r.quits() {
-					t.Error("it stays though it was asked twice")
-				}
-			})
-		}
-	}
-
-	for name, play := range map[string]func(*rig){
-		"a message that is on its way": func(r *rig) { r.happens(benIs).press("a<enter>").speaks(1) },
-		"a message that was read": func(r *rig) {
-			r.happens(benIs).press("a<enter>").speaks(1).happens(chat.Delivered{ID: 1}, chat.Disconnected{})
-		},
-		"a message that an outbox keeps": func(r *rig) { r.streams.Keeps = true; r.press("a<enter>").speaks(1) },
-		"a message that was refused":     func(r *rig) { r.press("a<enter>").send(saidMsg{<-r.outbox, 0, chat.ErrOver, make(chan struct{})}) },
-	} {
-		r := newRig(t, 80, 24)
-		play(r)
-		if r.press("/quit<enter>"); !r.quits() {
-			t.Errorf("it asks because of %s: %s", name, r.hint)
-		}
-	}
-
-	if r := newRig(t, 80, 24).press("draft<ctrl+a><ctrl+d>"); r.quits() || r.input.text != "raft" {
-		t.Error("Ctrl-D does not delete")
-	}
-	if r := newRig(t, 80, 24).happens(benIs, chat.Failed{Message: "it broke"}).send(overMsg{}); !r.quits() {
-		t.Error("it stays though the conversation has failed")
-	}
 }
 
 func TestNotifications(t *testing.T) {

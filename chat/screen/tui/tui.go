@@ -89,7 +89,7 @@ func show(ctx context.Context, c *chat.Conversation, m *model) error {
 	return errors.Join(err, top.mistake, shown)
 }
 
-// A holder keeps what is written meanwhile, so that it does not spoil the screen.
+// A holder keeps what other parts of the program write, so that it does not spoil the screen.
 type holder interface {
 	Hold()
 	Release()
