@@ -112,10 +112,10 @@ func linkTarget(text string) (string, bool) {
 
 // matches are the places in a line at which the search has found its text.
 func matches(line, text string) (marks []mark) {
-	if text == "" {
+	pattern, err := regexp.Compile("(?i)" + regexp.QuoteMeta(text))
+	if text == "" || err != nil { // a text that is too long for a pattern
 		return nil
 	}
-	pattern := regexp.MustCompile("(?i)" + regexp.QuoteMeta(text))
 	for _, at := range pattern.FindAllStringIndex(line, mostLinks) {
 		marks = append(marks, mark{stretch{at[0], at[1]}, highlight, "\x1b[27m"})
 	}

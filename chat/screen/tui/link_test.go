@@ -64,6 +64,7 @@ func TestALinkInRows(t *testing.T) {
 // Marks leave the text as it is, whatever overlaps.
 func FuzzMarked(f *testing.F) {
 	f.Add("see http://a.example/x and x", "x", 7)
+	f.Add("0", "\xcb", 3) // no UTF-8
 	f.Add("a (https://b.example/(1)) K\u212a", "k", 3)
 	f.Fuzz(func(t *testing.T, text, sought string, width int) {
 		width = 2 + (width&0x7fffffff)%100
