@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,14 +41,16 @@ func (s *Session) answer(ctx context.Context, codes []Code) (*Pipe, error) {
 	for _, code := range codes {
 		wg.Go(func() { lost <- s.follow(ctx, code, offers, closed) })
 	}
-	// They are for the guests of a room. Where there is none yet, they come with the offer.
-	servers, err := s.iceServers(ctx, codes[0].Room, 0)
-	known, later := err == nil, make(chan []webrtc.ICEServer, len(codes))
-	switch {
-	case known:
+	invited := invitations{ready: make(chan invitation, len(codes)), coming: map[string]bool{}}
+	// Where a room does not exist yet, its ICE servers come with the offer.
+	switch first, err := s.invited(ctx, codes[0].Room, 0); {
+	case err == nil:
+		invited.coming[codes[0].Room] = true
+		invited.ready <- first
 	case errors.Is(err, signaling.ErrNoRoom):
 		for _, code := range codes {
-			wg.Go(func() { s.guestServers(ctx, code.Room, later, lost) })
+			invited.coming[code.Room] = true
+			wg.Go(func() { s.guestServers(ctx, code.Room, invited.ready, lost) })
 		}
 	default:
 		return nil, err
@@ -76,15 +79,11 @@ func (s *Session) answer(ctx context.Context, codes []Code) (*Pipe, error) {
 		case <-closed: // before this offer was made
 		default:
 		}
-		if !known {
-			select {
-			case servers = <-later:
-				known = true
-			case err := <-lost:
-				return nil, err
-			}
+		in, err := s.invitation(ctx, &invited, newest.code.Room, lost)
+		if err != nil {
+			return nil, err
 		}
-		p, newer, err := s.answerOnce(ctx, *newest, servers, offers, closed)
+		p, newer, err := s.answerOnce(ctx, *newest, in, offers, closed)
 		newest = newer
 		switch {
 		case err == nil && newer != nil: // the caller, if it is the same, has given this attempt up
@@ -113,14 +112,60 @@ func (s *Session) answer(ctx context.Context, codes []Code) (*Pipe, error) {
 	}
 }
 
-// guestServers waits for a room, and asks which servers its guest may use.
-func (s *Session) guestServers(ctx context.Context, room string, servers chan<- []webrtc.ICEServer, lost chan<- error) {
+// An invitation is what a callee answers one offer with: a fresh ticket, and the ICE servers
+// that it was given for it.
+type invitation struct {
+	ticket  signaling.Ticket
+	servers []webrtc.ICEServer
+}
+
+// invitations are those that the server was asked for before there was an offer.
+type invitations struct {
+	ready  chan invitation
+	coming map[string]bool // rooms whose invitation is in ready, or will be
+	early  []invitation    // came before an offer of their room
+}
+
+// invited asks for an invitation to a room.
+func (s *Session) invited(ctx context.Context, room string, wait time.Duration) (in invitation, err error) {
+	in.ticket = signaling.NewTicket(room, signaling.Callee)
+	in.servers, err = s.iceServers(ctx, in.ticket, wait)
+	return in, err
+}
+
+// invitation returns one for the room of an offer: the one that was asked for with the
+// offer, or for another attempt a new one.
+func (s *Session) invitation(ctx context.Context, all *invitations, room string, lost <-chan error) (invitation, error) {
+	for all.coming[room] {
+		i := slices.IndexFunc(all.early, func(in invitation) bool { return in.ticket.Room == room })
+		if i >= 0 {
+			in := all.early[i]
+			all.early = slices.Delete(all.early, i, i+1)
+			delete(all.coming, room)
+			return in, nil
+		}
+		select {
+		case in := <-all.ready:
+			all.early = append(all.early, in)
+		case err := <-lost:
+			return invitation{}, err
+		}
+	}
+	in, err := s.invited(ctx, room, 0)
+	if errors.Is(err, signaling.ErrNoRoom) {
+		err = nil // answering will say so, and that it waits for the next offer
+	}
+	return in, err
+}
+
+// guestServers waits for a room, and asks for an invitation to it.
+func (s *Session) guestServers(ctx context.Context, room string, ready chan<- invitation, lost chan<- error) {
 	var calm brake
 	for {
-		list, err := s.iceServers(ctx, room, signaling.Forever)
+		in, err := s.invited(ctx, room, signaling.Forever)
 		switch {
 		case err == nil:
-			servers <- list
+			ready <- in
 			return
 		case errors.Is(err, ErrNoRelay):
 			select {
@@ -134,7 +179,7 @@ func (s *Session) guestServers(ctx context.Context, room string, servers chan<- 
 	}
 }
 
-func (s *Session) answerOnce(ctx context.Context, o offer, servers []webrtc.ICEServer, newer <-chan offer, closed <-chan struct{}) (*Pipe, *offer, error) {
+func (s *Session) answerOnce(ctx context.Context, o offer, in invitation, newer <-chan offer, closed <-chan struct{}) (*Pipe, *offer, error) {
 	// An answer lets the caller check one guess at the secret. So it counts as one before
 	// it goes out, and until the caller has proven that it knew the secret.
 	counts := s.guarded(o.code)
@@ -143,7 +188,7 @@ func (s *Session) answerOnce(ctx context.Context, o offer, servers []webrtc.ICES
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	t := signaling.NewTicket(o.code.Room, signaling.Callee)
+	t := in.ticket
 	counted, given := func() error { return nil }, atomic.Bool{}
 	var a *attempt
 	var err error
@@ -156,7 +201,7 @@ func (s *Session) answerOnce(ctx context.Context, o offer, servers []webrtc.ICES
 			}
 		}()
 	}
-	a, err = s.newAttempt(ctx, t, o.code, servers, func(ctx context.Context, d signaling.Description) error {
+	a, err = s.newAttempt(ctx, t, o.code, in.servers, func(ctx context.Context, d signaling.Description) error {
 		if err := counted(); err != nil {
 			return err
 		}

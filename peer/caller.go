@@ -17,7 +17,7 @@ const farewellLimit = 2 * time.Second
 // call meets as the caller. The room is given back in any case: as soon as the callee
 // needs it no more, which its first message shows, or its being a plain program.
 func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err error) {
-	servers, err := s.iceServers(ctx, "", 0)
+	servers, err := s.iceServers(ctx, signaling.Ticket{}, 0)
 	if err != nil {
 		return nil, err
 	}

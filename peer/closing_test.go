@@ -91,7 +91,7 @@ func TestClosingInEveryPhase(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			store := memstore.New(memstore.Limits{})
 			config := quiet().Over(newNetwork(t, 0).caller)
-			config.Discover = func(ctx context.Context, _ string, _ time.Duration) ([]signaling.ICEServer, error) {
+			config.Discover = func(ctx context.Context, _ signaling.Ticket, _ time.Duration) ([]signaling.ICEServer, error) {
 				<-ctx.Done()
 				return nil, ctx.Err()
 			}

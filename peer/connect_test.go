@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,7 +102,7 @@ func TestConnecting(t *testing.T) {
 }
 
 func TestDiscovering(t *testing.T) {
-	failing := func(context.Context, string, time.Duration) ([]signaling.ICEServer, error) {
+	failing := func(context.Context, signaling.Ticket, time.Duration) ([]signaling.ICEServer, error) {
 		return nil, errors.New("no servers today")
 	}
 
@@ -112,6 +113,36 @@ func TestDiscovering(t *testing.T) {
 		caller, callee := calling(t, store, room, config), answering(t, store, room, quiet())
 		talk(t, pipeOf(t, caller), pipeOf(t, callee))
 		log.has(t, "no servers today")
+	})
+
+	t.Run("a guest asks with the ticket that it answers with, and goes on without servers after one refusal", func(t *testing.T) {
+		for _, first := range []string{"caller", "callee"} {
+			store, log := &whoAnswers{Store: memstore.New(memstore.Limits{}), answers: make(chan signaling.Ticket, 1)}, &logbook{}
+			asked := make(chan signaling.Ticket, 9)
+			config := quiet()
+			config.Log = log.logger()
+			config.Discover = func(ctx context.Context, t signaling.Ticket, wait time.Duration) ([]signaling.ICEServer, error) {
+				if _, _, err := store.Description(ctx, signaling.Ticket{Room: t.Room}, signaling.Caller, "", wait); err != nil {
+					return nil, signaling.ErrNoRoom
+				}
+				asked <- t
+				return nil, signaling.ErrTooMany
+			}
+			var caller, callee *peer.Session
+			if first == "caller" {
+				caller = calling(t, store, room, quiet())
+				awaitOffer(t, store)
+				callee = answering(t, store, room, config)
+			} else {
+				callee = answering(t, store, room, config)
+				caller = calling(t, store, room, quiet())
+			}
+			talk(t, pipeOf(t, caller), pipeOf(t, callee))
+			if got := <-asked; got != <-store.answers || len(asked) > 0 {
+				t.Errorf("%s first: it asked with %v, and %d times more", first, got, len(asked))
+			}
+			log.has(t, "going on without the server's STUN and TURN servers")
+		}
 	})
 
 	t.Run("servers that are given are not looked for", func(t *testing.T) {
@@ -130,7 +161,7 @@ func TestDiscovering(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			store := &recorder{Store: memstore.New(memstore.Limits{})}
 			config := quiet()
-			config.Discover = func(context.Context, string, time.Duration) ([]signaling.ICEServer, error) {
+			config.Discover = func(context.Context, signaling.Ticket, time.Duration) ([]signaling.ICEServer, error) {
 				return nil, fmt.Errorf("asking: %w", signaling.ErrUnreachable)
 			}
 			begun := time.Now()
@@ -152,7 +183,7 @@ func TestDiscovering(t *testing.T) {
 			n, store, log := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{}), &logbook{}
 			config := quiet()
 			config.Log = log.logger()
-			config.Discover = func(context.Context, string, time.Duration) ([]signaling.ICEServer, error) {
+			config.Discover = func(context.Context, signaling.Ticket, time.Duration) ([]signaling.ICEServer, error) {
 				return nil, signaling.ErrForeign
 			}
 			caller, callee := n.calls(t, store, room, config), n.answers(t, store, room, config)
@@ -184,4 +215,23 @@ func client(t testing.TB, base string) *signaling.Client {
 	}
 	t.Cleanup(c.CloseIdle)
 	return c
+}
+
+// whoAnswers tells with which ticket the first answer was written.
+type whoAnswers struct {
+	signaling.Store
+	once    sync.Once
+	answers chan signaling.Ticket
+}
+
+func (w *whoAnswers) Answer(ctx context.Context, t signaling.Ticket, to signaling.Version, d signaling.Description) (signaling.Version, error) {
+	w.once.Do(func() { w.answers <- t })
+	return w.Store.Answer(ctx, t, to, d)
+}
+
+func awaitOffer(t *testing.T, store signaling.Store) {
+	t.Helper()
+	if _, _, err := store.Description(t.Context(), signaling.Ticket{Room: room}, signaling.Caller, "", signaling.Forever); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -26,7 +26,7 @@ func Gather(ctx context.Context, servers []signaling.ICEServer, config Config) (
 	}
 	s := &Session{config: config}
 	s.config.ICEServers = servers
-	list, err := s.iceServers(ctx, "", 0)
+	list, err := s.iceServers(ctx, signaling.Ticket{}, 0)
 	if err != nil {
 		return nil, err
 	}

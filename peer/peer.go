@@ -53,11 +53,12 @@ var (
 
 // Config tunes both sides of a meeting. Its zero value is good.
 type Config struct {
-	// ICEServers are STUN and TURN servers, if nil those that Discover finds out, if that
-	// is nil none. It is asked for a caller, if room is empty, or for the callee in a room,
-	// and waits up to wait until that stands: else it is signaling.ErrNoRoom.
+	// ICEServers are STUN and TURN servers. If nil, Discover finds them; if that is nil too,
+	// there are none. It is asked for a caller with the zero Ticket, and for a callee with the
+	// ticket that it will answer with. It waits up to wait until the room exists, and returns
+	// signaling.ErrNoRoom otherwise: signaling.Client.ICEServers does so.
 	ICEServers []signaling.ICEServer
-	Discover   func(ctx context.Context, room string, wait time.Duration) ([]signaling.ICEServer, error)
+	Discover   func(ctx context.Context, t signaling.Ticket, wait time.Duration) ([]signaling.ICEServer, error)
 	Again      *Again // where an earlier Session of the same side ended; nil starts a new meeting
 	// Keep saves what another Session needs to go on from here, and returns once it is on
 	// disk. It is called before a wrong answer has any effect, from any goroutine. If it

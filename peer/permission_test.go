@@ -27,7 +27,7 @@ func TestPermissionsCostNoTime(t *testing.T) {
 	for _, over := range []string{"udp", "tcp"} {
 		t.Run("over "+over, func(t *testing.T) {
 			server := aRelay(t)
-			list := server.Credentials("somebody")
+			list := server.Credentials("somebody", nil)
 			credentials := list[len(list)-1]
 			address := ""
 			for _, u := range credentials.URLs {

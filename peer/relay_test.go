@@ -197,7 +197,7 @@ func TestRelays(t *testing.T) {
 				relay := relayed(t, n)
 				config := quiet()
 				config.RelayOnly, config.Log = true, log.logger()
-				config.Discover = func(context.Context, string, time.Duration) ([]signaling.ICEServer, error) {
+				config.Discover = func(context.Context, signaling.Ticket, time.Duration) ([]signaling.ICEServer, error) {
 					return []signaling.ICEServer{bad, relay}, nil
 				}
 				caller, callee := n.calls(t, store, room, config), n.answers(t, store, room, config)

@@ -303,18 +303,20 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// iceServers are the STUN and TURN servers to use, for the caller or in the callee's room.
-// Without any, two machines may still meet; without an answer from the server they cannot.
-// The error is of the server, or ErrNoRoom if room does not stand within wait.
-func (s *Session) iceServers(ctx context.Context, room string, wait time.Duration) ([]webrtc.ICEServer, error) {
+// iceServers returns the STUN and TURN servers to use, for the caller with the zero ticket or
+// for a callee with its own. Two machines may meet without, but not without the server: the
+// error is ErrUnreachable, ErrNoKey for a caller, or ErrNoRoom if the room does not exist
+// within wait.
+func (s *Session) iceServers(ctx context.Context, t signaling.Ticket, wait time.Duration) ([]webrtc.ICEServer, error) {
 	list := s.config.ICEServers
 	if list == nil && s.config.Discover != nil {
 		var err error
-		list, err = s.config.Discover(ctx, room, wait)
-		if errors.Is(err, signaling.ErrUnreachable) || errors.Is(err, signaling.ErrNoRoom) || errors.Is(err, signaling.ErrNoKey) || ctx.Err() != nil {
+		list, err = s.config.Discover(ctx, t, wait)
+		switch {
+		case errors.Is(err, signaling.ErrUnreachable), errors.Is(err, signaling.ErrNoRoom), errors.Is(err, signaling.ErrNoKey) && t.Room == "", ctx.Err() != nil:
 			return nil, err
-		} else if err != nil {
-			s.config.Log.Info("going on without the server's STUN and TURN servers", "why", err)
+		case err != nil:
+			s.config.Log.Warn("going on without the server's STUN and TURN servers", "why", err)
 		}
 	}
 	var servers []webrtc.ICEServer

@@ -219,19 +219,20 @@ func (c *Client) key() http.Header {
 	return header
 }
 
-// ICEServers asks which STUN and TURN servers the server hands out: to a caller, if room
-// is empty, or to the guest of a room, once it stands; until then it waits, up to wait,
-// and is ErrNoRoom then.
-func (c *Client) ICEServers(ctx context.Context, room string, wait time.Duration) ([]ICEServer, error) {
+// ICEServers asks which STUN and TURN servers the server hands out: to a caller, if t is the
+// zero Ticket, or to a guest, with the token that it answers or has answered with, once
+// the room exists. Until then it waits, up to wait, and returns ErrNoRoom. A server that
+// refuses is not asked again: the error is ErrTooMany, for one, and a call works without.
+func (c *Client) ICEServers(ctx context.Context, t Ticket, wait time.Duration) ([]ICEServer, error) {
 	var r reply
 	var err error
-	if room == "" {
-		r, err = c.do(ctx, request{path: "/ice-servers", header: c.key()})
+	if t.Room == "" {
+		r, err = c.do(ctx, request{path: "/ice-servers", header: c.key(), optional: true})
 		if n, bad := strconv.Atoi(r.header.Get(DigitsHeader)); err == nil && bad == nil {
 			c.digits.Store(int32(max(FewDigits, min(n, ManyDigits)))) //nolint:gosec // it is small
 		}
 	} else {
-		r, err = c.read(ctx, Ticket{Room: room}, request{path: "/ice-servers"}, wait, func(_ reply, err error) bool {
+		r, err = c.read(ctx, t, request{path: "/ice-servers", optional: true}, wait, func(_ reply, err error) bool {
 			return errors.Is(err, ErrNoRoom)
 		})
 	}

@@ -127,7 +127,7 @@ func TestForeignServers(t *testing.T) {
 		_, offered := c.Offer(t.Context(), secret, signaling.Description(offerBody))
 		_, added := c.AddCandidates(t.Context(), secret, 0, signaling.Candidate("{}"))
 		_, listed := c.Candidates(t.Context(), secret, signaling.Caller, 0, 0)
-		_, relays := c.ICEServers(t.Context(), "", 0)
+		_, relays := c.ICEServers(t.Context(), signaling.Ticket{}, 0)
 		for what, err := range map[string]error{"offer": offered, "add": added, "relays": relays} {
 			if !errors.Is(err, signaling.ErrForeign) {
 				t.Errorf("%s: %v", what, err)

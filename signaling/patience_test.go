@@ -2,12 +2,14 @@ package signaling_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -231,24 +233,53 @@ func TestRestart(t *testing.T) {
 
 func TestICEServers(t *testing.T) {
 	want := signaling.ICEServer{URLs: []string{"turn:example.org"}, Username: "u", Credential: "c"}
+	host, guest := signaling.NewTicket("room", signaling.Caller), signaling.NewTicket("room", signaling.Callee)
 	s := server.New(memstore.New(memstore.Limits{}), server.Config{ICEServers: []signaling.ICEServer{want}, Log: slog.New(slog.DiscardHandler)})
 	h := httptest.NewServer(s)
 	t.Cleanup(h.Close)
 	c := client(t, h.URL+"/", signaling.Config{}) // a slash at the end does no harm
-	if _, err := c.ICEServers(t.Context(), "room", 0); !errors.Is(err, signaling.ErrNoRoom) {
+	if _, err := c.ICEServers(t.Context(), signaling.NewTicket("room", signaling.Callee), 0); !errors.Is(err, signaling.ErrNoRoom) {
 		t.Errorf("for the guest of no room: %v", err)
 	}
-	if _, err := c.Offer(t.Context(), signaling.NewTicket("room", signaling.Caller), signaling.Description(offerBody)); err != nil {
+	if _, err := c.Offer(t.Context(), host, signaling.Description(offerBody)); err != nil {
 		t.Fatal(err)
 	}
-	for _, room := range []string{"", "room"} {
-		list, err := c.ICEServers(t.Context(), room, 0)
+	if list, err := c.ICEServers(t.Context(), guest, 0); err != nil || len(list) > 0 {
+		t.Errorf("for a guest that has proven nothing: %+v, %v", list, err)
+	}
+	if _, err := c.Answer(t.Context(), guest, "", signaling.Description(`{"type":"answer","sdp":""}`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.AddCandidates(t.Context(), host, 0, signaling.Candidate("{}")); err != nil {
+		t.Fatal(err)
+	}
+	for _, ticket := range []signaling.Ticket{{}, guest} {
+		list, err := c.ICEServers(t.Context(), ticket, 0)
 		if err != nil || len(list) != 1 || list[0].URLs[0] != want.URLs[0] || list[0].Username != "u" || list[0].Credential != "c" {
-			t.Errorf("for room %q: %+v, %v", room, list, err)
+			t.Errorf("for room %q: %+v, %v", ticket.Room, list, err)
 		}
 	}
-	if _, err := c.ICEServers(t.Context(), "a/b", 0); !errors.Is(err, signaling.ErrInvalid) {
+	if _, err := c.ICEServers(t.Context(), signaling.Ticket{Room: "a/b"}, 0); !errors.Is(err, signaling.ErrInvalid) {
 		t.Errorf("for a room that cannot be: %v", err)
+	}
+}
+
+func TestICEServersThatAreRefused(t *testing.T) {
+	for status, want := range map[int]error{http.StatusTooManyRequests: signaling.ErrTooMany, http.StatusUnauthorized: signaling.ErrNoKey, http.StatusNotFound: signaling.ErrForeign} {
+		var asked atomic.Int32
+		h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			asked.Add(1)
+			p, _ := signaling.ProblemOf(want)
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.Header().Set("Retry-After", "0")
+			w.WriteHeader(status)
+			_ = json.NewEncoder(w).Encode(p)
+		}))
+		t.Cleanup(h.Close)
+		c := client(t, h.URL, signaling.Config{Patience: time.Hour})
+		if _, err := c.ICEServers(t.Context(), signaling.NewTicket("room", signaling.Callee), signaling.Forever); !errors.Is(err, want) || asked.Load() != 1 {
+			t.Errorf("%d: %v, after %d requests", status, err, asked.Load())
+		}
 	}
 }
 

@@ -32,6 +32,8 @@ type request struct {
 	header http.Header
 	body   []byte
 	wait   time.Duration // in whole seconds, for Prefer
+
+	optional bool // 429 is an answer: what it asks for can be done without
 }
 
 type reply struct {
@@ -90,6 +92,9 @@ func (c *Client) do(ctx context.Context, r request) (reply, error) {
 				c.config.Trouble(nil)
 			}
 			return rep, err
+		}
+		if r.optional && errors.Is(err, ErrTooMany) {
+			return reply{}, again.err
 		}
 		if ctx.Err() != nil && c.met.Load() {
 			return reply{}, ctx.Err()

@@ -120,7 +120,7 @@ func (s *served) legitimate(t *testing.T, n int) (through int, figures string) {
 	defer client.CloseIdle()
 	var took []time.Duration
 	for range n {
-		if _, err := client.ICEServers(t.Context(), "", 0); err != nil {
+		if _, err := client.ICEServers(t.Context(), signaling.Ticket{}, 0); err != nil {
 			t.Fatal(err)
 		}
 		if d := s.calls(t, client.RoomDigits()); d > 0 {

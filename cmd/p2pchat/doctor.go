@@ -143,7 +143,7 @@ func examine(ctx context.Context, server string, client *signaling.Client, serve
 	d.Server.Reached, d.Server.RTT, d.Server.Clock = err == nil, milliseconds(pong.RTT), pong.Clock.Seconds()
 	d.Server.err = err
 	if err == nil && servers == nil {
-		servers, err = client.ICEServers(ctx, "", 0)
+		servers, err = client.ICEServers(ctx, signaling.Ticket{}, 0)
 	}
 	if err != nil {
 		d.Server.Error = flatten(err)

@@ -81,18 +81,23 @@ func (c *turning) allocates(t *testing.T) {
 		if binary.BigEndian.Uint16(b) == turnAllocate|0x100 {
 			return
 		}
-		for a := b[20:n]; len(a) >= 4; {
-			size := int(binary.BigEndian.Uint16(a[2:]))
-			switch value := a[4 : 4+size]; int(binary.BigEndian.Uint16(a)) {
-			case stunRealm:
-				c.realm = bytes.Clone(value)
-			case stunNonce:
-				c.nonce = bytes.Clone(value)
-			}
-			a = a[4+(size+3)/4*4:]
-		}
+		c.hears(b[:n])
 	}
 	t.Fatal("the relay makes no allocation")
+}
+
+// hears takes the realm and the nonce of an answer.
+func (c *turning) hears(answer []byte) {
+	for a := answer[20:]; len(a) >= 4; {
+		size := int(binary.BigEndian.Uint16(a[2:]))
+		switch value := a[4 : 4+size]; int(binary.BigEndian.Uint16(a)) {
+		case stunRealm:
+			c.realm = bytes.Clone(value)
+		case stunNonce:
+			c.nonce = bytes.Clone(value)
+		}
+		a = a[4+(size+3)/4*4:]
+	}
 }
 
 // peerAt is an address of the Internet (RFC 8489, section 14.2).
@@ -111,7 +116,7 @@ func TestRelayAttacked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := client.ICEServers(t.Context(), "", 0)
+	list, err := client.ICEServers(t.Context(), signaling.Ticket{}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

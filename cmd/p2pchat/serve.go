@@ -167,6 +167,8 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 	}
 	// Each ends with the other.
 	o.server.Relay, o.server.Measures = carrier.Credentials, append(o.server.Measures, carrier.measures()...)
+	signals := server.New(rooms, o.server)
+	carrier.on.Accepted = signals.Accepted
 	relayed := make(chan error, 1)
 	go func() {
 		defer stop()
@@ -175,7 +177,7 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 			fmt.Fprintf(std.err, "p2pchat: relaying at %s\n", carrier)
 		})
 	}()
-	err = server.New(rooms, o.server).Serve(ctx, l, o.grace)
+	err = signals.Serve(ctx, l, o.grace)
 	stop()
 	return errors.Join(err, <-relayed)
 }

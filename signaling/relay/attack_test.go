@@ -27,7 +27,7 @@ type attacker struct {
 // attack connects to the relay over udp or tcp, with the credentials of a user.
 func attack(t *testing.T, r *Relay, user, over string) *attacker {
 	t.Helper()
-	s := r.Credentials(user)[1]
+	s := r.Credentials(user, nil)[1]
 	for _, u := range s.URLs {
 		if at, ok := strings.CutSuffix(strings.TrimPrefix(u, "turn:"), "?transport="+over); ok {
 			conn, err := net.Dial(over, at)

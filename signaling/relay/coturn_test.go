@@ -26,7 +26,7 @@ func TestCoturnsClient(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // it waits, most of the time
 			r := serving(t, Config{})
-			s := r.Credentials("a")[1]
+			s := r.Credentials("a", nil)[1]
 			host, port, err := net.SplitHostPort(strings.TrimSuffix(strings.TrimPrefix(s.URLs[0], "turn:"), "?transport=udp"))
 			if err != nil {
 				t.Fatal(err)

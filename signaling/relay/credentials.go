@@ -14,20 +14,25 @@ import (
 	"p2pchat/signaling"
 )
 
-// Credentials are what user needs to relay: a name with the time until which it is good,
-// and an HMAC of that (the scheme of draft-uberti-behave-turn-rest-00). The quota is
-// counted for each user, of whom the name and the log do not tell more than that it is
-// the same one. There are none before Serve listens.
-func (r *Relay) Credentials(user string) []signaling.ICEServer {
+// Credentials returns what user needs to relay: a name with the time until which it is
+// good, and an HMAC of that (the scheme of draft-uberti-behave-turn-rest-00). The quota is
+// counted for each user; the name and the log tell of a user only that it is the same one.
+// If guest is not nil, the credentials make an allocation only once Listeners.Accepted says
+// so of that ticket; one without a token gets none. Before Serve listens there are none.
+func (r *Relay) Credentials(user string, guest *signaling.Ticket) []signaling.ICEServer {
 	until := time.Now().Add(r.config.Quota.Lifetime)
 	name := strconv.FormatInt(until.Unix(), 10) + ":" + r.password("user " + user)[:12]
+	unknown := guest != nil && (guest.Token == "" || len(guest.Room)+len(guest.Token) > longestTicket)
+	if guest != nil && !unknown {
+		name += ":" + r.sealTicket(*guest)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var list []signaling.ICEServer
 	if len(r.stun) > 0 {
 		list = append(list, signaling.ICEServer{URLs: r.stun})
 	}
-	if len(r.turn) > 0 {
+	if len(r.turn) > 0 && !unknown {
 		list = append(list, signaling.ICEServer{URLs: r.turn, Username: name, Credential: r.password(name)})
 	}
 	return list
@@ -43,6 +48,7 @@ func (r *Relay) password(name string) string {
 // expired make no new allocation, but an old one may go on.
 func (r *Relay) authenticate(request *turn.RequestAttributes) (user string, key []byte, ok bool) {
 	text, user, found := strings.Cut(request.Username, ":")
+	user, _, _ = strings.Cut(user, ":") // a guest's ticket is behind it, see pass
 	until, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || !found {
 		return "", nil, false

@@ -8,6 +8,8 @@ import (
 
 	"github.com/pion/stun/v4"
 	"golang.org/x/time/rate"
+
+	"p2pchat/signaling"
 )
 
 // What clients without an allocation may ask. Each address has a bucket, which it may share
@@ -65,15 +67,16 @@ func (s *strangers) allow(from netip.Addr) bool {
 	return s.buckets[maphash.Comparable(s.seed, customer(from))%strangerBuckets].Allow()
 }
 
-// pass reports whether pion may see a client's message. pion limits neither requests nor
-// channels, and tells no hook which channel a request would bind.
-func (r *Relay) pass(from net.Addr, message []byte) bool {
+// pass reports whether pion may see a client's message, and if it comes from a guest who
+// has to be accepted before, with which ticket. pion limits neither requests nor channels,
+// and tells no hook which channel a request would bind.
+func (r *Relay) pass(from net.Addr, message []byte) (ok bool, guest *signaling.Ticket) {
 	if !stun.IsMessage(message) {
-		return true // ChannelData, or what pion drops
+		return true, nil // ChannelData, or what pion drops
 	}
 	var kind stun.MessageType
 	if kind.ReadValue(binary.BigEndian.Uint16(message)); kind.Class != stun.ClassRequest {
-		return true
+		return true, nil
 	}
 	client := sourceOf(from)
 	r.mu.Lock()
@@ -82,18 +85,23 @@ func (r *Relay) pass(from net.Addr, message []byte) bool {
 	if a == nil {
 		if !r.strangers.allow(client.at.Addr()) {
 			r.refuse(RefusedRequest, "client", customer(client.at.Addr()))
-			return false
+			return false, nil
 		}
-		return true
+		if kind.Method == stun.MethodAllocate {
+			if t, ok := r.ticketOf(message); ok {
+				return true, &t
+			}
+		}
+		return true, nil
 	}
 	if !a.requests.Allow() {
 		r.refuse(RefusedRequest, "user", a.user)
-		return false
+		return false, nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	a.bindsNew = kind.Method == stun.MethodChannelBind && !a.channels[channelOf(message)]
-	return true
+	return true, nil
 }
 
 // channelOf returns the channel that a ChannelBind request names (RFC 8656, section 18.1),
@@ -108,19 +116,4 @@ func channelOf(message []byte) uint16 {
 		return 0
 	}
 	return binary.BigEndian.Uint16(v)
-}
-
-// filtered is a PacketConn whose reader sees only the messages that pass.
-type filtered struct {
-	net.PacketConn
-	relay *Relay
-}
-
-func (c filtered) ReadFrom(b []byte) (int, net.Addr, error) {
-	for {
-		n, from, err := c.PacketConn.ReadFrom(b)
-		if err != nil || c.relay.pass(from, b[:n]) {
-			return n, from, err
-		}
-	}
 }

@@ -158,8 +158,12 @@ func (c *conn) Read(b []byte) (int, error) {
 	for {
 		_ = c.SetReadDeadline(c.deadline()) // on a closed one: reading will say so
 		n, err := c.message(b)
-		if err != nil || c.guard.relay.pass(c.RemoteAddr(), b[:n]) {
+		if err != nil {
 			return n, err
+		}
+		pass, ticket := c.guard.relay.pass(c.RemoteAddr(), b[:n])
+		if pass && (ticket == nil || c.guard.relay.hold(c.RemoteAddr(), *ticket)) {
+			return n, nil
 		}
 	}
 }

@@ -15,16 +15,17 @@ const (
 	RefusedChannel                   // a channel, likewise
 	RefusedPeer                      // a permission or a channel for an address that the relay does not carry to
 	RefusedRequest                   // a request: they come too often
+	RefusedGuest                     // an allocation: the caller has not accepted the guest's answer
 	RefusedConnection                // a TCP connection: the client has as many as it may, or all have
 	refusalKinds
 )
 
 // Refusals are all reasons.
-var Refusals = []Refusal{RefusedQuota, RefusedPermission, RefusedChannel, RefusedPeer, RefusedRequest, RefusedConnection}
+var Refusals = []Refusal{RefusedQuota, RefusedPermission, RefusedChannel, RefusedPeer, RefusedRequest, RefusedGuest, RefusedConnection}
 
 // String is the reason as a metric's label has it.
 func (r Refusal) String() string {
-	return [refusalKinds]string{"quota", "permissions", "channels", "peer", "requests", "connections"}[r]
+	return [refusalKinds]string{"quota", "permissions", "channels", "peer", "requests", "guests", "connections"}[r]
 }
 
 // refusalPause is the least time between two lines of the log about the same reason: the

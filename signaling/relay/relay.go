@@ -12,6 +12,7 @@ package relay
 import (
 	"cmp"
 	"context"
+	"crypto/cipher"
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
@@ -26,6 +27,8 @@ import (
 	"time"
 
 	"github.com/pion/turn/v5"
+
+	"p2pchat/signaling"
 )
 
 const realm = "p2pchat"
@@ -62,6 +65,8 @@ type Relay struct {
 	received, sent, dropped atomic.Uint64 // bytes, see Stats
 	refusals                refusals
 	strangers               *strangers
+	seal                    cipher.AEAD // of guests' tickets
+	held                    *held       // made by Serve
 
 	mu       sync.Mutex // guards what follows
 	stun     []string   // where it listens, as URLs
@@ -110,7 +115,7 @@ func New(config Config) (*Relay, error) {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails
 	return &Relay{
-		own: ownNetworks(), config: config, secret: secret, strangers: newStrangers(),
+		own: ownNetworks(), config: config, secret: secret, seal: newSeal(secret), strangers: newStrangers(),
 		users: map[string]int{}, taken: map[netip.AddrPort]*allocation{}, clients: map[source]*allocation{}, reserved: map[uint16]time.Time{},
 	}, nil
 }
@@ -138,11 +143,18 @@ type Listeners struct {
 	TCP []net.Listener
 	TLS *tls.Config // TCP takes TLS as well, which firewalls let through; nil: it does not
 
-	Ready func() // is called when it does, and there are Credentials; may be nil
+	Ready func() // is called once the relay listens, and has Credentials; may be nil
+	// Accepted waits until the caller of the ticket's room has accepted the answer that was
+	// written with it, and reports whether that is so. No guest is let in if it is nil.
+	Accepted func(context.Context, signaling.Ticket) bool
 }
 
 // Serve relays until ctx ends, and closes what it listens on.
 func (r *Relay) Serve(ctx context.Context, on Listeners) error {
+	ctx, cancel := context.WithCancel(ctx)
+	r.held = &held{ctx: ctx, accepted: on.Accepted, from: map[source]bool{}, of: map[netip.Addr]int{}}
+	defer r.held.end()
+	defer cancel()
 	ports := &ports{relay: r}
 	config := turn.ServerConfig{
 		Realm: realm, AuthHandler: r.authenticate, QuotaHandler: r.admit, EventHandler: turn.EventHandler{
@@ -153,7 +165,7 @@ func (r *Relay) Serve(ctx context.Context, on Listeners) error {
 		LoggerFactory: pionLog{r.config.Log},
 	}
 	for _, c := range on.UDP {
-		config.PacketConnConfigs = append(config.PacketConnConfigs, turn.PacketConnConfig{PacketConn: filtered{c, r}, RelayAddressGenerator: ports, PermissionHandler: r.permit})
+		config.PacketConnConfigs = append(config.PacketConnConfigs, turn.PacketConnConfig{PacketConn: &packets{PacketConn: c, relay: r}, RelayAddressGenerator: ports, PermissionHandler: r.permit})
 	}
 	for _, l := range on.TCP {
 		g := newGuard(l, on.TLS, r)

@@ -38,6 +38,12 @@ var loopback = netip.MustParseAddr("127.0.0.1")
 // serving is a relay on loopback, over UDP, TCP and TLS.
 func serving(t *testing.T, config Config) *Relay {
 	t.Helper()
+	return servingGuests(t, config, nil)
+}
+
+// servingGuests is one that asks accepted about its guests.
+func servingGuests(t *testing.T, config Config, accepted func(context.Context, signaling.Ticket) bool) *Relay {
+	t.Helper()
 	if config.Addresses == nil {
 		config.Addresses = []netip.Addr{loopback}
 	}
@@ -46,7 +52,7 @@ func serving(t *testing.T, config Config) *Relay {
 	if err != nil {
 		t.Fatal(err)
 	}
-	on := Listeners{TLS: &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}}
+	on := Listeners{Accepted: accepted, TLS: &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}}
 	for _, a := range config.Addresses {
 		udp, tcp := onePort(t, a)
 		on.UDP, on.TCP = append(on.UDP, udp), append(on.TCP, tcp)
@@ -197,7 +203,7 @@ func TestRelaying(t *testing.T) {
 				config.Addresses = []netip.Addr{netip.IPv6Loopback()}
 			}
 			r := serving(t, config)
-			a, b := allocate(t, client(t, r.Credentials("a"), over)), allocate(t, client(t, r.Credentials("b"), over))
+			a, b := allocate(t, client(t, r.Credentials("a", nil), over)), allocate(t, client(t, r.Credentials("b", nil), over))
 			if r.Stats().Allocations != 2 {
 				t.Errorf("%d allocations", r.Stats().Allocations)
 			}
@@ -227,7 +233,7 @@ func TestRelaying(t *testing.T) {
 
 	t.Run("one of both families is reached by either", func(t *testing.T) {
 		r := serving(t, Config{Addresses: []netip.Addr{loopback, netip.IPv6Loopback()}, Name: "relay.example"})
-		list := r.Credentials("a")
+		list := r.Credentials("a", nil)
 		var hosts []string
 		for _, u := range append(list[0].URLs, list[1].URLs...) {
 			hosts = append(hosts, regexp.MustCompile(`:\d+(\?|$)`).ReplaceAllString(u, "$1"))
@@ -240,7 +246,7 @@ func TestRelaying(t *testing.T) {
 
 	t.Run("anybody is told the own address", func(t *testing.T) {
 		r := serving(t, Config{})
-		c := client(t, r.Credentials("a"), "udp")
+		c := client(t, r.Credentials("a", nil), "udp")
 		address, err := c.SendBindingRequest()
 		if err != nil || !strings.HasPrefix(address.String(), "127.0.0.1:") {
 			t.Errorf("it is %v, %v", address, err)
@@ -251,22 +257,22 @@ func TestRelaying(t *testing.T) {
 func TestStrangers(t *testing.T) {
 	for name, forge := range map[string]func(*Relay) []signaling.ICEServer{
 		"without credentials": func(r *Relay) []signaling.ICEServer {
-			s := r.Credentials("a")
+			s := r.Credentials("a", nil)
 			s[1].Username, s[1].Credential = "", ""
 			return s
 		},
 		"with a password of their own": func(r *Relay) []signaling.ICEServer {
-			s := r.Credentials("a")
+			s := r.Credentials("a", nil)
 			s[1].Credential = "password"
 			return s
 		},
 		"with a time of their own": func(r *Relay) []signaling.ICEServer {
-			s := r.Credentials("a")
+			s := r.Credentials("a", nil)
 			s[1].Username = "9" + s[1].Username
 			return s
 		},
 		"with a name that is none": func(r *Relay) []signaling.ICEServer {
-			s := r.Credentials("a")
+			s := r.Credentials("a", nil)
 			s[1].Username, s[1].Credential = "somebody", r.password("somebody")
 			return s
 		},
@@ -276,7 +282,7 @@ func TestStrangers(t *testing.T) {
 				return nil
 			}
 			other.stun, other.turn = r.stun, r.turn
-			return other.Credentials("a")
+			return other.Credentials("a", nil)
 		},
 	} {
 		t.Run(name+" get nothing", func(t *testing.T) {
@@ -292,7 +298,7 @@ func TestStrangers(t *testing.T) {
 
 	t.Run("with expired credentials get nothing, and who has an allocation keeps it", func(t *testing.T) {
 		r := serving(t, Config{Quota: Quota{Lifetime: time.Nanosecond}})
-		if _, err := client(t, r.Credentials("a"), "udp").Allocate(); err == nil {
+		if _, err := client(t, r.Credentials("a", nil), "udp").Allocate(); err == nil {
 			t.Error("they are relayed")
 		}
 		for age, keeps := range map[time.Duration]bool{time.Minute: true, longestUse - time.Minute: true, longestUse + time.Minute: false} {
@@ -310,18 +316,18 @@ func TestStrangers(t *testing.T) {
 func TestQuota(t *testing.T) {
 	t.Run("of a user", func(t *testing.T) {
 		r := serving(t, Config{Quota: Quota{User: 2}})
-		allocate(t, client(t, r.Credentials("a"), "udp"))
-		allocate(t, client(t, r.Credentials("a"), "tcp"))
-		if _, err := client(t, r.Credentials("a"), "udp").Allocate(); err == nil {
+		allocate(t, client(t, r.Credentials("a", nil), "udp"))
+		allocate(t, client(t, r.Credentials("a", nil), "tcp"))
+		if _, err := client(t, r.Credentials("a", nil), "udp").Allocate(); err == nil {
 			t.Error("there is a third allocation")
 		}
-		allocate(t, client(t, r.Credentials("b"), "udp"))
+		allocate(t, client(t, r.Credentials("b", nil), "udp"))
 	})
 
 	t.Run("of a user who asks for many at once", func(t *testing.T) {
 		const most, asked = 3, 12
 		r := serving(t, Config{Quota: Quota{User: most}})
-		servers := r.Credentials("a")
+		servers := r.Credentials("a", nil)
 		var wg sync.WaitGroup
 		var got atomic.Int32
 		for range asked {
@@ -341,21 +347,21 @@ func TestQuota(t *testing.T) {
 
 	t.Run("of all together, and what is given back is free", func(t *testing.T) {
 		r := serving(t, Config{Quota: Quota{All: 1}})
-		first := allocate(t, client(t, r.Credentials("a"), "udp"))
-		if _, err := client(t, r.Credentials("b"), "udp").Allocate(); err == nil {
+		first := allocate(t, client(t, r.Credentials("a", nil), "udp"))
+		if _, err := client(t, r.Credentials("b", nil), "udp").Allocate(); err == nil {
 			t.Error("there is a second allocation")
 		}
 		if err := first.Close(); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, "it is given back", func() bool { return r.Stats().Allocations == 0 })
-		allocate(t, client(t, r.Credentials("b"), "udp"))
+		allocate(t, client(t, r.Credentials("b", nil), "udp"))
 	})
 
 	t.Run("of bandwidth drops what is too much", func(t *testing.T) {
 		const limit, size, packets = 50_000, 1000, 500
 		r := serving(t, Config{Quota: Quota{Bandwidth: limit}})
-		a, b := allocate(t, client(t, r.Credentials("a"), "udp")), allocate(t, client(t, r.Credentials("b"), "udp"))
+		a, b := allocate(t, client(t, r.Credentials("a", nil), "udp")), allocate(t, client(t, r.Credentials("b", nil), "udp"))
 		if _, err := b.WriteTo([]byte("hello?"), a.LocalAddr()); err != nil {
 			t.Fatal(err)
 		}
@@ -467,7 +473,7 @@ func TestWhereItCarries(t *testing.T) {
 
 	t.Run("a client cannot even name such a peer", func(t *testing.T) {
 		r := serving(t, Config{FirstPort: 60000, LastPort: 60100})
-		c := client(t, r.Credentials("a"), "udp")
+		c := client(t, r.Credentials("a", nil), "udp")
 		conn := allocate(t, c)
 		for _, peer := range []string{"10.0.0.1:1", "127.0.0.2:1", "169.254.169.254:80"} {
 			to := net.UDPAddrFromAddrPort(netip.MustParseAddrPort(peer))
@@ -554,8 +560,8 @@ func TestGuard(t *testing.T) {
 
 	t.Run("who has shown them is", func(t *testing.T) {
 		r := serving(t, Config{})
-		allocate(t, client(t, r.Credentials("a"), "tcp"))
-		if _, err := client(t, []signaling.ICEServer{{URLs: r.Credentials("b")[1].URLs, Username: r.Credentials("b")[1].Username, Credential: "wrong"}}, "tcp").Allocate(); err == nil {
+		allocate(t, client(t, r.Credentials("a", nil), "tcp"))
+		if _, err := client(t, []signaling.ICEServer{{URLs: r.Credentials("b", nil)[1].URLs, Username: r.Credentials("b", nil)[1].Username, Credential: "wrong"}}, "tcp").Allocate(); err == nil {
 			t.Error("a wrong password is taken")
 		}
 		patient := 0

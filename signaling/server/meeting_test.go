@@ -1,9 +1,13 @@
 package server
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"p2pchat/signaling"
 	"p2pchat/signaling/memstore"
@@ -85,38 +89,127 @@ func TestMeeting(t *testing.T) {
 		s.get("/offer").problem(404, "no-offer")
 	})
 
-	t.Run("a guest of a room that stands is told the ICE servers", func(t *testing.T) {
+	const (
+		all  = `{"iceServers":[{"urls":["stun:stun.example.org"]},{"urls":["turn:turn.example.org"],"username":"ann","credential":"secret"}]}` + "\n"
+		stun = `{"iceServers":[{"urls":["stun:stun.example.org"]}]}` + "\n"
+		path = "/rooms/blue/ice-servers"
+	)
+	caller, guest := bearing("caller"), bearing("guest")
+
+	t.Run("who knows no more than a room's name is told of no server that takes a password", func(t *testing.T) {
 		s := open(t, memstore.Limits{}, Config{ICEServers: iceServers})
-		const want = `{"iceServers":[{"urls":["stun:stun.example.org"]},{"urls":["turn:turn.example.org"],"username":"ann","credential":"secret"}]}` + "\n"
-		s.get("/ice-servers").is(200).says(want)
-		s.get("/rooms/blue/ice-servers").problem(404, "no-room")
-		s.post("/rooms/blue/offer", anOffer).is(201)
-		s.get("/rooms/blue/ice-servers").is(200).says(want)
+		s.get("/ice-servers").is(200).says(all)
+		s.get(path).problem(404, "no-room")
+		s.post("/rooms/blue/offer", anOffer, caller).is(201)
+		for _, sent := range [][]string{nil, {guest}, {caller}, {bearing("")}} {
+			s.get(path, sent...).is(200).says(stun)
+		}
+		for number := range 900 { // each is a guess at a code's digits
+			s.get(fmt.Sprintf("/rooms/%d/ice-servers", 100+number), guest).problem(404, "no-room")
+		}
 	})
 
-	t.Run("a guest may wait for the room, and is told to come back later after many requests", func(t *testing.T) {
+	t.Run("a guest is told once the caller has accepted its answer, and may wait for that", func(t *testing.T) {
 		s := open(t, memstore.Limits{}, Config{ICEServers: iceServers})
-		waiting := s.park("/rooms/blue/ice-servers")
-		s.post("/rooms/blue/offer", anOffer).is(201)
-		s.heard(waiting).is(200)
-		for range guestBurst - 1 {
-			s.get("/rooms/blue/ice-servers").is(200)
+		s.post("/rooms/blue/offer", anOffer, caller).is(201)
+		s.post("/rooms/blue/answer", anAnswer, guest).is(201)
+		s.get(path, guest).is(200).says(stun)
+		waiting := s.park(path, guest)
+		s.post("/rooms/blue/offer-candidate", "{}", caller).is(201)
+		s.heard(waiting).is(200).says(all)
+		s.get(path, guest).is(200).says(all)
+		for _, sent := range [][]string{nil, {bearing("another")}, {caller}} {
+			s.get(path, sent...).is(200).says(stun)
 		}
-		late := s.get("/rooms/blue/ice-servers")
+	})
+
+	t.Run("a guest whose answer was turned down is told no more", func(t *testing.T) {
+		s := open(t, memstore.Limits{}, Config{ICEServers: iceServers})
+		s.post("/rooms/blue/offer", anOffer, caller).is(201)
+		s.post("/rooms/blue/answer", anAnswer, guest).is(201)
+		waiting := s.park(path, guest)
+		s.send("PUT", "/rooms/blue/offer", description("offer", 2), caller).is(200)
+		s.heard(waiting).is(200).says(stun)
+		s.post("/rooms/blue/answer", anAnswer, bearing("next")).is(201)
+		s.post("/rooms/blue/offer-candidate", "{}", caller).is(201)
+		s.get(path, guest).is(200).says(stun)
+		s.get(path, bearing("next")).is(200).says(all)
+	})
+
+	t.Run("a guest is told to come back later after many requests for a room", func(t *testing.T) {
+		s := open(t, memstore.Limits{}, Config{ICEServers: iceServers})
+		s.post("/rooms/blue/offer", anOffer).is(201)
+		for range guestBurst {
+			s.get(path).is(200)
+		}
+		late := s.get(path)
 		late.problem(429, "too-many")
 		late.has("Retry-After", "1")
 		s.post("/rooms/green/offer", anOffer).is(201)
 		s.get("/rooms/green/ice-servers").is(200)
 	})
 
+	t.Run("a guest may wait for the room", func(t *testing.T) {
+		s := open(t, memstore.Limits{}, Config{ICEServers: iceServers})
+		waiting := s.park(path)
+		s.post("/rooms/blue/offer", anOffer).is(201)
+		s.heard(waiting).is(200).says(stun)
+	})
+
 	t.Run("a relay's credentials are the user's: one for each room, and for each address of hosts", func(t *testing.T) {
-		s := open(t, memstore.Limits{}, Config{Relay: func(user string) []signaling.ICEServer {
+		s := open(t, memstore.Limits{}, Config{Relay: func(user string, guest *signaling.Ticket) []signaling.ICEServer {
+			if guest != nil {
+				user += " with " + guest.Token
+			}
 			return []signaling.ICEServer{{URLs: []string{"turn:relay.example.org"}, Username: user, Credential: "secret"}}
 		}})
 		s.post("/rooms/blue/offer", anOffer).is(201)
-		for path, user := range map[string]string{"/rooms/blue/ice-servers": "room blue", "/ice-servers": "host 127.0.0.1"} {
-			s.get(path).is(200).says(`{"iceServers":[{"urls":["turn:relay.example.org"],"username":"` + user + `","credential":"secret"}]}` + "\n")
+		for path, user := range map[string]string{path: "room blue with guest", "/ice-servers": "host 127.0.0.1"} {
+			s.get(path, guest).is(200).says(`{"iceServers":[{"urls":["turn:relay.example.org"],"username":"` + user + `","credential":"secret"}]}` + "\n")
 		}
+	})
+
+	t.Run("the relay hears whether a guest is accepted", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			store := memstore.New(memstore.Limits{})
+			s := New(store, Config{Log: slog.New(slog.DiscardHandler)})
+			mine, other := signaling.NewTicket("blue", signaling.Callee), signaling.NewTicket("blue", signaling.Callee)
+			host := signaling.NewTicket("blue", signaling.Caller)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			heard := map[string]chan bool{}
+			for name, t := range map[string]signaling.Ticket{"mine": mine, "other": other, "none": {Room: "blue", Side: signaling.Callee}} {
+				told := make(chan bool, 1)
+				heard[name] = told
+				go func() { told <- s.Accepted(ctx, t) }()
+			}
+			write := func(_ any, err error) {
+				t.Helper()
+				synctest.Wait()
+				for name, c := range heard {
+					if len(c) > 0 {
+						t.Errorf("%s was told too early", name)
+					}
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			write(store.Offer(ctx, host, signaling.Description(anOffer)))
+			write(store.Answer(ctx, mine, "", signaling.Description(anAnswer)))
+			if _, err := store.AddCandidates(ctx, host, 0, signaling.Candidate("{}")); err != nil {
+				t.Fatal(err)
+			}
+			if !<-heard["mine"] || <-heard["other"] || <-heard["none"] {
+				t.Error("the wrong guest was accepted")
+			}
+			if err := store.Close(ctx, host); err != nil {
+				t.Fatal(err)
+			}
+			if s.Accepted(ctx, mine) { // it waits for another call
+				t.Error("a guest is accepted in a room that is gone")
+			}
+		})
 	})
 
 	t.Run("a server with an access key opens rooms for those who have it, and for their guests", func(t *testing.T) {

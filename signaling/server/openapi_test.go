@@ -296,10 +296,10 @@ func walk(t *testing.T, room string) map[string]bool {
 	for _, path := range []string{"/offer", "/answer"} {
 		s.get(room+path, "If-None-Match: *").is(304)
 	}
-	for range guestBurst {
-		s.get(address + "/ice-servers").is(200)
+	for i := range guestBurst {
+		s.get(address+"/ice-servers", []string{callee, nobody}[i%2]).is(200)
 	}
-	s.get(address + "/ice-servers").is(429)
+	s.get(address+"/ice-servers", callee).is(429)
 	if room != "" {
 		s.post(room+"/offer", anOffer).is(409)
 		s.post(room+"/answer", anAnswer).is(409)

@@ -209,45 +209,6 @@ func (s *Server) deleteRoom(c echo.Context) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
-func (s *Server) getICEServers(c echo.Context) error {
-	if s.config.Load != nil {
-		c.Response().Header().Set(signaling.DigitsHeader, strconv.Itoa(digits(s.config.Load())))
-	}
-	return s.iceServers(c, "host "+client(c.(*guest).client).String())
-}
-
-func (s *Server) getGuestICEServers(c echo.Context) error {
-	t, err := ticket(c, signaling.Callee)
-	if err != nil {
-		return err
-	}
-	t.Token = "" // any guest of a room that stands
-	return s.await(c, watched{t, signaling.Caller, signaling.TheDescription}, func(ctx context.Context, wait time.Duration) (func() error, error) {
-		_, _, err := s.store.Description(ctx, t, signaling.Caller, "", wait)
-		if errors.Is(err, signaling.ErrNoOffer) {
-			return nil, signaling.ErrNoRoom
-		}
-		if err != nil {
-			return nil, err
-		}
-		return func() error {
-			if ok, err := s.guests.Allow(t.Room + " " + client(c.(*guest).client).String()); !ok || err != nil {
-				s.refuse(limitGuests, c.(*guest).client)
-				return errors.Join(signaling.ErrTooMany, err)
-			}
-			return s.iceServers(c, "room "+t.Room)
-		}, nil
-	})
-}
-
-func (s *Server) iceServers(c echo.Context, user string) error {
-	list := append([]signaling.ICEServer{}, s.config.ICEServers...)
-	if s.config.Relay != nil {
-		list = append(list, s.config.Relay(user)...)
-	}
-	return c.JSON(http.StatusOK, map[string]any{"iceServers": list})
-}
-
 func (s *Server) getReady(c echo.Context) error {
 	if err := s.ready(); err != nil {
 		return err

@@ -60,9 +60,10 @@ type Config struct {
 	Load       func() int
 	SlowClient time.Duration         // how long a client may take to send a head, to send a body, or to take a response; 10 s if zero
 	ICEServers []signaling.ICEServer // what /ice-servers hands out
-	// Relay makes credentials for a relay of this server's, to hand out with them: the same
-	// user counts as one. There is none if it is nil.
-	Relay func(user string) []signaling.ICEServer
+	// Relay makes credentials for a relay of this server's, to hand out with them; nil if
+	// there is none. The same user counts as one. If guest is not nil, they must be good only
+	// once Accepted says so of it; a guest without a token gets none.
+	Relay func(user string, guest *signaling.Ticket) []signaling.ICEServer
 	// Ready says what keeps the Store from answering, to /readyz. It always can if that is nil.
 	Ready       func() error
 	AccessKey   string      // what opening a room and asking for ICEServers takes; nothing if empty

@@ -103,7 +103,7 @@ export class Session {
   // The caller.
 
   async #call(code: Code | undefined, signal: AbortSignal): Promise<Pipe> {
-    const servers = (await this.#iceServers("", signal)) ?? [];
+    const servers = (await this.#iceServers(undefined, signal)) ?? [];
     let digits = code ? manyDigits : Math.min(Math.max(this.store.roomDigits, fewDigits), manyDigits);
     code ??= make(digits);
     let t = this.#ticket(code), opened = false, failures = 0;
@@ -202,15 +202,15 @@ export class Session {
     await this.store.close(t).catch(() => {}); // then it ends by itself
   }
 
-  /** The STUN and TURN servers: a caller's if room is empty, else those of the room's guest, if there is one. */
-  async #iceServers(room: string, signal: AbortSignal): Promise<RTCIceServer[] | undefined> {
+  /** The STUN and TURN servers: a caller's without a ticket, else its guest's, if the room exists. */
+  async #iceServers(t: Ticket | undefined, signal: AbortSignal): Promise<RTCIceServer[] | undefined> {
     let list: RTCIceServer[] = [];
     try {
-      list = await this.store.iceServers(room, signal);
+      list = await this.store.iceServers(t, signal);
     } catch (e) {
       if (kindOf(e) === "no-room") return undefined;
-      // Whatever the list is, two machines may meet without; but not without the server.
-      if (this.relayOnly || isAbort(e, signal) || kindOf(e) === "access-key" || kindOf(e) === "unreachable") throw e;
+      // Two machines may meet without the list, but not without the server.
+      if (this.relayOnly || isAbort(e, signal) || (!t && kindOf(e) === "access-key") || kindOf(e) === "unreachable") throw e;
     }
     if (this.relayOnly && !list.some((s) => s.username)) throw new Failure("no-relay", "This server has no relay, so your address cannot be kept back.");
     return list;
@@ -222,6 +222,22 @@ export class Session {
 
   // The callee.
 
+  /** Asks for the servers with which one offer is answered: they are given for the ticket that writes the answer. */
+  #invited(room: string, signal: AbortSignal): Invitation {
+    const ticket = newTicket(room, "answer");
+    const servers = this.#iceServers(ticket, signal);
+    servers.catch(() => {}); // told by whoever awaits it
+    return { ticket, servers };
+  }
+
+  /** The first invitation, if it is for this room and was answered, or another one. */
+  async #invitation(room: string, first: Invitation | undefined, signal: AbortSignal): Promise<Invitation> {
+    if (first?.ticket.room === room && (await first.servers)) return first;
+    const again = this.#invited(room, signal);
+    await again.servers;
+    return again;
+  }
+
   /** Answers the newest offer in any of the rooms, until one answer leads to a connection. */
   async #answer(codes: Code[], outer: AbortSignal): Promise<Pipe> {
     const life = new AbortController();
@@ -231,18 +247,17 @@ export class Session {
       for (const code of codes) {
         void this.#follow(code, inbox, signal);
       }
-      // They are for the guests of a room. Where there is none yet, they are asked for with the offer: a
-      // second read that waits would take one of the six connections that all tabs share.
-      const asked = this.#iceServers(codes[0]!.room, signal);
-      asked.catch(() => {}); // told by whoever awaits it
+      // Where the room does not exist yet, they are asked for with the offer: a second read that waits
+      // would take one of the six connections that all tabs share.
+      const first = this.#invited(codes[0]!.room, signal);
       this.listener.waiting(codes[0]!);
-      return await this.#answers(codes, inbox, asked, signal);
+      return await this.#answers(codes, inbox, first, signal);
     } finally {
       life.abort();
     }
   }
 
-  async #answers(codes: Code[], inbox: Inbox, asked: Promise<RTCIceServer[] | undefined>, signal: AbortSignal): Promise<Pipe> {
+  async #answers(codes: Code[], inbox: Inbox, first: Invitation | undefined, signal: AbortSignal): Promise<Pipe> {
     let newest: Offer | undefined, failures = 0, taken = false;
     let failed: unknown = new Failure("no-path", "The two machines could not reach each other.");
     const secret = codes[0]!.secret !== "";
@@ -262,9 +277,12 @@ export class Session {
           taken = false;
         }
       }
-      const servers = (await asked) ?? (await this.#iceServers(newest.code.room, signal)) ?? [];
-      newest = inbox.newer() ?? newest;
-      const { pipe, newer, error } = await this.#answerOnce(newest, servers, inbox, signal);
+      let invited = await this.#invitation(newest.code.room, first, signal);
+      first = undefined; // it is good for one answer
+      const fresher = inbox.newer();
+      if (fresher && fresher.code.room !== newest.code.room) invited = await this.#invitation(fresher.code.room, undefined, signal);
+      newest = fresher ?? newest;
+      const { pipe, newer, error } = await this.#answerOnce(newest, invited, inbox, signal);
       newest = newer;
       if (pipe) return pipe;
       const kind = kindOf(error);
@@ -287,14 +305,14 @@ export class Session {
     }
   }
 
-  async #answerOnce(o: Offer, servers: RTCIceServer[], inbox: Inbox, signal: AbortSignal): Promise<Outcome> {
+  async #answerOnce(o: Offer, invited: Invitation, inbox: Inbox, signal: AbortSignal): Promise<Outcome> {
     // An answer lets the caller check one guess at the secret. So it counts as one before it
     // goes out, and until the caller has proven that it knew the secret.
     const counts = this.#guarded(o.code);
     if (counts && this.#guesses.burnt) throw burnt(this.side);
-    const t = newTicket(o.code.room, "answer");
+    const t = invited.ticket;
     let given = false;
-    const a = new Attempt(this.store, t, o.code, this.#config(servers), (body, signal) => {
+    const a = new Attempt(this.store, t, o.code, this.#config((await invited.servers) ?? []), (body, signal) => {
       if (counts && !this.#guesses.spend()) throw burnt(this.side);
       given = true;
       return this.store.answer(t, o.version, body, signal);
@@ -352,6 +370,12 @@ export class Session {
       inbox.put({ error });
     }
   }
+}
+
+/** What a callee answers one offer with. */
+interface Invitation {
+  readonly ticket: Ticket;
+  readonly servers: Promise<RTCIceServer[] | undefined>; // undefined: there is no such room
 }
 
 type News = { offer: Offer } | { closed: true } | { error: unknown };

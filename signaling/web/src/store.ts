@@ -41,6 +41,7 @@ interface Request {
   body?: string;
   wait?: number; // seconds
   keepalive?: boolean;
+  optional?: boolean; // 429 is an answer: what it asks for can be done without
 }
 
 interface Reply {
@@ -99,9 +100,9 @@ export class Store {
     return this.#once({ method: "DELETE", path: `/rooms/${t.room}`, token: t.token, keepalive: true }, AbortSignal.timeout(2000));
   }
 
-  /** The STUN and TURN servers: a caller's if room is empty, else those of the room's guest. */
-  async iceServers(room: string, signal: AbortSignal): Promise<RTCIceServer[]> {
-    const r = await this.#do(room === "" ? { path: "/ice-servers", key: true } : { path: `/rooms/${room}/ice-servers` }, signal);
+  /** The STUN and TURN servers: a caller's without a ticket, else those of the guest who will answer with it. */
+  async iceServers(t: Ticket | undefined, signal: AbortSignal): Promise<RTCIceServer[]> {
+    const r = await this.#do(t ? { path: `/rooms/${t.room}/ice-servers`, token: t.token, optional: true } : { path: "/ice-servers", key: true, optional: true }, signal);
     const list = (json(r.body) as { iceServers?: unknown } | undefined)?.iceServers;
     if (!Array.isArray(list)) throw foreign();
     return list as RTCIceServer[];
@@ -145,7 +146,7 @@ export class Store {
         return reply;
       } catch (e) {
         signal.throwIfAborted();
-        if (!(e instanceof Passing)) {
+        if (!(e instanceof Passing) || (r.optional && e.kind === "too-many")) {
           this.#recovered();
           throw e;
         }

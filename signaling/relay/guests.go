@@ -1,0 +1,214 @@
+package relay
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pion/stun/v4"
+
+	"p2pchat/signaling"
+)
+
+// A guest is given credentials before it has proven that it belongs in its room, so that
+// proving takes no round trip of its own: they name its ticket, under a seal, and the relay
+// holds a request for an allocation until the caller has accepted the answer that was
+// written with that ticket. For a client the answer takes a little longer.
+//
+//	guest                      server                   relay              caller
+//	  | GET ice-servers, token   |                        |                   |
+//	  | POST answer, token       |                        |                   |
+//	  | Allocate ────────────────|──────────────────────▶ | (held)            |
+//	  |                          | POST offer-candidate ──|───────────────────|
+//	  |                          | Accepted ────────────▶ |                   |
+//	  | success ◀────────────────|────────────────────────|                   |
+
+// What bounds requests that are held.
+const (
+	maxHeld       = 1024
+	maxHeldOfOne  = 32 // of one address (IPv6: a network of 64 bits)
+	holdPatience  = 10 * time.Second
+	longestTicket = 128 // bytes of room and token
+)
+
+// newSeal returns what seals tickets in user names.
+func newSeal(secret []byte) cipher.AEAD {
+	key := sha256.Sum256(append([]byte("p2pchat relay ticket "), secret...))
+	block, _ := aes.NewCipher(key[:]) // the key has a length that AES takes
+	seal, _ := cipher.NewGCM(block)   // AES has the block size that GCM takes
+	return seal
+}
+
+// sealTicket returns a ticket as it may stand in a user name.
+func (r *Relay) sealTicket(t signaling.Ticket) string {
+	nonce := make([]byte, r.seal.NonceSize())
+	_, _ = rand.Read(nonce) // never fails
+	return base64.RawURLEncoding.EncodeToString(r.seal.Seal(nonce, nonce, []byte(t.Room+"\n"+t.Token), nil))
+}
+
+// ticketOf returns the ticket that an Allocate request's user name has, if it has one.
+func (r *Relay) ticketOf(request []byte) (t signaling.Ticket, ok bool) {
+	m := stun.Message{Raw: request}
+	if m.Decode() != nil {
+		return t, false
+	}
+	name, err := m.Get(stun.AttrUsername)
+	if err != nil {
+		return t, false
+	}
+	parts := strings.SplitN(string(name), ":", 3)
+	if len(parts) < 3 {
+		return t, false
+	}
+	sealed, err := base64.RawURLEncoding.DecodeString(parts[2])
+	if err != nil || len(sealed) < r.seal.NonceSize() {
+		return t, false
+	}
+	nonce, sealed := sealed[:r.seal.NonceSize()], sealed[r.seal.NonceSize():]
+	text, err := r.seal.Open(nil, nonce, sealed, nil)
+	if err != nil {
+		return t, false
+	}
+	room, token, _ := strings.Cut(string(text), "\n")
+	return signaling.Ticket{Room: room, Side: signaling.Callee, Token: token}, true
+}
+
+// held are the requests of guests that wait to be accepted.
+type held struct {
+	ctx      context.Context // of Serve: no wait outlasts it
+	accepted func(context.Context, signaling.Ticket) bool
+	waiting  sync.WaitGroup
+
+	mu    sync.Mutex // guards what follows
+	from  map[source]bool
+	of    map[netip.Addr]int // customers, how many each
+	ended bool
+}
+
+// begin runs a wait, unless Serve ends.
+func (h *held) begin(wait func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.ended {
+		h.waiting.Go(wait)
+	}
+}
+
+// end returns when all waits have; their context has to be over.
+func (h *held) end() {
+	h.mu.Lock()
+	h.ended = true
+	h.mu.Unlock()
+	h.waiting.Wait()
+}
+
+// enter reports whether a request may be held, for which leave must be called.
+func (h *held) enter(from source) bool {
+	who := customer(from.at.Addr())
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.from[from] || len(h.from) >= maxHeld || h.of[who] >= maxHeldOfOne {
+		return false
+	}
+	h.from[from] = true
+	h.of[who]++
+	return true
+}
+
+func (h *held) leave(from source) {
+	who := customer(from.at.Addr())
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.from, from)
+	if h.of[who]--; h.of[who] == 0 {
+		delete(h.of, who)
+	}
+}
+
+// hold waits until the guest with a ticket is accepted, and reports whether it was. It
+// reports false at once for a request that is sent again while it is held.
+func (r *Relay) hold(from net.Addr, t signaling.Ticket) bool {
+	client := sourceOf(from)
+	if !r.held.enter(client) {
+		return false
+	}
+	defer r.held.leave(client)
+	ctx, cancel := context.WithTimeout(r.held.ctx, holdPatience)
+	defer cancel()
+	if r.held.accepted != nil && r.held.accepted(ctx, t) {
+		return true
+	}
+	if r.held.ctx.Err() == nil {
+		r.refuse(RefusedGuest, "client", customer(client.at.Addr()))
+	}
+	return false
+}
+
+// packets is a PacketConn whose reader sees only the messages that pass, those that were
+// held included.
+type packets struct {
+	net.PacketConn
+	relay *Relay
+
+	mu       sync.Mutex // guards what follows
+	released []packet
+}
+
+type packet struct {
+	data []byte
+	from net.Addr
+}
+
+func (c *packets) ReadFrom(b []byte) (int, net.Addr, error) {
+	for {
+		if p, ok := c.next(); ok {
+			return copy(b, p.data), p.from, nil
+		}
+		n, from, err := c.PacketConn.ReadFrom(b)
+		if isTimeout(err) && c.SetReadDeadline(time.Time{}) == nil { // release has set one
+			continue
+		}
+		if err != nil {
+			return n, from, err
+		}
+		pass, ticket := c.relay.pass(from, b[:n])
+		if pass && ticket == nil {
+			return n, from, nil
+		}
+		if pass {
+			p := packet{append([]byte(nil), b[:n]...), from}
+			c.relay.held.begin(func() { c.hold(p, *ticket) })
+		}
+	}
+}
+
+func (c *packets) hold(p packet, t signaling.Ticket) {
+	if !c.relay.hold(p.from, t) {
+		return
+	}
+	c.mu.Lock()
+	c.released = append(c.released, p)
+	c.mu.Unlock()
+	_ = c.SetReadDeadline(time.Unix(1, 0)) // ends the read that waits; a closed socket has none
+}
+
+func (c *packets) next() (p packet, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.released) == 0 {
+		return p, false
+	}
+	p, c.released = c.released[0], c.released[1:]
+	return p, true
+}
+
+func isTimeout(err error) bool { return err != nil && os.IsTimeout(err) }
