@@ -235,3 +235,30 @@ func awaitOffer(t *testing.T, store signaling.Store) {
 		t.Fatal(err)
 	}
 }
+
+// A server that names thousands of ICE servers would have a peer send packets to each.
+func TestFewICEServersAreUsed(t *testing.T) {
+	var many []signaling.ICEServer
+	for i := range 20_000 {
+		many = append(many, signaling.ICEServer{URLs: []string{fmt.Sprintf("stun:192.0.2.1:%d", 1+i), "stun:192.0.2.2:1", "stun:192.0.2.3:1"}})
+	}
+	for name, c := range map[string]struct {
+		list          []signaling.ICEServer
+		servers, urls int
+	}{
+		"none":                   {nil, 0, 0},
+		"few":                    {many[:2], 2, 6},
+		"too many":               {many, 3, 8},
+		"one with too many URLs": {[]signaling.ICEServer{{URLs: make([]string, 1000)}}, 1, 8},
+		"an empty one":           {[]signaling.ICEServer{{}, many[0]}, 1, 3},
+	} {
+		urls := 0
+		used := peer.Bounded(c.list)
+		for _, s := range used {
+			urls += len(s.URLs)
+		}
+		if len(used) != c.servers || urls != c.urls {
+			t.Errorf("%s: %d servers with %d URLs are used", name, len(used), urls)
+		}
+	}
+}

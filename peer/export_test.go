@@ -93,3 +93,8 @@ func Respond(code Code, offer signaling.Description, sdp string) (signaling.Desc
 
 // ErrUnprovenCaller is what a callee is told of an answer that was given in vain.
 var ErrUnprovenCaller = errUnprovenCaller
+
+// Bounded is what a session uses of a server's list.
+func Bounded(list []signaling.ICEServer) []signaling.ICEServer {
+	return (&Session{config: Config{Log: slog.New(slog.DiscardHandler)}}).bounded(list)
+}

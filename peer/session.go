@@ -318,6 +318,7 @@ func (s *Session) iceServers(ctx context.Context, t signaling.Ticket, wait time.
 		case err != nil:
 			s.config.Log.Warn("going on without the server's STUN and TURN servers", "why", err)
 		}
+		list = s.bounded(list)
 	}
 	var servers []webrtc.ICEServer
 	for _, l := range list {
@@ -331,6 +332,27 @@ func (s *Session) iceServers(ctx context.Context, t signaling.Ticket, wait time.
 		return nil, ErrNoRelay
 	}
 	return servers, nil
+}
+
+// What a server may name of ICE servers: each URL costs packets to wherever it leads.
+const (
+	maxICEServers = 4
+	maxICEURLs    = 8 // of all of them
+)
+
+// bounded returns as much of a server's list as is used.
+func (s *Session) bounded(list []signaling.ICEServer) (used []signaling.ICEServer) {
+	left := maxICEURLs
+	for _, l := range list[:min(len(list), maxICEServers)] {
+		l.URLs = l.URLs[:min(len(l.URLs), left)]
+		if left -= len(l.URLs); len(l.URLs) > 0 {
+			used = append(used, l)
+		}
+	}
+	if len(list) > len(used) {
+		s.config.Log.Warn("left out ICE servers: the server names too many", "named", len(list), "used", len(used))
+	}
+	return used
 }
 
 func checkICEServer(l signaling.ICEServer) error {

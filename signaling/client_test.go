@@ -106,7 +106,7 @@ func TestForeignServers(t *testing.T) {
 		"JSON that is none":            {says(200, "application/json", `{"type":`, `ETag: "v"`), "not JSON"},
 		"a description without ETag":   {says(200, "application/json", offerBody), "no ETag"},
 		"nothing at all":               {says(204, "application/json", ""), "not JSON"},
-		"a reply without end":          {says(200, "application/json", long), "longer than 16 MiB"},
+		"a reply without end":          {says(200, "application/json", long), "longer than 256 KiB"},
 		"a problem of somebody else's": {says(404, "application/problem+json", `{"type":"about:blank","detail":"gone"}`), `it answered "404 Not Found"`},
 		"a problem in plain JSON":      {says(404, "application/json", `{"type":"urn:p2pchat:no-offer"}`), `it answered "404 Not Found"`},
 	} {

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	maxReply   = 16 << 20 // far more than any document, unless a server's limits are raised
-	maxText    = 300      // bytes of a problem's text
+	maxReply   = 256 << 10 // bytes: four times a document, and twice a list, of a server with the default limits
+	maxText    = 300       // bytes of a problem's text
 	firstPause = 100 * time.Millisecond
 	longPause  = time.Second // or people wait for a server that is back
 	longDial   = 15 * time.Second
@@ -162,7 +162,7 @@ func (c *Client) once(ctx context.Context, r request) (reply, error) {
 	}
 	rep := reply{header: res.Header, body: body}
 	if len(body) > maxReply {
-		return reply{}, fmt.Errorf("%w: its reply is longer than %d MiB", ErrForeign, maxReply>>20)
+		return reply{}, fmt.Errorf("%w: its reply is longer than %d KiB", ErrForeign, maxReply>>10)
 	}
 	return rep, c.judge(res, body)
 }

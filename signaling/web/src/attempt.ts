@@ -425,7 +425,7 @@ function hold(dc: RTCDataChannel): (dc: RTCDataChannel) => void {
 
 /** A connection with those of the servers that the browser takes. */
 function connection(config: RTCConfiguration): RTCPeerConnection {
-  const fit = config.iceServers!.slice(0, 16).filter((s) => {
+  const fit = config.iceServers!.slice(0, 4).filter((s) => {
     try {
       new RTCPeerConnection({ iceServers: [s] }).close();
       return true;

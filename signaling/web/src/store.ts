@@ -28,7 +28,7 @@ const answerLimit = 15_000; // beyond that
 const look = 1000; // ms from one look at whether the server is there to the next, and for its answer
 const firstPause = 100, longPause = 1000;
 const unreachable = "The server does not answer.";
-const maxReply = 1 << 22; // characters
+const maxReply = 1 << 18; // characters
 export const forever = Infinity;
 
 interface Request {
