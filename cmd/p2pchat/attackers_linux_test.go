@@ -57,18 +57,22 @@ func (m *mallory) asks(ctx context.Context, method, path, body string, header ..
 func (m *mallory) burns(ctx context.Context, room int, answered *atomic.Int64) {
 	path := "/rooms/" + strconv.Itoa(room)
 	for ctx.Err() == nil {
-		switch m.asks(ctx, "GET", path+"/offer", "", "Prefer: wait=30") {
-		case http.StatusOK:
-			if m.asks(ctx, "POST", path+"/answer", `{"type":"answer","sdp":"v=0"}`) == http.StatusCreated {
-				answered.Add(1)
-				continue
-			}
-			fallthrough
+		status := m.asks(ctx, "GET", path+"/offer", "", "Prefer: wait=30")
+		if status == http.StatusOK {
+			status = m.asks(ctx, "POST", path+"/answer", `{"type":"answer","sdp":"v=0"}`)
+		}
+		pause := time.Duration(0)
+		switch status {
+		case http.StatusCreated:
+			answered.Add(1)
+		case http.StatusConflict: // the caller has not replaced its offer yet
+			pause = 30 * time.Millisecond
 		case http.StatusTooManyRequests:
-			select {
-			case <-time.After(time.Second):
-			case <-ctx.Done():
-			}
+			pause = time.Second
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
 		}
 	}
 }

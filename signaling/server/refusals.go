@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -27,8 +28,11 @@ type told struct {
 func (s *Server) refuse(limit string, client netip.Addr) {
 	s.metrics.limits.WithLabelValues(limit).Inc()
 	if n := s.refusals.due(limit, time.Now()); n > 0 {
-		s.config.Log.Warn("refused", slog.String("limit", limit), slog.String("what", explained[limit]),
-			slog.Int("count", n), slog.String("last_client", s.inLog(client)))
+		said := []slog.Attr{slog.String("limit", limit), slog.String("why", explained[limit]), slog.Int("count", n)}
+		if client.IsValid() {
+			said = append(said, slog.String("last_client", s.inLog(client)))
+		}
+		s.config.Log.LogAttrs(context.Background(), slog.LevelWarn, "the server refuses requests", said...)
 	}
 }
 
