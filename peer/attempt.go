@@ -322,8 +322,11 @@ func (a *attempt) run(ctx context.Context, newer <-chan offer, closed <-chan str
 				return nil, a.newer, nil
 			}
 		}
-		if p != nil || err != nil {
-			return p, a.newer, err
+		if p != nil {
+			return p, nil, nil // a newer offer came too late
+		}
+		if err != nil {
+			return nil, a.newer, err
 		}
 		a.deliver()
 	}

@@ -40,6 +40,7 @@ func newPeerConnection(config Config, machine transport.Net, servers []webrtc.IC
 	e.EnableSctpSnap(true)                 // two round trips less, where both sides know it
 	e.SetDTLSInsecureSkipHelloVerify(true) // one less: ICE has verified the address
 	e.SetDTLSRetransmissionInterval(100 * time.Millisecond)
+	e.DisableCloseByDTLS(true) // a Pipe is closed once, by its Session: pion waits 200 ms where two do
 	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	types := []webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6}
 	if config.tcp != nil {

@@ -21,6 +21,9 @@ import (
 // MaxMessage is how many bytes a message of the pipe may have: what browsers take.
 const MaxMessage = 256 << 10
 
+// associationLimit is how long close waits for an SCTP association to end by itself.
+const associationLimit = 50 * time.Millisecond
+
 const firstBuffer = 16 << 10 // for Recv, which makes it larger when it has to
 
 // A Pipe is a DataChannel that carries whole messages, in order, and what opens further
@@ -50,12 +53,14 @@ type Pipe struct {
 	ending sync.Once     // guards what follows
 	ended  chan struct{} // closed when the connection has ended, in whatever way
 	why    error         // once it is: ErrLost or io.EOF
+
+	associationEnded chan struct{} // closed by pion, when its SCTP association has ended
 }
 
 func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 	p := &Pipe{
 		Foreign: a.foreign, Path: path(a.pc, a.networks), Took: time.Since(a.begun),
-		side: a.ticket.Side, code: a.code, typed: a.code, pc: a.pc, log: a.log, heard: make(chan struct{}), ended: make(chan struct{}),
+		side: a.ticket.Side, code: a.code, typed: a.code, pc: a.pc, log: a.log, heard: make(chan struct{}), ended: make(chan struct{}), associationEnded: make(chan struct{}),
 		arrived: make(chan *Channel, furtherChannels), refused: &a.declined,
 	}
 	var err error
@@ -69,6 +74,7 @@ func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 		p.Verified, p.SafetyWords, p.Next = a.code.Secret != "", a.trust.words(), a.trust.next()
 	}
 	p.pc.OnDataChannel(func(dc *webrtc.DataChannel) { dc.OnOpen(func() { p.announced(dc) }) })
+	p.pc.SCTP().OnClose(func(error) { close(p.associationEnded) })
 	p.pc.OnConnectionStateChange(p.changed)
 	p.changed(p.pc.ConnectionState()) // it may have, a moment ago
 	return p, nil
@@ -81,6 +87,18 @@ func (p *Pipe) changed(state webrtc.PeerConnectionState) {
 	case webrtc.PeerConnectionStateClosed:
 		p.end(io.EOF)
 	}
+}
+
+// close closes the connection. When the other side has hung up, pion's reader of new channels
+// needs a lock that closing holds for up to 400 ms, so it ends first.
+func (p *Pipe) close() {
+	if isClosed(p.ended) && errors.Is(p.why, io.EOF) {
+		select {
+		case <-p.associationEnded:
+		case <-time.After(associationLimit): // the other side has closed its channel alone
+		}
+	}
+	closeConnection(p.pc, p.log)
 }
 
 // settled waits for the first message of the other side, or the end.

@@ -171,7 +171,7 @@ func (s *Session) keep(ctx context.Context) error {
 		p.spent = s.guesses.used()
 		s.hand(p)
 		err = s.watch(ctx, p)
-		closeConnection(p.pc, s.config.Log)
+		p.close()
 		if ctx.Err() != nil || p.Foreign {
 			return err
 		}
