@@ -197,7 +197,7 @@ func (s *Session) answerOnce(ctx context.Context, o offer, in invitation, newer 
 		counted = sync.OnceValue(func() error { return s.spend(now) })
 		defer func() { // the attempt has ended
 			if counted() == nil && (!given.Load() || !a.unproven()) {
-				s.guesses.refund()
+				s.refund(now)
 			}
 		}()
 	}

@@ -41,9 +41,11 @@ func (g *guesses) spend(keep func(spent int) error) error {
 	return nil
 }
 
-// refund takes back one guess that turned out to be none.
-func (g *guesses) refund() {
+// refund takes back one guess that turned out to be none, and calls keep with the count. If
+// keep fails, a restart knows of one guess too many.
+func (g *guesses) refund(keep func(spent int) error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.spent = max(0, g.spent-1)
+	_ = keep(g.spent)
 }

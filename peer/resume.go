@@ -61,12 +61,19 @@ func (s *Session) current(t signaling.Ticket, code Code) Again {
 
 // spend counts a guess at code, and saves the count.
 func (s *Session) spend(now Again) error {
-	return s.guesses.spend(func(spent int) error {
+	return s.guesses.spend(s.keepSpent(now))
+}
+
+// refund takes back a guess at code that turned out to be none, and saves the count.
+func (s *Session) refund(now Again) { s.guesses.refund(s.keepSpent(now)) }
+
+func (s *Session) keepSpent(now Again) func(spent int) error {
+	return func(spent int) error {
 		if now.Spent = spent; s.config.Keep == nil {
 			return nil
 		}
 		return s.config.Keep(now)
-	})
+	}
 }
 
 // guarded reports whether wrong answers with code count as guesses: it was typed, and has a

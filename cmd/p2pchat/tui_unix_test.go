@@ -460,7 +460,7 @@ func TestWholeTerminalSendsFiles(t *testing.T) {
 		t.Errorf("%d bytes have arrived: %v", len(got), err)
 	}
 	ann.types("/send " + dir + "/nothing\r")
-	ann.shows(`(?s)Nothing was offered:.*no such file`)
+	ann.shows(`(?s)Nothing was offered:.*no such\s+file`)
 	ann.types("/send '" + dir + "/harbour plan.txt'\r")
 	ben.shows(`(?s)offers "harbour plan.txt" .*offers "harbour plan.txt" `)
 	ben.types("/decline\r")

@@ -19,6 +19,7 @@ const (
 type clients struct {
 	held    map[string]int       // rooms, but for the lobby
 	guesses map[string]*guessing // at most mostGuessers
+	swept   time.Time            // last
 }
 
 // guessing is when answers were turned down, the oldest first.
@@ -66,11 +67,15 @@ func (c *clients) turnedDown(from string, now time.Time) {
 	g[guesses-1] = now
 }
 
-// sweep forgets those whose last guess counts no more, or any one of them.
+// sweep forgets those whose last guess counts no more, or any one of them. It looks at all of
+// them once a second at most, because it holds the Store's lock.
 func (c *clients) sweep(now time.Time) {
-	for from, g := range c.guesses {
-		if now.Sub(g[guesses-1]) >= guessesCount {
-			delete(c.guesses, from)
+	if now.Sub(c.swept) >= time.Second {
+		c.swept = now
+		for from, g := range c.guesses {
+			if now.Sub(g[guesses-1]) >= guessesCount {
+				delete(c.guesses, from)
+			}
 		}
 	}
 	for from := range c.guesses {
@@ -81,10 +86,14 @@ func (c *clients) sweep(now time.Time) {
 	}
 }
 
-// judge notes an answer that the caller turned down: it has replaced its offer or closed the
-// room, and sent no candidate since it was answered. A caller sends its candidates once an
-// answer has proven that it knows the code.
+// judge notes an answer that the caller turned down: it has replaced its offer, and sent no
+// candidate since it was answered. A caller sends its candidates once an answer has proven that
+// it knows the code. Closing the room counts only after an offer was replaced: a plain WebRTC
+// program closes it after a call, too, for which it may have sent no candidate.
 func (s *Store) judge(before, next *state) {
+	if !next.open() && len(before.turnedDown) == 0 {
+		return
+	}
 	caller, callee := &before.sides[signaling.Caller], &before.sides[signaling.Callee]
 	if callee.from != "" && caller.from != "" && next.sides[signaling.Caller].version != caller.version && len(caller.candidates) <= before.heard {
 		s.clients.turnedDown(callee.from, time.Now())

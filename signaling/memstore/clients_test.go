@@ -30,6 +30,9 @@ func TestClientsOfManyServers(t *testing.T) {
 			if _, err := b.Answer(t.Context(), callee, "", answer); err != nil {
 				return err
 			}
+			if _, err := a.Reoffer(t.Context(), caller, append(signaling.Description(" "), offer...)); err != nil {
+				t.Fatal(err)
+			}
 			if err := a.Close(t.Context(), caller); err != nil {
 				t.Fatal(err)
 			}

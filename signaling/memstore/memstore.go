@@ -124,11 +124,13 @@ func (s *Store) Reoffer(ctx context.Context, t signaling.Ticket, d signaling.Des
 		if err := r.owned(t, owner); err != nil {
 			return err
 		}
-		if caller := &r.sides[signaling.Caller]; caller.repeats(owner, d) {
+		caller := &r.sides[signaling.Caller]
+		if caller.repeats(owner, d) {
 			v = caller.version
 			return errAsItIs
 		}
 		v = s.version()
+		t.From = caller.from // the client that opened the room holds it
 		r.offer(t, owner, d, v)
 		return nil
 	})
@@ -166,6 +168,19 @@ func (s *Store) Answer(ctx context.Context, t signaling.Ticket, to signaling.Ver
 		return nil
 	})
 	return v, err
+}
+
+// AcceptedFrom returns how many of the caller's candidates were there before the answer that
+// t's token owns: one that follows shows that the caller has accepted the answer. It is false
+// if the token owns no answer.
+func (s *Store) AcceptedFrom(t signaling.Ticket) (index int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.live(t.Room)
+	if r == nil || t.Token == "" || r.sides[signaling.Callee].description == nil || !r.sides[signaling.Callee].ownedBy(hash(t.Token)) {
+		return 0, false
+	}
+	return r.heard, true
 }
 
 // Description implements signaling.Store.

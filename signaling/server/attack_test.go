@@ -45,8 +45,11 @@ func TestAnswersThatAreTurnedDown(t *testing.T) {
 	for range 5 {
 		guess(mallory, accepts) // calls that take place
 	}
+	for range 5 {
+		guess(mallory, closes) // calls of plain programs that sent no candidate
+	}
 	guess(mallory, reoffers)
-	guess(mallory, closes)
+	guess(mallory, reoffers)
 	guess(mallory, reoffers)
 	r := s.post(room(alice)+"/answer", anAnswer, mallory)
 	r.problem(429, "guesses")
@@ -180,4 +183,30 @@ func TestGuestsOfOneRoom(t *testing.T) {
 	}
 	s.get("/rooms/blue/ice-servers", from("192.0.2.1")).is(429)
 	s.get("/rooms/blue/ice-servers", from("192.0.2.2")).is(200)
+}
+
+// Candidates that come early take no place among the reads that wait for longer than they do.
+func TestEarlyCandidatesWhereReadsAreTooMany(t *testing.T) {
+	s := open(t, memstore.Limits{}, Config{MaxWaiting: 1})
+	waiting := s.park("/rooms/blue/offer")
+	for range 5 {
+		s.post("/rooms/green/offer-candidate", aCandidate, "Authorization: Bearer "+strings.Repeat("t", strongToken)).problem(404, "no-room")
+	}
+	s.post("/rooms/blue/offer", anOffer).is(201)
+	s.heard(waiting).is(200)
+	if n := s.Parked(); n != 0 {
+		t.Errorf("%d reads are counted as waiting, and none does", n)
+	}
+}
+
+// A client that has another one replace its offers holds their rooms all the same.
+func TestRoomsThatAreHandedOn(t *testing.T) {
+	s := open(t, memstore.Limits{Client: 2}, Config{TrustedProxies: behindProxy})
+	caller := "Authorization: Bearer caller"
+	for n := range 2 {
+		s.post(fmt.Sprintf("/rooms/room%d/offer", n), anOffer, caller, from("192.0.2.1")).is(201)
+		s.send("PUT", fmt.Sprintf("/rooms/room%d/offer", n), description("offer", n), caller, from("192.0.2.2")).is(200)
+	}
+	s.post("/rooms/room2/offer", anOffer, caller, from("192.0.2.1")).problem(429, "too-many-rooms")
+	s.post("/rooms/room3/offer", anOffer, caller, from("192.0.2.2")).is(201)
 }

@@ -13,6 +13,11 @@ import (
 	"p2pchat/signaling"
 )
 
+// An acceptor is a Store that knows which candidates of a caller came after an answer.
+type acceptor interface {
+	AcceptedFrom(answer signaling.Ticket) (index int, ok bool)
+}
+
 // getICEServers answers a caller, who has the access key where there is one.
 func (s *Server) getICEServers(c echo.Context) error {
 	if s.config.Load != nil {
@@ -29,7 +34,7 @@ func (s *Server) getICEServers(c echo.Context) error {
 // room's name can be guessed. The proof is the token of an answer that the caller has
 // accepted. Without it there are no servers that take a password, but for this server's
 // relay, which keeps a guest waiting until the proof is there. A guest whose answer stands
-// may wait for that, too.
+// may wait for that, too. Where opening a room takes no access key, nothing has to be proven.
 func (s *Server) getGuestICEServers(c echo.Context) error {
 	t, err := ticket(c, signaling.Callee)
 	if err != nil {
@@ -37,7 +42,7 @@ func (s *Server) getGuestICEServers(c echo.Context) error {
 	}
 	anyone := signaling.Ticket{Room: t.Room, Side: t.Side}
 	w := watched{anyone, signaling.Caller, signaling.TheDescription}
-	answered := s.owns(c.Request().Context(), t)
+	_, answered := s.acceptedFrom(t)
 	if answered {
 		w = watched{t, signaling.Caller, signaling.TheCandidates}
 	}
@@ -59,8 +64,10 @@ func (s *Server) getGuestICEServers(c echo.Context) error {
 // acceptedICEServers waits until the guest is accepted or turned down. Its error is
 // ErrUnchanged, with the list that the guest may have, if it is neither.
 func (s *Server) acceptedICEServers(ctx context.Context, c echo.Context, t signaling.Ticket, wait time.Duration) (func() error, error) {
-	list, err := s.store.Candidates(ctx, t, signaling.Caller, 0, wait)
-	accepted := err == nil && len(list) > 0 && s.owns(ctx, t)
+	after, _ := s.acceptedFrom(t)
+	list, err := s.store.Candidates(ctx, t, signaling.Caller, after, wait)
+	from, ok := s.acceptedFrom(t)
+	accepted := err == nil && ok && after+len(list) > from
 	switch {
 	case errors.Is(err, signaling.ErrTurnedDown):
 		err = nil
@@ -83,12 +90,17 @@ func (s *Server) guestListed(c echo.Context, t signaling.Ticket, accepted bool) 
 }
 
 func (s *Server) guestICEServers(t signaling.Ticket, accepted bool) (list []signaling.ICEServer) {
+	everybody := s.config.AccessKey == "" // could ask as a caller
 	for _, one := range s.config.ICEServers {
-		if one.Credential == "" || accepted {
+		if one.Credential == "" || accepted || everybody {
 			list = append(list, one)
 		}
 	}
-	if s.config.Relay != nil {
+	switch {
+	case s.config.Relay == nil:
+	case everybody:
+		list = append(list, s.config.Relay("room "+t.Room, nil)...)
+	default:
 		list = append(list, s.config.Relay("room "+t.Room, &t)...)
 	}
 	return list
@@ -101,14 +113,14 @@ func listed(c echo.Context, list []signaling.ICEServer) error {
 	return c.JSON(http.StatusOK, map[string]any{"iceServers": list})
 }
 
-// owns reports whether the room's answer was written with t's token. The write that asks
-// changes nothing.
-func (s *Server) owns(ctx context.Context, t signaling.Ticket) bool {
-	if t.Token == "" {
-		return false
+// acceptedFrom returns the index of the first candidate of the caller's that shows that it has
+// accepted the answer of t's token. It is false if the token owns no answer, and for a guest of
+// the lobby where opening a room takes the access key: anybody may write there for the caller.
+func (s *Server) acceptedFrom(t signaling.Ticket) (index int, ok bool) {
+	if s.accepts == nil || t.Room == signaling.Lobby && s.config.AccessKey != "" {
+		return 0, false
 	}
-	_, err := s.store.AddCandidates(ctx, t, 0)
-	return err == nil
+	return s.accepts.AcceptedFrom(t)
 }
 
 // Accepted waits until the caller has accepted the answer that was written with a callee's
@@ -119,6 +131,8 @@ func (s *Server) Accepted(ctx context.Context, t signaling.Ticket) bool {
 	if _, _, err := s.store.Description(ctx, signaling.Ticket{Room: t.Room, Side: signaling.Callee}, signaling.Callee, "", signaling.Forever); err != nil {
 		return false
 	}
-	list, err := s.store.Candidates(ctx, t, signaling.Caller, 0, signaling.Forever)
-	return err == nil && len(list) > 0 && s.owns(ctx, t)
+	after, _ := s.acceptedFrom(t)
+	list, err := s.store.Candidates(ctx, t, signaling.Caller, after, signaling.Forever)
+	from, ok := s.acceptedFrom(t)
+	return err == nil && ok && after+len(list) > from
 }

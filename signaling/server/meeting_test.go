@@ -95,12 +95,13 @@ func TestMeeting(t *testing.T) {
 		path = "/rooms/blue/ice-servers"
 	)
 	caller, guest := bearing("caller"), bearing("guest")
+	const key = signaling.KeyHeader + ": open barley"
 
 	t.Run("who knows no more than a room's name is told of no server that takes a password", func(t *testing.T) {
-		s := open(t, memstore.Limits{}, Config{ICEServers: iceServers})
-		s.get("/ice-servers").is(200).says(all)
+		s := open(t, memstore.Limits{}, Config{AccessKey: "open barley", ICEServers: iceServers})
+		s.get("/ice-servers", key).is(200).says(all)
 		s.get(path).problem(404, "no-room")
-		s.post("/rooms/blue/offer", anOffer, caller).is(201)
+		s.post("/rooms/blue/offer", anOffer, caller, key).is(201)
 		for _, sent := range [][]string{nil, {guest}, {caller}, {bearing("")}} {
 			s.get(path, sent...).is(200).says(stun)
 		}
@@ -110,8 +111,8 @@ func TestMeeting(t *testing.T) {
 	})
 
 	t.Run("a guest is told once the caller has accepted its answer, and may wait for that", func(t *testing.T) {
-		s := open(t, memstore.Limits{}, Config{ICEServers: iceServers})
-		s.post("/rooms/blue/offer", anOffer, caller).is(201)
+		s := open(t, memstore.Limits{}, Config{AccessKey: "open barley", ICEServers: iceServers})
+		s.post("/rooms/blue/offer", anOffer, caller, key).is(201)
 		s.post("/rooms/blue/answer", anAnswer, guest).is(201)
 		s.get(path, guest).is(200).says(stun)
 		waiting := s.park(path, guest)
@@ -124,11 +125,11 @@ func TestMeeting(t *testing.T) {
 	})
 
 	t.Run("a guest whose answer was turned down is told no more", func(t *testing.T) {
-		s := open(t, memstore.Limits{}, Config{ICEServers: iceServers})
-		s.post("/rooms/blue/offer", anOffer, caller).is(201)
+		s := open(t, memstore.Limits{}, Config{AccessKey: "open barley", ICEServers: iceServers})
+		s.post("/rooms/blue/offer", anOffer, caller, key).is(201)
 		s.post("/rooms/blue/answer", anAnswer, guest).is(201)
 		waiting := s.park(path, guest)
-		s.send("PUT", "/rooms/blue/offer", description("offer", 2), caller).is(200)
+		s.send("PUT", "/rooms/blue/offer", description("offer", 2), caller, key).is(200)
 		s.heard(waiting).is(200).says(stun)
 		s.post("/rooms/blue/answer", anAnswer, bearing("next")).is(201)
 		s.post("/rooms/blue/offer-candidate", "{}", caller).is(201)
@@ -137,35 +138,55 @@ func TestMeeting(t *testing.T) {
 	})
 
 	t.Run("a guest is told to come back later after many requests for a room", func(t *testing.T) {
-		s := open(t, memstore.Limits{}, Config{ICEServers: iceServers})
-		s.post("/rooms/blue/offer", anOffer).is(201)
+		s := open(t, memstore.Limits{}, Config{AccessKey: "open barley", ICEServers: iceServers})
+		s.post("/rooms/blue/offer", anOffer, key).is(201)
 		for range guestBurst {
 			s.get(path).is(200)
 		}
 		late := s.get(path)
 		late.problem(429, "too-many")
 		late.has("Retry-After", "1")
-		s.post("/rooms/green/offer", anOffer).is(201)
+		s.post("/rooms/green/offer", anOffer, key).is(201)
 		s.get("/rooms/green/ice-servers").is(200)
 	})
 
-	t.Run("a guest may wait for the room", func(t *testing.T) {
+	t.Run("nothing has to be proven where anybody may open a room", func(t *testing.T) {
 		s := open(t, memstore.Limits{}, Config{ICEServers: iceServers})
-		waiting := s.park(path)
 		s.post("/rooms/blue/offer", anOffer).is(201)
+		s.get(path).is(200).says(all)
+	})
+
+	t.Run("whoever writes for the caller in the lobby, or came before the answer, accepts no guest", func(t *testing.T) {
+		s := open(t, memstore.Limits{}, Config{AccessKey: "open barley", ICEServers: iceServers})
+		s.post("/offer", anOffer, key).is(201)
+		s.post("/answer", anAnswer, guest).is(201)
+		s.post("/offer-candidate", "{}").is(201)
+		s.get("/rooms/lobby/ice-servers", guest).is(200).says(stun)
+		s.post("/rooms/blue/offer", anOffer, caller, key).is(201)
+		s.post("/rooms/blue/offer-candidate", "{}", caller).is(201)
+		s.post("/rooms/blue/answer", anAnswer, guest).is(201)
+		s.get(path, guest).is(200).says(stun)
+		s.post("/rooms/blue/offer-candidate", `{"a":1}`, caller).is(201)
+		s.get(path, guest).is(200).says(all)
+	})
+
+	t.Run("a guest may wait for the room", func(t *testing.T) {
+		s := open(t, memstore.Limits{}, Config{AccessKey: "open barley", ICEServers: iceServers})
+		waiting := s.park(path)
+		s.post("/rooms/blue/offer", anOffer, key).is(201)
 		s.heard(waiting).is(200).says(stun)
 	})
 
 	t.Run("a relay's credentials are the user's: one for each room, and for each address of hosts", func(t *testing.T) {
-		s := open(t, memstore.Limits{}, Config{Relay: func(user string, guest *signaling.Ticket) []signaling.ICEServer {
+		s := open(t, memstore.Limits{}, Config{AccessKey: "open barley", Relay: func(user string, guest *signaling.Ticket) []signaling.ICEServer {
 			if guest != nil {
 				user += " with " + guest.Token
 			}
 			return []signaling.ICEServer{{URLs: []string{"turn:relay.example.org"}, Username: user, Credential: "secret"}}
 		}})
-		s.post("/rooms/blue/offer", anOffer).is(201)
+		s.post("/rooms/blue/offer", anOffer, key).is(201)
 		for path, user := range map[string]string{path: "room blue with guest", "/ice-servers": "host 127.0.0.1"} {
-			s.get(path, guest).is(200).says(`{"iceServers":[{"urls":["turn:relay.example.org"],"username":"` + user + `","credential":"secret"}]}` + "\n")
+			s.get(path, guest, key).is(200).says(`{"iceServers":[{"urls":["turn:relay.example.org"],"username":"` + user + `","credential":"secret"}]}` + "\n")
 		}
 	})
 

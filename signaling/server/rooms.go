@@ -153,10 +153,13 @@ func (s *Server) postCandidates(side signaling.Side) echo.HandlerFunc {
 func (s *Server) addCandidates(ctx context.Context, t signaling.Ticket, at int, list []signaling.Candidate) (int, error) {
 	n, err := s.store.AddCandidates(ctx, t, at, list...)
 	early := t.Side == signaling.Caller && errors.Is(err, signaling.ErrNoRoom) || errors.Is(err, signaling.ErrWrongToken)
-	if !early || len(t.Token) < strongToken || s.parked.Add(1) > int64(s.config.MaxWaiting) {
+	if !early || len(t.Token) < strongToken {
 		return n, err
 	}
 	defer s.parked.Add(-1)
+	if s.parked.Add(1) > int64(s.config.MaxWaiting) {
+		return n, err
+	}
 	held, cancel := context.WithTimeout(ctx, heldCandidates)
 	defer cancel()
 	defer context.AfterFunc(s.draining, cancel)()

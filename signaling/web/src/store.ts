@@ -91,7 +91,6 @@ export class Store {
     const r = await this.#read(t, { path: `/${of}-candidates?after=${after}` }, wait, signal, (r, kind) => (r ? isEmptyList(r.body) : kind === "no-room"));
     const list = json(r.body);
     if (!Array.isArray(list)) throw foreign();
-    if (Number.isInteger(r.digits)) this.roomDigits = r.digits;
     return list;
   }
 
@@ -105,6 +104,7 @@ export class Store {
     const r = await this.#do(t ? { path: `/rooms/${t.room}/ice-servers`, token: t.token, optional: true } : { path: "/ice-servers", key: true, optional: true }, signal);
     const list = (json(r.body) as { iceServers?: unknown } | undefined)?.iceServers;
     if (!Array.isArray(list)) throw foreign();
+    if (!t && r.digits > 0) this.roomDigits = r.digits;
     return list as RTCIceServer[];
   }
 
