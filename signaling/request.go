@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -23,6 +24,7 @@ const (
 	firstPause = 100 * time.Millisecond
 	longPause  = time.Second // or people wait for a server that is back
 	longDial   = 15 * time.Second
+	silence    = 15 * time.Second // beyond what a request asked the server to wait
 )
 
 type request struct {
@@ -126,7 +128,8 @@ func (p *passing) Error() string { return p.err.Error() }
 func (p *passing) Unwrap() error { return p.err }
 
 func (c *Client) once(ctx context.Context, r request) (reply, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.wait+15*time.Second)
+	limit := r.wait + silence
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer in %d s", int(limit.Seconds())))
 	defer cancel()
 	if r.method == "" {
 		r.method = http.MethodGet
@@ -148,8 +151,11 @@ func (c *Client) once(ctx context.Context, r request) (reply, error) {
 		req.Header.Set("Prefer", fmt.Sprintf("wait=%d", r.wait/time.Second))
 	}
 	res, err := c.http.Do(req)
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		return reply{}, fmt.Errorf("%w over https: its address begins with http://", ErrForeign)
+	}
 	if err != nil {
-		err = fmt.Errorf("%w: %w", ErrUnreachable, plain(err))
+		err = fmt.Errorf("%w: %w", ErrUnreachable, c.reason(ctx, err))
 		if refused := (*tls.CertificateVerificationError)(nil); errors.As(err, &refused) && !c.met.Load() {
 			return reply{}, err // it will be no better in a moment
 		}
@@ -158,7 +164,7 @@ func (c *Client) once(ctx context.Context, r request) (reply, error) {
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxReply+1))
 	if err != nil {
-		return reply{}, &passing{err: fmt.Errorf("%w: its reply broke off: %w", ErrUnreachable, plain(err))}
+		return reply{}, &passing{err: fmt.Errorf("%w: its reply broke off: %w", ErrUnreachable, c.reason(ctx, err))}
 	}
 	rep := reply{header: res.Header, body: body}
 	if len(body) > maxReply {
@@ -182,8 +188,8 @@ func (c *Client) judge(res *http.Response, body []byte) error {
 	case code/100 == 3:
 		return fmt.Errorf("%w: it redirects%s", ErrForeign, elsewhere(res))
 	}
-	if res.StatusCode == http.StatusBadRequest && res.Request.URL.Scheme == "http" && strings.Contains(string(body), "HTTPS server") {
-		return fmt.Errorf("%w over http: its address begins with https", ErrForeign)
+	if res.StatusCode == http.StatusBadRequest && res.Request.URL.Scheme == "http" && (strings.Contains(string(body), "HTTPS server") || strings.Contains(string(body), "HTTPS port")) { // net/http, nginx
+		return fmt.Errorf("%w over http: its address begins with https://", ErrForeign)
 	}
 	var p Problem
 	known := kind == "application/problem+json" && json.Unmarshal(body, &p) == nil && strings.HasPrefix(p.Type, urn)
@@ -246,6 +252,18 @@ func quote(v Version) string { return `"` + string(v) + `"` }
 
 func isEmptyList(body []byte) bool {
 	return strings.Join(strings.Fields(string(body[:min(len(body), 16)])), "") == "[]"
+}
+
+// reason says why a request failed that ctx was for, in words for people.
+func (c *Client) reason(ctx context.Context, err error) error {
+	var timeout net.Error
+	switch cause := context.Cause(ctx); {
+	case errors.Is(err, context.DeadlineExceeded) && cause != nil && !errors.Is(cause, context.DeadlineExceeded):
+		return cause
+	case errors.As(err, &timeout) && timeout.Timeout() && ctx.Err() == nil: // of the dialer
+		return fmt.Errorf("no answer in %d s", int(min(c.config.Patience, longDial).Seconds()))
+	}
+	return plain(err)
 }
 
 // plain leaves out the method and the address that url.Error adds: the address is
