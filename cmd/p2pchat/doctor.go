@@ -118,6 +118,9 @@ func doctor(ctx context.Context, o doctorOptions, std stdio) error {
 	if err != nil {
 		return err
 	}
+	if o.server, err = serverURL(o.server); err != nil {
+		return err
+	}
 	client, err := signaling.NewClient(o.server, signaling.Config{Key: key, Patience: 3 * time.Second})
 	if err != nil {
 		return &usageError{err: err}

@@ -62,7 +62,7 @@ type talkOptions struct {
 	drain       time.Duration
 	unit        string // what a message is called
 	servers     []signaling.ICEServer
-	key         string
+	key         string // for o.server only
 	logger      *slog.Logger
 	asked       bool // for the code, at the terminal
 	kept        kept
@@ -111,7 +111,7 @@ func (o *talkOptions) complete(c *cobra.Command, args []string, std stdio) (err 
 	if err := o.checkServer(); err != nil {
 		return err
 	}
-	if o.key, err = accessKey(o.keyFile); err != nil {
+	if err := o.refusePaths(args); err != nil {
 		return err
 	}
 	if o.wait < 0 {
@@ -129,12 +129,30 @@ func (o *talkOptions) complete(c *cobra.Command, args []string, std stdio) (err 
 	if err = o.kept.open(o.outbox, o.other); err != nil {
 		return err
 	}
-	text := cmp.Or(strings.Join(args, " "), os.Getenv("P2PCHAT_CODE"))
+	text, named := cmp.Or(strings.Join(args, " "), os.Getenv("P2PCHAT_CODE")), o.server
 	if o.kept.with != nil {
-		return o.continueCode(text)
+		err = o.continueCode(text)
+	} else {
+		o.code, err = o.findCode(c.Context(), text, std)
 	}
-	o.code, err = o.findCode(c.Context(), text, std)
-	return err
+	if err != nil {
+		return err
+	}
+	return o.findKey(named, std)
+}
+
+// findKey reads the access key that a caller sends. It is for the server that the person named: a
+// pasted link must not learn it.
+func (o *talkOptions) findKey(named string, std stdio) (err error) {
+	if o.other == "call" { // only callers open rooms
+		return nil
+	}
+	if o.key, err = accessKey(o.keyFile); err != nil || o.key == "" || o.server == named {
+		return err
+	}
+	o.key = ""
+	fmt.Fprintf(std.err, "p2pchat: the access key is not sent to %s, because --server does not name it\n", o.server)
+	return nil
 }
 
 // checkFiles says what is wrong with the download folder before anybody is called, where it is sure to be
@@ -149,11 +167,21 @@ func (o *talkOptions) checkFiles() error {
 	return nil
 }
 
-func (o *talkOptions) checkServer() error {
-	if _, err := signaling.NewClient(o.server, signaling.Config{}); err != nil {
-		return &usageError{err: fmt.Errorf("--server: %q is not the address of a server", o.server), hint: "an address looks like https://chat.example.org or http://localhost:3000"}
+func (o *talkOptions) checkServer() (err error) {
+	o.server, err = serverURL(o.server)
+	return err
+}
+
+// serverURL checks the value of --server. Without a scheme it is an https address.
+func serverURL(server string) (string, error) {
+	whole := server
+	if !strings.Contains(server, "://") {
+		whole = "https://" + server
 	}
-	return nil
+	if _, err := signaling.NewClient(whole, signaling.Config{}); err != nil {
+		return "", &usageError{err: fmt.Errorf("--server: %q is not the address of a server", server), hint: "an address looks like https://chat.example.org or http://localhost:3000"}
+	}
+	return whole, nil
 }
 
 // talk meets the other side and holds the conversation.
