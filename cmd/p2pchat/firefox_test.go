@@ -29,6 +29,7 @@ func TestPageInFirefox(t *testing.T) {
 		callee.hears("Are you there?")
 		callee.say("Yes.")
 		caller.hears("Yes.")
+		caller.takesKeys(callee)
 		caller.js(`(() => {
 			const dataTransfer = new DataTransfer();
 			dataTransfer.items.add(new File([new Uint8Array(3e6)], "zeros"));
@@ -190,20 +191,99 @@ func (p firefoxTab) until(expression string) string {
 	})`)
 }
 
+// The keys of WebDriver that are no letters.
+const (
+	webBackspace = "\ue003"
+	webTab       = "\ue004"
+	webEnter     = "\ue007"
+	webShift     = "\ue008"
+	webControl   = "\ue009"
+)
+
+// press presses one key after the other, while a modifier is held, if it names one.
+func (p firefoxTab) press(modifier, keys string) {
+	p.t.Helper()
+	var actions []map[string]any
+	act := func(kind, key string) { actions = append(actions, map[string]any{"type": kind, "value": key}) }
+	if modifier != "" {
+		act("keyDown", modifier)
+	}
+	for _, r := range keys {
+		act("keyDown", string(r))
+		act("keyUp", string(r))
+	}
+	if modifier != "" {
+		act("keyUp", modifier)
+	}
+	p.command(p.t, "input.performActions", map[string]any{
+		"context": p.context, "actions": []any{map[string]any{"type": "key", "id": "keyboard", "actions": actions}},
+	}, nil)
+}
+
+// write focuses a field and types into it.
+func (p firefoxTab) write(id, text string) {
+	p.t.Helper()
+	p.command(p.t, "browsingContext.activate", map[string]any{"context": p.context}, nil)
+	p.js(`(document.getElementById(` + js(id) + `).focus(), "")`)
+	if p.value(id) != "" {
+		p.press(webControl, "a")
+	}
+	p.press("", text)
+}
+
+func (p firefoxTab) value(id string) string {
+	p.t.Helper()
+	return p.js(`document.getElementById(` + js(id) + `).value`)
+}
+
+// takesKeys checks what keys do in the page of a call with other.
+func (p firefoxTab) takesKeys(other firefoxTab) {
+	p.t.Helper()
+	p.write("text", "Two LINES, Wörld!"+webBackspace+"?")
+	p.press(webShift, webEnter)
+	p.press("", "the second")
+	if got := p.value("text"); got != "Two LINES, Wörld?\nthe second" {
+		p.t.Errorf("the box holds %q", got)
+	}
+	p.press("", webEnter)
+	other.hears("Two LINES, Wörld?\nthe second")
+	if got := p.value("text"); got != "" {
+		p.t.Errorf("after Enter the box holds %q", got)
+	}
+	p.press("", "wrong")
+	p.press(webControl, "ax")
+	p.press(webControl, "vv")
+	p.press(webControl, "z")
+	if got := p.value("text"); got != "wrong" {
+		p.t.Errorf("after two pastes and an undo the box holds %q", got)
+	}
+	focused := func(modifier string) string {
+		p.press(modifier, webTab)
+		return p.js(`document.activeElement.id`)
+	}
+	if a, b := focused(""), focused(webShift); a != "send" || b != "text" {
+		p.t.Errorf("Tab leads from the box to %q, and Shift-Tab from there to %q", a, b)
+	}
+	p.press(webControl, "a")
+	p.press("", webBackspace)
+}
+
 func (p firefoxTab) call() (code string) {
 	p.t.Helper()
-	p.js(`(document.getElementById("new-code").checked = true, document.querySelector("#call button.primary").click(), "")`)
+	p.command(p.t, "browsingContext.activate", map[string]any{"context": p.context}, nil)
+	p.js(`(document.getElementById("new-code").checked = true, document.querySelector("#call button.primary").focus(), "")`)
+	p.press("", webEnter)
 	return p.until(`!document.getElementById("share").hidden && document.getElementById("the-code").textContent`)
 }
 
 func (p firefoxTab) answer(code string) {
 	p.t.Helper()
-	p.js(`(document.getElementById("code").value = ` + js(code) + `, document.querySelector("#answer button.primary").click(), "")`)
+	p.write("code", code+webEnter)
 }
 
 func (p firefoxTab) say(text string) {
 	p.t.Helper()
-	p.js(`(document.getElementById("text").value = ` + js(text) + `, document.getElementById("send").click(), "")`)
+	p.write("text", text+webEnter)
 }
 
 func (p firefoxTab) hears(text string) {

@@ -44,7 +44,7 @@ func TestPageMeetsAgain(t *testing.T) {
 		}
 		stop(syscall.SIGSTOP)
 		page.say("two")
-		page.sees("The connection to the other side was lost. Waiting for the other side to come back")
+		page.sees("The connection to the other side was lost. Connecting again")
 		page.say("three")
 		if err := server.cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
@@ -95,7 +95,7 @@ func TestPageMeetsAgain(t *testing.T) {
 			}
 			signal(syscall.SIGSTOP)
 			caller.say("lost at first")
-			caller.sees("Waiting for the other side to come back")
+			caller.sees("Connecting again")
 			signal(syscall.SIGCONT)
 			callee.hears("lost at first")
 			callee.say("I am back")

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -23,7 +25,7 @@ func TestPageChoices(t *testing.T) {
 		}
 		page.write("new-name", "Annie")
 		page.press("\r")
-		page.sees("You are called Annie now.")
+		page.sees("You are now Annie.")
 		program.notes(t, `Ann is called Annie now`)
 		if eval[bool](page, `document.getElementById("menu").matches(":popover-open")`) {
 			t.Error("the menu stays in the way")
@@ -47,7 +49,7 @@ func TestPageChoices(t *testing.T) {
 		callee.sees("undecided.bin")
 		callee.click("more")
 		callee.click("clear")
-		callee.sees("Cleared here.")
+		callee.sees("Cleared on this page.")
 		if left := eval[string](callee, `document.getElementById("log").innerText`); strings.Contains(left, "gone") || !strings.Contains(left, "undecided.bin") {
 			t.Errorf("after clearing the page shows %q", left)
 		}
@@ -93,16 +95,27 @@ func TestPageChoices(t *testing.T) {
 		}
 	})
 	t.Run("no address, and no relay", func(t *testing.T) {
-		server := serving(t)
-		caller, callee := b.open(t, server), b.open(t, server)
+		offered := `document.getElementById("relay-only").checkVisibility()`
+		open := b.open(t, serving(t))
+		if eval[bool](open, `new Promise((resolve) => setTimeout(() => resolve(`+offered+`), 500))`) {
+			t.Error("a server without a relay offers to hide the address")
+		}
+		key := filepath.Join(t.TempDir(), "key")
+		if err := os.WriteFile(key, []byte("open sesame"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		caller := b.open(t, serving(t, "--access-key-file", key)) // which does not tell a guest
 		caller.click("relay-only")
-		caller.do(chromedp.Click(chromedp.CSS("#call button.primary")))
-		caller.sees("This server has no relay, so your address cannot be kept back.")
-		caller.click("relay-only")
-		code := caller.call("")
-		callee.click("relay-only")
-		callee.answer(code)
-		callee.sees("This server has no relay")
+		start := chromedp.Click(chromedp.CSS("#call button.primary"))
+		caller.do(start)
+		caller.sees("type its access key")
+		caller.write("key", "open sesame")
+		caller.do(start)
+		caller.sees("This server has no relay, so it cannot hide your address.")
+		if eval[bool](caller, offered) {
+			t.Error("the choice that failed is offered again")
+		}
+		caller.do(start)
 		caller.sees("Waiting for the other person")
 	})
 }
@@ -124,7 +137,7 @@ func TestPageIsHonest(t *testing.T) {
 	t.Run("about a link that leads to this machine", func(t *testing.T) {
 		page := b.open(t, serving(t))
 		page.call("")
-		page.sees("Link and command work on this machine alone")
+		page.sees("The link and the command work on this machine only")
 	})
 	t.Run("about a wrong code, where a phone shows it", func(t *testing.T) {
 		server := serving(t)

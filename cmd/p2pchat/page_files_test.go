@@ -124,7 +124,7 @@ func TestPageFiles(t *testing.T) {
 		for button, says := range map[string]string{"Decline": "Not transferred: declined", "Cancel": "Not transferred: cancelled by its sender"} {
 			path, _ := random(t, button+".bin", 10)
 			caller.do(chromedp.SetUploadFiles(chromedp.ID("file"), []string{path}))
-			callee.sees("Do you want it?")
+			callee.sees("Accept it?")
 			map[string]*tab{"Decline": callee, "Cancel": caller}[button].choose(button+".bin", button)
 			caller.sees(says)
 			callee.sees(says)

@@ -102,7 +102,7 @@ func TestPageAmongStrangers(t *testing.T) {
 	send(numbered(10, 0, "\xff"))
 	send(numbered(10, 0, "p2pchat"))
 	send(numbered(10, 0, "Eve\u202e"))
-	page.sees("stranger is called Eve now.")
+	page.sees("stranger is now Eve.")
 	page.say("and I, too")
 	var got []byte
 	for !bytes.Contains(got, []byte("and I, too")) {

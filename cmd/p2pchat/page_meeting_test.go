@@ -26,11 +26,11 @@ func TestPageMeets(t *testing.T) {
 			}
 		}
 		wrong()
-		caller.sees("Somebody answered with a wrong code. 2 more wrong ones, and this code no longer works.")
+		caller.sees("A person answered with a wrong code. 2 attempts left.")
 		callee := b.open(t, server)
 		callee.answer("417-zebra-falcon")
 		callee.sees("Wrong code")
-		caller.sees("One more wrong one, and this code no longer works.")
+		caller.sees("One attempt left.")
 		wrong()
 		caller.sees("Three wrong codes were tried, so this code no longer works.")
 		if callee.try(`document.getElementById("start").hidden`) != "false" || caller.try(`document.getElementById("start").hidden`) != "false" {
@@ -43,7 +43,7 @@ func TestPageMeets(t *testing.T) {
 		program.notes(t, `^p2pchat: code: `)
 		callee := b.open(t, server)
 		callee.answer("417-falcon-wrong")
-		callee.sees("is not a word that p2pchat puts into codes")
+		callee.sees("is not a code word")
 		callee.do(chromedp.Click(chromedp.CSS("#answer button.primary"))) // it may be right, all the same
 		callee.sees("Wrong code")
 		program.notes(t, `somebody answered with a wrong code`)
@@ -95,7 +95,7 @@ func TestPageMeets(t *testing.T) {
 			t.Error("the page asks for a key before the server does")
 		}
 		caller.do(start)
-		caller.sees("This server opens rooms for those who have its access key.")
+		caller.sees("To start a call on this server, type its access key.")
 		caller.write("key", "open barley")
 		caller.do(start)
 		caller.sees("That is not this server’s access key.")
@@ -114,13 +114,13 @@ func TestPageMeets(t *testing.T) {
 		caller.answer(code)
 		verified(t, caller)
 	})
-	t.Run("a tab that is closed says goodbye", func(t *testing.T) {
+	t.Run("a tab that cannot keep its call says goodbye when it is closed", func(t *testing.T) {
 		server := serving(t)
 		caller := b.open(t, server)
 		program := launch(t, "answer", caller.call(code), "--server", server)
 		verified(t, caller)
 		caller.say("the last word")
-		caller.do(chromedp.Evaluate[chromedp.Void](`onbeforeunload = null`), chromedp.Navigate("about:blank"))
+		caller.do(chromedp.Evaluate[chromedp.Void](`onbeforeunload = null; Storage.prototype.setItem = () => { throw new Error("full") }; 0`), chromedp.Navigate("about:blank"))
 		program.finish(t)
 		program.hears(t, "the last word")
 		program.notes(t, `the other side has left`)

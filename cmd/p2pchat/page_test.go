@@ -48,7 +48,7 @@ func TestPage(t *testing.T) {
 		if code := program.cmd.ProcessState.ExitCode(); code != 0 {
 			t.Errorf("the program ended with exit code %d: %s", code, program.err)
 		}
-		caller.sees("Everything that you said was delivered.")
+		caller.sees("All your messages were delivered.")
 	})
 	t.Run("answers the program, with a link", func(t *testing.T) {
 		server := serving(t)
@@ -63,7 +63,7 @@ func TestPage(t *testing.T) {
 		if err := program.in.Close(); err != nil {
 			t.Fatal(err)
 		}
-		callee.sees("The other side will say no more.")
+		callee.sees("The other side writes no more")
 		callee.click("leave")
 		program.finish(t)
 	})
@@ -75,7 +75,7 @@ func TestPage(t *testing.T) {
 			t.Error("the page takes the server for one on its machine")
 		}
 		caller.answer("")
-		caller.sees("The code is missing.")
+		caller.sees("Type a code.")
 		caller.do(chromedp.Click(chromedp.CSS("#call button.primary"))) // one click makes a code
 		link := until[string](caller, `!document.getElementById("share").hidden && document.getElementById("the-link").textContent`)
 		if !regexp.MustCompile(`^http://chat\.example\.org:\d+/#\d{3}-[a-z]+-[a-z]+$`).MatchString(link) {
@@ -130,7 +130,10 @@ func TestPage(t *testing.T) {
 			t.Errorf("after the comparison the page says %q", got)
 		}
 		callee.click("differ")
-		callee.sees("somebody is in the middle of this call")
+		callee.sees("Someone was listening. The call has been ended.")
+		if look := eval[string](callee, `(() => { const s = getComputedStyle(document.getElementById("over-alarm")); return s.fontWeight + " " + s.color; })()`); look != "700 rgb(163, 32, 29)" {
+			t.Errorf("the warning is %s", look)
+		}
 		caller.sees("has left")
 	})
 	t.Run("notifies of messages that nobody sees, if it was asked to", func(t *testing.T) {
@@ -191,7 +194,7 @@ func converse(t *testing.T, a, b *tab) {
 	b.delivered(2)
 	a.click("leave")
 	b.sees("has left")
-	a.sees("Everything that you said was delivered.")
+	a.sees("All your messages were delivered.")
 }
 
 func converseWith(t *testing.T, p *tab, program *process) {

@@ -17,8 +17,9 @@ import (
 var dist embed.FS
 
 // Policy is the Content-Security-Policy of the page: nothing but what this server has,
-// no script but the page's own, and none made of text. A Blob is how a page saves a file.
-const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+// no script but the page's own, and none made of text. A Blob is how a page saves a file, and
+// shows a picture that the person has accepted.
+const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
 	"require-trusted-types-for 'script'; trusted-types 'none'"
 

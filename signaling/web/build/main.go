@@ -53,7 +53,7 @@ func build(web, out string) error {
 		stem, ext, _ := strings.Cut(name, ".")
 		hashed := stem + "." + hex.EncodeToString(sum[:6]) + "." + ext
 		files["assets/"+hashed] = content
-		page = []byte(strings.ReplaceAll(string(page), "{{"+name+"}}", "/assets/"+hashed))
+		page = []byte(strings.ReplaceAll(string(page), "{{"+name+"}}", "assets/"+hashed))
 	}
 	files["index.html"] = page
 	if err := os.RemoveAll(out); err != nil {

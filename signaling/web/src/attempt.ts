@@ -74,7 +74,7 @@ export class Attempt {
     this.#pc.onicecandidate = ({ candidate }) => { this.#trickle(candidate); };
     this.#pc.onconnectionstatechange = () => {
       if (this.#pc.connectionState !== "failed") return;
-      this.#fail(new Failure("no-path", "The two machines could not reach each other: none of their addresses answered."));
+      this.#fail(new Failure("no-path", "The two machines could not reach each other: no address answered."));
     };
     this.#pc.ondatachannel = ({ channel }) => { this.#announced(channel); };
   }
@@ -95,7 +95,7 @@ export class Attempt {
   async answer(o: Offer): Promise<void> {
     const offer = this.#read(o.body);
     if (this.#foreign && this.code.secret !== "") {
-      throw new Failure("impostor", "Whoever calls in this room uses another program, which asks for no code.");
+      throw new Failure("impostor", "The caller in this room uses another program, which cannot check the code.");
     }
     await this.#meet("offer", offer);
     const answer = await this.#pc.createAnswer();
@@ -204,7 +204,7 @@ export class Attempt {
   async #answered(body: string): Promise<void> {
     const answer = this.#read(body);
     if (!this.#foreign) this.#trust = this.#proposal!.settle(answer);
-    else if (this.code.secret !== "") throw new Failure("unproven", "Somebody answered who does not know the code.");
+    else if (this.code.secret !== "") throw new Failure("unproven", "A person answered who does not know the code.");
     void this.#readCandidates(this.ticket);
     await this.#meet("answer", answer);
     if (!this.#foreign) {
@@ -248,9 +248,8 @@ export class Attempt {
   // Candidates.
 
   #trickle(c: RTCIceCandidate | null) {
-    const n: Note = c ? c.toJSON() : { candidate: "", sdpMLineIndex: 0 };
+    const n: Note = c ? c.toJSON() : { candidate: "", sdpMid: "0", sdpMLineIndex: 0 };
     if (this.config.iceTransportPolicy === "relay") n.candidate = n.candidate!.replace(/ raddr (\S+) rport \d+/, (_, a: string) => ` raddr ${a.includes(":") ? "::" : "0.0.0.0"} rport 9`); // what it is to hide
-    n.sdpMid = null; // the index says it, whatever name the offer gave the section
     if (this.#begun === 0) this.#held.push(n);
     else this.#tell(n);
   }
@@ -334,7 +333,7 @@ export class Attempt {
         this.report.dropped("A candidate of the other side was not sealed as it should be.");
       } else if (n?.candidate) {
         // One that the browser does not understand, as a name that it cannot resolve, is left out.
-        this.#pc.addIceCandidate(n).catch(() => this.report.dropped("A candidate of the other side makes no sense."));
+        this.#pc.addIceCandidate(this.#foreign ? tolerated(n) : n).catch(() => this.report.dropped("A candidate of the other side makes no sense."));
       }
     }
     this.#guard(() => this.#openHeld());
@@ -344,7 +343,7 @@ export class Attempt {
   #lost(why: unknown) {
     const kind = kindOf(why);
     if (this.#begun === 0) throw why;
-    if (this.#unproven && kind === "turned-down") this.#fail(new Failure("wrong-code", "Wrong code: the caller has turned it down."));
+    if (this.#unproven && kind === "turned-down") this.#fail(new Failure("wrong-code", "Wrong code."));
     else if (this.#unproven && kind === "closed" && this.#published && this.code.secret !== "") {
       this.#fail(new Failure("wrong-code", "Wrong code, or the caller has just hung up."));
     }
@@ -408,6 +407,12 @@ export class Attempt {
       throw new Failure("impostor", "The other side is not who it should be: it does not show the certificate that its description promised.");
     }
   }
+}
+
+/** A candidate as plain programs write it, in the form that every browser takes. */
+function tolerated(n: Note): Note {
+  const candidate = String(n.candidate).trim().replace(/^a=/, "");
+  return typeof n.sdpMid === "string" || typeof n.sdpMLineIndex === "number" ? { ...n, candidate } : { candidate, sdpMLineIndex: 0 };
 }
 
 /** Keeps what arrives on a channel until somebody else listens: all that the other side may have in its outbox. */

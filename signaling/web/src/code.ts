@@ -29,19 +29,19 @@ export const print = (c: Code): string => (c.secret ? `${c.room}-${c.secret}` : 
 export function parse(input: string): Code {
   const text = normal(input).replace(/^[ \t]+|[ \t]+$/g, "");
   const parts = text.split(/[ \t\p{Pd}]+/u).filter((w) => w !== "");
-  if (parts.length === 0) throw new CodeError("The code is missing.");
+  if (parts.length === 0) throw new CodeError("Type a code.");
   if (/^\p{Pd}/u.test(text)) throw new CodeError("The room before the dash is missing.");
-  if (/\p{Pd}$/u.test(text)) throw new CodeError("The word behind the last dash is missing.");
+  if (/\p{Pd}$/u.test(text)) throw new CodeError("The word after the last dash is missing.");
   const [room, ...rest] = parts as [string, ...string[]];
   if (!/^[A-Za-z0-9._~]{1,64}$/.test(room) || room === "." || room === "..") {
     throw new CodeError("A code begins with a room: 1 to 64 letters from a to z, digits and . _ ~.");
   }
   const code = { room, secret: rest.join("-") };
   if (code.secret === "" && misspelt(room)) {
-    throw new CodeError("Put dashes between the words of the code; otherwise the server would see all of it.");
+    throw new CodeError("Put dashes between the words of the code. Without them, the server would see all of it.");
   }
   if (new TextEncoder().encode(code.secret).length > maxSecret) throw new CodeError(`The secret is longer than ${maxSecret} bytes.`);
-  if (!/^[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]*$/u.test(code.secret)) throw new CodeError("The secret has a character that cannot be seen.");
+  if (!/^[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]*$/u.test(code.secret)) throw new CodeError("The secret has an invisible character.");
   return code;
 }
 

@@ -2,7 +2,7 @@
 // handed it to its reader. When a pipe breaks, the next one goes on from there: nothing is
 // lost, nothing comes twice. chat/talk.go for a browser.
 
-import { base32, random, text, utf8 } from "./bytes.ts";
+import { base32, base64, fromBase64, random, text, utf8 } from "./bytes.ts";
 import { Failure, kindOf, sleep } from "./failure.ts";
 import { decode, encode, json, kind, maxText, Outbox, parse, parseHello, type Frame, type FrameKind, type Hello } from "./frame.ts";
 import { properName, stranger } from "./name.ts";
@@ -26,8 +26,19 @@ export interface Reader {
   file(frame: FrameKind, seq: number, body: Record<string, unknown>, from: string): void;
 }
 
+/** What a page needs to go on with a conversation of an earlier one. */
+export interface Saved {
+  readonly id: string;
+  readonly name: string;
+  readonly peer: Hello;
+  readonly heard: number;
+  readonly partial: boolean;
+  readonly last: number; // seq of this side
+  readonly frames: [FrameKind, number, string][]; // not acknowledged: kind, seq, body in base64
+}
+
 export class Conversation {
-  readonly id = base32(random(16));
+  readonly id: string;
   readonly #out = new Outbox();
   readonly #parting = new AbortController();
   #peer: Hello = { conversation: "", name: "", first: 0, heard: 0, of: "" };
@@ -44,7 +55,26 @@ export class Conversation {
   #wake: () => void = () => {};
   dropped = 0; // what was not heeded
 
-  constructor(private name: string, private readonly reader: Reader) {}
+  constructor(private name: string, private readonly reader: Reader, private readonly saved?: Saved) {
+    this.id = saved?.id ?? base32(random(16));
+    if (!saved) return;
+    this.#peer = saved.peer;
+    this.#heard = this.#acked = saved.heard;
+    this.#partial = saved.partial;
+    this.#out.restore(saved.last, saved.frames.map(([kind, seq, body]) => ({ kind, seq, body: fromBase64(body)! })));
+  }
+
+  save(): Saved {
+    return {
+      id: this.id, name: this.name, peer: this.#peer, heard: this.#heard, partial: this.#partial, last: this.#out.last,
+      frames: this.#out.frames.map((f) => [f.kind, f.seq, base64(f.body)]),
+    };
+  }
+
+  /** The messages that are not delivered yet. */
+  get waiting(): { id: number; text: string }[] {
+    return this.#out.frames.filter((f) => f.kind === kind.message).map((f) => ({ id: f.seq, text: text(f.body) }));
+  }
 
   /** The program that the other side is: another one knows nothing of the files. */
   get peer(): string {
@@ -76,7 +106,7 @@ export class Conversation {
   /** Says text, now or as soon as there is somebody; the ID is what delivered will name. */
   say(message: string): number {
     const body = utf8(message);
-    if (body.length > maxText) throw new RangeError(`A message holds at most ${maxText} bytes, and this one has ${body.length}.`);
+    if (body.length > maxText) throw new RangeError(`This message is too long: ${body.length} bytes, and ${maxText} are the most. Send it in parts.`);
     if (this.full) throw new RangeError("Too much is waiting to be delivered. Try again in a moment.");
     return this.put(kind.message, body);
   }
@@ -110,7 +140,7 @@ export class Conversation {
 
   /** Holds the conversation over the pipes that next brings, until somebody leaves. */
   async run(next: (signal: AbortSignal) => Promise<Pipe>, signal: AbortSignal): Promise<void> {
-    for (let again = false; ; again = true) {
+    for (let again = this.saved !== undefined; ; again = true) {
       let pipe: Pipe;
       try {
         pipe = await next(AbortSignal.any([signal, this.#parting.signal]));
@@ -124,7 +154,7 @@ export class Conversation {
       if (this.parting) return;
       signal.throwIfAborted();
       if (why.kind === "silent") throw why;
-      this.reader.disconnected(why.kind === "ended" ? "The other side hung up without a goodbye." : why.message);
+      this.reader.disconnected(why.kind === "ended" ? "The connection dropped." : why.message);
     }
   }
 
@@ -138,7 +168,7 @@ export class Conversation {
       this.#farewell(AbortSignal.any([over.signal, signal])).then(() => hangUp),
       new Promise<Failure>((resolve) => signal.addEventListener("abort", () => resolve(hangUp), { once: true })),
     ]);
-    const silent = setTimeout(() => pipe.end(new Failure("silent", "The other side connected, and said nothing that p2pchat understands.")), patience);
+    const silent = setTimeout(() => pipe.end(new Failure("silent", "The other side connected, but sent nothing that p2pchat understands.")), patience);
     const greeted = () => {
       clearTimeout(silent);
       this.#pipe = pipe;

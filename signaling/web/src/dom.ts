@@ -17,6 +17,25 @@ export function el<K extends keyof HTMLElementTagNameMap>(tag: K, properties: Pa
   return e;
 }
 
+/** Empties an element, or removes it, and frees the blobs that its links and pictures show. */
+export function discard(e: HTMLElement, what: "content" | "all") {
+  e.querySelectorAll("img").forEach(removePicture);
+  for (const a of e.querySelectorAll<HTMLAnchorElement>("a[href^='blob:']")) URL.revokeObjectURL(a.href);
+  if (what === "all") e.remove();
+  else e.replaceChildren();
+}
+
+export function removePicture(img: HTMLImageElement) {
+  URL.revokeObjectURL(img.src);
+  img.remove();
+}
+
+/** The time of day now, with the date for those who ask. */
+export function clock(): HTMLTimeElement {
+  const now = new Date();
+  return el("time", { dateTime: now.toISOString(), title: now.toLocaleString(), textContent: now.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }) });
+}
+
 /** Text for those who hear the page, and not for those who see it. */
 export const spoken = (text: string) => el("span", { className: "hidden", textContent: text });
 

@@ -1,12 +1,14 @@
 // What a person sees of files.
 
 import type { Conversation } from "./conversation.ts";
-import { byId, el, spoken } from "./dom.ts";
-import { place, streams } from "./sink.ts";
+import { byId, el, removePicture, spoken } from "./dom.ts";
+import { picture } from "./picture.ts";
+import { place, streams, type Landed } from "./sink.ts";
 import type { Talking } from "./talk.ts";
 import { Files, type FileView, type Incoming, type Outgoing } from "./transfer.ts";
 
 const interval = 200; // ms from one progress to the next
+const maxPictures = 30; // that the log shows
 
 /** Shows the files of a conversation in its log. */
 export class FileItems {
@@ -19,10 +21,10 @@ export class FileItems {
   /** Offers files; the error is for a person. */
   send(list: Iterable<File>): string {
     for (const file of list) {
-      const item = new Item(file.name, file.size, "mine");
+      const item = new Item(file.name, file.size, "mine", this.view);
       try {
         const f: Outgoing = this.files.offer(file, item);
-        item.says(`${size(file.size)} · waiting for the other side to accept it`);
+        item.says(`${size(file.size)} · waiting for an answer`);
         item.offers(["Cancel", () => this.files.cancel(f, "cancelled by its sender")]);
         this.view.add(item.element);
       } catch (e) {
@@ -35,21 +37,20 @@ export class FileItems {
 
   #incoming(f: Incoming): FileView {
     const name = f.folder ? `${f.name}.tar` : f.name;
-    const item = new Item(name, f.size, "theirs");
+    const item = new Item(name, f.size, "theirs", this.view);
     const what = f.folder ? `A folder of ${f.files === 1 ? "one file" : `${f.files} files`}, as a tar archive · ${size(f.size)}` : size(f.size);
-    item.says(`${what}. ${streams() ? "" : "This browser keeps it in memory until you save it. "}Do you want it?`);
+    item.says(`${what}. ${streams() ? "" : "This browser keeps it in memory until you save it. "}Accept it?`);
     item.offers(
       ["Accept", () => void place(name).then((sink) => {
         if (!sink) return;
         item.offers(["Cancel", () => this.files.cancel(f, "cancelled by its receiver")]);
         this.files.accept(f, sink);
-      }, (e) => item.says(`It cannot be written: ${String(e)}`))],
+      }, (e) => item.says(`The file cannot be written: ${String(e)}`))],
       ["Decline", () => this.files.cancel(f, "declined")],
     );
     this.view.add(item.element);
     return item;
   }
-
 }
 
 /** One file in the log. */
@@ -61,7 +62,7 @@ class Item implements FileView {
   #told = 0;
   #from: [number, number] | undefined; // time and bytes at which it began to move
 
-  constructor(private readonly name: string, private readonly size: number, private readonly side: "mine" | "theirs") {
+  constructor(private readonly name: string, private readonly size: number, private readonly side: "mine" | "theirs", private readonly view: Talking) {
     const title = el("b", { textContent: name, dir: "auto" });
     this.#bar = el("progress", { max: Math.max(size, 1), value: 0, hidden: true });
     this.#bar.setAttribute("aria-label", `Progress of ${name}`);
@@ -94,16 +95,30 @@ class Item implements FileView {
     this.says(`${size(bytes)} of ${size(this.size)}${left}`);
   }
 
-  done(sum: string, blob: Blob | undefined) {
+  done(sum: string, landed: Landed | undefined) {
     this.#bar.remove();
     this.#row.replaceChildren();
     this.says(`${size(this.size)} · ✓ ${this.side === "mine" ? "delivered" : "received"}`);
     this.#how.title = `SHA-256 ${sum}`;
     this.element.dataset.sha256 = sum;
-    if (!blob) return; // else it stays in memory until the page is left
-    const link = el("a", { href: URL.createObjectURL(blob), download: this.name, textContent: "Save" }, spoken(` ${this.name}`));
+    if (!landed?.content) return;
+    void this.#show(landed.content);
+    if (landed.saved) return; // else it stays in memory until its item is removed
+    const link = el("a", { href: URL.createObjectURL(landed.content), download: this.name, textContent: "Save" }, spoken(` ${this.name}`));
     this.#row.append(link);
     link.click();
+  }
+
+  /** Shows the file, if it is a picture. */
+  async #show(content: Blob): Promise<void> {
+    const p = await picture(content).catch(() => undefined);
+    if (!p || !this.element.isConnected) return;
+    const img = el("img", { width: p.width, height: p.height, alt: this.name, decoding: "async", src: URL.createObjectURL(content.slice(0, content.size, p.type)) });
+    img.onerror = () => { removePicture(img); };
+    img.onload = () => { this.view.grew(); };
+    this.#how.before(img);
+    const shown = document.querySelectorAll<HTMLImageElement>("#log img");
+    if (shown.length > maxPictures) removePicture(shown[0]!);
   }
 
   failed(why: string) {
@@ -127,10 +142,10 @@ function duration(seconds: number): string {
   return s < 60 ? `${s} s` : s < 3600 ? `${Math.ceil(s / 60)} min` : `${Math.floor(s / 3600)} h ${Math.round((s % 3600) / 60)} min`;
 }
 
-/** Takes files that are dropped on the page. */
-export function dropping(active: () => boolean, take: (files: File[]) => void, refuse: (why: string) => void) {
+/** Takes files that are dropped on the page; active tells why it does not, "" if it does. */
+export function dropping(active: () => string, take: (files: File[]) => void, refuse: (why: string) => void) {
   const hint = byId("drop");
-  const carries = (e: DragEvent) => active() && (e.dataTransfer?.types.includes("Files") ?? false);
+  const carries = (e: DragEvent) => active() === "" && (e.dataTransfer?.types.includes("Files") ?? false);
   document.ondragover = (e) => {
     if (!e.dataTransfer?.types.includes("Files")) return;
     e.preventDefault(); // else the browser opens it in the page's place
@@ -143,9 +158,14 @@ export function dropping(active: () => boolean, take: (files: File[]) => void, r
     hint.hidden = true;
     if (!e.dataTransfer?.types.includes("Files")) return;
     e.preventDefault();
-    if (!active()) return;
+    const why = active();
+    if (why !== "") {
+      refuse(why);
+      return;
+    }
     const items = [...e.dataTransfer.items].filter((i) => i.kind === "file");
-    if (items.some((i) => i.webkitGetAsEntry()?.isDirectory)) refuse("A browser sends no folders: pack it into one file, or send it from the terminal.");
-    take(items.filter((i) => !i.webkitGetAsEntry()?.isDirectory).map((i) => i.getAsFile()).filter((f) => f !== null));
+    if (items.some((i) => i.webkitGetAsEntry()?.isDirectory)) refuse("A web page cannot send a folder. Pack it into a .zip file and drop that, or use /send in the terminal program.");
+    const files = items.filter((i) => !i.webkitGetAsEntry()?.isDirectory).map((i) => i.getAsFile()).filter((f) => f !== null);
+    if (files.length > 0) take(files);
   };
 }

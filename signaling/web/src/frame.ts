@@ -86,6 +86,17 @@ export class Outbox {
     return this.frames.length >= 4096 || this.#bytes >= 4 << 20;
   }
 
+  get last(): number {
+    return this.#last;
+  }
+
+  /** Takes what an earlier page did not deliver. */
+  restore(last: number, frames: Frame[]) {
+    this.#last = last;
+    this.frames.push(...frames);
+    this.#bytes = frames.reduce((sum, f) => sum + f.body.length, 0);
+  }
+
   get first(): number {
     return this.#last + 1 - this.frames.length;
   }

@@ -79,7 +79,7 @@ export class Proposal {
   settle(answer: Document): Trust {
     const key = finish(this.#party, this.document, answer);
     if (!key.confirms(fromBase64(answer.p2pchat!.confirm) ?? new Uint8Array())) {
-      throw new Failure("unproven", "Somebody answered who does not know the code.");
+      throw new Failure("unproven", "A person answered who does not know the code.");
     }
     return new Trust(this.code, "offer", this.#sid, key, this.nonce, fromBase64(answer.p2pchat!.nonce) ?? new Uint8Array());
   }

@@ -2,27 +2,34 @@
 
 import * as codes from "./code.ts";
 import { Conversation, reason } from "./conversation.ts";
-import { byId, el, show } from "./dom.ts";
+import { byId, discard, el, show } from "./dom.ts";
 import { dropping, FileItems } from "./files.ts";
-import type { Failure, Kind } from "./failure.ts";
+import { Failure, type Kind } from "./failure.ts";
+import { keep, take, type KeptCall } from "./kept.ts";
 import { properName } from "./name.ts";
 import { Session } from "./session.ts";
 import { Store, type Side } from "./store.ts";
 import { notify, Talking } from "./talk.ts";
 import { copyButtons, Waiting } from "./wait.ts";
 
-const { origin, hostname } = location;
+const { hostname } = location;
+const base = new URL(".", location.href).href.replace(/\/$/, ""); // of the server: it may be behind a path
 const onLoopback = hostname === "localhost" || hostname.endsWith(".localhost") || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 const inLobby: codes.Code = { room: codes.lobby, secret: "" };
 
 const startTitle = byId("start-title");
 const codeInput = byId<HTMLInputElement>("code"), codeError = byId("code-error"), startError = byId("start-error");
 const nameInput = byId<HTMLInputElement>("name"), keyInput = byId<HTMLInputElement>("key"), ownCode = byId<HTMLInputElement>("own-code");
-const newName = byId<HTMLInputElement>("new-name"), relayOnly = byId<HTMLInputElement>("relay-only");
+const newName = byId<HTMLInputElement>("new-name"), relayOnly = byId<HTMLInputElement>("relay-only"), relayOnlyField = byId("relay-only-field");
 const textBox = byId<HTMLTextAreaElement>("text");
 
-/** The call of the moment. */
+/** The current call. */
 interface Call {
+  readonly side: Side;
+  readonly code: codes.Code | undefined;
+  readonly store: Store;
+  readonly session: Session;
+  readonly relayOnly: boolean;
   readonly conversation: Conversation;
   readonly view: Talking;
   readonly files: FileItems;
@@ -31,30 +38,36 @@ interface Call {
 }
 let call: Call | undefined;
 
-/** Meets the other side, talks, and shows how it ended. */
-async function hold(side: Side, code: codes.Code | undefined): Promise<void> {
+/** Meets the other side, talks, and shows how it ended. kept: a call that an earlier page was in. */
+async function hold(side: Side, code: codes.Code | undefined, kept?: KeptCall): Promise<void> {
   const view = new Talking();
-  const name = ownName();
-  newName.value = nameInput.value;
-  remember("relay-only", relayOnly.checked ? "yes" : "");
-  const store = new Store(origin);
-  store.accessKey = keyInput.value;
-  const waiting = new Waiting(side, origin, origin === "http://localhost:3000", onLoopback, code);
-  const session = new Session(store, side, code, relayOnly.checked, waiting);
-  const conversation = new Conversation(name, view);
+  const name = kept?.conversation.name ?? ownName();
+  newName.value = kept ? name : nameInput.value;
+  const store = new Store(base);
+  store.accessKey = kept?.accessKey ?? keyInput.value;
+  const waiting = new Waiting(side, base, base === "http://localhost:3000", onLoopback, code);
+  const hidden = kept?.relayOnly ?? (relayOnly.checked && relayOnly.checkVisibility());
+  const session = new Session(store, side, code, hidden, waiting);
+  const conversation = new Conversation(name, view, kept?.conversation);
   const files = new FileItems(conversation, view);
   view.onFile = (...args) => files.files.hear(...args);
-  const mine: Call = { conversation, view, files, life: new AbortController(), met: false };
+  const mine: Call = { side, code, store, session, relayOnly: hidden, conversation, view, files, life: new AbortController(), met: kept !== undefined };
   call = mine;
   store.onTrouble = (why) => (mine.met ? view : waiting).trouble(why);
-  let peer = "";
+  let peer = kept?.conversation.peer.conversation ?? "";
   view.onConnected = (pipe) => {
     mine.met = true;
     files.files.connected(pipe, peer === "" || peer === conversation.peer);
     peer = conversation.peer;
   };
   startError.hidden = true;
-  show("wait", byId("wait-title"));
+  if (kept) {
+    session.resume(kept.session);
+    view.compared = kept.compared;
+    view.resumed((kept.session.first ?? kept.session.last.met), kept.conversation.peer.name, conversation.waiting, kept.files);
+  } else {
+    show("wait", byId("wait-title"));
+  }
   let failure: Failure | undefined;
   try {
     await conversation.run((signal) => session.pipe(signal), mine.life.signal);
@@ -67,18 +80,25 @@ async function hold(side: Side, code: codes.Code | undefined): Promise<void> {
   document.title = "p2pchat";
   if (mine.met) ended(mine, broken, failure);
   else if (failure && !conversation.parting) refused(side, failure);
-  else show("start", startTitle);
+  else show("start", focusNext);
+  focusNext = startTitle;
 }
+
+let focusNext: HTMLElement = startTitle; // when a person gives up waiting
 
 /** Says why the two did not meet, where the person can do something about it. */
 function refused(side: Side, f: Failure) {
   const text = `${f.message} ${hints[f.kind] ?? ""}`.trim();
   let focus: HTMLElement = side === "offer" ? startTitle : codeInput;
+  if (f.kind === "no-relay") {
+    relayOnly.checked = false;
+    relayOnlyField.hidden = true;
+  }
   if (side === "answer") codeError.textContent = text; // by what was typed: on a phone the top may be out of sight
   else startError.textContent = text;
   startError.hidden = side === "answer";
   if (f.kind === "access-key") {
-    startError.textContent = keyInput.value ? "That is not this server’s access key." : "This server opens rooms for those who have its access key. Guests need none.";
+    startError.textContent = keyInput.value ? "That is not this server’s access key." : "To start a call on this server, type its access key. To answer one, you need no key.";
     byId("key-field").hidden = false;
     focus = keyInput;
   }
@@ -86,30 +106,30 @@ function refused(side: Side, f: Failure) {
 }
 
 const hints: Partial<Record<Kind, string>> = {
-  "wrong-code": "Ask the caller to read the code out again, and type it once more.",
-  burnt: "Start a new call for a new code, and tell it to the other person in another way: somebody may be guessing.",
-  impostor: "Ask the caller for a new code: somebody may be guessing.",
-  taken: "If the caller did not hang up, they are talking to somebody else who has the code: tell them.",
+  "wrong-code": "Ask the caller to read the code out again.",
+  burnt: "Start a new call, and send the new code by another route: someone may be guessing.",
+  impostor: "Ask the caller for a new code: someone may be guessing.",
+  taken: "If the caller did not hang up, they are talking to another person who has the code: tell them.",
   occupied: "Choose another code, or answer that call.",
-  "no-path": "A relay that both sides can reach would help: whoever runs the server can start it with --relay.",
-  "no-relay": "Choose to show it, or ask whoever runs the server to start it with --relay.",
-  replaced: "One of the two has to answer.",
+  "no-path": "You may need a relay: the operator of the server can start it with --relay.",
+  "no-relay": "Start again to connect directly, which shows your address to the other person.",
+  replaced: "One of you has to answer instead.",
   silent: "Both sides need the same version of p2pchat.",
 };
 
 function ended(c: Call, broken: number, f: Failure | undefined) {
   const n = c.conversation.undelivered;
   c.view.over([
-    f ? `The call broke off: ${f.message}` : c.view.goneReply === false ? `${byId("peer-name").textContent} has left.` : "You have left.",
+    f ? `The call ended: ${f.message}` : c.view.goneReply === false ? `${byId("peer-name").textContent} has left.` : "You have left.",
     f && hints[f.kind],
-    n === 0 ? "Everything that you said was delivered." : n === 1 ? "One message was not delivered." : `${n} messages were not delivered.`,
+    n === 0 ? "All your messages were delivered." : n === 1 ? "One message was not delivered. They never saw it." : `${n} messages were not delivered. They never saw them.`,
     broken === 0 ? "" : broken === 1 ? "One file was not transferred." : `${broken} files were not transferred.`,
   ].filter(Boolean).join(" "));
 }
 
 // The start.
 
-/** What this side is called, from now on and the next time, too. */
+/** Returns this side’s name, and keeps it for the next call. */
 function ownName(): string {
   remember("name", nameInput.value);
   return properName(nameInput.value || "guest");
@@ -118,7 +138,7 @@ function ownName(): string {
 function remember(what: string, value: string) {
   try {
     localStorage.setItem(what, value);
-  } catch { /* it is a comfort only */ }
+  } catch { /* the person types it again */ }
 }
 
 function recall(what: string): string {
@@ -145,7 +165,7 @@ function answer(text: string) {
   const odd = codes.unlisted(code);
   if (odd && doubted !== text) { // before it costs a try
     doubted = text;
-    codeError.textContent = `“${odd}” is not a word that p2pchat puts into codes. If the code is right as it is, press Answer again.`;
+    codeError.textContent = `“${odd}” is not a code word. If it is right, press Answer again.`;
     codeInput.focus();
     return;
   }
@@ -233,15 +253,27 @@ fileInput.onchange = () => {
   send([...(fileInput.files ?? [])]);
   fileInput.value = "";
 };
-dropping(() => call?.met === true && !byId("attach").hidden, send, (why) => (byId("text-error").textContent = why));
+dropping(() => !call?.met ? "You can send files once the other person is there." : byId("attach").hidden ? "The other side is another program, which takes no files." : "", send, (why) => {
+  if (call?.met) byId("text-error").textContent = why;
+  else if (call) byId("wait-notes").append(el("li", { textContent: why }));
+  else {
+    startError.textContent = why;
+    startError.hidden = false;
+  }
+});
 if (!CSS.supports("field-sizing", "content")) textBox.oninput = () => { textBox.rows = Math.min(6, textBox.value.split("\n").length); };
 byId("leave").onclick = () => { call?.conversation.leave(); };
 byId("cancel").onclick = () => {
   call?.conversation.leave();
   call?.life.abort();
 };
+byId("other-code").onclick = () => {
+  focusNext = codeInput;
+  byId("cancel").click();
+  codeInput.select();
+};
 byId("again").onclick = () => {
-  byId("log").replaceChildren(); // who comes next need not read it
+  discard(byId("log"), "content"); // the next person at this screen need not read it
   show("start", startTitle);
 };
 byId("rename").onsubmit = (e) => {
@@ -249,16 +281,16 @@ byId("rename").onsubmit = (e) => {
   nameInput.value = newName.value;
   const name = ownName();
   call?.conversation.rename(name);
-  call?.view.note(`You are called ${name} now.`);
+  call?.view.note(`You are now ${name}.`);
   byId("menu").hidePopover();
 };
 byId("clear").onclick = () => {
   call?.view.clear();
   byId("menu").hidePopover();
 };
-byId("match").onclick = () => { call?.view.compared(); };
+byId("match").onclick = () => { call?.view.match(); };
 byId("differ").onclick = () => {
-  call?.view.note("The words differ: somebody is in the middle of this call, and can read what is said. It was ended.");
+  call?.view.differ();
   call?.conversation.leave();
 };
 byId("notify").hidden = !("Notification" in globalThis) || !isSecureContext;
@@ -267,26 +299,55 @@ document.onvisibilitychange = () => {
   if (!document.hidden) call?.view.seen();
 };
 onbeforeunload = (e) => {
-  if (call?.met) e.preventDefault();
+  if (call) e.preventDefault();
 };
 onpagehide = () => {
-  call?.conversation.abandon();
-  if (!call?.met) call?.life.abort(); // which gives the room back; else the last words need the connection
+  if (!call) return;
+  const kept = keepCall(call);
+  if (!kept) call.conversation.abandon();
+  if (kept || !call.met) call.life.abort(); // which gives the room back; else the last words need the connection
 };
+onpageshow = (e) => { if (e.persisted) arrive(); };
+
+/** Goes on with the call that the page was left in, or answers the link that it was opened with. */
+function arrive() {
+  const kept = call ? undefined : take(base);
+  if (kept) void hold(kept.side, kept.code, kept);
+  followLink();
+}
+
+/** Leaves the call to this page when it is loaded again; false if that cannot be. */
+function keepCall(c: Call): boolean {
+  const session = c.session.resumption;
+  if (!c.met || !session || c.conversation.parting) return false;
+  const files = c.files.files.interrupt("the page was loaded again");
+  return keep(base, {
+    side: c.side, code: c.code, relayOnly: c.relayOnly, accessKey: c.store.accessKey, compared: c.view.compared, files,
+    conversation: c.conversation.save(), session,
+  });
+}
+
+/** Offers to hide the address where the server has a relay to do it. */
+async function offerRelay(): Promise<void> {
+  const store = new Store(base);
+  const list = await store.iceServers(undefined, AbortSignal.timeout(5000)).catch((e) => (e instanceof Failure && e.kind === "access-key" ? undefined : []));
+  // A server with an access key tells only those who have it; then the call itself says whether there is a relay.
+  relayOnlyField.hidden = list !== undefined && !list.some((s) => s.username);
+}
 
 if (typeof RTCPeerConnection !== "function" || typeof AbortSignal.any !== "function") {
-  startError.textContent = "This browser cannot make calls: it is too old, or has WebRTC switched off.";
+  startError.textContent = "This browser cannot make calls: it is too old, or WebRTC is switched off.";
   startError.hidden = false;
 }
 byId("origin").textContent = location.host;
 nameInput.value = recall("name");
-relayOnly.checked = recall("relay-only") === "yes";
 if (onLoopback) {
-  byId("call-about").textContent = "On this machine’s own server no code is needed: start here, and answer in another tab or a terminal.";
+  byId("call-about").textContent = "On this machine you need no code: start here, and answer in another tab or a terminal.";
   byId("answer-about").append(" Leave it empty for a call on this machine.");
   byId("new-code-field").hidden = false;
 }
 copyButtons();
 show("start", startTitle);
 onhashchange = () => { followLink(); };
-followLink();
+void offerRelay();
+arrive();

@@ -33,5 +33,5 @@ export function properFile(name: unknown): string {
 /** Makes what the other side gives as a reason fit for a line. */
 export function properReason(why: unknown): string {
   const shown = typeof why === "string" ? Array.from(why).filter(seen).slice(0, 200).join("").trim() : "";
-  return shown || "the other side has given it up";
+  return shown || "the other side cancelled it";
 }

@@ -6,7 +6,7 @@ import { Attempt, connectLimit, type Offer, type Outcome, type Report } from "./
 import { make, same, type Code } from "./code.ts";
 import { Brake, Failure, isAbort, kindOf, sleep } from "./failure.ts";
 import { burnt, Guesses } from "./guesses.ts";
-import type { Pipe } from "./pipe.ts";
+import type { Met, Pipe } from "./pipe.ts";
 import { forever, newTicket, type Side, type Store, type Ticket } from "./store.ts";
 
 const attempts = 3; // to connect, before the two are told that they cannot
@@ -16,8 +16,25 @@ const fewDigits = 3, manyDigits = 9; // of a new room's number
 // For so many seconds a callee looks for a newer offer often, and how often; and how often from then on.
 const livingOffer = 30, often = 1, seldom = 3;
 
+const emptyNotice = 2500; // ms without an offer, before a callee is told that there is none
+
+/** A connection, as far as the next one depends on it. */
+interface Bond {
+  readonly met: Met;
+  readonly heard: boolean;
+}
+
+/** What the Session of a page that was loaded again needs to meet the same other side. It has the secret of the two. */
+export interface Resumption {
+  readonly first: Met | undefined;
+  readonly last: Bond;
+  readonly guesses: number;
+}
+
 /** What a person can be told while the two meet. */
 export interface Listener extends Report {
+  /** The server has no offer in the room yet. */
+  empty(code: Code): void;
   taken(): void;
   /** left: for how many more wrong ones the code still works. */
   wrongCode(left: number): void;
@@ -26,15 +43,27 @@ export interface Listener extends Report {
 
 export class Session {
   #met = false; // there was a connection
-  #first: Pipe | undefined; // the one whose key says where the two meet again
-  #last: Pipe | undefined;
-  readonly #guesses = new Guesses(); // at the typed code
+  #first: Met | undefined; // the connection whose key says where the two meet again
+  #last: Bond | undefined;
+  #guesses = new Guesses(); // at the typed code
   #try = 0;
   readonly #tickets: [Code, Ticket][] = [];
   readonly #calm = new Brake();
 
   /** Without a code, a caller makes a new one, in a room that is free. */
   constructor(private readonly store: Store, private readonly side: Side, private readonly code: Code | undefined, private readonly relayOnly: boolean, private readonly listener: Listener) {}
+
+  get resumption(): Resumption | undefined {
+    const last = this.#last;
+    return last && !last.met.foreign ? { first: this.#first, last: { met: last.met, heard: last.heard }, guesses: this.#guesses.spent } : undefined;
+  }
+
+  resume(r: Resumption) {
+    this.#met = true;
+    this.#first = r.first;
+    this.#last = r.last;
+    this.#guesses = new Guesses(r.guesses);
+  }
 
   /** Waits for the connection: the first, or the next one after that was lost. */
   async pipe(signal: AbortSignal): Promise<Pipe> {
@@ -59,7 +88,7 @@ export class Session {
         const p = await this.#meet(codes, signal);
         if (this.#private(p.met.code)) {
           // The two are those who met at first. What made them trust each other holds.
-          const { verified, safetyWords, next } = this.#first!.met;
+          const { verified, safetyWords, next } = this.#first!;
           p.met = { ...p.met, verified, safetyWords, next };
         }
         this.#met = true;
@@ -73,14 +102,14 @@ export class Session {
   }
 
   /** Where to meet when p is lost: where nobody else can, and until the other side was heard, in the first room, too. */
-  #again(p: Pipe): (Code | undefined)[] {
+  #again(p: Bond): (Code | undefined)[] {
     if (this.#private(p.met.code)) return [p.met.code];
-    this.#first = p;
+    this.#first = p.met;
     return p.heard ? [p.met.next!] : [p.met.next!, p.met.code];
   }
 
   #private(code: Code | undefined): boolean {
-    return same(this.#first?.met.next, code);
+    return same(this.#first?.next, code);
   }
 
   #retrying(why: string) {
@@ -212,7 +241,7 @@ export class Session {
       // Two machines may meet without the list, but not without the server.
       if (this.relayOnly || isAbort(e, signal) || (!t && kindOf(e) === "access-key") || kindOf(e) === "unreachable") throw e;
     }
-    if (this.relayOnly && !list.some((s) => s.username)) throw new Failure("no-relay", "This server has no relay, so your address cannot be kept back.");
+    if (this.relayOnly && !list.some((s) => s.username)) throw new Failure("no-relay", "This server has no relay, so it cannot hide your address.");
     return list;
   }
 
@@ -251,6 +280,8 @@ export class Session {
       // would take one of the six connections that all tabs share.
       const first = this.#invited(codes[0]!.room, signal);
       this.listener.waiting(codes[0]!);
+      // The server has answered this, so what it has not sent is not there.
+      if (!this.#met) first.servers.then(() => sleep(emptyNotice, signal)).then(() => inbox.offered || this.listener.empty(codes[0]!), () => {});
       return await this.#answers(codes, inbox, first, signal);
     } finally {
       life.abort();
@@ -261,7 +292,7 @@ export class Session {
     let newest: Offer | undefined, failures = 0, taken = false;
     let failed: unknown = new Failure("no-path", "The two machines could not reach each other.");
     const secret = codes[0]!.secret !== "";
-    const over = () => new Failure("taken", "This call is over: somebody else was quicker, or its caller has hung up.");
+    const over = () => new Failure("taken", "This call is over: another person answered it, or the caller hung up.");
     for (;;) {
       while (!newest) {
         const news = await inbox.next(signal);
@@ -385,8 +416,10 @@ class Inbox {
   #news: News[] = [];
   #wake: () => void = () => {};
   #attempt: Attempt | undefined;
+  offered = false; // there was an offer
 
   put(n: News) {
+    this.offered ||= "offer" in n;
     if (this.#attempt && "offer" in n) this.#attempt.replaced(n.offer);
     else if (this.#attempt && "closed" in n) this.#attempt.closed();
     else {

@@ -6,10 +6,16 @@ export const blobLimit = 2 ** 30;
 
 const piece = 4 << 20; // bytes of a Blob's parts: a browser may move each to its disk
 
+/** A file that has arrived. */
+export interface Landed {
+  readonly content: Blob | undefined; // if the page can read it
+  readonly saved: boolean; // where the person wants it
+}
+
 export interface Sink {
   write(bytes: Uint8Array): Promise<void>;
-  /** Settles when the file is in its place; with what is to be saved yet, if it is not. */
-  finish(): Promise<Blob | undefined>;
+  /** Settles when the file is in its place, or can be saved. */
+  finish(): Promise<Landed>;
   /** Leaves nothing behind. */
   discard(): void;
 }
@@ -32,18 +38,19 @@ export async function place(name: string): Promise<Sink | undefined> {
     if (e instanceof DOMException && e.name === "AbortError") return undefined;
     return new Memory(); // the browser has the function, and does not let this page use it
   }
-  return new Disk(await handle.createWritable()); // which puts the file into its place when it is closed
+  return new Disk(handle, await handle.createWritable()); // which puts the file into its place when it is closed
 }
 
 class Disk implements Sink {
-  constructor(private readonly to: FileSystemWritableFileStream) {}
+  constructor(private readonly handle: FileSystemFileHandle, private readonly to: FileSystemWritableFileStream) {}
 
   write(bytes: Uint8Array): Promise<void> {
     return this.to.write(bytes as Uint8Array<ArrayBuffer>);
   }
 
-  async finish(): Promise<undefined> {
+  async finish(): Promise<Landed> {
     await this.to.close();
+    return { content: await this.handle.getFile().catch(() => undefined), saved: true };
   }
 
   discard() {
@@ -67,8 +74,8 @@ class Memory implements Sink {
     return Promise.resolve();
   }
 
-  finish(): Promise<Blob> {
-    return Promise.resolve(new Blob([...this.#parts, ...this.#recent]));
+  finish(): Promise<Landed> {
+    return Promise.resolve({ content: new Blob([...this.#parts, ...this.#recent]), saved: false });
   }
 
   discard() {

@@ -1,9 +1,10 @@
 // What a person sees of the conversation.
 
 import type { Reader } from "./conversation.ts";
-import { byId, el, show, spoken } from "./dom.ts";
+import { byId, clock, discard, el, removePicture, show, spoken } from "./dom.ts";
+import { linked } from "./links.ts";
 import { visible } from "./name.ts";
-import type { Pipe, Way } from "./pipe.ts";
+import type { Met, Pipe, Way } from "./pipe.ts";
 
 const maxItems = 2000; // that the log shows
 const maxCharacters = 8 << 20;
@@ -12,26 +13,37 @@ const maxJoined = 1 << 20; // characters of a message that came in parts; then i
 export class Talking implements Reader {
   onFile: Reader["file"] = () => {};
   onConnected: (pipe: Pipe) => void = () => {};
+  compared = false; // the person has found the safety words the same on both sides
   goneReply: boolean | undefined; // once the other side has left
   readonly #log = byId("log");
   readonly #marks = new Map<number, HTMLElement>();
   #partial: HTMLElement | undefined; // the last message of the other side
-  #lost = ""; // what became of the connection
+  #lost = ""; // what happened to the connection
   #characters = 0;
   #trimmed = false;
-  #unread = 0;
+  #unread = 0; // messages that came while the page was hidden
+  #below = 0; // messages that came below what the person sees
   #atEnd = true; // of the log is what the person sees
   #scrolling = false;
   readonly #textBox = byId<HTMLTextAreaElement>("text");
 
   constructor() {
-    this.#log.replaceChildren();
-    // Asked for each message, a flood of them would have the page lay itself out each time.
-    this.#log.onscroll = () => { this.#atEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 120; };
+    discard(this.#log, "content");
+    // Measuring at each message would lay out the page each time: too slow for a flood of them.
+    this.#log.onscroll = () => {
+      this.#atEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 120;
+      if (this.#atEnd) this.#counts(0);
+    };
+    this.#counts(0);
+    byId("below").onclick = () => {
+      this.#log.scrollTop = this.#log.scrollHeight;
+      this.#textBox.focus();
+    };
     byId("text-error").textContent = "";
     this.#textBox.value = "";
     for (const id of ["composer", "leave"]) byId(id).hidden = false;
     byId("over").hidden = true;
+    byId("over-alarm").hidden = true;
     byId("more").hidden = false;
     byId("verify").dataset.words = "";
   }
@@ -43,9 +55,9 @@ export class Talking implements Reader {
     byId("connection").hidden = true;
     this.#lost = "";
     for (const mark of this.#marks.values()) mark.textContent = "sending";
-    this.#trust(pipe);
+    this.#trust(pipe.met);
     document.title = `${name} – p2pchat`;
-    if (again) this.note("Connected again. What was said meanwhile is delivered.");
+    if (again) this.note("Connected again. Messages that were waiting are delivered now.");
     else {
       show("talk", this.#textBox);
       this.note(`Connected with ${name} in ${Math.round(pipe.met.took)} ms.`);
@@ -54,44 +66,72 @@ export class Talking implements Reader {
     this.onConnected(pipe);
   }
 
-  #trust({ met }: Pipe) {
+  /** Goes on with a call of which this page has no connection yet. */
+  resumed(met: Met, name: string, waiting: { id: number; text: string }[], files: number) {
+    show("talk", this.#textBox);
+    byId("peer-name").textContent = name;
+    byId("attach").hidden = byId("rename").hidden = false;
+    document.title = `${name} – p2pchat`;
+    this.#trust(met);
+    this.note("This page was loaded again. Earlier messages are no longer shown.");
+    if (files > 0) this.note(files === 1 ? "One file was cancelled by that." : `${files} files were cancelled by that.`);
+    this.disconnected("This page was loaded again.");
+    for (const { id, text } of waiting) this.said(id, text);
+  }
+
+  #trust(met: Met) {
     const panel = byId("verify");
     if (panel.dataset.words === met.safetyWords.join(" ") && panel.dataset.words !== "") return; // known since the first connection
     const badge = byId("trust");
     badge.classList.toggle("verified", met.verified);
     badge.textContent = met.verified ? "✓ Verified" : "Unverified";
-    badge.title = met.verified ? "Both of you know the code, so nobody is in the middle." : "Nothing has shown yet that nobody is in the middle.";
+    badge.title = met.verified ? "Both of you know the code, so no one is listening in." : "Nothing has shown yet that no one is listening in.";
     panel.dataset.words = met.safetyWords.join(" ");
     panel.hidden = met.verified;
     byId("safety-words").textContent = met.safetyWords.join(" ");
     byId("verdict").hidden = met.foreign;
     byId("verify-about").textContent = met.foreign
-      ? "The other side is another WebRTC program, so nothing shows that nobody is in the middle."
-      : "This call has no secret. Compare these four words aloud, on the phone or face to face: if they are the same on both sides, nobody is in the middle.";
+      ? "The other side is another WebRTC program, which has no way to show that no one is listening in."
+      : "This call has no secret. Compare these four words aloud, on the phone or face to face. If you both see these words, no one is listening in.";
+    if (this.compared) this.#verified();
   }
 
   path(path: Way, rtt: number | undefined) {
     byId("path").textContent = [way[path], rtt === undefined ? "" : `${Math.max(1, Math.round(rtt))} ms`].filter(Boolean).join(" · ");
   }
 
-  /** The two have compared their words, and found them the same. */
-  compared() {
+  /** The safety words are the same on both sides. */
+  match() {
+    this.compared = true;
+    this.#verified();
+    this.#textBox.focus();
+  }
+
+  #verified() {
     byId("verify").hidden = true;
     byId("trust").classList.add("verified");
     byId("trust").textContent = "✓ Compared";
-    byId("trust").title = "You have compared the safety words, so nobody is in the middle.";
-    this.#textBox.focus();
+    byId("trust").title = "You have compared the safety words, so no one is listening in.";
+  }
+
+  /** The safety words differ: no more is said in this call. */
+  differ() {
+    for (const id of ["verify", "composer", "leave"]) byId(id).hidden = true;
+    byId("trust").textContent = "Not safe";
+    byId("over-alarm").hidden = false;
   }
 
   message(_: number, from: string, text: string, continues: boolean) {
     const begun = this.#partial?.isConnected && continues ? this.#partial : undefined;
     if (begun && Number(begun.dataset.size) < maxJoined) { // more of it, in the same place
-      begun.querySelector(".text")!.append(visible(text));
+      const p = begun.querySelector(".text")!;
+      p.replaceChildren(...linked(p.textContent + visible(text))); // an address may be in two parts
       this.#count(begun, text.length);
       return;
     }
-    const item = el("div", { className: "theirs" }, spoken(`${from}: `), this.#text(text));
+    const item = el("div", { className: "theirs" }, spoken(`${from}: `), this.#text(text), foot());
     this.#add(item, text.length);
+    this.#arrived();
     this.#partial = item;
     if (document.hidden) this.#alert(from);
   }
@@ -106,12 +146,12 @@ export class Talking implements Reader {
     const mark = el("span", { className: "mark", textContent: this.#lost ? "waiting" : "sending" });
     mark.setAttribute("aria-live", "off");
     this.#marks.set(id, mark);
-    this.#add(el("div", { className: "mine" }, spoken("You: "), this.#text(text), mark), text.length);
+    this.#add(el("div", { className: "mine" }, spoken("You: "), this.#text(text), foot(mark)), text.length);
   }
 
   #text(text: string): HTMLElement {
     const p = el("p", { className: "text", dir: "auto" });
-    p.textContent = visible(text);
+    p.append(...linked(visible(text)));
     return p;
   }
 
@@ -122,7 +162,7 @@ export class Talking implements Reader {
   }
 
   disconnected(why: string) {
-    this.#lost = `${why} Waiting for the other side to come back; what you write is kept until then.`;
+    this.#lost = `${why} Connecting again. What you write is delivered then.`;
     byId("connection").textContent = this.#lost;
     byId("connection").hidden = false;
     byId("path").textContent = "";
@@ -135,12 +175,12 @@ export class Talking implements Reader {
   }
 
   inputEnded() {
-    this.note("The other side will say no more. It still listens.");
+    this.note("The other side writes no more, but still reads what you write.");
   }
 
   renamed(was: string, now: string) {
     byId("peer-name").textContent = now;
-    this.note(`${was} is called ${now} now.`);
+    this.note(`${was} is now ${now}.`);
     if (!document.hidden) this.seen();
   }
 
@@ -155,9 +195,11 @@ export class Talking implements Reader {
     this.#add(el("div", { className: "note", textContent: text }), text.length);
   }
 
-  /** Adds an item to the log, and makes room for it. */
+  /** Adds a file to the log. */
   add(item: HTMLElement) {
+    item.append(foot());
     this.#add(item, 100);
+    if (!item.classList.contains("mine")) this.#arrived();
     if (document.hidden && !item.classList.contains("mine")) this.#alert(byId("peer-name").textContent);
   }
 
@@ -170,27 +212,46 @@ export class Talking implements Reader {
     while (log.childElementCount > maxItems || (this.#characters > maxCharacters && log.childElementCount > 1)) {
       const oldest = log.firstElementChild as HTMLElement;
       this.#characters -= Number(oldest.dataset.size);
-      oldest.remove();
+      discard(oldest, "all");
       if (!this.#trimmed) byId("log").setAttribute("aria-label", "Messages, the latest of them");
       this.#trimmed = true;
     }
+    this.grew();
+  }
+
+  /** Keeps the end of the log in sight, if the person is there. */
+  grew() {
     if (!this.#atEnd || this.#scrolling) return;
     this.#scrolling = true; // once for all that come at a time
     setTimeout(() => {
       this.#scrolling = false;
-      log.scrollTop = log.scrollHeight;
+      this.#log.scrollTop = this.#log.scrollHeight;
     });
   }
 
-  /** Empties the log, but for what is still on its way or to be decided. */
+  /** Counts a message that came out of sight. */
+  #arrived() {
+    if (!this.#atEnd) this.#counts(this.#below + 1);
+  }
+
+  #counts(below: number) {
+    this.#below = below;
+    byId("below").hidden = below === 0;
+    if (below > 0) byId("below").textContent = below === 1 ? "One new message below" : `${below} new messages below`;
+  }
+
+  /** Empties the log; what is not delivered, decided or saved stays, without its picture. */
   clear() {
     const waiting = new Set<Element | null>(this.#marks.values());
     for (const item of [...this.#log.children] as HTMLElement[]) {
-      if (waiting.has(item.lastElementChild) || item.querySelector(".row > *")) continue;
+      if (waiting.has(item.querySelector(".mark")) || item.querySelector(".row > *")) {
+        item.querySelectorAll("img").forEach(removePicture);
+        continue;
+      }
       this.#characters -= Number(item.dataset.size);
-      item.remove();
+      discard(item, "all");
     }
-    this.note("Cleared here. The other side may still have it.");
+    this.note("Cleared on this page. The other side may still have the messages.");
   }
 
   // Attention.
@@ -199,8 +260,8 @@ export class Talking implements Reader {
     this.#unread++;
     document.title = `(${this.#unread}) ${from} – p2pchat`;
     if (byId("notify").getAttribute("aria-pressed") !== "true" || this.#unread > 1) return;
-    try { // what was said stays out of it: it may be shown on a locked screen
-      const n = new Notification(`${from} has written`, { tag: "p2pchat", icon: document.querySelector<HTMLLinkElement>("link[rel=icon]")!.href });
+    try { // without the message, because a locked screen may show it
+      const n = new Notification(`Message from ${from}`, { tag: "p2pchat", icon: document.querySelector<HTMLLinkElement>("link[rel=icon]")!.href });
       n.onclick = () => {
         focus();
         n.close();
@@ -226,6 +287,9 @@ export class Talking implements Reader {
     for (const mark of this.#marks.values()) mark.textContent = "not delivered";
   }
 }
+
+/** When, and what became of it. */
+const foot = (...more: HTMLElement[]) => el("span", { className: "foot" }, clock(), ...more);
 
 const way: Record<Way, string> = { host: "Direct", srflx: "Direct, through NAT", prflx: "Direct, through NAT", relay: "Through a relay" };
 

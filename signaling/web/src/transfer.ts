@@ -8,7 +8,7 @@ import type { Conversation } from "./conversation.ts";
 import { json, kind, type FrameKind } from "./frame.ts";
 import { properFile, properReason } from "./name.ts";
 import { Channel, type Pipe } from "./pipe.ts";
-import { blobLimit, streams, type Sink } from "./sink.ts";
+import { blobLimit, streams, type Landed, type Sink } from "./sink.ts";
 
 const message = { begin: 1, have: 2, data: 3, done: 4 } as const; // the first byte of each on a file's channel
 
@@ -19,14 +19,15 @@ const maxChannels = 16; // of the other side, at a time
 const patience = 10_000; // ms that the first word on a channel may take
 const maxFutile = 5; // channels in a row on which nothing moved
 const maxLowered = 16; // times that the receiver may begin with less than it had
-const anew = "the other side’s program was started anew";
+const anew = "the other side’s program was started again";
 const retryInterval = 1000; // ms
 
 /** Hears how a file fares. */
 export interface FileView {
   /** It moves: the receiver has so many bytes. */
   progress(bytes: number): void;
-  done(sum: string, blob: Blob | undefined): void;
+  /** landed: of a file that this side has received. */
+  done(sum: string, landed: Landed | undefined): void;
   failed(why: string): void;
 }
 
@@ -76,7 +77,7 @@ export class Files {
 
   /** Offers a file. It throws RangeError where it cannot be. */
   offer(file: File, view: FileView): Outgoing {
-    if (this.#out.size >= maxFiles || this.talk.full) throw new RangeError(`More than ${maxFiles} files are on their way. Wait for some of them.`);
+    if (this.#out.size >= maxFiles || this.talk.full) throw new RangeError(`${maxFiles} files are on their way already. Send more when some have arrived.`);
     const name = properFile(file.name);
     const id = this.talk.put(kind.offer, json({ name, size: file.size, mode: 0o644 }));
     const f: Outgoing = { ...fresh(id, name, file.size, view), file, sum: undefined, futile: 0, lowered: 0 };
@@ -111,6 +112,13 @@ export class Files {
     return all.length;
   }
 
+  /** Cancels all files, because the page that has them is left, and says how many there were. */
+  interrupt(why: string): number {
+    const all = this.#all;
+    all.forEach((f) => this.cancel(f, why));
+    return all.length;
+  }
+
   /** Goes on over the next pipe. known: the other side is the program that it was. */
   connected(pipe: Pipe, known: boolean) {
     this.#pipe = pipe;
@@ -137,7 +145,7 @@ export class Files {
       mine.accepted = true;
       this.#work();
     } else if (!mine.sum) {
-      this.cancel(mine, "the receiver says that it has what was not sent");
+      this.cancel(mine, "the receiver confirmed data that was not sent");
     } else if (this.#end(mine)) {
       mine.view.done(hex(mine.sum), undefined);
     }
@@ -153,7 +161,7 @@ export class Files {
     if (this.#in.size >= maxFiles || this.talk.full) return void this.talk.dropped++; // an answer would have to be kept until the other side acknowledges
     const f: Incoming = Object.assign(offer, { view: this.show(offer) });
     this.#in.set(id, f);
-    if (size > blobLimit && !streams()) this.cancel(f, `this browser keeps a file in memory until it is whole, and takes ${blobLimit >> 30} GiB at most`);
+    if (size > blobLimit && !streams()) this.cancel(f, `this browser keeps a file in memory until it is complete, so it takes ${blobLimit >> 30} GiB at most`);
   }
 
   #note(k: FrameKind, f: Outgoing | Incoming, reason?: string) {
@@ -215,7 +223,7 @@ export class Files {
     if (f.ended) return;
     if (this.talk.connected !== pipe) return this.#work(); // which could not see that the file waits
     f.futile = f.bytes > before ? 0 : f.futile + 1;
-    if (f.futile >= maxFutile) this.cancel(f, "the other side closes its channel again and again");
+    if (f.futile >= maxFutile) this.cancel(f, "the other side keeps closing the channel");
     else setTimeout(() => this.#work(), f.futile > 0 ? retryInterval : 0);
   }
 
@@ -230,7 +238,7 @@ export class Files {
       const have = typeof m !== "string" && m[0] === message.have && m.length === 9 ? readUint64(m, 1) : NaN;
       const less = have < f.bytes && !begun && ++f.lowered <= maxLowered; // the receiver’s machine was started anew
       if (!((have >= f.bytes || less) && have <= f.hashed)) {
-        this.cancel(f, "the receiver says of it what makes no sense");
+        this.cancel(f, "the receiver’s program made a mistake");
         return;
       }
       begun = true;
@@ -301,7 +309,7 @@ export class Files {
         const mine = f, sum = m.subarray(1);
         void mine.writing.then(() => this.#landed(mine, sum));
       } else {
-        this.cancel(f, "the sender says of it what makes no sense");
+        this.cancel(f, "the sender’s program made a mistake");
       }
     });
   }
@@ -309,7 +317,7 @@ export class Files {
   #write(f: Incoming, bytes: Uint8Array, written: () => void) {
     f.queued += bytes.length;
     if (f.bytes + f.queued > f.size || f.queued > 2 * ahead) {
-      this.cancel(f, "the sender sends more than it should");
+      this.cancel(f, "the sender sent more than it had offered");
       return;
     }
     const on = f.channel;
@@ -322,7 +330,7 @@ export class Files {
         await f.sink!.write(bytes);
       } catch (e) {
         f.queued -= bytes.length;
-        this.cancel(f, `it cannot be written: ${e instanceof Error ? e.message : String(e)}`);
+        this.cancel(f, `the file cannot be written: ${e instanceof Error ? e.message : String(e)}`);
         return;
       }
       f.hash.update(bytes);
@@ -338,21 +346,21 @@ export class Files {
     if (f.ended) return;
     const mine = f.hash.clone().digest();
     if (f.bytes !== f.size || !equal(mine, sum)) {
-      this.cancel(f, "what arrived is not what was sent: its SHA-256 differs");
+      this.cancel(f, "the file was damaged on the way (its SHA-256 differs)");
       return;
     }
-    let blob: Blob | undefined;
+    let landed: Landed;
     try {
-      blob = await f.sink!.finish();
+      landed = await f.sink!.finish();
     } catch (e) {
-      this.cancel(f, `it cannot be written: ${e instanceof Error ? e.message : String(e)}`);
+      this.cancel(f, `the file cannot be written: ${e instanceof Error ? e.message : String(e)}`);
       return;
     }
     if (f.ended) return;
     f.ended = true; // and the sink is not discarded
     this.#in.delete(f.id);
     this.#note(kind.received, f);
-    f.view.done(hex(mine), blob);
+    f.view.done(hex(mine), landed);
   }
 }
 

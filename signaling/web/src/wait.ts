@@ -13,11 +13,11 @@ export class Waiting implements Listener {
   readonly #status = byId("wait-status");
   readonly #notes = byId("wait-notes");
 
-  constructor(private readonly side: Side, private readonly origin: string, private readonly defaultServer: boolean, private readonly local: boolean, code: Code | undefined) {
+  constructor(private readonly side: Side, private readonly base: string, private readonly defaultServer: boolean, private readonly local: boolean, code: Code | undefined) {
     const calling = side === "offer";
     byId("wait-title").textContent = calling ? "Your call" : same(code, inLobby) ? "Answering a call" : `Answering ${code ? print(code) : ""}`;
-    byId("wait-about").textContent = calling ? "" : "The two of you are connected as soon as the caller is there. It does not matter who is first; if the caller waits already, compare the code with theirs.";
-    byId("share").hidden = true;
+    byId("wait-about").textContent = calling ? "" : "You are connected as soon as the caller is there. It does not matter which of you is first.";
+    byId("share").hidden = byId("empty").hidden = true;
     this.#status.textContent = "Reaching the server";
     this.#notes.replaceChildren();
   }
@@ -29,16 +29,16 @@ export class Waiting implements Listener {
 
   #share(code: Code) {
     const text = print(code), open = same(code, inLobby);
-    const link = `${this.origin}/#${encodeURI(text)}`;
+    const link = `${this.base}/#${encodeURI(text)}`;
     byId("wait-title").textContent = open ? "Your call in the lobby" : "Your call is open";
     byId("wait-about").textContent = open ? "Open this page in another tab on this machine, and answer there."
-      : code.secret ? "Tell the other person the code, or send them the link. The server never sees the words in it."
-      : "Tell the other person the code. It has no secret, so anybody who knows it can come, and you will be asked to compare four words.";
+      : code.secret ? "Tell the other person the code, or send them the link. The server never sees its words."
+      : "Tell the other person the code. It has no secret: anyone who knows it can join, so you will compare four words.";
     for (const id of ["code-label", "code-row"]) byId(id).hidden = open;
     byId("here").hidden = open || !this.local;
     byId("the-code").textContent = text;
     byId("the-link").textContent = link;
-    const command = ["p2pchat answer", ...(open ? [] : [quoted(text)]), ...(this.defaultServer ? [] : ["--server", this.origin])];
+    const command = ["p2pchat answer", ...(open ? [] : [quoted(text)]), ...(this.defaultServer ? [] : ["--server", this.base])];
     byId("the-command").textContent = command.join(" ");
     byId("once").hidden = code.secret === "";
     this.#draw(link);
@@ -63,23 +63,33 @@ export class Waiting implements Listener {
     this.#notes.append(el("li", { textContent: text }));
   }
 
+  empty({ room, secret }: Code) {
+    const open = room === lobby && secret === "";
+    byId("empty-title").textContent = open ? "No call is open in the lobby yet." : `No call is open in room ${room} yet.`;
+    byId("empty-about").textContent = open
+      ? "Start one in another tab, or in a terminal on this machine."
+      : "If the caller is already waiting, the code is mistyped or used up: ask for a new one.";
+    byId("empty").hidden = false;
+  }
+
   connecting() {
     this.#status.textContent = "Connecting";
+    byId("empty").hidden = true;
   }
 
   slow() {
-    this.note("Connecting takes long. Some networks let two machines find each other only with a relay, which the server may have.");
+    this.note("This is taking a while. You may need a relay: ask the operator of the server.");
   }
 
   dropped() {}
 
   taken() {
-    this.note("Somebody else has answered this call. Waiting for the next one.");
+    this.note("Another person has answered this call. Waiting for the next one.");
   }
 
   wrongCode(left: number) {
     this.#status.textContent = "Waiting for the other person";
-    if (left > 0) this.note(`Somebody answered with a wrong code. ${left === 1 ? "One more wrong one" : `${left} more wrong ones`}, and this code no longer works.`);
+    if (left > 0) this.note(`A person answered with a wrong code. ${left === 1 ? "One attempt" : `${left} attempts`} left.`);
   }
 
   retrying(why: string) {
@@ -91,7 +101,7 @@ export class Waiting implements Listener {
   }
 }
 
-/** A word as a shell takes it. */
+/** Quotes a word for a shell. */
 const quoted = (word: string) => (/^[\w.~:/%@-]+$/.test(word) && !word.startsWith("~") ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
 /** Makes the copy buttons work. */

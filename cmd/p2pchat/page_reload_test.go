@@ -1,0 +1,141 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+// reload loads the page again as a person does, who is asked first, and answers so.
+func (p *tab) reload(sure bool) {
+	p.t.Helper()
+	asked, loaded := make(chan struct{}, 1), make(chan struct{}, 1)
+	tell := func(c chan struct{}) {
+		select {
+		case c <- struct{}{}:
+		default: // of a later reload
+		}
+	}
+	err := chromedp.Listen(p.ctx, func(event any) {
+		switch event.(type) {
+		case *page.EventJavascriptDialogOpening:
+			tell(asked)
+		case *page.EventLoadEventFired:
+			tell(loaded)
+		}
+	})
+	if err == nil {
+		_, err = chromedp.Call(p.ctx, page.Enable, page.EnableParams{})
+	}
+	if err == nil {
+		err = chromedp.Do(p.ctx, chromedp.Evaluate[chromedp.Void](`setTimeout(() => location.reload()); 0`))
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	wait := func(c chan struct{}, what string) {
+		p.t.Helper()
+		select {
+		case <-c:
+		case <-time.After(pagePatience):
+			p.t.Fatalf("the page %s", what)
+		}
+	}
+	wait(asked, "is left without a question")
+	if _, err := chromedp.Call(p.ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: sure}); err != nil {
+		p.t.Fatal(err)
+	}
+	if sure {
+		wait(loaded, "is not loaded again")
+	}
+}
+
+// A page that is loaded again is still in its call.
+func TestPageReload(t *testing.T) {
+	b := startBrowser(t)
+	stored := `JSON.stringify([{ ...localStorage }, { ...sessionStorage }])`
+	t.Run("asks first while it waits, and a person who stays is still waiting", func(t *testing.T) {
+		server := serving(t)
+		caller := b.open(t, server)
+		code := caller.call("")
+		caller.reload(false)
+		program := launch(t, "answer", code, "--server", server)
+		verified(t, caller)
+		converseWith(t, caller, program)
+	})
+	t.Run("goes on between two pages, on either side", func(t *testing.T) {
+		caller, callee := inCall(t, b)
+		caller.say("before")
+		callee.hears("before")
+		caller.delivered(1)
+		for n, p := range []*tab{caller, callee, caller} {
+			other := []*tab{callee, caller, callee}[n]
+			p.reload(true)
+			p.sees("Connected again.")
+			verified(t, p, other)
+			p.say("after a reload")
+			other.hears("after a reload")
+			p.delivered(1)
+			other.say("answered")
+			p.hears("answered")
+			if kept := eval[string](p, stored); strings.Contains(kept, "conversation") {
+				t.Errorf("in the call the browser stores %s", kept)
+			}
+		}
+		if n := eval[int](caller, `[...document.querySelectorAll("#log > .theirs")].length`); n != 1 {
+			t.Errorf("after the last reload one message arrived as %d", n)
+		}
+		caller.click("leave")
+		callee.sees("has left")
+		caller.sees("All your messages were delivered.")
+		caller.do(chromedp.Evaluate[chromedp.Void](`onbeforeunload = null`), chromedp.Reload())
+		caller.sees("Start a call")
+	})
+	t.Run("delivers what was not delivered, to a program", func(t *testing.T) {
+		server := serving(t)
+		page := b.open(t, server)
+		program := launch(t, "answer", page.call(""), "--server", server)
+		verified(t, page)
+		converseWith(t, page, program)
+		eval[bool](page, `(() => { // what this page sends from now on is lost
+			RTCDataChannel.prototype.send = () => {};
+			return true;
+		})()`)
+		page.say("https://example.org/ is kept")
+		path, _ := random(t, "dropped.bin", 10)
+		page.do(chromedp.SetUploadFiles(chromedp.ID("file"), []string{path}))
+		page.sees("dropped.bin")
+		page.reload(true)
+		page.sees("One file was cancelled by that.")
+		page.sees("Connected again.")
+		program.hears(t, "https://example.org/ is kept")
+		page.delivered(1)
+		program.say(t, "all of it")
+		page.hears("all of it")
+		page.click("leave")
+		program.finish(t)
+	})
+	t.Run("keeps what the person has compared", func(t *testing.T) {
+		server := serving(t)
+		caller, callee := b.open(t, server), b.open(t, server)
+		caller.call("standup")
+		callee.answer("standup")
+		caller.sees("Compare these four words")
+		caller.click("match")
+		words := `document.getElementById("safety-words").textContent`
+		before := eval[string](callee, words)
+		caller.reload(true)
+		caller.sees("Connected again.")
+		if got := caller.connected(); got != "✓ Compared" {
+			t.Errorf("after a reload the page says %q", got)
+		}
+		callee.reload(true)
+		callee.sees("Connected again.")
+		if after := eval[string](callee, words); after != before || callee.connected() != "Unverified" {
+			t.Errorf("the safety words were %q and are %q", before, after)
+		}
+	})
+}
