@@ -56,11 +56,11 @@ var (
 	ErrNotText = errors.New("a message must be UTF-8")
 	ErrOver    = errors.New("the conversation is over")
 	ErrLate    = fmt.Errorf("%w: the other side has left", ErrOver) // and Run counts it: see Config.Drain
-	ErrUnkept  = errors.New("it cannot be kept")
-	ErrSilent  = errors.New("the other side connected, and said nothing that p2pchat understands")
+	ErrUnkept  = errors.New("the outbox cannot be written")
+	ErrSilent  = errors.New("the other side connected, but sent nothing that p2pchat understands")
 )
 
-var errHungUp = errors.New("the other side hung up without a goodbye")
+var errHungUp = errors.New("the connection dropped")
 
 // Undelivered says that the other side's reader was not handed all of this side's input.
 type Undelivered struct { //nolint:errname // chat.Undelivered says it

@@ -12,12 +12,12 @@ import (
 )
 
 // arrived ends a file of this side that the other one has.
-func (c *Conversation) arrived(f *file) {
+func (c *Conversation) arrived(f *file, said note) {
 	c.mu.Lock()
 	sum := f.sum
 	c.mu.Unlock()
 	if sum == nil {
-		c.giveUp(f, "the receiver says that it has what was not sent", kindCancel)
+		c.giveUp(f, "the receiver confirmed what was not sent", kindCancel)
 		return
 	}
 	if !c.decide(f) {
@@ -25,8 +25,15 @@ func (c *Conversation) arrived(f *file) {
 	}
 	c.mu.Lock()
 	c.files.sent[f.id] = true
+	spoiled := f.source.leftOuts()
+	if f.must {
+		c.files.missed += missing(spoiled)
+	}
 	c.mu.Unlock()
-	c.end(f, FileSent{ID: f.id, Name: f.Name, Size: f.Size, SHA256: *sum})
+	c.tellLeftOut(f, spoiled)
+	c.end(f, FileSent{
+		ID: f.id, Name: f.Name, Size: f.Size, SHA256: *sum, As: string([]rune(said.As)[:min(len([]rune(said.As)), maxName)]), Renamed: said.Renamed,
+	})
 }
 
 // giveUp ends a file that does not get through, and is false if it has ended before. The
@@ -138,7 +145,7 @@ func (c *Conversation) abandon() {
 		why := "the conversation has ended"
 		switch {
 		case goOn:
-			why = "this program ended before all of it had arrived; started anew with the same outbox, it goes on"
+			why = "this program ended before the transfer did. To go on, start it again with the same --outbox"
 		case theyLeft:
 			why = "the other side has left"
 		}
@@ -184,16 +191,16 @@ func reasonOf(err error) string {
 	case !errors.As(err, &system):
 		return plain(err).Error()
 	case errors.Is(err, syscall.ENOSPC):
-		return "the other side has no space left for it"
+		return "the receiver's disk is full"
 	}
-	return "the other side could not write it: " + system.Error()
+	return "the receiver could not write it: " + system.Error()
 }
 
 // unwritable says the same to the person who was to receive it in dir.
 func unwritable(dir string, err error) error {
 	if errors.As(err, new(syscall.Errno)) {
 		whole, _ := filepath.Abs(dir) // or else it is empty
-		return fmt.Errorf("it cannot be written to %s: %w: %s", cmp.Or(whole, dir), plain(err), remedy(err))
+		return fmt.Errorf("it cannot be written to %s: %w. %s", cmp.Or(whole, dir), plain(err), remedy(err))
 	}
 	return err
 }
@@ -201,9 +208,9 @@ func unwritable(dir string, err error) error {
 // remedy is what a person can do when a file cannot be written.
 func remedy(err error) string {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return "make room there, and have it sent again"
+		return "Make room there, then ask for the file again"
 	}
-	return "see to that folder, or name another one, and have it sent again"
+	return "Choose another folder with --download-dir, then ask for the file again"
 }
 
 // What a reason may have, in characters: one of the other side's, and what it is told; and one of
@@ -217,7 +224,7 @@ const (
 func properReason(why string, most int) string {
 	shown := []rune(keep(visible, strings.ToValidUTF8(why, string(utf8.RuneError))))
 	if len(shown) == 0 {
-		return "the other side has given it up"
+		return "the other side cancelled it"
 	}
 	return string(shown[:min(len(shown), most)])
 }

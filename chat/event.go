@@ -59,7 +59,8 @@ type (
 	FileOffered struct {
 		ID     uint64 // counted by the other side
 		From   string
-		Name   string // fit for a file: no path, nothing invisible
+		Name   string // fit for a file: no path, nothing hidden
+		Called string // what the other side calls it, if no file may be called so here
 		Size   int64  // bytes
 		Folder bool
 		Files  int // in the folder
@@ -85,9 +86,13 @@ type (
 	FileReceived struct {
 		ID     uint64
 		Name   string // as it was offered
-		Path   string // where it is now
+		Path   string // where it is now; ./NAME where NAME begins with a dash, and would be a flag
+		Called string // what the other side calls it, if it is called otherwise now
 		Size   int64
 		SHA256 [32]byte
+
+		Renamed int    // names in the folder that had to be changed, as Example
+		Example string // OLD is now NEW
 	}
 	// FileSent says that the other side has a file, and found it whole.
 	FileSent struct {
@@ -95,6 +100,18 @@ type (
 		Name   string
 		Size   int64
 		SHA256 [32]byte
+
+		As      string // what it is called there, if it had to be called otherwise
+		Renamed int    // names in the folder that had to be changed there
+	}
+	// FileLeftOut says, before FileReceived or FileSent, of a file in a folder that it could not be sent as
+	// it was offered, and why.
+	FileLeftOut struct {
+		ID         uint64 // the folder's
+		Outgoing   bool
+		Name, File string // the folder's, and the file's in it
+		Reason     string
+		Kept       bool // as much of it as was offered has arrived
 	}
 	// FileFailed says that a file was declined or given up, by either side, and why.
 	FileFailed struct {
@@ -139,6 +156,7 @@ func (FileProgress) event() {}
 func (FileReceived) event() {}
 func (FileSent) event()     {}
 func (FileFailed) event()   {}
+func (FileLeftOut) event()  {}
 func (Notice) event()       {}
 func (Failed) event()       {}
 func (heeded) event()       {}

@@ -16,7 +16,7 @@ import (
 // What answers about a file can be, beside ErrOver.
 var (
 	// ErrNoFiles: the other side is a plain WebRTC program.
-	ErrNoFiles = errors.New("the other side takes no files: it is another WebRTC program")
+	ErrNoFiles = errors.New("the other side is another WebRTC program, which takes no files")
 	// ErrNoFile: no file of that ID waits for this.
 	ErrNoFile = errors.New("there is no such file")
 	// ErrTooManyFiles: so many wait to be offered.
@@ -228,7 +228,7 @@ func (c *Conversation) offerFrom(q *queued) (id uint64, err error) {
 func (c *Conversation) offering(f *file) {
 	c.Tell(FileOffering{ID: f.id, Name: f.Name, Size: f.Size, Folder: f.Folder, Files: f.Files})
 	if n := f.source.leftOut; n > 0 {
-		c.Tell(Notice{Text: fmt.Sprintf("not everything in %s is sent: links and what else is no file or folder are left out (%d)", f.Name, n)})
+		c.Tell(Notice{Text: fmt.Sprintf("Of %q, %d links or special files are not sent.", f.Name, n)})
 	}
 }
 
@@ -310,20 +310,24 @@ func (c *Conversation) declineAll() {
 	}
 }
 
-const unattended = "declined: nobody is there to accept it"
+const unattended = "declined: the receiving side's input has ended"
+
+// Cancelled is the Reason of a FileFailed that this side cancelled.
+const Cancelled = "you cancelled it"
 
 // Cancel gives up a file, this side's if outgoing, else the other's, whether it was accepted
 // yet or not. The error is ErrNoFile.
 func (c *Conversation) Cancel(id uint64, outgoing bool) error {
 	c.mu.Lock()
-	f, why := c.files.in[id], "cancelled by its receiver"
+	f, told := c.files.in[id], "cancelled by its receiver"
 	if outgoing {
-		f, why = c.files.out[id], "cancelled by its sender"
+		f, told = c.files.out[id], "cancelled by its sender"
 	}
 	c.mu.Unlock()
-	if f == nil || !c.giveUp(f, why, kindCancel) {
+	if f == nil || !c.decide(f) {
 		return ErrNoFile
 	}
+	c.fail(f, Cancelled, told, kindCancel)
 	return nil
 }
 
@@ -360,7 +364,7 @@ func (c *Conversation) hearOfFile(said frame, from hello) {
 		c.toWork()
 		c.mu.Unlock()
 	case said.kind == kindReceived:
-		c.arrived(f)
+		c.arrived(f, n)
 	}
 }
 
@@ -370,7 +374,10 @@ func (c *Conversation) hearOffer(said frame, from hello) {
 		c.drop("an offer that makes no sense")
 		return
 	}
-	o.Name = properFile(o.Name)
+	o.Called = ""
+	if proper := properFile(o.Name); proper != o.Name {
+		o.Called, o.Name = o.Name, proper
+	}
 	f := &file{offer: o, id: said.seq}
 	c.mu.Lock()
 	_, again := c.files.in[f.id]
@@ -403,7 +410,7 @@ func (c *Conversation) offered(f *file, from string) {
 		declined = unattended
 	}
 	c.mu.Unlock()
-	c.Tell(FileOffered{ID: f.id, From: from, Name: f.Name, Size: f.Size, Folder: f.Folder, Files: f.Files})
+	c.Tell(FileOffered{ID: f.id, From: from, Name: f.Name, Called: f.Called, Size: f.Size, Folder: f.Folder, Files: f.Files})
 	switch {
 	case c.config.AcceptFiles:
 		if err := c.accept(f); err != nil {
@@ -430,11 +437,16 @@ func (c *Conversation) list(which func(*file) bool) (fs []*file) {
 
 // word says, under mu, something of f to the other side.
 func (c *Conversation) word(k kind, f *file, why string) {
+	c.queueNote(k, f, note{Reason: why})
+}
+
+func (c *Conversation) queueNote(k kind, f *file, n note) {
 	of := c.peer.Conversation
 	if f.outgoing {
 		of = c.id
 	}
-	text, err := json.Marshal(note{ID: f.id, Of: of, Reason: why})
+	n.ID, n.Of = f.id, of
+	text, err := json.Marshal(n)
 	if err == nil {
 		_, err = c.enqueue(k, string(text))
 	}

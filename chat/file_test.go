@@ -278,6 +278,14 @@ func TestFile(t *testing.T) {
 	})
 }
 
+// toOne is what a side hears of why: that it has cancelled a file, it knows.
+func toOne(why, side string) string {
+	if why == "cancelled by its "+side {
+		return Cancelled
+	}
+	return why
+}
+
 func TestFileAnswers(t *testing.T) {
 	path := create(t, "data", noise(100))
 	unaccepted := func(t *testing.T, what string, end func(a, b *talker, id uint64) error, why string, options ...option) {
@@ -290,8 +298,8 @@ func TestFileAnswers(t *testing.T) {
 					t.Error(err)
 				}
 				synctest.Wait()
-				equal(t, "the sender hears", failures(a), []string{why})
-				equal(t, "the receiver hears", failures(b), []string{why})
+				equal(t, "the sender hears", failures(a), []string{toOne(why, "sender")})
+				equal(t, "the receiver hears", failures(b), []string{toOne(why, "receiver")})
 				for _, err := range []error{b.Accept(id), b.Decline(id), b.Cancel(id, false), a.Cancel(id, true), a.Accept(id)} {
 					if !errors.Is(err, ErrNoFile) {
 						t.Errorf("afterwards it says %v", err)
@@ -492,8 +500,8 @@ func TestFileMidway(t *testing.T) {
 				end(t, a, b, id, path)
 				close(goOn)
 				synctest.Wait()
-				equal(t, "the sender hears", failures(a), []string{why})
-				equal(t, "the receiver hears", failures(b), []string{why})
+				equal(t, "the sender hears", failures(a), []string{toOne(why, "sender")})
+				equal(t, "the receiver hears", failures(b), []string{toOne(why, "receiver")})
 				holds(t, dir, nil)
 				if !isClosed(a.ended) {
 					id := offers(t, a, create(t, "next", []byte("x")))
@@ -692,7 +700,7 @@ func TestFileThroughLosses(t *testing.T) {
 			a.joins(left)
 			b = newTalker(into(dir)).joins(right).run(t.Context(), nil)
 			synctest.Wait()
-			const anew = "the other side's program was started anew"
+			const anew = "the other side's program was restarted"
 			equal(t, "it hears", failures(a), []string{anew, anew})
 			for _, err := range []error{a.Accept(theirs), a.Cancel(mine, true), b.Accept(mine)} {
 				if !errors.Is(err, ErrNoFile) {
@@ -793,10 +801,10 @@ func TestHostileSender(t *testing.T) {
 		"sends more than it offered":   {[][]byte{begin, data, data, data}, errTooMuch.Error()},
 		"ends too early":               {[][]byte{begin, data, done("four")}, errTooEarly.Error()},
 		"promises another hash":        {[][]byte{begin, data, data, done("four")}, errDamaged.Error()},
-		"says what makes no sense":     {[][]byte{begin, {9}}, "the sender says of it what makes no sense"},
-		"says nothing":                 {[][]byte{begin, {}}, "the sender says of it what makes no sense"},
-		"says half an end":             {[][]byte{begin, data, data, {fileDone, 1}}, "the sender says of it what makes no sense"},
-		"goes on after it was told so": {[][]byte{begin, {9}, data, data, done("fourfour")}, "the sender says of it what makes no sense"},
+		"says what makes no sense":     {[][]byte{begin, {9}}, "the sender broke the protocol of transfers"},
+		"says nothing":                 {[][]byte{begin, {}}, "the sender broke the protocol of transfers"},
+		"says half an end":             {[][]byte{begin, data, data, {fileDone, 1}}, "the sender broke the protocol of transfers"},
+		"goes on after it was told so": {[][]byte{begin, {9}, data, data, done("fourfour")}, "the sender broke the protocol of transfers"},
 	} {
 		t.Run("a sender that "+what+" is told so, and leaves nothing", func(t *testing.T) {
 			dir := t.TempDir()
@@ -876,7 +884,7 @@ func TestHostileSender(t *testing.T) {
 			r.file(2, kindCancel, note{ID: 1, Of: "hostile"})
 			_ = ch.Close() // the pair knows no other way
 			synctest.Wait()
-			equal(t, "the reader hears", failures(a), []string{"the other side has given it up"})
+			equal(t, "the reader hears", failures(a), []string{"the other side cancelled it"})
 			closed("a cancelled one", begin)
 			holds(t, dir, nil)
 		})
@@ -897,7 +905,7 @@ func TestHostileSender(t *testing.T) {
 }
 
 func TestHostileReceiver(t *testing.T) {
-	const nonsense = "the receiver says of it what makes no sense"
+	const nonsense = "the receiver broke the protocol of transfers"
 	for what, says := range map[string][][]byte{
 		"has what was not sent":    {part8(fileHave, 1)},
 		"has less than nothing":    {part8(fileHave, 1<<63)},
@@ -934,7 +942,7 @@ func TestHostileReceiver(t *testing.T) {
 			accepted(t, a, r, path)
 			r.file(2, kindReceived, note{ID: 1, Of: a.id})
 			synctest.Wait()
-			equal(t, "the reader hears", failures(a), []string{"the receiver says that it has what was not sent"})
+			equal(t, "the reader hears", failures(a), []string{"the receiver confirmed what was not sent"})
 			if a.Sent(1) {
 				t.Error("it counts as sent")
 			}
@@ -954,7 +962,7 @@ func TestHostileReceiver(t *testing.T) {
 			}
 			_ = ch.Close() // as it is
 			synctest.Wait()
-			equal(t, "the reader hears", failures(a), []string{"the other side closes its channel again and again"})
+			equal(t, "the reader hears", failures(a), []string{"the other side keeps closing the channel of the file"})
 		})
 	})
 

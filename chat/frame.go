@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 	"unicode/utf8"
 )
 
@@ -63,6 +64,11 @@ type offer struct {
 	Folder bool   `json:"folder,omitempty"` // a tar stream
 	Files  int    `json:"files,omitempty"`  // in the folder
 	Mode   uint32 `json:"mode,omitempty"`   // permission bits
+
+	Modified time.Time `json:"modified,omitzero"` // RFC 3339
+
+	// Called is what the other side calls it, where Name is another one: known to the receiver alone.
+	Called string `json:"called,omitempty"`
 }
 
 // note is what is said of an offered file later.
@@ -70,6 +76,10 @@ type note struct {
 	ID     uint64 `json:"id"`
 	Of     string `json:"of"` // the conversation that counted the id: the offering side's
 	Reason string `json:"reason,omitempty"`
+
+	// Of a received one:
+	As      string `json:"as,omitempty"`      // what it is called now, unless as it was offered
+	Renamed int    `json:"renamed,omitempty"` // names in the folder that had to be changed
 }
 
 var errFrame = errors.New("a frame makes no sense")

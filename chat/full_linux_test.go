@@ -25,8 +25,8 @@ func TestFileWithoutSpace(t *testing.T) {
 		meets(t, nil, []option{into(dir), accepts}, func(t *testing.T, a, b *talker) {
 			offers(t, a, what)
 			synctest.Wait()
-			equal(t, "the sender hears", failures(a), []string{"the other side has no space left for it"})
-			equal(t, "the receiver hears", failures(b), []string{"it cannot be written to " + dir + ": no space left on device: make room there, and have it sent again"})
+			equal(t, "the sender hears", failures(a), []string{"the receiver's disk is full"})
+			equal(t, "the receiver hears", failures(b), []string{"it cannot be written to " + dir + ": no space left on device. Make room there, then ask for the file again"})
 			holds(t, dir, nil)
 			small := create(t, "small", noise(5))
 			id := offers(t, a, small) // the conversation goes on

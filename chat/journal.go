@@ -83,7 +83,7 @@ type said struct {
 // What a Journal's file can be.
 var (
 	ErrJournalInUse   = errors.New("another program uses it")
-	ErrJournalDamaged = errors.New("it is no outbox, or damaged")
+	ErrJournalDamaged = errors.New("it is not an outbox, or it is damaged")
 	ErrJournalOpen    = errors.New("others on this machine could read it: its mode must be 0600")
 )
 

@@ -42,7 +42,7 @@ func (c *Conversation) resumeFiles() {
 			s.close()
 		}
 		if c.keptOf(f) != nil {
-			c.giveUp(f, "its sender's program was started anew, and it is no longer as it was offered", kindCancel)
+			c.giveUp(f, "it changed while the sender's program was not running", kindCancel)
 		}
 	}
 }
@@ -110,8 +110,8 @@ func (c *Conversation) resumeReceiving(f *file) {
 	c.word(kindAccept, f, "") // the earlier run may not have come to it
 	c.mu.Unlock()
 	c.Tell(Notice{Text: map[bool]string{
-		false: "going on with " + f.Name + " from where it was",
-		true:  "the folder " + f.Name + " had not arrived whole: it begins anew",
+		false: fmt.Sprintf("Resuming %q.", f.Name),
+		true:  fmt.Sprintf("The folder %q was not complete: it starts over.", f.Name),
 	}[f.Folder]})
 }
 
@@ -175,7 +175,7 @@ func (c *Conversation) note(e entry) error {
 		return nil
 	}
 	if err := c.config.Journal.note(e, c.record); err != nil {
-		return fmt.Errorf("%w in %s: %w", ErrUnkept, c.config.Journal.path, err)
+		return fmt.Errorf("%w: %s: %w", ErrUnkept, c.config.Journal.path, plain(err))
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package chat
 import (
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"unicode"
@@ -44,10 +45,18 @@ func visible(r rune) bool {
 
 func alphanumeric(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }
 
-// properPath makes the name of something in a folder fit for any system. What leads out of
-// the folder is errLeadsOut.
+// What a name in a folder may have: deeper is hard to remove, and longer is no path on some systems.
+const (
+	maxDepth = 64   // elements
+	maxPath  = 3072 // bytes
+)
+
+// properPath makes the name of something in a folder fit for this system. Its error is errLeadsOut or errTooDeep.
 func properPath(name string) (string, error) {
 	elements := strings.Split(strings.TrimSuffix(name, "/"), "/")
+	if len(elements) > maxDepth || len(name) > maxPath {
+		return "", errTooDeep
+	}
 	for i, e := range elements {
 		if e == "" || e == "." || e == ".." {
 			return "", errLeadsOut
@@ -72,24 +81,45 @@ func properFile(name string) string {
 
 const maxName = 255 // bytes, on most systems
 
-// properElement is name as any system takes it: no separator, nothing invisible, no device
-// of Windows, and not too long.
-func properElement(name string) string {
+// properElement is name as it was sent, where this system takes it: it has no separator of any system, nothing
+// that steers a terminal or the order of its letters, and is not too long.
+func properElement(name string) string { return elementOn(name, runtime.GOOS == "windows") }
+
+// portable is a path that every system takes, and every file system.
+func portable(path string) string {
+	elements := strings.Split(filepath.ToSlash(path), "/")
+	for i, e := range elements {
+		elements[i] = elementOn(e, true)
+	}
+	return filepath.Join(elements...)
+}
+
+// elementOn is properElement: on Windows it is no device, either.
+func elementOn(name string, windows bool) string {
+	name = strings.ToValidUTF8(name, "_")
 	name = strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !visible(r) || strings.ContainsRune(`/\<>:"|?*`, r) {
+		if r == '/' || r == '\\' || steers(r) || windows && strings.ContainsRune(`<>:"|?*`, r) {
 			return '_'
 		}
 		return r
 	}, name)
-	name = strings.TrimRight(strings.TrimLeft(name, " "), ". ")
-	if name == "" {
+	if windows {
+		name = strings.TrimRight(strings.TrimLeft(name, " "), ". ")
+	}
+	if strings.Trim(keep(visible, name), " ") == "" || name == "." || name == ".." {
 		return "_"
 	}
 	base, _, _ := strings.Cut(name, ".")
-	if device(strings.ToUpper(strings.TrimSpace(base))) {
+	if windows && device(strings.ToUpper(strings.TrimSpace(base))) {
 		name = "_" + name
 	}
 	return numbered(name, 0)
+}
+
+// steers tells control characters, line separators, and what embeds, overrides or isolates a direction
+// (UAX #9, section 2): with it, a name can look like another one.
+func steers(r rune) bool {
+	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069'
 }
 
 // device tells what Windows takes for one, whatever follows after a dot.

@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"archive/tar"
 	"cmp"
 	"crypto/sha256"
 	"errors"
@@ -13,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
+	"time"
 )
 
 // A landing is where an accepted file comes down: under a temporary name in the download
@@ -32,18 +33,21 @@ type landing struct {
 	hash    hash.Hash
 	written int64
 	to      io.Writer
+	tree    *tree      // of a folder,
+	spoiled []leftOut  // and what is to be left out of it
 	ended   chan error // how the unpacking of a folder ended, once
 }
 
 // Why a file cannot be received: the reasons that both sides are told.
 var (
-	errGone     = errors.New("it was given up")
-	errTooMuch  = errors.New("more of it came than was offered")
-	errTooEarly = errors.New("it ended too early")
-	errDamaged  = errors.New("it arrived damaged: its SHA-256 is another one")
+	errGone     = errors.New("it was cancelled")
+	errTooMuch  = errors.New("the sender sent more than it offered")
+	errTooEarly = errors.New("the sender sent less than it offered")
+	errDamaged  = errors.New("it arrived damaged: its SHA-256 does not match")
 	errNoTar    = errors.New("it is not the folder that was offered")
 	errLeadsOut = errors.New("a name in it leads out of the folder")
-	errLost     = errors.New("what had arrived of it before its receiver was started anew is no longer there")
+	errTooDeep  = fmt.Errorf("folders may be %d deep, with paths of %d bytes", maxDepth, maxPath)
+	errLost     = errors.New("what had arrived of it is no longer there")
 )
 
 // land makes ready for a file in dir, which is made if it is not there. What is kept lasts if the
@@ -125,10 +129,9 @@ func (l *landing) begin() error {
 		return err
 	}
 	r, w := io.Pipe()
-	l.to, l.ended = w, make(chan error, 1)
+	l.to, l.ended, l.tree = w, make(chan error, 1), &tree{root: inside, room: l.Size, renamed: map[string]string{}}
 	go func() {
-		err := unpack(r, inside, l.offer)
-		inside.Close()
+		err := l.tree.unpack(r, l.Files)
 		r.CloseWithError(err)
 		l.ended <- err
 	}()
@@ -173,6 +176,13 @@ func (l *landing) check(sum [sha256.Size]byte) error {
 	return nil
 }
 
+// leaveOut says what settle is to remove from a folder.
+func (l *landing) leaveOut(spoiled []leftOut) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.spoiled = spoiled
+}
+
 // settle puts it into its place, where nothing is yet, and returns that.
 func (l *landing) settle() (path string, err error) {
 	l.mu.Lock()
@@ -181,9 +191,15 @@ func (l *landing) settle() (path string, err error) {
 		return "", errGone
 	}
 	if l.Folder {
-		err = l.unpacked(io.EOF)
+		if err = l.unpacked(io.EOF); err == nil {
+			err = l.tree.finish(l.spoiled)
+		}
+		l.tree.root.Close()
 	} else {
 		err = l.hold.Sync()
+	}
+	if err == nil && hasDate(l.Modified) {
+		_ = l.root.Chtimes(l.temp, time.Now(), l.Modified) // it is no reason to do without the file
 	}
 	if err != nil {
 		l.remove()
@@ -197,7 +213,24 @@ func (l *landing) settle() (path string, err error) {
 	syncFolder(l.root, ".")
 	l.gone = true
 	l.hold.Close() // it was synced: nothing can fail
-	return filepath.Join(l.dir, name), l.root.Close()
+	path = filepath.Join(l.dir, name)
+	if strings.HasPrefix(path, "-") { // it would be a flag
+		path = "." + string(filepath.Separator) + path
+	}
+	return path, l.root.Close()
+}
+
+// changes says how many names in a folder had to be changed, and of one how.
+func (l *landing) changes() (n int, example string) {
+	if l.tree == nil {
+		return 0, ""
+	}
+	for was, is := range l.tree.renamed {
+		if text := fmt.Sprintf("%q is now %q", was, is); example == "" || text < example {
+			example = text
+		}
+	}
+	return len(l.tree.renamed), example
 }
 
 // discard removes what there is of it, if it is not in its place.
@@ -206,6 +239,7 @@ func (l *landing) discard() {
 	defer l.mu.Unlock()
 	if !l.gone {
 		_ = l.unpacked(errGone) // it is given up
+		l.closeTree()
 		l.remove()
 	}
 }
@@ -217,8 +251,15 @@ func (l *landing) suspend() {
 	if !l.gone {
 		l.gone = true
 		_ = l.unpacked(errGone) // it begins anew then
+		l.closeTree()
 		l.hold.Close()
 		l.root.Close()
+	}
+}
+
+func (l *landing) closeTree() {
+	if l.tree != nil {
+		l.tree.root.Close()
 	}
 }
 
@@ -242,9 +283,15 @@ func (l *landing) remove() {
 
 // rename gives it the first name that is free, under mu.
 func (l *landing) rename() (string, error) {
+	base := l.Name
 	for n := range 10_000 {
-		name := numbered(l.Name, n)
+		name := numbered(base, n)
 		err := l.claim(name)
+		if errors.Is(err, syscall.EINVAL) && base != portable(base) { // a file system for Windows
+			base = portable(base)
+			name = base
+			err = l.claim(name)
+		}
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
@@ -259,7 +306,7 @@ func (l *landing) rename() (string, error) {
 		}
 		return name, err
 	}
-	return "", fmt.Errorf("there are too many files of the name %s", l.Name)
+	return "", fmt.Errorf("all names like %q are taken", l.Name)
 }
 
 // claim makes sure that name is free. A file would replace what has that name, so it takes
@@ -284,80 +331,4 @@ func syncFolder(root *os.Root, name string) {
 		_ = d.Sync()
 		_ = d.Close()
 	}
-}
-
-// unpack makes files and folders of a tar stream, and nothing else. All of the stream is
-// read.
-func unpack(r io.Reader, root *os.Root, o offer) error {
-	t := tar.NewReader(r)
-	files, room := 0, o.Size
-	for parts := 0; ; parts++ {
-		h, err := t.Next()
-		switch {
-		case errors.Is(err, io.EOF):
-			_, err := io.Copy(io.Discard, r)
-			if err == nil && files != o.Files {
-				err = errNoTar
-			}
-			return err
-		case errors.Is(err, tar.ErrHeader):
-			return errNoTar
-		case err != nil:
-			return err
-		case parts == maxParts:
-			return errNoTar
-		}
-		name, err := properPath(h.Name)
-		if err != nil {
-			return err
-		}
-		switch {
-		case isSparse(h): // it holds more than was sent for it
-			return errNoTar
-		case h.Size < 0, h.Size > room-tarBlock:
-			return errTooMuch
-		case h.Typeflag == tar.TypeDir:
-			err = root.MkdirAll(name, dirPerm(fs.FileMode(h.Mode)&0o777)) //nolint:gosec // nine bits of it
-		case h.Typeflag == tar.TypeReg:
-			files++
-			err = unpackFile(t, root, name, fs.FileMode(h.Mode)&0o777) //nolint:gosec // nine bits of it
-		default:
-			return errNoTar
-		}
-		if err != nil {
-			return err
-		}
-		room -= tarBlock + h.Size
-	}
-}
-
-// isSparse tells whether a file has holes, which this program sends of none.
-func isSparse(h *tar.Header) bool {
-	for key := range h.PAXRecords {
-		if strings.HasPrefix(key, "GNU.sparse.") {
-			return true
-		}
-	}
-	return false // the older kind has a type of its own
-}
-
-func unpackFile(from io.Reader, root *os.Root, name string, mode fs.FileMode) error {
-	if parent := filepath.Dir(name); parent != "." {
-		if err := root.MkdirAll(parent, 0o777); err != nil {
-			return err
-		}
-	}
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm(mode))
-	for n := 1; errors.Is(err, fs.ErrExist) && n < 1000; n++ { // two names can be one here
-		other := filepath.Join(filepath.Dir(name), numbered(filepath.Base(name), n))
-		f, err = root.OpenFile(other, os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm(mode))
-	}
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, from)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"unicode/utf8"
 )
@@ -23,7 +24,7 @@ func TestNames(t *testing.T) {
 		"../../etc/passwd":     "passwd",
 		`..\..\x`:              "x",
 		`C:\Users\x`:           "x",
-		"C:x":                  "C_x",
+		"C:x":                  "C:x",
 		"/":                    "_",
 		"..":                   "_",
 		".":                    "_",
@@ -33,18 +34,17 @@ func TestNames(t *testing.T) {
 		".bashrc":              "_bashrc",
 		"..bashrc":             "_.bashrc",
 		"a\x00b\n\x1b[31m\x7f": "a_b__[31m_",
-		"a\u202eb\u200b\u00ad": "a_b__",
+		"a\u202eb\u2066\u2028": "a_b__",
+		"می\u200cخواهم.txt":    "می\u200cخواهم.txt", // a letter of Persian needs it
+		"a\u00a0b":             "a\u00a0b",
+		"10:30.log":            "10:30.log",
+		"1700000000.M1.h:2,S":  "1700000000.M1.h:2,S",
+		"-rf":                  "-rf",
+		"\u200b":               "_",
 		"a\xffb\xc3":           "a_b_",
-		"CON":                  "_CON",
-		"con.txt":              "_con.txt",
-		"Nul .tar.gz":          "_Nul .tar.gz",
-		"com1":                 "_com1",
-		"LPT¹.x":               "_LPT¹.x",
-		"COM":                  "COM",
-		"com10":                "com10",
-		"CONSOLE":              "CONSOLE",
-		"a?*|<>:\"b":           "a_______b",
-		"x. . ":                "x",
+		"con.txt":              "con.txt",
+		"a?*|<>:\"b":           "a?*|<>:\"b",
+		"x. . ":                "x. . ",
 		long + ".txt":          strings.Repeat("ä", 125) + ".txt",
 		"." + long:             "_" + strings.Repeat("ä", 127),
 		"x." + long:            "x." + strings.Repeat("ä", 126),
@@ -55,6 +55,50 @@ func TestNames(t *testing.T) {
 		}
 		if again := properFile(got); again != got {
 			t.Errorf("%q becomes %q and then %q", given, got, again)
+		}
+	}
+}
+
+func TestNamesOnWindows(t *testing.T) {
+	for given, want := range map[string]string{
+		"10:30.log":     "10_30.log",
+		"می\u200cخواهم": "می\u200cخواهم",
+		"a\u00a0b":      "a\u00a0b",
+		"a\u202eb\x1b":  "a_b_",
+		"CON":           "_CON",
+		"con.txt":       "_con.txt",
+		"Nul .tar.gz":   "_Nul .tar.gz",
+		"com1":          "_com1",
+		"LPT¹.x":        "_LPT¹.x",
+		"COM":           "COM",
+		"com10":         "com10",
+		"CONSOLE":       "CONSOLE",
+		"a?*|<>:\"b":    "a_______b",
+		`a\b`:           "a_b",
+		" x. . ":        "x",
+		"..":            "_",
+		". .":           "_",
+	} {
+		got := elementOn(given, true)
+		if got != want {
+			t.Errorf("%q becomes %q, not %q", given, got, want)
+		}
+		if again := elementOn(got, true); again != got {
+			t.Errorf("%q becomes %q and then %q", given, got, again)
+		}
+	}
+}
+
+func TestNamesOnOtherFileSystems(t *testing.T) {
+	refuses := func(name string) error {
+		if strings.ContainsAny(name, ":?") {
+			return &fs.PathError{Op: "openat", Path: name, Err: syscall.EINVAL}
+		}
+		return nil
+	}
+	for given, want := range map[string]string{"a/10:30/b?": "a/10_30/b_", "a/b": "a/b"} {
+		if got, err := orPortable(given, refuses); got != want || err != nil {
+			t.Errorf("%q becomes %q (%v)", given, got, err)
 		}
 	}
 }
@@ -161,7 +205,7 @@ func TestUnpacking(t *testing.T) {
 			t.Fatalf("it is %q (%v)", path, err)
 		}
 		holds(t, dir, map[string]string{
-			"tree": "drwxr-x---", "tree/sub": "drwxr-xr-x", "tree/sub/x": "-rwxr-xr-x" + hi, "tree/.hidden": "-rw-------" + hi, "tree/_con": "-rw-------" + hi,
+			"tree": "drwxr-x---", "tree/sub": "drwxr-xr-x", "tree/sub/x": "-rwxr-xr-x" + hi, "tree/.hidden": "-rw-------" + hi, "tree/con": "-rw-------" + hi,
 			"tree/deep": "drwxr-xr-x", "tree/deep/er": "drwxr-xr-x", "tree/deep/er/a_b": "-r--------" + hi, "tree/deep/er/a_b (1)": "-rw-------" + hi, "tree/.._y": "-rw-------" + hi,
 		})
 	})
@@ -176,6 +220,9 @@ func TestUnpacking(t *testing.T) {
 			"a name that leads out late":  {tape(t, tar.Header{Typeflag: tar.TypeReg, Name: "a/../../x"}), errLeadsOut},
 			"an absolute name":            {tape(t, tar.Header{Typeflag: tar.TypeReg, Name: "/etc/x"}), errLeadsOut},
 			"no name":                     {tape(t, tar.Header{Typeflag: tar.TypeReg, Name: "a//b"}), errLeadsOut},
+			"a name that is too deep":     {tape(t, tar.Header{Typeflag: tar.TypeReg, Name: strings.Repeat("a/", 64) + "x"}), errTooDeep},
+			"deep folders":                {tape(t, tar.Header{Typeflag: tar.TypeDir, Name: strings.Repeat("a/", 2000)}), errTooDeep},
+			"a name that is too long":     {tape(t, tar.Header{Typeflag: tar.TypeReg, Name: strings.Repeat(strings.Repeat("a", 250)+"/", 13) + "x"}), errTooDeep},
 			"a symbolic link":             {tape(t, tar.Header{Typeflag: tar.TypeSymlink, Name: "x", Linkname: "/etc"}), errNoTar},
 			"a hard link":                 {tape(t, tar.Header{Typeflag: tar.TypeLink, Name: "x", Linkname: "/etc/passwd"}), errNoTar},
 			"a device":                    {tape(t, tar.Header{Typeflag: tar.TypeChar, Name: "x"}), errNoTar},

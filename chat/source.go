@@ -3,6 +3,7 @@ package chat
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -13,6 +14,8 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+	"strings"
+	"sync"
 	"time"
 )
 
@@ -26,6 +29,10 @@ type source struct {
 	parts   []part
 	stamp   string // of all the parts: another one shows that something has changed
 	leftOut int    // symbolic links, devices and the like
+	room    int64  // for what is kept in memory
+
+	mu      sync.Mutex      // guards what follows
+	spoiled map[int64]spoil // by where the part begins
 }
 
 // A part is a file or folder of a source, with the header before it. One that is neither is
@@ -36,6 +43,7 @@ type part struct {
 	mode fs.FileMode
 	size int64
 	time time.Time // of the last change
+	data []byte    // of a file that is longer than it says, as those in /proc are; else nil
 }
 
 // maxParts bounds what is kept of a folder.
@@ -61,7 +69,7 @@ func newSources(paths []string) (all []*source, err error) {
 			closeAll(all)
 			err = fmt.Errorf("%s cannot be sent: %w", path, plain(err))
 			if len(paths) > 1 {
-				err = fmt.Errorf("%w; so nothing is offered", err)
+				err = fmt.Errorf("%w, so nothing is offered", err)
 			}
 			return nil, err
 		}
@@ -89,20 +97,25 @@ func newSource(path string) (*source, error) {
 	if err != nil {
 		return nil, errors.Unwrap(err) // the path is known
 	}
-	s := &source{path: whole, offer: offer{Name: filepath.Base(whole), Mode: uint32(info.Mode().Perm()), Folder: info.IsDir(), Size: info.Size()}}
+	s := &source{path: whole, room: maxInMemory, spoiled: map[int64]spoil{}, offer: offer{
+		Name: strings.ToValidUTF8(filepath.Base(whole), "\ufffd"), Mode: uint32(info.Mode().Perm()), Folder: info.IsDir(), Size: info.Size(),
+	}}
+	if hasDate(info.ModTime()) {
+		s.Modified = info.ModTime().UTC()
+	}
 	switch {
 	case info.IsDir():
 		return s, s.walk()
 	case !info.Mode().IsRegular():
 		return nil, errors.New("it is neither a file nor a folder")
 	}
-	s.parts = []part{{mode: info.Mode(), size: info.Size(), time: info.ModTime()}}
-	s.mark()
-	f, err := os.Open(whole) //nolint:gosec // the person wants it sent
-	if err != nil {
-		return nil, errors.Unwrap(err)
+	p := part{mode: info.Mode(), size: info.Size(), time: info.ModTime()}
+	if err := s.try(&p, os.Open); err != nil {
+		return nil, plain(err)
 	}
-	return s, f.Close()
+	s.parts, s.Size = []part{p}, p.size
+	s.mark()
+	return s, nil
 }
 
 // walk lists what is in the folder, in the order of the names.
@@ -120,8 +133,11 @@ func (s *source) walk() (err error) {
 		if err != nil {
 			return s.unreadable(name, err)
 		}
-		if name == "." {
+		switch {
+		case name == ".":
 			return nil
+		case strings.Count(name, "/") >= maxDepth || len(name) > maxPath:
+			return fmt.Errorf("%s: %w", filepath.Join(s.path, name), errTooDeep)
 		}
 		info, err := d.Info()
 		if err != nil {
@@ -130,10 +146,10 @@ func (s *source) walk() (err error) {
 		p := part{at: s.Size, name: name, mode: info.Mode(), time: info.ModTime()}
 		switch {
 		case info.Mode().IsRegular():
-			if err := s.try(name); err != nil {
+			p.size = info.Size()
+			if err := s.try(&p, s.root.Open); err != nil {
 				return s.unreadable(name, err)
 			}
-			p.size = info.Size()
 			s.Files++
 		case !info.IsDir():
 			s.leftOut++
@@ -168,13 +184,37 @@ func (s *source) mark() {
 	s.stamp = hex.EncodeToString(h.Sum(nil))
 }
 
-// try opens a file of the folder: whoever may not read it is told before anything is offered.
-func (s *source) try(name string) error {
-	f, err := s.root.Open(name)
+// try opens a file: a person who may not read it is told before anything is offered. A file that has another size
+// than it says, as those in /proc and /sys, is read at once.
+func (s *source) try(p *part, open func(string) (*os.File, error)) error {
+	f, err := open(cmp.Or(p.name, s.path))
 	if err != nil {
 		return err
 	}
-	return f.Close()
+	defer f.Close()
+	if p.size != 0 && p.size != 4096 { // of those, each file says one of the two
+		return nil
+	}
+	data := make([]byte, p.size+1)
+	switch n, err := io.ReadFull(f, data); {
+	case int64(n) == p.size:
+		return nil
+	case err == nil:
+		rest, err := io.ReadAll(io.LimitReader(f, s.room))
+		if err != nil {
+			return err
+		}
+		p.data = append(data, rest...)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		p.data = data[:n]
+	default:
+		return err
+	}
+	p.size = int64(len(p.data))
+	if s.room -= p.size; s.room <= 0 {
+		return errEndless
+	}
+	return nil
 }
 
 // unreadable names to the sender, and to nobody else, what is in the way.
@@ -266,13 +306,27 @@ func (r *sourceReader) begin(p part) error {
 	skip := min(r.skip, int64(len(header)))
 	pieces, skip := []io.Reader{bytes.NewReader(header[skip:])}, r.skip-skip
 	if p.mode.IsRegular() {
-		if r.body, err = r.s.body(p, min(skip, p.size)); err != nil {
+		from, err := r.content(p, min(skip, p.size))
+		if err != nil {
 			return err
 		}
-		pieces, skip = append(pieces, r.body), max(0, skip-p.size)
+		pieces, skip = append(pieces, from), max(0, skip-p.size)
 	}
 	r.piece = io.MultiReader(append(pieces, bytes.NewReader(trailer[:p.padding()-skip]))...)
 	return nil
+}
+
+// content reads the file p from offset on.
+func (r *sourceReader) content(p part, offset int64) (io.Reader, error) {
+	if p.data != nil {
+		return bytes.NewReader(p.data[offset:]), nil
+	}
+	if r.s.root != nil {
+		return r.s.mended(r, p, offset)
+	}
+	b, err := r.s.body(p, offset)
+	r.body = b
+	return b, err
 }
 
 func (r *sourceReader) Close() error {
@@ -299,12 +353,12 @@ func (s *source) body(p part, offset int64) (*body, error) {
 	f, err := open()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, p.because(errVanished)
+		return nil, errVanished
 	case err != nil:
-		return nil, p.because(fmt.Errorf("its sender cannot read it: %w", plain(err)))
+		return nil, unreadable(err)
 	}
 	b := &body{part: p, file: f, left: p.size - offset}
-	if err = b.check(); err == nil {
+	if err = b.check(); err == nil || errors.Is(err, errLonger) && s.root != nil {
 		_, err = f.Seek(offset, io.SeekStart)
 	}
 	if err != nil {
@@ -325,9 +379,9 @@ func (b *body) Read(p []byte) (int, error) {
 	b.left -= int64(n)
 	switch {
 	case errors.Is(err, io.EOF):
-		return n, b.because(errShorter)
+		return n, errShorter
 	case err != nil:
-		return n, b.because(fmt.Errorf("its sender cannot read it: %w", plain(err)))
+		return n, unreadable(err)
 	}
 	return n, nil
 }
@@ -337,16 +391,18 @@ func (b *body) check() error {
 	info, err := b.file.Stat()
 	switch {
 	case err != nil:
-		return b.because(fmt.Errorf("its sender cannot read it: %w", plain(err)))
+		return unreadable(err)
 	case info.Size() < b.size:
-		return b.because(errShorter)
+		return errShorter
 	case info.Size() > b.size:
-		return b.because(errLonger)
+		return errLonger
 	case !info.ModTime().Equal(b.time):
-		return b.because(errChanged)
+		return errChanged
 	}
 	return nil
 }
+
+func unreadable(err error) error { return fmt.Errorf("the sender cannot read it: %w", plain(err)) }
 
 // because names the part, in a folder.
 func (p part) because(err error) error {

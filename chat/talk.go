@@ -322,7 +322,7 @@ func (c *Conversation) greet(h hello, link Link) {
 	c.mu.Unlock()
 	c.connected(link, h.Name)
 	for _, f := range lost {
-		c.giveUp(f, "the other side's program was started anew", 0)
+		c.giveUp(f, "the other side's program was restarted", 0)
 	}
 	c.offerAgain(h.Name)
 	if h.Of == c.id {

@@ -1,11 +1,14 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"io"
+	"path/filepath"
 	"sync"
 	"time"
 )
@@ -15,7 +18,7 @@ const (
 	fileBegin byte = 1 // id: whose channel this is; the sender's first
 	fileHave  byte = 2 // offset: where the receiver begins, and then how far it has come
 	fileData  byte = 3 // bytes of the stream
-	fileDone  byte = 4 // SHA-256 of the whole stream
+	fileDone  byte = 4 // SHA-256 of the whole stream; then, of a folder, the JSON of what is to be left out: see leftOut
 )
 
 const (
@@ -93,7 +96,7 @@ func (c *Conversation) ship(ctx context.Context, link Link, f *file) {
 	switch {
 	case working.Err() != nil, futile == 0:
 	case futile == maxFutile:
-		c.giveUp(f, "the other side closes its channel again and again", kindCancel)
+		c.giveUp(f, "the other side keeps closing the channel of the file", kindCancel)
 	default:
 		pause(working, retryInterval)
 	}
@@ -147,7 +150,12 @@ func (c *Conversation) load(ctx context.Context, link Link, f *file) {
 		c.giveUp(f, plain(err).Error(), kindCancel)
 		return
 	}
-	if post(ch, fileDone, sum) == nil {
+	left, err := c.spoiledIn(f)
+	if err != nil {
+		c.giveUp(f, err.Error(), kindCancel)
+		return
+	}
+	if post(ch, fileDone, append(sum, left...)) == nil {
 		<-ctx.Done()
 	}
 }
@@ -229,7 +237,7 @@ func (c *Conversation) hearHaves(from io.Reader, f *file, moved chan<- struct{})
 			have = int64(binary.BigEndian.Uint64(b[1:])) //nolint:gosec // a negative one is too little
 		}
 		if !c.mayHave(f, have, begins) {
-			c.giveUp(f, "the receiver says of it what makes no sense", kindCancel)
+			c.giveUp(f, "the receiver broke the protocol of transfers", kindCancel)
 			return
 		}
 		c.progress(f, have, begins)
@@ -315,16 +323,21 @@ func (c *Conversation) unpackPart(f *file, message []byte) (has int64, ok bool) 
 		}
 		c.progress(f, has, false)
 		return has, true
-	case len(message) == 1+sha256.Size && message[0] == fileDone:
-		c.landed(f, [sha256.Size]byte(message[1:]))
+	case len(message) >= 1+sha256.Size && message[0] == fileDone:
+		c.landed(f, [sha256.Size]byte(message[1:]), message[1+sha256.Size:])
 	default:
-		c.giveUp(f, "the sender says of it what makes no sense", kindCancel)
+		c.giveUp(f, "the sender broke the protocol of transfers", kindCancel)
 	}
 	return 0, false
 }
 
 // landed ends a file of which the sender has sent all.
-func (c *Conversation) landed(f *file, sum [sha256.Size]byte) {
+func (c *Conversation) landed(f *file, sum [sha256.Size]byte, left []byte) {
+	var spoiled []leftOut
+	if len(left) > 0 && json.Unmarshal(left, &spoiled) != nil {
+		c.giveUp(f, errNoTar.Error(), kindCancel)
+		return
+	}
 	if err := f.landing.check(sum); err != nil {
 		c.giveUp(f, err.Error(), kindCancel)
 		return
@@ -332,15 +345,40 @@ func (c *Conversation) landed(f *file, sum [sha256.Size]byte) {
 	if !c.decide(f) {
 		return
 	}
-	path, err := f.landing.settle()
+	l := f.landing
+	l.leaveOut(spoiled)
+	path, err := l.settle()
 	if err != nil {
-		c.failWriting(f, f.landing.dir, err)
+		c.failWriting(f, l.dir, err)
 		return
 	}
+	e := FileReceived{ID: f.id, Name: f.Name, Path: path, Size: f.Size, SHA256: sum}
+	e.Renamed, e.Example = l.changes()
+	said := note{Renamed: e.Renamed}
+	if is, called := filepath.Base(path), cmp.Or(f.Called, f.Name); is != called {
+		e.Called, said.As = called, is
+	}
 	c.mu.Lock()
-	c.word(kindReceived, f, "")
+	c.queueNote(kindReceived, f, said)
+	if c.config.AcceptFiles {
+		c.files.missed += missing(spoiled)
+	}
 	c.mu.Unlock()
-	c.end(f, FileReceived{ID: f.id, Name: f.Name, Path: path, Size: f.Size, SHA256: sum})
+	c.tellLeftOut(f, spoiled)
+	c.end(f, e)
+}
+
+// spoiledIn is what the receiver has to be told of, with a folder's last message.
+func (c *Conversation) spoiledIn(f *file) ([]byte, error) {
+	all := f.source.leftOuts()
+	if len(all) == 0 {
+		return nil, nil
+	}
+	b, err := json.Marshal(all)
+	if len(b) > maxLeftOut {
+		err = errSpoiled
+	}
+	return b, err
 }
 
 // awaited is the accepted file of the other side with that ID, if no channel has it.

@@ -178,7 +178,7 @@ func describe(e chat.Event) object {
 	case chat.FileOffered:
 		o := offered(e.ID, e.Name, e.Size, e.Folder, e.Files)
 		o["direction"], o["from"] = "in", e.From
-		return o
+		return with(o, "called", e.Called)
 	case chat.FileOffering:
 		o := offered(e.ID, e.Name, e.Size, e.Folder, e.Files)
 		o["direction"] = "out"
@@ -186,9 +186,13 @@ func describe(e chat.Event) object {
 	case chat.FileProgress:
 		return object{"type": "file-progress", "direction": direction(e.Outgoing), "id": e.ID, "name": e.Name, "bytes": e.Bytes, "size": e.Size}
 	case chat.FileReceived:
-		return object{"type": "file-received", "direction": "in", "id": e.ID, "name": e.Name, "path": e.Path, "size": e.Size, "sha256": hex.EncodeToString(e.SHA256[:])}
+		o := object{"type": "file-received", "direction": "in", "id": e.ID, "name": e.Name, "path": e.Path, "size": e.Size, "sha256": hex.EncodeToString(e.SHA256[:])}
+		return with(with(o, "called", e.Called), "renamed", e.Renamed)
 	case chat.FileSent:
-		return object{"type": "file-sent", "direction": "out", "id": e.ID, "name": e.Name, "size": e.Size, "sha256": hex.EncodeToString(e.SHA256[:])}
+		o := object{"type": "file-sent", "direction": "out", "id": e.ID, "name": e.Name, "size": e.Size, "sha256": hex.EncodeToString(e.SHA256[:])}
+		return with(with(o, "as", e.As), "renamed", e.Renamed)
+	case chat.FileLeftOut:
+		return object{"type": "file-left-out", "direction": direction(e.Outgoing), "id": e.ID, "name": e.Name, "file": e.File, "reason": e.Reason, "kept": e.Kept}
 	case chat.FileFailed:
 		return object{"type": "file-failed", "direction": direction(e.Outgoing), "id": e.ID, "name": e.Name, "reason": e.Reason}
 	case chat.Notice:
@@ -197,6 +201,14 @@ func describe(e chat.Event) object {
 		return object{"type": "error", "code": e.Code, "message": e.Message}
 	}
 	return nil
+}
+
+// with adds a member that is there only if it says something.
+func with[T comparable](o object, member string, value T) object {
+	if value != *new(T) {
+		o[member] = value
+	}
+	return o
 }
 
 func offered(id uint64, name string, size int64, folder bool, files int) object {

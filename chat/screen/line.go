@@ -13,7 +13,7 @@ import (
 // is a message, each message of the other side a line of the output, and everything
 // else a line of Notes that begins "p2pchat: ".
 func Line(ctx context.Context, c *chat.Conversation, s Streams) error {
-	l := &lines{Streams: s, bar: bar{to: s.Notes, watched: s.Watched}}
+	l := newLines(s)
 	err := show(ctx, c, s, textLines, func(ctx context.Context, in line) error { return l.take(ctx, c, in) }, l.put)
 	if l.partial {
 		return errors.Join(err, l.write("\n"))
@@ -23,12 +23,17 @@ func Line(ctx context.Context, c *chat.Conversation, s Streams) error {
 
 // Lines shows an event as Line does.
 func Lines(s Streams) func(chat.Event) error {
-	return (&lines{Streams: s, bar: bar{to: s.Notes, watched: s.Watched}}).put
+	return newLines(s).put
+}
+
+func newLines(s Streams) *lines {
+	return &lines{Streams: s, bar: bar{to: s.Notes, watched: s.Watched}}
 }
 
 type lines struct {
 	Streams
 	bar     bar
+	files   roll
 	partial bool   // the last message goes on with the next one
 	refused string // why the last line was that was not sent; a note has said so
 }
@@ -74,12 +79,12 @@ func (l *lines) put(e chat.Event) error {
 	case chat.Message:
 		return l.message(e)
 	case chat.Renamed:
-		l.note("%s is called %s now", Clean(e.From), Clean(e.To))
+		l.note("%s is now %s", Clean(e.From), Clean(e.To))
 	case chat.InputEnded:
 		l.note("the other side's input has ended")
 	case chat.Disconnected:
 		l.note("disconnected: %s", Clean(e.Reason))
-		l.note("waiting for the other side to come back; what you say is kept until then")
+		l.note("Waiting for the other side to come back. What you type is kept until then.")
 	case chat.Reconnected:
 		l.note("connected again")
 	case chat.Left:
@@ -96,22 +101,23 @@ func (l *lines) put(e chat.Event) error {
 
 // file tells what happens to files.
 func (l *lines) file(e chat.Event) {
+	if l.files == nil {
+		l.files = roll{}
+	}
+	number := l.files.number(e)
 	switch e := e.(type) {
-	case chat.FileOffered:
-		l.note("%s offers %s", Clean(e.From), thing(e.Name, e.Size, e.Folder, e.Files))
-	case chat.FileOffering:
-		l.note("offering %s", thing(e.Name, e.Size, e.Folder, e.Files))
 	case chat.FileProgress:
-		l.bar.move(e)
+		l.bar.move(e, number)
+		return
 	case chat.FileReceived:
 		l.bar.end(e.ID, false)
-		l.note("received %s (%s), SHA-256 %x", Clean(e.Path), Bytes(e.Size), e.SHA256)
 	case chat.FileSent:
 		l.bar.end(e.ID, true)
-		l.note("sent %s (%s): the other side has it, SHA-256 %x", Clean(e.Name), Bytes(e.Size), e.SHA256)
 	case chat.FileFailed:
 		l.bar.end(e.ID, e.Outgoing)
-		l.note("%s was not %s: %s", Clean(e.Name), map[bool]string{true: "sent", false: "received"}[e.Outgoing], Clean(e.Reason))
+	}
+	if text := Told(e, number); text != "" {
+		l.note("%s", text)
 	}
 }
 
@@ -122,12 +128,12 @@ func (l *lines) connected(e chat.Connected) {
 	}
 	switch {
 	case e.Verified:
-		l.note("verified: both sides know the code, so nobody is in the middle")
+		l.note("verified: both sides know the code, so nobody is listening in")
 	case e.Foreign:
-		l.note("unverified: the other side is another WebRTC program, so nothing shows that nobody is in the middle")
+		l.note("unverified: the other side is another WebRTC program, so someone could be listening in")
 	default:
-		l.note("unverified: this call has no secret, so whoever runs the server could be in the middle")
-		l.note("nobody is if both of you see the same safety words: %s", strings.Join(e.SafetyWords, " "))
+		l.note("unverified: this call has no secret, so the server could be listening in")
+		l.note("if you both see these words, nobody is listening in: %s", strings.Join(e.SafetyWords, " "))
 	}
 }
 
@@ -143,9 +149,9 @@ func WrongCode(e chat.WrongCode) string {
 	case e.Left <= 0:
 		return ""
 	case e.Left == 1:
-		return "somebody answered with a wrong code; waiting for the right one (one more wrong one, and this code no longer works)"
+		return "The other side gave a wrong code. 1 attempt left."
 	}
-	return fmt.Sprintf("somebody answered with a wrong code; waiting for the right one (%d more wrong ones, and this code no longer works)", e.Left)
+	return fmt.Sprintf("The other side gave a wrong code. %d attempts left.", e.Left)
 }
 
 // qr draws a link in black on white, whatever the terminal's colours are.

@@ -83,28 +83,37 @@ func TestLine(t *testing.T) {
 	}{
 		"the code stands alone":             {chat.Waiting{Code: "417-amber-falcon", Command: "p2pchat answer 417-amber-falcon"}, "code: 417-amber-falcon\nwaiting for the other side: p2pchat answer 417-amber-falcon\n"},
 		"connecting":                        {chat.Connecting{}, "connecting\n"},
-		"connected, verified":               {chat.Connected{Peer: "Ben\x1b", Verified: true, Path: "host", Took: 1500 * time.Microsecond}, "connected with Ben␛ directly in 1 ms\nverified: both sides know the code, so nobody is in the middle\n"},
-		"connected, unverified":             {chat.Connected{Peer: "Ben", Path: "relay", SafetyWords: []string{"oak", "elm"}}, "connected with Ben through a relay in 0 ms\nunverified: this call has no secret, so whoever runs the server could be in the middle\nnobody is if both of you see the same safety words: oak elm\n"},
-		"connected with a stranger":         {chat.Connected{Peer: "stranger", Path: "host", Foreign: true}, "connected with stranger directly in 0 ms\nunverified: the other side is another WebRTC program, so nothing shows that nobody is in the middle\n"},
-		"a wrong code":                      {chat.WrongCode{Left: 2}, "somebody answered with a wrong code; waiting for the right one (2 more wrong ones, and this code no longer works)\n"},
-		"a second wrong code":               {chat.WrongCode{Left: 1}, "somebody answered with a wrong code; waiting for the right one (one more wrong one, and this code no longer works)\n"},
+		"connected, verified":               {chat.Connected{Peer: "Ben\x1b", Verified: true, Path: "host", Took: 1500 * time.Microsecond}, "connected with Ben␛ directly in 1 ms\nverified: both sides know the code, so nobody is listening in\n"},
+		"connected, unverified":             {chat.Connected{Peer: "Ben", Path: "relay", SafetyWords: []string{"oak", "elm"}}, "connected with Ben through a relay in 0 ms\nunverified: this call has no secret, so the server could be listening in\nif you both see these words, nobody is listening in: oak elm\n"},
+		"connected with a stranger":         {chat.Connected{Peer: "stranger", Path: "host", Foreign: true}, "connected with stranger directly in 0 ms\nunverified: the other side is another WebRTC program, so someone could be listening in\n"},
+		"a wrong code":                      {chat.WrongCode{Left: 2}, "The other side gave a wrong code. 2 attempts left.\n"},
+		"a second wrong code":               {chat.WrongCode{Left: 1}, "The other side gave a wrong code. 1 attempt left.\n"},
 		"the last wrong code, an error too": {chat.WrongCode{}, ""},
 		"the other side's input has ended":  {chat.InputEnded{}, "the other side's input has ended\n"},
-		"disconnected":                      {chat.Disconnected{Reason: "a\nb"}, "disconnected: a␊b\nwaiting for the other side to come back; what you say is kept until then\n"},
+		"disconnected":                      {chat.Disconnected{Reason: "a\nb"}, "disconnected: a␊b\nWaiting for the other side to come back. What you type is kept until then.\n"},
 		"reconnected":                       {chat.Reconnected{}, "connected again\n"},
 		"left":                              {chat.Left{}, "the other side has left\n"},
 		"left, as this side wished":         {chat.Left{Reply: true}, ""},
 		"a notice":                          {chat.Notice{Text: "odd\u009b\nthings"}, "odd<U+009B>␊things\n"},
-		"a file is offered":                 {chat.FileOffered{From: "Ben\x1b", Name: "a.txt", Size: 999}, "Ben␛ offers a.txt (999 B)\n"},
-		"a folder is offered":               {chat.FileOffered{From: "Ben", Name: "a", Size: 1000, Folder: true, Files: 2}, "Ben offers the folder a (2 files, 1.0 kB)\n"},
-		"a folder of one":                   {chat.FileOffering{Name: "a", Size: 999_949, Folder: true, Files: 1}, "offering the folder a (1 file, 999.9 kB)\n"},
-		"a file of this side":               {chat.FileOffering{Name: "a\x9b", Size: 999_950}, "offering a\uFFFD (1.0 MB)\n"},
-		"a file has come":                   {chat.FileReceived{Name: "a", Path: "in/a\n", Size: 5}, "received in/a␊ (5 B), SHA-256 " + strings.Repeat("0", 64) + "\n"},
-		"a file has arrived":                {chat.FileSent{Name: "a", Size: 1 << 62}, "sent a (4.6 EB): the other side has it, SHA-256 " + strings.Repeat("0", 64) + "\n"},
-		"a file failed to come":             {chat.FileFailed{Name: "a", Reason: "it\rbroke"}, "a was not received: it␍broke\n"},
-		"a file failed to go":               {chat.FileFailed{Outgoing: true, Name: "a", Reason: "declined"}, "a was not sent: declined\n"},
+		"a file is offered":                 {chat.FileOffered{From: "Ben\x1b", Name: "a.txt", Size: 999}, "Ben␛ offers \"a.txt\" (999 B).\n"},
+		"a folder is offered":               {chat.FileOffered{From: "Ben", Name: "a", Size: 1000, Folder: true, Files: 2}, "Ben offers the folder \"a\" (2 files, 1.0 kB).\n"},
+		"a folder of one":                   {chat.FileOffering{Name: "a", Size: 999_949, Folder: true, Files: 1}, "Offering the folder \"a\" (1 file, 999.9 kB).\n"},
+		"a file of this side":               {chat.FileOffering{Name: "a\x9b", Size: 999_950}, "Offering \"a\uFFFD\" (1.0 MB).\n"},
+		"a file has come":                   {chat.FileReceived{Name: "a", Path: "in\n/a", Size: 5}, "Saved \"a\" (5 B, verified) to in␊.\n"},
+		"a file has arrived":                {chat.FileSent{Name: "a", Size: 1 << 62}, "Sent \"a\" (4.6 EB, verified).\n"},
+		"a file failed to come":             {chat.FileFailed{Name: "a", Reason: "it\rbroke"}, "\"a\" was not received: it␍broke.\n"},
+		"a file failed to go":               {chat.FileFailed{Outgoing: true, Name: "a", Reason: "declined"}, "\"a\" was not sent: declined.\n"},
+		"a file is cancelled here":          {chat.FileFailed{Name: "a", Reason: chat.Cancelled}, "You cancelled \"a\".\n"},
+		"a file has come here":              {chat.FileReceived{Name: "-rf", Path: "./-rf", Size: 5}, "Saved \"./-rf\" (5 B, verified) in the current folder. Its name begins with a dash: type it as ./-rf.\n"},
+		"a file has another name":           {chat.FileReceived{Name: "b", Called: "a\x1b", Path: "in/b", Size: 5}, "Saved \"b\" (5 B, verified) as in/b.\n"},
+		"a file would have another name":    {chat.FileOffered{From: "Ben", Name: "b_", Called: "b\x1b", Size: 5}, "Ben offers \"b_\" (5 B). Its name \"b␛\" cannot be used here.\n"},
+		"a file has another name there":     {chat.FileSent{Name: "a", Size: 5, As: "a (1)\x1b"}, "Sent \"a\" (5 B, verified). The other side saved it as \"a (1)␛\".\n"},
+		"names in a folder are others":      {chat.FileReceived{Name: "a", Path: "/in/a", Size: 5, Renamed: 2, Example: "x is now y"}, "Saved \"a\" (5 B, verified) to /in. 2 names in it had to be changed: x is now y.\n"},
+		"a name in a folder is, there":      {chat.FileSent{Name: "a", Size: 5, Renamed: 1}, "Sent \"a\" (5 B, verified). 1 name in it had to be changed there.\n"},
+		"a file of a folder was left out":   {chat.FileLeftOut{Name: "a", File: "b/c", Reason: "it is no longer there"}, "\"b/c\" was left out of \"a\": it is no longer there.\n"},
+		"a file of a folder grew":           {chat.FileLeftOut{Name: "a", File: "b/c", Reason: "it grew", Kept: true}, "\"b/c\" in \"a\" is not complete: it grew.\n"},
 		"a file begins":                     {chat.FileProgress{Name: "a", Size: 5}, ""},
-		"renamed":                           {chat.Renamed{From: "Ben\x1b", To: "Bert"}, "Ben␛ is called Bert now\n"},
+		"renamed":                           {chat.Renamed{From: "Ben\x1b", To: "Bert"}, "Ben␛ is now Bert\n"},
 		"delivered":                         {chat.Delivered{ID: 1}, ""},
 		"stats":                             {chat.Stats{RTT: time.Second}, ""},
 		"what ended it, which main reports": {chat.Failed{Code: "x", Message: "y"}, ""},
@@ -121,6 +130,17 @@ func TestLine(t *testing.T) {
 			}
 		})
 	}
+
+	t.Run("files of one name have numbers", func(t *testing.T) {
+		offer := chat.FileOffered{From: "Ben", ID: 1, Name: "a", Size: 1}
+		other := offer
+		other.ID = 2
+		_, notes := alone(t, Line, false, offer, other, chat.FileFailed{ID: 1, Name: "a", Reason: "declined"}, chat.FileReceived{ID: 2, Name: "a", Path: "a", Size: 1})
+		want := "p2pchat: Ben offers \"a\" (1 B).\np2pchat: Ben offers \"a\" (number 2) (1 B).\np2pchat: \"a\" (number 1) was not received: declined.\np2pchat: Saved \"a\" (1 B, verified) in the current folder.\n"
+		if notes != want {
+			t.Errorf("noted %q, not %q", notes, want)
+		}
+	})
 
 	t.Run("one refused message is one", func(t *testing.T) {
 		if got := (&Refused{1}).Error(); got != "1 message was not sent" {

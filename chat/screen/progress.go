@@ -38,7 +38,7 @@ const (
 	stall        = 2 * time.Second  // after one it is measured anew
 )
 
-func (b *bar) move(e chat.FileProgress) {
+func (b *bar) move(e chat.FileProgress, number uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	key, now := fileKey{e.ID, e.Outgoing}, time.Now()
@@ -54,7 +54,11 @@ func (b *bar) move(e chat.FileProgress) {
 		p.begun, p.from = now, e.Bytes
 	}
 	p.last = now
-	text := map[bool]string{true: "sending ", false: "receiving "}[e.Outgoing] + Clean(e.Name) + ": " + p.tell(e, now)
+	name := Name(e.Name)
+	if number != 0 {
+		name += fmt.Sprintf(" (number %d)", number)
+	}
+	text := map[bool]string{true: "Sending ", false: "Receiving "}[e.Outgoing] + name + ": " + p.tell(e, now)
 	switch {
 	case b.watched:
 		fmt.Fprintf(b.to, "\r\x1b[K%.79s", "p2pchat: "+text)
@@ -111,15 +115,4 @@ func Bytes(n int64) string {
 		f /= 1000
 	}
 	return fmt.Sprintf("%.1f %cB", f, " kMGTPE"[unit])
-}
-
-// thing names a file or folder with its size.
-func thing(name string, size int64, folder bool, files int) string {
-	switch {
-	case !folder:
-		return fmt.Sprintf("%s (%s)", Clean(name), Bytes(size))
-	case files == 1:
-		return fmt.Sprintf("the folder %s (1 file, %s)", Clean(name), Bytes(size))
-	}
-	return fmt.Sprintf("the folder %s (%d files, %s)", Clean(name), files, Bytes(size))
 }

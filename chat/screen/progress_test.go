@@ -34,8 +34,8 @@ func TestProgress(t *testing.T) {
 
 	t.Run("is a line now and then", func(t *testing.T) {
 		want := []string{
-			"p2pchat: sending a.bin: 10 % of 1.0 GB, 10.0 MB/s, 1m30s left", "p2pchat: sending a.bin: 20 % of 1.0 GB, 10.0 MB/s, 1m20s left", "p2pchat: something else",
-			"p2pchat: sending a.bin: 30 % of 1.0 GB", "p2pchat: sent a.bin (1.0 GB): the other side has it, SHA-256 " + strings.Repeat("0", 64), "",
+			"p2pchat: Sending \"a.bin\": 10 % of 1.0 GB, 10.0 MB/s, 1m30s left", "p2pchat: Sending \"a.bin\": 20 % of 1.0 GB, 10.0 MB/s, 1m20s left", "p2pchat: something else",
+			"p2pchat: Sending \"a.bin\": 30 % of 1.0 GB", "p2pchat: Sent \"a.bin\" (1.0 GB, verified).", "",
 		}
 		equal(t, "it shows", strings.Split(moves(t, false), "\n"), want)
 	})
@@ -46,7 +46,7 @@ func TestProgress(t *testing.T) {
 			t.Fatalf("it shows %d lines: %q", len(shown), shown)
 		}
 		equal(t, "it shows", []string{shown[0], shown[1], shown[30], shown[31], shown[32], shown[33]}, []string{
-			"", "p2pchat: sending a.bin: 0 % of 1.0 GB", "p2pchat: sending a.bin: 29 % of 1.0 GB, 10.0 MB/s, 1m11s left", "p2pchat: something else\n", "p2pchat: sending a.bin: 30 % of 1.0 GB", "p2pchat: sending a.bin: 50 % of 1.0 GB, 200.0 MB/s, 3s left",
+			"", "p2pchat: Sending \"a.bin\": 0 % of 1.0 GB", "p2pchat: Sending \"a.bin\": 29 % of 1.0 GB, 10.0 MB/s, 1m11s left", "p2pchat: something else\n", "p2pchat: Sending \"a.bin\": 30 % of 1.0 GB", "p2pchat: Sending \"a.bin\": 50 % of 1.0 GB, 200.0 MB/s, 3s left",
 		})
 	})
 

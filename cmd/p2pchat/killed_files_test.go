@@ -53,7 +53,7 @@ func TestKilledWhileReceivingWhatIsRemoved(t *testing.T) {
 	callee := k.begin("answer")
 	k.end(k.other, 1)
 	k.end(callee, 1)
-	const why = "what had arrived of it before its receiver was started anew is no longer there"
+	const why = "what had arrived of it is no longer there"
 	for _, p := range []*process{k.other, callee} {
 		if f := one(t, p, "file-failed"); f.Reason != why || f.Name != "data.bin" {
 			t.Errorf("it is told %+v", f)
@@ -90,7 +90,7 @@ func TestKilledWhileSendingWhatChanges(t *testing.T) {
 	caller := k.begin("call")
 	k.end(k.other, 1)
 	k.end(caller, 0) // it was asked to send nothing
-	const why = "its sender's program was started anew, and it is no longer as it was offered"
+	const why = "it changed while the sender's program was not running"
 	for _, p := range []*process{caller, k.other} {
 		if f := one(t, p, "file-failed"); f.Reason != why {
 			t.Errorf("it is told %+v", f)

@@ -26,7 +26,7 @@ func TestPageChoices(t *testing.T) {
 		page.write("new-name", "Annie")
 		page.press("\r")
 		page.sees("You are now Annie.")
-		program.notes(t, `Ann is called Annie now`)
+		program.notes(t, `Ann is now Annie`)
 		if eval[bool](page, `document.getElementById("menu").matches(":popover-open")`) {
 			t.Error("the menu stays in the way")
 		}

@@ -46,7 +46,7 @@ func TestPageMeets(t *testing.T) {
 		callee.sees("is not a code word")
 		callee.do(chromedp.Click(chromedp.CSS("#answer button.primary"))) // it may be right, all the same
 		callee.sees("Wrong code")
-		program.notes(t, `somebody answered with a wrong code`)
+		program.notes(t, `gave a wrong code`)
 		callee.answer(" 417 Falcon–ZEBRA ")
 		verified(t, callee)
 		converseWith(t, callee, program)

@@ -77,7 +77,7 @@ func TestPageParts(t *testing.T) {
 				t.Errorf("%q is called %q", name, got)
 			}
 		}
-		for name, want := range map[string]string{"../../etc/passwd": "passwd", `C:\x\y.txt`: "y.txt", "..": "file", "": "file", "a\u202etxt.exe": "atxt.exe", "con<>|?*": "con", ".profile": "profile"} {
+		for name, want := range map[string]string{"../../etc/passwd": "passwd", `C:\x\y.txt`: "y.txt", "..": "file", "": "file", "a\u202etxt.exe": "atxt.exe", "con<>|?*": "con<>|?*", "10:30.log": "10:30.log", "می\u200cخواهم": "می\u200cخواهم", "\u200b": "file", ".profile": "profile"} {
 			if got := eval[string](p, `parts.properFile(`+js(name)+`)`); got != want {
 				t.Errorf("the file %q is called %q", name, got)
 			}

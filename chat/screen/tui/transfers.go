@@ -68,6 +68,8 @@ func (m *model) file(e chat.Event) tea.Cmd {
 	case chat.FileSent:
 		m.drop(e.ID, true)
 		m.happened(note, fmt.Sprintf("%s has %s (%s, verified)", m.other(), quoted(e.Name), screen.Bytes(e.Size)))
+	case chat.FileLeftOut:
+		m.happened(alarm, screen.Told(e, 0))
 	case chat.FileFailed:
 		m.happened(alarm, m.failure(e))
 		m.drop(e.ID, e.Outgoing)

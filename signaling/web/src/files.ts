@@ -95,10 +95,10 @@ class Item implements FileView {
     this.says(`${size(bytes)} of ${size(this.size)}${left}`);
   }
 
-  done(sum: string, landed: Landed | undefined) {
+  done(sum: string, landed: Landed | undefined, more: string) {
     this.#bar.remove();
     this.#row.replaceChildren();
-    this.says(`${size(this.size)} · ✓ ${this.side === "mine" ? "delivered" : "received"}`);
+    this.says(`${size(this.size)} · ✓ ${this.side === "mine" ? "delivered" : "received"}${more}`);
     this.#how.title = `SHA-256 ${sum}`;
     this.element.dataset.sha256 = sum;
     if (!landed?.content) return;

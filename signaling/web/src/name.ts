@@ -23,11 +23,11 @@ export function visible(text: string): string {
   });
 }
 
-/** Makes what the other side calls a file fit for one: no path, nothing invisible. */
+/** Makes what the other side calls a file fit for one: no path, nothing that steers. The browser takes away what its system does not allow. */
 export function properFile(name: unknown): string {
   const last = typeof name === "string" ? (name.split(/[/\\]/).pop() ?? "") : "";
-  const shown = Array.from(last).filter((c) => seen(c) && !/[<>:"|?*]/.test(c)).slice(0, 120).join("");
-  return shown.replace(/^[. ]+|[. ]+$/g, "") || "file";
+  const proper = Array.from(last.replace(/[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g, "")).slice(0, 120).join("").replace(/^[. ]+/, "");
+  return Array.from(proper).some((c) => c !== " " && seen(c)) ? proper : "file";
 }
 
 /** Makes what the other side gives as a reason fit for a line. */

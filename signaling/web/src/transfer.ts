@@ -6,7 +6,7 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { concat, equal, hex, readUint64, uint64 } from "./bytes.ts";
 import type { Conversation } from "./conversation.ts";
 import { json, kind, type FrameKind } from "./frame.ts";
-import { properFile, properReason } from "./name.ts";
+import { properFile, properReason, visible } from "./name.ts";
 import { Channel, type Pipe } from "./pipe.ts";
 import { blobLimit, streams, type Landed, type Sink } from "./sink.ts";
 
@@ -26,8 +26,8 @@ const retryInterval = 1000; // ms
 export interface FileView {
   /** It moves: the receiver has so many bytes. */
   progress(bytes: number): void;
-  /** landed: of a file that this side has received. */
-  done(sum: string, landed: Landed | undefined): void;
+  /** landed: of a file that this side has received; more: what a person should know beside. */
+  done(sum: string, landed: Landed | undefined, more: string): void;
   failed(why: string): void;
 }
 
@@ -78,9 +78,9 @@ export class Files {
   /** Offers a file. It throws RangeError where it cannot be. */
   offer(file: File, view: FileView): Outgoing {
     if (this.#out.size >= maxFiles || this.talk.full) throw new RangeError(`${maxFiles} files are on their way already. Send more when some have arrived.`);
-    const name = properFile(file.name);
-    const id = this.talk.put(kind.offer, json({ name, size: file.size, mode: 0o644 }));
-    const f: Outgoing = { ...fresh(id, name, file.size, view), file, sum: undefined, futile: 0, lowered: 0 };
+    const modified = file.lastModified ? { modified: new Date(file.lastModified).toISOString() } : {};
+    const id = this.talk.put(kind.offer, json({ name: file.name, size: file.size, mode: 0o644, ...modified }));
+    const f: Outgoing = { ...fresh(id, file.name, file.size, view), file, sum: undefined, futile: 0, lowered: 0 };
     this.#out.set(id, f);
     return f;
   }
@@ -147,7 +147,7 @@ export class Files {
     } else if (!mine.sum) {
       this.cancel(mine, "the receiver confirmed data that was not sent");
     } else if (this.#end(mine)) {
-      mine.view.done(hex(mine.sum), undefined);
+      mine.view.done(hex(mine.sum), undefined, typeof body.as === "string" ? `, saved as “${visible(body.as)}”` : "");
     }
   }
 
@@ -158,14 +158,18 @@ export class Files {
     const offer = {
       ...fresh(id, properFile(body.name), size), of: from, folder: folder === true, files, sink: undefined, writing: Promise.resolve(), queued: 0,
     };
-    if (this.#in.size >= maxFiles || this.talk.full) return void this.talk.dropped++; // an answer would have to be kept until the other side acknowledges
+    if (this.#in.size >= maxFiles || this.talk.full) {
+      this.talk.dropped++;
+      if (!this.talk.full) this.#note(kind.cancel, offer, "too many files are waiting for an answer");
+      return;
+    }
     const f: Incoming = Object.assign(offer, { view: this.show(offer) });
     this.#in.set(id, f);
     if (size > blobLimit && !streams()) this.cancel(f, `this browser keeps a file in memory until it is complete, so it takes ${blobLimit >> 30} GiB at most`);
   }
 
-  #note(k: FrameKind, f: Outgoing | Incoming, reason?: string) {
-    this.talk.put(k, json({ id: f.id, of: "of" in f ? f.of : this.talk.id, ...(reason && { reason }) }));
+  #note(k: FrameKind, f: { id: number; of?: string }, reason?: string) {
+    this.talk.put(k, json({ id: f.id, of: f.of ?? this.talk.id, ...(reason && { reason }) }));
   }
 
   #fail(f: Outgoing | Incoming, why: string) {
@@ -305,9 +309,9 @@ export class Files {
         channel.close();
       } else if (m[0] === message.data) {
         this.#write(f, m.subarray(1), () => f!.bytes - told >= haves || f!.bytes === f!.size ? have(f!.bytes) : undefined);
-      } else if (m[0] === message.done && m.length === 33) {
-        const mine = f, sum = m.subarray(1);
-        void mine.writing.then(() => this.#landed(mine, sum));
+      } else if (m[0] === message.done && m.length >= 33) {
+        const mine = f, sum = m.subarray(1, 33), spoiled = m.length > 33;
+        void mine.writing.then(() => this.#landed(mine, sum, spoiled ? ". Files in it changed while it was sent: they are not complete" : ""));
       } else {
         this.cancel(f, "the sender’s program made a mistake");
       }
@@ -342,7 +346,7 @@ export class Files {
     });
   }
 
-  async #landed(f: Incoming, sum: Uint8Array): Promise<void> {
+  async #landed(f: Incoming, sum: Uint8Array, more: string): Promise<void> {
     if (f.ended) return;
     const mine = f.hash.clone().digest();
     if (f.bytes !== f.size || !equal(mine, sum)) {
@@ -360,7 +364,7 @@ export class Files {
     f.ended = true; // and the sink is not discarded
     this.#in.delete(f.id);
     this.#note(kind.received, f);
-    f.view.done(hex(mine), landed);
+    f.view.done(hex(mine), landed, more);
   }
 }
 
