@@ -73,7 +73,10 @@ func (o *relayOptions) start(serve net.Addr, key, host string, c *certificate, l
 		return nil, err
 	}
 	isOutside := func(a netip.Addr) bool { return !a.IsLoopback() }
-	if slices.ContainsFunc(config.Addresses, isOutside) && key == "" && !o.open {
+	switch others := slices.ContainsFunc(config.Addresses, isOutside); {
+	case !others: // its clients are on this machine, and reach this machine's addresses without it
+		config.AllowPrivate = true
+	case key == "" && !o.open:
 		return nil, &usageError{err: errors.New("--relay for other machines needs an access key"), hint: "--access-key-file FILE for hosts (their guests need only the code), or --relay-open for everybody"}
 	}
 	r, err := relay.New(config)

@@ -29,9 +29,15 @@ func (o *storeOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.rootCA, "store-ca", "", "file with the certificates (PEM) that NATS is checked against, if not the system's")
 }
 
+// rooms are all that a server can make use of.
+type rooms interface {
+	signaling.Watcher
+	server.Acceptor
+}
+
 // A store is where rooms are kept.
 type store struct {
-	signaling.Watcher
+	rooms
 	ready    func() error
 	stop     func()
 	measures []server.Measure

@@ -13,8 +13,11 @@ import (
 	"p2pchat/signaling"
 )
 
-// An acceptor is a Store that knows which candidates of a caller came after an answer.
-type acceptor interface {
+// An Acceptor is a Store that knows which candidates of a caller came after an answer. A server
+// of another Store accepts no guest: its relay is for those who have the access key.
+type Acceptor interface {
+	// AcceptedFrom returns how many of the caller's candidates were there before the answer that
+	// the ticket's token owns. It returns false if the token owns no answer.
 	AcceptedFrom(answer signaling.Ticket) (index int, ok bool)
 }
 

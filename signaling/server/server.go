@@ -94,7 +94,7 @@ type Server struct {
 	guests      *middleware.RateLimiterMemoryStore // of ICE servers, by room
 	parked      atomic.Int64
 	watcher     signaling.Watcher // the store, if it is one
-	accepts     acceptor          // the store, if it is one
+	accepts     Acceptor          // the store, if it is one
 	asides      asides
 	asideAfter  time.Duration // how long a read waits before it is set aside
 	refusals    refusals
@@ -130,7 +130,7 @@ func New(store signaling.Store, config Config) *Server {
 	s.metrics = newMetrics(s, config.Measures)
 	s.store = measured{store, s.metrics}
 	s.watcher, _ = store.(signaling.Watcher)
-	s.accepts, _ = store.(acceptor)
+	s.accepts, _ = store.(Acceptor)
 	s.asides.all, s.asideAfter = map[uint64]*aside{}, asideAfter
 	s.draining, s.drain = context.WithCancel(context.Background())
 	s.echo.HTTPErrorHandler = s.fail
