@@ -149,9 +149,13 @@ func TestPageMeets(t *testing.T) {
 	})
 }
 
-// Click to chat, as the page itself measures it.
-func TestPageIsQuick(t *testing.T) {
-	const calls, limit = 7, 400
+// TestClickToChat prints how long a call takes from the click to the chat, as the page itself
+// measures it, when 'task bench:page' asks for it.
+func TestClickToChat(t *testing.T) {
+	if os.Getenv("P2PCHATTEST_CLICKS") == "" {
+		t.Skip("measured by 'task bench:page'")
+	}
+	const calls = 7
 	b := startBrowser(t)
 	// The other side waits, and the page answers or calls.
 	for name, other := range map[string]func(t *testing.T, server string) (page string){
@@ -185,9 +189,6 @@ func TestPageIsQuick(t *testing.T) {
 			}
 			slices.Sort(times)
 			t.Logf("click to chat, median of %d: %.0f ms", calls, times[calls/2])
-			if times[0] > limit { // what else the machine does may slow some down
-				t.Errorf("it takes %.0f ms from the click to the chat: more than %d", times, limit)
-			}
 		})
 	}
 }
