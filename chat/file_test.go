@@ -399,7 +399,7 @@ func TestFileAnswers(t *testing.T) {
 
 	t.Run("hundreds wait for each other", func(t *testing.T) {
 		dir := t.TempDir()
-		meets(t, nil, []option{into(dir), accepts}, func(t *testing.T, a, b *talker) {
+		meets(t, nil, []option{into(dir), accepts}, func(t *testing.T, a, _ *talker) {
 			ids, err := a.SendFiles(t.Context(), slices.Repeat([]string{path}, 300)...)
 			if err != nil || len(ids) != maxOffers {
 				t.Fatalf("%d are offered at once: %v", len(ids), err)

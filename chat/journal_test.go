@@ -95,9 +95,9 @@ func TestJournal(t *testing.T) {
 			t.Fatal(err)
 		}
 		crashed := filepath.Join(t.TempDir(), "box") // the file as it is, while the program has it
-		b, err := os.ReadFile(path)
+		b, err := os.ReadFile(path)                  //nolint:gosec // a file of the test
 		if err == nil {
-			err = os.WriteFile(crashed, b, 0o600)
+			err = os.WriteFile(crashed, b, 0o600) //nolint:gosec // a file of the test
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -204,7 +204,7 @@ func (s *source) try(p *part, open func(string) (*os.File, error)) error {
 		if err != nil {
 			return err
 		}
-		p.data = append(data, rest...)
+		p.data = append(data, rest...) //nolint:gocritic // what is left goes behind a copy
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		p.data = data[:n]
 	default:

@@ -220,7 +220,7 @@ func TestFolder(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		meets(t, nil, []option{into(dir), accepts}, func(t *testing.T, a, b *talker) {
+		meets(t, nil, []option{into(dir), accepts}, func(t *testing.T, a, _ *talker) {
 			for _, path := range []string{root, filepath.Join(root, "a")} {
 				offers(t, a, path)
 			}

@@ -229,7 +229,7 @@ func (c *Client) ICEServers(ctx context.Context, t Ticket, wait time.Duration) (
 	if t.Room == "" {
 		r, err = c.do(ctx, request{path: "/ice-servers", header: c.key(), optional: true})
 		if n, bad := strconv.Atoi(r.header.Get(DigitsHeader)); err == nil && bad == nil {
-			c.digits.Store(int32(max(FewDigits, min(n, ManyDigits)))) //nolint:gosec // it is small
+			c.digits.Store(int32(max(FewDigits, min(n, ManyDigits))))
 		}
 	} else {
 		r, err = c.read(ctx, t, request{path: "/ice-servers", optional: true}, wait, func(_ reply, err error) bool {

@@ -38,9 +38,12 @@ const Early = 5 * time.Second
 
 // DigitsHeader is the HTTP header in which a server that is asked for ICE servers proposes
 // how many digits the number of a new room should have: FewDigits to ManyDigits.
+const DigitsHeader = "P2PChat-Room-Digits"
+
+// FewDigits is the least that a server proposes, and ManyDigits the most.
 const (
-	DigitsHeader          = "P2PChat-Room-Digits"
-	FewDigits, ManyDigits = 3, 9
+	FewDigits  = 3
+	ManyDigits = 9
 )
 
 // Forever is the wait that only the context's end ends.
@@ -136,7 +139,7 @@ var (
 )
 
 // Later is an error that may be over After some time.
-type Later struct {
+type Later struct { //nolint:errname // it reads as what it says: later
 	Err   error
 	After time.Duration
 }

@@ -117,7 +117,7 @@ func takeLines(ctx context.Context, c *chat.Conversation, next func() (line, err
 func ended(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, io.EOF), ctx.Err() != nil: // show has closed it
-		return nil
+		return nil //nolint:nilerr // the end is no error
 	case errors.Is(err, ErrBinary):
 		return err
 	}

@@ -37,16 +37,17 @@ func (o *talkOptions) refusePaths(args []string) error {
 
 // meant returns the command that sends files.
 func (o *talkOptions) meant(files, code []string) string {
-	command := "p2pchat " + map[string]string{"answer": "call", "call": "answer"}[o.other]
+	words := []string{"p2pchat", map[string]string{"answer": "call", "call": "answer"}[o.other]}
 	for _, word := range code {
-		command += " " + quoted(word)
+		words = append(words, quoted(word))
 	}
 	if o.serverGiven {
-		command += " --server " + quoted(o.server)
+		words = append(words, "--server", quoted(o.server))
 	}
 	for _, f := range files[:min(len(files), mostMeant)] {
-		command += " --send " + quoted(f)
+		words = append(words, "--send", quoted(f))
 	}
+	command := strings.Join(words, " ")
 	if len(files) > mostMeant {
 		return fmt.Sprintf("put --send before each of the %d files: %s …", len(files), command)
 	}

@@ -131,7 +131,7 @@ func flatten(err error) string {
 
 // only tells whether err is target, and nothing else went wrong.
 func only(err, target error) bool {
-	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // its parts are looked at
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		return !slices.ContainsFunc(many.Unwrap(), func(err error) bool { return !only(err, target) })
 	}
 	return err == target //nolint:errorlint // it is not wrapped

@@ -118,10 +118,10 @@ func inCall(t *testing.T, b chromium) (caller, callee *tab) {
 // walk presses Tab a few times, and returns the IDs that had the focus.
 func walk(p *tab, modifiers int64) string {
 	p.t.Helper()
-	found := " "
+	var found []string
 	for range 12 {
-		found += eval[string](p, `document.activeElement.id`) + " "
+		found = append(found, eval[string](p, `document.activeElement.id`))
 		p.chord(modifiers, '\t')
 	}
-	return found
+	return " " + strings.Join(found, " ") + " "
 }

@@ -143,7 +143,7 @@ func TestRelayAttacked(t *testing.T) {
 				}
 				_, _ = c.conn.Write(c.request(turnCreatePermission, peers...)) // what is lost is lost
 				number := 0x4000 + i%0x1000
-				_, _ = c.conn.Write(c.request(turnChannelBind, attribute(turnChannelNumber, byte(number>>8), byte(number), 0, 0), peerAt(i)))
+				_, _ = c.conn.Write(c.request(turnChannelBind, attribute(turnChannelNumber, byte(number>>8), byte(number), 0, 0), peerAt(i))) //nolint:gosec // two bytes of a number
 			}
 		})
 	}

@@ -2,10 +2,10 @@ package main
 
 import (
 	"encoding/binary"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +38,7 @@ func TestGuessedRoomsAreNotRelayed(t *testing.T) {
 	var list []signaling.ICEServer
 	for found := false; !found; { // it goes through all three-digit rooms
 		for number := 100; number < 1000 && !found; number++ {
-			guest = signaling.NewTicket(fmt.Sprint(number), signaling.Callee)
+			guest = signaling.NewTicket(strconv.Itoa(number), signaling.Callee)
 			list, err = guesser.ICEServers(t.Context(), guest, 0)
 			found = err == nil && len(list) > 0
 		}

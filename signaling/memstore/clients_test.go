@@ -3,6 +3,7 @@ package memstore
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,7 +77,7 @@ func TestManyGuessers(t *testing.T) {
 	var c clients
 	now := time.Now()
 	for i := range mostGuessers + 10 {
-		c.turnedDown(fmt.Sprint(i), now)
+		c.turnedDown(strconv.Itoa(i), now)
 	}
 	if n := len(c.guesses); n > mostGuessers {
 		t.Errorf("%d are remembered", n)

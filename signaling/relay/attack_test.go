@@ -25,7 +25,7 @@ type attacker struct {
 }
 
 // attack connects to the relay over udp or tcp, with the credentials of a user.
-func attack(t *testing.T, r *Relay, user, over string) *attacker {
+func attack(t *testing.T, r *Relay, user, over string) *attacker { //nolint:unparam // a name says who it is
 	t.Helper()
 	s := r.Credentials(user, nil)[1]
 	for _, u := range s.URLs {
@@ -137,7 +137,7 @@ func peerAt(i, port int) stun.Setter {
 }
 
 func channel(n int) stun.Setter {
-	return raw{stun.AttrChannelNumber, []byte{byte(n >> 8), byte(n), 0, 0}}
+	return raw{stun.AttrChannelNumber, []byte{byte(n >> 8), byte(n), 0, 0}} //nolint:gosec // two bytes of a number
 }
 
 // heap is how many bytes are in use.

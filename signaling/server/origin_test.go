@@ -124,7 +124,7 @@ func TestPagesOfOtherSites(t *testing.T) {
 
 // A server that others reach has names that it does not know.
 func TestAnyHostElsewhere(t *testing.T) {
-	l, err := net.Listen("tcp", ":0")
+	l, err := net.Listen("tcp", ":0") //nolint:gosec // as a server for other machines does
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func TestStrictTransport(t *testing.T) {
 	h := httptest.NewTLSServer(s)
 	defer h.Close()
 	for host, want := range map[string]string{"chat.example.org": "max-age=31536000", "localhost": "", "127.0.0.1:3000": ""} {
-		r, err := http.NewRequestWithContext(t.Context(), "GET", h.URL+"/", nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.URL+"/", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

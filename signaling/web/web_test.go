@@ -61,7 +61,7 @@ func TestHandlersReturnNothing(t *testing.T) {
 	}
 	expression := regexp.MustCompile(`\bon[a-z]+ = (async )?(\w+|\([^)]*\)) => [^{]`)
 	for _, name := range sources {
-		source, err := os.ReadFile(name)
+		source, err := os.ReadFile(name) //nolint:gosec // a file of this package
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -79,7 +79,8 @@ func (m *model) stake() (messages, files int) {
 // command. It returns "" if nothing would be lost.
 func (m *model) atStake(how string) string {
 	messages, files := m.stake()
-	what, them := "", "them"
+	var what string
+	them := "them"
 	switch {
 	case messages == 0 && files == 0:
 		return ""
