@@ -234,10 +234,10 @@ func TestRestart(t *testing.T) {
 func TestICEServers(t *testing.T) {
 	want := signaling.ICEServer{URLs: []string{"turn:example.org"}, Username: "u", Credential: "c"}
 	host, guest := signaling.NewTicket("room", signaling.Caller), signaling.NewTicket("room", signaling.Callee)
-	s := server.New(memstore.New(memstore.Limits{}), server.Config{ICEServers: []signaling.ICEServer{want}, Log: slog.New(slog.DiscardHandler)})
+	s := server.New(memstore.New(memstore.Limits{}), server.Config{AccessKey: "key", ICEServers: []signaling.ICEServer{want}, Log: slog.New(slog.DiscardHandler)})
 	h := httptest.NewServer(s)
 	t.Cleanup(h.Close)
-	c := client(t, h.URL+"/", signaling.Config{}) // a slash at the end does no harm
+	c := client(t, h.URL+"/", signaling.Config{Key: "key"}) // a slash at the end does no harm
 	if _, err := c.ICEServers(t.Context(), signaling.NewTicket("room", signaling.Callee), 0); !errors.Is(err, signaling.ErrNoRoom) {
 		t.Errorf("for the guest of no room: %v", err)
 	}

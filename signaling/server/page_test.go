@@ -38,7 +38,7 @@ func TestPage(t *testing.T) {
 	}
 	_, script, _ := strings.Cut(page, `src="`)
 	script, _, _ = strings.Cut(script, `"`)
-	if status, header, _ := get(script); status != http.StatusOK || header.Get("Cache-Control") != "public, max-age=31536000, immutable" {
+	if status, header, _ := get("/" + script); status != http.StatusOK || header.Get("Cache-Control") != "public, max-age=31536000, immutable" {
 		t.Errorf("%s is answered with %d, %v", script, status, header)
 	}
 	if status, _, _ := get("/assets/none.js"); status != http.StatusNotFound {
