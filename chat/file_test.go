@@ -861,7 +861,12 @@ func TestHostileSender(t *testing.T) {
 		withRawOf(t, []option{into(dir)}, func(t *testing.T, a *talker, r raw) {
 			r.hello(hello{Conversation: "hostile", First: 1})
 			closed := func(what string, messages ...[]byte) {
-				ch := r.opens(messages...)
+				ch := r.opens()
+				for _, m := range messages {
+					if _, err := ch.Write(m); err != nil && !errors.Is(err, errCut) { // it may be closed already
+						t.Fatal(err)
+					}
+				}
 				synctest.Wait()
 				time.Sleep(2 * patience)
 				if n, err := ch.Read(make([]byte, 100)); err == nil {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Files of any name and of hardly any size arrive, each under a name that every system takes.
+// Files of any name and of hardly any size arrive, each under the name that it has where this system takes it.
 func TestFilesOfUnusualNames(t *testing.T) {
 	t.Parallel()
 	k := newKilling(t)
@@ -20,15 +20,15 @@ func TestFilesOfUnusualNames(t *testing.T) {
 		{"empty", "", "empty"},
 		{"one", "1", "one"},
 		{long, "long", long},
-		{"CON", "con", "_CON"},
-		{"aux.txt", "aux", "_aux.txt"},
+		{"CON", "con", "CON"},
+		{"aux.txt", "aux", "aux.txt"},
 		{".hidden", "hidden", "_hidden"},
 		{"-rf", "option", "-rf"},
 		{"two\nlines\x1b[31m", "control", "two_lines_[31m"},
-		{"bad\xff", "not UTF-8", "bad_"},
+		{"bad\xff", "not UTF-8", "bad\ufffd"},
 		{"\u202egnp.exe", "turned", "_gnp.exe"},
-		{"ends in. ", "dot", "ends in"},
-		{"...", "dots", "_"},
+		{"ends in. ", "dot", "ends in. "},
+		{"...", "dots", "_.."},
 		{`a\b`, "backslash", "b"},
 		{"sub/empty", "another", "empty (1)"},
 	} {
@@ -76,7 +76,7 @@ func TestFilesOfUnusualNames(t *testing.T) {
 func TestMembersOfFileEvents(t *testing.T) {
 	t.Parallel()
 	k := newKilling(t)
-	for _, path := range []string{"folder/x", "out/y"} {
+	for _, path := range []string{"folder/a\nb", "out/.y"} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(k.dir, path)), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -84,10 +84,10 @@ func TestMembersOfFileEvents(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	caller, callee := k.begin("call", "--send", "folder", "--send", "out/y"), k.begin("answer")
+	caller, callee := k.begin("call", "--send", "folder", "--send", "out/.y"), k.begin("answer")
 	k.end(caller, 0)
 	k.end(callee, 0)
-	failing, declining := k.begin("call", "--send", "out/y"), k.start("answer", "417-falcon-zebra", "--server", "http://"+k.address, "--ui", "json")
+	failing, declining := k.begin("call", "--send", "out/.y"), k.start("answer", "417-falcon-zebra", "--server", "http://"+k.address, "--ui", "json")
 	if err := declining.in.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestMembersOfFileEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := map[string]bool{}
+	told, changed := map[string]bool{}, map[string]bool{}
 	for _, p := range []*process{caller, callee, failing, declining} {
 		for line := range strings.Lines(p.out.String()) {
 			var e map[string]any
@@ -109,7 +109,14 @@ func TestMembersOfFileEvents(t *testing.T) {
 				continue
 			}
 			told[kind] = true
-			want := members(string(doc), kind)
+			want, ifChanged := members(string(doc), kind)
+			for name := range ifChanged {
+				if _, ok := e[name]; !ok {
+					delete(want, name)
+				} else {
+					changed[kind+" "+name] = true
+				}
+			}
 			if e["folder"] == false {
 				delete(want, "files")
 			}
@@ -127,20 +134,25 @@ func TestMembersOfFileEvents(t *testing.T) {
 			}
 		}
 	}
-	if len(told) != 5 {
-		t.Errorf("the program told %v", told)
+	if len(told) != 5 || len(changed) != 5 {
+		t.Errorf("the program told %v, and %v of what had to be changed", told, changed)
 	}
 }
 
-// members are those of an event in the table of docs/json.md.
-func members(doc, kind string) map[string]bool {
-	all := map[string]bool{}
+// members are those of an event in the table of docs/json.md, and those of them that it has only of a changed
+// name.
+func members(doc, kind string) (all, ifChanged map[string]bool) {
+	all, ifChanged = map[string]bool{}, map[string]bool{}
 	_, row, _ := strings.Cut(doc, "| `"+kind+"` | ")
 	row, _, _ = strings.Cut(row, " | ")
-	for i, part := range strings.Split(row, "`") {
+	parts := strings.Split(row, "`")
+	for i, part := range parts {
 		if i%2 == 1 && part != "in" && part != "out" {
 			all[part] = true
+			if strings.HasPrefix(parts[i+1], " (if changed)") {
+				ifChanged[part] = true
+			}
 		}
 	}
-	return all
+	return all, ifChanged
 }
