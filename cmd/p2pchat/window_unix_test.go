@@ -120,12 +120,12 @@ func (w *window) emulate(background string) {
 		_, _ = w.screen.Write(unknownToEmulator.ReplaceAll(bytes.ReplaceAll(now, []byte(askBackground), nil), nil)) // it never fails
 		w.rest = append([]byte(nil), w.rest[whole:]...)
 		w.ended = err != nil
+		if asked { // before a test can see what was written, and stop the program
+			_, _ = io.WriteString(w.keyboard, background) // the program may have ended
+		}
 		close(w.more)
 		w.more = make(chan struct{})
 		w.mu.Unlock()
-		if asked {
-			_, _ = io.WriteString(w.keyboard, background) // the program may have ended
-		}
 		if err != nil { // EIO: the program has ended
 			return
 		}

@@ -39,21 +39,23 @@ type model struct {
 	notify  notifier
 	jobs    *jobs // nil where no shell could continue the program
 
-	width, height int
-	method        ansi.Method
-	style         style
-	history       history
-	input         editor
-	hint          string  // why the last key did not do what it could, or what Tab could mean
-	blurred       bool    // the terminal said that another window has the focus
-	tellsFocus    bool    // it says so at all
-	news          int     // messages that came while the person looked elsewhere
-	titled        string  // the window's title
-	resumes       int     // attempts to take the terminal again that failed
-	finding       *search // nil unless the person searches
-	last          string  // what /copy copies
-	heard         bool    // it is a message of the other side
-	lastKey       time.Time
+	width, height  int
+	method         ansi.Method
+	style          style
+	history        history
+	input          editor
+	hint           string       // why the last key did not do what it could, or what Tab could mean
+	blurred        bool         // the terminal said that another window has the focus
+	tellsFocus     bool         // it says so at all
+	news           int          // messages that came while the person looked elsewhere
+	titled         string       // the window's title
+	measuring      bool         // since withoutScreen, until the terminal's size has arrived
+	afterMeasuring func() error // for withoutScreen
+	resumes        int          // attempts to take the terminal again that failed
+	finding        *search      // nil unless the person searches
+	last           string       // what /copy copies
+	heard          bool         // it is a message of the other side
+	lastKey        time.Time
 
 	phase      phase
 	code       chat.Waiting
@@ -126,6 +128,7 @@ func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 		m.looked()
 	case tea.WindowSizeMsg:
 		m.width, m.height = t.Width, t.Height
+		next = m.measured()
 	case tea.FocusMsg:
 		m.tellsFocus, m.blurred = true, false
 		m.looked()

@@ -27,8 +27,14 @@ func (m *model) suspend() tea.Cmd {
 }
 
 // withoutScreen gives the terminal back, does something, and takes the terminal again: its modes,
-// the alternate screen, bracketed paste, the mouse, and all that is shown.
+// the alternate screen, bracketed paste, the mouse, and all that is shown. Bubble Tea then measures the
+// terminal in a goroutine that reads what the next call would write: until the size has arrived, do waits.
 func (m *model) withoutScreen(do func() error) tea.Cmd {
+	if m.measuring {
+		m.afterMeasuring = do
+		return nil
+	}
+	m.measuring = true
 	return tea.Exec(pause(func() error {
 		_, _ = io.WriteString(m.streams.Out, restoreTitle) // a terminal that is gone ends the program
 		err := do()
@@ -36,6 +42,16 @@ func (m *model) withoutScreen(do func() error) tea.Cmd {
 		_, _ = io.WriteString(m.streams.Out, saveTitle)
 		return err
 	}), func(err error) tea.Msg { return resumedMsg{err} })
+}
+
+// measured does what waited for the size of the terminal.
+func (m *model) measured() tea.Cmd {
+	do := m.afterMeasuring
+	m.measuring, m.afterMeasuring = false, nil
+	if do == nil {
+		return nil
+	}
+	return m.withoutScreen(do)
 }
 
 // rendererStops is how long the terminal is left alone at least. Bubble Tea's renderer stops its
@@ -55,6 +71,7 @@ func (m *model) resumed(err error) tea.Cmd {
 	case m.resumes == mostResumes:
 		return tea.Quit
 	default:
+		m.measuring = false // Bubble Tea measures only a terminal that it has taken
 		return m.withoutScreen(func() error { return nil })
 	}
 	m.titled = ""
