@@ -206,6 +206,16 @@ func (c *Conversation) Commit(again string) error {
 	return nil
 }
 
+// syncJournal makes what was noted survive a crash of the machine.
+func (c *Conversation) syncJournal() {
+	if c.config.Journal == nil {
+		return
+	}
+	if err := c.config.Journal.file.Sync(); err != nil {
+		c.config.Log.Warn("the outbox is not up to date", "why", err)
+	}
+}
+
 // keepAgain notes, under mu, how to meet again.
 func (c *Conversation) keepAgain(again string, confirmed bool) {
 	if again == "" || again == c.again && confirmed == c.confirmed {

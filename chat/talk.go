@@ -45,6 +45,7 @@ func (c *Conversation) begin(link Link) (end func()) {
 	c.out.rewind()
 	if link.Again != c.again {
 		c.keepAgain(link.Again, false)
+		c.syncJournal() // the other side forgets how the two met before once it hears of this pipe
 	}
 	c.files.foreign = link.Foreign
 	if link.Foreign {

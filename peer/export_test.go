@@ -98,3 +98,8 @@ var ErrUnprovenCaller = errUnprovenCaller
 func Bounded(list []signaling.ICEServer) []signaling.ICEServer {
 	return (&Session{config: Config{Log: slog.New(slog.DiscardHandler)}}).bounded(list)
 }
+
+// NextCode is where two meet again whose key exchange came to secret, and who met with code.
+func NextCode(secret []byte, code Code) Code {
+	return (&trust{secret: secret, met: code.Secret}).next()
+}

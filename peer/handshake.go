@@ -171,6 +171,7 @@ func (d *dialect) candidates() []signaling.Candidate {
 // goroutines.
 type trust struct {
 	room   string
+	met    string // the code's secret
 	side   signaling.Side
 	sid    []byte
 	secret []byte    // the PAKE's: keys are derived from it
@@ -183,7 +184,7 @@ type trust struct {
 }
 
 func newTrust(code Code, side signaling.Side, sid []byte, key *pake.Key, callers, callees []byte) *trust {
-	t := &trust{room: code.Room, side: side, sid: sid, secret: key.Secret(), nonces: [2][]byte{callers, callees}, opened: map[uint64]bool{}}
+	t := &trust{room: code.Room, met: code.Secret, side: side, sid: sid, secret: key.Secret(), nonces: [2][]byte{callers, callees}, opened: map[uint64]bool{}}
 	t.sealing, t.opening = t.aead(side), t.aead(side.Other())
 	return t
 }
@@ -292,9 +293,10 @@ func (t *trust) fingerprint(size int) []byte {
 	return t.derive(pake.LV(t.nonces[:]...), "safety words", size)
 }
 
-// next is where the two, and nobody else, can meet again.
+// next is where the two, and nobody else, can meet again. It follows from the secret with which
+// they met and from the key of this meeting: who steals one of them knows nothing of the next.
 func (t *trust) next() Code {
-	key := t.derive(nil, "session", keySize)
+	key := t.derive([]byte(t.met), "session", keySize)
 	part := func(name string) string {
 		b, err := hkdf.Expand(sha256.New, key, name, sidSize)
 		if err != nil {

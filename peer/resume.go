@@ -18,7 +18,8 @@ type Again struct {
 	Typed       Code   // where the two met, or are to meet
 	Token       string // the caller's in that room, where its last offer may still stand
 	Next        Code   // where they can meet since they did; zero before
-	Heard       bool   // the other side was heard then, or else it may not know Next
+	Before      Code   // with which they met then; Typed if zero
+	Heard       bool   // the other side was heard then, or else it may know Before only
 	Spent       int    // guesses at Typed's secret so far, see Guesses
 	Verified    bool
 	SafetyWords []string
@@ -26,7 +27,7 @@ type Again struct {
 
 // Again is how to meet this Pipe's other side once more.
 func (p *Pipe) Again() Again {
-	return Again{Side: p.side, Typed: p.typed, Token: p.token, Next: p.Next, Spent: p.spent, Verified: p.Verified, SafetyWords: p.SafetyWords}
+	return Again{Side: p.side, Typed: p.typed, Token: p.token, Next: p.Next, Before: p.code, Spent: p.spent, Verified: p.Verified, SafetyWords: p.SafetyWords}
 }
 
 // Burnt returns why the two can no longer meet with Typed, or nil: it has taken all the
@@ -52,8 +53,8 @@ func (s *Session) current(t signaling.Ticket, code Code) Again {
 	if s.side == signaling.Caller {
 		a.Token = t.Token
 	}
-	if s.first != nil {
-		a = s.first.Again()
+	if s.last != nil {
+		a = s.last.Again()
 	}
 	a.Spent = s.guesses.used()
 	return a
@@ -95,11 +96,14 @@ func (s *Session) resume(a Again) []Code {
 		return []Code{a.Typed}
 	}
 	s.met = true
-	s.first = &Pipe{side: a.Side, Next: a.Next, Verified: a.Verified, SafetyWords: a.SafetyWords, typed: a.Typed, token: a.Token}
+	if a.Before == (Code{}) {
+		a.Before = a.Typed
+	}
+	s.last = &Pipe{side: a.Side, code: a.Before, Next: a.Next, Verified: a.Verified, SafetyWords: a.SafetyWords, typed: a.Typed, token: a.Token}
 	if a.Heard {
 		return []Code{a.Next}
 	}
-	return []Code{a.Next, a.Typed}
+	return []Code{a.Next, a.Before}
 }
 
 // token is the caller's in a room that nobody else can find. It follows from the code, so

@@ -40,7 +40,7 @@ type Session struct {
 	// owned by run:
 	side    signaling.Side
 	met     bool                      // there was a connection
-	first   *Pipe                     // the one whose key says where the two meet again; nil before
+	last    *Pipe                     // whose key says where the two meet again; nil before
 	tickets map[Code]signaling.Ticket // of the caller, who may find its own last offer in a room
 
 	guesses guesses // at the typed code
@@ -117,10 +117,10 @@ func (s *Session) untilReopened(ctx context.Context) (_ context.Context, end fun
 
 // withTyped adds the typed code to the codes with which to meet.
 func (s *Session) withTyped(codes []Code) []Code {
-	if s.first == nil || slices.Contains(codes, s.first.typed) {
+	if s.last == nil || slices.Contains(codes, s.last.typed) {
 		return codes
 	}
-	return append(slices.Clone(codes), s.first.typed)
+	return append(slices.Clone(codes), s.last.typed)
 }
 
 // Close ends the meeting or the connection and waits until everything has ended. What
@@ -165,9 +165,10 @@ func (s *Session) keep(ctx context.Context) error {
 		s.met = true
 		if s.private(p.code) {
 			// The two are those who met at first. What made them trust each other holds.
-			p.Verified, p.SafetyWords, p.Next = s.first.Verified, s.first.SafetyWords, s.first.Next
-			p.typed, p.token = s.first.typed, s.first.token
+			p.Verified, p.SafetyWords = s.last.Verified, s.last.SafetyWords
+			p.typed, p.token = s.last.typed, s.last.token
 		}
+		s.last = p
 		p.spent = s.guesses.used()
 		s.hand(p)
 		err = s.watch(ctx, p)
@@ -202,14 +203,10 @@ func (s *Session) meet(ctx context.Context, codes []Code, try int) (*Pipe, error
 	return s.call(ctx, codes[try%len(codes)])
 }
 
-// again is where to meet when p is lost: in the room that nobody else can find, every
-// time, and no more where others may know the code. Whoever has heard nothing of the other
-// side yet cannot know whether that had a connection, and tries both.
+// again is where to meet when p is lost: in the room that nobody else can find. Until the other
+// side was heard, it may not have had a connection, and not know that room: then also where the
+// two met before.
 func (s *Session) again(p *Pipe) []Code {
-	if s.private(p.code) {
-		return []Code{p.code}
-	}
-	s.first = p
 	if isClosed(p.heard) {
 		return []Code{p.Next}
 	}
@@ -217,7 +214,9 @@ func (s *Session) again(p *Pipe) []Code {
 }
 
 // private tells whether nobody but these two can have code.
-func (s *Session) private(code Code) bool { return s.first != nil && code == s.first.Next }
+func (s *Session) private(code Code) bool {
+	return s.last != nil && code != s.last.typed && (code == s.last.Next || code == s.last.code)
+}
 
 // hand makes p the pipe that the next Pipe returns.
 func (s *Session) hand(p *Pipe) {

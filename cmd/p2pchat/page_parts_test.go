@@ -37,6 +37,26 @@ func TestPageParts(t *testing.T) {
 		globalThis.un = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (h) => parseInt(h, 16)); 0`))
 
 	t.Run("the key exchange passes the vectors of peer/pake", func(t *testing.T) { testPageVectors(t, p.in(t)) })
+	t.Run("where two meet again follows as in the program", func(t *testing.T) {
+		p := p.in(t)
+		var vectors []struct{ Key, Secret, Room, Next string }
+		b, err := os.ReadFile("../../peer/testdata/next.json")
+		if err == nil {
+			err = json.Unmarshal(b, &vectors)
+		}
+		if err != nil || len(vectors) == 0 {
+			t.Fatalf("%d vectors: %v", len(vectors), err)
+		}
+		for _, v := range vectors {
+			got := eval[[]string](p, fmt.Sprintf(`(() => {
+				const next = new parts.Trust({ room: "417", secret: %s }, "answer", new Uint8Array(16), { secret: un(%q) }, undefined, new Uint8Array(16)).next();
+				return [next.room, next.secret];
+			})()`, js(v.Secret), v.Key))
+			if want := []string{v.Room, v.Next}; !slices.Equal(got, want) {
+				t.Errorf("after %q the page meets again at %q, want %q", v.Secret, got, want)
+			}
+		}
+	})
 	t.Run("the words are those of the program", func(t *testing.T) {
 		p := p.in(t)
 		var want []string

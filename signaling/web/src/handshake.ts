@@ -174,9 +174,9 @@ export class Trust {
     return [0, 8, 16, 24].map((at) => words[Number(view.getBigUint64(at) % BigInt(words.length))]!);
   }
 
-  /** Where the two, and nobody else, can meet again. */
+  /** Where the two, and nobody else, can meet again: it follows from the secret with which they met, and this meeting's key. */
   next(): Code {
-    const key = this.#derive("session", 32);
+    const key = this.#derive("session", 32, utf8(this.code.secret));
     const part = (name: string) => base32(expand(sha256, key, utf8(name), 16));
     return { room: part("room"), secret: part("secret") };
   }

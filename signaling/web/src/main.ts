@@ -64,7 +64,7 @@ async function hold(side: Side, code: codes.Code | undefined, kept?: KeptCall): 
   if (kept) {
     session.resume(kept.session);
     view.compared = kept.compared;
-    view.resumed((kept.session.first ?? kept.session.last.met), kept.conversation.peer.name, conversation.waiting, kept.files);
+    view.resumed(kept.session.last.met, kept.conversation.peer.name, conversation.waiting, kept.files);
   } else {
     show("wait", byId("wait-title"));
   }

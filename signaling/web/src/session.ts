@@ -26,7 +26,7 @@ interface Bond {
 
 /** What the Session of a page that was loaded again needs to meet the same other side. It has the secret of the two. */
 export interface Resumption {
-  readonly first: Met | undefined;
+  readonly typed: Code | undefined;
   readonly last: Bond;
   readonly guesses: number;
 }
@@ -43,8 +43,8 @@ export interface Listener extends Report {
 
 export class Session {
   #met = false; // there was a connection
-  #first: Met | undefined; // the connection whose key says where the two meet again
-  #last: Bond | undefined;
+  #typed: Code | undefined; // with which they met at first
+  #last: Bond | undefined; // the connection whose key says where the two meet again
   #guesses = new Guesses(); // at the typed code
   #try = 0;
   readonly #tickets: [Code, Ticket][] = [];
@@ -55,12 +55,12 @@ export class Session {
 
   get resumption(): Resumption | undefined {
     const last = this.#last;
-    return last && !last.met.foreign ? { first: this.#first, last: { met: last.met, heard: last.heard }, guesses: this.#guesses.spent } : undefined;
+    return last && !last.met.foreign ? { typed: this.#typed, last: { met: last.met, heard: last.heard }, guesses: this.#guesses.spent } : undefined;
   }
 
   resume(r: Resumption) {
     this.#met = true;
-    this.#first = r.first;
+    this.#typed = r.typed;
     this.#last = r.last;
     this.#guesses = new Guesses(r.guesses);
   }
@@ -86,10 +86,13 @@ export class Session {
     for (;;) {
       try {
         const p = await this.#meet(codes, signal);
-        if (this.#private(p.met.code)) {
+        const last = this.#last;
+        if (last && this.#private(p.met.code)) {
           // The two are those who met at first. What made them trust each other holds.
-          const { verified, safetyWords, next } = this.#first!;
-          p.met = { ...p.met, verified, safetyWords, next };
+          const { verified, safetyWords } = last.met;
+          p.met = { ...p.met, verified, safetyWords };
+        } else {
+          this.#typed = p.met.code;
         }
         this.#met = true;
         this.#last = p;
@@ -101,15 +104,15 @@ export class Session {
     }
   }
 
-  /** Where to meet when p is lost: where nobody else can, and until the other side was heard, in the first room, too. */
+  /** Where to meet when p is lost: where nobody else can, and until the other side was heard, where the two met before, too. */
   #again(p: Bond): (Code | undefined)[] {
-    if (this.#private(p.met.code)) return [p.met.code];
-    this.#first = p.met;
     return p.heard ? [p.met.next!] : [p.met.next!, p.met.code];
   }
 
+  /** Whether nobody but these two can have code. */
   #private(code: Code | undefined): boolean {
-    return same(this.#first?.next, code);
+    const met = this.#last?.met;
+    return met !== undefined && !same(code, this.#typed) && (same(met.next, code) || same(met.code, code));
   }
 
   #retrying(why: string) {

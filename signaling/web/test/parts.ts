@@ -8,4 +8,4 @@ export { qr } from "../src/qr.ts";
 export { Guesses } from "../src/guesses.ts";
 export { Session } from "../src/session.ts";
 export { Failure } from "../src/failure.ts";
-export { Proposal, respond } from "../src/handshake.ts";
+export { Proposal, respond, Trust } from "../src/handshake.ts";
