@@ -154,11 +154,16 @@ func WrongCode(e chat.WrongCode) string {
 	return fmt.Sprintf("The other side gave a wrong code. %d attempts left.", e.Left)
 }
 
-// qr draws a link in black on white, whatever the terminal's colours are.
+// qr draws a link: on a terminal in black on white, whatever its colours are, and elsewhere without
+// colours.
 func (l *lines) qr(link string) {
 	l.note("%s", link)
+	begin, end := "", ""
+	if l.Watched {
+		begin, end = "\x1b[38;5;16;48;5;231m", "\x1b[0m"
+	}
 	for _, row := range QR(link) {
-		fmt.Fprintf(l.Notes, "\x1b[38;5;16;48;5;231m%s\x1b[0m\n", row)
+		fmt.Fprintf(l.Notes, "%s%s%s\n", begin, row, end)
 	}
 }
 

@@ -56,4 +56,16 @@ func TestQR(t *testing.T) {
 			}
 		}
 	})
+
+	t.Run("it has colours on a terminal alone", func(t *testing.T) {
+		for _, terminal := range []bool{true, false} {
+			var notes strings.Builder
+			if err := Lines(Streams{Notes: &notes, QR: true, Watched: terminal})(chat.Waiting{Code: "1-a-b", Link: link}); err != nil {
+				t.Error(err)
+			}
+			if got := strings.Contains(notes.String(), "\x1b"); got != terminal {
+				t.Errorf("terminal: %v, colours: %v", terminal, got)
+			}
+		}
+	})
 }

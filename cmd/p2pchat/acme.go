@@ -49,10 +49,10 @@ func (o *acmeOptions) needless() bool {
 func (o *acmeOptions) open(ctx context.Context, log *slog.Logger) (*certificate, error) {
 	host, err := idna.Lookup.ToASCII(o.host)
 	if _, isIP := netip.ParseAddr(o.host); err != nil || isIP == nil || !strings.Contains(strings.Trim(host, "."), ".") {
-		return nil, &usageError{err: fmt.Errorf("--tls-auto: %q is not a name that an authority gives certificates for", o.host), hint: "it looks like chat.example.org"}
+		return nil, cannotRead("--tls-auto", o.host, "chat.example.org")
 	}
 	if u, err := url.Parse(o.server); err != nil || u.Scheme != "https" || u.Hostname() == "" {
-		return nil, &usageError{err: fmt.Errorf("--tls-auto-server: %q is not an ACME directory", o.server), hint: "it looks like https://ca.example.org/directory"}
+		return nil, cannotRead("--tls-auto-server", o.server, "https://ca.example.org/directory")
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if o.rootCA != "" {

@@ -29,7 +29,7 @@ of processes. On a server on this machine it may be left out on both sides.`,
 			if !o.serverGiven {
 				o.patience = signaling.Forever
 			}
-			return talk(c.Context(), o, std)
+			return onScreen(talk(c.Context(), o, std))
 		},
 	}
 	c.ValidArgsFunction = completeCode

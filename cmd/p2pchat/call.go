@@ -39,7 +39,7 @@ server, too, while it runs.`,
 			if err := o.prepare(c, args, std); err != nil {
 				return err
 			}
-			return call(c.Context(), o, std)
+			return onScreen(call(c.Context(), o, std))
 		},
 	}
 	c.ValidArgsFunction = completeCode

@@ -32,33 +32,16 @@ const (
 	exitPipe        = 141 // as a shell says of a program that SIGPIPE ended
 )
 
-// A usageError is a command line that makes no sense.
-type usageError struct {
-	err  error
-	hint string
-}
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
-
-// usage makes err, if it is one, a usageError that points to the help of c.
-func usage(c *cobra.Command, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &usageError{err: err, hint: fmt.Sprintf("see '%s --help'", c.CommandPath())}
-}
-
 var (
-	errNobody      = errors.New("nobody came in time")
-	errGone        = fmt.Errorf("%w: the other side was lost, and did not come back", errNobody)
+	errNobody      = errors.New("the other side did not come in time")
+	errGone        = fmt.Errorf("%w after the connection was lost", errNobody)
 	errInterrupted = errors.New("interrupted")
-	errNoCode      = &usageError{err: errors.New("the CODE is missing"), hint: "p2pchat answer CODE, or set P2PCHAT_CODE"}
-	errStuck       = errors.New("nobody reads the output")
+	errNoCode      = &usageError{err: errors.New("the CODE is missing"), hint: "type p2pchat answer CODE, or set P2PCHAT_CODE"}
+	errStuck       = errors.New("the program at the other end of the pipe does not read the output")
 )
 
-// The one table of what ends the program: exit code, the word that programs get in
-// JSON, and what to do about it. The first row that fits counts.
+// endings is the one table of errors that end the program: exit code, the code that programs
+// get in JSON, and what to do next. The first row that fits counts.
 var endings = []struct {
 	err  error
 	exit int
@@ -66,42 +49,42 @@ var endings = []struct {
 	hint string
 }{
 	{errInterrupted, exitInterrupted, "interrupted", ""},
-	{peer.ErrCode, exitUsage, "bad-code", "a code looks like 417-amber-falcon: a room of letters, digits and . _ ~, a dash, and a secret; or like standup, without one"},
-	{peer.ErrWrongCode, exitCode, "wrong-code", "ask the caller to read the code out again; after three wrong ones it no longer works, and the caller has to call anew"},
-	{peer.ErrBurnt, exitCode, "wrong-code", "call again for a new code, and tell it to the other side in another way: somebody may be guessing"},
-	{peer.ErrImpostor, exitCode, "impostor", "ask the caller for a new code, and for the server it is on; somebody may be guessing"},
-	{peer.ErrTaken, exitFailed, "taken", "if the caller did not hang up, they are talking to somebody else who has the code: tell them"},
-	{signaling.ErrOccupied, exitServer, "occupied", "choose another room, or join that call: p2pchat answer; if its caller has died, the room ends by itself after a while"},
-	{signaling.ErrNoKey, exitServer, "access-key", "ask whoever runs the server for its access key: --access-key-file, or P2PCHAT_ACCESS_KEY"},
-	{signaling.ErrServerFull, exitServer, "server-full", "try again in a moment, or use another server: --server"},
-	{errStore, exitServer, "store-unreachable", "check --store, and that NATS runs there: 2.11 or later, with JetStream"},
-	{signaling.ErrUnavailable, exitServer, "unavailable", "try again in a moment, or use another server: --server"},
+	{peer.ErrCode, exitUsage, "bad-code", "a code is a room and a secret, like 417-amber-falcon, or a room alone, like standup; a room has letters, digits and . _ ~"},
+	{peer.ErrWrongCode, exitCode, "wrong-code", "ask the caller to read the code out again; after three wrong codes the caller needs a new one"},
+	{peer.ErrBurnt, exitCode, "wrong-code", "run p2pchat call again, and send the new code by another route: a stranger may be guessing"},
+	{peer.ErrImpostor, exitCode, "impostor", "ask the caller for a new code and for the server's address: a stranger may be guessing"},
+	{peer.ErrTaken, exitFailed, "taken", "if the caller did not hang up, a stranger has used the code: tell the caller"},
+	{signaling.ErrOccupied, exitServer, "occupied", "choose another room, or join that call: p2pchat answer; a room whose caller has died closes after a while"},
+	{signaling.ErrNoKey, exitServer, "access-key", "ask the server's operator for its access key, and give it with --access-key-file or P2PCHAT_ACCESS_KEY"},
+	{signaling.ErrServerFull, exitServer, "server-full", "try again in a moment, or use another server: --server URL"},
+	{errStore, exitServer, "store-unreachable", "check --store: NATS 2.11 or later with JetStream must run there"},
+	{signaling.ErrUnavailable, exitServer, "unavailable", "try again in a moment, or use another server: --server URL"},
 	{signaling.ErrForeign, exitServer, "not-p2pchat", "give the address of a p2pchat server with --server, or start one: p2pchat serve"},
 	{signaling.ErrUnreachable, exitServer, "server-unreachable", "check the address, or start a server there: p2pchat serve"},
 	{signaling.ErrGuesses, exitServer, "guesses", "wait a few minutes; or run p2pchat call here, and let the other side answer"},
-	{signaling.ErrTooManyRooms, exitServer, "too-many-rooms", "wait a few minutes, or let the other side call; the server's --max-client-rooms sets how many"},
-	{signaling.ErrTooMany, exitServer, "too-many", "wait a moment; whoever runs the server sets how much it takes: --rate, --connections"},
-	{errGone, exitNobody, "nobody-came", "start the call again on both sides; one that both began with --outbox FILE goes on where it was"},
-	{errNobody, exitNobody, "nobody-came", "check that the other side uses the same code and server, or wait longer: --wait"},
-	{peer.ErrReplaced, exitFailed, "replaced", "one of the two has to answer: p2pchat answer; or name your call: p2pchat call standup"},
-	{peer.ErrNoRelay, exitNoPath, "no-relay", "leave --relay-only out, or name a relay: p2pchat serve --relay, or --ice-server turn:user:password@host:port"},
-	{peer.ErrNoPath, exitNoPath, "no-path", "a relay that both sides can reach would help: p2pchat serve --relay; 'p2pchat doctor' on either side says what its network allows"},
+	{signaling.ErrTooManyRooms, exitServer, "too-many-rooms", "wait a few minutes, or let the other side call; the server's operator can raise --max-client-rooms"},
+	{signaling.ErrTooMany, exitServer, "too-many", "wait a moment; the server's operator can raise --rate and --connections"},
+	{errGone, exitNobody, "nobody-came", "start the call again on both sides; with --outbox FILE on both, it goes on where it was"},
+	{errNobody, exitNobody, "nobody-came", "check that both sides use the same code and server, or wait longer: --wait 10m"},
+	{peer.ErrReplaced, exitFailed, "replaced", "both sides run call: one of them must run p2pchat answer. To keep two calls apart, name them: p2pchat call standup"},
+	{peer.ErrNoRelay, exitNoPath, "no-relay", "leave --relay-only out, or name a relay: --ice-server turn:user:password@host:port; p2pchat serve --relay runs one"},
+	{peer.ErrNoPath, exitNoPath, "no-path", "use a server with a relay that both sides can reach: p2pchat serve --relay; 'p2pchat doctor' shows what a network allows"},
 	{errConfined, exitNoPath, "confined", ""},
 	{peer.ErrLost, exitFailed, "lost", "start the call again on both sides"},
-	{chat.ErrSilent, exitFailed, "silent", "both sides need the same version of p2pchat"},
+	{chat.ErrSilent, exitFailed, "silent", "use the same version on both sides: p2pchat version"},
 	{errStuck, exitFailed, "output-stuck", ""},
-	{syscall.EADDRINUSE, exitFailed, "address-in-use", "another program listens there: stop it, or use another address"},
+	{syscall.EADDRINUSE, exitFailed, "address-in-use", "another program listens there: stop it, or choose another address"},
 	{screen.ErrBinary, exitFailed, "not-text", "send it as a file: --send FILE"},
 	{screen.ErrOutputClosed, exitPipe, "output-closed", ""},
 }
 
-// ending is the row of err; anything unknown has failed.
+// ending returns the row of err. An unknown error is "failed".
 func ending(err error) (exit int, code, hint string) {
 	if u := (*usageError)(nil); errors.As(err, &u) {
 		return exitUsage, "usage", u.hint
 	}
 	if c := (*tls.CertificateVerificationError)(nil); errors.As(err, &c) {
-		return exitServer, "certificate", "this machine does not trust the server's certificate: check the address; for one of your own, name the file of its authority in SSL_CERT_FILE"
+		return exitServer, "certificate", "check the address; for a server with a certificate of your own, name the authority's file in SSL_CERT_FILE"
 	}
 	for _, row := range endings {
 		if errors.Is(err, row.err) {
@@ -118,7 +101,7 @@ func ending(err error) (exit int, code, hint string) {
 		return exitFailed, "incomplete", "the lines above say why"
 	}
 	if r := (*screen.Refused)(nil); errors.As(err, &r) {
-		return exitFailed, "refused", "only UTF-8 text can be a message; send other data as a file: --send FILE"
+		return exitFailed, "refused", "a message can only be UTF-8 text; send other data as a file: --send FILE"
 	}
 	return exitFailed, "failed", ""
 }
@@ -144,11 +127,52 @@ func dieOfPipe() {
 	_, _ = os.Stdout.Write([]byte("\n"))
 }
 
-// report tells the person how the program ended, in two lines at most, and returns
-// the exit code.
-func report(to io.Writer, err error) int {
+// shownError marks an error that the screen has shown.
+type shownError struct{ error }
+
+func (e shownError) Unwrap() error { return e.error }
+
+// onScreen marks the error of a conversation whose screen has ended.
+func onScreen(err error) error {
+	if err == nil {
+		return nil
+	}
+	return shownError{err}
+}
+
+// speaksJSON reports whether errors are to be told in JSON. The flags of c may not have been read,
+// because the error is about one of them.
+func speaksJSON(c *cobra.Command, args []string, getenv func(string) string) bool {
+	for i := len(args) - 1; i >= 0; i-- {
+		switch {
+		case args[i] == "--ui" && i+1 < len(args):
+			return args[i+1] == "json"
+		case strings.HasPrefix(args[i], "--ui="):
+			return args[i] == "--ui=json"
+		}
+	}
+	return getenv(variable("ui")) == "json" && c.Flags().Lookup("ui") != nil
+}
+
+// reportJSON writes the error object of a conversation that has not begun (docs/json.md).
+func reportJSON(to io.Writer, err error) {
+	_, code, _ := ending(err)
+	c := chat.New(chat.Config{})
+	c.Tell(chat.Failed{Code: code, Message: flatten(err)})
+	c.Close()
+	_ = screen.JSON(context.Background(), c, screen.Streams{In: io.NopCloser(strings.NewReader("")), Out: to, Notes: io.Discard}) // stderr has it, too
+}
+
+// report says how the program ended, in two lines at most, and as an object if inJSON and no
+// screen has done so. It returns the exit code.
+func report(std stdio, err error, inJSON bool) int {
 	if err == nil {
 		return 0
+	}
+	if onScreen := (shownError{}); errors.As(err, &onScreen) {
+		err = onScreen.error
+	} else if inJSON {
+		reportJSON(std.out, err)
 	}
 	exit, _, hint := ending(err)
 	if errors.Is(err, context.Canceled) && exit == exitFailed {
@@ -158,12 +182,12 @@ func report(to io.Writer, err error) int {
 		dieOfPipe()
 		return exit
 	}
-	if err == errInterrupted { //nolint:errorlint // alone: who interrupts the program knows
+	if err == errInterrupted { //nolint:errorlint // alone: a person who interrupts the program knows
 		return exit
 	}
-	fmt.Fprintf(to, "p2pchat: error: %s\n", flatten(err))
+	fmt.Fprintf(std.err, "p2pchat: error: %s\n", flatten(err))
 	if hint != "" {
-		fmt.Fprintf(to, "p2pchat: hint: %s\n", hint)
+		fmt.Fprintf(std.err, "p2pchat: hint: %s\n", hint)
 	}
 	return exit
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"slices"
@@ -56,50 +57,52 @@ type stdio struct {
 
 // run is the program: it returns the exit code.
 func run(ctx context.Context, args []string, std stdio) int {
+	log.SetOutput(io.Discard)           // libraries write there what means nothing to a person
 	std.err = &notesWriter{to: std.err} // notes and logs come from several goroutines
 	root := command(std)
 	root.SetArgs(args)
-	root.SetIn(std.in)
-	root.SetOut(std.out)
-	root.SetErr(std.err)
-	err := root.ExecuteContext(ctx)
+	c, err := root.ExecuteContextC(ctx)
 	if std.inTerminal && errors.Is(err, errInterrupted) {
 		fmt.Fprintln(std.err) // what follows must not stand behind the terminal's ^C
 	}
-	return report(std.err, err)
+	return report(std, err, speaksJSON(c, args, os.Getenv))
 }
 
 func command(std stdio) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "p2pchat",
-		Short: "A private line between two machines",
-		Long: `p2pchat joins two people who type one command each, machine to machine (WebRTC),
-with a small signaling server that only helps them find each other.
+		Short: "Chat and send files directly between two machines",
+		Long: `p2pchat joins two people who type one command each. They chat and send files directly
+from machine to machine (WebRTC); a small signaling server only helps the two machines
+find each other.
 
 On one machine, in two terminals:
 
   p2pchat call
   p2pchat answer
 
-Every flag of a command can also be set by an environment variable: P2PCHAT_ and the flag's
-name in capitals, with _ for -. A flag wins.`,
+An environment variable can set each flag of a command: P2PCHAT_ and the flag's name in
+capitals, with _ for -. A flag on the command line wins.`,
 		Example: `  p2pchat call
   p2pchat answer 417-amber-falcon --server https://chat.example.org`,
 		Version:       about(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
-			return environment(c.Flags(), os.LookupEnv)
+			return environment(c, os.Environ(), std.err)
 		},
 	}
-	root.SetFlagErrorFunc(usage)
+	root.SetIn(std.in)
+	root.SetOut(std.out)
+	root.SetErr(std.err)
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(serveCommand(std), callCommand(std), answerCommand(std), doctorCommand(std), demoCommand(std), benchCommand(std), readyCommand(), versionCommand(std))
-	for _, c := range append(root.Commands(), root) {
-		args := c.Args
+	for _, c := range root.Commands() {
 		completeChoices(c)
-		c.Args = func(c *cobra.Command, given []string) error { return usage(c, args(c, given)) }
 	}
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	checkArguments(root)
 	return root
 }

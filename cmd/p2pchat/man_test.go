@@ -26,7 +26,6 @@ func TestManual(t *testing.T) {
 		}
 	}
 	root := command(stdio{})
-	root.InitDefaultCompletionCmd()
 	root.DisableAutoGenTag = true // or no two builds would be the same
 	date := time.Unix(0, 0)
 	if err := doc.GenManTree(root, &doc.GenManHeader{Title: "P2PCHAT", Section: "1", Source: "p2pchat", Date: &date}, man); err != nil {

@@ -187,7 +187,7 @@ func (o *relayOptions) advertised(listen net.IP) (list []netip.Addr, err error) 
 		a, err := netip.ParseAddr(text)
 		switch {
 		case err != nil:
-			return nil, &usageError{err: fmt.Errorf("--relay-ip: %w", err)}
+			return nil, cannotRead("--relay-ip", text, "192.0.2.1")
 		case slices.ContainsFunc(list, func(b netip.Addr) bool { return b.Is4() == a.Unmap().Is4() }):
 			return nil, &usageError{err: errors.New("--relay-ip: one address of each family is all that the relay can have")}
 		}
@@ -223,7 +223,7 @@ func portRange(text string) (first, last uint16, err error) {
 	a, errFrom := strconv.ParseUint(from, 10, 16)
 	b, errTo := strconv.ParseUint(to, 10, 16)
 	if errFrom != nil || errTo != nil || a == 0 || a > b {
-		return 0, 0, &usageError{err: fmt.Errorf("--relay-ports must look like 49152-65535, not %q", text)}
+		return 0, 0, cannotRead("--relay-ports", text, "49152-65535")
 	}
 	return uint16(a), uint16(b), nil
 }
@@ -243,7 +243,7 @@ func relayQuota(text string) (q relay.Quota, err error) {
 		case name == "lifetime" && notSpan == nil && span > 0:
 			q.Lifetime = span
 		default:
-			return q, &usageError{err: fmt.Errorf("--relay-quota: %q is none", part), hint: "it looks like user=40,all=2000,bandwidth=2500000,lifetime=1h; what is left out stays as it is"}
+			return q, cannotRead("--relay-quota", part, "user=40,all=2000,bandwidth=2500000,lifetime=1h")
 		}
 	}
 	return q, nil

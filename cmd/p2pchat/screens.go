@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"sync"
@@ -29,7 +28,7 @@ func (o *talkOptions) chooseScreen(std stdio) error {
 	case o.ui == "json":
 		o.screen = screen.JSON
 	default:
-		return &usageError{err: fmt.Errorf("--ui must be auto, tui, line or json, not %q", o.ui)}
+		return checkChoice("ui", o.ui)
 	}
 	switch {
 	case std.inTerminal:

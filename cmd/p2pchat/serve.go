@@ -103,7 +103,7 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 		return &usageError{err: errors.New("a limit must be more than 0")}
 	}
 	if _, err := net.ResolveTCPAddr("tcp", o.listen); err != nil {
-		return &usageError{err: fmt.Errorf("--listen: %w", err), hint: "an address looks like 127.0.0.1:3000, or :3000 for all of this machine's"}
+		return cannotRead("--listen", o.listen, "127.0.0.1:3000, or :3000 for every address of this machine")
 	}
 	ctx, stop := context.WithCancel(ctx) // what runs beside the server ends with it
 	defer stop()
@@ -112,7 +112,7 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 		return err
 	}
 	if u, err := url.Parse(o.publicURL); err != nil || o.publicURL != "" && (u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https") {
-		return &usageError{err: fmt.Errorf("--public-url: %q is not the address of a server", o.publicURL), hint: "it looks like https://chat.example.org"}
+		return cannotRead("--public-url", o.publicURL, "https://chat.example.org")
 	}
 	o.limits.ListBytes = 2 * int(o.server.MaxBody) // one request must not fill a list
 	rooms, err := o.store.open(ctx, o.limits, log)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/url"
@@ -53,7 +52,7 @@ type talkOptions struct {
 	noNotify   bool
 	log        logOptions
 
-	// made of them by complete:
+	// made of them by prepare:
 	serverGiven bool
 	code        peer.Code
 	screen      screen.Screen
@@ -86,21 +85,8 @@ func (o *talkOptions) register(f *pflag.FlagSet) {
 	o.log.register(f)
 }
 
-// prepare completes the options. A program that speaks JSON is told in JSON what they lack.
-func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) error {
-	err := o.complete(c, args, std)
-	if err == nil || o.ui != "json" {
-		return err
-	}
-	_, code, _ := ending(err)
-	nobody := chat.New(chat.Config{})
-	nobody.Tell(chat.Failed{Code: code, Message: flatten(err)})
-	nobody.Close()
-	return errors.Join(err, screen.JSON(c.Context(), nobody, screen.Streams{In: io.NopCloser(strings.NewReader("")), Out: std.out, Notes: std.err}))
-}
-
-// complete checks the flags, and finds out what they leave open.
-func (o *talkOptions) complete(c *cobra.Command, args []string, std stdio) (err error) {
+// prepare checks the flags, and finds out what they leave open.
+func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err error) {
 	o.serverGiven = c.Flags().Changed("server")
 	if o.logger, err = o.log.logger(std.err); err != nil {
 		return err

@@ -161,7 +161,7 @@ func TestWholeTerminal(t *testing.T) {
 		t.Parallel()
 		ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", aServer(t), "--wait", "200ms")
 		ann.ends(exitNobody)
-		if s := ann.written(); !strings.Contains(s[strings.LastIndex(s, "\x1b[?1049l"):], "p2pchat: error: nobody came in time") {
+		if s := ann.written(); !strings.Contains(s[strings.LastIndex(s, "\x1b[?1049l"):], "p2pchat: error: the other side did not come in time") {
 			t.Errorf("it says %q", s)
 		}
 	})

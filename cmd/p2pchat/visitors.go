@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -13,7 +12,7 @@ import (
 	"p2pchat/signaling/server"
 )
 
-// visitorOptions are the flags of serve about those who ask it.
+// visitorOptions are the flags of serve that bound and trust clients.
 type visitorOptions struct {
 	rate         string
 	connections  string
@@ -23,11 +22,11 @@ type visitorOptions struct {
 }
 
 func (o *visitorOptions) register(f *pflag.FlagSet) {
-	f.StringVar(&o.rate, "rate", "client=50,burst=200,all=0", "requests a second of one client, at once, and of all; 0 is no limit")
-	f.StringVar(&o.connections, "connections", "client=1000,all=60000", "connections that one client and all may have open; 0 is no limit")
-	f.StringArrayVar(&o.proxies, "trusted-proxy", nil, "address or network (10.0.0.0/8) whose X-Forwarded-For counts (repeatable)")
-	f.StringArrayVar(&o.origins, "cors-origin", nil, "web page's origin that may use this server: https://chat.example.org, or * (repeatable)")
-	f.BoolVar(&o.logAddresses, "log-addresses", false, "log clients' addresses whole, not their networks'")
+	f.StringVar(&o.rate, "rate", "client=50,burst=200,all=0", "requests a second of one client, its burst, and requests a second of all clients; 0 is no limit")
+	f.StringVar(&o.connections, "connections", "client=1000,all=60000", "most open connections of one client and of all clients; 0 is no limit")
+	f.StringArrayVar(&o.proxies, "trusted-proxy", nil, "address or network (10.0.0.0/8) of a proxy whose X-Forwarded-For is believed (repeatable)")
+	f.StringArrayVar(&o.origins, "cors-origin", nil, "origin of another site's pages that may use this server: https://chat.example.org, or * for all (repeatable)")
+	f.BoolVar(&o.logAddresses, "log-addresses", false, "log the whole addresses of clients instead of their networks")
 }
 
 func (o *visitorOptions) configure(c *server.Config) (err error) {
@@ -43,14 +42,14 @@ func (o *visitorOptions) configure(c *server.Config) (err error) {
 			p, err = a.Prefix(a.BitLen())
 		}
 		if err != nil {
-			return &usageError{err: fmt.Errorf("--trusted-proxy: %q is no address", text), hint: "it looks like 192.0.2.1, or 10.0.0.0/8 for a network"}
+			return cannotRead("--trusted-proxy", text, "192.0.2.1, or 10.0.0.0/8 for a network")
 		}
 		c.TrustedProxies = append(c.TrustedProxies, p)
 	}
 	for _, text := range o.origins {
 		u, err := url.Parse(text)
 		if text != "*" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Scheme+"://"+u.Host != text) {
-			return &usageError{err: fmt.Errorf("--cors-origin: %q is no origin", text), hint: "it looks like https://chat.example.org, without a path"}
+			return cannotRead("--cors-origin", text, "https://chat.example.org, without a path")
 		}
 	}
 	c.Origins, c.LogAddresses = o.origins, o.logAddresses
@@ -58,7 +57,7 @@ func (o *visitorOptions) configure(c *server.Config) (err error) {
 }
 
 func connections(text string) (n server.Connections, err error) {
-	n = server.Connections{Client: 1000, All: 60_000} // what is left out
+	n = server.Connections{Client: 1000, All: 60_000} // the defaults
 	for part := range strings.SplitSeq(text, ",") {
 		name, value, _ := strings.Cut(part, "=")
 		most, err := strconv.ParseUint(value, 10, 31)
@@ -68,17 +67,15 @@ func connections(text string) (n server.Connections, err error) {
 		case err == nil && name == "all":
 			n.All = int(most)
 		default:
-			return n, &usageError{err: fmt.Errorf("--connections: %q is none", part), hint: "it looks like client=1000,all=60000; what is left out stays as it is"}
+			return n, cannotRead("--connections", part, "client=1000,all=60000")
 		}
 	}
 	return n, nil
 }
 
 func requestRate(text string) (r server.Rate, err error) {
-	bad := func(part string) error {
-		return &usageError{err: fmt.Errorf("--rate: %q is none", part), hint: "it looks like client=50,burst=200,all=2000; what is left out stays as it is"}
-	}
-	r = server.Rate{Client: 50, Burst: 200} // what is left out
+	bad := func(part string) error { return cannotRead("--rate", part, "client=50,burst=200") }
+	r = server.Rate{Client: 50, Burst: 200} // the defaults
 	for part := range strings.SplitSeq(text, ",") {
 		name, value, _ := strings.Cut(part, "=")
 		n, err := strconv.ParseFloat(value, 64)
@@ -97,7 +94,7 @@ func requestRate(text string) (r server.Rate, err error) {
 		}
 	}
 	if r.Client > 0 && r.Burst < 1 {
-		return r, &usageError{err: errors.New("--rate: a client's burst must be 1 at least")}
+		return r, &usageError{err: errors.New("--rate: burst must be at least 1")}
 	}
 	return r, nil
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
+
+	"p2pchat/chat/screen"
 )
 
 // A command is a line that begins with a slash.
@@ -72,7 +74,7 @@ func (m *model) runCommand(line string) tea.Cmd {
 	i := slices.IndexFunc(commands, func(c command) bool { return c.name == name })
 	if i < 0 {
 		remedy := "See /help."
-		if meant := closest(name); meant != "" {
+		if meant := screen.Closest(name, commandNames()); meant != "" {
 			remedy = "Did you mean " + meant + "?"
 		}
 		m.hint = "Unknown command " + tidyLine(name) + ". " + remedy + " To send it as text, start with //."
@@ -81,6 +83,13 @@ func (m *model) runCommand(line string) tea.Cmd {
 	next, hint := commands[i].run(m, strings.TrimSpace(argument))
 	m.hint = hint
 	return next
+}
+
+func commandNames() (names []string) {
+	for _, c := range commands {
+		names = append(names, c.name)
+	}
+	return names
 }
 
 // tell shows the answer to a command, from its beginning.

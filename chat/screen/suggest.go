@@ -1,20 +1,21 @@
-package tui
+package screen
 
 import "strings"
 
-// closest is the command that a mistyped name probably means, or "".
-func closest(name string) string {
+// Closest returns the one of names that a mistyped name probably means, or "". A name of which it is
+// the beginning counts, if there is only one.
+func Closest(name string, names []string) string {
 	best, least := "", max(1, len(name)/3)
 	begins := ""
-	for _, c := range commands {
-		if strings.HasPrefix(c.name, name) && len(name) > 1 {
+	for _, n := range names {
+		if strings.HasPrefix(n, name) && len(name) > 1 {
 			if begins != "" {
 				return "" // it could be several
 			}
-			begins = c.name
+			begins = n
 		}
-		if d := distance(name, c.name); d <= least {
-			best, least = c.name, d-1
+		if d := distance(name, n); d <= least {
+			best, least = n, d-1
 		}
 	}
 	if begins != "" {

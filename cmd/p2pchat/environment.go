@@ -1,0 +1,103 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"p2pchat/chat/screen"
+)
+
+// prefix begins the name of each environment variable that sets a flag.
+const prefix = "P2PCHAT_"
+
+// variable returns the name of the environment variable of a flag.
+func variable(flag string) string {
+	return prefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// environment sets the flags of c that were not given from P2PCHAT_… variables, as os.Environ lists
+// them. A flag that was given with an empty value is a mistake of a script: it must not open what the
+// flag would have closed.
+func environment(c *cobra.Command, variables []string, notes io.Writer) (err error) {
+	values := map[string]string{}
+	for _, v := range variables {
+		if name, value, _ := strings.Cut(v, "="); strings.HasPrefix(name, prefix) {
+			values[name] = value
+		}
+	}
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if err == nil {
+			err = setFromVariable(c.Flags(), f, values[variable(f.Name)])
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return checkVariables(c, values, notes)
+}
+
+func setFromVariable(flags *pflag.FlagSet, f *pflag.Flag, value string) error {
+	if f.Changed && f.Value.Type() == "string" && f.Value.String() == "" {
+		return &usageError{err: fmt.Errorf("--%s is empty", f.Name), hint: "give it a value, or leave it out"}
+	}
+	if f.Changed || value == "" || f.Name == "help" {
+		return nil
+	}
+	values := []string{value}
+	if f.Value.Type() == "stringArray" { // repeatable
+		values = strings.Fields(value)
+	}
+	for _, v := range values {
+		invalid := (*pflag.InvalidValueError)(nil)
+		switch err := flags.Set(f.Name, v); {
+		case errors.As(err, &invalid):
+			return badValue(variable(f.Name), invalid)
+		case err != nil:
+			return &usageError{err: fmt.Errorf("%s: %w", variable(f.Name), err)}
+		}
+	}
+	return nil
+}
+
+// checkVariables returns a usageError for a variable that looks like a mistyped one of a flag of c:
+// P2PCHAT_RELAYONLY must not reveal an address. Any other unknown variable is told to notes.
+func checkVariables(c *cobra.Command, values map[string]string, notes io.Writer) error {
+	if c.Hidden { // a shell completes
+		return nil
+	}
+	known := []string{"CODE", "ACCESS_KEY"}
+	for _, other := range append(c.Root().Commands(), c) {
+		for _, sub := range append(other.Commands(), other) {
+			for _, f := range flagNames(sub) {
+				known = append(known, strings.TrimPrefix(variable(f), prefix))
+			}
+		}
+	}
+	for name, value := range values {
+		short := strings.TrimPrefix(name, prefix)
+		if value == "" || slices.Contains(known, short) || isServiceVariable(name) {
+			continue
+		}
+		meant := screen.Closest(strings.ToUpper(short), known)
+		hint := ""
+		if meant != "" {
+			hint = "Did you mean " + prefix + meant + "?"
+		}
+		if c.Flags().Lookup(strings.ToLower(strings.ReplaceAll(meant, "_", "-"))) != nil {
+			return &usageError{err: fmt.Errorf("%s is not a setting of p2pchat", screen.Clean(name)), hint: "did you mean " + prefix + meant + "?"}
+		}
+		fmt.Fprintln(notes, strings.TrimSpace("p2pchat: the environment variable "+screen.Clean(name)+" has no effect: no flag has that name. "+hint))
+	}
+	return nil
+}
+
+// isServiceVariable reports whether Kubernetes sets the variable for a service called p2pchat.
+func isServiceVariable(name string) bool {
+	return name == "P2PCHAT_PORT" || strings.HasPrefix(name, "P2PCHAT_PORT_") || strings.HasPrefix(name, "P2PCHAT_SERVICE_")
+}

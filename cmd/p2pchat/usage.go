@@ -1,0 +1,225 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"p2pchat/chat/screen"
+	"p2pchat/peer"
+)
+
+// A usageError is a command line that makes no sense.
+type usageError struct {
+	err  error
+	hint string
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// cannotRead returns the usageError of a flag whose value has a wrong form.
+func cannotRead(flag, value, example string) error {
+	return &usageError{err: fmt.Errorf("%s: cannot read %q (example: %s)", flag, value, example)}
+}
+
+// seeHelp returns the hint that names the help of c.
+func seeHelp(c *cobra.Command) string { return fmt.Sprintf("see '%s --help'", c.CommandPath()) }
+
+// either joins a few names: "a, b or c".
+func either(names []string) string {
+	last := len(names) - 1
+	if last < 1 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// checkArguments makes c and its subcommands answer arguments that they cannot use with a usageError.
+func checkArguments(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		checkArguments(sub)
+	}
+	switch args := c.Args; {
+	case c.Name() == "help":
+		c.Args = func(c *cobra.Command, topic []string) error {
+			at, rest, err := c.Root().Find(topic)
+			if err != nil || len(rest) == 0 {
+				return err
+			}
+			return unknownCommand(at, rest[0])
+		}
+	case c.HasParent() && c.HasSubCommands(): // it does nothing by itself
+		c.RunE = func(*cobra.Command, []string) error { return nil }
+		c.Args = func(c *cobra.Command, given []string) error {
+			if len(given) > 0 {
+				return unknownCommand(c, given[0])
+			}
+			return &usageError{err: fmt.Errorf("'%s' needs a command after it", c.CommandPath()), hint: choose(c)}
+		}
+	case args == nil: // root, and what cobra adds
+		c.Args = takesNone
+	default:
+		c.Args = func(c *cobra.Command, given []string) error {
+			if err := args(c, given); err != nil {
+				return takesNone(c, given)
+			}
+			return nil
+		}
+	}
+}
+
+// takesNone returns a usageError if there are arguments.
+func takesNone(c *cobra.Command, given []string) error {
+	switch {
+	case len(given) == 0:
+		return nil
+	case c.HasSubCommands():
+		return unknownCommand(c, given[0])
+	}
+	return &usageError{err: fmt.Errorf("'%s' takes no argument, but %q was given", c.CommandPath(), given[0]), hint: seeHelp(c)}
+}
+
+// subcommands lists the names of those that a person may type.
+func subcommands(c *cobra.Command) (names []string) {
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() || sub.Name() == "help" {
+			names = append(names, sub.Name())
+		}
+	}
+	return names
+}
+
+func choose(c *cobra.Command) string {
+	return fmt.Sprintf("the commands of '%s' are: %s", c.CommandPath(), strings.Join(subcommands(c), ", "))
+}
+
+// unknownCommand returns the usageError of a subcommand that c does not have.
+func unknownCommand(c *cobra.Command, name string) error {
+	hint := seeHelp(c)
+	code, err := peer.ParseCode(name)
+	switch meant := screen.Closest(name, subcommands(c)); {
+	case meant != "":
+		hint = fmt.Sprintf("did you mean '%s %s'?", c.CommandPath(), meant)
+	case !c.HasParent() && err == nil && code.Secret != "" && strings.Trim(code.Room, "0123456789") == "":
+		hint = fmt.Sprintf("to answer a call with this code, type: p2pchat answer %s", code)
+	case c.HasSubCommands():
+		hint = choose(c)
+	}
+	return &usageError{err: fmt.Errorf("there is no command '%s %s'", c.CommandPath(), screen.Clean(name)), hint: hint}
+}
+
+// flagError returns the usageError of a flag that pflag refused.
+func flagError(c *cobra.Command, err error) error {
+	if given := c.Flags().Args(); c.HasSubCommands() && len(given) > 0 { // the flag is of a command that was mistyped
+		return unknownCommand(c, given[0])
+	}
+	hint := seeHelp(c)
+	unknown, invalid, missing := (*pflag.NotExistError)(nil), (*pflag.InvalidValueError)(nil), (*pflag.ValueRequiredError)(nil)
+	switch {
+	case errors.As(err, &unknown):
+		name, dashes := unknown.GetSpecifiedName(), "--"
+		if short := unknown.GetSpecifiedShortnames(); short != "" {
+			name, dashes = short, "-"
+		}
+		err = fmt.Errorf("there is no flag %s%s", dashes, screen.Clean(name))
+		if meant := meantFlag(c, name); meant != "" {
+			hint = meant
+		}
+	case errors.As(err, &invalid):
+		return badValue("--"+invalid.GetFlag().Name, invalid)
+	case errors.As(err, &missing):
+		name := missing.GetFlag().Name
+		err = fmt.Errorf("--%s needs a value", name)
+		hint = fmt.Sprintf("example: --%s %s; %s", name, example(missing.GetFlag()), hint)
+	}
+	return &usageError{err: err, hint: hint}
+}
+
+// meantFlag says which flag a mistyped name is probably for, or which commands have that flag.
+func meantFlag(c *cobra.Command, name string) string {
+	if meant := screen.Closest(name, flagNames(c)); meant != "" {
+		return "did you mean --" + meant + "?"
+	}
+	var have []string
+	for _, other := range c.Root().Commands() {
+		if other.Flags().Lookup(name) != nil {
+			have = append(have, "'"+other.CommandPath()+"'")
+		}
+	}
+	if have == nil {
+		return ""
+	}
+	return fmt.Sprintf("--%s is a flag of %s", name, strings.Join(have, " and "))
+}
+
+func flagNames(c *cobra.Command) (names []string) {
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	return names
+}
+
+// badValue returns the usageError of a value that pflag refused for the flag, or the variable, of that name.
+func badValue(name string, e *pflag.InvalidValueError) error {
+	_, err := strconv.ParseFloat(e.GetValue(), 64)
+	if e.GetFlag().Value.Type() == "duration" && err == nil {
+		return &usageError{err: fmt.Errorf("%s: add a unit: 5s, 10m", name)}
+	}
+	return cannotRead(name, e.GetValue(), example(e.GetFlag()))
+}
+
+// example returns a value that the flag takes: its default, if that is one that means something.
+func example(f *pflag.Flag) string {
+	if values := choices[f.Name]; values != nil {
+		return values[0]
+	}
+	if d := f.DefValue; d != "" && d != "[]" && d != "0" && d != "0s" && d != "false" {
+		return d
+	}
+	switch f.Value.Type() {
+	case "bool":
+		return "true"
+	case "duration":
+		return "30s"
+	case "int", "int64", "float64":
+		return "100"
+	}
+	return strings.ToUpper(f.Name)
+}
+
+// choices are the values of the flags that have a few.
+var choices = map[string][]string{
+	"ui":         {"auto", "tui", "line", "json"},
+	"log-level":  {"debug", "info", "warn", "error"},
+	"log-format": {"text", "json"},
+}
+
+// completeChoices lets a shell complete them.
+func completeChoices(c *cobra.Command) {
+	for flag, values := range choices {
+		if c.Flags().Lookup(flag) != nil {
+			_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // it fails for a flag that is not there
+		}
+	}
+}
+
+// checkChoice returns a usageError if value is none of the flag's choices.
+func checkChoice(flag, value string) error {
+	values := choices[flag]
+	if slices.Contains(values, value) {
+		return nil
+	}
+	e := &usageError{err: fmt.Errorf("--%s must be %s, not %q", flag, either(values), value)}
+	if meant := screen.Closest(value, values); meant != "" {
+		e.hint = "did you mean --" + flag + " " + meant + "?"
+	}
+	return e
+}
