@@ -133,6 +133,8 @@ type Conversation struct {
 	partial bool   // the other side's last message goes on with its next one
 	dropped uint64 // what was not heeded
 
+	away *time.Duration // how long to wait for the other side's page; owned by receive, and between two pipes by run
+
 	mu        sync.Mutex // guards what follows
 	out       outbox
 	space     chan struct{} // closed when the outbox may have room again; nil while nobody waits
@@ -411,7 +413,7 @@ func and(err, also error) error {
 
 func (c *Conversation) run(ctx, awaiting context.Context, next func(context.Context) (Link, error)) error {
 	for pipes := 0; ; pipes++ {
-		link, err := next(awaiting)
+		link, err := c.awaitLink(awaiting, next)
 		switch {
 		case err != nil && c.isParting():
 			return nil
@@ -429,7 +431,7 @@ func (c *Conversation) run(ctx, awaiting context.Context, next func(context.Cont
 		case errors.Is(err, io.EOF):
 			err = errHungUp
 		}
-		c.Tell(Disconnected{Reason: err.Error()})
+		c.Tell(Disconnected{Reason: c.lossOf(err)})
 	}
 }
 

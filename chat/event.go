@@ -52,8 +52,11 @@ type (
 	Disconnected struct{ Reason string }
 	// Reconnected says that the next pipe is there.
 	Reconnected struct{}
-	// Left says that the other side said goodbye.
-	Left struct{ Reply bool } // to this side's own
+	// Left says that the other side said goodbye, or closed its page.
+	Left struct {
+		Reply  bool // to this side's own goodbye
+		Closed bool // the page did not come back in time
+	}
 	// FileOffered says that the other side would send a file, or a folder: answer with Accept
 	// or Decline. Every offer, of either side, ends in one FileReceived, FileSent or FileFailed.
 	FileOffered struct {

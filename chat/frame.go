@@ -35,6 +35,8 @@ const (
 	kindName kind = 10 // 0, then the name: what this side is called from now on; the next hello says it, too
 
 	kindPart kind = 11 // seq, then text: of a message that goes on with the next part or message; to a side whose hello has parts
+
+	kindAway kind = 12 // seconds: this side's page was closed or is reloading; unless it is back within that time, it has left
 )
 
 // seq counts the frames of one side that are acknowledged, from 1, in 8 bytes, big-endian.
@@ -108,7 +110,7 @@ func decode(b []byte) (frame, error) {
 			return frame{}, fmt.Errorf("%w: a hello of %d bytes", errFrame, len(body))
 		}
 		return f, nil
-	case kindMessage, kindEnd, kindAck, kindGoodbye, kindOffer, kindAccept, kindCancel, kindReceived, kindName, kindPart:
+	case kindMessage, kindEnd, kindAck, kindGoodbye, kindOffer, kindAccept, kindCancel, kindReceived, kindName, kindPart, kindAway:
 	default:
 		return frame{}, fmt.Errorf("%w: its kind %d is not known here", errFrame, f.kind)
 	}
@@ -118,7 +120,7 @@ func decode(b []byte) (frame, error) {
 	f.seq = binary.BigEndian.Uint64(body)
 	text := body[seqSize:]
 	switch {
-	case f.kind == kindEnd, f.kind == kindAck, f.kind == kindGoodbye:
+	case f.kind == kindEnd, f.kind == kindAck, f.kind == kindGoodbye, f.kind == kindAway:
 	case f.kind != kindMessage && f.kind != kindPart && len(text) > maxNote:
 		return frame{}, fmt.Errorf("%w: kind %d with %d bytes", errFrame, f.kind, len(text))
 	case len(text) > MaxMessage:

@@ -15,6 +15,7 @@ func TestFrame(t *testing.T) {
 			"\x03\x00\x00\x00\x00\x00\x00\x00\x07":   {kind: kindEnd, seq: 7},
 			"\x04\xff\xff\xff\xff\xff\xff\xff\xff":   {kind: kindAck, seq: 1<<64 - 1},
 			"\x05\x00\x00\x00\x00\x00\x00\x00\x03":   {kind: kindGoodbye, seq: 3},
+			"\x0c\x00\x00\x00\x00\x00\x00\x00\x14":   {kind: kindAway, seq: 20},
 			"\x01" + `{"conversation":"c","name":"Ann","first":1,"heard":2,"of":"d"}`: {
 				kind: kindHello, hello: hello{Conversation: "c", Name: "Ann", First: 1, Heard: 2, Of: "d"},
 			},

@@ -308,6 +308,7 @@ func (c *Conversation) trustPlain() {
 // greet takes the other side's hello: from where on it goes.
 func (c *Conversation) greet(h hello, link Link) {
 	h.Name = properName(h.Name)
+	c.away = nil
 	c.mu.Lock()
 	var lost []*file
 	if h.Conversation != c.peer.Conversation { // a program that is new to this one
@@ -354,6 +355,8 @@ func (c *Conversation) hear(f frame) {
 		c.Tell(Left{Reply: reply})
 	case kindName:
 		c.rename(f.text)
+	case kindAway:
+		c.hearAway(f.seq)
 	default:
 		switch {
 		case f.seq == c.heard+1:

@@ -174,6 +174,9 @@ func describe(e chat.Event) object {
 		if e.Reply {
 			return nil
 		}
+		if e.Closed {
+			return object{"type": "left", "page_closed": true}
+		}
 		return object{"type": "left"}
 	case chat.FileOffered:
 		o := offered(e.ID, e.Name, e.Size, e.Folder, e.Files)

@@ -55,6 +55,7 @@ func TestJSONOut(t *testing.T) {
 		`{"type":"disconnected","reason":"lost"}`: chat.Disconnected{Reason: "lost"},
 		`{"type":"reconnected"}`:                  chat.Reconnected{},
 		`{"type":"left"}`:                         chat.Left{},
+		`{"type":"left","page_closed":true}`:      chat.Left{Closed: true},
 		``:                                        chat.Left{Reply: true},
 		`{"type":"notice","text":"hm"}`:           chat.Notice{Text: "hm"},
 		`{"type":"file-offered","direction":"in","id":3,"from":"Ben","name":"a","size":5,"folder":true,"files":2}`:                              chat.FileOffered{ID: 3, From: "Ben", Name: "a", Size: 5, Folder: true, Files: 2},

@@ -88,7 +88,10 @@ func (l *lines) put(e chat.Event) error {
 	case chat.Reconnected:
 		l.note("connected again")
 	case chat.Left:
-		if !e.Reply {
+		switch {
+		case e.Closed:
+			l.note("the other side closed the page")
+		case !e.Reply:
 			l.note("the other side has left")
 		}
 	case chat.Notice:

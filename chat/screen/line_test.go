@@ -93,6 +93,7 @@ func TestLine(t *testing.T) {
 		"disconnected":                      {chat.Disconnected{Reason: "a\nb"}, "disconnected: a␊b\nWaiting for the other side to come back. What you type is kept until then.\n"},
 		"reconnected":                       {chat.Reconnected{}, "connected again\n"},
 		"left":                              {chat.Left{}, "the other side has left\n"},
+		"left, by closing its page":         {chat.Left{Closed: true}, "the other side closed the page\n"},
 		"left, as this side wished":         {chat.Left{Reply: true}, ""},
 		"a notice":                          {chat.Notice{Text: "odd\u009b\nthings"}, "odd<U+009B>␊things\n"},
 		"a file is offered":                 {chat.FileOffered{From: "Ben\x1b", Name: "a.txt", Size: 999}, "Ben␛ offers \"a.txt\" (999 B).\n"},

@@ -12,6 +12,12 @@ import (
 // reload loads the page again as a person does, who is asked first, and answers so.
 func (p *tab) reload(sure bool) {
 	p.t.Helper()
+	p.leaves(`location.reload()`, sure, sure)
+}
+
+// leaves has a script leave the page, answers the browser's question, and waits for the next page, if there is one.
+func (p *tab) leaves(script string, sure, loads bool) {
+	p.t.Helper()
 	asked, loaded := make(chan struct{}, 1), make(chan struct{}, 1)
 	tell := func(c chan struct{}) {
 		select {
@@ -31,7 +37,7 @@ func (p *tab) reload(sure bool) {
 		_, err = chromedp.Call(p.ctx, page.Enable, page.EnableParams{})
 	}
 	if err == nil {
-		err = chromedp.Do(p.ctx, chromedp.Evaluate[chromedp.Void](`setTimeout(() => location.reload()); 0`))
+		err = chromedp.Do(p.ctx, chromedp.Evaluate[chromedp.Void](`setTimeout(() => { `+script+` }); 0`))
 	}
 	if err != nil {
 		p.t.Fatal(err)
@@ -48,7 +54,7 @@ func (p *tab) reload(sure bool) {
 	if _, err := chromedp.Call(p.ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: sure}); err != nil {
 		p.t.Fatal(err)
 	}
-	if sure {
+	if loads {
 		wait(loaded, "is not loaded again")
 	}
 }

@@ -205,8 +205,9 @@ func (m *model) event(e chat.Event) tea.Cmd {
 	case chat.Left:
 		if !e.Reply {
 			m.left, m.phase = true, over
-			m.happened(alarm, m.other()+" has left.")
-			return m.ring(m.other() + " has left")
+			how := map[bool]string{false: " has left", true: " closed the page"}[e.Closed]
+			m.happened(alarm, m.other()+how+".")
+			return m.ring(m.other() + how)
 		}
 	case chat.Notice:
 		m.happened(note, capital(e.Text))

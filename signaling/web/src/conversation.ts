@@ -11,6 +11,10 @@ import type { Pipe, Way } from "./pipe.ts";
 const patience = 10_000; // ms that the other side's hello may take
 const farewell = 2000; // ms that a goodbye waits for the other one's
 const lastWords = 200; // ms for what is on its way when this side hangs up
+const away = 20_000; // ms that the other side waits for a page that was closed or is reloading
+const mostAway = 60_000; // ms that this side waits for another page
+/** ms after which a page that was told of no longer goes on: the rest of `away` is for meeting again. */
+export const backIn = 10_000;
 
 export interface Reader {
   connected(pipe: Pipe, name: string, again: boolean): void;
@@ -21,7 +25,8 @@ export interface Reader {
   disconnected(why: string): void;
   inputEnded(): void;
   renamed(was: string, now: string): void;
-  left(reply: boolean): void;
+  /** closed: the other side closed its page. */
+  left(reply: boolean, closed: boolean): void;
   /** About a file: a frame of the other side, of its conversation `from`. */
   file(frame: FrameKind, seq: number, body: Record<string, unknown>, from: string): void;
 }
@@ -51,6 +56,7 @@ export class Conversation {
   #first = false; // before the other one did
   #untold = false; // this side is called otherwise, and the other one has not been told
   #left = false; // the other side has
+  #away: number | undefined; // ms to wait for the other side's page
   #pipe: Pipe | undefined; // once both hellos are there
   #wake: () => void = () => {};
   dropped = 0; // what was not heeded
@@ -130,6 +136,12 @@ export class Conversation {
     this.#wake();
   }
 
+  /** Tells the other side that this page is closed or reloading; false if that cannot be sent. */
+  pause(): boolean {
+    const p = this.#pipe;
+    return p !== undefined && !p.met.foreign && p.send(encode({ kind: kind.away, seq: away / 1000, body: new Uint8Array() }));
+  }
+
   /** Says goodbye at once, for a page that is being closed: what can go out goes out. */
   abandon() {
     this.leave();
@@ -143,7 +155,7 @@ export class Conversation {
     for (let again = this.saved !== undefined; ; again = true) {
       let pipe: Pipe;
       try {
-        pipe = await next(AbortSignal.any([signal, this.#parting.signal]));
+        pipe = await this.#await(next, signal);
       } catch (e) {
         if (this.parting) return;
         throw e;
@@ -154,7 +166,23 @@ export class Conversation {
       if (this.parting) return;
       signal.throwIfAborted();
       if (why.kind === "silent") throw why;
-      this.reader.disconnected(why.kind === "ended" ? "The connection dropped." : why.message);
+      this.reader.disconnected(this.#away !== undefined ? `The other side closed or reloaded its page. If the page is not back within ${this.#away / 1000} s, the call ends.`
+        : why.kind === "ended" ? "The connection dropped." : why.message);
+    }
+  }
+
+  /** Waits for a pipe; for a page that is away only as long as it asked, and then the conversation is over. */
+  async #await(next: (signal: AbortSignal) => Promise<Pipe>, signal: AbortSignal): Promise<Pipe> {
+    const late = this.#away === undefined ? [] : [AbortSignal.timeout(this.#away)];
+    try {
+      return await next(AbortSignal.any([signal, this.#parting.signal, ...late]));
+    } catch (e) {
+      if (late[0]?.aborted && !this.parting && !signal.aborted) {
+        this.#left = true;
+        this.reader.left(false, true);
+        this.leave();
+      }
+      throw e;
     }
   }
 
@@ -281,6 +309,7 @@ export class Conversation {
       return false;
     }
     h.name = properName(h.name);
+    this.#away = undefined;
     if (h.conversation !== this.#peer.conversation) { // a program that is new to this one
       this.#heard = this.#acked = Math.max(h.first, 1) - 1;
       this.#partial = false;
@@ -299,12 +328,15 @@ export class Conversation {
         if (this.#left) this.dropped++;
         else {
           this.#left = true;
-          this.reader.left(this.#goodbye);
+          this.reader.left(this.#goodbye, false);
           this.leave();
         }
         break;
       case kind.name:
         this.#renamed(f.body);
+        break;
+      case kind.away:
+        this.#away = Math.min(f.seq * 1000, mostAway);
         break;
       default:
         if (f.seq === this.#heard + 1) this.#take(f);
@@ -362,7 +394,7 @@ export class Conversation {
 
   /** The only goodbye that a plain program knows. */
   #plainGoodbye(why: Failure): Failure {
-    if (!this.parting) this.reader.left(false);
+    if (!this.parting) this.reader.left(false, false);
     this.#parting.abort();
     return why;
   }

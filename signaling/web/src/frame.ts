@@ -15,6 +15,7 @@ export const kind = {
   received: 9, // seq, JSON: it is whole, and in its place
   name: 10, // 0, then what this side is called from now on
   part: 11, // seq, text: of a message that goes on with the next part or message
+  away: 12, // seconds: this side's page was closed or is reloading; unless it is back within that time, it has left
 } as const;
 
 export type FrameKind = (typeof kind)[keyof typeof kind];
@@ -46,7 +47,7 @@ export const encode = (f: Frame): Uint8Array =>
 export function decode(b: Uint8Array): Frame | undefined {
   const k = b[0] as FrameKind;
   if (k === kind.hello) return b.length - 1 <= maxHello ? { kind: k, seq: 0, body: b.subarray(1) } : undefined;
-  if (!(k >= kind.message && k <= kind.part)) return undefined;
+  if (!(k >= kind.message && k <= kind.away)) return undefined;
   const seq = readUint64(b, 1);
   const body = b.subarray(9);
   if (Number.isNaN(seq) || body.length > (k === kind.message || k === kind.part ? maxText : maxJSON)) return undefined;

@@ -4,10 +4,12 @@
 
 import type { Code } from "./code.ts";
 import type { Saved } from "./conversation.ts";
+import { kind } from "./frame.ts";
 import type { Resumption } from "./session.ts";
 import type { Side } from "./store.ts";
 
-const maxAge = 10 * 60_000; // ms; after that, no one waits for this side
+/** ms for which a call can go on whose other side does not know that the page is away. */
+export const longest = 10 * 60_000;
 
 export interface KeptCall {
   readonly side: Side;
@@ -22,23 +24,26 @@ export interface KeptCall {
 
 const item = (base: string) => `p2pchat call at ${base}`;
 
-/** Writes a call; false if the browser does not take it. */
-export function keep(base: string, call: KeptCall): boolean {
+/** Counts the messages of a call that were not delivered. */
+export const messages = (call: KeptCall): number => call.conversation.frames.filter(([k]) => k === kind.message).length;
+
+/** Writes a call that can go on within ms; false if the browser does not take it. */
+export function keep(base: string, call: KeptCall, ms: number): boolean {
   try {
-    sessionStorage.setItem(item(base), JSON.stringify({ ...call, at: Date.now() }));
+    sessionStorage.setItem(item(base), JSON.stringify({ ...call, at: Date.now(), ms }));
     return true;
   } catch {
     return false;
   }
 }
 
-/** Returns the call that the page was left in, and removes it from the storage. */
-export function take(base: string): KeptCall | undefined {
+/** Returns the call that the page was left in, and whether it can go on; and removes it from the storage. */
+export function take(base: string): (KeptCall & { inTime: boolean }) | undefined {
   try {
     const text = sessionStorage.getItem(item(base));
     sessionStorage.removeItem(item(base));
-    const call = JSON.parse(text ?? "null") as (KeptCall & { at: number }) | null;
-    return call && Math.abs(Date.now() - call.at) < maxAge ? call : undefined;
+    const call = JSON.parse(text ?? "null") as (KeptCall & { at: number; ms: number }) | null;
+    return call ? { ...call, inTime: Math.abs(Date.now() - call.at) < call.ms } : undefined;
   } catch {
     return undefined;
   }

@@ -1,11 +1,11 @@
 // The page: it starts or answers a call, and holds the conversation.
 
 import * as codes from "./code.ts";
-import { Conversation, reason } from "./conversation.ts";
+import { backIn, Conversation, reason } from "./conversation.ts";
 import { byId, discard, el, show } from "./dom.ts";
 import { dropping, FileItems } from "./files.ts";
 import { Failure, type Kind } from "./failure.ts";
-import { keep, take, type KeptCall } from "./kept.ts";
+import { keep, longest, messages, take, type KeptCall } from "./kept.ts";
 import { properName } from "./name.ts";
 import { Session } from "./session.ts";
 import { Store, type Side } from "./store.ts";
@@ -117,12 +117,14 @@ const hints: Partial<Record<Kind, string>> = {
   silent: "Both sides need the same version of p2pchat.",
 };
 
+const undelivered = (n: number) =>
+  n === 0 ? "All your messages were delivered." : n === 1 ? "One message was not delivered. They never saw it." : `${n} messages were not delivered. They never saw them.`;
+
 function ended(c: Call, broken: number, f: Failure | undefined) {
-  const n = c.conversation.undelivered;
   c.view.over([
-    f ? `The call ended: ${f.message}` : c.view.goneReply === false ? `${byId("peer-name").textContent} has left.` : "You have left.",
+    f ? `The call ended: ${f.message}` : c.view.gone || "You have left.",
     f && hints[f.kind],
-    n === 0 ? "All your messages were delivered." : n === 1 ? "One message was not delivered. They never saw it." : `${n} messages were not delivered. They never saw them.`,
+    undelivered(c.conversation.undelivered),
     broken === 0 ? "" : broken === 1 ? "One file was not transferred." : `${broken} files were not transferred.`,
   ].filter(Boolean).join(" "));
 }
@@ -312,7 +314,11 @@ onpageshow = (e) => { if (e.persisted) arrive(); };
 /** Goes on with the call that the page was left in, or answers the link that it was opened with. */
 function arrive() {
   const kept = call ? undefined : take(base);
-  if (kept) void hold(kept.side, kept.code, kept);
+  if (kept?.inTime) void hold(kept.side, kept.code, kept);
+  else if (kept) {
+    startError.textContent = `The call with ${kept.conversation.peer.name} is over: this page was closed for too long. ${undelivered(messages(kept))}`;
+    startError.hidden = false;
+  }
   followLink();
 }
 
@@ -321,10 +327,11 @@ function keepCall(c: Call): boolean {
   const session = c.session.resumption;
   if (!c.met || !session || c.conversation.parting) return false;
   const files = c.files.files.interrupt("the page was loaded again");
-  return keep(base, {
+  const saved = {
     side: c.side, code: c.code, relayOnly: c.relayOnly, accessKey: c.store.accessKey, compared: c.view.compared, files,
     conversation: c.conversation.save(), session,
-  });
+  };
+  return keep(base, saved, c.conversation.pause() ? backIn : longest);
 }
 
 /** Offers to hide the address where the server has a relay to do it. */

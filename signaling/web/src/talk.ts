@@ -14,7 +14,7 @@ export class Talking implements Reader {
   onFile: Reader["file"] = () => {};
   onConnected: (pipe: Pipe) => void = () => {};
   compared = false; // the person has found the safety words the same on both sides
-  goneReply: boolean | undefined; // once the other side has left
+  gone = ""; // how the other side left, unless as a reply
   readonly #log = byId("log");
   readonly #marks = new Map<number, HTMLElement>();
   #partial: HTMLElement | undefined; // the last message of the other side
@@ -184,9 +184,10 @@ export class Talking implements Reader {
     if (!document.hidden) this.seen();
   }
 
-  left(reply: boolean) {
-    this.goneReply = reply;
-    if (!reply) this.note(`${byId("peer-name").textContent} has left.`);
+  left(reply: boolean, closed: boolean) {
+    if (reply) return;
+    this.gone = `${byId("peer-name").textContent} ${closed ? "closed the page" : "has left"}.`;
+    this.note(this.gone);
   }
 
   file: Reader["file"] = (...args) => this.onFile(...args);

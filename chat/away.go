@@ -1,0 +1,49 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A page that its browser closes cannot know whether the person closes it or reloads it. So it says
+// kindAway, which counts as a goodbye unless the page is back in time.
+
+// maxAway bounds how long the other side may ask to be waited for.
+const maxAway = time.Minute
+
+var errAway = errors.New("the page was not back in time")
+
+// hearAway notes that the other side's page goes away, for at most that many seconds.
+func (c *Conversation) hearAway(seconds uint64) {
+	away := time.Duration(min(seconds, uint64(maxAway/time.Second))) * time.Second //nolint:gosec // a minute at most
+	c.away = &away
+}
+
+// lossOf says what the end of a pipe means.
+func (c *Conversation) lossOf(err error) string {
+	if c.away != nil {
+		return fmt.Sprintf("the other side closed or reloaded its page. If the page is not back within %d s, the call ends", int(c.away.Seconds()))
+	}
+	return err.Error()
+}
+
+// awaitLink returns the link that next brings. If the other side's page is away, awaitLink waits for
+// as long as the page asked, and then takes the page for closed: the conversation is over.
+func (c *Conversation) awaitLink(ctx context.Context, next func(context.Context) (Link, error)) (Link, error) {
+	if c.away == nil {
+		return next(ctx)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, *c.away, errAway)
+	defer cancel()
+	link, err := next(ctx)
+	if err != nil && errors.Is(context.Cause(ctx), errAway) {
+		c.mu.Lock()
+		c.left = true
+		c.beginLeave()
+		c.mu.Unlock()
+		c.Tell(Left{Closed: true})
+	}
+	return link, err
+}
