@@ -57,10 +57,9 @@ func (r *state) claim(d signaling.Description, now time.Time) (mine []signaling.
 	known := fragments(d)
 	var rest []early
 	for _, e := range r.early {
-		name := fragment(e.candidate)
-		switch named := name != "" && len(known) > 0; {
+		switch named, fits := e.names(known); {
 		case e.stale(now):
-		case named && slices.Contains(known, name), !named && e.free:
+		case named && fits, !named && e.free:
 			mine = append(mine, e.candidate)
 		case named:
 			rest = append(rest, e)
@@ -68,6 +67,23 @@ func (r *state) claim(d signaling.Description, now time.Time) (mine []signaling.
 	}
 	r.early = rest
 	return mine
+}
+
+// endEarly drops the early candidates of the offer d, which ends. It keeps those of the next
+// offer: a client may send them before the client of the last call closes the room.
+func (r *state) endEarly(d signaling.Description, now time.Time) {
+	known := fragments(d)
+	r.early = slices.DeleteFunc(slices.Clone(r.early), func(e early) bool {
+		named, fits := e.names(known)
+		return e.stale(now) || named && fits || !named && !e.free
+	})
+}
+
+// names reports whether the ICE username fragment decides about a candidate, and whether it
+// is one of those known, which a description has.
+func (e early) names(known []string) (named, fits bool) {
+	name := fragment(e.candidate)
+	return name != "" && len(known) > 0, slices.Contains(known, name)
 }
 
 // fragments lists the ICE username fragments of a description.

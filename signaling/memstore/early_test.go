@@ -67,6 +67,36 @@ func TestEarlyCandidatesAndTime(t *testing.T) {
 	}
 }
 
+// Closing a call keeps the early candidates of the next one, which its client sends while the
+// last call's client has not closed the lobby yet.
+func TestEarlyCandidatesOutliveTheLastCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, lobby := New(Limits{}), signaling.Ticket{Room: signaling.Lobby}
+		for _, settles := range []time.Duration{settled, settled - time.Second} {
+			if _, err := s.Offer(t.Context(), lobby, offer); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(settles)
+			if _, err := s.AddCandidates(t.Context(), lobby, -1, signaling.Candidate(`{"candidate":"early"}`)); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Close(t.Context(), lobby); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Offer(t.Context(), lobby, append(signaling.Description(" "), offer...)); err != nil {
+				t.Fatal(err)
+			}
+			list, err := s.Candidates(t.Context(), lobby, signaling.Caller, 0, 0)
+			if want := settles == settled; err != nil || (len(list) == 1) != want {
+				t.Errorf("a call closed after %v leaves %d candidates to the next one, %v", settles, len(list), err)
+			}
+			if err := s.Close(t.Context(), lobby); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 // A lobby in which nothing but early candidates is takes nothing from anybody for long, and a
 // reader that waits for an offer there goes on waiting.
 func TestEarlyCandidatesExpire(t *testing.T) {

@@ -274,7 +274,7 @@ func (s *Store) Close(ctx context.Context, t signaling.Ticket) error {
 		if err := r.owned(t, owner); err != nil {
 			return err
 		}
-		r.claim(r.sides[signaling.Caller].description, time.Now()) // they go with the room
+		r.endEarly(r.sides[signaling.Caller].description, time.Now())
 		*r = state{early: r.early}
 		return nil
 	})

@@ -10,11 +10,13 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/pion/stun/v4"
+	"github.com/pion/turn/v5"
 
 	"p2pchat/signaling"
 )
@@ -32,10 +34,12 @@ import (
 //	  |                          | Accepted ────────────▶ |                   |
 //	  | success ◀────────────────|────────────────────────|                   |
 
-// What bounds requests that are held.
+// The bounds on held requests. UDP does not prove where a request comes from, so a second
+// bound counts by the client that the server gave the credentials to.
 const (
 	maxHeld       = 1024
-	maxHeldOfOne  = 32 // of one address (IPv6: a network of 64 bits)
+	maxHeldFrom   = 32  // sent from one address (IPv6: a network of 64 bits)
+	maxHeldGiven  = 128 // with credentials that were given to one client; see signaling.Ticket.From
 	holdPatience  = 10 * time.Second
 	longestTicket = 128 // bytes of room and token
 )
@@ -52,17 +56,23 @@ func newSeal(secret []byte) cipher.AEAD {
 func (r *Relay) sealTicket(t signaling.Ticket) string {
 	nonce := make([]byte, r.seal.NonceSize())
 	_, _ = rand.Read(nonce) // never fails
-	return base64.RawURLEncoding.EncodeToString(r.seal.Seal(nonce, nonce, []byte(t.Room+"\n"+t.Token), nil))
+	return base64.RawURLEncoding.EncodeToString(r.seal.Seal(nonce, nonce, []byte(t.Room+"\n"+t.Token+"\n"+t.From), nil))
 }
 
-// ticketOf returns the ticket that an Allocate request's user name has, if it has one.
+// ticketOf returns the ticket in an Allocate request's user name, if it has one and the
+// request proves that its sender knows the password: user names can be seen on the way, and a
+// held request takes one of few places. pion answers the other requests.
 func (r *Relay) ticketOf(request []byte) (t signaling.Ticket, ok bool) {
-	m := stun.Message{Raw: request}
+	m := stun.Message{Raw: slices.Clip(request)} // Check writes behind the message
 	if m.Decode() != nil {
 		return t, false
 	}
 	name, err := m.Get(stun.AttrUsername)
 	if err != nil {
+		return t, false
+	}
+	_, key, ok := r.authenticate(&turn.RequestAttributes{Username: string(name), Realm: realm, Method: stun.MethodAllocate})
+	if !ok || stun.MessageIntegrity(key).Check(&m) != nil {
 		return t, false
 	}
 	parts := strings.SplitN(string(name), ":", 3)
@@ -78,8 +88,9 @@ func (r *Relay) ticketOf(request []byte) (t signaling.Ticket, ok bool) {
 	if err != nil {
 		return t, false
 	}
-	room, token, _ := strings.Cut(string(text), "\n")
-	return signaling.Ticket{Room: room, Side: signaling.Callee, Token: token}, true
+	room, rest, _ := strings.Cut(string(text), "\n")
+	token, from, _ := strings.Cut(rest, "\n")
+	return signaling.Ticket{Room: room, Side: signaling.Callee, Token: token, From: from}, true
 }
 
 // held are the requests of guests that wait to be accepted.
@@ -91,7 +102,12 @@ type held struct {
 	mu    sync.Mutex // guards what follows
 	from  map[source]bool
 	of    map[netip.Addr]int // customers, how many each
+	given map[string]int     // the same by signaling.Ticket.From
 	ended bool
+}
+
+func newHeld(ctx context.Context, accepted func(context.Context, signaling.Ticket) bool) *held {
+	return &held{ctx: ctx, accepted: accepted, from: map[source]bool{}, of: map[netip.Addr]int{}, given: map[string]int{}}
 }
 
 // begin runs a wait, unless Serve ends.
@@ -111,20 +127,25 @@ func (h *held) end() {
 	h.waiting.Wait()
 }
 
-// enter reports whether a request may be held, for which leave must be called.
-func (h *held) enter(from source) bool {
+// enter counts a request in, for which leave must be called if ok. repeated is true if a
+// request from the same source is held already.
+func (h *held) enter(from source, given string) (ok, repeated bool) {
 	who := customer(from.at.Addr())
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.from[from] || len(h.from) >= maxHeld || h.of[who] >= maxHeldOfOne {
-		return false
+	switch {
+	case h.from[from]:
+		return false, true
+	case len(h.from) >= maxHeld, h.of[who] >= maxHeldFrom, given != "" && h.given[given] >= maxHeldGiven:
+		return false, false
 	}
 	h.from[from] = true
 	h.of[who]++
-	return true
+	h.given[given]++
+	return true, false
 }
 
-func (h *held) leave(from source) {
+func (h *held) leave(from source, given string) {
 	who := customer(from.at.Addr())
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -132,16 +153,24 @@ func (h *held) leave(from source) {
 	if h.of[who]--; h.of[who] == 0 {
 		delete(h.of, who)
 	}
+	if h.given[given]--; h.given[given] == 0 {
+		delete(h.given, given)
+	}
 }
 
-// hold waits until the guest with a ticket is accepted, and reports whether it was. It
-// reports false at once for a request that is sent again while it is held.
+// hold waits until the caller has accepted the guest with a ticket, and reports whether it
+// has. It returns false at once for a retransmission of a held request, and if too many
+// requests are held.
 func (r *Relay) hold(from net.Addr, t signaling.Ticket) bool {
 	client := sourceOf(from)
-	if !r.held.enter(client) {
+	ok, repeated := r.held.enter(client, t.From)
+	if !ok {
+		if !repeated {
+			r.refuse(RefusedHeld, "client", customer(client.at.Addr()))
+		}
 		return false
 	}
-	defer r.held.leave(client)
+	defer r.held.leave(client, t.From)
 	ctx, cancel := context.WithTimeout(r.held.ctx, holdPatience)
 	defer cancel()
 	if r.held.accepted != nil && r.held.accepted(ctx, t) {

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -100,30 +101,101 @@ func TestGuests(t *testing.T) {
 	})
 
 	t.Run("those who wait are bounded, in all and of one address", func(t *testing.T) {
-		h := held{from: map[source]bool{}, of: map[netip.Addr]int{}}
-		enter := func(network, port int) bool {
-			return h.enter(source{at: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(network >> 8), byte(network)}), uint16(port))}) //nolint:gosec // a test's
+		h := newHeld(t.Context(), nil)
+		at := func(network, port int) source {
+			return source{at: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(network >> 8), byte(network)}), uint16(port))} //nolint:gosec // a test's
 		}
-		for port := range maxHeldOfOne {
+		enter := func(network, port int) bool {
+			ok, _ := h.enter(at(network, port), fmt.Sprint("client ", network))
+			return ok
+		}
+		for port := range maxHeldFrom {
 			if !enter(0, port) || enter(0, port) {
 				t.Fatalf("port %d", port)
 			}
 		}
-		if enter(0, maxHeldOfOne) {
+		if enter(0, maxHeldFrom) {
 			t.Error("one address may have more")
 		}
-		for i := range maxHeld - maxHeldOfOne {
-			if !enter(1+i/maxHeldOfOne, i%maxHeldOfOne) {
+		for i := range maxHeld - maxHeldFrom {
+			if !enter(1+i/maxHeldFrom, i%maxHeldFrom) {
 				t.Fatalf("request %d", i)
 			}
 		}
 		if enter(9999, 1) {
 			t.Error("there may be more in all")
 		}
-		h.leave(source{at: netip.MustParseAddrPort("10.0.0.0:7")})
+		h.leave(at(0, 7), "client 0")
 		if !enter(0, 7) {
 			t.Error("what one leaves is not free")
 		}
+		for i := range maxHeld - maxHeldFrom {
+			h.leave(at(1+i/maxHeldFrom, i%maxHeldFrom), fmt.Sprint("client ", 1+i/maxHeldFrom))
+		}
+		for network := range maxHeldGiven { // UDP sources can be forged
+			if ok, _ := h.enter(at(100+network, 1), "mallory"); !ok {
+				t.Fatalf("request %d of mallory", network)
+			}
+		}
+		if ok, _ := h.enter(at(99, 1), "mallory"); ok {
+			t.Error("one client's credentials may have more")
+		}
+	})
+
+	t.Run("IPv6 addresses of one network count as one client", func(t *testing.T) {
+		h := newHeld(t.Context(), nil)
+		in := func(network string, i int) source {
+			return source{at: netip.MustParseAddrPort(fmt.Sprintf("[%s:%x::1]:9", network, i+1))}
+		}
+		for i := range maxHeldFrom {
+			if ok, _ := h.enter(in("2001:db8:0:1", i), ""); !ok {
+				t.Fatalf("request %d", i)
+			}
+		}
+		if ok, _ := h.enter(in("2001:db8:0:1", maxHeldFrom), ""); ok {
+			t.Error("the network may have more")
+		}
+		if ok, _ := h.enter(in("2001:db8:0:2", 0), ""); !ok {
+			t.Error("another network has no place")
+		}
+	})
+
+	t.Run("requests that do not prove the password take no place", func(t *testing.T) {
+		accept := make(chan struct{})
+		r := servingGuests(t, Config{}, func(ctx context.Context, _ signaling.Ticket) bool {
+			select {
+			case <-accept:
+			case <-ctx.Done():
+			}
+			return ctx.Err() == nil
+		})
+		for range maxHeldFrom {
+			forged := guesses(t, r, &guest, "udp")
+			forged.password = "wrong"
+			if m := forged.asks(10*time.Second, stun.MethodAllocate, raw{stun.AttrRequestedTransport, []byte{17, 0, 0, 0}}); codeOf(m) != stun.CodeUnauthorized {
+				t.Fatalf("a wrong password is answered %v", codeOf(m))
+			}
+		}
+		close(accept)
+		a := guesses(t, r, &guest, "udp")
+		if _, code := a.allocates(); code != 0 {
+			t.Error(code)
+		}
+		a.leaves()
+		if n := r.Stats().Refused[RefusedHeld]; n > 0 {
+			t.Errorf("%d requests found no place", n)
+		}
+	})
+
+	t.Run("an operator hears of requests that find no place", func(t *testing.T) {
+		r := servingGuests(t, Config{}, func(ctx context.Context, _ signaling.Ticket) bool { <-ctx.Done(); return false })
+		for range maxHeldFrom + 1 {
+			a := guesses(t, r, &guest, "udp")
+			if _, err := a.conn.Write(a.message(stun.MethodAllocate, raw{stun.AttrRequestedTransport, []byte{17, 0, 0, 0}})); err != nil {
+				t.Fatal(err)
+			}
+		}
+		eventually(t, "one is refused", func() bool { return r.Stats().Refused[RefusedHeld] == 1 })
 	})
 }
 

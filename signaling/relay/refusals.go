@@ -17,15 +17,16 @@ const (
 	RefusedRequest                   // a request: they come too often
 	RefusedGuest                     // an allocation: the caller has not accepted the guest's answer
 	RefusedConnection                // a TCP connection: the client has as many as it may, or all have
+	RefusedHeld                      // an allocation: as many requests of guests wait for a caller as may
 	refusalKinds
 )
 
 // Refusals are all reasons.
-var Refusals = []Refusal{RefusedQuota, RefusedPermission, RefusedChannel, RefusedPeer, RefusedRequest, RefusedGuest, RefusedConnection}
+var Refusals = []Refusal{RefusedQuota, RefusedPermission, RefusedChannel, RefusedPeer, RefusedRequest, RefusedGuest, RefusedConnection, RefusedHeld}
 
 // String is the reason as a metric's label has it.
 func (r Refusal) String() string {
-	return [refusalKinds]string{"quota", "permissions", "channels", "peer", "requests", "guests", "connections"}[r]
+	return [refusalKinds]string{"quota", "permissions", "channels", "peer", "requests", "guests", "connections", "held"}[r]
 }
 
 // refusalPause is the least time between two lines of the log about the same reason: the

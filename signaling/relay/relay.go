@@ -152,7 +152,7 @@ type Listeners struct {
 // Serve relays until ctx ends, and closes what it listens on.
 func (r *Relay) Serve(ctx context.Context, on Listeners) error {
 	ctx, cancel := context.WithCancel(ctx)
-	r.held = &held{ctx: ctx, accepted: on.Accepted, from: map[source]bool{}, of: map[netip.Addr]int{}}
+	r.held = newHeld(ctx, on.Accepted)
 	defer r.held.end()
 	defer cancel()
 	ports := &ports{relay: r}

@@ -153,6 +153,7 @@ func TestReadersThatAreWokenForNothing(t *testing.T) {
 	honest := read(from("192.0.2.3"))
 	s.untilAside(11)
 	for n := range 2 {
+		s.until(11*(n+1), s.asides.made, "were set aside in all") // woken earlier, two changes are one
 		s.untilAside(11)
 		s.post("/rooms/blue/offer-candidates", candidate("caller", n), "Authorization: Bearer caller", from("192.0.2.2")).is(201)
 	}

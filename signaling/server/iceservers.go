@@ -89,10 +89,11 @@ func (s *Server) guestListed(c echo.Context, t signaling.Ticket, accepted bool) 
 		s.refuse(limitGuests, from)
 		return errors.Join(signaling.ErrTooMany, err)
 	}
-	return listed(c, s.guestICEServers(t, accepted))
+	return listed(c, s.guestICEServers(t, string(client(from).AsSlice()), accepted))
 }
 
-func (s *Server) guestICEServers(t signaling.Ticket, accepted bool) (list []signaling.ICEServer) {
+// guestICEServers returns the list for the guest with a ticket, a client at the network from.
+func (s *Server) guestICEServers(t signaling.Ticket, from string, accepted bool) (list []signaling.ICEServer) {
 	everybody := s.config.AccessKey == "" // could ask as a caller
 	for _, one := range s.config.ICEServers {
 		if one.Credential == "" || accepted || everybody {
@@ -104,6 +105,7 @@ func (s *Server) guestICEServers(t signaling.Ticket, accepted bool) (list []sign
 	case everybody:
 		list = append(list, s.config.Relay("room "+t.Room, nil)...)
 	default:
+		t.From = from
 		list = append(list, s.config.Relay("room "+t.Room, &t)...)
 	}
 	return list

@@ -232,3 +232,10 @@ func (a *asides) count() int {
 	defer a.mu.Unlock()
 	return len(a.all)
 }
+
+// made is how many times a read was set aside.
+func (a *asides) made() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return int(a.last) //nolint:gosec // a test's
+}
