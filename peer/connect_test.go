@@ -204,6 +204,22 @@ func TestDiscovering(t *testing.T) {
 			_ = fails(t, callee, peer.ErrNoRelay)
 		})
 	})
+
+	t.Run("who offers relays only, and is refused the list, is told of the refusal", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork(t, time.Millisecond)
+			store := memstore.New(memstore.Limits{})
+			config := quiet()
+			config.RelayOnly = true
+			config.Discover = func(context.Context, signaling.Ticket, time.Duration) ([]signaling.ICEServer, error) {
+				return nil, signaling.ErrTooMany
+			}
+			err := fails(t, n.calls(t, store, room, config), signaling.ErrTooMany)
+			if errors.Is(err, peer.ErrNoRelay) {
+				t.Errorf("it is told %v", err)
+			}
+		})
+	})
 }
 
 // client is a Client of a test's server.

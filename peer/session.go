@@ -305,11 +305,12 @@ func sleep(ctx context.Context, d time.Duration) error {
 // iceServers returns the STUN and TURN servers to use, for the caller with the zero ticket or
 // for a callee with its own. Two machines may meet without, but not without the server: the
 // error is ErrUnreachable, ErrNoKey for a caller, or ErrNoRoom if the room does not exist
-// within wait.
+// within wait. With RelayOnly it is ErrNoRelay if the server lists no TURN server, and the
+// server's refusal, such as ErrTooMany, if it lists nothing.
 func (s *Session) iceServers(ctx context.Context, t signaling.Ticket, wait time.Duration) ([]webrtc.ICEServer, error) {
 	list := s.config.ICEServers
+	var err error
 	if list == nil && s.config.Discover != nil {
-		var err error
 		list, err = s.config.Discover(ctx, t, wait)
 		switch {
 		case errors.Is(err, signaling.ErrUnreachable), errors.Is(err, signaling.ErrNoRoom), errors.Is(err, signaling.ErrNoKey) && t.Room == "", ctx.Err() != nil:
@@ -328,6 +329,9 @@ func (s *Session) iceServers(ctx context.Context, t signaling.Ticket, wait time.
 		servers = append(servers, webrtc.ICEServer{URLs: l.URLs, Username: l.Username, Credential: l.Credential})
 	}
 	if s.config.RelayOnly && !slices.ContainsFunc(servers, func(l webrtc.ICEServer) bool { return l.Username != "" }) {
+		if err != nil { // the server may have one
+			return nil, fmt.Errorf("asking for a TURN server, without which this machine's address would be seen: %w", err)
+		}
 		return nil, ErrNoRelay
 	}
 	return servers, nil

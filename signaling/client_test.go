@@ -122,6 +122,16 @@ func TestForeignServers(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a long reply of a p2pchat server is not called another's", func(t *testing.T) {
+		b := bad(t, says(200, "application/json", `{"type":"offer","sdp":""}`, `ETag: "1"`), says(200, "application/json", long))
+		c := client(t, b.URL, brief)
+		if err := readOffer(t, c, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := readOffer(t, c, 0); !errors.Is(err, signaling.ErrTooLarge) || errors.Is(err, signaling.ErrForeign) || !strings.Contains(err.Error(), "longer than 256 KiB") {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("replies of another shape to every other request", func(t *testing.T) {
 		c := client(t, bad(t, says(200, "application/json", `{}`)).URL, brief)
 		_, offered := c.Offer(t.Context(), secret, signaling.Description(offerBody))

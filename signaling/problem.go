@@ -41,7 +41,7 @@ var problems = []struct {
 	{ErrTooManyRooms, "too-many-rooms", http.StatusTooManyRequests, "Your network address holds as many rooms as this server allows one address. Rooms that nobody uses end by themselves; or let the other side call."},
 	{ErrListFull, "candidates-full", http.StatusConflict, "The list holds as many candidates, or as many bytes of them, as this server allows."},
 	{ErrGap, "candidates-gap", http.StatusConflict, "The list ends before the index given with 'at'. Send the missing candidates first."},
-	{ErrServerFull, "server-full", http.StatusServiceUnavailable, "The server has as many rooms or waiting readers as it can hold. Try again in a moment."},
+	{ErrServerFull, "server-full", http.StatusServiceUnavailable, "The server has as many rooms as it can hold. Try again in a moment."},
 	{ErrUnavailable, "unavailable", http.StatusServiceUnavailable, "The server cannot reach its store of rooms. Try again in a moment: the server reconnects by itself."},
 	{ErrInvalid, "invalid", http.StatusBadRequest, "The request is not valid: see /openapi.yaml."},
 	{ErrTooLarge, "too-large", http.StatusRequestEntityTooLarge, "The body is larger than this server accepts."},
@@ -62,15 +62,30 @@ var (
 	ErrDraining  = errors.New("the server is stopping")
 )
 
+// An explained error has a detail of its own for people.
+type explained struct {
+	error
+	detail string
+}
+
+func (e *explained) Unwrap() error { return e.error }
+
+// Explain returns err, one of this package's errors, with another detail for its Problem.
+func Explain(err error, detail string) error { return &explained{err, detail} }
+
 // ProblemOf returns the problem that stands for err over HTTP; ok is false if err is none of
 // this package's errors.
 func ProblemOf(err error) (p Problem, ok bool) {
+	var own *explained
 	for _, row := range problems {
 		if !errors.Is(err, row.err) {
 			continue
 		}
 		p = Problem{Type: urn + row.name, Title: capital(row.err.Error()), Status: row.status, Detail: row.detail}
-		if errors.Is(row.err, ErrInvalid) { // what exactly is wrong stands in the error alone
+		switch {
+		case errors.As(err, &own):
+			p.Detail = own.detail
+		case errors.Is(row.err, ErrInvalid): // only the error says what is wrong
 			p.Detail = capital(reason(err)) + "."
 		}
 		return p, true

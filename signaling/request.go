@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	maxReply   = 256 << 10 // bytes: four times a document, and twice a list, of a server with the default limits
+	maxReply   = 256 << 10 // bytes: a description of a server with the default limits has at most 64 KiB, a list of candidates 128 KiB and its commas
 	maxText    = 300       // bytes of a problem's text
 	firstPause = 100 * time.Millisecond
 	longPause  = time.Second // or people wait for a server that is back
@@ -168,7 +168,11 @@ func (c *Client) once(ctx context.Context, r request) (reply, error) {
 	}
 	rep := reply{header: res.Header, body: body}
 	if len(body) > maxReply {
-		return reply{}, fmt.Errorf("%w: its reply is longer than %d KiB", ErrForeign, maxReply>>10)
+		kind := ErrForeign
+		if c.met.Load() { // a server of ours, with other limits
+			kind = ErrTooLarge
+		}
+		return reply{}, fmt.Errorf("%w: the server's reply is longer than %d KiB, the most that this program reads", kind, maxReply>>10)
 	}
 	return rep, c.judge(res, body)
 }

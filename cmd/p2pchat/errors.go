@@ -60,6 +60,7 @@ var endings = []struct {
 	{errStore, exitServer, "store-unreachable", "check --store: NATS 2.11 or later with JetStream must run there"},
 	{signaling.ErrUnavailable, exitServer, "unavailable", "try again in a moment, or use another server: --server URL"},
 	{signaling.ErrForeign, exitServer, "not-p2pchat", "give the address of a p2pchat server with --server, or start one: p2pchat serve"},
+	{signaling.ErrTooLarge, exitServer, "too-large", "give the address of a p2pchat server with --server; on a server of your own, lower --max-body and --max-candidates"},
 	{signaling.ErrUnreachable, exitServer, "server-unreachable", "check the address, or start a server there: p2pchat serve"},
 	{signaling.ErrGuesses, exitServer, "guesses", "wait a few minutes; or run p2pchat call here, and let the other side answer"},
 	{signaling.ErrTooManyRooms, exitServer, "too-many-rooms", "wait a few minutes, or let the other side call; the server's operator can raise --max-client-rooms"},

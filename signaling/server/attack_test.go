@@ -108,6 +108,9 @@ func TestWaitingWhereNobodyCalls(t *testing.T) {
 	_, first := wait("a", mallory)
 	gone, _ := wait("b", mallory)
 	s.untilAside(2)
+	if detail := s.get("/rooms/c/offer", "Prefer: wait=60", mallory).problem(429, "too-many"); !strings.Contains(detail, "rooms that nobody has opened") {
+		t.Errorf("a third read is told %q", detail)
+	}
 	if _, third := wait("c", mallory); third() != "HTTP/1.1 429" {
 		t.Error("a third read waits")
 	}

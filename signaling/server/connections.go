@@ -115,15 +115,12 @@ func (l counted) Accept() (net.Conn, error) {
 
 // turnedAway is what connections over a limit are told.
 var turnedAway = map[string][]byte{
-	limitConnections:       refusal(signaling.ErrServerFull),
-	limitClientConnections: refusal(signaling.ErrTooMany),
+	limitConnections:       refusal(signaling.Explain(signaling.ErrServerFull, "As many connections are open at this server as it can hold. Try again in a moment.")),
+	limitClientConnections: refusal(signaling.Explain(signaling.ErrTooMany, "Your network address has too many open connections. Close some, or try again in a moment.")),
 }
 
 func refusal(why error) []byte {
 	p, _ := signaling.ProblemOf(why)
-	if why == signaling.ErrTooMany { //nolint:errorlint // as it is given
-		p.Detail = "Your network address has too many open connections. Close some, or try again in a moment."
-	}
 	body, _ := json.Marshal(p) // it has nothing that cannot be
 	var b bytes.Buffer
 	_ = (&http.Response{ // into memory

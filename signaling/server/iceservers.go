@@ -82,12 +82,14 @@ func (s *Server) acceptedICEServers(ctx context.Context, c echo.Context, t signa
 	return func() error { return s.guestListed(c, t, accepted) }, err
 }
 
+var errGuests = signaling.Explain(signaling.ErrTooMany, "Your network address asked for the ICE servers of this room too often. Try again in a few seconds.")
+
 // guestListed answers a guest. One client asks a few times for a room, and no more.
 func (s *Server) guestListed(c echo.Context, t signaling.Ticket, accepted bool) error {
 	from := c.(*guest).client
 	if ok, err := s.guests.Allow(t.Room + " " + client(from).String()); !ok || err != nil {
 		s.refuse(limitGuests, from)
-		return errors.Join(signaling.ErrTooMany, err)
+		return errors.Join(errGuests, err)
 	}
 	return listed(c, s.guestICEServers(t, string(client(from).AsSlice()), accepted))
 }

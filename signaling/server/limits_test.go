@@ -8,6 +8,32 @@ import (
 	"p2pchat/signaling/memstore"
 )
 
+// What a client is told about a limit is true of that limit.
+func TestWhatLimitsSay(t *testing.T) {
+	s := open(t, memstore.Limits{}, Config{MaxWaiting: 1, Rate: Rate{All: 1e6}})
+	s.post("/rooms/blue/offer", anOffer).is(201)
+	waiting := s.park("/rooms/green/offer")
+	said := map[string]string{"waiting": s.get("/rooms/red/offer", "Prefer: wait=9").problem(503, "server-full")}
+	for range guestBurst {
+		s.get("/rooms/blue/ice-servers").is(200)
+	}
+	said["guests"] = s.get("/rooms/blue/ice-servers").problem(429, "too-many")
+	s.limiter.all.SetBurst(0)
+	said["all"] = s.get("/offer").problem(429, "too-many")
+	s.Drain()
+	s.heard(waiting).is(503)
+	for limit, want := range map[string]string{"waiting": "many requests wait", "guests": "ICE servers of this room too often", "all": "All clients together"} {
+		if !strings.Contains(said[limit], want) {
+			t.Errorf("%s: %q, which has no %q", limit, said[limit], want)
+		}
+	}
+	for limit, want := range map[string]string{limitConnections: "connections are open", limitClientConnections: "open connections"} {
+		if text := string(turnedAway[limit]); !strings.Contains(text, want) {
+			t.Errorf("%s: %q, which has no %q", limit, text, want)
+		}
+	}
+}
+
 func TestLimits(t *testing.T) {
 	t.Run("a body at the limit passes, and one byte more does not", func(t *testing.T) {
 		s := open(t, memstore.Limits{}, Config{})

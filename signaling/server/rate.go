@@ -99,6 +99,9 @@ func (l *limiter) of(from netip.Addr) *rate.Limiter {
 	return b
 }
 
+// errAll is for a client that may be one of many.
+var errAll = signaling.Explain(signaling.ErrTooMany, "All clients together send more requests than this server takes. Try again in a moment.")
+
 // limit answers 429 to requests that are too many.
 func (s *Server) limit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
@@ -109,6 +112,9 @@ func (s *Server) limit(next echo.HandlerFunc) echo.HandlerFunc {
 		if ok, limit, after := s.limiter.allows(g.client); !ok {
 			s.refuse(limit, g.client)
 			c.Response().Header().Set("Retry-After", strconv.Itoa(after))
+			if limit == limitAll {
+				return errAll
+			}
 			return signaling.ErrTooMany
 		}
 		return next(c)

@@ -13,8 +13,11 @@ import (
 	"p2pchat/signaling"
 )
 
-// errWaiting is no store's: the reads are the server's own.
-var errWaiting = fmt.Errorf("%w: too many reads wait", signaling.ErrServerFull)
+// What the server itself refuses to readers; a Store does not know them.
+var (
+	errWaiting = signaling.Explain(signaling.ErrServerFull, "As many requests wait at this server as it can hold. Try again in a moment.")
+	errSquats  = signaling.Explain(signaling.ErrTooMany, "Your network address waits in as many rooms that nobody has opened as this server allows one address. Wait in fewer rooms, or try again in a moment.")
+)
 
 // What a read is of.
 type watched struct {
@@ -98,7 +101,7 @@ func (s *Server) mustEnd(g *guest, nothing error) (over bool, refusal error) {
 	if errors.Is(nothing, signaling.ErrNoOffer) || errors.Is(nothing, signaling.ErrNoRoom) {
 		if !s.squatters.enter(client(g.client), s.config.ClientWaiting) {
 			s.refuse(limitClientWaiting, g.client)
-			return false, signaling.ErrTooMany
+			return false, errSquats
 		}
 		g.squats = true
 	}
