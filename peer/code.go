@@ -21,6 +21,14 @@ var ErrCode = errors.New("that is not a code")
 // maxSecret is how many bytes a secret may have.
 const maxSecret = 256
 
+// Marks that a sentence puts around a code or a link. A room's name may end with ~ or _, so
+// those are none.
+const (
+	quotes  = "\"'`“”„‟‘’‚‛«»‹›"
+	opening = " \t([{<「『¿¡" + quotes
+	closing = " \t)]}>」』.,;:!?…。、،؛؟" + quotes
+)
+
 // A Code is what two people share to meet: ROOM or ROOM-SECRET. The room goes to the
 // server, the secret never does.
 type Code struct {
@@ -30,12 +38,13 @@ type Code struct {
 
 // ParseCode reads a code as people write it: letter case makes no difference, a space
 // is as good as a dash, and so is the longer dash that a phone makes of it. Letters
-// that look the same are the same (Unicode's form NFKC). The error is ErrCode.
+// that look the same are the same (Unicode's form NFKC), and punctuation around the code is
+// dropped, see TrimMarks. The error is ErrCode.
 func ParseCode(text string) (Code, error) {
 	if !utf8.ValidString(text) {
 		return Code{}, fmt.Errorf("%w: it is not UTF-8", ErrCode)
 	}
-	text = strings.Trim(normal(text), " \t")
+	text = TrimMarks(normal(text))
 	dash := func(r rune) bool { return unicode.Is(unicode.Pd, r) }
 	words := strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\t' || dash(r) })
 	switch { // a part that went missing must not make a room's name of the secret
@@ -60,6 +69,12 @@ func ParseCode(text string) (Code, error) {
 		return Code{}, fmt.Errorf("%w: its secret has a character that cannot be seen", ErrCode)
 	}
 	return c, nil
+}
+
+// TrimMarks returns text without the spaces, quotes, brackets and sentence punctuation around it: a
+// code or a link is often copied with them.
+func TrimMarks(text string) string {
+	return strings.TrimRight(strings.TrimLeft(text, opening), closing)
 }
 
 // misspelt tells whether a room's name looks like a code that call makes, with other signs

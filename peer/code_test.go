@@ -51,6 +51,18 @@ func TestParseCode(t *testing.T) {
 		"a secret of 257":      {text: "x-" + strings.Repeat("y", 257)},
 		"a bell in a secret":   {text: "x-y\a"},
 		"a hidden letter":      {text: "x-y\u200b"},
+		"a full stop behind":   {text: "417-amber-falcon.", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},
+		"a comma behind":       {text: "417-amber-falcon, ", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},
+		"quotes around":        {text: "\"417-amber-falcon\".", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},
+		"a phone's quotes":     {text: "„417 amber falcon“", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},
+		"brackets around":      {text: "(417-amber-falcon)?!", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},
+		"code's quotes":        {text: "`417-amber-falcon`", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},
+		"wide punctuation":     {text: "「417-amber-falcon」。", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},
+		"dots behind":          {text: "417-amber-falcon…", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},
+		"marks in the middle":  {text: "x-what's.up?-now!", room: "x", rest: "what's.up?-now", printed: "x-what's.up?-now"},
+		"a room and a stop":    {text: "standup.", room: "standup", printed: "standup"},
+		"a dash and a stop":    {text: "417-amber-."},
+		"marks alone":          {text: "\"...\""},
 		"a secret not UTF-8":   {text: "x-\xff"},
 	}
 	for name, test := range tests {
@@ -109,7 +121,7 @@ func TestUnlisted(t *testing.T) {
 
 // What parses prints, and parses to the same.
 func FuzzParseCode(f *testing.F) {
-	for _, seed := range []string{"standup", "417-amber-falcon", " A\t-b ", "grün", "1-ß-İ", "-", "\xff-\xff", "\u212a", "x-\u0130", "x-\u00b4y", "x-\uff0d\u0344", "x\u2014\u01c5\u0345"} {
+	for _, seed := range []string{"standup", "417-amber-falcon", " A\t-b ", "grün", "1-ß-İ", "-", "\xff-\xff", "\u212a", "x-\u0130", "x-\u00b4y", "x-\uff0d\u0344", "“x-y.z”…)", "x-(", "x-' .", "x\u2014\u01c5\u0345"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

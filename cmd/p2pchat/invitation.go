@@ -49,11 +49,11 @@ func (o *talkOptions) parse(text string) (peer.Code, error) {
 	return peer.ParseCode(text)
 }
 
-// invitation takes apart what one may paste instead of a code: a link, or a line with the
-// command that the other side's program shows. The code of a command without one is the
-// lobby's.
+// invitation splits what a person may paste instead of a code: a link, or a line with the
+// command that the other side's program shows, with or without the punctuation of the sentence
+// around it. The code of a command without one is the lobby's.
 func invitation(text string) (code, server string) {
-	if u, err := url.Parse(strings.TrimSpace(text)); err == nil && u.Host != "" && u.Fragment != "" {
+	if u, err := url.Parse(peer.TrimMarks(text)); err == nil && u.Host != "" && u.Fragment != "" {
 		return u.Fragment, u.Scheme + "://" + u.Host + strings.TrimRight(u.Path, "/")
 	}
 	found := shown().FindStringSubmatch(text)
@@ -67,19 +67,22 @@ func invitation(text string) (code, server string) {
 		switch {
 		case words[i] == "--server" && i+1 < len(words):
 			i++
-			server = strings.Trim(words[i], "'")
+			server = strings.TrimRight(strings.Trim(words[i], "'"), afterURL)
 		case strings.HasPrefix(words[i], "--"):
 			flags = true // and what follows is their values
 		case !flags:
 			parts = append(parts, words[i])
 		}
 	}
-	return cmp.Or(strings.Trim(strings.Join(parts, " "), "'"), signaling.Lobby), server
+	return cmp.Or(peer.TrimMarks(strings.Join(parts, " ")), signaling.Lobby), server
 }
+
+// afterURL are marks that can follow an address in a sentence. An address may end with ].
+const afterURL = ".,;:!?\"'`)>”’“»"
 
 // shown is what the other side types, wherever it stands in a line.
 var shown = sync.OnceValue(func() *regexp.Regexp { // or every start would compile it
-	return regexp.MustCompile(`(?:^|\s)p2pchat (?:answer|call)((?:\s.*)?)$`)
+	return regexp.MustCompile("(?:^|[\\s\"'`(<“„‘«])p2pchat (?:answer|call)((?:[\\s.,;:!?\"'`)>”“’»].*)?)$")
 })
 
 // command is what the other side types, in a shell.

@@ -274,8 +274,14 @@ func TestInvitation(t *testing.T) {
 		"p2pchat answer 4-a-b --name evil":                            {"4-a-b", ""},
 		"p2pchat answer 4-a-b --qr --server h x":                      {"4-a-b", "h"},
 		"p2pchat: waiting for the other side: p2pchat answer 417-amber-falcon --server http://h:1": {"417-amber-falcon", "http://h:1"},
-		"https://h/chat/#417-amber-falcon": {"417-amber-falcon", "https://h/chat"},
-		"https://h/":                       {"https://h/", ""},
+		"(https://chat.example.org/#417-amber-falcon).":                                            {"417-amber-falcon", "https://chat.example.org"},
+		"<https://chat.example.org/#417-amber-falcon>,":                                            {"417-amber-falcon", "https://chat.example.org"},
+		"Type \"p2pchat answer 4-a-b --server http://h:1\".":                                       {"4-a-b", "http://h:1"},
+		"p2pchat answer --server 'http://[::1]:3000' 4-a-b.":                                       {"4-a-b", "http://[::1]:3000"},
+		"`p2pchat answer 'standup-i&you'`":                                                         {"standup-i&you", ""},
+		"p2pchat answer.":                                                                          {"lobby", ""},
+		"https://h/chat/#417-amber-falcon":                                                         {"417-amber-falcon", "https://h/chat"},
+		"https://h/":                                                                               {"https://h/", ""},
 	} {
 		if code, server := invitation(text); code != want[0] || server != want[1] {
 			t.Errorf("%q is %q at %q", text, code, server)

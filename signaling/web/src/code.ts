@@ -12,6 +12,11 @@ export const lobby = "lobby";
 
 const maxSecret = 256; // bytes
 
+// Marks that a sentence puts around a code or a link.
+const quotes = "\"'`“”„‟‘’‚‛«»‹›";
+const opening = ` \t([{<「『¿¡${quotes}`;
+const closing = ` \t)]}>」』.,;:!?…。、،؛؟${quotes}`;
+
 export interface Code {
   readonly room: string;
   readonly secret: string; // empty: anybody who knows the room may come
@@ -27,7 +32,7 @@ export const print = (c: Code): string => (c.secret ? `${c.room}-${c.secret}` : 
 
 /** Reads a code as people write it; it throws CodeError. */
 export function parse(input: string): Code {
-  const text = normal(input).replace(/^[ \t]+|[ \t]+$/g, "");
+  const text = bare(normal(input));
   const parts = text.split(/[ \t\p{Pd}]+/u).filter((w) => w !== "");
   if (parts.length === 0) throw new CodeError("Type a code.");
   if (/^\p{Pd}/u.test(text)) throw new CodeError("The room before the dash is missing.");
@@ -43,6 +48,14 @@ export function parse(input: string): Code {
   if (new TextEncoder().encode(code.secret).length > maxSecret) throw new CodeError(`The secret is longer than ${maxSecret} bytes.`);
   if (!/^[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]*$/u.test(code.secret)) throw new CodeError("The secret has an invisible character.");
   return code;
+}
+
+/** A text without the spaces, quotes, brackets and sentence punctuation around it. */
+function bare(text: string): string {
+  let from = 0, to = text.length;
+  while (from < to && opening.includes(text[from]!)) from++;
+  while (from < to && closing.includes(text[to - 1]!)) to--;
+  return text.slice(from, to);
 }
 
 /** The form of a text that all who type it the same way have in common. */
