@@ -399,10 +399,23 @@ func TestFileAnswers(t *testing.T) {
 
 	t.Run("hundreds wait for each other", func(t *testing.T) {
 		dir := t.TempDir()
-		meets(t, nil, []option{into(dir), accepts}, func(t *testing.T, a, _ *talker) {
+		meets(t, nil, []option{into(dir)}, func(t *testing.T, a, b *talker) {
 			ids, err := a.SendFiles(t.Context(), slices.Repeat([]string{path}, 300)...)
 			if err != nil || len(ids) != maxOffers {
 				t.Fatalf("%d are offered at once: %v", len(ids), err)
+			}
+			for accepted := 0; accepted < 300; {
+				synctest.Wait()
+				offered := only[FileOffered](b.seen())
+				if n := len(offered) - accepted; n == 0 || n > maxOffers {
+					t.Fatalf("%d wait at once, after %d", n, accepted)
+				}
+				for _, o := range offered[accepted:] {
+					if err := b.Accept(o.ID); err != nil {
+						t.Fatal(err)
+					}
+				}
+				accepted = len(offered)
 			}
 			finish(t, a)
 			synctest.Wait()
