@@ -67,6 +67,8 @@ type attempt struct {
 	dropped   tally                     // of them
 	ways      [2]kinds                  // of candidates: this side's, and the other's
 	networks  []netip.Prefix            // that this machine is in
+	own       []netip.Addr              // of this machine, but those of its first interface
+	away      *outsideAddresses         // of the other side
 	outside   [2]netip.Addr             // of NAT, the address of this side, and of the other
 	behind    []netip.Addr              // addresses that the other side is told of late
 	late      []webrtc.ICECandidateInit // of this side, at those
@@ -104,7 +106,9 @@ func (s *Session) newAttempt(ctx context.Context, side signaling.Ticket, code Co
 	if err != nil {
 		return nil, err
 	}
-	pc, err := newPeerConnection(s.config, machine, servers)
+	config, away := s.config, &outsideAddresses{}
+	config.outside = away
+	pc, err := newPeerConnection(config, machine, servers)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +117,7 @@ func (s *Session) newAttempt(ctx context.Context, side signaling.Ticket, code Co
 		return nil, fmt.Errorf("looking at this machine's network: %w", err)
 	}
 	a := &attempt{
-		store: s.store, ticket: side, code: code, again: s.current(side, code), publish: publish, relayOnly: s.config.RelayOnly, networks: networksOf(interfaces), behind: addressesBehind(interfaces), report: s.config.Report, log: s.config.Log, pc: pc,
+		store: s.store, ticket: side, code: code, again: s.current(side, code), publish: publish, relayOnly: s.config.RelayOnly, networks: networksOf(interfaces), own: ownAddresses(machine, interfaces), behind: addressesBehind(interfaces), away: away, report: s.config.Report, log: s.config.Log, pc: pc,
 		posts: make(chan any), done: make(chan struct{}), local: make(chan []signaling.Candidate, 128),
 	}
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) { a.post(localCandidate{c}) })

@@ -142,6 +142,9 @@ func (a *attempt) try(c webrtc.ICECandidateInit) error {
 	c.Candidate = bare(c.Candidate)
 	kind, at := parseCandidate(c.Candidate)
 	a.ways[1].add(kind)
+	if kind != "host" && at.IsValid() {
+		a.away.add(at.Unmap())
+	}
 	if kind == "srflx" {
 		a.outside[1] = at
 		a.tryFar()
@@ -153,9 +156,17 @@ func (a *attempt) try(c webrtc.ICECandidateInit) error {
 	return a.pc.AddICECandidate(c)
 }
 
-// isNear tells whether a private address of the other side may be one of this network's.
+// isNear tells whether a private address of the other side may be one of this network's. One
+// that this machine has, too, leads back to this machine: containers have the same networks
+// everywhere. Of the first interface's, that is another program on this machine.
 func (a *attempt) isNear(at netip.Addr) bool {
-	return a.patient || a.outside[0].IsValid() && a.outside[0] == a.outside[1] || inNetworks(at, a.networks)
+	switch {
+	case a.patient:
+		return true
+	case slices.Contains(a.own, at.Unmap()):
+		return false
+	}
+	return a.outside[0].IsValid() && a.outside[0] == a.outside[1] || inNetworks(at, a.networks)
 }
 
 func inNetworks(at netip.Addr, networks []netip.Prefix) bool {

@@ -30,7 +30,7 @@ const (
 // soon when they no longer can.
 func newPeerConnection(config Config, machine transport.Net, servers []webrtc.ICEServer) (*webrtc.PeerConnection, error) {
 	e := webrtc.SettingEngine{LoggerFactory: pionLog{config.Log}}
-	e.SetNet(newPermissive(machine, servers))
+	e.SetNet(newPermissive(machine, servers, config.outside))
 	e.DetachDataChannels()
 	e.EnableDataChannelBlockWrite(true)
 	e.SetSCTPMaxMessageSize(MaxMessage)

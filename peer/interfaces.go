@@ -58,6 +58,10 @@ func bounded(list []*transport.Interface) []*transport.Interface {
 			continue
 		}
 		c := transport.NewInterface(i.Interface)
+		addresses = slices.DeleteFunc(slices.Clone(addresses), func(a net.Addr) bool {
+			p, err := netip.ParsePrefix(a.String())
+			return err != nil || !isReachable(p.Addr())
+		})
 		for _, a := range addresses[:min(len(addresses), left)] {
 			c.AddAddress(a)
 			left--
@@ -73,12 +77,16 @@ func addressesOf(i *transport.Interface) (list []netip.Addr) {
 	all, _ := i.Addrs() // the error means that there are none
 	for _, a := range all {
 		p, err := netip.ParsePrefix(a.String())
-		if err == nil && !p.Addr().IsLinkLocalUnicast() {
+		if err == nil && isReachable(p.Addr()) {
 			list = append(list, p.Addr().Unmap())
 		}
 	}
 	return list
 }
+
+// isReachable tells whether another machine can do something with an address. It does not know
+// by which of its interfaces it would reach a link-local one of IPv6 (RFC 4007).
+func isReachable(a netip.Addr) bool { return !a.Unmap().Is6() || !a.IsLinkLocalUnicast() }
 
 // addressesBehind lists the addresses of the interfaces that come after the first few.
 func addressesBehind(list []*transport.Interface) (behind []netip.Addr) {
@@ -88,18 +96,28 @@ func addressesBehind(list []*transport.Interface) (behind []netip.Addr) {
 	return behind
 }
 
+// ownAddresses lists the addresses of a machine, but those of the first of the interfaces that
+// it uses, by which programs on the same machine meet.
+func ownAddresses(machine transport.Net, used []*transport.Interface) (list []netip.Addr) {
+	all := used
+	if m, ok := machine.(*machineNet); ok {
+		all, _ = m.Net.Interfaces() // or else those that are used must do
+	}
+	for _, i := range all {
+		if len(used) == 0 || i.Name != used[0].Name {
+			list = append(list, addressesOf(i)...)
+		}
+	}
+	return list
+}
+
 // defaultAddresses are this machine's on the interfaces that have the default routes. No packet
 // is sent: connecting a UDP socket looks up the route (RFC 5737 and RFC 3849 have the addresses).
 func defaultAddresses() (list []netip.Addr) {
-	for _, somewhere := range []string{"198.51.100.1:9", "[2001:db8::1]:9"} {
-		c, err := net.Dial("udp", somewhere)
-		if err != nil {
-			continue // there is no such route
+	for _, somewhere := range []string{"198.51.100.1", "2001:db8::1"} {
+		if a := sourceTo(netip.MustParseAddr(somewhere)); a.IsValid() {
+			list = append(list, a)
 		}
-		if a, err := netip.ParseAddrPort(c.LocalAddr().String()); err == nil {
-			list = append(list, a.Addr().Unmap())
-		}
-		_ = c.Close() // nothing is on its way
 	}
 	return list
 }

@@ -72,6 +72,8 @@ type Config struct {
 
 	net transport.Net // the machine's own if nil
 	tcp ice.TCPMux    // nil: none, see Session.failed
+
+	outside *outsideAddresses // of the other side; nil where there is none yet
 }
 
 // An Event is one of the types below.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,10 +23,11 @@ import (
 type permissive struct {
 	transport.Net
 	passwords map[string]string // of the servers' users: an answer is signed with it
+	outside   *outsideAddresses // no other private address is asked for
 }
 
-func newPermissive(n transport.Net, servers []webrtc.ICEServer) permissive {
-	p := permissive{n, map[string]string{}}
+func newPermissive(n transport.Net, servers []webrtc.ICEServer, outside *outsideAddresses) permissive {
+	p := permissive{n, map[string]string{}, outside}
 	for _, s := range servers {
 		if password, ok := s.Credential.(string); ok && s.Username != "" {
 			p.passwords[s.Username] = password
@@ -40,7 +42,7 @@ func (n permissive) ListenPacket(network, address string) (net.PacketConn, error
 	if err != nil {
 		return nil, err
 	}
-	return &permissivePackets{PacketConn: c, permits: permits{passwords: n.passwords}}, nil
+	return &permissivePackets{PacketConn: c, permits: permits{passwords: n.passwords, outside: n.outside}}, nil
 }
 
 // DialTCP is the same over TCP.
@@ -49,68 +51,86 @@ func (n permissive) DialTCP(network string, local, remote *net.TCPAddr) (transpo
 	if err != nil {
 		return nil, err
 	}
-	return &permissiveStream{TCPConn: c, permits: permits{passwords: n.passwords}}, nil
+	return &permissiveStream{TCPConn: c, permits: permits{passwords: n.passwords, outside: n.outside}}, nil
 }
 
 // permits are the answers that no server gave.
 type permits struct {
 	passwords map[string]string
+	outside   *outsideAddresses
 
 	mu     sync.Mutex // guards what follows
 	queued [][]byte
-	waking bool            // a read is being ended, to look for one
-	given  map[string]bool // addresses; when pion asks again for one the server says whether it still may
+	waking bool                // a read is being ended, to look for one
+	given  map[netip.Addr]bool // when pion asks again for one the server says whether it still may
 }
+
+// What becomes of what pion sends to a TURN server.
+type fate int
+
+const (
+	passed   fate = iota // it goes to the server, which answers
+	granted              // it goes to the server, and was answered already
+	withheld             // it was refused in the server's stead
+)
 
 // answer queues one, if b asks for a permission, and makes the read that waits look for it.
-func (p *permits) answer(b []byte, wake func(time.Time) error) (id transaction, asked bool) {
-	if id, asked = transactionOf(b, stun.NewType(stun.MethodCreatePermission, stun.ClassRequest)); !asked {
-		return id, false
+func (p *permits) answer(b []byte, wake func(time.Time) error) (id transaction, f fate) {
+	id, asked := transactionOf(b, stun.NewType(stun.MethodCreatePermission, stun.ClassRequest))
+	if !asked {
+		return id, passed
 	}
-	yes, ok := p.yes(b)
-	if !ok {
-		return id, false // it waits for the server's
+	answer, f := p.decide(b)
+	if f == passed {
+		return id, f
 	}
 	p.mu.Lock()
-	p.queued, p.waking = append(p.queued, yes), true
+	p.queued, p.waking = append(p.queued, answer), true
 	p.mu.Unlock()
 	_ = wake(time.Unix(1, 0)) // a closed connection has no read that waits
-	return id, true
+	return id, f
 }
 
-// yes is the answer to a request that permits what it asks for, signed as the server would
-// (RFC 8489, section 9.2).
-func (p *permits) yes(request []byte) (answer []byte, ok bool) {
+// decide returns the answer to a request for a permission, signed as the server would (RFC
+// 8489, section 9.2).
+func (p *permits) decide(request []byte) (answer []byte, f fate) {
 	var user stun.Username
 	var realm stun.Realm
 	var peer stun.XORMappedAddress
 	m := &stun.Message{Raw: append([]byte(nil), request...)}
 	if m.Decode() != nil || user.GetFrom(m) != nil || realm.GetFrom(m) != nil || peer.GetFromAs(m, stun.AttrXORPeerAddress) != nil {
-		return nil, false
+		return nil, passed
 	}
+	at, _ := netip.AddrFromSlice(peer.IP) // it has the length of an address
 	password, known := p.passwords[user.String()]
-	if !known || !p.give(peer.IP.String()) {
-		return nil, false
+	class, more := stun.ClassSuccessResponse, []stun.Setter(nil)
+	switch {
+	case !known:
+		return nil, passed
+	case p.outside.hides(at):
+		class, more, f = stun.ClassErrorResponse, []stun.Setter{stun.CodeForbidden}, withheld
+	case p.give(at.Unmap()):
+		f = granted
+	default:
+		return nil, passed
 	}
-	a, err := stun.Build(
-		stun.NewType(stun.MethodCreatePermission, stun.ClassSuccessResponse), stun.NewTransactionIDSetter(m.TransactionID),
-		stun.NewLongTermIntegrity(user.String(), realm.String(), password), stun.Fingerprint,
-	)
+	setters := append([]stun.Setter{stun.NewType(stun.MethodCreatePermission, class), stun.NewTransactionIDSetter(m.TransactionID)}, more...)
+	a, err := stun.Build(append(setters, stun.NewLongTermIntegrity(user.String(), realm.String(), password), stun.Fingerprint)...)
 	if err != nil {
-		return nil, false
+		return nil, passed
 	}
-	return a.Raw, true
+	return a.Raw, f
 }
 
 // give is true for the first time that an address is asked for.
-func (p *permits) give(address string) bool {
+func (p *permits) give(address netip.Addr) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.given[address] {
 		return false
 	}
 	if p.given == nil {
-		p.given = map[string]bool{}
+		p.given = map[netip.Addr]bool{}
 	}
 	p.given[address] = true
 	return true
@@ -190,8 +210,12 @@ func (c *permissivePackets) WriteTo(b []byte, server net.Addr) (int, error) {
 	c.server = server
 	c.mu.Unlock()
 	// Before the server may answer: the first answer is the one.
-	if id, asked := c.permits.answer(b, c.SetReadDeadline); asked {
+	switch id, f := c.permits.answer(b, c.SetReadDeadline); f {
+	case withheld:
+		return len(b), nil
+	case granted:
 		c.ask(id, append([]byte(nil), b...), server, permissionPause, permissionAsked)
+	case passed:
 	}
 	return c.PacketConn.WriteTo(b, server)
 }
@@ -282,7 +306,9 @@ func (c *permissiveStream) Write(b []byte) (int, error) {
 		c.secret.Store(true) // before there is anything to read
 	}
 	if !c.secret.Load() {
-		c.permits.answer(b, c.SetReadDeadline) // before the server may
+		if _, f := c.permits.answer(b, c.SetReadDeadline); f == withheld { // before the server may
+			return len(b), nil
+		}
 	}
 	return c.TCPConn.Write(b)
 }

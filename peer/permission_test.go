@@ -26,51 +26,7 @@ import (
 func TestPermissionsCostNoTime(t *testing.T) {
 	for _, over := range []string{"udp", "tcp"} {
 		t.Run("over "+over, func(t *testing.T) {
-			server := aRelay(t)
-			list := server.Credentials("somebody", nil)
-			credentials := list[len(list)-1]
-			address := ""
-			for _, u := range credentials.URLs {
-				if rest, ok := strings.CutSuffix(u, "?transport="+over); ok {
-					address = strings.TrimPrefix(rest, "turn:")
-				}
-			}
-			machine, err := stdnet.NewNet()
-			if err != nil {
-				t.Fatal(err)
-			}
-			network := newPermissive(machine, []webrtc.ICEServer{{Username: credentials.Username, Credential: credentials.Credential}})
-			var conn net.PacketConn
-			if over == "udp" {
-				conn, err = network.ListenPacket("udp4", "127.0.0.1:0")
-			} else {
-				at, wrong := net.ResolveTCPAddr("tcp", address)
-				if wrong != nil {
-					t.Fatal(wrong)
-				}
-				c, wrong := network.DialTCP("tcp", nil, at)
-				conn, err = turn.NewSTUNConn(c), wrong
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = conn.Close() }() // the client may have
-			client, err := turn.NewClient(&turn.ClientConfig{
-				TURNServerAddr: address, Conn: conn, Username: credentials.Username, Password: credentials.Credential,
-				LoggerFactory: &logging.DefaultLoggerFactory{Writer: io.Discard},
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer client.Close()
-			if err := client.Listen(); err != nil {
-				t.Fatal(err)
-			}
-			mine, err := client.Allocate()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = mine.Close() }() // nothing is on its way
+			client, mine := allocated(t, aRelay(t), over, nil)
 			// The relay permits no such address, and whoever asks does not wait to hear that.
 			if _, err := mine.WriteTo([]byte("is this heard?"), &net.UDPAddr{IP: net.IPv4(10, 99, 0, 1), Port: 9}); err != nil {
 				t.Error(err)
@@ -98,6 +54,85 @@ func TestPermissionsCostNoTime(t *testing.T) {
 	}
 }
 
+// A TURN server learns no private address that the other side is not reached at from outside.
+func TestPermissionsTellNoPrivateAddress(t *testing.T) {
+	for _, over := range []string{"udp", "tcp"} {
+		t.Run("over "+over, func(t *testing.T) {
+			server, outside := aRelay(t), &outsideAddresses{}
+			client, mine := allocated(t, server, over, outside)
+			for _, private := range []string{"10.99.0.1", "192.168.1.7", "100.64.0.1", "169.254.1.1", "fd00::1", "fe80::1"} {
+				to := &net.UDPAddr{IP: net.ParseIP(private), Port: 9}
+				for range 2 {
+					if _, err := mine.WriteTo([]byte("is this heard?"), to); err == nil || !strings.Contains(err.Error(), "Forbidden") {
+						t.Errorf("sending to %s: %v", private, err)
+					}
+				}
+			}
+			// The answers come in order: the server has had all that was sent before.
+			if err := client.CreatePermission(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9}); err == nil {
+				t.Error("the address of this machine is no private one")
+			}
+			outside.add(netip.MustParseAddr("127.0.0.1"))
+			if err := client.CreatePermission(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9}); err != nil {
+				t.Error(err)
+			}
+			if n := server.Stats().Refused[relay.RefusedPeer]; n != 0 {
+				t.Errorf("the server was asked for %d private addresses", n)
+			}
+		})
+	}
+}
+
+// allocated returns a client of a relay, and its allocation.
+func allocated(t *testing.T, server *relay.Relay, over string, outside *outsideAddresses) (*turn.Client, net.PacketConn) {
+	t.Helper()
+	list := server.Credentials("somebody", nil)
+	credentials := list[len(list)-1]
+	address := ""
+	for _, u := range credentials.URLs {
+		if rest, ok := strings.CutSuffix(u, "?transport="+over); ok {
+			address = strings.TrimPrefix(rest, "turn:")
+		}
+	}
+	machine, err := stdnet.NewNet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	network := newPermissive(machine, []webrtc.ICEServer{{Username: credentials.Username, Credential: credentials.Credential}}, outside)
+	var conn net.PacketConn
+	if over == "udp" {
+		conn, err = network.ListenPacket("udp4", "127.0.0.1:0")
+	} else {
+		at, wrong := net.ResolveTCPAddr("tcp", address)
+		if wrong != nil {
+			t.Fatal(wrong)
+		}
+		c, wrong := network.DialTCP("tcp", nil, at)
+		conn, err = turn.NewSTUNConn(c), wrong
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() }) // the client may have
+	client, err := turn.NewClient(&turn.ClientConfig{
+		TURNServerAddr: address, Conn: conn, Username: credentials.Username, Password: credentials.Credential,
+		LoggerFactory: &logging.DefaultLoggerFactory{Writer: io.Discard},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	if err := client.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	mine, err := client.Allocate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = mine.Close() }) // nothing is on its way
+	return client, mine
+}
+
 func TestPermissionsLeaveTLSAlone(t *testing.T) {
 	server := httptest.NewUnstartedServer(nil)
 	server.StartTLS() // for its certificate
@@ -119,7 +154,7 @@ func TestPermissionsLeaveTLSAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := newPermissive(machine, nil).DialTCP("tcp", nil, l.Addr().(*net.TCPAddr))
+	raw, err := newPermissive(machine, nil, nil).DialTCP("tcp", nil, l.Addr().(*net.TCPAddr))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/pion/transport/v5"
@@ -20,6 +21,7 @@ type machineNet struct {
 	*stdnet.Net
 	ctx        context.Context
 	interfaces []*transport.Interface
+	routes     *routes
 }
 
 func newMachineNet(ctx context.Context) (*machineNet, error) {
@@ -31,7 +33,7 @@ func newMachineNet(ctx context.Context) (*machineNet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &machineNet{n, ctx, usable(all, defaultAddresses())}, nil
+	return &machineNet{n, ctx, usable(all, defaultAddresses()), newRoutes(all)}, nil
 }
 
 // Interfaces is where ICE gathers addresses from.
@@ -43,7 +45,16 @@ func (n *machineNet) ListenUDP(network string, at *net.UDPAddr) (transport.UDPCo
 	if err != nil {
 		return nil, err
 	}
-	return fast(c), nil
+	c = fast(c)
+	if at == nil {
+		return c, nil
+	}
+	a, _ := netip.AddrFromSlice(at.IP) // or else it is any interface's
+	name := n.routes.interfaces[a.Unmap()]
+	if len(n.interfaces) > 1 && slices.ContainsFunc(n.interfaces[1:], func(i *transport.Interface) bool { return i.Name == name }) {
+		return routed(c, n.routes, name), nil
+	}
+	return c, nil
 }
 
 // ResolveUDPAddr finds the address of a STUN or TURN server.

@@ -1,0 +1,106 @@
+package peer
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+
+	"github.com/pion/transport/v5"
+)
+
+// routes tell by which interface this machine reaches an address, as far as it was asked.
+type routes struct {
+	interfaces map[netip.Addr]string // by address: the interface's name
+
+	mu    sync.Mutex // guards what follows
+	known map[netip.Addr]string
+}
+
+func newRoutes(all []*transport.Interface) *routes {
+	r := &routes{interfaces: map[netip.Addr]string{}, known: map[netip.Addr]string{}}
+	for _, i := range all {
+		for _, a := range addressesOf(i) {
+			r.interfaces[a] = i.Name
+		}
+	}
+	return r
+}
+
+// to returns the name of the interface from which packets to an address leave: "" if there is
+// no route. No packet is sent, see defaultAddresses.
+func (r *routes) to(at netip.Addr) string {
+	at = at.Unmap()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	name, ok := r.known[at]
+	if !ok {
+		name = r.interfaces[sourceTo(at)]
+		r.known[at] = name
+	}
+	return name
+}
+
+// sourceTo returns the address that this machine's packets to an address come from. It is the
+// zero Addr if there is no route.
+func sourceTo(at netip.Addr) (source netip.Addr) {
+	c, err := net.Dial("udp", netip.AddrPortFrom(at, 9).String())
+	if err != nil {
+		return source
+	}
+	if a, err := netip.ParseAddrPort(c.LocalAddr().String()); err == nil {
+		source = a.Addr().Unmap()
+	}
+	_ = c.Close() // nothing is on its way
+	return source
+}
+
+// A routedConn is the socket of an interface that has not the default route. It sends where the
+// routes lead by that interface only. pion checks each pair of addresses; what a bridge sends to
+// other networks is translated, and so the other side sees one more address of this machine for
+// each bridge and each of its own addresses, and checks all of them.
+type routedConn struct {
+	transport.UDPConn
+	routes *routes
+	name   string // of the interface
+}
+
+// WriteTo drops what the routes lead elsewhere, as the network would.
+func (c *routedConn) WriteTo(b []byte, to net.Addr) (int, error) {
+	if at, err := netip.ParseAddrPort(to.String()); err == nil && c.routes.to(at.Addr()) != c.name {
+		return len(b), nil
+	}
+	return c.UDPConn.WriteTo(b, to)
+}
+
+// packets is a UDP socket that makes no net.Addr for each packet. pion looks for its methods.
+type packets interface {
+	transport.UDPConn
+	ReadFromAddrPort(b []byte) (int, netip.AddrPort, error)
+	WriteToAddrPort(b []byte, to netip.AddrPort) (int, error)
+}
+
+// routedPackets is a routedConn for such a socket.
+type routedPackets struct {
+	packets
+	routed routedConn
+}
+
+// WriteTo drops what the routes lead elsewhere, as the network would.
+func (c *routedPackets) WriteTo(b []byte, to net.Addr) (int, error) { return c.routed.WriteTo(b, to) }
+
+// WriteToAddrPort drops what the routes lead elsewhere, as the network would.
+func (c *routedPackets) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
+	if c.routed.routes.to(to.Addr()) != c.routed.name {
+		return len(b), nil
+	}
+	return c.packets.WriteToAddrPort(b, to)
+}
+
+// routed makes the socket of an interface one that keeps to the routes.
+func routed(c transport.UDPConn, r *routes, name string) transport.UDPConn {
+	conn := routedConn{c, r, name}
+	if p, ok := c.(packets); ok {
+		return &routedPackets{p, conn}
+	}
+	return &conn
+}
