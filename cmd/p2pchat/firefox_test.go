@@ -80,9 +80,10 @@ type firefox struct {
 func startFirefox(t *testing.T, path string) *firefox {
 	t.Helper()
 	profile := t.TempDir()
-	prefs := ""
+	// A finished download opens a panel, which takes the focus from the page: keys that WebDriver presses then do nothing.
+	prefs := "user_pref(\"browser.download.alwaysOpenPanel\", false);\n"
 	if loopbackAlone() {
-		prefs = `user_pref("media.peerconnection.ice.loopback", true);
+		prefs += `user_pref("media.peerconnection.ice.loopback", true);
 user_pref("media.peerconnection.ice.obfuscate_host_addresses", false);
 `
 	}
@@ -220,10 +221,17 @@ func (p firefoxTab) press(modifier, keys string) {
 	}, nil)
 }
 
+// activate brings the tab to the front, and waits until keys reach it.
+func (p firefoxTab) activate() {
+	p.t.Helper()
+	p.command(p.t, "browsingContext.activate", map[string]any{"context": p.context}, nil)
+	p.js(`new Promise((resolve) => document.hasFocus() ? resolve("") : addEventListener("focus", () => resolve(""), { once: true }))`)
+}
+
 // write focuses a field and types into it.
 func (p firefoxTab) write(id, text string) {
 	p.t.Helper()
-	p.command(p.t, "browsingContext.activate", map[string]any{"context": p.context}, nil)
+	p.activate()
 	p.js(`(document.getElementById(` + js(id) + `).focus(), "")`)
 	if p.value(id) != "" {
 		p.press(webControl, "a")
@@ -270,7 +278,7 @@ func (p firefoxTab) takesKeys(other firefoxTab) {
 
 func (p firefoxTab) call() (code string) {
 	p.t.Helper()
-	p.command(p.t, "browsingContext.activate", map[string]any{"context": p.context}, nil)
+	p.activate()
 	p.js(`(document.getElementById("new-code").checked = true, document.querySelector("#call button.primary").focus(), "")`)
 	p.press("", webEnter)
 	return p.until(`!document.getElementById("share").hidden && document.getElementById("the-code").textContent`)
