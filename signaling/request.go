@@ -12,7 +12,6 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -151,20 +150,21 @@ func (c *Client) once(ctx context.Context, r request) (reply, error) {
 		req.Header.Set("Prefer", fmt.Sprintf("wait=%d", r.wait/time.Second))
 	}
 	res, err := c.http.Do(req)
-	if errors.Is(err, http.ErrSchemeMismatch) {
-		return reply{}, fmt.Errorf("%w over https: its address begins with http://", ErrForeign)
-	}
 	if err != nil {
-		err = fmt.Errorf("%w: %w", ErrUnreachable, c.reason(ctx, err))
-		if refused := (*tls.CertificateVerificationError)(nil); errors.As(err, &refused) && !c.met.Load() {
+		err = Unanswered(ctx, c.late(ctx, err))
+		refused := (*tls.CertificateVerificationError)(nil)
+		if (errors.Is(err, ErrForeign) || errors.As(err, &refused)) && !c.met.Load() {
 			return reply{}, err // it will be no better in a moment
 		}
 		return reply{}, &passing{err: err}
 	}
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxReply+1))
+	if mismatch := CheckScheme(res, body); mismatch != nil {
+		return reply{}, mismatch
+	}
 	if err != nil {
-		return reply{}, &passing{err: fmt.Errorf("%w: its reply broke off: %w", ErrUnreachable, c.reason(ctx, err))}
+		return reply{}, &passing{err: fmt.Errorf("%w: its reply broke off: %w", ErrUnreachable, plain(c.late(ctx, err)))}
 	}
 	rep := reply{header: res.Header, body: body}
 	if len(body) > maxReply {
@@ -191,9 +191,6 @@ func (c *Client) judge(res *http.Response, body []byte) error {
 		return fmt.Errorf("%w: it sent %q where JSON was expected", ErrForeign, cut(kind))
 	case code/100 == 3:
 		return fmt.Errorf("%w: it redirects%s", ErrForeign, elsewhere(res))
-	}
-	if res.StatusCode == http.StatusBadRequest && res.Request.URL.Scheme == "http" && (strings.Contains(string(body), "HTTPS server") || strings.Contains(string(body), "HTTPS port")) { // net/http, nginx
-		return fmt.Errorf("%w over http: its address begins with https://", ErrForeign)
 	}
 	var p Problem
 	known := kind == "application/problem+json" && json.Unmarshal(body, &p) == nil && strings.HasPrefix(p.Type, urn)
@@ -258,23 +255,14 @@ func isEmptyList(body []byte) bool {
 	return strings.Join(strings.Fields(string(body[:min(len(body), 16)])), "") == "[]"
 }
 
-// reason says why a request failed that ctx was for, in words for people.
-func (c *Client) reason(ctx context.Context, err error) error {
+// late returns err or, if that is a time-out, how long the client waited.
+func (c *Client) late(ctx context.Context, err error) error {
 	var timeout net.Error
 	switch cause := context.Cause(ctx); {
 	case errors.Is(err, context.DeadlineExceeded) && cause != nil && !errors.Is(cause, context.DeadlineExceeded):
 		return cause
 	case errors.As(err, &timeout) && timeout.Timeout() && ctx.Err() == nil: // of the dialer
 		return fmt.Errorf("no answer in %d s", int(min(c.config.Patience, longDial).Seconds()))
-	}
-	return plain(err)
-}
-
-// plain leaves out the method and the address that url.Error adds: the address is
-// for whoever knows it to print.
-func plain(err error) error {
-	if u := (*url.Error)(nil); errors.As(err, &u) {
-		return u.Err
 	}
 	return err
 }

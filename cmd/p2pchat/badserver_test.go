@@ -1,9 +1,13 @@
 package main
 
 import (
+	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -40,19 +44,95 @@ func TestBadServers(t *testing.T) {
 			})
 		}
 	}
-	t.Run("nobody listens", func(t *testing.T) {
+	t.Run("there is no server", func(t *testing.T) {
 		t.Parallel()
 		address, err := freeAddress()
 		if err != nil {
 			t.Fatal(err)
 		}
-		refused(t, "call", "http://"+address, "the server cannot be reached")
+		refused(t, "call", "http://"+address, "the server cannot be reached: connection refused")
 	})
+}
+
+// A port where another kind of server listens is told as what it is, in the words of every command.
+func TestOtherPorts(t *testing.T) {
+	t.Parallel()
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
+	t.Cleanup(secure.Close)
+	plain := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(plain.Close)
+	_, securePort, _ := strings.Cut(secure.URL, "://")
+	_, plainPort, _ := strings.Cut(plain.URL, "://")
+	ssh := answersEach(t, func(c net.Conn) { write(c, "SSH-2.0-OpenSSH_9.6\r\n") })
+	hangsUp := answersEach(t, func(net.Conn) {})
+	silent := answersEach(t, nil)
+	alert := answersEach(t, func(c net.Conn) { write(c, "\x15\x03\x03\x00\x02\x02\x32") }) // decode_error
+	for name, c := range map[string]struct{ server, says string }{
+		"https behind http":             {"http://" + securePort, "that is not a p2pchat server over http: its address begins with https://"},
+		"https of another make":         {"http://" + alert, "that is not a p2pchat server over http: its address begins with https://"},
+		"http behind https":             {"https://" + plainPort, "that is not a p2pchat server over https: its address begins with http://"},
+		"another protocol":              {"http://" + ssh, "that is not a p2pchat server: it does not speak HTTP"},
+		"another protocol behind https": {"https://" + ssh, "that is not a p2pchat server: it does not speak TLS, which https needs"},
+		"one that hangs up":             {"http://" + hangsUp, "the server cannot be reached: it hung up without an answer"},
+		"silence":                       {"http://" + silent, "the server cannot be reached: no answer in "},
+		"silence behind https":          {"https://" + silent, "the server cannot be reached: no answer in "},
+	} {
+		for _, command := range []string{"call", "answer", "ready", "bench signaling"} {
+			t.Run(command+" at "+name, func(t *testing.T) {
+				t.Parallel()
+				refused(t, command, c.server, c.says)
+			})
+		}
+	}
+}
+
+// answersEach listens on an address, and reads from each connection and then lets answer write to it;
+// nil never answers.
+func answersEach(t *testing.T, answer func(net.Conn)) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	done := make(chan struct{})
+	t.Cleanup(wg.Wait)
+	t.Cleanup(func() {
+		close(done)
+		l.Close()
+	})
+	wg.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				defer c.Close()
+				if answer == nil {
+					<-done
+					return
+				}
+				answer(c)
+				_, _ = c.Read(make([]byte, 4096)) // so that closing does not reset the connection
+			})
+		}
+	})
+	return l.Addr().String()
+}
+
+func write(c net.Conn, text string) {
+	_, _ = io.WriteString(c, text) // the client may be gone
 }
 
 func refused(t *testing.T, command, server, says string) {
 	t.Helper()
-	p := launch(t, command, "standup", "--server", server)
+	args := strings.Fields(command)
+	if command == "call" || command == "answer" {
+		args = append(args, "standup")
+	}
+	p := launch(t, append(args, "--server", server)...)
 	p.finish(t)
 	text := p.err.String()
 	if code := p.cmd.ProcessState.ExitCode(); code != exitServer {
@@ -61,6 +141,11 @@ func refused(t *testing.T, command, server, says string) {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	if n := len(lines); n < 2 || !strings.HasPrefix(lines[n-2], "p2pchat: error: "+server) || !strings.Contains(lines[n-2], says) || !strings.HasPrefix(lines[n-1], "p2pchat: hint: ") {
 		t.Errorf("not an error of two lines that says %q: %s", says, text)
+	}
+	for _, line := range lines {
+		if !strings.HasPrefix(line, "p2pchat: ") {
+			t.Errorf("a line of a library: %q", line)
+		}
 	}
 	if p.out.String() != "" {
 		t.Errorf("stdout has %q", p.out)

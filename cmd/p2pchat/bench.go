@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +15,9 @@ import (
 
 	"p2pchat/signaling"
 )
+
+// pingPatience bounds how long bench and doctor try a server that does not answer.
+const pingPatience = 3 * time.Second
 
 type benchOptions struct {
 	servers     []string
@@ -80,11 +82,11 @@ func bench(ctx context.Context, o benchOptions, std stdio) error {
 		o.servers = []string{defaultServer}
 	}
 	for i, s := range o.servers {
-		u, err := url.Parse(s)
-		if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return &usageError{err: fmt.Errorf("--server: %q is not the address of a server", s)}
+		whole, err := serverURL(s)
+		if err != nil {
+			return err
 		}
-		o.servers[i] = strings.TrimRight(s, "/")
+		o.servers[i] = strings.TrimRight(whole, "/")
 	}
 	if o.concurrency < 1 || o.calls < 1 || o.duration < 0 || o.rate < 0 {
 		return &usageError{err: errors.New("--concurrency and --calls must be more than 0")}
@@ -92,6 +94,11 @@ func bench(ctx context.Context, o benchOptions, std stdio) error {
 	key, err := accessKey(o.keyFile)
 	if err != nil {
 		return err
+	}
+	for _, s := range o.servers { // one that is not there would cost each worker its time-out
+		if err := ping(ctx, s); err != nil {
+			return err
+		}
 	}
 	w := workload{servers: o.servers, key: key, concurrency: o.concurrency, calls: o.calls, rate: o.rate}
 	if o.duration > 0 {
@@ -105,6 +112,19 @@ func bench(ctx context.Context, o benchOptions, std stdio) error {
 		return err
 	}
 	return o.print(std.out, r)
+}
+
+// ping returns an error if no p2pchat server answers at that URL.
+func ping(ctx context.Context, server string) error {
+	client, err := signaling.NewClient(server, signaling.Config{Patience: pingPatience})
+	if err != nil {
+		return err
+	}
+	defer client.CloseIdle()
+	if _, err = client.Ping(ctx); err != nil {
+		return fmt.Errorf("%s: %w", server, err)
+	}
+	return nil
 }
 
 // climb doubles the concurrency until that serves a tenth more at most.

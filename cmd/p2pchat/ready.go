@@ -17,25 +17,32 @@ import (
 	"p2pchat/signaling"
 )
 
-// readyCommand is for containers and scripts, which have no other program to ask with.
+// readyPatience bounds how long ready waits for the server's answer.
+const readyPatience = 5 * time.Second
+
+// readyCommand is for containers, which have no other program to ask a server with.
 func readyCommand() *cobra.Command {
 	var server string
 	c := &cobra.Command{
 		Use:   "ready",
-		Short: "Exit 0 if a server takes new work, for health checks",
+		Short: "Exit 0 if a server accepts calls, for health checks",
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return ready(c.Context(), server) },
 	}
-	c.Flags().StringVar(&server, "server", defaultServer, "signaling server")
+	c.Flags().StringVar(&server, "server", defaultServer, "the signaling server")
 	return c
 }
 
 func ready(ctx context.Context, server string) error {
-	u, err := url.Parse(strings.TrimRight(server, "/") + "/readyz")
-	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return &usageError{err: fmt.Errorf("--server: %q is not the address of a server", server)}
+	server, err := serverURL(server)
+	if err != nil {
+		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	u, err := url.Parse(strings.TrimRight(server, "/") + "/readyz")
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, readyPatience, fmt.Errorf("no answer in %d s", readyPatience/time.Second))
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
@@ -44,20 +51,24 @@ func ready(ctx context.Context, server string) error {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
-		// On this machine its certificate is for another name, and nothing secret is sent.
+		// On this machine the certificate names another host, and no secret is sent.
 		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // see above
 	}
 	res, err := (&http.Client{Transport: transport}).Do(req)
 	if err != nil {
-		return fmt.Errorf("%w: %w", signaling.ErrUnreachable, innermost(err))
+		return fmt.Errorf("%s: %w", server, signaling.Unanswered(ctx, err))
 	}
 	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode == http.StatusOK {
 		return nil
 	}
+	body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<16)) // what is cut is no problem document
+	if err := signaling.CheckScheme(res, body); err != nil {
+		return fmt.Errorf("%s: %w", server, err)
+	}
 	var p signaling.Problem
-	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<16)).Decode(&p); err != nil || p.Detail == "" {
-		return fmt.Errorf("%w: it answered %q", signaling.ErrForeign, res.Status)
+	if err := json.Unmarshal(body, &p); err != nil || p.Detail == "" {
+		return fmt.Errorf("%s: %w: it answered %q", server, signaling.ErrForeign, res.Status)
 	}
 	return p
 }

@@ -207,7 +207,7 @@ func (k *worker) send(ctx context.Context, s step, room string, server int) erro
 	}
 	res, err := k.client.Do(req)
 	if err != nil {
-		return innermost(err)
+		return errors.New(strings.TrimPrefix(signaling.Unanswered(ctx, err).Error(), signaling.ErrUnreachable.Error()+": "))
 	}
 	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode/100 == 2 {
@@ -217,14 +217,6 @@ func (k *worker) send(ctx context.Context, s step, room string, server int) erro
 	var p signaling.Problem
 	_ = json.NewDecoder(io.LimitReader(res.Body, 1<<16)).Decode(&p) // somebody else's reply has none
 	return fmt.Errorf("%d %s", res.StatusCode, p.Title)
-}
-
-// innermost is the cause, without addresses and ports.
-func innermost(err error) error {
-	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
-		err = inner
-	}
-	return err
 }
 
 func (w *workload) sum(workers []*worker, took time.Duration) result {

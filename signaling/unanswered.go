@@ -1,0 +1,72 @@
+package signaling
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+)
+
+// Unanswered returns what err of an HTTP request that got no reply means to a person. It wraps
+// ErrForeign if another kind of server listens there, and else ErrUnreachable. The cause of ctx, which
+// the request was for, says what its time-out was. The text has neither the request nor this
+// machine's ports.
+func Unanswered(ctx context.Context, err error) error {
+	noTLS := tls.RecordHeaderError{}
+	lookup := (*net.DNSError)(nil)
+	var timeout net.Error
+	cause := context.Cause(ctx)
+	switch text := err.Error(); {
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return fmt.Errorf("%w over https: its address begins with http://", ErrForeign)
+	case errors.As(err, &noTLS), strings.Contains(text, "tls: received unexpected handshake message"): // the second is an echo
+		return fmt.Errorf("%w: it does not speak TLS, which https needs", ErrForeign)
+	case strings.Contains(text, `malformed HTTP response "\x15\x03`): // a TLS alert, RFC 8446, section 5.1
+		return fmt.Errorf("%w over http: its address begins with https://", ErrForeign)
+	case strings.Contains(text, "malformed HTTP"):
+		return fmt.Errorf("%w: it does not speak HTTP", ErrForeign)
+	case errors.Is(err, context.DeadlineExceeded) && cause != nil && !errors.Is(cause, context.DeadlineExceeded):
+		return fmt.Errorf("%w: %w", ErrUnreachable, cause)
+	case errors.As(err, &timeout) && timeout.Timeout() && ctx.Err() == nil: // of the http.Client
+		return fmt.Errorf("%w: no answer in time", ErrUnreachable)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%w: it hung up without an answer", ErrUnreachable)
+	case errors.As(err, &lookup) && lookup.IsNotFound:
+		return fmt.Errorf("%w: there is no host %q", ErrUnreachable, lookup.Name)
+	}
+	return fmt.Errorf("%w: %w", ErrUnreachable, plain(err))
+}
+
+// CheckScheme returns ErrForeign if the reply to a request over http is of a server that expects https.
+// The body may have been cut: such a server hangs up on what it does not understand.
+func CheckScheme(res *http.Response, body []byte) error {
+	text := string(body)
+	if res.StatusCode == http.StatusBadRequest && res.Request.URL.Scheme == "http" && (strings.Contains(text, "HTTPS server") || strings.Contains(text, "HTTPS port")) { // net/http, nginx
+		return fmt.Errorf("%w over http: its address begins with https://", ErrForeign)
+	}
+	return nil
+}
+
+// plain leaves out what only says where err comes from: the request, the addresses, the system call.
+func plain(err error) error {
+	for {
+		var inner error
+		switch e := err.(type) { //nolint:errorlint // the outermost
+		case *url.Error:
+			inner = e.Err
+		case *net.OpError:
+			inner = e.Err
+		case *os.SyscallError:
+			inner = e.Err
+		default:
+			return err
+		}
+		err = inner
+	}
+}
