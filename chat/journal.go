@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 )
 
@@ -92,15 +94,25 @@ const (
 	journalSpare = 1 << 20        // grows by so much, and as much as it had, before it is written anew
 )
 
-// OpenJournal opens the file, or makes it with mode 0600. The error is ErrJournalInUse,
-// ErrJournalDamaged, ErrJournalOpen or the file system's.
+// OpenJournal opens the file, or makes it with mode 0600. It follows a symbolic link, which stays
+// when the file is replaced or removed. The error is ErrJournalInUse, ErrJournalDamaged,
+// ErrJournalOpen or the file system's.
 func OpenJournal(path string) (*Journal, error) {
 	for {
 		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600) //nolint:gosec // the person named it
 		if err != nil {
 			return nil, err
 		}
-		j := &Journal{path: path, file: file, found: record{files: map[fileRef]keptFile{}}}
+		target, err := filepath.EvalSymlinks(path)
+		if errors.Is(err, fs.ErrNotExist) { // another program has removed it
+			file.Close()
+			continue
+		}
+		if err != nil {
+			file.Close()
+			return nil, err
+		}
+		j := &Journal{path: target, file: file, found: record{files: map[fileRef]keptFile{}}}
 		err = lock(file)
 		if err == nil && !j.isThere() {
 			file.Close() // another program has put a new one in its place, or removed it
