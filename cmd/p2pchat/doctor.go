@@ -27,6 +27,7 @@ const gathering = 3 * time.Second
 
 type doctorOptions struct {
 	server     string
+	given      bool // server was named
 	iceServers []string
 	keyFile    string
 	json       bool
@@ -37,36 +38,39 @@ func doctorCommand(std stdio) *cobra.Command {
 	var o doctorOptions
 	c := &cobra.Command{
 		Use:   "doctor",
-		Short: "Find out what this machine and its network allow",
-		Long: `Find out what this machine and its network allow: whether the server is there,
-which STUN and TURN servers can be reached over what, how the NAT in between
-behaves, and which addresses a call would offer. The last lines say what follows.
+		Short: "Find out which calls work from this machine and network",
+		Long: `Find out which calls work from this machine and network: whether the server answers,
+which STUN and TURN servers answer over UDP, TCP and TLS, how the NAT behaves, and
+which addresses a call would offer. The last line is the verdict.
 
-The exit code is 0 if a call can be expected to work with anybody, or with most; 5 if
-the server cannot be reached, or refuses to tell; 6 if calls work with machines of the
-same network only, or hardly with others.`,
+The exit code is 0 if calls work with most people, or if there is no server yet and
+'p2pchat call' would start one; 5 if the server cannot be reached or refuses; 6 if
+calls work only with machines of the same network, or fail with many people.`,
 		Example: `  p2pchat doctor --server https://chat.example.org
   p2pchat doctor --ice-server stun:stun.example.org:3478 --json`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return doctor(c.Context(), o, std) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			o.given = c.Flags().Changed("server")
+			return doctor(c.Context(), o, std)
+		},
 	}
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.server, "server", defaultServer, "the signaling server")
-	f.StringArrayVar(&o.iceServers, "ice-server", nil, "STUN or TURN server to ask instead of the server's own (repeatable)")
-	f.StringVar(&o.keyFile, "access-key-file", "", "file with the server's access key, where it wants one (or P2PCHAT_ACCESS_KEY)")
-	f.BoolVar(&o.json, "json", false, "one JSON object instead of text")
+	f.StringArrayVar(&o.iceServers, "ice-server", nil, "STUN or TURN server to test instead of the server's own (repeatable)")
+	f.StringVar(&o.keyFile, "access-key-file", "", "file with the server's access key, if it needs one (or P2PCHAT_ACCESS_KEY)")
+	f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
 	o.log.register(f)
 	return c
 }
 
-// A diagnosis is what doctor found out: its JSON.
+// A diagnosis has the findings of doctor. It is printed as JSON, too.
 type diagnosis struct {
 	Server     serverFinding      `json:"server"`
 	ICE        []iceFinding       `json:"ice_servers"`
 	NAT        natFinding         `json:"nat"`
 	Candidates []candidateFinding `json:"candidates"`
-	IPv6       bool               `json:"ipv6"` // an address that others can reach
+	IPv6       bool               `json:"ipv6"` // there is an address that others can reach
 	Verdict    verdict            `json:"verdict"`
 }
 
@@ -74,10 +78,11 @@ type serverFinding struct {
 	URL     string  `json:"url"`
 	Reached bool    `json:"reached"`
 	RTT     float64 `json:"rtt_ms"`
-	Clock   float64 `json:"clock_s"` // how much it is ahead of this machine's
+	Clock   float64 `json:"clock_s"` // its lead over this machine's clock
 	Error   string  `json:"error,omitempty"`
 
 	err error
+	own bool // call would start a server there
 }
 
 type iceFinding struct {
@@ -104,7 +109,7 @@ type candidateFinding struct {
 	Port     uint16 `json:"port"`
 }
 
-// doctor looks at everything, and tells.
+// doctor examines the server and the network, and prints the findings.
 func doctor(ctx context.Context, o doctorOptions, std stdio) error {
 	logger, err := o.log.logger(std.err)
 	if err != nil {
@@ -121,12 +126,12 @@ func doctor(ctx context.Context, o doctorOptions, std stdio) error {
 	if o.server, err = serverURL(o.server); err != nil {
 		return err
 	}
-	client, err := signaling.NewClient(o.server, signaling.Config{Key: key, Patience: 3 * time.Second})
+	client, err := signaling.NewClient(o.server, signaling.Config{Key: key, Patience: pingPatience})
 	if err != nil {
 		return &usageError{err: err}
 	}
 	defer client.CloseIdle()
-	d := examine(ctx, o.server, client, servers, logger)
+	d := examine(ctx, o, client, servers, logger)
 	if ctx.Err() != nil {
 		return errInterrupted
 	}
@@ -140,11 +145,12 @@ func doctor(ctx context.Context, o doctorOptions, std stdio) error {
 	return errors.Join(err, d.Verdict.err)
 }
 
-func examine(ctx context.Context, server string, client *signaling.Client, servers []signaling.ICEServer, log *slog.Logger) (d diagnosis) {
-	d = diagnosis{Server: serverFinding{URL: server}, ICE: []iceFinding{}, Candidates: []candidateFinding{}}
+func examine(ctx context.Context, o doctorOptions, client *signaling.Client, servers []signaling.ICEServer, log *slog.Logger) (d diagnosis) {
+	d = diagnosis{Server: serverFinding{URL: o.server}, ICE: []iceFinding{}, Candidates: []candidateFinding{}}
 	pong, err := client.Ping(ctx)
 	d.Server.Reached, d.Server.RTT, d.Server.Clock = err == nil, milliseconds(pong.RTT), pong.Clock.Seconds()
 	d.Server.err = err
+	d.Server.own = errors.Is(err, signaling.ErrUnreachable) && !o.given && canServe(ctx)
 	if err == nil && servers == nil {
 		servers, err = client.ICEServers(ctx, signaling.Ticket{}, 0)
 	}
@@ -152,7 +158,7 @@ func examine(ctx context.Context, server string, client *signaling.Client, serve
 		d.Server.Error = flatten(err)
 	}
 	if d.Server.Reached {
-		d.Server.err = err // it does not say which servers there are
+		d.Server.err = err // of the list of ICE servers
 	}
 	for _, r := range survey.Probe(ctx, servers) {
 		d.ICE = append(d.ICE, finding(r))
@@ -173,6 +179,16 @@ func examine(ctx context.Context, server string, client *signaling.Client, serve
 	return d
 }
 
+// canServe reports whether call would start a server on the default address.
+func canServe(ctx context.Context) bool {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", defaultServe)
+	if err != nil {
+		return false
+	}
+	l.Close()
+	return true
+}
+
 func finding(r survey.Reach) iceFinding {
 	f := iceFinding{URL: r.URL, Kind: "stun", Over: r.Over, RTT: milliseconds(r.RTT)}
 	if r.TURN {
@@ -186,7 +202,7 @@ func finding(r survey.Reach) iceFinding {
 	return f
 }
 
-// found takes what the survey says, in the words of people.
+// found sets the finding from the result of the survey.
 func (f *natFinding) found(n survey.NAT, err error) {
 	f.Kind, f.Mapping, f.Filtering = "unknown", n.Mapping, n.Filtering
 	if err != nil {
@@ -206,56 +222,59 @@ func (f *natFinding) found(n survey.NAT, err error) {
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// A verdict is what follows.
+// A verdict says which calls work.
 type verdict struct {
 	Code string `json:"code"` // short and stable, for programs
 	Text string `json:"text"`
 
-	err error // that doctor ends with
+	err error // with which doctor ends
 }
 
 var errConfined = errors.New("calls work only with some machines")
 
-// judge says what calls can be expected to do.
+// judge sets the verdict.
 func (d *diagnosis) judge() {
 	works := func(kind string, over ...string) bool {
 		return slices.ContainsFunc(d.ICE, func(f iceFinding) bool {
 			return f.Kind == kind && f.Error == "" && (over == nil || slices.Contains(over, f.Over))
 		})
 	}
-	// A TURN server may have seen this machine, too.
+	// A TURN server reports this machine's address, too.
 	udp := works("stun", "udp") || d.NAT.Mapped != "" || slices.ContainsFunc(d.Candidates, func(c candidateFinding) bool { return c.Type == "srflx" && c.Protocol == "udp" })
 	asked := func(kind string) bool {
 		return slices.ContainsFunc(d.ICE, func(f iceFinding) bool { return f.Kind == kind })
 	}
-	const relay = "a relay would help: p2pchat serve --relay on a machine that both sides reach"
+	const relay = "for the others use a server with a relay: p2pchat serve --relay, on a machine that both sides reach"
 	switch {
+	case d.Server.own:
+		d.Verdict = verdict{"own-server", "There is no server here yet. Calls on this machine work: p2pchat call starts a server of its own and runs it until you leave. " +
+			"To call another machine, name a server that both sides reach: --server URL; p2pchat serve --listen :3000 starts one.", nil}
 	case !d.Server.Reached:
-		d.Verdict = verdict{"no-server", "Nobody can call: the signaling server does not answer.", d.Server.err}
+		d.Verdict = verdict{"no-server", "Calls do not work: the server does not answer.", d.Server.err}
 	case onLoopback(d.Server.URL):
-		d.Verdict = verdict{"this-machine", "The server is on this machine. Calls between programs here work; name another one with --server to learn about the network.", nil}
+		d.Verdict = verdict{"this-machine", "The server is on this machine, so calls on this machine work. To test the network, name another server: --server URL.", nil}
 	case works("turn") && udp:
-		d.Verdict = verdict{"anybody", "Calls work with anybody: directly where the networks allow it, and otherwise through the relay.", nil}
+		d.Verdict = verdict{"anybody", "Calls work with everyone: directly if the networks allow it, and otherwise through the relay.", nil}
 	case works("turn"):
-		d.Verdict = verdict{"relayed", "Calls work with anybody, through the relay: this network lets no other packets (UDP) out.", nil}
+		d.Verdict = verdict{"relayed", "Calls work with everyone, through the relay: this network blocks UDP.", nil}
 	case d.Server.err != nil && len(d.ICE) == 0:
-		d.Verdict = verdict{"unknown", "The server does not tell its STUN and TURN servers, so there is no telling what this network allows. (The guests of a call are told, and whoever has its access key.)", d.Server.err}
+		d.Verdict = verdict{"unknown", "The server keeps its list of STUN and TURN servers from callers without its access key, so doctor cannot test them. Give the key with --access-key-file. Answering a call needs no key.", d.Server.err}
 	case !udp && asked("stun"):
-		d.Verdict = verdict{"no-udp", "Calls work within this network only: it lets no packets (UDP) out, and there is no relay that it lets reach; " + relay + ".", errConfined}
+		d.Verdict = verdict{"no-udp", "Calls work only within this network: it blocks UDP, and no relay can be reached; " + relay + ".", errConfined}
 	case d.NAT.Kind == "none":
-		d.Verdict = verdict{"most", "Calls work with most people directly: nothing stands between this machine and the network. Without a relay they fail where the other side's network lets no UDP out.", nil}
+		d.Verdict = verdict{"most", "Calls work with most people: this machine has a public address. Without a relay they fail if the other side's network blocks UDP.", nil}
 	case d.NAT.Kind == "easy":
-		d.Verdict = verdict{"most", "Calls work with most people directly. They fail with somebody whose network gives each destination another address; " + relay + ".", nil}
+		d.Verdict = verdict{"most", "Calls work with most people. They fail if the other side's NAT uses another port for each destination; " + relay + ".", nil}
 	case d.NAT.Kind == "hard":
-		d.Verdict = verdict{"some", "Calls fail with many people: this network gives each destination another address; " + relay + ".", errConfined}
+		d.Verdict = verdict{"some", "Calls fail with many people: this network's NAT uses another port for each destination; " + relay + ".", errConfined}
 	case udp:
-		d.Verdict = verdict{"most", "Calls work with most people, if this network's NAT is of the common kind; " + relay + ".", nil}
+		d.Verdict = verdict{"most", "Calls work with most people if this network's NAT is of the common kind; " + relay + ".", nil}
 	default:
-		d.Verdict = verdict{"same-network", "Calls work within this network; to leave it both sides need STUN at least, and some a relay: p2pchat serve --relay gives both.", errConfined}
+		d.Verdict = verdict{"same-network", "Calls work only within this network: no STUN or TURN server is known; p2pchat serve --relay is both.", errConfined}
 	}
 }
 
-// print tells a person.
+// print writes the findings as text.
 func (d *diagnosis) print(out io.Writer) error {
 	var b strings.Builder
 	line := func(format string, args ...any) { b.WriteString(screen.Clean(fmt.Sprintf(format, args...)) + "\n") }
@@ -263,7 +282,7 @@ func (d *diagnosis) print(out io.Writer) error {
 	if d.Server.Reached {
 		line("  answers in %s", inMilliseconds(d.Server.RTT))
 		if skew := time.Duration(d.Server.Clock * float64(time.Second)); skew.Abs() > 5*time.Second {
-			line("  its clock and this machine's differ by %v: certificates may be refused", skew.Abs())
+			line("  its clock and this machine's clock differ by %v: TLS certificates may be refused", skew.Abs())
 		}
 	}
 	if d.Server.Error != "" {
@@ -271,7 +290,7 @@ func (d *diagnosis) print(out io.Writer) error {
 	}
 	line("STUN and TURN servers")
 	if len(d.ICE) == 0 {
-		line("  none is known")
+		line("  none known")
 	}
 	for _, f := range d.ICE {
 		if f.Error != "" {
@@ -290,7 +309,7 @@ func (d *diagnosis) print(out io.Writer) error {
 	for _, c := range d.Candidates {
 		line("  %-5s %s %s", c.Type, c.Protocol, net.JoinHostPort(c.Address, strconv.Itoa(int(c.Port))))
 	}
-	line("  IPv6: %s", map[bool]string{true: "yes", false: "no address that others could reach"}[d.IPv6])
+	line("  IPv6: %s", map[bool]string{true: "yes", false: "no address that other machines can reach"}[d.IPv6])
 	line("")
 	line("%s", d.Verdict.Text)
 	_, err := io.WriteString(out, b.String())
@@ -302,14 +321,14 @@ func inMilliseconds(ms float64) string { return fmt.Sprintf("%.3g ms", ms) }
 func (f natFinding) String() string {
 	switch f.Kind {
 	case "none":
-		return "none: " + f.Local + " is what the server sees"
+		return "none: the server sees this machine's own address, " + f.Local
 	case "easy":
-		return fmt.Sprintf("an easy one: %s is %s for others, too (mapping %s, filtering %s)", f.Local, f.Mapped, f.Mapping, f.Filtering)
+		return fmt.Sprintf("easy: others see %s as %s (mapping %s, filtering %s)", f.Local, f.Mapped, f.Mapping, f.Filtering)
 	case "hard":
-		return fmt.Sprintf("a difficult one: %s is another address for each destination (mapping %s, filtering %s)", f.Local, f.Mapping, f.Filtering)
+		return fmt.Sprintf("hard: %s gets another port for each destination (mapping %s, filtering %s)", f.Local, f.Mapping, f.Filtering)
 	}
 	if f.Mapped != "" {
-		return fmt.Sprintf("%s is %s at the server; more cannot be found out without a relay", f.Local, f.Mapped)
+		return fmt.Sprintf("the server sees %s as %s; to learn more, doctor needs a relay", f.Local, f.Mapped)
 	}
-	return "not known: no STUN server answers"
+	return "unknown: no STUN server answers"
 }

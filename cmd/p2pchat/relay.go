@@ -32,13 +32,13 @@ type relayOptions struct {
 }
 
 func (o *relayOptions) register(f *pflag.FlagSet) {
-	f.BoolVar(&o.on, "relay", false, "be a STUN and TURN server, too, for machines that cannot reach each other")
-	f.StringVar(&o.listen, "relay-listen", "", "address for it, UDP and TCP, and TLS where there is a certificate (default that of --listen, port "+relayPort+")")
-	f.StringArrayVar(&o.addresses, "relay-ip", nil, "address of this machine that peers reach, if it is another one (once for IPv4, once for IPv6)")
-	f.StringVar(&o.ports, "relay-ports", "49152-65535", "UDP ports that relay")
-	f.StringVar(&o.quota, "relay-quota", "user=40,all=2000,bandwidth=2500000,lifetime=1h", "most allocations of a room's guests and of all, bytes a second of each, time for which credentials are good")
-	f.BoolVar(&o.open, "relay-open", false, "relay without an access key, for whoever opens a room")
-	f.BoolVar(&o.allowPrivate, "relay-allow-private", false, "relay to private addresses, on a network of one's own")
+	f.BoolVar(&o.on, "relay", false, "also be a STUN and TURN server, for machines that cannot reach each other")
+	f.StringVar(&o.listen, "relay-listen", "", "address of the relay, for UDP, TCP and, with a certificate, TLS (default that of --listen, port "+relayPort+")")
+	f.StringArrayVar(&o.addresses, "relay-ip", nil, "public address of this machine, if it differs from its own (once for IPv4, once for IPv6)")
+	f.StringVar(&o.ports, "relay-ports", "49152-65535", "UDP ports for relayed packets")
+	f.StringVar(&o.quota, "relay-quota", "user=40,all=2000,bandwidth=2500000,lifetime=1h", "allocations of one room's guests and of all, bytes a second of one allocation, lifetime of credentials")
+	f.BoolVar(&o.open, "relay-open", false, "relay without an access key, for anyone who opens a room")
+	f.BoolVar(&o.allowPrivate, "relay-allow-private", false, "also relay to private addresses, for use inside one network")
 }
 
 // A carrier is a relay and where it listens.
@@ -77,7 +77,7 @@ func (o *relayOptions) start(serve net.Addr, key, host string, c *certificate, l
 	case !others: // its clients are on this machine, and reach this machine's addresses without it
 		config.AllowPrivate = true
 	case key == "" && !o.open:
-		return nil, &usageError{err: errors.New("--relay for other machines needs an access key"), hint: "--access-key-file FILE for hosts (their guests need only the code), or --relay-open for everybody"}
+		return nil, &usageError{err: errors.New("--relay for other machines needs an access key"), hint: "add --access-key-file FILE: callers need the key, and their guests only the code; or let everyone relay: --relay-open"}
 	}
 	r, err := relay.New(config)
 	if err != nil {
@@ -92,7 +92,7 @@ func (o *relayOptions) start(serve net.Addr, key, host string, c *certificate, l
 	case host != "" || c.covers(config.Addresses[0]):
 		on.TLS = c.config()
 	default: // peers would be sent to a name that may be another machine's
-		log.Warn("the relay takes no TLS: --public-url must say which of the certificate's names is this machine's")
+		log.Warn("the relay takes no TLS: the certificate has several names, and --public-url must say which one is this machine's")
 	}
 	return &carrier{r, on}, nil
 }
@@ -115,9 +115,9 @@ func (c *carrier) measures() []server.Measure {
 	count := func(name, help string, labels map[string]string, value func(relay.Stats) uint64) server.Measure {
 		return server.Measure{Name: name, Help: help, Labels: labels, Counts: true, Value: func() float64 { return float64(value(c.Stats())) }}
 	}
-	const allocations, bytes = "Allocations that the relay was asked for, by what became of them.", "Bytes that the relay took from the peers' addresses, sent to them, or dropped because of the bandwidth."
+	const allocations, bytes = "Allocations that clients asked the relay for, by result.", "Bytes that the relay received from peers, sent to them, or dropped over the bandwidth quota."
 	list := []server.Measure{
-		{Name: "p2pchat_relay_allocations", Help: "Allocations of the relay.", Value: func() float64 { return float64(c.Stats().Allocations) }},
+		{Name: "p2pchat_relay_allocations", Help: "Current allocations of the relay.", Value: func() float64 { return float64(c.Stats().Allocations) }},
 		count("p2pchat_relay_allocations_total", allocations, map[string]string{"result": "made"}, func(s relay.Stats) uint64 { return s.Made }),
 		count("p2pchat_relay_allocations_total", allocations, map[string]string{"result": "refused"}, func(s relay.Stats) uint64 { return s.Refused[relay.RefusedQuota] }),
 		count("p2pchat_relay_bytes_total", bytes, map[string]string{"kind": "received"}, func(s relay.Stats) uint64 { return s.Received }),
@@ -125,7 +125,7 @@ func (c *carrier) measures() []server.Measure {
 		count("p2pchat_relay_bytes_total", bytes, map[string]string{"kind": "dropped"}, func(s relay.Stats) uint64 { return s.Dropped }),
 	}
 	for _, reason := range relay.Refusals {
-		list = append(list, count("p2pchat_relay_refused_total", "What the relay refused its clients, by reason.", map[string]string{"reason": reason.String()}, func(s relay.Stats) uint64 { return s.Refused[reason] }))
+		list = append(list, count("p2pchat_relay_refused_total", "Requests that the relay refused, by reason.", map[string]string{"reason": reason.String()}, func(s relay.Stats) uint64 { return s.Refused[reason] }))
 	}
 	return list
 }
@@ -181,7 +181,7 @@ func closeAll(on relay.Listeners) {
 	}
 }
 
-// advertised are the addresses that peers are told: one of each family, at most.
+// advertised returns the addresses that peers are told: at most one of each family.
 func (o *relayOptions) advertised(listen net.IP) (list []netip.Addr, err error) {
 	for _, text := range o.addresses {
 		a, err := netip.ParseAddr(text)
@@ -199,21 +199,8 @@ func (o *relayOptions) advertised(listen net.IP) (list []netip.Addr, err error) 
 	if a, ok := netip.AddrFromSlice(listen); ok && !a.IsUnspecified() {
 		return []netip.Addr{a.Unmap()}, nil
 	}
-	// Those of the way out: nothing is sent (RFC 5737 and RFC 3849 keep the other ends free).
-	for network, elsewhere := range map[string]string{"udp4": "192.0.2.1:9", "udp6": "[2001:db8::1]:9"} {
-		conn, err := net.Dial(network, elsewhere)
-		if err != nil {
-			continue
-		}
-		a := conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
-		conn.Close()
-		if a.Is4() || a.IsGlobalUnicast() && !a.IsPrivate() {
-			list = append(list, a)
-		}
-	}
-	slices.SortFunc(list, netip.Addr.Compare) // IPv4 first
-	if list == nil {
-		return nil, &usageError{err: errors.New("this machine's address is not known"), hint: "--relay-ip ADDRESS"}
+	if list = routedAddresses(); list == nil {
+		return nil, &usageError{err: errors.New("the relay cannot find this machine's address"), hint: "give it with --relay-ip ADDRESS"}
 	}
 	return list, nil
 }

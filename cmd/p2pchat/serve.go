@@ -47,13 +47,14 @@ func serveCommand(std stdio) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the signaling server, where two machines find each other",
-		Long: `Run the signaling server, where two machines find each other.
+		Long: `Run the signaling server, where two machines find each other, and the page with which
+people call from a browser.
 
 With --relay it is also a STUN and TURN server, for machines that cannot reach each
-other; other machines may use it only with an access key, which hosts need and their
-guests do not, or with --relay-open.`,
+other. Other machines may use the relay only with an access key (callers need it, and
+their guests only the code) or with --relay-open.`,
 		Example: `  p2pchat serve                       on this machine only
-  p2pchat serve --listen :3000        for everybody who can reach it
+  p2pchat serve --listen :3000        for every machine that can reach this one
   p2pchat serve --listen :3000 --relay --access-key-file key
   p2pchat serve --listen :443 --tls-auto chat.example.org`,
 		Args: cobra.NoArgs,
@@ -61,23 +62,23 @@ guests do not, or with --relay-open.`,
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.listen, "listen", defaultListen, "address to listen on; port 0 takes a free one")
-	f.StringVar(&o.publicURL, "public-url", "", "how others reach this server, if it is not by its address: https://chat.example.org")
+	f.StringVar(&o.listen, "listen", defaultListen, "address to listen on; port 0 takes a free port")
+	f.StringVar(&o.publicURL, "public-url", "", "URL at which others reach this server, if it differs from its address: https://chat.example.org")
 	o.tls.register(f)
 	o.store.register(f)
-	f.IntVar(&o.limits.Rooms, "max-rooms", 10_000, "rooms at once")
-	f.DurationVar(&o.limits.Idle, "room-ttl", 10*time.Minute, "how long a room lives that nobody uses")
-	f.IntVar(&o.limits.Candidates, "max-candidates", 100, "candidates a side")
-	f.Int64Var(&o.server.MaxBody, "max-body", 64<<10, "bytes of a request's body")
-	f.IntVar(&o.server.MaxWaiting, "max-waiting", 50_000, "requests that wait at once")
-	f.IntVar(&o.limits.Client, "max-client-rooms", 200, "rooms that one client holds at once; 0 is no limit")
-	f.IntVar(&o.server.ClientWaiting, "max-client-waiting", 200, "requests of one client that wait in rooms that nobody has opened; 0 is no limit")
+	f.IntVar(&o.limits.Rooms, "max-rooms", 10_000, "most open rooms")
+	f.DurationVar(&o.limits.Idle, "room-ttl", 10*time.Minute, "time after which an unused room closes")
+	f.IntVar(&o.limits.Candidates, "max-candidates", 100, "most ICE candidates of one side of a room")
+	f.Int64Var(&o.server.MaxBody, "max-body", 64<<10, "most bytes of a request body")
+	f.IntVar(&o.server.MaxWaiting, "max-waiting", 50_000, "most waiting requests")
+	f.IntVar(&o.limits.Client, "max-client-rooms", 200, "most open rooms of one client; 0 is no limit")
+	f.IntVar(&o.server.ClientWaiting, "max-client-waiting", 200, "most requests of one client that wait in rooms without a caller; 0 is no limit")
 	o.visitors.register(f)
-	f.StringArrayVar(&o.iceServers, "ice-server", nil, "STUN or TURN server to hand out: stun:host:port, turn:user:password@host:port (repeatable)")
+	f.StringArrayVar(&o.iceServers, "ice-server", nil, "STUN or TURN server that callers are told to use: stun:host:port, turn:user:password@host:port (repeatable)")
 	o.relay.register(f)
-	f.StringVar(&o.keyFile, "access-key-file", "", "file with the key that opening a room takes (or P2PCHAT_ACCESS_KEY)")
-	f.StringVar(&o.metrics, "metrics-listen", "", "address for Prometheus, which answers at /metrics; not one that strangers reach")
-	f.DurationVar(&o.grace, "shutdown-grace", 10*time.Second, "how long running requests may take when the server stops")
+	f.StringVar(&o.keyFile, "access-key-file", "", "file with a key that callers need to open a room (or P2PCHAT_ACCESS_KEY)")
+	f.StringVar(&o.metrics, "metrics-listen", "", "address that serves /metrics to Prometheus; keep it private")
+	f.DurationVar(&o.grace, "shutdown-grace", 10*time.Second, "time for running requests to end when the server stops")
 	o.log.register(f)
 	return c
 }
@@ -100,12 +101,12 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 		o.limits.Client, o.server.ClientWaiting = 0, 0
 	}
 	if o.limits.Client < 0 || o.server.ClientWaiting < 0 || o.limits.Rooms < 1 || o.limits.Candidates < 1 || o.limits.Idle <= 0 || o.server.MaxBody < 1 || o.server.MaxWaiting < 1 || o.grace < 0 {
-		return &usageError{err: errors.New("a limit must be more than 0")}
+		return &usageError{err: errors.New("a limit must be greater than 0")}
 	}
 	if _, err := net.ResolveTCPAddr("tcp", o.listen); err != nil {
 		return cannotRead("--listen", o.listen, "127.0.0.1:3000, or :3000 for every address of this machine")
 	}
-	ctx, stop := context.WithCancel(ctx) // what runs beside the server ends with it
+	ctx, stop := context.WithCancel(ctx) // so that goroutines beside the server end with it
 	defer stop()
 	certificate, err := o.tls.open(ctx, log)
 	if err != nil {
@@ -123,7 +124,7 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 	o.server.PublicURL, o.server.Load = o.publicURL, rooms.load
 	o.server.Ready, o.server.Log, o.server.Measures = rooms.ready, log, rooms.measures
 	if o.server.Tracer, err = tracing.New(release(), os.Getenv, log); err != nil {
-		log.Warn("no traces: what OpenTelemetry's variables ask for cannot be done", "error", err) // but rooms can
+		log.Warn("tracing is off: the OTEL_ variables ask for something unsupported", "error", err) // the server works without
 	}
 	flush := o.server.Tracer.Start()
 	defer func() {
@@ -135,25 +136,23 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 		if o.server.Metrics, err = net.Listen("tcp", o.metrics); err != nil {
 			return fmt.Errorf("--metrics-listen: %w", err)
 		}
-		defer func() { _ = o.server.Metrics.Close() }() // if nobody has served on it
+		defer func() { _ = o.server.Metrics.Close() }() // it may not have been served
 		fmt.Fprintf(std.err, "p2pchat: metrics at http://%s/metrics\n", o.server.Metrics.Addr())
 	}
 	l, err := net.Listen("tcp", o.listen)
 	if err != nil {
 		return fmt.Errorf("the server cannot start: %w", err)
 	}
-	scheme := "http"
 	if certificate != nil {
-		scheme = "https"
 		l = tls.NewListener(l, certificate.config("h2", "http/1.1"))
 	}
 	carrier, err := o.relay.start(l.Addr(), o.server.AccessKey, o.host(certificate), certificate, log)
 	if err != nil {
-		_ = l.Close() // nobody has used it
+		_ = l.Close() // it has no clients yet
 		return err
 	}
 	if certificate != nil && certificate.keep != nil {
-		fmt.Fprintf(std.err, "p2pchat: certificates for %s come from %s, whose terms are accepted with --tls-auto\n", certificate.name(), o.tls.auto.server)
+		fmt.Fprintf(std.err, "p2pchat: certificates for %s come from %s; --tls-auto accepts its terms\n", certificate.name(), o.tls.auto.server)
 		var keeping sync.WaitGroup
 		keeping.Go(certificate.keep)
 		defer func() {
@@ -162,7 +161,7 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 		}()
 	}
 	if carrier == nil {
-		fmt.Fprintf(std.err, "p2pchat: listening on %s://%s\n", scheme, l.Addr())
+		o.announce(std.err, l.Addr(), certificate)
 		return server.New(rooms, o.server).Serve(ctx, l, o.grace)
 	}
 	// Each ends with the other.
@@ -173,7 +172,7 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 	go func() {
 		defer stop()
 		relayed <- carrier.run(ctx, func() {
-			fmt.Fprintf(std.err, "p2pchat: listening on %s://%s\n", scheme, l.Addr())
+			o.announce(std.err, l.Addr(), certificate)
 			fmt.Fprintf(std.err, "p2pchat: relaying at %s\n", carrier)
 		})
 	}()
@@ -182,7 +181,7 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 	return errors.Join(err, <-relayed)
 }
 
-// host is the name by which others reach this server, as far as it is known.
+// host returns the name by which others reach this server, or "".
 func (o serveOptions) host(c *certificate) string {
 	if u, err := url.Parse(o.publicURL); err == nil && u.Hostname() != "" {
 		return u.Hostname()
@@ -193,8 +192,8 @@ func (o serveOptions) host(c *certificate) string {
 	return ""
 }
 
-// accessKey is the server's access key, from the file or the environment; never from a
-// flag, which others on the machine could see. It is empty if there is none.
+// accessKey reads the server's access key from the file or the environment. A flag's value would be
+// visible to other users of the machine. It returns "" if there is no key.
 func accessKey(file string) (string, error) {
 	if file == "" {
 		return os.Getenv("P2PCHAT_ACCESS_KEY"), nil
@@ -213,7 +212,7 @@ func accessKey(file string) (string, error) {
 	return key, nil
 }
 
-// serveWithin is the server that another command runs while it needs one.
+// serveWithin runs the server of another command, call or demo, until ctx ends.
 func serveWithin(ctx context.Context, l net.Listener, log *slog.Logger) error {
 	return server.New(memstore.New(memstore.Limits{}), server.Config{Log: log}).Serve(ctx, l, time.Second)
 }
