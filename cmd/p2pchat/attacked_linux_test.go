@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,7 +19,8 @@ import (
 	"p2pchat/signaling"
 )
 
-// served is `p2pchat serve` as a process, with all that a test asks of it.
+// served is `p2pchat serve` as a process, with all that a test asks of it. The variable
+// P2PCHATTEST_SERVER names another build of the program, whose figures are wanted.
 type served struct {
 	*process
 	t       testing.TB
@@ -30,7 +33,12 @@ func serves(t testing.TB, env []string, flags ...string) *served {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := start(t.TempDir(), append(os.Environ(), env...), append([]string{"serve", "--listen", address}, flags...)...)
+	path, err := exec.LookPath(cmp.Or(os.Getenv("P2PCHATTEST_SERVER"), "p2pchat"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(path, append([]string{"serve", "--listen", address}, flags...)...) //nolint:gosec // the program under test
+	p, err := begin(command, t.TempDir(), append(os.Environ(), env...))
 	if err != nil {
 		t.Fatal(err)
 	}

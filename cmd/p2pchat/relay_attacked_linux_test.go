@@ -106,42 +106,54 @@ func peerAt(i int) []byte {
 	return attribute(turnPeer, at...)
 }
 
+// permissions is a request for n of them, from the i-th address on.
+func (c *turning) permissions(i, n int) []byte {
+	var peers [][]byte
+	for j := range n {
+		peers = append(peers, peerAt(i+j))
+	}
+	return c.request(turnCreatePermission, peers...)
+}
+
+// turners are clients of the server's relay, each with an allocation.
+func (s *served) turners(t *testing.T, n int) (all []*turning) {
+	t.Helper()
+	client, err := signaling.NewClient("http://"+s.address, signaling.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.CloseIdle()
+	list, err := client.ICEServers(t.Context(), signaling.Ticket{}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	relay := list[len(list)-1]
+	for range n {
+		conn, err := net.Dial("udp", strings.TrimSuffix(strings.TrimPrefix(relay.URLs[0], "turn:"), "?transport=udp"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() }) // that is all there is to it
+		c := &turning{conn: conn, user: relay.Username, secret: relay.Credential}
+		c.allocates(t)
+		all = append(all, c)
+	}
+	return all
+}
+
 // Clients of the relay that ask for millions of permissions and channels take neither the
 // server's memory nor its time from those who call.
 func TestRelayAttacked(t *testing.T) {
 	const clients, requests, each = 8, 3750, 100 // 3,000,000 permissions
 	s := serves(t, nil, "--relay", "--relay-listen", "127.0.0.1:0")
 	s.sees("relaying at ")
-	client, err := signaling.NewClient("http://"+s.address, signaling.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	list, err := client.ICEServers(t.Context(), signaling.Ticket{}, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	relay := list[len(list)-1]
 	before := s.status("VmRSS")
-	var all []*turning
-	for range clients {
-		conn, err := net.Dial("udp", strings.TrimSuffix(strings.TrimPrefix(relay.URLs[0], "turn:"), "?transport=udp"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = conn.Close() }()
-		c := &turning{conn: conn, user: relay.Username, secret: relay.Credential}
-		c.allocates(t)
-		all = append(all, c)
-	}
+	all := s.turners(t, clients)
 	var attacks sync.WaitGroup
 	for n, c := range all {
 		attacks.Go(func() {
 			for i := range requests {
-				var peers [][]byte
-				for j := range each {
-					peers = append(peers, peerAt((n*requests+i)*each+j))
-				}
-				_, _ = c.conn.Write(c.request(turnCreatePermission, peers...)) // what is lost is lost
+				_, _ = c.conn.Write(c.permissions((n*requests+i)*each, each)) // what is lost is lost
 				number := 0x4000 + i%0x1000
 				_, _ = c.conn.Write(c.request(turnChannelBind, attribute(turnChannelNumber, byte(number>>8), byte(number), 0, 0), peerAt(i))) //nolint:gosec // two bytes of a number
 			}

@@ -107,7 +107,9 @@ func (s *Server) guestICEServers(t signaling.Ticket, from string, accepted bool)
 	case everybody:
 		list = append(list, s.config.Relay("room "+t.Room, nil)...)
 	default:
-		t.From = from
+		if t.From = from; t.Room == signaling.Lobby {
+			t.Token = "" // no answer there can be accepted, see acceptedFrom: credentials would be of no use
+		}
 		list = append(list, s.config.Relay("room "+t.Room, &t)...)
 	}
 	return list
