@@ -33,6 +33,7 @@ The exit code is 0 only if everything arrived.`,
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return demo(c.Context(), log, std) },
 	}
+	log.plain = true
 	log.register(c.Flags())
 	return c
 }

@@ -60,6 +60,7 @@ calls work only with machines of the same network, or fail with many people.`,
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "STUN or TURN server to test instead of the server's own (repeatable)")
 	f.StringVar(&o.keyFile, "access-key-file", "", "file with the server's access key, if it needs one (or P2PCHAT_ACCESS_KEY)")
 	f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
+	o.log.plain = true
 	o.log.register(f)
 	return c
 }

@@ -16,8 +16,12 @@ import (
 	"p2pchat/signaling"
 )
 
-// logOptions are the flags of everything that logs.
-type logOptions struct{ level, format, file string }
+// logOptions are the flags of every command that logs.
+type logOptions struct {
+	level, format, file string
+
+	plain bool // a person reads stderr: warnings come as sentences
+}
 
 func (o *logOptions) register(flags *pflag.FlagSet) {
 	flags.StringVar(&o.level, "log-level", "warn", "lowest level that is logged: debug, info, warn or error")
@@ -44,8 +48,11 @@ func (o *logOptions) logger(to io.Writer) (*slog.Logger, error) {
 	}
 	options := &slog.HandlerOptions{Level: level}
 	var handler slog.Handler = slog.NewTextHandler(noteWriter{to}, options)
-	if o.format == "json" {
+	switch {
+	case o.format == "json":
 		handler = slog.NewJSONHandler(to, options)
+	case o.plain && o.file == "" && level >= slog.LevelWarn:
+		handler = &plainHandler{to: to, level: level}
 	}
 	log := slog.New(handler)
 	slog.SetDefault(log) // what libraries write with package log goes there too, as info

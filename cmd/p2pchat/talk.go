@@ -82,6 +82,7 @@ func (o *talkOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.download, "download-dir", "", "where accepted files go (default the working directory)")
 	f.BoolVar(&o.accept, "accept-files", false, "take the files that the other side offers without asking")
 	f.StringArrayVar(&o.send, "send", nil, "offer this file or folder; with --leave-on-eof, leave once the other side has it (repeatable)")
+	o.log.plain = true
 	o.log.register(f)
 }
 
