@@ -11,7 +11,21 @@ type (
 	Waiting struct {
 		Code    string // what the two share
 		Command string // what the other side types
-		Link    string // what the other side opens in a browser
+		Link    string // what the other side opens in a browser; empty for a call that this side answers
+
+		Answering bool // this side answers
+		Lobby     bool // in the lobby, without a code
+	}
+	// NoCall says that this side answers, and that no call is open in the room.
+	NoCall struct {
+		Room    string
+		Command string // what the caller types, where that needs no code of the caller's
+	}
+	// CodeWanted says that the person has to give another code, and why; or, if this side calls, that
+	// there is a new one for the asking. The reader may answer it, see screen.Streams.Code.
+	CodeWanted struct {
+		Why     string
+		Calling bool
 	}
 	// WrongCode says that somebody answered without the right code, and that it still works
 	// for Left more; or, if that is negative, that this side did.
@@ -50,6 +64,12 @@ type (
 	InputEnded struct{ at place }
 	// Disconnected says that the pipe broke; the next one is awaited.
 	Disconnected struct{ Reason string }
+	// StillLost says, some time after Disconnected, that the other side has not come back. Its program
+	// may have been started again, and then knows only Code.
+	StillLost struct {
+		After time.Duration
+		Code  string
+	}
 	// Reconnected says that the next pipe is there.
 	Reconnected struct{}
 	// Left says that the other side said goodbye, or closed its page.
@@ -142,6 +162,9 @@ type place struct {
 }
 
 func (Waiting) event()      {}
+func (NoCall) event()       {}
+func (CodeWanted) event()   {}
+func (StillLost) event()    {}
 func (WrongCode) event()    {}
 func (Connecting) event()   {}
 func (Connected) event()    {}

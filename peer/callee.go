@@ -16,6 +16,7 @@ import (
 const (
 	livingOffer  = 30 * time.Second // for how long a callee waits for a newer offer; longer than an attempt
 	lookInterval = 3 * time.Second  // how often it looks for one from then on
+	noCallAfter  = time.Second      // without an offer, until NoCall is reported
 )
 
 // errUnprovenCaller is told, because each such offer may have been a guess.
@@ -56,6 +57,8 @@ func (s *Session) answer(ctx context.Context, codes []Code) (*Pipe, error) {
 		return nil, err
 	}
 	s.config.Report(Waiting{codes[0], s.current(signaling.Ticket{}, codes[0])})
+	silence := time.NewTimer(noCallAfter)
+	defer silence.Stop()
 	var newest *offer
 	failed, taken := ErrNoPath, false
 	for failures := 0; ; {
@@ -63,6 +66,9 @@ func (s *Session) answer(ctx context.Context, codes []Code) (*Pipe, error) {
 			select {
 			case o := <-offers:
 				newest, taken = &o, false
+				silence.Stop()
+			case <-silence.C:
+				s.noCall(codes[0])
 			case <-closed:
 				switch {
 				case taken && codes[0].Secret != "":
@@ -71,6 +77,7 @@ func (s *Session) answer(ctx context.Context, codes []Code) (*Pipe, error) {
 					return nil, failed
 				}
 				failures, taken = 0, false
+				silence.Reset(noCallAfter)
 			case err := <-lost:
 				return nil, err
 			}
@@ -109,6 +116,13 @@ func (s *Session) answer(ctx context.Context, codes []Code) (*Pipe, error) {
 		default:
 			return p, err
 		}
+	}
+}
+
+// noCall reports that the room is empty. Two who have met know that they wait for each other.
+func (s *Session) noCall(code Code) {
+	if !s.met {
+		s.config.Report(NoCall{code})
 	}
 }
 

@@ -110,6 +110,12 @@ func newCode(digits int) Code {
 	return Code{Room: number.Add(number, least).String(), Secret: word() + "-" + word()}
 }
 
+// IsGenerated reports whether c has the form of the codes that call makes: a number, and two words of
+// the list.
+func (c Code) IsGenerated() bool {
+	return strings.Trim(c.Room, "0123456789") == "" && strings.Count(c.Secret, "-") == 1 && c.Unlisted() == ""
+}
+
 // Unlisted is the word of c that cannot be right if a caller made c: a code with a number
 // and two words has words of the list. It is empty if there is none, or if c is of
 // another form and so of somebody's own making.

@@ -86,6 +86,8 @@ type (
 		Code  Code
 		Again Again
 	}
+	// NoCall says that this side answers, and that the server has no offer in the room.
+	NoCall struct{ Code Code }
 	// Connecting says that the other side is there.
 	Connecting struct{}
 	// Taken says that somebody else has answered the call; this side waits for the
@@ -106,6 +108,7 @@ type (
 )
 
 func (Waiting) event()    {}
+func (NoCall) event()     {}
 func (Connecting) event() {}
 func (Taken) event()      {}
 func (WrongCode) event()  {}

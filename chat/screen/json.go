@@ -22,7 +22,7 @@ func JSON(ctx context.Context, c *chat.Conversation, s Streams) error {
 
 type objects struct{ Streams }
 
-func (objects) take(ctx context.Context, c *chat.Conversation, in line) error {
+func (j objects) take(ctx context.Context, c *chat.Conversation, in line) error {
 	if in.text == "" {
 		return nil
 	}
@@ -64,6 +64,13 @@ func (objects) take(ctx context.Context, c *chat.Conversation, in line) error {
 		return err
 	case "leave":
 		c.Leave()
+	case "again":
+		if j.Again == nil {
+			return nil
+		}
+		if err := j.Again(); err != nil {
+			return refuse("not-again", err.Error())
+		}
 	case "send-file", "accept", "decline", "cancel":
 		if code, err := command.file(ctx, c); err != nil {
 			return refuse(code, err.Error())
@@ -138,7 +145,10 @@ type object = map[string]any
 func describe(e chat.Event) object {
 	switch e := e.(type) {
 	case chat.Waiting:
-		return object{"type": "waiting", "code": e.Code, "command": e.Command, "link": e.Link}
+		o := object{"type": "waiting", "code": e.Code, "command": e.Command}
+		return with(with(o, "link", e.Link), "answering", e.Answering)
+	case chat.NoCall:
+		return with(object{"type": "no-call", "room": e.Room}, "command", e.Command)
 	case chat.WrongCode:
 		if e.Left < 0 {
 			return object{"type": "wrong-code"}
@@ -166,6 +176,8 @@ func describe(e chat.Event) object {
 		return object{"type": "input-ended"}
 	case chat.Disconnected:
 		return object{"type": "disconnected", "reason": e.Reason}
+	case chat.StillLost:
+		return object{"type": "still-disconnected", "after_s": e.After.Seconds(), "code": e.Code}
 	case chat.Renamed:
 		return object{"type": "renamed", "from": e.From, "to": e.To}
 	case chat.Reconnected:

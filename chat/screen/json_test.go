@@ -43,9 +43,13 @@ func (w lineWriter) Write(b []byte) (int, error) {
 func TestJSONOut(t *testing.T) {
 	for want, e := range map[string]chat.Event{
 		`{"type":"waiting","code":"417-a-b","command":"p2pchat answer 417-a-b","link":"http://x/#417-a-b"}`: chat.Waiting{Code: "417-a-b", Command: "p2pchat answer 417-a-b", Link: "http://x/#417-a-b"},
-		`{"left":2,"type":"wrong-code"}`: chat.WrongCode{Left: 2},
-		`{"type":"wrong-code"}`:          chat.WrongCode{Left: -1},
-		`{"type":"connecting"}`:          chat.Connecting{},
+		`{"type":"waiting","answering":true,"code":"417-a-b","command":"p2pchat call 417-a-b"}`:             chat.Waiting{Code: "417-a-b", Command: "p2pchat call 417-a-b", Answering: true},
+		`{"type":"no-call","room":"417"}`:                             chat.NoCall{Room: "417"},
+		`{"type":"no-call","room":"lobby","command":"p2pchat call"}`:  chat.NoCall{Room: "lobby", Command: "p2pchat call"},
+		`{"type":"still-disconnected","after_s":30,"code":"417-a-b"}`: chat.StillLost{After: 30 * time.Second, Code: "417-a-b"},
+		`{"left":2,"type":"wrong-code"}`:                              chat.WrongCode{Left: 2},
+		`{"type":"wrong-code"}`:                                       chat.WrongCode{Left: -1},
+		`{"type":"connecting"}`:                                       chat.Connecting{},
 		`{"type":"connected","verified":true,"safety_words":["oak","elm"],"peer":"Ben","path":"relay","took_ms":1500}`: chat.Connected{Peer: "Ben", Verified: true, SafetyWords: []string{"oak", "elm"}, Path: "relay", Took: 1500 * time.Millisecond},
 		`{"type":"connected","verified":false,"safety_words":[],"peer":"stranger","path":"host","took_ms":0}`:          chat.Connected{Peer: "stranger", Path: "host", Foreign: true},
 		`{"type":"message","id":7,"from":"Ben","text":"a\u0000\u001b\n\u2028\u202e\u009b\u007f\"\\<>"}`:                chat.Message{ID: 7, From: "Ben", Text: "a\x00\x1b\n\u2028\u202e\u009b\x7f\"\\<>"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"p2pchat/chat"
@@ -14,7 +15,18 @@ import (
 // else a line of Notes that begins "p2pchat: ".
 func Line(ctx context.Context, c *chat.Conversation, s Streams) error {
 	l := newLines(s)
-	err := show(ctx, c, s, textLines, func(ctx context.Context, in line) error { return l.take(ctx, c, in) }, l.put)
+	split := func(in io.Reader) func() (line, error) {
+		next := textLines(in)
+		return func() (line, error) {
+			got, err := next()
+			if got.number == 0 && l.question.inputEnded() {
+				c.Leave() // no code can come any more
+			}
+			return got, err
+		}
+	}
+	l.leave = c.Leave
+	err := show(ctx, c, s, split, func(ctx context.Context, in line) error { return l.take(ctx, c, in) }, l.put)
 	if l.partial {
 		return errors.Join(err, l.write("\n"))
 	}
@@ -36,9 +48,15 @@ type lines struct {
 	files   roll
 	partial bool   // the last message goes on with the next one
 	refused string // why the last line was that was not sent; a note has said so
+
+	question question
+	leave    func() // nil where there is no input
 }
 
 func (l *lines) take(ctx context.Context, c *chat.Conversation, in line) error {
+	if l.answer(in) {
+		return nil
+	}
 	say := c.Say
 	if in.goesOn {
 		say = c.SayPart
@@ -63,11 +81,13 @@ func (l *lines) take(ctx context.Context, c *chat.Conversation, in line) error {
 func (l *lines) put(e chat.Event) error {
 	switch e := e.(type) {
 	case chat.Waiting:
-		l.note("code: %s", e.Code)
-		l.note("waiting for the other side: %s", e.Command)
-		if l.QR {
-			l.qr(e.Link)
-		}
+		l.waiting(e)
+	case chat.NoCall:
+		l.note("%s", NoCall(e))
+	case chat.CodeWanted:
+		l.wanted(e)
+	case chat.StillLost:
+		l.note("%s", StillLost(e, "The other side", map[bool]string{true: "/again"}[l.Again != nil]))
 	case chat.WrongCode:
 		if text := WrongCode(e); text != "" {
 			l.note("%s", text)
@@ -83,6 +103,7 @@ func (l *lines) put(e chat.Event) error {
 	case chat.InputEnded:
 		l.note("the other side's input has ended")
 	case chat.Disconnected:
+		l.question.setLost(true)
 		l.note("disconnected: %s", Clean(e.Reason))
 		l.note("Waiting for the other side to come back. What you type is kept until then.")
 	case chat.Reconnected:
@@ -124,7 +145,20 @@ func (l *lines) file(e chat.Event) {
 	}
 }
 
+func (l *lines) waiting(e chat.Waiting) {
+	if e.Answering {
+		l.note("%s", Answering(e))
+		return
+	}
+	l.note("code: %s", e.Code)
+	l.note("waiting for the other side: %s", e.Command)
+	if l.QR {
+		l.qr(e.Link)
+	}
+}
+
 func (l *lines) connected(e chat.Connected) {
+	l.question.setLost(false)
 	l.note("connected with %s %s in %d ms", Clean(e.Peer), Way(e.Path), e.Took.Milliseconds())
 	if l.Terminal {
 		l.note("each line that you type is a message; Ctrl-C leaves")

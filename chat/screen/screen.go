@@ -32,6 +32,16 @@ type Streams struct {
 	Accepts  bool      // offered files are taken without asking
 	Keeps    bool      // undelivered messages are kept for the next run
 
+	// Code takes another code from the person: after chat.CodeWanted, and as long as the two have not
+	// met. The error says why it was not taken. It is nil if nothing but the first code counts.
+	Code func(text string) error
+	// Complete returns the begun code continued as far as it is unambiguous, and the words that its
+	// last one may become. It may be nil.
+	Complete func(begun string) (text string, choice []string)
+	// Again makes the program wait for a lost side with the first code, too; see chat.StillLost. It is
+	// nil if nobody can ask for that.
+	Again func() error
+
 	// Interrupt is what Ctrl-C does where the terminal makes no signal of it; may be nil.
 	Interrupt func()
 }
@@ -53,6 +63,9 @@ func (r *Refused) Error() string {
 
 // ErrOutputClosed says that the program which read the output has closed it, as head does.
 var ErrOutputClosed = errors.New("the output was closed")
+
+// ErrOverheard says that the person compared the safety words, and that they differ.
+var ErrOverheard = errors.New("the safety words differ, so someone was listening")
 
 // ErrBinary says that none of the input was sent.
 var ErrBinary = errors.New("the input is not text, so nothing of it was sent")

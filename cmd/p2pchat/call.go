@@ -81,7 +81,7 @@ func (s *ownServer) start(ctx context.Context, address string, notes io.Writer) 
 		s.log.Info("no server could be started", "error", err)
 		return
 	}
-	fmt.Fprintf(notes, "p2pchat: no server at %s, so this program is one while it runs\n", address)
+	fmt.Fprintf(notes, "p2pchat: No server at %s: this program serves until you leave.\n", address)
 	serving, halt := context.WithCancel(context.WithoutCancel(ctx))
 	s.halt = halt
 	s.wg.Go(func() {

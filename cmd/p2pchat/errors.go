@@ -53,6 +53,7 @@ var endings = []struct {
 	{peer.ErrWrongCode, exitCode, "wrong-code", "ask the caller to read the code out again; after three wrong codes the caller needs a new one"},
 	{peer.ErrBurnt, exitCode, "wrong-code", "run p2pchat call again, and send the new code by another route: a stranger may be guessing"},
 	{peer.ErrImpostor, exitCode, "impostor", "ask the caller for a new code and for the server's address: a stranger may be guessing"},
+	{screen.ErrOverheard, exitCode, "overheard", "do not trust what was said in this call; call again with a code that has a secret: p2pchat call"},
 	{peer.ErrTaken, exitFailed, "taken", "if the caller did not hang up, a stranger has used the code: tell the caller"},
 	{signaling.ErrOccupied, exitServer, "occupied", "choose another room, or join that call: p2pchat answer; a room whose caller has died closes after a while"},
 	{signaling.ErrNoKey, exitServer, "access-key", "ask the server's operator for its access key, and give it with --access-key-file or P2PCHAT_ACCESS_KEY"},

@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -12,11 +13,18 @@ import (
 // each has its own default address, in this variable.
 const testAddress = "P2PCHATTEST_ADDRESS"
 
+// testStillLost is how long a program under test waits for a lost side before it tells what that can
+// mean, so that no test has to wait for as long as people do.
+const testStillLost = "P2PCHATTEST_STILL_LOST"
+
 func TestMain(m *testing.M) {
 	_ = os.Setenv("PEBBLE_VA_NOSLEEP", "1") // the authority of tls-auto.txtar must not pretend to be slow
 	testscript.Main(m, map[string]func(){"p2pchat": func() {
 		if address := os.Getenv(testAddress); address != "" {
 			defaultServe, defaultServer = address, "http://"+address
+		}
+		if limit, err := time.ParseDuration(os.Getenv(testStillLost)); err == nil {
+			stillLost = limit
 		}
 		main()
 	}})
@@ -32,6 +40,7 @@ func TestScripts(t *testing.T) {
 			address, err := freeAddress()
 			e.Setenv(testAddress, address)
 			e.Setenv("ADDRESS", address)
+			e.Setenv(testStillLost, "1s")
 			e.Values[stageKey{}] = newStage(e)
 			return err
 		},

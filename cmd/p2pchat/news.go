@@ -51,34 +51,54 @@ func (o *talkOptions) reporter(to *chat.Conversation, apart *trouble) func(peer.
 		case peer.Waiting:
 			if !waited { // not again after a server was restarted
 				to.Keep(appointment{o.server, e.Again}.String())
-				to.Tell(chat.Waiting{Code: e.Code.String(), Command: o.command(e.Code), Link: strings.TrimRight(o.server, "/") + "/#" + e.Code.String()})
+				to.Tell(o.waiting(e.Code))
 			}
 			waited = true
 			apart.set(func(t *trouble) { t.open = true })
+		case peer.NoCall:
+			to.Tell(o.noCall(e.Code))
 		case peer.Connecting:
 			apart.set(func(t *trouble) { t.path = cmp.Or(t.path, fmt.Errorf("%w in time", peer.ErrNoPath)) })
 			to.Tell(chat.Connecting{})
 		case peer.Taken:
 			apart.set(func(t *trouble) { t.path = nil })
-			to.Tell(chat.Notice{Text: "this call is taken: somebody else has answered it; waiting for the next one"})
+			to.Tell(chat.Notice{Text: "Another person has answered this call. Waiting for the next one."})
 		case peer.WrongCode:
 			apart.set(func(t *trouble) { t.path = nil })
 			to.Tell(chat.WrongCode{Left: e.Left})
 		case peer.Burnt:
-			to.Tell(chat.Notice{Text: "three wrong codes were tried, so the code no longer works; only the program that you were connected to can come back"})
+			to.Tell(chat.Notice{Text: "Three wrong codes were tried, so the code no longer works. The program that you were connected to can still come back."})
 		case peer.Retrying:
 			apart.set(func(t *trouble) {
 				if t.path = nil; errors.Is(e.Err, peer.ErrNoPath) {
 					t.path = e.Err
 				}
 			})
-			to.Tell(chat.Notice{Text: e.Err.Error() + "; waiting for a new " + map[string]string{"call": "offer", "answer": "answer"}[o.other]})
+			to.Tell(chat.Notice{Text: e.Err.Error() + ". Trying again."})
 		case peer.Trying:
-			to.Tell(chat.Notice{Text: "still connecting: this side gave " + e.This + "; the other side " + e.Other})
+			to.Tell(chat.Notice{Text: "Still connecting. This side offers " + e.This + "; the other side " + e.Other + "."})
 		case peer.Stats:
 			to.Tell(chat.Stats{RTT: e.RTT})
 		}
 	}
+}
+
+// waiting is what a person should know while the other side can come.
+func (o *talkOptions) waiting(code peer.Code) chat.Waiting {
+	w := chat.Waiting{Code: code.String(), Command: o.command(code), Answering: o.other == "call", Lobby: code == peer.Code{Room: signaling.Lobby}}
+	if !w.Answering { // the page answers, too
+		w.Link = strings.TrimRight(o.server, "/") + "/#" + code.String()
+	}
+	return w
+}
+
+// noCall is what an answerer should know while no call is open. The lobby has no code to mistype.
+func (o *talkOptions) noCall(code peer.Code) chat.NoCall {
+	n := chat.NoCall{Room: code.Room}
+	if code == (peer.Code{Room: signaling.Lobby}) {
+		n.Command = o.command(code)
+	}
+	return n
 }
 
 // news says what became of the server, or that it is back.
@@ -102,8 +122,8 @@ func swept(dir string) string {
 	case 0:
 		return ""
 	case 1:
-		return "removed an unfinished file, which a program that was killed had left in the download folder"
+		return "Removed 1 unfinished file from the download folder: its program had been killed."
 	default:
-		return fmt.Sprintf("removed %d unfinished files, which programs that were killed had left in the download folder", n)
+		return fmt.Sprintf("Removed %d unfinished files from the download folder: their programs had been killed.", n)
 	}
 }

@@ -22,16 +22,24 @@ func askCode(ctx context.Context, std stdio, parse func(string) (peer.Code, erro
 	}
 	defer restore()
 	type result struct {
-		code peer.Code
-		err  error
+		code    peer.Code
+		err     error
+		mistake any // a panic
 	}
 	asked := make(chan result, 1)
 	go func() { // left behind when ctx ends: a read of stdin cannot be ended
-		code, err := readCode(std.in, std.err, parse)
-		asked <- result{code, err}
+		var got result
+		defer func() {
+			got.mistake = recover()
+			asked <- got
+		}()
+		got.code, got.err = readCode(std.in, std.err, parse)
 	}()
 	select {
 	case got := <-asked:
+		if got.mistake != nil {
+			panic(got.mistake) // here, where the terminal is restored
+		}
 		return got.code, got.err
 	case <-ctx.Done():
 		return peer.Code{}, errInterrupted
@@ -48,7 +56,7 @@ func readCode(in io.Reader, out io.Writer, parse func(string) (peer.Code, error)
 	t := term.NewTerminal(struct {
 		io.Reader
 		io.Writer
-	}{keys, out}, "p2pchat: the caller's code: ")
+	}{keys, out}, "p2pchat: the caller's code (Tab completes its words): ")
 	t.AutoCompleteCallback = func(line string, pos int, key rune) (string, int, bool) {
 		if key != '\t' {
 			return "", 0, false
@@ -59,7 +67,7 @@ func readCode(in io.Reader, out io.Writer, parse func(string) (peer.Code, error)
 		}
 		return head + line[pos:], len(head), true
 	}
-	var doubted peer.Code
+	var codes codeReader
 	for {
 		text, err := t.ReadLine()
 		switch {
@@ -73,16 +81,13 @@ func readCode(in io.Reader, out io.Writer, parse func(string) (peer.Code, error)
 		case strings.TrimSpace(text) == "":
 			continue
 		}
-		code, err := parse(text)
-		typo := code.Unlisted()
-		switch {
-		case err != nil:
-			fmt.Fprintf(t, "p2pchat: %v\n", err)
-		case typo != "" && code != doubted: // a wrong code costs one of three tries
-			fmt.Fprintf(t, "p2pchat: no code that call makes has the word %q; if the caller chose it, type the same once more\n", typo)
-			doubted = code
-		default:
+		code, err := codes.read(text, parse)
+		if err == nil {
 			return code, nil
+		}
+		fmt.Fprintf(t, "p2pchat: %v\n", err)
+		if d := (*doubt)(nil); errors.As(err, &d) {
+			keys.held = append(keys.held, text...) // to be mended, or entered again
 		}
 	}
 }

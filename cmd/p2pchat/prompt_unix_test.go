@@ -85,6 +85,9 @@ func (s *seat) ends(code int) {
 	}
 }
 
+// asksForCode is what stands before the code.
+const asksForCode = `the caller's code \(Tab completes its words\): $`
+
 // A server that is not this machine's, though nobody has to connect to it.
 const elsewhere = "http://chat.example.org"
 
@@ -111,7 +114,7 @@ func TestPrompt(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := sitDown(t, []string{"HTTP_PROXY=" + found[1]}, "answer", "--server", elsewhere)
-		s.sees("the caller's code: $")
+		s.sees(asksForCode)
 		s.types("417-fal\tze\t")
 		s.sees(`417-falcon-ze`)
 		s.types("b\t\rfirst words\n")
@@ -126,9 +129,9 @@ func TestPrompt(t *testing.T) {
 	t.Run("what is no code is asked for again", func(t *testing.T) {
 		t.Parallel()
 		s := sitDown(t, nil, "answer", "--server", elsewhere)
-		s.sees("the caller's code: $")
+		s.sees(asksForCode)
 		s.types("not/a/code\r")
-		s.sees("that is not a code: .*\r\n.*the caller's code: ")
+		s.sees("that is not a code: .*\r\n.*the caller's code \\(Tab")
 		s.types("\x04") // Ctrl-D
 		s.ends(exitUsage)
 		s.sees("error: the CODE is missing")
@@ -137,11 +140,27 @@ func TestPrompt(t *testing.T) {
 	t.Run("a word that is in no code is doubted, once", func(t *testing.T) {
 		t.Parallel()
 		s := sitDown(t, nil, "answer", "--server", elsewhere, "--wait", "1ns")
-		s.sees("the caller's code: $")
+		s.sees(asksForCode)
 		s.types("417 falcom zebra\r")
-		s.sees(`has the word "falcom"; if the caller chose it, type the same once more\r\n.*the caller's code: `)
-		s.types("\x1b[A\r") // the line above
-		s.ends(exitServer)  // nobody is there
+		s.sees(`"falcom" is not a code word\. If it is right, press Enter again\.\r\n.*417 falcom zebra$`)
+		s.types("\r")
+		s.ends(exitServer) // nobody is there
+	})
+
+	t.Run("so is a text that would become a room of its own, but not one that was pasted with its command", func(t *testing.T) {
+		t.Parallel()
+		s := sitDown(t, nil, "answer", "--server", elsewhere, "--wait", "1ns")
+		s.sees(asksForCode)
+		s.types("foo bar\r")
+		s.sees(`"foo-bar" is not like a code that call makes, such as 417-amber-falcon\. If the caller chose it, press Enter again\.\r\n.*foo bar$`)
+		s.types("\x15standup\r") // another one
+		s.sees(`(?s)"standup" is not like a code .*standup$`)
+		s.types("\r")
+		s.ends(exitServer) // nobody is there
+		s = sitDown(t, nil, "answer", "--server", elsewhere, "--wait", "1ns")
+		s.sees(asksForCode)
+		s.types("p2pchat answer standup --server " + elsewhere + "\r")
+		s.ends(exitServer)
 	})
 
 	t.Run("lines pasted with the code are messages, each of them", func(t *testing.T) {
@@ -161,7 +180,7 @@ func TestPrompt(t *testing.T) {
 			<-caller.ended
 		})
 		s := sitDown(t, []string{"HTTP_PROXY=" + found[1]}, "answer", "--server", elsewhere)
-		s.sees("the caller's code: $")
+		s.sees(asksForCode)
 		s.types("p2pchat answer 417-falcon-zebra --server " + elsewhere + "\rone\rtwo\rthr")
 		s.sees(`Verified: `)
 		s.types("ee\r")
@@ -176,7 +195,7 @@ func TestPrompt(t *testing.T) {
 		t.Run(name+" ends it", func(t *testing.T) {
 			t.Parallel()
 			s := sitDown(t, nil, "answer", "--server", elsewhere)
-			s.sees("the caller's code: $")
+			s.sees(asksForCode)
 			s.types(keys)
 			s.ends(exitInterrupted)
 		})
@@ -185,7 +204,7 @@ func TestPrompt(t *testing.T) {
 	t.Run("so does Ctrl-D, after Escape too", func(t *testing.T) {
 		t.Parallel()
 		s := sitDown(t, nil, "answer", "--server", elsewhere)
-		s.sees("the caller's code: $")
+		s.sees(asksForCode)
 		s.types("\x1b\x1b\x04")
 		s.ends(exitUsage)
 	})
@@ -193,7 +212,7 @@ func TestPrompt(t *testing.T) {
 	t.Run("a signal ends it, and the terminal is as it was", func(t *testing.T) {
 		t.Parallel()
 		s := sitDown(t, nil, "answer", "--server", elsewhere)
-		s.sees("the caller's code: $")
+		s.sees(asksForCode)
 		if modes(t, s.keyboard) == s.before {
 			t.Fatal("it is not raw while the program asks")
 		}
@@ -229,6 +248,20 @@ func TestAskingEndsWithItsContext(t *testing.T) {
 	if _, err := askCode(ctx, std, peer.ParseCode); !errors.Is(err, errInterrupted) || !restored {
 		t.Errorf("it ended with %v; restored: %v", err, restored)
 	}
+}
+
+// A panic while the terminal is raw is one of the main goroutine, after the terminal was restored.
+func TestAPanicWhileAsking(t *testing.T) {
+	t.Parallel()
+	restored := false
+	std := stdio{in: strings.NewReader("417-falcon-zebra\r"), err: io.Discard, raw: func() (func(), error) { return func() { restored = true }, nil }}
+	defer func() {
+		if mistake := recover(); mistake != "a mistake" || !restored {
+			t.Errorf("it panicked with %v; restored: %v", mistake, restored)
+		}
+	}()
+	_, err := askCode(t.Context(), std, func(string) (peer.Code, error) { panic("a mistake") })
+	t.Errorf("it ended with %v", err)
 }
 
 func TestCompleted(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"p2pchat/chat"
 	"p2pchat/chat/screen"
 	"p2pchat/chat/screen/tui"
 )
@@ -30,6 +29,7 @@ func (o *talkOptions) chooseScreen(std stdio) error {
 	default:
 		return checkChoice("ui", o.ui)
 	}
+	o.prompts = o.full || o.ui != "json" && std.raw != nil
 	switch {
 	case std.inTerminal:
 	case o.ui == "json" && !o.leaveOnEOF: // the program is told of each message that comes too late
@@ -42,19 +42,24 @@ func (o *talkOptions) chooseScreen(std stdio) error {
 
 // show runs the screen; what it says at its end is sent. Its input is stdin, once feed was
 // called; that of a whole terminal begins at once.
-func (o *talkOptions) show(ctx context.Context, c *chat.Conversation, std stdio, interrupt func()) (_ <-chan error, feed func()) {
+func (o *talkOptions) show(ctx context.Context, m *rendezvous, std stdio, interrupt func()) (_ <-chan error, feed func()) {
 	in, whole := std.in.(io.ReadCloser)
 	feed = func() {}
 	if !o.full || !whole {
 		in, feed = o.piped(std.in)
 	}
+	streams := screen.Streams{
+		In: in, Out: std.out, Notes: std.err, Terminal: std.outTerminal, Watched: std.errTerminal,
+		QR: o.qr, Quiet: o.noNotify, Accepts: o.accept, Keeps: o.kept.journal != nil, Interrupt: interrupt,
+	}
+	if o.prompts && (o.asked || o.other == "answer") {
+		streams.Code, streams.Complete = m.take, completed
+	}
+	if o.prompts || o.ui == "json" {
+		streams.Again = m.again
+	}
 	shown := make(chan error, 1)
-	go func() {
-		shown <- o.screen(ctx, c, screen.Streams{
-			In: in, Out: std.out, Notes: std.err, Terminal: std.outTerminal, Watched: std.errTerminal,
-			QR: o.qr, Quiet: o.noNotify, Accepts: o.accept, Keeps: o.kept.journal != nil, Interrupt: interrupt,
-		})
-	}()
+	go func() { shown <- o.screen(ctx, m.conversation, streams) }()
 	return shown, feed
 }
 

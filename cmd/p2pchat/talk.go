@@ -64,6 +64,7 @@ type talkOptions struct {
 	key         string // for o.server only
 	logger      *slog.Logger
 	asked       bool // for the code, at the terminal
+	prompts     bool // the person can be asked for another one
 	kept        kept
 }
 
@@ -181,22 +182,18 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 		DownloadDir: o.download, AcceptFiles: o.accept, DeclineFiles: o.declines, Log: o.logger,
 		Drain: o.drain, Input: o.unit,
 	})
-	apart := &trouble{}
-	client, err := signaling.NewClient(o.server, signaling.Config{Patience: o.patience, Key: o.key, Trouble: func(err error) {
-		apart.set(func(t *trouble) { t.server = err })
-		if err != nil && o.rescue != nil {
-			o.rescue()
-		}
-		conversation.Tell(chat.Notice{Text: o.news(err)})
-	}})
-	if err != nil {
-		return &usageError{err: err}
-	}
-	defer client.CloseIdle()
+	m := newRendezvous(&o, conversation)
 	o.keep(conversation)
 	ctx, interrupt := context.WithCancel(ctx)
 	defer interrupt()
-	shown, feed := o.show(ctx, conversation, std, interrupt)
+	shown, feed := o.show(ctx, m, std, interrupt)
+	defer func() {
+		if mistake := recover(); mistake != nil { // the screen gives the terminal back first
+			interrupt()
+			_ = ended(ctx, shown)
+			panic(mistake)
+		}
+	}()
 	if err := o.offer(ctx, conversation); err != nil {
 		conversation.Tell(chat.Failed{Code: "usage", Message: flatten(err)})
 		conversation.Close()
@@ -211,25 +208,14 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	if news := swept(o.download); news != "" {
 		conversation.Tell(chat.Notice{Text: news})
 	}
-	session := o.meet(client, o.code, peer.Config{
-		Again: o.kept.again(), ICEServers: o.servers, RelayOnly: o.relayOnly, Log: o.logger,
-		Discover: client.ICEServers,
-		Keep:     func(a peer.Again) error { return o.kept.commit(conversation, appointment{o.server, a}) },
-		Report:   o.reporter(conversation, apart),
-	})
-	late := errNobody
-	err = conversation.Run(context.WithoutCancel(ctx), func(ctx context.Context) (chat.Link, error) {
-		if o.wait > 0 {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeoutCause(ctx, o.wait, late)
-			defer cancel()
-		}
-		late = errGone // after this one
-		return o.next(ctx, session, apart)
-	})
-	session.Close()
+	err := m.open()
+	if err == nil {
+		err = conversation.Run(context.WithoutCancel(ctx), m.next)
+	}
+	m.close()
 	switch {
 	case ctx.Err() == nil:
+		err = errors.Join(m.abandoned(), err)
 	case err == nil:
 		err = errInterrupted
 	default:
@@ -285,7 +271,7 @@ func ended(ctx context.Context, shown <-chan error) error {
 }
 
 // next is the session's next pipe, as the conversation wants it.
-func (o *talkOptions) next(ctx context.Context, session *peer.Session, apart *trouble) (chat.Link, error) {
+func (o *talkOptions) next(ctx context.Context, session *peer.Session, apart *trouble) (chat.Link, *peer.Pipe, error) {
 	p, err := session.Pipe(ctx)
 	if errors.Is(err, errNobody) {
 		err = apart.why(o, err)
@@ -293,11 +279,11 @@ func (o *talkOptions) next(ctx context.Context, session *peer.Session, apart *tr
 	switch {
 	case err == nil:
 		apart.set(func(t *trouble) { t.path = nil })
-		return chat.Link{Pipe: p, Foreign: p.Foreign, Verified: p.Verified, SafetyWords: p.SafetyWords, Path: p.Path, Took: p.Took, Again: o.again(p)}, nil
+		return chat.Link{Pipe: p, Foreign: p.Foreign, Verified: p.Verified, SafetyWords: p.SafetyWords, Path: p.Path, Took: p.Took, Again: o.again(p)}, p, nil
 	case errors.Is(err, signaling.ErrUnreachable), errors.Is(err, signaling.ErrForeign), errors.As(err, &signaling.Problem{}):
 		err = fmt.Errorf("%s: %w", o.server, err)
 	}
-	return chat.Link{}, err
+	return chat.Link{}, nil, err
 }
 
 // again is how to meet the other side of p once more.

@@ -340,7 +340,7 @@ func TestTheWordsDiffer(t *testing.T) {
 	ann.shows(`you ended the call: someone was listening`)
 	ben.shows(`Ann has left`)
 	ann.types("\r")
-	ann.ends(0)
+	ann.ends(exitCode)
 	if s := ann.written(); !strings.Contains(s[strings.LastIndex(s, "\x1b[?1049l"):], "Someone was listening.") {
 		t.Error("the warning is gone with the screen")
 	}

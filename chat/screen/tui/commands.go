@@ -30,20 +30,20 @@ func init() { // help lists them
 		{"/name", "NAME", "change your name", (*model).rename, nil},
 		{"/verify", "[yes|no]", "compare safety words, and say if they are the same", (*model).verify, completeAnswer},
 		{"/stats", "", "show the state of the connection", (*model).stats, nil},
+		{"/again", "", "wait for a lost side with the code of the call, too", (*model).again, nil},
 		{"/clear", "", "clear this screen", (*model).clear, nil},
 		{"/quit", "", "leave, like Ctrl-D", (*model).quit, nil},
 	}
 }
 
 // keyHelp is what is not a command.
-const keyHelp = `Enter, Alt-Enter	send; start another line
+const keyHelp = `Enter, Alt-Enter, //	send; start another line; begin a message with a slash
 PgUp PgDn wheel Esc	scroll up and down; back to the end
 ↑ ↓ Tab	bring back what you wrote; complete a command or path
 Ctrl-A E B F U K W Y	edit as in a shell; Ctrl-_ undoes
 Ctrl-F, Ctrl-Y	in an empty box, search; while waiting, copy the link
 Ctrl-L, Ctrl-Z, Ctrl-C	redraw; suspend until fg; clear a draft, or leave
 Shift and the mouse	select text
-//	start a message that begins with one slash
 ○ ✓ ✓✓	waiting, sent, delivered`
 
 // submit is Enter: a command, or a message.
@@ -53,6 +53,12 @@ func (m *model) submit() tea.Cmd {
 	switch {
 	case m.phase == over && text == "":
 		return m.end()
+	case text == "" && m.newCode != "":
+		m.takeNewCode()
+		return nil
+	case text == "" && m.retypes():
+		m.ask("", false)
+		return nil
 	case strings.TrimSpace(text) == "":
 		return nil
 	case oneLine && strings.HasPrefix(text, "//"):

@@ -16,6 +16,8 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 		return nil
 	case m.finding != nil:
 		return m.searchKey(k)
+	case m.asking != nil:
+		return m.codeKey(k)
 	}
 	switch k.String() {
 	case "enter", "kpenter", "ctrl+j": // the last: Enter that was typed before the terminal was raw

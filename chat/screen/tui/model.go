@@ -56,6 +56,9 @@ type model struct {
 	last           string       // what /copy copies
 	heard          bool         // it is a message of the other side
 	lastKey        time.Time
+	asking         *question // nil unless the person is to type the code of a call
+	noCall         string    // what an answerer is told while no call is open
+	newCode        string    // why a caller can have a new code; empty if not
 
 	phase      phase
 	code       chat.Waiting
@@ -170,7 +173,13 @@ func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 func (m *model) event(e chat.Event) tea.Cmd {
 	switch e := e.(type) {
 	case chat.Waiting:
-		m.phase, m.code = waiting, e
+		m.phase, m.code, m.noCall, m.newCode = waiting, e, "", ""
+	case chat.NoCall:
+		m.phase, m.noCall = waiting, screen.NoCall(e)
+	case chat.CodeWanted:
+		m.wanted(e)
+	case chat.StillLost:
+		m.happened(alarm, capital(screen.StillLost(e, m.other(), map[bool]string{true: "/again"}[m.streams.Again != nil])))
 	case chat.WrongCode:
 		if text := screen.WrongCode(e); text != "" {
 			m.happened(alarm, capital(text))
@@ -222,6 +231,7 @@ func (m *model) event(e chat.Event) tea.Cmd {
 // connected tells of a pipe: the first one, or another after a loss.
 func (m *model) connected(e chat.Connected) {
 	was, renamed := m.phase, m.link.Peer != e.Peer
+	m.unask()
 	m.compared = m.compared && slices.Equal(m.link.SafetyWords, e.SafetyWords)
 	m.link, m.phase, m.since = e, up, m.now()
 	if was == lost {

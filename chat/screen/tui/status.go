@@ -84,7 +84,7 @@ func (m *model) standing() []part {
 	}
 	switch m.phase {
 	case starting, waiting:
-		add(0, plain, "waiting for the other side")
+		add(0, plain, m.awaited())
 		if m.phase == waiting && m.code.Link != "" {
 			add(6, m.style.dim, "Ctrl-Y copies the link")
 		}
@@ -118,6 +118,17 @@ func (m *model) standing() []part {
 		add(6, plain, "Esc: back to the end")
 	}
 	return parts
+}
+
+// awaited says what the screen waits for before there is a connection.
+func (m *model) awaited() string {
+	switch {
+	case m.asking != nil, m.newCode != "":
+		return "waiting for a code"
+	case m.code.Answering:
+		return "waiting for the caller"
+	}
+	return "waiting for the other side"
 }
 
 // trust says whether the call is verified. Without that it has the safety words, if they fit

@@ -86,6 +86,9 @@ func show(ctx context.Context, c *chat.Conversation, m *model) error {
 	if err != nil {
 		err = fmt.Errorf("the terminal: %w", err)
 	}
+	if m.refused {
+		err = errors.Join(screen.ErrOverheard, err)
+	}
 	return errors.Join(err, top.mistake, shown)
 }
 
@@ -113,8 +116,11 @@ func (m *model) goodbye() {
 		return // nobody is there to read
 	}
 	draft := m.input
-	if m.finding != nil {
+	switch {
+	case m.finding != nil:
 		draft = m.finding.draft
+	case m.asking != nil:
+		draft = m.asking.draft
 	}
 	m.reportUnsent(draft.text)
 }

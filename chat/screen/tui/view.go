@@ -16,8 +16,11 @@ const narrow = 60
 
 // prompt stands before what is written.
 func (m *model) prompt() string {
-	if m.finding != nil {
+	switch {
+	case m.finding != nil:
 		return "find: "
+	case m.asking != nil:
+		return "code: "
 	}
 	return "> "
 }
@@ -79,7 +82,11 @@ func (m *model) View() tea.View {
 func (m *model) upper(height int) []string {
 	var head []string
 	if m.phase == waiting || m.phase == connecting && m.code.Code != "" {
-		head = m.invitation(height - min(len(m.history.entries), 3))
+		part := m.invitation
+		if m.code.Answering || m.asking != nil || m.newCode != "" {
+			part = m.answering
+		}
+		head = part(height - min(len(m.history.entries), 3))
 	}
 	rows := m.history.window(height - len(head))
 	blank := make([]string, height-len(head)-len(rows))
@@ -114,6 +121,10 @@ func (m *model) placeholder() string {
 	switch {
 	case m.finding != nil:
 		return ""
+	case m.asking != nil:
+		return "Tab completes its words"
+	case m.newCode != "":
+		return "Press Enter for a new code"
 	case m.phase == over:
 		return "Press Enter to close this screen"
 	case m.width < narrow:

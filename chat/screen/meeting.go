@@ -1,0 +1,33 @@
+package screen
+
+import (
+	"fmt"
+
+	"p2pchat/chat"
+)
+
+// Answering says which call this side answers.
+func Answering(e chat.Waiting) string {
+	if e.Lobby {
+		return "Answering in the lobby"
+	}
+	return "Answering " + Clean(e.Code)
+}
+
+// NoCall tells an answerer that no call is open, and what that can mean.
+func NoCall(e chat.NoCall) string {
+	if e.Command != "" {
+		return fmt.Sprintf("Nobody is calling in the %s yet. The other side types: %s", Clean(e.Room), Clean(e.Command))
+	}
+	return fmt.Sprintf("Nobody is calling in room %s yet. If the caller is already waiting, the code is mistyped or used up: ask for a new one.", Clean(e.Room))
+}
+
+// StillLost tells that name has not come back, and what that can mean; again is how the person opens
+// the code again, if they can.
+func StillLost(e chat.StillLost, name, again string) string {
+	text := fmt.Sprintf("%s has not come back for %d s. A program that was started again knows only the code %s.", name, int(e.After.Seconds()), Clean(e.Code))
+	if again == "" {
+		return text + " It cannot meet this one: end this program, and start both again."
+	}
+	return text + fmt.Sprintf(" To wait with that code, too, type %s.", again)
+}

@@ -1,0 +1,169 @@
+package tui
+
+import (
+	"context"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"p2pchat/chat"
+	"p2pchat/chat/screen"
+)
+
+// A question asks for the code of the call to answer. While it lasts the box has the code instead of
+// the draft.
+type question struct {
+	draft editor
+	why   string
+	must  bool // the call cannot be answered without: Esc does not end it
+}
+
+// wanted handles chat.CodeWanted. A caller gets a new code with Enter, and keeps the draft.
+func (m *model) wanted(e chat.CodeWanted) {
+	m.phase, m.noCall = waiting, ""
+	if e.Calling {
+		m.newCode = e.Why
+		return
+	}
+	m.ask(e.Why, true)
+}
+
+func (m *model) ask(why string, must bool) {
+	if m.finding != nil {
+		m.input, m.finding = m.finding.draft, nil
+	}
+	if m.asking == nil {
+		m.asking = &question{draft: m.input}
+		m.input = editor{}
+	}
+	m.asking.why, m.asking.must = why, must
+}
+
+// unask ends the question, and brings the draft back.
+func (m *model) unask() {
+	if m.asking != nil {
+		m.input, m.asking = m.asking.draft, nil
+	}
+}
+
+// codeKey handles a key while the person is asked for a code.
+func (m *model) codeKey(k tea.KeyPressMsg) tea.Cmd {
+	switch k.String() {
+	case "enter", "kpenter", "ctrl+j":
+		m.giveCode()
+	case "tab":
+		m.completeCode()
+	case "esc":
+		if !m.asking.must {
+			m.unask()
+		}
+	case "ctrl+c":
+		return m.interrupt()
+	case "ctrl+d":
+		if m.input.text == "" {
+			return m.leave("Press Ctrl-D")
+		}
+		m.input.edit(k)
+	case "ctrl+z":
+		return m.suspend()
+	case "ctrl+l":
+		return tea.ClearScreen
+	default:
+		m.input.edit(k)
+	}
+	return nil
+}
+
+func (m *model) giveCode() {
+	text := strings.TrimSpace(m.input.text)
+	if text == "" {
+		return
+	}
+	if err := m.streams.Code(text); err != nil {
+		m.hint = capital(tidyLine(err.Error()))
+		return
+	}
+	m.unask()
+}
+
+func (m *model) completeCode() {
+	if m.streams.Complete == nil || m.input.at != len(m.input.text) {
+		return
+	}
+	head, choice := m.streams.Complete(m.input.text)
+	switch {
+	case len(choice) == 0:
+		m.hint = "No match."
+	case len(choice) > 1 && len(choice) <= mostChoices && head == m.input.text:
+		m.hint = strings.Join(choice, "  ")
+	}
+	m.input.set(head)
+}
+
+// takeNewCode gives a caller the new code that was offered.
+func (m *model) takeNewCode() {
+	if err := m.streams.Code(""); err != nil {
+		m.hint = capital(err.Error())
+	}
+}
+
+// again is /again.
+func (m *model) again(string) (tea.Cmd, string) {
+	if m.streams.Again == nil {
+		return nil, "This call cannot be opened again."
+	}
+	m.work(func(context.Context) answer {
+		err := m.streams.Again()
+		return func(m *model) {
+			if err != nil {
+				m.happened(alarm, capital(tidyLine(err.Error()))+".")
+			}
+		}
+	})
+	return nil, ""
+}
+
+// answering is what an answerer sees above the history until the two connect.
+func (m *model) answering(height int) []string {
+	width := m.width - 3
+	paragraph := func(paint func(...string) string, s string) (rows []string) {
+		for _, r := range wrap(s, width, m.method) {
+			rows = append(rows, "  "+paint(r))
+		}
+		return append(rows, "")
+	}
+	var parts [][]string
+	switch {
+	case m.asking != nil:
+		if m.asking.why != "" {
+			parts = append(parts, paragraph(m.style.warn.Render, tidyLine(m.asking.why)))
+		}
+		parts = append(parts, paragraph(m.style.strong.Render, "Type the caller's code."))
+	case m.newCode != "":
+		parts = append(parts, paragraph(m.style.warn.Render, tidyLine(m.newCode)), paragraph(m.style.strong.Render, "Press Enter for a new code."))
+	default:
+		parts = append(parts, paragraph(m.style.strong.Render, screen.Answering(m.code)))
+		if m.noCall != "" {
+			parts = append(parts, paragraph(m.style.warn.Render, m.noCall))
+		}
+		if m.retypes() {
+			parts = append(parts, paragraph(m.style.dim.Render, "Press Enter to type another code."))
+		}
+	}
+	rows := []string{""}
+	for _, p := range parts {
+		rows = append(rows, p...)
+	}
+	if len(rows) > height { // without the gaps
+		rows = rows[:0]
+		for _, p := range parts {
+			rows = append(rows, p[:len(p)-1]...)
+		}
+	}
+	return rows[:max(0, min(len(rows), height))]
+}
+
+// retypes reports whether Enter lets the person type another code.
+func (m *model) retypes() bool {
+	return m.phase == waiting && m.noCall != "" && m.streams.Code != nil
+}

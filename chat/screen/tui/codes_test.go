@@ -1,0 +1,138 @@
+package tui
+
+import (
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"p2pchat/chat"
+)
+
+var answered = chat.Waiting{Code: "601-animal-oven", Command: "p2pchat call 601-animal-oven", Answering: true}
+
+// An answerer is not shown what callers are shown, and learns that no call is open.
+func TestAnswering(t *testing.T) {
+	t.Parallel()
+	for _, size := range [][2]int{{80, 24}, {40, 10}, {20, 6}} {
+		r := newRig(t, size[0], size[1]).happens(answered)
+		r.shows(`^  Answering`)
+		if seen := r.seen(); strings.Contains(seen, "Tell the other side") || strings.Contains(seen, "types:") || strings.Contains(seen, "copies") {
+			t.Errorf("it shows the caller's screen:\n%s", seen)
+		}
+		r.happens(chat.NoCall{Room: "601"})
+		seen := strings.Join(strings.Fields(r.seen()), " ")
+		if want := "Nobody is calling in room 601 yet. If the caller is already waiting, the code is mistyped or used up: ask for a new one."; size[1] > 6 && !strings.Contains(seen, want) {
+			t.Errorf("it does not say that nobody calls:\n%s", r.seen())
+		}
+		if strings.Contains(seen, "Press Enter") {
+			t.Errorf("it asks for a code that nobody takes:\n%s", r.seen())
+		}
+		r.happens(chat.Connecting{})
+		r.shows(`connecting`)
+	}
+	r := newRig(t, 80, 24).happens(chat.Waiting{Code: "lobby", Answering: true, Lobby: true}, chat.NoCall{Room: "lobby", Command: "p2pchat call"})
+	r.shows(`^  Answering in the lobby$`)
+	r.shows(`^  Nobody is calling in the lobby yet\. The other side types: p2pchat call$`)
+}
+
+// asked are the codes that a rig was given.
+func (r *rig) takesCodes(refuse ...string) *[]string {
+	var codes []string
+	r.streams.Code = func(text string) error {
+		codes = append(codes, text)
+		if n := len(codes); n <= len(refuse) {
+			return errors.New(refuse[n-1])
+		}
+		return nil
+	}
+	r.streams.Complete = func(begun string) (string, []string) {
+		switch {
+		case strings.HasSuffix(begun, "ov"):
+			return begun + "e", []string{"oven", "over"}
+		case strings.HasSuffix(begun, "ove"):
+			return begun, []string{"oven", "over"}
+		}
+		return begun, nil
+	}
+	return &codes
+}
+
+func TestTypingAnotherCode(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 80, 24).happens(answered)
+	codes := r.takesCodes(`"ovne" is not a code word. If it is right, press Enter again.`)
+	r.press("a draft")
+	r.happens(chat.CodeWanted{Why: "Wrong code."})
+	r.shows(`^  Wrong code\.$`)
+	r.shows(`^  Type the caller's code\.$`)
+	r.shows(`^code: Tab completes its words$`)
+	r.press("<esc>").shows(`^code: `) // there is no other way on
+	r.press("601-animal-ov<tab>")
+	r.shows(`^code: 601-animal-ove$`)
+	r.press("<tab>").shows(`^oven  over$`)
+	r.press("<backspace>ne<enter>")
+	r.shows(`^"ovne" is not a code word\.`)
+	r.press("<enter>")
+	r.shows(`^> a draft$`)
+	if want := []string{"601-animal-ovne", "601-animal-ovne"}; !slices.Equal(*codes, want) {
+		t.Errorf("the codes are %q, not %q", *codes, want)
+	}
+
+	// Where no call is open the person may type another code, and need not.
+	r.happens(answered, chat.NoCall{Room: "601"})
+	r.shows(`^  Press Enter to type another code\.$`)
+	r.press("<ctrl+u><enter>").shows(`^code: `)
+	r.press("60<esc>").shows(`^> Type ahead`)
+	r.press("<enter>602-animal-oven").happens(chat.Connecting{}, benIs)
+	r.shows(`^> Write a message`) // it answers a call that has come
+	if (*codes)[len(*codes)-1] != "601-animal-ovne" {
+		t.Errorf("a code was taken that was not entered: %q", *codes)
+	}
+}
+
+func TestNewCode(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 80, 24).happens(invited)
+	codes := r.takesCodes()
+	r.happens(chat.WrongCode{}, chat.CodeWanted{Why: "Three wrong codes were tried, so this code no longer works.", Calling: true})
+	r.shows(`^  Three wrong codes were tried, so this code no longer works\.$`)
+	r.shows(`^  Press Enter for a new code\.$`)
+	if seen := r.seen(); strings.Contains(seen, "Tell the other side") {
+		t.Errorf("it still shows the old code:\n%s", seen)
+	}
+	r.press("still here<enter>") // a message
+	if len(*codes) != 0 || len(r.outbox) != 1 {
+		t.Errorf("a message became a code: %q", *codes)
+	}
+	r.press("<enter>")
+	if len(*codes) != 1 || (*codes)[0] != "" {
+		t.Errorf("the codes are %q", *codes)
+	}
+	r.happens(invited)
+	r.shows(`Tell the other side this code\.`)
+}
+
+func TestAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 80, 24).happens(benIs, chat.Disconnected{Reason: "lost"})
+	asked := 0
+	r.press("/again<enter>").shows(`This call cannot be opened again\.`)
+	r.streams.Again = func() error {
+		if asked++; asked > 1 {
+			return errors.New("it was tried too often")
+		}
+		return nil
+	}
+	r.happens(chat.StillLost{After: 30 * time.Second, Code: "417-falcon-zebra"})
+	if want := `Ben has not come back for 30 s\. A program that was started again knows only the code 417-falcon-zebra\. To wait with that code, too, type /again\.`; !regexp.MustCompile(want).MatchString(strings.Join(strings.Fields(r.seen()), " ")) {
+		t.Errorf("it does not say what to do:\n%s", r.seen())
+	}
+	r.press("/again<enter>")
+	if asked != 1 {
+		t.Errorf("it was asked %d times", asked)
+	}
+	r.press("/again<enter>").shows(`It was tried too often\.`)
+}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"p2pchat/chat"
+	"p2pchat/peer"
+	"p2pchat/signaling"
+)
+
+// stillLost is how long a lost connection may take to come back before the person is told what that
+// can mean.
+var stillLost = 30 * time.Second
+
+var (
+	errNoQuestion = errors.New("no code is needed now")
+	errNotLost    = errors.New("there is no lost connection to wait for")
+)
+
+// A rendezvous brings the pipes of one conversation. It has one Session at a time: a code that the person
+// gives instead of the current one starts the next.
+type rendezvous struct {
+	o            *talkOptions
+	conversation *chat.Conversation
+	apart        trouble
+	codes        codeReader
+	given        chan peer.Code // from the screen; the zero Code asks for a new one
+
+	mu        sync.Mutex // guards what follows
+	session   *peer.Session
+	client    *signaling.Client
+	connected bool      // there was a connection
+	waits     bool      // for the next one
+	typed     peer.Code // with which the two met
+	leftBy    error     // why a code was needed when the person left instead
+}
+
+func newRendezvous(o *talkOptions, c *chat.Conversation) *rendezvous {
+	m := &rendezvous{o: o, conversation: c, given: make(chan peer.Code, 1), connected: o.kept.met()}
+	if m.connected {
+		m.typed = o.kept.with.Again.Typed
+	}
+	return m
+}
+
+// open starts the Session of the current code.
+func (m *rendezvous) open() error {
+	client, err := signaling.NewClient(m.o.server, signaling.Config{Patience: m.o.patience, Key: m.o.key, Trouble: func(err error) {
+		m.apart.set(func(t *trouble) { t.server = err })
+		if err != nil && m.o.rescue != nil {
+			m.o.rescue()
+		}
+		m.conversation.Tell(chat.Notice{Text: m.o.news(err)})
+	}})
+	if err != nil {
+		return &usageError{err: err}
+	}
+	session := m.o.meet(client, m.o.code, peer.Config{
+		Again: m.o.kept.again(), ICEServers: m.o.servers, RelayOnly: m.o.relayOnly, Log: m.o.logger,
+		Discover: client.ICEServers,
+		Keep:     func(a peer.Again) error { return m.o.kept.commit(m.conversation, appointment{m.o.server, a}) },
+		Report:   m.o.reporter(m.conversation, &m.apart),
+	})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.client, m.session = client, session
+	return nil
+}
+
+// close ends the Session, if there is one.
+func (m *rendezvous) close() {
+	m.mu.Lock()
+	session, client := m.session, m.client
+	m.mu.Unlock()
+	if session != nil {
+		session.Close()
+		client.CloseIdle()
+	}
+}
+
+// next returns the next pipe. As long as the two have not met, it may be that of another code.
+func (m *rendezvous) next(ctx context.Context) (chat.Link, error) {
+	for {
+		link, other, err := m.wait(ctx)
+		if why := m.reason(err); why != "" && other == nil && ctx.Err() == nil {
+			other = m.ask(ctx, why, err)
+		}
+		if err == nil || other == nil {
+			return link, err
+		}
+		m.close()
+		m.o.replace(*other)
+		m.o.keep(m.conversation)
+		if err := m.open(); err != nil {
+			return chat.Link{}, err
+		}
+	}
+}
+
+// wait waits for the Session's next pipe, or until the person gives another code.
+func (m *rendezvous) wait(ctx context.Context) (link chat.Link, other *peer.Code, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	m.mu.Lock()
+	m.waits = true
+	session, connected, typed := m.session, m.connected, m.typed
+	m.mu.Unlock()
+	late, long := errNobody, make(<-chan time.Time)
+	if connected {
+		timer := time.NewTimer(stillLost)
+		defer timer.Stop()
+		late, long = errGone, timer.C
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-long:
+				m.conversation.Tell(chat.StillLost{After: stillLost, Code: typed.String()})
+			case i := <-m.given:
+				other = &i
+				cancel()
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	link, pipe, err := m.pipe(ctx, session, late)
+	cancel()
+	wg.Wait()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waits = err != nil
+	if err == nil {
+		m.connected, m.typed = true, pipe.Again().Typed
+	}
+	return link, other, err
+}
+
+// pipe waits for the Session's next pipe, and for --wait at most: then the error is late.
+func (m *rendezvous) pipe(ctx context.Context, session *peer.Session, late error) (chat.Link, *peer.Pipe, error) {
+	if m.o.wait > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, m.o.wait, late)
+		defer cancel()
+	}
+	return m.o.next(ctx, session, &m.apart)
+}
+
+// reason says why the person is asked for another code after err; it is empty if nobody is asked. A code
+// that was given on the command line ends with its exit code.
+func (m *rendezvous) reason(err error) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	calls := m.o.other == "answer"
+	switch {
+	case !m.o.prompts || m.connected:
+	case calls && errors.Is(err, peer.ErrBurnt):
+		return "Three wrong codes were tried, so this code no longer works. A stranger may be guessing: send the new code by another route."
+	case calls || !m.o.asked:
+	case errors.Is(err, peer.ErrWrongCode):
+		return "Wrong code."
+	case errors.Is(err, peer.ErrTaken):
+		return "This call is over: another person answered it, or the caller hung up."
+	}
+	return ""
+}
+
+// ask asks the person for another code, because of err. It is nil if they leave.
+func (m *rendezvous) ask(ctx context.Context, why string, err error) *peer.Code {
+	m.conversation.Tell(chat.CodeWanted{Why: why, Calling: m.o.other == "answer"})
+	select {
+	case i := <-m.given:
+		return &i
+	case <-ctx.Done():
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.leftBy = err
+		return nil
+	}
+}
+
+// take is screen.Streams.Code. A caller who gives no code gets a new one.
+func (m *rendezvous) take(text string) error {
+	var code peer.Code
+	if m.o.other == "call" {
+		o := talkOptions{server: m.o.server, serverGiven: true} // parse changes it
+		var err error
+		if code, err = m.codes.read(text, o.parse); err != nil {
+			return err
+		}
+	}
+	m.mu.Lock()
+	connected := m.connected
+	m.mu.Unlock()
+	if connected {
+		return errNoQuestion
+	}
+	select {
+	case m.given <- code:
+		return nil
+	default:
+		return errNoQuestion
+	}
+}
+
+// again is screen.Streams.Again: a program that was started again knows the typed code, and no other.
+func (m *rendezvous) again() error {
+	m.mu.Lock()
+	session, lost, typed := m.session, m.connected && m.waits, m.typed
+	m.mu.Unlock()
+	if !lost || session == nil {
+		return errNotLost
+	}
+	if err := session.Reopen(); err != nil {
+		return err
+	}
+	m.conversation.Tell(chat.Notice{Text: "Waiting with the code " + typed.String() + ", too. The other side types: " + m.o.command(typed)})
+	return nil
+}
+
+// abandoned returns why a code was needed when the person left, if one was.
+func (m *rendezvous) abandoned() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.leftBy
+}
+
+// replace makes code the one to meet with.
+func (o *talkOptions) replace(code peer.Code) {
+	o.code, o.kept.with, o.kept.guessed = code, nil, false
+}
