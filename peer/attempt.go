@@ -175,7 +175,7 @@ func (a *attempt) answer(ctx context.Context, d signaling.Description) error {
 		return err
 	}
 	if a.foreign && a.code.Secret != "" {
-		return fmt.Errorf("%w: whoever calls in this room uses another program, which asks for no code", ErrImpostor)
+		return fmt.Errorf("%w: the caller in this room uses another program, which asks for no code", ErrImpostor)
 	}
 	if err := a.meet(webrtc.SDPTypeOffer, offer); err != nil {
 		return err
@@ -416,7 +416,7 @@ func (a *attempt) lost(why error) error {
 	case a.begun.IsZero():
 		return why
 	case a.unproven() && errors.Is(why, signaling.ErrTurnedDown):
-		return fmt.Errorf("%w: the caller has turned it down", ErrWrongCode)
+		return ErrWrongCode
 	case a.unproven() && errors.Is(why, signaling.ErrClosed) && a.published && a.code.Secret != "":
 		return fmt.Errorf("%w, or the caller has just hung up: the room is closed", ErrWrongCode)
 	}

@@ -53,14 +53,14 @@ func ParseCode(text string) (Code, error) {
 	case strings.IndexFunc(text, dash) == 0:
 		return Code{}, fmt.Errorf("%w: the room before the dash is missing", ErrCode)
 	case strings.TrimRightFunc(text, dash) != text:
-		return Code{}, fmt.Errorf("%w: the word behind the last dash is missing", ErrCode)
+		return Code{}, fmt.Errorf("%w: the word after the last dash is missing", ErrCode)
 	}
 	if err := signaling.CheckRoom(words[0]); err != nil {
 		return Code{}, fmt.Errorf("%w: %s", ErrCode, strings.TrimPrefix(err.Error(), signaling.ErrInvalid.Error()+": "))
 	}
 	c := Code{Room: words[0], Secret: strings.Join(words[1:], "-")}
 	if c.Secret == "" && misspelt(c.Room) {
-		return Code{}, fmt.Errorf("%w: between its words stand dashes, or else the server would see all of it", ErrCode)
+		return Code{}, fmt.Errorf("%w: put dashes between its words, or the server would see all of it", ErrCode)
 	}
 	if len(c.Secret) > maxSecret {
 		return Code{}, fmt.Errorf("%w: its secret is longer than %d bytes", ErrCode, maxSecret)

@@ -72,7 +72,7 @@ const safetyWords = 4 // of 10.3 bits each
 
 var (
 	// errUnproven says that the other side has not shown that it knows the code.
-	errUnproven = errors.New("the answer does not prove that whoever wrote it knows the code")
+	errUnproven = errors.New("the answer does not prove that its sender knows the code")
 	errSealed   = errors.New("it is not sealed with the key of this call")
 	errRepeated = errors.New("it came before")
 )

@@ -42,7 +42,7 @@ var (
 	// ErrLost: there was a connection, and the other machine fell silent.
 	ErrLost = errors.New("the connection to the other side was lost")
 	// ErrTaken: the caller closed the room before this side's answer was the one.
-	ErrTaken = errors.New("this call is over: somebody else was quicker, or its caller has hung up")
+	ErrTaken = errors.New("this call is over: another program answered first, or the caller has hung up")
 	// ErrWrongCode: this callee's secret is not the caller's.
 	ErrWrongCode = errors.New("wrong code")
 	// ErrBurnt: this caller's code is used up by wrong answers.
