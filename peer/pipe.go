@@ -21,8 +21,12 @@ import (
 // MaxMessage is how many bytes a message of the pipe may have: what browsers take.
 const MaxMessage = 256 << 10
 
-// associationLimit is how long close waits for an SCTP association to end by itself.
-const associationLimit = 50 * time.Millisecond
+// What close waits for: an SCTP association that ends by itself, and a plain WebRTC program
+// that closes its half of the channel.
+const (
+	associationLimit = 50 * time.Millisecond
+	halfCloseLimit   = 300 * time.Millisecond
+)
 
 const firstBuffer = 16 << 10 // for Recv, which makes it larger when it has to
 
@@ -98,7 +102,22 @@ func (p *Pipe) close() {
 		case <-time.After(associationLimit): // the other side has closed its channel alone
 		}
 	}
+	if p.Foreign && !isClosed(p.ended) {
+		p.closeChannel()
+	}
 	closeConnection(p.pc, p.log)
+}
+
+// closeChannel closes the channel before the connection. GStreamer's webrtcbin does not tell
+// its program of anything else.
+func (p *Pipe) closeChannel() {
+	_ = p.main.dc.Close() // the other side may have, before
+	_ = p.main.raw.SetReadDeadline(time.Now().Add(halfCloseLimit))
+	for {
+		if _, err := p.main.next(); err != nil { // the other side has closed it, too, or will not
+			return
+		}
+	}
 }
 
 // settled waits for the first message of the other side, or the end.
