@@ -12,12 +12,16 @@ func answerCommand(std stdio) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "answer [CODE]",
 		Short: "Join the caller's room, chat",
-		Long: `Join a caller and chat. Started first, it waits for the caller, and on the default
-address for a server, too.
+		Long: `Join the caller's room and chat. If answer runs before call, it waits for the caller,
+and on the default address it also waits for a server.
 
-Without CODE it asks for it on a terminal, where Tab completes its words, and
-otherwise takes it from P2PCHAT_CODE. Asked for or in the variable, it is in no list
-of processes. On a server on this machine it may be left out on both sides.`,
+Without CODE, answer reads P2PCHAT_CODE or asks for the code on a terminal, where Tab
+completes its words; after a wrong code it asks again. Neither way shows the code in
+the list of processes. CODE can also be the command or the link that call shows. On a
+server on this machine, both sides can leave the code out.
+
+If the other side's program was started again and does not come back, type /again to
+wait for it with the code of the call, too.`,
 		Example: `  p2pchat answer --server https://chat.example.org
   p2pchat answer 417-amber-falcon --server https://chat.example.org
   p2pchat answer`,

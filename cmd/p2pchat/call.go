@@ -20,16 +20,19 @@ func callCommand(std stdio) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "call [CODE]",
 		Short: "Open a room, wait for the other side, chat",
-		Long: `Open a room on the server, print the code for it, wait for the other side and chat.
+		Long: `Open a room on the server, print its code, wait for the other side and chat.
 
-Without CODE it makes a new one, such as 417-amber-falcon: a room, and a secret that
-the server never sees. Say it to the other side; it works for one call. A code that
-is a room's name alone, like standup, has no secret: such a call is unverified until
-both of you compare the safety words.
+Without CODE, call makes a new one, such as 417-amber-falcon: a room, and a secret that
+the server never sees. Tell it to the other side; it works for one call. After three
+wrong codes it no longer works; on a terminal, Enter then makes a new one. A code that is
+a room alone, like standup, has no secret: such a call is unverified until both of you
+compare the safety words.
 
-On a server on this machine CODE may be left out on both sides: they meet in the
-lobby, without a secret. Where no server listens on the default address, call is the
-server, too, while it runs.`,
+On a server on this machine, both sides can leave the code out: they meet in the lobby,
+without a secret. If no server listens on the default address, call serves until it ends.
+
+If the other side's program was started again and does not come back, type /again to
+wait for it with the code of the call, too.`,
 		Example: `  p2pchat call --server https://chat.example.org
   p2pchat call standup-our-own-secret --server https://chat.example.org
   p2pchat call
@@ -60,8 +63,8 @@ func call(ctx context.Context, o talkOptions, std stdio) error {
 }
 
 // An ownServer is the server in a caller's process, for as long as that runs. It
-// starts where none is: at first, and when the one that was there has ended (it may
-// have been another caller's).
+// starts if there is no server: at first, and when the one that was there has ended,
+// which may have been another caller's.
 type ownServer struct {
 	log *slog.Logger
 	wg  sync.WaitGroup
@@ -77,7 +80,7 @@ func (s *ownServer) start(ctx context.Context, address string, notes io.Writer) 
 		return
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", defaultServe)
-	if err != nil { // somebody was quicker, or else the call will say that there is no server
+	if err != nil { // another program was faster, or else the call will say that there is no server
 		s.log.Info("no server could be started", "error", err)
 		return
 	}
@@ -100,7 +103,7 @@ func (s *ownServer) stop() {
 	s.wg.Wait()
 }
 
-// reachable tells whether anything listens where server is.
+// reachable reports whether a program listens where server is.
 func reachable(ctx context.Context, server string) bool {
 	u, err := url.Parse(server)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"p2pchat/signaling"
 )
 
-// findCode reads the code, or asks the person for it. It is zero for a caller who wants a
-// new one.
+// findCode reads the code, or asks the person for it. It returns the zero Code for a caller
+// without a code, who gets a new one.
 func (o *talkOptions) findCode(ctx context.Context, text string, std stdio) (peer.Code, error) {
 	switch {
 	case text != "":
@@ -39,7 +39,7 @@ func (o *talkOptions) parse(text string) (peer.Code, error) {
 	switch {
 	case server == "" || strings.TrimRight(server, "/") == strings.TrimRight(o.server, "/"):
 	case o.serverGiven:
-		return peer.Code{}, &usageError{err: fmt.Errorf("that call is at %s, and this program was told to use %s", server, o.server), hint: "--server " + quoted(server)}
+		return peer.Code{}, &usageError{err: fmt.Errorf("that call is on %s, but --server says %s", server, o.server), hint: "leave --server out, or use --server " + quoted(server)}
 	default:
 		o.server, o.serverGiven = server, true
 	}
@@ -85,7 +85,7 @@ var shown = sync.OnceValue(func() *regexp.Regexp { // or every start would compi
 	return regexp.MustCompile("(?:^|[\\s\"'`(<“„‘«])p2pchat (?:answer|call)((?:[\\s.,;:!?\"'`)>”“’»].*)?)$")
 })
 
-// command is what the other side types, in a shell.
+// command returns what the other side types in a shell.
 func (o *talkOptions) command(code peer.Code) string {
 	c := "p2pchat " + o.other
 	if code != (peer.Code{Room: signaling.Lobby}) || !onLoopback(o.server) {
@@ -97,7 +97,7 @@ func (o *talkOptions) command(code peer.Code) string {
 	return c
 }
 
-// quoted is a word as a shell takes it: one may paste what is not one's own.
+// quoted returns a word as a shell reads it: a person may paste a code that a stranger made.
 func quoted(word string) string {
 	plain := func(r rune) bool {
 		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-._~:/%@", r)

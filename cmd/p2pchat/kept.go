@@ -133,11 +133,11 @@ func (k *kept) news() string {
 	}
 	switch {
 	case k.met() && left != "":
-		return "going on with the conversation in the outbox, " + left + " of which nobody has acknowledged; waiting for the other side to come back"
+		return "Continuing the conversation in the outbox: " + left + " not delivered yet. Waiting for the other side to come back."
 	case k.met():
-		return "going on with the conversation in the outbox; waiting for the other side to come back"
+		return "Continuing the conversation in the outbox. Waiting for the other side to come back."
 	case left != "":
-		return left + " in the outbox will be sent when the other side comes"
+		return left + " in the outbox will be sent when the other side joins."
 	}
 	return ""
 }
@@ -145,7 +145,7 @@ func (k *kept) news() string {
 // explain says of err that what was not delivered is kept, if it is.
 func (k *kept) explain(c *chat.Conversation, err error) error {
 	if u := (*chat.Undelivered)(nil); k.journal != nil && errors.As(err, &u) && c.Kept() {
-		return fmt.Errorf("%w, and kept in %s: the same command goes on", err, k.path)
+		return fmt.Errorf("%w; kept in %s: the same command continues", err, k.path)
 	}
 	return err
 }

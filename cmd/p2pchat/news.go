@@ -12,7 +12,7 @@ import (
 	"p2pchat/signaling"
 )
 
-// trouble is what keeps the two apart, at the moment.
+// trouble is what currently keeps the two from meeting.
 type trouble struct {
 	mu     sync.Mutex // guards what follows
 	server error      // does not answer
@@ -26,7 +26,7 @@ func (t *trouble) set(update func(*trouble)) {
 	update(t)
 }
 
-// why is what nobody-came means: somebody did, or could not.
+// why returns the error to report when the wait is over: the current trouble, or late.
 func (t *trouble) why(o *talkOptions, late error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -43,9 +43,9 @@ func (t *trouble) why(o *talkOptions, late error) error {
 	return late
 }
 
-// reporter tells the conversation's reader what the session does.
+// reporter returns a function that tells the conversation's reader what the session does.
 func (o *talkOptions) reporter(to *chat.Conversation, apart *trouble) func(peer.Event) {
-	waited := o.kept.met() // or else nobody but the other side can come
+	waited := o.kept.met() // the two meet where no code is needed
 	return func(e peer.Event) {
 		switch e := e.(type) {
 		case peer.Waiting:
@@ -101,7 +101,7 @@ func (o *talkOptions) noCall(code peer.Code) chat.NoCall {
 	return n
 }
 
-// news says what became of the server, or that it is back.
+// news returns the state of the server: its error, or that it answers again.
 func (o *talkOptions) news(err error) string {
 	p := signaling.Problem{}
 	switch {
@@ -109,14 +109,13 @@ func (o *talkOptions) news(err error) string {
 		return "the server answers"
 	case o.patience == signaling.Forever:
 		return fmt.Sprintf("waiting for a server at %s ('p2pchat call' or 'p2pchat serve' starts one)", o.server)
-	case errors.As(err, &p): // its detail says what a person had to do, but this program does it
+	case errors.As(err, &p): // its detail says what a person should do, but this program does it
 		err = errors.New(p.Title)
 	}
 	return fmt.Sprintf("%s: %v; trying again", o.server, err)
 }
 
-// swept removes what killed programs had begun to receive into dir, and says so; it is empty if there
-// was nothing.
+// swept removes unfinished files of killed programs from dir, and returns a sentence about them, or "".
 func swept(dir string) string {
 	switch n := chat.Sweep(dir); n {
 	case 0:

@@ -13,8 +13,8 @@ import (
 	"p2pchat/peer"
 )
 
-// askCode asks the person at the terminal for the caller's code, until it is one. Tab
-// completes the words of it.
+// askCode asks the person at the terminal for the caller's code, until the answer is a code. Tab
+// completes its words.
 func askCode(ctx context.Context, std stdio, parse func(string) (peer.Code, error)) (peer.Code, error) {
 	restore, err := std.raw()
 	if err != nil {
@@ -105,7 +105,7 @@ func completeCode(_ *cobra.Command, args []string, begun string) ([]string, cobr
 	return list, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
 
-// completed is text with its last word continued as far as there is one way to, and the
+// completed returns text with its last word continued as far as that is unambiguous, and the
 // words that are still possible.
 func completed(text string) (string, []string) {
 	whole := peer.Complete(text)
@@ -124,7 +124,7 @@ func completed(text string) (string, []string) {
 	return head, choice
 }
 
-// keys hands on one byte at a time, so that nobody reads ahead.
+// keys hands on one byte at a time, so that the terminal does not read ahead.
 type keys struct {
 	in   io.Reader
 	last byte
@@ -178,11 +178,11 @@ func (k *keys) next() (byte, error) {
 	}
 }
 
-// interrupted tells whether the last key was Ctrl-C.
+// interrupted reports whether the last key was Ctrl-C.
 func (k *keys) interrupted() bool { return k.last == interruptKey }
 
-// cooked makes of what came while the terminal was raw what it would have been: there
-// Enter is a carriage return, and what was pasted behind the code would be one line.
+// cooked turns carriage returns into newlines: while the terminal is raw, Enter sends a carriage
+// return, and lines that were pasted after the code would be one line.
 type cooked struct{ io.Reader }
 
 func (c cooked) Read(b []byte) (int, error) {

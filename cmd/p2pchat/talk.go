@@ -34,7 +34,7 @@ type talkOptions struct {
 	meet     func(signaling.Store, peer.Code, peer.Config) *peer.Session // peer.Call or peer.Answer
 	other    string                                                      // the other side's command
 	patience time.Duration                                               // with a server that was never reached
-	rescue   func()                                                      // for when there is none any more; may be nil
+	rescue   func()                                                      // starts a server after the last one has ended; may be nil
 
 	server     string
 	name       string
@@ -56,8 +56,8 @@ type talkOptions struct {
 	serverGiven bool
 	code        peer.Code
 	screen      screen.Screen
-	declines    string // why it takes no files
-	full        bool   // it is that of a whole terminal
+	declines    string // why it accepts no files
+	full        bool   // the screen is a whole terminal
 	drain       time.Duration
 	unit        string // what a message is called
 	servers     []signaling.ICEServer
@@ -71,23 +71,23 @@ type talkOptions struct {
 func (o *talkOptions) register(f *pflag.FlagSet) {
 	f.SortFlags = false
 	f.StringVar(&o.server, "server", defaultServer, "the signaling server")
-	f.StringVar(&o.name, "name", "", "how the other side sees you (default the login name)")
-	f.StringVar(&o.ui, "ui", "auto", "tui (a whole terminal), line (for pipes), json (for programs), or auto: tui where there is a terminal, else line")
+	f.StringVar(&o.name, "name", "", "the name that the other side sees (default your login name)")
+	f.StringVar(&o.ui, "ui", "auto", "tui (a whole terminal), line (for pipes), json (for programs), or auto: tui on a terminal, else line")
 	f.BoolVar(&o.qr, "qr", false, "also draw the link as a QR code")
-	f.BoolVar(&o.noNotify, "no-notify", false, "never ring the bell or notify when something arrives while you look elsewhere")
-	f.DurationVar(&o.wait, "wait", 0, "how long to wait for the other side, at first and whenever it was lost; 0 is for ever")
+	f.BoolVar(&o.noNotify, "no-notify", false, "no bell and no notification while another window has the focus")
+	f.DurationVar(&o.wait, "wait", 0, "how long to wait for the other side, at first and after each lost connection; 0 waits for ever")
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "STUN or TURN server instead of the server's own: stun:host:port, turn:user:password@host:port?transport=udp (repeatable)")
 	f.BoolVar(&o.relayOnly, "relay-only", false, "never reveal this machine's addresses to the other side")
 	f.BoolVar(&o.leaveOnEOF, "leave-on-eof", false, "leave once the input has ended and all of it was delivered")
-	f.StringVar(&o.outbox, "outbox", "", "file that keeps what is not delivered, and how to meet again: started anew with it, the program goes on with the same conversation")
-	f.StringVar(&o.download, "download-dir", "", "where accepted files go (default the working directory)")
-	f.BoolVar(&o.accept, "accept-files", false, "take the files that the other side offers without asking")
+	f.StringVar(&o.outbox, "outbox", "", "file that keeps undelivered messages and the way to meet again: after a restart, the same command continues the conversation")
+	f.StringVar(&o.download, "download-dir", "", "folder for accepted files (default the current folder)")
+	f.BoolVar(&o.accept, "accept-files", false, "accept every offered file without asking")
 	f.StringArrayVar(&o.send, "send", nil, "offer this file or folder; with --leave-on-eof, leave once the other side has it (repeatable)")
 	o.log.plain = true
 	o.log.register(f)
 }
 
-// prepare checks the flags, and finds out what they leave open.
+// prepare checks the flags, and completes them.
 func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err error) {
 	o.serverGiven = c.Flags().Changed("server")
 	if o.logger, err = o.log.logger(std.err); err != nil {
@@ -129,8 +129,8 @@ func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err e
 	return o.findKey(named, std)
 }
 
-// findKey reads the access key that a caller sends. It is for the server that the person named: a
-// pasted link must not learn it.
+// findKey reads the access key that a caller sends. It is for the server that the person named: the
+// server of a pasted link must not learn it.
 func (o *talkOptions) findKey(named string, std stdio) (err error) {
 	if o.other == "call" { // only callers open rooms
 		return nil
@@ -143,8 +143,8 @@ func (o *talkOptions) findKey(named string, std stdio) (err error) {
 	return nil
 }
 
-// checkFiles says what is wrong with the download folder before anybody is called, where it is sure to be
-// wanted: elsewhere, that is said when a file is accepted.
+// checkFiles checks the download folder before the call, if the flags say that it is needed. Otherwise
+// an error comes when a file is accepted.
 func (o *talkOptions) checkFiles() error {
 	if o.download == "" && !o.accept {
 		return nil
@@ -236,8 +236,8 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	return err
 }
 
-// keep notes whom the conversation is for, before anything is said: what was typed for one
-// person must not be delivered to another.
+// keep notes in the outbox whom the conversation is for, before the first message: what was typed for
+// one person must not be delivered to another.
 func (o *talkOptions) keep(c *chat.Conversation) {
 	if o.kept.with == nil && o.code != (peer.Code{}) {
 		side := map[string]signaling.Side{"answer": signaling.Caller, "call": signaling.Callee}[o.other]
@@ -245,8 +245,8 @@ func (o *talkOptions) keep(c *chat.Conversation) {
 	}
 }
 
-// offer offers the files of --send, before there is any input: whoever answers may leave
-// when that has ended.
+// offer offers the files of --send before it reads input: the other side may leave when the input
+// has ended.
 func (o *talkOptions) offer(ctx context.Context, c *chat.Conversation) error {
 	if err := c.MustSend(ctx, o.send...); err != nil {
 		return &usageError{err: fmt.Errorf("--send: %w", err), hint: "give the path of a file or folder that can be read"}
@@ -254,8 +254,8 @@ func (o *talkOptions) offer(ctx context.Context, c *chat.Conversation) error {
 	return nil
 }
 
-// ended waits for the screen; whoever interrupts the program waits a moment only,
-// because nobody may read what it writes.
+// ended waits for the screen, and after an interrupt for 1 s at most: the reader of the output may be
+// stuck.
 func ended(ctx context.Context, shown <-chan error) error {
 	select {
 	case err := <-shown:
@@ -270,7 +270,7 @@ func ended(ctx context.Context, shown <-chan error) error {
 	}
 }
 
-// next is the session's next pipe, as the conversation wants it.
+// next waits for the session's next pipe, and makes a chat.Link of it.
 func (o *talkOptions) next(ctx context.Context, session *peer.Session, apart *trouble) (chat.Link, *peer.Pipe, error) {
 	p, err := session.Pipe(ctx)
 	if errors.Is(err, errNobody) {
@@ -286,7 +286,7 @@ func (o *talkOptions) next(ctx context.Context, session *peer.Session, apart *tr
 	return chat.Link{}, nil, err
 }
 
-// again is how to meet the other side of p once more.
+// again returns what the outbox keeps to meet the other side of p again.
 func (o *talkOptions) again(p *peer.Pipe) string {
 	if p.Foreign {
 		return ""
@@ -295,7 +295,7 @@ func (o *talkOptions) again(p *peer.Pipe) string {
 	return appointment{o.server, p.Again()}.String()
 }
 
-// onLoopback tells whether server is on this machine.
+// onLoopback reports whether server is on this machine.
 func onLoopback(server string) bool {
 	u, err := url.Parse(server)
 	if err != nil {
