@@ -17,7 +17,7 @@ var errAway = errors.New("the page was not back in time")
 
 // hearAway notes that the other side's page goes away, for at most that many seconds.
 func (c *Conversation) hearAway(seconds uint64) {
-	away := time.Duration(min(seconds, uint64(maxAway/time.Second))) * time.Second //nolint:gosec // a minute at most
+	away := time.Duration(min(seconds, uint64(maxAway/time.Second))) * time.Second
 	c.away = &away
 }
 

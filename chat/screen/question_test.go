@@ -64,13 +64,13 @@ func TestQuestions(t *testing.T) {
 			d := sitDown(t)
 			d.types(t, "a message\n")
 			d.happens(chat.CodeWanted{Why: "Wrong code."})
-			d.err = errors.New(`"ovne" is not a code word. If it is right, press Enter again.`)
+			d.err = errors.New(`"ovne" is not a code word`)
 			d.types(t, "601-animal-ovne\n")
 			d.err = nil
 			d.types(t, "\n")
 			d.types(t, "another message\n")
 			equal(t, "the codes are", d.codes, []string{"601-animal-ovne", "601-animal-ovne"})
-			want := "p2pchat: Wrong code.\np2pchat: Type the caller's code:\np2pchat: \"ovne\" is not a code word. If it is right, press Enter again.\n"
+			want := "p2pchat: Wrong code.\np2pchat: Type the caller's code:\np2pchat: \"ovne\" is not a code word\n"
 			if got := d.notes.String(); got != want {
 				t.Errorf("noted %q, not %q", got, want)
 			}

@@ -100,7 +100,7 @@ func answersEach(t *testing.T, answer func(net.Conn)) (address string) {
 	t.Cleanup(wg.Wait)
 	t.Cleanup(func() {
 		close(done)
-		l.Close()
+		_ = l.Close()
 	})
 	wg.Go(func() {
 		for {

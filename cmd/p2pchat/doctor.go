@@ -186,8 +186,7 @@ func canServe(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	l.Close()
-	return true
+	return l.Close() == nil
 }
 
 func finding(r survey.Reach) iceFinding {

@@ -8,7 +8,7 @@ import (
 )
 
 // A doubt is about a code that could be one, and probably is a mistake.
-type doubt struct{ text string } //nolint:errname // it is a question
+type doubt struct{ text string }
 
 func (d *doubt) Error() string { return d.text }
 

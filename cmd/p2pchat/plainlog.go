@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"p2pchat/chat/screen"
@@ -47,7 +48,7 @@ func (h *plainHandler) Handle(_ context.Context, r slog.Record) error {
 // WithAttrs implements slog.Handler.
 func (h *plainHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	c := *h
-	c.attrs = append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)
+	c.attrs = slices.Concat(h.attrs, attrs)
 	return &c
 }
 

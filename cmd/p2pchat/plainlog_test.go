@@ -32,7 +32,7 @@ func TestNoRawLogLineReachesAPerson(t *testing.T) {
 	strange(t, "tcp", address, "")                                                             // nothing of a handshake
 	if c, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true}); err == nil { //nolint:gosec // the test's own
 		write(c, "NONSENSE\r\n\r\n")
-		c.Close()
+		_ = c.Close()
 	}
 
 	// A server that talks before it is asked; ICE servers that are not there; a callee that is killed.
