@@ -47,10 +47,9 @@ func queries(t *testing.T) (list []string) {
 	return list
 }
 
-// TestQueries holds what docs/dashboard.json and docs/alerts.yaml ask for against what a
-// server says: the metrics, their labels, and the values of those.
-func TestQueries(t *testing.T) {
-	t.Parallel()
+// metricsOfServer returns what a server with a relay says at /metrics, once a room is open.
+func metricsOfServer(t *testing.T) string {
+	t.Helper()
 	server := launch(t, "serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--relay", "--relay-listen", "127.0.0.1:0")
 	says := func(what string) string {
 		found, err := server.err.wait(regexp.MustCompile(what))
@@ -76,6 +75,79 @@ func TestQueries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return string(text)
+}
+
+// TestOperatorsReadOfEveryRefusal holds docs/operating.md to what a server counts: each limit
+// and each reason is in a table and in an alert, and no other is.
+func TestOperatorsReadOfEveryRefusal(t *testing.T) {
+	t.Parallel()
+	text := metricsOfServer(t)
+	b, err := os.ReadFile("../../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(b), "## Under attack\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	documented := map[string]bool{}
+	for line := range strings.Lines(section) {
+		if first, _, ok := strings.Cut(strings.TrimPrefix(line, "| "), " |"); ok && strings.HasPrefix(line, "| `") {
+			for _, name := range regexp.MustCompile("`([a-z_]+)`").FindAllStringSubmatch(first, -1) {
+				documented[name[1]] = true
+			}
+		}
+	}
+	delete(documented, "limit") // the heads of the tables
+	delete(documented, "reason")
+	alerts, err := os.ReadFile("../../docs/alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := map[string]bool{}
+	for _, metric := range []string{"p2pchat_limit_hits_total", "p2pchat_relay_refused_total"} {
+		if !strings.Contains(section, metric) {
+			t.Errorf("the section has no %s", metric)
+		}
+		for _, found := range regexp.MustCompile(`(?m)^`+metric+`\{(?:limit|reason)="(\w+)"\}`).FindAllStringSubmatch(text, -1) {
+			counted[found[1]] = true
+			if metric == "p2pchat_limit_hits_total" && !regexp.MustCompile(metric+`\{limit=~?"[^"]*\b`+found[1]+`\b`).Match(alerts) {
+				t.Errorf("no alert tells of the limit %s", found[1])
+			}
+		}
+	}
+	if len(counted) < 20 {
+		t.Fatalf("a server counts no more than %v", counted)
+	}
+	for name := range counted {
+		if !documented[name] {
+			t.Errorf("%s is counted, but no table has it", name)
+		}
+	}
+	for name := range documented {
+		if !counted[name] {
+			t.Errorf("a table has %s, which no server counts", name)
+		}
+	}
+	for _, name := range regexp.MustCompile("`(P2pchat\\w+)`|\\*(Under attack: [^*]+)\\*").FindAllStringSubmatch(section, -1) {
+		if !strings.Contains(string(alerts), "alert: "+name[1]+"\n") && name[1] != "" {
+			t.Errorf("there is no alert %s", name[1])
+		}
+		if dashboard, _ := os.ReadFile("../../docs/dashboard.json"); name[2] != "" && !strings.Contains(string(dashboard), `"title": "`+name[2]+`"`) {
+			t.Errorf("there is no panel %s", name[2])
+		}
+	}
+	for _, metric := range regexp.MustCompile("`(p2pchat_\\w+)`").FindAllStringSubmatch(string(b), -1) {
+		if !strings.Contains(text, "# TYPE "+metric[1]+" ") {
+			t.Errorf("docs/operating.md has %s, which no server counts", metric[1])
+		}
+	}
+}
+
+// TestQueries holds what docs/dashboard.json and docs/alerts.yaml ask for against what a
+// server says: the metrics, their labels, and the values of those.
+func TestQueries(t *testing.T) {
+	t.Parallel()
+	text := metricsOfServer(t)
 	list := queries(t)
 	if len(list) < 20 {
 		t.Fatalf("only %d queries were found", len(list))
@@ -86,7 +158,7 @@ func TestQueries(t *testing.T) {
 			t.Errorf("%s: asks for nothing", q)
 		}
 		for _, s := range selectors {
-			if !scraped(string(text), s[1], labels(q, s[2])) {
+			if !scraped(text, s[1], labels(q, s[2])) {
 				t.Errorf("%s: there is no such %s", q, s[1])
 			}
 		}

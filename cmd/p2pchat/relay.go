@@ -29,6 +29,7 @@ type relayOptions struct {
 	quota        string
 	open         bool
 	allowPrivate bool
+	logAddresses bool // is the server's flag
 }
 
 func (o *relayOptions) register(f *pflag.FlagSet) {
@@ -53,7 +54,7 @@ func (o *relayOptions) start(serve net.Addr, key, host string, c *certificate, l
 	if !o.on {
 		return nil, nil
 	}
-	config := relay.Config{Name: host, AllowPrivate: o.allowPrivate, Log: log}
+	config := relay.Config{Name: host, AllowPrivate: o.allowPrivate, LogAddresses: o.logAddresses, Log: log}
 	listen := o.listen
 	if listen == "" {
 		host, _, _ := net.SplitHostPort(serve.String())

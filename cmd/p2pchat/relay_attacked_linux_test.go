@@ -169,6 +169,6 @@ func TestRelayAttacked(t *testing.T) {
 	if most > before+48<<10 {
 		t.Errorf("the server had %d KB, and took %d KB", before, most)
 	}
-	s.sees("the relay refused requests")
+	s.sees("the relay refuses requests")
 	t.Logf("%d KB before, %d KB at most; a request took %.1f ms in the middle, %.1f ms at p99", before, most, r.Request.P50, r.Request.P99)
 }

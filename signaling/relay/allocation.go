@@ -55,11 +55,11 @@ func (r *Relay) permit(from net.Addr, peer net.IP) bool {
 	case a == nil: // it has just ended
 		return false
 	case !r.mayName(address):
-		r.refuse(RefusedPeer, "user", a.user)
+		r.refuse(RefusedPeer, "last_user", a.user)
 	case fullPermissions:
-		r.refuse(RefusedPermission, "user", a.user)
+		r.refuse(RefusedPermission, "last_user", a.user)
 	case fullChannels:
-		r.refuse(RefusedChannel, "user", a.user)
+		r.refuse(RefusedChannel, "last_user", a.user)
 	default:
 		return true
 	}

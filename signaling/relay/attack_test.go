@@ -229,20 +229,24 @@ func TestAttacks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		now := time.Now()
-		for i := range 100 {
-			if n := r.refusals.add(RefusedPermission, now); (n == 1) != (i == 0) {
-				t.Errorf("the log hears of %d at refusal %d", n, i)
+		for range 10 {
+			r.refuse(RefusedChannel, "last_user", "a")
+		}
+		if got := text.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `msg="the relay refuses requests" reason=channels why="a client asks for more than 32 channels of one allocation" count=1 last_user=a`) {
+			t.Error(got)
+		}
+		text.Reset()
+		r.refuse(RefusedConnection, "last_client", netip.MustParseAddr("192.0.2.77"))
+		if got := text.String(); !strings.Contains(got, "last_client=192.0.2.0/24") {
+			t.Error(got)
+		}
+		for _, reason := range Refusals {
+			if reason.String() == "" || reasons[reason].why == "" {
+				t.Errorf("refusal %d has no words", reason)
 			}
 		}
-		if n := r.refusals.add(RefusedPermission, now.Add(refusalPause)); n != 100 {
-			t.Errorf("the log hears of %d, a pause later", n)
-		}
-		for range 10 {
-			r.refuse(RefusedChannel, "user", "a")
-		}
-		if got := text.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `msg="the relay refused requests" reason=channels count=1 user=a`) {
-			t.Error(got)
+		if len(Refusals) != int(refusalKinds) {
+			t.Errorf("%d of %d reasons are listed", len(Refusals), refusalKinds)
 		}
 	})
 }

@@ -84,7 +84,7 @@ func (r *Relay) pass(from net.Addr, message []byte) (ok bool, guest *signaling.T
 	r.mu.Unlock()
 	if a == nil {
 		if !r.strangers.allow(client.at.Addr()) {
-			r.refuse(RefusedRequest, "client", customer(client.at.Addr()))
+			r.refuse(RefusedRequest, "last_client", customer(client.at.Addr()))
 			return false, nil
 		}
 		if kind.Method == stun.MethodAllocate {
@@ -95,7 +95,7 @@ func (r *Relay) pass(from net.Addr, message []byte) (ok bool, guest *signaling.T
 		return true, nil
 	}
 	if !a.requests.Allow() {
-		r.refuse(RefusedRequest, "user", a.user)
+		r.refuse(RefusedRequest, "last_user", a.user)
 		return false, nil
 	}
 	r.mu.Lock()

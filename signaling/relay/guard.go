@@ -72,7 +72,7 @@ func (g *guard) admit(raw net.Conn) *conn {
 	case ok:
 		return c
 	case !closed:
-		g.relay.refuse(RefusedConnection, "client", who)
+		g.relay.refuse(RefusedConnection, "last_client", who)
 	}
 	return nil
 }

@@ -166,7 +166,7 @@ func (r *Relay) hold(from net.Addr, t signaling.Ticket) bool {
 	ok, repeated := r.held.enter(client, t.From)
 	if !ok {
 		if !repeated {
-			r.refuse(RefusedHeld, "client", customer(client.at.Addr()))
+			r.refuse(RefusedHeld, "last_client", customer(client.at.Addr()))
 		}
 		return false
 	}
@@ -177,7 +177,7 @@ func (r *Relay) hold(from net.Addr, t signaling.Ticket) bool {
 		return true
 	}
 	if r.held.ctx.Err() == nil {
-		r.refuse(RefusedGuest, "client", customer(client.at.Addr()))
+		r.refuse(RefusedGuest, "last_client", customer(client.at.Addr()))
 	}
 	return false
 }

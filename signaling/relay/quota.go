@@ -17,7 +17,10 @@ func (r *Relay) Stats() Stats {
 	r.mu.Lock()
 	s := r.stats
 	r.mu.Unlock()
-	s.Received, s.Sent, s.Dropped, s.Refused = r.received.Load(), r.sent.Load(), r.dropped.Load(), r.refusals.counts()
+	s.Received, s.Sent, s.Dropped = r.received.Load(), r.sent.Load(), r.dropped.Load()
+	for i := range s.Refused {
+		s.Refused[i] = r.refusals[i].Load()
+	}
 	return s
 }
 
@@ -28,7 +31,7 @@ func (r *Relay) admit(user, _ string, _ net.Addr) bool {
 	ok, has, all := r.fits(user), r.users[user], r.stats.Allocations
 	r.mu.Unlock()
 	if !ok {
-		r.refuse(RefusedQuota, "user", user, "allocations", has, "in_all", all)
+		r.refuse(RefusedQuota, "last_user", user, "allocations", has, "in_all", all)
 	}
 	return ok
 }
@@ -49,7 +52,7 @@ func (r *Relay) take(user string) bool {
 	}
 	r.mu.Unlock()
 	if !ok {
-		r.refuse(RefusedQuota, "user", user)
+		r.refuse(RefusedQuota, "last_user", user)
 	}
 	return ok
 }

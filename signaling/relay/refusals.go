@@ -1,8 +1,11 @@
 package relay
 
 import (
-	"sync"
-	"time"
+	"context"
+	"log/slog"
+	"net/netip"
+
+	"p2pchat/signaling/internal/refused"
 )
 
 // A Refusal is a reason for which the relay does not do what a client asks for.
@@ -24,45 +27,42 @@ const (
 // Refusals are all reasons.
 var Refusals = []Refusal{RefusedQuota, RefusedPermission, RefusedChannel, RefusedPeer, RefusedRequest, RefusedGuest, RefusedConnection, RefusedHeld}
 
+// reasons have each refusal as a metric's label has it, and as the log explains it.
+var reasons = [refusalKinds]struct{ label, why string }{
+	RefusedQuota:      {"quota", "a user has as many allocations as --relay-quota user allows, or all have as many as --relay-quota all allows"},
+	RefusedPermission: {"permissions", "a client asks for more than 32 permissions of one allocation"},
+	RefusedChannel:    {"channels", "a client asks for more than 32 channels of one allocation"},
+	RefusedPeer:       {"peer", "a client asks to relay to a private or reserved address: --relay-allow-private allows private ones"},
+	RefusedRequest:    {"requests", "a client sends more requests than the relay answers"},
+	RefusedGuest:      {"guests", "a guest asks to relay, and no caller has accepted its answer: it may have guessed a room"},
+	RefusedConnection: {"connections", "a client opens more than 64 TCP connections, or all open more than 4096"},
+	RefusedHeld:       {"held", "a client has more requests wait for a caller than the relay holds"},
+}
+
 // String is the reason as a metric's label has it.
-func (r Refusal) String() string {
-	return [refusalKinds]string{"quota", "permissions", "channels", "peer", "requests", "guests", "connections", "held"}[r]
-}
+func (r Refusal) String() string { return reasons[r].label }
 
-// refusalPause is the least time between two lines of the log about the same reason: the
-// count of a line says how many refusals it stands for.
-const refusalPause = time.Minute
-
-// refusals counts what was refused, and says when the log hears of it.
-type refusals struct {
-	mu    sync.Mutex // guards what follows
-	count [refusalKinds]uint64
-	told  [refusalKinds]uint64 // of count, when the log heard last
-	next  [refusalKinds]time.Time
-}
-
-// add returns how many refusals a line of the log stands for, and 0 if there is to be none.
-func (s *refusals) add(reason Refusal, now time.Time) uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.count[reason]++
-	if now.Before(s.next[reason]) {
-		return 0
-	}
-	n := s.count[reason] - s.told[reason]
-	s.told[reason], s.next[reason] = s.count[reason], now.Add(refusalPause)
-	return n
-}
-
-func (s *refusals) counts() [refusalKinds]uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.count
-}
-
-// refuse counts a refusal. The caller must not hold r.mu while the log is written.
+// refuse counts a refusal. The log hears of it at the default level: see refused.Log. The caller
+// must not hold r.mu.
 func (r *Relay) refuse(reason Refusal, about ...any) {
-	if n := r.refusals.add(reason, time.Now()); n > 0 {
-		r.config.Log.Warn("the relay refused requests", append([]any{"reason", reason.String(), "count", n}, about...)...)
+	r.refusals[reason].Add(1)
+	r.refused.Add(reason.String(), about...)
+}
+
+// tellRefused writes a line about count refusals.
+func (r *Relay) tellRefused(reason string, count int, last []any) {
+	why := ""
+	for _, one := range reasons {
+		if one.label == reason {
+			why = one.why
+		}
 	}
+	said := []any{"reason", reason, "why", why, "count", count}
+	for _, one := range last {
+		if a, ok := one.(netip.Addr); ok && !r.config.LogAddresses {
+			one = refused.Network(a)
+		}
+		said = append(said, one)
+	}
+	r.config.Log.Log(context.Background(), slog.LevelWarn, "the relay refuses requests", said...)
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/pion/turn/v5"
 
 	"p2pchat/signaling"
+	"p2pchat/signaling/internal/refused"
 )
 
 const realm = "p2pchat"
@@ -41,6 +42,7 @@ type Config struct {
 	LastPort     uint16       // 65535 if zero
 	AllowPrivate bool         // carry packets to private addresses, too: on a network of one's own
 	Quota        Quota
+	LogAddresses bool         // log clients' addresses whole; else their networks, of 24 bits (IPv6: 48)
 	Log          *slog.Logger // slog.Default() if nil
 }
 
@@ -63,7 +65,8 @@ type Relay struct {
 	guards []*guard       // of what listens for TCP; made by Serve
 
 	received, sent, dropped atomic.Uint64 // bytes, see Stats
-	refusals                refusals
+	refusals                [refusalKinds]atomic.Uint64
+	refused                 refused.Log
 	strangers               *strangers
 	seal                    cipher.AEAD // of guests' tickets
 	held                    *held       // made by Serve
@@ -114,10 +117,12 @@ func New(config Config) (*Relay, error) {
 	}
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails
-	return &Relay{
+	r := &Relay{
 		own: ownNetworks(), config: config, secret: secret, seal: newSeal(secret), strangers: newStrangers(),
 		users: map[string]int{}, taken: map[netip.AddrPort]*allocation{}, clients: map[source]*allocation{}, reserved: map[uint16]time.Time{},
-	}, nil
+	}
+	r.refused.Tell = r.tellRefused
+	return r, nil
 }
 
 // ownNetworks are the addresses of this machine's interfaces, and for IPv6 all of their networks: what
@@ -153,6 +158,7 @@ type Listeners struct {
 func (r *Relay) Serve(ctx context.Context, on Listeners) error {
 	ctx, cancel := context.WithCancel(ctx)
 	r.held = newHeld(ctx, on.Accepted)
+	defer r.refused.Close()
 	defer r.held.end()
 	defer cancel()
 	ports := &ports{relay: r}

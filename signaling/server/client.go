@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 
 	"p2pchat/signaling"
+	"p2pchat/signaling/internal/refused"
 )
 
 const longestID = 64 // of the ids that clients give their requests
@@ -35,15 +36,10 @@ func clientOf(c echo.Context) netip.Addr {
 
 // inLog is the address as it may stand in the log.
 func (s *Server) inLog(a netip.Addr) string {
-	if s.config.LogAddresses || !a.IsValid() {
+	if s.config.LogAddresses {
 		return a.String()
 	}
-	bits := 24
-	if a.Is6() {
-		bits = 48
-	}
-	network, _ := a.WithZone("").Prefix(bits) // it has as many bits
-	return network.String()
+	return refused.Network(a)
 }
 
 func idOf(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }

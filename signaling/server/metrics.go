@@ -41,6 +41,7 @@ const (
 	limitGuesses, limitClientRooms     = "client_answers", "client_rooms"
 	limitClientWaiting, limitWakes     = "client_waiting", "client_wakes"
 	limitOtherSite, limitOtherHost     = "other_site", "other_host"
+	limitKey                           = "access_key"
 )
 
 // metrics are what a server counts, in a registry of its own.
@@ -80,8 +81,7 @@ func newMetrics(s *Server, measures []Measure) *metrics {
 	for _, event := range []string{callOpened, callAnswered, callTurnedDown, callClosed} {
 		m.calls.WithLabelValues(event)
 	}
-	for _, limit := range []string{limitClient, limitAll, limitGuests, limitRooms, limitWaiting, limitBody, limitCandidates, limitConnections, limitClientConnections, limitFiles, limitOtherSite, limitOtherHost,
-		limitGuesses, limitClientRooms, limitClientWaiting, limitWakes} {
+	for limit := range explained {
 		m.limits.WithLabelValues(limit)
 	}
 	for _, operation := range operationsOfStore {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"slices"
@@ -158,6 +159,7 @@ func (s *Server) addCandidates(ctx context.Context, t signaling.Ticket, at int, 
 	}
 	defer s.parked.Add(-1)
 	if s.parked.Add(1) > int64(s.config.MaxWaiting) {
+		s.refuse(limitWaiting, netip.Addr{})
 		return n, err
 	}
 	held, cancel := context.WithTimeout(ctx, heldCandidates)

@@ -28,6 +28,7 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 
 	"p2pchat/signaling"
+	"p2pchat/signaling/internal/refused"
 	"p2pchat/signaling/tracing"
 	"p2pchat/signaling/web"
 )
@@ -97,7 +98,7 @@ type Server struct {
 	accepts     Acceptor          // the store, if it is one
 	asides      asides
 	asideAfter  time.Duration // how long a read waits before it is set aside
-	refusals    refusals
+	refused     refused.Log
 	squatters   squatters
 	onLoopback  atomic.Bool     // set by Serve
 	draining    context.Context // ends when the server stops taking its time
@@ -127,6 +128,7 @@ func New(store signaling.Store, config Config) *Server {
 	s.guests = middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
 		Rate: guestRate, Burst: guestBurst, ExpiresIn: guestMemory,
 	})
+	s.refused.Tell = s.tellRefused
 	s.metrics = newMetrics(s, config.Measures)
 	s.store = measured{store, s.metrics}
 	s.watcher, _ = store.(signaling.Watcher)
@@ -212,6 +214,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 		return ctx
 	}
 	h.ConnState = s.changed
+	defer s.refused.Close()
 	served := make(chan error, 3)
 	var serving sync.WaitGroup
 	defer serving.Wait()
@@ -302,6 +305,9 @@ func (s *Server) keyed(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 	return func(c echo.Context) error {
 		if !s.hasKey(c) {
+			if c.Request().Header.Get(signaling.KeyHeader) != "" {
+				s.refuse(limitKey, clientOf(c))
+			}
 			return signaling.ErrNoKey
 		}
 		return next(c)
