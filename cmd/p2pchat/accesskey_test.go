@@ -55,8 +55,8 @@ func TestAccessKeyGoesToItsServerOnly(t *testing.T) {
 		"a caller sends it":                       {[]string{"call", "417-amber-falcon", "--server", "SERVER"}, true, ""},
 		"an answerer does not":                    {[]string{"answer", "417-amber-falcon", "--server", "SERVER"}, false, ""},
 		"an answerer with a link does not":        {[]string{"answer", "SERVER/#417-amber-falcon"}, false, ""},
-		"a caller with another server's link not": {[]string{"call", "SERVER/#417-amber-falcon"}, false, "the access key is not sent to SERVER, because --server does not name it"},
-		"nor with another server's command":       {[]string{"call", "p2pchat answer 417-amber-falcon --server SERVER"}, false, "the access key is not sent to SERVER"},
+		"a caller with another server's link not": {[]string{"call", "SERVER/#417-amber-falcon"}, false, "SERVER does not get the access key, because --server does not name it"},
+		"nor with another server's command":       {[]string{"call", "p2pchat answer 417-amber-falcon --server SERVER"}, false, "SERVER does not get the access key"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

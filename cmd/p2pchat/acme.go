@@ -28,15 +28,14 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// acmeOptions are the flags of serve for a certificate that it gets for itself (ACME,
-// RFC 8555).
+// acmeOptions are the flags of serve for a certificate from an authority (ACME, RFC 8555).
 type acmeOptions struct{ host, cache, server, rootCA string }
 
 func (o *acmeOptions) register(f *pflag.FlagSet) {
-	f.StringVar(&o.host, "tls-auto", "", "get a certificate for this name from Let's Encrypt, whose terms you accept by that; it checks the name on port 443")
-	f.StringVar(&o.cache, "tls-auto-cache", "", "folder that keeps it and its keys, for the owner alone (default p2pchat in the user's cache folder)")
-	f.StringVar(&o.server, "tls-auto-server", acme.LetsEncryptURL, "the ACME directory of another authority")
-	f.StringVar(&o.rootCA, "tls-auto-ca", "", "file with the certificates (PEM) that a private authority's server is checked against, if not the system's")
+	f.StringVar(&o.host, "tls-auto", "", "get a certificate for this `HOST` from Let's Encrypt and accept its terms; the authority connects to port 443")
+	f.StringVar(&o.cache, "tls-auto-cache", "", "`FOLDER` for the certificate and its keys, private to its owner (default p2pchat in the user's cache folder)")
+	f.StringVar(&o.server, "tls-auto-server", acme.LetsEncryptURL, "`URL` of the ACME directory of another authority")
+	f.StringVar(&o.rootCA, "tls-auto-ca", "", "`FILE` with the CA certificates (PEM) of a private authority's server (default the system's)")
 }
 
 // needless tells whether there are flags for a name that is not given. (A service may have a
@@ -86,7 +85,7 @@ func (o *acmeOptions) openCache() (autocert.DirCache, error) {
 	if folder == "" {
 		home, err := os.UserCacheDir()
 		if err != nil {
-			return "", &usageError{err: fmt.Errorf("there is no folder for certificates: %w", err), hint: "--tls-auto-cache DIR"}
+			return "", &usageError{err: fmt.Errorf("there is no folder for certificates: %w", err), hint: "name one: --tls-auto-cache DIR"}
 		}
 		folder = filepath.Join(home, "p2pchat")
 	}
@@ -97,7 +96,7 @@ func (o *acmeOptions) openCache() (autocert.DirCache, error) {
 	case err != nil:
 		return "", &usageError{err: fmt.Errorf("--tls-auto-cache: %w", err)}
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0: // there these bits say nothing
-		return "", &usageError{err: fmt.Errorf("--tls-auto-cache: %w: others may look into %s", fs.ErrPermission, folder), hint: "chmod 700 " + quoted(folder)}
+		return "", &usageError{err: fmt.Errorf("--tls-auto-cache: %w: other users can read %s", fs.ErrPermission, folder), hint: "chmod 700 " + quoted(folder)}
 	}
 	return autocert.DirCache(folder), nil
 }
@@ -161,8 +160,8 @@ func (a *authority) keep(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			a.log.Error("there is no certificate yet, and without it no connection", "host", a.host, "error", a.transport.why(err), "again_in", retry,
-				"hint", "the authority must reach "+a.host+" on port 443, which must lead to this server")
+			a.log.Error("no certificate yet, so no connections", "host", a.host, "error", a.transport.why(err), "again_in", retry,
+				"hint", "the authority must reach this server as "+a.host+" on port 443")
 			pause, retry = retry, min(2*retry, lastRetry)
 		default:
 			retry = firstRetry
@@ -171,9 +170,9 @@ func (a *authority) keep(ctx context.Context) {
 				close(a.there)
 			}
 			if left := time.Until(c.Leaf.NotAfter); left < c.Leaf.NotAfter.Sub(c.Leaf.NotBefore)/5 {
-				a.log.Error("the certificate could not be renewed so far", "host", a.host, "until", c.Leaf.NotAfter)
+				a.log.Error("cannot renew the certificate yet", "host", a.host, "until", c.Leaf.NotAfter)
 			} else {
-				a.log.Info("there is a certificate", "host", a.host, "until", c.Leaf.NotAfter)
+				a.log.Info("got a certificate", "host", a.host, "until", c.Leaf.NotAfter)
 			}
 		}
 		select {

@@ -11,7 +11,7 @@ func answerCommand(std stdio) *cobra.Command {
 	o := talkOptions{meet: peer.Answer, other: "call"}
 	c := &cobra.Command{
 		Use:   "answer [CODE]",
-		Short: "Join the caller's room, chat",
+		Short: "Answer a call: type its code, chat",
 		Long: `Join the caller's room and chat. If answer runs before call, it waits for the caller,
 and on the default address it also waits for a server.
 

@@ -50,30 +50,31 @@ func signalingBenchCommand(std stdio) *cobra.Command {
 	var o benchOptions
 	c := &cobra.Command{
 		Use:   "signaling",
-		Short: "Measure how many calls a server serves, and how fast",
-		Long: `Measure how many calls a server serves, and how fast.
+		Short: "Measure how many calls a server handles, and how fast",
+		Long: `Measure how many calls a server handles, and how fast.
 
-A call is the 16 requests of two peers who meet: the offer, the answer, three times
-candidates either way, what reads them, and the end. With several servers, which have
-to share their rooms, the caller is at one and the callee at the next.
+A call is the 16 requests of two peers who meet: the offer, the answer, three lists of
+candidates from each side, the requests that read them, and the end. With several
+servers, which must share their rooms, the caller uses one and the callee the next.
 
-A server limits what one address may ask: give it --rate client=0 to measure more.`,
+A server limits the requests of one address. Start it with --rate client=0 to measure
+its full capacity.`,
 		Example: `  p2pchat bench signaling --server http://localhost:3000
   p2pchat bench signaling --rate 100 --duration 1m     100 calls a second
-  p2pchat bench signaling --ramp                       more and more at once`,
+  p2pchat bench signaling --ramp                       double the load step by step`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return bench(c.Context(), o, std) },
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringArrayVar(&o.servers, "server", nil, "signaling server (repeatable; default "+defaultServer+")")
-	f.IntVar(&o.concurrency, "concurrency", 64, "calls at once")
-	f.IntVar(&o.calls, "calls", 2000, "calls in all")
-	f.DurationVar(&o.duration, "duration", 0, "how long to go on, instead of --calls")
-	f.Float64Var(&o.rate, "rate", 0, "calls that start in a second; 0 is as many as there can be")
-	f.BoolVar(&o.ramp, "ramp", false, "double the calls at once until no more are served, for --duration each (5 s)")
-	f.BoolVar(&o.json, "json", false, "print the result as one JSON object a line")
-	f.StringVar(&o.keyFile, "access-key-file", "", "file with the server's access key (or P2PCHAT_ACCESS_KEY)")
+	f.StringArrayVar(&o.servers, "server", nil, "`URL` of a signaling server (repeatable; default "+defaultServer+")")
+	f.IntVar(&o.concurrency, "concurrency", 64, "simultaneous calls")
+	f.IntVar(&o.calls, "calls", 2000, "number of calls")
+	f.DurationVar(&o.duration, "duration", 0, "length of the measurement, instead of --calls")
+	f.Float64Var(&o.rate, "rate", 0, "calls to start each second; 0 means no limit")
+	f.BoolVar(&o.ramp, "ramp", false, "double the simultaneous calls until throughput stops growing, for --duration each (default 5s)")
+	f.BoolVar(&o.json, "json", false, "print the result as one JSON object per line")
+	f.StringVar(&o.keyFile, "access-key-file", "", "`FILE` with the server's access key (or P2PCHAT_ACCESS_KEY)")
 	return c
 }
 
@@ -89,7 +90,7 @@ func bench(ctx context.Context, o benchOptions, std stdio) error {
 		o.servers[i] = strings.TrimRight(whole, "/")
 	}
 	if o.concurrency < 1 || o.calls < 1 || o.duration < 0 || o.rate < 0 {
-		return &usageError{err: errors.New("--concurrency and --calls must be more than 0")}
+		return &usageError{err: errors.New("--concurrency and --calls must be greater than 0")}
 	}
 	key, err := accessKey(o.keyFile)
 	if err != nil {
@@ -127,7 +128,7 @@ func ping(ctx context.Context, server string) error {
 	return nil
 }
 
-// climb doubles the concurrency until that serves a tenth more at most.
+// climb doubles the concurrency until the throughput grows by less than a tenth.
 func (o benchOptions) climb(ctx context.Context, w workload, out io.Writer) error {
 	w.calls, w.duration = 0, o.duration
 	if w.duration == 0 {
@@ -154,7 +155,7 @@ func (o benchOptions) climb(ctx context.Context, w workload, out io.Writer) erro
 	return nil
 }
 
-// failure is what kept every call from being served.
+// failure returns an error if no call was served.
 func (r result) failure() error {
 	if r.Served > 0 || r.Failed == 0 {
 		return nil

@@ -23,22 +23,22 @@ type peerBenchOptions struct {
 	json  bool
 }
 
-// A peerBench measures two peers of this process, and beside them two bare
-// PeerConnections with the same settings: the limit.
+// A peerBench measures two peers of this process and, for comparison, two bare PeerConnections with
+// the same settings: the limit.
 type peerBench struct {
 	name, short, long string
-	count             int // how often, if nobody says otherwise
+	count             int // default of --count
 	run               func(ctx context.Context, n int) (comparison, error)
 }
 
 var peerBenches = []peerBench{
-	{"connect", "Measure how long two peers take to connect", `Measure how long two peers of this process take from the callee's start until both may
-chat, verified, over a signaling server on loopback; beside two bare PeerConnections
-that swap in memory what they need.`, 50, measureConnect},
-	{"message", "Measure how long a message takes there and back", `Measure how long 64 bytes take to the other side and back, on loopback; beside the
-same over a bare DataChannel.`, 5000, measureMessage},
-	{"transfer", "Measure how much goes one way in a second", `Measure how much goes one way in messages of 64 KiB, on loopback, 16 MiB at a time;
-beside the same over a bare DataChannel.`, 10, measureTransfer},
+	{"connect", "Measure how long two peers take to connect", `Measure the time from the callee's start until both peers can chat, verified, over a
+signaling server on loopback. For comparison: two bare PeerConnections that exchange
+their descriptions in memory.`, 50, measureConnect},
+	{"message", "Measure the round trip of a message", `Measure the round trip of 64 bytes on loopback. For comparison: the same over a bare
+DataChannel.`, 5000, measureMessage},
+	{"transfer", "Measure the throughput in one direction", `Measure the throughput of 64 KiB messages on loopback, 16 MiB at a time. For
+comparison: the same over a bare DataChannel.`, 10, measureTransfer},
 }
 
 func (b peerBench) command(std stdio) *cobra.Command {
@@ -47,7 +47,7 @@ func (b peerBench) command(std stdio) *cobra.Command {
 		Use: b.name, Short: b.short, Long: b.long, Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.count < 1 {
-				return &usageError{err: errors.New("--count must be more than 0")}
+				return &usageError{err: errors.New("--count must be greater than 0")}
 			}
 			r, err := b.run(c.Context(), o.count)
 			if err != nil {
@@ -58,7 +58,7 @@ func (b peerBench) command(std stdio) *cobra.Command {
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.IntVar(&o.count, "count", b.count, "how often")
+	f.IntVar(&o.count, "count", b.count, "number of measurements")
 	f.BoolVar(&o.json, "json", false, "print the result as one JSON object")
 	return c
 }
@@ -92,7 +92,7 @@ func (c comparison) print(out io.Writer, name string, asJSON bool) error {
 	}{{"p2pchat", c.Ours}, {"bare DataChannel", c.Bare}} {
 		fmt.Fprintf(&text, "%-24s %9s %9s %9s %9s\n", row.name, ms(row.P50), ms(row.P90), ms(row.P99), ms(row.Most))
 	}
-	fmt.Fprintf(&text, "\n%.2f times the bare one's p50\n", c.Ratio)
+	fmt.Fprintf(&text, "\n%.2f × the p50 of the bare DataChannel\n", c.Ratio)
 	if c.Speed > 0 {
 		fmt.Fprintf(&text, "%.0f MB/s; bare %.0f MB/s\n", c.Speed, c.BareSpeed)
 	}
@@ -104,7 +104,7 @@ func benchConfig() peer.Config {
 	return peer.Config{Log: slog.New(slog.DiscardHandler)}
 }
 
-// A meeting is two sessions that have met at a server of their own.
+// A meeting is two sessions that have met at their own server.
 type meeting struct {
 	at        signaling.Store
 	stop      context.CancelFunc
@@ -133,7 +133,7 @@ func newMeeting(ctx context.Context) (*meeting, error) {
 
 // meet waits until both may chat; each time it is another room.
 func (m *meeting) meet(ctx context.Context, number int) (err error) {
-	code := peer.Code{Room: strconv.Itoa(100 + number), Secret: "amber-falcon"} // nobody else knows the server
+	code := peer.Code{Room: strconv.Itoa(100 + number), Secret: "amber-falcon"} // the server has no other clients
 	m.sessions = []*peer.Session{peer.Call(m.at, code, benchConfig()), peer.Answer(m.at, code, benchConfig())}
 	if m.near, err = m.sessions[0].Pipe(ctx); err == nil {
 		m.far, err = m.sessions[1].Pipe(ctx)

@@ -19,7 +19,7 @@ func callCommand(std stdio) *cobra.Command {
 	o := talkOptions{meet: peer.Call, other: "answer"}
 	c := &cobra.Command{
 		Use:   "call [CODE]",
-		Short: "Open a room, wait for the other side, chat",
+		Short: "Start a call: print a code, wait for the other side, chat",
 		Long: `Open a room on the server, print its code, wait for the other side and chat.
 
 Without CODE, call makes a new one, such as 417-amber-falcon: a room, and a secret that
@@ -47,7 +47,7 @@ wait for it with the code of the call, too.`,
 	}
 	c.ValidArgsFunction = completeCode
 	o.register(c.Flags())
-	c.Flags().StringVar(&o.keyFile, "access-key-file", "", "file with the server's access key, where it wants one (or P2PCHAT_ACCESS_KEY)")
+	c.Flags().StringVar(&o.keyFile, "access-key-file", "", "`FILE` with the server's access key, if it needs one (or P2PCHAT_ACCESS_KEY)")
 	return c
 }
 

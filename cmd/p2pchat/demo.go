@@ -25,10 +25,9 @@ func demoCommand(std stdio) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Show a whole call in one process: server, caller and callee",
-		Long: `Run a server, a caller and a callee in one process, over real HTTP and real WebRTC
-on this machine. They talk and swap a file; you see who did what when, and what each of
-them read.
-The exit code is 0 only if everything arrived.`,
+		Long: `Run a server, a caller and a callee in one process, over real HTTP and real WebRTC.
+They chat and exchange files. The demo prints each step with its time, and then what
+each side received. The exit code is 0 only if everything arrived.`,
 		Example: "  p2pchat demo",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return demo(c.Context(), log, std) },
@@ -38,8 +37,8 @@ The exit code is 0 only if everything arrived.`,
 	return c
 }
 
-// demoCode is what the two have in common. Its secret need not be one: nobody else can
-// reach the demo's server in the seconds for which it runs.
+// demoCode is the code of both sides. Its secret may be public: the demo's server listens on
+// loopback, for a few seconds.
 var demoCode = peer.Code{Room: "417", Secret: "amber-falcon"}
 
 // An actor is one side of the demo.
@@ -48,11 +47,11 @@ type actor struct {
 	meet  talkOptions
 	says  []string
 	reads []string
-	told  int // of what it said, how much was delivered
+	told  int // how many of its messages and files were delivered
 
-	file  string // that it sends: its path
-	hands string // what is in it
-	gets  string // what is in the one that came
+	file  string // path of the file that it sends
+	hands string // content of that file
+	gets  string // content of the file that it received
 }
 
 func demo(ctx context.Context, log logOptions, std stdio) error {
@@ -68,15 +67,15 @@ func demo(ctx context.Context, log logOptions, std stdio) error {
 	address := "http://" + l.Addr().String()
 	d.note("server", "listens on "+address)
 	common := talkOptions{server: address, code: demoCode, logger: logger, wait: 30 * time.Second}
-	caller := &actor{name: "caller", meet: common, says: []string{"Hello! Can you hear me?", "Nothing of this went through the server.", "Grüße, 你好, שלום 👋"}}
-	callee := &actor{name: "callee", meet: common, says: []string{"Loud and clear.", "It only helped us to find each other.", "Goodbye!"}}
+	caller := &actor{name: "caller", meet: common, says: []string{"Hello! Can you hear me?", "None of this went through the server.", "Grüße, 你好, שלום 👋"}}
+	callee := &actor{name: "callee", meet: common, says: []string{"Loud and clear.", "It only helped us find each other.", "Goodbye!"}}
 	caller.meet.meet, caller.meet.other = peer.Call, "answer"
 	callee.meet.meet, callee.meet.other = peer.Answer, "call"
 	dir, err := os.MkdirTemp("", "p2pchat-demo-")
 	if err != nil {
-		return fmt.Errorf("the demo has no place for its files: %w", err)
+		return fmt.Errorf("the demo cannot create a folder for its files: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // where temporary files are, they go
+	defer func() { _ = os.RemoveAll(dir) }() // in the system's folder for temporary files
 	for _, a := range []*actor{caller, callee} {
 		if err := a.write(dir); err != nil {
 			return err
@@ -93,7 +92,7 @@ func demo(ctx context.Context, log logOptions, std stdio) error {
 		talking.Go(func() { ends[i] = talk(ctx, a.meet, stdio{in: strings.NewReader(""), out: io.Discard, err: std.err}) })
 	}
 	talking.Wait()
-	d.note("demo", "both have left")
+	d.note("demo", "both sides have left")
 	stop()
 	server.Wait()
 	if err := errors.Join(append(ends, err)...); err != nil {
@@ -102,18 +101,18 @@ func demo(ctx context.Context, log logOptions, std stdio) error {
 	return d.conclude(caller, callee)
 }
 
-// write makes the file that the actor sends.
+// write creates the file that the actor sends.
 func (a *actor) write(dir string) error {
 	a.meet.accept, a.meet.download = true, filepath.Join(dir, a.name+"-downloads")
 	a.file = filepath.Join(dir, a.name+".txt")
-	a.hands = "This file is from the " + a.name + ".\n" + strings.Repeat("It went over a channel of its own.\n", 1000)
+	a.hands = "This file is from the " + a.name + ".\n" + strings.Repeat("It travelled over its own channel.\n", 1000)
 	if err := os.WriteFile(a.file, []byte(a.hands), 0o600); err != nil {
-		return fmt.Errorf("the demo's file cannot be written: %w", err)
+		return fmt.Errorf("the demo cannot write its file: %w", err)
 	}
 	return nil
 }
 
-// read takes the file that came; what is wrong with it shows at the end.
+// read loads the received file; conclude checks it.
 func (a *actor) read(path string) {
 	b, err := os.ReadFile(path) //nolint:gosec // of this demo
 	if err != nil {
@@ -123,7 +122,7 @@ func (a *actor) read(path string) {
 	a.gets = string(b)
 }
 
-// diary writes down what happens, and when.
+// diary prints each step with its time.
 type diary struct {
 	begun time.Time
 
@@ -137,7 +136,7 @@ func (d *diary) note(who, what string) {
 	fmt.Fprintf(d.out, "%8.1f ms  %-6s  %s\n", float64(time.Since(d.begun).Microseconds())/1000, who, what)
 }
 
-// follow is the screen of an actor: it says its lines and notes all that happens.
+// follow is the screen of an actor: it sends its lines and notes each event.
 func (d *diary) follow(ctx context.Context, a *actor, c *chat.Conversation, s screen.Streams) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -151,14 +150,14 @@ func (d *diary) follow(ctx context.Context, a *actor, c *chat.Conversation, s sc
 		if _, err := c.SendFiles(ctx, a.file); err != nil {
 			return
 		}
-		_ = c.Finish(ctx) // the conversation's own end says how it went
+		_ = c.Finish(ctx) // the end of the conversation has the error
 	})
 	for e := range c.Events() {
 		switch e := e.(type) {
 		case chat.Waiting:
 			d.note(a.name, "has the code "+e.Code)
 		case chat.Connecting:
-			d.note(a.name, "has the other side's description, and looks for a way")
+			d.note(a.name, "has the other side's description, and connects")
 		case chat.Connected:
 			d.note(a.name, fmt.Sprintf("is connected with the %s by a DataChannel (path: %s, verified: %v)", e.Peer, e.Path, e.Verified))
 		case chat.Message:
@@ -167,12 +166,12 @@ func (d *diary) follow(ctx context.Context, a *actor, c *chat.Conversation, s sc
 		case chat.Delivered:
 			a.told++
 		case chat.FileOffered:
-			d.note(a.name, fmt.Sprintf("is offered %s (%s), and accepts it", e.Name, screen.Bytes(e.Size)))
+			d.note(a.name, fmt.Sprintf("accepts the offered %s (%s)", e.Name, screen.Bytes(e.Size)))
 		case chat.FileReceived:
 			a.read(e.Path)
-			d.note(a.name, fmt.Sprintf("has %s, SHA-256 %x", e.Name, e.SHA256))
+			d.note(a.name, fmt.Sprintf("received %s, SHA-256 %x", e.Name, e.SHA256))
 		case chat.FileSent:
-			d.note(a.name, "knows that "+e.Name+" has arrived")
+			d.note(a.name, "is told that "+e.Name+" has arrived")
 			a.told++
 		case chat.FileFailed:
 			d.note(a.name, e.Name+": "+e.Reason)
@@ -183,22 +182,22 @@ func (d *diary) follow(ctx context.Context, a *actor, c *chat.Conversation, s sc
 	return nil
 }
 
-// conclude prints both transcripts, and checks them.
+// conclude prints both transcripts and checks them.
 func (d *diary) conclude(a, b *actor) error {
 	for _, pair := range [][2]*actor{{a, b}, {b, a}} {
-		fmt.Fprintf(d.out, "\nWhat the %s read:\n", pair[0].name)
+		fmt.Fprintf(d.out, "\nThe %s received:\n", pair[0].name)
 		for _, text := range pair[0].reads {
 			fmt.Fprintf(d.out, "  %s: %s\n", pair[1].name, screen.Clean(text))
 		}
 		if pair[0].gets != pair[1].hands {
-			return fmt.Errorf("the %s has not received the file of the %s", pair[0].name, pair[1].name)
+			return fmt.Errorf("the %s did not receive the file of the %s", pair[0].name, pair[1].name)
 		}
 		first, _, _ := strings.Cut(pair[0].gets, "\n")
-		fmt.Fprintf(d.out, "  and a file of %s that begins: %s\n", screen.Bytes(int64(len(pair[0].gets))), first)
+		fmt.Fprintf(d.out, "  and a file of %s that begins with: %s\n", screen.Bytes(int64(len(pair[0].gets))), first)
 		if !slices.Equal(pair[0].reads, pair[1].says) || pair[1].told != len(pair[1].says)+1 {
-			return fmt.Errorf("the %s read %d of %d messages, and %d were acknowledged", pair[0].name, len(pair[0].reads), len(pair[1].says), pair[1].told)
+			return fmt.Errorf("the %s received %d of %d messages, and acknowledged %d", pair[0].name, len(pair[0].reads), len(pair[1].says), pair[1].told)
 		}
 	}
-	fmt.Fprintf(d.out, "\nAll %d messages arrived, in order, and both files, whole. Both sides know it.\n", len(a.says)+len(b.says))
+	fmt.Fprintf(d.out, "\nAll %d messages arrived in order, and both files are complete. Both sides have confirmed it.\n", len(a.says)+len(b.says))
 	return nil
 }

@@ -56,9 +56,9 @@ calls work only with machines of the same network, or fail with many people.`,
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.server, "server", defaultServer, "the signaling server")
-	f.StringArrayVar(&o.iceServers, "ice-server", nil, "STUN or TURN server to test instead of the server's own (repeatable)")
-	f.StringVar(&o.keyFile, "access-key-file", "", "file with the server's access key, if it needs one (or P2PCHAT_ACCESS_KEY)")
+	f.StringVar(&o.server, "server", defaultServer, "`URL` of the signaling server")
+	f.StringArrayVar(&o.iceServers, "ice-server", nil, "`URL` of a STUN or TURN server to test instead of the server's own (repeatable)")
+	f.StringVar(&o.keyFile, "access-key-file", "", "`FILE` with the server's access key, if it needs one (or P2PCHAT_ACCESS_KEY)")
 	f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
 	o.log.plain = true
 	o.log.register(f)

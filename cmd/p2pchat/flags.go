@@ -24,9 +24,9 @@ type logOptions struct {
 }
 
 func (o *logOptions) register(flags *pflag.FlagSet) {
-	flags.StringVar(&o.level, "log-level", "warn", "lowest level that is logged: debug, info, warn or error")
-	flags.StringVar(&o.format, "log-format", "text", "form of the log: text or json")
-	flags.StringVar(&o.file, "log-file", "", "append the log to this file instead of stderr")
+	flags.StringVar(&o.level, "log-level", "warn", "lowest `LEVEL` that is logged: debug, info, warn or error")
+	flags.StringVar(&o.format, "log-format", "text", "`FORMAT` of the log: text or json")
+	flags.StringVar(&o.file, "log-file", "", "append the log to this `FILE` instead of stderr")
 }
 
 func (o *logOptions) logger(to io.Writer) (*slog.Logger, error) {

@@ -11,15 +11,15 @@ import (
 	"p2pchat/signaling"
 )
 
-// kept is what --outbox has of a conversation that an earlier run did not end.
+// kept is the content of --outbox: a conversation that an earlier run did not end.
 type kept struct {
 	path    string
 	journal *chat.Journal // nil without the flag
 	with    *appointment  // nil for a new conversation
-	guessed bool          // wrong codes were tried before the two met: the next run must know
+	guessed bool          // wrong codes were tried before the two sides met: the next run counts them
 }
 
-// An appointment is with whom the conversation is, and where.
+// An appointment says how to meet the other side again.
 type appointment struct {
 	Server string
 	Again  peer.Again
@@ -29,7 +29,7 @@ type appointment struct {
 func (a appointment) String() string {
 	b, err := json.Marshal(a)
 	if err != nil {
-		panic(err) // nothing in it can fail
+		panic(err) // each member can be marshalled
 	}
 	return string(b)
 }
@@ -43,7 +43,7 @@ func (k *kept) open(path, other string) (err error) {
 	k.journal, err = chat.OpenJournal(path)
 	switch {
 	case errors.Is(err, chat.ErrJournalInUse):
-		return &usageError{err: fmt.Errorf("--outbox: %w", err), hint: "end that program first, or name another file"}
+		return &usageError{err: fmt.Errorf("--outbox: %w", err), hint: "stop that program first, or name another file"}
 	case err != nil:
 		return &usageError{err: fmt.Errorf("--outbox: %w", err), hint: "name a file that only you can read and write, or a new one"}
 	}
@@ -58,14 +58,14 @@ func (k *kept) open(path, other string) (err error) {
 	k.with.Again.Heard = heard
 	k.guessed = k.with.Again.Spent > 0 && !k.met()
 	if is := map[signaling.Side]string{signaling.Caller: "call", signaling.Callee: "answer"}[k.with.Again.Side]; is == other {
-		return &usageError{err: fmt.Errorf("--outbox: the conversation in %s was begun with 'p2pchat %s'", path, is), hint: "go on with p2pchat " + is + ", or name another file"}
+		return &usageError{err: fmt.Errorf("--outbox: the conversation in %s was started with 'p2pchat %s'", path, is), hint: "continue with p2pchat " + is + ", or name another file"}
 	}
 	return nil
 }
 
-// continueCode takes the code of the conversation in the outbox. If the two have not met, another
-// code may replace one that is burnt, or with which nothing was said: then there is no
-// conversation to continue. A caller whose code is burnt gets a new one.
+// continueCode takes the code of the conversation in the outbox. Before the two sides have met, another
+// code may replace a burnt one, or one without messages: there is no conversation to continue. A
+// caller whose code is burnt gets a new code.
 func (o *talkOptions) continueCode(text string) error {
 	was, met := o.kept.with.Again, o.kept.met()
 	if !o.serverGiven {
@@ -81,7 +81,7 @@ func (o *talkOptions) continueCode(text string) error {
 	}
 	burnt := was.Burnt()
 	if met {
-		burnt = nil // they meet elsewhere
+		burnt = nil // they meet in another room
 	}
 	other := o.code != was.Typed
 	if burnt != nil && text == "" && was.Side == signaling.Caller {
@@ -93,7 +93,7 @@ func (o *talkOptions) continueCode(text string) error {
 	case !other:
 		return fmt.Errorf("%s: %w", o.code, burnt)
 	case burnt == nil && (met || o.kept.journal.Waiting() > 0):
-		return &usageError{err: fmt.Errorf("--outbox: %s has a conversation with another code, and that is not over", o.outbox), hint: "leave the code out to go on with it, or name another file"}
+		return &usageError{err: fmt.Errorf("--outbox: %s holds a conversation with another code that has not ended", o.outbox), hint: "leave the code out to continue it, or name another file"}
 	}
 	o.kept.with, o.kept.guessed = nil, false
 	return nil
@@ -119,7 +119,7 @@ func (k *kept) again() *peer.Again {
 // met tells whether the two have met.
 func (k *kept) met() bool { return k.with != nil && k.with.Again.Next != (peer.Code{}) }
 
-// news is what a person should know of it; empty if there is nothing.
+// news returns what a person should know of the outbox, or "".
 func (k *kept) news() string {
 	if k.journal == nil {
 		return ""
@@ -142,7 +142,7 @@ func (k *kept) news() string {
 	return ""
 }
 
-// explain says of err that what was not delivered is kept, if it is.
+// explain adds to err that the outbox keeps undelivered messages, if it does.
 func (k *kept) explain(c *chat.Conversation, err error) error {
 	if u := (*chat.Undelivered)(nil); k.journal != nil && errors.As(err, &u) && c.Kept() {
 		return fmt.Errorf("%w; kept in %s: the same command continues", err, k.path)
@@ -150,7 +150,7 @@ func (k *kept) explain(c *chat.Conversation, err error) error {
 	return err
 }
 
-// end lets go of the file, once the screen has shown everything.
+// end closes the file. The screen has ended.
 func (k *kept) end(c *chat.Conversation) error {
 	if k.journal == nil {
 		return nil

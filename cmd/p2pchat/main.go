@@ -27,19 +27,19 @@ func main() {
 	os.Exit(run(interruptible(), os.Args[1:], std))
 }
 
-// raw lets the program see each key of the terminal on stdin, until restore.
+// raw switches the terminal on stdin to raw mode until restore.
 func raw() (restore func(), err error) {
 	before, err := term.MakeRaw(int(os.Stdin.Fd()))
 	if err != nil {
 		return nil, err
 	}
-	return func() { _ = term.Restore(int(os.Stdin.Fd()), before) }, nil // there is no second way
+	return func() { _ = term.Restore(int(os.Stdin.Fd()), before) }, nil // nothing can be done about a failure
 }
 
-// interruptible is a context that the first signal to stop ends; the second one ends
-// the process.
+// interruptible returns a context that the first signal to stop cancels. The second signal ends the
+// process.
 func interruptible() context.Context {
-	signal.Ignore(syscall.SIGPIPE)                                                                           // whoever writes to a closed pipe is told by the write
+	signal.Ignore(syscall.SIGPIPE)                                                                           // a write to a closed pipe returns an error instead
 	signals := slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, signal.Ignored) // nohup, and a shell's &
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	context.AfterFunc(ctx, stop)
@@ -52,18 +52,18 @@ type stdio struct {
 	out, err                io.Writer
 	inTerminal, outTerminal bool
 	errTerminal             bool
-	raw                     func() (restore func(), err error) // to ask a person something; nil: there is none
+	raw                     func() (restore func(), err error) // for a question to a person; nil if stdin or stderr is no terminal
 }
 
 // run is the program: it returns the exit code.
 func run(ctx context.Context, args []string, std stdio) int {
-	log.SetOutput(io.Discard)           // libraries write there what means nothing to a person
+	log.SetOutput(io.Discard)           // libraries write there, and not for people
 	std.err = &notesWriter{to: std.err} // notes and logs come from several goroutines
 	root := command(std)
 	root.SetArgs(args)
 	c, err := root.ExecuteContextC(ctx)
 	if std.inTerminal && errors.Is(err, errInterrupted) {
-		fmt.Fprintln(std.err) // what follows must not stand behind the terminal's ^C
+		fmt.Fprintln(std.err) // the terminal shows ^C on the current line
 	}
 	return report(std, err, speaksJSON(c, args, os.Getenv))
 }

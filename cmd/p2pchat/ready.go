@@ -29,7 +29,7 @@ func readyCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return ready(c.Context(), server) },
 	}
-	c.Flags().StringVar(&server, "server", defaultServer, "the signaling server")
+	c.Flags().StringVar(&server, "server", defaultServer, "`URL` of the signaling server")
 	return c
 }
 

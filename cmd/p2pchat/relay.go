@@ -34,22 +34,22 @@ type relayOptions struct {
 
 func (o *relayOptions) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.on, "relay", false, "also be a STUN and TURN server, for machines that cannot reach each other")
-	f.StringVar(&o.listen, "relay-listen", "", "address of the relay, for UDP, TCP and, with a certificate, TLS (default that of --listen, port "+relayPort+")")
-	f.StringArrayVar(&o.addresses, "relay-ip", nil, "public address of this machine, if it differs from its own (once for IPv4, once for IPv6)")
-	f.StringVar(&o.ports, "relay-ports", "49152-65535", "UDP ports for relayed packets")
-	f.StringVar(&o.quota, "relay-quota", "user=40,all=2000,bandwidth=2500000,lifetime=1h", "allocations of one room's guests and of all, bytes a second of one allocation, lifetime of credentials")
+	f.StringVar(&o.listen, "relay-listen", "", "`ADDRESS` of the relay, for UDP, TCP and, with a certificate, TLS (default that of --listen, port "+relayPort+")")
+	f.StringArrayVar(&o.addresses, "relay-ip", nil, "public `ADDRESS` of this machine, if it differs from its own (once for IPv4, once for IPv6)")
+	f.StringVar(&o.ports, "relay-ports", "49152-65535", "UDP `PORTS` for relayed packets")
+	f.StringVar(&o.quota, "relay-quota", "user=40,all=2000,bandwidth=2500000,lifetime=1h", "`LIMITS`: allocations of one room's guests and of all, bytes a second of one allocation, lifetime of credentials")
 	f.BoolVar(&o.open, "relay-open", false, "relay without an access key, for anyone who opens a room")
 	f.BoolVar(&o.allowPrivate, "relay-allow-private", false, "also relay to private addresses, for use inside one network")
 }
 
-// A carrier is a relay and where it listens.
+// A carrier is a relay and its listeners.
 type carrier struct {
 	*relay.Relay
 	on relay.Listeners
 }
 
-// start listens; serve is the address that the signaling server listens on, host its name.
-// It is nil if there is to be no relay.
+// start listens. The signaling server listens on serve, and host is its name or "". start returns nil
+// without --relay.
 func (o *relayOptions) start(serve net.Addr, key, host string, c *certificate, log *slog.Logger) (*carrier, error) {
 	if !o.on {
 		return nil, nil
@@ -75,7 +75,7 @@ func (o *relayOptions) start(serve net.Addr, key, host string, c *certificate, l
 	}
 	isOutside := func(a netip.Addr) bool { return !a.IsLoopback() }
 	switch others := slices.ContainsFunc(config.Addresses, isOutside); {
-	case !others: // its clients are on this machine, and reach this machine's addresses without it
+	case !others: // all clients are on this machine
 		config.AllowPrivate = true
 	case key == "" && !o.open:
 		return nil, &usageError{err: errors.New("--relay for other machines needs an access key"), hint: "add --access-key-file FILE: callers need the key, and their guests only the code; or let everyone relay: --relay-open"}
@@ -92,13 +92,13 @@ func (o *relayOptions) start(serve net.Addr, key, host string, c *certificate, l
 	case c == nil:
 	case host != "" || c.covers(config.Addresses[0]):
 		on.TLS = c.config()
-	default: // peers would be sent to a name that may be another machine's
+	default: // the name may belong to another machine
 		log.Warn("the relay takes no TLS: the certificate has several names, and --public-url must say which one is this machine's")
 	}
 	return &carrier{r, on}, nil
 }
 
-// String is where the relay listens, and for what.
+// String returns the addresses and protocols of the relay.
 func (c *carrier) String() string {
 	var list []string
 	for _, l := range c.on.UDP {
@@ -111,7 +111,7 @@ func (c *carrier) String() string {
 	return strings.Join(list, " and ") + kinds
 }
 
-// measures are what the relay has to say to Prometheus.
+// measures returns the metrics of the relay.
 func (c *carrier) measures() []server.Measure {
 	count := func(name, help string, labels map[string]string, value func(relay.Stats) uint64) server.Measure {
 		return server.Measure{Name: name, Help: help, Labels: labels, Counts: true, Value: func() float64 { return float64(value(c.Stats())) }}
@@ -131,9 +131,9 @@ func (c *carrier) measures() []server.Measure {
 	return list
 }
 
-// listenRelay takes one port for UDP and TCP, in each family that is advertised.
+// listenRelay listens on one port for UDP and TCP, in each advertised address family.
 func listenRelay(at *net.UDPAddr, advertised []netip.Addr) (on relay.Listeners, err error) {
-	for range 10 { // a free port of one may be taken of the other
+	for range 10 { // a port that is free for UDP may be in use for TCP
 		on = relay.Listeners{}
 		port := at.Port
 		for _, a := range advertised {
@@ -145,7 +145,7 @@ func listenRelay(at *net.UDPAddr, advertised []netip.Addr) (on relay.Listeners, 
 		if err == nil {
 			return on, nil
 		}
-		closeAll(on) // nobody has used them
+		closeAll(on) // they have no clients yet
 		if at.Port != 0 {
 			return on, err
 		}
@@ -156,7 +156,7 @@ func listenRelay(at *net.UDPAddr, advertised []netip.Addr) (on relay.Listeners, 
 func listenFamily(on *relay.Listeners, at net.UDPAddr, ipv4 bool) error {
 	family := map[bool]string{true: "4", false: "6"}[ipv4]
 	if at.IP != nil && !at.IP.IsUnspecified() {
-		family = "" // it has one
+		family = "" // at.IP decides
 	} else {
 		at.IP = nil // any of that family
 	}
@@ -175,10 +175,10 @@ func listenFamily(on *relay.Listeners, at net.UDPAddr, ipv4 bool) error {
 
 func closeAll(on relay.Listeners) {
 	for _, c := range on.UDP {
-		_ = c.Close() // nobody has used it
+		_ = c.Close() // it has no clients yet
 	}
 	for _, l := range on.TCP {
-		_ = l.Close() // nobody has used it
+		_ = l.Close() // it has no clients yet
 	}
 }
 
@@ -237,7 +237,7 @@ func relayQuota(text string) (q relay.Quota, err error) {
 	return q, nil
 }
 
-// run relays until ctx ends; ready is called once it does.
+// run relays until ctx ends, and calls ready when it has begun.
 func (c *carrier) run(ctx context.Context, ready func()) error {
 	c.on.Ready = ready
 	return c.Serve(ctx, c.on)

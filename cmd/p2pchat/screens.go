@@ -12,12 +12,12 @@ import (
 	"p2pchat/chat/screen/tui"
 )
 
-// chooseScreen takes the screen that --ui names.
+// chooseScreen sets the screen that --ui names.
 func (o *talkOptions) chooseScreen(std stdio) error {
 	capable := std.inTerminal && std.outTerminal && os.Getenv("TERM") != "dumb"
 	switch {
 	case o.ui == "tui" && !capable:
-		return &usageError{err: errors.New("--ui tui needs a terminal that can move its cursor, for input and output"), hint: "--ui line works everywhere"}
+		return &usageError{err: errors.New("--ui tui needs a terminal for input and output"), hint: "--ui line works everywhere"}
 	case o.ui == "tui", o.ui == "auto" && capable:
 		o.screen, o.full = tui.Show, true
 	case o.ui == "auto", o.ui == "line":
@@ -32,7 +32,7 @@ func (o *talkOptions) chooseScreen(std stdio) error {
 	o.prompts = o.full || o.ui != "json" && std.raw != nil
 	switch {
 	case std.inTerminal:
-	case o.ui == "json" && !o.leaveOnEOF: // the program is told of each message that comes too late
+	case o.ui == "json" && !o.leaveOnEOF: // the program gets an object for each message that comes too late
 		o.drain = 200 * time.Millisecond
 	default:
 		o.drain = 2 * time.Second
@@ -40,8 +40,8 @@ func (o *talkOptions) chooseScreen(std stdio) error {
 	return nil
 }
 
-// show runs the screen; what it says at its end is sent. Its input is stdin, once feed was
-// called; that of a whole terminal begins at once.
+// show runs the screen, and sends its error when it ends. It reads stdin after feed was called; a
+// full terminal reads at once.
 func (o *talkOptions) show(ctx context.Context, m *rendezvous, std stdio, interrupt func()) (_ <-chan error, feed func()) {
 	in, whole := std.in.(io.ReadCloser)
 	feed = func() {}
@@ -63,14 +63,14 @@ func (o *talkOptions) show(ctx context.Context, m *rendezvous, std stdio, interr
 	return shown, feed
 }
 
-// piped is in, from when feed was called, with a read that can be ended, by closing it.
+// piped returns a copy of in that begins when feed is called, and whose reads end when it is closed.
 func (o *talkOptions) piped(in io.Reader) (_ io.ReadCloser, feed func()) {
 	if o.asked {
 		in = cooked{in}
 	}
 	out, to := io.Pipe()
 	return out, func() {
-		// Nobody waits for this one: a read of stdin cannot be ended.
+		// No one waits for this goroutine: a read of stdin cannot be interrupted.
 		go func() {
 			_, err := io.Copy(to, in)
 			to.CloseWithError(err)
@@ -78,11 +78,11 @@ func (o *talkOptions) piped(in io.Reader) (_ io.ReadCloser, feed func()) {
 	}
 }
 
-// mostHeld is how much a notesWriter keeps.
+// mostHeld bounds the bytes that a notesWriter keeps.
 const mostHeld = 64 << 10
 
-// A notesWriter lets several goroutines write, one line after the other. While it is on
-// hold, because a screen has the terminal for itself, it keeps what is written.
+// A notesWriter lets several goroutines write lines. While a screen has the terminal, it holds the
+// lines back.
 type notesWriter struct {
 	to io.Writer
 
@@ -101,17 +101,17 @@ func (w *notesWriter) Write(b []byte) (int, error) {
 	return w.to.Write(b)
 }
 
-// Hold keeps what is written until Release.
+// Hold keeps lines back until Release.
 func (w *notesWriter) Hold() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.hold = true
 }
 
-// Release writes what was kept.
+// Release writes the lines that Hold kept back.
 func (w *notesWriter) Release() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_, _ = w.to.Write(w.held) // nobody is there to be told
+	_, _ = w.to.Write(w.held) // stderr is the only place to report to
 	w.held, w.hold = nil, false
 }

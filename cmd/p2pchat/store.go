@@ -20,28 +20,28 @@ const storeInMemory = "memory"
 
 var errStore = errors.New("the store cannot be reached")
 
-// storeOptions are the flags of serve that say where rooms are kept.
+// storeOptions are the flags of serve for the store of rooms.
 type storeOptions struct{ where, credentials, rootCA string }
 
 func (o *storeOptions) register(f *pflag.FlagSet) {
-	f.StringVar(&o.where, "store", storeInMemory, "where rooms are kept: memory, or nats://user:password@host,host for several servers (rather as P2PCHAT_STORE: others see flags)")
-	f.StringVar(&o.credentials, "store-creds", "", "file with credentials for NATS (.creds), instead of a password")
-	f.StringVar(&o.rootCA, "store-ca", "", "file with the certificates (PEM) that NATS is checked against, if not the system's")
+	f.StringVar(&o.where, "store", storeInMemory, "`STORE` of the rooms: memory, or nats://user:password@host,host to share rooms between servers (prefer P2PCHAT_STORE: other users can see flags)")
+	f.StringVar(&o.credentials, "store-creds", "", "`FILE` with NATS credentials (.creds), instead of a password")
+	f.StringVar(&o.rootCA, "store-ca", "", "`FILE` with the CA certificates (PEM) for NATS (default the system's)")
 }
 
-// rooms are all that a server can make use of.
+// rooms is what a server needs of a store.
 type rooms interface {
 	signaling.Watcher
 	server.Acceptor
 }
 
-// A store is where rooms are kept.
+// A store keeps rooms.
 type store struct {
 	rooms
 	ready    func() error
 	stop     func()
 	measures []server.Measure
-	load     func() int // rooms that are open or waited in
+	load     func() int // number of rooms that are open or in which a callee waits
 }
 
 func (o *storeOptions) open(ctx context.Context, limits memstore.Limits, log *slog.Logger) (*store, error) {
@@ -71,11 +71,11 @@ func load(s *memstore.Store) func() int {
 	}
 }
 
-// measures are the metrics of rooms: with NATS, of those that all servers share.
+// measures returns the metrics of the rooms; with NATS, of those that all servers share.
 func measures(s *memstore.Store) []server.Measure {
 	rooms := func(state string, of func(memstore.Census) int) server.Measure {
 		return server.Measure{
-			Name: "p2pchat_rooms", Help: "Rooms that somebody waits for, that have an offer, that have an answer; those of all replicas.",
+			Name: "p2pchat_rooms", Help: "Rooms by state, over all replicas: a callee waits for an offer, an offer stands, an answer stands.",
 			Labels: map[string]string{"state": state},
 			Value:  func() float64 { return float64(of(s.Census())) },
 		}

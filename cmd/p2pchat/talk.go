@@ -70,19 +70,19 @@ type talkOptions struct {
 
 func (o *talkOptions) register(f *pflag.FlagSet) {
 	f.SortFlags = false
-	f.StringVar(&o.server, "server", defaultServer, "the signaling server")
-	f.StringVar(&o.name, "name", "", "the name that the other side sees (default your login name)")
-	f.StringVar(&o.ui, "ui", "auto", "tui (a whole terminal), line (for pipes), json (for programs), or auto: tui on a terminal, else line")
+	f.StringVar(&o.server, "server", defaultServer, "`URL` of the signaling server")
+	f.StringVar(&o.name, "name", "", "your `NAME`, as the other side sees it (default your login name)")
+	f.StringVar(&o.ui, "ui", "auto", "`SCREEN`: tui (full terminal), line (for pipes), json (for programs), or auto (tui on a terminal, else line)")
 	f.BoolVar(&o.qr, "qr", false, "also draw the link as a QR code")
-	f.BoolVar(&o.noNotify, "no-notify", false, "no bell and no notification while another window has the focus")
-	f.DurationVar(&o.wait, "wait", 0, "how long to wait for the other side, at first and after each lost connection; 0 waits for ever")
-	f.StringArrayVar(&o.iceServers, "ice-server", nil, "STUN or TURN server instead of the server's own: stun:host:port, turn:user:password@host:port?transport=udp (repeatable)")
+	f.BoolVar(&o.noNotify, "no-notify", false, "no bell and no notification when a message arrives in the background")
+	f.DurationVar(&o.wait, "wait", 0, "how long to wait for the other side, at first and after a lost connection; 0 means for ever")
+	f.StringArrayVar(&o.iceServers, "ice-server", nil, "`URL` of a STUN or TURN server to use instead of the server's own: stun:host:port, turn:user:password@host:port?transport=udp (repeatable)")
 	f.BoolVar(&o.relayOnly, "relay-only", false, "never reveal this machine's addresses to the other side")
-	f.BoolVar(&o.leaveOnEOF, "leave-on-eof", false, "leave once the input has ended and all of it was delivered")
-	f.StringVar(&o.outbox, "outbox", "", "file that keeps undelivered messages and the way to meet again: after a restart, the same command continues the conversation")
-	f.StringVar(&o.download, "download-dir", "", "folder for accepted files (default the current folder)")
-	f.BoolVar(&o.accept, "accept-files", false, "accept every offered file without asking")
-	f.StringArrayVar(&o.send, "send", nil, "offer this file or folder; with --leave-on-eof, leave once the other side has it (repeatable)")
+	f.BoolVar(&o.leaveOnEOF, "leave-on-eof", false, "leave when the input has ended and the other side has received all of it")
+	f.StringVar(&o.outbox, "outbox", "", "`FILE` that keeps undelivered messages and how to reconnect: run the same command again to continue the conversation")
+	f.StringVar(&o.download, "download-dir", "", "`FOLDER` for accepted files (default the working directory)")
+	f.BoolVar(&o.accept, "accept-files", false, "accept all offered files without asking")
+	f.StringArrayVar(&o.send, "send", nil, "offer this `FILE` or folder; with --leave-on-eof, leave when the other side has it (repeatable)")
 	o.log.plain = true
 	o.log.register(f)
 }
@@ -139,7 +139,7 @@ func (o *talkOptions) findKey(named string, std stdio) (err error) {
 		return err
 	}
 	o.key = ""
-	fmt.Fprintf(std.err, "p2pchat: the access key is not sent to %s, because --server does not name it\n", o.server)
+	fmt.Fprintf(std.err, "p2pchat: %s does not get the access key, because --server does not name it\n", o.server)
 	return nil
 }
 
@@ -150,7 +150,7 @@ func (o *talkOptions) checkFiles() error {
 		return nil
 	}
 	if err := chat.CheckFolder(o.download); err != nil {
-		return &usageError{err: fmt.Errorf("--download-dir: %w", err), hint: "name a folder that you can write to; one that is not there is made"}
+		return &usageError{err: fmt.Errorf("--download-dir: %w", err), hint: "name a folder that you can write to; a missing folder is created"}
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// openFiles is the certificate in two files, which may change.
+// openFiles returns the certificate in two files, which may change.
 func openFiles(cert, key string, log *slog.Logger) (*certificate, error) {
 	f := &certificateFiles{cert: cert, key: key, log: log}
 	if err := f.load(f.now()); err != nil {
@@ -18,23 +18,23 @@ func openFiles(cert, key string, log *slog.Logger) (*certificate, error) {
 	return &certificate{get: f.get, names: f.current.Leaf.DNSNames, ips: f.current.Leaf.IPAddresses}, nil
 }
 
-// certificateFiles are read when they have changed.
+// certificateFiles are read again when they have changed.
 type certificateFiles struct {
 	cert, key string
 	log       *slog.Logger
 
 	mu      sync.Mutex // guards what follows
 	current *tls.Certificate
-	read    [2]fileVersion // what was read last
+	read    [2]fileVersion // of the last load
 }
 
-// A fileVersion is that of a file.
+// A fileVersion tells one content of a file from another.
 type fileVersion struct {
 	changed time.Time
 	size    int64
 }
 
-// now is how the files are.
+// now returns the current versions of the files.
 func (f *certificateFiles) now() (v [2]fileVersion) {
 	for i, name := range []string{f.cert, f.key} {
 		if info, err := os.Stat(name); err == nil {
@@ -44,7 +44,7 @@ func (f *certificateFiles) now() (v [2]fileVersion) {
 	return v
 }
 
-// load reads the files, under mu, which are of that version or a newer one.
+// load reads the files, which have version v or a newer one. The caller holds mu.
 func (f *certificateFiles) load(v [2]fileVersion) error {
 	pair, err := tls.LoadX509KeyPair(f.cert, f.key)
 	f.read = v
@@ -54,15 +54,15 @@ func (f *certificateFiles) load(v [2]fileVersion) error {
 	return err
 }
 
-// get is the certificate as the files have it, or had it before they were spoilt.
+// get returns the certificate in the files, or the last one that could be read.
 func (f *certificateFiles) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if v := f.now(); v != f.read {
 		if err := f.load(v); err != nil {
-			f.log.Warn("the new certificate cannot be used; going on with the one before", "error", err)
+			f.log.Warn("cannot use the new certificate; keeping the old one", "error", err)
 		} else {
-			f.log.Info("took the new certificate", "until", f.current.Leaf.NotAfter)
+			f.log.Info("loaded the new certificate", "until", f.current.Leaf.NotAfter)
 		}
 	}
 	return f.current, nil

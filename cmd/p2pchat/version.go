@@ -14,7 +14,7 @@ var version string
 func versionCommand(std stdio) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
-		Short:   "Print which p2pchat this is",
+		Short:   "Print the version",
 		Example: "  p2pchat version",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -24,9 +24,9 @@ func versionCommand(std stdio) *cobra.Command {
 	}
 }
 
-// release is which p2pchat this is.
+// release returns the version.
 func release() string {
-	if version != "" { // looking further takes time, in every start
+	if version != "" { // reading the build information takes time at each start
 		return version
 	}
 	info, _ := debug.ReadBuildInfo()

@@ -22,10 +22,10 @@ type visitorOptions struct {
 }
 
 func (o *visitorOptions) register(f *pflag.FlagSet) {
-	f.StringVar(&o.rate, "rate", "client=50,burst=200,all=0", "requests a second of one client, its burst, and requests a second of all clients; 0 is no limit")
-	f.StringVar(&o.connections, "connections", "client=1000,all=60000", "most open connections of one client and of all clients; 0 is no limit")
-	f.StringArrayVar(&o.proxies, "trusted-proxy", nil, "address or network (10.0.0.0/8) of a proxy whose X-Forwarded-For is believed (repeatable)")
-	f.StringArrayVar(&o.origins, "cors-origin", nil, "origin of another site's pages that may use this server: https://chat.example.org, or * for all (repeatable)")
+	f.StringVar(&o.rate, "rate", "client=50,burst=200,all=0", "`LIMITS`: requests a second of one client, its burst, and requests a second of all clients; 0 means no limit")
+	f.StringVar(&o.connections, "connections", "client=1000,all=60000", "`LIMITS`: open connections of one client and of all clients; 0 means no limit")
+	f.StringArrayVar(&o.proxies, "trusted-proxy", nil, "`ADDRESS` or network (10.0.0.0/8) of a proxy whose X-Forwarded-For is believed (repeatable)")
+	f.StringArrayVar(&o.origins, "cors-origin", nil, "`ORIGIN` of another site's pages that may use this server: https://chat.example.org, or * for all (repeatable)")
 	f.BoolVar(&o.logAddresses, "log-addresses", false, "log the whole addresses of clients instead of their networks")
 }
 

@@ -18,8 +18,8 @@ import (
 	"p2pchat/signaling"
 )
 
-// script is a call: what two peers ask of a server, from the first request to the last.
-// The documents have the size of real ones, 5.7 KB in all.
+// script is a call: the requests of two peers, from the first to the last. The documents have the size
+// of real ones, 5.7 KB in all.
 var script = sync.OnceValue(func() (s []step) {
 	description := func(kind string) string {
 		return fmt.Sprintf(`{"type":%q,"sdp":%q}`, kind, strings.Repeat("v=0 ", 300))
@@ -52,7 +52,7 @@ type step struct {
 	body         string
 }
 
-// kind is the step without what sets it apart from others like it.
+// kind returns the method and path of the step, without its query.
 func (s step) kind() string {
 	path, _, _ := strings.Cut(s.path, "?")
 	if path == "" {
@@ -70,14 +70,14 @@ func kinds() (list []string) {
 	return list
 }
 
-// A workload is calls, so many at once, until there were enough or it took long enough.
+// A workload makes calls, several at once, until their number or the duration is reached.
 type workload struct {
-	servers     []string // the caller's and the callee's, by turns
+	servers     []string // callers and callees take turns
 	key         string
 	concurrency int
-	calls       int           // 0: until duration is over
-	duration    time.Duration // 0: until there were so many calls
-	rate        float64       // calls that start in a second; 0: as soon as there can be one
+	calls       int           // 0: until duration has passed
+	duration    time.Duration // 0: until all calls are made
+	rate        float64       // calls to start each second; 0: no limit
 }
 
 // A result is printed as JSON, too. Times are in milliseconds.
@@ -113,7 +113,7 @@ type bar struct {
 type worker struct {
 	*workload
 	client   *http.Client
-	room     string // what its rooms' names begin with
+	room     string // prefix of its rooms' names
 	served   int
 	errors   map[string]int
 	calls    histogram
@@ -182,7 +182,7 @@ func (k *worker) call(ctx context.Context, n int64, due time.Time) {
 		k.requests[s.kind()].add(time.Since(started))
 		if err != nil {
 			k.errors[s.kind()+": "+err.Error()]++
-			_ = k.send(ctx, script()[len(script())-1], room, int(n)) // the room may be there
+			_ = k.send(ctx, script()[len(script())-1], room, int(n)) // the room may exist
 			return
 		}
 	}
@@ -190,7 +190,7 @@ func (k *worker) call(ctx context.Context, n int64, due time.Time) {
 	k.served++
 }
 
-// send makes one request. The error names no room: errors are counted by their text.
+// send makes one request. The error names no room, because errors are counted by their text.
 func (k *worker) send(ctx context.Context, s step, room string, server int) error {
 	address := k.servers[server%len(k.servers)] + strings.TrimSuffix("/rooms/"+room+"/"+s.path, "/")
 	req, err := http.NewRequestWithContext(ctx, s.method, address, strings.NewReader(s.body))
@@ -200,7 +200,7 @@ func (k *worker) send(ctx context.Context, s step, room string, server int) erro
 	req.Header.Set("Authorization", "Bearer "+s.by.String()+room)
 	req.Header.Set("Content-Type", "application/json")
 	if s.method == http.MethodGet {
-		req.Header.Set("Prefer", "wait=20") // the other server may be behind for a moment
+		req.Header.Set("Prefer", "wait=20") // the other server may lag for a moment
 	}
 	if k.key != "" && s.by == signaling.Caller {
 		req.Header.Set(signaling.KeyHeader, k.key)
@@ -215,7 +215,7 @@ func (k *worker) send(ctx context.Context, s step, room string, server int) erro
 		return err
 	}
 	var p signaling.Problem
-	_ = json.NewDecoder(io.LimitReader(res.Body, 1<<16)).Decode(&p) // somebody else's reply has none
+	_ = json.NewDecoder(io.LimitReader(res.Body, 1<<16)).Decode(&p) // another server's reply is no problem document
 	return fmt.Errorf("%d %s", res.StatusCode, p.Title)
 }
 
