@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
@@ -68,18 +67,14 @@ func (l *lab) bridges(side, device string, n int, unknownNames bool) {
 		l.run("ip -n %s addr add fd00:0:0:%x::1/64 dev %s nodad", ns, 17+i, k.name)
 		l.run("ip -n %s link set %s up", ns, k.name)
 	}
-	nft := exec.Command("ip", "netns", "exec", ns, "nft", "-f", "-") //nolint:gosec // the lab's own
-	nft.Stdin = strings.NewReader(`
+	l.rules(side, `
 		table ip containers {
 			chain after {
 				type nat hook postrouting priority srcnat
-				oifname "` + device + `" ip saddr 172.16.0.0/12 masquerade
+				oifname "`+device+`" ip saddr 172.16.0.0/12 masquerade
 			}
 		}
 	`)
-	if out, err := nft.CombinedOutput(); err != nil {
-		l.Fatalf("nft: %v: %s", err, out)
-	}
 }
 
 // newBridgedLab returns a lab whose machines have n bridges each, and their names.

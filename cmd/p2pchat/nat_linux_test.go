@@ -47,7 +47,7 @@ func newLab(t testing.TB, natA, natB string, wires quality) *lab {
 		}
 	}
 	l := &lab{t, path, fmt.Sprintf("p2pchat%d", os.Getpid()), wires}
-	names := []string{"pub", "s", "ra", "rb", "a", "b"}
+	names := []string{"pub", "s", "silent", "ra", "rb", "a", "b"}
 	t.Cleanup(func() {
 		for _, n := range names {
 			l.run("ip netns del %s", l.ns(n))
@@ -106,19 +106,18 @@ func (l *lab) nat(router, rule string) {
 	if rule == noUDP {
 		block, masquerade = `iifname "lan" meta l4proto udp drop`, cone
 	}
-	nft := exec.Command("ip", "netns", "exec", l.ns(router), "nft", "-f", "-") //nolint:gosec // the lab's own
-	nft.Stdin = strings.NewReader(`
+	l.rules(router, `
 		flush ruleset
 		table ip nat {
 			chain after {
 				type nat hook postrouting priority srcnat
-				oifname "wan" ` + masquerade + `
+				oifname "wan" `+masquerade+`
 			}
 		}
 		table ip filter {
 			chain through {
 				type filter hook forward priority filter; policy drop
-				` + block + `
+				`+block+`
 				ct state established,related accept
 				iifname "lan" accept
 			}
@@ -129,6 +128,13 @@ func (l *lab) nat(router, rule string) {
 			}
 		}
 	`)
+}
+
+// rules gives a machine rules of nft.
+func (l *lab) rules(name, rules string) {
+	l.Helper()
+	nft := exec.Command("ip", "netns", "exec", l.ns(name), "nft", "-f", "-") //nolint:gosec // the lab's own
+	nft.Stdin = strings.NewReader(rules)
 	if out, err := nft.CombinedOutput(); err != nil {
 		l.Fatalf("nft: %v: %s", err, out)
 	}
