@@ -2,12 +2,9 @@ package peer
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,26 +13,13 @@ import (
 	"p2pchat/signaling"
 )
 
-// How long an attempt may take, from both descriptions to an open channel.
-const connectLimit = 15 * time.Second
-
-// After so long a person is told what is being tried.
-const connectNotice = 3 * time.Second
-
-// After so long what seldom works is tried, too, see try: before a relay is taken instead.
+// farWait is how long unlikely candidates wait, see try: less than relayWait, so that they are
+// checked before a relay is taken.
 const farWait = relayWait / 2
 
-// The answer takes along the candidates that are there at once, this machine's own. So
-// long it waits for the first one, and after each for the next.
-const (
-	firstCandidate = 5 * time.Millisecond
-	nextCandidate  = time.Millisecond
-	wholeLimit     = 1500 * time.Millisecond // for all, STUN and TURN servers' included
-)
-
-// An attempt is one PeerConnection, from its description to an open channel with
-// somebody who knows the code. Its run alone touches the PeerConnection; pion's
-// callbacks, and the goroutines that read and write at the Store, post to it.
+// An attempt is one PeerConnection, from its description to an open channel with another
+// program that knows the code. Only run touches the PeerConnection; pion's callbacks, and the
+// goroutines that read and write at the Store, post to it.
 type attempt struct {
 	store  signaling.Store
 	ticket signaling.Ticket
@@ -48,7 +32,7 @@ type attempt struct {
 	log       *slog.Logger
 	wg        sync.WaitGroup
 	posts     chan any                   // of the types below
-	done      chan struct{}              // closed by end: nobody takes posts any more
+	done      chan struct{}              // closed by end: run takes no more posts
 	local     chan []signaling.Candidate // from run to send
 	declined  tally                      // of channels
 
@@ -84,9 +68,6 @@ type attempt struct {
 	kept      bool                      // the PeerConnection lives on in a Pipe
 }
 
-// errGarbled says that a description is none.
-var errGarbled = errors.New("the other side's description makes no sense")
-
 // What is posted to run.
 type (
 	published        struct{ err error } // this side's description
@@ -100,7 +81,7 @@ type (
 	channelOpened    struct{ *webrtc.DataChannel }
 )
 
-// newAttempt makes one, whose look-ups of ICE servers end with ctx.
+// newAttempt returns an attempt. Its look-ups of ICE servers end with ctx.
 func (s *Session) newAttempt(ctx context.Context, side signaling.Ticket, code Code, servers []webrtc.ICEServer, publish func(context.Context, signaling.Description) error) (*attempt, error) {
 	machine, err := ownNet(ctx, s.config)
 	if err != nil {
@@ -135,292 +116,12 @@ func (a *attempt) post(what any) (taken bool) {
 	}
 }
 
-// end waits for all that the attempt started, whose context has to be over. The
-// PeerConnection ends too, unless a Pipe has it now.
+// end waits for all goroutines of the attempt; their context must have ended. It closes the
+// PeerConnection unless a Pipe owns it now.
 func (a *attempt) end() {
 	close(a.done)
 	a.wg.Wait()
 	if !a.kept {
 		closeConnection(a.pc, a.log)
 	}
-}
-
-// offer begins as the caller.
-func (a *attempt) offer(ctx context.Context) error {
-	protocol := channelProtocol
-	dc, err := a.pc.CreateDataChannel(channelLabel, &webrtc.DataChannelInit{Protocol: &protocol})
-	if err != nil {
-		return fmt.Errorf("making a channel: %w", err)
-	}
-	dc.OnOpen(func() { a.post(channelOpened{dc}) })
-	offer, err := a.pc.CreateOffer(nil)
-	if err != nil {
-		return fmt.Errorf("making an offer: %w", err)
-	}
-	var d document
-	if a.proposal, d, err = propose(a.code, offer.SDP); err != nil {
-		return err
-	}
-	a.section = sectionOf(offer.SDP)
-	a.wg.Go(func() { a.send(ctx, d) })
-	// The offer is on its way before gathering starts here: it holds no candidate.
-	return a.pc.SetLocalDescription(offer)
-}
-
-// answer begins as the callee. The error is errGarbled for an offer that cannot be
-// answered, and ErrImpostor for one that may not be.
-func (a *attempt) answer(ctx context.Context, d signaling.Description) error {
-	offer, err := a.read(d)
-	if err != nil {
-		return err
-	}
-	if a.foreign && a.code.Secret != "" {
-		return fmt.Errorf("%w: the caller in this room uses another program, which asks for no code", ErrImpostor)
-	}
-	if err := a.meet(webrtc.SDPTypeOffer, offer); err != nil {
-		return err
-	}
-	answer, err := a.pc.CreateAnswer(nil)
-	if err != nil {
-		return fmt.Errorf("%w: it cannot be answered: %w", errGarbled, err)
-	}
-	a.section = sectionOf(answer.SDP)
-	reply := document{Type: "answer", SDP: answer.SDP}
-	if !a.foreign {
-		if a.trust, reply, err = respond(a.code, offer, answer.SDP); err != nil {
-			return err
-		}
-	}
-	as := a.ticket
-	if a.forAll() {
-		// Somebody may answer after this side and take the token's place, though the
-		// caller has read this answer.
-		as = signaling.Ticket{Room: as.Room}
-	}
-	// It waits there before the caller can have read the answer, and misses nothing.
-	a.wg.Go(func() { a.readCandidates(ctx, as) })
-	a.reply, a.enough = &reply, time.After(firstCandidate)
-	if a.whole = a.foreign && !trickles(offer.SDP); a.whole {
-		a.enough = time.After(wholeLimit)
-	}
-	return a.pc.SetLocalDescription(answer)
-}
-
-// dispatch sends the answer on its way.
-func (a *attempt) dispatch(ctx context.Context) {
-	reply := *a.reply
-	a.reply, a.enough = nil, nil
-	a.wg.Go(func() { a.send(ctx, reply) })
-}
-
-// answered takes the answer as the caller. Nothing of it is used before it has proven
-// that it comes from somebody who knows the code.
-func (a *attempt) answered(d signaling.Description) error {
-	answer, err := a.read(d)
-	switch {
-	case err != nil:
-		return err
-	case !a.foreign:
-		a.trust, err = a.proposal.settle(answer)
-	case a.code.Secret != "":
-		err = errUnproven
-	}
-	if err != nil {
-		return err
-	}
-	if err := a.meet(webrtc.SDPTypeAnswer, answer); err != nil {
-		return err
-	}
-	if !a.foreign {
-		a.tell(note{Nonce: a.proposal.nonce})
-		a.add(answer.P2PChat.candidates())
-	}
-	for _, n := range a.held {
-		a.tell(n)
-	}
-	a.held = nil
-	a.add(a.early)
-	a.early = nil
-	return nil
-}
-
-// read finds out what the other side's description is. The error is errGarbled.
-func (a *attempt) read(d signaling.Description) (document, error) {
-	var other document
-	if err := json.Unmarshal(d, &other); err != nil {
-		a.log.Info("a description cannot be read", "error", err)
-		return document{}, errGarbled
-	}
-	var err error
-	if a.promised, err = fingerprintOf(other.SDP); err != nil {
-		return document{}, fmt.Errorf("%w: %w", errGarbled, err)
-	}
-	if a.foreign = other.P2PChat == nil; a.foreign {
-		other.SDP, other.candidates = plain(other.SDP, a.pc.LocalDescription())
-	} else if strings.Contains(other.SDP, "a=candidate") {
-		// Ours come sealed. Before the other side has proven anything, no packet goes out.
-		return document{}, fmt.Errorf("%w: it has candidates that are not sealed", errGarbled)
-	}
-	return other, nil
-}
-
-// meet hands the other side's description to pion.
-func (a *attempt) meet(kind webrtc.SDPType, d document) error {
-	if err := a.pc.SetRemoteDescription(webrtc.SessionDescription{Type: kind, SDP: d.SDP}); err != nil {
-		return fmt.Errorf("%w: %w", errGarbled, err)
-	}
-	a.begun = time.Now()
-	a.report(Connecting{})
-	a.add(d.candidates)
-	return nil
-}
-
-// run takes what is posted until the channel is open, a newer offer is there to
-// answer instead, or the attempt has failed. With some errors there is a newer offer,
-// too.
-func (a *attempt) run(ctx context.Context, newer <-chan offer, closed <-chan struct{}) (*Pipe, *offer, error) {
-	var limit, slow, hurry, far <-chan time.Time
-	for {
-		if limit == nil && !a.begun.IsZero() {
-			timer, notice, ticker, wait := time.NewTimer(connectLimit), time.NewTimer(connectNotice), time.NewTicker(hurryInterval), time.NewTimer(farWait)
-			defer timer.Stop()
-			defer notice.Stop()
-			defer ticker.Stop()
-			defer wait.Stop()
-			limit, slow, hurry, far = timer.C, notice.C, ticker.C, wait.C
-		}
-		if a.hurried == hurries {
-			hurry = nil
-		}
-		var p *Pipe
-		var err error
-		var gone <-chan struct{}
-		if a.published && a.unproven() {
-			gone = closed
-		}
-		select {
-		case <-ctx.Done():
-			err = ctx.Err()
-		case o := <-newer:
-			if !a.unproven() {
-				return nil, &o, nil
-			}
-			a.replaced(ctx, o)
-		case <-gone:
-			err = a.lost(signaling.ErrClosed)
-		case <-slow:
-			a.report(Trying{This: a.ways[0].String(), Other: a.ways[1].String()})
-		case <-limit:
-			err = fmt.Errorf("%w within %v (%s)", ErrNoPath, connectLimit, a.tried())
-		case <-hurry:
-			a.hurry()
-		case <-far:
-			a.patient = true
-			a.tellLate()
-			a.tryFar()
-		case <-a.enough:
-			a.dispatch(ctx)
-		case what := <-a.posts:
-			p, err = a.take(ctx, what)
-			if _, ok := what.(lookedAgain); ok && err == nil {
-				return nil, a.newer, nil
-			}
-		}
-		if p != nil {
-			return p, nil, nil // a newer offer came too late
-		}
-		if err != nil {
-			return nil, a.newer, err
-		}
-		a.deliver()
-	}
-}
-
-// replaced looks what a newer offer means to a callee who has not met the caller yet:
-// its answer was turned down, or came too late. Only the token tells the two apart.
-func (a *attempt) replaced(ctx context.Context, o offer) {
-	first := a.newer == nil
-	a.newer = &o
-	if first && a.published {
-		a.wg.Go(func() { a.lookAgain(ctx) })
-	}
-}
-
-// unproven tells whether a callee still waits for the caller to show that it has the
-// same code.
-func (a *attempt) unproven() bool {
-	return a.ticket.Side == signaling.Callee && !a.forAll() && !a.foreign && (a.trust == nil || !a.trust.proven())
-}
-
-// forAll tells whether the room is one where anybody may replace what others wrote, and
-// that they do means nothing.
-func (a *attempt) forAll() bool { return a.code == Code{Room: signaling.Lobby} }
-
-func (a *attempt) take(ctx context.Context, what any) (*Pipe, error) {
-	switch what := what.(type) {
-	case published:
-		return nil, a.wait(ctx, what.err)
-	case described:
-		return nil, a.answered(what.Description)
-	case localCandidate:
-		a.trickle(what.ICECandidate)
-		if what.ICECandidate == nil && a.reply != nil {
-			a.dispatch(ctx)
-		}
-	case remoteCandidates:
-		if a.begun.IsZero() {
-			a.early = append(a.early, what...)
-			return nil, nil
-		}
-		a.add(what)
-		return a.openHeld()
-	case delivered:
-		a.told = true
-		return a.openHeld()
-	case lookedAgain:
-		return nil, a.lost(what.err)
-	case roomLost:
-		return nil, a.lost(what.err)
-	case stateChanged:
-		if state := webrtc.PeerConnectionState(what); state == webrtc.PeerConnectionStateFailed || state == webrtc.PeerConnectionStateClosed {
-			if ice := a.pc.ICEConnectionState(); ice == webrtc.ICEConnectionStateConnected || ice == webrtc.ICEConnectionStateCompleted {
-				return nil, fmt.Errorf("%w: the encryption between them could not be set up", ErrNoPath)
-			}
-			return nil, fmt.Errorf("%w: none of their addresses answered (%s)", ErrNoPath, a.tried())
-		}
-	case channelOpened:
-		return a.open(what.DataChannel)
-	}
-	return nil, nil
-}
-
-// wait waits for the other side, once this side's description is there.
-func (a *attempt) wait(ctx context.Context, err error) error {
-	switch {
-	case err != nil:
-		return err
-	case a.ticket.Side == signaling.Caller:
-		a.report(Waiting{a.code, a.again})
-		a.wg.Go(func() { a.readAnswer(ctx) })
-		a.wg.Go(func() { a.readCandidates(ctx, a.ticket) })
-	case a.newer != nil:
-		a.wg.Go(func() { a.lookAgain(ctx) })
-	}
-	a.published = true
-	return nil
-}
-
-// lost is what it means that the room says no more.
-func (a *attempt) lost(why error) error {
-	switch {
-	case a.begun.IsZero():
-		return why
-	case a.unproven() && errors.Is(why, signaling.ErrTurnedDown):
-		return ErrWrongCode
-	case a.unproven() && errors.Is(why, signaling.ErrClosed) && a.published && a.code.Secret != "":
-		return fmt.Errorf("%w, or the caller has just hung up: the room is closed", ErrWrongCode)
-	}
-	// With both descriptions there, the two may find each other all the same.
-	a.log.Info("connecting without further news from the server", "why", why)
-	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/pion/transport/v5"
 )
 
-// What bounds the addresses that a machine offers. Each pair of addresses costs a check.
+// These bound the addresses that a machine offers. Each pair of addresses costs a check.
 const (
 	firstInterfaces = 4  // whose addresses the other side is told at once; the others wait for farWait
 	mostInterfaces  = 8  // that are used at all
@@ -84,8 +84,8 @@ func addressesOf(i *transport.Interface) (list []netip.Addr) {
 	return list
 }
 
-// isReachable tells whether another machine can do something with an address. It does not know
-// by which of its interfaces it would reach a link-local one of IPv6 (RFC 4007).
+// isReachable tells whether another machine can send to an address. A link-local IPv6 address
+// says nothing without the name of an interface (RFC 4007).
 func isReachable(a netip.Addr) bool { return !a.Unmap().Is6() || !a.IsLinkLocalUnicast() }
 
 // addressesBehind lists the addresses of the interfaces that come after the first few.
@@ -96,8 +96,8 @@ func addressesBehind(list []*transport.Interface) (behind []netip.Addr) {
 	return behind
 }
 
-// ownAddresses lists the addresses of a machine, but those of the first of the interfaces that
-// it uses, by which programs on the same machine meet.
+// ownAddresses lists the addresses of a machine, except those of the first interface that it
+// uses: programs on the same machine meet by these.
 func ownAddresses(machine transport.Net, used []*transport.Interface) (list []netip.Addr) {
 	all := used
 	if m, ok := machine.(*machineNet); ok {

@@ -6,9 +6,9 @@ import (
 )
 
 // outsideAddresses are those at which the other side says that it can be reached from outside
-// its own network: its server-reflexive and relay candidates have them. A TURN server is asked
-// for no permission to send to any other private address. It learns none of the other side's
-// network, and no check waits for a refusal.
+// its own network: those of its server-reflexive and relay candidates. pion asks a TURN server
+// for no permission to send to any other private address, so that the TURN server learns
+// nothing of the other side's network, and no check waits for a refusal.
 type outsideAddresses struct {
 	mu   sync.Mutex // guards what follows
 	list map[netip.Addr]bool

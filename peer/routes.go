@@ -8,7 +8,7 @@ import (
 	"github.com/pion/transport/v5"
 )
 
-// routes tell by which interface this machine reaches an address, as far as it was asked.
+// routes remembers by which interface this machine reaches an address.
 type routes struct {
 	interfaces map[netip.Addr]string // by address: the interface's name
 
@@ -54,10 +54,10 @@ func sourceTo(at netip.Addr) (source netip.Addr) {
 	return source
 }
 
-// A routedConn is the socket of an interface that has not the default route. It sends where the
-// routes lead by that interface only. pion checks each pair of addresses; what a bridge sends to
-// other networks is translated, and so the other side sees one more address of this machine for
-// each bridge and each of its own addresses, and checks all of them.
+// A routedConn is the socket of an interface without the default route. It sends only where the
+// routes lead by that interface. pion checks each pair of addresses, and a NAT translates what a
+// bridge sends to other networks: the other side would see one more address of this machine for
+// each bridge and each of its own addresses, and would check them all.
 type routedConn struct {
 	transport.UDPConn
 	routes *routes
