@@ -260,7 +260,11 @@ func TestReopening(t *testing.T) {
 				if err := survivor.Reopen(); err != nil {
 					t.Fatal(err)
 				}
+				begun := time.Now()
 				caller, callee = both(t, from, to)
+				if took := time.Since(begun); took > 2*time.Second {
+					t.Errorf("they meet after %v", took)
+				}
 				talk(t, caller, callee)
 				agree(t, caller, callee)
 				n.outage(t, 5*time.Second, caller, callee)

@@ -152,6 +152,7 @@ func (s *Session) keep(ctx context.Context) error {
 		switch reopened := end(); {
 		case err != nil && reopened && ctx.Err() == nil:
 			codes = s.withTyped(codes)
+			try = len(codes) - 2 // the typed one is next: the other side may be waiting there
 			continue
 		case err != nil && (!s.met || ctx.Err() != nil):
 			return err
