@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -27,7 +29,11 @@ func variable(flag string) string {
 func environment(c *cobra.Command, variables []string, notes io.Writer) (err error) {
 	values := map[string]string{}
 	for _, v := range variables {
-		if name, value, _ := strings.Cut(v, "="); strings.HasPrefix(name, prefix) {
+		name, value, _ := strings.Cut(v, "=")
+		if runtime.GOOS == "windows" { // where the case of a name makes no difference
+			name = strings.ToUpper(name)
+		}
+		if strings.HasPrefix(name, prefix) {
 			values[name] = value
 		}
 	}
@@ -79,9 +85,9 @@ func checkVariables(c *cobra.Command, values map[string]string, notes io.Writer)
 			}
 		}
 	}
-	for name, value := range values {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		short := strings.TrimPrefix(name, prefix)
-		if value == "" || slices.Contains(known, short) || isServiceVariable(name) {
+		if values[name] == "" || slices.Contains(known, short) || isServiceVariable(name) {
 			continue
 		}
 		meant := screen.Closest(strings.ToUpper(short), known)
