@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -114,6 +115,9 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 	}
 	if u, err := url.Parse(o.publicURL); err != nil || o.publicURL != "" && (u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https") {
 		return cannotRead("--public-url", o.publicURL, "https://chat.example.org")
+	}
+	if o.server.MaxBody > server.MostBody {
+		return cannotRead("--max-body", strconv.FormatInt(o.server.MaxBody, 10), fmt.Sprintf("65536, and %d at most: clients read no more", server.MostBody))
 	}
 	o.limits.ListBytes = 2 * int(o.server.MaxBody) // one request must not fill a list
 	rooms, err := o.store.open(ctx, o.limits, log)

@@ -22,6 +22,8 @@ const (
 	provePatience   = 10 * time.Second // in all, until it has shown credentials
 	idlePatience    = 15 * time.Minute // between messages from then on: a client refreshes its allocation before
 	writePatience   = 10 * time.Second // for a client that does not read
+	acceptPause     = 5 * time.Millisecond
+	longAcceptPause = time.Second
 )
 
 // A guard accepts connections within their limits, and keeps those that have shown
@@ -35,19 +37,33 @@ type guard struct {
 	open   map[source]*conn
 	of     map[netip.Addr]int // customers, how many each
 	closed bool
+	done   chan struct{} // closed with the guard
 }
 
 func newGuard(l net.Listener, config *tls.Config, r *Relay) *guard {
-	return &guard{Listener: l, tls: config, relay: r, open: map[source]*conn{}, of: map[netip.Addr]int{}}
+	return &guard{Listener: l, tls: config, relay: r, open: map[source]*conn{}, of: map[netip.Addr]int{}, done: make(chan struct{})}
 }
 
-// Accept waits for a connection that is within the limits.
+// Accept waits for a connection that is within the limits. pion takes no more connections
+// after an error, so Accept returns none but that of a closed listener: a machine that is
+// short of files now may have some later.
 func (g *guard) Accept() (net.Conn, error) {
+	pause := acceptPause
 	for {
 		raw, err := g.Listener.Accept()
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return nil, err
 		}
+		if err != nil {
+			g.relay.failed(err)
+			select {
+			case <-time.After(pause):
+			case <-g.done:
+			}
+			pause = min(2*pause, longAcceptPause)
+			continue
+		}
+		pause = acceptPause
 		if c := g.admit(raw); c != nil {
 			return c, nil
 		}
@@ -100,7 +116,10 @@ func (g *guard) proven(from net.Addr) {
 // Close ends the listener and all its connections.
 func (g *guard) Close() error {
 	g.mu.Lock()
-	g.closed = true
+	if !g.closed {
+		g.closed = true
+		close(g.done)
+	}
 	var all []*conn
 	for _, c := range g.open {
 		all = append(all, c)
@@ -240,3 +259,10 @@ type buffered struct {
 }
 
 func (b *buffered) Read(p []byte) (int, error) { return b.in.Read(p) }
+
+// Write does not wait long for a client that does not read: reading from a tls.Conn may write
+// a handshake or an alert.
+func (b *buffered) Write(p []byte) (int, error) {
+	_ = b.SetWriteDeadline(time.Now().Add(writePatience)) // on a closed one: Write will say so
+	return b.Conn.Write(p)
+}

@@ -89,8 +89,12 @@ func (r *Relay) listen(c turn.AllocateListenerConfig, address netip.Addr) (*net.
 		if reserved {
 			continue
 		}
-		if conn, err := open(address, port); err == nil {
+		conn, err := open(address, port)
+		if err == nil {
 			return conn, nil
+		}
+		if r.failed(err) { // the other ports would fail as well
+			break
 		}
 	}
 	return nil, errNoPort

@@ -2,8 +2,10 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
+	"syscall"
 
 	"p2pchat/signaling/internal/refused"
 )
@@ -21,11 +23,12 @@ const (
 	RefusedGuest                     // an allocation: the caller has not accepted the guest's answer
 	RefusedConnection                // a TCP connection: the client has as many as it may, or all have
 	RefusedHeld                      // an allocation: as many requests of guests wait for a caller as may
+	RefusedFiles                     // a connection or an allocation: the system lets the process open no more files
 	refusalKinds
 )
 
 // Refusals are all reasons.
-var Refusals = []Refusal{RefusedQuota, RefusedPermission, RefusedChannel, RefusedPeer, RefusedRequest, RefusedGuest, RefusedConnection, RefusedHeld}
+var Refusals = []Refusal{RefusedQuota, RefusedPermission, RefusedChannel, RefusedPeer, RefusedRequest, RefusedGuest, RefusedConnection, RefusedHeld, RefusedFiles}
 
 // reasons have each refusal as a metric's label has it, and as the log explains it.
 var reasons = [refusalKinds]struct{ label, why string }{
@@ -36,6 +39,7 @@ var reasons = [refusalKinds]struct{ label, why string }{
 	RefusedRequest:    {"requests", "a client sends more requests than the relay answers"},
 	RefusedGuest:      {"guests", "a guest asks to relay, and no caller has accepted its answer: it may have guessed a room"},
 	RefusedConnection: {"connections", "a client opens more than 64 TCP connections, or all open more than 4096"},
+	RefusedFiles:      {"open_files", "the system lets the server open no more files: raise its limit (ulimit -n, LimitNOFILE)"},
 	RefusedHeld:       {"held", "a client has more requests wait for a caller than the relay holds"},
 }
 
@@ -47,6 +51,18 @@ func (r Refusal) String() string { return reasons[r].label }
 func (r *Relay) refuse(reason Refusal, about ...any) {
 	r.refusals[reason].Add(1)
 	r.refused.Add(reason.String(), about...)
+}
+
+// failed counts a failure to open a connection or a port, and reports whether the system
+// lets the process open no more files.
+func (r *Relay) failed(err error) bool {
+	full := errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+	if full {
+		r.refuse(RefusedFiles)
+	} else {
+		r.config.Log.Debug("the relay cannot open a socket", "error", err)
+	}
+	return full
 }
 
 // tellRefused writes a line about count refusals.

@@ -22,7 +22,7 @@ import (
 func (s *Server) guardPages(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		if err := s.guardHost(r); err != nil {
+		if err := s.guardHost(r, s.onLoopback.Load()); err != nil {
 			return err
 		}
 		if r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions {
@@ -45,14 +45,27 @@ func (s *Server) guardPages(next echo.HandlerFunc) echo.HandlerFunc {
 // guardHost refuses requests for other names where the server listens on loopback: a name
 // that leads there is DNS rebinding, unless it is of a proxy that --trusted-proxy or
 // --public-url tells of. Over TLS, the certificate already vouches for the name.
-func (s *Server) guardHost(r *http.Request) error {
-	if !s.onLoopback.Load() || r.TLS != nil || r.Host == "" || isLoopbackHost(r.Host) || s.fromProxy(r) {
+func (s *Server) guardHost(r *http.Request, onLoopback bool) error {
+	if !onLoopback || r.TLS != nil || r.Host == "" || isLoopbackHost(r.Host) || s.fromProxy(r) {
 		return nil
 	}
 	if u, err := url.Parse(s.config.PublicURL); err == nil && u.Hostname() != "" && strings.EqualFold(u.Hostname(), hostname(r.Host)) {
 		return nil
 	}
 	return signaling.ErrOtherHost
+}
+
+// guardMetrics is Metrics, guarded by guardHost.
+func (s *Server) guardMetrics(onLoopback bool) http.Handler {
+	metrics := s.Metrics()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.guardHost(r, onLoopback) != nil {
+			s.refuse(limitOtherHost, netip.Addr{})
+			http.Error(w, "The metrics are on this machine alone: ask for localhost.", http.StatusForbidden)
+			return
+		}
+		metrics.ServeHTTP(w, r)
+	})
 }
 
 // mayWrite reports whether a page of that origin may write. Scripts cannot set

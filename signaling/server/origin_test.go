@@ -157,6 +157,49 @@ func TestHead(t *testing.T) {
 	s.heard(waits).is(200).says("").has("Preference-Applied", "wait=60")
 }
 
+// Every address and every way to write checks who asks, and the metrics too.
+func TestEveryWriteIsGuarded(t *testing.T) {
+	l, m := listen(t), listen(t)
+	s := New(memstore.New(memstore.Limits{}), Config{Metrics: m, Log: slog.New(slog.DiscardHandler)})
+	serveSite(t, s, l)
+	const json, evil, site = "Content-Type: application/json", "Origin: https://evil.example", "Sec-Fetch-Site: cross-site"
+	writes := 0
+	for _, r := range s.echo.Routes() {
+		path := strings.NewReplacer(":room", "blue", "*", "page.css").Replace(r.Path)
+		for _, method := range []string{"POST", "PUT", "PATCH", "DELETE"} { // those that no route has, too
+			if status, body := asks(t, l.Addr().String(), method, path, "localhost", json, evil, site); status != 403 || !strings.Contains(body, "other-site") {
+				t.Errorf("%s %s of another site is answered %d %s", method, path, status, body)
+			}
+			writes++
+		}
+		for _, method := range []string{"GET", "HEAD", "POST", "DELETE"} {
+			if status, _ := asks(t, l.Addr().String(), method, path, "evil.example", json); status != 403 {
+				t.Errorf("%s %s of a name that leads here is answered %d", method, path, status)
+			}
+		}
+	}
+	if writes < 40 {
+		t.Errorf("only %d writes were tried", writes)
+	}
+	for host, want := range map[string]int{"localhost:9100": 200, "127.0.0.1": 200, "evil.example:9100": 403} {
+		for _, method := range []string{"GET", "HEAD"} {
+			if status, _ := asks(t, m.Addr().String(), method, "/metrics", host); status != want {
+				t.Errorf("%s of the metrics at %s is answered %d, want %d", method, host, status, want)
+			}
+		}
+	}
+}
+
+// A body is bounded before it is parsed, whatever the operator asks for.
+func TestBodiesAreBounded(t *testing.T) {
+	s := open(t, memstore.Limits{}, Config{MaxBody: 100 << 20})
+	s.post("/offer", ofSize("offer", MostBody)).is(201)
+	for _, length := range []string{"Content-Length: of net/http", "Transfer-Encoding: chunked"} {
+		s.post("/offer", ofSize("offer", MostBody+1), length).problem(413, "too-large")
+		s.post("/answer", ofSize("answer", 15<<20), length).problem(413, "too-large")
+	}
+}
+
 func TestRoomsOfDots(t *testing.T) {
 	l := listen(t)
 	serveOn(t, l, Config{})

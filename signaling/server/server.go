@@ -36,6 +36,9 @@ import (
 //go:embed openapi.yaml
 var openAPI []byte
 
+// MostBody is the most bytes of a description that clients read.
+const MostBody = 256 << 10
+
 const (
 	maxWait     = 60 * time.Second // for Prefer: wait=N
 	idleClient  = 2 * time.Minute
@@ -52,7 +55,7 @@ const (
 
 // Config tunes a Server.
 type Config struct {
-	MaxBody    int64 // bytes of a request's body; 64 KiB if zero
+	MaxBody    int64 // bytes of a request's body; 64 KiB if zero, MostBody at most
 	MaxWaiting int   // reads parked at once; 50,000 if zero
 	// ClientWaiting bounds the reads that one client parks where nobody calls; no limit if zero.
 	ClientWaiting int
@@ -110,6 +113,7 @@ func New(store signaling.Store, config Config) *Server {
 	if config.MaxBody == 0 {
 		config.MaxBody = 64 << 10
 	}
+	config.MaxBody = min(config.MaxBody, MostBody)
 	if config.MaxWaiting == 0 {
 		config.MaxWaiting = 50_000
 	}
@@ -232,7 +236,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	serving.Go(func() { served <- h.Serve(counted{l, s}) })
 	serving.Go(func() { served <- h.Serve(back) })
 	if s.config.Metrics != nil {
-		m := s.over(s.Metrics())
+		m := s.over(s.guardMetrics(isLoopback(s.config.Metrics.Addr())))
 		defer func() { _ = m.Close() }()
 		serving.Go(func() { served <- m.Serve(s.config.Metrics) })
 	}
