@@ -48,6 +48,7 @@ type attempt struct {
 	enough    <-chan time.Time          // waited for them
 	whole     bool                      // it waits for all: the caller asks for no more
 	early     []signaling.Candidate     // came before the other side's description
+	named     map[string]bool           // the other side's candidates, as far as they are counted: see accepts
 	dropped   tally                     // of them
 	ways      [2]kinds                  // of candidates: this side's, and the other's
 	networks  []netip.Prefix            // that this machine is in
@@ -89,7 +90,7 @@ func (s *Session) newAttempt(ctx context.Context, side signaling.Ticket, code Co
 	}
 	config, away := s.config, &outsideAddresses{}
 	config.outside = away
-	pc, err := newPeerConnection(config, machine, servers)
+	pc, err := newPeerConnection(ctx, config, machine, servers)
 	if err != nil {
 		return nil, err
 	}

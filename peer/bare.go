@@ -16,11 +16,11 @@ func Bare(ctx context.Context, c Config) (near, far io.ReadWriteCloser, hangUp f
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	from, err := newPeerConnection(c, machine, nil)
+	from, err := newPeerConnection(ctx, c, machine, nil)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	to, err := newPeerConnection(c, machine, nil)
+	to, err := newPeerConnection(ctx, c, machine, nil)
 	if err != nil {
 		return nil, nil, nil, errors.Join(err, from.GracefulClose())
 	}

@@ -121,12 +121,34 @@ func (a *attempt) add(list []signaling.Candidate) {
 			continue // the first ones come with the answer and in the list
 		}
 		if err == nil && n.ICECandidateInit != nil {
-			err = a.try(*n.ICECandidateInit)
+			if !a.accepts(bare(n.Candidate)) {
+				err = errManyCandidates
+			} else {
+				err = a.try(*n.ICECandidateInit)
+			}
 		}
 		if err != nil {
 			a.drop(err)
 		}
 	}
+}
+
+var errManyCandidates = fmt.Errorf("more than %d candidates of a side that has proven no secret", maxUnproven)
+
+// accepts reports whether another candidate may be tried. Each makes this machine send packets to
+// an address that the other side has named: few, if that may be anybody.
+func (a *attempt) accepts(candidate string) bool {
+	if a.code.Secret != "" || candidate == "" || a.named[candidate] {
+		return true
+	}
+	if len(a.named) == maxUnproven {
+		return false
+	}
+	if a.named == nil {
+		a.named = map[string]bool{}
+	}
+	a.named[candidate] = true
+	return true
 }
 
 // drop notes that a candidate of the other side is of no use. Others may be, so it is no

@@ -27,10 +27,12 @@ const (
 )
 
 // newPeerConnection sets pion for two programs that want to talk soon and notice
-// soon when they no longer can.
-func newPeerConnection(config Config, machine transport.Net, servers []webrtc.ICEServer) (*webrtc.PeerConnection, error) {
+// soon when they no longer can. Its connections to TURN servers end with ctx.
+func newPeerConnection(ctx context.Context, config Config, machine transport.Net, servers []webrtc.ICEServer) (*webrtc.PeerConnection, error) {
 	e := webrtc.SettingEngine{LoggerFactory: pionLog{config.Log}}
-	e.SetNet(newPermissive(machine, servers, config.outside))
+	permits := newPermissive(ctx, machine, servers, config.outside)
+	e.SetNet(permits)
+	e.SetICEProxyDialer(permits)
 	e.DetachDataChannels()
 	e.EnableDataChannelBlockWrite(true)
 	e.SetSCTPMaxMessageSize(MaxMessage)

@@ -126,6 +126,9 @@ func (a *attempt) answered(d signaling.Description) error {
 // read parses the other side's description. It returns errGarbled if it cannot.
 func (a *attempt) read(d signaling.Description) (document, error) {
 	var other document
+	if len(d) > maxDescription { // parsing takes many times its size
+		return document{}, fmt.Errorf("%w: it is longer than %d KiB", errGarbled, maxDescription>>10)
+	}
 	if err := json.Unmarshal(d, &other); err != nil {
 		a.log.Info("a description cannot be read", "error", err)
 		return document{}, errGarbled

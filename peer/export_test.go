@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -96,7 +97,7 @@ var ErrUnprovenCaller = errUnprovenCaller
 
 // Bounded is what a session uses of a server's list.
 func Bounded(list []signaling.ICEServer) []signaling.ICEServer {
-	return (&Session{config: Config{Log: slog.New(slog.DiscardHandler)}}).bounded(list)
+	return (&Session{config: Config{Log: slog.New(slog.DiscardHandler)}}).trusted(context.Background(), list)
 }
 
 // NextCode is where two meet again whose key exchange came to secret, and who met with code.

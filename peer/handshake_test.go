@@ -24,7 +24,7 @@ func somebodysSDP(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pc, err := newPeerConnection(Config{Log: discarding()}, machine, nil)
+	pc, err := newPeerConnection(t.Context(), Config{Log: discarding()}, machine, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

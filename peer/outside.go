@@ -6,9 +6,9 @@ import (
 )
 
 // outsideAddresses are those at which the other side says that it can be reached from outside
-// its own network: those of its server-reflexive and relay candidates. pion asks a TURN server
-// for no permission to send to any other private address, so that the TURN server learns
-// nothing of the other side's network, and no check waits for a refusal.
+// its own network: its server-reflexive and relay candidates have them. A TURN server of another
+// network is asked for no permission to send to any other private address (see mayTell). It learns
+// none of the other side's network, and no check waits for a refusal.
 type outsideAddresses struct {
 	mu   sync.Mutex // guards what follows
 	list map[netip.Addr]bool
@@ -23,20 +23,13 @@ func (o *outsideAddresses) add(at netip.Addr) {
 	o.list[at] = true
 }
 
-// hides tells whether a TURN server is not to learn an address. A nil receiver hides none.
-func (o *outsideAddresses) hides(at netip.Addr) bool {
-	if o == nil || !isInside(at) {
+// hides reports whether the TURN server at an address is not to learn another one. A nil receiver
+// hides none.
+func (o *outsideAddresses) hides(server, at netip.Addr) bool {
+	if o == nil || mayTell(server, at) {
 		return false
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return !o.list[at.Unmap()]
-}
-
-var carrierNetwork = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598
-
-// isInside tells whether an address means something within one network only.
-func isInside(at netip.Addr) bool {
-	at = at.Unmap()
-	return !at.IsGlobalUnicast() || at.IsPrivate() || carrierNetwork.Contains(at)
 }

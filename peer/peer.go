@@ -59,7 +59,10 @@ type Config struct {
 	// signaling.ErrNoRoom otherwise: signaling.Client.ICEServers does so.
 	ICEServers []signaling.ICEServer
 	Discover   func(ctx context.Context, t signaling.Ticket, wait time.Duration) ([]signaling.ICEServer, error)
-	Again      *Again // where an earlier Session of the same side ended; nil starts a new meeting
+	// Host is the signaling server's: of the servers that Discover finds, only those on it are
+	// used, see OwnICEServers. If it is empty, all are, up to four with eight URLs.
+	Host  string
+	Again *Again // where an earlier Session of the same side ended; nil starts a new meeting
 	// Keep saves what another Session needs to go on from here, and returns once it is on
 	// disk. It is called before a wrong answer has any effect, from any goroutine. If it
 	// fails, the typed code is burnt. It may be nil.

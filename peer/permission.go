@@ -1,12 +1,16 @@
 package peer
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
+	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/pion/stun/v4"
@@ -19,18 +23,29 @@ import (
 // each address, during which no check of any other way goes on. A permissive network
 // says yes in the server's stead, the first time for each address. The request goes out all
 // the same, before what is sent, and until it was answered. What a server does not permit it
-// drops, and the check fails as it does where nobody is.
+// drops, and the check fails as if the address were unreachable.
+//
+// Where the server may not hear of an address (see outsideAddresses), a permissive network says
+// no in its stead, and the request does not go out.
 type permissive struct {
 	transport.Net
+	ctx       context.Context   // of connecting to a server
 	passwords map[string]string // of the servers' users: an answer is signed with it
-	outside   *outsideAddresses // no other private address is asked for
+	secure    map[string]bool   // addresses of servers, by name and port, that speak TLS
+	roots     *x509.CertPool    // nil: the system's
+	outside   *outsideAddresses // no other private address is told to servers outside its network
 }
 
-func newPermissive(n transport.Net, servers []webrtc.ICEServer, outside *outsideAddresses) permissive {
-	p := permissive{n, map[string]string{}, outside}
+func newPermissive(ctx context.Context, n transport.Net, servers []webrtc.ICEServer, outside *outsideAddresses) permissive {
+	p := permissive{Net: n, ctx: ctx, passwords: map[string]string{}, secure: map[string]bool{}, outside: outside}
 	for _, s := range servers {
 		if password, ok := s.Credential.(string); ok && s.Username != "" {
 			p.passwords[s.Username] = password
+		}
+		for _, raw := range s.URLs {
+			if u, err := stun.ParseURI(raw); err == nil && u.Scheme == stun.SchemeTypeTURNS {
+				p.secure[net.JoinHostPort(u.Host, strconv.Itoa(u.Port))] = true
+			}
 		}
 	}
 	return p
@@ -45,18 +60,35 @@ func (n permissive) ListenPacket(network, address string) (net.PacketConn, error
 	return &permissivePackets{PacketConn: c, permits: permits{passwords: n.passwords, outside: n.outside}}, nil
 }
 
-// DialTCP is the same over TCP.
-func (n permissive) DialTCP(network string, local, remote *net.TCPAddr) (transport.TCPConn, error) {
-	c, err := n.Net.DialTCP(network, local, remote)
+// Dial is the same over TCP and TLS. pion takes it for a proxy, and so leaves TLS to it: else
+// there would be no looking into the messages.
+func (n permissive) Dial(network, address string) (net.Conn, error) {
+	at, err := n.ResolveTCPAddr(network, address)
 	if err != nil {
 		return nil, err
 	}
-	return &permissiveStream{TCPConn: c, permits: permits{passwords: n.passwords, outside: n.outside}}, nil
+	plain, err := n.DialTCP(network, nil, at)
+	if err != nil {
+		return nil, err
+	}
+	stream := &permissiveStream{Conn: plain, server: at.AddrPort().Addr(), permits: permits{passwords: n.passwords, outside: n.outside}}
+	if !n.secure[address] {
+		return stream, nil
+	}
+	host, _, _ := net.SplitHostPort(address)
+	secure := tls.Client(plain, &tls.Config{ServerName: host, RootCAs: n.roots, MinVersion: tls.VersionTLS12})
+	ctx, cancel := context.WithTimeout(n.ctx, lookupLimit)
+	defer cancel()
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, plain.Close())
+	}
+	stream.Conn = secure
+	return stream, nil
 }
 
 // permits are the answers that no server gave.
 type permits struct {
-	passwords map[string]string
+	passwords map[string]string // by user
 	outside   *outsideAddresses
 
 	mu     sync.Mutex // guards what follows
@@ -74,52 +106,53 @@ const (
 	withheld             // it was refused in the server's stead
 )
 
-// answer queues one, if b asks for a permission, and makes the read that waits look for it.
-func (p *permits) answer(b []byte, wake func(time.Time) error) (id transaction, f fate) {
-	id, asked := transactionOf(b, stun.NewType(stun.MethodCreatePermission, stun.ClassRequest))
-	if !asked {
+// answer queues one to a message for the server at an address, if it asks for a permission or
+// names a peer that the server may not hear of, and makes the read that waits look for it.
+func (p *permits) answer(message []byte, server netip.Addr, wake func(time.Time) error) (id transaction, f fate) {
+	named := named(message)
+	if slices.ContainsFunc(named, func(at netip.Addr) bool { return p.outside.hides(server, at) }) {
+		if no, ok := p.signed(message, stun.ClassErrorResponse, stun.CodeForbidden); ok {
+			p.queue(no, wake)
+		}
+		return id, withheld
+	}
+	id, asked := transactionOf(message, createPermission)
+	if !asked || len(named) == 0 {
 		return id, passed
 	}
-	answer, f := p.decide(b)
-	if f == passed {
-		return id, f
+	yes, ok := p.signed(message, stun.ClassSuccessResponse)
+	if !ok || !p.give(named[0]) {
+		return id, passed // it waits for the server's
 	}
+	p.queue(yes, wake)
+	return id, granted
+}
+
+func (p *permits) queue(answer []byte, wake func(time.Time) error) {
 	p.mu.Lock()
 	p.queued, p.waking = append(p.queued, answer), true
 	p.mu.Unlock()
 	_ = wake(time.Unix(1, 0)) // a closed connection has no read that waits
-	return id, f
 }
 
-// decide returns the answer to a request for a permission, signed as the server would (RFC
-// 8489, section 9.2).
-func (p *permits) decide(request []byte) (answer []byte, f fate) {
+// signed is an answer to a request, signed as the server would (RFC 8489, section 9.2).
+func (p *permits) signed(request []byte, class stun.MessageClass, content ...stun.Setter) (answer []byte, ok bool) {
 	var user stun.Username
 	var realm stun.Realm
-	var peer stun.XORMappedAddress
 	m := &stun.Message{Raw: append([]byte(nil), request...)}
-	if m.Decode() != nil || user.GetFrom(m) != nil || realm.GetFrom(m) != nil || peer.GetFromAs(m, stun.AttrXORPeerAddress) != nil {
-		return nil, passed
+	if m.Decode() != nil || m.Type.Class != stun.ClassRequest || user.GetFrom(m) != nil || realm.GetFrom(m) != nil {
+		return nil, false
 	}
-	at, _ := netip.AddrFromSlice(peer.IP) // it has the length of an address
 	password, known := p.passwords[user.String()]
-	class, more := stun.ClassSuccessResponse, []stun.Setter(nil)
-	switch {
-	case !known:
-		return nil, passed
-	case p.outside.hides(at):
-		class, more, f = stun.ClassErrorResponse, []stun.Setter{stun.CodeForbidden}, withheld
-	case p.give(at.Unmap()):
-		f = granted
-	default:
-		return nil, passed
+	if !known {
+		return nil, false
 	}
-	setters := append([]stun.Setter{stun.NewType(stun.MethodCreatePermission, class), stun.NewTransactionIDSetter(m.TransactionID)}, more...)
+	setters := append([]stun.Setter{stun.NewType(m.Type.Method, class), stun.NewTransactionIDSetter(m.TransactionID)}, content...)
 	a, err := stun.Build(append(setters, stun.NewLongTermIntegrity(user.String(), realm.String(), password), stun.Fingerprint)...)
 	if err != nil {
-		return nil, passed
+		return nil, false
 	}
-	return a.Raw, f
+	return a.Raw, true
 }
 
 // give is true for the first time that an address is asked for.
@@ -210,7 +243,7 @@ func (c *permissivePackets) WriteTo(b []byte, server net.Addr) (int, error) {
 	c.server = server
 	c.mu.Unlock()
 	// Before the server may answer: the first answer is the one.
-	switch id, f := c.permits.answer(b, c.SetReadDeadline); f {
+	switch id, f := c.permits.answer(b, addressOf(server), c.SetReadDeadline); f {
 	case withheld:
 		return len(b), nil
 	case granted:
@@ -290,9 +323,9 @@ func (c *permissivePackets) Close() error {
 
 // permissiveStream puts its answers between two messages of the server's.
 type permissiveStream struct {
-	transport.TCPConn
+	net.Conn
+	server  netip.Addr
 	permits permits
-	secret  atomic.Bool // it is TLS, which nobody can look into
 
 	// owned by Read:
 	yes   []byte // to be handed on first
@@ -301,25 +334,17 @@ type permissiveStream struct {
 	left  int    // bytes of the message that is being handed on
 }
 
+// Write takes one message, as pion writes them.
 func (c *permissiveStream) Write(b []byte) (int, error) {
-	if len(b) > 0 && b[0] == tlsHandshake {
-		c.secret.Store(true) // before there is anything to read
+	// Before the server may answer.
+	if _, f := c.permits.answer(b, c.server, c.SetReadDeadline); f == withheld {
+		return len(b), nil
 	}
-	if !c.secret.Load() {
-		if _, f := c.permits.answer(b, c.SetReadDeadline); f == withheld { // before the server may
-			return len(b), nil
-		}
-	}
-	return c.TCPConn.Write(b)
+	return c.Conn.Write(b)
 }
-
-const tlsHandshake = 22 // the first byte of a record (RFC 8446, section 5.1), and of none of TURN's messages
 
 func (c *permissiveStream) Read(b []byte) (int, error) {
 	for {
-		if c.secret.Load() {
-			return c.TCPConn.Read(b)
-		}
 		if len(c.yes) == 0 && (len(c.ready) == lengthSize || len(c.ready)+len(c.head)+c.left == 0) {
 			c.yes = c.permits.next()
 		}
@@ -348,12 +373,12 @@ const lengthSize = 4 // of a message's beginning that has its length
 // read hands on what it can of a message, or finds out how long the next one is.
 func (c *permissiveStream) read(b []byte) (int, error) {
 	if c.left > 0 {
-		n, err := c.TCPConn.Read(b[:min(len(b), c.left)])
+		n, err := c.Conn.Read(b[:min(len(b), c.left)])
 		c.left -= n
 		return n, err
 	}
 	var part [lengthSize]byte
-	n, err := c.TCPConn.Read(part[:lengthSize-len(c.head)])
+	n, err := c.Conn.Read(part[:lengthSize-len(c.head)])
 	if c.head = append(c.head, part[:n]...); len(c.head) == lengthSize {
 		c.ready, c.left, c.head = c.head, messageLength(c.head)-lengthSize, nil
 	}

@@ -36,13 +36,19 @@ func relayed(t *testing.T, n *network) signaling.ICEServer {
 // relaying is a TURN server that listens on conn, for whoever knows the password.
 func relaying(t *testing.T, conn net.PacketConn, addresses turn.RelayAddressGenerator) signaling.ICEServer {
 	t.Helper()
+	return permitting(t, conn, addresses, nil)
+}
+
+// permitting is one that asks permit about each address that it is told of, unless that is nil.
+func permitting(t *testing.T, conn net.PacketConn, addresses turn.RelayAddressGenerator, permit turn.PermissionHandler) signaling.ICEServer {
+	t.Helper()
 	const user, password = "user", "password"
 	server, err := turn.NewServer(turn.ServerConfig{
 		LoggerFactory: &logging.DefaultLoggerFactory{Writer: io.Discard},
 		AuthHandler: func(r *turn.RequestAttributes) (string, []byte, bool) {
 			return r.Username, turn.GenerateAuthKey(user, r.Realm, password), r.Username == user
 		},
-		PacketConnConfigs: []turn.PacketConnConfig{{PacketConn: conn, RelayAddressGenerator: addresses}},
+		PacketConnConfigs: []turn.PacketConnConfig{{PacketConn: conn, RelayAddressGenerator: addresses, PermissionHandler: permit}},
 	})
 	if err != nil {
 		t.Fatal(err)

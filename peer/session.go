@@ -2,15 +2,10 @@ package peer
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/pion/stun/v4"
-	"github.com/pion/webrtc/v4"
 
 	"p2pchat/signaling"
 )
@@ -301,73 +296,4 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// iceServers returns the STUN and TURN servers to use, for the caller with the zero ticket or
-// for a callee with its own. Two machines may meet without, but not without the server: the
-// error is ErrUnreachable, ErrNoKey for a caller, or ErrNoRoom if the room does not exist
-// within wait. With RelayOnly it is ErrNoRelay if the server lists no TURN server, and the
-// server's refusal, such as ErrTooMany, if it lists nothing.
-func (s *Session) iceServers(ctx context.Context, t signaling.Ticket, wait time.Duration) ([]webrtc.ICEServer, error) {
-	list := s.config.ICEServers
-	var err error
-	if list == nil && s.config.Discover != nil {
-		list, err = s.config.Discover(ctx, t, wait)
-		switch {
-		case errors.Is(err, signaling.ErrUnreachable), errors.Is(err, signaling.ErrNoRoom), errors.Is(err, signaling.ErrNoKey) && t.Room == "", ctx.Err() != nil:
-			return nil, err
-		case err != nil:
-			s.config.Log.Warn("going on without the server's STUN and TURN servers", "why", err)
-		}
-		list = s.bounded(list)
-	}
-	var servers []webrtc.ICEServer
-	for _, l := range list {
-		if err := checkICEServer(l); err != nil { // pion would refuse them all
-			s.config.Log.Warn("left out an ICE server", "why", err)
-			continue
-		}
-		servers = append(servers, webrtc.ICEServer{URLs: l.URLs, Username: l.Username, Credential: l.Credential})
-	}
-	if s.config.RelayOnly && !slices.ContainsFunc(servers, func(l webrtc.ICEServer) bool { return l.Username != "" }) {
-		if err != nil { // the server may have one
-			return nil, fmt.Errorf("asking for a TURN server, without which this machine's address would be seen: %w", err)
-		}
-		return nil, ErrNoRelay
-	}
-	return servers, nil
-}
-
-// What a server may name of ICE servers: each URL costs packets to wherever it leads.
-const (
-	maxICEServers = 4
-	maxICEURLs    = 8 // of all of them
-)
-
-// bounded returns as much of a server's list as is used.
-func (s *Session) bounded(list []signaling.ICEServer) (used []signaling.ICEServer) {
-	left := maxICEURLs
-	for _, l := range list[:min(len(list), maxICEServers)] {
-		l.URLs = l.URLs[:min(len(l.URLs), left)]
-		if left -= len(l.URLs); len(l.URLs) > 0 {
-			used = append(used, l)
-		}
-	}
-	if len(list) > len(used) {
-		s.config.Log.Warn("left out ICE servers: the server names too many", "named", len(list), "used", len(used))
-	}
-	return used
-}
-
-func checkICEServer(l signaling.ICEServer) error {
-	for _, raw := range l.URLs {
-		u, err := stun.ParseURI(raw)
-		if err != nil {
-			return fmt.Errorf("%q: %w", raw, err)
-		}
-		if turn := u.Scheme == stun.SchemeTypeTURN || u.Scheme == stun.SchemeTypeTURNS; turn && (l.Username == "" || l.Credential == "") {
-			return fmt.Errorf("%q has no username and credential", raw)
-		}
-	}
-	return nil
 }

@@ -8,8 +8,12 @@ import (
 	"p2pchat/signaling"
 )
 
-// How many of the other side's candidates are read: more than anybody has.
-const maxCandidates = 256
+// The most that is read of the other side: more than anybody has.
+const (
+	maxDescription = 256 << 10 // bytes
+	maxCandidates  = 256
+	maxUnproven    = 20 // candidates of a side that has not proven that it knows a secret, in its description and the list
+)
 
 // send writes this side's description, then its candidates: all that are waiting in
 // one request.

@@ -57,7 +57,7 @@ calls work only with machines of the same network, or fail with many people.`,
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.server, "server", defaultServer, "`URL` of the signaling server")
-	f.StringArrayVar(&o.iceServers, "ice-server", nil, "`URL` of a STUN or TURN server to test instead of the server's own (repeatable)")
+	f.StringArrayVar(&o.iceServers, "ice-server", nil, "`URL` of a STUN or TURN server to test instead of the server's own (repeatable); any: all that the server names, on other hosts too")
 	f.StringVar(&o.keyFile, "access-key-file", "", "`FILE` with the server's access key, if it needs one (or P2PCHAT_ACCESS_KEY)")
 	f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
 	o.log.plain = true
@@ -71,7 +71,8 @@ type diagnosis struct {
 	ICE        []iceFinding       `json:"ice_servers"`
 	NAT        natFinding         `json:"nat"`
 	Candidates []candidateFinding `json:"candidates"`
-	IPv6       bool               `json:"ipv6"` // there is an address that others can reach
+	IPv6       bool               `json:"ipv6"`               // there is an address that others can reach
+	NotUsed    []string           `json:"not_used,omitempty"` // URLs of the server's list on other hosts
 	Verdict    verdict            `json:"verdict"`
 }
 
@@ -116,8 +117,7 @@ func doctor(ctx context.Context, o doctorOptions, std stdio) error {
 	if err != nil {
 		return err
 	}
-	servers, err := iceServers(o.iceServers)
-	if err != nil {
+	if _, _, err := chosenICEServers(o.iceServers, ""); err != nil {
 		return err
 	}
 	key, err := accessKey(o.keyFile)
@@ -132,7 +132,11 @@ func doctor(ctx context.Context, o doctorOptions, std stdio) error {
 		return &usageError{err: err}
 	}
 	defer client.CloseIdle()
-	d := examine(ctx, o, client, servers, logger)
+	servers, host, err := chosenICEServers(o.iceServers, o.server)
+	if err != nil {
+		return err
+	}
+	d := examine(ctx, o, client, servers, host, logger)
 	if ctx.Err() != nil {
 		return errInterrupted
 	}
@@ -146,7 +150,7 @@ func doctor(ctx context.Context, o doctorOptions, std stdio) error {
 	return errors.Join(err, d.Verdict.err)
 }
 
-func examine(ctx context.Context, o doctorOptions, client *signaling.Client, servers []signaling.ICEServer, log *slog.Logger) (d diagnosis) {
+func examine(ctx context.Context, o doctorOptions, client *signaling.Client, servers []signaling.ICEServer, host string, log *slog.Logger) (d diagnosis) {
 	d = diagnosis{Server: serverFinding{URL: o.server}, ICE: []iceFinding{}, Candidates: []candidateFinding{}}
 	pong, err := client.Ping(ctx)
 	d.Server.Reached, d.Server.RTT, d.Server.Clock = err == nil, milliseconds(pong.RTT), pong.Clock.Seconds()
@@ -154,6 +158,7 @@ func examine(ctx context.Context, o doctorOptions, client *signaling.Client, ser
 	d.Server.own = errors.Is(err, signaling.ErrUnreachable) && !o.given && canServe(ctx)
 	if err == nil && servers == nil {
 		servers, err = client.ICEServers(ctx, signaling.Ticket{}, 0)
+		servers, d.NotUsed = peer.OwnICEServers(ctx, servers, host)
 	}
 	if err != nil {
 		d.Server.Error = flatten(err)
@@ -299,6 +304,9 @@ func (d *diagnosis) print(out io.Writer) error {
 		}
 		says := map[string]string{"stun": "sees this machine as ", "turn": "relays at "}[f.Kind]
 		line("  yes  %s: %s%s, in %s", f.URL, says, f.Address, inMilliseconds(f.RTT))
+	}
+	for _, u := range d.NotUsed {
+		line("  not used  %s: it is on another host than the server (--ice-server any uses it)", u)
 	}
 	line("NAT")
 	line("  %s", d.NAT)

@@ -88,6 +88,23 @@ func iceServers(urls []string) ([]signaling.ICEServer, error) {
 	return list, nil
 }
 
+// anyICEServer, as the only --ice-server, stands for all that the signaling server names.
+const anyICEServer = "any"
+
+// chosenICEServers returns the STUN and TURN servers that the flags name, or else the host on which
+// those of the signaling server are used: empty for any.
+func chosenICEServers(urls []string, server string) (list []signaling.ICEServer, host string, err error) {
+	if len(urls) == 1 && urls[0] == anyICEServer {
+		return nil, "", nil
+	}
+	u, err := url.Parse(server)
+	if err != nil {
+		return nil, "", err
+	}
+	list, err = iceServers(urls)
+	return list, u.Hostname(), err
+}
+
 // isAddress tells a host, with a port or without, from anything else.
 func isAddress(s string) bool {
 	u, err := url.Parse("//" + s)

@@ -18,7 +18,10 @@ import (
 	"p2pchat/signaling/server"
 )
 
-const relayPort = "3478" // RFC 8656, section 3
+const (
+	relayPort = "3478" // RFC 8656, section 3
+	lookup    = 2 * time.Second
+)
 
 // relayOptions are the flags of serve that begin with relay.
 type relayOptions struct {
@@ -73,6 +76,7 @@ func (o *relayOptions) start(serve net.Addr, key, host string, c *certificate, l
 	if config.Quota, err = relayQuota(o.quota); err != nil {
 		return nil, err
 	}
+	config.Named = leadsTo(host, config.Addresses)
 	isOutside := func(a netip.Addr) bool { return !a.IsLoopback() }
 	switch others := slices.ContainsFunc(config.Addresses, isOutside); {
 	case !others: // all clients are on this machine
@@ -96,6 +100,19 @@ func (o *relayOptions) start(serve net.Addr, key, host string, c *certificate, l
 		log.Warn("the relay takes no TLS: the certificate has several names, and --public-url must say which one is this machine's")
 	}
 	return &carrier{r, on}, nil
+}
+
+// leadsTo reports whether a name is that of all the addresses. Loopback needs none.
+func leadsTo(name string, addresses []netip.Addr) bool {
+	if _, err := netip.ParseAddr(name); err == nil || name == "" {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lookup)
+	defer cancel()
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+	return err == nil && !slices.ContainsFunc(addresses, func(a netip.Addr) bool {
+		return a.IsLoopback() || !slices.ContainsFunc(found, func(b netip.Addr) bool { return b.Unmap() == a })
+	})
 }
 
 // String returns the addresses and protocols of the relay.

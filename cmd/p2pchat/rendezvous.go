@@ -58,9 +58,13 @@ func (m *rendezvous) open() error {
 	if err != nil {
 		return &usageError{err: err}
 	}
+	servers, host, err := chosenICEServers(m.o.iceServers, m.o.server)
+	if err != nil {
+		return err
+	}
 	session := m.o.meet(client, m.o.code, peer.Config{
-		Again: m.o.kept.again(), ICEServers: m.o.servers, RelayOnly: m.o.relayOnly, Log: m.o.logger,
-		Discover: client.ICEServers,
+		Again: m.o.kept.again(), ICEServers: servers, RelayOnly: m.o.relayOnly, Log: m.o.logger,
+		Discover: client.ICEServers, Host: host,
 		Keep:     func(a peer.Again) error { return m.o.kept.commit(m.conversation, appointment{m.o.server, a}) },
 		Report:   m.o.reporter(m.conversation, &m.apart),
 	})

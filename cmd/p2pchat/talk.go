@@ -60,7 +60,6 @@ type talkOptions struct {
 	full        bool   // the screen is a whole terminal
 	drain       time.Duration
 	unit        string // what a message is called
-	servers     []signaling.ICEServer
 	key         string // for o.server only
 	logger      *slog.Logger
 	asked       bool // for the code, at the terminal
@@ -76,7 +75,7 @@ func (o *talkOptions) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.qr, "qr", false, "also draw the link as a QR code")
 	f.BoolVar(&o.noNotify, "no-notify", false, "no bell and no notification when a message arrives in the background")
 	f.DurationVar(&o.wait, "wait", 0, "how long to wait for the other side, at first and after a lost connection; 0 means for ever")
-	f.StringArrayVar(&o.iceServers, "ice-server", nil, "`URL` of a STUN or TURN server to use instead of the server's own: stun:host:port, turn:user:password@host:port?transport=udp (repeatable)")
+	f.StringArrayVar(&o.iceServers, "ice-server", nil, "`URL` of a STUN or TURN server to use instead of the server's own: stun:host:port, turn:user:password@host:port?transport=udp (repeatable); any: all that the server names, on other hosts too")
 	f.BoolVar(&o.relayOnly, "relay-only", false, "never reveal this machine's addresses to the other side")
 	f.BoolVar(&o.leaveOnEOF, "leave-on-eof", false, "leave when the input has ended and the other side has received all of it")
 	f.StringVar(&o.outbox, "outbox", "", "`FILE` that keeps undelivered messages and how to reconnect: run the same command again to continue the conversation")
@@ -93,7 +92,7 @@ func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err e
 	if o.logger, err = o.log.logger(std.err); err != nil {
 		return err
 	}
-	if o.servers, err = iceServers(o.iceServers); err != nil {
+	if _, _, err := chosenICEServers(o.iceServers, ""); err != nil {
 		return err
 	}
 	if err := o.checkServer(); err != nil {

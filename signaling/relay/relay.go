@@ -38,6 +38,7 @@ const realm = "p2pchat"
 type Config struct {
 	Addresses    []netip.Addr // of this machine, as the peers reach it, one of each family: required
 	Name         string       // of this machine, for which TLS has a certificate; the first address if empty
+	Named        bool         // Name leads to Addresses: clients are told it, which web pages can compare with their server's
 	FirstPort    uint16       // of those that relay; 49152 if zero
 	LastPort     uint16       // 65535 if zero
 	AllowPrivate bool         // carry packets to private addresses, too: on a network of one's own
@@ -209,13 +210,13 @@ func (r *Relay) announce(on Listeners) {
 	defer r.mu.Unlock()
 	for _, c := range on.UDP {
 		for _, at := range r.reached(c.LocalAddr()) {
-			r.stun = append(r.stun, "stun:"+at)
-			r.turn = append(r.turn, "turn:"+at+"?transport=udp")
+			r.stun = appendNew(r.stun, "stun:"+at)
+			r.turn = appendNew(r.turn, "turn:"+at+"?transport=udp")
 		}
 	}
 	for _, l := range on.TCP {
 		for _, at := range r.reached(l.Addr()) {
-			r.turn = append(r.turn, "turn:"+at+"?transport=tcp")
+			r.turn = appendNew(r.turn, "turn:"+at+"?transport=tcp")
 		}
 	}
 	if on.TLS == nil {
@@ -227,10 +228,21 @@ func (r *Relay) announce(on Listeners) {
 	}
 }
 
-// reached are the relay's addresses for what listens at local, which may be for one family
-// or both.
+// appendNew is append, unless url is there already.
+func appendNew(list []string, url string) []string {
+	if slices.Contains(list, url) {
+		return list
+	}
+	return append(list, url)
+}
+
+// reached are the relay's addresses, or its name, for what listens at local, which may be for
+// one family or both.
 func (r *Relay) reached(local net.Addr) (list []string) {
 	on := netip.MustParseAddrPort(local.String())
+	if r.config.Named {
+		return []string{net.JoinHostPort(r.config.Name, strconv.Itoa(int(on.Port())))}
+	}
 	for _, a := range r.config.Addresses {
 		if (on.Addr().IsUnspecified() && on.Addr().Is6()) || on.Addr().Unmap().Is4() == a.Is4() {
 			list = append(list, netip.AddrPortFrom(a, on.Port()).String())

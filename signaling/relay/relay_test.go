@@ -244,6 +244,20 @@ func TestRelaying(t *testing.T) {
 		}
 	})
 
+	t.Run("clients are told its name, where that leads to it", func(t *testing.T) {
+		r := serving(t, Config{Name: "localhost", Named: true})
+		list := r.Credentials("a", nil)
+		for _, u := range append(list[0].URLs, list[1].URLs...) {
+			if !regexp.MustCompile(`^(stun|turns?):localhost:`).MatchString(u) {
+				t.Errorf("it is at %s", u)
+			}
+		}
+		c := client(t, list, "udp")
+		if address, err := c.SendBindingRequest(); err != nil {
+			t.Errorf("it is %v, %v", address, err)
+		}
+	})
+
 	t.Run("anybody is told the own address", func(t *testing.T) {
 		r := serving(t, Config{})
 		c := client(t, r.Credentials("a", nil), "udp")

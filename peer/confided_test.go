@@ -1,0 +1,105 @@
+package peer_test
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pion/logging"
+	"github.com/pion/transport/v5/vnet"
+	"github.com/pion/turn/v5"
+
+	"p2pchat/signaling"
+	"p2pchat/signaling/memstore"
+)
+
+// told writes down which addresses a TURN server is asked for permissions for.
+type told struct {
+	mu        sync.Mutex // guards what follows
+	addresses []netip.Addr
+}
+
+func (h *told) permit(_ net.Addr, peer net.IP) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if a, _ := netip.AddrFromSlice(peer); !slices.Contains(h.addresses, a.Unmap()) {
+		h.addresses = append(h.addresses, a.Unmap())
+	}
+	return true
+}
+
+func (h *told) private() (list []netip.Addr) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, a := range h.addresses {
+		if a.IsPrivate() {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
+// The server chooses the TURN server, and so could learn from it what the seals keep from it.
+func TestTURNServersLearnNoPrivateAddress(t *testing.T) {
+	const host = "203.0.113.3"
+	synctest.Test(t, func(t *testing.T) {
+		wan, err := vnet.NewRouter(&vnet.RouterConfig{CIDR: "203.0.113.0/24", MinDelay: 5 * time.Millisecond, LoggerFactory: logging.NewDefaultLoggerFactory()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, hears := &network{router: wan}, &told{}
+		n.caller, n.callee = behind(t, wan, nats[symmetric].kind, "203.0.113.1", 1), behind(t, wan, nats[symmetric].kind, "203.0.113.2", 2)
+		third := machine(t, wan, host)
+		wan.AddChunkFilter(func(vnet.Chunk) bool { return !n.cut.Load() })
+		if err := wan.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := wan.Stop(); err != nil {
+				t.Error(err)
+			}
+		})
+		conn, err := third.ListenPacket("udp4", host+":3478")
+		if err != nil {
+			t.Fatal(err)
+		}
+		config := quiet()
+		config.ICEServers = []signaling.ICEServer{permitting(t, conn, &turn.RelayAddressGeneratorStatic{RelayAddress: net.ParseIP(host), Address: host, Net: third}, hears.permit)}
+		store := memstore.New(memstore.Limits{})
+		caller, callee := both(t, n.calls(t, store, right, config), n.answers(t, store, right, config))
+		talk(t, caller, callee)
+		time.Sleep(10 * time.Minute) // permissions are asked for once more
+		talk(t, caller, callee)
+		if list := hears.private(); len(list) > 0 || len(hears.addresses) == 0 {
+			t.Errorf("the TURN server was told of %v, of which %v are private", hears.addresses, list)
+		}
+	})
+}
+
+// In a network without the Internet a relay works as before: it is told of that network's addresses.
+func TestRelayOfAPrivateNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, hears := newNetwork(t, 10*time.Millisecond), &told{}
+		third := machine(t, n.router, relayAddress)
+		conn, err := third.ListenPacket("udp4", relayAddress+":3478")
+		if err != nil {
+			t.Fatal(err)
+		}
+		detour := &detour{senders: map[string]bool{}}
+		n.router.AddChunkFilter(detour.pass)
+		config := quiet()
+		config.ICEServers = []signaling.ICEServer{permitting(t, conn, &turn.RelayAddressGeneratorStatic{RelayAddress: net.ParseIP(relayAddress), Address: relayAddress, Net: third}, hears.permit)}
+		store := memstore.New(memstore.Limits{})
+		callee := n.answers(t, store, right, quiet()) // it has no relay, so that the other one must reach its address
+		caller := n.calls(t, store, right, config)
+		from, to := both(t, caller, callee)
+		talk(t, from, to)
+		if from.Path != "relay" || len(hears.private()) == 0 {
+			t.Errorf("the path is %s; the relay was told of %v", from.Path, hears.addresses)
+		}
+	})
+}

@@ -1,0 +1,175 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pion/stun/v4"
+	"github.com/pion/webrtc/v4"
+
+	"p2pchat/signaling"
+)
+
+// The most of a signaling server's list that is used: each URL costs packets to the host that it
+// names.
+const (
+	maxICEServers = 4
+	maxICEURLs    = 8 // of all of them
+)
+
+// iceServers returns the STUN and TURN servers to use, for the caller with the zero ticket or
+// for a callee with its own. Two machines may meet without, but not without the server: the
+// error is ErrUnreachable, ErrNoKey for a caller, or ErrNoRoom if the room does not exist
+// within wait. With RelayOnly it is ErrNoRelay if the server lists no TURN server, and the
+// server's refusal, such as ErrTooMany, if it lists nothing.
+func (s *Session) iceServers(ctx context.Context, t signaling.Ticket, wait time.Duration) ([]webrtc.ICEServer, error) {
+	list := s.config.ICEServers
+	var err error
+	if list == nil && s.config.Discover != nil {
+		list, err = s.config.Discover(ctx, t, wait)
+		switch {
+		case errors.Is(err, signaling.ErrUnreachable), errors.Is(err, signaling.ErrNoRoom), errors.Is(err, signaling.ErrNoKey) && t.Room == "", ctx.Err() != nil:
+			return nil, err
+		case err != nil:
+			s.config.Log.Warn("going on without the server's STUN and TURN servers", "why", err)
+		}
+		list = s.trusted(ctx, list)
+	}
+	var servers []webrtc.ICEServer
+	for _, l := range list {
+		if err := checkICEServer(l); err != nil { // pion would refuse them all
+			s.config.Log.Warn("left out an ICE server", "why", err)
+			continue
+		}
+		servers = append(servers, webrtc.ICEServer{URLs: l.URLs, Username: l.Username, Credential: l.Credential})
+	}
+	if s.config.RelayOnly && !slices.ContainsFunc(servers, func(l webrtc.ICEServer) bool { return l.Username != "" }) {
+		if err != nil { // the server may have one
+			return nil, fmt.Errorf("asking for a TURN server, without which this machine's address would be seen: %w", err)
+		}
+		return nil, ErrNoRelay
+	}
+	return servers, nil
+}
+
+// trusted returns as much of a server's list as is used.
+func (s *Session) trusted(ctx context.Context, list []signaling.ICEServer) []signaling.ICEServer {
+	list, elsewhere := OwnICEServers(ctx, list, s.config.Host)
+	if len(elsewhere) > 0 {
+		s.config.Log.Warn("left out ICE servers on other hosts than the signaling server's; --ice-server any uses them", "urls", elsewhere[:min(len(elsewhere), maxICEURLs)])
+	}
+	used, left := []signaling.ICEServer(nil), maxICEURLs
+	for _, l := range list[:min(len(list), maxICEServers)] {
+		l.URLs = l.URLs[:min(len(l.URLs), left)]
+		if left -= len(l.URLs); len(l.URLs) > 0 {
+			used = append(used, l)
+		}
+	}
+	if len(list) > len(used) {
+		s.config.Log.Warn("left out ICE servers: the server names too many", "named", len(list), "used", len(used))
+	}
+	return used
+}
+
+// checkICEServer tells what pion or this package would not use.
+func checkICEServer(l signaling.ICEServer) error {
+	for _, raw := range l.URLs {
+		u, err := stun.ParseURI(raw)
+		if err != nil {
+			return fmt.Errorf("%q: %w", raw, err)
+		}
+		if turn := u.Scheme == stun.SchemeTypeTURN || u.Scheme == stun.SchemeTypeTURNS; turn && (l.Username == "" || l.Credential == "") {
+			return fmt.Errorf("%q has no username and credential", raw)
+		}
+		if u.Scheme == stun.SchemeTypeTURNS && u.Proto == stun.ProtoTypeUDP {
+			return fmt.Errorf("%q: TURN over DTLS is not supported", raw) // its messages could not be filtered, see tells
+		}
+	}
+	return nil
+}
+
+// OwnICEServers separates the ICE servers on the signaling server's own host from those on other
+// hosts, of which it returns the URLs: a malicious server could name any machine there. If host is
+// empty, all are its own. A URL is on the host if it has the same name, or an address of that name;
+// or any loopback or private address, if all addresses of that name are such.
+func OwnICEServers(ctx context.Context, list []signaling.ICEServer, host string) (own []signaling.ICEServer, elsewhere []string) {
+	if host == "" {
+		return list, nil
+	}
+	h := ownHost{name: normalHost(host)}
+	for _, l := range list {
+		var urls []string
+		for _, raw := range l.URLs {
+			u, err := stun.ParseURI(raw)
+			if err == nil && !h.has(ctx, normalHost(u.Host)) {
+				elsewhere = append(elsewhere, raw)
+				continue
+			}
+			urls = append(urls, raw) // or checkICEServer says what is wrong with it
+		}
+		if len(urls) > 0 || len(l.URLs) == 0 {
+			l.URLs = urls
+			own = append(own, l)
+		}
+	}
+	return own, elsewhere
+}
+
+func normalHost(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }
+
+// ownHost is the host of a signaling server.
+type ownHost struct {
+	name      string
+	addresses []netip.Addr // once they were looked up
+	known     bool
+}
+
+// has reports whether another host is this one.
+func (h *ownHost) has(ctx context.Context, host string) bool {
+	if host == h.name {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	if err != nil {
+		if host != "localhost" {
+			return false
+		}
+		a = netip.IPv6Loopback()
+	}
+	known := h.resolved(ctx)
+	isPrivate := func(a netip.Addr) bool {
+		_, private := privateBlock(a)
+		return private
+	}
+	isPublic := func(a netip.Addr) bool { return !isPrivate(a) }
+	return slices.Contains(known, a.Unmap()) || isPrivate(a) && len(known) > 0 && !slices.ContainsFunc(known, isPublic)
+}
+
+// resolved lists the addresses of the host: none, if they are not known.
+func (h *ownHost) resolved(ctx context.Context) []netip.Addr {
+	if h.known {
+		return h.addresses
+	}
+	h.known = true
+	if a, err := netip.ParseAddr(h.name); err == nil {
+		h.addresses = []netip.Addr{a.Unmap()}
+		return h.addresses
+	}
+	if h.name == "localhost" || strings.HasSuffix(h.name, ".localhost") { // RFC 6761, section 6.3
+		h.addresses = []netip.Addr{netip.IPv6Loopback()}
+		return h.addresses
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupLimit)
+	defer cancel()
+	list, _ := net.DefaultResolver.LookupNetIP(ctx, "ip", h.name) // without any, its name has to do
+	for _, a := range list {
+		h.addresses = append(h.addresses, a.Unmap())
+	}
+	return h.addresses
+}

@@ -1,0 +1,44 @@
+package peer_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"p2pchat/peer"
+	"p2pchat/signaling"
+)
+
+// A signaling server may name ICE servers on its own host, and sends no peer to another machine.
+func TestICEServersOnOtherHosts(t *testing.T) {
+	for _, c := range []struct {
+		host, urls, own string
+	}{
+		{"chat.example.org", "stun:chat.example.org:3478 turn:Chat.Example.ORG.:3478?transport=tcp turns:chat.example.org", ""},
+		{"chat.example.org", "stun:stun.example.org stun:chat.example.org.evil.example turn:example.org", "-"},
+		{"203.0.113.7", "stun:203.0.113.7:3478 stun:203.0.113.8:3478 stun:10.0.0.7 stun:127.0.0.1", "stun:203.0.113.7:3478"},
+		{"2001:db8::7", "stun:[2001:db8::7]:3478 stun:[2001:db8:0::7] stun:[2001:db8::8]", "stun:[2001:db8::7]:3478 stun:[2001:db8:0::7]"},
+		// A server on this machine, or in a private network, may be reached at several addresses.
+		{"localhost", "stun:127.0.0.1:3478 stun:[::1]:3478 turn:localhost stun:192.168.1.7", ""},
+		{"127.0.0.1", "stun:127.0.0.1:3478 turn:localhost:3478 stun:192.168.1.7 stun:[fe80::7]", ""},
+		{"127.0.0.1", "stun:203.0.113.7 stun:victim.example", "-"},
+		{"192.168.1.7", "stun:192.168.1.7 stun:10.0.0.7 stun:[fd00::7] stun:203.0.113.7", "stun:192.168.1.7 stun:10.0.0.7 stun:[fd00::7]"},
+		{"", "stun:stun.example.org stun:203.0.113.7 stun:10.0.0.7", ""}, // the user allows it
+	} {
+		want := strings.Fields(c.own)
+		switch c.own {
+		case "":
+			want = strings.Fields(c.urls)
+		case "-":
+			want = nil
+		}
+		var got []string
+		own, elsewhere := peer.OwnICEServers(t.Context(), []signaling.ICEServer{{URLs: strings.Fields(c.urls)}}, c.host)
+		for _, s := range own {
+			got = append(got, s.URLs...)
+		}
+		if !slices.Equal(got, want) || len(got)+len(elsewhere) != len(strings.Fields(c.urls)) {
+			t.Errorf("of a server at %q, %q are used and %q are not, want %q", c.host, got, elsewhere, want)
+		}
+	}
+}
