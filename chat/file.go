@@ -239,8 +239,8 @@ func (c *Conversation) Sent(id uint64) bool {
 	return c.files.sent[id]
 }
 
-// Accept takes the file that the other side offered. The error is ErrNoFile, ErrOver, or
-// says why the download folder cannot be written to.
+// Accept takes the file that the other side offered. The error is ErrNoFile, ErrOver, with a
+// Journal ErrUnkept, or says why the download folder cannot be written to.
 func (c *Conversation) Accept(id uint64) error {
 	c.mu.Lock()
 	f := c.files.in[id]
@@ -249,7 +249,7 @@ func (c *Conversation) Accept(id uint64) error {
 		return ErrNoFile
 	}
 	err := c.accept(f)
-	if err != nil && !errors.Is(err, ErrNoFile) && !errors.Is(err, ErrOver) {
+	if err != nil && !errors.Is(err, ErrNoFile) && !errors.Is(err, ErrOver) && !errors.Is(err, ErrUnkept) {
 		return unwritable(c.config.DownloadDir, err)
 	}
 	return err
@@ -268,10 +268,12 @@ func (c *Conversation) accept(f *file) error {
 	case f.decided, f.accepted:
 		err = ErrNoFile
 	default:
+		if err = c.enqueueNote(kindAccept, f, note{}); err != nil {
+			break // the outbox is full, and the other side would never hear of it
+		}
 		f.landing, f.accepted = l, true
 		c.noteFile(f)
-		c.expect() // before the other side knows that it may
-		c.word(kindAccept, f, "")
+		c.expect()
 		c.toWork() // which tells of it
 		return nil
 	}
@@ -413,7 +415,10 @@ func (c *Conversation) offered(f *file, from string) {
 	c.Tell(FileOffered{ID: f.id, From: from, Name: f.Name, Called: f.Called, Size: f.Size, Folder: f.Folder, Files: f.Files})
 	switch {
 	case c.config.AcceptFiles:
-		if err := c.accept(f); err != nil {
+		switch err := c.accept(f); {
+		case errors.Is(err, ErrUnkept):
+			c.giveUp(f, err.Error(), kindCancel)
+		case err != nil:
 			c.giveUpWriting(f, c.config.DownloadDir, err)
 		}
 	case declined != "":
@@ -440,7 +445,15 @@ func (c *Conversation) word(k kind, f *file, why string) {
 	c.queueNote(k, f, note{Reason: why})
 }
 
+// queueNote is enqueueNote for what may be lost: the reader is told that the outbox is full.
 func (c *Conversation) queueNote(k kind, f *file, n note) {
+	if err := c.enqueueNote(k, f, n); err != nil {
+		c.tellStale(err)
+		c.config.Log.Info("the other side cannot be told of a file", "why", err)
+	}
+}
+
+func (c *Conversation) enqueueNote(k kind, f *file, n note) error {
 	of := c.peer.Conversation
 	if f.outgoing {
 		of = c.id
@@ -450,9 +463,7 @@ func (c *Conversation) queueNote(k kind, f *file, n note) {
 	if err == nil {
 		_, err = c.enqueue(k, string(text))
 	}
-	if err != nil {
-		c.config.Log.Warn("the other side cannot be told of a file", "why", err)
-	}
+	return err
 }
 
 // expect lets, under mu, the other side open channels while there is a file to come.

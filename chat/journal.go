@@ -26,6 +26,7 @@ type Journal struct {
 	size  int64  // of the file
 	live  int64  // of it when it was written anew
 	torn  bool   // it may end with half a line
+	stale bool   // the reader knows that it could not be written; guarded by the Conversation's mu
 	found record // when it was opened
 }
 

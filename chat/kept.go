@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // resume goes on with what was kept.
@@ -206,13 +207,13 @@ func (c *Conversation) Commit(again string) error {
 	return nil
 }
 
-// syncJournal makes what was noted survive a crash of the machine.
+// syncJournal, under mu, makes what was noted survive a crash of the machine.
 func (c *Conversation) syncJournal() {
 	if c.config.Journal == nil {
 		return
 	}
 	if err := c.config.Journal.file.Sync(); err != nil {
-		c.config.Log.Warn("the outbox is not up to date", "why", err)
+		c.tellStale(fmt.Errorf("%w: %s: %w", ErrUnkept, c.config.Journal.path, plain(err)))
 	}
 }
 
@@ -221,9 +222,9 @@ func (c *Conversation) keepAgain(again string, confirmed bool) {
 	if again == "" || again == c.again && confirmed == c.confirmed {
 		return
 	}
-	if err := c.note(entry{Again: again, Confirmed: confirmed}); err != nil {
-		c.config.Log.Warn("the outbox is not up to date", "why", err) // and is tried again with the next pipe
-		return
+	err := c.note(entry{Again: again, Confirmed: confirmed})
+	if c.tellStale(err); err != nil {
+		return // it is tried again with the next pipe
 	}
 	c.again, c.confirmed = again, confirmed
 }
@@ -243,9 +244,29 @@ func (c *Conversation) goesOn() bool {
 }
 
 // noted is note for what does no harm if it is lost: then something comes twice after a
-// restart.
-func (c *Conversation) noted(e entry) {
-	if err := c.note(e); err != nil {
-		c.config.Log.Warn("the outbox is not up to date", "why", err)
+// restart. The reader is told.
+func (c *Conversation) noted(e entry) { c.tellStale(c.note(e)) }
+
+// tellStale tells the reader once that the Journal is no longer up to date, and once that it is
+// again. It is called under mu, and does not wait: a reader who is late is told by the next call.
+func (c *Conversation) tellStale(err error) {
+	j := c.config.Journal
+	if j == nil || (err != nil) == j.stale {
+		return
 	}
+	text := fmt.Sprintf("The outbox %s is up to date again.", j.path)
+	if err != nil {
+		c.config.Log.Debug("the outbox is not up to date", "why", err)
+		text = fmt.Sprintf("%s. Make room there: if this program is killed before that, it may show messages twice, or not find the other side again.", sentence(err))
+	}
+	select {
+	case c.events <- Notice{Text: text}:
+		j.stale = err != nil
+	default:
+	}
+}
+
+func sentence(err error) string {
+	text := err.Error()
+	return strings.ToUpper(text[:1]) + text[1:]
 }

@@ -22,7 +22,7 @@ func properName(name string) string {
 	}
 	shown := []rune(keep(visible, name))
 	name = strings.TrimSpace(string(shown[:min(len(shown), most)]))
-	bare := keep(alphanumeric, name) // marks and signs around them make no other name
+	bare := looksLike(name)
 	if name == "" || len(bare) >= len(program) && strings.EqualFold(bare[:len(program)], program) {
 		return Stranger
 	}

@@ -1,42 +1,48 @@
 package chat
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
 )
 
-func TestName(t *testing.T) {
-	for name, want := range map[string]string{
-		"Ben":                     "Ben",
-		" Ann-Lena Müller 3 ":     "Ann-Lena Müller 3",
-		"🚀":                       "🚀",
-		"アン":                      "アン",
-		"Ben of p2pchat":          "Ben of p2pchat",
-		"p2p":                     "p2p",
-		"p2p\u65e5\u672c":         "p2p\u65e5\u672c", // longer than the program's in bytes alone
-		"a\x1b]0;evil\x07\n":      "a]0;evil",
-		"B\u200be\u202en\ufe0f":   "Ben",
-		strings.Repeat("ö", 64):   strings.Repeat("ö", 64),
-		strings.Repeat("ö", 1000): strings.Repeat("ö", 64),
+// The table has each character that compatibility decomposition makes one of the program's name.
+func TestLookalikes(t *testing.T) {
+	for r := rune(0x80); r <= unicode.MaxRune; r++ {
+		like := strings.ToLower(keep(alphanumeric, norm.NFKD.String(string(r))))
+		if !unicode.IsPrint(r) || like == "" || !strings.Contains("p2pchat", like) {
+			continue
+		}
+		if !strings.ContainsRune(compat[like], r) {
+			t.Errorf("%q (%U) looks like %q", r, r, like)
+		}
+	}
+	for like, all := range homoglyphs {
+		if got := looksLike(all); got != strings.Repeat(like, len([]rune(all))) {
+			t.Errorf("those like %q come to %q", like, got)
+		}
+	}
+}
 
-		"":                    Stranger,
-		"\xff":                Stranger,
-		" \t\u00a0\u200b\r\n": Stranger,
-		"\u3164":              Stranger, // a letter that is blank
-		"p2pchat":             Stranger,
-		"P2Pchat":             Stranger,
-		" p2pchat ":           Stranger,
-		"p2p\u200bchat":       Stranger,
-		"p2pchat-bot":         Stranger,
-		"p2pchat: verified":   Stranger,
-		"\x00p2\x1bpchat":     Stranger,
-		"\u0301p2pchat":       Stranger,
-		"p2p\ufe0fchat":       Stranger,
-		"\u2800p2pchat":       Stranger,
-		"[p2pchat]":           Stranger,
-	} {
+// The page has the same vectors: see TestPageParts in cmd/p2pchat.
+func TestName(t *testing.T) {
+	file, err := os.ReadFile("testdata/names.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vectors []struct{ Name, Proper string }
+	if err := json.Unmarshal(file, &vectors); err != nil {
+		t.Fatal(err)
+	}
+	vectors = append(vectors, struct{ Name, Proper string }{"\xff", Stranger})
+	for _, v := range vectors {
+		name, want := v.Name, v.Proper
 		t.Run(fmt.Sprintf("what calls itself %q is called %q", name, want), func(t *testing.T) {
 			if mine := New(Config{Name: name}).config.Name; mine != want {
 				t.Errorf("this side calls itself %q, not %q", mine, want)

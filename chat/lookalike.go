@@ -1,0 +1,51 @@
+package chat
+
+import "strings"
+
+// lookalikes are characters that look like those of the program's name, or two of them. Those of compat
+// are the ones that compatibility decomposition (UAX #15) and leaving out marks make the same, as a
+// test checks; those of homoglyphs only look so (UTS #39).
+var (
+	compat = map[string]string{
+		"2":  "²₂②⑵⒉２𝟐𝟚𝟤𝟮𝟸🄃🯲",
+		"a":  "ªÀÁÂÃÄÅàáâãäåĀāĂăĄąǍǎǞǟǠǡǺǻȀȁȂȃȦȧᴬᵃḀḁẠạẢảẤấẦầẨẩẪẫẬậẮắẰằẲẳẴẵẶặₐ\u212b⒜ⒶⓐＡａ𝐀𝐚𝐴𝑎𝑨𝒂𝒜𝒶𝓐𝓪𝔄𝔞𝔸𝕒𝕬𝖆𝖠𝖺𝗔𝗮𝘈𝘢𝘼𝙖𝙰𝚊🄐🄰",
+		"c":  "ÇçĆćĈĉĊċČčᶜḈḉℂ℃ℭⅭⅽ⒞ⒸⓒꟲＣｃ𝐂𝐜𝐶𝑐𝑪𝒄𝒞𝒸𝓒𝓬𝔠𝕔𝕮𝖈𝖢𝖼𝗖𝗰𝘊𝘤𝘾𝙘𝙲𝚌🄒🄫🄲",
+		"h":  "ĤĥȞȟʰᴴḢḣḤḥḦḧḨḩḪḫẖₕℋℌℍℎ⒣ⒽⓗＨｈ𝐇𝐡𝐻𝑯𝒉𝒽𝓗𝓱𝔥𝕙𝕳𝖍𝖧𝗁𝗛𝗵𝘏𝘩𝙃𝙝𝙷𝚑🄗🄷",
+		"p":  "ᴾᵖṔṕṖṗₚℙ⒫ⓅⓟＰｐ𝐏𝐩𝑃𝑝𝑷𝒑𝒫𝓅𝓟𝓹𝔓𝔭𝕡𝕻𝖕𝖯𝗉𝗣𝗽𝘗𝘱𝙋𝙥𝙿𝚙🄟🄿",
+		"t":  "ŢţŤťȚțᵀᵗṪṫṬṭṮṯṰṱẗₜ⒯ⓉⓣＴｔ𝐓𝐭𝑇𝑡𝑻𝒕𝒯𝓉𝓣𝓽𝔗𝔱𝕋𝕥𝕿𝖙𝖳𝗍𝗧𝘁𝘛𝘵𝙏𝙩𝚃𝚝🄣🅃",
+		"ha": "㏊",
+		"pc": "㍶",
+	}
+	homoglyphs = map[string]string{ // signaling/web/src/name.ts has the same
+		"2": "Ƨƨᒿ२❷➁➋⓶",
+		"a": "аАαΑɑᴀⲀⲁᎪꓮ@🅐🅰🇦",
+		"c": "сСϲϹᴄⲤⲥᏟꓚ©🅒🅲🇨",
+		"h": "һҺнНհηΗħĦɦʜⲎⲏᎻᏂꓧ🅗🅷🇭",
+		"p": "рРҏҎρΡϱƿᴘⲢⲣᏢꓑ⍴🅟🅿🇵",
+		"t": "тТτΤᴛⲦⲧᎢꓔ†🅣🆃🇹",
+	}
+	lookalikes = func() map[rune]string {
+		m := map[rune]string{}
+		for _, table := range []map[string]string{compat, homoglyphs} {
+			for like, all := range table {
+				for _, r := range all {
+					m[r] = like
+				}
+			}
+		}
+		return m
+	}()
+)
+
+// looksLike is a name without signs and marks, and with the letters that its own look like.
+func looksLike(name string) string {
+	var b strings.Builder
+	for _, r := range name {
+		if like, ok := lookalikes[r]; ok {
+			b.WriteString(like)
+		} else if alphanumeric(r) {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
