@@ -3,6 +3,7 @@
 
 import { sha256, sha384, sha512 } from "@noble/hashes/sha2.js";
 import { hex } from "./bytes.ts";
+import { Candidates } from "./candidates.ts";
 import { lobby, same, type Code } from "./code.ts";
 import { Failure, isAbort, kindOf } from "./failure.ts";
 import { Proposal, respond, Trust, type Document, type Note } from "./handshake.ts";
@@ -46,6 +47,7 @@ export class Attempt {
   #trust: Trust | undefined; // none before both descriptions are there
   #foreign = false;
   #published = false; // this side's description is at the server
+  readonly #theirs: Candidates;
   #held: Note[] = []; // of this side, until there is somebody to seal them for
   #outgoing: string[] = []; // sealed, until they are sent
   #sending = false;
@@ -70,6 +72,7 @@ export class Attempt {
     this.outcome = new Promise((resolve) => (settle = resolve));
     this.#settle = (o) => settle({ newer: this.#newer, ...o });
     this.#signal.addEventListener("abort", () => settle({ error: this.#signal.reason }), { once: true });
+    this.#theirs = new Candidates(code.secret !== "");
     this.#pc = connection(config);
     this.#pc.onicecandidate = ({ candidate }) => { this.#trickle(candidate); };
     this.#pc.onconnectionstatechange = () => {
@@ -186,7 +189,7 @@ export class Attempt {
 
   async #meet(type: "offer" | "answer", d: Document): Promise<void> {
     try {
-      await this.#pc.setRemoteDescription({ type, sdp: d.sdp });
+      await this.#pc.setRemoteDescription({ type, sdp: this.#foreign ? this.#theirs.bounded(d.sdp) : d.sdp });
     } catch {
       throw new Failure("garbled", "The other side's description makes no sense.");
     }
@@ -331,6 +334,8 @@ export class Attempt {
       if (n === "repeated") continue; // the first ones come with the answer and in the list
       if (typeof n === "string") {
         this.report.dropped("A candidate of the other side was not sealed as it should be.");
+      } else if (n?.candidate && !this.#theirs.accepts(String(n.candidate))) {
+        this.report.dropped("The other side names too many addresses.");
       } else if (n?.candidate) {
         // One that the browser does not understand, as a name that it cannot resolve, is left out.
         this.#pc.addIceCandidate(this.#foreign ? tolerated(n) : n).catch(() => this.report.dropped("A candidate of the other side makes no sense."));
@@ -430,7 +435,7 @@ function hold(dc: RTCDataChannel): (dc: RTCDataChannel) => void {
 
 /** A connection with those of the servers that the browser takes. */
 function connection(config: RTCConfiguration): RTCPeerConnection {
-  const fit = config.iceServers!.slice(0, 4).filter((s) => {
+  const fit = config.iceServers!.filter((s) => {
     try {
       new RTCPeerConnection({ iceServers: [s] }).close();
       return true;

@@ -1,12 +1,13 @@
 // How many wrong answers a typed code takes in its life. peer/guesses.go for a browser.
 
+import { print, type Code } from "./code.ts";
 import { Failure } from "./failure.ts";
 import type { Side } from "./store.ts";
 
 /** Wrong answers to a caller, and a callee's answers to callers without proof. */
 export const guesses = 3;
 
-/** The one count of guesses at a typed code's secret: for every attempt and reconnect, and for a reload. */
+/** The one count of guesses at a typed code's secret: for every attempt and reconnect, and after a reload. */
 export class Guesses {
   #spent: number;
 
@@ -17,6 +18,11 @@ export class Guesses {
 
   get spent(): number {
     return this.#spent;
+  }
+
+  /** Takes over the count of an earlier page. */
+  atLeast(spent: number) {
+    this.#spent = Math.max(this.#spent, spent);
   }
 
   get left(): number {
@@ -42,6 +48,41 @@ export class Guesses {
   /** Takes back one guess that turned out to be none. */
   refund() {
     this.#spent = Math.max(0, this.#spent - 1);
+    try {
+      this.keep(this.#spent);
+    } catch {
+      // A reload knows of one guess too many.
+    }
+  }
+}
+
+const remembered = 16; // codes
+
+/** The count for a code that was typed, over reloads of this tab. A code that the page makes is used once. */
+export function inStorage(base: string, side: Side, code: Code | undefined): Guesses {
+  if (!code?.secret || !storage()) return new Guesses();
+  const item = `p2pchat guesses at ${base}`, key = `${side} ${print(code)}`;
+  const all = () => {
+    try {
+      return new Map<string, number>(JSON.parse(sessionStorage.getItem(item) ?? "[]") as [string, number][]);
+    } catch {
+      return new Map<string, number>(); // another program wrote it
+    }
+  };
+  const spent = Number(all().get(key) ?? 0);
+  return new Guesses(Number.isFinite(spent) ? spent : guesses, (spent) => {
+    const counts = all();
+    counts.delete(key);
+    sessionStorage.setItem(item, JSON.stringify([...counts, [key, spent]].slice(-remembered)));
+  });
+}
+
+/** Whether the browser lets the page keep anything. */
+function storage(): boolean {
+  try {
+    return !!sessionStorage;
+  } catch {
+    return false;
   }
 }
 

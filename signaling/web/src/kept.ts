@@ -15,6 +15,7 @@ export interface KeptCall {
   readonly side: Side;
   readonly code: Code | undefined;
   readonly relayOnly: boolean;
+  readonly anywhere: boolean; // STUN and TURN servers on other hosts may be used
   readonly accessKey: string;
   readonly compared: boolean; // the safety words
   readonly files: number; // that the reload has cancelled

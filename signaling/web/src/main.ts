@@ -5,6 +5,7 @@ import { backIn, Conversation, reason } from "./conversation.ts";
 import { byId, discard, el, show } from "./dom.ts";
 import { dropping, FileItems } from "./files.ts";
 import { Failure, type Kind } from "./failure.ts";
+import { choose } from "./iceservers.ts";
 import { keep, longest, messages, take, type KeptCall } from "./kept.ts";
 import { properName } from "./name.ts";
 import { Session } from "./session.ts";
@@ -21,6 +22,7 @@ const startTitle = byId("start-title");
 const codeInput = byId<HTMLInputElement>("code"), codeError = byId("code-error"), startError = byId("start-error");
 const nameInput = byId<HTMLInputElement>("name"), keyInput = byId<HTMLInputElement>("key"), ownCode = byId<HTMLInputElement>("own-code");
 const newName = byId<HTMLInputElement>("new-name"), relayOnly = byId<HTMLInputElement>("relay-only"), relayOnlyField = byId("relay-only-field");
+const anywhere = byId<HTMLInputElement>("anywhere"), anywhereField = byId("anywhere-field");
 const textBox = byId<HTMLTextAreaElement>("text");
 
 /** The current call. */
@@ -30,6 +32,7 @@ interface Call {
   readonly store: Store;
   readonly session: Session;
   readonly relayOnly: boolean;
+  readonly anywhere: boolean;
   readonly conversation: Conversation;
   readonly view: Talking;
   readonly files: FileItems;
@@ -47,11 +50,12 @@ async function hold(side: Side, code: codes.Code | undefined, kept?: KeptCall): 
   store.accessKey = kept?.accessKey ?? keyInput.value;
   const waiting = new Waiting(side, base, base === "http://localhost:3000", onLoopback, code);
   const hidden = kept?.relayOnly ?? (relayOnly.checked && relayOnly.checkVisibility());
-  const session = new Session(store, side, code, hidden, waiting);
+  const others = kept?.anywhere ?? (anywhere.checked && anywhere.checkVisibility());
+  const session = new Session(store, side, code, hidden, waiting, others);
   const conversation = new Conversation(name, view, kept?.conversation);
   const files = new FileItems(conversation, view);
   view.onFile = (...args) => files.files.hear(...args);
-  const mine: Call = { side, code, store, session, relayOnly: hidden, conversation, view, files, life: new AbortController(), met: kept !== undefined };
+  const mine: Call = { side, code, store, session, relayOnly: hidden, anywhere: others, conversation, view, files, life: new AbortController(), met: kept !== undefined };
   call = mine;
   store.onTrouble = (why) => (mine.met ? view : waiting).trouble(why);
   let peer = kept?.conversation.peer.conversation ?? "";
@@ -328,18 +332,20 @@ function keepCall(c: Call): boolean {
   if (!c.met || !session || c.conversation.parting) return false;
   const files = c.files.files.interrupt("the page was loaded again");
   const saved = {
-    side: c.side, code: c.code, relayOnly: c.relayOnly, accessKey: c.store.accessKey, compared: c.view.compared, files,
+    side: c.side, code: c.code, relayOnly: c.relayOnly, anywhere: c.anywhere, accessKey: c.store.accessKey, compared: c.view.compared, files,
     conversation: c.conversation.save(), session,
   };
   return keep(base, saved, c.conversation.pause() ? backIn : longest);
 }
 
-/** Offers to hide the address where the server has a relay to do it. */
+/** Offers to hide the address where the server has a relay to do it, and to use servers on other hosts where it names some. */
 async function offerRelay(): Promise<void> {
   const store = new Store(base);
   const list = await store.iceServers(undefined, AbortSignal.timeout(5000)).catch((e) => (e instanceof Failure && e.kind === "access-key" ? undefined : []));
   // A server with an access key tells only those who have it; then the call itself says whether there is a relay.
-  relayOnlyField.hidden = list !== undefined && !list.some((s) => s.username);
+  const { used, elsewhere } = choose(list ?? [], hostname, false);
+  relayOnlyField.hidden = list !== undefined && !used.some((s) => s.username);
+  anywhereField.hidden = list !== undefined && elsewhere.length === 0;
 }
 
 if (typeof RTCPeerConnection !== "function" || typeof AbortSignal.any !== "function") {

@@ -7,9 +7,23 @@ const most = 64;
 /** Makes what a side calls itself fit for a line. It must not pass for the program. */
 export function properName(name: string): string {
   const proper = Array.from(name).filter(seen).slice(0, most).join("").trim();
-  const bare = proper.replace(/[^\p{L}\p{N}]/gu, "").toLowerCase();
-  return proper === "" || bare.startsWith("p2pchat") ? stranger : proper;
+  return proper === "" || looksLike(proper).startsWith("p2pchat") ? stranger : proper;
 }
+
+// What looks like the letters of the program's name: chat/lookalike.go has the same.
+const homoglyphs: Record<string, string> = {
+  2: "Ƨƨᒿ२❷➁➋⓶",
+  a: "аАαΑɑᴀⲀⲁᎪꓮ@🅐🅰🇦",
+  c: "сСϲϹᴄⲤⲥᏟꓚ©🅒🅲🇨",
+  h: "һҺнНհηΗħĦɦʜⲎⲏᎻᏂꓧ🅗🅷🇭",
+  p: "рРҏҎρΡϱƿᴘⲢⲣᏢꓑ⍴🅟🅿🇵",
+  t: "тТτΤᴛⲦⲧᎢꓔ†🅣🆃🇹",
+};
+const likes = new Map(Object.entries(homoglyphs).flatMap(([like, all]) => Array.from(all, (c) => [c, like] as const)));
+
+/** A name without signs and marks, and with the letters that its own look like. */
+const looksLike = (name: string): string =>
+  Array.from(name, (c) => likes.get(c) ?? c.normalize("NFKD")).join("").replace(/[^\p{L}\p{N}]/gu, "").toLowerCase();
 
 /** Whether a character can be seen: some of what counts as printable leaves no trace. */
 const seen = (c: string): boolean =>

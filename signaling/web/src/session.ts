@@ -5,7 +5,8 @@
 import { Attempt, connectLimit, type Offer, type Outcome, type Report } from "./attempt.ts";
 import { make, same, type Code } from "./code.ts";
 import { Brake, Failure, isAbort, kindOf, sleep } from "./failure.ts";
-import { burnt, Guesses } from "./guesses.ts";
+import { burnt, Guesses, inStorage } from "./guesses.ts";
+import { choose } from "./iceservers.ts";
 import type { Met, Pipe } from "./pipe.ts";
 import { forever, newTicket, type Side, type Store, type Ticket } from "./store.ts";
 
@@ -45,13 +46,18 @@ export class Session {
   #met = false; // there was a connection
   #typed: Code | undefined; // with which they met at first
   #last: Bond | undefined; // the connection whose key says where the two meet again
-  #guesses = new Guesses(); // at the typed code
+  #guesses: Guesses; // at the typed code
   #try = 0;
   readonly #tickets: [Code, Ticket][] = [];
   readonly #calm = new Brake();
 
-  /** Without a code, a caller makes a new one, in a room that is free. */
-  constructor(private readonly store: Store, private readonly side: Side, private readonly code: Code | undefined, private readonly relayOnly: boolean, private readonly listener: Listener) {}
+  /** Without a code, a caller makes a new one, in a room that is free. anywhere: the server's list may name other hosts. */
+  constructor(
+    private readonly store: Store, private readonly side: Side, private readonly code: Code | undefined, private readonly relayOnly: boolean,
+    private readonly listener: Listener, private readonly anywhere = false,
+  ) {
+    this.#guesses = inStorage(store.origin, side, code);
+  }
 
   get resumption(): Resumption | undefined {
     const last = this.#last;
@@ -62,7 +68,7 @@ export class Session {
     this.#met = true;
     this.#typed = r.typed;
     this.#last = r.last;
-    this.#guesses = new Guesses(r.guesses);
+    this.#guesses.atLeast(r.guesses);
   }
 
   /** Waits for the connection: the first, or the next one after that was lost. */
@@ -244,8 +250,10 @@ export class Session {
       // Two machines may meet without the list, but not without the server.
       if (this.relayOnly || isAbort(e, signal) || (!t && kindOf(e) === "access-key") || kindOf(e) === "unreachable") throw e;
     }
-    if (this.relayOnly && !list.some((s) => s.username)) throw new Failure("no-relay", "This server has no relay, so it cannot hide your address.");
-    return list;
+    const { used, elsewhere } = choose(list, new URL(this.store.origin).hostname, this.anywhere);
+    if (elsewhere.length > 0) this.listener.dropped("Left out STUN and TURN servers on other hosts than this one.");
+    if (this.relayOnly && !used.some((s) => s.username)) throw new Failure("no-relay", "This server has no relay, so it cannot hide your address.");
+    return used;
   }
 
   #config(iceServers: RTCIceServer[]): RTCConfiguration {

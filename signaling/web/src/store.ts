@@ -28,7 +28,7 @@ const answerLimit = 15_000; // beyond that
 const look = 1000; // ms from one look at whether the server is there to the next, and for its answer
 const firstPause = 100, longPause = 1000;
 const unreachable = "The server does not answer.";
-const maxReply = 1 << 18; // characters
+const maxReply = 1 << 18; // bytes
 export const forever = Infinity;
 
 interface Request {
@@ -205,11 +205,10 @@ export class Store {
         method: r.method ?? "GET", headers, body: r.body ?? null, signal, keepalive: r.keepalive ?? false,
         cache: "no-store", credentials: "omit", redirect: "error", referrerPolicy: "no-referrer",
       });
-      body = await res.text();
-    } catch {
-      throw new Passing("unreachable", unreachable, 0);
+      body = await text(res);
+    } catch (e) {
+      throw e instanceof Failure ? e : new Passing("unreachable", unreachable, 0);
     }
-    if (body.length > maxReply) throw foreign();
     return judge(res, body);
   }
 }
@@ -236,6 +235,22 @@ function judge(res: Response, body: string): Reply {
     throw new Passing(kind, detail, Number.isFinite(after) ? Math.min(Math.max(after, 0), 60) : 1);
   }
   throw new Failure(kind, detail);
+}
+
+/** Reads a reply, and no more of it than one may have. */
+async function text(res: Response): Promise<string> {
+  const decoder = new TextDecoder();
+  let all = "", size = 0;
+  const reader = res.body?.getReader();
+  for (;;) {
+    const part = await reader?.read();
+    if (!part?.value) return all + decoder.decode();
+    if ((size += part.value.length) > maxReply) {
+      void reader!.cancel();
+      throw foreign();
+    }
+    all += decoder.decode(part.value, { stream: true });
+  }
 }
 
 const foreign = () => new Failure("refused", "The server's reply makes no sense.");
