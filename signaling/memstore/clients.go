@@ -1,6 +1,7 @@
 package memstore
 
 import (
+	"fmt"
 	"time"
 
 	"p2pchat/signaling"
@@ -13,41 +14,61 @@ const (
 	guesses      = 3
 	guessesCount = 10 * time.Minute
 	mostGuessers = 1 << 16
+	unjudged     = 10          // answers of a client at once that no caller has accepted or turned down: each may become a guess
+	judging      = time.Second // a caller takes less
 )
+
+var errUnjudged = signaling.Explain(signaling.ErrTooMany, fmt.Sprintf("%d answers from your network address wait until callers check them. Try again in a moment; or call, and let the other side answer.", unjudged))
 
 // clients are what the Store knows of those whom Ticket.From names.
 type clients struct {
 	held    map[string]int       // rooms, but for the lobby
 	guesses map[string]*guessing // at most mostGuessers
+	waiting map[string]int       // answers that no caller has judged yet, in rooms that are there
 	swept   time.Time            // last
 }
 
 // guessing is when answers were turned down, the oldest first.
 type guessing [guesses]time.Time
 
-// hold counts rooms in or out.
-func (c *clients) hold(from string, by int) {
+// count adds to what a client has.
+func count(of *map[string]int, from string, by int) {
 	if from == "" {
 		return
 	}
-	if c.held == nil {
-		c.held = map[string]int{}
+	if *of == nil {
+		*of = map[string]int{}
 	}
-	if c.held[from] += by; c.held[from] <= 0 {
-		delete(c.held, from)
+	if (*of)[from] += by; (*of)[from] <= 0 {
+		delete(*of, from)
 	}
 }
 
-// mayAnswer returns ErrGuesses if the client has guessed too often to answer that caller.
+// mayAnswer returns ErrGuesses if the client has guessed too often to answer that caller, and
+// ErrTooMany if too many of its answers wait to be judged: they could all be guesses.
 func (c *clients) mayAnswer(t signaling.Ticket, caller string, now time.Time) error {
-	g := c.guesses[t.From]
-	if g == nil || t.Room == signaling.Lobby || t.From == caller {
+	if t.Room == signaling.Lobby || t.From == caller {
 		return nil
 	}
-	if left := guessesCount - now.Sub(g[0]); left > 0 {
-		return &signaling.Later{Err: signaling.ErrGuesses, After: left}
+	if g := c.guesses[t.From]; g != nil {
+		if left := guessesCount - now.Sub(g[0]); left > 0 {
+			return &signaling.Later{Err: signaling.ErrGuesses, After: left}
+		}
+	}
+	if c.waiting[t.From] >= unjudged {
+		return &signaling.Later{Err: errUnjudged, After: judging}
 	}
 	return nil
+}
+
+// unjudged returns the client whose answer the caller has neither accepted nor turned down, or
+// empty. In the lobby, and in a room of the client's own, none counts.
+func (r *state) unjudged() string {
+	caller, callee := &r.sides[signaling.Caller], &r.sides[signaling.Callee]
+	if callee.description == nil || caller.from == "" || callee.from == caller.from || len(caller.candidates) > r.heard {
+		return ""
+	}
+	return callee.from
 }
 
 // turnedDown notes that an answer of a client was.

@@ -72,6 +72,65 @@ func TestClientsOfManyServers(t *testing.T) {
 	})
 }
 
+// A client that answers in many rooms before a caller judges one has as many guesses. Ten may wait.
+func TestAnswersThatWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Limits{})
+		var callers []signaling.Ticket
+		answers := func(n int, from string) error {
+			if n == len(callers) {
+				caller := signaling.NewTicket(fmt.Sprint("room", n), signaling.Caller)
+				caller.From = "caller"
+				if _, err := s.Offer(t.Context(), caller, offer); err != nil {
+					t.Fatal(err)
+				}
+				callers = append(callers, caller)
+			}
+			callee := signaling.NewTicket(callers[n].Room, signaling.Callee)
+			callee.From = from
+			_, err := s.Answer(t.Context(), callee, "", answer)
+			return err
+		}
+		for n := range unjudged {
+			if err := answers(n, "mallory"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		later := (*signaling.Later)(nil)
+		if err := answers(unjudged, "mallory"); !errors.Is(err, signaling.ErrTooMany) || !errors.As(err, &later) || later.After > time.Minute {
+			t.Errorf("with %d answers that wait, one more is answered %v", unjudged, err)
+		}
+		for from, n := range map[string]int{"ben": unjudged, "caller": unjudged + 1} { // the latter is behind the same NAT as the caller
+			if err := answers(n, from); err != nil {
+				t.Errorf("an answer of %s is answered %v", from, err)
+			}
+		}
+		// One is accepted, one turned down, one is in a room that the caller has closed.
+		if _, err := s.AddCandidates(t.Context(), callers[0], 0, signaling.Candidate(`{}`)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Reoffer(t.Context(), callers[1], append(signaling.Description(" "), offer...)); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(t.Context(), callers[2]); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			if err := answers(len(callers), "mallory"); err != nil {
+				t.Errorf("answer %d after three were judged: %v", i, err)
+			}
+		}
+		if err := answers(len(callers), "mallory"); !errors.Is(err, signaling.ErrTooMany) {
+			t.Errorf("the next one is answered %v", err)
+		}
+		time.Sleep(time.Hour)
+		s.Census() // all rooms have expired
+		if n := len(s.clients.waiting); n > 0 {
+			t.Errorf("%d clients are remembered", n)
+		}
+	})
+}
+
 // The memory for those who guess is bounded.
 func TestManyGuessers(t *testing.T) {
 	var c clients

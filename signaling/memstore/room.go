@@ -127,11 +127,12 @@ func (s *Store) set(name string, next state) *room {
 func (s *Store) count(r *state, by int) {
 	if r.open() {
 		s.open += by
-		s.clients.hold(r.sides[signaling.Caller].from, by)
+		count(&s.clients.held, r.sides[signaling.Caller].from, by)
 	}
 	if r.sides[signaling.Callee].description != nil {
 		s.answered += by
 	}
+	count(&s.clients.waiting, r.unjudged(), by)
 }
 
 // room finds the room of that name, with an offer or without, or makes it.

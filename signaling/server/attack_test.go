@@ -71,6 +71,34 @@ func TestAnswersThatAreTurnedDown(t *testing.T) {
 	s.post(room(alice)+"/answer", anAnswer, from("192.0.2.4")).is(201)
 }
 
+// Answers to many rooms at once are as many guesses, before any is turned down.
+func TestAnswersThatWait(t *testing.T) {
+	s := open(t, memstore.Limits{}, Config{TrustedProxies: behindProxy})
+	room := func(n int) string {
+		r := fmt.Sprint("/rooms/room", n)
+		s.post(r+"/offer", anOffer, "Authorization: Bearer caller", from("192.0.2.1")).is(201)
+		return r
+	}
+	taken := 0
+	for n := range 50 {
+		r := s.post(room(n)+"/answer", anAnswer, from("192.0.2.66"))
+		if r.status == 201 {
+			taken++
+			continue
+		}
+		if detail := r.problem(429, "too-many"); !strings.Contains(detail, "wait until callers check them") || r.header.Get("Retry-After") != "1" {
+			t.Errorf("it says %q, Retry-After %q", detail, r.header.Get("Retry-After"))
+		}
+	}
+	if taken != 10 {
+		t.Errorf("%d answers to rooms at once were taken", taken)
+	}
+	s.post(room(50)+"/answer", anAnswer, from("192.0.2.3")).is(201)
+	if got := s.scrape()[`p2pchat_limit_hits_total{limit="client_answers"}`]; got != "40" {
+		t.Errorf("%s refusals were counted", got)
+	}
+}
+
 func TestRoomsOfOneClient(t *testing.T) {
 	s := open(t, memstore.Limits{Client: 2}, Config{TrustedProxies: behindProxy})
 	const token = "Authorization: Bearer caller"

@@ -38,7 +38,7 @@ var explained = map[string]string{
 	limitConnections:       "as many connections are open as --connections all allows",
 	limitClientConnections: "a client opens more connections than --connections client allows",
 	limitFiles:             "the system lets the server open no more files: raise its limit (ulimit -n, LimitNOFILE)",
-	limitGuesses:           "callers turned down three answers of a client in ten minutes: it may be guessing codes",
+	limitGuesses:           "callers turned down three answers of a client in ten minutes, or have not judged ten of them: it may be guessing codes",
 	limitClientRooms:       "a client opens more rooms than --max-client-rooms allows",
 	limitClientWaiting:     "a client waits in more rooms that nobody has opened than --max-client-waiting allows",
 	limitWakes:             "a client's waiting reads are woken for nothing more often than --rate client allows",
