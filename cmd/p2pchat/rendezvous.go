@@ -65,8 +65,8 @@ func (m *rendezvous) open() error {
 	session := m.o.meet(client, m.o.code, peer.Config{
 		Again: m.o.kept.again(), ICEServers: servers, RelayOnly: m.o.relayOnly, Log: m.o.logger,
 		Discover: client.ICEServers, Host: host,
-		Keep:     func(a peer.Again) error { return m.o.kept.commit(m.conversation, appointment{m.o.server, a}) },
-		Report:   m.o.reporter(m.conversation, &m.apart),
+		Keep:   func(a peer.Again) error { return m.o.kept.commit(m.conversation, appointment{m.o.server, a}) },
+		Report: m.o.reporter(m.conversation, &m.apart),
 	})
 	m.mu.Lock()
 	defer m.mu.Unlock()
