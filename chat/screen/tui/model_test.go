@@ -182,8 +182,17 @@ var (
 
 // scenes are what the golden screens show.
 var scenes = map[string]func(*rig){
-	"starting": func(r *rig) { r.happens(chat.Notice{Text: "waiting for a server at http://localhost:3000"}) },
-	"waiting":  func(r *rig) { r.happens(invited) },
+	"starting":  func(r *rig) { r.happens(chat.Notice{Text: "waiting for a server at http://localhost:3000"}) },
+	"waiting":   func(r *rig) { r.happens(invited) },
+	"answering": func(r *rig) { r.happens(answered, chat.NoCall{Room: "601"}) },
+	"asking": func(r *rig) {
+		r.takesCodes()
+		r.happens(answered, chat.CodeWanted{Why: "Wrong code."})
+	},
+	"burnt": func(r *rig) {
+		r.takesCodes()
+		r.happens(invited, chat.WrongCode{Left: 1}, chat.WrongCode{}, chat.CodeWanted{Why: "Three wrong codes were tried, so this code no longer works.", Calling: true})
+	},
 	"waiting-qr": func(r *rig) {
 		r.streams.QR = true
 		r.happens(invited, chat.WrongCode{Left: 2})
