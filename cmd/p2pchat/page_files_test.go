@@ -121,13 +121,19 @@ func TestPageFiles(t *testing.T) {
 		caller, callee := b.open(t, server), b.open(t, server)
 		callee.answer(caller.call(""))
 		verified(t, caller, callee)
-		for button, says := range map[string]string{"Decline": "Not transferred: declined", "Cancel": "Not transferred: cancelled by its sender"} {
+		for button, says := range map[string][2]string{ // here, and on the other side
+			"Decline": {"Not transferred: you declined it", "Not transferred: declined"}, "Cancel": {"Not transferred: you cancelled it", "Not transferred: cancelled by its sender"},
+		} {
 			path, _ := random(t, button+".bin", 10)
 			caller.do(chromedp.SetUploadFiles(chromedp.ID("file"), []string{path}))
 			callee.sees("Accept it?")
-			map[string]*tab{"Decline": callee, "Cancel": caller}[button].choose(button+".bin", button)
-			caller.sees(says)
-			callee.sees(says)
+			here, there := caller, callee
+			if button == "Decline" {
+				here, there = callee, caller
+			}
+			here.choose(button+".bin", button)
+			here.sees(says[0])
+			there.sees(says[1])
 		}
 	})
 }

@@ -55,6 +55,22 @@ func TestPageLog(t *testing.T) {
 			t.Errorf("after a click on the news the box holds %q", got)
 		}
 	})
+	t.Run("the last message, also when a phone's keyboard opens", func(t *testing.T) {
+		caller, callee := inCall(t, b)
+		callee.looks(390, 844, "light")
+		for n := range 12 {
+			caller.say(fmt.Sprintf("line %d", n))
+		}
+		callee.hears("line 11")
+		callee.looks(390, 400, "light")
+		until[bool](callee, `document.getElementById("log").clientHeight < 350`)
+		if below := eval[float64](callee, `new Promise((resolve) => setTimeout(() => {
+			const log = document.getElementById("log");
+			resolve(log.scrollHeight - log.scrollTop - log.clientHeight);
+		}, 200))`); below > 1 {
+			t.Errorf("%v pixels of the log are out of sight", below)
+		}
+	})
 	t.Run("links, and where they lead", func(t *testing.T) {
 		caller, callee := inCall(t, b)
 		type link struct{ Text, Href, Host, Rel, Target string }

@@ -89,6 +89,24 @@ func TestPageParts(t *testing.T) {
 			}
 		}
 	})
+	t.Run("links and commands are read as the program does", func(t *testing.T) {
+		p := p.in(t)
+		for _, text := range []string{
+			"417-falcon-zebra", "", "http://chat.example.org/#417-falcon-zebra", "https://chat.example.org:8443/chat/#standup-%C3%BCber", "(https://chat.example.org/#417-falcon-zebra).",
+			"p2pchat answer", "p2pchat answer 417-falcon-zebra --server http://chat.example.org:3000", "$ p2pchat answer 417 falcon zebra", "type: `p2pchat answer 417-falcon-zebra`", "p2pchat answer --qr 417-falcon-zebra",
+			"xp2pchat answer 1-2", "p2pchat answers 1-2", "“p2pchat answer 1-a-b --server 'https://chat.example.org/x/'”", "http://chat.example.org/", "p2pchat demo",
+		} {
+			code, server := invitation(text)
+			got := eval[[]string](p, `((i) => { try { return [parts.print(parts.parse(i.code)), i.server] } catch { return ["", i.server] } })(parts.invitation(`+js(text)+`))`)
+			want := ""
+			if c, err := peer.ParseCode(code); err == nil {
+				want = c.String()
+			}
+			if got[0] != want || got[1] != strings.TrimRight(server, "/") {
+				t.Errorf("%q is %q to the page, and %q at %q to the program", text, got, want, server)
+			}
+		}
+	})
 	t.Run("names are made proper", func(t *testing.T) {
 		p := p.in(t)
 		var vectors []struct{ Name, Proper string }

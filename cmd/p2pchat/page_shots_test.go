@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,6 +62,69 @@ func TestPageShots(t *testing.T) {
 	other.connected()
 	phone.sees("They are the same")
 	shoot(t, folder, "unverified-narrow", phone)
+	shootStates(t, folder, b, server)
+}
+
+// shootStates takes a picture of each state of the page on a phone and on a desk, light and dark.
+func shootStates(t *testing.T, folder string, b chromium, server string) {
+	all := func(state string, p *tab) {
+		t.Helper()
+		for _, size := range [][2]int64{{390, 844}, {1280, 800}} {
+			for _, scheme := range []string{"light", "dark"} {
+				p.looks(size[0], size[1], scheme)
+				eval[bool](p, `new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve(true))))`)
+				shoot(t, folder, fmt.Sprintf("%s-%d-%s", state, size[0], scheme), p)
+			}
+		}
+	}
+	caller, callee := b.open(t, server), b.open(t, server)
+	caller.do(chromedp.SetValue(chromedp.ID("name"), "Ann"))
+	callee.do(chromedp.SetValue(chromedp.ID("name"), "Ben"))
+	all("start", caller)
+	callee.answer("601-animal-zebra")
+	callee.sees("No call is open in room 601 yet.")
+	all("no-call", callee)
+	callee.click("other-code")
+	all("waiting", caller.calling("418-falcon-zebra"))
+	callee.answer("418-falcon-zebra")
+	verified(t, caller, callee)
+	for n := range 12 {
+		caller.say(fmt.Sprintf("Photograph %d of the old bridge is ready.", n+1))
+	}
+	callee.say("Send me the last one, please, and the map.")
+	caller.hears("Send me the last one, please, and the map.")
+	caller.say("The map: https://example.org/maps/old-bridge?zoom=12 and the wrong one: https://bank.example@evil.example/")
+	callee.picksNothing()
+	picture := filepath.Join(t.TempDir(), "old-bridge.png")
+	if err := os.WriteFile(picture, pictures(t)["a.png"], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	caller.do(chromedp.SetUploadFiles(chromedp.ID("file"), []string{picture}))
+	callee.accepts("old-bridge.png")
+	callee.whole("old-bridge.png")
+	until[bool](callee, `document.querySelector("#log img")?.complete`)
+	all("chat", callee)
+	callee.do(chromedp.Evaluate[chromedp.Void](`document.getElementById("log").scrollTop = 0; 0`))
+	caller.say("And this is below what you see.")
+	callee.sees("One new message below")
+	all("below", callee)
+	caller.click("leave")
+	callee.click("again")
+	caller.click("again")
+	caller.call("standup")
+	callee.answer("standup")
+	callee.sees("Compare these four words")
+	all("unverified", callee)
+	callee.click("differ")
+	callee.sees("Someone was listening. The call has been ended.")
+	callee.sees("You have left.")
+	all("alarm", callee)
+}
+
+func (p *tab) calling(code string) *tab {
+	p.t.Helper()
+	p.call(code)
+	return p
 }
 
 // looks sets the window's size, and whether it is light or dark.

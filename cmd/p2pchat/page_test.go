@@ -63,7 +63,7 @@ func TestPage(t *testing.T) {
 		if err := program.in.Close(); err != nil {
 			t.Fatal(err)
 		}
-		callee.sees("The other side writes no more")
+		callee.sees("has finished writing, and still reads.")
 		callee.click("leave")
 		program.finish(t)
 	})

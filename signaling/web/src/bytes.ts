@@ -48,7 +48,7 @@ export function random(size: number): Uint8Array {
   return crypto.getRandomValues(new Uint8Array(size));
 }
 
-/** A number below n, each as likely as the other. */
+/** Returns a random number below n; all are equally likely. */
 export function below(n: number): number {
   const limit = 2 ** 32 - (2 ** 32 % n);
   for (;;) {

@@ -1,6 +1,6 @@
-// A conversation over any pipe: what was said stays in the outbox until the other side has
-// handed it to its reader. When a pipe breaks, the next one goes on from there: nothing is
-// lost, nothing comes twice. chat/talk.go for a browser.
+// A conversation over one pipe after another: what was said stays in the outbox until the other
+// side's reader has it. When a pipe breaks, the next one goes on from there: nothing is lost, and
+// nothing comes twice. It mirrors chat/talk.go.
 
 import { base32, base64, fromBase64, random, text, utf8 } from "./bytes.ts";
 import { Failure, kindOf, sleep } from "./failure.ts";
@@ -9,7 +9,7 @@ import { properName, stranger } from "./name.ts";
 import type { Pipe, Way } from "./pipe.ts";
 
 const patience = 10_000; // ms that the other side's hello may take
-const farewell = 2000; // ms that a goodbye waits for the other one's
+const farewell = 2000; // ms that a goodbye waits for the other side's goodbye
 const lastWords = 200; // ms for what is on its way when this side hangs up
 const away = 20_000; // ms that the other side waits for a page that was closed or is reloading
 const mostAway = 60_000; // ms that this side waits for another page
@@ -53,13 +53,13 @@ export class Conversation {
   #partial = false; // the other side's last message goes on with its next one
   #strange = 0; // messages of a plain program
   #goodbye = false; // this side has said it
-  #first = false; // before the other one did
-  #untold = false; // this side is called otherwise, and the other one has not been told
+  #first = false; // before the other side did
+  #untold = false; // this side has a new name that the other side does not know
   #left = false; // the other side has
   #away: number | undefined; // ms to wait for the other side's page
   #pipe: Pipe | undefined; // once both hellos are there
   #wake: () => void = () => {};
-  dropped = 0; // what was not heeded
+  dropped = 0; // frames that made no sense
 
   constructor(private name: string, private readonly reader: Reader, private readonly saved?: Saved) {
     this.id = saved?.id ?? base32(random(16));
@@ -82,7 +82,7 @@ export class Conversation {
     return this.#out.frames.filter((f) => f.kind === kind.message).map((f) => ({ id: f.seq, text: text(f.body) }));
   }
 
-  /** The program that the other side is: another one knows nothing of the files. */
+  /** The other side's conversation. A program that was restarted has a new one, and none of the files. */
   get peer(): string {
     return this.#peer.conversation;
   }
@@ -109,7 +109,7 @@ export class Conversation {
     return this.#parting.signal.aborted;
   }
 
-  /** Says text, now or as soon as there is somebody; the ID is what delivered will name. */
+  /** Says text, now or as soon as the other side is there; delivered will name the ID. */
   say(message: string): number {
     const body = utf8(message);
     if (body.length > maxText) throw new RangeError(`This message is too long: ${body.length} bytes, and ${maxText} are the most. Send it in parts.`);
@@ -117,7 +117,7 @@ export class Conversation {
     return this.put(kind.message, body);
   }
 
-  /** Changes how the other side sees this one. */
+  /** Changes the name that the other side sees. */
   rename(name: string) {
     this.name = name;
     this.#untold = true;
@@ -150,7 +150,7 @@ export class Conversation {
     for (let f = this.#next(p.met.foreign); f; f = this.#next(p.met.foreign)) if (!this.#write(p, f)) break;
   }
 
-  /** Holds the conversation over the pipes that next brings, until somebody leaves. */
+  /** Holds the conversation over the pipes that next brings, until one side leaves. */
   async run(next: (signal: AbortSignal) => Promise<Pipe>, signal: AbortSignal): Promise<void> {
     for (let again = this.saved !== undefined; ; again = true) {
       let pipe: Pipe;
@@ -296,7 +296,7 @@ export class Conversation {
     return undefined;
   }
 
-  /** Whoever said goodbye first hangs up, once the last acknowledgements are there. */
+  /** Tells whether this side hangs up: the side that said goodbye first does, once the last acknowledgements are there. */
   #mayHangUp(pipe: Pipe): boolean {
     if (pipe.met.foreign) return this.parting;
     return this.#goodbye && this.#left && this.#first && this.#out.frames.length === 0;
@@ -400,6 +400,6 @@ export class Conversation {
   }
 }
 
-/** Whether an error of run is a person's news, and which. */
+/** Makes an error of run fit for a person. */
 export const reason = (e: unknown): Failure =>
   kindOf(e) ? (e as Failure) : new Failure("refused", e instanceof Error ? e.message : String(e));

@@ -50,7 +50,7 @@ export function show(which: Section, focus: HTMLElement) {
 }
 
 /** Puts text into the clipboard, also where the page is not on a secure origin. */
-export async function copy(from: HTMLElement, button: HTMLButtonElement): Promise<void> {
+export async function copy(from: HTMLElement, button: HTMLButtonElement, status: HTMLElement): Promise<void> {
   try {
     await navigator.clipboard.writeText(from.textContent);
   } catch {
@@ -62,7 +62,11 @@ export async function copy(from: HTMLElement, button: HTMLButtonElement): Promis
     document.execCommand("copy");
     button.focus();
   }
-  const said = [...button.childNodes];
+  const label = [...button.childNodes];
+  if (status.textContent === "") status.textContent = button.textContent.replace("Copy", "Copied");
   button.replaceChildren("Copied");
-  setTimeout(() => button.replaceChildren(...said), 1500);
+  setTimeout(() => {
+    button.replaceChildren(...label);
+    status.textContent = "";
+  }, 1500);
 }

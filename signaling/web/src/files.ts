@@ -25,7 +25,7 @@ export class FileItems {
       try {
         const f: Outgoing = this.files.offer(file, item);
         item.says(`${size(file.size)} · waiting for an answer`);
-        item.offers(["Cancel", () => this.files.cancel(f, "cancelled by its sender")]);
+        item.offers(["Cancel", () => this.files.cancel(f, "cancelled by its sender", "you cancelled it")]);
         this.view.add(item.element);
       } catch (e) {
         if (e instanceof RangeError) return e.message;
@@ -43,10 +43,10 @@ export class FileItems {
     item.offers(
       ["Accept", () => void place(name).then((sink) => {
         if (!sink) return;
-        item.offers(["Cancel", () => this.files.cancel(f, "cancelled by its receiver")]);
+        item.offers(["Cancel", () => this.files.cancel(f, "cancelled by its receiver", "you cancelled it")]);
         this.files.accept(f, sink);
       }, (e) => item.says(`The file cannot be written: ${String(e)}`))],
-      ["Decline", () => this.files.cancel(f, "declined")],
+      ["Decline", () => this.files.cancel(f, "declined", "you declined it")],
     );
     this.view.add(item.element);
     return item;
@@ -76,11 +76,26 @@ class Item implements FileView {
   }
 
   offers(...actions: [string, () => void][]) {
-    this.#row.replaceChildren(...actions.map(([label, act]) => {
+    this.#controls(...actions.map(([label, act]) => {
       const b = el("button", { type: "button" }, label, spoken(` ${this.name}`));
       b.onclick = () => { act(); };
       return b;
     }));
+  }
+
+  /** Replaces the buttons. A focus that is on one of them moves to the next thing to use. */
+  #controls(...controls: HTMLElement[]) {
+    const focused = this.#row.contains(document.activeElement);
+    this.#row.replaceChildren(...controls);
+    if (focused) (controls[0] ?? byId("text")).focus();
+  }
+
+  /** Ends the item: what became of the file is announced, as its progress was not. */
+  #over(text: string, ...controls: HTMLElement[]) {
+    this.#bar.remove();
+    this.#how.removeAttribute("aria-live");
+    this.says(text);
+    this.#controls(...controls);
   }
 
   progress(bytes: number) {
@@ -96,17 +111,17 @@ class Item implements FileView {
   }
 
   done(sum: string, landed: Landed | undefined, more: string) {
-    this.#bar.remove();
-    this.#row.replaceChildren();
-    this.says(`${size(this.size)} · ✓ ${this.side === "mine" ? "delivered" : "received"}${more}`);
+    const link = landed?.content && !landed.saved ? this.#save(landed.content) : undefined;
+    this.#over(`${size(this.size)} · ✓ ${this.side === "mine" ? "delivered" : "received"}${more}`, ...(link ? [link] : []));
     this.#how.title = `SHA-256 ${sum}`;
     this.element.dataset.sha256 = sum;
-    if (!landed?.content) return;
-    void this.#show(landed.content);
-    if (landed.saved) return; // else it stays in memory until its item is removed
-    const link = el("a", { href: URL.createObjectURL(landed.content), download: this.name, textContent: "Save" }, spoken(` ${this.name}`));
-    this.#row.append(link);
-    link.click();
+    if (landed?.content) void this.#show(landed.content);
+    link?.click();
+  }
+
+  /** Returns a link that saves content, which stays in memory until the item is removed. */
+  #save(content: Blob): HTMLAnchorElement {
+    return el("a", { href: URL.createObjectURL(content), download: this.name, textContent: "Save" }, spoken(` ${this.name}`));
   }
 
   /** Shows the file, if it is a picture. */
@@ -122,9 +137,7 @@ class Item implements FileView {
   }
 
   failed(why: string) {
-    this.#bar.remove();
-    this.#row.replaceChildren();
-    this.says(`Not transferred: ${why}`);
+    this.#over(`Not transferred: ${why}`);
     this.element.classList.add("failed");
   }
 }
@@ -142,14 +155,36 @@ function duration(seconds: number): string {
   return s < 60 ? `${s} s` : s < 3600 ? `${Math.ceil(s / 60)} min` : `${Math.floor(s / 3600)} h ${Math.round((s % 3600) / 60)} min`;
 }
 
-/** Takes files that are dropped on the page; active tells why it does not, "" if it does. */
-export function dropping(active: () => string, take: (files: File[]) => void, refuse: (why: string) => void) {
+/** Takes files that are dropped on the page or pasted into box; active tells why it does not, "" if it does. */
+export function dropping(box: HTMLElement, active: () => string, take: (files: File[]) => void, refuse: (why: string) => void) {
   const hint = byId("drop");
   const carries = (e: DragEvent) => active() === "" && (e.dataTransfer?.types.includes("Files") ?? false);
+  const offer = (data: DataTransfer) => {
+    const why = active();
+    if (why !== "") {
+      refuse(why);
+      return;
+    }
+    const items = [...data.items].filter((i) => i.kind === "file");
+    if (items.some((i) => i.webkitGetAsEntry()?.isDirectory)) refuse("A web page cannot send a folder. Pack it into a .zip file and drop that, or use /send in the terminal program.");
+    const files = items.filter((i) => !i.webkitGetAsEntry()?.isDirectory).map((i) => i.getAsFile()).filter((f) => f !== null);
+    if (files.length > 0) take(files);
+  };
+  box.onpaste = (e) => {
+    const data = e.clipboardData;
+    if (!data || data.files.length === 0 || data.types.includes("text/plain")) return; // text from an office program has its picture with it
+    e.preventDefault();
+    offer(data);
+  };
   document.ondragover = (e) => {
-    if (!e.dataTransfer?.types.includes("Files")) return;
-    e.preventDefault(); // else the browser opens it in the page's place
-    hint.hidden = !carries(e);
+    if (!e.dataTransfer) return;
+    if (e.dataTransfer.types.includes("Files")) {
+      e.preventDefault(); // else the browser opens the file in place of the page
+      hint.hidden = !carries(e);
+    } else if (!(e.target instanceof HTMLInputElement || e.target instanceof HTMLTextAreaElement)) {
+      e.preventDefault(); // or a link
+      e.dataTransfer.dropEffect = "none";
+    }
   };
   document.ondragleave = (e) => {
     if (!e.relatedTarget) hint.hidden = true;
@@ -158,14 +193,6 @@ export function dropping(active: () => string, take: (files: File[]) => void, re
     hint.hidden = true;
     if (!e.dataTransfer?.types.includes("Files")) return;
     e.preventDefault();
-    const why = active();
-    if (why !== "") {
-      refuse(why);
-      return;
-    }
-    const items = [...e.dataTransfer.items].filter((i) => i.kind === "file");
-    if (items.some((i) => i.webkitGetAsEntry()?.isDirectory)) refuse("A web page cannot send a folder. Pack it into a .zip file and drop that, or use /send in the terminal program.");
-    const files = items.filter((i) => !i.webkitGetAsEntry()?.isDirectory).map((i) => i.getAsFile()).filter((f) => f !== null);
-    if (files.length > 0) take(files);
+    offer(e.dataTransfer);
   };
 }

@@ -1,4 +1,4 @@
-// One message of the channel: a byte of kind, then what stands beside it
+// One message of the channel: a byte of kind, then its fields
 // (docs/architecture.md has the table).
 
 import { concat, readUint64, text, uint64, utf8 } from "./bytes.ts";
@@ -32,11 +32,11 @@ export interface Frame {
 
 /** Introduces a side, and says where the two go on after a lost pipe. */
 export interface Hello {
-  conversation: string; // random; another one means the program was started anew, and has none of the files
+  conversation: string; // random; a new one means that the program was restarted, and has none of the files
   name: string;
   first: number; // the lowest seq that this side may still send
-  heard: number; // the last seq of the other that was handed to this side's reader before this pipe,
-  of: string; // counted in that conversation of the other's
+  heard: number; // the last seq of the other side that this side's reader had before this pipe,
+  of: string; // counted in this conversation of the other side
   parts?: boolean; // this side knows the kind part
 }
 
@@ -113,7 +113,7 @@ export class Outbox {
     return this.#last;
   }
 
-  /** The next frame to go out on the pipe of the moment; sent() when it has. */
+  /** The next frame to go out on the current pipe; sent() notes that it has. */
   next(): Frame | undefined {
     return this.frames[this.#sent];
   }

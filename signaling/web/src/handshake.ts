@@ -99,7 +99,7 @@ export function respond(code: Code, offer: Document, sdp: string): [Trust, Docum
 /** Why a sealed note was not taken. */
 export type Refusal = "sealed" | "repeated" | "nonsense";
 
-/** What the two sides have in common: it seals this side's notes, and opens the other's. */
+/** What the two sides have in common: it seals this side's notes, and opens those of the other side. */
 export class Trust {
   #sealed = 0;
   readonly #opened = new Set<number>();
@@ -167,14 +167,14 @@ export class Trust {
     return this.callers !== undefined;
   }
 
-  /** The same four on both sides, unless somebody is in the middle. */
+  /** The same four on both sides, unless someone is in the middle. */
   safetyWords(): string[] {
     const b = this.#derive("safety words", 32, lv(this.callers!, this.callees));
     const view = new DataView(b.buffer, b.byteOffset);
     return [0, 8, 16, 24].map((at) => words[Number(view.getBigUint64(at) % BigInt(words.length))]!);
   }
 
-  /** Where the two, and nobody else, can meet again: it follows from the secret with which they met, and this meeting's key. */
+  /** The room and secret where only these two can meet again: it follows from the secret with which they met, and this meeting's key. */
   next(): Code {
     const key = this.#derive("session", 32, utf8(this.code.secret));
     const part = (name: string) => base32(expand(sha256, key, utf8(name), 16));

@@ -7,6 +7,7 @@ import { dropping, FileItems } from "./files.ts";
 import { Failure, type Kind } from "./failure.ts";
 import { choose } from "./iceservers.ts";
 import { keep, longest, messages, take, type KeptCall } from "./kept.ts";
+import { invitation } from "./invitation.ts";
 import { properName } from "./name.ts";
 import { Session } from "./session.ts";
 import { Store, type Side } from "./store.ts";
@@ -88,7 +89,7 @@ async function hold(side: Side, code: codes.Code | undefined, kept?: KeptCall): 
   focusNext = startTitle;
 }
 
-let focusNext: HTMLElement = startTitle; // when a person gives up waiting
+let focusNext: HTMLElement = startTitle; // where the focus goes when a person gives up waiting
 
 /** Says why the two did not meet, where the person can do something about it. */
 function refused(side: Side, f: Failure) {
@@ -159,10 +160,16 @@ let doubted = ""; // the code that the person was asked about
 
 /** Answers with what was typed, or comes with a link. */
 function answer(text: string) {
+  const invited = invitation(text);
   codeError.textContent = "";
+  if (invited.server !== "" && invited.server !== base) {
+    codeError.textContent = `That call is on another server. To answer it, open ${invited.server}/`;
+    codeInput.focus();
+    return;
+  }
   let code: codes.Code;
   try {
-    code = text.trim() === "" && onLoopback ? inLobby : codes.parse(text);
+    code = text.trim() === "" && onLoopback ? inLobby : codes.parse(invited.code);
   } catch (e) {
     codeError.textContent = (e as Error).message;
     codeInput.focus();
@@ -209,7 +216,7 @@ function followLink() {
   if (!fragment) return;
   history.replaceState(null, "", location.pathname);
   if (call) {
-    const why = "To answer another call, end this one first.";
+    const why = "To answer another call, leave this one first.";
     if (call.met) call.view.note(why);
     else byId("wait-notes").append(el("li", { textContent: why }));
     return;
@@ -259,7 +266,8 @@ fileInput.onchange = () => {
   send([...(fileInput.files ?? [])]);
   fileInput.value = "";
 };
-dropping(() => !call?.met ? "You can send files once the other person is there." : byId("attach").hidden ? "The other side is another program, which takes no files." : "", send, (why) => {
+const noFiles = () => !call?.met ? "You can send files once the other person is there." : byId("attach").hidden ? "The other side’s program takes no files." : "";
+dropping(textBox, noFiles, send, (why) => {
   if (call?.met) byId("text-error").textContent = why;
   else if (call) byId("wait-notes").append(el("li", { textContent: why }));
   else {
@@ -279,7 +287,7 @@ byId("other-code").onclick = () => {
   codeInput.select();
 };
 byId("again").onclick = () => {
-  discard(byId("log"), "content"); // the next person at this screen need not read it
+  discard(byId("log"), "content"); // so that the next person at this screen cannot read it
   show("start", startTitle);
 };
 byId("rename").onsubmit = (e) => {
@@ -359,7 +367,7 @@ if (onLoopback) {
   byId("answer-about").append(" Leave it empty for a call on this machine.");
   byId("new-code-field").hidden = false;
 }
-copyButtons();
+copyButtons(byId("copied"));
 show("start", startTitle);
 onhashchange = () => { followLink(); };
 void offerRelay();

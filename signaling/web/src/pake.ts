@@ -46,7 +46,7 @@ export class Party {
     this.share = multiply(scalar, generator(password, channel, session));
   }
 
-  /** Ends the run: `ad` is what this side says besides, `theirs` what the other does. */
+  /** Ends the run: `ad` is what this side says besides, `theirs` what the other side says. */
   finish(ad: Uint8Array, theirShare: Uint8Array, theirs: Uint8Array): Key {
     const scalar = this.#scalar;
     this.#scalar = undefined;

@@ -7,7 +7,7 @@ export const chatLabel = "chat", fileLabel = "file", protocol = "p2pchat.v1";
 
 const maxMessage = 256 << 10; // bytes
 const enoughBuffered = 1 << 20; // on their way out, before a sender waits
-// What comes before there is anybody to take it: more than the other side's outbox holds.
+// Messages that come before listen is called: more than the other side's outbox holds.
 export const earlyMessages = 5000, earlyBytes = 8 << 20;
 // ms from look to look; without a packet before this side asks for one; and before the connection is lost.
 const beat = 400, quiet = 1000, silence = 2400;
@@ -135,7 +135,7 @@ export class Pipe extends Channel {
 
   /**
    * Tells the way that packets take, and the time there and back in ms; and ends a pipe over
-   * which nothing comes. `ask` sends what the other machine answers, whoever reads there: it is
+   * which nothing comes. `ask` sends something that the other machine acknowledges by itself: it is
    * called when nothing has come for a while. Without it the browser has to notice by itself.
    */
   async watch(report: (path: Way, rtt: number | undefined) => void, ask?: () => void): Promise<void> {
@@ -174,7 +174,7 @@ export class Pipe extends Channel {
     this.#files.splice(0).forEach(handler);
   }
 
-  /** Takes a channel that the other side has opened besides: for a file, or it is closed. */
+  /** Takes a further channel that the other side has opened. One that is not for a file is closed. */
   announced(dc: RTCDataChannel) {
     if (dc.label !== fileLabel || dc.protocol !== protocol || !whole(dc)) dc.close();
     else if (this.#onFile) this.#onFile(dc);

@@ -1,5 +1,5 @@
 // One side of a meeting, and of the connections that come of it: when one is lost, the two
-// meet again, in a room that nobody else can find. peer/session.go, caller.go and callee.go
+// meet again, in a room that only they can find. peer/session.go, caller.go and callee.go
 // for a browser.
 
 import { Attempt, connectLimit, type Offer, type Outcome, type Report } from "./attempt.ts";
@@ -110,12 +110,12 @@ export class Session {
     }
   }
 
-  /** Where to meet when p is lost: where nobody else can, and until the other side was heard, where the two met before, too. */
+  /** Where to meet when p is lost: in the room of these two, and until the other side was heard, where the two met before, too. */
   #again(p: Bond): (Code | undefined)[] {
     return p.heard ? [p.met.next!] : [p.met.next!, p.met.code];
   }
 
-  /** Whether nobody but these two can have code. */
+  /** Tells whether only these two can have code. */
   #private(code: Code | undefined): boolean {
     const met = this.#last?.met;
     return met !== undefined && !same(code, this.#typed) && (same(met.next, code) || same(met.code, code));
@@ -165,7 +165,7 @@ export class Session {
         }
         switch (kindOf(error)) {
           case "occupied":
-            if (digits < manyDigits && !opened) { // nobody was told that code
+            if (digits < manyDigits && !opened) { // no one was told that code
               code = make(++digits);
               t = this.#ticket(code);
             } else if (this.#met) write = "reoffer"; // by this side's own last offer
@@ -266,7 +266,7 @@ export class Session {
   #invited(room: string, signal: AbortSignal): Invitation {
     const ticket = newTicket(room, "answer");
     const servers = this.#iceServers(ticket, signal);
-    servers.catch(() => {}); // told by whoever awaits it
+    servers.catch(() => {}); // the code that awaits it handles the error
     return { ticket, servers };
   }
 
@@ -422,7 +422,7 @@ interface Invitation {
 
 type News = { offer: Offer } | { closed: true } | { error: unknown };
 
-/** What a callee's readers find out, in order: for an attempt, or else for whoever asks next. */
+/** What a callee's readers find out, in order: for the current attempt, or else for the next call of next. */
 class Inbox {
   #news: News[] = [];
   #wake: () => void = () => {};
@@ -445,7 +445,7 @@ class Inbox {
     this.#attempt = a;
   }
 
-  /** An offer that has come meanwhile: the newest counts. */
+  /** Returns the newest offer that came while another one was handled. */
   newer(): Offer | undefined {
     const i = this.#news.findIndex((n) => "offer" in n);
     return i < 0 ? undefined : (this.#news.splice(i, 1)[0] as { offer: Offer }).offer;

@@ -10,6 +10,9 @@ const maxItems = 2000; // that the log shows
 const maxCharacters = 8 << 20;
 const maxJoined = 1 << 20; // characters of a message that came in parts; then it goes on as another one
 
+let resized = () => {}; // the log has another size: a phone's keyboard opened, or the window changed
+new ResizeObserver(() => { resized(); }).observe(byId("log"));
+
 export class Talking implements Reader {
   onFile: Reader["file"] = () => {};
   onConnected: (pipe: Pipe) => void = () => {};
@@ -34,6 +37,7 @@ export class Talking implements Reader {
       this.#atEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 120;
       if (this.#atEnd) this.#counts(0);
     };
+    resized = () => { this.grew(); };
     this.#counts(0);
     byId("below").onclick = () => {
       this.#log.scrollTop = this.#log.scrollHeight;
@@ -83,16 +87,16 @@ export class Talking implements Reader {
     const panel = byId("verify");
     if (panel.dataset.words === met.safetyWords.join(" ") && panel.dataset.words !== "") return; // known since the first connection
     const badge = byId("trust");
-    badge.classList.toggle("verified", met.verified);
+    badge.className = met.verified ? "badge verified" : "badge";
     badge.textContent = met.verified ? "✓ Verified" : "Unverified";
-    badge.title = met.verified ? "Both of you know the code, so no one is listening in." : "Nothing has shown yet that no one is listening in.";
+    badge.title = met.verified ? "Both of you know the code, so no one is listening in." : "Not proven yet: someone could be listening in.";
     panel.dataset.words = met.safetyWords.join(" ");
     panel.hidden = met.verified;
     byId("safety-words").textContent = met.safetyWords.join(" ");
     byId("verdict").hidden = met.foreign;
     byId("verify-about").textContent = met.foreign
-      ? "The other side is another WebRTC program, which has no way to show that no one is listening in."
-      : "This call has no secret. Compare these four words aloud, on the phone or face to face. If you both see these words, no one is listening in.";
+      ? "The other side uses another WebRTC program. It cannot prove that no one is listening in."
+      : "This call has no secret. Compare these four words aloud, on the phone or face to face. If you both see the same words, no one is listening in.";
     if (this.compared) this.#verified();
   }
 
@@ -117,8 +121,10 @@ export class Talking implements Reader {
   /** The safety words differ: no more is said in this call. */
   differ() {
     for (const id of ["verify", "composer", "leave"]) byId(id).hidden = true;
+    byId("trust").className = "badge unsafe";
     byId("trust").textContent = "Not safe";
     byId("over-alarm").hidden = false;
+    byId("peer").focus();
   }
 
   message(_: number, from: string, text: string, continues: boolean) {
@@ -175,7 +181,7 @@ export class Talking implements Reader {
   }
 
   inputEnded() {
-    this.note("The other side writes no more, but still reads what you write.");
+    this.note(`${byId("peer-name").textContent} has finished writing, and still reads.`);
   }
 
   renamed(was: string, now: string) {

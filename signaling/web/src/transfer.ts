@@ -1,5 +1,5 @@
 // Files: what is said of them rides on the conversation, and is not lost; their bytes have
-// a channel of their own, which the sending side opens anew on every connection
+// a channel of their own, which the sending side opens again on every connection
 // (docs/architecture.md). chat/file.go and chat/transfer.go for a browser.
 
 import { sha256 } from "@noble/hashes/sha2.js";
@@ -22,7 +22,7 @@ const maxLowered = 16; // times that the receiver may begin with less than it ha
 const anew = "the other side’s program was started again";
 const retryInterval = 1000; // ms
 
-/** Hears how a file fares. */
+/** Is told how a file proceeds. */
 export interface FileView {
   /** It moves: the receiver has so many bytes. */
   progress(bytes: number): void;
@@ -97,11 +97,11 @@ export class Files {
     f.view.progress(0);
   }
 
-  /** Gives a file up, with a reason for both sides. */
-  cancel(f: Outgoing | Incoming, why: string) {
+  /** Gives a file up, with a reason for the other side, and one for this side if that is another. */
+  cancel(f: Outgoing | Incoming, why: string, here = why) {
     if (this.#end(f)) {
       if (!this.talk.parting) this.#note(kind.cancel, f, why);
-      f.view.failed(why);
+      f.view.failed(here);
     }
   }
 
@@ -240,7 +240,7 @@ export class Files {
     const more = () => new Promise<void>((resolve) => (wake = resolve));
     channel.listen((m) => {
       const have = typeof m !== "string" && m[0] === message.have && m.length === 9 ? readUint64(m, 1) : NaN;
-      const less = have < f.bytes && !begun && ++f.lowered <= maxLowered; // the receiver’s machine was started anew
+      const less = have < f.bytes && !begun && ++f.lowered <= maxLowered; // the receiver’s machine was restarted
       if (!((have >= f.bytes || less) && have <= f.hashed)) {
         this.cancel(f, "the receiver’s program made a mistake");
         return;
@@ -278,7 +278,7 @@ export class Files {
   /** Takes a file that comes over a channel which the other side has opened. */
   #receive(channel: Channel) {
     if (this.#channels >= maxChannels || ![...this.#in.values()].some((f) => f.accepted)) {
-      channel.close(); // nobody expects it
+      channel.close(); // no file of this side is expected on it
       return;
     }
     this.#channels++;

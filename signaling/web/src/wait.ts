@@ -18,7 +18,7 @@ export class Waiting implements Listener {
     byId("wait-title").textContent = calling ? "Your call" : same(code, inLobby) ? "Answering a call" : `Answering ${code ? print(code) : ""}`;
     byId("wait-about").textContent = calling ? "" : "You are connected as soon as the caller is there. It does not matter which of you is first.";
     byId("share").hidden = byId("empty").hidden = true;
-    this.#status.textContent = "Reaching the server";
+    this.#status.textContent = "Contacting the server";
     this.#notes.replaceChildren();
   }
 
@@ -104,7 +104,7 @@ export class Waiting implements Listener {
 /** Quotes a word for a shell. */
 const quoted = (word: string) => (/^[\w.~:/%@-]+$/.test(word) && !word.startsWith("~") ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
-/** Makes the copy buttons work. */
-export function copyButtons() {
-  for (const b of document.querySelectorAll<HTMLButtonElement>("button.copy")) b.onclick = () => { void copy(byId(b.dataset.copy!), b); };
+/** Makes the copy buttons work; status announces what was copied. */
+export function copyButtons(status: HTMLElement) {
+  for (const b of document.querySelectorAll<HTMLButtonElement>("button.copy")) b.onclick = () => { void copy(byId(b.dataset.copy!), b, status); };
 }

@@ -2,6 +2,7 @@
 
 export { base32, base64, hex, lv } from "../src/bytes.ts";
 export { complete, parse, print, unlisted, words } from "../src/code.ts";
+export { invitation } from "../src/invitation.ts";
 export { properFile, properName } from "../src/name.ts";
 export { generator, multiply, Party } from "../src/pake.ts";
 export { choose } from "../src/iceservers.ts";

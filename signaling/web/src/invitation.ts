@@ -1,0 +1,42 @@
+// What a person may paste instead of a code: the link, or the command that the caller's program
+// shows. The rules are those of cmd/p2pchat/invitation.go.
+
+import { lobby } from "./code.ts";
+
+export interface Invitation {
+  readonly code: string;
+  readonly server: string; // its address, without a slash at the end; empty if the text names none
+}
+
+/** Splits what a person pasted; a text that is neither link nor command is taken for a code. */
+export function invitation(text: string): Invitation {
+  const link = /(https?:\/\/[^\s#]+)#(\S+)/i.exec(text);
+  if (link) return { code: decoded(link[2]!), server: normal(link[1]!) };
+  const command = /(?:^|[\s"'`(<“„‘«])p2pchat (?:answer|call)((?:[\s.,;:!?"'`)>”’“»].*)?)$/s.exec(text);
+  if (!command) return { code: text, server: "" };
+  const words = command[1]!.split(/\s+/), code: string[] = [];
+  let server = "", flags = false; // after a flag come its values, and no code
+  for (const [i, word] of words.entries()) {
+    if (word === "--server") server = normal((words[i + 1] ?? "").replace(/^'+|[.,;:!?"'`)>”’“»]+$/g, ""));
+    flags ||= word.startsWith("--");
+    if (!flags) code.push(word);
+  }
+  return { code: code.join(" ").trim() || lobby, server };
+}
+
+function decoded(fragment: string): string {
+  try {
+    return decodeURIComponent(fragment);
+  } catch {
+    return fragment;
+  }
+}
+
+function normal(address: string): string {
+  try {
+    const { origin, pathname } = new URL(address);
+    return (origin + pathname).replace(/\/+$/, "");
+  } catch {
+    return address;
+  }
+}
