@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"golang.org/x/net/websocket"
@@ -59,6 +61,25 @@ func TestPageInFirefox(t *testing.T) {
 		page.answer("one-two-three")
 		verifiedInFirefox(t, page)
 		page.converseWith(program)
+	})
+	t.Run("is reloaded in a call, and then closed", func(t *testing.T) {
+		page := f.open(t, server)
+		program := launch(t, "answer", page.call(), "--server", server, "--ui", "json")
+		verifiedInFirefox(t, page)
+		f.command(t, "browsingContext.reload", map[string]any{"context": page.context, "wait": "complete"}, nil)
+		page.until(`document.getElementById("log").innerText.includes("Connected again.") && "again"`)
+		page.say("still here")
+		if _, err := program.out.wait(regexp.MustCompile(`"still here"`)); err != nil {
+			t.Fatal(err)
+		}
+		page.js(waitBriefly + ` && ""`)
+		f.command(t, "browsingContext.close", map[string]any{"context": page.context}, nil)
+		program.finish(t)
+		for _, object := range []string{`"reason":"the other side closed or reloaded its page. If the page is not back within 20 s, the call ends"`, `"reason":"the other side closed or reloaded its page. If the page is not back within 2 s, the call ends"`, `"page_closed":true`} {
+			if out := program.out.String(); !strings.Contains(out, object) {
+				t.Errorf("there is no %s in\n%s", object, out)
+			}
+		}
 	})
 }
 

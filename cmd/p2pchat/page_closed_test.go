@@ -9,17 +9,19 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// waitsBriefly has a page ask the other side to wait 2 s for it and not 20, once it is closed.
+// waitBriefly has a page ask the other side to wait 2 s for it and not 20, once it is closed.
+const waitBriefly = `(() => {
+	const send = RTCDataChannel.prototype.send;
+	RTCDataChannel.prototype.send = function (m) {
+		if (m[0] === 12) m[8] = 2;
+		send.call(this, m);
+	};
+	return true;
+})()`
+
 func (p *tab) waitsBriefly() {
 	p.t.Helper()
-	eval[bool](p, `(() => {
-		const send = RTCDataChannel.prototype.send;
-		RTCDataChannel.prototype.send = function (m) {
-			if (m[0] === 12) m[8] = 2;
-			send.call(this, m);
-		};
-		return true;
-	})()`)
+	eval[bool](p, waitBriefly)
 }
 
 // shuts closes the tab as a person does, who is asked first.
