@@ -127,9 +127,7 @@ func (a *attempt) add(list []signaling.Candidate) {
 				err = a.try(*n.ICECandidateInit)
 			}
 		}
-		if err != nil {
-			a.drop(err)
-		}
+		a.drop(err)
 	}
 }
 
@@ -151,9 +149,12 @@ func (a *attempt) accepts(candidate string) bool {
 	return true
 }
 
-// drop notes that a candidate of the other side is of no use. Others may be, so it is no
-// warning.
+// drop notes that a candidate of the other side is of no use, unless why is nil. Others may
+// be, so it is no warning.
 func (a *attempt) drop(why error) {
+	if why == nil {
+		return
+	}
 	a.dropped.log(a.log, slog.LevelInfo, "dropped a candidate of the other side", "error", why)
 }
 
@@ -170,6 +171,9 @@ func (a *attempt) try(c webrtc.ICECandidateInit) error {
 	if kind == "srflx" {
 		a.outside[1] = at
 		a.tryFar()
+	}
+	if a.reveal(c) {
+		return nil
 	}
 	if kind == "host" && at.IsPrivate() && !a.isNear(at) {
 		a.far = append(a.far, c)
@@ -200,9 +204,7 @@ func (a *attempt) tryFar() {
 	waited := a.far
 	a.far = nil
 	for _, c := range waited {
-		if err := a.try(c); err != nil {
-			a.drop(err)
-		}
+		a.drop(a.try(c))
 	}
 }
 
