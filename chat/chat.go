@@ -130,6 +130,7 @@ type Conversation struct {
 	// owned by receive:
 	heard   uint64 // the last seq that came from the other side
 	strange uint64 // messages of a foreign side
+	unsaid  bool   // a foreign side has closed its channel before either side said anything; guarded by mu
 	partial bool   // the other side's last message goes on with its next one
 	dropped uint64 // what was not heeded
 
@@ -341,7 +342,7 @@ func (c *Conversation) parted() bool { return c.left && (c.gone || isClosed(c.de
 
 // Run holds the conversation: over the pipe that next brings and, when that breaks,
 // over the one that next brings then. It returns nil when both inputs have ended or
-// somebody left, else ErrSilent or the error of next or of the context. The error is,
+// somebody left, else ErrSilent, ErrUnsaid or the error of next or of the context. The error is,
 // or wraps, Undelivered if something that was said did not get through, and Incomplete if a
 // file did not that was to be taken without asking.
 func (c *Conversation) Run(ctx context.Context, next func(context.Context) (Link, error)) error {
@@ -379,6 +380,9 @@ func (c *Conversation) Run(ctx context.Context, next func(context.Context) (Link
 	}
 	if n := c.files.missed; n > 0 {
 		err = and(err, &Incomplete{n})
+	}
+	if c.unsaid && err == nil {
+		err = ErrUnsaid
 	}
 	return err
 }

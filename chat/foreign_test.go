@@ -70,6 +70,7 @@ func TestForeign(t *testing.T) {
 
 	t.Run("its closing is its goodbye", func(t *testing.T) {
 		withForeign(t, 4, nil, func(t *testing.T, a *talker, r raw) {
+			r.send([]byte("bye"))
 			synctest.Wait()
 			r.hangUp()
 			if err := a.end(); err != nil {
@@ -77,6 +78,16 @@ func TestForeign(t *testing.T) {
 			}
 			equal(t, "this side is told", only[Left](a.seen()), []Left{{}})
 			equal(t, "of a loss", only[Disconnected](a.seen()), nil)
+		})
+	})
+
+	t.Run("its closing before anything was said is an error", func(t *testing.T) {
+		withForeign(t, 4, nil, func(t *testing.T, a *talker, r raw) {
+			synctest.Wait()
+			r.hangUp()
+			if err := a.end(); !errors.Is(err, ErrUnsaid) {
+				t.Errorf("it ends with %v", err)
+			}
 		})
 	})
 

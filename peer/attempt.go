@@ -46,7 +46,7 @@ type attempt struct {
 	batch     []signaling.Candidate     // of this side, until the end of a step
 	reply     *document                 // the callee's, until it has candidates to take along
 	enough    <-chan time.Time          // waited for them
-	whole     bool                      // it waits for all: the caller asks for no more
+	whole     bool                      // it waits for all: the caller may ask for no more
 	early     []signaling.Candidate     // came before the other side's description
 	named     map[string]bool           // the other side's candidates, as far as they are counted: see accepts
 	dropped   tally                     // of them
@@ -66,6 +66,8 @@ type attempt struct {
 	hurried   int                       // times that pion was told to check at once
 	channel   *webrtc.DataChannel       // open, and held until the two trust each other
 	newer     *offer                    // came while it had not
+	hidden    *hiddenNames              // of the other side's addresses
+	offered   []*webrtc.DataChannel     // by a plain program, see choose
 	kept      bool                      // the PeerConnection lives on in a Pipe
 }
 
@@ -100,7 +102,8 @@ func (s *Session) newAttempt(ctx context.Context, side signaling.Ticket, code Co
 	}
 	a := &attempt{
 		store: s.store, ticket: side, code: code, again: s.current(side, code), publish: publish, relayOnly: s.config.RelayOnly, networks: networksOf(interfaces), own: ownAddresses(machine, interfaces), behind: addressesBehind(interfaces), away: away, report: s.config.Report, log: s.config.Log, pc: pc,
-		posts: make(chan any), done: make(chan struct{}), local: make(chan []signaling.Candidate, 128),
+		hidden: newHiddenNames(ctx, machine, pionLog{s.config.Log}),
+		posts:  make(chan any), done: make(chan struct{}), local: make(chan []signaling.Candidate, 128),
 	}
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) { a.post(localCandidate{c}) })
 	pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) { a.post(stateChanged(state)) })
@@ -122,6 +125,7 @@ func (a *attempt) post(what any) (taken bool) {
 func (a *attempt) end() {
 	close(a.done)
 	a.wg.Wait()
+	a.hidden.close()
 	if !a.kept {
 		closeConnection(a.pc, a.log)
 	}

@@ -79,7 +79,7 @@ func (a *attempt) answer(ctx context.Context, d signaling.Description) error {
 	// The read is parked before the caller can have read the answer, and misses nothing.
 	a.wg.Go(func() { a.readCandidates(ctx, as) })
 	a.reply, a.enough = &reply, time.After(firstCandidate)
-	if a.whole = a.foreign && !trickles(offer.SDP); a.whole {
+	if a.whole = a.foreign && (!trickles(offer.SDP) || len(offer.candidates) > 0); a.whole {
 		a.enough = time.After(wholeLimit)
 	}
 	return a.pc.SetLocalDescription(answer)

@@ -314,3 +314,39 @@ func TestDialects(t *testing.T) {
 		}
 	})
 }
+
+// The chat is found by its name or, where no channel has it, by its id.
+func TestChoiceOfChannels(t *testing.T) {
+	for want, labels := range map[string][]string{"chat": {"control", "chat", "telemetry"}, "first": {"first", "second", "third"}} {
+		t.Run(want, func(t *testing.T) {
+			n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
+			s := newStranger(t, store, n.caller, signaling.Caller)
+			for _, label := range labels {
+				s.channel(t, label)
+			}
+			s.call(t)
+			p := pipeOf(t, n.answers(t, store, signaling.Lobby, quiet()))
+			for range labels {
+				if dc := s.opened(t); dc.Label() == want {
+					if err := dc.SendText("on the right one"); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			hears(t, p, "on the right one")
+			s.loses(t)
+			s.loses(t)
+		})
+	}
+}
+
+func TestNegotiatedChannel(t *testing.T) {
+	n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
+	s := newStranger(t, store, n.caller, signaling.Caller)
+	negotiated, id := true, uint16(0)
+	s.announce(t, "chat", &webrtc.DataChannelInit{Negotiated: &negotiated, ID: &id})
+	s.call(t)
+	if _, err := n.answers(t, store, signaling.Lobby, quiet()).Pipe(soon(t)); !errors.Is(err, peer.ErrNoChannel) {
+		t.Errorf("the error is %v", err)
+	}
+}

@@ -52,7 +52,7 @@ func (a *attempt) run(ctx context.Context, newer <-chan offer, closed <-chan str
 		case <-slow:
 			a.report(Trying{This: a.ways[0].String(), Other: a.ways[1].String()})
 		case <-limit:
-			err = fmt.Errorf("%w within %v (%s)", ErrNoPath, connectLimit, a.tried())
+			err = a.unmet()
 		case <-hurry:
 			a.hurry()
 		case <-far:
@@ -129,8 +129,12 @@ func (a *attempt) take(ctx context.Context, what any) (*Pipe, error) {
 			}
 			return nil, fmt.Errorf("%w: none of their addresses answered (%s)", ErrNoPath, a.tried())
 		}
+	case revealed:
+		a.drop(a.pc.AddICECandidate(webrtc.ICECandidateInit(what)))
 	case channelOpened:
-		return a.open(what.DataChannel)
+		return a.opened(what.DataChannel)
+	case allOpened:
+		return a.choose()
 	}
 	return nil, nil
 }

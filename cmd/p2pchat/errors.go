@@ -74,6 +74,8 @@ var endings = []struct {
 	{errConfined, exitNoPath, "confined", ""},
 	{peer.ErrLost, exitFailed, "lost", "start the call again on both sides"},
 	{chat.ErrSilent, exitFailed, "silent", "use the same version on both sides: p2pchat version"},
+	{chat.ErrUnsaid, exitFailed, "unsaid", "look at what the other program reports; its channel has to stay open"},
+	{peer.ErrNoChannel, exitFailed, "no-channel", "have it announce the channel: createDataChannel without negotiated and id"},
 	{errStuck, exitFailed, "output-stuck", ""},
 	{syscall.EADDRINUSE, exitFailed, "address-in-use", "another program listens there: stop it, or choose another address"},
 	{screen.ErrBinary, exitFailed, "not-text", "send it as a file: --send FILE"},

@@ -127,32 +127,26 @@ func TestPlainClients(t *testing.T) {
 		t.Parallel()
 		server, program := serverAnd(t, "answer")
 		c := newPlainClient(t, server)
-		dc, err := c.pc.CreateDataChannel("data", nil)
-		if err != nil {
+		c.talk(c.calls(), program)
+	})
+	t.Run("call the program, and close the channel without a word", func(t *testing.T) {
+		t.Parallel()
+		server, program := serverAnd(t, "answer")
+		c := newPlainClient(t, server)
+		dc := c.calls()
+		if _, err := program.err.wait(regexp.MustCompile(`(?m)^p2pchat: unverified: `)); err != nil {
 			t.Fatal(err)
 		}
-		c.use(dc)
-		open := make(chan struct{})
-		dc.OnOpen(func() { close(open) })
-		described := make(chan struct{})
-		c.trickle("/offer-candidate", described)
-		offer, err := c.pc.CreateOffer(nil)
-		if err != nil {
+		if err := dc.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.pc.SetLocalDescription(offer); err != nil {
-			t.Fatal(err)
+		program.finish(t)
+		if code := program.cmd.ProcessState.ExitCode(); code != exitFailed {
+			t.Errorf("the program ended with exit code %d", code)
 		}
-		c.post("/offer", offer)
-		close(described)
-		var answer webrtc.SessionDescription
-		c.poll("/answer", &answer)
-		if err := c.pc.SetRemoteDescription(answer); err != nil {
-			t.Fatal(err)
+		if _, err := program.err.wait(regexp.MustCompile(`error: the other program closed the channel before anything was said`)); err != nil {
+			t.Error(err)
 		}
-		c.pollCandidates("/answer-candidates")
-		<-open
-		c.talk(dc, program)
 	})
 	t.Run("answer the program in the lobby", func(t *testing.T) {
 		t.Parallel()
@@ -160,6 +154,37 @@ func TestPlainClients(t *testing.T) {
 		c := newPlainClient(t, server)
 		c.talk(c.answers(), program)
 	})
+}
+
+// calls opens a channel in the lobby.
+func (c *plainClient) calls() *webrtc.DataChannel {
+	c.t.Helper()
+	dc, err := c.pc.CreateDataChannel("data", nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.use(dc)
+	open := make(chan struct{})
+	dc.OnOpen(func() { close(open) })
+	described := make(chan struct{})
+	c.trickle("/offer-candidate", described)
+	offer, err := c.pc.CreateOffer(nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if err := c.pc.SetLocalDescription(offer); err != nil {
+		c.t.Fatal(err)
+	}
+	c.post("/offer", offer)
+	close(described)
+	var answer webrtc.SessionDescription
+	c.poll("/answer", &answer)
+	if err := c.pc.SetRemoteDescription(answer); err != nil {
+		c.t.Fatal(err)
+	}
+	c.pollCandidates("/answer-candidates")
+	<-open
+	return dc
 }
 
 // answers waits for a call in the lobby, and for its channel.

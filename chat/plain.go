@@ -1,0 +1,92 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"io"
+	"unicode/utf8"
+)
+
+// ErrUnsaid says that a plain WebRTC program closed its channel before either side had said
+// anything.
+var ErrUnsaid = errors.New("the other program closed the channel before anything was said")
+
+// sendPlain speaks to a side that acknowledges nothing.
+func (c *Conversation) sendPlain(ctx context.Context, link Link, f frame) error {
+	if f.kind == kindMessage || f.kind == kindPart {
+		if err := link.Send(ctx, []byte(f.text)); err != nil {
+			return err
+		}
+	}
+	c.mu.Lock()
+	offered := c.files.out[f.seq]
+	c.mu.Unlock()
+	if offered != nil {
+		c.giveUp(offered, ErrNoFiles.Error(), 0)
+	}
+	select {
+	case c.confirm <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// confirmPlain drops from the outbox what the other machine has: more cannot be known of a side
+// that acknowledges nothing. It does not hold up what is sent meanwhile.
+func (c *Conversation) confirmPlain(ctx context.Context, link Link) {
+	for {
+		select {
+		case <-c.confirm:
+		case <-ctx.Done():
+			return
+		}
+		c.mu.Lock()
+		sent := c.out.first() - 1 + uint64(c.out.sent) //nolint:gosec // at most len(c.out.frames)
+		c.mu.Unlock()
+		if link.Flush(ctx) != nil {
+			return // and receive says why
+		}
+		c.mu.Lock()
+		c.out.ack(sent)
+		c.free()
+		c.poke()
+		c.mu.Unlock()
+	}
+}
+
+func (c *Conversation) receivePlain(ctx context.Context, link Link) error {
+	c.connected(link, Stranger)
+	for {
+		b, err := link.Recv(ctx)
+		if errors.Is(err, io.EOF) { // the only goodbye that it knows
+			c.trustPlain()
+			c.hear(frame{kind: kindGoodbye})
+		}
+		if err != nil {
+			return err
+		}
+		c.hearPlain(b)
+	}
+}
+
+// trustPlain takes what was sent to a plain program for delivered when it has closed the channel: the
+// acknowledgement of SCTP may be 200 ms behind. A channel on which nothing ever passed is not trusted.
+func (c *Conversation) trustPlain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.strange > 0 || c.out.first() > 1:
+		c.out.ack(c.out.first() - 1 + uint64(c.out.sent)) //nolint:gosec // at most len(c.out.frames)
+	case !c.leaving:
+		c.unsaid = len(c.out.frames) == 0 // or else Run returns Undelivered
+	}
+}
+
+func (c *Conversation) hearPlain(b []byte) {
+	if !utf8.Valid(b) {
+		c.drop("a message that is not UTF-8", "bytes", len(b))
+		return
+	}
+	c.strange++
+	c.Tell(Message{ID: c.strange, From: Stranger, Text: string(b)})
+}
