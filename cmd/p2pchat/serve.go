@@ -89,23 +89,8 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 	if err != nil {
 		return err
 	}
-	if o.server.ICEServers, err = iceServers(o.iceServers); err != nil {
+	if err := o.check(); err != nil {
 		return err
-	}
-	if o.server.AccessKey, err = accessKey(o.keyFile); err != nil {
-		return err
-	}
-	if err := o.visitors.configure(&o.server); err != nil {
-		return err
-	}
-	if o.server.Rate.Client == 0 { // one client, such as a load test, may do all that the server can
-		o.limits.Client, o.server.ClientWaiting = 0, 0
-	}
-	if o.limits.Client < 0 || o.server.ClientWaiting < 0 || o.limits.Rooms < 1 || o.limits.Candidates < 1 || o.limits.Idle <= 0 || o.server.MaxBody < 1 || o.server.MaxWaiting < 1 || o.grace < 0 {
-		return &usageError{err: errors.New("a limit must be greater than 0")}
-	}
-	if _, err := net.ResolveTCPAddr("tcp", o.listen); err != nil {
-		return cannotRead("--listen", o.listen, "127.0.0.1:3000, or :3000 for every address of this machine")
 	}
 	ctx, stop := context.WithCancel(ctx) // so that goroutines beside the server end with it
 	defer stop()
@@ -113,13 +98,6 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 	if err != nil {
 		return err
 	}
-	if u, err := url.Parse(o.publicURL); err != nil || o.publicURL != "" && (u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https") {
-		return cannotRead("--public-url", o.publicURL, "https://chat.example.org")
-	}
-	if o.server.MaxBody > server.MostBody {
-		return cannotRead("--max-body", strconv.FormatInt(o.server.MaxBody, 10), fmt.Sprintf("65536, and %d at most: clients read no more", server.MostBody))
-	}
-	o.limits.ListBytes = 2 * int(o.server.MaxBody) // one request must not fill a list
 	rooms, err := o.store.open(ctx, o.limits, log)
 	if err != nil {
 		return err
@@ -169,21 +147,76 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 		o.announce(std.err, l.Addr(), certificate)
 		return server.New(rooms, o.server).Serve(ctx, l, o.grace)
 	}
-	// Each ends with the other.
-	o.server.Relay, o.server.Measures = carrier.Credentials, append(o.server.Measures, carrier.measures()...)
+	return o.serveWithRelay(ctx, l, rooms, carrier, func() {
+		o.announce(std.err, l.Addr(), certificate)
+		fmt.Fprintf(std.err, "p2pchat: relaying at %s\n", carrier)
+	})
+}
+
+// serveWithRelay runs the signaling server and the relay. Each ends with the other.
+func (o serveOptions) serveWithRelay(ctx context.Context, l net.Listener, rooms *store, c *carrier, ready func()) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	o.server.Relay, o.server.Measures = c.Credentials, append(o.server.Measures, c.measures()...)
 	signals := server.New(rooms, o.server)
-	carrier.on.Accepted = signals.Accepted
+	c.on.Accepted = signals.Accepted
 	relayed := make(chan error, 1)
 	go func() {
 		defer stop()
-		relayed <- carrier.run(ctx, func() {
-			o.announce(std.err, l.Addr(), certificate)
-			fmt.Fprintf(std.err, "p2pchat: relaying at %s\n", carrier)
-		})
+		relayed <- c.run(ctx, ready)
 	}()
-	err = signals.Serve(ctx, l, o.grace)
+	err := signals.Serve(ctx, l, o.grace)
 	stop()
 	return errors.Join(err, <-relayed)
+}
+
+// check reads the flags that need no connection and no listener.
+func (o *serveOptions) check() (err error) {
+	if o.server.ICEServers, err = iceServers(o.iceServers); err != nil {
+		return err
+	}
+	if o.server.AccessKey, err = accessKey(o.keyFile); err != nil {
+		return err
+	}
+	if err := o.visitors.configure(&o.server); err != nil {
+		return err
+	}
+	if o.server.Rate.Client == 0 { // one client, such as a load test, may use all of the server
+		o.limits.Client, o.server.ClientWaiting = 0, 0
+	}
+	if err := o.checkLimits(); err != nil {
+		return err
+	}
+	if o.server.MaxBody > server.MostBody {
+		return cannotRead("--max-body", strconv.FormatInt(o.server.MaxBody, 10), fmt.Sprintf("65536, and %d at most: clients read no more", server.MostBody))
+	}
+	o.limits.ListBytes = 2 * int(o.server.MaxBody) // one request must not fill a list
+	for flag, address := range map[string]string{"--listen": o.listen, "--metrics-listen": o.metrics} {
+		if _, err := net.ResolveTCPAddr("tcp", address); address != "" && err != nil {
+			return cannotRead(flag, address, "127.0.0.1:3000, or :3000 for every address of this machine")
+		}
+	}
+	if u, err := url.Parse(o.publicURL); err != nil || o.publicURL != "" && (u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https") {
+		return cannotRead("--public-url", o.publicURL, "https://chat.example.org")
+	}
+	return nil
+}
+
+// checkLimits returns a usageError for a limit that is too small.
+func (o *serveOptions) checkLimits() error {
+	for _, l := range []struct {
+		flag         string
+		value, least int64
+	}{
+		{"max-rooms", int64(o.limits.Rooms), 1}, {"room-ttl", int64(o.limits.Idle), 1}, {"max-candidates", int64(o.limits.Candidates), 1},
+		{"max-body", o.server.MaxBody, 1}, {"max-waiting", int64(o.server.MaxWaiting), 1}, {"shutdown-grace", int64(o.grace), 0},
+		{"max-client-rooms", int64(o.limits.Client), 0}, {"max-client-waiting", int64(o.server.ClientWaiting), 0},
+	} {
+		if l.value < l.least {
+			return &usageError{err: fmt.Errorf("--%s must be %s", l.flag, map[int64]string{0: "0 or more", 1: "greater than 0"}[l.least])}
+		}
+	}
+	return nil
 }
 
 // host returns the name by which others reach this server, or "".
