@@ -85,14 +85,14 @@ type (
 )
 
 // newAttempt returns an attempt. Its look-ups of ICE servers end with ctx.
-func (s *Session) newAttempt(ctx context.Context, side signaling.Ticket, code Code, servers []webrtc.ICEServer, publish func(context.Context, signaling.Description) error) (*attempt, error) {
+func (s *Session) newAttempt(ctx context.Context, side signaling.Ticket, code Code, servers []signaling.ICEServer, publish func(context.Context, signaling.Description) error) (*attempt, error) {
 	machine, err := ownNet(ctx, s.config)
 	if err != nil {
 		return nil, err
 	}
 	config, away := s.config, &outsideAddresses{}
 	config.outside = away
-	pc, err := newPeerConnection(ctx, config, machine, servers)
+	pc, err := newPeerConnection(ctx, config, machine, configured(servers))
 	if err != nil {
 		return nil, err
 	}

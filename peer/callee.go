@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/webrtc/v4"
-
 	"p2pchat/signaling"
 )
 
@@ -130,7 +128,7 @@ func (s *Session) noCall(code Code) {
 // that it was given for it.
 type invitation struct {
 	ticket  signaling.Ticket
-	servers []webrtc.ICEServer
+	servers []signaling.ICEServer
 }
 
 // invitations are those that the server was asked for before there was an offer.
@@ -215,7 +213,7 @@ func (s *Session) answerOnce(ctx context.Context, o offer, in invitation, newer 
 			}
 		}()
 	}
-	a, err = s.newAttempt(ctx, t, o.code, in.servers, func(ctx context.Context, d signaling.Description) error {
+	a, err = s.newAttempt(ctx, t, o.code, inTime(in.servers, o.description), func(ctx context.Context, d signaling.Description) error {
 		if err := counted(); err != nil {
 			return err
 		}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/pion/webrtc/v4"
-
 	"p2pchat/signaling"
 )
 
@@ -116,7 +114,7 @@ func (s *Session) refuse(t signaling.Ticket, code Code, why error) error {
 	return err
 }
 
-func (s *Session) callOnce(ctx context.Context, t signaling.Ticket, code Code, servers []webrtc.ICEServer, publish func(context.Context, signaling.Description) error) (*Pipe, error) {
+func (s *Session) callOnce(ctx context.Context, t signaling.Ticket, code Code, servers []signaling.ICEServer, publish func(context.Context, signaling.Description) error) (*Pipe, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a, err := s.newAttempt(ctx, t, code, servers, publish)

@@ -34,7 +34,7 @@ func Gather(ctx context.Context, servers []signaling.ICEServer, config Config) (
 	if err != nil {
 		return nil, err
 	}
-	pc, err := newPeerConnection(ctx, config, machine, list)
+	pc, err := newPeerConnection(ctx, config, machine, configured(list))
 	if err != nil {
 		return nil, err
 	}

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/pion/stun/v4"
-	"github.com/pion/webrtc/v4"
-
 	"p2pchat/signaling"
 )
 
@@ -28,7 +26,7 @@ const (
 // error is ErrUnreachable, ErrNoKey for a caller, or ErrNoRoom if the room does not exist
 // within wait. With RelayOnly it is ErrNoRelay if the server lists no TURN server, and the
 // server's refusal, such as ErrTooMany, if it lists nothing.
-func (s *Session) iceServers(ctx context.Context, t signaling.Ticket, wait time.Duration) ([]webrtc.ICEServer, error) {
+func (s *Session) iceServers(ctx context.Context, t signaling.Ticket, wait time.Duration) ([]signaling.ICEServer, error) {
 	list := s.config.ICEServers
 	var err error
 	if list == nil && s.config.Discover != nil {
@@ -41,15 +39,15 @@ func (s *Session) iceServers(ctx context.Context, t signaling.Ticket, wait time.
 		}
 		list = s.trusted(ctx, list)
 	}
-	var servers []webrtc.ICEServer
+	var servers []signaling.ICEServer
 	for _, l := range list {
 		if err := checkICEServer(l); err != nil { // pion would refuse them all
 			s.config.Log.Warn("left out an ICE server", "why", err)
 			continue
 		}
-		servers = append(servers, webrtc.ICEServer{URLs: l.URLs, Username: l.Username, Credential: l.Credential})
+		servers = append(servers, l)
 	}
-	if s.config.RelayOnly && !slices.ContainsFunc(servers, func(l webrtc.ICEServer) bool { return l.Username != "" }) {
+	if s.config.RelayOnly && !slices.ContainsFunc(servers, func(l signaling.ICEServer) bool { return l.Username != "" }) {
 		if err != nil { // the server may have one
 			return nil, fmt.Errorf("asking for a TURN server, without which this machine's address would be seen: %w", err)
 		}

@@ -270,6 +270,8 @@ type ICEServer struct {
 	URLs       []string `json:"urls"`
 	Username   string   `json:"username,omitempty"`
 	Credential string   `json:"credential,omitempty"`
+	// Held: the server answers a guest only once the caller has accepted the guest's answer.
+	Held bool `json:"held,omitempty"`
 }
 
 // CheckRoom reports, as ErrInvalid, what keeps name from being a room's name.

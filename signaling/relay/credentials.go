@@ -33,7 +33,7 @@ func (r *Relay) Credentials(user string, guest *signaling.Ticket) []signaling.IC
 		list = append(list, signaling.ICEServer{URLs: r.stun})
 	}
 	if len(r.turn) > 0 && !unknown {
-		list = append(list, signaling.ICEServer{URLs: r.turn, Username: name, Credential: r.password(name)})
+		list = append(list, signaling.ICEServer{URLs: r.turn, Username: name, Credential: r.password(name), Held: guest != nil})
 	}
 	return list
 }
