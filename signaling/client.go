@@ -68,7 +68,7 @@ func NewClient(base string, config Config) (*Client, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 8 // a meeting reads two documents and writes a third at once
-	// An address where nobody answers, not even with a refusal, must not outlast Patience.
+	// A dial to an address that does not even refuse must not outlast Patience.
 	transport.DialContext = dialer(min(config.Patience, longDial))
 	return &Client{base: u.String(), config: config, http: &http.Client{
 		Transport:     transport,
@@ -112,7 +112,7 @@ func (c *Client) Description(ctx context.Context, t Ticket, of Side, known Versi
 	if known != "" {
 		header.Set("If-None-Match", quote(known))
 	}
-	// A proxy may drop If-None-Match, and a server may not heed it.
+	// A proxy may drop If-None-Match, and a server may ignore it.
 	again := func(r reply, err error) bool {
 		v, _ := r.version()
 		return err == nil && v != "" && v == known
@@ -192,7 +192,7 @@ func (c *Client) Ping(ctx context.Context) (Pong, error) {
 	var p Pong
 	for i := range 4 {
 		begun := time.Now()
-		r, err := c.in(ctx, Ticket{Room: rand.Text()}, request{path: "/offer"}) // where nobody is
+		r, err := c.in(ctx, Ticket{Room: rand.Text()}, request{path: "/offer"}) // a room that does not exist
 		if err != nil && !errors.Is(err, ErrNoOffer) {
 			return p, err
 		}

@@ -38,7 +38,7 @@ var problems = []struct {
 	{ErrNoKey, "access-key", http.StatusUnauthorized, "This server opens rooms for those who have its access key, in the header 'X-P2PChat-Key'. Guests need none."},
 	{ErrTooMany, "too-many", http.StatusTooManyRequests, "Your network address sends too many requests. Try again in a moment."},
 	{ErrGuesses, "guesses", http.StatusTooManyRequests, "Callers turned down three answers from your network address in the last ten minutes, as they do with wrong codes. Wait a few minutes; or call, and let the other side answer."},
-	{ErrTooManyRooms, "too-many-rooms", http.StatusTooManyRequests, "Your network address holds as many rooms as this server allows one address. Rooms that nobody uses end by themselves; or let the other side call."},
+	{ErrTooManyRooms, "too-many-rooms", http.StatusTooManyRequests, "Your network address holds as many rooms as this server allows one address. Idle rooms end by themselves. Wait a few minutes, or let the other side call."},
 	{ErrListFull, "candidates-full", http.StatusConflict, "The list holds as many candidates, or as many bytes of them, as this server allows."},
 	{ErrGap, "candidates-gap", http.StatusConflict, "The list ends before the index given with 'at'. Send the missing candidates first."},
 	{ErrServerFull, "server-full", http.StatusServiceUnavailable, "The server has as many rooms as it can hold. Try again in a moment."},

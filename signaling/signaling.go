@@ -9,8 +9,8 @@
 //	  | Close ────────────────────▶ (gone)                       |
 //
 // A Store keeps rooms: in memory (memstore), or behind the REST API of another
-// machine (Client). Stores pass the same tests (storetest), so whoever is handed
-// one cannot tell which it is.
+// machine (Client). All Stores pass the same tests (storetest), so their users need not
+// know which Store they have.
 package signaling
 
 import (
@@ -26,8 +26,7 @@ import (
 	"unicode/utf8"
 )
 
-// Lobby is the room that needs no token and whose offer and answer may be
-// replaced by anybody. The API's paths without a room name mean this one.
+// Lobby is the room that needs no token, and whose offer and answer any client may replace. The API's paths without a room name mean this one.
 const Lobby = "lobby"
 
 // KeyHeader is the HTTP header for the access key of a server that wants one.
@@ -98,7 +97,7 @@ type Store interface {
 	AddCandidates(ctx context.Context, t Ticket, at int, c ...Candidate) (int, error)
 	// Candidates reads the list of side of from index after on.
 	Candidates(ctx context.Context, t Ticket, of Side, after int, wait time.Duration) ([]Candidate, error)
-	// Close ends the room: whoever reads in it is answered ErrClosed at once.
+	// Close ends the room: reads that wait in it return ErrClosed at once.
 	// Errors: ErrNoRoom, ErrWrongToken.
 	Close(ctx context.Context, t Ticket) error
 }
@@ -153,7 +152,7 @@ func (l *Later) Unwrap() error { return l.Err }
 // A Side is one of the two who meet in a room.
 type Side int
 
-// The caller writes the offer, the callee the answer.
+// The caller writes the offer, the callee writes the answer.
 const (
 	Caller Side = iota
 	Callee
@@ -183,8 +182,7 @@ const (
 // descriptions of a room share one. Over HTTP it is the ETag.
 type Version string
 
-// A Ticket is what somebody holds of a room: which side is theirs, and the token
-// that proves it. Without a token it is good for reading, and for the Lobby.
+// A Ticket says for which side of a room a request is, and holds the token that proves it. Without a token it is good for reading, and for the Lobby.
 type Ticket struct {
 	Room  string
 	Side  Side

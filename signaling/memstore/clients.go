@@ -7,9 +7,9 @@ import (
 	"p2pchat/signaling"
 )
 
-// A client whose answers were turned down that often within that time answers no more: they
-// were guesses. The room of its own address stays open to it, so that two people behind one
-// NAT with an attacker can still talk.
+// A client with this many answers turned down in this time may not answer: the answers were
+// guesses. It may still answer in rooms that were opened from its own address, so that two people
+// behind one NAT with an attacker can talk.
 const (
 	guesses      = 3
 	guessesCount = 10 * time.Minute
@@ -20,15 +20,15 @@ const (
 
 var errUnjudged = signaling.Explain(signaling.ErrTooMany, fmt.Sprintf("%d answers from your network address wait until callers check them. Try again in a moment; or call, and let the other side answer.", unjudged))
 
-// clients are what the Store knows of those whom Ticket.From names.
+// clients hold what the Store knows of each client, by Ticket.From.
 type clients struct {
-	held    map[string]int       // rooms, but for the lobby
+	held    map[string]int       // rooms, without the lobby
 	guesses map[string]*guessing // at most mostGuessers
 	waiting map[string]int       // answers that no caller has judged yet, in rooms that are there
 	swept   time.Time            // last
 }
 
-// guessing is when answers were turned down, the oldest first.
+// guessing has the times at which answers were turned down, the oldest first.
 type guessing [guesses]time.Time
 
 // count adds to what a client has.
@@ -71,7 +71,7 @@ func (r *state) unjudged() string {
 	return callee.from
 }
 
-// turnedDown notes that an answer of a client was.
+// turnedDown notes that an answer of a client was turned down.
 func (c *clients) turnedDown(from string, now time.Time) {
 	g := c.guesses[from]
 	if g == nil {
@@ -88,8 +88,8 @@ func (c *clients) turnedDown(from string, now time.Time) {
 	g[guesses-1] = now
 }
 
-// sweep forgets those whose last guess counts no more, or any one of them. It looks at all of
-// them once a second at most, because it holds the Store's lock.
+// sweep forgets clients whose last guess is old, and if there are none any client. It looks at
+// all clients at most once a second, because it holds the Store's lock.
 func (c *clients) sweep(now time.Time) {
 	if now.Sub(c.swept) >= time.Second {
 		c.swept = now
@@ -107,10 +107,10 @@ func (c *clients) sweep(now time.Time) {
 	}
 }
 
-// judge notes an answer that the caller turned down: it has replaced its offer, and sent no
-// candidate since it was answered. A caller sends its candidates once an answer has proven that
+// judge notes an answer that the caller turned down: the caller has replaced its offer, and sent
+// no candidate after the answer. A caller sends its candidates once an answer has proven that
 // it knows the code. Closing the room counts only after an offer was replaced: a plain WebRTC
-// program closes it after a call, too, for which it may have sent no candidate.
+// program also closes the room after a call, for which it may have sent no candidate.
 func (s *Store) judge(before, next *state) {
 	if !next.open() && len(before.turnedDown) == 0 {
 		return

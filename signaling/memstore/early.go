@@ -10,17 +10,17 @@ import (
 	"p2pchat/signaling"
 )
 
-// settled is the age of the newest description in the lobby from which a candidate that
-// names no ICE username fragment is taken for the next call's: the sides of the current
-// one have gathered theirs by then.
+// settled is the age of the newest description in the lobby from which on a candidate without
+// an ICE username fragment is taken for the next call's: the two sides of the current call
+// have gathered theirs by then.
 const settled = 15 * time.Second
 
 // An early candidate came to the lobby without a token. It may belong to an offer that is
-// still under way. Where another offer stands, that offer's list holds it, too.
+// still under way. If the lobby has another offer, that offer's list has the candidate, too.
 type early struct {
 	candidate signaling.Candidate
 	at        int64 // Unix time in ms
-	free      bool  // no offer stood, or the call that stood had settled
+	free      bool  // the lobby had no offer, or its call had settled
 }
 
 // await keeps candidates for the offer that they may precede. It returns how many wait.

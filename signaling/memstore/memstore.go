@@ -1,8 +1,8 @@
 // Package memstore keeps rooms in memory: the default Store of a server.
 //
-// A read that waits stands among the waiters for the one document that it reads, who are
-// told when it changes. Rooms that nobody waits in stand in a queue,
-// the longest unused first, so that expiry looks at none but those that are due.
+// A waiting read is one of the waiters for the document that it reads, which are told when the
+// document changes. Rooms without waiting reads stand in a queue, the longest unused first, so
+// that expiry looks only at rooms that are due.
 //
 // A Store may also be the mirror of a Journal that several of them share: see Mirror.
 package memstore
@@ -25,7 +25,7 @@ type Limits struct {
 	Candidates int           // candidates a side; 100 if zero
 	ListBytes  int           // bytes of all candidates of a side; 128 KiB if zero
 	Client     int           // rooms that one client holds; no limit if zero
-	Idle       time.Duration // how long a room lives that nobody writes to or waits in; 10 minutes if zero
+	Idle       time.Duration // how long a room lives without a write or a waiting read; 10 minutes if zero
 }
 
 // A Store is a signaling.Store in memory.
@@ -42,7 +42,7 @@ type Store struct {
 	clients   clients   // what they hold, and how often they were turned down
 	idle      list.List // *room with an offer and no waiting reader, the longest unused first
 	written   uint64    // descriptions so far, for versions
-	suspended error     // what everybody is answered, while the journal is lost
+	suspended error     // the error of every method while the journal is lost
 }
 
 var _ signaling.Watcher = (*Store)(nil)
@@ -74,7 +74,7 @@ func (s *Store) Rooms() int {
 
 // A Census counts rooms.
 type Census struct {
-	Awaited  int // that somebody waits for, and nobody has opened
+	Awaited  int // rooms with waiting reads and without an offer
 	Offered  int
 	Answered int
 }
@@ -160,7 +160,7 @@ func (s *Store) Answer(ctx context.Context, t signaling.Ticket, to signaling.Ver
 		if err := s.clients.mayAnswer(t, r.sides[signaling.Caller].from, time.Now()); err != nil {
 			return err
 		}
-		r.turnDown() // only the Lobby has somebody to
+		r.turnDown() // only the Lobby has an answer to turn down
 		v = s.version()
 		callee.description, callee.version, callee.owner, callee.from = bytes.Clone(d), v, owner, t.From
 		r.heard = len(r.sides[signaling.Caller].candidates)
@@ -186,7 +186,7 @@ func (s *Store) AcceptedFrom(t signaling.Ticket) (index int, ok bool) {
 // Description implements signaling.Store.
 func (s *Store) Description(ctx context.Context, t signaling.Ticket, of signaling.Side, known signaling.Version, wait time.Duration) (signaling.Description, signaling.Version, error) {
 	if of == signaling.Caller {
-		t.Token = "" // an offer is for anybody
+		t.Token = "" // any client may read an offer
 	}
 	var d signaling.Description
 	var v signaling.Version
@@ -222,8 +222,8 @@ func (s *Store) AddCandidates(ctx context.Context, t signaling.Ticket, at int, c
 	}
 	owner := hash(t.Token)
 	err = s.change(ctx, t.Room, func(r *state) error {
-		anybody := t.Room == signaling.Lobby && t.Token == "" && t.Side == signaling.Caller
-		if anybody && !r.open() {
+		plain := t.Room == signaling.Lobby && t.Token == "" && t.Side == signaling.Caller
+		if plain && !r.open() {
 			n, err = r.await(c, s.limits, time.Now())
 			return err
 		}
@@ -231,7 +231,7 @@ func (s *Store) AddCandidates(ctx context.Context, t signaling.Ticket, at int, c
 			return err
 		}
 		before := len(r.sides[t.Side].candidates)
-		if n, err = r.sides[t.Side].add(at, c, s.limits); err == nil && anybody {
+		if n, err = r.sides[t.Side].add(at, c, s.limits); err == nil && plain {
 			_, _ = r.await(r.sides[t.Side].candidates[before:], s.limits, time.Now()) // or they are only this offer's
 		}
 		return err

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// renewals is how many times a mirrored room is written anew while it is in use, in the
+// renewals is how many times a mirrored room in use is written again in the
 // time after which the journal would drop it.
 const renewals = 5
 
@@ -14,7 +14,7 @@ const renewals = 5
 var ErrConflict = errors.New("the room has changed")
 
 // A Journal keeps rooms where several Stores share them. Each Store mirrors it: it is told
-// of every change, whoever made it, by Set.
+// of every change, also of other Stores, by Set.
 type Journal interface {
 	// Write keeps the state of a room if the one before is of that revision (0: there is no
 	// room), and comes back once this Store has been told of it, by Set. A room without a

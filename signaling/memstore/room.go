@@ -18,7 +18,7 @@ const remembered = 8 // of those who were turned down in a room
 
 var nobody [sha256.Size]byte // owns nothing
 
-// A room may exist before it has an offer, for as long as somebody waits in it.
+// A room may exist before it has an offer, while reads wait in it.
 type room struct {
 	state
 	name    string
@@ -99,8 +99,8 @@ func (s *Store) try(name string, edit func(*state) error) (next state, revision 
 	return next, revision, err
 }
 
-// set makes next the state of a room, and tells whoever waits for it. It returns nil if
-// the room is gone by that.
+// set makes next the state of a room, and wakes the reads that wait for the change. It returns
+// nil if that ends the room.
 func (s *Store) set(name string, next state) *room {
 	r := s.rooms[name]
 	if r != nil && (!next.written() || r.open() && !next.open()) {
@@ -184,7 +184,7 @@ func (r *state) owned(t signaling.Ticket, owner [sha256.Size]byte) error {
 // offer makes d the offer and empties the rest, but for d's early candidates.
 func (r *state) offer(t signaling.Ticket, owner [sha256.Size]byte, d signaling.Description, v signaling.Version) {
 	now := time.Now()
-	if t.Room == signaling.Lobby { // anybody may replace what is there
+	if t.Room == signaling.Lobby { // any client may replace its documents, so they are no client's
 		t.From = ""
 	}
 	r.heard = 0
@@ -238,7 +238,7 @@ func (s *side) add(at int, c []signaling.Candidate, limits Limits) (int, error) 
 	return len(s.candidates), nil
 }
 
-// clip lets whoever adds to a list do so in an array of its own.
+// clip makes append copy the lists, so that it does not write into the arrays of another state.
 func (r *state) clip() {
 	r.turnedDown = slices.Clip(r.turnedDown)
 	for i := range r.sides {
@@ -262,12 +262,12 @@ func (r *room) admits(owner [sha256.Size]byte, of signaling.Side) error {
 	return nil
 }
 
-// tell wakes whoever has news since before.
+// tell wakes the reads of documents that have changed since before.
 func (r *room) tell(before *state) {
 	then, now := &before.sides, &r.sides
 	if then[signaling.Caller].version != now[signaling.Caller].version ||
 		then[signaling.Callee].owner != nobody && then[signaling.Callee].owner != now[signaling.Callee].owner {
-		r.wakeAll(nil) // somebody may have to hear that the token is dead
+		r.wakeAll(nil) // the token of a waiting read may be dead
 		return
 	}
 	for i := range r.sides {
@@ -296,7 +296,7 @@ func (s *side) repeats(owner [sha256.Size]byte, d signaling.Description) bool {
 	return s.ownedBy(owner) && bytes.Equal(s.description, d)
 }
 
-// hash of no token is nobody's.
+// hash returns nobody for an empty token.
 func hash(token string) [sha256.Size]byte {
 	if token == "" {
 		return nobody

@@ -14,7 +14,7 @@ type waiter struct {
 	among *waiters
 	at    int         // there; -1 once it was told
 	tell  func(error) // under Store.mu
-	worn  *time.Timer // where the room must be renewed meanwhile
+	worn  *time.Timer // renews the room in the journal; nil without one
 }
 
 // Waiters are those for one document of one side.
@@ -98,7 +98,7 @@ func (s *Store) Watch(t signaling.Ticket, of signaling.Side, what signaling.Docu
 func (s *Store) enter(r *room, among *waiters, tell func(error)) *waiter {
 	w := &waiter{room: r, among: among, at: len(*among), tell: tell}
 	*among = append(*among, w)
-	if s.journal != nil { // whoever leaves has the room renewed
+	if s.journal != nil { // leaving renews the room
 		w.worn = time.AfterFunc(s.limits.Idle/renewals, func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -171,7 +171,7 @@ func (s *Store) touch(r *room) {
 	s.place(r, now)
 }
 
-// place puts a room where it belongs in the queue of those that nobody waits in.
+// place puts a room into the queue of rooms without waiting reads.
 func (s *Store) place(r *room, used time.Time) {
 	r.used = used
 	switch {

@@ -16,12 +16,12 @@ import (
 // consumer, which may be behind the leader.
 const few, batch = 16, 500
 
-// hear takes a message of the feed. One that does not follow the last has what is in
-// between fetched first; meanwhile the feed waits.
+// hear takes a message of the feed. If messages before it are missing, it fetches them first,
+// and the feed waits for that.
 func (s *Store) hear(m *nats.Msg) {
 	seq, err := strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64)
 	if err != nil {
-		return // somebody else's
+		return // of another program
 	}
 	s.feed.Lock()
 	defer s.feed.Unlock()
@@ -48,8 +48,8 @@ func (s *Store) take(subject string, seq uint64, data []byte, written time.Time)
 	s.reach(seq)
 }
 
-// keep looks again and again whether the feed has left something out: no later message
-// shows that the last one is missing. It judges by that whether NATS is there.
+// keep looks every audit whether the feed has left messages out, because no later message shows
+// that the last one is missing. It also finds out by that whether NATS can be reached.
 func (s *Store) keep(ctx context.Context) {
 	for {
 		if err := s.look(ctx); err != nil {
@@ -102,7 +102,7 @@ func (s *Store) catchUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Who was cut off for long may have missed how rooms ended: see tombstone.
+	// A mirror that was cut off for long may have missed the end of rooms: see tombstone.
 	if epoch != s.epoch || s.lost.Load() {
 		s.Reset()
 		s.epoch = epoch
@@ -115,7 +115,7 @@ func (s *Store) catchUp(ctx context.Context) error {
 	return nil
 }
 
-// replay takes what is in the stream between the mirror's position and its end.
+// replay takes the messages of the stream from the mirror's position to the end.
 func (s *Store) replay(ctx context.Context, info *jetstream.StreamInfo) error {
 	target, ahead := info.State.LastSeq, time.Since(info.TimeStamp)
 	if target > s.at()+few {

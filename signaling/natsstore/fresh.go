@@ -8,12 +8,12 @@ import (
 	"p2pchat/signaling"
 )
 
-// A peer's requests may reach one server after the other, and faster than the feed: what it
-// has just written at one is not in another's mirror yet. So before a peer is refused, NATS
-// is asked whether the mirror had all of the room; if not, it catches up, and the peer is
-// heard again. Those who have no part in a room only read, and wait: nobody asks for them.
+// A peer may write at one server and then ask another, before the feed has brought the write to
+// the other server's mirror. So before a server refuses a peer, it asks NATS whether its mirror
+// has all of the room. If not, the mirror catches up, and the server looks at the request again.
+// It does not ask for readers without a token of the room: they wait for the feed.
 
-// fresh does what may be refused.
+// fresh calls an operation, and calls it again if the mirror was behind when it was refused.
 func (s *Store) fresh(ctx context.Context, room string, doubtful func(error) bool, do func() error) error {
 	before := s.at()
 	err := do()
@@ -27,7 +27,7 @@ func (s *Store) fresh(ctx context.Context, room string, doubtful func(error) boo
 	return do()
 }
 
-// ofWrites are refusals that come of how a room is.
+// ofWrites are the refusals of writes that depend on the state of a room.
 func ofWrites(err error) bool {
 	for _, refusal := range []error{
 		signaling.ErrNoRoom, signaling.ErrNoOffer, signaling.ErrClosed, signaling.ErrTurnedDown, signaling.ErrOccupied, signaling.ErrAnswered,
@@ -40,8 +40,8 @@ func ofWrites(err error) bool {
 	return false
 }
 
-// ofReads are those of them that end a read. What a read was refused after a wait is news, and
-// nothing to doubt: so it is looked first, and waited then.
+// ofReads are the refusals that end a read. A refusal after a wait comes from the feed, so the
+// mirror is not behind: a read first looks without waiting, and then waits.
 func ofReads(t signaling.Ticket) func(error) bool {
 	return func(err error) bool { return t.Token != "" && !errors.Is(err, signaling.ErrNoOffer) && ofWrites(err) }
 }

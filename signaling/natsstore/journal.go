@@ -144,7 +144,7 @@ func (s *Store) await(ctx context.Context, seq uint64) error {
 	}
 }
 
-// reach moves the position of the mirror, and tells whoever awaits it.
+// reach moves the position of the mirror, and ends the waits for it.
 func (s *Store) reach(seq uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -5,9 +5,9 @@
 //
 // A write is decided on the mirror and kept if the room's last message is still the one
 // that it was decided on; it is answered when the mirror has it. Reads are the mirror's:
-// they cost NATS nothing. A room that nobody uses is dropped by the stream itself.
+// they cost NATS nothing. The stream itself drops idle rooms.
 //
-// It is the one place that knows NATS, which has to be 2.11 or later.
+// It is the only package that imports NATS, which has to be 2.11 or later.
 package natsstore
 
 import (
@@ -30,12 +30,12 @@ import (
 
 const (
 	request = 2 * time.Second        // for one answer of NATS
-	attempt = 500 * time.Millisecond // of a write: whoever was to answer may be gone
+	attempt = 500 * time.Millisecond // of a write: the node that was to answer may be gone
 	again   = 100 * time.Millisecond // between two tries
 	audit   = 3 * time.Second        // between two looks whether the feed has left something out
 
 	// How long the end of a room is kept for mirrors that have not heard of it. Those that
-	// have been cut off for as long as Patience begin anew.
+	// have been cut off for as long as Patience begin again.
 	tombstone = time.Minute
 	// For what has no time of its own: nothing, by right.
 	maxAge = 24 * time.Hour
@@ -45,12 +45,11 @@ const (
 
 // Config says where rooms are kept, and how.
 type Config struct {
-	URL         string // nats://user:password@a,b,c or tls://…: who is named at the first is for all
+	URL         string // nats://user:password@a,b,c or tls://…: the user of the first host is for all hosts
 	Credentials string // file of a user's JWT and key (nsc's .creds), if there is one
 	RootCA      string // file of the certificates that NATS's is checked against, if not the system's
 	Name        string // of the stream, and the first part of its subjects; "sig" if empty
-	// Limits as those of a server in memory. They are each server's own: let them be the
-	// same for all. Idle counts in whole seconds.
+	// Limits of the rooms. Each server applies its own: give all servers the same. Idle counts in whole seconds.
 	Limits memstore.Limits
 	// Patience is how long NATS may be away before writes fail and reads stop: 12 s if zero,
 	// because a cluster takes 4 to 9 s to replace a leader that was killed. Less than a minute.
@@ -59,7 +58,7 @@ type Config struct {
 }
 
 // A Store is a signaling.Store in NATS. While NATS cannot be reached it answers
-// ErrUnavailable, and goes on by itself when it is back.
+// ErrUnavailable, and resumes by itself when NATS can be reached.
 type Store struct {
 	*memstore.Store // the mirror
 
@@ -74,7 +73,7 @@ type Store struct {
 	stop   context.CancelFunc
 	all    sync.WaitGroup
 
-	feed  sync.Mutex // held by whoever changes the mirror, and guards what follows
+	feed  sync.Mutex // held while the mirror changes; guards what follows
 	epoch string     // names the stream's contents: another one, if they were lost
 	met   time.Time  // when it was last known that the mirror misses nothing
 
@@ -125,14 +124,14 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-// Stop ends the connection. Nobody may use the Store any more.
+// Stop ends the connection. The Store must not be used after it.
 func (s *Store) Stop() {
 	s.stop()
 	s.conn.Close()
 	s.all.Wait()
 }
 
-// Ready is nil if the Store can answer.
+// Ready returns nil if the Store can answer.
 func (s *Store) Ready() error {
 	if s.lost.Load() {
 		return signaling.ErrUnavailable
@@ -254,7 +253,7 @@ func pause(ctx context.Context) error {
 	}
 }
 
-// want has somebody look soon whether the feed has left something out.
+// want asks for a look soon at whether the feed has left messages out.
 func (s *Store) want() {
 	select {
 	case s.wanted <- struct{}{}:

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// What one allocation may have. A peer of ours sends at most 20 addresses; for each a client
+// Bounds of one allocation. A peer of ours sends at most 20 addresses; for each a client
 // asks for a permission and a channel at the start, and again every few minutes.
 const (
 	maxPermissions = 32
@@ -18,8 +18,8 @@ const (
 	requestBurst   = 150
 )
 
-// An allocation is its port, and what its client has of it. What is over the bandwidth is
-// dropped, as a full line would.
+// An allocation is a port of the relay, with the permissions and channels of its client. It
+// drops packets over the bandwidth, as a full line would.
 type allocation struct {
 	*net.UDPConn
 	relay    *Relay
@@ -66,7 +66,7 @@ func (r *Relay) permit(from net.Addr, peer net.IP) bool {
 	return false
 }
 
-// created hears from pion whose an allocation is.
+// created notes which client an allocation belongs to. pion calls it.
 func (r *Relay) created(from, _ net.Addr, _, _, _ string, relayed net.Addr, _ int) {
 	r.change(relayed, func(a *allocation) {
 		a.client = sourceOf(from)
@@ -92,8 +92,8 @@ func (r *Relay) bindingEnded(_, _ net.Addr, _, _, _ string, relayed, _ net.Addr,
 	r.change(relayed, func(a *allocation) { delete(a.channels, channel) })
 }
 
-// change notes what has become of the allocation at a port of the relay's. pion calls with
-// locks of its own held.
+// change calls note with the allocation at a port of the relay. pion holds locks of its own
+// during the call.
 func (r *Relay) change(relayed net.Addr, note func(*allocation)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

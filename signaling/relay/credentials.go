@@ -16,9 +16,9 @@ import (
 
 // Credentials returns what user needs to relay: a name with the time until which it is
 // good, and an HMAC of that (the scheme of draft-uberti-behave-turn-rest-00). The quota is
-// counted for each user; the name and the log tell of a user only that it is the same one.
-// If guest is not nil, the credentials make an allocation only once Listeners.Accepted says
-// so of that ticket; one without a token gets none. Before Serve listens there are none.
+// counted for each user; the name and the log show only whether two users are the same.
+// If guest is not nil, the credentials make an allocation only once Listeners.Accepted returns
+// true for that ticket; a ticket without a token gets none. Before Serve listens, the list is empty.
 func (r *Relay) Credentials(user string, guest *signaling.Ticket) []signaling.ICEServer {
 	until := time.Now().Add(r.config.Quota.Lifetime)
 	name := strconv.FormatInt(until.Unix(), 10) + ":" + r.password("user " + user)[:12]
@@ -44,8 +44,8 @@ func (r *Relay) password(name string) string {
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// authenticate tells whether a request's user may still make it. Credentials that have
-// expired make no new allocation, but an old one may go on.
+// authenticate reports whether the credentials of a request are still good for it. Expired
+// credentials make no new allocation, but an existing one may go on for longestUse.
 func (r *Relay) authenticate(request *turn.RequestAttributes) (user string, key []byte, ok bool) {
 	text, user, found := strings.Cut(request.Username, ":")
 	user, _, _ = strings.Cut(user, ":") // a guest's ticket is behind it, see pass

@@ -12,8 +12,8 @@ import (
 	"p2pchat/signaling"
 )
 
-// What clients without an allocation may ask. Each address has a bucket, which it may share
-// with others: their number is fixed, and so is the memory.
+// Bounds of requests of clients without an allocation. An address may share its bucket with
+// other addresses, because the number of buckets is fixed.
 const (
 	strangerBuckets = 1024
 	strangerRate    = 50 // requests a second
@@ -67,12 +67,12 @@ func (s *strangers) allow(from netip.Addr) bool {
 	return s.buckets[maphash.Comparable(s.seed, customer(from))%strangerBuckets].Allow()
 }
 
-// pass reports whether pion may see a client's message, and if it comes from a guest who
-// has to be accepted before, with which ticket. pion limits neither requests nor channels,
-// and tells no hook which channel a request would bind.
+// pass reports whether pion may see a client's message. guest is the ticket of a guest that the
+// caller has to accept before that, else nil. pion limits neither requests nor channels, and
+// tells no hook which channel a request would bind.
 func (r *Relay) pass(from net.Addr, message []byte) (ok bool, guest *signaling.Ticket) {
 	if !stun.IsMessage(message) {
-		return true, nil // ChannelData, or what pion drops
+		return true, nil // ChannelData, or a message that pion drops
 	}
 	var kind stun.MessageType
 	if kind.ReadValue(binary.BigEndian.Uint16(message)); kind.Class != stun.ClassRequest {

@@ -15,7 +15,7 @@ import (
 	"github.com/pion/stun/v4"
 )
 
-// What bounds TCP connections to the relay, which anyone may make.
+// Bounds of TCP connections to the relay, which any client may open.
 const (
 	mostConnections = 4096
 	mostOfOne       = 64               // from one address (IPv6: a network of 64 bits)
@@ -44,9 +44,9 @@ func newGuard(l net.Listener, config *tls.Config, r *Relay) *guard {
 	return &guard{Listener: l, tls: config, relay: r, open: map[source]*conn{}, of: map[netip.Addr]int{}, done: make(chan struct{})}
 }
 
-// Accept waits for a connection that is within the limits. pion takes no more connections
-// after an error, so Accept returns none but that of a closed listener: a machine that is
-// short of files now may have some later.
+// Accept waits for a connection within the limits. pion accepts no further connection after an
+// error, so Accept returns an error only if the listener is closed: the system may allow more
+// files later.
 func (g *guard) Accept() (net.Conn, error) {
 	pause := acceptPause
 	for {
@@ -71,8 +71,8 @@ func (g *guard) Accept() (net.Conn, error) {
 	}
 }
 
-// admit returns nil for a connection that is one too many. One that comes from the same
-// port as another, to another address of this machine, would share its allocation.
+// admit returns nil for a connection over the limits, and for a second connection from the same
+// port to another address of this machine, because the two would share an allocation.
 func (g *guard) admit(raw net.Conn) *conn {
 	c := &conn{Conn: raw, guard: g, from: sourceOf(raw.RemoteAddr()), tls: g.tls, until: time.Now().Add(provePatience)}
 	who := customer(c.from.at.Addr())
@@ -132,8 +132,8 @@ func (g *guard) Close() error {
 }
 
 // A conn finds out with its first byte whether it speaks TLS: no message of STUN or TURN
-// begins with that of a TLS handshake (RFC 7983). Its reads return one message each, so
-// that pion, which keeps what it has of a message, never has much.
+// begins with that of a TLS handshake (RFC 7983). Each Read returns one whole message, so that
+// pion, which keeps the parts of a message, never keeps much.
 type conn struct {
 	net.Conn
 	guard *guard
@@ -162,7 +162,7 @@ func (c *conn) prove() {
 	c.until = time.Time{}
 }
 
-// deadline returns until when a message may take.
+// deadline returns when the next message has to be complete.
 func (c *conn) deadline() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -252,7 +252,7 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// buffered is a connection of which some bytes have been read ahead.
+// buffered is a connection with bytes that were read ahead.
 type buffered struct {
 	net.Conn
 	in *bufio.Reader

@@ -21,10 +21,10 @@ import (
 	"p2pchat/signaling"
 )
 
-// A guest is given credentials before it has proven that it belongs in its room, so that
-// proving takes no round trip of its own: they name its ticket, under a seal, and the relay
-// holds a request for an allocation until the caller has accepted the answer that was
-// written with that ticket. For a client the answer takes a little longer.
+// A guest gets credentials before it has proven that it belongs in its room, so that the proof
+// takes no round trip of its own. The credentials name the guest's ticket, under a seal, and the
+// relay holds a request for an allocation until the caller has accepted the answer that was
+// written with that ticket. The guest sees a slow reply.
 //
 //	guest                      server                   relay              caller
 //	  | GET ice-servers, token   |                        |                   |
@@ -44,7 +44,7 @@ const (
 	longestTicket = 128 // bytes of room and token
 )
 
-// newSeal returns what seals tickets in user names.
+// newSeal returns the cipher that seals tickets in user names.
 func newSeal(secret []byte) cipher.AEAD {
 	key := sha256.Sum256(append([]byte("p2pchat relay ticket "), secret...))
 	block, _ := aes.NewCipher(key[:]) // the key has a length that AES takes
@@ -52,7 +52,7 @@ func newSeal(secret []byte) cipher.AEAD {
 	return seal
 }
 
-// sealTicket returns a ticket as it may stand in a user name.
+// sealTicket returns a ticket, encrypted, as a part of a user name.
 func (r *Relay) sealTicket(t signaling.Ticket) string {
 	nonce := make([]byte, r.seal.NonceSize())
 	_, _ = rand.Read(nonce) // never fails
@@ -93,7 +93,7 @@ func (r *Relay) ticketOf(request []byte) (t signaling.Ticket, ok bool) {
 	return signaling.Ticket{Room: room, Side: signaling.Callee, Token: token, From: from}, true
 }
 
-// held are the requests of guests that wait to be accepted.
+// held are the requests of guests that the caller has not accepted yet.
 type held struct {
 	ctx      context.Context // of Serve: no wait outlasts it
 	accepted func(context.Context, signaling.Ticket) bool
@@ -101,7 +101,7 @@ type held struct {
 
 	mu    sync.Mutex // guards what follows
 	from  map[source]bool
-	of    map[netip.Addr]int // customers, how many each
+	of    map[netip.Addr]int // how many of each customer
 	given map[string]int     // the same by signaling.Ticket.From
 	ended bool
 }
@@ -119,7 +119,7 @@ func (h *held) begin(wait func()) {
 	}
 }
 
-// end returns when all waits have; their context has to be over.
+// end returns when all waits have ended; their context has to be over.
 func (h *held) end() {
 	h.mu.Lock()
 	h.ended = true
@@ -182,8 +182,7 @@ func (r *Relay) hold(from net.Addr, t signaling.Ticket) bool {
 	return false
 }
 
-// packets is a PacketConn whose reader sees only the messages that pass, those that were
-// held included.
+// packets is a PacketConn that returns only messages that pass, held ones included.
 type packets struct {
 	net.PacketConn
 	relay *Relay

@@ -8,8 +8,8 @@ import (
 	"github.com/pion/logging"
 )
 
-// pionLog hands on pion's log as debugging: strangers cause most of it. A line that nobody
-// reads is not formatted, because pion has one for each packet.
+// pionLog writes pion's log at the debug level, because strangers cause most of it. Without that
+// level no line is formatted: pion has one for each packet.
 type pionLog struct{ to *slog.Logger }
 
 func (l pionLog) NewLogger(scope string) logging.LeveledLogger {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// ports opens the port of each allocation. It relays UDP alone.
+// ports opens the port of each allocation. It relays only UDP.
 type ports struct{ relay *Relay }
 
 var (
@@ -106,7 +106,7 @@ func (r *Relay) randomPort() uint16 {
 	return r.config.FirstPort + uint16(rand.UintN(uint(r.config.LastPort-r.config.FirstPort)+1)) //nolint:gosec // an attacker who guesses it gains nothing
 }
 
-// open takes a port of the relay's for an allocation at address.
+// open opens a port for an allocation at address.
 func open(address netip.Addr, port uint16) (*net.UDPConn, error) {
 	family := "udp6"
 	if address.Is4() {
@@ -138,7 +138,7 @@ func (r *Relay) evenPort() (net.PacketConn, net.Addr, error) {
 	return nil, nil, errNoPort
 }
 
-// isFree reports whether a port can be opened at all addresses of the relay's.
+// isFree reports whether a port can be opened at all of the relay's addresses.
 func (r *Relay) isFree(port uint16) bool {
 	for _, a := range r.config.Addresses {
 		conn, err := open(a, port)
@@ -150,7 +150,7 @@ func (r *Relay) isFree(port uint16) bool {
 	return true
 }
 
-// reserve keeps a port and the next one from those who ask for any.
+// reserve keeps a port and the next one from allocations that ask for any port.
 func (r *Relay) reserve(port uint16) bool {
 	now := time.Now()
 	r.mu.Lock()
@@ -168,8 +168,8 @@ type nowhere struct{ net.PacketConn }
 
 func (nowhere) Close() error { return nil }
 
-// bind is the local address of allocations at address: that, or any where it belongs to a
-// router in front of this machine.
+// bind returns the local address of allocations at address: address itself, or any address if
+// address belongs to a router in front of this machine.
 func bind(address netip.Addr) net.IP {
 	all, err := net.InterfaceAddrs()
 	if err != nil {

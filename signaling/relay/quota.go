@@ -2,10 +2,10 @@ package relay
 
 import "net"
 
-// Stats is what a relay has done since it began.
+// Stats counts what a relay has done since New.
 type Stats struct {
-	Allocations int    // now
-	Made        uint64 // allocations
+	Allocations int    // current
+	Made        uint64 // allocations in all
 	Refused     [refusalKinds]uint64
 	Received    uint64 // bytes from the peers' addresses
 	Sent        uint64 // bytes to them
@@ -24,8 +24,8 @@ func (r *Relay) Stats() Stats {
 	return s
 }
 
-// admit reports whether user may have another allocation. take counts again: requests that
-// come at once have all passed here.
+// admit reports whether user may have another allocation. take checks again, because requests
+// that come at once all pass admit.
 func (r *Relay) admit(user, _ string, _ net.Addr) bool {
 	r.mu.Lock()
 	ok, has, all := r.fits(user), r.users[user], r.stats.Allocations
@@ -57,7 +57,7 @@ func (r *Relay) take(user string) bool {
 	return ok
 }
 
-// give counts an allocation less.
+// give counts an allocation that has ended.
 func (r *Relay) give(a *allocation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

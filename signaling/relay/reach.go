@@ -7,8 +7,8 @@ import (
 
 // The relay carries to the Internet, not to networks that a router keeps apart from it. These
 // are the entries of IANA's registries of special-purpose addresses (RFC 6890) that are not
-// globally reachable and that net/netip has no method for. It leaves out the networks for
-// documentation: no machine is there, and tests use them as the Internet.
+// globally reachable and that net/netip has no method for. The networks for documentation are
+// left out: they have no machines, and tests use them as the Internet.
 var (
 	special4 = prefixes(
 		"0.0.0.0/8",      // this network (RFC 791)
@@ -25,7 +25,7 @@ var (
 		"2001::/23", // IETF protocols: Teredo, benchmarks, ORCHID (RFC 2928)
 		"2002::/16", // 6to4: an IPv4 address in disguise (RFC 3056)
 	)
-	// carrier is what providers use between them and their customers (RFC 6598).
+	// carrier is the network between providers and their customers (RFC 6598).
 	carrier = netip.MustParsePrefix("100.64.0.0/10")
 )
 

@@ -4,9 +4,9 @@
 //
 //	peer ─▶ UDP, TCP or TLS ─▶ allocation ─▶ its port ─▶ the other peer, or its allocation
 //
-// What it carries is encrypted between the two peers. It serves nobody without credentials,
+// The packets are encrypted between the two peers. A relay serves no client without credentials,
 // carries nothing to addresses of the machine's own networks, and keeps to quotas. It is
-// the one place that knows pion/turn.
+// the only package that imports pion/turn.
 package relay
 
 import (
@@ -39,7 +39,7 @@ type Config struct {
 	Addresses    []netip.Addr // of this machine, as the peers reach it, one of each family: required
 	Name         string       // of this machine, for which TLS has a certificate; the first address if empty
 	Named        bool         // Name leads to Addresses: clients are told it, which web pages can compare with their server's
-	FirstPort    uint16       // of those that relay; 49152 if zero
+	FirstPort    uint16       // of the relayed addresses; 49152 if zero
 	LastPort     uint16       // 65535 if zero
 	AllowPrivate bool         // carry packets to private addresses, too: on a network of one's own
 	Quota        Quota
@@ -47,21 +47,21 @@ type Config struct {
 	Log          *slog.Logger // slog.Default() if nil
 }
 
-// A Quota is how much the peers may use.
+// A Quota limits what peers may use.
 type Quota struct {
-	User      int           // allocations at once of one user; 40 if zero: a program makes one for each URL
+	User      int           // allocations at once of one user, who makes one for each URL and local address; 40 if zero
 	All       int           // allocations at once; 2000 if zero
 	Bandwidth int           // bytes a second of one allocation, each way; 2.5 MB if zero
-	Lifetime  time.Duration // for which credentials are good to begin with; an hour if zero
+	Lifetime  time.Duration // of credentials for new allocations; an hour if zero
 }
 
-// longestUse is how long after its credentials an allocation may live on.
+// longestUse is how long an allocation may outlive its credentials.
 const longestUse = 12 * time.Hour
 
 // A Relay relays.
 type Relay struct {
 	config Config
-	secret []byte         // of the credentials: it ends with the process
+	secret []byte         // that credentials are made from; it ends with the process
 	own    []netip.Prefix // of this machine: other addresses of its, and the IPv6 networks that it is in
 	guards []*guard       // of what listens for TCP; made by Serve
 
@@ -82,7 +82,7 @@ type Relay struct {
 	stats    Stats
 }
 
-// New returns a relay that serves nobody yet. The error says what config lacks.
+// New returns a relay; Serve starts it. The error says what config lacks.
 func New(config Config) (*Relay, error) {
 	def := func(n *int, value int) {
 		if *n == 0 {
@@ -126,8 +126,8 @@ func New(config Config) (*Relay, error) {
 	return r, nil
 }
 
-// ownNetworks are the addresses of this machine's interfaces, and for IPv6 all of their networks: what
-// is in them relies on the router to keep others out, as what has a private address does.
+// ownNetworks returns the addresses of this machine's interfaces, and for IPv6 their networks:
+// machines in them may rely on the router to keep others out, as with private addresses.
 func ownNetworks() (list []netip.Prefix) {
 	all, _ := net.InterfaceAddrs() // or else there is nothing to protect
 	for _, a := range all {
@@ -194,7 +194,7 @@ func (r *Relay) Serve(ctx context.Context, on Listeners) error {
 	return nil
 }
 
-// authenticated hears whether somebody who asks for something has shown credentials.
+// authenticated notes that a client has proven its credentials. pion calls it for each request.
 func (r *Relay) authenticated(from, _ net.Addr, _, _, _, _ string, right bool) {
 	for _, g := range r.guards {
 		if right {
@@ -251,7 +251,7 @@ func (r *Relay) reached(local net.Addr) (list []string) {
 	return list
 }
 
-// address is the relay's of a family.
+// address returns the relay's address of a family.
 func (r *Relay) address(is4 bool) (netip.Addr, bool) {
 	for _, a := range r.config.Addresses {
 		if a.Is4() == is4 {

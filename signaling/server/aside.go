@@ -13,44 +13,44 @@ import (
 	"p2pchat/signaling"
 )
 
-// A read that waits has, in net/http, all that a request in progress has: two goroutines,
-// their stacks, buffers. So after a moment it is set aside:
+// In net/http a read that waits costs as much as any request in progress: two goroutines,
+// their stacks, buffers. So after asideAfter the server parks it:
 //
 //	handler ─▶ nothing yet ─▶ takes the connection over, keeps the request's head
-//	                                 │ until something is written in the room, the
-//	                                 │ time is over, or the client hangs up
+//	                                 │ until a client writes in the room, the time
+//	                                 │ is over, or the client hangs up
 //	net/http ◀─ the connection, ─────┘
-//	            with the head to be read once more
+//	            with the head to be read again
 //
-// There it is a request like any other, and is answered like one.
+// net/http handles the returned request like any other.
 const (
-	asideAfter = 100 * time.Millisecond // many reads are answered sooner, and need not be made twice
-	mostHead   = 4 << 10                // bytes of a head that is worth keeping
+	asideAfter = 100 * time.Millisecond // many reads are answered sooner, and need not be parked
+	mostHead   = 4 << 10                // bytes of a request's head that is kept
 )
 
 var errHungUp = errors.New("the client hung up")
 
-// An aside is a read that was set aside. It has its place among those that wait.
+// An aside is a parked read. It counts as one of the waiting reads.
 type aside struct {
 	of    *Server
 	to    *handedBack
 	conn  net.Conn
-	head  []byte // the request's, and what came after it
+	head  []byte // of the request, and the bytes that came after it
 	until time.Time
 	timer *time.Timer
 	stop  func() // watching the room
-	key   uint64 // among the hangups
+	key   uint64 // names it to hangups
 	visit
 
 	mu      sync.Mutex // guards what follows
 	waits   bool
 	over    bool
-	deaf    bool  // nobody would tell that its client hangs up: it must not be set aside again
-	outcome error // if another look is not worth it
+	deaf    bool  // a hang-up would not be noticed, so it must not be parked again
+	outcome error // of the read, if looking again is of no use
 }
 
-// setAside lets a request go on waiting without its handler, if it can. read looks once
-// more, when nothing can be missed any longer.
+// setAside parks a request, and reports whether it did. read looks once more after the room is
+// watched, so that no change is missed.
 func (s *Server) setAside(c echo.Context, w watched, until time.Time, read reading) bool {
 	r := c.Request()
 	to, _ := r.Context().Value(handedBackKey{}).(*handedBack)
@@ -72,7 +72,7 @@ func (s *Server) setAside(c echo.Context, w watched, until time.Time, read readi
 	return false
 }
 
-// takeOver takes the connection from net/http.
+// takeOver takes the connection from net/http, and reports whether it could.
 func (p *aside) takeOver(c echo.Context) bool {
 	conn, buffered, err := http.NewResponseController(c.Response().Writer).Hijack()
 	if err != nil {
@@ -89,7 +89,8 @@ func (p *aside) takeOver(c echo.Context) bool {
 	return true
 }
 
-// begin waits for the first reason to end. Without hangups there is only the time.
+// begin waits for the first reason to end. Without hang-up notification, only the timeout and
+// changes in the room end the wait.
 func (p *aside) begin() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -104,7 +105,8 @@ func (p *aside) begin() {
 	}
 }
 
-// end ends the wait, with an outcome if there is no use in another look.
+// end ends the wait. An outcome that is not nil is the result of the read; otherwise the read
+// looks again.
 func (p *aside) end(outcome error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -117,7 +119,7 @@ func (p *aside) end(outcome error) {
 	}
 }
 
-// after is what comes after the wait: the request once more, if its client is there.
+// after runs when the wait is over: it returns the request to net/http, unless the client hung up.
 func (p *aside) after() {
 	p.timer.Stop()
 	p.stop()
@@ -130,7 +132,7 @@ func (p *aside) after() {
 	p.gone()
 }
 
-// gone says that nobody is there to be answered.
+// gone counts a read whose client hung up.
 func (p *aside) gone() {
 	p.of.unpark(&p.visit)
 	p.status = hungUp
@@ -138,7 +140,7 @@ func (p *aside) gone() {
 	p.of.asides.remove(p)
 }
 
-// head writes what made net/http read that request.
+// head returns the bytes from which net/http reads the same request again.
 func head(r *http.Request, id string) []byte {
 	h := r.Header.Clone()
 	h.Set(echo.HeaderXRequestID, id)
@@ -149,13 +151,13 @@ func head(r *http.Request, id string) []byte {
 	return bytes.Clone(b.Bytes())
 }
 
-// nothingYet tells whether a read may yet have another answer than err.
+// nothingYet reports whether a read that waits may get another result than err.
 func nothingYet(err error) bool {
 	return errors.Is(err, signaling.ErrNoOffer) || errors.Is(err, signaling.ErrNoAnswer) ||
 		errors.Is(err, signaling.ErrNoRoom) || errors.Is(err, signaling.ErrUnchanged)
 }
 
-// Asides are all that are set aside.
+// asides are all parked reads.
 type asides struct {
 	going   sync.WaitGroup
 	hangups // of their clients
@@ -186,7 +188,7 @@ func (a *asides) remove(p *aside) {
 	a.going.Done()
 }
 
-// hungUp is told by hangups.
+// hungUp ends the read with a key, whose client hung up. hangups calls it.
 func (a *asides) hungUp(key uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -195,7 +197,7 @@ func (a *asides) hungUp(key uint64) {
 	}
 }
 
-// end has all of them made again, and takes no more.
+// end returns all parked reads to net/http, and takes no more.
 func (a *asides) end() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

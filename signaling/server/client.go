@@ -14,8 +14,8 @@ import (
 
 const longestID = 64 // of the ids that clients give their requests
 
-// addresses says whose request it is: whoever connects, unless that is a proxy that may
-// say for whom.
+// addresses returns how to find a client's address: it is that of the connection, unless the
+// connection is of a trusted proxy, which names the client in X-Forwarded-For.
 func addresses(proxies []netip.Prefix) echo.IPExtractor {
 	if len(proxies) == 0 {
 		return echo.ExtractIPDirect()
@@ -28,13 +28,13 @@ func addresses(proxies []netip.Prefix) echo.IPExtractor {
 	return echo.ExtractIPFromXFFHeader(trust...)
 }
 
-// clientOf is the address of whoever sent the request.
+// clientOf returns the address of the client that sent the request.
 func clientOf(c echo.Context) netip.Addr {
 	a, _ := netip.ParseAddr(c.RealIP()) // the zero one for a client that has none, as in tests
 	return a.Unmap()
 }
 
-// inLog is the address as it may stand in the log.
+// inLog returns an address as the log may have it.
 func (s *Server) inLog(a netip.Addr) string {
 	if s.config.LogAddresses {
 		return a.String()

@@ -15,13 +15,13 @@ import (
 	"p2pchat/signaling"
 )
 
-// Connections limit how many are open at once, be they silent, slow or waiting.
+// Connections limit the open connections, silent, slow and waiting ones included.
 type Connections struct {
-	Client int // of one client, as Rate has it, that is no trusted proxy; no limit if zero
+	Client int // of one client, as in Rate; trusted proxies have no limit; no limit if zero
 	All    int // of all clients together; no limit if zero
 }
 
-// A census of connections that are open.
+// A census counts open connections.
 type census struct {
 	limit   Connections
 	proxies []netip.Prefix
@@ -31,7 +31,7 @@ type census struct {
 	from map[netip.Addr]int
 }
 
-// enter counts c in, or names the limit that it meets.
+// enter counts c, or returns the limit that c meets.
 func (n *census) enter(c net.Conn) (limit string) {
 	from, counted := n.client(c)
 	n.mu.Lock()
@@ -48,7 +48,7 @@ func (n *census) enter(c net.Conn) (limit string) {
 	return ""
 }
 
-// leave counts c out.
+// leave counts c no more.
 func (n *census) leave(c net.Conn) {
 	from, counted := n.client(c)
 	n.mu.Lock()
@@ -68,7 +68,7 @@ func (n *census) open() int {
 	return n.all
 }
 
-// client is who has opened c; counted is false if it may do so without limit.
+// client returns the client that opened c; counted is false if the client has no limit.
 func (n *census) client(c net.Conn) (from netip.Addr, counted bool) {
 	at, ok := c.RemoteAddr().(*net.TCPAddr)
 	if !ok || n.limit.Client == 0 {
@@ -83,7 +83,7 @@ func (n *census) client(c net.Conn) (from netip.Addr, counted bool) {
 	return client(from), true
 }
 
-// A counted listener turns away what is over the limits.
+// A counted listener turns connections over the limits away.
 type counted struct {
 	net.Listener
 	*Server
@@ -105,7 +105,7 @@ func (l counted) Accept() (net.Conn, error) {
 		}
 		from, _ := l.connections.client(c)
 		l.refuse(limit, from)
-		if _, plain := c.(*net.TCPConn); plain { // nobody waits for a handshake here
+		if _, plain := c.(*net.TCPConn); plain { // a TLS handshake would hold up Accept
 			_ = c.SetWriteDeadline(time.Now().Add(time.Second)) // a new connection has room for it
 			_, _ = c.Write(turnedAway[limit])
 		}
@@ -113,7 +113,7 @@ func (l counted) Accept() (net.Conn, error) {
 	}
 }
 
-// turnedAway is what connections over a limit are told.
+// turnedAway has the HTTP responses for connections over a limit.
 var turnedAway = map[string][]byte{
 	limitConnections:       refusal(signaling.Explain(signaling.ErrServerFull, "As many connections are open at this server as it can hold. Try again in a moment.")),
 	limitClientConnections: refusal(signaling.Explain(signaling.ErrTooMany, "Your network address has too many open connections. Close some, or try again in a moment.")),

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// handedBack is where net/http takes connections from that were set aside.
+// handedBack is a net.Listener that returns parked connections to net/http.
 type handedBack struct {
 	conns chan net.Conn
 	shut  chan struct{}
@@ -14,13 +14,13 @@ type handedBack struct {
 	at    net.Addr
 }
 
-type handedBackKey struct{} // in the context of requests that may be set aside
+type handedBackKey struct{} // in the context of requests that may be parked
 
 func newHandedBack(at net.Addr) *handedBack {
 	return &handedBack{conns: make(chan net.Conn), shut: make(chan struct{}), at: at}
 }
 
-// hand returns false if nobody takes it any more.
+// hand gives a connection to net/http. It returns false if net/http has closed the listener.
 func (h *handedBack) hand(c net.Conn) bool {
 	select {
 	case h.conns <- c:
@@ -49,14 +49,14 @@ func (h *handedBack) Close() error {
 // Addr implements net.Listener.
 func (h *handedBack) Addr() net.Addr { return h.at }
 
-// A returned connection has a request to begin with.
+// A returned connection begins with the request that was parked.
 type returned struct {
 	net.Conn
 	head    []byte
 	request *aside // until it is taken
 }
 
-type returnedKey struct{} // in the context of requests on one
+type returnedKey struct{} // in the context of requests on a returned connection
 
 func (r *returned) Read(b []byte) (int, error) {
 	if len(r.head) == 0 {
@@ -69,7 +69,7 @@ func (r *returned) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// taken is the read that this request was, before it was set aside; else nil.
+// taken returns the parked read that this request was, or nil if it was none.
 func taken(r *http.Request) *aside {
 	on, _ := r.Context().Value(returnedKey{}).(*returned)
 	if on == nil || on.request == nil {
@@ -81,7 +81,7 @@ func taken(r *http.Request) *aside {
 	return p
 }
 
-// changed is told by net/http of its connections.
+// changed counts connections that net/http has closed: see http.Server.ConnState.
 func (s *Server) changed(c net.Conn, state http.ConnState) {
 	if state != http.StateClosed {
 		return

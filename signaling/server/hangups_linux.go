@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// Hangups hears of clients that hang up while nobody reads their connections, which Go's
-// own poller tells only to those who read: an epoll of its own, in which that poller waits.
+// hangups notices clients that hang up while no goroutine reads their connections. Go's poller
+// tells only readers, so hangups has an epoll of its own, whose descriptor Go's poller watches.
 type hangups struct{ epoll *os.File }
 
 func (h *hangups) open() (err error) {
@@ -25,12 +25,12 @@ func (h *hangups) open() (err error) {
 
 func (h *hangups) usable() bool { return h.epoll != nil }
 
-// watch returns false if p's connection cannot be watched.
+// watch returns false if it cannot watch the connection of p.
 func (h *hangups) watch(p *aside) bool {
 	return h.control(p, syscall.EPOLL_CTL_ADD) == nil
 }
 
-func (h *hangups) unwatch(p *aside) { _ = h.control(p, syscall.EPOLL_CTL_DEL) } // or it was not
+func (h *hangups) unwatch(p *aside) { _ = h.control(p, syscall.EPOLL_CTL_DEL) } // it may not have been watched
 
 func (h *hangups) control(p *aside, operation int) error {
 	c, ok := p.conn.(*net.TCPConn)
@@ -58,7 +58,7 @@ func (h *hangups) control(p *aside, operation int) error {
 	return errors.Join(err, failed)
 }
 
-// hear calls hungUp with the keys of those whose clients hang up, until close.
+// hear calls hungUp with the keys of reads whose clients hang up, until close.
 func (h *hangups) hear(hungUp func(key uint64)) {
 	raw, err := h.epoll.SyscallConn()
 	for err == nil {

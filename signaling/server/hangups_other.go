@@ -4,7 +4,7 @@ package server
 
 import "errors"
 
-// Hangups are not to be had here: reads wait in their handlers.
+// hangups needs epoll. Without it, reads wait in their handlers.
 type hangups struct{}
 
 func (*hangups) open() error           { return errors.ErrUnsupported }

@@ -21,7 +21,7 @@ type Acceptor interface {
 	AcceptedFrom(answer signaling.Ticket) (index int, ok bool)
 }
 
-// getICEServers answers a caller, who has the access key where there is one.
+// getICEServers answers a caller. The caller has sent the access key if the server has one.
 func (s *Server) getICEServers(c echo.Context) error {
 	if s.config.Load != nil {
 		c.Response().Header().Set(signaling.DigitsHeader, strconv.Itoa(digits(s.config.Load())))
@@ -33,11 +33,11 @@ func (s *Server) getICEServers(c echo.Context) error {
 	return listed(c, list)
 }
 
-// getGuestICEServers answers a guest of a room, who has to prove that it belongs there: a
-// room's name can be guessed. The proof is the token of an answer that the caller has
-// accepted. Without it there are no servers that take a password, but for this server's
-// relay, which keeps a guest waiting until the proof is there. A guest whose answer stands
-// may wait for that, too. Where opening a room takes no access key, nothing has to be proven.
+// getGuestICEServers answers a guest of a room. If the server has an access key, the guest has to
+// prove that it belongs in the room, because a room's name can be guessed: its token has to own
+// an answer that the caller has accepted. Without that proof the list has no server with a
+// password but this server's relay, which holds the guest's requests until the caller accepts.
+// A guest whose answer exists may wait for that here, too.
 func (s *Server) getGuestICEServers(c echo.Context) error {
 	t, err := ticket(c, signaling.Callee)
 	if err != nil {
@@ -96,15 +96,15 @@ func (s *Server) guestListed(c echo.Context, t signaling.Ticket, accepted bool) 
 
 // guestICEServers returns the list for the guest with a ticket, a client at the network from.
 func (s *Server) guestICEServers(t signaling.Ticket, from string, accepted bool) (list []signaling.ICEServer) {
-	everybody := s.config.AccessKey == "" // could ask as a caller
+	open := s.config.AccessKey == "" // a guest could ask as a caller
 	for _, one := range s.config.ICEServers {
-		if one.Credential == "" || accepted || everybody {
+		if one.Credential == "" || accepted || open {
 			list = append(list, one)
 		}
 	}
 	switch {
 	case s.config.Relay == nil:
-	case everybody:
+	case open:
 		list = append(list, s.config.Relay("room "+t.Room, nil)...)
 	default:
 		if t.From = from; t.Room == signaling.Lobby {
@@ -122,9 +122,9 @@ func listed(c echo.Context, list []signaling.ICEServer) error {
 	return c.JSON(http.StatusOK, map[string]any{"iceServers": list})
 }
 
-// acceptedFrom returns the index of the first candidate of the caller's that shows that it has
-// accepted the answer of t's token. It is false if the token owns no answer, and for a guest of
-// the lobby where opening a room takes the access key: anybody may write there for the caller.
+// acceptedFrom returns the index of the first of the caller's candidates that shows that the
+// caller has accepted the answer of t's token. It returns false if the token owns no answer, and
+// in the lobby of a server with an access key, because any client may write there for the caller.
 func (s *Server) acceptedFrom(t signaling.Ticket) (index int, ok bool) {
 	if s.accepts == nil || t.Room == signaling.Lobby && s.config.AccessKey != "" {
 		return 0, false
@@ -134,9 +134,9 @@ func (s *Server) acceptedFrom(t signaling.Ticket) (index int, ok bool) {
 
 // Accepted waits until the caller has accepted the answer that was written with a callee's
 // ticket, and reports whether it has: candidates of the caller follow an answer that it
-// accepted, and an offer that it replaces takes back the others. It returns when ctx ends.
+// accepted, and a new offer turns the other answers down. It returns false when ctx ends.
 func (s *Server) Accepted(ctx context.Context, t signaling.Ticket) bool {
-	// The request that asks may be quicker than the answer, of which any guest may be told.
+	// The guest's request to the relay may arrive before its answer does.
 	if _, _, err := s.store.Description(ctx, signaling.Ticket{Room: t.Room, Side: signaling.Callee}, signaling.Callee, "", signaling.Forever); err != nil {
 		return false
 	}

@@ -13,13 +13,13 @@ import (
 // operationsOfStore are the values of the label operation.
 var operationsOfStore = []string{"offer", "reoffer", "answer", "read_description", "add_candidates", "read_candidates", "close"}
 
-// A measured Store is one whose work is counted, and traced.
+// A measured Store counts and traces the operations of another Store.
 type measured struct {
 	below   signaling.Store
 	metrics *metrics
 }
 
-// An operation is what the store is doing.
+// An operation is one call of a method of the Store.
 type operation struct {
 	name    string
 	started time.Time
@@ -30,7 +30,7 @@ func begin(ctx context.Context, name string) operation {
 	return operation{name, time.Now(), tracing.Operation(ctx)}
 }
 
-// done counts one operation, and what it means for the call.
+// done counts an operation and, if it succeeded, the event of the call.
 func (m measured) done(o operation, event string, wait time.Duration, err error) {
 	if wait <= 0 {
 		m.metrics.store.WithLabelValues(o.name).Observe(time.Since(o.started).Seconds())

@@ -14,23 +14,23 @@ import (
 	"p2pchat/signaling"
 )
 
-// A Measure is a metric that somebody else keeps: the store, the relay. Labels have a few
-// values that are known beforehand: never a room's name, a token or an address.
+// A Measure is a metric of the store or the relay. Labels have a few values that are known
+// beforehand: never a room's name, a token or an address.
 type Measure struct {
 	Name   string // p2pchat_rooms; one that counts ends in _total
 	Help   string
-	Labels map[string]string // they set those of one name apart
-	Counts bool              // and never gets smaller
+	Labels map[string]string // they tell Measures of one name apart
+	Counts bool              // it is a counter, which never decreases
 	Value  func() float64
 }
 
-// What happens in rooms, as p2pchat_calls_total has it.
+// Values of the label event of p2pchat_calls_total.
 const (
 	callOpened, callAnswered   = "opened", "answered"
 	callTurnedDown, callClosed = "turned_down", "closed"
 )
 
-// Limits that were hit, as p2pchat_limit_hits_total has them.
+// Values of the label limit of p2pchat_limit_hits_total.
 const (
 	limitClient, limitAll, limitGuests = "client_rate", "all_rate", "guest_rate"
 	limitRooms, limitWaiting           = "rooms", "waiting"
@@ -44,7 +44,7 @@ const (
 	limitKey                           = "access_key"
 )
 
-// metrics are what a server counts, in a registry of its own.
+// metrics are the metrics of one server, in a registry of its own.
 type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
@@ -66,15 +66,15 @@ func newMetrics(s *Server, measures []Measure) *metrics {
 		registry: prometheus.NewRegistry(),
 		requests: counter("p2pchat_requests_total", "Requests by route and status.", "route", "code"),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "p2pchat_request_seconds", Help: "How long requests took, by route; those that may wait apart.", Buckets: buckets,
+			Name: "p2pchat_request_seconds", Help: "Duration of requests, by route and by whether they may wait.", Buckets: buckets,
 		}, []string{"route", "waits"}),
-		bytes:  counter("p2pchat_bytes_total", "Bytes of bodies, in and out.", "direction"),
-		calls:  counter("p2pchat_calls_total", "Offers that opened a room, answers, offers that replaced one and so turned down who had answered, rooms that were closed.", "event"),
-		limits: counter("p2pchat_limit_hits_total", "Requests that were refused for a limit.", "limit"),
+		bytes:  counter("p2pchat_bytes_total", "Bytes of request and response bodies.", "direction"),
+		calls:  counter("p2pchat_calls_total", "Rooms opened, offers answered, answers turned down by a new offer, rooms closed.", "event"),
+		limits: counter("p2pchat_limit_hits_total", "Requests and connections that were refused, by limit.", "limit"),
 		store: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "p2pchat_store_seconds", Help: "How long the store took, by operation; reads that wait left out.", Buckets: buckets,
+			Name: "p2pchat_store_seconds", Help: "Duration of operations of the store, without reads that wait.", Buckets: buckets,
 		}, []string{"operation"}),
-		failures: counter("p2pchat_store_failures_total", "What the store could not do: not what it refused.", "operation"),
+		failures: counter("p2pchat_store_failures_total", "Operations in which the store failed; refusals are not failures.", "operation"),
 	}
 	m.registry.MustRegister(m.requests, m.seconds, m.bytes, m.calls, m.limits, m.store, m.failures,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -88,9 +88,9 @@ func newMetrics(s *Server, measures []Measure) *metrics {
 		m.failures.WithLabelValues(operation)
 	}
 	measures = append(measures,
-		Measure{Name: "p2pchat_parked_reads", Help: "Reads that wait now.", Value: func() float64 { return float64(s.Parked()) }},
-		Measure{Name: "p2pchat_connections", Help: "Connections that are open now.", Value: func() float64 { return float64(s.connections.open()) }},
-		Measure{Name: "p2pchat_ready", Help: "1 if /readyz says so.", Value: func() float64 {
+		Measure{Name: "p2pchat_parked_reads", Help: "Waiting reads.", Value: func() float64 { return float64(s.Parked()) }},
+		Measure{Name: "p2pchat_connections", Help: "Open connections.", Value: func() float64 { return float64(s.connections.open()) }},
+		Measure{Name: "p2pchat_ready", Help: "1 if the server is ready: see /readyz.", Value: func() float64 {
 			if s.ready() != nil {
 				return 0
 			}
@@ -109,7 +109,7 @@ func (m Measure) collector() prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: m.Name, Help: m.Help, ConstLabels: m.Labels}, m.Value)
 }
 
-// request counts one that was answered.
+// request counts an answered request.
 func (m *metrics) request(v *visit, took time.Duration) {
 	route, waits := v.name(), "no"
 	if v.waits {
@@ -145,7 +145,7 @@ func limitOf(err error) string {
 	return ""
 }
 
-// Metrics answers with what the server counts, in Prometheus's format.
+// Metrics returns the handler of /metrics, in Prometheus's text format.
 func (s *Server) Metrics() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{Registry: s.metrics.registry}))

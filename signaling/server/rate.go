@@ -13,12 +13,10 @@ import (
 	"p2pchat/signaling"
 )
 
-// mostClients bounds the memory of a limiter: those who come when there are as many share
-// one bucket.
+// mostClients bounds the memory of a limiter: clients beyond it share one bucket.
 const mostClients = 1 << 16
 
-// A Rate limits requests, a read that waits being one. Requests for /healthz and /readyz
-// do not count.
+// A Rate limits requests. A waiting read counts as one request; /healthz and /readyz do not count.
 type Rate struct {
 	Client float64 // requests a second of one client: an IPv4 address, or an IPv6 network of 64 bits; no limit if zero
 	Burst  int     // of one client at once
@@ -29,12 +27,12 @@ type Rate struct {
 type limiter struct {
 	rate   Rate
 	all    *rate.Limiter
-	others *rate.Limiter // of those for whom there is no room
+	others *rate.Limiter // of clients beyond mostClients
 
 	mu      sync.Mutex // guards what follows
 	clients map[netip.Addr]*rate.Limiter
-	sweepAt int       // so many clients
-	swept   time.Time // last, when there was no room
+	sweepAt int       // number of clients at which to look for full buckets
+	swept   time.Time // when it last looked
 }
 
 func newLimiter(r Rate) *limiter {
@@ -50,8 +48,8 @@ func (l *limiter) bucket() *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(l.rate.Client), max(l.rate.Burst, 1))
 }
 
-// allows takes a token for a request from that address. If there is none it names the
-// limit, and after how many seconds there is one.
+// allows takes a token for a request from an address. If there is none, it returns the limit,
+// and after how many seconds there will be a token.
 func (l *limiter) allows(from netip.Addr) (ok bool, limit string, after int) {
 	if l.rate.Client > 0 && !l.of(from).Allow() {
 		return false, limitClient, seconds(l.rate.Client)
@@ -64,7 +62,8 @@ func (l *limiter) allows(from netip.Addr) (ok bool, limit string, after int) {
 
 func seconds(perSecond float64) int { return int(math.Ceil(1 / perSecond)) }
 
-// client is whom an address belongs to: an IPv6 network of 64 bits is one customer's.
+// client returns the address that limits count by: an IPv4 address, or the network of 64 bits
+// of an IPv6 address, because one customer has all of it.
 func client(from netip.Addr) netip.Addr {
 	if from = from.Unmap(); from.Is6() {
 		network, _ := from.WithZone("").Prefix(64) // it has as many bits
@@ -73,7 +72,7 @@ func client(from netip.Addr) netip.Addr {
 	return from
 }
 
-// of is the bucket of a client.
+// of returns the bucket of a client.
 func (l *limiter) of(from netip.Addr) *rate.Limiter {
 	from = client(from)
 	l.mu.Lock()
@@ -85,7 +84,7 @@ func (l *limiter) of(from netip.Addr) *rate.Limiter {
 	if len(l.clients) >= l.sweepAt && (!full || time.Since(l.swept) >= time.Second) {
 		l.swept = time.Now()
 		for a, b := range l.clients {
-			if b.Tokens() >= float64(b.Burst()) { // as good as new
+			if b.Tokens() >= float64(b.Burst()) { // a new bucket would be the same
 				delete(l.clients, a)
 			}
 		}
@@ -102,7 +101,7 @@ func (l *limiter) of(from netip.Addr) *rate.Limiter {
 // errAll is for a client that may be one of many.
 var errAll = signaling.Explain(signaling.ErrTooMany, "All clients together send more requests than this server takes. Try again in a moment.")
 
-// limit answers 429 to requests that are too many.
+// limit answers 429 to requests over the rate.
 func (s *Server) limit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		g := c.(*guest)

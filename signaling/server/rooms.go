@@ -45,8 +45,8 @@ func (s *Server) postAnswer(c echo.Context) error {
 	})
 }
 
-// describe takes a description and answers with what makes it its writer's: a new
-// token, if the request brought none.
+// describe writes a description, and answers with the token that owns it: that of the request,
+// or a new one.
 func (s *Server) describe(c echo.Context, side signaling.Side, status int, write func(context.Context, signaling.Ticket, signaling.Description) (signaling.Version, error)) error {
 	t, err := ticket(c, side)
 	if err != nil {
@@ -148,9 +148,9 @@ func (s *Server) postCandidates(side signaling.Side) echo.HandlerFunc {
 	}
 }
 
-// addCandidates adds candidates, and holds those of a client that brings a token until the
-// description with that token is there: a client may send both at once. It does not accept
-// them before, or a client whose room is gone would never hear of it.
+// addCandidates adds candidates. If the client brings a token, it waits up to heldCandidates
+// for the description with that token, because a client may send both at once. It does not
+// accept the candidates earlier, or a client whose room is gone would not be told.
 func (s *Server) addCandidates(ctx context.Context, t signaling.Ticket, at int, list []signaling.Candidate) (int, error) {
 	n, err := s.store.AddCandidates(ctx, t, at, list...)
 	early := t.Side == signaling.Caller && errors.Is(err, signaling.ErrNoRoom) || errors.Is(err, signaling.ErrWrongToken)
@@ -174,7 +174,7 @@ func (s *Server) addCandidates(ctx context.Context, t signaling.Ticket, at int, 
 		}
 		n, err = s.store.AddCandidates(ctx, t, at, list...)
 		if known = v; t.Room != signaling.Lobby {
-			break // the room has its offer or its answer, and takes no other
+			break // a named room takes no second offer or answer
 		}
 	}
 	return n, err
@@ -221,7 +221,7 @@ func (s *Server) getReady(c echo.Context) error {
 	return c.String(http.StatusOK, "ready\n")
 }
 
-// ready is nil if the server takes new work.
+// ready returns nil if the server takes new work.
 func (s *Server) ready() error {
 	if s.draining.Err() != nil {
 		return signaling.ErrDraining
@@ -229,19 +229,19 @@ func (s *Server) ready() error {
 	return s.config.Ready()
 }
 
-// ticket is what the request holds of its room.
+// ticket returns the room of a request, and the token that the request brings.
 func ticket(c echo.Context, side signaling.Side) (signaling.Ticket, error) {
 	t := signaling.Ticket{Room: signaling.Lobby, Side: side, Token: bearer(c.Request().Header.Get("Authorization"))}
 	if slices.Contains(c.ParamNames(), "room") {
 		t.Room = c.Param("room")
 		if c.Request().URL.RawPath != "" { // then echo has matched the path as it was sent
-			t.Room, _ = url.PathUnescape(t.Room) // what cannot be decoded is empty: no room's name
+			t.Room, _ = url.PathUnescape(t.Room) // the name is empty, so invalid, if it cannot be decoded
 		}
 	}
 	return t, signaling.CheckRoom(t.Room)
 }
 
-// read takes the body, until the deadline that headers has set.
+// read reads the body, up to the deadline that headers has set.
 func (s *Server) read(c echo.Context) ([]byte, error) {
 	body, err := io.ReadAll(c.Request().Body)
 	switch {
@@ -269,8 +269,8 @@ func index(c echo.Context, name string, missing int) (int, error) {
 	return n, nil
 }
 
-// from tells the store whose description this is. A guest with the access key may answer
-// without bounds.
+// from returns Ticket.From of a request: the client's network, or nothing for a guest with the
+// access key, whose answers are not bounded.
 func (s *Server) from(c echo.Context, side signaling.Side) string {
 	if side == signaling.Callee && s.config.AccessKey != "" && s.hasKey(c) {
 		return ""
@@ -281,8 +281,8 @@ func (s *Server) from(c echo.Context, side signaling.Side) string {
 	return ""
 }
 
-// digits is how many digits the number of a new room should have: so many that not one
-// number in ten is in use or waited in, and guessing at rooms is no use.
+// digits returns how many digits the number of a new room should have, so that fewer than one
+// number in ten is in use or waited in and guessing rooms is of little use.
 func digits(rooms int) int {
 	n := signaling.FewDigits
 	for ; rooms >= 90 && n < signaling.ManyDigits; rooms /= 10 {

@@ -3,7 +3,7 @@
 //	request ─▶ limits, log, headers ─▶ handler ─▶ Store
 //	                                      └─ error ─▶ signaling.ProblemOf ─▶ problem+json
 //
-// It is the one place that knows echo.
+// It is the only package that imports echo.
 package server
 
 import (
@@ -43,21 +43,21 @@ const (
 	maxWait     = 60 * time.Second // for Prefer: wait=N
 	idleClient  = 2 * time.Minute
 	maxHeader   = 16 << 10
-	retrySecond = "1" // what Retry-After says: a full or stopping server may soon be another
+	retrySecond = "1" // for Retry-After: a full server may soon have room, and another may replace a stopping one
 	guestBurst  = 10  // requests for ICE servers in one room: a few guests, who try a few times
-	guestRate   = 0.2 // and so many more a second
+	guestRate   = 0.2 // further requests a second
 	guestMemory = 3 * time.Minute
 	strongToken = 22 // characters of 128 random bits in base64
 	// How long candidates wait for a description that their client sends at the same time.
 	heldCandidates = 2 * time.Second
-	hungUp         = 499 // for the log alone: nobody is left to take a response
+	hungUp         = 499 // in the log and metrics only: the client hung up
 )
 
 // Config tunes a Server.
 type Config struct {
 	MaxBody    int64 // bytes of a request's body; 64 KiB if zero, MostBody at most
 	MaxWaiting int   // reads parked at once; 50,000 if zero
-	// ClientWaiting bounds the reads that one client parks where nobody calls; no limit if zero.
+	// ClientWaiting bounds the reads that one client parks in rooms without an offer; no limit if zero.
 	ClientWaiting int
 	// Load counts the rooms that are open or waited in, for the length of new rooms' numbers.
 	// Callers decide for themselves if it is nil.
@@ -71,9 +71,9 @@ type Config struct {
 	// Ready says what keeps the Store from answering, to /readyz. It always can if that is nil.
 	Ready       func() error
 	AccessKey   string      // what opening a room and asking for ICEServers takes; nothing if empty
-	Rate        Rate        // of requests
-	Connections Connections // that Serve has open at once
-	// TrustedProxies may say for whom they ask, in X-Forwarded-For.
+	Rate        Rate        // limit of requests
+	Connections Connections // limit of Serve's open connections
+	// TrustedProxies may name the client that they ask for, in X-Forwarded-For.
 	TrustedProxies []netip.Prefix
 	// PublicURL is how others reach the server where that is not its own address, as behind a
 	// proxy. Its pages may write.
@@ -81,8 +81,8 @@ type Config struct {
 	Origins      []string        // of pages from elsewhere that may use this server: https://chat.example.org, or *
 	Log          *slog.Logger    // slog.Default() if nil
 	Metrics      net.Listener    // where Serve answers with metrics, for Prometheus; nowhere if nil
-	Measures     []Measure       // of what is not the server's own
-	LogAddresses bool            // whole; else the network's, of 24 bits (IPv6: 48)
+	Measures     []Measure       // of the store and the relay
+	LogAddresses bool            // log clients' addresses whole; else their networks, of 24 bits (IPv6: 48)
 	Tracer       *tracing.Tracer // of each request, and of what the store did for it; may be nil
 }
 
@@ -97,14 +97,14 @@ type Server struct {
 	metrics     *metrics
 	guests      *middleware.RateLimiterMemoryStore // of ICE servers, by room
 	parked      atomic.Int64
-	watcher     signaling.Watcher // the store, if it is one
-	accepts     Acceptor          // the store, if it is one
+	watcher     signaling.Watcher // the store if it is a Watcher, else nil
+	accepts     Acceptor          // the store if it is an Acceptor, else nil
 	asides      asides
-	asideAfter  time.Duration // how long a read waits before it is set aside
+	asideAfter  time.Duration // how long a read waits before it is parked
 	refused     refused.Log
 	squatters   squatters
 	onLoopback  atomic.Bool     // set by Serve
-	draining    context.Context // ends when the server stops taking its time
+	draining    context.Context // ends when the server drains
 	drain       context.CancelFunc
 }
 
@@ -193,18 +193,18 @@ func (s *Server) routes() {
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
 
-// Drain answers every parked read, now and from now on, with 503, and lets /readyz
-// say so.
+// Drain answers every parked read with 503, and every read that would park from now on.
+// /readyz answers 503 from now on.
 func (s *Server) Drain() {
 	s.drain()
 	s.asides.end()
 }
 
-// Parked is the number of reads that wait.
+// Parked returns the number of waiting reads.
 func (s *Server) Parked() int { return int(s.parked.Load()) }
 
-// Serve answers on l until ctx ends; then it drains, and gives running requests
-// grace to end. It closes l. The error is nil if everything ended in time.
+// Serve answers requests on l until ctx ends. Then it drains, and gives running requests grace
+// to end. It closes l. The error is nil if all requests ended within grace.
 func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
 	h, back := s.over(s), newHandedBack(l.Addr())
 	s.onLoopback.Store(isLoopback(l.Addr()))
@@ -246,7 +246,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	case <-ctx.Done():
 	}
 	s.Drain()
-	s.asides.going.Wait() // each is a request again, which h waits for
+	s.asides.going.Wait() // parked reads are requests again, and h waits for them
 	graceful, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	err := h.Shutdown(graceful)
@@ -256,7 +256,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	return err
 }
 
-// over is handler over HTTP.
+// over returns the HTTP server of handler.
 func (s *Server) over(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           handler,
@@ -267,7 +267,7 @@ func (s *Server) over(handler http.Handler) *http.Server {
 	}
 }
 
-// onEvery response; a page brings a policy of its own.
+// onEvery has the headers of every response; the page sets a Content-Security-Policy of its own.
 var onEvery = http.Header{
 	"Cache-Control":           {"no-store"},
 	"X-Content-Type-Options":  {"nosniff"},
@@ -276,33 +276,33 @@ var onEvery = http.Header{
 	"Referrer-Policy":         {"no-referrer"},
 }
 
-// strictTransport has browsers use https for a year (RFC 6797).
+// strictTransport makes browsers use https for a year (RFC 6797).
 var strictTransport = []string{"max-age=31536000"}
 
-// headers stand on every response; a client that does not send its body, or takes no
-// response, is not waited for.
+// headers sets the headers of every response, and the deadlines for a client to send its body
+// and to take the response.
 func (s *Server) headers(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Response()
 		maps.Copy(r.Header(), onEvery)
-		if c.Request().TLS != nil && !isLoopbackHost(c.Request().Host) { // there are other servers on localhost
+		if c.Request().TLS != nil && !isLoopbackHost(c.Request().Host) { // other servers on localhost may not have TLS
 			r.Header()["Strict-Transport-Security"] = strictTransport
 		}
-		// Not every ResponseWriter of a test has deadlines, and none has to.
+		// The ResponseWriters of some tests have no deadlines.
 		control := http.NewResponseController(r.Writer)
 		if c.Request().ContentLength != 0 {
-			// For whoever reads the body: a handler, or net/http to be rid of it.
+			// The handler reads the body, or net/http discards it.
 			_ = control.SetReadDeadline(time.Now().Add(s.config.SlowClient))
 		}
 		r.Before(func() {
-			// Twice, because a body that nobody has read comes in first.
+			// Twice, because net/http first reads a body that the handler did not read.
 			_ = control.SetWriteDeadline(time.Now().Add(2 * s.config.SlowClient))
 		})
 		return next(c)
 	}
 }
 
-// keyed lets nobody through without the access key, where there is one.
+// keyed refuses requests without the access key if the server has one.
 func (s *Server) keyed(next echo.HandlerFunc) echo.HandlerFunc {
 	if s.config.AccessKey == "" {
 		return next
@@ -370,13 +370,13 @@ func (s *Server) fail(err error, c echo.Context) {
 	}
 }
 
-// An occurrence of a problem can be found in the log.
+// An occurrence is a problem with the id by which the log has its request.
 type occurrence struct {
 	signaling.Problem
 	RequestID string `json:"request_id"`
 }
 
-// httpProblem words the refusals that come from the router and the body limit.
+// httpProblem returns the problem of a refusal by the router or the body limit.
 func httpProblem(status int) (signaling.Problem, bool) {
 	switch status {
 	case http.StatusNotFound:

@@ -10,7 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// traced makes a span of each request, where somebody wants that. What it says is what the
+// traced makes a span of each request if there is a Tracer. What it says is what the
 // metrics' labels say: nothing that a client has chosen.
 func (s *Server) traced(next echo.HandlerFunc) echo.HandlerFunc {
 	if s.config.Tracer == nil {

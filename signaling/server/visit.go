@@ -11,7 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// A visit is one request, as it is counted and logged.
+// A visit is what metrics and the log need of one request.
 type visit struct {
 	began   time.Time
 	method  string
@@ -24,15 +24,16 @@ type visit struct {
 	squats  bool // it is counted among the squatters
 }
 
-// A guest is the context of a request: echo's, and what we know of it.
+// A guest is echo's context of a request, with what the server keeps of the request.
 type guest struct {
 	echo.Context
 	visit
-	aside  bool   // it goes on elsewhere
-	before *aside // what it was when it was set aside
+	aside  bool   // it was parked
+	before *aside // the parked read that it was; nil if it was none
 }
 
-// name is the method and the route. Whoever asks for what is not there does not choose it.
+// name returns the method and the route. It is "none" without a route, so that clients cannot
+// add names to the metrics.
 func (v *visit) name() string {
 	if v.route == "" || v.status == http.StatusMethodNotAllowed {
 		return "none"
@@ -40,7 +41,7 @@ func (v *visit) name() string {
 	return v.method + " " + v.route
 }
 
-// methodOf is the method of a request; one that the client has made up has another's name.
+// methodOf returns the method of a request, or "_OTHER" for a method that the client made up.
 func methodOf(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
@@ -49,7 +50,7 @@ func methodOf(method string) string {
 	return "_OTHER" // as OpenTelemetry's conventions have it
 }
 
-// receive gives each request an id: the client's own, if it looks like one.
+// receive gives each request an id: X-Request-Id if isID accepts it, or a random one.
 func (s *Server) receive(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
@@ -65,7 +66,7 @@ func (s *Server) receive(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// account counts each request that is answered, and logs it.
+// account counts and logs each answered request.
 func (s *Server) account(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		g := c.(*guest)
@@ -86,7 +87,7 @@ func (s *Server) account(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// served counts and logs a request that has ended.
+// served counts and logs a request that ended.
 func (s *Server) served(v *visit) {
 	took := time.Since(v.began)
 	s.metrics.request(v, took)

@@ -19,19 +19,18 @@ var (
 	errSquats  = signaling.Explain(signaling.ErrTooMany, "Your network address waits in as many rooms that nobody has opened as this server allows one address. Wait in fewer rooms, or try again in a moment.")
 )
 
-// What a read is of.
+// watched is the document that a read is for.
 type watched struct {
 	signaling.Ticket
 	of   signaling.Side
 	what signaling.Document
 }
 
-// A reading looks for what a request wants, waiting for it up to wait. It returns what
-// writes the response, too, if there is one although there is nothing new.
+// A reading looks for the document that a request wants, and waits up to wait for it. With
+// ErrUnchanged it may also return a function that writes the response for "nothing new".
 type reading func(ctx context.Context, wait time.Duration) (write func() error, err error)
 
-// await has read answer a request as soon as there is something to say, or when it has
-// waited for as long as it wants.
+// await answers a request as soon as read finds something, or when the request's time is over.
 func (s *Server) await(c echo.Context, w watched, read reading) error {
 	wait, asked := preferredWait(c.Request().Header.Values("Prefer"))
 	g := c.(*guest)
@@ -41,7 +40,7 @@ func (s *Server) await(c echo.Context, w watched, read reading) error {
 			return errWaiting
 		}
 		defer func() {
-			if !g.aside { // else its place is kept
+			if !g.aside { // a parked read stays counted
 				s.unpark(&g.visit)
 			}
 		}()
@@ -86,10 +85,10 @@ func (s *Server) await(c echo.Context, w watched, read reading) error {
 	return err
 }
 
-// mustEnd decides whether a read that has found nothing waits on. It is refused if its client
-// waits in too many rooms where nobody calls. It is over, as if its time were, if it was woken
-// for nothing more often than its client may ask: to wake many readers must not be cheaper
-// than as many requests.
+// mustEnd decides whether a read that has found nothing waits on. The refusal is not nil if the
+// client waits in too many rooms that have no offer. over is true if the client's reads were
+// woken for nothing more often than the client may send requests: otherwise one write would
+// cost the server as much as many requests.
 func (s *Server) mustEnd(g *guest, nothing error) (over bool, refusal error) {
 	if g.before != nil {
 		ok, _, _ := s.wakes.allows(g.client)
@@ -108,7 +107,7 @@ func (s *Server) mustEnd(g *guest, nothing error) (over bool, refusal error) {
 	return false, nil
 }
 
-// unpark counts a read out that waited.
+// unpark counts a read that no longer waits.
 func (s *Server) unpark(v *visit) {
 	s.parked.Add(-1)
 	if v.squats {
@@ -117,13 +116,13 @@ func (s *Server) unpark(v *visit) {
 	}
 }
 
-// squatters count the reads of each client that wait in rooms where nobody calls.
+// squatters count the reads of each client that wait in rooms without an offer.
 type squatters struct {
 	mu   sync.Mutex // guards what follows
 	from map[netip.Addr]int
 }
 
-// enter returns false if the client has as many as it may have.
+// enter counts a read, and returns false if the client has most reads already; 0 is no limit.
 func (q *squatters) enter(from netip.Addr, most int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
