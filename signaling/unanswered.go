@@ -29,7 +29,7 @@ func Unanswered(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: it does not speak TLS, which https needs", ErrForeign)
 	case strings.Contains(text, `malformed HTTP response "\x15\x03`): // a TLS alert, RFC 8446, section 5.1
 		return fmt.Errorf("%w over http: its address begins with https://", ErrForeign)
-	case strings.Contains(text, "malformed HTTP"):
+	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, "readLoopPeekFailLocked: %!w(<nil>)"): // the second spoke before it was asked
 		return fmt.Errorf("%w: it does not speak HTTP", ErrForeign)
 	case errors.Is(err, context.DeadlineExceeded) && cause != nil && !errors.Is(cause, context.DeadlineExceeded):
 		return fmt.Errorf("%w: %w", ErrUnreachable, cause)
