@@ -32,7 +32,7 @@ func (c *Conversation) sendPlain(ctx context.Context, link Link, f frame) error 
 }
 
 // confirmPlain drops from the outbox what the other machine has: more cannot be known of a side
-// that acknowledges nothing. It does not hold up what is sent meanwhile.
+// that acknowledges nothing. Sending goes on while it waits.
 func (c *Conversation) confirmPlain(ctx context.Context, link Link) {
 	for {
 		select {
