@@ -136,7 +136,8 @@ type bridgedCall struct {
 func (l *lab) bridgedCall(from, to string) (c bridgedCall) {
 	l.Helper()
 	before := l.allocations()
-	args := []string{"417-falcon-zebra", "--server", "http://" + serverAddress + ":3000", "--ui", "json", "--log-level", "info"}
+	l.calls++
+	args := []string{fmt.Sprintf("%d-falcon-zebra", 100+l.calls), "--server", "http://" + serverAddress + ":3000", "--ui", "json", "--log-level", "info"}
 	caller := l.start(from, append([]string{"call"}, args...)...)
 	l.sees(caller, `"type":"waiting"`)
 	begun := time.Now()

@@ -26,6 +26,7 @@ type lab struct {
 	path   string // of the program
 	prefix string // of the namespaces
 	wires  quality
+	calls  int // so far, each in a room of its own: a guest may ask for a room's servers a few times only
 }
 
 const serverAddress = "203.0.113.1" // RFC 5737
@@ -46,7 +47,7 @@ func newLab(t testing.TB, natA, natB string, wires quality) *lab {
 			t.Fatal(err)
 		}
 	}
-	l := &lab{t, path, fmt.Sprintf("p2pchat%d", os.Getpid()), wires}
+	l := &lab{TB: t, path: path, prefix: fmt.Sprintf("p2pchat%d", os.Getpid()), wires: wires}
 	names := []string{"pub", "s", "silent", "ra", "rb", "a", "b"}
 	t.Cleanup(func() {
 		for _, n := range names {
