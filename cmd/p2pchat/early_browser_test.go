@@ -19,9 +19,9 @@ const earlyClient = `((role) => {
 			await new Promise((resolve) => setTimeout(resolve, 20));
 		}
 	};
-	const pc = new RTCPeerConnection();
+	const pc = new RTCPeerConnection(), sent = [];
 	const [mine, theirs] = role === "call" ? ["offer", "answer"] : ["answer", "offer"];
-	pc.onicecandidate = ({ candidate }) => candidate?.candidate && post("/" + mine + "-candidate", candidate);
+	pc.onicecandidate = ({ candidate }) => candidate?.candidate && sent.push(post("/" + mine + "-candidate", candidate));
 	const heard = new Promise((resolve) => {
 		const use = (channel) => {
 			channel.onmessage = ({ data }) => resolve("heard " + data);
@@ -47,7 +47,12 @@ const earlyClient = `((role) => {
 		await post("/" + mine, pc.localDescription.toJSON ? { type: mine, sdp: pc.localDescription.sdp } : pc.localDescription);
 	};
 	const goOn = async () => {
-		if (role === "call") await pc.setRemoteDescription(await get("/answer"));
+		if (role === "call") {
+			await Promise.all(sent);
+			const kept = await get("/offer-candidates");
+			if (kept.length < sent.length) return "the server has kept " + kept.length + " of " + sent.length + " candidates";
+			await pc.setRemoteDescription(await get("/answer"));
+		}
 		trickle().catch(() => {}); // the connection may have been closed
 		const result = await heard;
 		pc.close();

@@ -20,7 +20,7 @@ func newOffice(t *testing.T, number int) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lab{t, path, fmt.Sprintf("strangers%d-%d", os.Getpid(), number), quality{}}
+	l := &lab{t, path, fmt.Sprintf("strangers%d-%d", os.Getpid(), number), quality{}, 0}
 	names := []string{"pub", "s", "a", "b"}
 	t.Cleanup(func() {
 		for _, n := range names {
