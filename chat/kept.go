@@ -257,7 +257,7 @@ func (c *Conversation) tellStale(err error) {
 	text := fmt.Sprintf("The outbox %s is up to date again.", j.path)
 	if err != nil {
 		c.config.Log.Debug("the outbox is not up to date", "why", err)
-		text = fmt.Sprintf("%s. Make room there: if this program is killed before that, it may show messages twice, or not find the other side again.", sentence(err))
+		text = sentence(err) + ". Make room there: if this program is killed before that, it may show messages twice, or not find the other side again."
 	}
 	select {
 	case c.events <- Notice{Text: text}:

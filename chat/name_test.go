@@ -14,9 +14,10 @@ import (
 
 // The table has each character that compatibility decomposition makes one of the program's name.
 func TestLookalikes(t *testing.T) {
+	const program = "p2pchat"
 	for r := rune(0x80); r <= unicode.MaxRune; r++ {
 		like := strings.ToLower(keep(alphanumeric, norm.NFKD.String(string(r))))
-		if !unicode.IsPrint(r) || like == "" || !strings.Contains("p2pchat", like) {
+		if !unicode.IsPrint(r) || like == "" || !strings.Contains(program, like) {
 			continue
 		}
 		if !strings.ContainsRune(compat[like], r) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pion/stun/v4"
+
 	"p2pchat/signaling"
 )
 

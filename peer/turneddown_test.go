@@ -16,7 +16,7 @@ type slanderer struct{ signaling.Store }
 
 func (s slanderer) Candidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration) ([]signaling.Candidate, error) {
 	if of == signaling.Caller && t.Token != "" {
-		if _, _, err := s.Store.Description(ctx, signaling.Ticket{Room: t.Room}, signaling.Callee, "", signaling.Forever); err != nil {
+		if _, _, err := s.Description(ctx, signaling.Ticket{Room: t.Room}, signaling.Callee, "", signaling.Forever); err != nil {
 			return nil, err
 		}
 		return nil, signaling.ErrTurnedDown

@@ -81,7 +81,7 @@ func (l *lab) drop(name string) {
 func (l *lab) resolver(name, address string) {
 	l.Helper()
 	dir := filepath.Join("/etc/netns", l.ns(name))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // others read it
 		l.Fatal(err)
 	}
 	l.Cleanup(func() { _ = os.RemoveAll(dir) })                                                                        // of the lab alone

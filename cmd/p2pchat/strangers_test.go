@@ -51,7 +51,7 @@ func (s stranger) missing() string {
 		}
 	case s.browser == "":
 		if out, err := exec.Command(program, "-c", s.needs).CombinedOutput(); err != nil { //nolint:gosec // of the table
-			return fmt.Sprintf("Debian's packages are not installed: %s", lastLine(string(out)))
+			return "Debian's packages are not installed: " + lastLine(string(out))
 		}
 	}
 	return ""
