@@ -68,7 +68,11 @@ type attempt struct {
 	newer     *offer                    // came while it had not
 	hidden    *hiddenNames              // of the other side's addresses
 	offered   []*webrtc.DataChannel     // by a plain program, see choose
-	kept      bool                      // the PeerConnection lives on in a Pipe
+	relays    []netip.AddrPort          // of the other side's candidates
+
+	awaitingCandidates, candidatesLate bool // see pathUnknown
+
+	kept bool // the PeerConnection lives on in a Pipe
 }
 
 // What is posted to run.

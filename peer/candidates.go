@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -163,10 +164,14 @@ func (a *attempt) drop(why error) {
 // over TLS for the permission to send there, which that refuses, it does nothing else.
 func (a *attempt) try(c webrtc.ICECandidateInit) error {
 	c.Candidate = bare(c.Candidate)
-	kind, at := parseCandidate(c.Candidate)
+	kind, from := parseCandidate(c.Candidate)
+	at := from.Addr()
 	a.ways[1].add(kind)
 	if kind != "host" && at.IsValid() {
 		a.away.add(at.Unmap())
+	}
+	if kind == "relay" {
+		a.relays = append(a.relays, netip.AddrPortFrom(at.Unmap(), from.Port()))
 	}
 	if kind == "srflx" {
 		a.outside[1] = at
@@ -209,13 +214,14 @@ func (a *attempt) tryFar() {
 }
 
 // parseCandidate is the type and the address of a candidate (RFC 8839, section 5.1).
-func parseCandidate(text string) (kind string, at netip.Addr) {
+func parseCandidate(text string) (kind string, at netip.AddrPort) {
 	words := strings.Fields(text)
 	if len(words) < 8 {
 		return "", at
 	}
-	at, _ = netip.ParseAddr(words[4]) // or else it is a name, and as good as public
-	return words[7], at
+	ip, _ := netip.ParseAddr(words[4]) // or else it is a name, and as good as public
+	port, _ := strconv.ParseUint(words[5], 10, 16)
+	return words[7], netip.AddrPortFrom(ip, uint16(port))
 }
 
 // networksOf lists the networks that the interfaces are in.

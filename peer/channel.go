@@ -209,7 +209,7 @@ func (a *attempt) open(dc *webrtc.DataChannel) (*Pipe, error) {
 	case !a.foreign && !ours(dc, channelLabel), a.channel != nil && a.channel != dc:
 		decline(dc, &a.declined, a.log)
 		return nil, nil
-	case !a.trusted():
+	case !a.trusted(), a.pathUnknown():
 		a.channel = dc
 		return nil, nil
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -63,7 +62,7 @@ type Pipe struct {
 
 func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 	p := &Pipe{
-		Foreign: a.foreign, Path: path(a.pc, a.networks), Took: time.Since(a.begun),
+		Foreign: a.foreign, Path: a.path(), Took: time.Since(a.begun),
 		side: a.ticket.Side, code: a.code, typed: a.code, pc: a.pc, log: a.log, heard: make(chan struct{}), ended: make(chan struct{}), associationEnded: make(chan struct{}),
 		arrived: make(chan *Channel, furtherChannels), refused: &a.declined,
 	}
@@ -230,21 +229,4 @@ func (p *Pipe) Flush(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// path is the longest way that a packet takes.
-func path(pc *webrtc.PeerConnection, networks []netip.Prefix) string {
-	pair, err := pc.SCTP().Transport().ICETransport().GetSelectedCandidatePair()
-	if err != nil || pair == nil {
-		return webrtc.ICECandidateTypeHost.String()
-	}
-	// What a STUN server saw, or a check, is no other way if there is no NAT in between.
-	kind := func(c *webrtc.ICECandidate) webrtc.ICECandidateType {
-		if at, err := netip.ParseAddr(c.Address); err == nil && c.Typ != webrtc.ICECandidateTypeRelay && inNetworks(at, networks) {
-			return webrtc.ICECandidateTypeHost
-		}
-		return c.Typ
-	}
-	// The types count from host over srflx and prflx to relay.
-	return max(kind(pair.Local), kind(pair.Remote)).String()
 }

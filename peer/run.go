@@ -133,6 +133,9 @@ func (a *attempt) take(ctx context.Context, what any) (*Pipe, error) {
 		a.drop(a.pc.AddICECandidate(webrtc.ICECandidateInit(what)))
 	case channelOpened:
 		return a.opened(what.DataChannel)
+	case firstCandidatesLate:
+		a.candidatesLate = true
+		return a.openHeld()
 	case allOpened:
 		return a.choose()
 	}
