@@ -49,7 +49,7 @@ func ParseCode(text string) (Code, error) {
 	words := strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\t' || dash(r) })
 	switch { // a part that went missing must not make a room's name of the secret
 	case len(words) == 0:
-		return Code{}, fmt.Errorf("%w: it is empty", ErrCode)
+		return Code{}, fmt.Errorf("%w: it has no letters and no digits", ErrCode)
 	case strings.IndexFunc(text, dash) == 0:
 		return Code{}, fmt.Errorf("%w: the room before the dash is missing", ErrCode)
 	case strings.TrimRightFunc(text, dash) != text:

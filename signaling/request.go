@@ -174,7 +174,21 @@ func (c *Client) once(ctx context.Context, r request) (reply, error) {
 		}
 		return reply{}, fmt.Errorf("%w: the server's reply is longer than %d KiB, the most that this program reads", kind, maxReply>>10)
 	}
-	return rep, c.judge(res, body)
+	return rep, forCaller(c.judge(res, body), r.header.Get(KeyHeader) != "")
+}
+
+// forCaller returns err or, if the server refused the access key, what that means to a person. The
+// server's own detail is for programs: it names the header.
+func forCaller(err error, sentKey bool) error {
+	p := Problem{}
+	if !errors.Is(err, ErrNoKey) || !errors.As(err, &p) {
+		return err
+	}
+	p.Detail = "To open a room on this server, you need its access key. To answer a call, you need none."
+	if sentKey {
+		p.Detail = "That access key is wrong."
+	}
+	return p
 }
 
 // judge makes of a reply what it means.

@@ -1,20 +1,28 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"unicode"
+
+	"p2pchat/peer"
 )
 
 // mostMeant is how many files the command of a hint names.
 const mostMeant = 4
 
 // refusePaths returns a usageError if one of args, where a code is expected, is a file: a shell makes
-// several arguments of *.jpg, and the second one would become the code of an unprotected call.
+// several arguments of *.jpg, and the second one would become the code of an unprotected call. A code
+// that is empty is a variable that a script has not set: it must not lead to the lobby.
 func (o *talkOptions) refusePaths(args []string) error {
-	if _, server := invitation(strings.Join(args, " ")); server != "" {
+	text := strings.Join(args, " ")
+	if len(args) > 0 && strings.TrimSpace(text) == "" {
+		return &usageError{err: errors.New("the code is empty"), hint: "give a code, or leave it out"}
+	}
+	if _, server := invitation(text); server != "" {
 		return nil // a link or a command, both pasted
 	}
 	var files, rest []string
@@ -28,11 +36,23 @@ func (o *talkOptions) refusePaths(args []string) error {
 	if len(files) == 0 {
 		return nil
 	}
+	hint := o.meant(append(o.send[:len(o.send):len(o.send)], files...), rest)
 	what := fmt.Errorf("%s is a file, not a code", quoted(files[0]))
+	switch info, err := os.Stat(files[0]); {
+	case err != nil && len(files) == 1 && len(o.send) == 0:
+		return &usageError{err: fmt.Errorf("%w: %s looks like a path, and there is no such file", peer.ErrCode, quoted(files[0])), hint: "a code is a room and a secret, like 417-amber-falcon, or a room alone, like standup"}
+	case err != nil:
+		what = fmt.Errorf("%s looks like a file, not a code", quoted(files[0]))
+	case info.IsDir():
+		what = fmt.Errorf("%s is a folder, not a code", quoted(files[0]))
+		if isRoom(files[0]) {
+			hint += "; if it is the code, set P2PCHAT_CODE=" + quoted(files[0])
+		}
+	}
 	if len(files) > 1 {
 		what = fmt.Errorf("%s and %d more are files, not a code", quoted(files[0]), len(files)-1)
 	}
-	return &usageError{err: what, hint: o.meant(append(o.send[:len(o.send):len(o.send)], files...), rest)}
+	return &usageError{err: what, hint: hint}
 }
 
 // meant returns the command that sends files.
@@ -60,10 +80,16 @@ func hasExtension(arg string) bool {
 	return ext != arg && 2 <= len(ext) && len(ext) <= 6 && unicode.IsLetter(rune(ext[1]))
 }
 
-// looksLikePath reports whether arg names a file, or cannot be anything else. Beside files to
-// send, a name with an extension is one, too.
+// isRoom reports whether arg is a code that is a room alone.
+func isRoom(arg string) bool {
+	code, err := peer.ParseCode(arg)
+	return err == nil && code.Secret == ""
+}
+
+// looksLikePath reports whether arg names a file, or cannot be anything else. A folder may have the
+// name of a team's room. Beside files to send, a folder is a file, and so is a name with an extension.
 func looksLikePath(arg string, besideFiles bool) bool {
-	if _, err := os.Lstat(arg); err == nil {
+	if info, err := os.Stat(arg); err == nil && (!info.IsDir() || besideFiles) {
 		return true
 	}
 	switch {

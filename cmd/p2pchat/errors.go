@@ -36,7 +36,7 @@ var (
 	errNobody      = errors.New("the other side did not come in time")
 	errGone        = fmt.Errorf("%w after the connection was lost", errNobody)
 	errInterrupted = errors.New("interrupted")
-	errNoCode      = &usageError{err: errors.New("the CODE is missing"), hint: "type p2pchat answer CODE, or set P2PCHAT_CODE"}
+	errNoCode      = &usageError{err: errors.New("no code was given"), hint: "type p2pchat answer CODE, or set P2PCHAT_CODE"}
 	errStuck       = errors.New("the program at the other end of the pipe does not read the output")
 )
 

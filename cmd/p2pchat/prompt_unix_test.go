@@ -134,7 +134,7 @@ func TestPrompt(t *testing.T) {
 		s.sees("that is not a code: .*\r\n.*the caller's code \\(Tab")
 		s.types("\x04") // Ctrl-D
 		s.ends(exitUsage)
-		s.sees("error: the CODE is missing")
+		s.sees("error: no code was given")
 	})
 
 	t.Run("a word that is in no code is doubted, once", func(t *testing.T) {

@@ -53,13 +53,19 @@ people call from a browser.
 
 With --relay it is also a STUN and TURN server, for machines that cannot reach each
 other. Other machines may use the relay only with an access key (callers need it, and
-their guests only the code) or with --relay-open.`,
+their guests only the code) or with --relay-open. The flags that begin with --relay- need
+--relay.`,
 		Example: `  p2pchat serve                       on this machine only
   p2pchat serve --listen :3000        for every machine that can reach this one
   p2pchat serve --listen :3000 --relay --access-key-file key
   p2pchat serve --listen :443 --tls-auto chat.example.org`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return serve(c.Context(), o, std) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := o.relay.check(c.Flags()); err != nil {
+				return err
+			}
+			return serve(c.Context(), o, std)
+		},
 	}
 	f := c.Flags()
 	f.SortFlags = false
