@@ -15,11 +15,13 @@ type (
 
 		Answering bool // this side answers
 		Lobby     bool // in the lobby, without a code
+		Here      bool // Command and Link work on this machine only
 	}
 	// NoCall says that this side answers, and that no call is open in the room.
 	NoCall struct {
 		Room    string
 		Command string // what the caller types, where that needs no code of the caller's
+		Here    bool   // Command works on this machine only
 	}
 	// CodeWanted says that the person has to give another code, and why; or, if this side calls, that
 	// there is a new one for the asking. The reader may answer it, see screen.Streams.Code.

@@ -39,12 +39,13 @@ type Code struct {
 // ParseCode reads a code as people write it: letter case makes no difference, a space
 // is as good as a dash, and so is the longer dash that a phone makes of it. Letters
 // that look the same are the same (Unicode's form NFKC), and punctuation around the code is
-// dropped, see TrimMarks. The error is ErrCode.
+// dropped, see TrimMarks, as is the "code:" that call prints before it. The error is ErrCode.
 func ParseCode(text string) (Code, error) {
 	if !utf8.ValidString(text) {
 		return Code{}, fmt.Errorf("%w: it is not UTF-8", ErrCode)
 	}
 	text = TrimMarks(normal(text))
+	text = TrimMarks(strings.TrimPrefix(strings.TrimPrefix(text, "p2pchat: "), "code:"))
 	dash := func(r rune) bool { return unicode.Is(unicode.Pd, r) }
 	words := strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\t' || dash(r) })
 	switch { // a part that went missing must not make a room's name of the secret

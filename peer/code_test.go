@@ -51,6 +51,8 @@ func TestParseCode(t *testing.T) {
 		"a secret of 257":      {text: "x-" + strings.Repeat("y", 257)},
 		"a bell in a secret":   {text: "x-y\a"},
 		"a hidden letter":      {text: "x-y\u200b"},
+		"call's own line":      {text: "p2pchat: code: 417-amber-falcon", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},
+		"a screen's own line":  {text: "“Code: 417-amber-falcon”.", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},
 		"a full stop behind":   {text: "417-amber-falcon.", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},
 		"a comma behind":       {text: "417-amber-falcon, ", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},
 		"quotes around":        {text: "\"417-amber-falcon\".", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},

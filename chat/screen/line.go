@@ -83,7 +83,7 @@ func (l *lines) put(e chat.Event) error {
 	case chat.Waiting:
 		l.waiting(e)
 	case chat.NoCall:
-		l.note("%s", NoCall(e))
+		l.note("%s", NoCall(e, l.IsCode != nil))
 	case chat.CodeWanted:
 		l.wanted(e)
 	case chat.StillLost:
@@ -151,7 +151,7 @@ func (l *lines) waiting(e chat.Waiting) {
 		return
 	}
 	l.note("code: %s", e.Code)
-	l.note("waiting for the other side: %s", e.Command)
+	l.note("waiting for the other side%s: %s", map[bool]string{true: ", on this machine"}[e.Here], e.Command)
 	if l.QR {
 		l.qr(e.Link)
 	}

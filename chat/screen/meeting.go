@@ -14,10 +14,20 @@ func Answering(e chat.Waiting) string {
 	return "Answering " + Clean(e.Code)
 }
 
-// NoCall tells an answerer that no call is open, and what that can mean.
-func NoCall(e chat.NoCall) string {
+// Types introduces the other side's command; here says that the command works on this machine only.
+func Types(here bool) string {
+	if here {
+		return "On this machine, the other side types"
+	}
+	return "The other side types"
+}
+
+// NoCall tells an answerer that no call is open, and what that can mean; takes says that the screen takes
+// a code.
+func NoCall(e chat.NoCall, takes bool) string {
 	if e.Command != "" {
-		return fmt.Sprintf("Nobody is calling in the %s yet. The other side types: %s", Clean(e.Room), Clean(e.Command))
+		code := map[bool]string{true: "type it here", false: "leave and run p2pchat answer CODE"}[takes]
+		return fmt.Sprintf("Nobody is calling in the %s yet. If the caller has a code, %s. %s: %s", Clean(e.Room), code, Types(e.Here), Clean(e.Command))
 	}
 	return fmt.Sprintf("Nobody is calling in room %s yet. If the caller is already waiting, the code is mistyped or used up: ask for a new one.", Clean(e.Room))
 }

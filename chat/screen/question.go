@@ -79,6 +79,9 @@ func (l *lines) answer(in line) bool {
 		return false
 	}
 	code, again, answers := l.question.reads(in.text)
+	if !answers && l.IsCode != nil && l.IsCode(in.text) {
+		code, answers = in.text, true
+	}
 	var err error
 	switch {
 	case !answers, again && l.Again == nil:

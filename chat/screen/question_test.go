@@ -30,8 +30,9 @@ func sitDown(t *testing.T) *desk {
 	go func() {
 		shown <- Line(t.Context(), d.Conversation, Streams{
 			In: in, Out: io.Discard, Notes: d.notes,
-			Code:  func(text string) error { d.codes = append(d.codes, text); return d.err },
-			Again: func() error { d.again++; return d.err },
+			Code:   func(text string) error { d.codes = append(d.codes, text); return d.err },
+			IsCode: func(text string) bool { return strings.HasPrefix(text, "code: ") },
+			Again:  func() error { d.again++; return d.err },
 		})
 	}()
 	t.Cleanup(func() {
@@ -74,6 +75,14 @@ func TestQuestions(t *testing.T) {
 			if got := d.notes.String(); got != want {
 				t.Errorf("noted %q, not %q", got, want)
 			}
+		})
+	})
+
+	t.Run("a line that is a code is no message", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			d := sitDown(t)
+			d.types(t, "a message\ncode: 601-animal-oven\n")
+			equal(t, "the codes are", d.codes, []string{"code: 601-animal-oven"})
 		})
 	})
 

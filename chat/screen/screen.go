@@ -35,6 +35,10 @@ type Streams struct {
 	// Code takes another code from the person: after chat.CodeWanted, and as long as the two have not
 	// met. The error says why it was not taken. It is nil if nothing but the first code counts.
 	Code func(text string) error
+	// IsCode reports whether a line is the code of another call, as Code takes it, rather than a message:
+	// a generated code, alone or in what the caller's program shows, and the two have not met. It is nil
+	// if no line is.
+	IsCode func(text string) bool
 	// Complete returns the begun code continued as far as it is unambiguous, and the words that its
 	// last one may become. It may be nil.
 	Complete func(begun string) (text string, choice []string)

@@ -17,8 +17,9 @@ and on the default address it also waits for a server.
 
 Without CODE, answer reads P2PCHAT_CODE or asks for the code on a terminal, where Tab
 completes its words; after a wrong code it asks again. Neither way shows the code in
-the list of processes. CODE can also be the command or the link that call shows. On a
-server on this machine, both sides can leave the code out.
+the list of processes. CODE can also be the command, the link or the line "code: …" that
+call shows. On a server on this machine, both sides can leave the code out; a caller
+elsewhere has a code, which can be typed on the screen.
 
 If the other side's program was started again and does not come back, type /again to
 wait for it with the code of the call, too.`,

@@ -85,7 +85,7 @@ func (o *talkOptions) reporter(to *chat.Conversation, apart *trouble) func(peer.
 
 // waiting is what a person should know while the other side can come.
 func (o *talkOptions) waiting(code peer.Code) chat.Waiting {
-	w := chat.Waiting{Code: code.String(), Command: o.command(code), Answering: o.other == "call", Lobby: code == peer.Code{Room: signaling.Lobby}}
+	w := chat.Waiting{Code: code.String(), Command: o.command(code), Answering: o.other == "call", Lobby: code == peer.Code{Room: signaling.Lobby}, Here: onLoopback(o.server)}
 	if !w.Answering { // the page answers, too
 		w.Link = strings.TrimRight(o.server, "/") + "/#" + code.String()
 	}
@@ -94,7 +94,7 @@ func (o *talkOptions) waiting(code peer.Code) chat.Waiting {
 
 // noCall is what an answerer should know while no call is open. The lobby has no code to mistype.
 func (o *talkOptions) noCall(code peer.Code) chat.NoCall {
-	n := chat.NoCall{Room: code.Room}
+	n := chat.NoCall{Room: code.Room, Here: onLoopback(o.server)}
 	if code == (peer.Code{Room: signaling.Lobby}) {
 		n.Command = o.command(code)
 	}

@@ -76,6 +76,7 @@ func TestPageParts(t *testing.T) {
 			"", "   ", "-", "-falcon", "417-", "417-falcon-", "417--falcon", "äbc-x", "417.falcon.zebra", "417_falcon~zebra", "417.falcon.wrong", "417-fal\u200bcon", "417-ﬁx-①",
 			"４１７-ｆａｌｃｏｎ", "a\nb", "a-b\nc", strings.Repeat("a", 64), strings.Repeat("a", 65), "x-" + strings.Repeat("é", 128), "x-" + strings.Repeat("é", 129), "x-😀", "x-a\u00a0b", "x-a\u0301",
 			"417-falcon-zebra.", "“417-falcon-zebra”, ", "(417 falcon zebra)?!", "`417-falcon-zebra`…", "「417-falcon-zebra」。", "standup.", "417-falcon-.", "\"...\"", "x-what's.up?-now!", "x-(",
+			"p2pchat: code: 417-falcon-zebra", "“Code: 417-falcon-zebra”.", "code:", "code 417-falcon-zebra",
 		} {
 			want, err := peer.ParseCode(text)
 			got := eval[string](p, `(() => { try { return parts.print(parts.parse(`+js(text)+`)) } catch (e) { return "refused: " + e.message } })()`)

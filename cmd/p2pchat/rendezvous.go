@@ -27,7 +27,7 @@ type rendezvous struct {
 	conversation *chat.Conversation
 	apart        trouble
 	codes        codeReader
-	given        chan peer.Code // from the screen; the zero Code asks for a new one
+	given        chan invite // from the screen
 
 	mu        sync.Mutex // guards what follows
 	session   *peer.Session
@@ -38,8 +38,14 @@ type rendezvous struct {
 	leftBy    error     // why a code was needed when the person left instead
 }
 
+// An invite is a code that the person gives. The zero Code asks for a new one.
+type invite struct {
+	code   peer.Code
+	server string // of a pasted link or command; empty: the current one
+}
+
 func newRendezvous(o *talkOptions, c *chat.Conversation) *rendezvous {
-	m := &rendezvous{o: o, conversation: c, given: make(chan peer.Code, 1), connected: o.kept.met()}
+	m := &rendezvous{o: o, conversation: c, given: make(chan invite, 1), connected: o.kept.met()}
 	if m.connected {
 		m.typed = o.kept.with.Again.Typed
 	}
@@ -96,7 +102,9 @@ func (m *rendezvous) next(ctx context.Context) (chat.Link, error) {
 			return link, err
 		}
 		m.close()
+		m.mu.Lock()
 		m.o.replace(*other)
+		m.mu.Unlock()
 		m.o.keep(m.conversation)
 		if err := m.open(); err != nil {
 			return chat.Link{}, err
@@ -105,7 +113,7 @@ func (m *rendezvous) next(ctx context.Context) (chat.Link, error) {
 }
 
 // wait waits for the Session's next pipe, or until the person gives another code.
-func (m *rendezvous) wait(ctx context.Context) (link chat.Link, other *peer.Code, err error) {
+func (m *rendezvous) wait(ctx context.Context) (link chat.Link, other *invite, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	m.mu.Lock()
 	m.waits = true
@@ -124,6 +132,9 @@ func (m *rendezvous) wait(ctx context.Context) (link chat.Link, other *peer.Code
 			case <-long:
 				m.conversation.Tell(chat.StillLost{After: stillLost, Code: typed.String()})
 			case i := <-m.given:
+				if (i == invite{code: m.o.code}) { // which is being tried
+					continue
+				}
 				other = &i
 				cancel()
 				return
@@ -174,7 +185,7 @@ func (m *rendezvous) reason(err error) string {
 }
 
 // ask asks the person for another code, because of err. It is nil if they leave.
-func (m *rendezvous) ask(ctx context.Context, why string, err error) *peer.Code {
+func (m *rendezvous) ask(ctx context.Context, why string, err error) *invite {
 	m.conversation.Tell(chat.CodeWanted{Why: why, Calling: m.o.other == "answer"})
 	select {
 	case i := <-m.given:
@@ -189,26 +200,42 @@ func (m *rendezvous) ask(ctx context.Context, why string, err error) *peer.Code 
 
 // take is screen.Streams.Code. A caller who gives no code gets a new one.
 func (m *rendezvous) take(text string) error {
-	var code peer.Code
+	m.mu.Lock()
+	connected, server := m.connected, m.o.server
+	m.mu.Unlock()
+	var i invite
 	if m.o.other == "call" {
-		o := talkOptions{server: m.o.server, serverGiven: true} // parse changes it
+		// The server of this machine has another address for others, which a pasted link may name.
+		o := talkOptions{server: server, serverGiven: !onLoopback(server)} // parse changes it
 		var err error
-		if code, err = m.codes.read(text, o.parse); err != nil {
+		if i.code, err = m.codes.read(text, o.parse); err != nil {
 			return err
 		}
+		if o.server != server {
+			i.server = o.server
+		}
 	}
-	m.mu.Lock()
-	connected := m.connected
-	m.mu.Unlock()
 	if connected {
 		return errNoQuestion
 	}
 	select {
-	case m.given <- code:
+	case m.given <- i:
 		return nil
 	default:
 		return errNoQuestion
 	}
+}
+
+// leastRoom is how many digits the room of a generated code has: "2 blue cups" is a message.
+const leastRoom = 3
+
+// isCode is screen.Streams.IsCode.
+func (m *rendezvous) isCode(text string) bool {
+	m.mu.Lock()
+	connected, o := m.connected, talkOptions{server: m.o.server}
+	m.mu.Unlock()
+	code, err := o.parse(text)
+	return !connected && err == nil && code.IsGenerated() && len(code.Room) >= leastRoom
 }
 
 // again is screen.Streams.Again: a program that was started again knows the typed code, and no other.
@@ -233,7 +260,10 @@ func (m *rendezvous) abandoned() error {
 	return m.leftBy
 }
 
-// replace makes code the one to meet with.
-func (o *talkOptions) replace(code peer.Code) {
-	o.code, o.kept.with, o.kept.guessed = code, nil, false
+// replace makes i the one to meet with. The person is asked again if its code is wrong.
+func (o *talkOptions) replace(i invite) {
+	o.code, o.asked, o.kept.with, o.kept.guessed = i.code, true, nil, false
+	if i.server != "" {
+		o.server, o.serverGiven, o.patience = i.server, true, 0
+	}
 }

@@ -52,8 +52,11 @@ func (o *talkOptions) show(ctx context.Context, m *rendezvous, std stdio, interr
 		In: in, Out: std.out, Notes: std.err, Terminal: std.outTerminal, Watched: std.errTerminal,
 		QR: o.qr, Quiet: o.noNotify, Accepts: o.accept, Keeps: o.kept.journal != nil, Interrupt: interrupt,
 	}
-	if o.prompts && (o.asked || o.other == "answer") {
+	if o.prompts && !o.kept.met() {
 		streams.Code, streams.Complete = m.take, completed
+		if o.other == "call" {
+			streams.IsCode = m.isCode
+		}
 	}
 	if o.prompts || o.ui == "json" {
 		streams.Again = m.again

@@ -101,6 +101,15 @@ func (m *model) completeCode() {
 	m.input.set(head)
 }
 
+// takeCode tries a line of the box as the caller's code. A refused one stays in the box.
+func (m *model) takeCode(text string) {
+	if err := m.streams.Code(text); err != nil {
+		m.hint = capital(tidyLine(err.Error()))
+		return
+	}
+	m.input.take()
+}
+
 // takeNewCode gives a caller the new code that was offered.
 func (m *model) takeNewCode() {
 	if err := m.streams.Code(""); err != nil {

@@ -33,9 +33,11 @@ func TestAnswering(t *testing.T) {
 		r.happens(chat.Connecting{})
 		r.shows(`connecting`)
 	}
-	r := newRig(t, 80, 24).happens(chat.Waiting{Code: "lobby", Answering: true, Lobby: true}, chat.NoCall{Room: "lobby", Command: "p2pchat call"})
+	r := newRig(t, 80, 24).happens(chat.Waiting{Code: "lobby", Answering: true, Lobby: true}, chat.NoCall{Room: "lobby", Command: "p2pchat call", Here: true})
 	r.shows(`^  Answering in the lobby$`)
-	r.shows(`^  Nobody is calling in the lobby yet\. The other side types: p2pchat call$`)
+	if want := "Nobody is calling in the lobby yet. If the caller has a code, leave and run p2pchat answer CODE. On this machine, the other side types: p2pchat call"; !strings.Contains(strings.Join(strings.Fields(r.seen()), " "), want) {
+		t.Errorf("it does not say what to do:\n%s", r.seen())
+	}
 }
 
 // asked are the codes that a rig was given.
@@ -90,6 +92,24 @@ func TestTypingAnotherCode(t *testing.T) {
 	r.shows(`^> Write a message`) // it answers a call that has come
 	if (*codes)[len(*codes)-1] != "601-animal-ovne" {
 		t.Errorf("a code was taken that was not entered: %q", *codes)
+	}
+}
+
+// A code in the box is tried, and never sent, as long as the two have not met.
+func TestACodeIsNoMessage(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 80, 24).happens(answered, chat.NoCall{Room: "601"})
+	codes := r.takesCodes("that call is on another server")
+	r.streams.IsCode = func(text string) bool { return strings.HasSuffix(text, "602-animal-oven") }
+	r.press("code: 602-animal-oven<enter>").shows(`^That call is on another server$`)
+	r.press("<enter>").shows(`^> Type ahead`)
+	r.press("602 animals<enter>")
+	if len(*codes) != 2 || len(r.outbox) != 1 {
+		t.Errorf("the codes are %q, and %d messages wait", *codes, len(r.outbox))
+	}
+	r.happens(benIs).press("602-animal-oven<enter>")
+	if len(*codes) != 2 || len(r.outbox) != 2 {
+		t.Errorf("connected, the codes are %q, and %d messages wait", *codes, len(r.outbox))
 	}
 }
 

@@ -61,6 +61,9 @@ func (m *model) submit() tea.Cmd {
 		return nil
 	case strings.TrimSpace(text) == "":
 		return nil
+	case oneLine && m.phase < up && m.streams.IsCode != nil && m.streams.IsCode(text):
+		m.takeCode(text)
+		return nil
 	case oneLine && strings.HasPrefix(text, "//"):
 		text = text[1:]
 	case oneLine && strings.HasPrefix(text, "/"):

@@ -20,7 +20,7 @@ func (m *model) invitation(height int) []string {
 		return rows
 	}
 	code := tidyLine(m.code.Code)
-	command := append(text(m.style.dim.Render, "The other side types:"), text(m.style.strong.Render, tidyLine(m.code.Command))...)
+	command := append(text(m.style.dim.Render, screen.Types(m.code.Here)+":"), text(m.style.strong.Render, tidyLine(m.code.Command))...)
 	link := append(text(m.style.dim.Render, "or opens:"), text(m.style.strong.Render, tidyLine(m.code.Link))...)
 	large := large(code)
 	if len(large) == 0 || m.method.StringWidth(large[0]) > width {

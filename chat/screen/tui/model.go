@@ -175,7 +175,7 @@ func (m *model) event(e chat.Event) tea.Cmd {
 	case chat.Waiting:
 		m.phase, m.code, m.noCall, m.newCode = waiting, e, "", ""
 	case chat.NoCall:
-		m.phase, m.noCall = waiting, screen.NoCall(e)
+		m.phase, m.noCall = waiting, screen.NoCall(e, m.streams.IsCode != nil)
 	case chat.CodeWanted:
 		m.wanted(e)
 	case chat.StillLost:

@@ -32,7 +32,7 @@ export const print = (c: Code): string => (c.secret ? `${c.room}-${c.secret}` : 
 
 /** Reads a code as people write it; it throws CodeError. */
 export function parse(input: string): Code {
-  const text = bare(normal(input));
+  const text = bare(bare(normal(input)).replace(/^(p2pchat: )?code:/, "")); // the command line prints that before it
   const parts = text.split(/[ \t\p{Pd}]+/u).filter((w) => w !== "");
   if (parts.length === 0) throw new CodeError("Type a code.");
   if (/^\p{Pd}/u.test(text)) throw new CodeError("The room before the dash is missing.");

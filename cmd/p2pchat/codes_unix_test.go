@@ -1,0 +1,69 @@
+//go:build unix
+
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// Who waits in the lobby of the server's own machine meets a caller elsewhere, who has a code.
+func TestTheHostMeetsAGuestWithACode(t *testing.T) {
+	t.Parallel()
+	proxy := aServer(t, "--public-url", elsewhere)
+	guest := []string{"P2PCHAT_NAME=Ann", "P2PCHAT_SERVER=" + elsewhere, "HTTP_PROXY=" + proxy}
+	host := []string{"P2PCHAT_NAME=Ben", "P2PCHAT_SERVER=" + proxy, "HTTP_PROXY=" + proxy}
+
+	t.Run("on a whole terminal", func(t *testing.T) {
+		t.Parallel()
+		ann := openWindow(t, 80, 24, guest, "call", "417-falcon-zebra")
+		ann.shows(`^  The other side types:`)
+		ben := openWindow(t, 80, 24, host, "answer")
+		ben.shows(`(?s)Nobody is calling in the lobby yet\. If the caller has a code, type it here\.\s+On this machine, the other side types: p2pchat call --server`)
+		ben.types("Hello\rcode: 417-falcon-zebra\r")
+		ben.shows(`● Ann · verified`)
+		ann.shows(`Ben Hello$`)
+		ann.types("\x04")
+		ann.ends(0)
+		if strings.Contains(ann.written(), "Ben code:") {
+			t.Errorf("the code was sent:\n%s", ann.text())
+		}
+	})
+
+	t.Run("line by line, with the link to the public address", func(t *testing.T) {
+		t.Parallel()
+		ann := openWindow(t, 80, 24, guest, "call", "418-falcon-zebra")
+		ann.shows("waiting for the other side")
+		ben := sitDown(t, with(host, "TERM=dumb"), "answer")
+		ben.sees(`If the caller has a code, type it here\.`)
+		ben.types(elsewhere + "/#418-falcon-zebra\r")
+		ben.sees(`Answering 418-falcon-zebra`)
+		ben.sees(`connected with Ann`)
+		ann.types("\x04")
+		ann.ends(0)
+	})
+
+	t.Run("and a caller is told where the command works", func(t *testing.T) {
+		t.Parallel()
+		ann := openWindow(t, 80, 24, host, "call", "419-falcon-zebra")
+		ann.shows(`^  On this machine, the other side types:\n`)
+		ann.types("\x04")
+		ann.ends(0)
+	})
+}
+
+// Where no call is open, what is pasted into the ordinary prompt is tried as the code.
+func TestAPastedCodeIsTried(t *testing.T) {
+	t.Parallel()
+	env := aServerElsewhere(t)
+	ann := openWindow(t, 80, 24, with(env, "P2PCHAT_NAME=Ann"), "call", "417-falcon-zebra")
+	ann.shows("waiting for the other side")
+	ben := openWindow(t, 80, 24, with(env, "P2PCHAT_NAME=Ben"), "answer", "471-falcon-zebra")
+	ben.shows(`Press Enter to type another code\.`)
+	ben.types("\x1b[200~p2pchat answer 417-falcon-zebra --server " + elsewhere + "\x1b[201~\r")
+	ben.shows("● Ann · verified")
+	ben.types("417-falcon-zebra\r")
+	ann.shows("Ben 417-falcon-zebra$") // now a message
+	ann.types("\x04")
+	ann.ends(0)
+}
