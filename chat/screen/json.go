@@ -26,9 +26,9 @@ func (j objects) take(ctx context.Context, c *chat.Conversation, in line) error 
 	if in.text == "" {
 		return nil
 	}
-	refuse := func(code, message string) error { // the program is told, and that is that
+	refuse := func(code, message string) error { // and the line counts as input that was not delivered
 		c.Tell(chat.Failed{Code: code, Message: fmt.Sprintf("input line %d: %s", in.number, message)})
-		return nil
+		return errTold
 	}
 	var command command
 	switch {
@@ -59,7 +59,7 @@ func (j objects) take(ctx context.Context, c *chat.Conversation, in line) error 
 		case errors.Is(err, chat.ErrUnkept):
 			return refuse("not-kept", err.Error())
 		case errors.Is(err, chat.ErrOver):
-			return errors.Join(refuse("over", err.Error()), err)
+			_ = refuse("over", err.Error()) // the conversation counts it
 		}
 		return err
 	case "leave":
@@ -69,11 +69,13 @@ func (j objects) take(ctx context.Context, c *chat.Conversation, in line) error 
 			return nil
 		}
 		if err := j.Again(); err != nil {
-			return refuse("not-again", err.Error())
+			_ = refuse("not-again", err.Error()) // nothing was to be delivered
 		}
 	case "send-file", "accept", "decline", "cancel":
 		if code, err := command.file(ctx, c); err != nil {
-			return refuse(code, err.Error())
+			if told := refuse(code, err.Error()); command.Type == "send-file" {
+				return told
+			}
 		}
 	}
 	return nil // types that are not known are for a later version

@@ -130,8 +130,12 @@ func TestJSONIn(t *testing.T) {
 		t.Run(name+", and the next line counts", func(t *testing.T) {
 			d := begin(t, JSON, strings.NewReader(test.in+"\n"+`{"type":"message","text":"next"}`), nil)
 			d.other.finish(t)
-			if err := errors.Join(d.end(), d.ran); err != nil {
-				t.Error(err)
+			refused := (*Refused)(nil)
+			switch err := d.end(); {
+			case d.ran != nil, err != nil && !errors.As(err, &refused):
+				t.Error(err, d.ran)
+			case (refused != nil) != (test.errors != nil), refused != nil && *refused != Refused{Messages: 1, Objects: true}:
+				t.Errorf("it ends with %v", err)
 			}
 			equal(t, "the other side reads", d.other.texts(), append(test.says, "next"))
 			var got []string

@@ -150,7 +150,7 @@ func TestLine(t *testing.T) {
 	})
 
 	t.Run("one refused message is one", func(t *testing.T) {
-		if got := (&Refused{1}).Error(); got != "1 message was not sent" {
+		if got := (&Refused{Messages: 1}).Error(); got != "1 message was not sent" {
 			t.Error(got)
 		}
 	})

@@ -56,14 +56,25 @@ type Streams struct {
 type Screen func(ctx context.Context, c *chat.Conversation, s Streams) error
 
 // Refused is how a screen ends when some of the input was not sent.
-type Refused struct{ Messages int } //nolint:errname // screen.Refused says it
+type Refused struct { //nolint:errname // screen.Refused says it
+	Messages int
+	Objects  bool // they are lines of JSON's input, and an object on the output says why
+}
 
 func (r *Refused) Error() string {
-	if r.Messages == 1 {
+	switch one := r.Messages == 1; {
+	case r.Objects && one:
+		return "1 line of the input was refused"
+	case r.Objects:
+		return fmt.Sprintf("%d lines of the input were refused", r.Messages)
+	case one:
 		return "1 message was not sent"
 	}
 	return fmt.Sprintf("%d messages were not sent", r.Messages)
 }
+
+// errTold marks a line of the input that was refused, and the program that wrote it knows why.
+var errTold = errors.New("the line was refused")
 
 // ErrOutputClosed says that the program which read the output has closed it, as head does.
 var ErrOutputClosed = errors.New("the output was closed")
@@ -101,29 +112,38 @@ func show(ctx context.Context, c *chat.Conversation, s Streams, split splitter, 
 
 // takeLines reads to the end of the input, and tells the conversation of it.
 func takeLines(ctx context.Context, c *chat.Conversation, next func() (line, error), take func(context.Context, line) error) error {
-	refused, last := 0, 0
+	refused, last, objects := 0, 0, false
+	refusal := func() error {
+		if refused == 0 {
+			return nil
+		}
+		return &Refused{refused, objects}
+	}
 	for {
 		in, err := next()
 		if in.number == 0 {
 			if err = ended(ctx, err); errors.Is(err, ErrBinary) {
 				c.Tell(chat.Notice{Text: "The input is not text, so nothing of it is sent. Send it as a file: --send FILE."})
+				if c.LeaveEmpty() {
+					return err
+				}
 			}
 			if end := c.Finish(ctx); end != nil && !errors.Is(end, chat.ErrOver) && ctx.Err() == nil {
 				c.Leave() // the other side cannot be told that this was all
 				return end
 			}
-			return errors.Join(refusal(refused), err)
+			return errors.Join(refusal(), err)
 		}
 		switch err := take(ctx, in); {
 		case err == nil:
 		case errors.Is(err, chat.ErrOver) && !errors.Is(err, chat.ErrLate), ctx.Err() != nil:
-			return refusal(refused)
+			return refusal()
 		case errors.Is(err, chat.ErrLate): // it counts what else there is
-		case errors.Is(err, chat.ErrTooLong), errors.Is(err, chat.ErrNotText), errors.Is(err, chat.ErrUnkept):
+		case errors.Is(err, chat.ErrTooLong), errors.Is(err, chat.ErrNotText), errors.Is(err, chat.ErrUnkept), errors.Is(err, errTold):
 			if in.number != last { // each line once, however many parts it has
 				refused++
 			}
-			last = in.number
+			last, objects = in.number, errors.Is(err, errTold)
 		default:
 			return err
 		}
@@ -139,11 +159,4 @@ func ended(ctx context.Context, err error) error {
 		return err
 	}
 	return fmt.Errorf("reading the input: %w", err)
-}
-
-func refusal(n int) error {
-	if n == 0 {
-		return nil
-	}
-	return &Refused{n}
 }

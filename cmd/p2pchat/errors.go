@@ -105,6 +105,9 @@ func ending(err error) (exit int, code, hint string) {
 		return exitFailed, "incomplete", "the lines above say why"
 	}
 	if r := (*screen.Refused)(nil); errors.As(err, &r) {
+		if r.Objects {
+			return exitFailed, "refused", "the objects of type error on stdout say why"
+		}
 		return exitFailed, "refused", "a message can only be UTF-8 text; send other data as a file: --send FILE"
 	}
 	return exitFailed, "failed", ""

@@ -90,6 +90,17 @@ func TestPipes(t *testing.T) {
 		_ = call.Wait() // it has not delivered all
 	})
 
+	t.Run("binary that was all there is to send ends the program at once", func(t *testing.T) {
+		t.Parallel()
+		call := piped(t, lobby(t), "printf 'a\\000b' | p2pchat call --leave-on-eof") // and no one answers
+		var said bytes.Buffer
+		call.Stderr = &said
+		exit := (*exec.ExitError)(nil)
+		if err := call.Run(); !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.Contains(said.String(), "error: the input is not text, so nothing of it was sent\n") {
+			t.Errorf("it ends with %v: %s", err, said.String())
+		}
+	})
+
 	t.Run("binary is refused once", func(t *testing.T) {
 		t.Parallel()
 		server := lobby(t)
@@ -98,7 +109,7 @@ func TestPipes(t *testing.T) {
 			t.Fatal(err)
 		}
 		answer := piped(t, server, "p2pchat answer </dev/null")
-		call := piped(t, server, "p2pchat call --leave-on-eof < "+path)
+		call := piped(t, server, "p2pchat call < "+path)
 		var got, said bytes.Buffer
 		answer.Stdout, call.Stderr = &got, &said
 		if err := answer.Start(); err != nil {

@@ -1,0 +1,14 @@
+package chat
+
+// LeaveEmpty leaves if Config.LeaveWhenSaid asks for that once all is delivered, and nothing is to be
+// delivered or received: nothing of the input, no file, nothing from the Journal. It reports whether
+// it left.
+func (c *Conversation) LeaveEmpty() bool {
+	c.mu.Lock()
+	empty := c.leavesAlone() && len(c.out.frames) == 0 && !c.files.pending()
+	c.mu.Unlock()
+	if empty {
+		c.Leave()
+	}
+	return empty
+}
