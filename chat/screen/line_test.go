@@ -85,7 +85,7 @@ func TestLine(t *testing.T) {
 		"the server is on this machine":     {chat.Waiting{Code: "lobby", Command: "p2pchat answer", Lobby: true, Here: true}, "code: lobby\nwaiting for the other side, on this machine: p2pchat answer\n"},
 		"this side answers":                 {chat.Waiting{Code: "601-animal-oven", Command: "p2pchat call 601-animal-oven", Answering: true}, "Answering 601-animal-oven\n"},
 		"this side answers in the lobby":    {chat.Waiting{Code: "lobby", Command: "p2pchat call", Answering: true, Lobby: true}, "Answering in the lobby\n"},
-		"no call is open":                   {chat.NoCall{Room: "601\x1b"}, "Nobody is calling in room 601␛ yet. If the caller is already waiting, the code is mistyped or used up: ask for a new one.\n"},
+		"no call is open":                   {chat.NoCall{Room: "601\x1b"}, "Nobody is calling in room 601␛ yet. If the caller is already waiting, the code is mistyped or used up: ask for a new one. If this program was started again, ask the other side to type /again.\n"},
 		"no call is open in the lobby":      {chat.NoCall{Room: "lobby", Command: "p2pchat call", Here: true}, "Nobody is calling in the lobby yet. If the caller has a code, leave and run p2pchat answer CODE. On this machine, the other side types: p2pchat call\n"},
 		"still disconnected, in a pipe":     {chat.StillLost{After: 30 * time.Second, Code: "417-a-b"}, "The other side has not come back for 30 s. A program that was started again knows only the code 417-a-b. It cannot meet this one: end this program, and start both again.\n"},
 		"connecting":                        {chat.Connecting{}, "connecting\n"},

@@ -29,7 +29,7 @@ func NoCall(e chat.NoCall, takes bool) string {
 		code := map[bool]string{true: "type it here", false: "leave and run p2pchat answer CODE"}[takes]
 		return fmt.Sprintf("Nobody is calling in the %s yet. If the caller has a code, %s. %s: %s", Clean(e.Room), code, Types(e.Here), Clean(e.Command))
 	}
-	return fmt.Sprintf("Nobody is calling in room %s yet. If the caller is already waiting, the code is mistyped or used up: ask for a new one.", Clean(e.Room))
+	return fmt.Sprintf("Nobody is calling in room %s yet. If the caller is already waiting, the code is mistyped or used up: ask for a new one. If this program was started again, ask the other side to type /again.", Clean(e.Room))
 }
 
 // StillLost tells that name has not come back, and what that can mean; again is how the person opens

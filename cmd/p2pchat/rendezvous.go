@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -35,6 +36,8 @@ type rendezvous struct {
 	connected bool      // there was a connection
 	waits     bool      // for the next one
 	typed     peer.Code // with which the two met
+	room      string    // of the last wrong code
+	tried     int       // wrong codes in room
 	leftBy    error     // why a code was needed when the person left instead
 }
 
@@ -177,11 +180,28 @@ func (m *rendezvous) reason(err error) string {
 		return "Three wrong codes were tried, so this code no longer works. A stranger may be guessing: send the new code by another route."
 	case calls || !m.o.asked:
 	case errors.Is(err, peer.ErrWrongCode):
-		return "Wrong code."
+		return m.wrongCode()
 	case errors.Is(err, peer.ErrTaken):
 		return "This call is over: another person answered it, or the caller hung up."
 	}
 	return ""
+}
+
+// wrongCode counts a wrong code, and says how many attempts the room's code still takes. Others may have
+// tried it, too. m.mu is held.
+func (m *rendezvous) wrongCode() string {
+	if m.room != m.o.code.Room {
+		m.room, m.tried = m.o.code.Room, 0
+	}
+	m.tried++
+	switch left := peer.Guesses - m.tried; {
+	case left <= 0:
+		return fmt.Sprintf("%d wrong attempts: this code no longer works. Ask for a new one.", peer.Guesses)
+	case left == 1:
+		return "Wrong code. At most 1 attempt left."
+	default:
+		return fmt.Sprintf("Wrong code. At most %d attempts left.", left)
+	}
 }
 
 // ask asks the person for another code, because of err. It is nil if they leave.

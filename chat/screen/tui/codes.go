@@ -21,6 +21,9 @@ type question struct {
 // wanted handles chat.CodeWanted. A caller gets a new code with Enter, and keeps the draft.
 func (m *model) wanted(e chat.CodeWanted) {
 	m.phase, m.noCall = waiting, ""
+	if e.Calling && m.code.Code != "" { // lines above tell of its attempts
+		m.happened(note, "The code "+tidyLine(m.code.Code)+" no longer works.")
+	}
 	m.code = chat.Waiting{Answering: m.code.Answering} // the old one works no more
 	if e.Calling {
 		m.newCode = e.Why

@@ -24,7 +24,7 @@ func TestAnswering(t *testing.T) {
 		}
 		r.happens(chat.NoCall{Room: "601"})
 		seen := strings.Join(strings.Fields(r.seen()), " ")
-		if want := "Nobody is calling in room 601 yet. If the caller is already waiting, the code is mistyped or used up: ask for a new one."; size[1] > 6 && !strings.Contains(seen, want) {
+		if want := "Nobody is calling in room 601 yet. If the caller is already waiting, the code is mistyped or used up: ask for a new one. If this program was started again, ask the other side to type /again."; size[1] > 6 && !strings.Contains(seen, want) {
 			t.Errorf("it does not say that nobody calls:\n%s", r.seen())
 		}
 		if strings.Contains(seen, "Press Enter") {

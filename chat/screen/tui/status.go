@@ -85,7 +85,7 @@ func (m *model) standing() []part {
 	switch m.phase {
 	case starting, waiting:
 		add(0, plain, m.awaited())
-		if m.phase == waiting && m.code.Link != "" {
+		if m.phase == waiting && m.code.Link != "" && m.newCode == "" {
 			add(6, m.style.dim, "Ctrl-Y copies the link")
 		}
 	case connecting:
@@ -123,7 +123,9 @@ func (m *model) standing() []part {
 // awaited says what the screen waits for before there is a connection.
 func (m *model) awaited() string {
 	switch {
-	case m.asking != nil, m.newCode != "":
+	case m.newCode != "":
+		return "press Enter for a new code"
+	case m.asking != nil:
 		return "waiting for a code"
 	case m.code.Answering:
 		return "waiting for the caller"
