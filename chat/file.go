@@ -228,7 +228,7 @@ func (c *Conversation) offerFrom(q *queued) (id uint64, err error) {
 func (c *Conversation) offering(f *file) {
 	c.Tell(FileOffering{ID: f.id, Name: f.Name, Size: f.Size, Folder: f.Folder, Files: f.Files})
 	if n := f.source.leftOut; n > 0 {
-		c.Tell(Notice{Text: fmt.Sprintf("Of %q, %d links or special files are not sent.", f.Name, n)})
+		c.Tell(Notice{Text: notSent(f.Name, n)})
 	}
 }
 

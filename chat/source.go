@@ -67,11 +67,7 @@ func newSources(paths []string) (all []*source, err error) {
 		s, err := newSource(path)
 		if err != nil {
 			closeAll(all)
-			err = fmt.Errorf("%s cannot be sent: %w", path, plain(err))
-			if len(paths) > 1 {
-				err = fmt.Errorf("%w, so nothing is offered", err)
-			}
-			return nil, err
+			return nil, fmt.Errorf("%s cannot be sent: %w", path, plain(err))
 		}
 		all = append(all, s)
 	}

@@ -35,11 +35,11 @@ func TestWhatCannotBeRead(t *testing.T) {
 		withoutRoot(t)
 		a := newTalker()
 		for why, paths := range map[string][]string{
-			dir + "/file cannot be sent: " + dir + "/file/sub/secret cannot be read: permission denied":                        {dir + "/file"},
-			dir + "/folder cannot be sent: " + dir + "/folder/sub cannot be read: permission denied":                           {dir + "/folder"},
-			dir + "/alone cannot be sent: permission denied, so nothing is offered":                                            {good, dir + "/alone", good},
-			dir + "/file cannot be sent: " + dir + "/file/sub/secret cannot be read: permission denied, so nothing is offered": {good, dir + "/file"},
-			dir + "/none cannot be sent: no such file or directory, so nothing is offered":                                     {dir + "/none", good},
+			dir + "/file cannot be sent: " + dir + "/file/sub/secret cannot be read: permission denied": {dir + "/file"},
+			dir + "/folder cannot be sent: " + dir + "/folder/sub cannot be read: permission denied":    {dir + "/folder"},
+			dir + "/alone cannot be sent: permission denied":                                            {good, dir + "/alone", good},
+			dir + "/file cannot be sent: " + dir + "/file/sub/secret cannot be read: permission denied": {good, dir + "/file"},
+			dir + "/none cannot be sent: no such file or directory":                                     {dir + "/none", good},
 		} {
 			if _, err := a.SendFiles(t.Context(), paths...); err == nil || err.Error() != why {
 				t.Errorf("it says %v, not %s", err, why)

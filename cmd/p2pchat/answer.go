@@ -22,7 +22,9 @@ call shows. On a server on this machine, both sides can leave the code out; a ca
 elsewhere has a code, which can be typed on the screen.
 
 If the other side's program was started again and does not come back, type /again to
-wait for it with the code of the call, too.`,
+wait for it with the code of the call, too.
+
+'p2pchat help' lists the exit codes.`,
 		Example: `  p2pchat answer --server https://chat.example.org
   p2pchat answer 417-amber-falcon --server https://chat.example.org
   p2pchat answer`,

@@ -32,7 +32,9 @@ On a server on this machine, both sides can leave the code out: they meet in the
 without a secret. If no server listens on the default address, call serves until it ends.
 
 If the other side's program was started again and does not come back, type /again to
-wait for it with the code of the call, too.`,
+wait for it with the code of the call, too.
+
+'p2pchat help' lists the exit codes.`,
 		Example: `  p2pchat call --server https://chat.example.org
   p2pchat call standup-our-own-secret --server https://chat.example.org
   p2pchat call

@@ -145,7 +145,7 @@ func (k *kept) news() string {
 // explain adds to err that the outbox keeps undelivered messages, if it does.
 func (k *kept) explain(c *chat.Conversation, err error) error {
 	if u := (*chat.Undelivered)(nil); k.journal != nil && errors.As(err, &u) && c.Kept() {
-		return fmt.Errorf("%w; kept in %s: the same command continues", err, k.path)
+		return fmt.Errorf("%w; kept in %s: run the same command to continue", err, k.path)
 	}
 	return err
 }

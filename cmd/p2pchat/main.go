@@ -82,7 +82,11 @@ On one machine, in two terminals:
   p2pchat answer
 
 An environment variable can set each flag of a command: P2PCHAT_ and the flag's name in
-capitals, with _ for -. A flag on the command line wins.`,
+capitals, with _ for -. A flag on the command line wins.
+
+Exit codes: 0 the conversation ended as one side wished; 1 failed, or not all was
+delivered; 2 wrong usage; 3 wrong code; 4 the other side did not come; 5 the server
+cannot be reached, or refused; 6 the machines cannot reach each other; 130 interrupted.`,
 		Example: `  p2pchat call
   p2pchat answer 417-amber-falcon --server https://chat.example.org`,
 		Version:       about(),

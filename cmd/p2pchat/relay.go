@@ -75,7 +75,7 @@ func (o *relayOptions) start(serve net.Addr, key, host string, c *certificate, l
 	}
 	at, err := net.ResolveUDPAddr("udp", listen)
 	if err != nil {
-		return nil, &usageError{err: fmt.Errorf("--relay-listen: %w", err)}
+		return nil, badAddress("--relay-listen", listen)
 	}
 	if config.Addresses, err = o.advertised(at.IP); err != nil {
 		return nil, err

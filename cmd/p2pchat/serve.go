@@ -199,7 +199,7 @@ func (o *serveOptions) check() (err error) {
 	o.limits.ListBytes = 2 * int(o.server.MaxBody) // one request must not fill a list
 	for flag, address := range map[string]string{"--listen": o.listen, "--metrics-listen": o.metrics} {
 		if _, err := net.ResolveTCPAddr("tcp", address); address != "" && err != nil {
-			return cannotRead(flag, address, "127.0.0.1:3000, or :3000 for every address of this machine")
+			return badAddress(flag, address)
 		}
 	}
 	if u, err := url.Parse(o.publicURL); err != nil || o.publicURL != "" && (u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https") {

@@ -28,6 +28,15 @@ func cannotRead(flag, value, example string) error {
 	return &usageError{err: fmt.Errorf("%s: cannot read %q (example: %s)", flag, value, example)}
 }
 
+// badAddress returns the usageError of a flag whose value is no address to listen on.
+func badAddress(flag, value string) error {
+	e := &usageError{err: fmt.Errorf("%s: cannot read %q (example: 127.0.0.1:3000, or :3000 for every address of this machine)", flag, value)}
+	if _, err := strconv.ParseUint(value, 10, 16); err == nil {
+		e.hint = fmt.Sprintf("did you mean %s :%s?", flag, value)
+	}
+	return e
+}
+
 // seeHelp returns the hint that names the help of c.
 func seeHelp(c *cobra.Command) string { return fmt.Sprintf("see '%s --help'", c.CommandPath()) }
 
