@@ -73,6 +73,24 @@ func TestClosing(t *testing.T) {
 		_ = fails(t, from, context.Canceled)
 	})
 
+	t.Run("the side that is left ends in little more than the time of a packet", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, 10*time.Millisecond), memstore.New(memstore.Limits{})
+			from, to := n.calls(t, store, room, quiet()), n.answers(t, store, room, quiet())
+			pipeOf(t, from)
+			p := pipeOf(t, to)
+			begun := time.Now()
+			from.Close()
+			if _, err := p.Recv(soon(t)); !errors.Is(err, io.EOF) {
+				t.Errorf("Recv says %v, want %v", err, io.EOF)
+			}
+			to.Close()
+			if took := time.Since(begun); took > 100*time.Millisecond {
+				t.Errorf("it took %v", took)
+			}
+		})
+	})
+
 	t.Run("waiting for a pipe ends with the context", func(t *testing.T) {
 		s := calling(t, memstore.New(memstore.Limits{}), room, quiet())
 		why := errors.New("no patience")

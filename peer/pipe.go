@@ -92,12 +92,18 @@ func (p *Pipe) changed(state webrtc.PeerConnectionState) {
 	}
 }
 
-// close closes the connection. When the other side has hung up, pion's reader of new channels
-// needs a lock that closing holds for up to 400 ms, so it ends first.
+// close closes the connection. Where the other side has ended the SCTP association, its parts are closed
+// one by one: PeerConnection.GracefulClose would abort the association once more, and sctp waits 400 ms for
+// an abort that can no longer be sent.
 func (p *Pipe) close() {
 	if isClosed(p.ended) && errors.Is(p.why, io.EOF) {
 		select {
 		case <-p.associationEnded:
+			dtls := p.pc.SCTP().Transport()
+			if err := errors.Join(dtls.Stop(), dtls.ICETransport().GracefulStop()); err != nil {
+				p.log.Debug("closing the connection", "error", err)
+			}
+			return
 		case <-time.After(associationLimit): // the other side has closed its channel alone
 		}
 	}
