@@ -12,3 +12,10 @@ func (c *Conversation) LeaveEmpty() bool {
 	}
 	return empty
 }
+
+// Waiting returns how many messages of this side are not delivered yet.
+func (c *Conversation) Waiting() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.messages()
+}

@@ -41,7 +41,12 @@ func (j *Journal) replace(content []byte) error {
 	}
 	j.file.Close()
 	j.file = file
-	return nil
+	folder, err := os.Open(filepath.Dir(j.path))
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	return folder.Sync() // the rename, too, is to survive a crash of the machine
 }
 
 // links is how many names a file has.

@@ -106,7 +106,7 @@ func (s *Session) newAttempt(ctx context.Context, side signaling.Ticket, code Co
 	}
 	a := &attempt{
 		store: s.store, ticket: side, code: code, again: s.current(side, code), publish: publish, relayOnly: s.config.RelayOnly, networks: networksOf(interfaces), own: ownAddresses(machine, interfaces), behind: addressesBehind(interfaces), away: away, report: s.config.Report, log: s.config.Log, pc: pc,
-		hidden: newHiddenNames(ctx, machine, pionLog{s.config.Log}),
+		hidden: newHiddenNames(ctx, machine, s.config),
 		posts:  make(chan any), done: make(chan struct{}), local: make(chan []signaling.Candidate, 128),
 	}
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) { a.post(localCandidate{c}) })

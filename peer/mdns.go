@@ -44,13 +44,14 @@ type hiddenNames struct {
 	err  error
 }
 
-// newHiddenNames makes one, nil for a network that is not the machine's own.
-func newHiddenNames(ctx context.Context, machine transport.Net, log pionLog) *hiddenNames {
+// newHiddenNames makes one. It returns nil for a network that is not the machine's own, and with RelayOnly:
+// a question shows the local network this machine's address.
+func newHiddenNames(ctx context.Context, machine transport.Net, config Config) *hiddenNames {
 	own, ok := machine.(*machineNet)
-	if !ok {
+	if !ok || config.RelayOnly {
 		return nil
 	}
-	return &hiddenNames{ctx: ctx, interfaces: own.interfaces, log: log}
+	return &hiddenNames{ctx: ctx, interfaces: own.interfaces, log: pionLog{config.Log}}
 }
 
 // reveal asks for the address of a candidate of the other side that hides it. It tells whether
@@ -85,10 +86,11 @@ func (h *hiddenNames) lookUp(name string) (netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(h.ctx, hiddenLimit)
 	defer cancel()
 	_, at, err := h.conn.QueryAddr(ctx, name)
+	_, private := privateBlock(at)
 	switch {
 	case err != nil:
 		return at, err
-	case at.IsLoopback() || at.IsMulticast() || at.IsUnspecified() || at.Is6() && at.IsLinkLocalUnicast():
+	case !isReachable(at) || at.IsLoopback() || !private && !inNetworks(at.Unmap(), networksOf(h.interfaces)):
 		return at, errors.New("it is no address of a machine on this network")
 	}
 	return at.Unmap(), nil

@@ -34,8 +34,9 @@ func (r *routes) to(at netip.Addr) string {
 	defer r.mu.Unlock()
 	name, ok := r.known[at]
 	if !ok {
-		name = r.interfaces[sourceTo(at)]
-		r.known[at] = name
+		if name = r.interfaces[sourceTo(at)]; name != "" { // a route may come up soon
+			r.known[at] = name
+		}
 	}
 	return name
 }

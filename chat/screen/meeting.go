@@ -39,5 +39,5 @@ func StillLost(e chat.StillLost, name, again string) string {
 	if again == "" {
 		return text + " It cannot meet this one: end this program, and start both again."
 	}
-	return text + fmt.Sprintf(" To wait with that code, too, type %s.", again)
+	return text + fmt.Sprintf(" To wait with that code, too, type %s: anyone who knows the code can then answer.", again)
 }

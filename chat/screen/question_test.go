@@ -109,7 +109,7 @@ func TestQuestions(t *testing.T) {
 			if d.again != 1 {
 				t.Errorf("it was opened %d times", d.again)
 			}
-			if want := "p2pchat: The other side has not come back for 30 s. A program that was started again knows only the code 417-a-b. To wait with that code, too, type /again.\n"; !strings.Contains(d.notes.String(), want) {
+			if want := "p2pchat: The other side has not come back for 30 s. A program that was started again knows only the code 417-a-b. To wait with that code, too, type /again: anyone who knows the code can then answer.\n"; !strings.Contains(d.notes.String(), want) {
 				t.Errorf("%q is not among the notes: %s", want, d.notes)
 			}
 		})

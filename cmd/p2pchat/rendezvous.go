@@ -109,10 +109,21 @@ func (m *rendezvous) next(ctx context.Context) (chat.Link, error) {
 		m.o.replace(*other)
 		m.mu.Unlock()
 		m.o.keep(m.conversation)
+		if n := m.conversation.Waiting(); n > 0 {
+			m.conversation.Tell(chat.Notice{Text: typedAhead(n)})
+		}
 		if err := m.open(); err != nil {
 			return chat.Link{}, err
 		}
 	}
+}
+
+// typedAhead says that messages which a person may have meant for another code wait for the next one.
+func typedAhead(n int) string {
+	if n == 1 {
+		return "The message that you have typed goes to the person with this code. To drop it, leave now: /quit."
+	}
+	return fmt.Sprintf("The %d messages that you have typed go to the person with this code. To drop them, leave now: /quit.", n)
 }
 
 // wait waits for the Session's next pipe, or until the person gives another code.
@@ -149,13 +160,27 @@ func (m *rendezvous) wait(ctx context.Context) (link chat.Link, other *invite, e
 	link, pipe, err := m.pipe(ctx, session, late)
 	cancel()
 	wg.Wait()
+	if m.joined(pipe, err) {
+		m.conversation.Tell(chat.Notice{Text: "You are connected, so the code that you typed was not used."})
+	}
+	return link, other, err
+}
+
+// joined notes the end of a wait, and reports whether a code that was given came too late for it.
+func (m *rendezvous) joined(pipe *peer.Pipe, err error) (late bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.waits = err != nil
-	if err == nil {
-		m.connected, m.typed = true, pipe.Again().Typed
+	if err != nil {
+		return false
 	}
-	return link, other, err
+	m.connected, m.typed = true, pipe.Again().Typed
+	select {
+	case <-m.given:
+		return true
+	default:
+		return false
+	}
 }
 
 // pipe waits for the Session's next pipe, and for --wait at most: then the error is late.
@@ -221,7 +246,7 @@ func (m *rendezvous) ask(ctx context.Context, why string, err error) *invite {
 // take is screen.Streams.Code. A caller who gives no code gets a new one.
 func (m *rendezvous) take(text string) error {
 	m.mu.Lock()
-	connected, server := m.connected, m.o.server
+	server := m.o.server
 	m.mu.Unlock()
 	var i invite
 	if m.o.other == "call" {
@@ -235,7 +260,9 @@ func (m *rendezvous) take(text string) error {
 			i.server = o.server
 		}
 	}
-	if connected {
+	m.mu.Lock() // a code that is given once the two have met would end their conversation at the next loss
+	defer m.mu.Unlock()
+	if m.connected {
 		return errNoQuestion
 	}
 	select {

@@ -1,0 +1,18 @@
+package peer
+
+import (
+	"log/slog"
+	"testing"
+)
+
+// A question for a name shows the local network this machine's address, which RelayOnly hides.
+func TestRelayOnlyAsksForNoName(t *testing.T) {
+	config := Config{Log: slog.New(slog.DiscardHandler)}
+	if newHiddenNames(t.Context(), &machineNet{}, config) == nil {
+		t.Error("it asks for no names at all")
+	}
+	config.RelayOnly = true
+	if newHiddenNames(t.Context(), &machineNet{}, config) != nil {
+		t.Error("it asks for names")
+	}
+}
