@@ -35,6 +35,8 @@ func (s *Session) iceServers(ctx context.Context, t signaling.Ticket, wait time.
 		switch {
 		case errors.Is(err, signaling.ErrUnreachable), errors.Is(err, signaling.ErrNoRoom), errors.Is(err, signaling.ErrNoKey) && t.Room == "", ctx.Err() != nil:
 			return nil, err
+		case errors.Is(err, signaling.ErrForeign), errors.Is(err, signaling.ErrOtherHost): // the next request fails, too
+			s.config.Log.Info("going on without the server's STUN and TURN servers", "why", err)
 		case err != nil:
 			s.config.Log.Warn("going on without the server's STUN and TURN servers", "why", err)
 		}

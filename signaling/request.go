@@ -128,8 +128,11 @@ func (p *passing) Unwrap() error { return p.err }
 
 func (c *Client) once(ctx context.Context, r request) (reply, error) {
 	limit := r.wait + silence
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer in %d s", int(limit.Seconds())))
-	defer cancel()
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	seconds := int(limit / time.Second)
+	ctx, stop := endsAfter(ctx, ticker.C, seconds, fmt.Errorf("%w in %d s", errSilent, seconds))
+	defer stop()
 	if r.method == "" {
 		r.method = http.MethodGet
 	}
@@ -216,7 +219,8 @@ func (c *Client) judge(res *http.Response, body []byte) error {
 		err = fmt.Errorf("it answered %q", cut(res.Status))
 	}
 	lasting := errors.Is(err, ErrGuesses) || errors.Is(err, ErrTooManyRooms) // for minutes
-	transient := res.StatusCode == http.StatusTooManyRequests && !lasting || res.StatusCode >= 500
+	unable := res.StatusCode == http.StatusNotImplemented && !c.met.Load()   // a server of files
+	transient := res.StatusCode == http.StatusTooManyRequests && !lasting || res.StatusCode >= 500 && !unable
 	switch {
 	case transient && !known:
 		err = fmt.Errorf("%w: %w", ErrUnreachable, err)
@@ -273,6 +277,8 @@ func isEmptyList(body []byte) bool {
 func (c *Client) late(ctx context.Context, err error) error {
 	var timeout net.Error
 	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errSilent):
+		return cause
 	case errors.Is(err, context.DeadlineExceeded) && cause != nil && !errors.Is(cause, context.DeadlineExceeded):
 		return cause
 	case errors.As(err, &timeout) && timeout.Timeout() && ctx.Err() == nil: // of the dialer

@@ -13,6 +13,12 @@ import (
 	"strings"
 )
 
+// A server that speaks the other scheme: both errors wrap ErrForeign.
+var (
+	ErrHTTP  = fmt.Errorf("%w over https: its address begins with http://", ErrForeign)
+	ErrHTTPS = fmt.Errorf("%w over http: its address begins with https://", ErrForeign)
+)
+
 // Unanswered returns what err of an HTTP request that got no reply means to a person. It wraps
 // ErrForeign if another kind of server listens there, and else ErrUnreachable. The cause of ctx, which
 // the request was for, says what its time-out was. The text has neither the request nor this
@@ -24,11 +30,11 @@ func Unanswered(ctx context.Context, err error) error {
 	cause := context.Cause(ctx)
 	switch text := err.Error(); {
 	case errors.Is(err, http.ErrSchemeMismatch):
-		return fmt.Errorf("%w over https: its address begins with http://", ErrForeign)
+		return ErrHTTP
 	case errors.As(err, &noTLS), strings.Contains(text, "tls: received unexpected handshake message"): // the second is an echo
 		return fmt.Errorf("%w: it does not speak TLS, which https needs", ErrForeign)
 	case strings.Contains(text, `malformed HTTP response "\x15\x03`): // a TLS alert, RFC 8446, section 5.1
-		return fmt.Errorf("%w over http: its address begins with https://", ErrForeign)
+		return ErrHTTPS
 	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, "readLoopPeekFailLocked: %!w(<nil>)"): // the second spoke before it was asked
 		return fmt.Errorf("%w: it does not speak HTTP", ErrForeign)
 	case errors.Is(err, context.DeadlineExceeded) && cause != nil && !errors.Is(cause, context.DeadlineExceeded):
@@ -48,7 +54,7 @@ func Unanswered(ctx context.Context, err error) error {
 func CheckScheme(res *http.Response, body []byte) error {
 	text := string(body)
 	if res.StatusCode == http.StatusBadRequest && res.Request.URL.Scheme == "http" && (strings.Contains(text, "HTTPS server") || strings.Contains(text, "HTTPS port")) { // net/http, nginx
-		return fmt.Errorf("%w over http: its address begins with https://", ErrForeign)
+		return ErrHTTPS
 	}
 	return nil
 }

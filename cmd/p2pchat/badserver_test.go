@@ -23,6 +23,13 @@ func TestBadServers(t *testing.T) {
 			_, _ = w.Write([]byte("<h1>Welcome</h1>")) // the client may be gone
 		}, "that is not a p2pchat server"},
 		"a web site without that page": {http.NotFound, "that is not a p2pchat server"},
+		"a server of files": {func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodGet {
+				http.Error(w, "Unsupported method", http.StatusNotImplemented)
+				return
+			}
+			http.NotFound(w, r)
+		}, "that is not a p2pchat server"},
 		"a redirect without an end": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/", http.StatusFound)
 		}, "it redirects"},
@@ -126,6 +133,40 @@ func write(c net.Conn, text string) {
 	_, _ = io.WriteString(c, text) // the client may be gone
 }
 
+// An address that is wrong in one part is answered with the right one.
+func TestServerHints(t *testing.T) {
+	t.Parallel()
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
+	t.Cleanup(secure.Close)
+	plain := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(plain.Close)
+	_, securePort, _ := strings.Cut(secure.URL, "://")
+	for server, want := range map[string]string{
+		"http://" + securePort:                         "did you mean --server " + secure.URL + "?",
+		strings.Replace(plain.URL, "http", "https", 1): "did you mean --server " + plain.URL + "?",
+		plain.URL + "/path/":                           "the path /path may be wrong; did you mean --server " + plain.URL + "?",
+	} {
+		for _, command := range []string{"call", "ready", "doctor"} {
+			t.Run(command+" at "+server, func(t *testing.T) {
+				t.Parallel()
+				args := []string{command, "--server", server}
+				if command == "call" {
+					args = append(args, "standup")
+				}
+				p := launch(t, args...)
+				p.finish(t)
+				if text := p.err.String(); !strings.HasSuffix(text, "p2pchat: hint: "+want+"\n") {
+					t.Errorf("it says %s", text)
+				}
+				if out := p.out.String(); command == "doctor" && !strings.HasSuffix(out, "\nCalls do not work: that is not a p2pchat server.\n") {
+					t.Errorf("the verdict is %s", out)
+				}
+			})
+		}
+	}
+}
+
 func refused(t *testing.T, command, server, says string) {
 	t.Helper()
 	args := strings.Fields(command)
@@ -145,6 +186,9 @@ func refused(t *testing.T, command, server, says string) {
 	for _, line := range lines {
 		if !strings.HasPrefix(line, "p2pchat: ") {
 			t.Errorf("a line of a library: %q", line)
+		}
+		if foreign := strings.HasPrefix(says, "that is not"); foreign && (strings.Contains(line, "warning") || strings.Contains(line, "trying again")) {
+			t.Errorf("a line that tells nothing: %q", line)
 		}
 	}
 	if p.out.String() != "" {

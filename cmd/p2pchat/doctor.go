@@ -255,7 +255,14 @@ func (d *diagnosis) judge() {
 		d.Verdict = verdict{"own-server", "There is no server here yet. Calls on this machine work: p2pchat call starts a server of its own and runs it until you leave. " +
 			"To call another machine, name a server that both sides reach: --server URL; p2pchat serve --listen :3000 starts one.", nil}
 	case !d.Server.Reached:
-		d.Verdict = verdict{"no-server", "Calls do not work: the server does not answer.", d.Server.err}
+		says := "the server refuses"
+		switch {
+		case errors.Is(d.Server.err, signaling.ErrForeign):
+			says = "that is not a p2pchat server"
+		case errors.Is(d.Server.err, signaling.ErrUnreachable):
+			says = "the server cannot be reached"
+		}
+		d.Verdict = verdict{"no-server", "Calls do not work: " + says + ".", withHint(d.Server.URL, d.Server.err)}
 	case onLoopback(d.Server.URL):
 		d.Verdict = verdict{"this-machine", "The server is on this machine, so calls on this machine work. To test the network, name another server: --server URL.", nil}
 	case works("turn") && udp:

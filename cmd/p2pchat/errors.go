@@ -92,6 +92,9 @@ func ending(err error) (exit int, code, hint string) {
 	}
 	for _, row := range endings {
 		if errors.Is(err, row.err) {
+			if own := (hintedError{}); errors.As(err, &own) {
+				return row.exit, row.code, own.hint
+			}
 			return row.exit, row.code, row.hint
 		}
 	}

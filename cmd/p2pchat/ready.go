@@ -56,7 +56,7 @@ func ready(ctx context.Context, server string) error {
 	}
 	res, err := (&http.Client{Transport: transport}).Do(req)
 	if err != nil {
-		return fmt.Errorf("%s: %w", server, signaling.Unanswered(ctx, err))
+		return withHint(server, fmt.Errorf("%s: %w", server, signaling.Unanswered(ctx, err)))
 	}
 	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode == http.StatusOK {
@@ -64,11 +64,11 @@ func ready(ctx context.Context, server string) error {
 	}
 	body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<16)) // what is cut is no problem document
 	if err := signaling.CheckScheme(res, body); err != nil {
-		return fmt.Errorf("%s: %w", server, err)
+		return withHint(server, fmt.Errorf("%s: %w", server, err))
 	}
 	var p signaling.Problem
 	if err := json.Unmarshal(body, &p); err != nil || p.Detail == "" {
-		return fmt.Errorf("%s: %w: it answered %q", server, signaling.ErrForeign, res.Status)
+		return withHint(server, fmt.Errorf("%s: %w: it answered %q", server, signaling.ErrForeign, res.Status))
 	}
 	return p
 }
