@@ -1,6 +1,7 @@
 package memstore
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -61,11 +62,17 @@ func (c *clients) mayAnswer(t signaling.Ticket, caller string, now time.Time) er
 	return nil
 }
 
+// hasSecret reports whether an answer to this offer can be a guess at a secret: only p2pchat's offers
+// begin such an exchange. Other WebRTC programs accept every answer, and send their candidates with
+// the offer or before a person answers, so their rooms show nothing about guesses. An answering
+// client cannot change the offer.
+func hasSecret(offer signaling.Description) bool { return bytes.Contains(offer, []byte(`"p2pchat"`)) }
+
 // unjudged returns the client whose answer the caller has neither accepted nor turned down, or
-// empty. In the lobby, and in a room of the client's own, none counts.
+// empty. In the lobby, in a room of the client's own, and where there is no secret, none counts.
 func (r *state) unjudged() string {
 	caller, callee := &r.sides[signaling.Caller], &r.sides[signaling.Callee]
-	if callee.description == nil || caller.from == "" || callee.from == caller.from || len(caller.candidates) > r.heard {
+	if !r.secrets || callee.description == nil || caller.from == "" || callee.from == caller.from || len(caller.candidates) > r.heard {
 		return ""
 	}
 	return callee.from
@@ -109,10 +116,10 @@ func (c *clients) sweep(now time.Time) {
 
 // judge notes an answer that the caller turned down: the caller has replaced its offer, and sent
 // no candidate after the answer. A caller sends its candidates once an answer has proven that
-// it knows the code. Closing the room counts only after an offer was replaced: a plain WebRTC
-// program also closes the room after a call, for which it may have sent no candidate.
+// it knows the code. Closing the room counts only after an offer was replaced: a caller may also
+// leave before it has read the answer.
 func (s *Store) judge(before, next *state) {
-	if !next.open() && len(before.turnedDown) == 0 {
+	if !before.secrets || !next.open() && len(before.turnedDown) == 0 {
 		return
 	}
 	caller, callee := &before.sides[signaling.Caller], &before.sides[signaling.Callee]

@@ -11,6 +11,8 @@ import (
 	"p2pchat/signaling"
 )
 
+var secretOffer = signaling.Description(`{"type":"offer","sdp":"","p2pchat":{"v":1}}`)
+
 // What one client has done is known wherever rooms are shared, and forgiven in time.
 func TestClientsOfManyServers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -23,7 +25,7 @@ func TestClientsOfManyServers(t *testing.T) {
 			n++
 			caller := signaling.NewTicket(fmt.Sprint("room", n), signaling.Caller)
 			caller.From = fmt.Sprint("caller ", n)
-			if _, err := a.Offer(t.Context(), caller, offer); err != nil {
+			if _, err := a.Offer(t.Context(), caller, secretOffer); err != nil {
 				t.Fatal(err)
 			}
 			callee := signaling.NewTicket(caller.Room, signaling.Callee)
@@ -31,7 +33,7 @@ func TestClientsOfManyServers(t *testing.T) {
 			if _, err := b.Answer(t.Context(), callee, "", answer); err != nil {
 				return err
 			}
-			if _, err := a.Reoffer(t.Context(), caller, append(signaling.Description(" "), offer...)); err != nil {
+			if _, err := a.Reoffer(t.Context(), caller, append(signaling.Description(" "), secretOffer...)); err != nil {
 				t.Fatal(err)
 			}
 			if err := a.Close(t.Context(), caller); err != nil {
@@ -81,7 +83,7 @@ func TestAnswersThatWait(t *testing.T) {
 			if n == len(callers) {
 				caller := signaling.NewTicket(fmt.Sprint("room", n), signaling.Caller)
 				caller.From = "caller"
-				if _, err := s.Offer(t.Context(), caller, offer); err != nil {
+				if _, err := s.Offer(t.Context(), caller, secretOffer); err != nil {
 					t.Fatal(err)
 				}
 				callers = append(callers, caller)
@@ -109,7 +111,7 @@ func TestAnswersThatWait(t *testing.T) {
 		if _, err := s.AddCandidates(t.Context(), callers[0], 0, signaling.Candidate(`{}`)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Reoffer(t.Context(), callers[1], append(signaling.Description(" "), offer...)); err != nil {
+		if _, err := s.Reoffer(t.Context(), callers[1], append(signaling.Description(" "), secretOffer...)); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Close(t.Context(), callers[2]); err != nil {
@@ -129,6 +131,34 @@ func TestAnswersThatWait(t *testing.T) {
 			t.Errorf("%d clients are remembered", n)
 		}
 	})
+}
+
+// Callers of other WebRTC programs send no candidate after the answer. Nothing can be guessed in their
+// rooms, so answers there are never guesses, on any server that shares the rooms.
+func TestAnswersWithoutSecret(t *testing.T) {
+	l := &ledger{revisions: map[string]uint64{}}
+	a, b := Mirror(Limits{}, l), Mirror(Limits{}, l)
+	l.mirrors = []*Store{a, b}
+	for n := range 2 * unjudged {
+		caller := signaling.NewTicket(fmt.Sprint("room", n), signaling.Caller)
+		caller.From = "caller"
+		if _, err := a.Offer(t.Context(), caller, offer); err != nil {
+			t.Fatal(err)
+		}
+		callee := signaling.NewTicket(caller.Room, signaling.Callee)
+		callee.From = "ben"
+		if _, err := b.Answer(t.Context(), callee, "", answer); err != nil {
+			t.Fatalf("answer %d: %v", n, err)
+		}
+		if n%2 == 0 {
+			if _, err := a.Reoffer(t.Context(), caller, append(signaling.Description(" "), offer...)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.Answer(t.Context(), callee, "", answer); err != nil {
+				t.Fatalf("answer %d after the offer was replaced: %v", n, err)
+			}
+		}
+	}
 }
 
 // The memory for those who guess is bounded.

@@ -59,6 +59,9 @@ func decode(b []byte) (r state, err error) {
 		s := &r.sides[i]
 		if d := p.bytes(); len(d) > 0 {
 			s.description = d
+			if signaling.Side(i) == signaling.Caller {
+				r.secrets = hasSecret(d) // not encoded, so that servers of earlier versions can read the rest
+			}
 		}
 		s.version = signaling.Version(p.bytes())
 		copy(s.owner[:], p.take(sha256.Size))

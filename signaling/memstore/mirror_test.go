@@ -272,6 +272,9 @@ func FuzzDecode(f *testing.F) {
 	r := state{turnedDown: [][32]byte{{1}}, heard: 3}
 	r.offer(signaling.Ticket{Room: "room", From: "client"}, [32]byte{2}, offer, "v1")
 	f.Add(r.encode())
+	r = state{}
+	r.offer(signaling.Ticket{Room: "room", From: "client"}, [32]byte{2}, secretOffer, "v1")
+	f.Add(r.encode())
 	r = state{since: 1, early: []early{{candidate: signaling.Candidate("{}"), at: 2, free: true}, {candidate: signaling.Candidate("{}")}}}
 	f.Add(r.encode())
 	f.Add([]byte("\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))

@@ -38,7 +38,8 @@ type state struct {
 	sides      [2]side             // by signaling.Side
 	turnedDown [][sha256.Size]byte // the last owners of an answer that was replaced
 
-	heard int // how many candidates the caller had when it was answered
+	heard   int  // how many candidates the caller had when it was answered
+	secrets bool // whether the offer can have a secret: see hasSecret
 
 	// Of the Lobby alone:
 	since int64   // when the newest description came: Unix time in ms
@@ -187,7 +188,7 @@ func (r *state) offer(t signaling.Ticket, owner [sha256.Size]byte, d signaling.D
 	if t.Room == signaling.Lobby { // any client may replace its documents, so they are no client's
 		t.From = ""
 	}
-	r.heard = 0
+	r.heard, r.secrets = 0, hasSecret(d)
 	r.turnDown()
 	r.sides = [2]side{signaling.Caller: {description: bytes.Clone(d), version: v, owner: owner, from: t.From, candidates: r.claim(d, now)}}
 	for _, c := range r.sides[signaling.Caller].candidates {
