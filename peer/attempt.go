@@ -54,6 +54,7 @@ type attempt struct {
 	networks  []netip.Prefix            // that this machine is in
 	own       []netip.Addr              // of this machine, but those of its first interface
 	away      *outsideAddresses         // of the other side
+	sources   *sources                  // of checks, and the other side's candidates
 	outside   [2]netip.Addr             // of NAT, the address of this side, and of the other
 	behind    []netip.Addr              // addresses that the other side is told of late
 	late      []webrtc.ICECandidateInit // of this side, at those
@@ -95,7 +96,7 @@ func (s *Session) newAttempt(ctx context.Context, side signaling.Ticket, code Co
 		return nil, err
 	}
 	config, away := s.config, &outsideAddresses{}
-	config.outside = away
+	config.outside, config.sources = away, &sources{}
 	pc, err := newPeerConnection(ctx, config, machine, configured(servers))
 	if err != nil {
 		return nil, err
@@ -105,7 +106,7 @@ func (s *Session) newAttempt(ctx context.Context, side signaling.Ticket, code Co
 		return nil, fmt.Errorf("looking at this machine's network: %w", err)
 	}
 	a := &attempt{
-		store: s.store, ticket: side, code: code, again: s.current(side, code), publish: publish, relayOnly: s.config.RelayOnly, networks: networksOf(interfaces), own: ownAddresses(machine, interfaces), behind: addressesBehind(interfaces), away: away, report: s.config.Report, log: s.config.Log, pc: pc,
+		store: s.store, ticket: side, code: code, again: s.current(side, code), publish: publish, relayOnly: s.config.RelayOnly, networks: networksOf(interfaces), own: ownAddresses(machine, interfaces), behind: addressesBehind(interfaces), away: away, sources: config.sources, report: s.config.Report, log: s.config.Log, pc: pc,
 		hidden: newHiddenNames(ctx, machine, s.config),
 		posts:  make(chan any), done: make(chan struct{}), local: make(chan []signaling.Candidate, 128),
 	}

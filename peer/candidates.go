@@ -130,6 +130,9 @@ func (a *attempt) add(list []signaling.Candidate) {
 		}
 		a.drop(err)
 	}
+	if a.code.Secret != "" && a.trust != nil && a.trust.proven() {
+		a.sources.prove()
+	}
 }
 
 var errManyCandidates = fmt.Errorf("more than %d candidates of a side that has proven no secret", maxUnproven)
@@ -182,6 +185,14 @@ func (a *attempt) try(c webrtc.ICECandidateInit) error {
 	}
 	if kind == "host" && at.IsPrivate() && !a.isNear(at) {
 		a.far = append(a.far, c)
+		return nil
+	}
+	return a.hand(c)
+}
+
+// hand hands a candidate to pion, once. pion asks sources whether it may take it.
+func (a *attempt) hand(c webrtc.ICECandidateInit) error {
+	if !a.sources.name(c.Candidate) {
 		return nil
 	}
 	return a.pc.AddICECandidate(c)
@@ -249,7 +260,7 @@ func (a *attempt) hurry() {
 	}
 	a.hurried++
 	c := fmt.Sprintf("candidate:1 1 tcp 1 100::%x 9 typ host tcptype passive", a.hurried)
-	if err := a.pc.AddICECandidate(webrtc.ICECandidateInit{Candidate: c, SDPMLineIndex: new(uint16)}); err != nil {
+	if err := a.hand(webrtc.ICECandidateInit{Candidate: c, SDPMLineIndex: new(uint16)}); err != nil {
 		a.log.Debug("pion does not hurry", "why", err)
 	}
 }

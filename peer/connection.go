@@ -33,6 +33,9 @@ func newPeerConnection(ctx context.Context, config Config, machine transport.Net
 	permits := newPermissive(ctx, machine, servers, config.outside)
 	e.SetNet(permits)
 	e.SetICEProxyDialer(permits)
+	if config.sources != nil {
+		e.SetRemoteIPFilter(config.sources.take)
+	}
 	e.DetachDataChannels()
 	e.EnableDataChannelBlockWrite(true)
 	e.SetSCTPMaxMessageSize(MaxMessage)

@@ -77,6 +77,7 @@ type Config struct {
 	tcp ice.TCPMux    // nil: none, see Session.failed
 
 	outside *outsideAddresses // of the other side; nil where there is none yet
+	sources *sources          // nil: any is taken
 }
 
 // An Event is one of the types below.

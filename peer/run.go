@@ -130,7 +130,7 @@ func (a *attempt) take(ctx context.Context, what any) (*Pipe, error) {
 			return nil, fmt.Errorf("%w: none of their addresses answered (%s)", ErrNoPath, a.tried())
 		}
 	case revealed:
-		a.drop(a.pc.AddICECandidate(webrtc.ICECandidateInit(what)))
+		a.drop(a.hand(webrtc.ICECandidateInit(what)))
 	case channelOpened:
 		return a.opened(what.DataChannel)
 	case firstCandidatesLate:
