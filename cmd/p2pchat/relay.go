@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -63,7 +64,7 @@ type carrier struct {
 
 // start listens. The signaling server listens on serve, and host is its name or "". start returns nil
 // without --relay.
-func (o *relayOptions) start(serve net.Addr, key, host string, c *certificate, log *slog.Logger) (*carrier, error) {
+func (o *relayOptions) start(serve net.Addr, key, host string, c *certificate, log *slog.Logger, notes io.Writer) (*carrier, error) {
 	if !o.on {
 		return nil, nil
 	}
@@ -86,7 +87,8 @@ func (o *relayOptions) start(serve net.Addr, key, host string, c *certificate, l
 	if config.Quota, err = relayQuota(o.quota); err != nil {
 		return nil, err
 	}
-	config.Named = leadsTo(host, config.Addresses)
+	named := leadsTo(host, config.Addresses)
+	config.Named = named == nil
 	isOutside := func(a netip.Addr) bool { return !a.IsLoopback() }
 	switch others := slices.ContainsFunc(config.Addresses, isOutside); {
 	case !others: // all clients are on this machine
@@ -109,20 +111,40 @@ func (o *relayOptions) start(serve net.Addr, key, host string, c *certificate, l
 	default: // the name may belong to another machine
 		log.Warn("the relay takes no TLS: the certificate has several names, and --public-url must say which one is this machine's")
 	}
+	var wrong *misnamed
+	if errors.As(named, &wrong) {
+		log.Warn("the relay is listed by its address, not by the server's name", "name", host, "error", named)
+		fmt.Fprintf(notes, "p2pchat: warning: %v, so browsers may not use the relay. %s\n", named, wrong.hint)
+	}
 	return &carrier{r, on}, nil
 }
 
-// leadsTo reports whether a name is that of all the addresses. Loopback needs none.
-func leadsTo(name string, addresses []netip.Addr) bool {
-	if _, err := netip.ParseAddr(name); err == nil || name == "" {
-		return false
+// misnamed is the error of a name that does not lead to the relay. A page uses the relay only under
+// the name of the page's server.
+type misnamed struct{ text, hint string }
+
+func (m *misnamed) Error() string { return m.text }
+
+var errUnnamed = errors.New("the relay needs no name")
+
+// leadsTo returns nil if a name is that of all the addresses, errUnnamed if there is no name to use, and
+// else a *misnamed error. Loopback needs no name.
+func leadsTo(name string, addresses []netip.Addr) error {
+	if _, err := netip.ParseAddr(name); err == nil || name == "" || slices.ContainsFunc(addresses, netip.Addr.IsLoopback) {
+		return errUnnamed
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lookup)
 	defer cancel()
 	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
-	return err == nil && !slices.ContainsFunc(addresses, func(a netip.Addr) bool {
-		return a.IsLoopback() || !slices.ContainsFunc(found, func(b netip.Addr) bool { return b.Unmap() == a })
-	})
+	if err != nil {
+		return &misnamed{fmt.Sprintf("%s, the name of this server, cannot be looked up (%v)", name, err), "Start the server again when DNS works."}
+	}
+	for _, a := range addresses {
+		if !slices.ContainsFunc(found, func(b netip.Addr) bool { return b.Unmap() == a }) {
+			return &misnamed{fmt.Sprintf("%s, the name of this server, does not lead to the relay's address %s", name, a), "If that is not this machine's public address, give it with --relay-ip; else correct DNS and start the server again."}
+		}
+	}
+	return nil
 }
 
 // String returns the addresses and protocols of the relay.

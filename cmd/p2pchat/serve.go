@@ -135,7 +135,7 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 		l = tls.NewListener(l, certificate.config("h2", "http/1.1"))
 	}
 	o.relay.logAddresses = o.server.LogAddresses
-	carrier, err := o.relay.start(l.Addr(), o.server.AccessKey, o.host(certificate), certificate, log)
+	carrier, err := o.relay.start(l.Addr(), o.server.AccessKey, o.host(certificate), certificate, log, std.err)
 	if err != nil {
 		_ = l.Close() // it has no clients yet
 		return err
