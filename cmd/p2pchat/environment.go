@@ -37,6 +37,9 @@ func environment(c *cobra.Command, variables []string, notes io.Writer) (err err
 			values[name] = value
 		}
 	}
+	if err := checkEmpty(c, values); err != nil {
+		return err
+	}
 	c.Flags().VisitAll(func(f *pflag.Flag) {
 		if err == nil {
 			err = setFromVariable(c.Flags(), f, values[variable(f.Name)])
@@ -46,6 +49,20 @@ func environment(c *cobra.Command, variables []string, notes io.Writer) (err err
 		return err
 	}
 	return checkVariables(c, values, notes)
+}
+
+// checkEmpty returns a usageError if a variable that closes something to others is there but empty, as a
+// compose file writes it where the variable that it refers to is not set.
+func checkEmpty(c *cobra.Command, values map[string]string) error {
+	unset := func(flag string) bool { f := c.Flags().Lookup(flag); return f != nil && !f.Changed }
+	for _, v := range []struct{ flag, variable string }{
+		{"access-key-file", variable("access-key-file")}, {"access-key-file", variable("access-key")}, {"relay-only", variable("relay-only")},
+	} {
+		if value, set := values[v.variable]; set && value == "" && unset(v.flag) {
+			return &usageError{err: fmt.Errorf("%s is empty", v.variable), hint: "give it a value, or unset it"}
+		}
+	}
+	return nil
 }
 
 func setFromVariable(flags *pflag.FlagSet, f *pflag.Flag, value string) error {
