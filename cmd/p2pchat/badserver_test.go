@@ -74,7 +74,11 @@ func TestOtherPorts(t *testing.T) {
 	ssh := answersEach(t, func(c net.Conn) { write(c, "SSH-2.0-OpenSSH_9.6\r\n") })
 	hangsUp := answersEach(t, func(net.Conn) {})
 	silent := answersEach(t, nil)
-	alert := answersEach(t, func(c net.Conn) { write(c, "\x15\x03\x03\x00\x02\x02\x32") }) // decode_error
+	alert := answersEach(t, func(c net.Conn) { // to what it has read
+		_, _ = c.Read(make([]byte, 4096))
+		write(c, "\x15\x03\x03\x00\x02\x02\x32") // decode_error
+		_ = c.(*net.TCPConn).CloseWrite()
+	})
 	for name, c := range map[string]struct{ server, says string }{
 		"https behind http":             {"http://" + securePort, "that is not a p2pchat server over http: its address begins with https://"},
 		"https of another make":         {"http://" + alert, "that is not a p2pchat server over http: its address begins with https://"},

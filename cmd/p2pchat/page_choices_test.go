@@ -160,7 +160,7 @@ func TestPageIsHonest(t *testing.T) {
 		callee.answer(code)
 		verified(t, caller, callee)
 		eval[bool](callee, `(location.hash = "#1-falcon-zebra", true)`)
-		callee.sees("To answer another call, end this one first.")
+		callee.sees("To answer another call, leave this one first.")
 		if at := eval[string](callee, "location.href"); strings.Contains(at, "falcon") {
 			t.Errorf("the code stays in the address: %s", at)
 		}

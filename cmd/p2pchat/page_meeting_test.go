@@ -135,7 +135,7 @@ func TestPageMeets(t *testing.T) {
 		if got := caller.connected(); got != "Unverified" {
 			t.Errorf("the page says %q", got)
 		}
-		caller.sees("The other side is another WebRTC program")
+		caller.sees("The other side uses another WebRTC program")
 		if err := dc.SendText("hello from afar"); err != nil {
 			t.Fatal(err)
 		}

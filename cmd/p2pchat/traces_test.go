@@ -32,7 +32,7 @@ func TestServeTraces(t *testing.T) {
 		server.finish(t)
 		switch spans := c.Spans(); {
 		case value == "grpc":
-			if _, err := server.err.wait(regexp.MustCompile("no traces: .*http/protobuf")); err != nil || len(spans) > 0 {
+			if _, err := server.err.wait(regexp.MustCompile("tracing is off: .*http/protobuf")); err != nil || len(spans) > 0 {
 				t.Errorf("%v; %d spans", err, len(spans))
 			}
 		case len(spans) != 1 || spans[0].GetName() != "GET /readyz" || c.Resource()["service.name"] != "chat":
