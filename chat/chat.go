@@ -150,6 +150,7 @@ type Conversation struct {
 	quiet     bool          // the other side's has, and the reader knows
 	leaving   bool          // nothing more is said here
 	goodbye   bool          // this side has said it
+	farewell  string        // its text
 	first     bool          // before the other one did
 	left      bool          // the other side has
 	gone      bool          // and the reader knows

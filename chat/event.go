@@ -78,6 +78,8 @@ type (
 	Left struct {
 		Reply  bool // to this side's own goodbye
 		Closed bool // the page did not come back in time
+
+		Overheard bool // it said that the safety words differ
 	}
 	// FileOffered says that the other side would send a file, or a folder: answer with Accept
 	// or Decline. Every offer, of either side, ends in one FileReceived, FileSent or FileFailed.

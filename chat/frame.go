@@ -25,7 +25,7 @@ const (
 	kindMessage kind = 2 // seq, then the text
 	kindEnd     kind = 3 // seq: this side's input has ended, no message follows
 	kindAck     kind = 4 // seq: everything up to it was handed to the reader
-	kindGoodbye kind = 5 // seq: the last one of its own known to be acknowledged; this side leaves, and so does the other
+	kindGoodbye kind = 5 // seq: the last one of its own known to be acknowledged; this side leaves, and so does the other; wordsDiffer, if that is why
 
 	kindOffer    kind = 6 // seq, which is the file's id; JSON, see offer
 	kindAccept   kind = 7 // seq, JSON, see note: send it
@@ -120,7 +120,11 @@ func decode(b []byte) (frame, error) {
 	f.seq = binary.BigEndian.Uint64(body)
 	text := body[seqSize:]
 	switch {
-	case f.kind == kindEnd, f.kind == kindAck, f.kind == kindGoodbye, f.kind == kindAway:
+	case f.kind == kindEnd, f.kind == kindAck, f.kind == kindAway:
+	case f.kind == kindGoodbye:
+		if string(text) == wordsDiffer { // other reasons are not known here
+			f.text = wordsDiffer
+		}
 	case f.kind != kindMessage && f.kind != kindPart && len(text) > maxNote:
 		return frame{}, fmt.Errorf("%w: kind %d with %d bytes", errFrame, f.kind, len(text))
 	case len(text) > MaxMessage:

@@ -167,7 +167,7 @@ func (c *Conversation) next(foreign bool) (f frame, todo, last bool) {
 		return frame{}, false, len(c.out.frames) == 0
 	case !c.goodbye && (!c.left || c.parted()):
 		c.goodbye, c.first = true, !c.left
-		return frame{kind: kindGoodbye, seq: c.out.first() - 1}, true, false
+		return frame{kind: kindGoodbye, seq: c.out.first() - 1, text: c.farewell}, true, false
 	}
 	// The two may have left at once: then what was said last is still to be acknowledged.
 	return frame{}, false, c.goodbye && c.parted() && (!c.first || len(c.out.frames) == 0)
@@ -281,7 +281,7 @@ func (c *Conversation) hear(f frame) {
 			c.drop("a second goodbye")
 			return
 		}
-		c.Tell(Left{Reply: reply})
+		c.Tell(Left{Reply: reply, Overheard: f.text == wordsDiffer})
 	case kindName:
 		c.rename(f.text)
 	case kindAway:

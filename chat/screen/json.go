@@ -191,6 +191,9 @@ func describe(e chat.Event) object {
 		if e.Closed {
 			return object{"type": "left", "page_closed": true}
 		}
+		if e.Overheard {
+			return object{"type": "left", "words_differ": true}
+		}
 		return object{"type": "left"}
 	case chat.FileOffered:
 		o := offered(e.ID, e.Name, e.Size, e.Folder, e.Files)

@@ -110,6 +110,8 @@ func (l *lines) put(e chat.Event) error {
 		l.note("connected again")
 	case chat.Left:
 		switch {
+		case e.Overheard && !e.Reply:
+			l.note("%s", Overheard("The other side"))
 		case e.Closed:
 			l.note("the other side closed the page")
 		case !e.Reply:

@@ -100,6 +100,7 @@ func TestLine(t *testing.T) {
 		"reconnected":                       {chat.Reconnected{}, "connected again\n"},
 		"left":                              {chat.Left{}, "the other side has left\n"},
 		"left, by closing its page":         {chat.Left{Closed: true}, "the other side closed the page\n"},
+		"left, as the words differ":         {chat.Left{Overheard: true}, "The other side says that the safety words differ: someone may be listening.\n"},
 		"left, as this side wished":         {chat.Left{Reply: true}, ""},
 		"a notice":                          {chat.Notice{Text: "odd\u009b\nthings"}, "odd<U+009B>␊things\n"},
 		"a file is offered":                 {chat.FileOffered{From: "Ben\x1b", Name: "a.txt", Size: 999}, "Ben␛ offers \"a.txt\" (999 B).\n"},

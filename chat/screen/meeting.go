@@ -14,6 +14,11 @@ func Answering(e chat.Waiting) string {
 	return "Answering " + Clean(e.Code)
 }
 
+// Overheard tells that name ended the call because the safety words differ.
+func Overheard(name string) string {
+	return name + " says that the safety words differ: someone may be listening."
+}
+
 // Types introduces the other side's command; here says that the command works on this machine only.
 func Types(here bool) string {
 	if here {

@@ -34,5 +34,5 @@ func (r *codeReader) read(text string, parse func(string) (peer.Code, error)) (p
 	if typo := code.Unlisted(); typo != "" {
 		return peer.Code{}, &doubt{fmt.Sprintf("%q is not a code word. If it is right, press Enter again.", typo)}
 	}
-	return peer.Code{}, &doubt{fmt.Sprintf("%q is not like a code that call makes, such as 417-amber-falcon. If the caller chose it, press Enter again.", code)}
+	return peer.Code{}, &doubt{fmt.Sprintf("%q does not look like a code that p2pchat makes, such as 417-amber-falcon. If the caller chose it, press Enter again.", code)}
 }

@@ -134,6 +134,7 @@ func TestPage(t *testing.T) {
 		if look := eval[string](callee, `(() => { const s = getComputedStyle(document.getElementById("over-alarm")); return s.fontWeight + " " + s.color; })()`); look != "700 rgb(163, 32, 29)" {
 			t.Errorf("the warning is %s", look)
 		}
+		caller.sees("says that the safety words differ: someone may be listening.")
 		caller.sees("has left")
 	})
 	t.Run("notifies of messages that nobody sees, if it was asked to", func(t *testing.T) {

@@ -152,9 +152,9 @@ func TestPrompt(t *testing.T) {
 		s := sitDown(t, nil, "answer", "--server", elsewhere, "--wait", "1ns")
 		s.sees(asksForCode)
 		s.types("foo bar\r")
-		s.sees(`"foo-bar" is not like a code that call makes, such as 417-amber-falcon\. If the caller chose it, press Enter again\.\r\n.*foo bar$`)
+		s.sees(`"foo-bar" does not look like a code that p2pchat makes, such as 417-amber-falcon\. If the caller chose it, press Enter again\.\r\n.*foo bar$`)
 		s.types("\x15standup\r") // another one
-		s.sees(`(?s)"standup" is not like a code .*standup$`)
+		s.sees(`(?s)"standup" does not look like a code .*standup$`)
 		s.types("\r")
 		s.ends(exitServer) // nobody is there
 		s = sitDown(t, nil, "answer", "--server", elsewhere, "--wait", "1ns")

@@ -339,6 +339,7 @@ func TestTheWordsDiffer(t *testing.T) {
 	ann.shows(`Someone was listening\. The call has been ended\.`)
 	ann.shows(`you ended the call: someone was listening`)
 	ben.shows(`Ann has left`)
+	ben.shows(`(?s)Ann says.+safety.+words.+differ`)
 	ann.types("\r")
 	ann.ends(exitCode)
 	if s := ann.written(); !strings.Contains(s[strings.LastIndex(s, "\x1b[?1049l"):], "Someone was listening.") {

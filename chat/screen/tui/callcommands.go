@@ -42,7 +42,7 @@ func (m *model) refuse() (hint string) {
 	m.phase, m.refused = over, true
 	m.happened(alarm, "Someone was listening. The call has been ended. Everything you wrote in it may have been read or changed. Call again with a code that has a secret: p2pchat call")
 	m.history.bottom()
-	m.talk.Leave()
+	m.talk.LeaveOverheard()
 	return ""
 }
 

@@ -86,6 +86,7 @@ type talk interface {
 	Decline(id uint64) error
 	Cancel(id uint64, outgoing bool) error
 	Leave()
+	LeaveOverheard()
 }
 
 type (
@@ -215,6 +216,9 @@ func (m *model) event(e chat.Event) tea.Cmd {
 		if !e.Reply {
 			m.left, m.phase = true, over
 			how := map[bool]string{false: " has left", true: " closed the page"}[e.Closed]
+			if e.Overheard {
+				m.happened(alarm, screen.Overheard(m.other()))
+			}
 			m.happened(alarm, m.other()+how+".")
 			return m.ring(m.other() + how)
 		}

@@ -37,7 +37,8 @@ func (s *stagehand) SetName(name string) string {
 	return name
 }
 
-func (s *stagehand) Leave() { s.did = append(s.did, "leave") }
+func (s *stagehand) LeaveOverheard() { s.did = append(s.did, "leave overheard") }
+func (s *stagehand) Leave()          { s.did = append(s.did, "leave") }
 
 func (s *stagehand) Accept(id uint64) error {
 	s.did = append(s.did, fmt.Sprint("accept ", id))

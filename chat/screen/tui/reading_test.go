@@ -261,7 +261,7 @@ func TestVerify(t *testing.T) {
 	r.shows("The safety words are: oak elm fir ash")
 	r.press("/verify yes<enter>").shows("● Ben · words compared")
 	r.press("/verify no<enter>").shows("Someone was listening. The call has been ended.")
-	if !slices.Equal(r.talk.did, []string{"leave"}) || r.quits() {
+	if !slices.Equal(r.talk.did, []string{"leave overheard"}) || r.quits() {
 		t.Errorf("it does %q, and quits: %v", r.talk.did, r.quits())
 	}
 	r.shows("you ended the call: someone was listening")

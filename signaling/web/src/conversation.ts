@@ -9,6 +9,7 @@ import { properName, stranger } from "./name.ts";
 import type { Pipe, Way } from "./pipe.ts";
 
 const patience = 10_000; // ms that the other side's hello may take
+const wordsDiffer = "words-differ"; // the body of a goodbye, if that is why
 const farewell = 2000; // ms that a goodbye waits for the other side's goodbye
 const lastWords = 200; // ms for what is on its way when this side hangs up
 const away = 20_000; // ms that the other side waits for a page that was closed or is reloading
@@ -26,7 +27,7 @@ export interface Reader {
   inputEnded(): void;
   renamed(was: string, now: string): void;
   /** closed: the other side closed its page. */
-  left(reply: boolean, closed: boolean): void;
+  left(reply: boolean, closed: boolean, overheard?: boolean): void;
   /** About a file: a frame of the other side, of its conversation `from`. */
   file(frame: FrameKind, seq: number, body: Record<string, unknown>, from: string): void;
 }
@@ -52,6 +53,7 @@ export class Conversation {
   #forgotten = 0;
   #partial = false; // the other side's last message goes on with its next one
   #strange = 0; // messages of a plain program
+  #overheard = false; // the safety words differ
   #goodbye = false; // this side has said it
   #first = false; // before the other side did
   #untold = false; // this side has a new name that the other side does not know
@@ -130,8 +132,9 @@ export class Conversation {
     return seq;
   }
 
-  /** Says goodbye once what was said has gone out. */
-  leave() {
+  /** Says goodbye once what was said has gone out; overheard: because the safety words differ. */
+  leave(overheard = false) {
+    this.#overheard ||= overheard;
     this.#parting.abort();
     this.#wake();
   }
@@ -292,7 +295,7 @@ export class Conversation {
     if (this.#untold && !foreign && !this.#goodbye) return { kind: kind.name, seq: 0, body: utf8(this.name) };
     const f = this.#left ? undefined : this.#out.next();
     if (f) return f;
-    if (this.parting && !this.#goodbye && !foreign) return { kind: kind.goodbye, seq: this.#out.first - 1, body: none };
+    if (this.parting && !this.#goodbye && !foreign) return { kind: kind.goodbye, seq: this.#out.first - 1, body: this.#overheard ? utf8(wordsDiffer) : none };
     return undefined;
   }
 
@@ -328,7 +331,7 @@ export class Conversation {
         if (this.#left) this.dropped++;
         else {
           this.#left = true;
-          this.reader.left(this.#goodbye, false);
+          this.reader.left(this.#goodbye, false, text(f.body) === wordsDiffer);
           this.leave();
         }
         break;

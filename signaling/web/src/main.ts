@@ -305,7 +305,7 @@ byId("clear").onclick = () => {
 byId("match").onclick = () => { call?.view.match(); };
 byId("differ").onclick = () => {
   call?.view.differ();
-  call?.conversation.leave();
+  call?.conversation.leave(true);
 };
 byId("notify").hidden = !("Notification" in globalThis) || !isSecureContext;
 byId("notify").onclick = (e) => { void notify(e.currentTarget as HTMLButtonElement); };

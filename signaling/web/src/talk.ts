@@ -190,8 +190,9 @@ export class Talking implements Reader {
     if (!document.hidden) this.seen();
   }
 
-  left(reply: boolean, closed: boolean) {
+  left(reply: boolean, closed: boolean, overheard = false) {
     if (reply) return;
+    if (overheard) this.note(`${byId("peer-name").textContent} says that the safety words differ: someone may be listening.`);
     this.gone = `${byId("peer-name").textContent} ${closed ? "closed the page" : "has left"}.`;
     this.note(this.gone);
   }
