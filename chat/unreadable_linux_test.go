@@ -34,15 +34,21 @@ func TestWhatCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		withoutRoot(t)
 		a := newTalker()
-		for why, paths := range map[string][]string{
-			dir + "/file cannot be sent: " + dir + "/file/sub/secret cannot be read: permission denied": {dir + "/file"},
-			dir + "/folder cannot be sent: " + dir + "/folder/sub cannot be read: permission denied":    {dir + "/folder"},
-			dir + "/alone cannot be sent: permission denied":                                            {good, dir + "/alone", good},
-			dir + "/file cannot be sent: " + dir + "/file/sub/secret cannot be read: permission denied": {good, dir + "/file"},
-			dir + "/none cannot be sent: no such file or directory":                                     {dir + "/none", good},
+		const denied, missing = "permission denied", "no such file or directory"
+		for _, c := range []struct {
+			what  string // cannot be sent
+			why   string
+			paths []string
+		}{
+			{"/file", dir + "/file/sub/secret cannot be read: " + denied, []string{dir + "/file"}},
+			{"/folder", dir + "/folder/sub cannot be read: " + denied, []string{dir + "/folder"}},
+			{"/alone", denied, []string{good, dir + "/alone", good}},
+			{"/file", dir + "/file/sub/secret cannot be read: " + denied, []string{good, dir + "/file"}},
+			{"/none", missing, []string{dir + "/none", good}},
 		} {
-			if _, err := a.SendFiles(t.Context(), paths...); err == nil || err.Error() != why {
-				t.Errorf("it says %v, not %s", err, why)
+			want := dir + c.what + " cannot be sent: " + c.why
+			if _, err := a.SendFiles(t.Context(), c.paths...); err == nil || err.Error() != want {
+				t.Errorf("it says %v, not %s", err, want)
 			}
 		}
 		if n := len(a.out.frames); n > 0 {

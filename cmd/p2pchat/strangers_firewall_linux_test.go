@@ -72,7 +72,7 @@ func (l *lab) listen(machine, address string) (listener net.Listener) {
 		there, err := os.Open("/run/netns/" + l.ns(machine))
 		if err == nil {
 			defer there.Close()
-			err = unix.Setns(int(there.Fd()), unix.CLONE_NEWNET) //nolint:gosec // a descriptor
+			err = unix.Setns(int(there.Fd()), unix.CLONE_NEWNET)
 		}
 		if err == nil {
 			listener, err = net.Listen("tcp", address)

@@ -27,7 +27,7 @@ func TestAnswersThatAreTurnedDown(t *testing.T) {
 	room := func(opener string) string {
 		n++
 		r := fmt.Sprint("/rooms/room", n)
-		s.post(r+"/offer", aSecret, caller, key, opener).is(201)
+		s.post(r+"/offer", codeOffer, caller, key, opener).is(201)
 		return r
 	}
 	guess := func(who string, end func(room string)) {
@@ -76,7 +76,7 @@ func TestAnswersThatWait(t *testing.T) {
 	s := open(t, memstore.Limits{}, Config{TrustedProxies: behindProxy})
 	room := func(n int) string {
 		r := fmt.Sprint("/rooms/room", n)
-		s.post(r+"/offer", aSecret, "Authorization: Bearer caller", from("192.0.2.1")).is(201)
+		s.post(r+"/offer", codeOffer, "Authorization: Bearer caller", from("192.0.2.1")).is(201)
 		return r
 	}
 	taken := 0
