@@ -130,7 +130,6 @@ type Conversation struct {
 	// owned by receive:
 	heard   uint64 // the last seq that came from the other side
 	strange uint64 // messages of a foreign side
-	unsaid  bool   // a foreign side has closed its channel before either side said anything; guarded by mu
 	partial bool   // the other side's last message goes on with its next one
 	dropped uint64 // what was not heeded
 
@@ -153,6 +152,7 @@ type Conversation struct {
 	farewell  string        // its text
 	first     bool          // before the other one did
 	left      bool          // the other side has
+	unsaid    bool          // a foreign side closed its channel before either side said anything
 	gone      bool          // and the reader knows
 	again     string        // Link.Again of the last pipe,
 	confirmed bool          // on which the other side was heard

@@ -61,19 +61,8 @@ func (m *model) codeKey(k tea.KeyPressMsg) tea.Cmd {
 		if !m.asking.must {
 			m.unask()
 		}
-	case "ctrl+c":
-		return m.interrupt()
-	case "ctrl+d":
-		if m.input.text == "" {
-			return m.leave("Press Ctrl-D")
-		}
-		m.input.edit(k)
-	case "ctrl+z":
-		return m.suspend()
-	case "ctrl+l":
-		return tea.ClearScreen
 	default:
-		m.input.edit(k)
+		return m.boxKey(k)
 	}
 	return nil
 }

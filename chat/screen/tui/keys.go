@@ -24,17 +24,6 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 		return m.submit()
 	case "tab":
 		m.complete()
-	case "ctrl+c":
-		return m.interrupt()
-	case "ctrl+d":
-		if m.input.text == "" {
-			return m.leave("Press Ctrl-D")
-		}
-		m.input.edit(k)
-	case "ctrl+z":
-		return m.suspend()
-	case "ctrl+l":
-		return tea.ClearScreen
 	case "ctrl+y":
 		if next, copied := m.copyLink(); copied {
 			return next
@@ -57,6 +46,26 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 		if !m.input.move(1, m.width-len(m.prompt()), m.method) {
 			m.input.remember(-1)
 		}
+	default:
+		return m.boxKey(k)
+	}
+	return nil
+}
+
+// boxKey handles a key that means the same whatever the box is for: it leaves, suspends, redraws, or edits.
+func (m *model) boxKey(k tea.KeyPressMsg) tea.Cmd {
+	switch k.String() {
+	case "ctrl+c":
+		return m.interrupt()
+	case "ctrl+d":
+		if m.input.text == "" {
+			return m.leave("Press Ctrl-D")
+		}
+		m.input.edit(k)
+	case "ctrl+z":
+		return m.suspend()
+	case "ctrl+l":
+		return tea.ClearScreen
 	default:
 		m.input.edit(k)
 	}
