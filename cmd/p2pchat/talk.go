@@ -69,7 +69,7 @@ type talkOptions struct {
 
 func (o *talkOptions) register(f *pflag.FlagSet) {
 	f.SortFlags = false
-	f.StringVar(&o.server, "server", defaultServer, "`URL` of the signaling server; without a scheme it means https://, or http:// on this machine")
+	f.StringVar(&o.server, "server", defaultServer, "`URL` of the signaling server; without a scheme it means https://")
 	f.StringVar(&o.name, "name", "", "your `NAME`, as the other side sees it (default your login name)")
 	f.StringVar(&o.ui, "ui", "auto", "`SCREEN`: tui (full terminal), line (for pipes), json (for programs), or auto (tui on a terminal, else line)")
 	f.BoolVar(&o.qr, "qr", false, "also draw the link as a QR code")
@@ -159,15 +159,11 @@ func (o *talkOptions) checkServer() (err error) {
 	return err
 }
 
-// serverURL checks the value of --server. Without a scheme it is an https address, or on this machine an
-// http one.
+// serverURL checks the value of --server. Without a scheme it is an https address.
 func serverURL(server string) (string, error) {
 	whole := server
 	if !strings.Contains(server, "://") {
 		whole = "https://" + server
-		if plain := "http://" + server; onLoopback(plain) {
-			whole = plain
-		}
 	}
 	if _, err := signaling.NewClient(whole, signaling.Config{}); err != nil {
 		return "", &usageError{err: fmt.Errorf("--server: %q is not the address of a server", server), hint: "an address looks like https://chat.example.org or http://localhost:3000"}

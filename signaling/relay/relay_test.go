@@ -578,8 +578,10 @@ func TestGuard(t *testing.T) {
 		if _, err := client(t, []signaling.ICEServer{{URLs: r.Credentials("b", nil)[1].URLs, Username: r.Credentials("b", nil)[1].Username, Credential: "wrong"}}, "tcp").Allocate(); err == nil {
 			t.Error("a wrong password is taken")
 		}
-		patient := 0
-		for _, c := range r.guards[0].open {
+		patient, g := 0, r.guards[0]
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for _, c := range g.open {
 			c.mu.Lock()
 			if c.until.IsZero() {
 				patient++
@@ -587,7 +589,7 @@ func TestGuard(t *testing.T) {
 			c.mu.Unlock()
 		}
 		if patient != 1 {
-			t.Errorf("%d of %d connections have shown credentials", patient, len(r.guards[0].open))
+			t.Errorf("%d of %d connections have shown credentials", patient, len(g.open))
 		}
 	})
 
