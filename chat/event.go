@@ -2,39 +2,11 @@ package chat
 
 import "time"
 
-// An Event is something a reader of the conversation can be told: one of the types
-// below.
-type Event interface{ event() }
+// An Event is what the reader of a conversation is told: one of the types below, or a value that
+// the program has passed to Tell.
+type Event any
 
 type (
-	// Waiting says that the other side can come now.
-	Waiting struct {
-		Code    string // what the two share
-		Command string // what the other side types
-		Link    string // what the other side opens in a browser; empty for a call that this side answers
-
-		Answering bool // this side answers
-		Lobby     bool // in the lobby, without a code
-		Here      bool // Command and Link work on this machine only
-	}
-	// NoCall says that this side answers, and that no call is open in the room.
-	NoCall struct {
-		Room    string
-		Command string // what the caller types, where that needs no code of the caller's
-		Here    bool   // Command works on this machine only
-	}
-	// CodeWanted says that the person has to give another code, and why; or, if this side calls, that
-	// there is a new one for the asking. The reader may answer it, see screen.Streams.Code.
-	CodeWanted struct {
-		Why     string
-		Calling bool
-	}
-	// WrongCode says that somebody answered without the right code, and that it still works
-	// for Left more; or, if that is negative, that this side did.
-	WrongCode struct{ Left int }
-	// Connecting says that the other side is there, and that the two machines look
-	// for a way.
-	Connecting struct{}
 	// Connected says that what is said arrives from now on.
 	Connected struct {
 		Peer        string // how the other side calls itself, or Stranger
@@ -60,18 +32,10 @@ type (
 	Delivered struct{ ID uint64 }
 	// Renamed says that the other side is called otherwise now.
 	Renamed struct{ From, To string }
-	// Stats says how the connection is doing.
-	Stats struct{ RTT time.Duration }
 	// InputEnded says that the other side will say no more; it still listens.
 	InputEnded struct{ at place }
 	// Disconnected says that the pipe broke; the next one is awaited.
 	Disconnected struct{ Reason string }
-	// StillLost says, some time after Disconnected, that the other side has not come back. Its program
-	// may have been started again, and then knows only Code.
-	StillLost struct {
-		After time.Duration
-		Code  string
-	}
 	// Reconnected says that the next pipe is there.
 	Reconnected struct{}
 	// Left says that the other side said goodbye, or closed its page.
@@ -148,11 +112,6 @@ type (
 	}
 	// Notice says something a person should know, in a sentence.
 	Notice struct{ Text string }
-	// Failed says what ended the conversation, or what was refused.
-	Failed struct {
-		Code    string // short and stable, for programs
-		Message string
-	}
 )
 
 // heeded says, to no reader, that all before it was read: a frame stood there that is
@@ -164,29 +123,3 @@ type place struct {
 	of  string // its conversation: another one after its program was started anew
 	seq uint64
 }
-
-func (Waiting) event()      {}
-func (NoCall) event()       {}
-func (CodeWanted) event()   {}
-func (StillLost) event()    {}
-func (WrongCode) event()    {}
-func (Connecting) event()   {}
-func (Connected) event()    {}
-func (Message) event()      {}
-func (Delivered) event()    {}
-func (Renamed) event()      {}
-func (Stats) event()        {}
-func (InputEnded) event()   {}
-func (Disconnected) event() {}
-func (Reconnected) event()  {}
-func (Left) event()         {}
-func (FileOffered) event()  {}
-func (FileOffering) event() {}
-func (FileProgress) event() {}
-func (FileReceived) event() {}
-func (FileSent) event()     {}
-func (FileFailed) event()   {}
-func (FileLeftOut) event()  {}
-func (Notice) event()       {}
-func (Failed) event()       {}
-func (heeded) event()       {}

@@ -2,9 +2,9 @@ package chat
 
 import "iter"
 
-// Tell hands the reader an event from outside: what happens before there is a pipe.
-// It waits while the reader is busy. Once nobody reads any more, or the reader kept
-// Run from ending, it does not wait, and drops the event that finds no room.
+// Tell hands the reader a value of the program's own, in its place among the events of the
+// conversation. It waits while the reader is busy. Once the reader has stopped, or has kept Run from
+// ending, it does not wait, and drops a value that finds no room.
 func (c *Conversation) Tell(e Event) { c.tell(e) }
 
 // tell says whether the event was not dropped.

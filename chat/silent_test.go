@@ -86,7 +86,7 @@ func TestSilent(t *testing.T) {
 			})
 			synctest.Wait()
 			for range cap(b.Conversation.events) - 1 {
-				b.Tell(Stats{})
+				b.Tell(Notice{})
 			}
 			left.cut() // the loss is told, and then there is no room for the next pipe
 			left, right = newPair(4)

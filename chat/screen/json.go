@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -27,7 +28,7 @@ func (j objects) take(ctx context.Context, c *chat.Conversation, in line) error 
 		return nil
 	}
 	refuse := func(code, message string) error { // and the line counts as input that was not delivered
-		c.Tell(chat.Failed{Code: code, Message: fmt.Sprintf("input line %d: %s", in.number, message)})
+		c.Tell(Failed{Code: code, Message: fmt.Sprintf("input line %d: %s", in.number, message)})
 		return errTold
 	}
 	var command command
@@ -125,7 +126,11 @@ func (m command) file(ctx context.Context, c *chat.Conversation) (code string, e
 	return "no-file", c.Cancel(id, direction == "out")
 }
 
-func (j objects) put(e chat.Event) error {
+func (j objects) put(e chat.Event) error { return Encode(j.Out, e) }
+
+// Encode writes the object that JSON shows for an event. It writes nothing for an event that programs
+// learn of otherwise.
+func Encode(to io.Writer, e chat.Event) error {
 	o := describe(e)
 	if o == nil {
 		return nil
@@ -135,7 +140,7 @@ func (j objects) put(e chat.Event) error {
 	if err != nil {
 		return fmt.Errorf("showing an event: %w", err)
 	}
-	if _, err := j.Out.Write(append(escape(b), '\n')); err != nil {
+	if _, err := to.Write(append(escape(b), '\n')); err != nil {
 		return unwritten(err)
 	}
 	return nil
@@ -146,17 +151,17 @@ type object = map[string]any
 // describe is the object of an event, or nil if programs are told of it otherwise.
 func describe(e chat.Event) object {
 	switch e := e.(type) {
-	case chat.Waiting:
+	case Waiting:
 		o := object{"type": "waiting", "code": e.Code, "command": e.Command}
 		return with(with(o, "link", e.Link), "answering", e.Answering)
-	case chat.NoCall:
+	case NoCall:
 		return with(object{"type": "no-call", "room": e.Room}, "command", e.Command)
-	case chat.WrongCode:
+	case WrongCode:
 		if e.Left < 0 {
 			return object{"type": "wrong-code"}
 		}
 		return object{"type": "wrong-code", "left": e.Left}
-	case chat.Connecting:
+	case Connecting:
 		return object{"type": "connecting"}
 	case chat.Connected:
 		words := e.SafetyWords
@@ -172,13 +177,13 @@ func describe(e chat.Event) object {
 		return o
 	case chat.Delivered:
 		return object{"type": "delivered", "id": e.ID}
-	case chat.Stats:
+	case Stats:
 		return object{"type": "stats", "rtt_ms": float64(e.RTT.Microseconds()) / 1000}
 	case chat.InputEnded:
 		return object{"type": "input-ended"}
 	case chat.Disconnected:
 		return object{"type": "disconnected", "reason": e.Reason}
-	case chat.StillLost:
+	case StillLost:
 		return object{"type": "still-disconnected", "after_s": e.After.Seconds(), "code": e.Code}
 	case chat.Renamed:
 		return object{"type": "renamed", "from": e.From, "to": e.To}
@@ -217,7 +222,7 @@ func describe(e chat.Event) object {
 		return object{"type": "file-failed", "direction": direction(e.Outgoing), "id": e.ID, "name": e.Name, "reason": e.Reason}
 	case chat.Notice:
 		return object{"type": "notice", "text": e.Text}
-	case chat.Failed:
+	case Failed:
 		return object{"type": "error", "code": e.Code, "message": e.Message}
 	}
 	return nil

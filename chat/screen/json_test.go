@@ -42,19 +42,19 @@ func (w lineWriter) Write(b []byte) (int, error) {
 
 func TestJSONOut(t *testing.T) {
 	for want, e := range map[string]chat.Event{
-		`{"type":"waiting","code":"417-a-b","command":"p2pchat answer 417-a-b","link":"http://x/#417-a-b"}`: chat.Waiting{Code: "417-a-b", Command: "p2pchat answer 417-a-b", Link: "http://x/#417-a-b"},
-		`{"type":"waiting","answering":true,"code":"417-a-b","command":"p2pchat call 417-a-b"}`:             chat.Waiting{Code: "417-a-b", Command: "p2pchat call 417-a-b", Answering: true},
-		`{"type":"no-call","room":"417"}`:                             chat.NoCall{Room: "417"},
-		`{"type":"no-call","room":"lobby","command":"p2pchat call"}`:  chat.NoCall{Room: "lobby", Command: "p2pchat call"},
-		`{"type":"still-disconnected","after_s":30,"code":"417-a-b"}`: chat.StillLost{After: 30 * time.Second, Code: "417-a-b"},
-		`{"left":2,"type":"wrong-code"}`:                              chat.WrongCode{Left: 2},
-		`{"type":"wrong-code"}`:                                       chat.WrongCode{Left: -1},
-		`{"type":"connecting"}`:                                       chat.Connecting{},
+		`{"type":"waiting","code":"417-a-b","command":"p2pchat answer 417-a-b","link":"http://x/#417-a-b"}`: Waiting{Code: "417-a-b", Command: "p2pchat answer 417-a-b", Link: "http://x/#417-a-b"},
+		`{"type":"waiting","answering":true,"code":"417-a-b","command":"p2pchat call 417-a-b"}`:             Waiting{Code: "417-a-b", Command: "p2pchat call 417-a-b", Answering: true},
+		`{"type":"no-call","room":"417"}`:                             NoCall{Room: "417"},
+		`{"type":"no-call","room":"lobby","command":"p2pchat call"}`:  NoCall{Room: "lobby", Command: "p2pchat call"},
+		`{"type":"still-disconnected","after_s":30,"code":"417-a-b"}`: StillLost{After: 30 * time.Second, Code: "417-a-b"},
+		`{"left":2,"type":"wrong-code"}`:                              WrongCode{Left: 2},
+		`{"type":"wrong-code"}`:                                       WrongCode{Left: -1},
+		`{"type":"connecting"}`:                                       Connecting{},
 		`{"type":"connected","verified":true,"safety_words":["oak","elm"],"peer":"Ben","path":"relay","took_ms":1500}`: chat.Connected{Peer: "Ben", Verified: true, SafetyWords: []string{"oak", "elm"}, Path: "relay", Took: 1500 * time.Millisecond},
 		`{"type":"connected","verified":false,"safety_words":[],"peer":"stranger","path":"host","took_ms":0}`:          chat.Connected{Peer: "stranger", Path: "host", Foreign: true},
 		`{"type":"message","id":7,"from":"Ben","text":"a\u0000\u001b\n\u2028\u202e\u009b\u007f\"\\<>"}`:                chat.Message{ID: 7, From: "Ben", Text: "a\x00\x1b\n\u2028\u202e\u009b\x7f\"\\<>"},
 		`{"type":"delivered","id":3}`:             chat.Delivered{ID: 3},
-		`{"type":"stats","rtt_ms":1.5}`:           chat.Stats{RTT: 1500 * time.Microsecond},
+		`{"type":"stats","rtt_ms":1.5}`:           Stats{RTT: 1500 * time.Microsecond},
 		`{"type":"input-ended"}`:                  chat.InputEnded{},
 		`{"type":"disconnected","reason":"lost"}`: chat.Disconnected{Reason: "lost"},
 		`{"type":"reconnected"}`:                  chat.Reconnected{},
@@ -68,7 +68,7 @@ func TestJSONOut(t *testing.T) {
 		`{"type":"file-received","direction":"in","id":3,"name":"a","path":"in/a","size":5,"sha256":"` + "01" + strings.Repeat("00", 31) + `"}`: chat.FileReceived{ID: 3, Name: "a", Path: "in/a", Size: 5, SHA256: [32]byte{1}},
 		`{"type":"file-sent","direction":"out","id":3,"name":"a","size":5,"sha256":"` + "01" + strings.Repeat("00", 31) + `"}`:                  chat.FileSent{ID: 3, Name: "a", Size: 5, SHA256: [32]byte{1}},
 		`{"type":"file-failed","direction":"in","id":3,"name":"a","reason":"declined"}`:                                                         chat.FileFailed{ID: 3, Name: "a", Reason: "declined"},
-		`{"type":"error","code":"occupied","message":"no"}`:                                                                                     chat.Failed{Code: "occupied", Message: "no"},
+		`{"type":"error","code":"occupied","message":"no"}`:                                                                                     Failed{Code: "occupied", Message: "no"},
 	} {
 		t.Run(fmt.Sprintf("%T is %.30s", e, want), func(t *testing.T) {
 			out, notes := alone(t, JSON, true, e)

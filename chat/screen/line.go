@@ -80,19 +80,19 @@ func (l *lines) take(ctx context.Context, c *chat.Conversation, in line) error {
 
 func (l *lines) put(e chat.Event) error {
 	switch e := e.(type) {
-	case chat.Waiting:
+	case Waiting:
 		l.waiting(e)
-	case chat.NoCall:
-		l.note("%s", NoCall(e, l.IsCode != nil))
-	case chat.CodeWanted:
+	case NoCall:
+		l.note("%s", e.Text(l.IsCode != nil))
+	case CodeWanted:
 		l.wanted(e)
-	case chat.StillLost:
-		l.note("%s", StillLost(e, "The other side", map[bool]string{true: "/again"}[l.Again != nil]))
-	case chat.WrongCode:
-		if text := WrongCode(e); text != "" {
+	case StillLost:
+		l.note("%s", e.Text("The other side", map[bool]string{true: "/again"}[l.Again != nil]))
+	case WrongCode:
+		if text := e.Text(); text != "" {
 			l.note("%s", text)
 		}
-	case chat.Connecting:
+	case Connecting:
 		l.note("connecting")
 	case chat.Connected:
 		l.connected(e)
@@ -147,7 +147,7 @@ func (l *lines) file(e chat.Event) {
 	}
 }
 
-func (l *lines) waiting(e chat.Waiting) {
+func (l *lines) waiting(e Waiting) {
 	if e.Answering {
 		l.note("%s", Answering(e))
 		return
@@ -179,18 +179,6 @@ func (l *lines) connected(e chat.Connected) {
 // Way says in words by which kind of candidate (RFC 8445) the other side was reached.
 func Way(path string) string {
 	return map[string]string{"host": "directly", "srflx": "directly, through NAT", "prflx": "directly, through NAT", "relay": "through a relay"}[path]
-}
-
-// WrongCode tells how many wrong answers are left. After the last one, and to the one who
-// gave it, the error says it all: then it is empty.
-func WrongCode(e chat.WrongCode) string {
-	switch {
-	case e.Left <= 0:
-		return ""
-	case e.Left == 1:
-		return "The other side gave a wrong code. 1 attempt left."
-	}
-	return fmt.Sprintf("The other side gave a wrong code. %d attempts left.", e.Left)
 }
 
 // qr draws a link: on a terminal in black on white, whatever its colours are, and elsewhere without

@@ -81,20 +81,20 @@ func TestLine(t *testing.T) {
 		event chat.Event
 		notes string
 	}{
-		"the code stands alone":             {chat.Waiting{Code: "417-amber-falcon", Command: "p2pchat answer 417-amber-falcon"}, "code: 417-amber-falcon\nwaiting for the other side: p2pchat answer 417-amber-falcon\n"},
-		"the server is on this machine":     {chat.Waiting{Code: "lobby", Command: "p2pchat answer", Lobby: true, Here: true}, "code: lobby\nwaiting for the other side, on this machine: p2pchat answer\n"},
-		"this side answers":                 {chat.Waiting{Code: "601-animal-oven", Command: "p2pchat call 601-animal-oven", Answering: true}, "Answering 601-animal-oven\n"},
-		"this side answers in the lobby":    {chat.Waiting{Code: "lobby", Command: "p2pchat call", Answering: true, Lobby: true}, "Answering in the lobby\n"},
-		"no call is open":                   {chat.NoCall{Room: "601\x1b"}, "Nobody is calling in room 601␛ yet. If the caller is already waiting, the code is mistyped or used up: ask for a new one. If this program was started again, ask the other side to type /again.\n"},
-		"no call is open in the lobby":      {chat.NoCall{Room: "lobby", Command: "p2pchat call", Here: true}, "Nobody is calling in the lobby yet. If the caller has a code, leave and run p2pchat answer CODE. On this machine, the other side types: p2pchat call\n"},
-		"still disconnected, in a pipe":     {chat.StillLost{After: 30 * time.Second, Code: "417-a-b"}, "The other side has not come back for 30 s. A program that was started again knows only the code 417-a-b. It cannot meet this one: end this program, and start both again.\n"},
-		"connecting":                        {chat.Connecting{}, "connecting\n"},
+		"the code stands alone":             {Waiting{Code: "417-amber-falcon", Command: "p2pchat answer 417-amber-falcon"}, "code: 417-amber-falcon\nwaiting for the other side: p2pchat answer 417-amber-falcon\n"},
+		"the server is on this machine":     {Waiting{Code: "lobby", Command: "p2pchat answer", Lobby: true, Here: true}, "code: lobby\nwaiting for the other side, on this machine: p2pchat answer\n"},
+		"this side answers":                 {Waiting{Code: "601-animal-oven", Command: "p2pchat call 601-animal-oven", Answering: true}, "Answering 601-animal-oven\n"},
+		"this side answers in the lobby":    {Waiting{Code: "lobby", Command: "p2pchat call", Answering: true, Lobby: true}, "Answering in the lobby\n"},
+		"no call is open":                   {NoCall{Room: "601\x1b"}, "Nobody is calling in room 601␛ yet. If the caller is already waiting, the code is mistyped or used up: ask for a new one. If this program was started again, ask the other side to type /again.\n"},
+		"no call is open in the lobby":      {NoCall{Room: "lobby", Command: "p2pchat call", Here: true}, "Nobody is calling in the lobby yet. If the caller has a code, leave and run p2pchat answer CODE. On this machine, the other side types: p2pchat call\n"},
+		"still disconnected, in a pipe":     {StillLost{After: 30 * time.Second, Code: "417-a-b"}, "The other side has not come back for 30 s. A program that was started again knows only the code 417-a-b. It cannot meet this one: end this program, and start both again.\n"},
+		"connecting":                        {Connecting{}, "connecting\n"},
 		"connected, verified":               {chat.Connected{Peer: "Ben\x1b", Verified: true, Path: "host", Took: 1500 * time.Microsecond}, "connected with Ben␛ directly in 1 ms\nverified: both sides know the code, so nobody is listening in\n"},
 		"connected, unverified":             {chat.Connected{Peer: "Ben", Path: "relay", SafetyWords: []string{"oak", "elm"}}, "connected with Ben through a relay in 0 ms\nunverified: this call has no secret, so the server could be listening in\nif you both see these words, nobody is listening in: oak elm\n"},
 		"connected with a stranger":         {chat.Connected{Peer: "stranger", Path: "host", Foreign: true}, "connected with stranger directly in 0 ms\nunverified: the other side is another WebRTC program, so someone could be listening in\n"},
-		"a wrong code":                      {chat.WrongCode{Left: 2}, "The other side gave a wrong code. 2 attempts left.\n"},
-		"a second wrong code":               {chat.WrongCode{Left: 1}, "The other side gave a wrong code. 1 attempt left.\n"},
-		"the last wrong code, an error too": {chat.WrongCode{}, ""},
+		"a wrong code":                      {WrongCode{Left: 2}, "The other side gave a wrong code. 2 attempts left.\n"},
+		"a second wrong code":               {WrongCode{Left: 1}, "The other side gave a wrong code. 1 attempt left.\n"},
+		"the last wrong code, an error too": {WrongCode{}, ""},
 		"the other side's input has ended":  {chat.InputEnded{}, "the other side's input has ended\n"},
 		"disconnected":                      {chat.Disconnected{Reason: "a\nb"}, "disconnected: a␊b\nWaiting for the other side to come back. What you type is kept until then.\n"},
 		"reconnected":                       {chat.Reconnected{}, "connected again\n"},
@@ -123,8 +123,8 @@ func TestLine(t *testing.T) {
 		"a file begins":                     {chat.FileProgress{Name: "a", Size: 5}, ""},
 		"renamed":                           {chat.Renamed{From: "Ben\x1b", To: "Bert"}, "Ben␛ is now Bert\n"},
 		"delivered":                         {chat.Delivered{ID: 1}, ""},
-		"stats":                             {chat.Stats{RTT: time.Second}, ""},
-		"what ended it, which main reports": {chat.Failed{Code: "x", Message: "y"}, ""},
+		"stats":                             {Stats{RTT: time.Second}, ""},
+		"what ended it, which main reports": {Failed{Code: "x", Message: "y"}, ""},
 	} {
 		t.Run("of note: "+what, func(t *testing.T) {
 			out, notes := alone(t, Line, false, test.event)

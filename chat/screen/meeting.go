@@ -1,17 +1,25 @@
 package screen
 
-import (
-	"fmt"
-
-	"p2pchat/chat"
-)
+import "fmt"
 
 // Answering says which call this side answers.
-func Answering(e chat.Waiting) string {
+func Answering(e Waiting) string {
 	if e.Lobby {
 		return "Answering in the lobby"
 	}
 	return "Answering " + Clean(e.Code)
+}
+
+// Text tells how many wrong answers are left. It is empty after the last one, and on the side that gave
+// it: there, the error says all.
+func (e WrongCode) Text() string {
+	switch {
+	case e.Left <= 0:
+		return ""
+	case e.Left == 1:
+		return "The other side gave a wrong code. 1 attempt left."
+	}
+	return fmt.Sprintf("The other side gave a wrong code. %d attempts left.", e.Left)
 }
 
 // Overheard tells that name ended the call because the safety words differ.
@@ -27,9 +35,9 @@ func Types(here bool) string {
 	return "The other side types"
 }
 
-// NoCall tells an answerer that no call is open, and what that can mean; takes says that the screen takes
+// Text tells an answerer that no call is open, and what that can mean; takes says that the screen takes
 // a code.
-func NoCall(e chat.NoCall, takes bool) string {
+func (e NoCall) Text(takes bool) string {
 	if e.Command != "" {
 		code := map[bool]string{true: "type it here", false: "leave and run p2pchat answer CODE"}[takes]
 		return fmt.Sprintf("Nobody is calling in the %s yet. If the caller has a code, %s. %s: %s", Clean(e.Room), code, Types(e.Here), Clean(e.Command))
@@ -37,9 +45,9 @@ func NoCall(e chat.NoCall, takes bool) string {
 	return fmt.Sprintf("Nobody is calling in room %s yet. If the caller is already waiting, the code is mistyped or used up: ask for a new one. If this program was started again, ask the other side to type /again.", Clean(e.Room))
 }
 
-// StillLost tells that name has not come back, and what that can mean; again is how the person opens
+// Text tells that name has not come back, and what that can mean; again is how the person opens
 // the code again, if they can.
-func StillLost(e chat.StillLost, name, again string) string {
+func (e StillLost) Text(name, again string) string {
 	text := fmt.Sprintf("%s has not come back for %d s. A program that was started again knows only the code %s.", name, int(e.After.Seconds()), Clean(e.Code))
 	if again == "" {
 		return text + " It cannot meet this one: end this program, and start both again."

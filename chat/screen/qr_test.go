@@ -8,8 +8,6 @@ import (
 
 	"github.com/makiuchi-d/gozxing"
 	"github.com/makiuchi-d/gozxing/qrcode"
-
-	"p2pchat/chat"
 )
 
 // photograph is what a camera sees of a drawn code, black on white.
@@ -48,7 +46,7 @@ func TestQR(t *testing.T) {
 	t.Run("in line mode it is a note, and none is made unasked", func(t *testing.T) {
 		for _, asked := range []bool{true, false} {
 			var notes strings.Builder
-			if err := Lines(Streams{Notes: &notes, QR: asked})(chat.Waiting{Code: "1-a-b", Link: link}); err != nil {
+			if err := Lines(Streams{Notes: &notes, QR: asked})(Waiting{Code: "1-a-b", Link: link}); err != nil {
 				t.Error(err)
 			}
 			if got := strings.Contains(notes.String(), "█"); got != asked {
@@ -60,7 +58,7 @@ func TestQR(t *testing.T) {
 	t.Run("it has colours on a terminal alone", func(t *testing.T) {
 		for _, terminal := range []bool{true, false} {
 			var notes strings.Builder
-			if err := Lines(Streams{Notes: &notes, QR: true, Watched: terminal})(chat.Waiting{Code: "1-a-b", Link: link}); err != nil {
+			if err := Lines(Streams{Notes: &notes, QR: true, Watched: terminal})(Waiting{Code: "1-a-b", Link: link}); err != nil {
 				t.Error(err)
 			}
 			if got := strings.Contains(notes.String(), "\x1b"); got != terminal {

@@ -2,8 +2,6 @@ package screen
 
 import (
 	"sync"
-
-	"p2pchat/chat"
 )
 
 // A question is what the next line of the input may answer, instead of being a message. The events
@@ -64,7 +62,7 @@ func (q *question) answered() {
 }
 
 // wanted asks for a code.
-func (l *lines) wanted(e chat.CodeWanted) {
+func (l *lines) wanted(e CodeWanted) {
 	l.note("%s", Clean(e.Why))
 	if !l.question.ask(e.Calling) && l.leave != nil {
 		l.leave()

@@ -64,7 +64,7 @@ func TestQuestions(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := sitDown(t)
 			d.types(t, "a message\n")
-			d.happens(chat.CodeWanted{Why: "Wrong code."})
+			d.happens(CodeWanted{Why: "Wrong code."})
 			d.err = errors.New(`"ovne" is not a code word`)
 			d.types(t, "601-animal-ovne\n")
 			d.err = nil
@@ -89,7 +89,7 @@ func TestQuestions(t *testing.T) {
 	t.Run("a caller gets a new code with Enter, and other lines are messages", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := sitDown(t)
-			d.happens(chat.CodeWanted{Why: "Burnt.", Calling: true})
+			d.happens(CodeWanted{Why: "Burnt.", Calling: true})
 			d.types(t, "are you there\n\n")
 			equal(t, "the codes are", d.codes, []string{""})
 			if got, want := d.notes.String(), "p2pchat: Burnt.\np2pchat: Press Enter for a new code.\n"; got != want {
@@ -102,7 +102,7 @@ func TestQuestions(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := sitDown(t)
 			d.types(t, "/again\n") // a message
-			d.happens(chat.Disconnected{Reason: "lost"}, chat.StillLost{After: 30 * time.Second, Code: "417-a-b"})
+			d.happens(chat.Disconnected{Reason: "lost"}, StillLost{After: 30 * time.Second, Code: "417-a-b"})
 			d.types(t, "/again\n")
 			d.happens(chat.Connected{Peer: "Ben", Path: "host", Verified: true})
 			d.types(t, "/again\n")
@@ -120,11 +120,11 @@ func TestQuestions(t *testing.T) {
 			t.Helper()
 			_ = d.feed.Close() // it never fails
 			synctest.Wait()
-			d.happens(chat.CodeWanted{Why: "Wrong code."})
+			d.happens(CodeWanted{Why: "Wrong code."})
 		},
 		"after": func(t *testing.T, d *desk) {
 			t.Helper()
-			d.happens(chat.CodeWanted{Why: "Wrong code."})
+			d.happens(CodeWanted{Why: "Wrong code."})
 			_ = d.feed.Close() // it never fails
 			synctest.Wait()
 		},

@@ -32,7 +32,7 @@ type Streams struct {
 	Accepts  bool      // offered files are taken without asking
 	Keeps    bool      // undelivered messages are kept for the next run
 
-	// Code takes another code from the person: after chat.CodeWanted, and as long as the two have not
+	// Code takes another code from the person: after CodeWanted, and as long as the two have not
 	// met. The error says why it was not taken. It is nil if nothing but the first code counts.
 	Code func(text string) error
 	// IsCode reports whether a line is the code of another call, as Code takes it, rather than a message:
@@ -42,7 +42,7 @@ type Streams struct {
 	// Complete returns the begun code continued as far as it is unambiguous, and the words that its
 	// last one may become. It may be nil.
 	Complete func(begun string) (text string, choice []string)
-	// Again makes the program wait for a lost side with the first code, too; see chat.StillLost. It is
+	// Again makes the program wait for a lost side with the first code, too; see StillLost. It is
 	// nil if nobody can ask for that.
 	Again func() error
 

@@ -154,9 +154,9 @@ func (d *diary) follow(ctx context.Context, a *actor, c *chat.Conversation, s sc
 	})
 	for e := range c.Events() {
 		switch e := e.(type) {
-		case chat.Waiting:
+		case screen.Waiting:
 			d.note(a.name, "has the code "+e.Code)
-		case chat.Connecting:
+		case screen.Connecting:
 			d.note(a.name, "has the other side's description, and connects")
 		case chat.Connected:
 			d.note(a.name, fmt.Sprintf("is connected with the %s by a DataChannel (path: %s, verified: %v)", e.Peer, e.Path, e.Verified))

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"slices"
@@ -164,27 +163,21 @@ func speaksJSON(c *cobra.Command, args []string, getenv func(string) string) boo
 	return getenv(variable("ui")) == "json" && c.Flags().Lookup("ui") != nil
 }
 
-// reportJSON writes the error object of a conversation that has not begun (docs/json.md).
-func reportJSON(to io.Writer, err error) {
-	_, code, _ := ending(err)
-	c := chat.New(chat.Config{})
-	c.Tell(chat.Failed{Code: code, Message: flatten(err)})
-	c.Close()
-	_ = screen.JSON(context.Background(), c, screen.Streams{In: io.NopCloser(strings.NewReader("")), Out: to, Notes: io.Discard}) // stderr has it, too
-}
-
 // report says how the program ended, in two lines at most, and as an object if inJSON and no
 // screen has done so. It returns the exit code.
 func report(std stdio, err error, inJSON bool) int {
 	if err == nil {
 		return 0
 	}
-	if onScreen := (shownError{}); errors.As(err, &onScreen) {
+	onScreen := shownError{}
+	shown := errors.As(err, &onScreen)
+	if shown {
 		err = onScreen.error
-	} else if inJSON {
-		reportJSON(std.out, err)
 	}
-	exit, _, hint := ending(err)
+	exit, code, hint := ending(err)
+	if inJSON && !shown {
+		_ = screen.Encode(std.out, screen.Failed{Code: code, Message: flatten(err)}) // stderr has it, too
+	}
 	if errors.Is(err, context.Canceled) && exit == exitFailed {
 		exit = exitInterrupted
 	}

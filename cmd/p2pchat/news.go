@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"p2pchat/chat"
+	"p2pchat/chat/screen"
 	"p2pchat/peer"
 	"p2pchat/signaling"
 )
@@ -59,13 +60,13 @@ func (o *talkOptions) reporter(to *chat.Conversation, apart *trouble) func(peer.
 			to.Tell(o.noCall(e.Code))
 		case peer.Connecting:
 			apart.set(func(t *trouble) { t.path = cmp.Or(t.path, fmt.Errorf("%w in time", peer.ErrNoPath)) })
-			to.Tell(chat.Connecting{})
+			to.Tell(screen.Connecting{})
 		case peer.Taken:
 			apart.set(func(t *trouble) { t.path = nil })
 			to.Tell(chat.Notice{Text: "Another person has answered this call. Waiting for the next one."})
 		case peer.WrongCode:
 			apart.set(func(t *trouble) { t.path = nil })
-			to.Tell(chat.WrongCode{Left: e.Left})
+			to.Tell(screen.WrongCode{Left: e.Left})
 		case peer.Burnt:
 			to.Tell(chat.Notice{Text: "Three wrong codes were tried, so the code no longer works. The program that you were connected to can still come back."})
 		case peer.Retrying:
@@ -78,14 +79,14 @@ func (o *talkOptions) reporter(to *chat.Conversation, apart *trouble) func(peer.
 		case peer.Trying:
 			to.Tell(chat.Notice{Text: "Still connecting. This side offers " + e.This + "; the other side " + e.Other + "."})
 		case peer.Stats:
-			to.Tell(chat.Stats{RTT: e.RTT})
+			to.Tell(screen.Stats{RTT: e.RTT})
 		}
 	}
 }
 
 // waiting is what a person should know while the other side can come.
-func (o *talkOptions) waiting(code peer.Code) chat.Waiting {
-	w := chat.Waiting{Code: code.String(), Command: o.command(code), Answering: o.other == "call", Lobby: code == peer.Code{Room: signaling.Lobby}, Here: onLoopback(o.server)}
+func (o *talkOptions) waiting(code peer.Code) screen.Waiting {
+	w := screen.Waiting{Code: code.String(), Command: o.command(code), Answering: o.other == "call", Lobby: code == peer.Code{Room: signaling.Lobby}, Here: onLoopback(o.server)}
 	if !w.Answering { // the page answers, too
 		w.Link = strings.TrimRight(o.server, "/") + "/#" + code.String()
 	}
@@ -93,8 +94,8 @@ func (o *talkOptions) waiting(code peer.Code) chat.Waiting {
 }
 
 // noCall is what an answerer should know while no call is open. The lobby has no code to mistype.
-func (o *talkOptions) noCall(code peer.Code) chat.NoCall {
-	n := chat.NoCall{Room: code.Room, Here: onLoopback(o.server)}
+func (o *talkOptions) noCall(code peer.Code) screen.NoCall {
+	n := screen.NoCall{Room: code.Room, Here: onLoopback(o.server)}
 	if code == (peer.Code{Room: signaling.Lobby}) {
 		n.Command = o.command(code)
 	}

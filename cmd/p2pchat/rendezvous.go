@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"p2pchat/chat"
+	"p2pchat/chat/screen"
 	"p2pchat/peer"
 	"p2pchat/signaling"
 )
@@ -144,7 +145,7 @@ func (m *rendezvous) wait(ctx context.Context) (link chat.Link, other *invite, e
 		for {
 			select {
 			case <-long:
-				m.conversation.Tell(chat.StillLost{After: stillLost, Code: typed.String()})
+				m.conversation.Tell(screen.StillLost{After: stillLost, Code: typed.String()})
 			case i := <-m.given:
 				if (i == invite{code: m.o.code}) { // which is being tried
 					continue
@@ -231,7 +232,7 @@ func (m *rendezvous) wrongCode() string {
 
 // ask asks the person for another code, because of err. It is nil if they leave.
 func (m *rendezvous) ask(ctx context.Context, why string, err error) *invite {
-	m.conversation.Tell(chat.CodeWanted{Why: why, Calling: m.o.other == "answer"})
+	m.conversation.Tell(screen.CodeWanted{Why: why, Calling: m.o.other == "answer"})
 	select {
 	case i := <-m.given:
 		return &i

@@ -194,7 +194,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 		}
 	}()
 	if err := o.offer(ctx, conversation); err != nil {
-		conversation.Tell(chat.Failed{Code: "usage", Message: flatten(err)})
+		conversation.Tell(screen.Failed{Code: "usage", Message: flatten(err)})
 		conversation.Close()
 		return errors.Join(err, ended(ctx, shown), o.kept.end(conversation))
 	}
@@ -223,7 +223,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	err = o.kept.explain(conversation, err)
 	if err != nil {
 		_, code, _ := ending(err)
-		conversation.Tell(chat.Failed{Code: code, Message: flatten(err)})
+		conversation.Tell(screen.Failed{Code: code, Message: flatten(err)})
 	}
 	conversation.Close()
 	if end := ended(ctx, shown); end != nil {

@@ -6,7 +6,6 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
-	"p2pchat/chat"
 	"p2pchat/chat/screen"
 )
 
@@ -18,13 +17,13 @@ type question struct {
 	must  bool // the call cannot be answered without: Esc does not end it
 }
 
-// wanted handles chat.CodeWanted. A caller gets a new code with Enter, and keeps the draft.
-func (m *model) wanted(e chat.CodeWanted) {
+// wanted handles screen.CodeWanted. A caller gets a new code with Enter, and keeps the draft.
+func (m *model) wanted(e screen.CodeWanted) {
 	m.phase, m.noCall = waiting, ""
 	if e.Calling && m.code.Code != "" { // lines above tell of its attempts
 		m.happened(note, "The code "+tidyLine(m.code.Code)+" no longer works.")
 	}
-	m.code = chat.Waiting{Answering: m.code.Answering} // the old one works no more
+	m.code = screen.Waiting{Answering: m.code.Answering} // the old one works no more
 	if e.Calling {
 		m.newCode = e.Why
 		return

@@ -9,9 +9,10 @@ import (
 	"time"
 
 	"p2pchat/chat"
+	"p2pchat/chat/screen"
 )
 
-var answered = chat.Waiting{Code: "601-animal-oven", Command: "p2pchat call 601-animal-oven", Answering: true}
+var answered = screen.Waiting{Code: "601-animal-oven", Command: "p2pchat call 601-animal-oven", Answering: true}
 
 // An answerer is not shown what callers are shown, and learns that no call is open.
 func TestAnswering(t *testing.T) {
@@ -22,7 +23,7 @@ func TestAnswering(t *testing.T) {
 		if seen := r.seen(); strings.Contains(seen, "Tell the other side") || strings.Contains(seen, "types:") || strings.Contains(seen, "copies") {
 			t.Errorf("it shows the caller's screen:\n%s", seen)
 		}
-		r.happens(chat.NoCall{Room: "601"})
+		r.happens(screen.NoCall{Room: "601"})
 		seen := strings.Join(strings.Fields(r.seen()), " ")
 		if want := "Nobody is calling in room 601 yet. If the caller is already waiting, the code is mistyped or used up: ask for a new one. If this program was started again, ask the other side to type /again."; size[1] > 6 && !strings.Contains(seen, want) {
 			t.Errorf("it does not say that nobody calls:\n%s", r.seen())
@@ -30,10 +31,10 @@ func TestAnswering(t *testing.T) {
 		if strings.Contains(seen, "Press Enter") {
 			t.Errorf("it asks for a code that nobody takes:\n%s", r.seen())
 		}
-		r.happens(chat.Connecting{})
+		r.happens(screen.Connecting{})
 		r.shows(`connecting`)
 	}
-	r := newRig(t, 80, 24).happens(chat.Waiting{Code: "lobby", Answering: true, Lobby: true}, chat.NoCall{Room: "lobby", Command: "p2pchat call", Here: true})
+	r := newRig(t, 80, 24).happens(screen.Waiting{Code: "lobby", Answering: true, Lobby: true}, screen.NoCall{Room: "lobby", Command: "p2pchat call", Here: true})
 	r.shows(`^  Answering in the lobby$`)
 	if want := "Nobody is calling in the lobby yet. If the caller has a code, leave and run p2pchat answer CODE. On this machine, the other side types: p2pchat call"; !strings.Contains(strings.Join(strings.Fields(r.seen()), " "), want) {
 		t.Errorf("it does not say what to do:\n%s", r.seen())
@@ -67,7 +68,7 @@ func TestTypingAnotherCode(t *testing.T) {
 	r := newRig(t, 80, 24).happens(answered)
 	codes := r.takesCodes(`"ovne" is not a code word. If it is right, press Enter again.`)
 	r.press("a draft")
-	r.happens(chat.CodeWanted{Why: "Wrong code."})
+	r.happens(screen.CodeWanted{Why: "Wrong code."})
 	r.shows(`^  Wrong code\.$`)
 	r.shows(`^  Type the caller's code\.$`)
 	r.shows(`^code: Tab completes its words$`)
@@ -84,11 +85,11 @@ func TestTypingAnotherCode(t *testing.T) {
 	}
 
 	// Where no call is open the person may type another code, and need not.
-	r.happens(answered, chat.NoCall{Room: "601"})
+	r.happens(answered, screen.NoCall{Room: "601"})
 	r.shows(`^  Press Enter to type another code\.$`)
 	r.press("<ctrl+u><enter>").shows(`^code: `)
 	r.press("60<esc>").shows(`^> Type ahead`)
-	r.press("<enter>602-animal-oven").happens(chat.Connecting{}, benIs)
+	r.press("<enter>602-animal-oven").happens(screen.Connecting{}, benIs)
 	r.shows(`^> Write a message`) // it answers a call that has come
 	if (*codes)[len(*codes)-1] != "601-animal-ovne" {
 		t.Errorf("a code was taken that was not entered: %q", *codes)
@@ -98,7 +99,7 @@ func TestTypingAnotherCode(t *testing.T) {
 // A code in the box is tried, and never sent, as long as the two have not met.
 func TestACodeIsNoMessage(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 80, 24).happens(answered, chat.NoCall{Room: "601"})
+	r := newRig(t, 80, 24).happens(answered, screen.NoCall{Room: "601"})
 	codes := r.takesCodes("that call is on another server")
 	r.streams.IsCode = func(text string) bool { return strings.HasSuffix(text, "602-animal-oven") }
 	r.press("code: 602-animal-oven<enter>").shows(`^That call is on another server$`)
@@ -117,7 +118,7 @@ func TestNewCode(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 80, 24).happens(invited)
 	codes := r.takesCodes()
-	r.happens(chat.WrongCode{}, chat.CodeWanted{Why: "Three wrong codes were tried, so this code no longer works.", Calling: true})
+	r.happens(screen.WrongCode{}, screen.CodeWanted{Why: "Three wrong codes were tried, so this code no longer works.", Calling: true})
 	r.shows(`^  Three wrong codes were tried, so this code no longer works\.$`)
 	r.shows(`^  Press Enter for a new code\.$`)
 	if seen := r.seen(); strings.Contains(seen, "Tell the other side") || strings.Contains(seen, "copies") {
@@ -146,7 +147,7 @@ func TestAgain(t *testing.T) {
 		}
 		return nil
 	}
-	r.happens(chat.StillLost{After: 30 * time.Second, Code: "417-falcon-zebra"})
+	r.happens(screen.StillLost{After: 30 * time.Second, Code: "417-falcon-zebra"})
 	if want := `Ben has not come back for 30 s\. A program that was started again knows only the code 417-falcon-zebra\. To wait with that code, too, type /again: anyone who knows the code can then answer\.`; !regexp.MustCompile(want).MatchString(strings.Join(strings.Fields(r.seen()), " ")) {
 		t.Errorf("it does not say what to do:\n%s", r.seen())
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"p2pchat/chat"
+	"p2pchat/chat/screen"
 )
 
 func TestLeaving(t *testing.T) {
@@ -89,7 +90,7 @@ func TestLeaving(t *testing.T) {
 	if r := newRig(t, 80, 24).press("draft<ctrl+a><ctrl+d>"); r.quits() || r.input.text != "raft" {
 		t.Error("Ctrl-D does not delete")
 	}
-	if r := newRig(t, 80, 24).happens(benIs, chat.Failed{Message: "it broke"}).send(overMsg{}); !r.quits() {
+	if r := newRig(t, 80, 24).happens(benIs, screen.Failed{Message: "it broke"}).send(overMsg{}); !r.quits() {
 		t.Error("it stays though the conversation has failed")
 	}
 }

@@ -61,7 +61,7 @@ type model struct {
 	newCode        string    // why a caller can have a new code; empty if not
 
 	phase      phase
-	code       chat.Waiting
+	code       screen.Waiting
 	link       chat.Connected
 	compared   bool // the person has compared the safety words
 	since      time.Time
@@ -173,19 +173,19 @@ func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 // event folds what happened into what is shown.
 func (m *model) event(e chat.Event) tea.Cmd {
 	switch e := e.(type) {
-	case chat.Waiting:
+	case screen.Waiting:
 		m.phase, m.code, m.noCall, m.newCode = waiting, e, "", ""
-	case chat.NoCall:
-		m.phase, m.noCall = waiting, screen.NoCall(e, m.streams.IsCode != nil)
-	case chat.CodeWanted:
+	case screen.NoCall:
+		m.phase, m.noCall = waiting, e.Text(m.streams.IsCode != nil)
+	case screen.CodeWanted:
 		m.wanted(e)
-	case chat.StillLost:
-		m.happened(alarm, capital(screen.StillLost(e, m.other(), map[bool]string{true: "/again"}[m.streams.Again != nil])))
-	case chat.WrongCode:
-		if text := screen.WrongCode(e); text != "" {
+	case screen.StillLost:
+		m.happened(alarm, capital(e.Text(m.other(), map[bool]string{true: "/again"}[m.streams.Again != nil])))
+	case screen.WrongCode:
+		if text := e.Text(); text != "" {
 			m.happened(alarm, capital(text))
 		}
-	case chat.Connecting:
+	case screen.Connecting:
 		if m.phase < up {
 			m.phase = connecting
 		}
@@ -198,7 +198,7 @@ func (m *model) event(e chat.Event) tea.Cmd {
 		return m.ring("message from " + m.other())
 	case chat.Delivered:
 		m.delivered = max(m.delivered, e.ID)
-	case chat.Stats:
+	case screen.Stats:
 		m.trips = append(m.trips, e.RTT)
 		m.trips = m.trips[max(0, len(m.trips)-mostTrips):]
 	case chat.Renamed:
@@ -224,7 +224,7 @@ func (m *model) event(e chat.Event) tea.Cmd {
 		}
 	case chat.Notice:
 		m.happened(note, capital(e.Text))
-	case chat.Failed:
+	case screen.Failed:
 		m.happened(alarm, capital(e.Message))
 	default:
 		return m.file(e)

@@ -176,7 +176,7 @@ func (r *rig) quits() bool {
 }
 
 var (
-	invited = chat.Waiting{Code: "417-falcon-zebra", Command: "p2pchat answer 417-falcon-zebra --server https://chat.example.org", Link: "https://chat.example.org/#417-falcon-zebra"}
+	invited = screen.Waiting{Code: "417-falcon-zebra", Command: "p2pchat answer 417-falcon-zebra --server https://chat.example.org", Link: "https://chat.example.org/#417-falcon-zebra"}
 	benIs   = chat.Connected{Peer: "Ben", Verified: true, Path: "host", Took: 31 * time.Millisecond}
 	evesdrp = chat.Connected{Peer: "Ben", SafetyWords: []string{"oak", "elm", "fir", "ash"}, Path: "relay", Took: 31 * time.Millisecond}
 )
@@ -185,25 +185,25 @@ var (
 var scenes = map[string]func(*rig){
 	"starting":  func(r *rig) { r.happens(chat.Notice{Text: "waiting for a server at http://localhost:3000"}) },
 	"waiting":   func(r *rig) { r.happens(invited) },
-	"answering": func(r *rig) { r.happens(answered, chat.NoCall{Room: "601"}) },
+	"answering": func(r *rig) { r.happens(answered, screen.NoCall{Room: "601"}) },
 	"asking": func(r *rig) {
 		r.takesCodes()
-		r.happens(answered, chat.CodeWanted{Why: "Wrong code."})
+		r.happens(answered, screen.CodeWanted{Why: "Wrong code."})
 	},
 	"burnt": func(r *rig) {
 		r.takesCodes()
-		r.happens(invited, chat.WrongCode{Left: 1}, chat.WrongCode{}, chat.CodeWanted{Why: "Three wrong codes were tried, so this code no longer works.", Calling: true})
+		r.happens(invited, screen.WrongCode{Left: 1}, screen.WrongCode{}, screen.CodeWanted{Why: "Three wrong codes were tried, so this code no longer works.", Calling: true})
 	},
 	"waiting-qr": func(r *rig) {
 		r.streams.QR = true
-		r.happens(invited, chat.WrongCode{Left: 2})
+		r.happens(invited, screen.WrongCode{Left: 2})
 		r.press("here already<enter>")
 	},
 	"chatting": func(r *rig) {
-		r.happens(invited, chat.Connecting{}, benIs, chat.Message{From: "Ben", Text: "Are you there?"})
+		r.happens(invited, screen.Connecting{}, benIs, chat.Message{From: "Ben", Text: "Are you there?"})
 		r.press("Yes. Nobody else is.<enter>").speaks(1).happens(chat.Delivered{ID: 1})
 		r.happens(chat.Message{From: "Ben", Text: "日本語, 👋🏽 and e\u0301: wide, joined and marked, in a message that is long enough to be wrapped on most of the screens that people have"})
-		r.happens(chat.Stats{RTT: 12 * time.Millisecond}, chat.Stats{RTT: 14 * time.Millisecond}, chat.Stats{RTT: 31 * time.Millisecond}, chat.Stats{RTT: 12 * time.Millisecond})
+		r.happens(screen.Stats{RTT: 12 * time.Millisecond}, screen.Stats{RTT: 14 * time.Millisecond}, screen.Stats{RTT: 31 * time.Millisecond}, screen.Stats{RTT: 12 * time.Millisecond})
 		r.clock = r.clock.Add(3 * time.Hour) // past midnight
 		r.send(tea.PasteMsg{Content: "func main() {\r\n\tfmt.Println(\"on my way\")\r\n}"}).press("<enter>").speaks(2)
 		r.press("half a<alt+enter>thought")
@@ -215,7 +215,7 @@ var scenes = map[string]func(*rig){
 	"reconnecting": func(r *rig) { reconnecting(r) },
 	"help":         func(r *rig) { r.happens(benIs).press("/help<enter>") },
 	"stats": func(r *rig) {
-		r.happens(benIs, chat.Stats{RTT: 400 * time.Microsecond}, chat.Stats{RTT: 2 * time.Second})
+		r.happens(benIs, screen.Stats{RTT: 400 * time.Microsecond}, screen.Stats{RTT: 2 * time.Second})
 		r.press("one<enter>two<enter>").speaks(1).speaks(2).happens(chat.Delivered{ID: 1})
 		r.clock = r.clock.Add(75 * time.Minute)
 		r.press("/stats<enter>")

@@ -12,6 +12,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"p2pchat/chat"
+	"p2pchat/chat/screen"
 )
 
 func TestUnreadMessages(t *testing.T) {
@@ -232,7 +233,7 @@ func TestUnknownCommands(t *testing.T) {
 
 func TestStatsAreHonest(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, 80, 24).happens(benIs, chat.Stats{RTT: 2 * time.Millisecond})
+	r := newRig(t, 80, 24).happens(benIs, screen.Stats{RTT: 2 * time.Millisecond})
 	r.clock = r.clock.Add(time.Hour)
 	r.press("/stats<enter>").shows(`connected for +1 h 0 min`)
 	r.happens(chat.Disconnected{})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"p2pchat/chat"
+	"p2pchat/chat/screen"
 )
 
 // Whatever the width, a call that is not verified says so, and its mark is not green.
@@ -14,7 +15,7 @@ func TestUnverifiedIsTheLastPartOfANarrowStatus(t *testing.T) {
 	t.Parallel()
 	for _, peer := range []chat.Connected{evesdrp, {Peer: strings.Repeat("Ben", 20), SafetyWords: evesdrp.SafetyWords, Path: "host"}, {Peer: chat.Stranger, Foreign: true, Path: "host"}} {
 		for columns := 11; columns <= 130; columns++ {
-			r := newRig(t, columns, 10).happens(peer, chat.Stats{RTT: time.Millisecond})
+			r := newRig(t, columns, 10).happens(peer, screen.Stats{RTT: time.Millisecond})
 			r.shows(`^ .*unverified`)
 			for i := range 20 { // scrolled up, with new messages below
 				r.happens(chat.Message{From: "Ben", Text: fmt.Sprint("message ", i)})

@@ -118,7 +118,7 @@ func (d *desk) begin(ctx context.Context, m *model) <-chan error {
 		err := show(ctx, d.talk, m)
 		ended <- err
 	}()
-	d.talk.Tell(chat.Waiting{Code: "417-falcon-zebra"})
+	d.talk.Tell(screen.Waiting{Code: "417-falcon-zebra"})
 	return ended
 }
 

@@ -1,0 +1,59 @@
+package screen
+
+import "time"
+
+// An Event is what only the program knows. A screen shows it in its place among the events of the
+// conversation: pass it to chat.Conversation.Tell.
+type Event interface{ event() }
+
+type (
+	// Waiting says that the other side can join now.
+	Waiting struct {
+		Code    string // what the two share
+		Command string // what the other side types
+		Link    string // what the other side opens in a browser; empty for a call that this side answers
+
+		Answering bool // this side answers
+		Lobby     bool // in the lobby, without a code
+		Here      bool // Command and Link work on this machine only
+	}
+	// NoCall says that this side answers, and that no call is open in the room.
+	NoCall struct {
+		Room    string
+		Command string // what the caller types, where that needs no code of the caller's
+		Here    bool   // Command works on this machine only
+	}
+	// CodeWanted asks the person for another code; a caller is offered a new one. Streams.Code takes
+	// the answer.
+	CodeWanted struct {
+		Why     string
+		Calling bool
+	}
+	// WrongCode says that an answer without the right code has come, and that the code takes Left
+	// more of them; or, if Left is negative, that this side has given a wrong code.
+	WrongCode struct{ Left int }
+	// Connecting says that the other side has joined, and that the two machines look for a path.
+	Connecting struct{}
+	// Stats tells the round-trip time of the connection.
+	Stats struct{ RTT time.Duration }
+	// StillLost says, some time after chat.Disconnected, that the other side has not come back. If its
+	// program was started again, it knows only Code.
+	StillLost struct {
+		After time.Duration
+		Code  string
+	}
+	// Failed says what ended the conversation, or which input was refused.
+	Failed struct {
+		Code    string // short and stable, for programs
+		Message string
+	}
+)
+
+func (Waiting) event()    {}
+func (NoCall) event()     {}
+func (CodeWanted) event() {}
+func (WrongCode) event()  {}
+func (Connecting) event() {}
+func (Stats) event()      {}
+func (StillLost) event()  {}
+func (Failed) event()     {}
