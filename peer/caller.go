@@ -19,7 +19,7 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 	if err != nil {
 		return nil, err
 	}
-	digits := signaling.ManyDigits
+	digits := signaling.MaxRoomDigits
 	if code == (Code{}) {
 		digits = s.roomDigits()
 		code = newCode(digits)
@@ -45,7 +45,7 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 			return err
 		})
 		switch {
-		case errors.Is(err, signaling.ErrOccupied) && digits < signaling.ManyDigits && !opened: // nobody was told that code
+		case errors.Is(err, signaling.ErrOccupied) && digits < signaling.MaxRoomDigits && !opened: // nobody was told that code
 			digits++
 			code = newCode(digits)
 			t = s.ticket(code)
@@ -79,9 +79,9 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 // rooms that it holds, and one more for each that was taken.
 func (s *Session) roomDigits() int {
 	if server, ok := s.store.(interface{ RoomDigits() int }); ok {
-		return max(signaling.FewDigits, min(server.RoomDigits(), signaling.ManyDigits))
+		return max(signaling.MinRoomDigits, min(server.RoomDigits(), signaling.MaxRoomDigits))
 	}
-	return signaling.FewDigits
+	return signaling.MinRoomDigits
 }
 
 // ticket is the caller's for the room of code: the same one each time.

@@ -45,9 +45,9 @@ type Config struct {
 	Patience time.Duration // how long to try a server that never answered, or one that is full; 5 s if zero
 	Poll     time.Duration // how long one request waits on the server; 25 s if zero, 60 s at most
 	Key      string        // the server's access key, for callers; none if empty
-	// Trouble is told the error once requests begin to fail, and nil once the
+	// OnOutage is told the error once requests begin to fail, and nil once the
 	// server answers again. It may be called from any goroutine.
-	Trouble func(error)
+	OnOutage func(error)
 }
 
 // NewClient returns the Store behind the server at base, for example
@@ -63,8 +63,8 @@ func NewClient(base string, config Config) (*Client, error) {
 	if config.Poll == 0 {
 		config.Poll = 25 * time.Second
 	}
-	if config.Trouble == nil {
-		config.Trouble = func(error) {}
+	if config.OnOutage == nil {
+		config.OnOutage = func(error) {}
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 8 // a meeting reads two documents and writes a third at once
@@ -228,8 +228,8 @@ func (c *Client) ICEServers(ctx context.Context, t Ticket, wait time.Duration) (
 	var err error
 	if t.Room == "" {
 		r, err = c.do(ctx, request{path: "/ice-servers", header: c.key(), optional: true})
-		if n, bad := strconv.Atoi(r.header.Get(DigitsHeader)); err == nil && bad == nil {
-			c.digits.Store(int32(max(FewDigits, min(n, ManyDigits))))
+		if n, bad := strconv.Atoi(r.header.Get(RoomDigitsHeader)); err == nil && bad == nil {
+			c.digits.Store(int32(max(MinRoomDigits, min(n, MaxRoomDigits))))
 		}
 	} else {
 		r, err = c.read(ctx, t, request{path: "/ice-servers", optional: true}, wait, func(_ reply, err error) bool {
@@ -250,4 +250,4 @@ func (c *Client) ICEServers(ctx context.Context, t Ticket, wait time.Duration) (
 
 // RoomDigits is how many digits the number of a new room should have, as far as the server
 // has said so with its ICE servers.
-func (c *Client) RoomDigits() int { return max(FewDigits, int(c.digits.Load())) }
+func (c *Client) RoomDigits() int { return max(MinRoomDigits, int(c.digits.Load())) }

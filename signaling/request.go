@@ -90,7 +90,7 @@ func (c *Client) do(ctx context.Context, r request) (reply, error) {
 		var again *passing
 		if !errors.As(err, &again) {
 			if c.trouble.Swap(false) {
-				c.config.Trouble(nil)
+				c.config.OnOutage(nil)
 			}
 			return rep, err
 		}
@@ -109,7 +109,7 @@ func (c *Client) do(ctx context.Context, r request) (reply, error) {
 			return reply{}, again.err
 		}
 		if !c.trouble.Swap(true) {
-			c.config.Trouble(again.err)
+			c.config.OnOutage(again.err)
 		}
 		if err := pause(ctx, next); err != nil {
 			return reply{}, fmt.Errorf("%w (%w)", err, again.err)

@@ -32,17 +32,17 @@ const Lobby = "lobby"
 // KeyHeader is the HTTP header for the access key of a server that wants one.
 const KeyHeader = "X-P2PChat-Key"
 
-// Early is how long candidates in the Lobby wait for the offer that they precede.
-const Early = 5 * time.Second
+// EarlyWait is how long candidates in the Lobby wait for the offer that they precede.
+const EarlyWait = 5 * time.Second
 
-// DigitsHeader is the HTTP header in which a server that is asked for ICE servers proposes
-// how many digits the number of a new room should have: FewDigits to ManyDigits.
-const DigitsHeader = "P2PChat-Room-Digits"
+// RoomDigitsHeader is the HTTP header in which a server that is asked for ICE servers proposes
+// how many digits the number of a new room should have: MinRoomDigits to MaxRoomDigits.
+const RoomDigitsHeader = "P2PChat-Room-Digits"
 
-// FewDigits is the least that a server proposes, and ManyDigits the most.
+// MinRoomDigits is the least that a server proposes, and MaxRoomDigits the most.
 const (
-	FewDigits  = 3
-	ManyDigits = 9
+	MinRoomDigits = 3
+	MaxRoomDigits = 9
 )
 
 // Forever is the wait that only the context's end ends.
@@ -91,7 +91,7 @@ type Store interface {
 	// ErrInvalid.
 	//
 	// A plain client may send its candidates while its offer is under way. So in the
-	// Lobby, the caller's candidates without a token wait up to Early for the next offer
+	// Lobby, the caller's candidates without a token wait up to EarlyWait for the next offer
 	// if none stands. If one does, they are added to its list, and the next offer takes
 	// them along if they name its ICE username fragment (RFC 8839, section 5.4).
 	AddCandidates(ctx context.Context, t Ticket, at int, c ...Candidate) (int, error)
@@ -137,17 +137,17 @@ var (
 	ErrUnavailable = errors.New("the place where rooms are kept cannot be reached")
 )
 
-// Later is an error that may be over After some time.
-type Later struct { //nolint:errname // it reads as what it says: later
+// RetryError is an error that may be over After some time.
+type RetryError struct {
 	Err   error
 	After time.Duration
 }
 
 // Error implements error.
-func (l *Later) Error() string { return l.Err.Error() }
+func (e *RetryError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the error.
-func (l *Later) Unwrap() error { return l.Err }
+func (e *RetryError) Unwrap() error { return e.Err }
 
 // A Side is one of the two who meet in a room.
 type Side int
@@ -174,8 +174,8 @@ type Document int
 
 // A side has a description, and a list of candidates.
 const (
-	TheDescription Document = iota
-	TheCandidates
+	DocDescription Document = iota
+	DocCandidates
 )
 
 // A Version names one state of an offer or an answer; it is opaque, and no two

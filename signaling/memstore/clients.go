@@ -53,11 +53,11 @@ func (c *clients) mayAnswer(t signaling.Ticket, caller string, now time.Time) er
 	}
 	if g := c.guesses[t.From]; g != nil {
 		if left := guessesCount - now.Sub(g[0]); left > 0 {
-			return &signaling.Later{Err: signaling.ErrGuesses, After: left}
+			return &signaling.RetryError{Err: signaling.ErrGuesses, After: left}
 		}
 	}
 	if c.waiting[t.From] >= unjudged {
-		return &signaling.Later{Err: errUnjudged, After: judging}
+		return &signaling.RetryError{Err: errUnjudged, After: judging}
 	}
 	return nil
 }

@@ -47,7 +47,7 @@ func TestClientsOfManyServers(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		later := (*signaling.Later)(nil)
+		later := (*signaling.RetryError)(nil)
 		if err := guess(); !errors.Is(err, signaling.ErrGuesses) || !errors.As(err, &later) || later.After != guessesCount-guesses*time.Minute {
 			t.Errorf("after %d guesses: %v, %+v", guesses, err, later)
 		}
@@ -66,8 +66,8 @@ func TestClientsOfManyServers(t *testing.T) {
 			t.Errorf("a second room is answered %v", err)
 		}
 		time.Sleep(10 * time.Minute) // nobody uses the first one
-		a.Census()
-		b.Census()
+		a.Counts()
+		b.Counts()
 		if _, err := b.Offer(t.Context(), another, offer); err != nil {
 			t.Errorf("a room after the first one has expired: %v", err)
 		}
@@ -98,7 +98,7 @@ func TestAnswersThatWait(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		later := (*signaling.Later)(nil)
+		later := (*signaling.RetryError)(nil)
 		if err := answers(unjudged, "mallory"); !errors.Is(err, signaling.ErrTooMany) || !errors.As(err, &later) || later.After > time.Minute {
 			t.Errorf("with %d answers that wait, one more is answered %v", unjudged, err)
 		}
@@ -126,7 +126,7 @@ func TestAnswersThatWait(t *testing.T) {
 			t.Errorf("the next one is answered %v", err)
 		}
 		time.Sleep(time.Hour)
-		s.Census() // all rooms have expired
+		s.Counts() // all rooms have expired
 		if n := len(s.clients.waiting); n > 0 {
 			t.Errorf("%d clients are remembered", n)
 		}

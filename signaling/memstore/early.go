@@ -44,7 +44,7 @@ func (r *state) await(c []signaling.Candidate, limits Limits, now time.Time) (in
 }
 
 func (e early) stale(now time.Time) bool {
-	return now.Sub(time.UnixMilli(e.at)) > signaling.Early
+	return now.Sub(time.UnixMilli(e.at)) > signaling.EarlyWait
 }
 
 // claim takes the early candidates that belong to the new offer d, and leaves those that

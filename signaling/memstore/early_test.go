@@ -39,7 +39,7 @@ func TestEarlyCandidatesAndTime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a, b := two()
-				if n := calls(t, a, b, signaling.Early+time.Millisecond, "1"); n != 0 {
+				if n := calls(t, a, b, signaling.EarlyWait+time.Millisecond, "1"); n != 0 {
 					t.Errorf("an offer that was too late has %d candidates", n)
 				}
 				if n := calls(t, a, b, 0, "2"); n != 0 {
@@ -53,13 +53,13 @@ func TestEarlyCandidatesAndTime(t *testing.T) {
 					t.Errorf("an offer has %d candidates of the call that was answered", n)
 				}
 				time.Sleep(settled)
-				if n := calls(t, a, b, signaling.Early, "4"); n != 1 {
+				if n := calls(t, a, b, signaling.EarlyWait, "4"); n != 1 {
 					t.Errorf("an offer has %d early candidates where a call had settled, want 1", n)
 				}
 				if err := a.Close(t.Context(), signaling.Ticket{Room: signaling.Lobby}); err != nil {
 					t.Fatal(err)
 				}
-				if n := calls(t, a, b, signaling.Early-time.Millisecond, "5"); n != 1 {
+				if n := calls(t, a, b, signaling.EarlyWait-time.Millisecond, "5"); n != 1 {
 					t.Errorf("an offer has %d early candidates, want 1", n)
 				}
 			})
@@ -112,14 +112,14 @@ func TestEarlyCandidatesExpire(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Second)
-		if c := s.Census(); c != (Census{Awaited: 1}) {
+		if c := s.Counts(); c != (Counts{Awaited: 1}) {
 			t.Errorf("there are %+v", c)
 		}
 		if err := <-read; !errors.Is(err, signaling.ErrNoOffer) {
 			t.Errorf("the reader heard %v", err)
 		}
 		time.Sleep(10 * time.Second)
-		if c := s.Census(); c != (Census{}) || len(s.rooms) > 0 {
+		if c := s.Counts(); c != (Counts{}) || len(s.rooms) > 0 {
 			t.Errorf("there are still %+v", c)
 		}
 	})

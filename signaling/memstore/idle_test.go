@@ -51,7 +51,7 @@ func livesFor(t *testing.T, s *Store, d time.Duration) {
 	if stands(t, s) {
 		t.Error("the room outlived its time")
 	}
-	if s.Census() != (Census{}) || len(s.rooms) != 0 || s.idle.Len() != 0 {
+	if s.Counts() != (Counts{}) || len(s.rooms) != 0 || s.idle.Len() != 0 {
 		t.Errorf("%d rooms, %d in the map, %d in the queue are left", s.Rooms(), len(s.rooms), s.idle.Len())
 	}
 }
@@ -229,7 +229,7 @@ func TestWaiting(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if got := s.Census(); got != (Census{Awaited: 100}) {
+		if got := s.Counts(); got != (Counts{Awaited: 100}) {
 			t.Errorf("there are %+v", got)
 		}
 		cancel()

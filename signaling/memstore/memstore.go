@@ -72,19 +72,19 @@ func (s *Store) Rooms() int {
 	return s.open
 }
 
-// A Census counts rooms.
-type Census struct {
+// A Counts counts rooms.
+type Counts struct {
 	Awaited  int // rooms with waiting reads and without an offer
 	Offered  int
 	Answered int
 }
 
-// Census is that of this moment.
-func (s *Store) Census() Census {
+// Counts is that of this moment.
+func (s *Store) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expire()
-	return Census{Awaited: len(s.rooms) - s.open, Offered: s.open - s.answered, Answered: s.answered}
+	return Counts{Awaited: len(s.rooms) - s.open, Offered: s.open - s.answered, Answered: s.answered}
 }
 
 // Offer implements signaling.Store.
@@ -191,7 +191,7 @@ func (s *Store) Description(ctx context.Context, t signaling.Ticket, of signalin
 	var d signaling.Description
 	var v signaling.Version
 	err := s.read(ctx, t, of, wait, func(r *room) (*waiters, error) {
-		news := &r.news[of][signaling.TheDescription]
+		news := &r.news[of][signaling.DocDescription]
 		d, v = r.sides[of].description, r.sides[of].version
 		switch {
 		case d != nil && v != known:
@@ -246,7 +246,7 @@ func (s *Store) Candidates(ctx context.Context, t signaling.Ticket, of signaling
 	}
 	var list []signaling.Candidate
 	err := s.read(ctx, t, of, wait, func(r *room) (*waiters, error) {
-		from, news := &r.sides[of], &r.news[of][signaling.TheCandidates]
+		from, news := &r.sides[of], &r.news[of][signaling.DocCandidates]
 		switch {
 		case !r.open():
 			return news, signaling.ErrNoRoom

@@ -144,25 +144,25 @@ func (w waiting) Done() <-chan struct{} {
 
 func TestCensus(t *testing.T) {
 	_, a, b, caller := mirrored(t)
-	count := func(when string, want Census) {
+	count := func(when string, want Counts) {
 		t.Helper()
 		for _, s := range []*Store{a, b} {
-			if got := s.Census(); got != want {
+			if got := s.Counts(); got != want {
 				t.Errorf("%s: %+v, want %+v", when, got, want)
 			}
 		}
 	}
-	count("after an offer", Census{Offered: 1})
+	count("after an offer", Counts{Offered: 1})
 	_, err := b.Answer(t.Context(), signaling.NewTicket("room", signaling.Callee), "", answer)
 	ok(t, err)
-	count("after an answer", Census{Answered: 1})
+	count("after an answer", Counts{Answered: 1})
 	_, err = a.Reoffer(t.Context(), caller, signaling.Description(`{"type":"offer","sdp":"2"}`))
 	ok(t, err)
-	count("after a new offer", Census{Offered: 1})
+	count("after a new offer", Counts{Offered: 1})
 	_, err = a.Answer(t.Context(), signaling.NewTicket("room", signaling.Callee), "", answer)
 	ok(t, err)
 	ok(t, a.Close(t.Context(), caller))
-	count("after the end", Census{})
+	count("after the end", Counts{})
 }
 
 func TestRenewals(t *testing.T) {

@@ -273,10 +273,10 @@ func (r *room) tell(before *state) {
 	}
 	for i := range r.sides {
 		if then[i].version != now[i].version {
-			r.news[i][signaling.TheDescription].wake(nil)
+			r.news[i][signaling.DocDescription].wake(nil)
 		}
 		if len(then[i].candidates) != len(now[i].candidates) {
-			r.news[i][signaling.TheCandidates].wake(nil)
+			r.news[i][signaling.DocCandidates].wake(nil)
 		}
 	}
 }

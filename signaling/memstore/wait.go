@@ -194,7 +194,7 @@ func (s *Store) expire() {
 func (s *Store) due(r *room, now time.Time) bool {
 	life := s.limits.Idle
 	if !r.open() {
-		life = signaling.Early
+		life = signaling.EarlyWait
 	}
 	return r.waiting == 0 && now.Sub(r.used) >= life
 }

@@ -25,11 +25,11 @@ func TestWatch(t *testing.T) {
 
 	t.Run("who watches is told once, of what it watches", func(t *testing.T) {
 		s := New(Limits{})
-		description, stop := watch(s, signaling.TheDescription)
+		description, stop := watch(s, signaling.DocDescription)
 		defer stop()
 		_, err := s.Offer(t.Context(), caller, offer)
 		must(t, err)
-		candidates, stop2 := watch(s, signaling.TheCandidates)
+		candidates, stop2 := watch(s, signaling.DocCandidates)
 		defer stop2()
 		for range 2 {
 			_, err = s.AddCandidates(t.Context(), caller, -1, candidate)
@@ -46,7 +46,7 @@ func TestWatch(t *testing.T) {
 		s := New(Limits{})
 		_, err := s.Offer(t.Context(), caller, offer)
 		must(t, err)
-		told, stop := watch(s, signaling.TheCandidates)
+		told, stop := watch(s, signaling.DocCandidates)
 		defer stop()
 		must(t, s.Close(t.Context(), caller))
 		if err := <-told; !errors.Is(err, signaling.ErrClosed) {
@@ -57,16 +57,16 @@ func TestWatch(t *testing.T) {
 	t.Run("who has stopped is told nothing, and leaves nothing", func(t *testing.T) {
 		s := New(Limits{})
 		var stops []func()
-		told, stop := watch(s, signaling.TheDescription)
+		told, stop := watch(s, signaling.DocDescription)
 		for range 3 {
-			_, stop := watch(s, signaling.TheDescription)
+			_, stop := watch(s, signaling.DocDescription)
 			stops = append(stops, stop)
 		}
 		stop()
 		for _, stop := range stops {
 			stop()
 		}
-		if c := s.Census(); c.Awaited != 0 {
+		if c := s.Counts(); c.Awaited != 0 {
 			t.Errorf("%d rooms are waited in", c.Awaited)
 		}
 		_, err := s.Offer(t.Context(), caller, offer)
@@ -81,7 +81,7 @@ func TestWatch(t *testing.T) {
 			s := New(Limits{Idle: time.Minute})
 			_, err := s.Offer(t.Context(), caller, offer)
 			must(t, err)
-			_, stop := watch(s, signaling.TheCandidates)
+			_, stop := watch(s, signaling.DocCandidates)
 			time.Sleep(time.Hour)
 			if s.Rooms() != 1 {
 				t.Error("it has expired")

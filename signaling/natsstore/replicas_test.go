@@ -39,7 +39,7 @@ type replica struct {
 
 func watched(t testing.TB, s *natsstore.Store) *replica {
 	parked := make(chan struct{}, 1000)
-	return &replica{Store: s, t: t, parked: parked, reads: storetest.Watch(s, parked)}
+	return &replica{Store: s, t: t, parked: parked, reads: storetest.Observe(s, parked)}
 }
 
 // waits starts a read for what of writes, and comes back once it waits.

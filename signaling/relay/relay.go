@@ -122,7 +122,7 @@ func New(config Config) (*Relay, error) {
 		own: ownNetworks(), config: config, secret: secret, seal: newSeal(secret), strangers: newStrangers(),
 		users: map[string]int{}, taken: map[netip.AddrPort]*allocation{}, clients: map[source]*allocation{}, reserved: map[uint16]time.Time{},
 	}
-	r.refused.Tell = r.tellRefused
+	r.refused.Write = r.tellRefused
 	return r, nil
 }
 

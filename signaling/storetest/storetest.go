@@ -60,7 +60,7 @@ func (s suite) limited(sentence string, limits Limits, test func(*store)) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		t.Cleanup(cancel)
 		x := &store{T: t, ctx: ctx, parked: make(chan struct{}, 10_000)}
-		x.Store = s.open(t, limits, func(below signaling.Store) signaling.Store { return Watch(below, x.parked) })
+		x.Store = s.open(t, limits, func(below signaling.Store) signaling.Store { return Observe(below, x.parked) })
 		test(x)
 	})
 }

@@ -8,9 +8,9 @@ import (
 	"p2pchat/signaling"
 )
 
-// Watch is the Store below, with one send to parked for every read that begins to
+// Observe is the Store below, with one send to parked for every read that begins to
 // wait in it: nobody asks a context when it is done but to sleep until then.
-func Watch(below signaling.Store, parked chan<- struct{}) signaling.Store {
+func Observe(below signaling.Store, parked chan<- struct{}) signaling.Store {
 	return watched{below, parked}
 }
 

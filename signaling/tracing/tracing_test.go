@@ -75,7 +75,7 @@ func TestWhatTheCollectorHears(t *testing.T) {
 		}
 		inner, outer := spans[0], spans[1]
 		want := fmt.Sprint(map[string]string{"half": "0.5", "true": "true"}, map[string]string{"number": "-3", "text": "ü"})
-		if got := fmt.Sprint(inner.Says, outer.Says); got != want {
+		if got := fmt.Sprint(inner.Attrs, outer.Attrs); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 		if inner.GetName() != "inner" || outer.GetName() != "outer" || inner.GetKind() != 1 || outer.GetKind() != 2 || inner.GetStatus().GetCode() != 2 || outer.GetStatus() != nil {

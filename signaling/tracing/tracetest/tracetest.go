@@ -79,8 +79,8 @@ func (c *Collector) Requests() []*http.Request {
 	return c.requests
 }
 
-// Said is all that was taken, as it came.
-func (c *Collector) Said() []byte {
+// Raw is all that was taken, as it came.
+func (c *Collector) Raw() []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.raw.Bytes()
@@ -99,7 +99,7 @@ func (c *Collector) Resource() map[string]string {
 // A Span is one that was taken.
 type Span struct {
 	*trace.Span
-	Says map[string]string
+	Attrs map[string]string
 }
 
 // Spans are those that were taken, in the order in which they came.
