@@ -171,7 +171,7 @@ func (s *Store) renew(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case room := <-s.Worn():
+		case room := <-s.RenewalsDue():
 			if err := s.Renew(ctx, room); err != nil {
 				s.config.Log.Debug("a room was not renewed", "error", err)
 			}

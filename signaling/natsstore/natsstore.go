@@ -106,7 +106,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	// The mirror renews a room in use each fifth of its time: what is left is Idle.
 	s.ttl = (c.Limits.Idle*5/4 + time.Second - 1).Truncate(time.Second)
 	c.Limits.Idle = s.ttl
-	s.Store = memstore.Mirror(c.Limits, journal{s})
+	s.Store = memstore.NewReplica(c.Limits, journal{s})
 
 	ctx, cancel := context.WithTimeout(ctx, c.Patience)
 	defer cancel()

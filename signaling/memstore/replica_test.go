@@ -13,9 +13,9 @@ import (
 	"p2pchat/signaling"
 )
 
-// A ledger is a Journal for as many Stores as it has.
-type ledger struct {
-	mirrors []*Store
+// A fakePrimary is a Primary of the Stores that are its replicas.
+type fakePrimary struct {
+	replicas []*Store
 
 	mu        sync.Mutex // guards what follows
 	revisions map[string]uint64
@@ -23,48 +23,48 @@ type ledger struct {
 	before    func() // called once, before the next Write
 }
 
-func (l *ledger) Write(_ context.Context, room string, revision uint64, state []byte) error {
-	l.mu.Lock()
-	if race := l.before; race != nil {
-		l.before = nil
-		l.mu.Unlock()
+func (p *fakePrimary) Write(_ context.Context, room string, revision uint64, state []byte) error {
+	p.mu.Lock()
+	if race := p.before; race != nil {
+		p.before = nil
+		p.mu.Unlock()
 		race()
-		l.mu.Lock()
+		p.mu.Lock()
 	}
-	defer l.mu.Unlock()
-	gone := revision == 0 && !slices.ContainsFunc(l.mirrors, func(m *Store) bool { return m.Revision(room) != 0 })
-	if l.revisions[room] != revision && !gone { // gone: all took it for expired
+	defer p.mu.Unlock()
+	gone := revision == 0 && !slices.ContainsFunc(p.replicas, func(m *Store) bool { return m.Revision(room) != 0 })
+	if p.revisions[room] != revision && !gone { // gone: the room has expired in all Stores
 		return ErrConflict
 	}
-	l.written++
-	if l.revisions[room] = l.written; len(state) == 0 {
-		delete(l.revisions, room)
+	p.written++
+	if p.revisions[room] = p.written; len(state) == 0 {
+		delete(p.revisions, room)
 	}
-	for _, m := range l.mirrors {
-		if err := m.Set(room, l.revisions[room], state, time.Now()); err != nil {
+	for _, m := range p.replicas {
+		if err := m.Set(room, p.revisions[room], state, time.Now()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// mirrored are two Stores of one journal, and a caller's ticket for a room of theirs.
-func mirrored(t *testing.T) (l *ledger, a, b *Store, caller signaling.Ticket) {
+// replicated returns two Stores of one primary, and the ticket of the caller of a room.
+func replicated(t *testing.T) (p *fakePrimary, a, b *Store, caller signaling.Ticket) {
 	t.Helper()
-	l = &ledger{revisions: map[string]uint64{}}
-	a, b = Mirror(Limits{}, l), Mirror(Limits{}, l)
-	l.mirrors = []*Store{a, b}
+	p = &fakePrimary{revisions: map[string]uint64{}}
+	a, b = NewReplica(Limits{}, p), NewReplica(Limits{}, p)
+	p.replicas = []*Store{a, b}
 	caller = signaling.NewTicket("room", signaling.Caller)
 	if _, err := a.Offer(t.Context(), caller, offer); err != nil {
 		t.Fatal(err)
 	}
-	return l, a, b, caller
+	return p, a, b, caller
 }
 
-func TestMirrors(t *testing.T) {
-	t.Run("of two who answer at once through two stores one is taken", func(t *testing.T) {
-		l, a, b, _ := mirrored(t)
-		l.before = func() {
+func TestReplicas(t *testing.T) {
+	t.Run("of two answers at once through two stores, one is taken", func(t *testing.T) {
+		p, a, b, _ := replicated(t)
+		p.before = func() {
 			if _, err := b.Answer(t.Context(), signaling.NewTicket("room", signaling.Callee), "", answer); err != nil {
 				t.Error(err)
 			}
@@ -73,9 +73,9 @@ func TestMirrors(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("of two lists that are added to at once nothing is lost", func(t *testing.T) {
-		l, a, b, caller := mirrored(t)
-		l.before = func() {
+	t.Run("two lists that are added at once lose nothing", func(t *testing.T) {
+		p, a, b, caller := replicated(t)
+		p.before = func() {
 			if _, err := b.AddCandidates(t.Context(), caller, -1, signaling.Candidate(`{"b":1}`)); err != nil {
 				t.Error(err)
 			}
@@ -90,21 +90,21 @@ func TestMirrors(t *testing.T) {
 			}
 		}
 	})
-	t.Run("what the journal lost is closed", func(t *testing.T) {
+	t.Run("what the primary lost is closed", func(t *testing.T) {
 		for name, lose := range map[string]func(*Store){
-			"all of it":     func(s *Store) { s.Reset() },
-			"this room":     func(s *Store) { s.Forget("room", 1) },
-			"its last word": func(s *Store) { _ = s.Set("room", 2, nil, time.Now()) },
+			"all rooms":      func(s *Store) { s.Reset() },
+			"this room":      func(s *Store) { s.Forget("room", 1) },
+			"an empty state": func(s *Store) { _ = s.Set("room", 2, nil, time.Now()) },
 		} {
-			_, a, _, caller := mirrored(t)
-			a.Forget("room", 7) // another one
-			hears(t, a, caller, func() { lose(a) }, signaling.ErrClosed, name)
+			_, a, _, caller := replicated(t)
+			a.Forget("room", 7) // the revision is another one
+			endsRead(t, a, caller, func() { lose(a) }, signaling.ErrClosed, name)
 		}
 	})
-	t.Run("a store without its journal answers nothing, until it is back", func(t *testing.T) {
-		_, a, _, caller := mirrored(t)
+	t.Run("a suspended store returns the error that it was given, until it is resumed", func(t *testing.T) {
+		_, a, _, caller := replicated(t)
 		lost := errors.New("lost")
-		hears(t, a, caller, func() { a.Suspend(lost) }, lost, "a read that waits")
+		endsRead(t, a, caller, func() { a.Suspend(lost) }, lost, "a read that waits")
 		if _, _, err := a.Description(t.Context(), caller, signaling.Caller, "", 0); !errors.Is(err, lost) {
 			t.Error(err)
 		}
@@ -115,35 +115,35 @@ func TestMirrors(t *testing.T) {
 	})
 }
 
-// hears has a read for the answer wait while something is done, and expects its error.
-func hears(t *testing.T, s *Store, caller signaling.Ticket, do func(), want error, what string) {
+// endsRead has a read for the answer wait, calls do, and expects the read to return that error.
+func endsRead(t *testing.T, s *Store, caller signaling.Ticket, do func(), want error, what string) {
 	t.Helper()
-	heard := make(chan error, 1)
+	got := make(chan error, 1)
 	parked := make(chan struct{})
-	ctx := waiting{t.Context(), sync.OnceFunc(func() { close(parked) })}
+	ctx := parkedContext{t.Context(), sync.OnceFunc(func() { close(parked) })}
 	go func() {
 		_, _, err := s.Description(ctx, caller, signaling.Callee, "", signaling.Forever)
-		heard <- err
+		got <- err
 	}()
 	<-parked
 	do()
-	if err := <-heard; !errors.Is(err, want) {
+	if err := <-got; !errors.Is(err, want) {
 		t.Errorf("%s: %v, want %v", what, err, want)
 	}
 }
 
-type waiting struct {
+type parkedContext struct {
 	context.Context
 	begun func()
 }
 
-func (w waiting) Done() <-chan struct{} {
+func (w parkedContext) Done() <-chan struct{} {
 	w.begun()
 	return w.Context.Done()
 }
 
 func TestCensus(t *testing.T) {
-	_, a, b, caller := mirrored(t)
+	_, a, b, caller := replicated(t)
 	count := func(when string, want Counts) {
 		t.Helper()
 		for _, s := range []*Store{a, b} {
@@ -162,18 +162,17 @@ func TestCensus(t *testing.T) {
 	_, err = a.Answer(t.Context(), signaling.NewTicket("room", signaling.Callee), "", answer)
 	ok(t, err)
 	ok(t, a.Close(t.Context(), caller))
-	count("after the end", Counts{})
+	count("after closing", Counts{})
 }
 
 func TestRenewals(t *testing.T) {
-	// The journal drops what has not been written for as long as this.
 	renew := func(t *testing.T, s *Store) (stop func()) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		all.Go(func() {
 			for {
 				select {
-				case room := <-s.Worn():
+				case room := <-s.RenewalsDue():
 					if err := s.Renew(ctx, room); err != nil {
 						t.Error(err)
 					}
@@ -184,9 +183,9 @@ func TestRenewals(t *testing.T) {
 		})
 		return func() { cancel(); all.Wait() }
 	}
-	t.Run("a room that is waited in is written often enough", func(t *testing.T) {
+	t.Run("a room with a waiting read is written often enough", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			l, a, b, caller := mirrored(t)
+			p, a, b, caller := replicated(t)
 			defer renew(t, a)()
 			ctx, cancel := context.WithTimeout(t.Context(), 10*idle)
 			defer cancel()
@@ -194,27 +193,27 @@ func TestRenewals(t *testing.T) {
 				t.Error(err)
 			}
 			synctest.Wait()
-			if least := uint64(10 * (renewals - 1)); l.written < least || l.written > 10*renewals+2 {
-				t.Errorf("it was written %d times", l.written)
+			if least := uint64(10 * (renewals - 1)); p.written < least || p.written > 10*renewals+2 {
+				t.Errorf("it was written %d times", p.written)
 			}
-			if !stands(t, b) {
-				t.Error("the other store has dropped it")
+			if !exists(t, b) {
+				t.Error("the other store has removed it")
 			}
 		})
 	})
-	t.Run("a room that nobody uses is not", func(t *testing.T) {
+	t.Run("a room that is not used is not written", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			l, a, b, _ := mirrored(t)
+			p, a, b, _ := replicated(t)
 			defer renew(t, a)()
 			time.Sleep(idle)
-			if stands(t, a) || stands(t, b) || l.written != 1 {
-				t.Errorf("after %d writes it stands", l.written)
+			if exists(t, a) || exists(t, b) || p.written != 1 {
+				t.Errorf("the room exists after %d writes", p.written)
 			}
 		})
 	})
-	t.Run("a write that is repeated renews", func(t *testing.T) {
+	t.Run("repeating a write renews the room", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			l, a, b, caller := mirrored(t)
+			p, a, b, caller := replicated(t)
 			defer renew(t, a)()
 			for range 4 {
 				time.Sleep(idle / 2)
@@ -223,15 +222,15 @@ func TestRenewals(t *testing.T) {
 				}
 				synctest.Wait()
 			}
-			if l.written != 5 || !stands(t, b) {
-				t.Errorf("after %d writes it is gone", l.written)
+			if p.written != 5 || !exists(t, b) {
+				t.Errorf("the room is gone after %d writes", p.written)
 			}
 		})
 	})
 }
 
 func TestEncoding(t *testing.T) {
-	_, a, _, caller := mirrored(t)
+	_, a, _, caller := replicated(t)
 	for i := range 3 {
 		if _, err := a.Answer(t.Context(), signaling.NewTicket("room", signaling.Callee), "", answer); err != nil {
 			t.Fatal(err)
@@ -248,34 +247,34 @@ func TestEncoding(t *testing.T) {
 	}
 	whole := a.rooms["room"].state
 	encoded := whole.encode()
-	t.Run("a state is decoded as it was", func(t *testing.T) {
+	t.Run("decode is the inverse of encode", func(t *testing.T) {
 		again, err := decode(encoded)
 		if err != nil || !reflect.DeepEqual(again, whole) {
 			t.Errorf("%+v\nbecame\n%+v, %v", whole, again, err)
 		}
 	})
-	t.Run("what is no state is refused", func(t *testing.T) {
+	t.Run("bytes that are not a state are refused", func(t *testing.T) {
 		for n := 1; n < len(encoded); n++ {
 			if _, err := decode(encoded[:n]); err == nil {
-				t.Errorf("its first %d bytes are", n)
+				t.Errorf("its first %d bytes are decoded", n)
 			}
 		}
 		for _, b := range []string{"\x02" + string(encoded[1:]), string(encoded) + "\x00", "\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "{}"} {
 			if _, err := decode([]byte(b)); err == nil {
-				t.Errorf("%q is", b)
+				t.Errorf("%q is decoded", b)
 			}
 		}
 	})
 }
 
 func FuzzDecode(f *testing.F) {
-	r := state{turnedDown: [][32]byte{{1}}, heard: 3}
-	r.offer(signaling.Ticket{Room: "room", From: "client"}, [32]byte{2}, offer, "v1")
+	r := state{turnedDown: []tokenHash{{1}}, beforeAnswer: 3}
+	r.replaceOffer(signaling.Ticket{Room: "room", From: "client"}, tokenHash{2}, offer, "v1")
 	f.Add(r.encode())
 	r = state{}
-	r.offer(signaling.Ticket{Room: "room", From: "client"}, [32]byte{2}, secretOffer, "v1")
+	r.replaceOffer(signaling.Ticket{Room: "room", From: "client"}, tokenHash{2}, secretOffer, "v1")
 	f.Add(r.encode())
-	r = state{since: 1, early: []early{{candidate: signaling.Candidate("{}"), at: 2, free: true}, {candidate: signaling.Candidate("{}")}}}
+	r = state{describedAt: 1, early: []earlyCandidate{{candidate: signaling.Candidate("{}"), at: 2, unclaimed: true}, {candidate: signaling.Candidate("{}")}}}
 	f.Add(r.encode())
 	f.Add([]byte("\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
 	f.Fuzz(func(t *testing.T, b []byte) {
