@@ -10,10 +10,10 @@ import (
 // errSilent is the cause of a request that took too long.
 var errSilent = errors.New("no answer")
 
-// endsAfter returns a context that ends with cause after n ticks. A ticker drops the ticks of the time in
-// which the process was stopped, as a laptop's is that sleeps: the server did not make it wait then.
-// The caller must call stop.
-func endsAfter(ctx context.Context, ticks <-chan time.Time, n int, cause error) (_ context.Context, stop func()) {
+// withTickLimit returns a context that ends with cause after n ticks. Unlike a deadline, it does
+// not count the time in which the process was stopped, as on a laptop that sleeps: a ticker drops
+// the ticks of that time. The caller must call stop.
+func withTickLimit(ctx context.Context, ticks <-chan time.Time, n int, cause error) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var counting sync.WaitGroup
 	counting.Go(func() {

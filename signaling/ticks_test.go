@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// A process that was stopped for long has waited no longer than the ticks that it saw.
-func TestEndsAfterTicks(t *testing.T) {
+// A long time between two ticks, as after a sleep of the machine, counts as one tick.
+func TestTickLimit(t *testing.T) {
 	ticks := make(chan time.Time)
-	ctx, stop := endsAfter(t.Context(), ticks, 2, errSilent)
+	ctx, stop := withTickLimit(t.Context(), ticks, 2, errSilent)
 	defer stop()
 	ticks <- time.Now()
 	if ctx.Err() != nil {
@@ -18,6 +18,6 @@ func TestEndsAfterTicks(t *testing.T) {
 	ticks <- time.Now().Add(time.Hour)
 	<-ctx.Done()
 	if cause := context.Cause(ctx); cause != errSilent { //nolint:errorlint // it is not wrapped
-		t.Errorf("it ends because of %v", cause)
+		t.Errorf("the context ends because of %v", cause)
 	}
 }
