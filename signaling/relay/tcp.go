@@ -17,146 +17,146 @@ import (
 
 // Bounds of TCP connections to the relay, which any client may open.
 const (
-	mostConnections = 4096
-	mostOfOne       = 64               // from one address (IPv6: a network of 64 bits)
-	provePatience   = 10 * time.Second // in all, until it has shown credentials
-	idlePatience    = 15 * time.Minute // between messages from then on: a client refreshes its allocation before
-	writePatience   = 10 * time.Second // for a client that does not read
-	acceptPause     = 5 * time.Millisecond
-	longAcceptPause = time.Second
+	maxConnections     = 4096
+	maxConnectionsFrom = 64               // from one address, or one IPv6 network of 64 bits
+	authTimeout        = 10 * time.Second // from its start until the client has shown credentials
+	idleTimeout        = 15 * time.Minute // between two messages afterwards: a client refreshes its allocation in less
+	writeTimeout       = 10 * time.Second // for a client that does not read
+	firstAcceptPause   = 5 * time.Millisecond
+	maxAcceptPause     = time.Second
 )
 
-// A guard accepts connections within their limits, and keeps those that have shown
-// credentials. A connection that begins with TLS speaks it, if there is a config for it.
-type guard struct {
+// A tcpListener accepts connections within the limits above. A connection whose first byte is one
+// of TLS uses TLS, if there is a config for it.
+type tcpListener struct {
 	net.Listener
 	tls   *tls.Config
 	relay *Relay
 
 	mu     sync.Mutex // guards what follows
 	open   map[source]*conn
-	of     map[netip.Addr]int // customers, how many each
+	of     map[netip.Addr]int // number of connections, by clientNetwork
 	closed bool
-	done   chan struct{} // closed with the guard
+	done   chan struct{} // closed by Close
 }
 
-func newGuard(l net.Listener, config *tls.Config, r *Relay) *guard {
-	return &guard{Listener: l, tls: config, relay: r, open: map[source]*conn{}, of: map[netip.Addr]int{}, done: make(chan struct{})}
+func newTCPListener(on net.Listener, config *tls.Config, r *Relay) *tcpListener {
+	return &tcpListener{Listener: on, tls: config, relay: r, open: map[source]*conn{}, of: map[netip.Addr]int{}, done: make(chan struct{})}
 }
 
 // Accept waits for a connection within the limits. pion accepts no further connection after an
-// error, so Accept returns an error only if the listener is closed: the system may allow more
-// files later.
-func (g *guard) Accept() (net.Conn, error) {
-	pause := acceptPause
+// error, so Accept returns an error only if the listener is closed: if the process has too many
+// open files, for example, Accept tries again later.
+func (l *tcpListener) Accept() (net.Conn, error) {
+	pause := firstAcceptPause
 	for {
-		raw, err := g.Listener.Accept()
+		raw, err := l.Listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return nil, err
 		}
 		if err != nil {
-			g.relay.failed(err)
+			l.relay.countSocketError(err)
 			select {
 			case <-time.After(pause):
-			case <-g.done:
+			case <-l.done:
 			}
-			pause = min(2*pause, longAcceptPause)
+			pause = min(2*pause, maxAcceptPause)
 			continue
 		}
-		pause = acceptPause
-		if c := g.admit(raw); c != nil {
+		pause = firstAcceptPause
+		if c := l.admit(raw); c != nil {
 			return c, nil
 		}
 		raw.Close()
 	}
 }
 
-// admit returns nil for a connection over the limits, and for a second connection from the same
-// port to another address of this machine, because the two would share an allocation.
-func (g *guard) admit(raw net.Conn) *conn {
-	c := &conn{Conn: raw, guard: g, from: sourceOf(raw.RemoteAddr()), tls: g.tls, until: time.Now().Add(provePatience)}
-	who := customer(c.from.at.Addr())
-	g.mu.Lock()
-	ok := !g.closed && len(g.open) < mostConnections && g.of[who] < mostOfOne && g.open[c.from] == nil
+// admit returns nil if a connection exceeds the limits. It also returns nil for a second connection
+// from the same port to another address of this machine, because the two would share an allocation.
+func (l *tcpListener) admit(raw net.Conn) *conn {
+	c := &conn{Conn: raw, listener: l, from: sourceOf(raw.RemoteAddr()), tls: l.tls, until: time.Now().Add(authTimeout)}
+	network := clientNetwork(c.from.at.Addr())
+	l.mu.Lock()
+	ok := !l.closed && len(l.open) < maxConnections && l.of[network] < maxConnectionsFrom && l.open[c.from] == nil
 	if ok {
-		g.open[c.from] = c
-		g.of[who]++
+		l.open[c.from] = c
+		l.of[network]++
 	}
-	closed := g.closed
-	g.mu.Unlock()
+	closed := l.closed
+	l.mu.Unlock()
 	switch {
 	case ok:
 		return c
 	case !closed:
-		g.relay.refuse(RefusedConnection, "last_client", who)
+		l.relay.refuse(RefusedConnection, "last_client", network)
 	}
 	return nil
 }
 
-func (g *guard) forget(c *conn) {
-	who := customer(c.from.at.Addr())
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.open, c.from)
-	if g.of[who]--; g.of[who] == 0 {
-		delete(g.of, who)
+func (l *tcpListener) forget(c *conn) {
+	network := clientNetwork(c.from.at.Addr())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.open, c.from)
+	if l.of[network]--; l.of[network] == 0 {
+		delete(l.of, network)
 	}
 }
 
-// proven notes that the connection from an address has shown credentials.
-func (g *guard) proven(from net.Addr) {
-	g.mu.Lock()
-	c := g.open[sourceOf(from)]
-	g.mu.Unlock()
+// authenticated notes that the client at an address has shown credentials.
+func (l *tcpListener) authenticated(from net.Addr) {
+	l.mu.Lock()
+	c := l.open[sourceOf(from)]
+	l.mu.Unlock()
 	if c != nil {
-		c.prove()
+		c.setAuthenticated()
 	}
 }
 
-// Close ends the listener and all its connections.
-func (g *guard) Close() error {
-	g.mu.Lock()
-	if !g.closed {
-		g.closed = true
-		close(g.done)
+// Close closes the listener and all its connections.
+func (l *tcpListener) Close() error {
+	l.mu.Lock()
+	if !l.closed {
+		l.closed = true
+		close(l.done)
 	}
 	var all []*conn
-	for _, c := range g.open {
+	for _, c := range l.open {
 		all = append(all, c)
 	}
-	g.mu.Unlock()
+	l.mu.Unlock()
 	for _, c := range all {
-		_ = c.Close() // the other side may have
+		_ = c.Close() // the client may have closed it
 	}
-	return g.Listener.Close()
+	return l.Listener.Close()
 }
 
-// A conn finds out with its first byte whether it speaks TLS: no message of STUN or TURN
-// begins with that of a TLS handshake (RFC 7983). Each Read returns one whole message, so that
-// pion, which keeps the parts of a message, never keeps much.
+// A conn is a client's TCP connection. Its first byte decides whether it uses TLS: no message of
+// STUN or TURN begins with the first byte of a TLS handshake (RFC 7983). Each Read returns one
+// whole message, so that pion buffers no parts of messages.
 type conn struct {
 	net.Conn
-	guard *guard
-	from  source
-	tls   *tls.Config
-	once  sync.Once     // closes it
-	in    *bufio.Reader // owned by Read: decrypted; nil before the first
+	listener *tcpListener
+	from     source
+	tls      *tls.Config
+	once     sync.Once     // closes it
+	in       *bufio.Reader // owned by Read: decrypted; nil before the first byte
 
 	mu     sync.Mutex // guards what follows
-	until  time.Time  // by when it has to show credentials; zero once it has
-	secure *tls.Conn  // nil if it does not speak TLS
+	until  time.Time  // by when the client has to show credentials; zero once it has
+	secure *tls.Conn  // nil without TLS
 }
 
 const (
 	handshakeRecord = 22   // RFC 8446, section 5.1
-	mostMessage     = 1599 // bytes: what pion reads at once, see turn.ServerConfig.InboundMTU
+	maxMessage      = 1599 // bytes: what pion reads at once: see turn.ServerConfig.InboundMTU
 	stunHeader      = 20   // RFC 8489, section 5
 	channelHeader   = 4    // RFC 8656, section 12.4
 )
 
-var errMessage = errors.New("that is no message of STUN or TURN")
+var errMessage = errors.New("these bytes are not a message of STUN or TURN")
 
-func (c *conn) prove() {
+func (c *conn) setAuthenticated() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.until = time.Time{}
@@ -167,7 +167,7 @@ func (c *conn) deadline() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.until.IsZero() {
-		return time.Now().Add(idlePatience)
+		return time.Now().Add(idleTimeout)
 	}
 	return c.until
 }
@@ -175,21 +175,21 @@ func (c *conn) deadline() time.Time {
 // Read returns the next message that passes the relay's filter.
 func (c *conn) Read(b []byte) (int, error) {
 	for {
-		_ = c.SetReadDeadline(c.deadline()) // on a closed one: reading will say so
-		n, err := c.message(b)
+		_ = c.SetReadDeadline(c.deadline()) // if the connection is closed, reading returns that
+		n, err := c.readMessage(b)
 		if err != nil {
 			return n, err
 		}
-		pass, ticket := c.guard.relay.pass(c.RemoteAddr(), b[:n])
-		if pass && (ticket == nil || c.guard.relay.hold(c.RemoteAddr(), *ticket)) {
+		pass, ticket := c.listener.relay.filter(c.RemoteAddr(), b[:n])
+		if pass && (ticket == nil || c.listener.relay.hold(c.RemoteAddr(), *ticket)) {
 			return n, nil
 		}
 	}
 }
 
-// message reads one whole message.
-func (c *conn) message(b []byte) (int, error) {
-	if err := c.begin(); err != nil {
+// readMessage reads one whole message.
+func (c *conn) readMessage(b []byte) (int, error) {
+	if err := c.detectTLS(); err != nil {
 		return 0, err
 	}
 	head, err := c.in.Peek(channelHeader)
@@ -208,14 +208,14 @@ func (c *conn) message(b []byte) (int, error) {
 	default:
 		return 0, errMessage
 	}
-	if n > min(len(b), mostMessage) {
+	if n > min(len(b), maxMessage) {
 		return 0, errMessage
 	}
 	return io.ReadFull(c.in, b[:n])
 }
 
-// begin finds out what the connection speaks.
-func (c *conn) begin() error {
+// detectTLS reads the first byte, and sets c.in.
+func (c *conn) detectTLS() error {
 	if c.in != nil {
 		return nil
 	}
@@ -228,7 +228,7 @@ func (c *conn) begin() error {
 		c.in = raw
 		return nil
 	}
-	secure := tls.Server(&buffered{c.Conn, raw}, c.tls)
+	secure := tls.Server(&bufferedConn{c.Conn, raw}, c.tls)
 	c.in = bufio.NewReaderSize(secure, 2048)
 	c.mu.Lock()
 	c.secure = secure
@@ -237,7 +237,7 @@ func (c *conn) begin() error {
 }
 
 func (c *conn) Write(b []byte) (int, error) {
-	_ = c.SetWriteDeadline(time.Now().Add(writePatience)) // on a closed one: Write will say so
+	_ = c.SetWriteDeadline(time.Now().Add(writeTimeout)) // if the connection is closed, Write returns that
 	c.mu.Lock()
 	secure := c.secure
 	c.mu.Unlock()
@@ -248,21 +248,21 @@ func (c *conn) Write(b []byte) (int, error) {
 }
 
 func (c *conn) Close() error {
-	c.once.Do(func() { c.guard.forget(c) })
+	c.once.Do(func() { c.listener.forget(c) })
 	return c.Conn.Close()
 }
 
-// buffered is a connection with bytes that were read ahead.
-type buffered struct {
+// A bufferedConn is a connection of which some bytes were read ahead.
+type bufferedConn struct {
 	net.Conn
 	in *bufio.Reader
 }
 
-func (b *buffered) Read(p []byte) (int, error) { return b.in.Read(p) }
+func (b *bufferedConn) Read(p []byte) (int, error) { return b.in.Read(p) }
 
-// Write does not wait long for a client that does not read: reading from a tls.Conn may write
-// a handshake or an alert.
-func (b *buffered) Write(p []byte) (int, error) {
-	_ = b.SetWriteDeadline(time.Now().Add(writePatience)) // on a closed one: Write will say so
+// Write waits no longer than writeTimeout for a client that does not read: reading from a tls.Conn
+// may write a handshake or an alert.
+func (b *bufferedConn) Write(p []byte) (int, error) {
+	_ = b.SetWriteDeadline(time.Now().Add(writeTimeout)) // if the connection is closed, Write returns that
 	return b.Conn.Write(p)
 }

@@ -40,20 +40,20 @@ func from(address string) (c remote, other net.Conn) {
 	return remote{here, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(address))}, there
 }
 
-func bareGuard(t *testing.T, config *tls.Config) *guard {
+func bareListener(t *testing.T, config *tls.Config) *tcpListener {
 	t.Helper()
 	r, err := New(Config{Addresses: []netip.Addr{loopback}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.refused.Close)
-	return newGuard(&scripted{steps: make(chan func() (net.Conn, error), 8)}, config, r)
+	return newTCPListener(&scripted{steps: make(chan func() (net.Conn, error), 8)}, config, r)
 }
 
 // A machine that can open no more files for a moment does not end the relay's TCP.
 func TestNoMoreFiles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := bareGuard(t, nil)
+		g := bareListener(t, nil)
 		steps := g.Listener.(*scripted).steps
 		for range 3 {
 			steps <- func() (net.Conn, error) { return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE} }
@@ -77,13 +77,13 @@ func TestNoMoreFiles(t *testing.T) {
 
 // IPv6 connections count by network of 64 bits.
 func TestConnectionsOfANetwork(t *testing.T) {
-	g := bareGuard(t, nil)
+	g := bareListener(t, nil)
 	admitted := func(address string) bool {
 		c, other := from(address)
 		t.Cleanup(func() { _, _ = c.Close(), other.Close() })
 		return g.admit(c) != nil
 	}
-	for i := range mostOfOne {
+	for i := range maxConnectionsFrom {
 		if !admitted(fmt.Sprintf("[2001:db8:0:1:%x::1]:9", i)) {
 			t.Fatalf("connection %d", i)
 		}
@@ -111,7 +111,7 @@ func TestSlowConnections(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				g := bareGuard(t, &tls.Config{MinVersion: tls.VersionTLS12})
+				g := bareListener(t, &tls.Config{MinVersion: tls.VersionTLS12})
 				raw, other := from("192.0.2.1:9")
 				c := g.admit(raw)
 				began, ended := time.Now(), make(chan struct{})
@@ -128,8 +128,8 @@ func TestSlowConnections(t *testing.T) {
 						time.Sleep(time.Second)
 					}
 				}()
-				_, err := c.Read(make([]byte, mostMessage+1))
-				if took := time.Since(began); err == nil || took > provePatience+writePatience {
+				_, err := c.Read(make([]byte, maxMessage+1))
+				if took := time.Since(began); err == nil || took > authTimeout+writeTimeout {
 					t.Errorf("it was read for %v, %v", took, err)
 				}
 				_, _ = c.Close(), other.Close()
