@@ -12,7 +12,7 @@ import (
 
 // A receiver is stopped in the middle of a file and started anew with its journal; change is what
 // happens to the part meanwhile.
-func TestGoingOnWithAPart(t *testing.T) {
+func TestResumedReceiver(t *testing.T) {
 	content := noise(3 << 20)
 	for name, test := range map[string]struct {
 		mode   os.FileMode
@@ -24,12 +24,12 @@ func TestGoingOnWithAPart(t *testing.T) {
 		"that lost what was not synced":   {0o600, func(part string) error { return os.Truncate(part, 5) }, ""},
 		"that holds something else": {0o600, func(part string) error {
 			return os.WriteFile(part, []byte("something else"), 0o600)
-		}, errDamaged.Error()},
-		"that is gone":      {0o600, os.Remove, errLost.Error()},
-		"that is too large": {0o600, func(part string) error { return os.Truncate(part, 4<<20) }, errLost.Error()},
+		}, damaged},
+		"that is gone":      {0o600, os.Remove, lost},
+		"that is too large": {0o600, func(part string) error { return os.Truncate(part, 4<<20) }, lost},
 		"that is a link now": {0o600, func(part string) error {
 			return errors.Join(os.Rename(part, part+"x"), os.Symlink(part+"x", part))
-		}, errLost.Error()},
+		}, lost},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path, dir, box := create(t, "data", content), t.TempDir(), filepath.Join(t.TempDir(), "box")
@@ -87,99 +87,9 @@ func TestGoingOnWithAPart(t *testing.T) {
 	}
 }
 
-// stopsAt cuts a pipe at the nth message of that kind that goes out for a file, which still arrives.
-func stopsAt(t *testing.T, e *end, kind byte, nth int) <-chan struct{} {
-	t.Helper()
-	stopped, seen := make(chan struct{}), 0
-	e.tap = func(out bool, m []byte) {
-		if out && m[0] == kind {
-			if seen++; seen == nth {
-				e.cut()
-				close(stopped)
-			}
-		}
-	}
-	return stopped
-}
-
-func TestSweep(t *testing.T) {
-	dir, outside := t.TempDir(), t.TempDir()
-	lands := func(folder, kept bool) *landing {
-		l, err := land(dir, offer{Name: "x", Size: 5, Folder: folder}, kept)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return l
-	}
-	file, folder, kept := lands(false, false), lands(true, false), lands(false, true)
-	link := filepath.Join(dir, ".p2pchat-ABCDEFGHIJK2.part")
-	if err := errors.Join(os.Symlink(outside, link), os.WriteFile(filepath.Join(dir, ".p2pchat-notes.part"), nil, 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	if n := Sweep(dir); n != 0 {
-		t.Errorf("%d are swept away that are being written", n)
-	}
-	for _, l := range []*landing{file, folder, kept} { // as if its program was killed
-		_ = l.unpacked(errGone) // it is cut short
-		l.hold.Close()
-		l.root.Close()
-	}
-	if n := Sweep(dir); n != 2 {
-		t.Errorf("%d are swept away, not 2", n)
-	}
-	if got := contents(t, dir); len(got) != 3 || got[kept.temp] == "" {
-		t.Errorf("there is %v", got)
-	}
-	if n := Sweep(filepath.Join(dir, "nowhere")); n != 0 {
-		t.Errorf("%d are swept away where nothing is", n)
-	}
-}
-
-// What is not locked yet may be swept away: then another is made.
-func TestSweepingWhileLanding(t *testing.T) {
-	dir := t.TempDir()
-	stop, swept := make(chan struct{}), make(chan int)
-	go func() {
-		n := 0
-		for !isClosed(stop) {
-			n += Sweep(dir)
-		}
-		swept <- n
-	}()
-	for i := range 100 {
-		l, err := land(dir, offer{Name: "x", Size: 2, Folder: false}, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := l.write([]byte("hi")); err != nil {
-			t.Fatal(err)
-		}
-		if path, err := l.settle(); err != nil {
-			t.Fatalf("%d: %v", i, err)
-		} else if b, err := os.ReadFile(path); string(b) != "hi" { //nolint:gosec // the test's own
-			t.Fatalf("%d: %q, %v", i, b, err)
-		}
-	}
-	close(stop)
-	t.Logf("%d were swept away before they were locked", <-swept)
-}
-
-func TestAReceiverThatAlwaysBeginsAnew(t *testing.T) {
-	c := newTalker()
-	f := &file{offer: offer{Size: 100}, hashed: 100, bytes: 50, outgoing: true}
-	for i := range maxLowered + 1 {
-		if f.bytes = 50; c.mayHave(f, 0, true) != (i < maxLowered) {
-			t.Errorf("%d: it may, or not", i)
-		}
-	}
-	if c.mayHave(&file{hashed: 100, bytes: 50}, 0, false) || c.mayHave(f, 101, true) || c.mayHave(f, -1, true) {
-		t.Error("it says what makes no sense")
-	}
-}
-
 // A sender is stopped and started anew with its journal: in the middle of a file or a folder, and when
 // only the receiver's word was lost.
-func TestGoingOnWithSending(t *testing.T) {
+func TestResumedSender(t *testing.T) {
 	path := create(t, "data", noise(3<<20))
 	for name, test := range map[string]struct {
 		path string
@@ -229,28 +139,8 @@ func TestGoingOnWithSending(t *testing.T) {
 	}
 }
 
-func TestAPartThatAnotherFileIsInThePlaceOf(t *testing.T) {
-	dir := t.TempDir()
-	other := filepath.Join(dir, "precious")
-	if err := os.WriteFile(other, []byte("precious"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	l, err := land(dir, offer{Name: "x", Size: 100}, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.suspend()
-	if err := errors.Join(os.Remove(filepath.Join(dir, l.temp)), os.Link(other, filepath.Join(dir, l.temp))); err != nil {
-		t.Fatal(err)
-	}
-	if l, err := resumeLanding(dir, l.temp, l.offer); !errors.Is(err, errLost) {
-		t.Errorf("it would be written to: %v", err)
-		l.discard()
-	}
-}
-
 // What the journal says of files stays, however often it is written anew.
-func TestASenderThatIsStartedAnewTwice(t *testing.T) {
+func TestSenderRestartedTwice(t *testing.T) {
 	path, box, dir := create(t, "data", noise(1<<20)), filepath.Join(t.TempDir(), "box"), t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		for run := range 2 {
@@ -281,7 +171,7 @@ func TestASenderThatIsStartedAnewTwice(t *testing.T) {
 	})
 }
 
-func TestAJournalThatIsWrittenAnewAtTheEnd(t *testing.T) {
+func TestJournalRewrittenAtTheEnd(t *testing.T) {
 	box := filepath.Join(t.TempDir(), "box")
 	path, dir := create(t, "data", noise(3<<20)), t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -310,5 +200,58 @@ func TestAJournalThatIsWrittenAnewAtTheEnd(t *testing.T) {
 		_ = j.End(false) // of the test
 		a.Leave()
 		_ = a.end() // nobody has heard it
+	})
+}
+
+func TestFilesOfAKilledProgram(t *testing.T) {
+	path := create(t, "data", noise(3<<20))
+	// Ann's program is killed while each side has offered files, and goes on from its journal.
+	synctest.Test(t, func(t *testing.T) {
+		box, dir := filepath.Join(t.TempDir(), "box"), t.TempDir()
+		left, right := newPair(16)
+		a, b := newTalker(keeps(t, box), into(dir)), newTalker(into(dir)).joins(right).run(t.Context(), nil)
+		ctx, die := context.WithCancel(t.Context())
+		a.joins(left).run(ctx, nil)
+		theirs, mine := offers(t, b, path), offers(t, a, path)
+		synctest.Wait()
+		if err := b.Accept(mine); err != nil {
+			t.Fatal(err)
+		}
+		left.cut()
+		synctest.Wait()
+		unheard := offers(t, a, path)
+		fresh := offers(t, b, path)
+		die()
+		<-a.ended
+		if err := a.config.Journal.End(true); err != nil {
+			t.Fatal(err)
+		}
+
+		left, right = newPair(16)
+		a = newTalker(keeps(t, box), into(dir)).joins(left).run(t.Context(), nil)
+		b.joins(right)
+		synctest.Wait()
+		equal(t, "Ben hears", failures(b), nil)
+		if err := b.Accept(unheard); err != nil {
+			t.Errorf("what it offered last: %v", err)
+		}
+		synctest.Wait()
+		if !a.Sent(mine) || !a.Sent(unheard) {
+			t.Errorf("what it offered is not sent: %v", failures(a))
+		}
+		if got := only[FileOffered](a.seen()); len(got) != 2 || got[0].ID != theirs || got[1].ID != fresh {
+			t.Errorf("it is offered %v", got)
+		}
+		for _, id := range []uint64{theirs, fresh} {
+			if err := a.Accept(id); err != nil {
+				t.Errorf("accepting %d: %v", id, err)
+			}
+			synctest.Wait()
+			if !b.Sent(id) {
+				t.Errorf("%d is not sent", id)
+			}
+		}
+		a.Leave()
+		_, _ = a.end(), b.end() // they have left
 	})
 }

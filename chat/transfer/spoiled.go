@@ -1,4 +1,4 @@
-package chat
+package transfer
 
 import (
 	"errors"
@@ -123,13 +123,6 @@ func missing(all []leftOut) (n int) {
 		}
 	}
 	return n
-}
-
-// tellLeftOut tells the reader of what the folder f does not have.
-func (c *Conversation) tellLeftOut(f *file, all []leftOut) {
-	for _, l := range all {
-		c.Tell(FileLeftOut{ID: f.id, Outgoing: f.outgoing, Name: f.Name, File: l.Name, Reason: properReason(l.Why, reasonTold), Kept: l.Kept})
-	}
 }
 
 // hasDate tells whether a time is one that every file system takes.

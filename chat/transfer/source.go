@@ -1,9 +1,10 @@
-package chat
+package transfer
 
 import (
 	"archive/tar"
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -17,13 +18,15 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"p2pchat/chat/internal/disk"
 )
 
 // A source is what a file is sent from: bytes that can be read from any offset, and are
 // the same each time. Those of a folder are a tar stream, of which nothing is kept but
 // the list of what is in it.
 type source struct {
-	offer
+	Offer
 	root    *os.Root // of the folder; nil for a file
 	path    string   // of the file
 	parts   []part
@@ -62,12 +65,12 @@ var (
 )
 
 // newSources looks at all paths before any is sent.
-func newSources(paths []string) (all []*source, err error) {
+func newSources(ctx context.Context, paths []string) (all []*source, err error) {
 	for _, path := range paths {
-		s, err := newSource(path)
+		s, err := newSource(ctx, path)
 		if err != nil {
 			closeAll(all)
-			return nil, fmt.Errorf("%s cannot be sent: %w", path, plain(err))
+			return nil, fmt.Errorf("%s cannot be sent: %w", path, disk.WithoutPath(err))
 		}
 		all = append(all, s)
 	}
@@ -81,7 +84,7 @@ func closeAll(sources []*source) {
 }
 
 // newSource looks at what is at path, and keeps nothing open but a folder.
-func newSource(path string) (*source, error) {
+func newSource(ctx context.Context, path string) (*source, error) {
 	if path == "" {
 		return nil, fs.ErrNotExist
 	}
@@ -93,7 +96,7 @@ func newSource(path string) (*source, error) {
 	if err != nil {
 		return nil, errors.Unwrap(err) // the path is known
 	}
-	s := &source{path: whole, room: maxInMemory, spoiled: map[int64]spoil{}, offer: offer{
+	s := &source{path: whole, room: maxInMemory, spoiled: map[int64]spoil{}, Offer: Offer{
 		Name: strings.ToValidUTF8(filepath.Base(whole), "\ufffd"), Mode: uint32(info.Mode().Perm()), Folder: info.IsDir(), Size: info.Size(),
 	}}
 	if hasDate(info.ModTime()) {
@@ -101,13 +104,13 @@ func newSource(path string) (*source, error) {
 	}
 	switch {
 	case info.IsDir():
-		return s, s.walk()
+		return s, s.walk(ctx)
 	case !info.Mode().IsRegular():
 		return nil, errors.New("it is neither a file nor a folder")
 	}
 	p := part{mode: info.Mode(), size: info.Size(), time: info.ModTime()}
 	if err := s.try(&p, os.Open); err != nil {
-		return nil, plain(err)
+		return nil, disk.WithoutPath(err)
 	}
 	s.parts, s.Size = []part{p}, p.size
 	s.mark()
@@ -115,7 +118,7 @@ func newSource(path string) (*source, error) {
 }
 
 // walk lists what is in the folder, in the order of the names.
-func (s *source) walk() (err error) {
+func (s *source) walk(ctx context.Context) (err error) {
 	if s.root, err = os.OpenRoot(s.path); err != nil {
 		return err
 	}
@@ -130,6 +133,8 @@ func (s *source) walk() (err error) {
 			return s.unreadable(name, err)
 		}
 		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
 		case name == ".":
 			return nil
 		case strings.Count(name, "/") >= maxDepth || len(name) > maxPath:
@@ -218,7 +223,7 @@ func (s *source) unreadable(name string, err error) error {
 	if name == "." {
 		return err
 	}
-	return fmt.Errorf("%s cannot be read: %w", filepath.Join(s.path, name), plain(err))
+	return fmt.Errorf("%s cannot be read: %w", filepath.Join(s.path, name), disk.WithoutPath(err))
 }
 
 func (s *source) close() {
@@ -398,7 +403,9 @@ func (b *body) check() error {
 	return nil
 }
 
-func unreadable(err error) error { return fmt.Errorf("the sender cannot read it: %w", plain(err)) }
+func unreadable(err error) error {
+	return fmt.Errorf("the sender cannot read it: %w", disk.WithoutPath(err))
+}
 
 // because names the part, in a folder.
 func (p part) because(err error) error {
