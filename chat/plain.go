@@ -18,8 +18,11 @@ func (c *Conversation) sendPlain(ctx context.Context, link Link, f frame) error 
 			return err
 		}
 	}
-	if f.kind == kindOffer {
-		c.transfers.Refuse(f.seq)
+	c.mu.Lock()
+	offered := c.files.out[f.seq]
+	c.mu.Unlock()
+	if offered != nil {
+		c.giveUp(offered, ErrNoFiles.Error(), 0)
 	}
 	select {
 	case c.confirm <- struct{}{}:
@@ -46,7 +49,7 @@ func (c *Conversation) confirmPlain(ctx context.Context, link Link) {
 		c.mu.Lock()
 		c.out.ack(sent)
 		c.free()
-		c.wakeSender()
+		c.poke()
 		c.mu.Unlock()
 	}
 }

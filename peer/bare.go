@@ -9,24 +9,24 @@ import (
 )
 
 // Bare joins two PeerConnections of this program by a channel, with the settings of a
-// Session and nothing around them: what Sessions are measured against. What is written to
-// near is read from far, and the other way round, a message at a time. hangUp ends both.
+// Session and nothing around them: benchmarks compare Sessions with it. A message that is written to
+// near is read from far, and the other way round. hangUp ends both.
 func Bare(ctx context.Context, c Config) (near, far io.ReadWriteCloser, hangUp func(), err error) {
 	machine, err := ownNet(ctx, c)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	from, err := newPeerConnection(ctx, c, machine, nil)
+	from, err := newPeerConnection(ctx, c, machine, nil, guards{})
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	to, err := newPeerConnection(ctx, c, machine, nil)
+	to, err := newPeerConnection(ctx, c, machine, nil, guards{})
 	if err != nil {
 		return nil, nil, nil, errors.Join(err, from.GracefulClose())
 	}
 	near, far, err = introduce(ctx, from, to)
 	hangUp = func() {
-		_ = from.GracefulClose() // there is nothing that it could lose
+		_ = from.GracefulClose() // nothing is lost
 		_ = to.GracefulClose()
 	}
 	if err != nil {
@@ -36,7 +36,7 @@ func Bare(ctx context.Context, c Config) (near, far io.ReadWriteCloser, hangUp f
 	return near, far, hangUp, nil
 }
 
-// introduce has the two swap what they need in memory.
+// introduce connects two PeerConnections in memory.
 func introduce(ctx context.Context, from, to *webrtc.PeerConnection) (near, far io.ReadWriteCloser, err error) {
 	candidates := [2]chan webrtc.ICECandidateInit{make(chan webrtc.ICECandidateInit, 100), make(chan webrtc.ICECandidateInit, 100)}
 	for i, pc := range []*webrtc.PeerConnection{from, to} {
@@ -76,7 +76,7 @@ func introduce(ctx context.Context, from, to *webrtc.PeerConnection) (near, far 
 	return near, far, nil
 }
 
-// describe gives each the other's description.
+// describe gives each PeerConnection the description of the other one.
 func describe(from, to *webrtc.PeerConnection) error {
 	offer, err := from.CreateOffer(nil)
 	if err != nil {

@@ -3,9 +3,7 @@ package peer
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"p2pchat/signaling"
@@ -17,7 +15,7 @@ const (
 	noCallAfter  = time.Second      // without an offer, until NoCall is reported
 )
 
-// errUnprovenCaller is told, because each such offer may have been a guess.
+// errUnprovenCaller is reported, because each such offer may have been a guess.
 var errUnprovenCaller = errors.New("a caller in this room did not prove that it knows the code")
 
 // An offer as the callee read it.
@@ -27,225 +25,212 @@ type offer struct {
 	version     signaling.Version
 }
 
-// answer meets as the callee: it answers the newest offer in any of the rooms, until one
-// of the answers leads to a connection. Offers of callers that died may fail without end;
-// the two cannot reach each other once a caller has given up who is alive to close the
-// room.
+// A calleeState is what a callee does:
+//
+//	           an offer arrived
+//	listening ─────────────────▶ answering ──▶ over: connected, or failed for good
+//	    ▲  │                      │   │  ▲
+//	    │  └─▶ over: the call     │   └──┘ a newer offer arrived during the attempt
+//	    │      has ended          │
+//	    └─────────────────────────┘ the attempt failed
+type calleeState int
+
+const (
+	listening calleeState = iota // for an offer in one of the rooms
+	answering                    // an offer
+	over
+)
+
+// A callee answers the newest offer in any of its rooms, until one of its answers leads to a connection. Offers of
+// callers that have died may fail without end. A caller that is alive closes the room when it gives up: then the two cannot
+// reach each other.
+type callee struct {
+	s         *Session
+	rooms     rooms
+	invited   invitations
+	hasSecret bool
+	state     calleeState
+	silence   *time.Timer // until NoCall
+	newest    *offer      // the one to answer; nil while listening
+	failed    int         // attempts that found no path
+	noPath    error       // of the last of them
+	taken     bool        // another program has answered the last offer
+
+	pipe *Pipe // once over
+	err  error // once over
+}
+
+// rooms are where a callee listens.
+type rooms struct {
+	codes   []Code
+	offers  chan offer
+	closed  chan struct{} // a room was closed
+	lost    chan error    // a room can no longer be watched
+	refused chan error    // the server refuses its ICE servers for now
+}
+
+// answer meets as the callee.
 func (s *Session) answer(ctx context.Context, codes []Code) (*Pipe, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	offers, closed, lost := make(chan offer), make(chan struct{}, 1), make(chan error, len(codes))
-	for _, code := range codes {
-		wg.Go(func() { lost <- s.follow(ctx, code, offers, closed) })
+	n := len(codes)
+	c := &callee{
+		s: s, hasSecret: codes[0].Secret != "", noPath: ErrNoPath,
+		rooms: rooms{codes, make(chan offer), make(chan struct{}, 1), make(chan error, 2*n), make(chan error, n)},
 	}
-	invited := invitations{ready: make(chan invitation, len(codes)), coming: map[string]bool{}}
-	// Where a room does not exist yet, its ICE servers come with the offer.
-	switch first, err := s.invited(ctx, codes[0].Room, 0); {
-	case err == nil:
-		invited.coming[codes[0].Room] = true
-		invited.ready <- first
-	case errors.Is(err, signaling.ErrNoRoom):
-		for _, code := range codes {
-			invited.coming[code.Room] = true
-			wg.Go(func() { s.guestServers(ctx, code.Room, invited.ready, lost) })
-		}
-	default:
+	for _, code := range codes {
+		wg.Go(func() { c.rooms.lost <- s.watchRoom(ctx, code, c.rooms) })
+	}
+	var err error
+	if c.invited, err = s.invite(ctx, &wg, c.rooms); err != nil {
 		return nil, err
 	}
-	s.config.Report(Waiting{codes[0], s.current(signaling.Ticket{}, codes[0])})
-	silence := time.NewTimer(noCallAfter)
-	defer silence.Stop()
-	var newest *offer
-	failed, taken := ErrNoPath, false
-	for failures := 0; ; {
-		for newest == nil {
-			select {
-			case o := <-offers:
-				newest, taken = &o, false
-				silence.Stop()
-			case <-silence.C:
-				s.noCall(codes[0])
-			case <-closed:
-				switch {
-				case taken && codes[0].Secret != "":
-					return nil, ErrTaken
-				case failures >= attempts:
-					return nil, failed
-				}
-				failures, taken = 0, false
-				silence.Reset(noCallAfter)
-			case err := <-lost:
-				return nil, err
-			}
+	s.config.Report(Waiting{codes[0], s.resumption(signaling.Ticket{}, codes[0])})
+	c.silence = time.NewTimer(noCallAfter)
+	defer c.silence.Stop()
+	for c.state != over {
+		switch c.state {
+		case listening:
+			c.listen()
+		case answering:
+			c.answer(ctx)
 		}
-		select {
-		case <-closed: // before this offer was made
-		default:
+	}
+	return c.pipe, c.err
+}
+
+// end moves to over.
+func (c *callee) end(p *Pipe, err error) { c.state, c.pipe, c.err = over, p, err }
+
+// listen waits for an offer, or until the call has ended.
+func (c *callee) listen() {
+	select {
+	case o := <-c.rooms.offers:
+		c.silence.Stop()
+		c.state, c.newest, c.taken = answering, &o, false
+	case <-c.silence.C:
+		if !c.s.met { // two who have met know that they wait for each other
+			c.s.config.Report(NoCall{c.rooms.codes[0]})
 		}
-		in, err := s.invitation(ctx, &invited, newest.code.Room, lost)
-		if err != nil {
-			return nil, err
-		}
-		p, newer, err := s.answerOnce(ctx, *newest, in, offers, closed)
-		newest = newer
+	case <-c.rooms.closed:
 		switch {
-		case err == nil && newer != nil: // the caller, if it is the same, has given this attempt up
-			failures++
-			s.failed()
-		case errors.Is(err, signaling.ErrAnswered):
-			taken = newer == nil
-			s.config.Report(Taken{})
-		case errors.Is(err, signaling.ErrNoOffer) && codes[0].Secret != "" && newer == nil:
-			return nil, ErrTaken // there will be no other call with that code
-		case errors.Is(err, signaling.ErrSuperseded), errors.Is(err, signaling.ErrNoOffer):
-			s.config.Log.Info("the offer is gone; waiting for the next", "why", err)
-		case errors.Is(err, errGarbled):
-			s.retrying(err)
-		case errors.Is(err, ErrNoPath):
-			failures++
-			failed = err
-			s.failed()
-			s.retrying(err)
-		case errors.Is(err, ErrWrongCode):
-			s.config.Report(WrongCode{Left: -1})
-			return nil, err
-		default:
-			return p, err
+		case c.taken && c.hasSecret:
+			c.end(nil, ErrTaken)
+		case c.failed >= attempts:
+			c.end(nil, c.noPath)
+		default: // there may be another call
+			c.failed, c.taken = 0, false
+			c.silence.Reset(noCallAfter)
 		}
+	case why := <-c.rooms.refused:
+		c.s.retrying(why)
+	case err := <-c.rooms.lost:
+		c.end(nil, err)
 	}
 }
 
-// noCall reports that the room is empty. Two who have met know that they wait for each other.
-func (s *Session) noCall(code Code) {
-	if !s.met {
-		s.config.Report(NoCall{code})
+// answer answers the newest offer, and moves to where the attempt has led.
+func (c *callee) answer(ctx context.Context) {
+	select {
+	case <-c.rooms.closed: // before this offer was made
+	default:
+	}
+	in, err := c.invited.take(ctx, c.s, c.newest.code.Room, c.rooms)
+	if err != nil {
+		c.end(nil, err)
+		return
+	}
+	p, newer, err := c.s.answerOnce(ctx, *c.newest, in, c.rooms)
+	if p != nil {
+		c.end(p, nil)
+		return
+	}
+	if c.state, c.newest = listening, newer; newer != nil {
+		c.state = answering
+	}
+	if err := c.afterFailure(err); err != nil {
+		c.end(nil, err)
 	}
 }
 
-// An invitation is what a callee answers one offer with: a fresh ticket, and the ICE servers
-// that it was given for it.
-type invitation struct {
-	ticket  signaling.Ticket
-	servers []signaling.ICEServer
-}
-
-// invitations are those that the server was asked for before there was an offer.
-type invitations struct {
-	ready  chan invitation
-	coming map[string]bool // rooms whose invitation is in ready, or will be
-	early  []invitation    // came before an offer of their room
-}
-
-// invited asks for an invitation to a room.
-func (s *Session) invited(ctx context.Context, room string, wait time.Duration) (in invitation, err error) {
-	in.ticket = signaling.NewTicket(room, signaling.Callee)
-	in.servers, err = s.iceServers(ctx, in.ticket, wait)
-	return in, err
-}
-
-// invitation returns one for the room of an offer: the one that was asked for with the
-// offer, or for another attempt a new one.
-func (s *Session) invitation(ctx context.Context, all *invitations, room string, lost <-chan error) (invitation, error) {
-	for all.coming[room] {
-		i := slices.IndexFunc(all.early, func(in invitation) bool { return in.ticket.Room == room })
-		if i >= 0 {
-			in := all.early[i]
-			all.early = slices.Delete(all.early, i, i+1)
-			delete(all.coming, room)
-			return in, nil
-		}
-		select {
-		case in := <-all.ready:
-			all.early = append(all.early, in)
-		case err := <-lost:
-			return invitation{}, err
-		}
+// afterFailure reports why an attempt has failed; the error is nil if a newer offer ended it. It returns the error with
+// which the call ends, or nil if the callee goes on.
+func (c *callee) afterFailure(why error) error {
+	s := c.s
+	switch {
+	case why == nil: // the caller, if it is the same, has given this attempt up
+		c.failed++
+		s.allowTCP()
+	case errors.Is(why, signaling.ErrAnswered):
+		c.taken = c.newest == nil
+		s.config.Report(Taken{})
+	case errors.Is(why, signaling.ErrNoOffer) && c.hasSecret && c.newest == nil:
+		return ErrTaken // there will be no other call with that code
+	case errors.Is(why, signaling.ErrSuperseded), errors.Is(why, signaling.ErrNoOffer):
+		s.config.Log.Info("the offer is gone; waiting for the next", "why", why)
+	case errors.Is(why, errGarbled):
+		s.retrying(why)
+	case errors.Is(why, ErrNoPath):
+		c.failed++
+		c.noPath = why
+		s.allowTCP()
+		s.retrying(why)
+	case errors.Is(why, ErrWrongCode):
+		s.config.Report(WrongCode{Left: -1})
+		return why
+	default:
+		return why
 	}
-	in, err := s.invited(ctx, room, 0)
-	if errors.Is(err, signaling.ErrNoRoom) {
-		err = nil // answering will say so, and that it waits for the next offer
-	}
-	return in, err
+	return nil
 }
 
-// guestServers waits for a room, and asks for an invitation to it.
-func (s *Session) guestServers(ctx context.Context, room string, ready chan<- invitation, lost chan<- error) {
-	var calm brake
-	for {
-		in, err := s.invited(ctx, room, signaling.Forever)
-		switch {
-		case err == nil:
-			ready <- in
-			return
-		case errors.Is(err, ErrNoRelay):
-			select {
-			case lost <- err:
-			case <-ctx.Done():
-			}
-			return
-		case calm.wait(ctx) != nil:
-			return
-		}
+// answerOnce answers one offer. Some errors come with a newer offer.
+func (s *Session) answerOnce(ctx context.Context, o offer, in invitation, r rooms) (*Pipe, *offer, error) {
+	g := s.newGuess(in.ticket, o.code)
+	if g.counts && s.guesses.burnt() {
+		return nil, nil, g.now.Burnt()
 	}
-}
-
-func (s *Session) answerOnce(ctx context.Context, o offer, in invitation, newer <-chan offer, closed <-chan struct{}) (*Pipe, *offer, error) {
-	// An answer lets the caller check one guess at the secret. So it counts as one before
-	// it goes out, and until the caller has proven that it knew the secret.
-	counts := s.guarded(o.code)
-	if counts && s.guesses.burnt() {
-		return nil, nil, s.current(signaling.Ticket{}, o.code).Burnt()
+	description, err := parseDescription(o.description, nil, s.config.Log)
+	if err != nil {
+		return nil, nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	t := in.ticket
-	counted, given := func() error { return nil }, atomic.Bool{}
 	var a *attempt
-	var err error
-	if counts {
-		now := s.current(t, o.code)
-		counted = sync.OnceValue(func() error { return s.spend(now) })
-		defer func() { // the attempt has ended
-			if counted() == nil && (!given.Load() || !a.unproven()) {
-				s.refund(now)
-			}
-		}()
-	}
-	a, err = s.newAttempt(ctx, t, o.code, inTime(in.servers, o.description), func(ctx context.Context, d signaling.Description) error {
-		if err := counted(); err != nil {
+	defer func() { g.end(a != nil && !a.unproven()) }() // after the attempt
+	a, err = s.newAttempt(ctx, in.ticket, o.code, inTime(in.servers, description), func(ctx context.Context, d signaling.Description) error {
+		if err := g.give(); err != nil {
 			return err
 		}
-		given.Store(true) // a server that says otherwise has read it
-		_, err := s.store.Answer(ctx, t, o.version, d)
+		_, err := s.store.Answer(ctx, in.ticket, o.version, d)
 		return err
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	defer a.end()
-	defer cancel()                    // before it waits
-	a.wg.Go(func() { _ = counted() }) // while candidates are gathered; publish has the error
-	if err := a.answer(ctx, o.description); err != nil {
+	defer cancel()                    // before end waits
+	a.wg.Go(func() { _ = g.count() }) // while candidates are gathered; give returns the error
+	if err := a.answer(ctx, description); err != nil {
 		return nil, nil, err
 	}
-	p, next, err := a.run(ctx, newer, closed)
-	if counts && a.unproven() && !errors.Is(err, ErrWrongCode) && !errors.Is(err, signaling.ErrAnswered) && ctx.Err() == nil {
+	p, newer, err := a.run(ctx, r.offers, r.closed)
+	if g.counts && a.unproven() && !errors.Is(err, ErrWrongCode) && !errors.Is(err, signaling.ErrAnswered) && ctx.Err() == nil {
 		s.config.Report(Retrying{errUnprovenCaller})
 	}
-	return p, next, err
+	return p, newer, err
 }
 
-// follow reads every new offer of the room, and hands on the newest; and tells when
-// the room is closed.
-func (s *Session) follow(ctx context.Context, code Code, offers chan<- offer, closed chan<- struct{}) error {
+// watchRoom passes on every new offer of a room, and each time that the room is closed.
+func (s *Session) watchRoom(ctx context.Context, code Code, r rooms) error {
 	var known signaling.Version
-	var since time.Time // when that one was handed on
-	var calm brake
+	var since time.Time // when that offer was passed on
+	var pause backoff
 	for {
-		// Waiting in a room keeps it alive. One whose caller has died must be able to
-		// end, or nobody could call there again: so it is only looked at, after a while.
+		// Waiting in a room keeps it alive. A room whose caller has died must be able to
+		// end, or no other caller could use it: so after a while it is only looked at.
 		wait := signaling.Forever
 		if known != "" {
 			wait = max(0, livingOffer-time.Since(since))
@@ -255,20 +240,20 @@ func (s *Session) follow(ctx context.Context, code Code, offers chan<- offer, cl
 		case err == nil:
 			known, since = v, time.Now()
 			select {
-			case offers <- offer{code, d, v}:
-				err = calm.wait(ctx)
+			case r.offers <- offer{code, d, v}:
+				err = pause.wait(ctx)
 			case <-ctx.Done():
 				err = ctx.Err()
 			}
 		case errors.Is(err, signaling.ErrUnchanged):
 			err = sleep(ctx, lookInterval)
-		case errors.Is(err, signaling.ErrClosed), errors.Is(err, signaling.ErrNoOffer): // for whatever reason: there may be another call
+		case errors.Is(err, signaling.ErrClosed), errors.Is(err, signaling.ErrNoOffer): // for any reason: there may be another call
 			known = ""
 			select {
-			case closed <- struct{}{}:
-			default: // told already
+			case r.closed <- struct{}{}:
+			default: // the callee has one to read
 			}
-			err = calm.wait(ctx)
+			err = pause.wait(ctx)
 		}
 		if err != nil {
 			return err

@@ -9,84 +9,133 @@ import (
 	"p2pchat/signaling"
 )
 
-// farewellLimit is how long it may take to give the room back when a Session ends.
-const farewellLimit = 2 * time.Second
+// closeRoomLimit is how long it may take to close the room when a Session ends.
+const closeRoomLimit = 2 * time.Second
 
-// call meets as the caller. The room is given back in any case: as soon as the callee
-// needs it no more, which its first message shows, or its being a plain program.
+// A caller waits in a room for the callee, attempt after attempt.
+type caller struct {
+	s       *Session
+	servers []signaling.ICEServer
+	code    Code
+	digits  int // of the room's number
+	ticket  signaling.Ticket
+	write   func(context.Context, signaling.Ticket, signaling.Description) (signaling.Version, error) // Offer, or Reoffer over the last offer
+	opened  bool                                                                                      // the room may have an offer of this side
+	failed  int                                                                                       // attempts that found no path
+}
+
+// call meets as the caller. It closes the room in any case: as soon as the callee
+// needs it no more, which its first message shows, or that it is a plain program.
 func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err error) {
 	servers, err := s.iceServers(ctx, signaling.Ticket{}, 0)
 	if err != nil {
 		return nil, err
 	}
-	digits := signaling.MaxRoomDigits
+	c := &caller{s: s, servers: servers, code: code, digits: signaling.ManyDigits, write: s.store.Offer}
 	if code == (Code{}) {
-		digits = s.roomDigits()
-		code = newCode(digits)
+		c.digits = s.roomDigits()
+		c.code = newCode(c.digits)
 	}
-	t := s.ticket(code)
-	opened := false
+	c.ticket = s.ticket(c.code)
 	defer func() {
-		if opened {
+		if c.opened {
 			s.wg.Go(func() {
 				if p := connected; p != nil && !p.Foreign {
-					p.settled()
+					p.awaitHeard()
 				}
-				s.giveBack(ctx, t)
+				s.closeRoom(ctx, c.ticket)
 			})
 		}
 	}()
-	write := s.store.Offer
-	var calm brake
-	for failures := 0; ; {
-		p, err := s.callOnce(ctx, t, code, servers, func(ctx context.Context, d signaling.Description) error {
-			_, err := write(ctx, t, d)
-			opened = opened || err == nil || ctx.Err() != nil // it may be there, all the same
-			return err
-		})
-		switch {
-		case errors.Is(err, signaling.ErrOccupied) && digits < signaling.MaxRoomDigits && !opened: // nobody was told that code
-			digits++
-			code = newCode(digits)
-			t = s.ticket(code)
-		case errors.Is(err, signaling.ErrOccupied) && !opened && (s.met || s.config.Again != nil): // by this side's own last offer
-			write = s.store.Reoffer
-		case errors.Is(err, signaling.ErrClosed), errors.Is(err, signaling.ErrNoRoom):
-			s.config.Log.Info("the server has forgotten the room; opening it again", "why", err)
-			write = s.store.Offer
-		case errors.Is(err, errGarbled), errors.Is(err, errUnproven): // the right one may still come
-			if err := s.refuse(t, code, err); err != nil {
-				return nil, err
-			}
-			write = s.store.Reoffer
-		case errors.Is(err, signaling.ErrTurnedDown), errors.Is(err, signaling.ErrWrongToken):
-			return nil, fmt.Errorf("%w: %w", ErrReplaced, err)
-		case errors.Is(err, ErrNoPath) && failures+1 < attempts:
-			failures++
-			s.failed()
-			s.retrying(err)
-			write = s.store.Reoffer
-		default:
-			return p, err
+	var pause backoff
+	for {
+		p, err := c.attempt(ctx)
+		if err == nil {
+			return p, nil
 		}
-		if err := calm.wait(ctx); err != nil {
+		if err := c.prepareNext(err); err != nil {
+			return nil, err
+		}
+		if err := pause.wait(ctx); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// roomDigits is how many digits a new room's number has: what the server proposes for the
-// rooms that it holds, and one more for each that was taken.
-func (s *Session) roomDigits() int {
-	if server, ok := s.store.(interface{ RoomDigits() int }); ok {
-		return max(signaling.MinRoomDigits, min(server.RoomDigits(), signaling.MaxRoomDigits))
+// attempt offers a connection, and waits for it.
+func (c *caller) attempt(ctx context.Context) (*Pipe, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a, err := c.s.newAttempt(ctx, c.ticket, c.code, c.servers, func(ctx context.Context, d signaling.Description) error {
+		_, err := c.write(ctx, c.ticket, d)
+		c.opened = c.opened || err == nil || ctx.Err() != nil // after an error, the offer may be there all the same
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	return signaling.MinRoomDigits
+	defer a.end()
+	defer cancel() // before end waits
+	if err := a.offer(ctx); err != nil {
+		return nil, err
+	}
+	p, _, err := a.run(ctx, nil, nil)
+	return p, err
 }
 
-// ticket is the caller's for the room of code: the same one each time.
+// prepareNext prepares the next attempt after one that failed because of why. It returns the error with which the call
+// ends if there is no next one.
+func (c *caller) prepareNext(why error) error {
+	s := c.s
+	switch {
+	case errors.Is(why, signaling.ErrOccupied) && !c.opened:
+		return c.enterOccupied(why)
+	case errors.Is(why, signaling.ErrClosed), errors.Is(why, signaling.ErrNoRoom):
+		s.config.Log.Info("the server has forgotten the room; opening it again", "why", why)
+		c.write = s.store.Offer
+		return nil
+	case errors.Is(why, errGarbled), errors.Is(why, errUnproven): // the callee who knows the code may still come
+		c.write = s.store.Reoffer
+		return s.refuse(c.ticket, c.code, why)
+	case errors.Is(why, signaling.ErrTurnedDown), errors.Is(why, signaling.ErrWrongToken):
+		return fmt.Errorf("%w: %w", ErrReplaced, why)
+	case errors.Is(why, ErrNoPath) && c.failed+1 < attempts:
+		c.failed++
+		s.allowTCP()
+		s.retrying(why)
+		c.write = s.store.Reoffer
+		return nil
+	}
+	return why
+}
+
+// enterOccupied prepares an attempt after one that found the room occupied.
+func (c *caller) enterOccupied(why error) error {
+	switch s := c.s; {
+	case c.digits < signaling.ManyDigits: // this side has told the code to no one
+		c.digits++
+		c.code = newCode(c.digits)
+		c.ticket = s.ticket(c.code)
+	case s.met || s.config.Resume != nil: // by this side's own last offer
+		c.write = s.store.Reoffer
+	default:
+		return why
+	}
+	return nil
+}
+
+// roomDigits returns how many digits the number of a new room has: what the server proposes for the
+// rooms that it holds.
+func (s *Session) roomDigits() int {
+	if server, ok := s.store.(interface{ RoomDigits() int }); ok {
+		return max(signaling.FewDigits, min(server.RoomDigits(), signaling.ManyDigits))
+	}
+	return signaling.FewDigits
+}
+
+// ticket returns the caller's ticket for the room of code: the same one each time.
 func (s *Session) ticket(code Code) signaling.Ticket {
-	if s.private(code) {
+	if s.isRendezvous(code) {
 		return signaling.Ticket{Room: code.Room, Side: signaling.Caller, Token: code.token()}
 	}
 	if _, ok := s.tickets[code]; !ok {
@@ -95,15 +144,15 @@ func (s *Session) ticket(code Code) signaling.Ticket {
 	return s.tickets[code]
 }
 
-// refuse tells of an answer that proved nothing. One that was judged may have been a guess
-// at the secret, and only this side can count them: the last one is ErrBurnt.
+// refuse reports an answer that proved nothing. One that was judged may have been a guess
+// at the secret, and only this side can count guesses: after the last one it returns ErrBurnt.
 func (s *Session) refuse(t signaling.Ticket, code Code, why error) error {
-	if !s.guarded(code) || !errors.Is(why, errUnproven) {
+	if !s.countsGuesses(code) || !errors.Is(why, errUnproven) {
 		s.retrying(why)
 		return nil
 	}
 	s.config.Log.Info("refused an answer", "why", why)
-	err := s.spend(s.current(t, code))
+	err := s.spend(s.resumption(t, code))
 	s.config.Report(WrongCode{Left: s.guesses.left()})
 	if err == nil && s.guesses.burnt() {
 		err = ErrBurnt
@@ -114,25 +163,9 @@ func (s *Session) refuse(t signaling.Ticket, code Code, why error) error {
 	return err
 }
 
-func (s *Session) callOnce(ctx context.Context, t signaling.Ticket, code Code, servers []signaling.ICEServer, publish func(context.Context, signaling.Description) error) (*Pipe, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	a, err := s.newAttempt(ctx, t, code, servers, publish)
-	if err != nil {
-		return nil, err
-	}
-	defer a.end()
-	defer cancel() // before it waits
-	if err := a.offer(ctx); err != nil {
-		return nil, err
-	}
-	p, _, err := a.run(ctx, nil, nil)
-	return p, err
-}
-
-// giveBack closes the room, also when ctx has ended.
-func (s *Session) giveBack(ctx context.Context, t signaling.Ticket) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewellLimit)
+// closeRoom closes the room, also when ctx has ended.
+func (s *Session) closeRoom(ctx context.Context, t signaling.Ticket) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeRoomLimit)
 	defer cancel()
 	switch err := s.store.Close(ctx, t); {
 	case err == nil, errors.Is(err, signaling.ErrNoRoom), errors.Is(err, signaling.ErrWrongToken):

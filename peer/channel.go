@@ -12,10 +12,11 @@ import (
 	"github.com/pion/datachannel"
 	"github.com/pion/webrtc/v4"
 
+	"p2pchat/peer/internal/pionnet"
 	"p2pchat/signaling"
 )
 
-// The first DataChannel, the further ones, and what is spoken on them (RFC 8832, section
+// The labels of the first DataChannel and of further ones, and their protocol (RFC 8832, section
 // 8.2.1).
 const (
 	channelLabel    = "chat"
@@ -25,38 +26,38 @@ const (
 
 const (
 	furtherChannels = 16              // of the other side, at a time
-	furtherBuffer   = 64<<10 + 1<<10  // for a message of theirs
-	openLimit       = 5 * time.Second // for a channel
+	furtherBuffer   = 64<<10 + 1<<10  // bytes, for a message on such a channel
+	openLimit       = 5 * time.Second // for a channel to open
 )
 
-// A Channel is a DataChannel that carries whole messages, in order. One goroutine may
+// A channel is a DataChannel that carries whole messages, in order. One goroutine may
 // write while another one reads.
-type Channel struct {
+type channel struct {
 	p      *Pipe
 	dc     *webrtc.DataChannel
 	raw    datachannel.ReadWriteCloserDeadliner
 	buffer []byte // owned by next
-	long   tally  // of messages over MaxMessage
+	long   tally  // messages over MaxMessage
 	once   sync.Once
 	closed func() // may be nil
 }
 
-func newChannel(p *Pipe, dc *webrtc.DataChannel, buffer int) (*Channel, error) {
+func newChannel(p *Pipe, dc *webrtc.DataChannel, buffer int) (*channel, error) {
 	raw, err := dc.DetachWithDeadline()
 	if err != nil {
 		return nil, fmt.Errorf("taking the channel: %w", err)
 	}
-	return &Channel{p: p, dc: dc, raw: raw, buffer: make([]byte, buffer)}, nil
+	return &channel{p: p, dc: dc, raw: raw, buffer: make([]byte, buffer)}, nil
 }
 
 // Write sends a message, and waits while earlier ones fill the connection.
-func (c *Channel) Write(message []byte) (int, error) {
+func (c *channel) Write(message []byte) (int, error) {
 	return c.raw.WriteDataChannel(message, c.p.Foreign)
 }
 
-// Read waits for a message, and drops those that are longer than b. The error is io.EOF
-// when the other side has closed the channel.
-func (c *Channel) Read(b []byte) (int, error) {
+// Read waits for a message, and drops those that are longer than b. It returns io.EOF
+// if the other side has closed the channel.
+func (c *channel) Read(b []byte) (int, error) {
 	for {
 		message, err := c.next()
 		switch {
@@ -70,13 +71,13 @@ func (c *Channel) Read(b []byte) (int, error) {
 	}
 }
 
-// next is the next message, until the one after it.
-func (c *Channel) next() ([]byte, error) {
+// next waits for a message, which is valid until the next call.
+func (c *channel) next() ([]byte, error) {
 	for {
 		n, _, err := c.raw.ReadDataChannel(c.buffer)
 		switch {
 		case errors.Is(err, io.ErrShortBuffer):
-			c.buffer = make([]byte, 2*len(c.buffer)) // nobody says how much the message needs; SCTP's receive buffer bounds it
+			c.buffer = make([]byte, 2*len(c.buffer)) // pion does not tell the message's length; SCTP's receive buffer bounds it
 		case err != nil:
 			return nil, err
 		case n > MaxMessage:
@@ -88,17 +89,17 @@ func (c *Channel) next() ([]byte, error) {
 	}
 }
 
-func (c *Channel) tooLong(bytes, limit int) {
+func (c *channel) tooLong(bytes, limit int) {
 	c.long.warn(c.p.log, "dropped a message of the other side that is too long", "bytes", bytes, "limit", limit)
 }
 
-// Close ends the channel on both sides, and a Read or Write that waits here. What the
+// Close ends the channel on both sides, and a Read or Write that waits here. Messages that the
 // other side has not read yet may be lost.
-func (c *Channel) Close() error {
+func (c *channel) Close() error {
 	c.once.Do(func() {
 		_ = c.raw.SetReadDeadline(time.Unix(1, 0))
 		_ = c.raw.SetWriteDeadline(time.Unix(1, 0))
-		_ = c.dc.Close() // the other side may have, before
+		_ = c.dc.Close() // the other side may have closed it before
 		if c.closed != nil {
 			c.closed()
 		}
@@ -106,8 +107,8 @@ func (c *Channel) Close() error {
 	return nil
 }
 
-// Open makes a further channel. The error is ErrLost, io.EOF once the connection has
-// ended, or the context's.
+// Open opens a further channel. It returns ErrLost, io.EOF once the connection has
+// ended, or the context's error.
 func (p *Pipe) Open(ctx context.Context) (io.ReadWriteCloser, error) {
 	ctx, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
@@ -129,12 +130,12 @@ func (p *Pipe) Open(ctx context.Context) (io.ReadWriteCloser, error) {
 	}
 }
 
-// Expect says whether the other side may open further channels, 16 at a time: those that
-// nobody expects are closed.
+// Expect says whether the other side may open further channels, 16 at a time. Until then, and beyond, they are
+// closed.
 func (p *Pipe) Expect(channels bool) { p.expects.Store(channels) }
 
-// Accept waits for a channel that the other side has opened. The error is ErrLost, io.EOF
-// once the connection has ended, or the context's.
+// Accept waits for a channel that the other side has opened. It returns ErrLost, io.EOF
+// once the connection has ended, or the context's error.
 func (p *Pipe) Accept(ctx context.Context) (io.ReadWriteCloser, error) {
 	select {
 	case c := <-p.arrived:
@@ -146,74 +147,66 @@ func (p *Pipe) Accept(ctx context.Context) (io.ReadWriteCloser, error) {
 	}
 }
 
-// announced takes a further channel that the other side has made.
+// announced takes a further channel that the other side has opened.
 func (p *Pipe) announced(dc *webrtc.DataChannel) {
 	if p.Foreign || !p.expects.Load() || !ours(dc, furtherLabel) {
-		decline(dc, p.refused, p.log)
+		decline(dc, p.declined, p.log)
 		return
 	}
 	if p.further.Add(1) > furtherChannels {
 		p.further.Add(-1)
-		decline(dc, p.refused, p.log)
+		decline(dc, p.declined, p.log)
 		return
 	}
 	c, err := newChannel(p, dc, furtherBuffer)
 	if err != nil {
 		p.further.Add(-1)
-		decline(dc, p.refused, p.log)
+		decline(dc, p.declined, p.log)
 		return
 	}
 	c.closed = func() { p.further.Add(-1) }
 	p.arrived <- c // there is room for all
 }
 
-// announced takes the channel that the other side has made. The caller's is the one,
-// and the first: another one is closed, also when the attempt has long led to a Pipe.
+// announced takes the channel that the other side has opened. The caller opens it, once:
+// any other is closed, also after the attempt has led to a Pipe.
 func (a *attempt) announced(dc *webrtc.DataChannel) {
 	if a.ticket.Side == signaling.Caller || !a.post(channelOpened{dc}) {
 		decline(dc, &a.declined, a.log)
 	}
 }
 
-// ours tells whether a channel is what this program calls so: ordered, and reliable.
+// ours reports whether a channel is one that this program opens under label: ordered, and reliable.
 func ours(dc *webrtc.DataChannel, label string) bool {
 	return dc.Label() == label && dc.Protocol() == channelProtocol && dc.Ordered() && dc.MaxRetransmits() == nil && dc.MaxPacketLifeTime() == nil
 }
 
-// decline closes a channel: nobody would read it, and it would hold up the other.
+// decline closes a channel. Unread, it would hold up the other channels.
 func decline(dc *webrtc.DataChannel, times *tally, log *slog.Logger) {
 	times.warn(log, "closed a channel that is not the one", "label", dc.Label(), "protocol", dc.Protocol())
-	if raw, err := dc.DetachWithDeadline(); err == nil { // or pion keeps it for as long as the connection
-		_ = raw.Close() // the other side may have, before
-	}
-	_ = dc.Close() // the other side may have, before
+	pionnet.Discard(dc)
 }
 
-// trusted tells whether both sides know of each other that they have the code: the
-// callee must have been able to hear it, or it would be left with half a connection.
-func (a *attempt) trusted() bool {
-	return a.foreign || a.trust.proven() && (a.ticket.Side == signaling.Callee || a.told)
-}
-
+// openHeld makes the Pipe of a channel that had opened before both sides had proven that they know the code.
 func (a *attempt) openHeld() (*Pipe, error) {
-	if a.channel == nil || !a.trusted() {
+	if a.channel == nil || !a.bothProven() {
 		return nil, nil
 	}
-	return a.open(a.channel)
+	return a.openPipe(a.channel)
 }
 
-// open makes the Pipe of the channel, if it is the one that is meant, and as soon as
-// the other side has shown that it knows the code.
-func (a *attempt) open(dc *webrtc.DataChannel) (*Pipe, error) {
+// openPipe makes the Pipe of the channel, if it is the chat's, once both sides
+// have proven that they know the code.
+func (a *attempt) openPipe(dc *webrtc.DataChannel) (*Pipe, error) {
 	switch {
 	case !a.foreign && !ours(dc, channelLabel), a.channel != nil && a.channel != dc:
 		decline(dc, &a.declined, a.log)
 		return nil, nil
-	case !a.trusted(), a.pathUnknown():
+	case !a.bothProven(), a.pathUnknown():
 		a.channel = dc
 		return nil, nil
 	}
-	// pion has compared the two; it would take any of several fingerprints, though.
+	// pion has compared the fingerprint, but accepts any one of several.
 	if err := a.promised.check(a.pc); err != nil {
 		return nil, err
 	}
@@ -221,6 +214,6 @@ func (a *attempt) open(dc *webrtc.DataChannel) (*Pipe, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.kept = true
+	a.handedOver = true
 	return p, nil
 }

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,35 +20,36 @@ var ErrNoChannel = errors.New("the other program is connected, and has announced
 // channelLabel may take to open the one of that name.
 const choiceLimit = 100 * time.Millisecond
 
-// allOpened is posted to run when choiceLimit is over.
-type allOpened struct{}
+// choiceDue is posted when choiceLimit is over.
+type choiceDue struct{}
+
+func (choiceDue) handle(_ context.Context, a *attempt) (*Pipe, error) { return a.choose() }
+
+// channelOpened is posted when a channel has opened.
+type channelOpened struct{ *webrtc.DataChannel }
+
+func (c channelOpened) handle(_ context.Context, a *attempt) (*Pipe, error) {
+	return a.opened(c.DataChannel)
+}
 
 // opened takes a channel that has opened. A plain caller may open several, which arrive in any
-// order: its chat is the one that is called so or, if none is, the one with the lowest id,
+// order: its chat is the channel of that name or, if there is none, the one with the lowest id,
 // which it has made first.
 func (a *attempt) opened(dc *webrtc.DataChannel) (*Pipe, error) {
 	switch {
 	case !a.foreign || a.ticket.Side == signaling.Caller:
-		return a.open(dc)
+		return a.openPipe(dc)
 	case dc.Label() == channelLabel:
-		a.offered = append(a.offered, dc)
+		a.choices = append(a.choices, dc)
 		return a.choose()
-	case len(a.offered) == furtherChannels:
+	case len(a.choices) == furtherChannels:
 		decline(dc, &a.declined, a.log)
 		return nil, nil
 	}
-	if a.offered = append(a.offered, dc); len(a.offered) > 1 {
+	if a.choices = append(a.choices, dc); len(a.choices) > 1 {
 		return nil, nil
 	}
-	a.wg.Go(func() {
-		timer := time.NewTimer(choiceLimit)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			a.post(allOpened{})
-		case <-a.done:
-		}
-	})
+	a.postAfter(choiceLimit, choiceDue{})
 	return nil, nil
 }
 
@@ -59,8 +61,8 @@ func (a *attempt) choose() (*Pipe, error) {
 		}
 		return -1
 	}
-	list := slices.DeleteFunc(a.offered, func(dc *webrtc.DataChannel) bool { return dc.ReadyState() != webrtc.DataChannelStateOpen })
-	a.offered = nil
+	list := slices.DeleteFunc(a.choices, func(dc *webrtc.DataChannel) bool { return dc.ReadyState() != webrtc.DataChannelStateOpen })
+	a.choices = nil
 	if len(list) == 0 { // they were closed again: another may come
 		return nil, nil
 	}
@@ -68,10 +70,10 @@ func (a *attempt) choose() (*Pipe, error) {
 	for _, other := range list[1:] {
 		decline(other, &a.declined, a.log)
 	}
-	return a.open(list[0])
+	return a.openPipe(list[0])
 }
 
-// unmet is why the two have not met within connectLimit.
+// unmet returns why the two have not met within connectLimit.
 func (a *attempt) unmet() error {
 	if a.foreign && a.pc.ConnectionState() == webrtc.PeerConnectionStateConnected {
 		return ErrNoChannel

@@ -21,8 +21,8 @@ var ErrCode = errors.New("that is not a code")
 // maxSecret is how many bytes a secret may have.
 const maxSecret = 256
 
-// Marks that a sentence puts around a code or a link. A room's name may end with ~ or _, so
-// those are none.
+// Marks that a sentence puts around a code or a link. A room's name may end with ~ or _, which
+// are not among them.
 const (
 	quotes  = "\"'`“”„‟‘’‚‛«»‹›"
 	opening = " \t([{<「『¿¡" + quotes
@@ -33,13 +33,14 @@ const (
 // server, the secret never does.
 type Code struct {
 	Room   string
-	Secret string // words with dashes between them; empty: anybody who knows the room may come
+	Secret string // words with dashes between them; empty: anyone who knows the room may come
 }
 
 // ParseCode reads a code as people write it: letter case makes no difference, a space
 // is as good as a dash, and so is the longer dash that a phone makes of it. Letters
-// that look the same are the same (Unicode's form NFKC), and punctuation around the code is
-// dropped, see TrimMarks, as is the "code:" that call prints before it. The error is ErrCode.
+// that look the same are the same (Unicode's form NFKC). Punctuation around the code is
+// dropped, see TrimMarks, and so is the "code:" that call prints before it. It returns ErrCode if
+// text is not a code.
 func ParseCode(text string) (Code, error) {
 	if !utf8.ValidString(text) {
 		return Code{}, fmt.Errorf("%w: it is not UTF-8", ErrCode)
@@ -48,7 +49,7 @@ func ParseCode(text string) (Code, error) {
 	text = TrimMarks(strings.TrimPrefix(strings.TrimPrefix(text, "p2pchat: "), "code:"))
 	dash := func(r rune) bool { return unicode.Is(unicode.Pd, r) }
 	words := strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\t' || dash(r) })
-	switch { // a part that went missing must not make a room's name of the secret
+	switch { // without its room, the secret must not become a room's name
 	case len(words) == 0:
 		return Code{}, fmt.Errorf("%w: it has no letters and no digits", ErrCode)
 	case strings.IndexFunc(text, dash) == 0:
@@ -78,7 +79,7 @@ func TrimMarks(text string) string {
 	return strings.TrimRight(strings.TrimLeft(text, opening), closing)
 }
 
-// misspelt tells whether a room's name looks like a code that call makes, with other signs
+// misspelt reports whether a room's name looks like a code that call makes, with other signs
 // for its dashes.
 func misspelt(room string) bool {
 	parts := strings.FieldsFunc(room, func(r rune) bool { return strings.ContainsRune("._~", r) })
@@ -88,12 +89,12 @@ func misspelt(room string) bool {
 	return Code{Room: parts[0], Secret: parts[1] + "-" + parts[2]}.Unlisted() == ""
 }
 
-// normal is the form of a text that all who type it the same way have in common.
+// normal returns the form of a text that does not depend on how it was typed.
 func normal(text string) string {
 	return norm.NFKC.String(strings.ToLower(norm.NFKC.String(text)))
 }
 
-// String is the code as it is printed.
+// String returns the code as it is printed.
 func (c Code) String() string {
 	if c.Secret == "" {
 		return c.Room
@@ -101,7 +102,7 @@ func (c Code) String() string {
 	return c.Room + "-" + c.Secret
 }
 
-// newCode makes a code to read out: a room's number of so many digits, and a secret of
+// newCode makes a code to read out: a room's number with that many digits, and a secret of
 // two words.
 func newCode(digits int) Code {
 	least := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(digits-1)), nil)
@@ -117,9 +118,9 @@ func (c Code) IsGenerated() bool {
 	return strings.Trim(c.Room, "0123456789") == "" && strings.Count(c.Secret, "-") == 1 && c.Unlisted() == ""
 }
 
-// Unlisted is the word of c that cannot be right if a caller made c: a code with a number
-// and two words has words of the list. It is empty if there is none, or if c is of
-// another form and so of somebody's own making.
+// Unlisted returns the word of c that cannot be right if a caller's program made c: a code with a number
+// and two words has words of the list. It returns "" if there is no such word, or if c has
+// another form, which a person chose.
 func (c Code) Unlisted() string {
 	secret := strings.Split(c.Secret, "-")
 	if len(secret) != 2 || strings.Trim(c.Room, "0123456789") != "" {
@@ -136,15 +137,15 @@ func (c Code) Unlisted() string {
 func below(n *big.Int) *big.Int {
 	i, err := rand.Int(rand.Reader, n)
 	if err != nil {
-		panic(err) // it never fails
+		panic(err) // rand.Reader never fails
 	}
 	return i
 }
 
-// Complete lists the codes that one may be typing who has typed text so far: its last
-// word, if it is one of a secret, becomes each word of the list that begins with it.
-// The first word of a secret is followed by a dash, as those that a caller makes have
-// two.
+// Complete returns the codes that begin with text. It completes the last
+// word, if that is one of a secret, to each word of the list that begins with it.
+// A dash follows the first word of a secret, because generated secrets have
+// two words.
 func Complete(text string) []string {
 	dash := strings.LastIndexFunc(text, func(r rune) bool { return r == '-' || r == ' ' })
 	if dash < 0 || dash == len(text)-1 {

@@ -5,36 +5,43 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
 	dtlsfingerprint "github.com/pion/dtls/v3/pkg/crypto/fingerprint"
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
-	"github.com/pion/logging"
 	"github.com/pion/transport/v5"
 	"github.com/pion/webrtc/v4"
+
+	"p2pchat/peer/internal/pionnet"
+	"p2pchat/signaling"
 )
 
 const (
 	silence       = 2500 * time.Millisecond
 	heartbeat     = 500 * time.Millisecond
 	checkInterval = 200 * time.Millisecond // pion's own
-	hurryInterval = 50 * time.Millisecond  // for the first hurries checks (RFC 8445, section 14, has 50 ms, too)
-	hurries       = 40
 	relayWait     = 400 * time.Millisecond // before a relay is taken: any other way is better
 )
 
+// guards keep the other side, and a malicious server, from using this machine against others.
+type guards struct {
+	tcp     ice.TCPMux       // nil: no ICE over TCP
+	outside *pionnet.Outside // nil: TURN servers learn all addresses
+	sources *pionnet.Sources // nil: checks from any address are answered
+}
+
 // newPeerConnection sets pion for two programs that want to talk soon and notice
 // soon when they no longer can. Its connections to TURN servers end with ctx.
-func newPeerConnection(ctx context.Context, config Config, machine transport.Net, servers []webrtc.ICEServer) (*webrtc.PeerConnection, error) {
-	e := webrtc.SettingEngine{LoggerFactory: pionLog{config.Log}}
-	permits := newPermissive(ctx, machine, servers, config.outside)
-	e.SetNet(permits)
-	e.SetICEProxyDialer(permits)
-	if config.sources != nil {
-		e.SetRemoteIPFilter(config.sources.take)
+func newPeerConnection(ctx context.Context, config Config, machine transport.Net, servers []signaling.ICEServer, g guards) (*webrtc.PeerConnection, error) {
+	e := webrtc.SettingEngine{LoggerFactory: pionnet.Log{To: config.Log}}
+	list := configured(servers)
+	network := pionnet.NewTURNNet(ctx, machine, list, g.outside)
+	e.SetNet(network)
+	e.SetICEProxyDialer(network)
+	if g.sources != nil {
+		e.SetRemoteIPFilter(g.sources.Take)
 	}
 	e.DetachDataChannels()
 	e.EnableDataChannelBlockWrite(true)
@@ -48,14 +55,14 @@ func newPeerConnection(ctx context.Context, config Config, machine transport.Net
 	e.DisableCloseByDTLS(true) // a Pipe is closed once, by its Session: pion waits 200 ms where two do
 	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	types := []webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6}
-	if config.tcp != nil {
+	if g.tcp != nil {
 		types = append(types, webrtc.NetworkTypeTCP4)
-		e.SetICETCPMux(config.tcp)
+		e.SetICETCPMux(g.tcp)
 	}
 	e.SetNetworkTypes(types)
 	// machine has chosen the interfaces. A filter here would make pion ask every STUN and TURN
 	// server from each address, in place of once by the default route.
-	_, chosen := machine.(*machineNet)
+	_, chosen := machine.(*pionnet.Net)
 	e.SetIncludeLoopbackCandidate(chosen)
 	// The first pair that works is taken; only a relay gives the others a chance.
 	e.SetHostAcceptanceMinWait(0)
@@ -67,11 +74,11 @@ func newPeerConnection(ctx context.Context, config Config, machine transport.Net
 	// hear of themselves often enough to lose a few packets. Checks of a pair go on for as
 	// long as an attempt, because its network may come back.
 	e.SetICETimeouts(silence, 5*time.Second, heartbeat)
-	e.SetICEMaxBindingRequests(uint16(connectLimit/checkInterval) + hurries)
+	e.SetICEMaxBindingRequests(uint16(connectLimit/checkInterval) + forcedChecks)
 
 	// No media: neither codecs nor what would look into their packets.
 	api := webrtc.NewAPI(webrtc.WithSettingEngine(e), webrtc.WithMediaEngine(&webrtc.MediaEngine{}), webrtc.WithInterceptorRegistry(&interceptor.Registry{}))
-	c := webrtc.Configuration{ICEServers: servers}
+	c := webrtc.Configuration{ICEServers: list}
 	if config.RelayOnly {
 		c.ICETransportPolicy = webrtc.ICETransportPolicyRelay
 	}
@@ -82,22 +89,12 @@ func newPeerConnection(ctx context.Context, config Config, machine transport.Net
 	return pc, nil
 }
 
-// ownNet is the machine's network. Its look-ups and connections to TURN servers end with ctx.
+// ownNet returns the machine's network. Its look-ups and connections to TURN servers end with ctx.
 func ownNet(ctx context.Context, config Config) (transport.Net, error) {
 	if config.net != nil {
 		return config.net, nil
 	}
-	n, err := newMachineNet(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("looking at this machine's network: %w", err)
-	}
-	return n, nil
-}
-
-func closeConnection(pc *webrtc.PeerConnection, log *slog.Logger) {
-	if err := pc.GracefulClose(); err != nil {
-		log.Debug("closing the connection", "error", err)
-	}
+	return pionnet.NewNet(ctx)
 }
 
 // A fingerprint is what a description says of its side's certificate (RFC 8122,
@@ -143,24 +140,3 @@ func (f fingerprint) check(pc *webrtc.PeerConnection) error {
 	}
 	return nil
 }
-
-// pionLog hands pion's log on, a level down: what it warns of is seldom a warning to
-// a person.
-type pionLog struct{ to *slog.Logger }
-
-func (l pionLog) NewLogger(scope string) logging.LeveledLogger {
-	return pionScope{l.to.With("pion", scope)}
-}
-
-type pionScope struct{ to *slog.Logger }
-
-func (s pionScope) Trace(string)                   {}
-func (s pionScope) Tracef(string, ...any)          {}
-func (s pionScope) Debug(string)                   {}
-func (s pionScope) Debugf(string, ...any)          {}
-func (s pionScope) Info(m string)                  { s.to.Debug(m) }
-func (s pionScope) Infof(format string, a ...any)  { s.to.Debug(fmt.Sprintf(format, a...)) }
-func (s pionScope) Warn(m string)                  { s.to.Debug(m) }
-func (s pionScope) Warnf(format string, a ...any)  { s.to.Debug(fmt.Sprintf(format, a...)) }
-func (s pionScope) Error(m string)                 { s.to.Info(m) }
-func (s pionScope) Errorf(format string, a ...any) { s.to.Info(fmt.Sprintf(format, a...)) }

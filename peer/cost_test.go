@@ -192,7 +192,7 @@ func TestWhatTheServerSees(t *testing.T) {
 				t.Errorf("it sees %q in %s", secret, body)
 			}
 		}
-		for _, words := range [][]string{from.SafetyWords, {from.Next.Room, from.Next.Secret}} {
+		for _, words := range [][]string{from.SafetyWords, {from.Rendezvous.Room, from.Rendezvous.Secret}} {
 			if strings.Contains(body, strings.Join(words, " ")) || strings.Contains(body, words[0]) && len(words) == 2 {
 				t.Errorf("it sees %q in %s", words, body)
 			}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -13,16 +14,22 @@ import (
 	"p2pchat/signaling"
 )
 
-// The answer carries the candidates that are known at once: this machine's own. These are how
-// long it waits for the first candidate, and after each one for the next.
+// The answer carries the candidates that are known at once: this machine's own. So long it
+// waits for the first candidate, and after each one for the next.
 const (
 	firstCandidate = 5 * time.Millisecond
 	nextCandidate  = time.Millisecond
-	wholeLimit     = 1500 * time.Millisecond // for all, those of STUN and TURN servers included
+	wholeLimit     = 1500 * time.Millisecond // for all, including those of STUN and TURN servers
 )
 
-// errGarbled: the other side's description cannot be read.
+// errGarbled says that the other side's description cannot be parsed.
 var errGarbled = errors.New("the other side's description makes no sense")
+
+// A reply is the callee's answer, until it has candidates to take along.
+type reply struct {
+	document
+	whole bool // it waits for all candidates: the caller may ask for no more
+}
 
 // offer begins the attempt as the caller.
 func (a *attempt) offer(ctx context.Context) error {
@@ -48,15 +55,11 @@ func (a *attempt) offer(ctx context.Context) error {
 
 // answer begins the attempt as the callee. It returns errGarbled if the offer cannot be
 // answered, and ErrImpostor if it must not be.
-func (a *attempt) answer(ctx context.Context, d signaling.Description) error {
-	offer, err := a.read(d)
-	if err != nil {
-		return err
-	}
-	if a.foreign && a.code.Secret != "" {
+func (a *attempt) answer(ctx context.Context, offer document) error {
+	if a.foreign = offer.foreign(); a.foreign && a.code.Secret != "" {
 		return fmt.Errorf("%w: the caller in this room uses another program, which asks for no code", ErrImpostor)
 	}
-	if err := a.meet(webrtc.SDPTypeOffer, offer); err != nil {
+	if err := a.setRemote(webrtc.SDPTypeOffer, offer); err != nil {
 		return err
 	}
 	answer, err := a.pc.CreateAnswer(nil)
@@ -64,9 +67,9 @@ func (a *attempt) answer(ctx context.Context, d signaling.Description) error {
 		return fmt.Errorf("%w: it cannot be answered: %w", errGarbled, err)
 	}
 	a.section = sectionOf(answer.SDP)
-	reply := document{Type: "answer", SDP: answer.SDP}
+	a.reply = &reply{document: document{Type: "answer", SDP: answer.SDP}}
 	if !a.foreign {
-		if a.trust, reply, err = respond(a.code, offer, answer.SDP); err != nil {
+		if a.keys, a.reply.document, err = respond(a.code, offer, answer.SDP); err != nil {
 			return err
 		}
 	}
@@ -78,67 +81,75 @@ func (a *attempt) answer(ctx context.Context, d signaling.Description) error {
 	}
 	// The read is parked before the caller can have read the answer, and misses nothing.
 	a.wg.Go(func() { a.readCandidates(ctx, as) })
-	a.reply, a.enough = &reply, time.After(firstCandidate)
-	if a.whole = a.foreign && (!trickles(offer.SDP) || len(offer.candidates) > 0); a.whole {
-		a.enough = time.After(wholeLimit)
+	a.clock.reply = time.After(firstCandidate)
+	if a.reply.whole = a.foreign && (!trickles(offer.SDP) || len(offer.candidates) > 0); a.reply.whole {
+		a.clock.reply = time.After(wholeLimit)
 	}
 	return a.pc.SetLocalDescription(answer)
 }
 
-// dispatch sends the answer.
-func (a *attempt) dispatch(ctx context.Context) {
-	reply := *a.reply
-	a.reply, a.enough = nil, nil
-	a.wg.Go(func() { a.send(ctx, reply) })
+// sendReply sends the answer.
+func (a *attempt) sendReply(ctx context.Context) {
+	d := a.reply.document
+	a.reply, a.clock.reply = nil, nil
+	a.wg.Go(func() { a.send(ctx, d) })
 }
 
-// answered takes the answer as the caller. Nothing of the answer is used before it has proven
+// answered is posted when the Store has an answer.
+type answered struct{ signaling.Description }
+
+func (d answered) handle(_ context.Context, a *attempt) (*Pipe, error) {
+	return nil, a.accept(d.Description)
+}
+
+// accept takes the answer as the caller. It uses nothing of the answer before that has proven
 // that its sender knows the code.
-func (a *attempt) answered(d signaling.Description) error {
-	answer, err := a.read(d)
-	switch {
-	case err != nil:
+func (a *attempt) accept(d signaling.Description) error {
+	answer, err := parseDescription(d, a.pc.LocalDescription(), a.log)
+	if err != nil {
 		return err
+	}
+	a.foreign = answer.foreign()
+	switch {
 	case !a.foreign:
-		a.trust, err = a.proposal.settle(answer)
+		a.keys, err = a.proposal.accept(answer)
 	case a.code.Secret != "":
 		err = errUnproven
 	}
 	if err != nil {
 		return err
 	}
-	if err := a.meet(webrtc.SDPTypeAnswer, answer); err != nil {
+	if err := a.setRemote(webrtc.SDPTypeAnswer, answer); err != nil {
 		return err
 	}
 	if !a.foreign {
-		a.tell(note{Nonce: a.proposal.nonce})
-		a.add(answer.P2PChat.candidates())
+		a.queue(sealedNote{Nonce: a.proposal.nonce})
+		a.open(answer.P2PChat.candidates())
 	}
-	for _, n := range a.held {
-		a.tell(n)
+	for _, n := range a.local.unsealed {
+		a.queue(n)
 	}
-	a.held = nil
-	a.add(a.early)
-	a.early = nil
+	a.local.unsealed = nil
+	a.open(a.remote.early)
+	a.remote.early = nil
 	return nil
 }
 
-// read parses the other side's description. It returns errGarbled if it cannot.
-func (a *attempt) read(d signaling.Description) (document, error) {
-	var other document
+// parseDescription parses the other side's description. own is this side's, if it came first. It returns errGarbled if
+// the description makes no sense.
+func parseDescription(d signaling.Description, own *webrtc.SessionDescription, log *slog.Logger) (other document, err error) {
 	if len(d) > maxDescription { // parsing takes many times its size
 		return document{}, fmt.Errorf("%w: it is longer than %d KiB", errGarbled, maxDescription>>10)
 	}
 	if err := json.Unmarshal(d, &other); err != nil {
-		a.log.Info("a description cannot be read", "error", err)
+		log.Info("a description cannot be read", "error", err)
 		return document{}, errGarbled
 	}
-	var err error
-	if a.promised, err = fingerprintOf(other.SDP); err != nil {
+	if other.promised, err = fingerprintOf(other.SDP); err != nil {
 		return document{}, fmt.Errorf("%w: %w", errGarbled, err)
 	}
-	if a.foreign = other.P2PChat == nil; a.foreign {
-		other.SDP, other.candidates = plain(other.SDP, a.pc.LocalDescription())
+	if other.foreign() {
+		other.SDP, other.candidates = plain(other.SDP, own)
 	} else if strings.Contains(other.SDP, "a=candidate") {
 		// Our programs seal candidates. No packet is sent before the other side has proven
 		// that it knows the code.
@@ -147,13 +158,16 @@ func (a *attempt) read(d signaling.Description) (document, error) {
 	return other, nil
 }
 
-// meet hands the other side's description to pion.
-func (a *attempt) meet(kind webrtc.SDPType, d document) error {
+// setRemote hands the other side's description to pion.
+func (a *attempt) setRemote(kind webrtc.SDPType, d document) error {
 	if err := a.pc.SetRemoteDescription(webrtc.SessionDescription{Type: kind, SDP: d.SDP}); err != nil {
 		return fmt.Errorf("%w: %w", errGarbled, err)
 	}
-	a.begun = time.Now()
+	a.promised, a.begun = d.promised, time.Now()
+	a.clock.start()
 	a.report(Connecting{})
-	a.add(d.candidates)
+	for _, c := range d.candidates {
+		a.addCandidate(c)
+	}
 	return nil
 }

@@ -39,7 +39,7 @@ var Introduce = introduce
 // A Handshake is what a caller of the tests' own needs to pass for one of ours.
 type Handshake struct {
 	proposal *proposal
-	trust    *trust
+	keys     *sessionKeys
 }
 
 // Propose makes the offer of sdp.
@@ -60,17 +60,17 @@ func (h *Handshake) Settle(answer signaling.Description) (signaling.Candidate, e
 		err = errors.New("the answer is of a plain program")
 	}
 	if err == nil {
-		h.trust, err = h.proposal.settle(d)
+		h.keys, err = h.proposal.accept(d)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return h.trust.seal(note{Nonce: h.proposal.nonce})
+	return h.keys.seal(sealedNote{Nonce: h.proposal.nonce})
 }
 
 // Open is a candidate of the callee's.
 func (h *Handshake) Open(c signaling.Candidate) (webrtc.ICECandidateInit, error) {
-	n, err := h.trust.open(c)
+	n, err := h.keys.open(c)
 	if err != nil || n.ICECandidateInit == nil {
 		return webrtc.ICECandidateInit{}, err
 	}
@@ -97,10 +97,10 @@ var ErrUnprovenCaller = errUnprovenCaller
 
 // Bounded is what a session uses of a server's list.
 func Bounded(list []signaling.ICEServer) []signaling.ICEServer {
-	return (&Session{config: Config{Log: slog.New(slog.DiscardHandler)}}).trusted(context.Background(), list)
+	return (&Session{config: Config{Log: slog.New(slog.DiscardHandler)}}).bounded(context.Background(), list)
 }
 
 // NextCode is where two meet again whose key exchange came to secret, and who met with code.
 func NextCode(secret []byte, code Code) Code {
-	return (&trust{secret: secret, met: code.Secret}).next()
+	return (&sessionKeys{secret: secret, code: code}).rendezvous()
 }

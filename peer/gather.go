@@ -7,6 +7,7 @@ import (
 
 	"github.com/pion/webrtc/v4"
 
+	"p2pchat/peer/internal/pionnet"
 	"p2pchat/signaling"
 )
 
@@ -18,8 +19,8 @@ type Address struct {
 	Port     uint16
 }
 
-// Gather lists the addresses that a call would offer with these servers, in the order in
-// which they were found, until all are or ctx ends.
+// Gather returns the addresses that a call would offer with these servers, in the order in
+// which they were found, once all are found or ctx ends.
 func Gather(ctx context.Context, servers []signaling.ICEServer, config Config) ([]Address, error) {
 	if config.Log == nil {
 		config.Log = slog.Default()
@@ -34,16 +35,16 @@ func Gather(ctx context.Context, servers []signaling.ICEServer, config Config) (
 	if err != nil {
 		return nil, err
 	}
-	pc, err := newPeerConnection(ctx, config, machine, configured(list))
+	pc, err := newPeerConnection(ctx, config, machine, list, guards{})
 	if err != nil {
 		return nil, err
 	}
-	defer closeConnection(pc, config.Log)
+	defer pionnet.Close(pc, config.Log)
 	found := make(chan *webrtc.ICECandidate, 256)
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) {
 		select {
 		case found <- c:
-		default: // nobody has so many
+		default: // no machine has so many
 		}
 	})
 	if _, err := pc.CreateDataChannel(channelLabel, nil); err != nil {

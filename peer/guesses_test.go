@@ -189,19 +189,19 @@ type program struct {
 	lives   int
 
 	mu   sync.Mutex // guards what follows
-	disk *peer.Again
+	disk *peer.Resumption
 	left []int // what a caller was told of wrong codes
 	told int   // how often a callee was told of an answer in vain
 	ends []error
 }
 
-func (p *program) save(a peer.Again) {
+func (p *program) save(a peer.Resumption) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.disk = &a
 }
 
-func (p *program) saved() (a peer.Again) {
+func (p *program) saved() (a peer.Resumption) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.disk != nil {
@@ -213,8 +213,8 @@ func (p *program) saved() (a peer.Again) {
 func (p *program) report(e peer.Event) {
 	switch e := e.(type) {
 	case peer.Waiting:
-		if a := p.saved(); a.Next == (peer.Code{}) {
-			p.save(e.Again)
+		if a := p.saved(); a.Rendezvous == (peer.Code{}) {
+			p.save(e.Resumption)
 		}
 	case peer.WrongCode:
 		p.mu.Lock()
@@ -244,9 +244,9 @@ func (p *program) report(e peer.Event) {
 // listens.
 func (p *program) start() {
 	config := quiet()
-	config.Report, config.Keep = p.report, func(a peer.Again) error { p.save(a); return nil }
+	config.Report, config.Save = p.report, func(a peer.Resumption) error { p.save(a); return nil }
 	if a := p.saved(); a.Typed != (peer.Code{}) {
-		config.Again = &a
+		config.Resume = &a
 	}
 	p.lives++
 	if p.side == signaling.Caller {
@@ -266,7 +266,7 @@ func (p *program) start() {
 				p.mu.Unlock()
 				return
 			}
-			now := pipe.Again()
+			now := pipe.Resumption()
 			p.save(now)
 			if pipe.Send(ctx, []byte("hello")) != nil {
 				continue
@@ -381,7 +381,7 @@ func TestGuessingAfterAMeeting(t *testing.T) {
 				caller := &program{side: signaling.Caller, store: store, n: n}
 				caller.start()
 				callee := n.answers(t, hiding{Store: store, of: signaling.Caller, scramble: func([]signaling.Candidate) []signaling.Candidate { return nil }}, right, quiet())
-				for caller.saved().Next == (peer.Code{}) { // it has met, and not heard
+				for caller.saved().Rendezvous == (peer.Code{}) { // it has met, and not heard
 					time.Sleep(100 * time.Millisecond)
 				}
 				store.be(guess)

@@ -20,26 +20,31 @@ import (
 	"p2pchat/signaling"
 )
 
-// What the two sides agree on rides on the documents that they swap anyway:
+// The handshake rides on the documents that the two sides swap anyway:
 //
 //	offer       "p2pchat": {v, sid, share, commit}
 //	answer      "p2pchat": {v, share, nonce, confirm, candidates}
 //	candidates  {"sealed"}: of the caller's the first one reveals its nonce
 //
-// The PAKE's key binds both SDPs, and with them the fingerprints. The server that
-// carries all this can change nothing of it unnoticed, and learns no address.
+// The PAKE's key binds both SDPs, and with them the fingerprints. The signaling server, which
+// carries these documents, cannot change them unnoticed, and learns no address.
 const dialectVersion = 1
 
-// document is what this package reads and writes of a description.
+// A document is the part of a description that this package reads and writes.
 type document struct {
 	Type    string   `json:"type"`
 	SDP     string   `json:"sdp"`
 	P2PChat *dialect `json:"p2pchat,omitempty"` // nil: of a plain WebRTC program
 
-	candidates []signaling.Candidate // of a plain program: those that were in its SDP
+	// of the other side's document, see parseDescription:
+	promised   fingerprint
+	candidates []candidate // of a plain program: those that were in its SDP
 }
 
-// dialect is one side's part of the handshake. Bytes are in base64.
+// foreign reports whether the document is of a plain WebRTC program.
+func (d document) foreign() bool { return d.P2PChat == nil }
+
+// A dialect is one side's part of the handshake. Bytes are in base64.
 type dialect struct {
 	V       int    `json:"v"`
 	SID     []byte `json:"sid,omitempty"`     // in the offer: names the run of the PAKE
@@ -49,13 +54,13 @@ type dialect struct {
 	Confirm []byte `json:"confirm,omitempty"` // in the answer: the PAKE's tag
 
 	// In the answer: the first of the callee's candidates, sealed, so that the caller need
-	// not wait for the list of them. They are in that, too.
+	// not wait for the list of candidates. They are in the list, too.
 	Candidates []json.RawMessage `json:"candidates,omitempty"`
 }
 
-// A note is what is sealed: a candidate, the end of them (an empty candidate), or the
+// A sealedNote is the content of a seal: a candidate, the end of the candidates (an empty one), or the
 // caller's nonce.
-type note struct {
+type sealedNote struct {
 	*webrtc.ICECandidateInit
 	Nonce []byte `json:"nonce,omitempty"`
 }
@@ -65,13 +70,12 @@ const (
 	sidSize   = 16
 	nonceSize = 16
 	keySize   = 32
-	padding   = 128 // a sealed note tells its length in steps of this
+	padding   = 128 // the length of a sealed note shows in steps of this
 )
 
 const safetyWords = 4 // of 10.3 bits each
 
 var (
-	// errUnproven says that the other side has not shown that it knows the code.
 	errUnproven = errors.New("the answer does not prove that its sender knows the code")
 	errSealed   = errors.New("it is not sealed with the key of this call")
 	errRepeated = errors.New("it came before")
@@ -98,9 +102,9 @@ func propose(code Code, sdp string) (*proposal, document, error) {
 	return p, d, nil
 }
 
-// settle takes the answer, once. The error is errGarbled or errUnproven: nothing of
-// the answer may be used then.
-func (p *proposal) settle(answer document) (*trust, error) {
+// accept takes the answer, once. It returns errGarbled or errUnproven if nothing of
+// the answer may be used.
+func (p *proposal) accept(answer document) (*sessionKeys, error) {
 	theirs := answer.P2PChat
 	if err := theirs.check(); err != nil {
 		return nil, err
@@ -112,12 +116,12 @@ func (p *proposal) settle(answer document) (*trust, error) {
 	if !key.Confirms(theirs.Confirm) {
 		return nil, errUnproven
 	}
-	return newTrust(p.code, signaling.Caller, p.sid, key, p.nonce, theirs.Nonce), nil
+	return newSessionKeys(p.code, signaling.Caller, p.sid, key, p.nonce, theirs.Nonce), nil
 }
 
-// respond makes the callee's answer with sdp to an offer. The error is errGarbled. That
-// the caller knows the code shows later: when it reveals the nonce, see trust.open.
-func respond(code Code, offer document, sdp string) (*trust, document, error) {
+// respond makes the callee's answer with sdp to an offer. It returns errGarbled if the offer makes no sense. The
+// caller proves later that it knows the code: when it reveals the nonce, see sessionKeys.open.
+func respond(code Code, offer document, sdp string) (*sessionKeys, document, error) {
 	theirs := offer.P2PChat
 	if err := theirs.check(); err != nil {
 		return nil, document{}, err
@@ -133,22 +137,22 @@ func respond(code Code, offer document, sdp string) (*trust, document, error) {
 		return nil, document{}, fmt.Errorf("%w: %w", errGarbled, err)
 	}
 	d.P2PChat.Confirm = key.Tag()
-	t := newTrust(code, signaling.Callee, theirs.SID, key, nil, nonce)
-	t.commit = theirs.Commit
-	return t, d, nil
+	k := newSessionKeys(code, signaling.Callee, theirs.SID, key, nil, nonce)
+	k.commit = theirs.Commit
+	return k, d, nil
 }
 
 func begin(role pake.Role, code Code, sid []byte) (*pake.Party, error) {
 	return pake.New(role, []byte(code.Secret), pake.LV([]byte("p2pchat/1"), []byte(code.Room)), sid)
 }
 
-// bound is all of a document that the other side must have seen just so. (The share is
-// bound by the PAKE itself, and the confirmation confirms itself.)
+// bound returns the parts of a document that the other side must have seen unchanged. (The PAKE itself
+// binds the share, and the confirmation confirms itself.)
 func (d document) bound() []byte {
 	return pake.LV([]byte{dialectVersion}, []byte(d.Type), []byte(d.SDP), d.P2PChat.Commit, d.P2PChat.Nonce)
 }
 
-// check tells what no version of this program sends.
+// check returns errGarbled if no version of this program sends such a dialect.
 func (d *dialect) check() error {
 	if d.V != dialectVersion {
 		return fmt.Errorf("%w: it is in version %d of the handshake, and this program knows version %d", errGarbled, d.V, dialectVersion)
@@ -156,7 +160,7 @@ func (d *dialect) check() error {
 	return nil
 }
 
-// candidates are those that came with the answer: nothing binds them but their seals, so
+// candidates returns those that came with the answer. Only their seals bind them, so
 // there may be any number.
 func (d *dialect) candidates() []signaling.Candidate {
 	var list []signaling.Candidate
@@ -166,50 +170,49 @@ func (d *dialect) candidates() []signaling.Candidate {
 	return list
 }
 
-// A trust is what the two sides have in common once both descriptions are there. It
-// seals this side's notes and opens those of the other. It is not for use by several
+// sessionKeys are the keys that the two sides share once both descriptions are there. They
+// seal this side's notes and open those of the other side. They are not for use by several
 // goroutines.
-type trust struct {
-	room   string
-	met    string // the code's secret
+type sessionKeys struct {
+	code   Code
 	side   signaling.Side
 	sid    []byte
-	secret []byte    // the PAKE's: keys are derived from it
+	secret []byte    // of the PAKE; all keys are derived from it
 	nonces [2][]byte // of the caller and of the callee, who learns the caller's late
-	commit []byte    // to the caller's nonce: what the callee was promised
+	commit []byte    // the callee was promised a nonce with this hash
 
-	sealing, opening cipher.AEAD // this side's key, and the other's
-	sealed           uint64      // so many notes
-	opened           map[uint64]bool
+	sealing, opening cipher.AEAD     // this side's key, and the other's
+	sealed           uint64          // count of notes
+	opened           map[uint64]bool // notes, by their counter
 }
 
-func newTrust(code Code, side signaling.Side, sid []byte, key *pake.Key, callers, callees []byte) *trust {
-	t := &trust{room: code.Room, met: code.Secret, side: side, sid: sid, secret: key.Secret(), nonces: [2][]byte{callers, callees}, opened: map[uint64]bool{}}
-	t.sealing, t.opening = t.aead(side), t.aead(side.Other())
-	return t
+func newSessionKeys(code Code, side signaling.Side, sid []byte, key *pake.Key, callers, callees []byte) *sessionKeys {
+	k := &sessionKeys{code: code, side: side, sid: sid, secret: key.Secret(), nonces: [2][]byte{callers, callees}, opened: map[uint64]bool{}}
+	k.sealing, k.opening = k.aead(side), k.aead(side.Other())
+	return k
 }
 
-func (t *trust) aead(of signaling.Side) cipher.AEAD {
-	c, err := chacha20poly1305.New(t.derive(nil, of.String()+" candidates", keySize))
+func (k *sessionKeys) aead(of signaling.Side) cipher.AEAD {
+	c, err := chacha20poly1305.New(k.derive(nil, of.String()+" candidates", keySize))
 	if err != nil {
-		panic(err) // of another size of the key alone
+		panic(err) // only for a key of another size
 	}
 	return c
 }
 
 // derive makes size bytes for one purpose (HKDF-SHA256, RFC 5869).
-func (t *trust) derive(salt []byte, purpose string, size int) []byte {
-	b, err := hkdf.Key(sha256.New, t.secret, salt, "p2pchat/1 "+purpose, size)
+func (k *sessionKeys) derive(salt []byte, purpose string, size int) []byte {
+	b, err := hkdf.Key(sha256.New, k.secret, salt, "p2pchat/1 "+purpose, size)
 	if err != nil {
-		panic(err) // of a size above 8,160
+		panic(err) // only for a size above 8,160
 	}
 	return b
 }
 
-// seal makes of a note the candidate that goes to the server: a counter of 8 bytes, big-
+// seal returns a note as the candidate that goes to the server: a counter of 8 bytes, big-
 // endian, and the note's JSON, padded with spaces, under ChaCha20-Poly1305 (RFC 8439)
 // with that counter as the nonce.
-func (t *trust) seal(n note) (signaling.Candidate, error) {
+func (k *sessionKeys) seal(n sealedNote) (signaling.Candidate, error) {
 	text, err := json.Marshal(n)
 	if err != nil {
 		return nil, err
@@ -217,34 +220,34 @@ func (t *trust) seal(n note) (signaling.Candidate, error) {
 	if over := len(text) % padding; over > 0 {
 		text = append(text, strings.Repeat(" ", padding-over)...)
 	}
-	b := binary.BigEndian.AppendUint64(nil, t.sealed)
-	b = t.sealing.Seal(b, counter(t.sealed), text, t.context(t.side))
-	t.sealed++
+	b := binary.BigEndian.AppendUint64(nil, k.sealed)
+	b = k.sealing.Seal(b, counter(k.sealed), text, k.context(k.side))
+	k.sealed++
 	return json.Marshal(envelope{b})
 }
 
-// open is the inverse of seal at the other side. It opens each note once. The error is
-// errSealed, errRepeated, or that of a note which makes no sense.
-func (t *trust) open(c signaling.Candidate) (note, error) {
+// open opens a note that the other side has sealed, once. It returns errSealed if the other side has not, errRepeated for a note
+// that was opened before, and another error if the note makes no sense.
+func (k *sessionKeys) open(c signaling.Candidate) (sealedNote, error) {
 	var e envelope
 	if err := json.Unmarshal(c, &e); err != nil || len(e.Sealed) < 8 {
-		return note{}, errSealed
+		return sealedNote{}, errSealed
 	}
 	n := binary.BigEndian.Uint64(e.Sealed)
-	text, err := t.opening.Open(nil, counter(n), e.Sealed[8:], t.context(t.side.Other()))
+	text, err := k.opening.Open(nil, counter(n), e.Sealed[8:], k.context(k.side.Other()))
 	if err != nil {
-		return note{}, errSealed
+		return sealedNote{}, errSealed
 	}
-	if t.opened[n] {
-		return note{}, errRepeated
+	if k.opened[n] {
+		return sealedNote{}, errRepeated
 	}
-	t.opened[n] = true // as many at most as an attempt reads
-	var opened note
+	k.opened[n] = true // an attempt reads few
+	var opened sealedNote
 	if err := json.Unmarshal(text, &opened); err != nil {
-		return note{}, err
+		return sealedNote{}, err
 	}
 	if opened.Nonce != nil {
-		err = t.reveal(opened.Nonce)
+		err = k.reveal(opened.Nonce)
 	}
 	return opened, err
 }
@@ -257,30 +260,30 @@ func counter(n uint64) []byte {
 	return binary.BigEndian.AppendUint64(make([]byte, 4, chacha20poly1305.NonceSize), n)
 }
 
-// context is what a sealed note of side belongs to: the run of the PAKE is the
-// generation, as each attempt has one of its own.
-func (t *trust) context(of signaling.Side) []byte {
-	return pake.LV([]byte(t.room), []byte(of.String()), t.sid)
+// context returns what a sealed note of side is bound to: the room, the side, and the run of the PAKE, of which
+// each attempt has its own.
+func (k *sessionKeys) context(of signaling.Side) []byte {
+	return pake.LV([]byte(k.code.Room), []byte(of.String()), k.sid)
 }
 
-// reveal takes the caller's nonce, which has to be the one that the offer promised.
-func (t *trust) reveal(nonce []byte) error {
-	if t.side != signaling.Callee || subtle.ConstantTimeCompare(commitment(nonce), t.commit) != 1 {
+// reveal takes the caller's nonce. It returns an error unless the offer promised that nonce.
+func (k *sessionKeys) reveal(nonce []byte) error {
+	if k.side != signaling.Callee || subtle.ConstantTimeCompare(commitment(nonce), k.commit) != 1 {
 		return errors.New("its nonce is not the one that was promised")
 	}
-	t.nonces[signaling.Caller] = nonce
+	k.nonces[signaling.Caller] = nonce
 	return nil
 }
 
-// proven tells whether the other side has shown that it has the same key: the callee
+// proven reports whether the other side has proven that it has the same key: the callee
 // by its answer, the caller by the nonce under a seal.
-func (t *trust) proven() bool { return t.nonces[signaling.Caller] != nil }
+func (k *sessionKeys) proven() bool { return k.nonces[signaling.Caller] != nil }
 
-// words are the safety words: the same on both sides, unless somebody is in the middle.
-// Since each side's nonce was fixed before it saw the other's, nobody there can look
+// words returns the safety words: the same on both sides, unless an attacker is in the middle.
+// Each side's nonce was fixed before it saw the other's, so the attacker cannot search
 // for a key that gives the same words.
-func (t *trust) words() []string {
-	b := t.fingerprint(safetyWords * 8)
+func (k *sessionKeys) words() []string {
+	b := k.fingerprint(safetyWords * 8)
 	list := make([]string, safetyWords)
 	for i := range list {
 		n := binary.BigEndian.Uint64(b[8*i:])
@@ -289,18 +292,18 @@ func (t *trust) words() []string {
 	return list
 }
 
-func (t *trust) fingerprint(size int) []byte {
-	return t.derive(pake.LV(t.nonces[:]...), "safety words", size)
+func (k *sessionKeys) fingerprint(size int) []byte {
+	return k.derive(pake.LV(k.nonces[:]...), "safety words", size)
 }
 
-// next is where the two, and nobody else, can meet again. It follows from the secret with which
-// they met and from the key of this meeting: who steals one of them knows nothing of the next.
-func (t *trust) next() Code {
-	key := t.derive([]byte(t.met), "session", keySize)
+// rendezvous returns the code with which only these two can meet again. It follows from the secret with which
+// they met and from the key of this meeting: a thief of one of them cannot derive the next.
+func (k *sessionKeys) rendezvous() Code {
+	key := k.derive([]byte(k.code.Secret), "session", keySize)
 	part := func(name string) string {
 		b, err := hkdf.Expand(sha256.New, key, name, sidSize)
 		if err != nil {
-			panic(err) // of a size above 8,160
+			panic(err) // only for a size above 8,160
 		}
 		return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b))
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pion/webrtc/v4"
 
+	"p2pchat/peer/internal/pionnet"
 	"p2pchat/signaling"
 )
 
@@ -24,11 +25,11 @@ func somebodysSDP(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pc, err := newPeerConnection(t.Context(), Config{Log: discarding()}, machine, nil)
+	pc, err := newPeerConnection(t.Context(), Config{Log: discarding()}, machine, nil, guards{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer closeConnection(pc, discarding())
+	defer pionnet.Close(pc, discarding())
 	if _, err := pc.CreateDataChannel(channelLabel, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +53,7 @@ func parse(b []byte) (d document, err error) { return d, json.Unmarshal(b, &d) }
 
 // shake is a handshake whose documents somebody may change on the way. The callee's
 // refusal and the caller's are one error.
-func shake(t testing.TB, code Code, offerSDP, answerSDP string, onOffer, onAnswer func([]byte) []byte) (caller, callee *trust, err error) {
+func shake(t testing.TB, code Code, offerSDP, answerSDP string, onOffer, onAnswer func([]byte) []byte) (caller, callee *sessionKeys, err error) {
 	t.Helper()
 	p, offer, err := propose(code, offerSDP)
 	if err != nil {
@@ -73,7 +74,7 @@ func shake(t testing.TB, code Code, offerSDP, answerSDP string, onOffer, onAnswe
 		err = errUnproven // so says attempt.answered
 	}
 	if err == nil {
-		caller, err = p.settle(got)
+		caller, err = p.accept(got)
 	}
 	return caller, callee, err
 }
@@ -178,13 +179,13 @@ func TestEveryMember(t *testing.T) {
 }
 
 // agreed is a handshake without anybody in between, up to the caller's nonce.
-func agreed(t testing.TB, code Code) (caller, callee *trust, nonce signaling.Candidate) {
+func agreed(t testing.TB, code Code) (caller, callee *sessionKeys, nonce signaling.Candidate) {
 	t.Helper()
 	caller, callee, err := shake(t, code, "the offer's SDP", "the answer's SDP", asItIs, asItIs)
 	if err != nil {
 		t.Fatal(err)
 	}
-	nonce, err = caller.seal(note{Nonce: caller.nonces[signaling.Caller]})
+	nonce, err = caller.seal(sealedNote{Nonce: caller.nonces[signaling.Caller]})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +193,7 @@ func agreed(t testing.TB, code Code) (caller, callee *trust, nonce signaling.Can
 }
 
 func TestNotes(t *testing.T) {
-	candidate := note{ICECandidateInit: &webrtc.ICECandidateInit{Candidate: "candidate:1 1 udp 2130706431 10.0.0.9 9999 typ host"}}
+	candidate := sealedNote{ICECandidateInit: &webrtc.ICECandidateInit{Candidate: "candidate:1 1 udp 2130706431 10.0.0.9 9999 typ host"}}
 
 	t.Run("open at the other side, once, in any order", func(t *testing.T) {
 		caller, callee, nonce := agreed(t, secretCode)
@@ -218,16 +219,16 @@ func TestNotes(t *testing.T) {
 		if !callee.proven() {
 			t.Error("the caller is not proven")
 		}
-		if !slices.Equal(caller.words(), callee.words()) || caller.next() != callee.next() {
+		if !slices.Equal(caller.words(), callee.words()) || caller.rendezvous() != callee.rendezvous() {
 			t.Error("the two do not agree")
 		}
 	})
 
 	t.Run("are as long as others, up to 128 bytes", func(t *testing.T) {
 		caller, _, nonce := agreed(t, secretCode)
-		short, longer := note{ICECandidateInit: &webrtc.ICECandidateInit{Candidate: "candidate:1 1 udp 1 10.0.0.9 99 typ host"}}, candidate
+		short, longer := sealedNote{ICECandidateInit: &webrtc.ICECandidateInit{Candidate: "candidate:1 1 udp 1 10.0.0.9 99 typ host"}}, candidate
 		lengths := map[int]bool{len(nonce): true}
-		for _, n := range []note{{ICECandidateInit: &webrtc.ICECandidateInit{}}, {Nonce: random(nonceSize)}} {
+		for _, n := range []sealedNote{{ICECandidateInit: &webrtc.ICECandidateInit{}}, {Nonce: random(nonceSize)}} {
 			c, err := caller.seal(n)
 			if err != nil {
 				t.Fatal(err)
@@ -247,7 +248,7 @@ func TestNotes(t *testing.T) {
 	t.Run("are opened by nobody else", func(t *testing.T) {
 		caller, callee, nonce := agreed(t, secretCode)
 		_, stranger, _ := agreed(t, secretCode) // another attempt, with the same code
-		for who, other := range map[string]*trust{"the caller itself": caller, "another attempt": stranger} {
+		for who, other := range map[string]*sessionKeys{"the caller itself": caller, "another attempt": stranger} {
 			if _, err := other.open(nonce); !errors.Is(err, errSealed) {
 				t.Errorf("%s says %v", who, err)
 			}
@@ -281,14 +282,14 @@ func TestNotes(t *testing.T) {
 
 	t.Run("with another nonce than was promised prove nothing", func(t *testing.T) {
 		caller, callee, _ := agreed(t, secretCode)
-		c, err := caller.seal(note{Nonce: random(nonceSize)})
+		c, err := caller.seal(sealedNote{Nonce: random(nonceSize)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := callee.open(c); err == nil || callee.proven() {
 			t.Errorf("it says %v", err)
 		}
-		back, err := callee.seal(note{Nonce: random(nonceSize)})
+		back, err := callee.seal(sealedNote{Nonce: random(nonceSize)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -324,7 +325,7 @@ func TestGrinding(t *testing.T) {
 			if tries--; tries > 0 && toCaller.fingerprint(1)[0] != want {
 				continue
 			}
-			caller, err := callers.settle(answer)
+			caller, err := callers.accept(answer)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -371,7 +372,7 @@ func TestGrindingAtTheCallee(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		toCallee, err := proposal.settle(answer)
+		toCallee, err := proposal.accept(answer)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -383,7 +384,7 @@ func TestGrindingAtTheCallee(t *testing.T) {
 		if !committed {
 			callee.commit = commitment(nonce) // as if the offer had none
 		}
-		sealed, err := toCallee.seal(note{Nonce: nonce})
+		sealed, err := toCallee.seal(sealedNote{Nonce: nonce})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -435,7 +436,7 @@ func TestWords(t *testing.T) {
 
 func TestNewCode(t *testing.T) {
 	seen := map[Code]bool{}
-	for digits := signaling.MinRoomDigits; digits <= signaling.MaxRoomDigits; digits++ {
+	for digits := signaling.FewDigits; digits <= signaling.ManyDigits; digits++ {
 		for range 50 {
 			c := newCode(digits)
 			if len(c.Room) != digits || c.Room[0] == '0' || strings.Trim(c.Room, "0123456789") != "" {

@@ -11,16 +11,21 @@ import (
 	"time"
 
 	"github.com/pion/stun/v4"
+	"github.com/pion/webrtc/v4"
 
+	"p2pchat/peer/internal/pionnet"
 	"p2pchat/signaling"
 )
 
-// The most of a signaling server's list that is used: each URL costs packets to the host that it
+// These bound what is used of a signaling server's list: each URL costs packets to the host that it
 // names.
 const (
 	maxICEServers = 4
 	maxICEURLs    = 8 // of all of them
 )
+
+// lookupLimit is how long a name server may take.
+const lookupLimit = 5 * time.Second
 
 // iceServers returns the STUN and TURN servers to use, for the caller with the zero ticket or
 // for a callee with its own. Two machines may meet without, but not without the server: the
@@ -40,7 +45,7 @@ func (s *Session) iceServers(ctx context.Context, t signaling.Ticket, wait time.
 		case err != nil:
 			s.config.Log.Warn("going on without the server's STUN and TURN servers", "why", err)
 		}
-		list = s.trusted(ctx, list)
+		list = s.bounded(ctx, list)
 	}
 	var servers []signaling.ICEServer
 	for _, l := range list {
@@ -59,8 +64,8 @@ func (s *Session) iceServers(ctx context.Context, t signaling.Ticket, wait time.
 	return servers, nil
 }
 
-// trusted returns as much of a server's list as is used.
-func (s *Session) trusted(ctx context.Context, list []signaling.ICEServer) []signaling.ICEServer {
+// bounded returns the ICE servers of a signaling server's list that are used.
+func (s *Session) bounded(ctx context.Context, list []signaling.ICEServer) []signaling.ICEServer {
 	list, elsewhere := OwnICEServers(ctx, list, s.config.Host)
 	if len(elsewhere) > 0 {
 		s.config.Log.Warn("left out ICE servers on other hosts than the signaling server's; --ice-server any uses them", "urls", elsewhere[:min(len(elsewhere), maxICEURLs)])
@@ -78,7 +83,7 @@ func (s *Session) trusted(ctx context.Context, list []signaling.ICEServer) []sig
 	return used
 }
 
-// checkICEServer tells what pion or this package would not use.
+// checkICEServer returns why pion or this package would not use an ICE server, or nil.
 func checkICEServer(l signaling.ICEServer) error {
 	for _, raw := range l.URLs {
 		u, err := stun.ParseURI(raw)
@@ -89,7 +94,7 @@ func checkICEServer(l signaling.ICEServer) error {
 			return fmt.Errorf("%q has no username and credential", raw)
 		}
 		if u.Scheme == stun.SchemeTypeTURNS && u.Proto == stun.ProtoTypeUDP {
-			return fmt.Errorf("%q: TURN over DTLS is not supported", raw) // its messages could not be filtered, see tells
+			return fmt.Errorf("%q: TURN over DTLS is not supported", raw) // its messages could not be filtered, see pionnet.TURNNet
 		}
 	}
 	return nil
@@ -112,7 +117,7 @@ func OwnICEServers(ctx context.Context, list []signaling.ICEServer, host string)
 				elsewhere = append(elsewhere, raw)
 				continue
 			}
-			urls = append(urls, raw) // or checkICEServer says what is wrong with it
+			urls = append(urls, raw) // checkICEServer says what is wrong with the others
 		}
 		if len(urls) > 0 || len(l.URLs) == 0 {
 			l.URLs = urls
@@ -127,8 +132,8 @@ func normalHost(host string) string { return strings.ToLower(strings.TrimSuffix(
 // ownHost is the host of a signaling server.
 type ownHost struct {
 	name      string
-	addresses []netip.Addr // once they were looked up
-	known     bool
+	addresses []netip.Addr
+	resolved  bool // addresses were looked up
 }
 
 // has reports whether another host is this one.
@@ -143,21 +148,17 @@ func (h *ownHost) has(ctx context.Context, host string) bool {
 		}
 		a = netip.IPv6Loopback()
 	}
-	known := h.resolved(ctx)
-	isPrivate := func(a netip.Addr) bool {
-		_, private := privateBlock(a)
-		return private
-	}
-	isPublic := func(a netip.Addr) bool { return !isPrivate(a) }
-	return slices.Contains(known, a.Unmap()) || isPrivate(a) && len(known) > 0 && !slices.ContainsFunc(known, isPublic)
+	known := h.resolve(ctx)
+	isPublic := func(a netip.Addr) bool { return !pionnet.IsPrivate(a) }
+	return slices.Contains(known, a.Unmap()) || pionnet.IsPrivate(a) && len(known) > 0 && !slices.ContainsFunc(known, isPublic)
 }
 
-// resolved lists the addresses of the host: none, if they are not known.
-func (h *ownHost) resolved(ctx context.Context) []netip.Addr {
-	if h.known {
+// resolve returns the addresses of the host, or none if they are not known.
+func (h *ownHost) resolve(ctx context.Context) []netip.Addr {
+	if h.resolved {
 		return h.addresses
 	}
-	h.known = true
+	h.resolved = true
 	if a, err := netip.ParseAddr(h.name); err == nil {
 		h.addresses = []netip.Addr{a.Unmap()}
 		return h.addresses
@@ -168,9 +169,27 @@ func (h *ownHost) resolved(ctx context.Context) []netip.Addr {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupLimit)
 	defer cancel()
-	list, _ := net.DefaultResolver.LookupNetIP(ctx, "ip", h.name) // without any, its name has to do
+	list, _ := net.DefaultResolver.LookupNetIP(ctx, "ip", h.name) // without addresses, only the name is compared
 	for _, a := range list {
 		h.addresses = append(h.addresses, a.Unmap())
 	}
 	return h.addresses
+}
+
+// configured returns the servers as pion takes them.
+func configured(list []signaling.ICEServer) (servers []webrtc.ICEServer) {
+	for _, l := range list {
+		servers = append(servers, webrtc.ICEServer{URLs: l.URLs, Username: l.Username, Credential: l.Credential})
+	}
+	return servers
+}
+
+// inTime returns the servers that can answer before the answer to an offer must be complete. A
+// plain caller that takes no candidates after the answer accepts nothing before the answer, so
+// servers that are held until the caller accepts come too late for it.
+func inTime(list []signaling.ICEServer, offer document) []signaling.ICEServer {
+	if !offer.foreign() || trickles(offer.SDP) {
+		return list
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(l signaling.ICEServer) bool { return l.Held })
 }

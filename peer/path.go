@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"context"
 	"net/netip"
 	"slices"
 	"time"
@@ -12,13 +13,18 @@ import (
 // known by its checks alone: until then a relay's address cannot be told from one behind NAT.
 const firstCandidatesLimit = 200 * time.Millisecond
 
-// firstCandidatesLate is posted to run when firstCandidatesLimit is over.
+// firstCandidatesLate is posted when firstCandidatesLimit is over.
 type firstCandidatesLate struct{}
 
-// pathUnknown reports whether the way to the other side cannot be named yet. It then posts to run when
+func (firstCandidatesLate) handle(_ context.Context, a *attempt) (*Pipe, error) {
+	a.candidatesLate = true
+	return a.openHeld()
+}
+
+// pathUnknown reports whether the way to the other side cannot be named yet. It then posts when
 // that has lasted long enough.
 func (a *attempt) pathUnknown() bool {
-	if a.foreign || a.ways[1] != (kinds{}) || a.candidatesLate {
+	if a.foreign || a.remote.kinds != (kinds{}) || a.candidatesLate {
 		return false
 	}
 	pair := a.selected()
@@ -27,15 +33,7 @@ func (a *attempt) pathUnknown() bool {
 	}
 	if !a.awaitingCandidates {
 		a.awaitingCandidates = true
-		a.wg.Go(func() {
-			timer := time.NewTimer(firstCandidatesLimit)
-			defer timer.Stop()
-			select {
-			case <-timer.C:
-				a.post(firstCandidatesLate{})
-			case <-a.done:
-			}
-		})
+		a.postAfter(firstCandidatesLimit, firstCandidatesLate{})
 	}
 	return true
 }
@@ -49,7 +47,7 @@ func (a *attempt) selected() *webrtc.ICECandidatePair {
 	return pair
 }
 
-// path is the longest way that a packet takes.
+// path returns the longest way that a packet takes: host, srflx, prflx or relay.
 func (a *attempt) path() string {
 	pair := a.selected()
 	if pair == nil {
@@ -59,9 +57,9 @@ func (a *attempt) path() string {
 		at, err := netip.ParseAddr(c.Address)
 		switch {
 		case err != nil || c.Typ == webrtc.ICECandidateTypeRelay:
-		case slices.Contains(a.relays, netip.AddrPortFrom(at.Unmap(), c.Port)): // whose check came before it
+		case slices.Contains(a.remote.relays, netip.AddrPortFrom(at.Unmap(), c.Port)): // its check arrived before the candidate
 			return webrtc.ICECandidateTypeRelay
-		case inNetworks(at, a.networks): // what a STUN server saw, or a check: there is no NAT in between
+		case a.machine.IsNear(at): // a STUN server or a check saw it, but there is no NAT in between
 			return webrtc.ICECandidateTypeHost
 		}
 		return c.Typ

@@ -1,6 +1,6 @@
 // Package peer joins two programs that share a code: it swaps descriptions and
 // candidates through a signaling.Store and builds a DataChannel between the two
-// machines. It is the one place that knows WebRTC (pion).
+// machines. With package pionnet, it is the only place that knows WebRTC (pion).
 //
 //	caller                      Store                       callee
 //	  | offer, share ────────────▶ ─────────────────────────▶ |
@@ -10,12 +10,12 @@
 //	  |◀══════════════ DataChannel "chat", DTLS ═════════════▶|
 //	  | close the room ──────────▶                            |
 //
-// Descriptions go out before there are candidates (trickle ICE, RFC 8838). Both
-// sides start over with a fresh description when an attempt fails: the caller
-// replaces its offer, and the callee follows the newest one.
+// Descriptions go out before there are candidates (trickle ICE, RFC 8838). When an attempt fails, both
+// sides start over with a fresh description: the caller
+// replaces its offer, and the callee answers the newest one.
 //
-// The Store is not trusted. What two sides with the same secret agree on it can neither
-// read nor change, and a Pipe is handed up when the other side has proven that it knows
+// The Store is not trusted. It can neither read nor change what two sides with the same secret agree on, and
+// a Session returns a Pipe only once the other side has proven that it knows
 // the secret (handshake.go, docs/security.md).
 package peer
 
@@ -25,15 +25,14 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/pion/ice/v4"
 	"github.com/pion/transport/v5"
 
 	"p2pchat/signaling"
 )
 
-// How a meeting can fail, beside the errors of the Store.
+// Errors of a meeting, beside those of the Store.
 var (
-	// ErrNoPath: the two found each other, and their machines could not.
+	// ErrNoPath: the two found each other, but their machines did not.
 	ErrNoPath = errors.New("the two machines could not reach each other")
 	// ErrNoRelay: RelayOnly, and no TURN server is known.
 	ErrNoRelay = errors.New("there is no TURN server to relay through, and nothing else is allowed")
@@ -41,71 +40,67 @@ var (
 	ErrReplaced = errors.New("another call has taken over the room")
 	// ErrLost: there was a connection, and the other machine fell silent.
 	ErrLost = errors.New("the connection to the other side was lost")
-	// ErrTaken: the caller closed the room before this side's answer was the one.
+	// ErrTaken: the caller closed the room before it accepted this side's answer.
 	ErrTaken = errors.New("this call is over: another program answered first, or the caller has hung up")
 	// ErrWrongCode: this callee's secret is not the caller's.
 	ErrWrongCode = errors.New("wrong code")
 	// ErrBurnt: this caller's code is used up by wrong answers.
 	ErrBurnt = errors.New("three wrong codes were tried, so this code no longer works")
-	// ErrImpostor: who came is not somebody who knows the code.
+	// ErrImpostor: the other side does not know the code.
 	ErrImpostor = errors.New("the other side is not who it should be")
 )
 
-// Config tunes both sides of a meeting. Its zero value is good.
+// Config tunes both sides of a meeting. Its zero value meets on the local network, without STUN and TURN.
 type Config struct {
-	// ICEServers are STUN and TURN servers. If nil, Discover finds them; if that is nil too,
-	// there are none. It is asked for a caller with the zero Ticket, and for a callee with the
-	// ticket that it will answer with. It waits up to wait until the room exists, and returns
+	// ICEServers are STUN and TURN servers. If nil, Discover finds them; if Discover is nil, too,
+	// there are none. A caller calls Discover with the zero Ticket, and a callee with the
+	// ticket that it will answer with. Discover waits up to wait until the room exists, and returns
 	// signaling.ErrNoRoom otherwise: signaling.Client.ICEServers does so.
 	ICEServers []signaling.ICEServer
 	Discover   func(ctx context.Context, t signaling.Ticket, wait time.Duration) ([]signaling.ICEServer, error)
-	// Host is the signaling server's: of the servers that Discover finds, only those on it are
-	// used, see OwnICEServers. If it is empty, all are, up to four with eight URLs.
-	Host  string
-	Again *Again // where an earlier Session of the same side ended; nil starts a new meeting
-	// Keep saves what another Session needs to go on from here, and returns once it is on
-	// disk. It is called before a wrong answer has any effect, from any goroutine. If it
+	// Host is the signaling server's: of the servers that Discover finds, only those on this host are
+	// used, see OwnICEServers. If it is empty, all are used, up to four with eight URLs.
+	Host   string
+	Resume *Resumption // where an earlier Session of the same side ended; nil starts a new meeting
+	// Save saves what another Session needs to go on from here, and returns once it is on
+	// disk. The Session calls it before a wrong answer has any effect, from any goroutine. If it
 	// fails, the typed code is burnt. It may be nil.
-	Keep      func(Again) error
+	Save      func(Resumption) error
 	RelayOnly bool // offer no address of this machine to the other side
-	// Report is told what happens, one event after the other, by a goroutine that
-	// waits for it. It may be nil.
+	// Report receives one event after the other, from a goroutine that
+	// waits until it returns. It may be nil.
 	Report func(Event)
 	Log    *slog.Logger // slog.Default() if nil
 
 	net transport.Net // the machine's own if nil
-	tcp ice.TCPMux    // nil: none, see Session.failed
-
-	outside *outsideAddresses // of the other side; nil where there is none yet
-	sources *sources          // nil: any is taken
 }
 
 // An Event is one of the types below.
 type Event interface{ event() }
 
 type (
-	// Waiting says that the room is open, or watched: the other side can come. Again is how
-	// another Session could wait for the same.
+	// Waiting says that the room is open, or watched: the other side can come. With the Resumption,
+	// another Session could wait for it.
 	Waiting struct {
-		Code  Code
-		Again Again
+		Code       Code
+		Resumption Resumption
 	}
 	// NoCall says that this side answers, and that the server has no offer in the room.
 	NoCall struct{ Code Code }
 	// Connecting says that the other side is there.
 	Connecting struct{}
-	// Taken says that somebody else has answered the call; this side waits for the
-	// next.
+	// Taken says that another program has answered the call; this side waits for the
+	// next one.
 	Taken struct{}
-	// WrongCode says that somebody answered without the right secret, and for how many
-	// more the code still works; or, if that is negative, that this side did.
+	// WrongCode says that a program answered without the right secret, and how many more wrong answers
+	// the code takes; or, if Left is negative, that this side answered so.
 	WrongCode struct{ Left int }
 	// Burnt says that the typed code no longer works, though the Session goes on: the two
 	// have met, and can meet again where only they can.
 	Burnt struct{}
 	// Retrying says that an attempt to connect failed, and another one begins.
 	Retrying struct{ Err error }
-	// Trying says that connecting takes long, and what each side gave to reach it by.
+	// Trying says that connecting takes long, and which addresses each side has given.
 	Trying struct{ This, Other string }
 	// Stats says how the connection is doing, every few seconds.
 	Stats struct{ RTT time.Duration }
@@ -121,8 +116,8 @@ func (Retrying) event()   {}
 func (Trying) event()     {}
 func (Stats) event()      {}
 
-// Call opens the code's room at the Store and waits in it for whoever answers with the
-// same secret. The zero Code makes a new one, in a room that is free: Waiting tells it.
+// Call opens the code's room at the Store and waits in it for an answer with the
+// same secret. The zero Code makes a new code, for a free room, and Waiting reports it.
 // The Session runs until Close.
 func Call(at signaling.Store, code Code, config Config) *Session {
 	return start(at, signaling.Caller, code, config)

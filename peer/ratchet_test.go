@@ -50,7 +50,7 @@ func twoPrograms(t *testing.T) (*network, []*program) {
 func meet(both []*program, before [2]peer.Code) bool {
 	for range 600 {
 		a, b := both[0].saved(), both[1].saved()
-		if a.Heard && b.Heard && a.Next == b.Next && a.Next != before[0] && b.Next != before[1] {
+		if a.Heard && b.Heard && a.Rendezvous == b.Rendezvous && a.Rendezvous != before[0] && b.Rendezvous != before[1] {
 			return true
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -84,7 +84,7 @@ func TestKilledBetweenTwoSecrets(t *testing.T) {
 			}
 			n.cut.Store(true)
 			time.Sleep(5 * time.Second)
-			before := [2]peer.Code{both[0].saved().Next, both[1].saved().Next}
+			before := [2]peer.Code{both[0].saved().Rendezvous, both[1].saved().Rendezvous}
 			n.cut.Store(false)
 			if !meet(both, before) {
 				t.Errorf("seed %d: they do not meet again: %+v and %+v", seed, both[0].saved(), both[1].saved())
@@ -109,14 +109,14 @@ func TestAStolenOutbox(t *testing.T) {
 				n.cut.Store(true)
 				time.Sleep(5 * time.Second)
 				n.cut.Store(false)
-				if !meet(both, [2]peer.Code{stolen.Next, stolen.Next}) {
+				if !meet(both, [2]peer.Code{stolen.Rendezvous, stolen.Rendezvous}) {
 					t.Fatal("they do not meet again")
 				}
 			}
 			both[1].stop()
 			time.Sleep(5 * time.Second)
 			config := quiet()
-			config.Again = &stolen
+			config.Resume = &stolen
 			thief := n.answers(t, both[0].store, right, config)
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()

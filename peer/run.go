@@ -11,156 +11,122 @@ import (
 	"p2pchat/signaling"
 )
 
-// connectLimit is how long an attempt may take, from both descriptions to an open channel.
-const connectLimit = 15 * time.Second
+const (
+	connectLimit  = 15 * time.Second      // from both descriptions to an open channel
+	connectNotice = 3 * time.Second       // until a person is told what is being tried
+	forceInterval = 50 * time.Millisecond // between the first checks (RFC 8445, section 14, has 50 ms, too)
+	forcedChecks  = 40
+	deferredWait  = relayWait / 2 // delays unlikely candidates, until before a relay is taken
+)
 
-// connectNotice is after how long a person is told what is being tried.
-const connectNotice = 3 * time.Second
+// A clock says when an attempt is due for something. Its channels are nil before both descriptions are there.
+type clock struct {
+	limit, notice, force, deferred <-chan time.Time
+	forced                         int              // checks
+	reply                          <-chan time.Time // the answer has waited for candidates long enough
+}
 
-// run handles what is posted until the channel is open, a newer offer is there to answer
+func (c *clock) start() {
+	c.limit, c.notice, c.deferred = time.After(connectLimit), time.After(connectNotice), time.After(deferredWait)
+	c.force = time.Tick(forceInterval)
+}
+
+// A post is what a callback of pion, or a goroutine that reads or writes at the Store, has for run.
+type post interface {
+	// handle returns the Pipe if the two are connected, or an error if the attempt has failed.
+	handle(ctx context.Context, a *attempt) (*Pipe, error)
+}
+
+// run handles posts until the channel is open, a newer offer is there to answer
 // instead, or the attempt has failed. Some errors come with a newer offer.
 func (a *attempt) run(ctx context.Context, newer <-chan offer, closed <-chan struct{}) (*Pipe, *offer, error) {
-	var limit, slow, hurry, far <-chan time.Time
 	for {
-		if limit == nil && !a.begun.IsZero() {
-			timer, notice, ticker, wait := time.NewTimer(connectLimit), time.NewTimer(connectNotice), time.NewTicker(hurryInterval), time.NewTimer(farWait)
-			defer timer.Stop()
-			defer notice.Stop()
-			defer ticker.Stop()
-			defer wait.Stop()
-			limit, slow, hurry, far = timer.C, notice.C, ticker.C, wait.C
-		}
-		if a.hurried == hurries {
-			hurry = nil
-		}
-		var p *Pipe
-		var err error
-		var gone <-chan struct{}
-		if a.published && a.unproven() {
-			gone = closed
-		}
-		select {
-		case <-ctx.Done():
-			err = ctx.Err()
-		case o := <-newer:
-			if !a.unproven() {
-				return nil, &o, nil
-			}
-			a.replaced(ctx, o)
-		case <-gone:
-			err = a.lost(signaling.ErrClosed)
-		case <-slow:
-			a.report(Trying{This: a.ways[0].String(), Other: a.ways[1].String()})
-		case <-limit:
-			err = a.unmet()
-		case <-hurry:
-			a.hurry()
-		case <-far:
-			a.patient = true
-			a.tellLate()
-			a.tryFar()
-		case <-a.enough:
-			a.dispatch(ctx)
-		case what := <-a.posts:
-			p, err = a.take(ctx, what)
-			if _, ok := what.(lookedAgain); ok && err == nil {
-				return nil, a.newer, nil
-			}
-		}
-		if p != nil {
+		p, err := a.step(ctx, newer, closed)
+		switch {
+		case p != nil:
 			return p, nil, nil // a newer offer came too late
-		}
-		if err != nil {
+		case err != nil || a.superseded:
 			return nil, a.newer, err
 		}
-		a.deliver()
+		a.queueBatch()
 	}
 }
 
-// replaced handles a newer offer, for a callee that has not met the caller yet: its answer was
-// turned down, or came too late. Only the token tells the two apart.
-func (a *attempt) replaced(ctx context.Context, o offer) {
-	first := a.newer == nil
-	a.newer = &o
-	if first && a.published {
-		a.wg.Go(func() { a.lookAgain(ctx) })
+// step waits for one thing, and handles it.
+func (a *attempt) step(ctx context.Context, newer <-chan offer, closed <-chan struct{}) (*Pipe, error) {
+	if !a.published || !a.unproven() {
+		closed = nil // it says nothing about the code
 	}
-}
-
-// unproven tells whether a callee still waits for the caller to show that it has the
-// same code.
-func (a *attempt) unproven() bool {
-	return a.ticket.Side == signaling.Callee && !a.forAll() && !a.foreign && (a.trust == nil || !a.trust.proven())
-}
-
-// forAll tells whether every client may replace what others wrote in the room, so that a
-// replaced document says nothing about the code.
-func (a *attempt) forAll() bool { return a.code == Code{Room: signaling.Lobby} }
-
-func (a *attempt) take(ctx context.Context, what any) (*Pipe, error) {
-	switch what := what.(type) {
-	case published:
-		return nil, a.wait(ctx, what.err)
-	case described:
-		return nil, a.answered(what.Description)
-	case localCandidate:
-		a.trickle(what.ICECandidate)
-		if what.ICECandidate == nil && a.reply != nil {
-			a.dispatch(ctx)
-		}
-	case remoteCandidates:
-		if a.begun.IsZero() {
-			a.early = append(a.early, what...)
-			return nil, nil
-		}
-		a.add(what)
-		return a.openHeld()
-	case delivered:
-		a.told = true
-		return a.openHeld()
-	case lookedAgain:
-		return nil, a.lost(what.err)
-	case roomLost:
-		return nil, a.lost(what.err)
-	case stateChanged:
-		if state := webrtc.PeerConnectionState(what); state == webrtc.PeerConnectionStateFailed || state == webrtc.PeerConnectionStateClosed {
-			if ice := a.pc.ICEConnectionState(); ice == webrtc.ICEConnectionStateConnected || ice == webrtc.ICEConnectionStateCompleted {
-				return nil, fmt.Errorf("%w: the encryption between them could not be set up", ErrNoPath)
-			}
-			return nil, fmt.Errorf("%w: none of their addresses answered (%s)", ErrNoPath, a.tried())
-		}
-	case revealed:
-		a.drop(a.hand(webrtc.ICECandidateInit(what)))
-	case channelOpened:
-		return a.opened(what.DataChannel)
-	case firstCandidatesLate:
-		a.candidatesLate = true
-		return a.openHeld()
-	case allOpened:
-		return a.choose()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case o := <-newer:
+		a.replaced(ctx, o)
+	case <-closed:
+		return nil, a.roomLost(signaling.ErrClosed)
+	case <-a.clock.notice:
+		a.report(Trying{This: a.local.kinds.String(), Other: a.remote.kinds.String()})
+	case <-a.clock.limit:
+		return nil, a.unmet()
+	case <-a.clock.force:
+		a.forceChecks()
+	case <-a.clock.deferred:
+		a.releaseDeferred()
+	case <-a.clock.reply:
+		a.sendReply(ctx)
+	case p := <-a.posts:
+		return p.handle(ctx, a)
 	}
 	return nil, nil
 }
 
-// wait waits for the other side, once this side's description is there.
-func (a *attempt) wait(ctx context.Context, err error) error {
+// replaced handles a newer offer. If the caller has not proven yet that it knows the code, the answer was turned
+// down, or came too late: only the token tells the two apart.
+func (a *attempt) replaced(ctx context.Context, o offer) {
+	first := a.newer == nil
+	a.newer = &o
 	switch {
-	case err != nil:
-		return err
+	case !a.unproven():
+		a.superseded = true
+	case first && a.published:
+		a.wg.Go(func() { a.lookAgain(ctx) })
+	}
+}
+
+// published is posted when this side's description was written.
+type published struct{ err error }
+
+func (p published) handle(ctx context.Context, a *attempt) (*Pipe, error) {
+	switch {
+	case p.err != nil:
+		return nil, p.err
 	case a.ticket.Side == signaling.Caller:
-		a.report(Waiting{a.code, a.again})
+		a.report(Waiting{a.code, a.resumption})
 		a.wg.Go(func() { a.readAnswer(ctx) })
 		a.wg.Go(func() { a.readCandidates(ctx, a.ticket) })
 	case a.newer != nil:
 		a.wg.Go(func() { a.lookAgain(ctx) })
 	}
 	a.published = true
-	return nil
+	return nil, nil
 }
 
-// lost returns the error that it means for the attempt that the room can no longer be read: nil
-// if the attempt goes on without it.
-func (a *attempt) lost(why error) error {
+// lookedAgain is posted when the Store has said whether this side was turned down.
+type lookedAgain struct{ err error }
+
+func (l lookedAgain) handle(_ context.Context, a *attempt) (*Pipe, error) {
+	err := a.roomLost(l.err)
+	a.superseded = err == nil
+	return nil, err
+}
+
+// roomLost is posted when this side can no longer read or write in the room.
+type roomLost struct{ err error }
+
+func (l roomLost) handle(_ context.Context, a *attempt) (*Pipe, error) { return nil, a.roomLost(l.err) }
+
+// roomLost returns why the attempt has failed without the room, or nil if it goes on without it.
+func (a *attempt) roomLost(why error) error {
 	switch {
 	case a.begun.IsZero():
 		return why
@@ -169,7 +135,29 @@ func (a *attempt) lost(why error) error {
 	case a.unproven() && errors.Is(why, signaling.ErrClosed) && a.published && a.code.Secret != "":
 		return fmt.Errorf("%w, or the caller has just hung up: the room is closed", ErrWrongCode)
 	}
-	// With both descriptions there, the two may find each other all the same.
+	// With both descriptions, the two may find each other all the same.
 	a.log.Info("connecting without further news from the server", "why", why)
 	return nil
+}
+
+// stateChanged is posted when the PeerConnection has another state.
+type stateChanged webrtc.PeerConnectionState
+
+func (s stateChanged) handle(_ context.Context, a *attempt) (*Pipe, error) {
+	switch webrtc.PeerConnectionState(s) {
+	case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
+	default:
+		return nil, nil
+	}
+	switch a.pc.ICEConnectionState() {
+	case webrtc.ICEConnectionStateConnected, webrtc.ICEConnectionStateCompleted:
+		return nil, fmt.Errorf("%w: the encryption between them could not be set up", ErrNoPath)
+	default:
+		return nil, fmt.Errorf("%w: none of their addresses answered (%s)", ErrNoPath, a.tried())
+	}
+}
+
+// tried says which addresses an attempt had.
+func (a *attempt) tried() string {
+	return fmt.Sprintf("this side gave %s; the other side %s", a.local.kinds, a.remote.kinds)
 }

@@ -7,6 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pion/ice/v4"
+
+	"p2pchat/peer/internal/pionnet"
 	"p2pchat/signaling"
 )
 
@@ -17,7 +20,7 @@ const (
 )
 
 // A Session is one side of a meeting, and of the connections that come of it: when one is
-// lost, the two meet again, in a room that nobody else can find.
+// lost, the two meet again, in a room that only they can find.
 type Session struct {
 	store  signaling.Store
 	code   Code
@@ -26,7 +29,7 @@ type Session struct {
 	done   chan struct{} // closed by run, when everything it started has ended
 
 	pipe   chan *Pipe    // from run: the newest
-	wanted chan struct{} // to run: somebody waits for the next
+	wanted chan struct{} // to run: Pipe waits for the next
 	reopen chan struct{} // to run: see Reopen
 	over   chan struct{}
 	err    error // why, once over is closed
@@ -37,6 +40,9 @@ type Session struct {
 	met     bool                      // there was a connection
 	last    *Pipe                     // whose key says where the two meet again; nil before
 	tickets map[Code]signaling.Ticket // of the caller, who may find its own last offer in a room
+	tries   int                       // to meet
+	pause   backoff                   // between tries
+	tcp     ice.TCPMux                // nil: none, see allowTCP
 
 	guesses guesses // at the typed code
 }
@@ -57,11 +63,11 @@ func start(at signaling.Store, side signaling.Side, code Code, config Config) *S
 	return s
 }
 
-// Pipe waits for the connection: the first, or the next one after that was lost. Nobody
-// meets again unless somebody waits here. The error is ErrNoPath, ErrReplaced, ErrTaken,
+// Pipe waits for the connection: the first, or the next one after a loss. A Session that has lost its connection
+// meets the other side again only while Pipe waits. The error is ErrNoPath, ErrReplaced, ErrTaken,
 // ErrWrongCode, ErrBurnt, ErrImpostor, one of the Store's, ErrLost when a plain WebRTC
 // program is gone, or the context's. After the first connection it is ErrLost or the
-// context's only: whatever fails is tried again.
+// context's only: all other failures are tried again.
 func (s *Session) Pipe(ctx context.Context) (*Pipe, error) {
 	select {
 	case s.wanted <- struct{}{}:
@@ -78,8 +84,8 @@ func (s *Session) Pipe(ctx context.Context) (*Pipe, error) {
 }
 
 // Reopen makes a Session that has lost its connection wait with the typed code, too: for
-// another side that has nothing but the code any more. Wrong answers go on to count. The
-// error is ErrBurnt or ErrImpostor if the code has taken all its guesses.
+// another side that has nothing but the code any more. It goes on to count wrong answers. It
+// returns ErrBurnt or ErrImpostor if the code has taken all its guesses.
 func (s *Session) Reopen() error {
 	if s.guesses.burnt() {
 		return burnt(s.side)
@@ -91,7 +97,129 @@ func (s *Session) Reopen() error {
 	return nil
 }
 
-// untilReopened is ctx until end is called or Reopen was, which end reports.
+// Close ends the meeting or the connection and waits until everything has ended. Messages that
+// the other machine does not have yet are lost: see Pipe.Flush.
+func (s *Session) Close() {
+	s.cancel()
+	<-s.done
+}
+
+func (s *Session) run(ctx context.Context) {
+	defer close(s.done)
+	defer s.closeTCP()
+	defer s.wg.Wait()
+	s.err = s.maintain(ctx)
+	close(s.over)
+}
+
+// maintain meets the other side, follows the connection to its end, and meets again. That goes
+// on for ever, because a network may come back at any time.
+func (s *Session) maintain(ctx context.Context) error {
+	codes := []Code{s.code}
+	if r := s.config.Resume; r != nil {
+		codes = s.resume(*r)
+	}
+	for {
+		p, err := s.connect(ctx, codes)
+		if err != nil {
+			return err
+		}
+		s.adopt(p)
+		err = s.watch(ctx, p)
+		p.close()
+		if ctx.Err() != nil || p.Foreign {
+			return err
+		}
+		codes = rendezvous(p)
+		select {
+		case <-s.wanted:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// connect meets the other side with one of the codes. If the two have met before, it tries again until ctx ends.
+func (s *Session) connect(ctx context.Context, codes []Code) (*Pipe, error) {
+	for {
+		meeting, end := s.untilReopened(ctx)
+		p, err := s.meet(meeting, codes)
+		reopened := end()
+		s.tries++
+		switch {
+		case err == nil:
+			return p, nil
+		case reopened && ctx.Err() == nil:
+			codes = s.withTyped(codes)
+			s.tries = len(codes) - 1 // the typed code is next: the other side may be waiting there
+			continue
+		case !s.met || ctx.Err() != nil:
+			return nil, err
+		}
+		s.config.Log.Info("could not meet again; trying once more", "why", err)
+		if err := s.pause.wait(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// adopt makes p the Session's connection, and hands it to Pipe.
+func (s *Session) adopt(p *Pipe) {
+	s.met = true
+	if s.isRendezvous(p.code) {
+		// The two are those who met at first. The proof of that meeting holds.
+		p.Verified, p.SafetyWords = s.last.Verified, s.last.SafetyWords
+		p.typed, p.token = s.last.typed, s.last.token
+	}
+	s.last = p
+	p.spent = s.guesses.used()
+	select {
+	case <-s.pipe: // no Pipe took it, and it is lost
+	default:
+	}
+	for _, stale := range []chan struct{}{s.wanted, s.reopen} {
+		select {
+		case <-stale:
+		default:
+		}
+	}
+	s.pipe <- p
+}
+
+// meet is call or answer. A callee can listen in several rooms; a caller tries one after
+// the other.
+func (s *Session) meet(ctx context.Context, codes []Code) (*Pipe, error) {
+	typed := codes[0]
+	if codes = s.unburnt(codes); len(codes) == 0 {
+		return nil, s.resumption(signaling.Ticket{}, typed).Burnt()
+	}
+	if s.side == signaling.Callee {
+		return s.answer(ctx, codes)
+	}
+	if len(codes) > 1 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, callLimit)
+		defer cancel()
+	}
+	return s.call(ctx, codes[s.tries%len(codes)])
+}
+
+// rendezvous returns the codes to meet with when p is lost: one for a room that only these two can find. Until p has heard the
+// other side, that may not have had a connection, and not know the room: then also the code with which the
+// two met before.
+func rendezvous(p *Pipe) []Code {
+	if isClosed(p.heard) {
+		return []Code{p.Rendezvous}
+	}
+	return []Code{p.Rendezvous, p.code}
+}
+
+// isRendezvous reports whether only these two can have code.
+func (s *Session) isRendezvous(code Code) bool {
+	return s.last != nil && code != s.last.typed && (code == s.last.Rendezvous || code == s.last.code)
+}
+
+// untilReopened returns ctx, which ends early if Reopen is called. The function end ends it, and reports whether that was so.
 func (s *Session) untilReopened(ctx context.Context) (_ context.Context, end func() bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	reopened := make(chan bool, 1)
@@ -118,127 +246,25 @@ func (s *Session) withTyped(codes []Code) []Code {
 	return append(slices.Clone(codes), s.last.typed)
 }
 
-// Close ends the meeting or the connection and waits until everything has ended. What
-// the other machine does not have yet is lost: see Pipe.Flush.
-func (s *Session) Close() {
-	s.cancel()
-	<-s.done
-}
-
-func (s *Session) run(ctx context.Context) {
-	defer close(s.done)
-	defer func() { closeTCP(s.config.tcp, s.config.Log) }()
-	defer s.wg.Wait()
-	s.err = s.keep(ctx)
-	close(s.over)
-}
-
-// keep meets the other side, follows the connection to its end, and meets again. That goes
-// on for ever, because a network may come back at any time.
-func (s *Session) keep(ctx context.Context) error {
-	codes := []Code{s.code}
-	if a := s.config.Again; a != nil {
-		codes = s.resume(*a)
-	}
-	var calm brake
-	for try := 0; ; try++ {
-		meeting, end := s.untilReopened(ctx)
-		p, err := s.meet(meeting, codes, try)
-		switch reopened := end(); {
-		case err != nil && reopened && ctx.Err() == nil:
-			codes = s.withTyped(codes)
-			try = len(codes) - 2 // the typed one is next: the other side may be waiting there
-			continue
-		case err != nil && (!s.met || ctx.Err() != nil):
-			return err
-		case err != nil:
-			s.config.Log.Info("could not meet again; trying once more", "why", err)
-			if err := calm.wait(ctx); err != nil {
-				return err
-			}
-			continue
-		}
-		s.met = true
-		if s.private(p.code) {
-			// The two are those who met at first. What made them trust each other holds.
-			p.Verified, p.SafetyWords = s.last.Verified, s.last.SafetyWords
-			p.typed, p.token = s.last.typed, s.last.token
-		}
-		s.last = p
-		p.spent = s.guesses.used()
-		s.hand(p)
-		err = s.watch(ctx, p)
-		p.close()
-		if ctx.Err() != nil || p.Foreign {
-			return err
-		}
-		codes = s.again(p)
-		select {
-		case <-s.wanted:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+// allowTCP makes the next attempt try TCP, too, which costs more than it is
+// worth where UDP works.
+func (s *Session) allowTCP() {
+	if s.tcp == nil && s.config.net == nil && !s.config.RelayOnly {
+		s.tcp = pionnet.ListenTCP(s.config.Log)
 	}
 }
 
-// meet is call or answer. A callee can listen in several rooms; a caller tries one after
-// the other.
-func (s *Session) meet(ctx context.Context, codes []Code, try int) (*Pipe, error) {
-	typed := codes[0]
-	if codes = s.usable(codes); len(codes) == 0 {
-		return nil, s.current(signaling.Ticket{}, typed).Burnt()
+func (s *Session) closeTCP() {
+	if s.tcp == nil {
+		return
 	}
-	if s.side == signaling.Callee {
-		return s.answer(ctx, codes)
-	}
-	if len(codes) > 1 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, callLimit)
-		defer cancel()
-	}
-	return s.call(ctx, codes[try%len(codes)])
-}
-
-// again is where to meet when p is lost: in the room that nobody else can find. Until the other
-// side was heard, it may not have had a connection, and not know that room: then also where the
-// two met before.
-func (s *Session) again(p *Pipe) []Code {
-	if isClosed(p.heard) {
-		return []Code{p.Next}
-	}
-	return []Code{p.Next, p.code}
-}
-
-// private tells whether nobody but these two can have code.
-func (s *Session) private(code Code) bool {
-	return s.last != nil && code != s.last.typed && (code == s.last.Next || code == s.last.code)
-}
-
-// hand makes p the pipe that the next Pipe returns.
-func (s *Session) hand(p *Pipe) {
-	select {
-	case <-s.pipe: // nobody took it, and it is lost
-	default:
-	}
-	for _, stale := range []chan struct{}{s.wanted, s.reopen} {
-		select {
-		case <-stale:
-		default:
-		}
-	}
-	s.pipe <- p
-}
-
-// failed makes the next attempt a broader one: over TCP, too, which costs more than it is
-// worth where anything else works.
-func (s *Session) failed() {
-	if s.config.tcp == nil {
-		s.config.tcp = listenTCP(s.config)
+	if err := s.tcp.Close(); err != nil {
+		s.config.Log.Debug("closing the TCP listener", "error", err)
 	}
 }
 
-// retrying tells of an attempt that failed. The first connection is what people wait
-// for; later they know that it is lost.
+// retrying reports an attempt that failed. A person waits for the first connection; a later one
+// is known to be lost.
 func (s *Session) retrying(why error) {
 	if !s.met {
 		s.config.Report(Retrying{why})
@@ -262,38 +288,5 @@ func (s *Session) watch(ctx context.Context, p *Pipe) error {
 				s.config.Report(Stats{RTT: time.Duration(pair.CurrentRoundTripTime * float64(time.Second))})
 			}
 		}
-	}
-}
-
-// A brake slows down what comes again and again in a short time, like the offers of a
-// server that means ill, up to a few seconds each. The first time costs nothing.
-type brake struct {
-	times int
-	last  time.Time
-}
-
-func (b *brake) wait(ctx context.Context) error {
-	const least, most = 10 * time.Millisecond, 3 * time.Second
-	if time.Since(b.last) > 2*most {
-		b.times = 0
-	}
-	d := min(least<<min(b.times, 10), most)
-	if b.times == 0 {
-		d = 0
-	}
-	err := sleep(ctx, d)
-	b.times++
-	b.last = time.Now()
-	return err
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

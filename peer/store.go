@@ -8,15 +8,14 @@ import (
 	"p2pchat/signaling"
 )
 
-// The most that is read of the other side: more than anybody has.
+// These bound what is read of the other side. An honest side has less.
 const (
 	maxDescription = 256 << 10 // bytes
 	maxCandidates  = 256
-	maxUnproven    = 20 // candidates of a side that has not proven that it knows a secret, in its description and the list
+	maxUnproven    = 20 // candidates of a side that has not proven that it knows a secret, in its description and its list together
 )
 
-// send writes this side's description, then its candidates: all that are waiting in
-// one request.
+// send writes this side's description, then its candidates: each request takes all that are queued.
 func (a *attempt) send(ctx context.Context, d document) {
 	body, err := json.Marshal(d)
 	if err == nil {
@@ -24,13 +23,13 @@ func (a *attempt) send(ctx context.Context, d document) {
 	}
 	a.post(published{err})
 	for sent := 0; err == nil; {
-		list := a.waiting(ctx)
+		list := a.nextBatch(ctx)
 		if len(list) == 0 {
 			return
 		}
 		at := sent
 		if a.ticket.Room == signaling.Lobby {
-			at = -1 // the list may hold those of somebody who answered before
+			at = -1 // the list may hold those of another callee, who answered before
 		}
 		sent += len(list)
 		_, err = a.store.AddCandidates(ctx, a.ticket, at, list...)
@@ -47,18 +46,18 @@ func (a *attempt) send(ctx context.Context, d document) {
 	}
 }
 
-// waiting waits for a candidate and takes all that are there by then: none, when ctx
-// has ended.
-func (a *attempt) waiting(ctx context.Context) (list []signaling.Candidate) {
+// nextBatch waits for candidates and returns all that are queued by then. It returns none if ctx has
+// ended.
+func (a *attempt) nextBatch(ctx context.Context) (list []signaling.Candidate) {
 	select {
-	case batch := <-a.local:
+	case batch := <-a.outgoing:
 		list = append(list, batch...)
 	case <-ctx.Done():
 		return nil
 	}
 	for {
 		select {
-		case batch := <-a.local:
+		case batch := <-a.outgoing:
 			list = append(list, batch...)
 		default:
 			return list
@@ -66,6 +65,7 @@ func (a *attempt) waiting(ctx context.Context) (list []signaling.Candidate) {
 	}
 }
 
+// readCandidates posts the other side's candidates, with a ticket of this side.
 func (a *attempt) readCandidates(ctx context.Context, as signaling.Ticket) {
 	for after := 0; after < maxCandidates; {
 		list, err := a.store.Candidates(ctx, as, a.ticket.Side.Other(), after, signaling.Forever)
@@ -75,20 +75,21 @@ func (a *attempt) readCandidates(ctx context.Context, as signaling.Ticket) {
 		}
 		list = list[:min(len(list), maxCandidates-after)]
 		after += len(list)
-		a.post(remoteCandidates(list))
+		a.post(arrived(list))
 	}
 }
 
+// readAnswer waits for the answer, and posts it.
 func (a *attempt) readAnswer(ctx context.Context) {
 	d, _, err := a.store.Description(ctx, a.ticket, signaling.Callee, "", signaling.Forever)
 	if err != nil {
 		a.post(roomLost{err})
 		return
 	}
-	a.post(described{d})
+	a.post(answered{d})
 }
 
-// lookAgain finds out whether this side was turned down: only its token tells.
+// lookAgain asks the Store whether this side was turned down, which only this side's token tells.
 func (a *attempt) lookAgain(ctx context.Context) {
 	_, err := a.store.Candidates(ctx, a.ticket, signaling.Caller, 0, 0)
 	a.post(lookedAgain{err})

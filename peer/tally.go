@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// A tally counts what others can do without end. Of the 1st, the 2nd, the 4th, the
-// 8th ... it warns: they cannot fill the log.
+// A tally counts what others can do without end. It logs the 1st, the 2nd, the 4th, the
+// 8th ... time, so that they cannot fill the log.
 type tally struct{ n atomic.Uint64 }
 
 func (t *tally) warn(log *slog.Logger, message string, args ...any) {

@@ -93,10 +93,10 @@ func TestTheRightCode(t *testing.T) {
 					}
 				}
 				agree(t, from, to)
-				if from.Next.String() == code || len(from.Next.Room) != 26 || len(from.Next.Secret) != 26 {
-					t.Errorf("they meet again at %q", from.Next)
+				if from.Rendezvous.String() == code || len(from.Rendezvous.Room) != 26 || len(from.Rendezvous.Secret) != 26 {
+					t.Errorf("they meet again at %q", from.Rendezvous)
 				}
-				code = from.Next.String()
+				code = from.Rendezvous.String()
 			}
 		})
 	})
@@ -162,8 +162,8 @@ func agree(t *testing.T, from, to *peer.Pipe) {
 	if len(from.SafetyWords) != 4 || !slices.Equal(from.SafetyWords, to.SafetyWords) {
 		t.Errorf("the safety words are %q and %q", from.SafetyWords, to.SafetyWords)
 	}
-	if from.Next != to.Next {
-		t.Errorf("they meet again at %q and at %q", from.Next, to.Next)
+	if from.Rendezvous != to.Rendezvous {
+		t.Errorf("they meet again at %q and at %q", from.Rendezvous, to.Rendezvous)
 	}
 }
 

@@ -35,8 +35,8 @@ func TestAFalseTurnDown(t *testing.T) {
 		second := n.answers(t, store, right, quiet())
 		from, to := both(t, caller, second)
 		talk(t, from, to)
-		if !from.Verified || from.Again().Spent != 0 {
-			t.Errorf("the caller is verified: %v, and counts %d wrong codes", from.Verified, from.Again().Spent)
+		if !from.Verified || from.Resumption().Spent != 0 {
+			t.Errorf("the caller is verified: %v, and counts %d wrong codes", from.Verified, from.Resumption().Spent)
 		}
 		for len(events) > 0 {
 			if e, ok := (<-events).(peer.WrongCode); ok {

@@ -8,7 +8,7 @@ import (
 	"github.com/sethvargo/go-diceware/diceware"
 )
 
-// words is the EFF's second short word list (CC BY 3.0 US), in alphabetical order and
+// words returns the EFF's second short word list (CC BY 3.0 US), in alphabetical order and
 // without the word that has a dash: 1,295 words of a to z, no two of which begin with
 // the same three letters. Safety words are numbers in it, so it is part of the protocol.
 var words = sync.OnceValue(func() []string {

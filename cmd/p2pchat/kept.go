@@ -22,7 +22,7 @@ type kept struct {
 // An appointment says how to meet the other side again.
 type appointment struct {
 	Server string
-	Again  peer.Again
+	Again  peer.Resumption
 }
 
 // String is the text that the journal keeps.
@@ -104,12 +104,12 @@ func (k *kept) commit(c *chat.Conversation, now appointment) error {
 	if k.journal == nil {
 		return nil
 	}
-	k.guessed = now.Again.Spent > 0 && now.Again.Next == (peer.Code{})
+	k.guessed = now.Again.Spent > 0 && now.Again.Rendezvous == (peer.Code{})
 	return c.Commit(now.String())
 }
 
 // again is for the session: nil for a new conversation.
-func (k *kept) again() *peer.Again {
+func (k *kept) again() *peer.Resumption {
 	if k.with == nil {
 		return nil
 	}
@@ -117,7 +117,7 @@ func (k *kept) again() *peer.Again {
 }
 
 // met tells whether the two have met.
-func (k *kept) met() bool { return k.with != nil && k.with.Again.Next != (peer.Code{}) }
+func (k *kept) met() bool { return k.with != nil && k.with.Again.Rendezvous != (peer.Code{}) }
 
 // news returns what a person should know of the outbox, or "".
 func (k *kept) news() string {

@@ -51,7 +51,7 @@ func (o *talkOptions) reporter(to *chat.Conversation, apart *trouble) func(peer.
 		switch e := e.(type) {
 		case peer.Waiting:
 			if !waited { // not again after a server was restarted
-				to.Keep(appointment{o.server, e.Again}.String())
+				to.Keep(appointment{o.server, e.Resumption}.String())
 				to.Tell(o.waiting(e.Code))
 			}
 			waited = true

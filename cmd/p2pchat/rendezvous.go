@@ -58,7 +58,7 @@ func newRendezvous(o *talkOptions, c *chat.Conversation) *rendezvous {
 
 // open starts the Session of the current code.
 func (m *rendezvous) open() error {
-	client, err := signaling.NewClient(m.o.server, signaling.Config{Patience: m.o.patience, Key: m.o.key, OnOutage: func(err error) {
+	client, err := signaling.NewClient(m.o.server, signaling.Config{Patience: m.o.patience, Key: m.o.key, Trouble: func(err error) {
 		m.apart.set(func(t *trouble) { t.server = err })
 		if err != nil && m.o.rescue != nil {
 			m.o.rescue()
@@ -73,9 +73,9 @@ func (m *rendezvous) open() error {
 		return err
 	}
 	session := m.o.meet(client, m.o.code, peer.Config{
-		Again: m.o.kept.again(), ICEServers: servers, RelayOnly: m.o.relayOnly, Log: m.o.logger,
+		Resume: m.o.kept.again(), ICEServers: servers, RelayOnly: m.o.relayOnly, Log: m.o.logger,
 		Discover: client.ICEServers, Host: host,
-		Keep:   func(a peer.Again) error { return m.o.kept.commit(m.conversation, appointment{m.o.server, a}) },
+		Save:   func(a peer.Resumption) error { return m.o.kept.commit(m.conversation, appointment{m.o.server, a}) },
 		Report: m.o.reporter(m.conversation, &m.apart),
 	})
 	m.mu.Lock()
@@ -175,7 +175,7 @@ func (m *rendezvous) joined(pipe *peer.Pipe, err error) (late bool) {
 	if err != nil {
 		return false
 	}
-	m.connected, m.typed = true, pipe.Again().Typed
+	m.connected, m.typed = true, pipe.Resumption().Typed
 	select {
 	case <-m.given:
 		return true

@@ -240,7 +240,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 func (o *talkOptions) keep(c *chat.Conversation) {
 	if o.kept.with == nil && o.code != (peer.Code{}) {
 		side := map[string]signaling.Side{"answer": signaling.Caller, "call": signaling.Callee}[o.other]
-		c.Keep(appointment{o.server, peer.Again{Side: side, Typed: o.code}}.String())
+		c.Keep(appointment{o.server, peer.Resumption{Side: side, Typed: o.code}}.String())
 	}
 }
 
@@ -291,7 +291,7 @@ func (o *talkOptions) again(p *peer.Pipe) string {
 		return ""
 	}
 	o.kept.guessed = false // they have met
-	return appointment{o.server, p.Again()}.String()
+	return appointment{o.server, p.Resumption()}.String()
 }
 
 // onLoopback reports whether server is on this machine.

@@ -1,5 +1,5 @@
 // Package pake agrees on a key between two sides that share a password, over a channel
-// that anybody may read and change: CPace with the suite CPACE-X25519-SHA512 and the
+// that others may read and change: CPace with the suite CPACE-X25519-SHA512 and the
 // key confirmation of draft-irtf-cfrg-cpace-21.
 //
 //	initiator                               responder
@@ -7,9 +7,9 @@
 //	  | ◀───────────────────────── Share, Key.Tag |
 //	  | Key.Confirms                              |
 //
-// Whoever does not know the password learns one thing from a run: whether the one
-// password it tried was right. The key binds what both sides have said besides (the
-// associated data): if one of them saw other bytes, the keys differ.
+// A side that does not know the password learns one thing from a run: whether the one
+// password that it tried was right. The key binds the other data of both sides (the
+// associated data): if one side saw other bytes, the keys differ.
 package pake
 
 import (
@@ -33,13 +33,13 @@ const (
 )
 
 var (
-	// ErrShare says that the other side's share is none: of another length, or of low order.
+	// ErrShare says that the other side's share has another length, or is of low order.
 	ErrShare = errors.New("the other side's share is not valid")
 	// ErrUsed says that a Party has finished already.
 	ErrUsed = errors.New("a run of the key exchange is over, and cannot be used again")
 )
 
-// A Role is which side of a run somebody is: the initiator's share goes out first.
+// A Role is a side of a run: the initiator's share goes out first.
 type Role int
 
 // The two roles.
@@ -52,13 +52,13 @@ const (
 type Party struct {
 	role    Role
 	session []byte
-	scalar  *ecdh.PrivateKey // nil once it was used
+	scalar  *ecdh.PrivateKey // nil after Finish
 	share   []byte
 }
 
 // New begins a run. Both sides need the same password, channel (who talks to whom, CI
-// in the draft) and session (sid, fresh random bytes of the initiator). An error means
-// that the password has no generator on the curve: nobody will ever find such a one.
+// in the draft) and session (sid, fresh random bytes of the initiator). It returns an error if the
+// password has no generator on the curve; no such password is known.
 func New(role Role, password, channel, session []byte) (*Party, error) {
 	scalar := make([]byte, 32)
 	_, _ = rand.Read(scalar) // never fails
@@ -77,12 +77,12 @@ func start(role Role, scalar, password, channel, session []byte) (*Party, error)
 	return &Party{role: role, session: slices.Clone(session), scalar: key, share: share}, nil
 }
 
-// Share is the 32 bytes that the other side needs.
+// Share returns the 32 bytes that the other side needs.
 func (p *Party) Share() []byte { return slices.Clone(p.share) }
 
-// Finish ends the run with the other side's share. ad is what this side says besides,
-// and theirs what the other side does. The error is ErrShare or ErrUsed. Without an
-// error the two still need not have the same key: that is what Key.Confirms tells.
+// Finish ends the run with the other side's share. ad is this side's associated data,
+// and theirs the other side's. It returns ErrShare if the share is not valid, and ErrUsed on a second call. Without an
+// error, the two sides may still have different keys, which Key.Confirms finds out.
 func (p *Party) Finish(ad, theirShare, theirs []byte) (*Key, error) {
 	if p.scalar == nil {
 		return nil, ErrUsed
@@ -102,20 +102,20 @@ func (p *Party) Finish(ad, theirShare, theirs []byte) (*Key, error) {
 	return &Key{isk: isk, mine: tag(mac[:], mine), other: tag(mac[:], other)}, nil
 }
 
-// A Key is what a run gives one side.
+// A Key is one side's result of a run.
 type Key struct {
 	isk         [sha512.Size]byte
 	mine, other []byte // the tags of the two sides
 }
 
-// Secret is the 64 bytes that both sides have in common (ISK in the draft): to derive
-// keys from, not to use as one.
+// Secret returns the 64 bytes that both sides share (ISK in the draft): derive keys from it,
+// and do not use it as a key.
 func (k *Key) Secret() []byte { return slices.Clone(k.isk[:]) }
 
-// Tag is the 64 bytes that prove to the other side that this one has the key.
+// Tag returns the 64 bytes that prove to the other side that this side has the key.
 func (k *Key) Tag() []byte { return slices.Clone(k.mine) }
 
-// Confirms tells, in constant time, whether tag is the other side's: then it has the
+// Confirms reports, in constant time, whether tag is the other side's: then the other side has the
 // same key, and saw the same shares and associated data.
 func (k *Key) Confirms(tag []byte) bool { return hmac.Equal(tag, k.other) }
 
@@ -125,7 +125,7 @@ func tag(key, message []byte) []byte {
 	return m.Sum(nil)
 }
 
-// LV joins parts, each behind its length in LEB128, so that no other parts give the
+// LV joins parts, each after its length in LEB128, so that no other parts give the
 // same bytes (lv_cat, draft, appendix A.1.3).
 func LV(parts ...[]byte) []byte {
 	var b []byte
@@ -136,10 +136,10 @@ func LV(parts ...[]byte) []byte {
 	return b
 }
 
-// generator is the point that the password stands for (draft, section 7.1): a hash,
-// mapped to the curve.
+// generator maps the password to a point on the curve (draft, section 7.1), by a
+// hash.
 func generator(password, channel, session []byte) []byte {
-	// Whatever the password's length, it fills the hash's first block.
+	// A password of any length fills the hash's first block.
 	padding := max(0, sha512.BlockSize-1-len(LV(password))-len(LV([]byte(domain))))
 	h := sha512.Sum512(LV([]byte(domain), password, make([]byte, padding), channel, session))
 	return elligator2(h[:32])
@@ -150,7 +150,7 @@ func generator(password, channel, session []byte) []byte {
 func elligator2(b []byte) []byte {
 	r, err := new(field.Element).SetBytes(b) // without the highest bit (RFC 7748, section 5)
 	if err != nil {
-		panic(err) // not 32 bytes
+		panic(err) // only for another length than 32 bytes
 	}
 	one := new(field.Element).One()
 	a := new(field.Element).Mult32(one, 486662)
@@ -168,7 +168,7 @@ func elligator2(b []byte) []byte {
 	return u.Select(u, other, square).Bytes()
 }
 
-// multiply is X25519 (RFC 7748, section 5) of a point that a stranger may have sent.
+// multiply returns X25519 (RFC 7748, section 5) of a point that a stranger may have sent.
 func multiply(scalar *ecdh.PrivateKey, point []byte) ([]byte, error) {
 	p, err := ecdh.X25519().NewPublicKey(point)
 	if err != nil {

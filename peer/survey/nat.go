@@ -26,24 +26,24 @@ const (
 	AddressAndPortDependent Behaviour = "address-and-port-dependent"
 )
 
-// A NAT is what stands between this machine and a server.
+// A NAT is what a server shows of the NAT in front of this machine.
 type NAT struct {
 	Local     netip.AddrPort // of a socket here
-	Mapped    netip.AddrPort // of the same, as the server sees it
+	Mapped    netip.AddrPort // of the same socket, as the server sees it
 	Mapping   Behaviour
 	Filtering Behaviour
 }
 
-// None tells whether there is no NAT: both see the same address.
+// None reports whether there is no NAT: machine and server see the same address.
 func (n NAT) None() bool { return n.Mapped.IsValid() && n.Mapped == n.Local }
 
 // ErrNoServer says that there is no STUN server to ask.
 var ErrNoServer = errors.New("no STUN server is known")
 
 // Behave finds out how the NAT in front of this machine behaves, with the first STUN
-// server that answers: as RFC 5780 has it if that has two addresses, and else with the
-// help of a TURN server's relayed port. The error is ErrNoServer, ErrSilent or the
-// context's.
+// server that answers: as RFC 5780 says if the server has two addresses, and otherwise with the
+// help of a TURN server's relayed port. It returns ErrNoServer if the list has no STUN server, ErrSilent if no server
+// answers, or the context's error.
 func Behave(ctx context.Context, servers []signaling.ICEServer) (NAT, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*limit)
 	defer cancel()
@@ -95,7 +95,7 @@ func behave(ctx context.Context, u *stun.URI, servers []signaling.ICEServer) (n 
 	return n, nil
 }
 
-// mapping is that of the socket (RFC 5780, section 4.3).
+// mapping returns the mapping of the socket (RFC 5780, section 4.3).
 func (s *socket) mapping(ctx context.Context, at netip.AddrPort, first answer) Behaviour {
 	second, err := s.ask(ctx, netip.AddrPortFrom(first.other.Addr(), at.Port()), changeNothing)
 	switch {
@@ -114,7 +114,7 @@ func (s *socket) mapping(ctx context.Context, at netip.AddrPort, first answer) B
 	return AddressAndPortDependent
 }
 
-// filtering is that for a new socket, which has sent nothing anywhere else (RFC 5780,
+// filtering returns the filtering for a new socket, which has sent packets to no other server (RFC 5780,
 // section 4.4).
 func filtering(ctx context.Context, at netip.AddrPort) Behaviour {
 	for _, c := range []struct {
@@ -134,8 +134,8 @@ func filtering(ctx context.Context, at netip.AddrPort) Behaviour {
 	return Unknown
 }
 
-// behindRelay finds out the same with a relayed port, which has the server's address: does
-// the mapping stay the same towards it, and does what it sends come in?
+// behindRelay finds out both with a relayed port, which has the server's address: is
+// the mapping the same towards that port, and do its packets come in?
 func (s *socket) behindRelay(ctx context.Context, u *stun.URI, server signaling.ICEServer, seen netip.AddrPort) (mapping, filtering Behaviour, err error) {
 	mapping, filtering = Unknown, Unknown
 	r, err := allocate(ctx, u, server)
@@ -144,7 +144,7 @@ func (s *socket) behindRelay(ctx context.Context, u *stun.URI, server signaling.
 	}
 	defer r.close()
 	relay := addrPort(r.conn.LocalAddr())
-	if err := r.client.CreatePermission(net.UDPAddrFromAddrPort(seen)); err != nil { // not to an address of that kind
+	if err := r.client.CreatePermission(net.UDPAddrFromAddrPort(seen)); err != nil { // the server relays to no address of that kind
 		return mapping, filtering, err
 	}
 	filtering = AddressAndPortDependent
@@ -173,7 +173,7 @@ func (s *socket) behindRelay(ctx context.Context, u *stun.URI, server signaling.
 	return mapping, filtering, nil
 }
 
-// exchange sends until something is heard, a few times.
+// exchange sends until hear returns true, a few times.
 func (s *socket) exchange(ctx context.Context, send func() error, deadline func(time.Time) error, hear func([]byte) bool) bool {
 	b := make([]byte, 100)
 	pause := firstPause

@@ -9,17 +9,17 @@ import (
 	"github.com/pion/stun/v4"
 )
 
-// How often a question is repeated that nobody answered (RFC 8489, section 6.2.1, but
+// How often a question is repeated that has no answer (RFC 8489, section 6.2.1, but
 // sooner: a person waits).
 const (
 	firstPause = 100 * time.Millisecond
 	questions  = 4
 )
 
-// A socket asks STUN servers, each of which sees the same local address.
+// A socket asks STUN servers from one local address.
 type socket struct{ conn *net.UDPConn }
 
-// open makes one of the family that at has.
+// open opens a socket of the address family of at.
 func open(at netip.AddrPort) (*socket, error) {
 	c, err := listen(at)
 	if err != nil {
@@ -38,7 +38,7 @@ func listen(at netip.AddrPort) (net.PacketConn, error) {
 
 func (s *socket) close() { _ = s.conn.Close() } // nothing is on its way
 
-// What a server may be asked to answer from (RFC 5780, section 7.2).
+// A change says from which of its addresses a server is to answer (RFC 5780, section 7.2).
 type change uint32
 
 const (
@@ -54,14 +54,14 @@ func (c change) AddTo(m *stun.Message) error {
 	return nil
 }
 
-// An answer is what a STUN server said.
+// An answer is that of a STUN server.
 type answer struct {
-	mapped netip.AddrPort // the address that it saw
-	other  netip.AddrPort // another one of its own, if it has one (RFC 5780, section 7.4)
+	mapped netip.AddrPort // the socket's address, as the server saw it
+	other  netip.AddrPort // another address of the server, if it has one (RFC 5780, section 7.4)
 }
 
-// ask sends a binding request until there is an answer, from whatever address it comes.
-// The error is ErrSilent or the context's.
+// ask sends a binding request until there is an answer, from any address. It returns ErrSilent if there is
+// none, or the context's error.
 func (s *socket) ask(ctx context.Context, server netip.AddrPort, c change) (answer, error) {
 	request, err := stun.Build(stun.TransactionID, stun.BindingRequest, c, stun.Fingerprint)
 	if err != nil {
@@ -84,7 +84,7 @@ func (s *socket) ask(ctx context.Context, server netip.AddrPort, c change) (answ
 	return answer{}, ErrSilent
 }
 
-// hear waits for the answer with that ID, until the deadline.
+// hear waits for the answer with an ID, until the deadline.
 func (s *socket) hear(id [stun.TransactionIDSize]byte) (a answer, ok bool) {
 	b := make([]byte, 1500)
 	for {
@@ -94,7 +94,7 @@ func (s *socket) hear(id [stun.TransactionIDSize]byte) (a answer, ok bool) {
 		}
 		m := &stun.Message{Raw: b[:n]}
 		if m.Decode() != nil || m.TransactionID != id || m.Type != stun.BindingSuccess {
-			continue // somebody else's
+			continue // the answer to another request
 		}
 		var seen stun.XORMappedAddress
 		if seen.GetFrom(m) != nil {
@@ -114,7 +114,7 @@ func of(ip net.IP, port int) netip.AddrPort {
 	return netip.AddrPortFrom(a.Unmap(), uint16(port)) //nolint:gosec // a port
 }
 
-// near is the local address from which packets to server go.
+// near returns the local address from which packets to server go.
 func (s *socket) near(server netip.AddrPort) netip.AddrPort {
 	c, err := net.Dial("udp", server.String())
 	if err != nil {

@@ -1,10 +1,10 @@
 // Package survey finds out what a network lets a peer do: which STUN and TURN servers it
-// reaches, and over what, and how the NAT in between behaves.
+// reaches, over which protocol, and how the NAT between them behaves.
 //
-//	Probe   one URL of an ICE server: is it there, how far, what address does it give
+//	Probe   a URL of an ICE server: does it answer, how soon, with which address
 //	Behave  mapping and filtering of the NAT (RFC 5780, or with a relay's help)
 //
-// It asks as a peer does, and tells nobody but those servers.
+// It asks as a peer does, and contacts only those servers.
 package survey
 
 import (
@@ -29,23 +29,23 @@ import (
 // limit is how long one question may take.
 const limit = 5 * time.Second
 
-// A Reach is what became of one URL.
+// A Reach is the result for one URL.
 type Reach struct {
 	URL     string         // RFC 7064, RFC 7065
-	TURN    bool           // or else STUN
+	TURN    bool           // otherwise STUN
 	Over    string         // udp, tcp or tls
 	RTT     time.Duration  // of its first answer, connections included
-	Address netip.AddrPort // as STUN saw this machine, or the one that TURN gave it
-	Err     error          // why there is none
+	Address netip.AddrPort // of this machine as STUN saw it, or that TURN relays at
+	Err     error          // why there is no address
 }
 
 // ErrSilent says that a server did not answer in time.
 var ErrSilent = errors.New("no answer")
 
-// errUnsupported says that a URL is of a kind that nobody uses.
+// errUnsupported says that a URL is of a kind that this program does not use.
 var errUnsupported = errors.New("TURN over DTLS is not supported")
 
-// Probe asks every URL of the servers, all at once, for 5 s at most.
+// Probe asks all URLs of the servers at once, for 5 s at most.
 func Probe(ctx context.Context, servers []signaling.ICEServer) []Reach {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -92,7 +92,7 @@ func (r *Reach) probe(ctx context.Context, s signaling.ICEServer) {
 	}
 }
 
-// allocated is the address that a TURN server relays at, for a moment.
+// allocated returns the address that a TURN server relays at, and gives it up again.
 func allocated(ctx context.Context, u *stun.URI, s signaling.ICEServer) (netip.AddrPort, error) {
 	r, err := allocate(ctx, u, s)
 	if err != nil {
@@ -102,7 +102,7 @@ func allocated(ctx context.Context, u *stun.URI, s signaling.ICEServer) (netip.A
 	return addrPort(r.conn.LocalAddr()), nil
 }
 
-// relayed is an allocation.
+// A relayed is an allocation.
 type relayed struct {
 	under  net.PacketConn
 	client *turn.Client
@@ -172,7 +172,7 @@ func dial(ctx context.Context, u *stun.URI, host string) (net.PacketConn, error)
 	return turn.NewSTUNConn(c), nil
 }
 
-// resolve is the address of host, IPv4 if it has one.
+// resolve returns the address of host, IPv4 if it has one.
 func resolve(ctx context.Context, host string) (netip.AddrPort, error) {
 	name, port, err := net.SplitHostPort(host)
 	if err != nil {
@@ -203,7 +203,7 @@ func addrPort(a net.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 }
 
-// mapped is this machine's address as a STUN server sees it (RFC 8489).
+// mapped returns this machine's address as a STUN server sees it (RFC 8489).
 func mapped(ctx context.Context, u *stun.URI) (netip.AddrPort, error) {
 	if u.Proto != stun.ProtoTypeUDP || u.Scheme == stun.SchemeTypeSTUNS {
 		return netip.AddrPort{}, fmt.Errorf("STUN over %v is not supported", u.Proto)

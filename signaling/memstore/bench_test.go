@@ -12,7 +12,7 @@ import (
 	"p2pchat/signaling"
 )
 
-// One exchange is 5.7 KB of documents, as two peers with ten candidates a side write.
+// A whole exchange is 5.7 KB of documents, as two peers with ten candidates a side write.
 var (
 	bigOffer  = signaling.Description(`{"type":"offer","sdp":"` + strings.Repeat("o", 1250) + `"}`)
 	bigAnswer = signaling.Description(`{"type":"answer","sdp":"` + strings.Repeat("a", 1250) + `"}`)
@@ -48,8 +48,7 @@ func ok(tb testing.TB, err error) {
 	}
 }
 
-// BenchmarkExchange is a call, from offer to close, among other rooms: the cost must not grow with
-// their number.
+// A whole call, from offer to close, among other rooms: the cost must not grow with them.
 func BenchmarkExchange(b *testing.B) {
 	for _, others := range []int{1_000, 10_000, 100_000} {
 		b.Run(fmt.Sprintf("rooms=%d", others), func(b *testing.B) {
@@ -66,7 +65,7 @@ func BenchmarkExchange(b *testing.B) {
 	}
 }
 
-// BenchmarkRoomMemory is the memory of a room after an exchange.
+// What a room with a full exchange holds on to.
 func BenchmarkRoomMemory(b *testing.B) {
 	s := New(Limits{Rooms: b.N})
 	before := heap()
@@ -78,7 +77,7 @@ func BenchmarkRoomMemory(b *testing.B) {
 	runtime.KeepAlive(s)
 }
 
-// BenchmarkWaiting10000 has 10,000 reads wait, each in its own room, until every room gets an offer.
+// 10,000 reads that wait, each in a room of its own, and are told at last.
 func BenchmarkWaiting10000(b *testing.B) {
 	const readers = 10_000
 	for b.Loop() {
@@ -109,7 +108,7 @@ func BenchmarkWaiting10000(b *testing.B) {
 	}
 }
 
-// A parkCounter counts the calls of Done: a read calls it once, before it sleeps.
+// parkCounter tells of every read that asks when its context is done: it goes to sleep.
 type parkCounter struct {
 	context.Context
 	parked chan struct{}

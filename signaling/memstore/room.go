@@ -14,70 +14,68 @@ import (
 	"p2pchat/signaling"
 )
 
-const maxTurnedDown = 8 // callees that a room remembers
+const remembered = 8 // of those who were turned down in a room
 
-// A tokenHash identifies the owner of a description. The zero tokenHash owns nothing.
-type tokenHash [sha256.Size]byte
+var nobody [sha256.Size]byte // owns nothing
 
 // A room may exist before it has an offer, while reads wait in it.
 type room struct {
 	state
 	name    string
-	waiting int // reads
-	lastUse time.Time
-	queued  *list.Element // in Store.idle; nil if it is not there
+	waiting int
+	used    time.Time
+	queued  *list.Element // in Store.idle
 	closed  bool
-	waiters [2][2]waiters // by signaling.Side and signaling.Document
+	news    [2][2]waiters // by signaling.Side and signaling.Document
 
-	// With a primary:
+	// Where there is a journal: the state's revision there, and since when it is kept.
 	revision uint64
-	renewed  time.Time // the last write to the primary
+	kept     time.Time
 }
 
-// A state is all that was written in a room.
+// A state is all that has been written in a room; nothing, if it is not open.
 type state struct {
-	sides      [2]side     // by signaling.Side
-	turnedDown []tokenHash // owners of answers that were replaced, the latest last
+	sides      [2]side             // by signaling.Side
+	turnedDown [][sha256.Size]byte // the last owners of an answer that was replaced
 
-	beforeAnswer int  // how many candidates the caller had when it was answered
-	hasSecret    bool // see hasSecret
+	heard   int  // how many candidates the caller had when it was answered
+	secrets bool // whether the offer can have a secret: see hasSecret
 
-	// In the lobby only:
-	describedAt int64            // time of the latest description, Unix ms
-	early       []earlyCandidate // candidates that may precede their offer
+	// Of the Lobby alone:
+	since int64   // when the newest description came: Unix time in ms
+	early []early // candidates that may precede their offer
 }
 
 type side struct {
 	description signaling.Description // nil: none yet
 	version     signaling.Version
-	owner       tokenHash
+	owner       [sha256.Size]byte // of the token
 	candidates  []signaling.Candidate
-	size        int    // bytes of the candidates
-	from        string // the client that wrote the description: see signaling.Ticket
+	size        int    // of the candidates, in bytes
+	from        string // whose description it is: see signaling.Ticket
 }
 
-// errNoChange is returned by an edit that leaves a room as it is. It counts as use of the room.
-var errNoChange = errors.New("the room is as it should be")
+var errAsItIs = errors.New("the room is as it should be")
 
-// update applies edit to a room, which counts as use. A room is not changed if edit returns an
-// error; update returns that error unless it is errNoChange.
-func (s *Store) update(ctx context.Context, name string, edit func(*state) error) error {
+// change has edit make something else of a room, which counts as use. edit changes
+// nothing if it returns an error; errAsItIs is none to the caller.
+func (s *Store) change(ctx context.Context, name string, edit func(*state) error) error {
 	for {
-		next, revision, err := s.edit(name, edit)
-		if errors.Is(err, errNoChange) {
+		next, revision, err := s.try(name, edit)
+		if errors.Is(err, errAsItIs) {
 			return nil
 		}
-		if err != nil || s.primary == nil {
+		if err != nil || s.journal == nil {
 			return err
 		}
-		if err = s.primary.Write(ctx, name, revision, next.encode()); !errors.Is(err, ErrConflict) {
+		if err = s.journal.Write(ctx, name, revision, next.encode()); !errors.Is(err, ErrConflict) {
 			return err
 		}
 	}
 }
 
-// edit returns what edit makes of a room. Without a primary it applies that at once.
-func (s *Store) edit(name string, edit func(*state) error) (next state, revision uint64, err error) {
+// try edits a room; what becomes of it stands at once, unless a journal comes first.
+func (s *Store) try(name string, edit func(*state) error) (next state, revision uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.suspended != nil {
@@ -88,57 +86,58 @@ func (s *Store) edit(name string, edit func(*state) error) (next state, revision
 	if r != nil {
 		next, revision = r.state, r.revision
 	}
-	if s.primary != nil {
+	if s.journal != nil {
 		next.clip()
 	}
 	switch err = edit(&next); {
-	case errors.Is(err, errNoChange):
-		s.use(r)
-	case err == nil && s.primary == nil:
-		if r = s.apply(name, next); r != nil {
-			s.use(r)
+	case errors.Is(err, errAsItIs):
+		s.touch(r)
+	case err == nil && s.journal == nil:
+		if r = s.set(name, next); r != nil {
+			s.touch(r)
 		}
 	}
 	return next, revision, err
 }
 
-// apply makes next the state of a room, and wakes the reads that wait for the change. It returns
-// nil if that closes the room.
-func (s *Store) apply(name string, next state) *room {
+// set makes next the state of a room, and wakes the reads that wait for the change. It returns
+// nil if that ends the room.
+func (s *Store) set(name string, next state) *room {
 	r := s.rooms[name]
-	if r != nil && (!next.hasContent() || r.hasOffer() && !next.hasOffer()) {
-		s.countGuess(&r.state, &next)
+	if r != nil && (!next.written() || r.open() && !next.open()) {
+		s.judge(&r.state, &next)
 		s.remove(r)
 		r = s.rooms[name]
 	}
-	if !next.hasContent() {
+	if !next.written() {
 		return nil
 	}
 	if r == nil {
-		r = s.findOrAdd(name)
+		r = s.room(name)
 	}
 	before := r.state
-	s.countGuess(&before, &next)
-	s.tally(&before, -1)
+	s.judge(&before, &next)
+	s.count(&before, -1)
 	r.state = next
-	s.tally(&next, 1)
-	r.wakeChanged(&before)
+	s.count(&next, 1)
+	r.tell(&before)
 	return r
 }
 
-// tally adds a room to the Store's counts, or takes it off them.
-func (s *Store) tally(r *state, by int) {
-	if r.hasOffer() {
-		s.offered += by
-		add(&s.clients.rooms, r.sides[signaling.Caller].from, by)
+// count adds a room, or takes it away.
+func (s *Store) count(r *state, by int) {
+	if r.open() {
+		s.open += by
+		count(&s.clients.held, r.sides[signaling.Caller].from, by)
 	}
 	if r.sides[signaling.Callee].description != nil {
 		s.answered += by
 	}
-	add(&s.clients.pending, r.pendingAnswer(), by)
+	count(&s.clients.waiting, r.unjudged(), by)
 }
 
-func (s *Store) findOrAdd(name string) *room {
+// room finds the room of that name, with an offer or without, or makes it.
+func (s *Store) room(name string) *room {
 	r := s.rooms[name]
 	if r == nil {
 		r = &room{name: name}
@@ -147,32 +146,33 @@ func (s *Store) findOrAdd(name string) *room {
 	return r
 }
 
-// live returns a room, or nil if nothing is written in it or it has expired.
+// live returns the room of that name if something is written in it and it is not due, else nil.
 func (s *Store) live(name string) *room {
 	r := s.rooms[name]
-	if r == nil || !r.hasContent() {
+	if r == nil || !r.written() {
 		return nil
 	}
-	if s.expired(r, time.Now()) {
+	if s.due(r, time.Now()) {
 		s.remove(r)
 		return nil
 	}
 	return r
 }
 
-func (s *Store) nextVersion() signaling.Version {
-	s.versions++
-	return signaling.Version(s.versionPrefix + strconv.FormatUint(s.versions, 36))
+func (s *Store) version() signaling.Version {
+	s.written++
+	return signaling.Version(s.epoch + strconv.FormatUint(s.written, 36))
 }
 
-func (r *state) hasOffer() bool { return r.sides[signaling.Caller].description != nil }
+func (r *state) open() bool { return r.sides[signaling.Caller].description != nil }
 
-func (r *state) hasContent() bool { return r.hasOffer() || len(r.early) > 0 }
+// written reports whether there is anything to keep.
+func (r *state) written() bool { return r.open() || len(r.early) > 0 }
 
-// checkWriter returns ErrNoRoom or ErrWrongToken if t may not write on its side.
-func (r *state) checkWriter(t signaling.Ticket, owner tokenHash) error {
+// owned is nil if t may write to the room on its side.
+func (r *state) owned(t signaling.Ticket, owner [sha256.Size]byte) error {
 	switch {
-	case !r.hasOffer():
+	case !r.open():
 		return signaling.ErrNoRoom
 	case t.Room == signaling.Lobby && t.Token == "":
 		return nil
@@ -182,37 +182,37 @@ func (r *state) checkWriter(t signaling.Ticket, owner tokenHash) error {
 	return nil
 }
 
-// replaceOffer makes d the offer, and removes everything else but d's early candidates.
-func (r *state) replaceOffer(t signaling.Ticket, owner tokenHash, d signaling.Description, v signaling.Version) {
+// offer makes d the offer and empties the rest, but for d's early candidates.
+func (r *state) offer(t signaling.Ticket, owner [sha256.Size]byte, d signaling.Description, v signaling.Version) {
 	now := time.Now()
-	if t.Room == signaling.Lobby { // any client may replace its documents, so they belong to no client
+	if t.Room == signaling.Lobby { // any client may replace its documents, so they are no client's
 		t.From = ""
 	}
-	r.beforeAnswer, r.hasSecret = 0, hasSecret(d)
-	r.rememberCallee()
-	r.sides = [2]side{signaling.Caller: {description: bytes.Clone(d), version: v, owner: owner, from: t.From, candidates: r.claimEarly(d, now)}}
+	r.heard, r.secrets = 0, hasSecret(d)
+	r.turnDown()
+	r.sides = [2]side{signaling.Caller: {description: bytes.Clone(d), version: v, owner: owner, from: t.From, candidates: r.claim(d, now)}}
 	for _, c := range r.sides[signaling.Caller].candidates {
 		r.sides[signaling.Caller].size += len(c)
 	}
-	r.stampDescription(t.Room, now)
+	r.describe(t.Room, now)
 }
 
-// stampDescription notes the time of a new description in the lobby.
-func (r *state) stampDescription(room string, now time.Time) {
+// describe notes that the room has a new description.
+func (r *state) describe(room string, now time.Time) {
 	if room == signaling.Lobby {
-		r.describedAt = now.UnixMilli()
+		r.since = now.UnixMilli()
 	}
 }
 
-// rememberCallee notes the owner of an answer that is about to be replaced.
-func (r *state) rememberCallee() {
-	if owner := r.sides[signaling.Callee].owner; owner != (tokenHash{}) {
+// turnDown remembers whose answer is about to be replaced.
+func (r *state) turnDown() {
+	if owner := r.sides[signaling.Callee].owner; owner != nobody {
 		r.turnedDown = append(r.turnedDown, owner)
-		r.turnedDown = r.turnedDown[max(0, len(r.turnedDown)-maxTurnedDown):]
+		r.turnedDown = r.turnedDown[max(0, len(r.turnedDown)-remembered):]
 	}
 }
 
-// add implements [signaling.Store.AddCandidates] for a list.
+// add adds to the list: see signaling.Store. It returns the list's length.
 func (s *side) add(at int, c []signaling.Candidate, limits Limits) (int, error) {
 	n := len(s.candidates)
 	switch {
@@ -230,7 +230,7 @@ func (s *side) add(at int, c []signaling.Candidate, limits Limits) (int, error) 
 	case n+len(c) > limits.Candidates, size > limits.ListBytes:
 		return 0, signaling.ErrListFull
 	case len(c) == 0:
-		return n, errNoChange
+		return n, errAsItIs
 	}
 	s.size = size
 	for _, one := range c {
@@ -247,11 +247,11 @@ func (r *state) clip() {
 	}
 }
 
-// checkReader returns ErrClosed or ErrTurnedDown if the owner of a token may not read what side
-// of writes: see signaling.Store. The room is nil if it does not exist.
-func (r *room) checkReader(owner tokenHash, of signaling.Side) error {
+// admits says whether a read of what side of writes may go on with the token of
+// owner: see signaling.Store. The room is nil if it is gone.
+func (r *room) admits(owner [sha256.Size]byte, of signaling.Side) error {
 	switch {
-	case owner == tokenHash{}:
+	case owner == nobody:
 		return nil
 	case r == nil && of == signaling.Callee:
 		return signaling.ErrClosed
@@ -263,45 +263,44 @@ func (r *room) checkReader(owner tokenHash, of signaling.Side) error {
 	return nil
 }
 
-// wakeChanged wakes the reads of documents that are not as they were before.
-func (r *room) wakeChanged(before *state) {
+// tell wakes the reads of documents that have changed since before.
+func (r *room) tell(before *state) {
 	then, now := &before.sides, &r.sides
 	if then[signaling.Caller].version != now[signaling.Caller].version ||
-		then[signaling.Callee].owner != (tokenHash{}) && then[signaling.Callee].owner != now[signaling.Callee].owner {
-		r.wakeAll(nil) // the token of a waiting read may no longer be valid
+		then[signaling.Callee].owner != nobody && then[signaling.Callee].owner != now[signaling.Callee].owner {
+		r.wakeAll(nil) // the token of a waiting read may be dead
 		return
 	}
 	for i := range r.sides {
 		if then[i].version != now[i].version {
-			r.waiters[i][signaling.DocDescription].wake(nil)
+			r.news[i][signaling.TheDescription].wake(nil)
 		}
 		if len(then[i].candidates) != len(now[i].candidates) {
-			r.waiters[i][signaling.DocCandidates].wake(nil)
+			r.news[i][signaling.TheCandidates].wake(nil)
 		}
 	}
 }
 
 func (r *room) wakeAll(err error) {
-	for i := range r.waiters {
-		for j := range r.waiters[i] {
-			r.waiters[i][j].wake(err)
+	for i := range r.news {
+		for j := range r.news[i] {
+			r.news[i][j].wake(err)
 		}
 	}
 }
 
-func (s *side) ownedBy(owner tokenHash) bool {
-	return s.owner != tokenHash{} && subtle.ConstantTimeCompare(s.owner[:], owner[:]) == 1
+func (s *side) ownedBy(owner [sha256.Size]byte) bool {
+	return s.owner != nobody && subtle.ConstantTimeCompare(s.owner[:], owner[:]) == 1
 }
 
-// repeats reports whether d is the owner's description already.
-func (s *side) repeats(owner tokenHash, d signaling.Description) bool {
+func (s *side) repeats(owner [sha256.Size]byte, d signaling.Description) bool {
 	return s.ownedBy(owner) && bytes.Equal(s.description, d)
 }
 
-// hashToken returns the zero hash for an empty token.
-func hashToken(token string) tokenHash {
+// hash returns nobody for an empty token.
+func hash(token string) [sha256.Size]byte {
 	if token == "" {
-		return tokenHash{}
+		return nobody
 	}
 	return sha256.Sum256([]byte(token))
 }

@@ -7,26 +7,26 @@ import (
 	"p2pchat/signaling"
 )
 
-// A waiter is notified once, when the document that it waits for may have changed. It keeps its
-// room from expiring.
+// A waiter is told once that what it waits for may have come. It keeps its room from
+// expiring.
 type waiter struct {
-	room    *room
-	list    *waiters
-	index   int         // in list; -1 once it was notified
-	notify  func(error) // is called under Store.mu
-	renewal *time.Timer // makes the waiter renew the room; nil without a primary
+	room  *room
+	among *waiters
+	at    int         // there; -1 once it was told
+	tell  func(error) // under Store.mu
+	worn  *time.Timer // renews the room in the journal; nil without one
 }
 
-// waiters are the waiters for one document of one side.
+// Waiters are those for one document of one side.
 type waiters []*waiter
 
-// read calls look until look returns a nil error: then look has what its caller asked for of a
-// side. Between two calls read sleeps as one of the waiters in the list that look returns.
+// read asks look until it has what it wants of a side (a nil error), sleeping in
+// between as one of the waiters that look names.
 func (s *Store) read(ctx context.Context, t signaling.Ticket, of signaling.Side, wait time.Duration, look func(*room) (*waiters, error)) error {
 	if err := signaling.CheckRoom(t.Room); err != nil {
 		return err
 	}
-	owner := hashToken(t.Token)
+	owner := hash(t.Token)
 	var over <-chan time.Time
 	if 0 < wait && wait < signaling.Forever {
 		timer := time.NewTimer(wait)
@@ -36,55 +36,44 @@ func (s *Store) read(ctx context.Context, t signaling.Ticket, of signaling.Side,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
-		r, err := s.readable(t.Room, owner, of, wait > 0)
-		if err != nil {
+		if s.suspended != nil {
+			return s.suspended
+		}
+		r := s.live(t.Room)
+		if r != nil && !r.open() {
+			r = nil
+		}
+		if err := r.admits(owner, of); err != nil {
 			return err
 		}
-		list, err := look(r)
+		if r == nil && wait > 0 {
+			r = s.room(t.Room)
+		} else if r == nil {
+			r = &room{} // looks like any room that has nothing in it yet
+		}
+		among, err := look(r)
 		if err == nil || wait <= 0 {
 			return err
 		}
-		notified, err := s.sleep(ctx, r, list, over)
-		if err != nil {
+		told := make(chan error, 1)
+		w := s.enter(r, among, func(err error) { told <- err })
+		more, err := s.sleep(ctx, told, over)
+		s.leave(w)
+		switch {
+		case err != nil:
 			return err
-		}
-		if !notified {
-			wait = 0 // look once more: the document may have changed at the last moment
+		case !more:
+			wait = 0 // look once more: something may have come at the last moment
 		}
 	}
 }
 
-// readable returns the room that a read looks at: a new one if it does not exist and the read
-// may wait in it.
-func (s *Store) readable(name string, owner tokenHash, of signaling.Side, waits bool) (*room, error) {
-	if s.suspended != nil {
-		return nil, s.suspended
-	}
-	r := s.live(name)
-	if r != nil && !r.hasOffer() {
-		r = nil
-	}
-	err := r.checkReader(owner, of)
-	switch {
-	case err != nil:
-		return nil, err
-	case r != nil:
-		return r, nil
-	case waits:
-		return s.findOrAdd(name), nil
-	}
-	return &room{}, nil // looks like a room in which nothing is written
-}
-
-// sleep waits as a waiter in list, without holding s.mu. It returns false when the time is over.
-func (s *Store) sleep(ctx context.Context, r *room, list *waiters, over <-chan time.Time) (notified bool, err error) {
-	changed := make(chan error, 1)
-	w := s.addWaiter(r, list, func(err error) { changed <- err })
-	defer s.removeWaiter(w)
+// sleep waits, unlocked, to be told; more is false when the time is over.
+func (s *Store) sleep(ctx context.Context, told <-chan error, over <-chan time.Time) (more bool, err error) {
 	s.mu.Unlock()
 	defer s.mu.Lock()
 	select {
-	case err := <-changed:
+	case err := <-told:
 		return true, err
 	case <-over:
 		return false, nil
@@ -93,97 +82,98 @@ func (s *Store) sleep(ctx context.Context, r *room, list *waiters, over <-chan t
 	}
 }
 
-// Watch implements [signaling.Watcher].
-func (s *Store) Watch(t signaling.Ticket, of signaling.Side, what signaling.Document, notify func(error)) (stop func()) {
+// Watch implements signaling.Watcher.
+func (s *Store) Watch(t signaling.Ticket, of signaling.Side, what signaling.Document, tell func(error)) (stop func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.findOrAdd(t.Room)
-	w := s.addWaiter(r, &r.waiters[of][what], notify)
+	r := s.room(t.Room)
+	w := s.enter(r, &r.news[of][what], tell)
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.removeWaiter(w)
+		s.leave(w)
 	}
 }
 
-func (s *Store) addWaiter(r *room, list *waiters, notify func(error)) *waiter {
-	w := &waiter{room: r, list: list, index: len(*list), notify: notify}
-	*list = append(*list, w)
-	if s.primary != nil { // removeWaiter renews the room
-		w.renewal = time.AfterFunc(s.limits.Idle/renewals, func() {
+func (s *Store) enter(r *room, among *waiters, tell func(error)) *waiter {
+	w := &waiter{room: r, among: among, at: len(*among), tell: tell}
+	*among = append(*among, w)
+	if s.journal != nil { // leaving renews the room
+		w.worn = time.AfterFunc(s.limits.Idle/renewals, func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			if w.unlink() {
-				w.notify(nil)
+			if w.forget() {
+				w.tell(nil)
 			}
 		})
 	}
 	r.waiting++
-	s.unqueueIdle(r)
+	if r.queued != nil {
+		s.idle.Remove(r.queued)
+		r.queued = nil
+	}
 	return w
 }
 
-// unlink removes w from its list, and returns false if w was notified before.
-func (w *waiter) unlink() bool {
-	if w.index < 0 {
+// forget takes w from among the others, if it was not told.
+func (w *waiter) forget() bool {
+	if w.at < 0 {
 		return false
 	}
-	list := *w.list
-	last := list[len(list)-1]
-	list[w.index], last.index, list[len(list)-1] = last, w.index, nil
-	*w.list, w.index = list[:len(list)-1], -1
-	if len(*w.list) == 0 {
-		*w.list = nil
+	all := *w.among
+	last := all[len(all)-1]
+	all[w.at], last.at, all[len(all)-1] = last, w.at, nil
+	*w.among, w.at = all[:len(all)-1], -1
+	if len(*w.among) == 0 {
+		*w.among = nil
 	}
 	return true
 }
 
-// wake notifies all waiters: with nil if they should look again, or with the error that ends
-// their wait.
-func (l *waiters) wake(err error) {
-	woken := *l
-	*l = nil
-	for _, w := range woken {
-		w.index = -1
-		w.notify(err)
+// wake tells all of them to look again, or why there is no use in that.
+func (all *waiters) wake(err error) {
+	told := *all
+	*all = nil
+	for _, w := range told {
+		w.at = -1
+		w.tell(err)
 	}
 }
 
-func (s *Store) removeWaiter(w *waiter) {
-	w.unlink()
-	if w.renewal != nil {
-		w.renewal.Stop()
+func (s *Store) leave(w *waiter) {
+	w.forget()
+	if w.worn != nil {
+		w.worn.Stop()
 	}
 	r := w.room
 	r.waiting--
 	switch {
 	case r.closed:
-	case r.hasOffer():
-		s.use(r)
-	case r.hasContent():
-		s.queueIdle(r, r.lastUse)
+	case r.open():
+		s.touch(r)
+	case r.written():
+		s.place(r, r.used)
 	case r.waiting == 0:
 		delete(s.rooms, r.name)
 	}
 }
 
-// use starts the idle time of a room that has an offer again, and asks for its renewal if the
-// last one is long ago.
-func (s *Store) use(r *room) {
+// touch counts as use of a room that has an offer.
+func (s *Store) touch(r *room) {
 	now := time.Now()
-	if s.primary != nil && now.Sub(r.renewed) >= s.limits.Idle/renewals {
+	if s.journal != nil && now.Sub(r.kept) >= s.limits.Idle/renewals {
 		select {
-		case s.renewalsDue <- r.name:
-			r.renewed = now
+		case s.worn <- r.name:
+			r.kept = now
 		default: // the next use asks again
 		}
 	}
-	s.queueIdle(r, now)
+	s.place(r, now)
 }
 
-// queueIdle moves a room to the end of the queue of rooms without waiting reads.
-func (s *Store) queueIdle(r *room, lastUse time.Time) {
-	r.lastUse = lastUse
+// place puts a room into the queue of rooms without waiting reads.
+func (s *Store) place(r *room, used time.Time) {
+	r.used = used
 	switch {
 	case r.waiting > 0:
 	case r.queued != nil:
@@ -193,37 +183,33 @@ func (s *Store) queueIdle(r *room, lastUse time.Time) {
 	}
 }
 
-func (s *Store) unqueueIdle(r *room) {
-	if r.queued != nil {
-		s.idle.Remove(r.queued)
-		r.queued = nil
-	}
-}
-
-// expire removes expired rooms. It looks at one room more than it removes.
+// expire removes the rooms that are due; it looks at one more at most.
 func (s *Store) expire() {
 	now := time.Now()
-	for e := s.idle.Front(); e != nil && s.expired(e.Value.(*room), now); e = s.idle.Front() {
+	for e := s.idle.Front(); e != nil && s.due(e.Value.(*room), now); e = s.idle.Front() {
 		s.remove(e.Value.(*room))
 	}
 }
 
-func (s *Store) expired(r *room, now time.Time) bool {
+func (s *Store) due(r *room, now time.Time) bool {
 	life := s.limits.Idle
-	if !r.hasOffer() {
-		life = signaling.EarlyWait
+	if !r.open() {
+		life = signaling.Early
 	}
-	return r.waiting == 0 && now.Sub(r.lastUse) >= life
+	return r.waiting == 0 && now.Sub(r.used) >= life
 }
 
 func (s *Store) remove(r *room) {
-	s.unqueueIdle(r)
-	if !r.hasOffer() && r.waiting > 0 { // its readers still wait for an offer
+	if r.queued != nil {
+		s.idle.Remove(r.queued)
+		r.queued = nil
+	}
+	if !r.open() && r.waiting > 0 { // its readers wait for an offer as before
 		r.state, r.revision = state{}, 0
 		return
 	}
 	delete(s.rooms, r.name)
-	s.tally(&r.state, -1)
+	s.count(&r.state, -1)
 	r.closed = true
 	r.wakeAll(signaling.ErrClosed)
 }

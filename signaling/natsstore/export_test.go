@@ -1,10 +1,10 @@
 package natsstore
 
-// StopFeed unsubscribes the store from the feed, until StartFeed.
-func (s *Store) StopFeed() error { return s.sub.Unsubscribe() }
+// Deafen keeps the store from hearing of what is written, until Listen.
+func (s *Store) Deafen() error { return s.sub.Unsubscribe() }
 
-// StartFeed undoes StopFeed.
-func (s *Store) StartFeed() error {
+// Listen undoes Deafen.
+func (s *Store) Listen() error {
 	if err := s.subscribe(); err != nil {
 		return err
 	}

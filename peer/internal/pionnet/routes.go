@@ -1,0 +1,110 @@
+package pionnet
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+
+	"github.com/pion/transport/v5"
+)
+
+// routes remembers by which interface this machine reaches an address.
+type routes struct {
+	interfaces map[netip.Addr]string // by address: the interface's name
+
+	mu    sync.Mutex // guards what follows
+	known map[netip.Addr]string
+}
+
+func newRoutes(all []*transport.Interface) *routes {
+	r := &routes{interfaces: map[netip.Addr]string{}, known: map[netip.Addr]string{}}
+	for _, i := range all {
+		for _, a := range addressesOf(i) {
+			r.interfaces[a] = i.Name
+		}
+	}
+	return r
+}
+
+// to returns the name of the interface from which packets to an address leave: "" if there is
+// no route. No packet is sent, see defaultAddresses.
+func (r *routes) to(at netip.Addr) string {
+	at = at.Unmap()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	name, ok := r.known[at]
+	if !ok {
+		if name = r.interfaces[sourceTo(at)]; name != "" { // a route may come up soon
+			r.known[at] = name
+		}
+	}
+	return name
+}
+
+// sourceTo returns the address that this machine's packets to an address come from. It is the
+// zero Addr if there is no route.
+func sourceTo(at netip.Addr) (source netip.Addr) {
+	c, err := net.Dial("udp", netip.AddrPortFrom(at, 9).String())
+	if err != nil {
+		return source
+	}
+	if a, err := netip.ParseAddrPort(c.LocalAddr().String()); err == nil {
+		source = a.Addr().Unmap()
+	}
+	_ = c.Close() // nothing is on its way
+	return source
+}
+
+// A routedConn is the socket of an interface without the default route. It sends only where the
+// routes lead by that interface.
+//
+// pion checks each pair of addresses, also from a socket whose interface no route to the other leads by, and
+// a NAT translates what a bridge sends to other networks: the other side would see one more address of this machine for
+// each bridge and each of its own addresses, and would check them all. If pion paired a local candidate
+// only with remote ones that the system routes from it, that would retire this file.
+type routedConn struct {
+	transport.UDPConn
+	routes *routes
+	name   string // of the interface
+}
+
+// WriteTo drops packets to addresses that the routes reach by another interface, as the network would.
+func (c *routedConn) WriteTo(b []byte, to net.Addr) (int, error) {
+	if at, err := netip.ParseAddrPort(to.String()); err == nil && c.routes.to(at.Addr()) != c.name {
+		return len(b), nil
+	}
+	return c.UDPConn.WriteTo(b, to)
+}
+
+// packets is a UDP socket that makes no net.Addr for each packet. pion uses these methods if a socket has them.
+type packets interface {
+	transport.UDPConn
+	ReadFromAddrPort(b []byte) (int, netip.AddrPort, error)
+	WriteToAddrPort(b []byte, to netip.AddrPort) (int, error)
+}
+
+// A routedPackets is a routedConn that is packets, too.
+type routedPackets struct {
+	packets
+	routed routedConn
+}
+
+// WriteTo drops packets to addresses that the routes reach by another interface, as the network would.
+func (c *routedPackets) WriteTo(b []byte, to net.Addr) (int, error) { return c.routed.WriteTo(b, to) }
+
+// WriteToAddrPort drops packets to addresses that the routes reach by another interface, as the network would.
+func (c *routedPackets) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
+	if c.routed.routes.to(to.Addr()) != c.routed.name {
+		return len(b), nil
+	}
+	return c.packets.WriteToAddrPort(b, to)
+}
+
+// routed returns the socket of an interface as one that keeps to the routes.
+func routed(c transport.UDPConn, r *routes, name string) transport.UDPConn {
+	conn := routedConn{c, r, name}
+	if p, ok := c.(packets); ok {
+		return &routedPackets{p, conn}
+	}
+	return &conn
+}

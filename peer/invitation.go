@@ -1,0 +1,103 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"p2pchat/signaling"
+)
+
+// An invitation is what a callee answers one offer with: a fresh ticket, and the ICE servers
+// that it was given for it.
+type invitation struct {
+	ticket  signaling.Ticket
+	servers []signaling.ICEServer
+}
+
+// invitations are those that the server was asked for before there was an offer.
+type invitations struct {
+	ready  chan invitation
+	coming map[string]bool // rooms whose invitation is in ready, or will be
+	early  []invitation    // arrived before an offer of their room
+}
+
+// invite asks for invitations. That to a room which does not exist yet comes with the offer.
+func (s *Session) invite(ctx context.Context, wg *sync.WaitGroup, r rooms) (invitations, error) {
+	all := invitations{ready: make(chan invitation, len(r.codes)), coming: map[string]bool{}}
+	first, err := s.invitation(ctx, r.codes[0].Room, 0)
+	switch {
+	case err == nil:
+		all.coming[first.ticket.Room] = true
+		all.ready <- first
+	case errors.Is(err, signaling.ErrNoRoom):
+		for _, code := range r.codes {
+			all.coming[code.Room] = true
+			wg.Go(func() { s.awaitInvitation(ctx, code.Room, all.ready, r) })
+		}
+	default:
+		return all, err
+	}
+	return all, nil
+}
+
+// awaitInvitation waits for a room, and for an invitation to it. A refusal ends the call, unless it is one of too many
+// requests, which is told once.
+func (s *Session) awaitInvitation(ctx context.Context, room string, ready chan<- invitation, r rooms) {
+	var pause backoff
+	for told := false; ; {
+		in, err := s.invitation(ctx, room, signaling.Forever)
+		switch {
+		case err == nil:
+			ready <- in
+			return
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, signaling.ErrTooMany) && !told:
+			told = true
+			r.refused <- err
+		case !errors.Is(err, signaling.ErrTooMany) && !errors.Is(err, signaling.ErrNoRoom):
+			r.lost <- err
+			return
+		}
+		if pause.wait(ctx) != nil {
+			return
+		}
+	}
+}
+
+// take returns an invitation to the room of an offer: the one that was asked for before the
+// offer, or for a later attempt a new one.
+func (all *invitations) take(ctx context.Context, s *Session, room string, r rooms) (invitation, error) {
+	for all.coming[room] {
+		i := slices.IndexFunc(all.early, func(in invitation) bool { return in.ticket.Room == room })
+		if i >= 0 {
+			in := all.early[i]
+			all.early = slices.Delete(all.early, i, i+1)
+			delete(all.coming, room)
+			return in, nil
+		}
+		select {
+		case in := <-all.ready:
+			all.early = append(all.early, in)
+		case why := <-r.refused:
+			s.retrying(why)
+		case err := <-r.lost:
+			return invitation{}, err
+		}
+	}
+	in, err := s.invitation(ctx, room, 0)
+	if errors.Is(err, signaling.ErrNoRoom) {
+		err = nil // answering returns it, too, and the callee waits for the next offer
+	}
+	return in, err
+}
+
+// invitation asks for an invitation to a room, for which it waits up to wait.
+func (s *Session) invitation(ctx context.Context, room string, wait time.Duration) (in invitation, err error) {
+	in.ticket = signaling.NewTicket(room, signaling.Callee)
+	in.servers, err = s.iceServers(ctx, in.ticket, wait)
+	return in, err
+}

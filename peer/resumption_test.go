@@ -1,0 +1,72 @@
+package peer_test
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"p2pchat/peer"
+	"p2pchat/signaling/memstore"
+)
+
+func TestResuming(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		caller, callee bool // is started anew
+		heard          bool // by whoever is
+	}{
+		{"the caller's program", true, false, true},
+		{"the callee's program", false, true, true},
+		{"both programs", true, true, true},
+		{"the caller's program, before it heard anything", true, false, false},
+		{"the callee's program, before it heard anything", false, true, false},
+		{"both programs, before they heard anything", true, true, false},
+	} {
+		t.Run(c.name+" may be started anew, and the two meet again", func(t *testing.T) {
+			for _, secret := range []string{right, open} {
+				synctest.Test(t, func(t *testing.T) { resume(t, secret, c.caller, c.callee, c.heard) })
+			}
+		})
+	}
+}
+
+func resume(t *testing.T, secret string, caller, callee, heard bool) {
+	n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
+	from, to := n.calls(t, store, secret, quiet()), n.answers(t, store, secret, quiet())
+	first, second := both(t, from, to)
+	if heard {
+		talk(t, first, second)
+	}
+	anew := func(p *peer.Pipe, s *peer.Session) peer.Config {
+		// As if it was killed: nobody says goodbye, nor tidies up.
+		s.Close()
+		config, again := quiet(), p.Resumption()
+		again.Heard = heard
+		config.Resume = &again
+		return config
+	}
+	n.outage(t, 5*time.Second, first, second)
+	if caller {
+		from = n.calls(t, store, secret, anew(first, from))
+	}
+	if callee {
+		to = n.answers(t, store, secret, anew(second, to))
+	}
+	third, fourth := both(t, from, to)
+	talk(t, third, fourth)
+	if !heard { // they may have met anew, with the typed code
+		first = third
+	}
+	for _, p := range []*peer.Pipe{third, fourth} {
+		if p.Verified != (secret == right) || !slices.Equal(p.SafetyWords, first.SafetyWords) || p.Rendezvous == second.Rendezvous {
+			t.Errorf("verified: %v, words: %q and %q", p.Verified, p.SafetyWords, first.SafetyWords)
+		}
+	}
+	if a, b := third.Resumption(), second.Resumption(); a.Typed != b.Typed || a.Rendezvous == b.Rendezvous || a.Rendezvous != fourth.Rendezvous {
+		t.Errorf("they would meet again in %v and %v, or %v", a.Rendezvous, fourth.Rendezvous, a.Typed)
+	}
+	n.outage(t, 5*time.Second, third, fourth)
+	third, fourth = both(t, from, to)
+	talk(t, third, fourth)
+}
