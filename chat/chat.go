@@ -19,6 +19,8 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"p2pchat/chat/transfer"
 )
 
 // A Pipe carries whole messages, in order, without loss until it breaks.
@@ -124,7 +126,6 @@ type Conversation struct {
 	quit    chan struct{} // closed by Leave
 	ended   chan struct{} // closed by Finish
 	wake    chan struct{} // tells send that there may be something to do
-	work    chan struct{} // and carry
 	confirm chan struct{} // and confirmPlain
 
 	// owned by receive:
@@ -134,6 +135,8 @@ type Conversation struct {
 	dropped uint64 // what was not heeded
 
 	away *time.Duration // how long to wait for the other side's page; owned by receive, and between two pipes by run
+
+	transfers *transfer.Manager
 
 	mu        sync.Mutex // guards what follows
 	out       outbox
@@ -151,12 +154,12 @@ type Conversation struct {
 	goodbye   bool          // this side has said it
 	farewell  string        // its text
 	first     bool          // before the other one did
+	greeted   bool          // the other side has said its hello on the current pipe
 	left      bool          // the other side has
 	unsaid    bool          // a foreign side closed its channel before either side said anything
 	gone      bool          // and the reader knows
 	again     string        // Link.Again of the last pipe,
 	confirmed bool          // on which the other side was heard
-	files     files
 }
 
 // New returns a conversation that nobody has joined yet.
@@ -177,12 +180,14 @@ func New(config Config) *Conversation {
 		ended:   make(chan struct{}),
 		confirm: make(chan struct{}, 1),
 		wake:    make(chan struct{}, 1),
-		work:    make(chan struct{}, 1),
-		files:   files{out: map[uint64]*file{}, in: map[uint64]*file{}, sent: map[uint64]bool{}},
 	}
+	var earlier []transfer.Record
 	if config.Journal != nil {
-		c.resume(config.Journal.found)
+		earlier = c.resume(config.Journal.found)
 	}
+	c.transfers = transfer.New(transfer.Config{
+		DownloadDir: config.DownloadDir, AcceptFiles: config.AcceptFiles, DeclineFiles: config.DeclineFiles, Resumable: config.Journal != nil, Unattended: c.finished, Log: config.Log,
+	}, host{c}, c.id, c.peer.Conversation, earlier)
 	return c
 }
 
@@ -206,7 +211,7 @@ func (c *Conversation) say(ctx context.Context, k kind, text string) (id uint64,
 	case !utf8.ValidString(text):
 		return 0, ErrNotText
 	}
-	id, err = c.put(ctx, k, text, nil)
+	id, err = c.put(ctx, k, text)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -228,7 +233,7 @@ func (c *Conversation) SetName(name string) string {
 	defer c.mu.Unlock()
 	c.config.Name = properName(name)
 	c.renamed = true
-	c.poke()
+	c.wakeSender()
 	return c.config.Name
 }
 
@@ -236,9 +241,9 @@ func (c *Conversation) SetName(name string) string {
 // is on its way, the conversation is over. Offers that nobody has answered are declined.
 func (c *Conversation) Finish(ctx context.Context) error {
 	defer c.endInput()
-	_, err := c.put(ctx, kindEnd, "", nil)
+	_, err := c.put(ctx, kindEnd, "")
 	if err == nil {
-		c.declineAll()
+		c.transfers.EndInput()
 	}
 	return err
 }
@@ -251,11 +256,11 @@ func (c *Conversation) endInput() {
 	}
 }
 
-// put puts a frame into the outbox as soon as there is room; also is called under mu.
-func (c *Conversation) put(ctx context.Context, k kind, text string, also func(id uint64)) (uint64, error) {
+// put puts a frame into the outbox as soon as there is room.
+func (c *Conversation) put(ctx context.Context, k kind, text string) (uint64, error) {
 	for {
 		c.mu.Lock()
-		if c.leaving || c.finished && k != kindOffer {
+		if c.leaving || c.finished {
 			c.mu.Unlock()
 			return 0, ErrOver
 		}
@@ -279,9 +284,6 @@ func (c *Conversation) put(ctx context.Context, k kind, text string, also func(i
 		return 0, err
 	}
 	c.finished = c.finished || k == kindEnd
-	if also != nil {
-		also(id)
-	}
 	return id, nil
 }
 
@@ -290,7 +292,7 @@ func (c *Conversation) enqueue(k kind, text string) (uint64, error) {
 	if err := c.note(entry{Said: &said{c.out.last + 1, k, text}}); err != nil {
 		return 0, err
 	}
-	c.poke()
+	c.wakeSender()
 	return c.out.put(k, text), nil
 }
 
@@ -310,9 +312,10 @@ func (c *Conversation) beginLeave() {
 		return
 	}
 	c.leaving = true
+	c.transfers.Leave()
 	close(c.parting)
 	c.free()
-	c.poke()
+	c.wakeSender()
 }
 
 // free lets Say look again, under mu.
@@ -323,8 +326,8 @@ func (c *Conversation) free() {
 	}
 }
 
-// poke makes send look again.
-func (c *Conversation) poke() {
+// wakeSender makes send look again.
+func (c *Conversation) wakeSender() {
 	select {
 	case c.wake <- struct{}{}:
 	default:
@@ -367,19 +370,19 @@ func (c *Conversation) Run(ctx context.Context, next func(context.Context) (Link
 		case <-talking.Done():
 		}
 	})
-	c.resumeFiles()
+	c.transfers.Resume(ctx)
 	err := c.run(talking, awaiting, next)
 	c.mu.Lock()
 	c.beginLeave() // whatever is said from now on would not arrive
 	c.mu.Unlock()
 	unended := c.drain(ctx)
-	c.abandon()
+	c.endFiles()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if n := c.out.messages() + c.late; n > 0 || unended {
 		err = and(err, &Undelivered{n, c.config.Input})
 	}
-	if n := c.files.missed; n > 0 {
+	if n := c.transfers.Missed(); n > 0 {
 		err = and(err, &Incomplete{n})
 	}
 	if c.unsaid && err == nil {

@@ -5,7 +5,7 @@ package chat
 // it left.
 func (c *Conversation) LeaveEmpty() bool {
 	c.mu.Lock()
-	empty := c.leavesAlone() && len(c.out.frames) == 0 && !c.files.pending()
+	empty := c.leavesAlone() && len(c.out.frames) == 0 && !c.transfers.Pending()
 	c.mu.Unlock()
 	if empty {
 		c.Leave()

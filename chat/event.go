@@ -1,6 +1,10 @@
 package chat
 
-import "time"
+import (
+	"time"
+
+	"p2pchat/chat/transfer"
+)
 
 // An Event is what the reader of a conversation is told: one of the types below, or a value that
 // the program has passed to Tell.
@@ -45,73 +49,18 @@ type (
 
 		Overheard bool // it said that the safety words differ
 	}
-	// FileOffered says that the other side would send a file, or a folder: answer with Accept
-	// or Decline. Every offer, of either side, ends in one FileReceived, FileSent or FileFailed.
-	FileOffered struct {
-		ID     uint64 // counted by the other side
-		From   string
-		Name   string // fit for a file: no path, nothing hidden
-		Called string // what the other side calls it, if no file may be called so here
-		Size   int64  // bytes
-		Folder bool
-		Files  int // in the folder
-	}
-	// FileOffering says that this side offers a file, or a folder, since SendFiles.
-	FileOffering struct {
-		ID     uint64
-		Name   string
-		Size   int64
-		Folder bool
-		Files  int
-	}
-	// FileProgress says how far an accepted file is: when it begins, or goes on after a loss,
-	// and then a few times a second at most. Outgoing: this side sends it, and ID is of its
-	// own count.
-	FileProgress struct {
-		ID          uint64
-		Outgoing    bool
-		Name        string
-		Bytes, Size int64 // Bytes are what the receiver has
-	}
-	// FileReceived says that a file is whole and in its place.
-	FileReceived struct {
-		ID     uint64
-		Name   string // as it was offered
-		Path   string // where it is now; ./NAME where NAME begins with a dash, and would be a flag
-		Called string // what the other side calls it, if it is called otherwise now
-		Size   int64
-		SHA256 [32]byte
+)
 
-		Renamed int    // names in the folder that had to be changed, as Example
-		Example string // OLD is now NEW
-	}
-	// FileSent says that the other side has a file, and found it whole.
-	FileSent struct {
-		ID     uint64
-		Name   string
-		Size   int64
-		SHA256 [32]byte
-
-		As      string // what it is called there, if it had to be called otherwise
-		Renamed int    // names in the folder that had to be changed there
-	}
-	// FileLeftOut says, before FileReceived or FileSent, of a file in a folder that it could not be sent as
-	// it was offered, and why.
-	FileLeftOut struct {
-		ID         uint64 // the folder's
-		Outgoing   bool
-		Name, File string // the folder's, and the file's in it
-		Reason     string
-		Kept       bool // as much of it as was offered has arrived
-	}
-	// FileFailed says that a file was declined or given up, by either side, and why.
-	FileFailed struct {
-		ID           uint64
-		Outgoing     bool
-		Name, Reason string
-	}
-	// Notice says something a person should know, in a sentence.
-	Notice struct{ Text string }
+// The events of files are those of their Manager.
+type (
+	FileOffered  = transfer.Offered
+	FileOffering = transfer.Offering
+	FileProgress = transfer.Progress
+	FileReceived = transfer.Received
+	FileSent     = transfer.Sent
+	FileLeftOut  = transfer.LeftOut
+	FileFailed   = transfer.Failed
+	Notice       = transfer.Notice
 )
 
 // heeded says, to no reader, that all before it was read: a frame stood there that is

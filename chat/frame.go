@@ -5,8 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 	"unicode/utf8"
+
+	"p2pchat/chat/transfer"
 )
 
 // MaxMessage is how many bytes of UTF-8 a message may have.
@@ -27,10 +28,10 @@ const (
 	kindAck     kind = 4 // seq: everything up to it was handed to the reader
 	kindGoodbye kind = 5 // seq: the last one of its own known to be acknowledged; this side leaves, and so does the other; wordsDiffer, if that is why
 
-	kindOffer    kind = 6 // seq, which is the file's id; JSON, see offer
-	kindAccept   kind = 7 // seq, JSON, see note: send it
-	kindCancel   kind = 8 // seq, JSON, see note: declined, or given up
-	kindReceived kind = 9 // seq, JSON, see note: the file is whole, and in its place
+	kindOffer    = kind(transfer.KindOffer) // seq, JSON, like the next three
+	kindAccept   = kind(transfer.KindAccept)
+	kindCancel   = kind(transfer.KindCancel)
+	kindReceived = kind(transfer.KindReceived)
 
 	kindName kind = 10 // 0, then the name: what this side is called from now on; the next hello says it, too
 
@@ -57,31 +58,6 @@ type frame struct {
 	seq   uint64
 	text  string // of a message; the JSON of a file's kinds
 	hello hello
-}
-
-// offer is what the other side is told of a file before it takes it.
-type offer struct {
-	Name   string `json:"name"`
-	Size   int64  `json:"size"`             // of the file, or of the tar stream
-	Folder bool   `json:"folder,omitempty"` // a tar stream
-	Files  int    `json:"files,omitempty"`  // in the folder
-	Mode   uint32 `json:"mode,omitempty"`   // permission bits
-
-	Modified time.Time `json:"modified,omitzero"` // RFC 3339
-
-	// Called is what the other side calls it, where Name is another one: known to the receiver alone.
-	Called string `json:"called,omitempty"`
-}
-
-// note is what is said of an offered file later.
-type note struct {
-	ID     uint64 `json:"id"`
-	Of     string `json:"of"` // the conversation that counted the id: the offering side's
-	Reason string `json:"reason,omitempty"`
-
-	// Of a received one:
-	As      string `json:"as,omitempty"`      // what it is called now, unless as it was offered
-	Renamed int    `json:"renamed,omitempty"` // names in the folder that had to be changed
 }
 
 var errFrame = errors.New("a frame makes no sense")

@@ -47,7 +47,7 @@ func TestOutboxOnAFullDisk(t *testing.T) {
 	dir, fill, free := tiny(t)
 	box := filepath.Join(dir, "box")
 	taken, journal := []string{}, (*Journal)(nil)
-	meets(t, []option{keeps(t, box)}, nil, func(t *testing.T, a, b *talker) {
+	meets(t, []option{keeps(t, box), into(t.TempDir())}, nil, func(t *testing.T, a, b *talker) {
 		synctest.Wait()
 		fill()
 		var err error

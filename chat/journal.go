@@ -9,9 +9,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+
+	"p2pchat/chat/internal/disk"
+	"p2pchat/chat/transfer"
 )
 
 // A Journal is a file with what a conversation needs to go on after its program was
@@ -28,6 +33,7 @@ type Journal struct {
 	torn  bool   // it may end with half a line
 	stale bool   // the reader knows that it could not be written; guarded by the Conversation's mu
 	found record // when it was opened
+	now   record // what its entries come to
 }
 
 // A record is what the entries come to.
@@ -40,25 +46,7 @@ type record struct {
 	quiet     bool   // its input has ended
 	again     string // see Again
 	confirmed bool
-	files     map[fileRef]keptFile
-}
-
-// A fileRef names a file of either side.
-type fileRef struct {
-	ID       uint64 `json:"id"`
-	Outgoing bool   `json:"outgoing,omitempty"`
-}
-
-// A keptFile is one that has not ended.
-type keptFile struct {
-	fileRef
-	Offer    offer  `json:"offer"`
-	Accepted bool   `json:"accepted,omitempty"`
-	Dir      string `json:"dir,omitempty"`   // of an accepted one of the other side: the download folder,
-	Temp     string `json:"temp,omitempty"`  // and what it is called there until it is whole
-	Path     string `json:"path,omitempty"`  // of one of this side,
-	Stamp    string `json:"stamp,omitempty"` // and what shows that it is as it was
-	Sum      []byte `json:"sum,omitempty"`   // its SHA-256, once all was sent
+	files     map[transfer.Ref]transfer.Record
 }
 
 // An entry is one change of the record: each has one of these.
@@ -73,8 +61,8 @@ type entry struct {
 	Again     string `json:"again,omitempty"`
 	Confirmed bool   `json:"confirmed,omitempty"`
 
-	File  *keptFile `json:"file,omitempty"`
-	Ended *fileRef  `json:"ended,omitempty"`
+	File  *transfer.Record `json:"file,omitempty"`
+	Ended *transfer.Ref    `json:"ended,omitempty"`
 }
 
 type said struct {
@@ -85,7 +73,7 @@ type said struct {
 
 // What a Journal's file can be.
 var (
-	ErrJournalInUse   = errors.New("another program uses it")
+	ErrJournalInUse   = disk.ErrLocked
 	ErrJournalDamaged = errors.New("it is not an outbox, or it is damaged")
 	ErrJournalOpen    = errors.New("others on this machine could read it: its mode must be 0600")
 )
@@ -113,8 +101,8 @@ func OpenJournal(path string) (*Journal, error) {
 			file.Close()
 			return nil, err
 		}
-		j := &Journal{path: target, file: file, found: record{files: map[fileRef]keptFile{}}}
-		err = lock(file)
+		j := &Journal{path: target, file: file, found: record{files: map[transfer.Ref]transfer.Record{}}}
+		err = disk.Lock(file)
 		if err == nil && !j.isThere() {
 			file.Close() // another program has put a new one in its place, or removed it
 			continue
@@ -164,7 +152,8 @@ func (j *Journal) load() error {
 	if j.found.id == "" {
 		j.found.id = rand.Text()
 	}
-	return j.rewrite(j.found)
+	j.now = j.found.clone()
+	return j.rewrite()
 }
 
 // apply makes the change; false says that it cannot be.
@@ -186,7 +175,7 @@ func (r *record) apply(e entry) bool {
 		}
 		r.out.put(e.Said.Kind, e.Said.Text)
 		r.finished = r.finished || e.Said.Kind == kindEnd
-		return r.applyFile(*e.Said)
+		return transfer.Follow(r.files, r.id, e.Said.Seq, transfer.Kind(e.Said.Kind), e.Said.Text)
 	case e.Acked != 0:
 		if r.out.last == 0 {
 			r.out.last = e.Acked
@@ -198,30 +187,9 @@ func (r *record) apply(e entry) bool {
 	case e.Again != "":
 		r.again, r.confirmed = e.Again, e.Confirmed
 	case e.File != nil:
-		r.files[e.File.fileRef] = *e.File
+		r.files[e.File.Ref] = *e.File
 	case e.Ended != nil:
 		delete(r.files, *e.Ended)
-	}
-	return true
-}
-
-// applyFile notes what was said of a file: it begins, or ends.
-func (r *record) applyFile(s said) bool {
-	switch s.Kind {
-	case kindOffer:
-		f := keptFile{fileRef: fileRef{s.Seq, true}}
-		if json.Unmarshal([]byte(s.Text), &f.Offer) != nil {
-			return false
-		}
-		if _, known := r.files[f.fileRef]; !known { // a rewrite has what is known of it before the offer
-			r.files[f.fileRef] = f
-		}
-	case kindReceived, kindCancel:
-		var n note
-		if json.Unmarshal([]byte(s.Text), &n) != nil {
-			return false
-		}
-		delete(r.files, fileRef{n.ID, n.Of == r.id})
 	}
 	return true
 }
@@ -246,26 +214,31 @@ func (r *record) entries() (list []entry) {
 }
 
 // rewrite puts the fewest entries in the place of all.
-func (j *Journal) rewrite(now record) error {
+func (j *Journal) rewrite() error {
 	var b bytes.Buffer
-	for _, e := range now.entries() {
+	for _, e := range j.now.entries() {
 		line, err := json.Marshal(e)
 		if err != nil {
 			return err
 		}
 		b.Write(append(line, '\n'))
 	}
-	if err := j.replace(b.Bytes()); err != nil {
+	file, err := disk.Replace(j.file, j.path, b.Bytes())
+	if j.file = file; err != nil {
 		return err
 	}
 	j.size, j.live, j.torn = int64(b.Len()), int64(b.Len()), false
 	return nil
 }
 
-// note writes down what changes, from how it is now.
-func (j *Journal) note(e entry, now func() record) error {
+// note writes an entry. If that fails, a later entry writes all again. The error means that what the entry
+// says must not happen, unless it does no harm to lose it: then may is true, and only the file lacks it.
+func (j *Journal) note(e entry, may bool) error {
 	if j.torn || j.size > 2*j.live+journalSpare {
-		if err := j.rewrite(now()); err != nil {
+		if err := j.rewrite(); err != nil {
+			if may {
+				j.now.apply(e)
+			}
 			return err
 		}
 	}
@@ -276,7 +249,17 @@ func (j *Journal) note(e entry, now func() record) error {
 	n, err := j.file.Write(append(line, '\n'))
 	j.size += int64(n)
 	j.torn = err != nil
+	if err == nil || may {
+		j.now.apply(e)
+	}
 	return err
+}
+
+// clone returns a record that can change without r.
+func (r record) clone() record {
+	r.files = maps.Clone(r.files)
+	r.out.frames = slices.Clone(r.out.frames)
+	return r
 }
 
 // Again is what Conversation.Keep and Link.Again said last; it is empty for a new

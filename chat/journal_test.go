@@ -245,7 +245,7 @@ func TestJournal(t *testing.T) {
 		if _, err := OpenJournal(path); !errors.Is(err, ErrJournalInUse) {
 			t.Errorf("the second one is told %v", err)
 		}
-		if err := first.rewrite(first.found); err != nil {
+		if err := first.rewrite(); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := OpenJournal(path); !errors.Is(err, ErrJournalInUse) {

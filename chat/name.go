@@ -1,13 +1,11 @@
 package chat
 
 import (
-	"fmt"
-	"path/filepath"
-	"runtime"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"p2pchat/chat/transfer"
 )
 
 // Stranger is the name of a side that does not give a proper one.
@@ -20,7 +18,7 @@ func properName(name string) string {
 	if !utf8.ValidString(name) {
 		return Stranger
 	}
-	shown := []rune(keep(visible, name))
+	shown := []rune(transfer.Visible(name))
 	name = strings.TrimSpace(string(shown[:min(len(shown), most)]))
 	bare := looksLike(name)
 	if name == "" || len(bare) >= len(program) && strings.EqualFold(bare[:len(program)], program) {
@@ -29,126 +27,4 @@ func properName(name string) string {
 	return name
 }
 
-func keep(these func(rune) bool, text string) string {
-	return strings.Map(func(r rune) rune {
-		if these(r) {
-			return r
-		}
-		return -1
-	}, text)
-}
-
-// visible tells what can be seen: some of what counts as printable leaves no trace.
-func visible(r rune) bool {
-	return unicode.IsPrint(r) && !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
-}
-
 func alphanumeric(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }
-
-// What a name in a folder may have: deeper is hard to remove, and longer is no path on some systems.
-const (
-	maxDepth = 64   // elements
-	maxPath  = 3072 // bytes
-)
-
-// properPath makes the name of something in a folder fit for this system. Its error is errLeadsOut or errTooDeep.
-func properPath(name string) (string, error) {
-	elements := strings.Split(strings.TrimSuffix(name, "/"), "/")
-	if len(elements) > maxDepth || len(name) > maxPath {
-		return "", errTooDeep
-	}
-	for i, e := range elements {
-		if e == "" || e == "." || e == ".." {
-			return "", errLeadsOut
-		}
-		elements[i] = properElement(e)
-	}
-	return filepath.Join(elements...), nil
-}
-
-// properFile makes what a stranger calls a file fit to be one in the download folder: no
-// path, nothing hidden.
-func properFile(name string) string {
-	if i := strings.LastIndexAny(name, `/\`); i >= 0 {
-		name = name[i+1:]
-	}
-	name = properElement(name)
-	if name[0] == '.' {
-		name = "_" + name[1:]
-	}
-	return name
-}
-
-const maxName = 255 // bytes, on most systems
-
-// properElement is name as it was sent, where this system takes it: it has no separator of any system, nothing
-// that steers a terminal or the order of its letters, and is not too long.
-func properElement(name string) string { return elementOn(name, runtime.GOOS == "windows") }
-
-// portable is a path that every system takes, and every file system.
-func portable(path string) string {
-	elements := strings.Split(filepath.ToSlash(path), "/")
-	for i, e := range elements {
-		elements[i] = elementOn(e, true)
-	}
-	return filepath.Join(elements...)
-}
-
-// elementOn is properElement: on Windows it is no device, either.
-func elementOn(name string, windows bool) string {
-	name = strings.ToValidUTF8(name, "_")
-	name = strings.Map(func(r rune) rune {
-		if r == '/' || r == '\\' || steers(r) || windows && strings.ContainsRune(`<>:"|?*`, r) {
-			return '_'
-		}
-		return r
-	}, name)
-	if windows {
-		name = strings.TrimRight(strings.TrimLeft(name, " "), ". ")
-	}
-	if strings.Trim(keep(visible, name), " ") == "" || name == "." || name == ".." {
-		return "_"
-	}
-	base, _, _ := strings.Cut(name, ".")
-	if windows && device(strings.ToUpper(strings.TrimSpace(base))) {
-		name = "_" + name
-	}
-	return numbered(name, 0)
-}
-
-// steers tells control characters, line separators, and what embeds, overrides or isolates a direction
-// (UAX #9, section 2): with it, a name can look like another one.
-func steers(r rune) bool {
-	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069'
-}
-
-// device tells what Windows takes for one, whatever follows after a dot.
-func device(name string) bool {
-	switch name {
-	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$":
-		return true
-	}
-	for _, port := range []string{"COM", "LPT"} {
-		if number, ok := strings.CutPrefix(name, port); ok {
-			return slices.Contains(strings.Split("0123456789¹²³", ""), number)
-		}
-	}
-	return false
-}
-
-// numbered is "name (n).ext", or name itself for 0, cut where it would be too long.
-func numbered(name string, n int) string {
-	ext := filepath.Ext(name)
-	if len(ext) > 32 || len(ext) == len(name) {
-		ext = ""
-	}
-	stem, number := strings.TrimSuffix(name, ext), ""
-	if n > 0 {
-		number = fmt.Sprintf(" (%d)", n)
-	}
-	for len(stem)+len(number)+len(ext) > maxName {
-		_, last := utf8.DecodeLastRuneInString(stem)
-		stem = stem[:len(stem)-last]
-	}
-	return stem + number + ext
-}

@@ -16,7 +16,12 @@ import (
 func TestLookalikes(t *testing.T) {
 	const program = "p2pchat"
 	for r := rune(0x80); r <= unicode.MaxRune; r++ {
-		like := strings.ToLower(keep(alphanumeric, norm.NFKD.String(string(r))))
+		like := strings.ToLower(strings.Map(func(r rune) rune {
+			if alphanumeric(r) {
+				return r
+			}
+			return -1
+		}, norm.NFKD.String(string(r))))
 		if !unicode.IsPrint(r) || like == "" || !strings.Contains(program, like) {
 			continue
 		}

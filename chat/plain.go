@@ -18,11 +18,8 @@ func (c *Conversation) sendPlain(ctx context.Context, link Link, f frame) error 
 			return err
 		}
 	}
-	c.mu.Lock()
-	offered := c.files.out[f.seq]
-	c.mu.Unlock()
-	if offered != nil {
-		c.giveUp(offered, ErrNoFiles.Error(), 0)
+	if f.kind == kindOffer {
+		c.transfers.Refuse(f.seq)
 	}
 	select {
 	case c.confirm <- struct{}{}:
@@ -49,7 +46,7 @@ func (c *Conversation) confirmPlain(ctx context.Context, link Link) {
 		c.mu.Lock()
 		c.out.ack(sent)
 		c.free()
-		c.poke()
+		c.wakeSender()
 		c.mu.Unlock()
 	}
 }

@@ -1,10 +1,8 @@
 package chat
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"testing/synctest"
 )
@@ -42,13 +40,6 @@ func TestPseudoFiles(t *testing.T) {
 		})
 		if got, err := os.ReadFile(filepath.Join(dir, "random", "boot_id")); err != nil || len(got) != 37 { //nolint:gosec // a file of the test
 			t.Errorf("%q (%v)", got, err)
-		}
-	})
-
-	t.Run("without an end is refused", func(t *testing.T) {
-		s := &source{path: "/proc/cpuinfo", room: 10}
-		if err := s.try(&part{}, os.Open); !errors.Is(err, errEndless) || !strings.Contains(err.Error(), "more than 16 MB") {
-			t.Errorf("it says %v", err)
 		}
 	})
 }

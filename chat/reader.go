@@ -29,7 +29,7 @@ func (c *Conversation) deafen() {
 	if !isClosed(c.deaf) {
 		close(c.deaf)
 	}
-	c.poke()
+	c.wakeSender()
 }
 
 // Events yields what happens, in order, until Close. There is one reader; if it
@@ -80,7 +80,7 @@ func (c *Conversation) done(e Event) {
 	default:
 		return
 	}
-	c.poke()
+	c.wakeSender()
 }
 
 // show notes, under mu, that the reader is done with what came from p. It is false

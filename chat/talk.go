@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/bits"
 	"sync"
+
+	"p2pchat/chat/transfer"
 )
 
 // talk holds the conversation over one pipe, until that breaks or both sides have
@@ -20,7 +22,7 @@ func (c *Conversation) talk(ctx context.Context, link Link, again bool) error {
 	if link.Foreign {
 		wg.Go(func() { c.confirmPlain(ctx, link) })
 	} else {
-		wg.Go(func() { c.carry(ctx, link) })
+		wg.Go(func() { c.transfers.Run(ctx, link) })
 	}
 	wg.Go(func() { received <- c.receive(ctx, link, again) })
 	wg.Go(func() { sent <- c.send(ctx, link, hello) })
@@ -37,6 +39,7 @@ func (c *Conversation) talk(ctx context.Context, link Link, again bool) error {
 
 // begin makes ready for a new pipe.
 func (c *Conversation) begin(link Link) (end func()) {
+	c.transfers.Attach(link, link.Foreign)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.out.rewind()
@@ -44,16 +47,11 @@ func (c *Conversation) begin(link Link) (end func()) {
 		c.keepAgain(link.Again, false)
 		c.syncJournal() // the other side forgets how the two met before once it hears of this pipe
 	}
-	c.files.foreign = link.Foreign
-	if link.Foreign {
-		return func() {}
-	}
-	c.files.expect = link.Expect
-	c.expect() // before the other side knows of the pipe
 	return func() {
+		c.transfers.Detach()
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.files.expect, c.files.greeted = nil, false
+		c.greeted = false
 	}
 }
 
@@ -152,12 +150,12 @@ func (c *Conversation) next(foreign bool) (f frame, todo, last bool) {
 		c.renamed = false
 		return frame{kind: kindName, text: c.config.Name}, true, false
 	}
-	if !c.left && (foreign || c.files.greeted || c.out.nextKind() != kindPart) {
+	if !c.left && (foreign || c.greeted || c.out.nextKind() != kindPart) {
 		if f, todo = c.out.next(); todo {
 			return f, true, false
 		}
 	}
-	if c.finished && len(c.out.frames) == 0 && !c.files.pending() && (c.quiet || c.leavesAlone()) {
+	if c.finished && len(c.out.frames) == 0 && !c.transfers.Pending() && (c.quiet || c.leavesAlone()) {
 		c.beginLeave()
 	}
 	switch {
@@ -176,7 +174,7 @@ func (c *Conversation) next(foreign bool) (f frame, todo, last bool) {
 // leavesAlone tells, under mu, whether this side does not wait for the other one's input to
 // end.
 func (c *Conversation) leavesAlone() bool {
-	return c.config.LeaveWhenSaid && (!c.config.AcceptFiles || c.files.offered)
+	return c.config.LeaveWhenSaid && (!c.config.AcceptFiles || c.transfers.Settled())
 }
 
 // receive takes what arrives, until the pipe ends. It is here that the reader is told
@@ -239,12 +237,15 @@ func (c *Conversation) greet(h hello, link Link) {
 	h.Name = properName(h.Name)
 	c.away = nil
 	c.mu.Lock()
-	var lost []*file
+	fresh, heard := false, uint64(0)
 	if h.Conversation != c.peer.Conversation { // a program that is new to this one
 		before := max(h.First, 1) - 1
 		c.noted(entry{Peer: h.Conversation, Heard: before})
 		c.heard, c.shown, c.acked, c.quiet, c.partial = before, before, before, false, false
-		lost = c.unknown(h)
+		fresh, heard = true, c.out.first()-1
+		if h.Of == c.id {
+			heard = max(heard, h.Heard)
+		}
 	}
 	c.peer = h
 	if link.Again == c.again {
@@ -252,18 +253,17 @@ func (c *Conversation) greet(h hello, link Link) {
 	}
 	c.mu.Unlock()
 	c.connected(link, h.Name)
-	for _, f := range lost {
-		c.giveUp(f, "the other side's program was restarted", 0)
+	if fresh {
+		c.transfers.Restarted(heard)
 	}
-	c.offerAgain(h.Name)
 	if h.Of == c.id {
 		c.delivered(h.Heard)
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.files.greeted = true
-	c.toWork()
-	c.poke()
+	c.greeted = true
+	c.wakeSender()
+	c.mu.Unlock()
+	c.transfers.Greeted(transfer.Peer{Conversation: h.Conversation, Name: h.Name})
 }
 
 func (c *Conversation) hear(f frame) {
@@ -275,7 +275,7 @@ func (c *Conversation) hear(f frame) {
 		again, reply := c.left, c.goodbye
 		c.left, c.known = true, f.seq
 		c.beginLeave()
-		c.poke()
+		c.wakeSender()
 		c.mu.Unlock()
 		if again {
 			c.drop("a second goodbye")
@@ -321,7 +321,7 @@ func (c *Conversation) take(f frame) {
 	case kindEnd:
 		e = InputEnded{at}
 	default:
-		c.hearOfFile(f, from)
+		c.handleFile(f, from)
 		e = heeded{at}
 	}
 	if !c.tell(e) { // then nothing that follows may be taken either
@@ -350,11 +350,12 @@ func (c *Conversation) delivered(seq uint64) {
 	}
 	frames, ok := c.out.ack(seq)
 	c.free()
-	c.poke()
+	c.wakeSender()
 	c.mu.Unlock()
 	if !ok {
 		c.drop("an acknowledgement of what was not said", "seq", seq)
 	}
+	c.transfers.OfferQueued()
 	for _, f := range frames {
 		if f.kind == kindMessage {
 			c.Tell(Delivered{ID: f.seq})

@@ -31,7 +31,7 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 	if err != nil {
 		return nil, err
 	}
-	c := &caller{s: s, servers: servers, code: code, digits: signaling.ManyDigits, write: s.store.Offer}
+	c := &caller{s: s, servers: servers, code: code, digits: signaling.MaxRoomDigits, write: s.store.Offer}
 	if code == (Code{}) {
 		c.digits = s.roomDigits()
 		c.code = newCode(c.digits)
@@ -112,7 +112,7 @@ func (c *caller) prepareNext(why error) error {
 // enterOccupied prepares an attempt after one that found the room occupied.
 func (c *caller) enterOccupied(why error) error {
 	switch s := c.s; {
-	case c.digits < signaling.ManyDigits: // this side has told the code to no one
+	case c.digits < signaling.MaxRoomDigits: // this side has told the code to no one
 		c.digits++
 		c.code = newCode(c.digits)
 		c.ticket = s.ticket(c.code)
@@ -128,9 +128,9 @@ func (c *caller) enterOccupied(why error) error {
 // rooms that it holds.
 func (s *Session) roomDigits() int {
 	if server, ok := s.store.(interface{ RoomDigits() int }); ok {
-		return max(signaling.FewDigits, min(server.RoomDigits(), signaling.ManyDigits))
+		return max(signaling.MinRoomDigits, min(server.RoomDigits(), signaling.MaxRoomDigits))
 	}
-	return signaling.FewDigits
+	return signaling.MinRoomDigits
 }
 
 // ticket returns the caller's ticket for the room of code: the same one each time.

@@ -436,7 +436,7 @@ func TestWords(t *testing.T) {
 
 func TestNewCode(t *testing.T) {
 	seen := map[Code]bool{}
-	for digits := signaling.FewDigits; digits <= signaling.ManyDigits; digits++ {
+	for digits := signaling.MinRoomDigits; digits <= signaling.MaxRoomDigits; digits++ {
 		for range 50 {
 			c := newCode(digits)
 			if len(c.Room) != digits || c.Room[0] == '0' || strings.Trim(c.Room, "0123456789") != "" {

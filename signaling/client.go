@@ -14,44 +14,44 @@ import (
 	"time"
 )
 
-// What a Client reports beyond the Store's own errors.
+// Errors returned by the methods of [Client], besides those of [Store].
 var (
-	// ErrUnreachable: the server did not answer, or with nothing but failures.
-	ErrUnreachable = errors.New("the server cannot be reached")
-	// ErrForeign: something answered, but not as a p2pchat server does.
-	ErrForeign = errors.New("that is not a p2pchat server")
+	ErrUnreachable = errors.New("the server cannot be reached") // no reply, or only failures
+	ErrForeign     = errors.New("that is not a p2pchat server") // a reply that no p2pchat server sends
 )
 
-// A Client is the Store behind the REST API of a server (signaling-api, /openapi.yaml).
+// A Client is a [Store] that is kept by a server. It sends the requests of the server's REST API,
+// which /openapi.yaml describes.
 //
-// A request that fails in passing (no connection, a broken reply, 429, 5xx) is sent
-// again, with exponential backoff and jitter and never before the server's
-// Retry-After: every request of the API is harmless to repeat. Before the server has
-// answered for the first time a Client goes on for Config.Patience only; after that,
-// until the context ends, so that a server may be restarted while people wait.
+// A Client sends a request again after a transient failure (no connection, a broken reply, 429,
+// 5xx), with exponential backoff and jitter, and never before the server's Retry-After: all
+// requests of the API can be repeated safely. Until the server has replied for the first time, a
+// Client retries for [Config].Patience only. Later it retries until the context ends, so that a
+// server may restart while people wait.
 type Client struct {
 	base    string
 	config  Config
 	http    *http.Client
-	met     atomic.Bool // the server has answered once, as one of ours
+	reached atomic.Bool // the server has replied once, as a p2pchat server
 	digits  atomic.Int32
-	trouble atomic.Bool // reported, and not over yet
+	outage  atomic.Bool // reported to Config.OnOutage, and not over yet
 }
 
 var _ Store = (*Client)(nil)
 
-// Config tunes a Client.
+// Config tunes a [Client].
 type Config struct {
-	Patience time.Duration // how long to try a server that never answered, or one that is full; 5 s if zero
+	Patience time.Duration // how long to try a server that has never replied, or that is full; 5 s if zero
 	Poll     time.Duration // how long one request waits on the server; 25 s if zero, 60 s at most
-	Key      string        // the server's access key, for callers; none if empty
-	// Trouble is told the error once requests begin to fail, and nil once the
-	// server answers again. It may be called from any goroutine.
-	Trouble func(error)
+	Key      string        // the server's access key, which some servers ask callers for; none if empty
+	// OnOutage is called with an error when requests begin to fail, and with nil when the server
+	// replies again. It may be called from any goroutine. It may be nil.
+	OnOutage func(error)
 }
 
-// NewClient returns the Store behind the server at base, for example
-// "https://chat.example.org". It sends nothing yet. The error is ErrInvalid.
+// NewClient returns the Store that is kept by the server at base, for example
+// "https://chat.example.org". It sends nothing yet. It returns ErrInvalid if base is not the
+// address of a server.
 func NewClient(base string, config Config) (*Client, error) {
 	u, err := url.Parse(strings.TrimRight(base, "/"))
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.User != nil || strings.ContainsAny(base, "?#") {
@@ -63,20 +63,20 @@ func NewClient(base string, config Config) (*Client, error) {
 	if config.Poll == 0 {
 		config.Poll = 25 * time.Second
 	}
-	if config.Trouble == nil {
-		config.Trouble = func(error) {}
+	if config.OnOutage == nil {
+		config.OnOutage = func(error) {}
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 8 // a meeting reads two documents and writes a third at once
-	// A dial to an address that does not even refuse must not outlast Patience.
-	transport.DialContext = dialer(min(config.Patience, longDial))
+	// Connecting to an address that drops packets must not outlast Patience.
+	transport.DialContext = dialer(min(config.Patience, maxDialTime))
 	return &Client{base: u.String(), config: config, http: &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }
 
-// CloseIdle closes the connections that are kept for the next request.
+// CloseIdle closes the connections that are not in use. The Client may be used afterwards.
 func (c *Client) CloseIdle() { c.http.CloseIdleConnections() }
 
 // Offer implements Store.
@@ -99,7 +99,7 @@ func (c *Client) describe(ctx context.Context, method string, t Ticket, by Side,
 	if to != "" {
 		header.Set("If-Match", quote(to))
 	}
-	r, err := c.in(ctx, t, request{method: method, path: "/" + by.String(), header: header, body: d})
+	r, err := c.inRoom(ctx, t, request{method: method, path: "/" + by.String(), header: header, body: d})
 	if err != nil {
 		return "", err
 	}
@@ -113,14 +113,14 @@ func (c *Client) Description(ctx context.Context, t Ticket, of Side, known Versi
 		header.Set("If-None-Match", quote(known))
 	}
 	// A proxy may drop If-None-Match, and a server may ignore it.
-	again := func(r reply, err error) bool {
+	isKnown := func(r reply, err error) bool {
 		v, _ := r.version()
 		return err == nil && v != "" && v == known
 	}
-	r, err := c.read(ctx, t, request{path: "/" + of.String(), header: header}, wait, func(r reply, err error) bool {
-		return errors.Is(err, ErrNoOffer) || errors.Is(err, ErrNoAnswer) || errors.Is(err, ErrNoRoom) || errors.Is(err, ErrUnchanged) || again(r, err)
+	r, err := c.poll(ctx, t, request{path: "/" + of.String(), header: header}, wait, func(r reply, err error) bool {
+		return errors.Is(err, ErrNoOffer) || errors.Is(err, ErrNoAnswer) || errors.Is(err, ErrNoRoom) || errors.Is(err, ErrUnchanged) || isKnown(r, err)
 	})
-	if again(r, err) {
+	if isKnown(r, err) {
 		err = ErrUnchanged
 	}
 	if err != nil {
@@ -135,7 +135,7 @@ func (c *Client) Description(ctx context.Context, t Ticket, of Side, known Versi
 
 // AddCandidates implements Store.
 func (c *Client) AddCandidates(ctx context.Context, t Ticket, at int, list ...Candidate) (int, error) {
-	for _, one := range list { // joined, two could pass for one
+	for _, one := range list { // JoinCandidates would make one valid candidate of two broken ones
 		if err := one.Check(); err != nil {
 			return 0, err
 		}
@@ -144,7 +144,7 @@ func (c *Client) AddCandidates(ctx context.Context, t Ticket, at int, list ...Ca
 	if at >= 0 {
 		path += "?at=" + strconv.Itoa(at)
 	}
-	r, err := c.in(ctx, t, request{method: http.MethodPost, path: path, body: JoinCandidates(list)})
+	r, err := c.inRoom(ctx, t, request{method: http.MethodPost, path: path, body: JoinCandidates(list)})
 	if err != nil {
 		return 0, err
 	}
@@ -161,7 +161,7 @@ func (c *Client) Candidates(ctx context.Context, t Ticket, of Side, after int, w
 		return nil, invalid("candidates are counted from 0")
 	}
 	path := "/" + of.String() + "-candidates?after=" + strconv.Itoa(after)
-	r, err := c.read(ctx, t, request{path: path}, wait, func(r reply, err error) bool {
+	r, err := c.poll(ctx, t, request{path: path}, wait, func(r reply, err error) bool {
 		return errors.Is(err, ErrNoRoom) || err == nil && isEmptyList(r.body)
 	})
 	if err != nil || isEmptyList(r.body) {
@@ -176,41 +176,41 @@ func (c *Client) Candidates(ctx context.Context, t Ticket, of Side, after int, w
 
 // Close implements Store.
 func (c *Client) Close(ctx context.Context, t Ticket) error {
-	_, err := c.in(ctx, t, request{method: http.MethodDelete})
+	_, err := c.inRoom(ctx, t, request{method: http.MethodDelete})
 	return err
 }
 
-// A Pong is how a server answered.
+// A Pong is the result of [Client.Ping].
 type Pong struct {
-	RTT   time.Duration // the shortest of three, over a connection that stands
+	RTT   time.Duration // the shortest of three, over an open connection
 	Clock time.Duration // how much the server's clock is ahead, to a second
 }
 
-// Ping asks whether the server is there. The error is ErrUnreachable, ErrForeign or the
-// context's.
+// Ping measures the round-trip time to the server. It returns ErrUnreachable, ErrForeign or the
+// context's error if the server does not reply.
 func (c *Client) Ping(ctx context.Context) (Pong, error) {
 	var p Pong
 	for i := range 4 {
-		begun := time.Now()
-		r, err := c.in(ctx, Ticket{Room: rand.Text()}, request{path: "/offer"}) // a room that does not exist
+		started := time.Now()
+		r, err := c.inRoom(ctx, Ticket{Room: rand.Text()}, request{path: "/offer"}) // a room that does not exist
 		if err != nil && !errors.Is(err, ErrNoOffer) {
 			return p, err
 		}
-		took := time.Since(begun)
-		if i == 0 { // with the connection's own
+		took := time.Since(started)
+		if i == 0 { // includes connecting
 			continue
 		}
 		if p.RTT == 0 || took < p.RTT {
 			p.RTT = took
 		}
 		if date, err := http.ParseTime(r.header.Get("Date")); err == nil {
-			p.Clock = date.Add(time.Second / 2).Sub(begun.Add(took / 2)).Round(time.Second)
+			p.Clock = date.Add(time.Second / 2).Sub(started.Add(took / 2)).Round(time.Second)
 		}
 	}
 	return p, nil
 }
 
-// key is the header with the access key.
+// key returns a header with the access key, if there is one.
 func (c *Client) key() http.Header {
 	header := http.Header{}
 	if c.config.Key != "" {
@@ -219,20 +219,20 @@ func (c *Client) key() http.Header {
 	return header
 }
 
-// ICEServers asks which STUN and TURN servers the server hands out: to a caller, if t is the
-// zero Ticket, or to a guest, with the token that it answers or has answered with, once
-// the room exists. Until then it waits, up to wait, and returns ErrNoRoom. A server that
-// refuses is not asked again: the error is ErrTooMany, for one, and a call works without.
+// ICEServers returns the STUN and TURN servers that the server offers. A caller passes the zero
+// [Ticket]. A callee passes the ticket that it answers with: then ICEServers waits for the room,
+// up to wait, and returns ErrNoRoom if the room does not exist by then. A server that refuses is
+// not asked again: ICEServers returns ErrTooMany, for example, and a call works without the list.
 func (c *Client) ICEServers(ctx context.Context, t Ticket, wait time.Duration) ([]ICEServer, error) {
 	var r reply
 	var err error
 	if t.Room == "" {
 		r, err = c.do(ctx, request{path: "/ice-servers", header: c.key(), optional: true})
-		if n, bad := strconv.Atoi(r.header.Get(DigitsHeader)); err == nil && bad == nil {
-			c.digits.Store(int32(max(FewDigits, min(n, ManyDigits))))
+		if n, bad := strconv.Atoi(r.header.Get(RoomDigitsHeader)); err == nil && bad == nil {
+			c.digits.Store(int32(max(MinRoomDigits, min(n, MaxRoomDigits))))
 		}
 	} else {
-		r, err = c.read(ctx, t, request{path: "/ice-servers", optional: true}, wait, func(_ reply, err error) bool {
+		r, err = c.poll(ctx, t, request{path: "/ice-servers", optional: true}, wait, func(_ reply, err error) bool {
 			return errors.Is(err, ErrNoRoom)
 		})
 	}
@@ -248,6 +248,6 @@ func (c *Client) ICEServers(ctx context.Context, t Ticket, wait time.Duration) (
 	return list.ICEServers, nil
 }
 
-// RoomDigits is how many digits the number of a new room should have, as far as the server
-// has said so with its ICE servers.
-func (c *Client) RoomDigits() int { return max(FewDigits, int(c.digits.Load())) }
+// RoomDigits returns how many digits the number of a new room should have. The server proposes it
+// in its reply to [Client.ICEServers]; before that, it is MinRoomDigits.
+func (c *Client) RoomDigits() int { return max(MinRoomDigits, int(c.digits.Load())) }

@@ -18,8 +18,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // A Client passes the contract of a Store, through a real server.
 func TestClientIsAStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T, limits storetest.Limits, watch func(signaling.Store) signaling.Store) signaling.Store {
-		below := watch(memstore.New(memstore.Limits{Rooms: limits.Rooms, Candidates: limits.Candidates, ListBytes: limits.ListBytes}))
+	storetest.Run(t, func(t *testing.T, limits storetest.Limits, observe func(signaling.Store) signaling.Store) signaling.Store {
+		below := observe(memstore.New(memstore.Limits{Rooms: limits.Rooms, Candidates: limits.Candidates, ListBytes: limits.ListBytes}))
 		s := server.New(below, server.Config{Log: slog.New(slog.DiscardHandler)})
 		h := httptest.NewServer(s)
 		t.Cleanup(h.Close)

@@ -6,17 +6,18 @@ import (
 	"time"
 )
 
-// A lost network shows in no error: TCP asks again, ever more seldom, for many seconds
-// after it is back. A fresh attempt does not wait for that.
+// While a network is down, connecting fails without an error: TCP retransmits at growing intervals,
+// and may do so only many seconds after the network is back. A new attempt does not wait for that.
 const (
-	redial   = 700 * time.Millisecond // from one attempt to connect to the next
-	dials    = 8                      // of them at most, of which the first that gets through wins
-	unheeded = 2 * time.Second        // without an acknowledgement, and a connection is given up (where the system can)
+	redialInterval = 700 * time.Millisecond
+	maxDials       = 8               // attempts at once
+	ackTimeout     = 2 * time.Second // after which the system closes a connection whose data is not acknowledged (Linux)
 )
 
-// dialer connects to a server, for limit at most.
+// dialer returns a function that connects to a server within limit. It starts an attempt every
+// redialInterval, and uses the first one that succeeds.
 func dialer(limit time.Duration) func(context.Context, string, string) (net.Conn, error) {
-	d := &net.Dialer{Timeout: limit, Control: giveUpAfter(unheeded)}
+	d := &net.Dialer{Timeout: limit, Control: setAckTimeout(ackTimeout)}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		ctx, cancel := context.WithCancel(ctx)
 		type result struct {
@@ -25,7 +26,7 @@ func dialer(limit time.Duration) func(context.Context, string, string) (net.Conn
 		}
 		results := make(chan result)
 		started, ended := 0, 0
-		defer func() { // the others end with ctx, or are too late
+		defer func() { // ends the other attempts
 			cancel()
 			for ; ended < started; ended++ {
 				if r := <-results; r.conn != nil {
@@ -33,10 +34,10 @@ func dialer(limit time.Duration) func(context.Context, string, string) (net.Conn
 				}
 			}
 		}()
-		tick := time.NewTicker(redial)
+		tick := time.NewTicker(redialInterval)
 		defer tick.Stop()
 		for {
-			if started < dials {
+			if started < maxDials {
 				started++
 				go func() {
 					conn, err := d.DialContext(ctx, network, address)

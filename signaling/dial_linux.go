@@ -5,13 +5,14 @@ import (
 	"time"
 )
 
-const tcpUserTimeout = 18 // RFC 5482; syscall has no name for it
+const tcpUserTimeout = 18 // TCP_USER_TIMEOUT (RFC 5482), which package syscall does not define
 
-// giveUpAfter lets the system end a connection whose data nobody acknowledges.
-func giveUpAfter(d time.Duration) func(network, address string, c syscall.RawConn) error {
+// setAckTimeout returns a net.Dialer.Control that has the system close a connection whose data is
+// not acknowledged for d.
+func setAckTimeout(d time.Duration) func(network, address string, c syscall.RawConn) error {
 	return func(_, _ string, c syscall.RawConn) error {
 		return c.Control(func(fd uintptr) {
-			_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, int(d.Milliseconds())) // without it all goes on, later
+			_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, int(d.Milliseconds())) // without it, a loss is only noticed later
 		})
 	}
 }

@@ -7,5 +7,5 @@ import (
 	"time"
 )
 
-// giveUpAfter is left to the system's own patience here.
-func giveUpAfter(time.Duration) func(network, address string, c syscall.RawConn) error { return nil }
+// setAckTimeout does nothing: this system has no such option, or another one.
+func setAckTimeout(time.Duration) func(network, address string, c syscall.RawConn) error { return nil }

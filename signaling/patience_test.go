@@ -106,7 +106,7 @@ func TestTrouble(t *testing.T) {
 		b := bad(t, good, fail, fail, fail, good)
 		var mu sync.Mutex
 		var told []error
-		c := client(t, b.URL, signaling.Config{Trouble: func(err error) {
+		c := client(t, b.URL, signaling.Config{OnOutage: func(err error) {
 			mu.Lock()
 			defer mu.Unlock()
 			told = append(told, err)
@@ -129,7 +129,7 @@ func TestTrouble(t *testing.T) {
 			close(asked)
 			<-r.Context().Done()
 		})
-		c := client(t, b.URL, signaling.Config{Trouble: func(err error) { t.Errorf("it was told %v", err) }})
+		c := client(t, b.URL, signaling.Config{OnOutage: func(err error) { t.Errorf("it was told %v", err) }})
 		if err := readOffer(t, c, 0); err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +148,7 @@ func TestTrouble(t *testing.T) {
 // serve serves an empty store on l until stop is called, and tells of reads that wait.
 func serve(t *testing.T, l net.Listener, parked chan<- struct{}) (stop func()) {
 	t.Helper()
-	s := server.New(storetest.Watch(memstore.New(memstore.Limits{}), parked), server.Config{Log: slog.New(slog.DiscardHandler)})
+	s := server.New(storetest.Observe(memstore.New(memstore.Limits{}), parked), server.Config{Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx, l, 5*time.Second) }()
@@ -175,7 +175,7 @@ func TestRestart(t *testing.T) {
 
 	// What each client runs into tells that its read had begun, and broke off.
 	trouble := make(chan error, 20)
-	tell := signaling.Config{Trouble: func(err error) {
+	tell := signaling.Config{OnOutage: func(err error) {
 		if err != nil {
 			trouble <- err
 		}

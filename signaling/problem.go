@@ -8,14 +8,13 @@ import (
 
 const urn = "urn:p2pchat:"
 
-// A Problem is an error as it crosses the wire: application/problem+json (RFC
-// 9457). Detail is for a person to read as it is. errors.Is finds the Store's
-// error that it stands for.
-type Problem struct { //nolint:errname // RFC 9457 calls it so
-	Type   string `json:"type"` // a stable URN: urn:p2pchat:no-offer
+// A Problem is one of this package's errors as the REST API sends it: application/problem+json
+// (RFC 9457). errors.Is finds the error that it was made from.
+type Problem struct { //nolint:errname // RFC 9457's name
+	Type   string `json:"type"` // a stable URN, for example urn:p2pchat:no-offer
 	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
+	Status int    `json:"status"` // of HTTP
+	Detail string `json:"detail"` // a sentence for people
 }
 
 // problems maps errors to HTTP and back, for the server and the client.
@@ -56,13 +55,13 @@ var (
 	ErrTooLarge  = errors.New("the body is too large")
 	ErrNoKey     = errors.New("the server wants its access key")
 	ErrTooMany   = errors.New("too many requests")
-	ErrOtherSite = errors.New("the request comes from another site")
+	ErrOtherSite = errors.New("the request comes from another site") // a web page may not write to this server
 	ErrOtherHost = errors.New("the server does not answer to this name")
 	ErrNotJSON   = errors.New("the body is not JSON by its content type")
 	ErrDraining  = errors.New("the server is stopping")
 )
 
-// An explained error has a detail of its own for people.
+// An explained error has its own Problem.Detail.
 type explained struct {
 	error
 	detail string
@@ -70,21 +69,21 @@ type explained struct {
 
 func (e *explained) Unwrap() error { return e.error }
 
-// Explain returns err, one of this package's errors, with another detail for its Problem.
+// Explain wraps err, one of this package's errors, so that its [Problem] has that detail.
 func Explain(err error, detail string) error { return &explained{err, detail} }
 
-// ProblemOf returns the problem that stands for err over HTTP; ok is false if err is none of
-// this package's errors.
+// ProblemOf returns the [Problem] that the REST API sends for err. ok is false if err is not one
+// of this package's errors.
 func ProblemOf(err error) (p Problem, ok bool) {
-	var own *explained
+	var detailed *explained
 	for _, row := range problems {
 		if !errors.Is(err, row.err) {
 			continue
 		}
 		p = Problem{Type: urn + row.name, Title: capital(row.err.Error()), Status: row.status, Detail: row.detail}
 		switch {
-		case errors.As(err, &own):
-			p.Detail = own.detail
+		case errors.As(err, &detailed):
+			p.Detail = detailed.detail
 		case errors.Is(row.err, ErrInvalid): // only the error says what is wrong
 			p.Detail = capital(reason(err)) + "."
 		}
@@ -93,7 +92,7 @@ func ProblemOf(err error) (p Problem, ok bool) {
 	return Problem{}, false
 }
 
-// Error returns the problem's detail.
+// Error returns the problem's detail, or its title if there is no detail.
 func (p Problem) Error() string {
 	if p.Detail != "" {
 		return p.Detail
@@ -101,7 +100,7 @@ func (p Problem) Error() string {
 	return p.Title
 }
 
-// Unwrap returns the error that the problem's type stands for, or nil.
+// Unwrap returns the error that the problem was made from, or nil if its type is unknown.
 func (p Problem) Unwrap() error {
 	for _, row := range problems {
 		if p.Type == urn+row.name {

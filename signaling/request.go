@@ -18,23 +18,23 @@ import (
 )
 
 const (
-	maxReply   = 256 << 10 // bytes: a description of a server with the default limits has at most 64 KiB, a list of candidates 128 KiB and its commas
-	maxText    = 300       // bytes of a problem's text
-	firstPause = 100 * time.Millisecond
-	longPause  = time.Second // or people wait for a server that is back
-	longDial   = 15 * time.Second
-	silence    = 15 * time.Second // beyond what a request asked the server to wait
+	maxReply     = 256 << 10 // bytes: by default a server's descriptions have at most 64 KiB, its lists 128 KiB and commas
+	maxText      = 300       // bytes of a problem's text
+	firstBackoff = 100 * time.Millisecond
+	maxBackoff   = time.Second // people wait for a server that has restarted
+	maxDialTime  = 15 * time.Second
+	replyTimeout = 15 * time.Second // on top of the time that a request asked the server to wait
 )
 
 type request struct {
 	method string // GET if empty
-	path   string // under the room's, where there is one
+	path   string // below the room's path if the request is for a room
 	token  string
 	header http.Header
 	body   []byte
-	wait   time.Duration // in whole seconds, for Prefer
+	wait   time.Duration // in whole seconds, for the header Prefer
 
-	optional bool // 429 is an answer: what it asks for can be done without
+	optional bool // 429 is not retried: the caller can do without a reply
 }
 
 type reply struct {
@@ -50,21 +50,22 @@ func (r reply) version() (Version, error) {
 	return v, nil
 }
 
-// read repeats a read until wait is over, for as long as nothing is there.
-func (c *Client) read(ctx context.Context, t Ticket, r request, wait time.Duration, nothing func(reply, error) bool) (reply, error) {
-	asked := time.Now()
+// poll repeats a read for as long as isNothing reports that there is nothing to read, until wait
+// is over.
+func (c *Client) poll(ctx context.Context, t Ticket, r request, wait time.Duration, isNothing func(reply, error) bool) (reply, error) {
+	started := time.Now()
 	for {
 		left := wait
 		if wait < Forever {
-			left = wait - time.Since(asked)
+			left = wait - time.Since(started)
 		}
 		r.wait = max(0, min(left, c.config.Poll)+time.Second-1).Truncate(time.Second)
 		sent := time.Now()
-		rep, err := c.in(ctx, t, r)
-		if r.wait == 0 || wait < Forever && time.Since(asked) >= wait || !nothing(rep, err) {
+		rep, err := c.inRoom(ctx, t, r)
+		if r.wait == 0 || wait < Forever && time.Since(started) >= wait || !isNothing(rep, err) {
 			return rep, err
 		}
-		// A server that does not wait must not be asked without a pause.
+		// A server that ignores Prefer must not be asked without a pause.
 		if time.Since(sent) < r.wait/2 {
 			if err := pause(ctx, time.Second); err != nil {
 				return reply{}, err
@@ -73,8 +74,8 @@ func (c *Client) read(ctx context.Context, t Ticket, r request, wait time.Durati
 	}
 }
 
-// in sends r to the room that t is for, with its token.
-func (c *Client) in(ctx context.Context, t Ticket, r request) (reply, error) {
+// inRoom sends r to t's room, with t's token.
+func (c *Client) inRoom(ctx context.Context, t Ticket, r request) (reply, error) {
 	if err := CheckRoom(t.Room); err != nil {
 		return reply{}, err
 	}
@@ -82,63 +83,96 @@ func (c *Client) in(ctx context.Context, t Ticket, r request) (reply, error) {
 	return c.do(ctx, r)
 }
 
-// do sends r until it is answered for good.
+// do sends r until the reply is not a transient error.
 func (c *Client) do(ctx context.Context, r request) (reply, error) {
 	started := time.Now()
 	for try := 0; ; try++ {
 		rep, err := c.once(ctx, r)
-		var again *passing
-		if !errors.As(err, &again) {
-			if c.trouble.Swap(false) {
-				c.config.Trouble(nil)
+		var transient *transientError
+		if !errors.As(err, &transient) {
+			if c.outage.Swap(false) {
+				c.config.OnOutage(nil)
 			}
 			return rep, err
 		}
 		if r.optional && errors.Is(err, ErrTooMany) {
-			return reply{}, again.err
+			return reply{}, transient.err
 		}
-		if ctx.Err() != nil && c.met.Load() {
+		if ctx.Err() != nil && c.reached.Load() {
 			return reply{}, ctx.Err()
 		}
 		if ctx.Err() != nil {
-			return reply{}, fmt.Errorf("%w (%w)", ctx.Err(), again.err)
+			return reply{}, fmt.Errorf("%w (%w)", ctx.Err(), transient.err)
 		}
-		backoff := min(firstPause<<min(try, 10), longPause)
-		next := again.after + backoff/2 + rand.N(backoff/2) //nolint:gosec // jitter is no secret
-		if time.Since(started)+next > c.config.Patience && (!c.met.Load() || errors.Is(err, ErrServerFull)) {
-			return reply{}, again.err
+		backoff := min(firstBackoff<<min(try, 10), maxBackoff)
+		next := transient.after + backoff/2 + rand.N(backoff/2) //nolint:gosec // jitter is no secret
+		if time.Since(started)+next > c.config.Patience && (!c.reached.Load() || errors.Is(err, ErrServerFull)) {
+			return reply{}, transient.err
 		}
-		if !c.trouble.Swap(true) {
-			c.config.Trouble(again.err)
+		if !c.outage.Swap(true) {
+			c.config.OnOutage(transient.err)
 		}
 		if err := pause(ctx, next); err != nil {
-			return reply{}, fmt.Errorf("%w (%w)", err, again.err)
+			return reply{}, fmt.Errorf("%w (%w)", err, transient.err)
 		}
 	}
 }
 
-// A passing failure is worth another try, after some time.
-type passing struct {
+// A transientError means that the same request may succeed later.
+type transientError struct {
 	err   error
-	after time.Duration
+	after time.Duration // the server's Retry-After
 }
 
-func (p *passing) Error() string { return p.err.Error() }
-func (p *passing) Unwrap() error { return p.err }
+func (e *transientError) Error() string { return e.err.Error() }
+func (e *transientError) Unwrap() error { return e.err }
 
+// once sends r and returns the reply. It returns a *transientError if r may succeed later.
 func (c *Client) once(ctx context.Context, r request) (reply, error) {
-	limit := r.wait + silence
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	seconds := int(limit / time.Second)
-	ctx, stop := endsAfter(ctx, ticker.C, seconds, fmt.Errorf("%w in %d s", errSilent, seconds))
+	seconds := int((r.wait + replyTimeout) / time.Second)
+	ctx, stop := withTickLimit(ctx, ticker.C, seconds, fmt.Errorf("%w in %d s", errSilent, seconds))
 	defer stop()
+	req, err := r.build(ctx, c.base)
+	if err != nil {
+		return reply{}, err
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		err = Unanswered(ctx, c.timeoutCause(ctx, err))
+		badCertificate := (*tls.CertificateVerificationError)(nil)
+		if (errors.Is(err, ErrForeign) || errors.As(err, &badCertificate)) && !c.reached.Load() {
+			return reply{}, err
+		}
+		return reply{}, &transientError{err: err}
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxReply+1))
+	if mismatch := CheckScheme(res, body); mismatch != nil {
+		return reply{}, mismatch
+	}
+	if err != nil {
+		return reply{}, &transientError{err: fmt.Errorf("%w: its reply broke off: %w", ErrUnreachable, plain(c.timeoutCause(ctx, err)))}
+	}
+	if len(body) > maxReply {
+		kind := ErrForeign
+		if c.reached.Load() { // a p2pchat server with other limits
+			kind = ErrTooLarge
+		}
+		return reply{}, fmt.Errorf("%w: the server's reply is longer than %d KiB, the most that this program reads", kind, maxReply>>10)
+	}
+	return reply{res.Header, body}, explainKey(c.checkResponse(res, body), r.header.Get(KeyHeader) != "")
+}
+
+// build returns the HTTP request for r to the server at base.
+func (r request) build(ctx context.Context, base string) (*http.Request, error) {
 	if r.method == "" {
 		r.method = http.MethodGet
 	}
-	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, bytes.NewReader(r.body))
+	req, err := http.NewRequestWithContext(ctx, r.method, base+r.path, bytes.NewReader(r.body))
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	for name, values := range r.header {
 		req.Header[name] = values
@@ -152,37 +186,12 @@ func (c *Client) once(ctx context.Context, r request) (reply, error) {
 	if r.wait > 0 {
 		req.Header.Set("Prefer", fmt.Sprintf("wait=%d", r.wait/time.Second))
 	}
-	res, err := c.http.Do(req)
-	if err != nil {
-		err = Unanswered(ctx, c.late(ctx, err))
-		refused := (*tls.CertificateVerificationError)(nil)
-		if (errors.Is(err, ErrForeign) || errors.As(err, &refused)) && !c.met.Load() {
-			return reply{}, err // it will be no better in a moment
-		}
-		return reply{}, &passing{err: err}
-	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxReply+1))
-	if mismatch := CheckScheme(res, body); mismatch != nil {
-		return reply{}, mismatch
-	}
-	if err != nil {
-		return reply{}, &passing{err: fmt.Errorf("%w: its reply broke off: %w", ErrUnreachable, plain(c.late(ctx, err)))}
-	}
-	rep := reply{header: res.Header, body: body}
-	if len(body) > maxReply {
-		kind := ErrForeign
-		if c.met.Load() { // a server of ours, with other limits
-			kind = ErrTooLarge
-		}
-		return reply{}, fmt.Errorf("%w: the server's reply is longer than %d KiB, the most that this program reads", kind, maxReply>>10)
-	}
-	return rep, forCaller(c.judge(res, body), r.header.Get(KeyHeader) != "")
+	return req, nil
 }
 
-// forCaller returns err or, if the server refused the access key, what that means to a person. The
+// explainKey returns err, or what it means to a person if the server refused the access key. The
 // server's own detail is for programs: it names the header.
-func forCaller(err error, sentKey bool) error {
+func explainKey(err error, sentKey bool) error {
 	p := Problem{}
 	if !errors.Is(err, ErrNoKey) || !errors.As(err, &p) {
 		return err
@@ -194,33 +203,29 @@ func forCaller(err error, sentKey bool) error {
 	return p
 }
 
-// judge makes of a reply what it means.
-func (c *Client) judge(res *http.Response, body []byte) error {
+// checkResponse maps an HTTP response to an error.
+func (c *Client) checkResponse(res *http.Response, body []byte) error {
 	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	switch code := res.StatusCode; {
 	case code == http.StatusNotModified:
-		c.met.Store(true)
+		c.reached.Store(true)
 		return ErrUnchanged
 	case code == http.StatusNoContent, code/100 == 2 && kind == "application/json":
-		c.met.Store(true)
+		c.reached.Store(true)
 		return nil
 	case code/100 == 2:
 		return fmt.Errorf("%w: it sent %q where JSON was expected", ErrForeign, cut(kind))
 	case code/100 == 3:
-		return fmt.Errorf("%w: it redirects%s", ErrForeign, elsewhere(res))
+		return fmt.Errorf("%w: it redirects%s", ErrForeign, otherHost(res))
 	}
-	var p Problem
-	known := kind == "application/problem+json" && json.Unmarshal(body, &p) == nil && strings.HasPrefix(p.Type, urn)
-	p.Title, p.Detail = cut(p.Title), cut(p.Detail)
-	var err error = p
+	err := parseProblem(kind, body)
+	known := err != nil
 	if known {
-		c.met.Store(true)
+		c.reached.Store(true)
 	} else {
 		err = fmt.Errorf("it answered %q", cut(res.Status))
 	}
-	lasting := errors.Is(err, ErrGuesses) || errors.Is(err, ErrTooManyRooms) // for minutes
-	unable := res.StatusCode == http.StatusNotImplemented && !c.met.Load()   // a server of files
-	transient := res.StatusCode == http.StatusTooManyRequests && !lasting || res.StatusCode >= 500 && !unable
+	transient := c.isTransient(res.StatusCode, err)
 	switch {
 	case transient && !known:
 		err = fmt.Errorf("%w: %w", ErrUnreachable, err)
@@ -228,16 +233,38 @@ func (c *Client) judge(res *http.Response, body []byte) error {
 		err = fmt.Errorf("%w: %w", ErrForeign, err)
 	}
 	if transient {
-		return &passing{err: err, after: retryAfter(res.Header.Get("Retry-After"))}
+		return &transientError{err: err, after: retryAfter(res.Header.Get("Retry-After"))}
 	}
 	return err
 }
 
-// cut shortens what a stranger wrote, at the end of a character.
+// parseProblem returns the Problem in a response of a p2pchat server, or nil.
+func parseProblem(kind string, body []byte) error {
+	var p Problem
+	if kind != "application/problem+json" || json.Unmarshal(body, &p) != nil || !strings.HasPrefix(p.Type, urn) {
+		return nil
+	}
+	p.Title, p.Detail = cut(p.Title), cut(p.Detail)
+	return p
+}
+
+// isTransient reports whether the request of a response with that status may succeed soon.
+func (c *Client) isTransient(status int, err error) bool {
+	switch {
+	case errors.Is(err, ErrGuesses), errors.Is(err, ErrTooManyRooms): // they last for minutes
+		return false
+	case status == http.StatusNotImplemented && !c.reached.Load(): // a server of files
+		return false
+	}
+	return status == http.StatusTooManyRequests || status >= 500
+}
+
+// cut shortens text that a server sent to maxText, at the end of a character.
 func cut(text string) string { return strings.ToValidUTF8(text[:min(len(text), maxText)], "") }
 
-// elsewhere names the host that a reply redirects to: the rest of the address holds the room.
-func elsewhere(res *http.Response) string {
+// otherHost names the host that a response redirects to. The rest of the address has the room, so
+// it is left out.
+func otherHost(res *http.Response) string {
 	to, err := res.Location()
 	if err != nil || to.Host == res.Request.URL.Host && to.Scheme == res.Request.URL.Scheme {
 		return ""
@@ -245,7 +272,8 @@ func elsewhere(res *http.Response) string {
 	return fmt.Sprintf(" to %s://%s", to.Scheme, to.Host)
 }
 
-// retryAfter reads RFC 9110, section 10.2.3: seconds, or a date. A minute at most.
+// retryAfter parses Retry-After (RFC 9110, section 10.2.3): seconds or a date. It returns a minute
+// at most.
 func retryAfter(value string) time.Duration {
 	after := time.Duration(0)
 	if seconds, err := strconv.Atoi(value); err == nil {
@@ -256,6 +284,7 @@ func retryAfter(value string) time.Duration {
 	return max(0, min(after, time.Minute))
 }
 
+// pause waits for d. It returns the context's error if ctx ends before.
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -273,19 +302,20 @@ func isEmptyList(body []byte) bool {
 	return strings.Join(strings.Fields(string(body[:min(len(body), 16)])), "") == "[]"
 }
 
-// late returns err or, if that is a time-out, how long the client waited.
-func (c *Client) late(ctx context.Context, err error) error {
+// timeoutCause returns err or, if err is a timeout, an error that says how long the client waited.
+func (c *Client) timeoutCause(ctx context.Context, err error) error {
 	var timeout net.Error
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errSilent):
 		return cause
 	case errors.Is(err, context.DeadlineExceeded) && cause != nil && !errors.Is(cause, context.DeadlineExceeded):
 		return cause
-	case errors.As(err, &timeout) && timeout.Timeout() && ctx.Err() == nil: // of the dialer
-		return fmt.Errorf("no answer in %d s", int(min(c.config.Patience, longDial).Seconds()))
+	case errors.As(err, &timeout) && timeout.Timeout() && ctx.Err() == nil: // the dialer's
+		return fmt.Errorf("no answer in %d s", int(min(c.config.Patience, maxDialTime).Seconds()))
 	}
 	return err
 }
 
-// foreign says what is wrong with a reply; it is the server that was not valid, not the request.
+// foreign turns an ErrInvalid about a reply into an ErrForeign: the server's reply was not valid,
+// not the request.
 func foreign(err error) error { return fmt.Errorf("%w: %s", ErrForeign, reason(err)) }

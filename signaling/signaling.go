@@ -1,5 +1,5 @@
-// Package signaling is the place where two machines meet: a room with four
-// documents, written by two sides.
+// Package signaling is the place where two machines meet: a room with four documents, two of
+// each side.
 //
 //	caller                        room                        callee
 //	  | Offer ───────────────────▶ offer ────────── Description |
@@ -8,9 +8,9 @@
 //	  | Candidates ───── answer candidates ◀────── AddCandidates |
 //	  | Close ────────────────────▶ (gone)                       |
 //
-// A Store keeps rooms: in memory (memstore), or behind the REST API of another
-// machine (Client). All Stores pass the same tests (storetest), so their users need not
-// know which Store they have.
+// A [Store] keeps rooms: in this process (package memstore), in NATS (package natsstore), or on a
+// server ([Client]). Package server serves any Store over HTTP. All Stores pass the same tests
+// (package storetest), so their users need not know which Store they have.
 package signaling
 
 import (
@@ -26,139 +26,140 @@ import (
 	"unicode/utf8"
 )
 
-// Lobby is the room that needs no token, and whose offer and answer any client may replace. The API's paths without a room name mean this one.
+// Lobby is the room that needs no token: any client may replace its offer and its answer. In the
+// REST API it is the room of the paths without a room's name.
 const Lobby = "lobby"
 
-// KeyHeader is the HTTP header for the access key of a server that wants one.
+// EarlyWait is how long candidates in the [Lobby] wait for the offer that they precede.
+const EarlyWait = 5 * time.Second
+
+// KeyHeader is the HTTP header for the access key, which some servers ask callers for.
 const KeyHeader = "X-P2PChat-Key"
 
-// Early is how long candidates in the Lobby wait for the offer that they precede.
-const Early = 5 * time.Second
+// RoomDigitsHeader is the HTTP header in which a server proposes how many digits the number of a
+// new room should have: [MinRoomDigits] to [MaxRoomDigits]. It comes with the ICE servers.
+const RoomDigitsHeader = "P2PChat-Room-Digits"
 
-// DigitsHeader is the HTTP header in which a server that is asked for ICE servers proposes
-// how many digits the number of a new room should have: FewDigits to ManyDigits.
-const DigitsHeader = "P2PChat-Room-Digits"
-
-// FewDigits is the least that a server proposes, and ManyDigits the most.
+// Bounds of the number of digits that a server proposes.
 const (
-	FewDigits  = 3
-	ManyDigits = 9
+	MinRoomDigits = 3
+	MaxRoomDigits = 9
 )
 
-// Forever is the wait that only the context's end ends.
+// Forever is a wait that ends only with the context.
 const Forever = time.Duration(math.MaxInt64)
 
 // A Store keeps rooms. Its methods may be called concurrently.
 //
-// A read that finds nothing newer than what its caller has waits for it, up to
-// wait (0 answers at once; a remote Store may round up to a second). Once the wait
-// is over it says how things stand: ErrNoRoom, ErrNoOffer, ErrNoAnswer,
-// ErrUnchanged or an empty list. A context that ends sooner ends the read with the
-// context's error.
+// A read waits for a version or for candidates that its caller does not have yet, up to wait (0
+// returns at once; a Client rounds up to a second). When the wait is over, the read returns
+// [ErrNoRoom], [ErrNoOffer], [ErrNoAnswer], [ErrUnchanged] or an empty list. If the context ends
+// before, the read returns the context's error. If the room is closed before, the read returns
+// [ErrClosed].
 //
-// A read of what the callee writes, with a token, speaks for the caller who holds it:
-// it does not wait for a room to appear but answers ErrClosed when the room is gone,
-// and ErrTurnedDown when the token is no longer one of the room's. A read of the
-// caller's candidates with the token of a callee who was turned down, because the
-// offer or the answer was replaced, is ErrTurnedDown: a room remembers the last 8 of
-// them. Any other token makes no difference to a read, so that a client may send its
-// own from the start. A room that is closed during a read ends it with ErrClosed.
+// The token of a [Ticket] makes a difference to some reads. A caller who reads the callee's
+// documents with its token does not wait for a room to appear: the read returns ErrClosed if the
+// room does not exist, and [ErrTurnedDown] if the token is not one of the room's. A callee whose
+// offer or answer was replaced, and who reads the caller's candidates with its token, gets
+// ErrTurnedDown; a room remembers the last 8 of these callees. Other reads ignore the token, so
+// that a client may always send its own.
 //
-// Every write may be repeated with the same ticket, when its reply was lost: what
-// stands already is left as it is, and the reply is the same. (AddCandidates: if it
-// says at which index.)
+// Every write may be repeated with the same ticket, after its reply was lost: then it changes
+// nothing, and returns the same as before. AddCandidates may be repeated if it names an index.
 //
-// A room whose name CheckRoom refuses is ErrInvalid to every method. What is written
-// is copied, so that its buffer may be used again; what was read must not be changed.
+// Every method returns [ErrInvalid] if [CheckRoom] does so for the room's name, and may return
+// [ErrUnavailable]. A Store copies what is written, so that the caller may use its buffer again.
+// What a read returns must not be changed.
 type Store interface {
-	// Offer opens t.Room with an offer that t.Token owns from now on. In the Lobby
-	// it replaces what is there. Errors: ErrOccupied, ErrServerFull, ErrTooManyRooms,
-	// ErrInvalid.
+	// Offer opens t.Room with an offer, and makes t.Token its owner. In the Lobby it replaces the
+	// offer, the answer and both lists. It returns ErrOccupied if the room has an offer already,
+	// ErrServerFull or ErrTooManyRooms if there is no space for another room, or ErrInvalid if d
+	// is not an offer.
 	Offer(ctx context.Context, t Ticket, d Description) (Version, error)
-	// Reoffer replaces the caller's offer and empties the answer and both lists;
-	// the callee's token dies. Errors: ErrNoRoom, ErrWrongToken, ErrInvalid.
+	// Reoffer replaces the caller's offer, and removes the answer and both lists; the callee's
+	// token is no longer valid. It returns ErrNoRoom, ErrWrongToken if t.Token does not own the
+	// offer, or ErrInvalid if d is not an offer.
 	Reoffer(ctx context.Context, t Ticket, d Description) (Version, error)
-	// Answer answers the offer of version to, or whatever offer stands if to is
-	// empty; t.Token owns the answer from now on. Errors: ErrNoOffer, ErrAnswered
-	// (in the Lobby the new answer replaces the old one, but not its candidates),
-	// ErrSuperseded, ErrGuesses, ErrInvalid.
+	// Answer answers the offer that has version to, or the current offer if to is empty, and
+	// makes t.Token the owner of the answer. It returns ErrNoOffer, ErrSuperseded if the offer has
+	// another version, ErrAnswered if the room has an answer already, ErrGuesses if too many
+	// answers of this client were turned down, or ErrInvalid if d is not an answer. In the Lobby
+	// the new answer replaces the old one, but not the old one's candidates.
 	Answer(ctx context.Context, t Ticket, to Version, d Description) (Version, error)
-	// Description reads what side of wrote, if it is not the version known.
+	// Description returns the description of side of, unless its version is known.
 	Description(ctx context.Context, t Ticket, of Side, known Version, wait time.Duration) (Description, Version, error)
-	// AddCandidates adds to the list of t.Side, the first one at index at, or at the
-	// end if at is negative; what is there already is not added again. It returns
-	// the list's length. Errors: ErrNoRoom, ErrWrongToken, ErrListFull, ErrGap,
-	// ErrInvalid.
+	// AddCandidates adds candidates to the list of t.Side, the first one at index at, or at the
+	// end if at is negative. It does not add candidates at indexes that the list has already. It
+	// returns the list's length. It returns ErrNoRoom, ErrWrongToken if t.Token does not own the
+	// description of t.Side, ErrListFull, ErrGap if the list ends before at, or ErrInvalid if a
+	// candidate is not a JSON object.
 	//
-	// A plain client may send its candidates while its offer is under way. So in the
-	// Lobby, the caller's candidates without a token wait up to Early for the next offer
-	// if none stands. If one does, they are added to its list, and the next offer takes
-	// them along if they name its ICE username fragment (RFC 8839, section 5.4).
+	// A plain WebRTC client may send its candidates while its offer is under way. So in the Lobby,
+	// the caller's candidates without a token wait up to EarlyWait for the next offer if there is
+	// none. If there is one, they are added to its list, and the next offer gets them too if they
+	// name its ICE username fragment (RFC 8839, section 5.4).
 	AddCandidates(ctx context.Context, t Ticket, at int, c ...Candidate) (int, error)
-	// Candidates reads the list of side of from index after on.
+	// Candidates returns the list of side of from index after on.
 	Candidates(ctx context.Context, t Ticket, of Side, after int, wait time.Duration) ([]Candidate, error)
-	// Close ends the room: reads that wait in it return ErrClosed at once.
-	// Errors: ErrNoRoom, ErrWrongToken.
+	// Close removes the room: reads that wait in it return ErrClosed at once. It returns ErrNoRoom,
+	// or ErrWrongToken if t.Token does not own the offer.
 	Close(ctx context.Context, t Ticket) error
 }
 
-// A Watcher is a Store whose readers need not stay while they wait.
+// A Watcher is a Store that can notify a reader instead of keeping it waiting.
 type Watcher interface {
 	Store
-	// Watch calls tell, once, when what side of has of a document may have changed: with
-	// nil if it is worth another look, or with ErrClosed. tell must come back at once, and
-	// not call the Store. Who watches first and then looks misses nothing. stop, which
-	// must be called once, ends it; tell is not called after that. Until then the room is
-	// waited in: it does not expire. The room's name is one that CheckRoom lets pass.
-	Watch(t Ticket, of Side, what Document, tell func(error)) (stop func())
+	// Watch calls notify once, when a document of side of may have changed: with nil if the caller
+	// should read it again, or with ErrClosed. A caller that watches first and then reads misses
+	// no change. notify must return at once, and must not call the Store. The caller must call
+	// stop once; after that, notify is not called. Until then the room does not expire. CheckRoom
+	// must accept the room's name.
+	Watch(t Ticket, of Side, what Document, notify func(error)) (stop func())
 }
 
-// What a Store answers. ProblemOf says how each travels over HTTP.
+// Errors returned by the methods of a [Store]. [ProblemOf] says how each travels over HTTP.
 var (
-	ErrNoRoom     = errors.New("there is no such room")
-	ErrNoOffer    = errors.New("there is no offer yet")
-	ErrNoAnswer   = errors.New("there is no answer yet")
-	ErrUnchanged  = errors.New("nothing has changed")
-	ErrClosed     = errors.New("the room was closed")
-	ErrTurnedDown = errors.New("this token was turned down")
-	ErrOccupied   = errors.New("the room has an offer already")
-	ErrAnswered   = errors.New("the offer is answered already")
-	ErrSuperseded = errors.New("the offer was replaced")
-	ErrWrongToken = errors.New("the token does not fit")
-	ErrListFull   = errors.New("the list of candidates is full")
-	ErrGap        = errors.New("the candidates would leave a gap")
-	// ErrGuesses: three answers of this client were turned down, as wrong guesses are.
-	ErrGuesses = errors.New("too many answers of this client were turned down")
-	// ErrTooManyRooms: one client may hold no more.
+	ErrNoRoom       = errors.New("there is no such room")
+	ErrNoOffer      = errors.New("there is no offer yet")
+	ErrNoAnswer     = errors.New("there is no answer yet")
+	ErrUnchanged    = errors.New("nothing has changed")
+	ErrClosed       = errors.New("the room was closed")
+	ErrTurnedDown   = errors.New("this token was turned down") // its offer or its answer was replaced
+	ErrOccupied     = errors.New("the room has an offer already")
+	ErrAnswered     = errors.New("the offer is answered already")
+	ErrSuperseded   = errors.New("the offer was replaced")
+	ErrWrongToken   = errors.New("the token does not fit")
+	ErrListFull     = errors.New("the list of candidates is full")
+	ErrGap          = errors.New("the candidates would leave a gap")
+	ErrGuesses      = errors.New("too many answers of this client were turned down") // three in ten minutes, as wrong codes are
 	ErrTooManyRooms = errors.New("this client holds too many rooms")
 	ErrServerFull   = errors.New("the server is full")
 	ErrInvalid      = errors.New("the request is not valid")
-	// ErrUnavailable may come from every method of a Store that keeps rooms elsewhere.
-	ErrUnavailable = errors.New("the place where rooms are kept cannot be reached")
+	ErrUnavailable  = errors.New("the place where rooms are kept cannot be reached")
 )
 
-// Later is an error that may be over After some time.
-type Later struct { //nolint:errname // it reads as what it says: later
+// A RetryError wraps an error of a [Store] that is over after some time.
+type RetryError struct {
 	Err   error
 	After time.Duration
 }
 
-// Error implements error.
-func (l *Later) Error() string { return l.Err.Error() }
+// Error returns the text of e.Err.
+func (e *RetryError) Error() string { return e.Err.Error() }
 
-// Unwrap returns the error.
-func (l *Later) Unwrap() error { return l.Err }
+// Unwrap returns e.Err.
+func (e *RetryError) Unwrap() error { return e.Err }
 
-// A Side is one of the two who meet in a room.
+// A Side is one of the two sides that meet in a room.
 type Side int
 
-// The caller writes the offer, the callee writes the answer.
+// The sides: the caller writes the offer, the callee writes the answer.
 const (
 	Caller Side = iota
 	Callee
 )
 
-// String is the name of what the side writes: "offer" or "answer".
+// String returns "offer" or "answer", whichever the side writes.
 func (s Side) String() string {
 	if s == Caller {
 		return "offer"
@@ -166,43 +167,45 @@ func (s Side) String() string {
 	return "answer"
 }
 
-// Other is the side across.
+// Other returns the other side.
 func (s Side) Other() Side { return 1 - s }
 
-// A Document is one of the two that each side has in a room.
+// A Document is one of the two documents of each side of a room.
 type Document int
 
-// A side has a description, and a list of candidates.
+// The documents of a side.
 const (
-	TheDescription Document = iota
-	TheCandidates
+	DocDescription Document = iota // an offer or an answer
+	DocCandidates                  // a list
 )
 
-// A Version names one state of an offer or an answer; it is opaque, and no two
-// descriptions of a room share one. Over HTTP it is the ETag.
+// A Version identifies a description. It is opaque, and differs between all descriptions of a room.
+// Over HTTP it is the ETag.
 type Version string
 
-// A Ticket says for which side of a room a request is, and holds the token that proves it. Without a token it is good for reading, and for the Lobby.
+// A Ticket names a side of a room, and has the token that a client proves with that it is this
+// side. Without a token it is good for reading, and for the [Lobby]. Make one with [NewTicket].
 type Ticket struct {
 	Room  string
 	Side  Side
 	Token string
-	// From tells clients apart, for a Store that bounds what one of them does. A server sets
-	// it; it is empty for a client without bounds, and does not travel over HTTP.
+	// From identifies the client, for a Store that limits what each client may do. A server sets
+	// it from the client's address; a Client does not send it. A Store does not limit clients whose
+	// From is empty.
 	From string
 }
 
-// NewTicket makes a ticket with a fresh token of 130 random bits.
+// NewTicket returns a ticket with a new token of 130 random bits.
 func NewTicket(room string, side Side) Ticket {
 	return Ticket{Room: room, Side: side, Token: rand.Text()}
 }
 
-// A Description is a session description: one JSON object whose type is "offer" or
-// "answer" and whose sdp is a string. Its other members, and its very bytes, are
-// kept as they are.
+// A Description is a session description: one JSON object whose type is "offer" or "answer" and
+// whose sdp is a string, as RTCSessionDescription.toJSON makes it. A [Store] keeps its bytes, other
+// members included.
 type Description []byte
 
-// Check reports, as ErrInvalid, what keeps d from being a description by side.
+// Check returns [ErrInvalid] if d is not a description by side.
 func (d Description) Check(side Side) error {
 	members, err := object(d)
 	if err != nil {
@@ -218,17 +221,18 @@ func (d Description) Check(side Side) error {
 	return nil
 }
 
-// A Candidate is an ICE candidate: one JSON object, kept as it is.
+// A Candidate is an ICE candidate: one JSON object, as RTCIceCandidate.toJSON makes it. A [Store]
+// keeps its bytes.
 type Candidate []byte
 
-// Check reports, as ErrInvalid, what keeps c from being a candidate.
+// Check returns [ErrInvalid] if c is not a JSON object.
 func (c Candidate) Check() error {
 	_, err := object(c)
 	return err
 }
 
-// ParseCandidates reads one candidate, or a JSON array of them, in the very bytes
-// that were sent.
+// ParseCandidates returns the candidates in body, which is one candidate or a JSON array of them.
+// They keep parts of body. It returns [ErrInvalid] if body is anything else.
 func ParseCandidates(body []byte) ([]Candidate, error) {
 	if one := bytes.Trim(body, " \t\r\n"); len(one) == 0 || one[0] != '[' {
 		if err := Candidate(one).Check(); err != nil {
@@ -250,8 +254,7 @@ func ParseCandidates(body []byte) ([]Candidate, error) {
 	return list, nil
 }
 
-// JoinCandidates is the inverse of ParseCandidates: a JSON array with every
-// candidate's own bytes.
+// JoinCandidates returns a JSON array of the candidates. It is the inverse of [ParseCandidates].
 func JoinCandidates(list []Candidate) []byte {
 	joined := []byte{'['}
 	for i, c := range list {
@@ -263,21 +266,22 @@ func JoinCandidates(list []Candidate) []byte {
 	return append(joined, ']')
 }
 
-// An ICEServer is a STUN or TURN server, in the form that RTCPeerConnection takes.
+// An ICEServer is a STUN or TURN server, in the JSON form that RTCPeerConnection takes.
 type ICEServer struct {
 	URLs       []string `json:"urls"`
 	Username   string   `json:"username,omitempty"`
 	Credential string   `json:"credential,omitempty"`
-	// Held: the server answers a guest only once the caller has accepted the guest's answer.
+	// Held means that the server replies to a callee only once the caller has accepted its answer.
 	Held bool `json:"held,omitempty"`
 }
 
-// CheckRoom reports, as ErrInvalid, what keeps name from being a room's name.
+// CheckRoom returns [ErrInvalid] if name is not a valid name of a room: 1 to 64 letters of ASCII,
+// digits and the characters . _ ~
 func CheckRoom(name string) error {
 	if len(name) == 0 || len(name) > 64 {
 		return invalid("a room's name has 1 to 64 characters")
 	}
-	if name == "." || name == ".." { // browsers and proxies take them out of a path (RFC 3986, section 5.2.4)
+	if name == "." || name == ".." { // browsers and proxies remove them from a path (RFC 3986, section 5.2.4)
 		return invalid("a room's name is neither . nor ..")
 	}
 	for _, c := range []byte(name) {
@@ -319,5 +323,5 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
 }
 
-// reason is what err, of ErrInvalid, says is wrong.
+// reason returns the text of an ErrInvalid after its prefix.
 func reason(err error) string { return strings.TrimPrefix(err.Error(), ErrInvalid.Error()+": ") }

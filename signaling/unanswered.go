@@ -13,16 +13,16 @@ import (
 	"strings"
 )
 
-// A server that speaks the other scheme: both errors wrap ErrForeign.
+// Errors about the scheme of a server's address. They wrap [ErrForeign].
 var (
 	ErrHTTP  = fmt.Errorf("%w over https: its address begins with http://", ErrForeign)
 	ErrHTTPS = fmt.Errorf("%w over http: its address begins with https://", ErrForeign)
 )
 
-// Unanswered returns what err of an HTTP request that got no reply means to a person. It wraps
-// ErrForeign if another kind of server listens there, and else ErrUnreachable. The cause of ctx, which
-// the request was for, says what its time-out was. The text has neither the request nor this
-// machine's ports.
+// Unanswered explains the error of an HTTP request without a response, for people. It returns an
+// error that wraps [ErrForeign] if another kind of server listens there, and [ErrUnreachable]
+// otherwise. It takes the text about a timeout from the cause of ctx, the request's context. The
+// text has neither the request nor this machine's ports.
 func Unanswered(ctx context.Context, err error) error {
 	noTLS := tls.RecordHeaderError{}
 	lookup := (*net.DNSError)(nil)
@@ -31,15 +31,15 @@ func Unanswered(ctx context.Context, err error) error {
 	switch text := err.Error(); {
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return ErrHTTP
-	case errors.As(err, &noTLS), strings.Contains(text, "tls: received unexpected handshake message"): // the second is an echo
+	case errors.As(err, &noTLS), strings.Contains(text, "tls: received unexpected handshake message"): // the second is from a server that echoes
 		return fmt.Errorf("%w: it does not speak TLS, which https needs", ErrForeign)
 	case strings.Contains(text, `malformed HTTP response "\x15\x03`): // a TLS alert, RFC 8446, section 5.1
 		return ErrHTTPS
-	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, "readLoopPeekFailLocked: %!w(<nil>)"): // the second spoke before it was asked
+	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, "readLoopPeekFailLocked: %!w(<nil>)"): // the second is from a server that sends before the request
 		return fmt.Errorf("%w: it does not speak HTTP", ErrForeign)
 	case errors.Is(err, context.DeadlineExceeded) && cause != nil && !errors.Is(cause, context.DeadlineExceeded):
 		return fmt.Errorf("%w: %w", ErrUnreachable, cause)
-	case errors.As(err, &timeout) && timeout.Timeout() && ctx.Err() == nil: // of the http.Client
+	case errors.As(err, &timeout) && timeout.Timeout() && ctx.Err() == nil: // the http.Client's own
 		return fmt.Errorf("%w: no answer in time", ErrUnreachable)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%w: it hung up without an answer", ErrUnreachable)
@@ -49,8 +49,8 @@ func Unanswered(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", ErrUnreachable, plain(err))
 }
 
-// CheckScheme returns ErrForeign if the reply to a request over http is of a server that expects https.
-// The body may have been cut: such a server hangs up on what it does not understand.
+// CheckScheme returns [ErrHTTPS] if the response to a request over http is from a server that
+// expects https. The body may be incomplete, because such a server closes the connection.
 func CheckScheme(res *http.Response, body []byte) error {
 	text := string(body)
 	if res.StatusCode == http.StatusBadRequest && res.Request.URL.Scheme == "http" && (strings.Contains(text, "HTTPS server") || strings.Contains(text, "HTTPS port")) { // net/http, nginx
@@ -59,11 +59,11 @@ func CheckScheme(res *http.Response, body []byte) error {
 	return nil
 }
 
-// plain leaves out what only says where err comes from: the request, the addresses, the system call.
+// plain removes the request, the addresses and the system call from err.
 func plain(err error) error {
 	for {
 		var inner error
-		switch e := err.(type) { //nolint:errorlint // the outermost
+		switch e := err.(type) { //nolint:errorlint // the outermost error only
 		case *url.Error:
 			inner = e.Err
 		case *net.OpError:

@@ -58,7 +58,7 @@ func newRendezvous(o *talkOptions, c *chat.Conversation) *rendezvous {
 
 // open starts the Session of the current code.
 func (m *rendezvous) open() error {
-	client, err := signaling.NewClient(m.o.server, signaling.Config{Patience: m.o.patience, Key: m.o.key, Trouble: func(err error) {
+	client, err := signaling.NewClient(m.o.server, signaling.Config{Patience: m.o.patience, Key: m.o.key, OnOutage: func(err error) {
 		m.apart.set(func(t *trouble) { t.server = err })
 		if err != nil && m.o.rescue != nil {
 			m.o.rescue()

@@ -66,23 +66,23 @@ func (o *storeOptions) open(ctx context.Context, limits memstore.Limits, log *sl
 
 func load(s *memstore.Store) func() int {
 	return func() int {
-		c := s.Census()
+		c := s.Counts()
 		return c.Awaited + c.Offered + c.Answered
 	}
 }
 
 // measures returns the metrics of the rooms; with NATS, of those that all servers share.
 func measures(s *memstore.Store) []server.Measure {
-	rooms := func(state string, of func(memstore.Census) int) server.Measure {
+	rooms := func(state string, of func(memstore.Counts) int) server.Measure {
 		return server.Measure{
 			Name: "p2pchat_rooms", Help: "Rooms by state, over all replicas: a callee waits for an offer, an offer stands, an answer stands.",
 			Labels: map[string]string{"state": state},
-			Value:  func() float64 { return float64(of(s.Census())) },
+			Value:  func() float64 { return float64(of(s.Counts())) },
 		}
 	}
 	return []server.Measure{
-		rooms("awaited", func(c memstore.Census) int { return c.Awaited }),
-		rooms("offered", func(c memstore.Census) int { return c.Offered }),
-		rooms("answered", func(c memstore.Census) int { return c.Answered }),
+		rooms("awaited", func(c memstore.Counts) int { return c.Awaited }),
+		rooms("offered", func(c memstore.Counts) int { return c.Offered }),
+		rooms("answered", func(c memstore.Counts) int { return c.Answered }),
 	}
 }

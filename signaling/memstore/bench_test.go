@@ -12,7 +12,7 @@ import (
 	"p2pchat/signaling"
 )
 
-// A whole exchange is 5.7 KB of documents, as two peers with ten candidates a side write.
+// One exchange is 5.7 KB of documents, as two peers with ten candidates a side write.
 var (
 	bigOffer  = signaling.Description(`{"type":"offer","sdp":"` + strings.Repeat("o", 1250) + `"}`)
 	bigAnswer = signaling.Description(`{"type":"answer","sdp":"` + strings.Repeat("a", 1250) + `"}`)
@@ -48,7 +48,8 @@ func ok(tb testing.TB, err error) {
 	}
 }
 
-// A whole call, from offer to close, among other rooms: the cost must not grow with them.
+// BenchmarkExchange is a call, from offer to close, among other rooms: the cost must not grow with
+// their number.
 func BenchmarkExchange(b *testing.B) {
 	for _, others := range []int{1_000, 10_000, 100_000} {
 		b.Run(fmt.Sprintf("rooms=%d", others), func(b *testing.B) {
@@ -65,7 +66,7 @@ func BenchmarkExchange(b *testing.B) {
 	}
 }
 
-// What a room with a full exchange holds on to.
+// BenchmarkRoomMemory is the memory of a room after an exchange.
 func BenchmarkRoomMemory(b *testing.B) {
 	s := New(Limits{Rooms: b.N})
 	before := heap()
@@ -77,7 +78,7 @@ func BenchmarkRoomMemory(b *testing.B) {
 	runtime.KeepAlive(s)
 }
 
-// 10,000 reads that wait, each in a room of its own, and are told at last.
+// BenchmarkWaiting10000 has 10,000 reads wait, each in its own room, until every room gets an offer.
 func BenchmarkWaiting10000(b *testing.B) {
 	const readers = 10_000
 	for b.Loop() {
@@ -108,7 +109,7 @@ func BenchmarkWaiting10000(b *testing.B) {
 	}
 }
 
-// parkCounter tells of every read that asks when its context is done: it goes to sleep.
+// A parkCounter counts the calls of Done: a read calls it once, before it sleeps.
 type parkCounter struct {
 	context.Context
 	parked chan struct{}

@@ -13,13 +13,13 @@ import (
 
 var secretOffer = signaling.Description(`{"type":"offer","sdp":"","p2pchat":{"v":1}}`)
 
-// What one client has done is known wherever rooms are shared, and forgiven in time.
+// Guesses of a client count on every server that shares the rooms, and expire.
 func TestClientsOfManyServers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &ledger{revisions: map[string]uint64{}}
+		p := &fakePrimary{revisions: map[string]uint64{}}
 		limits := Limits{Client: 1}
-		a, b := Mirror(limits, l), Mirror(limits, l)
-		l.mirrors = []*Store{a, b}
+		a, b := NewReplica(limits, p), NewReplica(limits, p)
+		p.replicas = []*Store{a, b}
 		n := 0
 		guess := func() error {
 			n++
@@ -42,14 +42,14 @@ func TestClientsOfManyServers(t *testing.T) {
 			time.Sleep(time.Minute)
 			return nil
 		}
-		for range guesses {
+		for range maxGuesses {
 			if err := guess(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		later := (*signaling.Later)(nil)
-		if err := guess(); !errors.Is(err, signaling.ErrGuesses) || !errors.As(err, &later) || later.After != guessesCount-guesses*time.Minute {
-			t.Errorf("after %d guesses: %v, %+v", guesses, err, later)
+		later := (*signaling.RetryError)(nil)
+		if err := guess(); !errors.Is(err, signaling.ErrGuesses) || !errors.As(err, &later) || later.After != guessWindow-maxGuesses*time.Minute {
+			t.Errorf("after %d guesses: %v, %+v", maxGuesses, err, later)
 		}
 		time.Sleep(later.After)
 		if err := guess(); err != nil {
@@ -65,17 +65,18 @@ func TestClientsOfManyServers(t *testing.T) {
 		if _, err := b.Offer(t.Context(), another, offer); !errors.Is(err, signaling.ErrTooManyRooms) {
 			t.Errorf("a second room is answered %v", err)
 		}
-		time.Sleep(10 * time.Minute) // nobody uses the first one
-		a.Census()
-		b.Census()
+		time.Sleep(10 * time.Minute) // the first room expires
+		a.Counts()
+		b.Counts()
 		if _, err := b.Offer(t.Context(), another, offer); err != nil {
 			t.Errorf("a room after the first one has expired: %v", err)
 		}
 	})
 }
 
-// A client that answers in many rooms before a caller judges one has as many guesses. Ten may wait.
-func TestAnswersThatWait(t *testing.T) {
+// A client that answers in many rooms before any caller checks its answer has as many guesses, so
+// only ten answers may be pending.
+func TestPendingAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Limits{})
 		var callers []signaling.Ticket
@@ -93,21 +94,21 @@ func TestAnswersThatWait(t *testing.T) {
 			_, err := s.Answer(t.Context(), callee, "", answer)
 			return err
 		}
-		for n := range unjudged {
+		for n := range maxPending {
 			if err := answers(n, "mallory"); err != nil {
 				t.Fatal(err)
 			}
 		}
-		later := (*signaling.Later)(nil)
-		if err := answers(unjudged, "mallory"); !errors.Is(err, signaling.ErrTooMany) || !errors.As(err, &later) || later.After > time.Minute {
-			t.Errorf("with %d answers that wait, one more is answered %v", unjudged, err)
+		later := (*signaling.RetryError)(nil)
+		if err := answers(maxPending, "mallory"); !errors.Is(err, signaling.ErrTooMany) || !errors.As(err, &later) || later.After > time.Minute {
+			t.Errorf("with %d pending answers, one more is answered %v", maxPending, err)
 		}
-		for from, n := range map[string]int{"ben": unjudged, "caller": unjudged + 1} { // the latter is behind the same NAT as the caller
+		for from, n := range map[string]int{"ben": maxPending, "caller": maxPending + 1} { // caller is behind the same NAT as the caller
 			if err := answers(n, from); err != nil {
 				t.Errorf("an answer of %s is answered %v", from, err)
 			}
 		}
-		// One is accepted, one turned down, one is in a room that the caller has closed.
+		// One answer is accepted, one is turned down, and one caller closes the room.
 		if _, err := s.AddCandidates(t.Context(), callers[0], 0, signaling.Candidate(`{}`)); err != nil {
 			t.Fatal(err)
 		}
@@ -119,16 +120,16 @@ func TestAnswersThatWait(t *testing.T) {
 		}
 		for i := range 3 {
 			if err := answers(len(callers), "mallory"); err != nil {
-				t.Errorf("answer %d after three were judged: %v", i, err)
+				t.Errorf("answer %d after three were checked: %v", i, err)
 			}
 		}
 		if err := answers(len(callers), "mallory"); !errors.Is(err, signaling.ErrTooMany) {
 			t.Errorf("the next one is answered %v", err)
 		}
 		time.Sleep(time.Hour)
-		s.Census() // all rooms have expired
-		if n := len(s.clients.waiting); n > 0 {
-			t.Errorf("%d clients are remembered", n)
+		s.Counts() // all rooms have expired
+		if n := len(s.clients.pending); n > 0 {
+			t.Errorf("%d clients have pending answers", n)
 		}
 	})
 }
@@ -136,10 +137,10 @@ func TestAnswersThatWait(t *testing.T) {
 // Callers of other WebRTC programs send no candidate after the answer. Nothing can be guessed in their
 // rooms, so answers there are never guesses, on any server that shares the rooms.
 func TestAnswersWithoutSecret(t *testing.T) {
-	l := &ledger{revisions: map[string]uint64{}}
-	a, b := Mirror(Limits{}, l), Mirror(Limits{}, l)
-	l.mirrors = []*Store{a, b}
-	for n := range 2 * unjudged {
+	p := &fakePrimary{revisions: map[string]uint64{}}
+	a, b := NewReplica(Limits{}, p), NewReplica(Limits{}, p)
+	p.replicas = []*Store{a, b}
+	for n := range 2 * maxPending {
 		caller := signaling.NewTicket(fmt.Sprint("room", n), signaling.Caller)
 		caller.From = "caller"
 		if _, err := a.Offer(t.Context(), caller, offer); err != nil {
@@ -161,14 +162,14 @@ func TestAnswersWithoutSecret(t *testing.T) {
 	}
 }
 
-// The memory for those who guess is bounded.
+// The number of clients whose guesses are remembered is bounded.
 func TestManyGuessers(t *testing.T) {
 	var c clients
 	now := time.Now()
-	for i := range mostGuessers + 10 {
-		c.turnedDown(strconv.Itoa(i), now)
+	for i := range maxGuessers + 10 {
+		c.addGuess(strconv.Itoa(i), now)
 	}
-	if n := len(c.guesses); n > mostGuessers {
+	if n := len(c.guesses); n > maxGuessers {
 		t.Errorf("%d are remembered", n)
 	}
 }

@@ -10,22 +10,23 @@ import (
 	"p2pchat/signaling"
 )
 
-// settled is the age of the newest description in the lobby from which on a candidate without
-// an ICE username fragment is taken for the next call's: the two sides of the current call
-// have gathered theirs by then.
-const settled = 15 * time.Second
+// settledAge is the age of the latest description in the lobby from which on a candidate without
+// an ICE username fragment is taken for a candidate of the next call: by then the two sides of the
+// current call have gathered theirs.
+const settledAge = 15 * time.Second
 
-// An early candidate came to the lobby without a token. It may belong to an offer that is
-// still under way. If the lobby has another offer, that offer's list has the candidate, too.
-type early struct {
+// An earlyCandidate came to the lobby without a token. It may belong to an offer that is still
+// under way. If the lobby has another offer, that offer's list has the candidate, too.
+type earlyCandidate struct {
 	candidate signaling.Candidate
 	at        int64 // Unix time in ms
-	free      bool  // the lobby had no offer, or its call had settled
+	unclaimed bool  // the lobby had no offer, or its call had settled
 }
 
-// await keeps candidates for the offer that they may precede. It returns how many wait.
-func (r *state) await(c []signaling.Candidate, limits Limits, now time.Time) (int, error) {
-	r.early = slices.DeleteFunc(slices.Clone(r.early), func(e early) bool { return e.stale(now) })
+// addEarly adds candidates for the offer that they may precede. It returns the number of early
+// candidates, or ErrListFull.
+func (r *state) addEarly(c []signaling.Candidate, limits Limits, now time.Time) (int, error) {
+	r.early = slices.DeleteFunc(slices.Clone(r.early), func(e earlyCandidate) bool { return e.stale(now) })
 	size := 0
 	for _, e := range r.early {
 		size += len(e.candidate)
@@ -36,76 +37,76 @@ func (r *state) await(c []signaling.Candidate, limits Limits, now time.Time) (in
 	if len(r.early)+len(c) > limits.Candidates || size > limits.ListBytes {
 		return 0, signaling.ErrListFull
 	}
-	free := !r.open() || now.Sub(time.UnixMilli(r.since)) >= settled
+	unclaimed := !r.hasOffer() || now.Sub(time.UnixMilli(r.describedAt)) >= settledAge
 	for _, one := range c {
-		r.early = append(r.early, early{bytes.Clone(one), now.UnixMilli(), free})
+		r.early = append(r.early, earlyCandidate{bytes.Clone(one), now.UnixMilli(), unclaimed})
 	}
 	return len(r.early), nil
 }
 
-func (e early) stale(now time.Time) bool {
-	return now.Sub(time.UnixMilli(e.at)) > signaling.Early
+func (e earlyCandidate) stale(now time.Time) bool {
+	return now.Sub(time.UnixMilli(e.at)) > signaling.EarlyWait
 }
 
-// claim takes the early candidates that belong to the new offer d, and leaves those that
-// name another one. The ICE username fragment (RFC 8839, section 5.4) decides where both
-// d and the candidate have one. Otherwise time and state do: see early.free.
-func (r *state) claim(d signaling.Description, now time.Time) (mine []signaling.Candidate) {
+// claimEarly removes the early candidates that belong to the new offer d, and returns them. It
+// leaves those that name another offer. The ICE username fragment (RFC 8839, section 5.4) decides
+// if both d and the candidate have one, and otherwise earlyCandidate.unclaimed.
+func (r *state) claimEarly(d signaling.Description, now time.Time) (claimed []signaling.Candidate) {
 	if len(r.early) == 0 {
 		return nil
 	}
-	known := fragments(d)
-	var rest []early
+	known := fragmentsOf(d)
+	var rest []earlyCandidate
 	for _, e := range r.early {
-		switch named, fits := e.names(known); {
+		switch decides, matches := e.match(known); {
 		case e.stale(now):
-		case named && fits, !named && e.free:
-			mine = append(mine, e.candidate)
-		case named:
+		case decides && matches, !decides && e.unclaimed:
+			claimed = append(claimed, e.candidate)
+		case decides:
 			rest = append(rest, e)
 		}
 	}
 	r.early = rest
-	return mine
+	return claimed
 }
 
-// endEarly drops the early candidates of the offer d, which ends. It keeps those of the next
-// offer: a client may send them before the client of the last call closes the room.
-func (r *state) endEarly(d signaling.Description, now time.Time) {
-	known := fragments(d)
-	r.early = slices.DeleteFunc(slices.Clone(r.early), func(e early) bool {
-		named, fits := e.names(known)
-		return e.stale(now) || named && fits || !named && !e.free
+// dropEarly removes the early candidates of the offer d, whose call ends. It leaves those of the
+// next offer: a client may send them before the client of the last call closes the room.
+func (r *state) dropEarly(d signaling.Description, now time.Time) {
+	known := fragmentsOf(d)
+	r.early = slices.DeleteFunc(slices.Clone(r.early), func(e earlyCandidate) bool {
+		decides, matches := e.match(known)
+		return e.stale(now) || decides && matches || !decides && !e.unclaimed
 	})
 }
 
-// names reports whether the ICE username fragment decides about a candidate, and whether it
-// is one of those known, which a description has.
-func (e early) names(known []string) (named, fits bool) {
-	name := fragment(e.candidate)
-	return name != "" && len(known) > 0, slices.Contains(known, name)
+// match reports whether the ICE username fragment decides which offer a candidate belongs to, and
+// whether the candidate has one of the known fragments, which are those of a description.
+func (e earlyCandidate) match(known []string) (decides, matches bool) {
+	fragment := fragmentOf(e.candidate)
+	return fragment != "" && len(known) > 0, slices.Contains(known, fragment)
 }
 
-// fragments lists the ICE username fragments of a description.
-func fragments(d signaling.Description) (all []string) {
+// fragmentsOf returns the ICE username fragments of a description.
+func fragmentsOf(d signaling.Description) (all []string) {
 	var description struct{ SDP string }
 	_ = json.Unmarshal(d, &description) // it was checked
 	for line := range strings.Lines(description.SDP) {
-		if name, found := strings.CutPrefix(line, "a=ice-ufrag:"); found {
-			all = append(all, strings.TrimSpace(name))
+		if fragment, found := strings.CutPrefix(line, "a=ice-ufrag:"); found {
+			all = append(all, strings.TrimSpace(fragment))
 		}
 	}
 	return all
 }
 
-// fragment is the ICE username fragment that a candidate names, or empty: the member of
-// RTCIceCandidateInit, or the extension in the candidate's line.
-func fragment(c signaling.Candidate) string {
+// fragmentOf returns the ICE username fragment of a candidate, or "": the member of
+// RTCIceCandidateInit, or else the extension in the candidate's line.
+func fragmentOf(c signaling.Candidate) string {
 	var candidate struct {
 		Candidate        string
 		UsernameFragment string
 	}
-	_ = json.Unmarshal(c, &candidate) // a member of another type names nothing
+	_ = json.Unmarshal(c, &candidate) // a member of another type is no fragment
 	if candidate.UsernameFragment != "" {
 		return candidate.UsernameFragment
 	}

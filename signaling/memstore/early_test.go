@@ -32,15 +32,15 @@ func TestEarlyCandidatesAndTime(t *testing.T) {
 	for name, two := range map[string]func() (a, b *Store){
 		"one server": func() (a, b *Store) { a = New(Limits{}); return a, a },
 		"two servers": func() (a, b *Store) {
-			_, a, b, _ = mirrored(t)
+			_, a, b, _ = replicated(t)
 			return a, b
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a, b := two()
-				if n := calls(t, a, b, signaling.Early+time.Millisecond, "1"); n != 0 {
-					t.Errorf("an offer that was too late has %d candidates", n)
+				if n := calls(t, a, b, signaling.EarlyWait+time.Millisecond, "1"); n != 0 {
+					t.Errorf("an offer that came too late has %d candidates", n)
 				}
 				if n := calls(t, a, b, 0, "2"); n != 0 {
 					t.Errorf("an offer has %d candidates of the one before", n)
@@ -48,18 +48,18 @@ func TestEarlyCandidatesAndTime(t *testing.T) {
 				if _, err := a.Answer(t.Context(), signaling.Ticket{Room: signaling.Lobby, Side: signaling.Callee}, "", answer); err != nil {
 					t.Fatal(err)
 				}
-				time.Sleep(settled - time.Millisecond)
+				time.Sleep(settledAge - time.Millisecond)
 				if n := calls(t, a, b, 0, "3"); n != 0 {
 					t.Errorf("an offer has %d candidates of the call that was answered", n)
 				}
-				time.Sleep(settled)
-				if n := calls(t, a, b, signaling.Early, "4"); n != 1 {
+				time.Sleep(settledAge)
+				if n := calls(t, a, b, signaling.EarlyWait, "4"); n != 1 {
 					t.Errorf("an offer has %d early candidates where a call had settled, want 1", n)
 				}
 				if err := a.Close(t.Context(), signaling.Ticket{Room: signaling.Lobby}); err != nil {
 					t.Fatal(err)
 				}
-				if n := calls(t, a, b, signaling.Early-time.Millisecond, "5"); n != 1 {
+				if n := calls(t, a, b, signaling.EarlyWait-time.Millisecond, "5"); n != 1 {
 					t.Errorf("an offer has %d early candidates, want 1", n)
 				}
 			})
@@ -72,11 +72,11 @@ func TestEarlyCandidatesAndTime(t *testing.T) {
 func TestEarlyCandidatesOutliveTheLastCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, lobby := New(Limits{}), signaling.Ticket{Room: signaling.Lobby}
-		for _, settles := range []time.Duration{settled, settled - time.Second} {
+		for _, age := range []time.Duration{settledAge, settledAge - time.Second} {
 			if _, err := s.Offer(t.Context(), lobby, offer); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(settles)
+			time.Sleep(age)
 			if _, err := s.AddCandidates(t.Context(), lobby, -1, signaling.Candidate(`{"candidate":"early"}`)); err != nil {
 				t.Fatal(err)
 			}
@@ -87,8 +87,8 @@ func TestEarlyCandidatesOutliveTheLastCall(t *testing.T) {
 				t.Fatal(err)
 			}
 			list, err := s.Candidates(t.Context(), lobby, signaling.Caller, 0, 0)
-			if want := settles == settled; err != nil || (len(list) == 1) != want {
-				t.Errorf("a call closed after %v leaves %d candidates to the next one, %v", settles, len(list), err)
+			if want := age == settledAge; err != nil || (len(list) == 1) != want {
+				t.Errorf("a call closed after %v leaves %d candidates to the next one, %v", age, len(list), err)
 			}
 			if err := s.Close(t.Context(), lobby); err != nil {
 				t.Fatal(err)
@@ -97,8 +97,8 @@ func TestEarlyCandidatesOutliveTheLastCall(t *testing.T) {
 	})
 }
 
-// A lobby in which nothing but early candidates is takes nothing from anybody for long, and a
-// reader that waits for an offer there goes on waiting.
+// A lobby that has nothing but early candidates expires soon, and a reader that waits for an offer
+// there keeps waiting.
 func TestEarlyCandidatesExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, lobby := New(Limits{}), signaling.Ticket{Room: signaling.Lobby}
@@ -112,14 +112,14 @@ func TestEarlyCandidatesExpire(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Second)
-		if c := s.Census(); c != (Census{Awaited: 1}) {
+		if c := s.Counts(); c != (Counts{Awaited: 1}) {
 			t.Errorf("there are %+v", c)
 		}
 		if err := <-read; !errors.Is(err, signaling.ErrNoOffer) {
-			t.Errorf("the reader heard %v", err)
+			t.Errorf("the reader got %v", err)
 		}
 		time.Sleep(10 * time.Second)
-		if c := s.Census(); c != (Census{}) || len(s.rooms) > 0 {
+		if c := s.Counts(); c != (Counts{}) || len(s.rooms) > 0 {
 			t.Errorf("there are still %+v", c)
 		}
 	})

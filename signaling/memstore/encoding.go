@@ -1,29 +1,28 @@
 package memstore
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 
 	"p2pchat/signaling"
 )
 
-// The first byte of an encoded state: whether more stands in it than the documents.
+// The first byte of an encoded state is its format.
 const (
-	plainFormat = 1
-	fullFormat  = 2
+	plainFormat = 1 // the documents and their owners only
+	fullFormat  = 2 // and what appendExtras adds
 )
 
-var errForeign = errors.New("this is no room's state")
+var errNotState = errors.New("these bytes are not the state of a room")
 
-// encode is the inverse of decode. A state in which nothing is written is nothing.
+// encode is the inverse of decode. It encodes a state without content as no bytes.
 func (r *state) encode() []byte {
-	if !r.written() {
+	if !r.hasContent() {
 		return nil
 	}
 	b := []byte{plainFormat}
 	caller, callee := &r.sides[signaling.Caller], &r.sides[signaling.Callee]
-	if r.since != 0 || len(r.early) > 0 || caller.from != "" || callee.from != "" || r.heard > 0 {
+	if r.describedAt != 0 || len(r.early) > 0 || caller.from != "" || callee.from != "" || r.beforeAnswer > 0 {
 		b[0] = fullFormat
 	}
 	for i := range r.sides {
@@ -41,61 +40,62 @@ func (r *state) encode() []byte {
 		b = append(b, owner[:]...)
 	}
 	if b[0] == fullFormat {
-		b = r.encodeMore(b)
+		b = r.appendExtras(b)
 	}
 	return b
 }
 
-// decode keeps parts of b.
+// decode returns the state that b encodes, which keeps parts of b, or errNotState.
 func decode(b []byte) (r state, err error) {
 	if len(b) == 0 {
 		return r, nil
 	}
-	p := parser{rest: b}
-	if first := p.take(1); len(first) != 1 || first[0] != plainFormat && first[0] != fullFormat {
-		return r, errForeign
+	if b[0] != plainFormat && b[0] != fullFormat {
+		return r, errNotState
 	}
+	p := parser{rest: b[1:]}
 	for i := range r.sides {
-		s := &r.sides[i]
-		if d := p.bytes(); len(d) > 0 {
-			s.description = d
-			if signaling.Side(i) == signaling.Caller {
-				r.secrets = hasSecret(d) // not encoded, so that servers of earlier versions can read the rest
-			}
-		}
-		s.version = signaling.Version(p.bytes())
-		copy(s.owner[:], p.take(sha256.Size))
-		for n := p.count(); n > 0 && !p.broken; n-- {
-			c := signaling.Candidate(p.bytes())
-			s.candidates = append(s.candidates, c)
-			s.size += len(c)
-		}
+		r.sides[i].parse(&p)
+	}
+	if offer := r.sides[signaling.Caller].description; offer != nil {
+		r.hasSecret = hasSecret(offer) // not encoded, so that servers of earlier versions can read the rest
 	}
 	for n := p.count(); n > 0 && !p.broken; n-- {
-		var owner [sha256.Size]byte
-		copy(owner[:], p.take(sha256.Size))
-		r.turnedDown = append(r.turnedDown, owner)
+		r.turnedDown = append(r.turnedDown, p.hash())
 	}
 	if b[0] == fullFormat {
-		r.decodeMore(&p)
+		r.parseExtras(&p)
 	}
-	if p.broken || len(p.rest) > 0 || !r.written() {
-		return state{}, errForeign
+	if p.broken || len(p.rest) > 0 || !r.hasContent() {
+		return state{}, errNotState
 	}
 	return r, nil
 }
 
-func (r *state) encodeMore(b []byte) []byte {
+func (s *side) parse(p *parser) {
+	if d := p.bytes(); len(d) > 0 {
+		s.description = d
+	}
+	s.version = signaling.Version(p.bytes())
+	s.owner = p.hash()
+	for n := p.count(); n > 0 && !p.broken; n-- {
+		c := signaling.Candidate(p.bytes())
+		s.candidates = append(s.candidates, c)
+		s.size += len(c)
+	}
+}
+
+func (r *state) appendExtras(b []byte) []byte {
 	for i := range r.sides {
 		b = appendBytes(b, r.sides[i].from)
 	}
-	b = binary.AppendVarint(b, int64(r.heard))
-	b = binary.AppendVarint(b, r.since)
+	b = binary.AppendVarint(b, int64(r.beforeAnswer))
+	b = binary.AppendVarint(b, r.describedAt)
 	b = binary.AppendUvarint(b, uint64(len(r.early)))
 	for _, e := range r.early {
 		b = appendBytes(b, e.candidate)
 		b = binary.AppendVarint(b, e.at)
-		if e.free {
+		if e.unclaimed {
 			b = append(b, 1)
 		} else {
 			b = append(b, 0)
@@ -104,14 +104,14 @@ func (r *state) encodeMore(b []byte) []byte {
 	return b
 }
 
-func (r *state) decodeMore(p *parser) {
+func (r *state) parseExtras(p *parser) {
 	for i := range r.sides {
 		r.sides[i].from = string(p.bytes())
 	}
-	r.heard = int(p.number())
-	r.since = p.number()
+	r.beforeAnswer = int(p.number())
+	r.describedAt = p.number()
 	for n := p.count(); n > 0 && !p.broken; n-- {
-		r.early = append(r.early, early{candidate: p.bytes(), at: p.number(), free: p.flag()})
+		r.early = append(r.early, earlyCandidate{candidate: p.bytes(), at: p.number(), unclaimed: p.flag()})
 	}
 }
 
@@ -119,15 +119,17 @@ func appendBytes[T ~[]byte | ~string](b []byte, part T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(part))), part...)
 }
 
-// A parser takes bytes apart until they are broken; then there is nothing more.
+// A parser reads values from bytes. Once the bytes are broken, it returns zero values only.
 type parser struct {
 	rest   []byte
 	broken bool
 }
 
-func (p *parser) take(n int) []byte {
+func (p *parser) fail() { p.rest, p.broken = nil, true }
+
+func (p *parser) next(n int) []byte {
 	if n > len(p.rest) {
-		p.rest, p.broken = nil, true
+		p.fail()
 		return nil
 	}
 	part := p.rest[:n:n]
@@ -135,11 +137,11 @@ func (p *parser) take(n int) []byte {
 	return part
 }
 
-// count is of things that take a byte each at least.
+// count reads the number of values that follow, each of which takes a byte at least.
 func (p *parser) count() int {
 	n, size := binary.Uvarint(p.rest)
 	if size <= 0 || n > uint64(len(p.rest[size:])) {
-		p.rest, p.broken = nil, true
+		p.fail()
 		return 0
 	}
 	p.rest = p.rest[size:]
@@ -149,7 +151,7 @@ func (p *parser) count() int {
 func (p *parser) number() int64 {
 	n, size := binary.Varint(p.rest)
 	if size <= 0 {
-		p.rest, p.broken = nil, true
+		p.fail()
 		return 0
 	}
 	p.rest = p.rest[size:]
@@ -157,8 +159,13 @@ func (p *parser) number() int64 {
 }
 
 func (p *parser) flag() bool {
-	b := p.take(1)
+	b := p.next(1)
 	return len(b) == 1 && b[0] == 1
 }
 
-func (p *parser) bytes() []byte { return p.take(p.count()) }
+func (p *parser) bytes() []byte { return p.next(p.count()) }
+
+func (p *parser) hash() (h tokenHash) {
+	copy(h[:], p.next(len(h)))
+	return h
+}

@@ -30,8 +30,8 @@ func opened(t *testing.T) (*Store, signaling.Ticket) {
 	return s, caller
 }
 
-// stands reports whether the room is still there, without using it.
-func stands(t *testing.T, s *Store) bool {
+// exists reports whether the room is still there, without using it.
+func exists(t *testing.T, s *Store) bool {
 	t.Helper()
 	_, _, err := s.Description(t.Context(), signaling.Ticket{Room: "room"}, signaling.Caller, "", 0)
 	if err != nil && !errors.Is(err, signaling.ErrNoOffer) {
@@ -44,14 +44,14 @@ func stands(t *testing.T, s *Store) bool {
 func livesFor(t *testing.T, s *Store, d time.Duration) {
 	t.Helper()
 	time.Sleep(d - time.Nanosecond)
-	if !stands(t, s) {
+	if !exists(t, s) {
 		t.Error("the room is gone before its time")
 	}
 	time.Sleep(time.Nanosecond)
-	if stands(t, s) {
+	if exists(t, s) {
 		t.Error("the room outlived its time")
 	}
-	if s.Census() != (Census{}) || len(s.rooms) != 0 || s.idle.Len() != 0 {
+	if s.Counts() != (Counts{}) || len(s.rooms) != 0 || s.idle.Len() != 0 {
 		t.Errorf("%d rooms, %d in the map, %d in the queue are left", s.Rooms(), len(s.rooms), s.idle.Len())
 	}
 }
@@ -112,12 +112,12 @@ func TestIdleRooms(t *testing.T) {
 		}
 		livesFor(t, s, idle/2)
 	})
-	sentence("a room that is waited in stays, and for its idle time after that", func(t *testing.T) {
+	sentence("a room with a waiting read stays, and for its idle time after that", func(t *testing.T) {
 		s, caller := opened(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*idle)
 		defer cancel()
 		done := make(chan error)
-		for _, wait := range []time.Duration{90 * idle, signaling.Forever} { // two, one after the other leaves
+		for _, wait := range []time.Duration{90 * idle, signaling.Forever} { // the first ends before the second
 			go func() {
 				_, _, err := s.Description(ctx, caller, signaling.Callee, "", wait)
 				done <- err
@@ -131,7 +131,7 @@ func TestIdleRooms(t *testing.T) {
 		}
 		livesFor(t, s, idle)
 	})
-	sentence("writing while others wait does not start the clock", func(t *testing.T) {
+	sentence("writing while a read waits does not start the idle time", func(t *testing.T) {
 		s, caller := opened(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 3*idle)
 		defer cancel()
@@ -145,7 +145,7 @@ func TestIdleRooms(t *testing.T) {
 		}
 		livesFor(t, s, idle)
 	})
-	sentence("the rooms that are due go, in any order of use", func(t *testing.T) {
+	sentence("rooms expire in the order of their last use", func(t *testing.T) {
 		s, _ := opened(t)
 		var tickets []signaling.Ticket
 		for i := range 10 {
@@ -156,7 +156,7 @@ func TestIdleRooms(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		time.Sleep(idle - 10*time.Second) // "room" is due now, the others follow every second
+		time.Sleep(idle - 10*time.Second) // "room" expires now, the others one each second
 		if _, err := s.AddCandidates(t.Context(), tickets[0], 0, signaling.Candidate("{}")); err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +167,7 @@ func TestIdleRooms(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 	})
-	sentence("an expired room makes room for another", func(t *testing.T) {
+	sentence("an expired room counts no longer against the limit", func(t *testing.T) {
 		s := New(Limits{Rooms: 1, Idle: time.Second})
 		for i := range 3 {
 			if _, err := s.Offer(t.Context(), signaling.NewTicket(strconv.Itoa(i), signaling.Caller), offer); err != nil {
@@ -179,7 +179,7 @@ func TestIdleRooms(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 	})
-	sentence("an expired room's own name is free, and its token is closed out", func(t *testing.T) {
+	sentence("the name of an expired room is free, and its token is not valid", func(t *testing.T) {
 		s, caller := opened(t)
 		time.Sleep(idle)
 		if _, err := s.Candidates(t.Context(), caller, signaling.Callee, 0, signaling.Forever); !errors.Is(err, signaling.ErrClosed) {
@@ -189,13 +189,13 @@ func TestIdleRooms(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	sentence("expiry looks no further than the first room that is not due", func(t *testing.T) {
+	sentence("expiry looks no further than the first room that has not expired", func(t *testing.T) {
 		s, _ := opened(t)
 		time.Sleep(idle)
 		if _, err := s.Offer(t.Context(), signaling.NewTicket("young", signaling.Caller), offer); err != nil {
 			t.Fatal(err)
 		}
-		s.idle.PushBack("no room: whoever looks at this panics")
+		s.idle.PushBack("not a room: expire panics if it looks at this")
 		if got := s.Rooms(); got != 1 {
 			t.Errorf("there are %d rooms", got)
 		}
@@ -206,9 +206,9 @@ func TestWaiting(t *testing.T) {
 	sentence := func(name string, test func(*testing.T)) {
 		t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
 	}
-	sentence("a wait is over exactly on time", func(t *testing.T) {
+	sentence("a wait ends exactly on time", func(t *testing.T) {
 		s, _ := opened(t)
-		for _, room := range []string{"room", "nobody"} {
+		for _, room := range []string{"room", "unopened"} {
 			asked := time.Now()
 			if _, _, err := s.Description(t.Context(), signaling.Ticket{Room: room}, signaling.Callee, "", 1234*time.Millisecond); !errors.Is(err, signaling.ErrNoAnswer) {
 				t.Error(err)
@@ -218,7 +218,7 @@ func TestWaiting(t *testing.T) {
 			}
 		}
 	})
-	sentence("waiting in rooms that never open leaves nothing behind", func(t *testing.T) {
+	sentence("reads that waited in rooms without an offer leave no rooms", func(t *testing.T) {
 		s := New(Limits{})
 		ctx, cancel := context.WithCancel(t.Context())
 		for i := range 100 {
@@ -229,7 +229,7 @@ func TestWaiting(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if got := s.Census(); got != (Census{Awaited: 100}) {
+		if got := s.Counts(); got != (Counts{Awaited: 100}) {
 			t.Errorf("there are %+v", got)
 		}
 		cancel()
@@ -238,19 +238,19 @@ func TestWaiting(t *testing.T) {
 			t.Errorf("%d rooms are left, %d in the queue", len(s.rooms), s.idle.Len())
 		}
 	})
-	sentence("a room that was waited for is one like any other once it opens", func(t *testing.T) {
+	sentence("a room that a read waited for is counted once it has an offer", func(t *testing.T) {
 		s := New(Limits{Rooms: 1})
-		heard := make(chan error, 1)
+		read := make(chan error, 1)
 		go func() {
 			_, _, err := s.Description(t.Context(), signaling.Ticket{Room: "room"}, signaling.Caller, "", signaling.Forever)
-			heard <- err
+			read <- err
 		}()
 		synctest.Wait()
 		caller := signaling.NewTicket("room", signaling.Caller)
 		if _, err := s.Offer(t.Context(), caller, offer); err != nil {
 			t.Fatal(err)
 		}
-		if err := <-heard; err != nil {
+		if err := <-read; err != nil {
 			t.Error(err)
 		}
 		if s.Rooms() != 1 || len(s.rooms) != 1 {
@@ -258,7 +258,7 @@ func TestWaiting(t *testing.T) {
 		}
 		livesFor(t, s, idle)
 	})
-	sentence("a read that another one wakes for nothing waits on", func(t *testing.T) {
+	sentence("a read that is woken before it has what it asked for keeps waiting", func(t *testing.T) {
 		s, caller := opened(t)
 		for i := range 5 {
 			go func() {
@@ -271,13 +271,13 @@ func TestWaiting(t *testing.T) {
 		asked := time.Now()
 		list, err := s.Candidates(t.Context(), caller, signaling.Caller, 10, time.Minute)
 		if took := time.Since(asked); took != time.Minute || err != nil || len(list) != 0 {
-			t.Errorf("it heard %q, %v after %v", list, err, took)
+			t.Errorf("it returned %q, %v after %v", list, err, took)
 		}
 	})
 }
 
 func TestTurnedDown(t *testing.T) {
-	t.Run("a room remembers eight at most", func(t *testing.T) {
+	t.Run("a room remembers eight callees at most", func(t *testing.T) {
 		s, caller := opened(t)
 		for i := range 20 {
 			if _, err := s.Answer(t.Context(), signaling.NewTicket("room", signaling.Callee), "", answer); err != nil {
@@ -291,7 +291,7 @@ func TestTurnedDown(t *testing.T) {
 			t.Errorf("it remembers %d", n)
 		}
 	})
-	t.Run("nobody is remembered where nobody was turned down", func(t *testing.T) {
+	t.Run("replacing an offer without an answer remembers no callee", func(t *testing.T) {
 		s, caller := opened(t)
 		if _, err := s.Reoffer(t.Context(), caller, signaling.Description(`{"type":"offer","sdp":"2"}`)); err != nil {
 			t.Fatal(err)

@@ -14,68 +14,70 @@ import (
 	"p2pchat/signaling"
 )
 
-const remembered = 8 // of those who were turned down in a room
+const maxTurnedDown = 8 // callees that a room remembers
 
-var nobody [sha256.Size]byte // owns nothing
+// A tokenHash identifies the owner of a description. The zero tokenHash owns nothing.
+type tokenHash [sha256.Size]byte
 
 // A room may exist before it has an offer, while reads wait in it.
 type room struct {
 	state
 	name    string
-	waiting int
-	used    time.Time
-	queued  *list.Element // in Store.idle
+	waiting int // reads
+	lastUse time.Time
+	queued  *list.Element // in Store.idle; nil if it is not there
 	closed  bool
-	news    [2][2]waiters // by signaling.Side and signaling.Document
+	waiters [2][2]waiters // by signaling.Side and signaling.Document
 
-	// Where there is a journal: the state's revision there, and since when it is kept.
+	// With a primary:
 	revision uint64
-	kept     time.Time
+	renewed  time.Time // the last write to the primary
 }
 
-// A state is all that has been written in a room; nothing, if it is not open.
+// A state is all that was written in a room.
 type state struct {
-	sides      [2]side             // by signaling.Side
-	turnedDown [][sha256.Size]byte // the last owners of an answer that was replaced
+	sides      [2]side     // by signaling.Side
+	turnedDown []tokenHash // owners of answers that were replaced, the latest last
 
-	heard   int  // how many candidates the caller had when it was answered
-	secrets bool // whether the offer can have a secret: see hasSecret
+	beforeAnswer int  // how many candidates the caller had when it was answered
+	hasSecret    bool // see hasSecret
 
-	// Of the Lobby alone:
-	since int64   // when the newest description came: Unix time in ms
-	early []early // candidates that may precede their offer
+	// In the lobby only:
+	describedAt int64            // time of the latest description, Unix ms
+	early       []earlyCandidate // candidates that may precede their offer
 }
 
 type side struct {
 	description signaling.Description // nil: none yet
 	version     signaling.Version
-	owner       [sha256.Size]byte // of the token
+	owner       tokenHash
 	candidates  []signaling.Candidate
-	size        int    // of the candidates, in bytes
-	from        string // whose description it is: see signaling.Ticket
+	size        int    // bytes of the candidates
+	from        string // the client that wrote the description: see signaling.Ticket
 }
 
-var errAsItIs = errors.New("the room is as it should be")
+// errNoChange is returned by an edit that leaves a room as it is. It counts as use of the room.
+var errNoChange = errors.New("the room is as it should be")
 
-// change has edit make something else of a room, which counts as use. edit changes
-// nothing if it returns an error; errAsItIs is none to the caller.
-func (s *Store) change(ctx context.Context, name string, edit func(*state) error) error {
+// update applies edit to a room, which counts as use. A room is not changed if edit returns an
+// error; update returns that error unless it is errNoChange.
+func (s *Store) update(ctx context.Context, name string, edit func(*state) error) error {
 	for {
-		next, revision, err := s.try(name, edit)
-		if errors.Is(err, errAsItIs) {
+		next, revision, err := s.edit(name, edit)
+		if errors.Is(err, errNoChange) {
 			return nil
 		}
-		if err != nil || s.journal == nil {
+		if err != nil || s.primary == nil {
 			return err
 		}
-		if err = s.journal.Write(ctx, name, revision, next.encode()); !errors.Is(err, ErrConflict) {
+		if err = s.primary.Write(ctx, name, revision, next.encode()); !errors.Is(err, ErrConflict) {
 			return err
 		}
 	}
 }
 
-// try edits a room; what becomes of it stands at once, unless a journal comes first.
-func (s *Store) try(name string, edit func(*state) error) (next state, revision uint64, err error) {
+// edit returns what edit makes of a room. Without a primary it applies that at once.
+func (s *Store) edit(name string, edit func(*state) error) (next state, revision uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.suspended != nil {
@@ -86,58 +88,57 @@ func (s *Store) try(name string, edit func(*state) error) (next state, revision 
 	if r != nil {
 		next, revision = r.state, r.revision
 	}
-	if s.journal != nil {
+	if s.primary != nil {
 		next.clip()
 	}
 	switch err = edit(&next); {
-	case errors.Is(err, errAsItIs):
-		s.touch(r)
-	case err == nil && s.journal == nil:
-		if r = s.set(name, next); r != nil {
-			s.touch(r)
+	case errors.Is(err, errNoChange):
+		s.use(r)
+	case err == nil && s.primary == nil:
+		if r = s.apply(name, next); r != nil {
+			s.use(r)
 		}
 	}
 	return next, revision, err
 }
 
-// set makes next the state of a room, and wakes the reads that wait for the change. It returns
-// nil if that ends the room.
-func (s *Store) set(name string, next state) *room {
+// apply makes next the state of a room, and wakes the reads that wait for the change. It returns
+// nil if that closes the room.
+func (s *Store) apply(name string, next state) *room {
 	r := s.rooms[name]
-	if r != nil && (!next.written() || r.open() && !next.open()) {
-		s.judge(&r.state, &next)
+	if r != nil && (!next.hasContent() || r.hasOffer() && !next.hasOffer()) {
+		s.countGuess(&r.state, &next)
 		s.remove(r)
 		r = s.rooms[name]
 	}
-	if !next.written() {
+	if !next.hasContent() {
 		return nil
 	}
 	if r == nil {
-		r = s.room(name)
+		r = s.findOrAdd(name)
 	}
 	before := r.state
-	s.judge(&before, &next)
-	s.count(&before, -1)
+	s.countGuess(&before, &next)
+	s.tally(&before, -1)
 	r.state = next
-	s.count(&next, 1)
-	r.tell(&before)
+	s.tally(&next, 1)
+	r.wakeChanged(&before)
 	return r
 }
 
-// count adds a room, or takes it away.
-func (s *Store) count(r *state, by int) {
-	if r.open() {
-		s.open += by
-		count(&s.clients.held, r.sides[signaling.Caller].from, by)
+// tally adds a room to the Store's counts, or takes it off them.
+func (s *Store) tally(r *state, by int) {
+	if r.hasOffer() {
+		s.offered += by
+		add(&s.clients.rooms, r.sides[signaling.Caller].from, by)
 	}
 	if r.sides[signaling.Callee].description != nil {
 		s.answered += by
 	}
-	count(&s.clients.waiting, r.unjudged(), by)
+	add(&s.clients.pending, r.pendingAnswer(), by)
 }
 
-// room finds the room of that name, with an offer or without, or makes it.
-func (s *Store) room(name string) *room {
+func (s *Store) findOrAdd(name string) *room {
 	r := s.rooms[name]
 	if r == nil {
 		r = &room{name: name}
@@ -146,33 +147,32 @@ func (s *Store) room(name string) *room {
 	return r
 }
 
-// live returns the room of that name if something is written in it and it is not due, else nil.
+// live returns a room, or nil if nothing is written in it or it has expired.
 func (s *Store) live(name string) *room {
 	r := s.rooms[name]
-	if r == nil || !r.written() {
+	if r == nil || !r.hasContent() {
 		return nil
 	}
-	if s.due(r, time.Now()) {
+	if s.expired(r, time.Now()) {
 		s.remove(r)
 		return nil
 	}
 	return r
 }
 
-func (s *Store) version() signaling.Version {
-	s.written++
-	return signaling.Version(s.epoch + strconv.FormatUint(s.written, 36))
+func (s *Store) nextVersion() signaling.Version {
+	s.versions++
+	return signaling.Version(s.versionPrefix + strconv.FormatUint(s.versions, 36))
 }
 
-func (r *state) open() bool { return r.sides[signaling.Caller].description != nil }
+func (r *state) hasOffer() bool { return r.sides[signaling.Caller].description != nil }
 
-// written reports whether there is anything to keep.
-func (r *state) written() bool { return r.open() || len(r.early) > 0 }
+func (r *state) hasContent() bool { return r.hasOffer() || len(r.early) > 0 }
 
-// owned is nil if t may write to the room on its side.
-func (r *state) owned(t signaling.Ticket, owner [sha256.Size]byte) error {
+// checkWriter returns ErrNoRoom or ErrWrongToken if t may not write on its side.
+func (r *state) checkWriter(t signaling.Ticket, owner tokenHash) error {
 	switch {
-	case !r.open():
+	case !r.hasOffer():
 		return signaling.ErrNoRoom
 	case t.Room == signaling.Lobby && t.Token == "":
 		return nil
@@ -182,37 +182,37 @@ func (r *state) owned(t signaling.Ticket, owner [sha256.Size]byte) error {
 	return nil
 }
 
-// offer makes d the offer and empties the rest, but for d's early candidates.
-func (r *state) offer(t signaling.Ticket, owner [sha256.Size]byte, d signaling.Description, v signaling.Version) {
+// replaceOffer makes d the offer, and removes everything else but d's early candidates.
+func (r *state) replaceOffer(t signaling.Ticket, owner tokenHash, d signaling.Description, v signaling.Version) {
 	now := time.Now()
-	if t.Room == signaling.Lobby { // any client may replace its documents, so they are no client's
+	if t.Room == signaling.Lobby { // any client may replace its documents, so they belong to no client
 		t.From = ""
 	}
-	r.heard, r.secrets = 0, hasSecret(d)
-	r.turnDown()
-	r.sides = [2]side{signaling.Caller: {description: bytes.Clone(d), version: v, owner: owner, from: t.From, candidates: r.claim(d, now)}}
+	r.beforeAnswer, r.hasSecret = 0, hasSecret(d)
+	r.rememberCallee()
+	r.sides = [2]side{signaling.Caller: {description: bytes.Clone(d), version: v, owner: owner, from: t.From, candidates: r.claimEarly(d, now)}}
 	for _, c := range r.sides[signaling.Caller].candidates {
 		r.sides[signaling.Caller].size += len(c)
 	}
-	r.describe(t.Room, now)
+	r.stampDescription(t.Room, now)
 }
 
-// describe notes that the room has a new description.
-func (r *state) describe(room string, now time.Time) {
+// stampDescription notes the time of a new description in the lobby.
+func (r *state) stampDescription(room string, now time.Time) {
 	if room == signaling.Lobby {
-		r.since = now.UnixMilli()
+		r.describedAt = now.UnixMilli()
 	}
 }
 
-// turnDown remembers whose answer is about to be replaced.
-func (r *state) turnDown() {
-	if owner := r.sides[signaling.Callee].owner; owner != nobody {
+// rememberCallee notes the owner of an answer that is about to be replaced.
+func (r *state) rememberCallee() {
+	if owner := r.sides[signaling.Callee].owner; owner != (tokenHash{}) {
 		r.turnedDown = append(r.turnedDown, owner)
-		r.turnedDown = r.turnedDown[max(0, len(r.turnedDown)-remembered):]
+		r.turnedDown = r.turnedDown[max(0, len(r.turnedDown)-maxTurnedDown):]
 	}
 }
 
-// add adds to the list: see signaling.Store. It returns the list's length.
+// add implements [signaling.Store.AddCandidates] for a list.
 func (s *side) add(at int, c []signaling.Candidate, limits Limits) (int, error) {
 	n := len(s.candidates)
 	switch {
@@ -230,7 +230,7 @@ func (s *side) add(at int, c []signaling.Candidate, limits Limits) (int, error) 
 	case n+len(c) > limits.Candidates, size > limits.ListBytes:
 		return 0, signaling.ErrListFull
 	case len(c) == 0:
-		return n, errAsItIs
+		return n, errNoChange
 	}
 	s.size = size
 	for _, one := range c {
@@ -247,11 +247,11 @@ func (r *state) clip() {
 	}
 }
 
-// admits says whether a read of what side of writes may go on with the token of
-// owner: see signaling.Store. The room is nil if it is gone.
-func (r *room) admits(owner [sha256.Size]byte, of signaling.Side) error {
+// checkReader returns ErrClosed or ErrTurnedDown if the owner of a token may not read what side
+// of writes: see signaling.Store. The room is nil if it does not exist.
+func (r *room) checkReader(owner tokenHash, of signaling.Side) error {
 	switch {
-	case owner == nobody:
+	case owner == tokenHash{}:
 		return nil
 	case r == nil && of == signaling.Callee:
 		return signaling.ErrClosed
@@ -263,44 +263,45 @@ func (r *room) admits(owner [sha256.Size]byte, of signaling.Side) error {
 	return nil
 }
 
-// tell wakes the reads of documents that have changed since before.
-func (r *room) tell(before *state) {
+// wakeChanged wakes the reads of documents that are not as they were before.
+func (r *room) wakeChanged(before *state) {
 	then, now := &before.sides, &r.sides
 	if then[signaling.Caller].version != now[signaling.Caller].version ||
-		then[signaling.Callee].owner != nobody && then[signaling.Callee].owner != now[signaling.Callee].owner {
-		r.wakeAll(nil) // the token of a waiting read may be dead
+		then[signaling.Callee].owner != (tokenHash{}) && then[signaling.Callee].owner != now[signaling.Callee].owner {
+		r.wakeAll(nil) // the token of a waiting read may no longer be valid
 		return
 	}
 	for i := range r.sides {
 		if then[i].version != now[i].version {
-			r.news[i][signaling.TheDescription].wake(nil)
+			r.waiters[i][signaling.DocDescription].wake(nil)
 		}
 		if len(then[i].candidates) != len(now[i].candidates) {
-			r.news[i][signaling.TheCandidates].wake(nil)
+			r.waiters[i][signaling.DocCandidates].wake(nil)
 		}
 	}
 }
 
 func (r *room) wakeAll(err error) {
-	for i := range r.news {
-		for j := range r.news[i] {
-			r.news[i][j].wake(err)
+	for i := range r.waiters {
+		for j := range r.waiters[i] {
+			r.waiters[i][j].wake(err)
 		}
 	}
 }
 
-func (s *side) ownedBy(owner [sha256.Size]byte) bool {
-	return s.owner != nobody && subtle.ConstantTimeCompare(s.owner[:], owner[:]) == 1
+func (s *side) ownedBy(owner tokenHash) bool {
+	return s.owner != tokenHash{} && subtle.ConstantTimeCompare(s.owner[:], owner[:]) == 1
 }
 
-func (s *side) repeats(owner [sha256.Size]byte, d signaling.Description) bool {
+// repeats reports whether d is the owner's description already.
+func (s *side) repeats(owner tokenHash, d signaling.Description) bool {
 	return s.ownedBy(owner) && bytes.Equal(s.description, d)
 }
 
-// hash returns nobody for an empty token.
-func hash(token string) [sha256.Size]byte {
+// hashToken returns the zero hash for an empty token.
+func hashToken(token string) tokenHash {
 	if token == "" {
-		return nobody
+		return tokenHash{}
 	}
 	return sha256.Sum256([]byte(token))
 }

@@ -7,26 +7,26 @@ import (
 	"p2pchat/signaling"
 )
 
-// A waiter is told once that what it waits for may have come. It keeps its room from
-// expiring.
+// A waiter is notified once, when the document that it waits for may have changed. It keeps its
+// room from expiring.
 type waiter struct {
-	room  *room
-	among *waiters
-	at    int         // there; -1 once it was told
-	tell  func(error) // under Store.mu
-	worn  *time.Timer // renews the room in the journal; nil without one
+	room    *room
+	list    *waiters
+	index   int         // in list; -1 once it was notified
+	notify  func(error) // is called under Store.mu
+	renewal *time.Timer // makes the waiter renew the room; nil without a primary
 }
 
-// Waiters are those for one document of one side.
+// waiters are the waiters for one document of one side.
 type waiters []*waiter
 
-// read asks look until it has what it wants of a side (a nil error), sleeping in
-// between as one of the waiters that look names.
+// read calls look until look returns a nil error: then look has what its caller asked for of a
+// side. Between two calls read sleeps as one of the waiters in the list that look returns.
 func (s *Store) read(ctx context.Context, t signaling.Ticket, of signaling.Side, wait time.Duration, look func(*room) (*waiters, error)) error {
 	if err := signaling.CheckRoom(t.Room); err != nil {
 		return err
 	}
-	owner := hash(t.Token)
+	owner := hashToken(t.Token)
 	var over <-chan time.Time
 	if 0 < wait && wait < signaling.Forever {
 		timer := time.NewTimer(wait)
@@ -36,44 +36,55 @@ func (s *Store) read(ctx context.Context, t signaling.Ticket, of signaling.Side,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
-		if s.suspended != nil {
-			return s.suspended
-		}
-		r := s.live(t.Room)
-		if r != nil && !r.open() {
-			r = nil
-		}
-		if err := r.admits(owner, of); err != nil {
+		r, err := s.readable(t.Room, owner, of, wait > 0)
+		if err != nil {
 			return err
 		}
-		if r == nil && wait > 0 {
-			r = s.room(t.Room)
-		} else if r == nil {
-			r = &room{} // looks like any room that has nothing in it yet
-		}
-		among, err := look(r)
+		list, err := look(r)
 		if err == nil || wait <= 0 {
 			return err
 		}
-		told := make(chan error, 1)
-		w := s.enter(r, among, func(err error) { told <- err })
-		more, err := s.sleep(ctx, told, over)
-		s.leave(w)
-		switch {
-		case err != nil:
+		notified, err := s.sleep(ctx, r, list, over)
+		if err != nil {
 			return err
-		case !more:
-			wait = 0 // look once more: something may have come at the last moment
+		}
+		if !notified {
+			wait = 0 // look once more: the document may have changed at the last moment
 		}
 	}
 }
 
-// sleep waits, unlocked, to be told; more is false when the time is over.
-func (s *Store) sleep(ctx context.Context, told <-chan error, over <-chan time.Time) (more bool, err error) {
+// readable returns the room that a read looks at: a new one if it does not exist and the read
+// may wait in it.
+func (s *Store) readable(name string, owner tokenHash, of signaling.Side, waits bool) (*room, error) {
+	if s.suspended != nil {
+		return nil, s.suspended
+	}
+	r := s.live(name)
+	if r != nil && !r.hasOffer() {
+		r = nil
+	}
+	err := r.checkReader(owner, of)
+	switch {
+	case err != nil:
+		return nil, err
+	case r != nil:
+		return r, nil
+	case waits:
+		return s.findOrAdd(name), nil
+	}
+	return &room{}, nil // looks like a room in which nothing is written
+}
+
+// sleep waits as a waiter in list, without holding s.mu. It returns false when the time is over.
+func (s *Store) sleep(ctx context.Context, r *room, list *waiters, over <-chan time.Time) (notified bool, err error) {
+	changed := make(chan error, 1)
+	w := s.addWaiter(r, list, func(err error) { changed <- err })
+	defer s.removeWaiter(w)
 	s.mu.Unlock()
 	defer s.mu.Lock()
 	select {
-	case err := <-told:
+	case err := <-changed:
 		return true, err
 	case <-over:
 		return false, nil
@@ -82,98 +93,97 @@ func (s *Store) sleep(ctx context.Context, told <-chan error, over <-chan time.T
 	}
 }
 
-// Watch implements signaling.Watcher.
-func (s *Store) Watch(t signaling.Ticket, of signaling.Side, what signaling.Document, tell func(error)) (stop func()) {
+// Watch implements [signaling.Watcher].
+func (s *Store) Watch(t signaling.Ticket, of signaling.Side, what signaling.Document, notify func(error)) (stop func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.room(t.Room)
-	w := s.enter(r, &r.news[of][what], tell)
+	r := s.findOrAdd(t.Room)
+	w := s.addWaiter(r, &r.waiters[of][what], notify)
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.leave(w)
+		s.removeWaiter(w)
 	}
 }
 
-func (s *Store) enter(r *room, among *waiters, tell func(error)) *waiter {
-	w := &waiter{room: r, among: among, at: len(*among), tell: tell}
-	*among = append(*among, w)
-	if s.journal != nil { // leaving renews the room
-		w.worn = time.AfterFunc(s.limits.Idle/renewals, func() {
+func (s *Store) addWaiter(r *room, list *waiters, notify func(error)) *waiter {
+	w := &waiter{room: r, list: list, index: len(*list), notify: notify}
+	*list = append(*list, w)
+	if s.primary != nil { // removeWaiter renews the room
+		w.renewal = time.AfterFunc(s.limits.Idle/renewals, func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			if w.forget() {
-				w.tell(nil)
+			if w.unlink() {
+				w.notify(nil)
 			}
 		})
 	}
 	r.waiting++
-	if r.queued != nil {
-		s.idle.Remove(r.queued)
-		r.queued = nil
-	}
+	s.unqueueIdle(r)
 	return w
 }
 
-// forget takes w from among the others, if it was not told.
-func (w *waiter) forget() bool {
-	if w.at < 0 {
+// unlink removes w from its list, and returns false if w was notified before.
+func (w *waiter) unlink() bool {
+	if w.index < 0 {
 		return false
 	}
-	all := *w.among
-	last := all[len(all)-1]
-	all[w.at], last.at, all[len(all)-1] = last, w.at, nil
-	*w.among, w.at = all[:len(all)-1], -1
-	if len(*w.among) == 0 {
-		*w.among = nil
+	list := *w.list
+	last := list[len(list)-1]
+	list[w.index], last.index, list[len(list)-1] = last, w.index, nil
+	*w.list, w.index = list[:len(list)-1], -1
+	if len(*w.list) == 0 {
+		*w.list = nil
 	}
 	return true
 }
 
-// wake tells all of them to look again, or why there is no use in that.
-func (all *waiters) wake(err error) {
-	told := *all
-	*all = nil
-	for _, w := range told {
-		w.at = -1
-		w.tell(err)
+// wake notifies all waiters: with nil if they should look again, or with the error that ends
+// their wait.
+func (l *waiters) wake(err error) {
+	woken := *l
+	*l = nil
+	for _, w := range woken {
+		w.index = -1
+		w.notify(err)
 	}
 }
 
-func (s *Store) leave(w *waiter) {
-	w.forget()
-	if w.worn != nil {
-		w.worn.Stop()
+func (s *Store) removeWaiter(w *waiter) {
+	w.unlink()
+	if w.renewal != nil {
+		w.renewal.Stop()
 	}
 	r := w.room
 	r.waiting--
 	switch {
 	case r.closed:
-	case r.open():
-		s.touch(r)
-	case r.written():
-		s.place(r, r.used)
+	case r.hasOffer():
+		s.use(r)
+	case r.hasContent():
+		s.queueIdle(r, r.lastUse)
 	case r.waiting == 0:
 		delete(s.rooms, r.name)
 	}
 }
 
-// touch counts as use of a room that has an offer.
-func (s *Store) touch(r *room) {
+// use starts the idle time of a room that has an offer again, and asks for its renewal if the
+// last one is long ago.
+func (s *Store) use(r *room) {
 	now := time.Now()
-	if s.journal != nil && now.Sub(r.kept) >= s.limits.Idle/renewals {
+	if s.primary != nil && now.Sub(r.renewed) >= s.limits.Idle/renewals {
 		select {
-		case s.worn <- r.name:
-			r.kept = now
+		case s.renewalsDue <- r.name:
+			r.renewed = now
 		default: // the next use asks again
 		}
 	}
-	s.place(r, now)
+	s.queueIdle(r, now)
 }
 
-// place puts a room into the queue of rooms without waiting reads.
-func (s *Store) place(r *room, used time.Time) {
-	r.used = used
+// queueIdle moves a room to the end of the queue of rooms without waiting reads.
+func (s *Store) queueIdle(r *room, lastUse time.Time) {
+	r.lastUse = lastUse
 	switch {
 	case r.waiting > 0:
 	case r.queued != nil:
@@ -183,33 +193,37 @@ func (s *Store) place(r *room, used time.Time) {
 	}
 }
 
-// expire removes the rooms that are due; it looks at one more at most.
-func (s *Store) expire() {
-	now := time.Now()
-	for e := s.idle.Front(); e != nil && s.due(e.Value.(*room), now); e = s.idle.Front() {
-		s.remove(e.Value.(*room))
-	}
-}
-
-func (s *Store) due(r *room, now time.Time) bool {
-	life := s.limits.Idle
-	if !r.open() {
-		life = signaling.Early
-	}
-	return r.waiting == 0 && now.Sub(r.used) >= life
-}
-
-func (s *Store) remove(r *room) {
+func (s *Store) unqueueIdle(r *room) {
 	if r.queued != nil {
 		s.idle.Remove(r.queued)
 		r.queued = nil
 	}
-	if !r.open() && r.waiting > 0 { // its readers wait for an offer as before
+}
+
+// expire removes expired rooms. It looks at one room more than it removes.
+func (s *Store) expire() {
+	now := time.Now()
+	for e := s.idle.Front(); e != nil && s.expired(e.Value.(*room), now); e = s.idle.Front() {
+		s.remove(e.Value.(*room))
+	}
+}
+
+func (s *Store) expired(r *room, now time.Time) bool {
+	life := s.limits.Idle
+	if !r.hasOffer() {
+		life = signaling.EarlyWait
+	}
+	return r.waiting == 0 && now.Sub(r.lastUse) >= life
+}
+
+func (s *Store) remove(r *room) {
+	s.unqueueIdle(r)
+	if !r.hasOffer() && r.waiting > 0 { // its readers still wait for an offer
 		r.state, r.revision = state{}, 0
 		return
 	}
 	delete(s.rooms, r.name)
-	s.count(&r.state, -1)
+	s.tally(&r.state, -1)
 	r.closed = true
 	r.wakeAll(signaling.ErrClosed)
 }

@@ -12,9 +12,9 @@ import (
 func TestWatch(t *testing.T) {
 	offer, candidate := signaling.Description(`{"type":"offer","sdp":"v=0"}`), signaling.Candidate(`{"candidate":"c"}`)
 	caller := signaling.NewTicket("blue", signaling.Caller)
-	watch := func(s *Store, what signaling.Document) (told chan error, stop func()) {
-		told = make(chan error, 2)
-		return told, s.Watch(signaling.Ticket{Room: "blue"}, signaling.Caller, what, func(err error) { told <- err })
+	watch := func(s *Store, what signaling.Document) (notified chan error, stop func()) {
+		notified = make(chan error, 2)
+		return notified, s.Watch(signaling.Ticket{Room: "blue"}, signaling.Caller, what, func(err error) { notified <- err })
 	}
 	must := func(t *testing.T, err error) {
 		t.Helper()
@@ -23,56 +23,56 @@ func TestWatch(t *testing.T) {
 		}
 	}
 
-	t.Run("who watches is told once, of what it watches", func(t *testing.T) {
+	t.Run("a watcher is notified once, of the document that it watches", func(t *testing.T) {
 		s := New(Limits{})
-		description, stop := watch(s, signaling.TheDescription)
+		description, stop := watch(s, signaling.DocDescription)
 		defer stop()
 		_, err := s.Offer(t.Context(), caller, offer)
 		must(t, err)
-		candidates, stop2 := watch(s, signaling.TheCandidates)
+		candidates, stop2 := watch(s, signaling.DocCandidates)
 		defer stop2()
 		for range 2 {
 			_, err = s.AddCandidates(t.Context(), caller, -1, candidate)
 			must(t, err)
 		}
-		for name, told := range map[string]chan error{"description": description, "candidates": candidates} {
-			if n := len(told); n != 1 || <-told != nil {
-				t.Errorf("who watches the %s was told %d times", name, n)
+		for name, notified := range map[string]chan error{"description": description, "candidates": candidates} {
+			if n := len(notified); n != 1 || <-notified != nil {
+				t.Errorf("the watcher of the %s was notified %d times", name, n)
 			}
 		}
 	})
 
-	t.Run("who watches is told that the room was closed", func(t *testing.T) {
+	t.Run("a watcher is notified when the room is closed", func(t *testing.T) {
 		s := New(Limits{})
 		_, err := s.Offer(t.Context(), caller, offer)
 		must(t, err)
-		told, stop := watch(s, signaling.TheCandidates)
+		notified, stop := watch(s, signaling.DocCandidates)
 		defer stop()
 		must(t, s.Close(t.Context(), caller))
-		if err := <-told; !errors.Is(err, signaling.ErrClosed) {
-			t.Errorf("it was told %v", err)
+		if err := <-notified; !errors.Is(err, signaling.ErrClosed) {
+			t.Errorf("it was notified of %v", err)
 		}
 	})
 
-	t.Run("who has stopped is told nothing, and leaves nothing", func(t *testing.T) {
+	t.Run("a watcher that has stopped is not notified, and leaves no room", func(t *testing.T) {
 		s := New(Limits{})
 		var stops []func()
-		told, stop := watch(s, signaling.TheDescription)
+		notified, stop := watch(s, signaling.DocDescription)
 		for range 3 {
-			_, stop := watch(s, signaling.TheDescription)
+			_, stop := watch(s, signaling.DocDescription)
 			stops = append(stops, stop)
 		}
 		stop()
 		for _, stop := range stops {
 			stop()
 		}
-		if c := s.Census(); c.Awaited != 0 {
-			t.Errorf("%d rooms are waited in", c.Awaited)
+		if c := s.Counts(); c.Awaited != 0 {
+			t.Errorf("%d rooms have waiters", c.Awaited)
 		}
 		_, err := s.Offer(t.Context(), caller, offer)
 		must(t, err)
-		if len(told) > 0 {
-			t.Error("it was told")
+		if len(notified) > 0 {
+			t.Error("it was notified")
 		}
 	})
 
@@ -81,7 +81,7 @@ func TestWatch(t *testing.T) {
 			s := New(Limits{Idle: time.Minute})
 			_, err := s.Offer(t.Context(), caller, offer)
 			must(t, err)
-			_, stop := watch(s, signaling.TheCandidates)
+			_, stop := watch(s, signaling.DocCandidates)
 			time.Sleep(time.Hour)
 			if s.Rooms() != 1 {
 				t.Error("it has expired")

@@ -15,12 +15,12 @@ import (
 	"p2pchat/signaling/natsstore"
 )
 
-// BenchmarkSeen is the time from a write at one server until a read that waits at another
-// comes back with it, on a cluster of three in this process.
+// BenchmarkSeen measures the time from a write at one server until a waiting read at another server
+// returns it, on a cluster of three nodes in this process.
 func BenchmarkSeen(b *testing.B) {
 	c := nats(b, 3)
 	limits := memstore.Limits{Rooms: 1 << 20}
-	at, to := c.open(b, "sig", limits), watched(b, c.open(b, "sig", limits))
+	at, to := c.open(b, "sig", limits), observed(b, c.open(b, "sig", limits))
 	var took []time.Duration
 	for n := 0; b.Loop(); n++ {
 		caller := signaling.NewTicket(fmt.Sprint("room", n), signaling.Caller)
@@ -28,7 +28,7 @@ func BenchmarkSeen(b *testing.B) {
 		started := time.Now()
 		_, err := at.Offer(b.Context(), caller, offer)
 		ok(b, err)
-		hear(b, seen, nil)
+		receive(b, seen, nil)
 		took = append(took, time.Since(started))
 	}
 	slices.Sort(took)
@@ -36,7 +36,7 @@ func BenchmarkSeen(b *testing.B) {
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "µs-p99")
 }
 
-// BenchmarkMeet is calls of two peers at two servers, 64 at once.
+// BenchmarkMeet measures calls of two peers at two servers, 64 at once.
 func BenchmarkMeet(b *testing.B) {
 	c := nats(b, 3)
 	limits := memstore.Limits{Rooms: 1 << 20}
@@ -57,7 +57,7 @@ func BenchmarkMeet(b *testing.B) {
 	b.ReportMetric(4*float64(b.N)/b.Elapsed().Seconds(), "writes/s")
 }
 
-// BenchmarkStart is a server that starts where 10,000 rooms stand.
+// BenchmarkStart measures the start of a server that has to load 10,000 rooms.
 func BenchmarkStart(b *testing.B) {
 	const rooms = 10_000
 	c := nats(b, 1)

@@ -22,7 +22,7 @@ import (
 	"p2pchat/signaling/natsstore"
 )
 
-// nodeVariable makes a NATS server of this test program: what follows says which.
+// nodeVariable makes this test program run as a NATS server; its value is a nodeConfig in JSON.
 const nodeVariable = "NATSSTORE_TEST_NODE"
 
 type nodeConfig struct {
@@ -31,7 +31,7 @@ type nodeConfig struct {
 	Dir   string
 }
 
-// runNode is a NATS server until its parent, who holds the other end of its input, ends.
+// runNode runs a NATS server until the parent process, which holds the other end of stdin, ends.
 func runNode(config string) {
 	var c nodeConfig
 	if err := json.Unmarshal([]byte(config), &c); err != nil {
@@ -43,14 +43,14 @@ func runNode(config string) {
 	}
 	node.Start()
 	_, _ = io.Copy(io.Discard, os.Stdin)
-	os.Exit(0) // at once: this is no clean end
+	os.Exit(0) // at once, as after a crash
 }
 
-// Nodes are NATS servers, each a process of its own.
+// nodes are NATS servers, each in its own process.
 type nodes struct {
 	t       *testing.T
 	configs map[string]nodeConfig // by the server's name
-	running map[string]func()     // what kills it
+	running map[string]func()     // by the same name: kills the server
 	url     string
 }
 
@@ -93,10 +93,10 @@ func (p *nodes) kill(name string) {
 }
 
 // TestALeaderIsKilled has two replicas serve calls while the node that leads the stream is
-// killed: calls wait, none fails, and nothing that was acknowledged is lost.
+// killed: calls wait, no call fails, and no acknowledged write is lost.
 func TestALeaderIsKilled(t *testing.T) { chaos(t, 1, 40) }
 
-// TestChaos is the same for 500 calls, again and again, each node started anew when it was killed.
+// TestChaos is the same for 500 calls and ten kills; each killed node is started again.
 func TestChaos(t *testing.T) {
 	if os.Getenv("P2PCHATTEST_CHAOS") == "" {
 		t.Skip("it takes two minutes: P2PCHATTEST_CHAOS=1")
@@ -104,7 +104,7 @@ func TestChaos(t *testing.T) {
 	chaos(t, 10, 500)
 }
 
-// chaos serves calls, so many at least, while leaders are killed, so many.
+// chaos serves at least calls calls while it kills that many leaders.
 func chaos(t *testing.T, kills, calls int) {
 	p := processes(t, 3)
 	var at [2]*natsstore.Store
@@ -151,7 +151,7 @@ func chaos(t *testing.T, kills, calls int) {
 		eventually(t, "calls are served", func() bool { return done.Load() >= due })
 		leader := ""
 		eventually(t, "three nodes have the stream", func() bool {
-			leader = whole(t, js)
+			leader = leaderOf(t, js)
 			return leader != ""
 		})
 		p.kill(leader)
@@ -164,7 +164,7 @@ func chaos(t *testing.T, kills, calls int) {
 	t.Logf("%d calls, %d leaders killed, the slowest call took %v", done.Load(), kills, time.Duration(worst.Load()).Round(time.Millisecond))
 
 	for i, s := range at {
-		eventually(t, "every room stands at both", func() bool { return s.Rooms() == int(done.Load()) })
+		eventually(t, "both replicas have every room", func() bool { return s.Rooms() == int(done.Load()) })
 		for worker, n := range rooms {
 			for n := range n {
 				room := fmt.Sprintf("w%dn%d", worker, n)
@@ -177,8 +177,8 @@ func chaos(t *testing.T, kills, calls int) {
 	}
 }
 
-// whole is the node that leads the stream, if all three have all of it.
-func whole(t *testing.T, js jetstream.JetStream) string {
+// leaderOf returns the node that leads the stream, or "" unless all three nodes have all of it.
+func leaderOf(t *testing.T, js jetstream.JetStream) string {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	stream, err := js.Stream(ctx, "sig")
@@ -193,7 +193,7 @@ func whole(t *testing.T, js jetstream.JetStream) string {
 	return stream.CachedInfo().Cluster.Leader
 }
 
-// meet is a call whose caller is at one replica and whose callee is at the other.
+// meet makes a call with the caller at replica a and the callee at replica b.
 func meet(t testing.TB, a, b signaling.Store, room string) error {
 	caller, callee := signaling.NewTicket(room, signaling.Caller), signaling.NewTicket(room, signaling.Callee)
 	if _, err := a.Offer(t.Context(), caller, offer); err != nil {
@@ -209,7 +209,7 @@ func meet(t testing.TB, a, b signaling.Store, room string) error {
 	if _, _, err := a.Description(t.Context(), caller, signaling.Callee, "", signaling.Forever); err != nil {
 		return fmt.Errorf("reading the answer: %w", err)
 	}
-	for i := range 2 { // without an index: what is doubled by a repetition shows
+	for i := range 2 { // without an index, so that a write that is applied twice shows
 		if n, err := b.AddCandidates(t.Context(), callee, -1, signaling.Candidate("{}")); err != nil || n != i+1 {
 			return fmt.Errorf("adding candidate %d: %d, %w", i, n, err)
 		}

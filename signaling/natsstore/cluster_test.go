@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	goleak.VerifyTestMain(m,
-		// What a NATS server leaves behind when it has shut down.
+		// A NATS server leaves this goroutine after its shutdown.
 		goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*Server).startGoRoutine.func1"),
 	)
 }
@@ -66,7 +66,19 @@ func nats(t testing.TB, n int) *cluster {
 	return c
 }
 
-// options are those of node i of a cluster that listens on ports: half of them are for clients.
+// node runs one NATS server until the test ends.
+func node(t testing.TB, change func(*server.Options)) *cluster {
+	t.Helper()
+	c := &cluster{t: t, nodes: make([]*server.Server, 1), options: []*server.Options{options(0, freePorts(t, 2), t.TempDir())}}
+	change(c.options[0])
+	c.start(0)
+	t.Cleanup(func() { c.kill(0) })
+	c.eventually("the node accepts clients", func() bool { return c.nodes[0].ReadyForConnections(time.Second) })
+	return c
+}
+
+// options returns the configuration of node i of a cluster. The first half of the ports is for
+// clients, the second half for the other nodes.
 func options(i int, ports []int, dir string) *server.Options {
 	n := len(ports) / 2
 	o := &server.Options{
@@ -83,7 +95,7 @@ func options(i int, ports []int, dir string) *server.Options {
 	return o
 }
 
-// leader is the node that leads the cluster, or -1.
+// leader returns the index of the node that leads the cluster, or -1.
 func (c *cluster) leader() int {
 	for i, node := range c.nodes {
 		if node != nil && node.JetStreamIsLeader() {
@@ -111,7 +123,7 @@ func (c *cluster) kill(i int) {
 	}
 }
 
-// url is the address of all nodes, for a store.
+// url returns the address of all nodes, for a store.
 func (c *cluster) url() string {
 	var ports []int
 	for _, o := range c.options {
@@ -128,7 +140,7 @@ func address(ports []int) string {
 	return "nats://ann:s3cret@" + strings.Join(hosts, ",")
 }
 
-// open opens a store in a stream of that name.
+// open opens a store whose stream has that name.
 func (c *cluster) open(t testing.TB, name string, limits memstore.Limits) *natsstore.Store {
 	t.Helper()
 	s, err := natsstore.Open(t.Context(), natsstore.Config{URL: c.url(), Name: name, Limits: limits, Log: slog.New(slog.DiscardHandler)})
@@ -139,22 +151,22 @@ func (c *cluster) open(t testing.TB, name string, limits memstore.Limits) *natss
 	return s
 }
 
-// eventually waits for what other goroutines or nodes are about to do.
-func (c *cluster) eventually(what string, so func() bool) {
+// eventually waits until a condition that other goroutines or nodes bring about is true.
+func (c *cluster) eventually(what string, isTrue func() bool) {
 	c.t.Helper()
-	eventually(c.t, what, so)
+	eventually(c.t, what, isTrue)
 }
 
-func eventually(t testing.TB, what string, so func() bool) {
+func eventually(t testing.TB, what string, isTrue func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !so(); <-time.After(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !isTrue(); <-time.After(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("in vain: %s", what)
+			t.Fatalf("it did not happen within 30 s: %s", what)
 		}
 	}
 }
 
-// freePorts are ports that nobody listens on now.
+// freePorts returns n ports that are free now.
 func freePorts(t testing.TB, n int) (ports []int) {
 	t.Helper()
 	for range n {

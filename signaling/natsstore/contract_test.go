@@ -15,8 +15,8 @@ func TestStore(t *testing.T) {
 		t.Run(fmt.Sprint("nodes=", n), func(t *testing.T) {
 			c := nats(t, n)
 			var opened atomic.Int64
-			storetest.Run(t, func(t *testing.T, limits storetest.Limits, watch func(signaling.Store) signaling.Store) signaling.Store {
-				return watch(c.open(t, fmt.Sprint("sig", opened.Add(1)), memstore.Limits{Rooms: limits.Rooms, Candidates: limits.Candidates, ListBytes: limits.ListBytes}))
+			storetest.Run(t, func(t *testing.T, limits storetest.Limits, observe func(signaling.Store) signaling.Store) signaling.Store {
+				return observe(c.open(t, fmt.Sprint("sig", opened.Add(1)), memstore.Limits{Rooms: limits.Rooms, Candidates: limits.Candidates, ListBytes: limits.ListBytes}))
 			})
 		})
 	}

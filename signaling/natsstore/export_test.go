@@ -1,10 +1,10 @@
 package natsstore
 
-// Deafen keeps the store from hearing of what is written, until Listen.
-func (s *Store) Deafen() error { return s.sub.Unsubscribe() }
+// StopFeed unsubscribes the store from the feed, until StartFeed.
+func (s *Store) StopFeed() error { return s.sub.Unsubscribe() }
 
-// Listen undoes Deafen.
-func (s *Store) Listen() error {
+// StartFeed undoes StopFeed.
+func (s *Store) StartFeed() error {
 	if err := s.subscribe(); err != nil {
 		return err
 	}

@@ -1,11 +1,12 @@
 // Package natsstore keeps rooms in NATS JetStream, so that any number of servers share them.
 //
-//	write ─▶ stream sig.ROOM ─▶ feed.sig.ROOM ─▶ every server's mirror ─▶ its readers
+//	write ─▶ stream sig.ROOM ─▶ feed.sig.ROOM ─▶ every server's replica ─▶ its readers
 //	         (one message a room, its whole state)   (memstore, in memory)
 //
-// A write is decided on the mirror and kept if the room's last message is still the one
-// that it was decided on; it is answered when the mirror has it. Reads are the mirror's:
-// they cost NATS nothing. The stream itself drops idle rooms.
+// A server computes a write from its replica. The stream accepts the write if the room's last
+// message is still the one that the replica had, and the server replies once its replica has
+// applied the write. Reads come from the replica, and cost NATS nothing. The stream itself drops
+// idle rooms.
 //
 // It is the only package that imports NATS, which has to be 2.11 or later.
 package natsstore
@@ -29,27 +30,31 @@ import (
 )
 
 const (
-	request = 2 * time.Second        // for one answer of NATS
-	attempt = 500 * time.Millisecond // of a write: the node that was to answer may be gone
-	again   = 100 * time.Millisecond // between two tries
-	audit   = 3 * time.Second        // between two looks whether the feed has left something out
+	requestTimeout = 2 * time.Second        // of a request to NATS
+	publishTimeout = 500 * time.Millisecond // of one attempt to write: the node that should reply may be gone
+	retryInterval  = 100 * time.Millisecond
+	auditInterval  = 3 * time.Second
 
-	// How long the end of a room is kept for mirrors that have not heard of it. Those that
-	// have been cut off for as long as Patience begin again.
-	tombstone = time.Minute
-	// For what has no time of its own: nothing, by right.
+	// tombstoneLife is how long the stream keeps the message that closes a room, for replicas that
+	// have missed it in the feed. A replica that was cut off for Config.Patience starts from the
+	// beginning of the stream.
+	tombstoneLife = time.Minute
+	// maxAge bounds the life of messages without a TTL of their own, which no server writes.
 	maxAge = 24 * time.Hour
 
-	feedMessages, feedBytes = 1 << 20, 256 << 20 // of the feed, that wait for the mirror
+	// Bounds of what the feed queues for the replica.
+	maxFeedMessages = 1 << 20
+	maxFeedBytes    = 256 << 20
 )
 
 // Config says where rooms are kept, and how.
 type Config struct {
 	URL         string // nats://user:password@a,b,c or tls://…: the user of the first host is for all hosts
-	Credentials string // file of a user's JWT and key (nsc's .creds), if there is one
-	RootCA      string // file of the certificates that NATS's is checked against, if not the system's
+	Credentials string // file of a user's JWT and key (nsc's .creds); none if empty
+	RootCA      string // file of the CA certificates that NATS's certificate is checked against; the system's if empty
 	Name        string // of the stream, and the first part of its subjects; "sig" if empty
-	// Limits of the rooms. Each server applies its own: give all servers the same. Idle counts in whole seconds.
+	// Limits of the rooms. Each server applies its own limits, so give all servers the same. Idle is
+	// rounded up to whole seconds.
 	Limits memstore.Limits
 	// Patience is how long NATS may be away before writes fail and reads stop: 12 s if zero,
 	// because a cluster takes 4 to 9 s to replace a leader that was killed. Less than a minute.
@@ -57,35 +62,36 @@ type Config struct {
 	Log      *slog.Logger // slog.Default() if nil
 }
 
-// A Store is a signaling.Store in NATS. While NATS cannot be reached it answers
-// ErrUnavailable, and resumes by itself when NATS can be reached.
+// A Store is a [signaling.Store] in NATS. Its methods return ErrUnavailable while NATS cannot be
+// reached. It reconnects by itself.
 type Store struct {
-	*memstore.Store // the mirror
+	*memstore.Store // the replica
 
-	config Config
-	ttl    time.Duration // of a room's message
-	conn   *nats.Conn
-	js     jetstream.JetStream
-	stream jetstream.Stream
-	sub    *nats.Subscription // to the feed
-	wanted chan struct{}      // to look now whether the feed has left something out
-	lost   atomic.Bool        // and the mirror is suspended
-	stop   context.CancelFunc
-	all    sync.WaitGroup
+	config         Config
+	roomLife       time.Duration // of a room's message in the stream
+	conn           *nats.Conn
+	js             jetstream.JetStream
+	stream         jetstream.Stream
+	sub            *nats.Subscription // to the feed
+	auditRequested chan struct{}
+	suspended      atomic.Bool // NATS cannot be reached
+	stop           context.CancelFunc
+	running        sync.WaitGroup
 
-	feed  sync.Mutex // held while the mirror changes; guards what follows
-	epoch string     // names the stream's contents: another one, if they were lost
-	met   time.Time  // when it was last known that the mirror misses nothing
+	feed       sync.Mutex // held while the replica changes; guards what follows
+	epoch      string     // names the stream's contents: it changes if they are lost
+	completeAt time.Time  // when the replica was last known to have everything
 
-	mu       sync.Mutex // guards what follows
-	position uint64     // of the stream; the mirror has all that came before
-	awaited  map[uint64]chan struct{}
+	mu      sync.Mutex               // guards what follows
+	applied uint64                   // sequence of the last message that the replica has applied
+	awaited map[uint64]chan struct{} // by sequence: closed once the replica has applied it
 }
 
 var _ signaling.Watcher = (*Store)(nil)
 
-// Open connects, makes the stream if there is none, and comes back when the mirror is
-// complete. It tries for as long as a cluster may need to find a leader.
+// Open connects to NATS, makes the stream if it does not exist, and returns once the replica is
+// complete. It retries for Config.Patience, because a cluster may have to find a leader, and
+// returns the last error.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Name == "" {
 		c.Name = "sig"
@@ -102,11 +108,12 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Patience == 0 {
 		c.Patience = 12 * time.Second
 	}
-	s := &Store{config: c, wanted: make(chan struct{}, 1), awaited: map[uint64]chan struct{}{}}
-	// The mirror renews a room in use each fifth of its time: what is left is Idle.
-	s.ttl = (c.Limits.Idle*5/4 + time.Second - 1).Truncate(time.Second)
-	c.Limits.Idle = s.ttl
-	s.Store = memstore.Mirror(c.Limits, journal{s})
+	s := &Store{config: c, auditRequested: make(chan struct{}, 1), awaited: map[uint64]chan struct{}{}}
+	// The replica renews a room in use each fifth of its life, so after its last use a room lives
+	// for at least four fifths, which are Idle.
+	s.roomLife = (c.Limits.Idle*5/4 + time.Second - 1).Truncate(time.Second)
+	c.Limits.Idle = s.roomLife
+	s.Store = memstore.NewReplica(c.Limits, primary{s})
 
 	ctx, cancel := context.WithTimeout(ctx, c.Patience)
 	defer cancel()
@@ -115,25 +122,25 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
-	if err := s.begin(ctx); err != nil {
+	if err := s.startReplica(ctx); err != nil {
 		s.Stop()
 		return nil, err
 	}
-	s.all.Go(func() { s.keep(running) })
-	s.all.Go(func() { s.renew(running) })
+	s.running.Go(func() { s.runAudits(running) })
+	s.running.Go(func() { s.runRenewals(running) })
 	return s, nil
 }
 
-// Stop ends the connection. The Store must not be used after it.
+// Stop closes the connection. The Store must not be used afterwards.
 func (s *Store) Stop() {
 	s.stop()
 	s.conn.Close()
-	s.all.Wait()
+	s.running.Wait()
 }
 
-// Ready returns nil if the Store can answer.
+// Ready returns ErrUnavailable while NATS cannot be reached.
 func (s *Store) Ready() error {
-	if s.lost.Load() {
+	if s.suspended.Load() {
 		return signaling.ErrUnavailable
 	}
 	return nil
@@ -143,28 +150,28 @@ func (s *Store) connect(ctx context.Context) error {
 	log := s.config.Log
 	options := []nats.Option{
 		nats.Name("p2pchat"),
-		nats.Timeout(request),
+		nats.Timeout(requestTimeout),
 		nats.MaxReconnects(-1),
-		nats.ReconnectWait(again),
+		nats.ReconnectWait(retryInterval),
 		nats.IgnoreAuthErrorAbort(),
-		nats.ReconnectBufSize(-1), // what was not sent was not written
-		nats.PingInterval(request),
+		nats.ReconnectBufSize(-1), // a write that was not sent fails, and is retried here
+		nats.PingInterval(requestTimeout),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				log.Warn("the connection to NATS broke", "error", err)
 			}
-			s.want()
+			s.requestAudit()
 		}),
 		nats.ReconnectHandler(func(c *nats.Conn) {
 			log.Info("connected to NATS again", "url", c.ConnectedUrlRedacted())
-			s.want()
+			s.requestAudit()
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			log.Warn("NATS reports an error", "error", err)
-			s.want()
+			s.requestAudit()
 		}),
 	}
-	// nats.go knows the user of each server only, and none for those it is told of.
+	// nats.go applies a URL's user to that server only, and none to servers that it discovers.
 	first, _, _ := strings.Cut(s.config.URL, ",")
 	if !strings.Contains(first, "://") {
 		first = "nats://" + first
@@ -185,28 +192,28 @@ func (s *Store) connect(ctx context.Context) error {
 	return s.retry(ctx, func(context.Context) (err error) {
 		s.conn, err = nats.Connect(s.config.URL, options...)
 		if malformed := (*url.Error)(nil); errors.As(err, &malformed) {
-			return final{malformed.Err} // without the address, and the password in it
+			return permanentError{malformed.Err} // without the address, and the password in it
 		}
 		if errors.Is(err, nats.ErrAuthorization) {
-			return final{err}
+			return permanentError{err}
 		}
 		return err
 	})
 }
 
-// begin subscribes to the feed and fills the mirror.
-func (s *Store) begin(ctx context.Context) (err error) {
+// startReplica subscribes to the feed and fills the replica.
+func (s *Store) startReplica(ctx context.Context) (err error) {
 	if s.js, err = jetstream.New(s.conn); err != nil {
 		return err
 	}
-	// Two descriptions, half a list each at most, two lists, and what stands around them.
-	if most := int64(3*s.config.Limits.ListBytes + 16<<10); s.conn.MaxPayload() < most {
-		return fmt.Errorf("a room may have %d bytes and NATS takes messages of %d: lower the limit of bodies, or raise max_payload there", most, s.conn.MaxPayload())
+	// Two lists, two descriptions of half a list's size at most, and 16 KiB for the rest.
+	if roomBytes := int64(3*s.config.Limits.ListBytes + 16<<10); s.conn.MaxPayload() < roomBytes {
+		return fmt.Errorf("a room may have %d bytes and NATS takes messages of %d: lower the limit of bodies, or raise max_payload there", roomBytes, s.conn.MaxPayload())
 	}
 	if err := s.subscribe(); err != nil {
 		return err
 	}
-	if err := s.retry(ctx, s.ensure); err != nil {
+	if err := s.retry(ctx, s.ensureStream); err != nil {
 		return err
 	}
 	return s.retry(ctx, func(ctx context.Context) error {
@@ -217,20 +224,21 @@ func (s *Store) begin(ctx context.Context) (err error) {
 }
 
 func (s *Store) subscribe() (err error) {
-	if s.sub, err = s.conn.Subscribe("feed."+s.config.Name+".*", s.hear); err != nil {
+	if s.sub, err = s.conn.Subscribe("feed."+s.config.Name+".*", s.receive); err != nil {
 		return err
 	}
-	return s.sub.SetPendingLimits(feedMessages, feedBytes)
+	return s.sub.SetPendingLimits(maxFeedMessages, maxFeedBytes)
 }
 
-// retry repeats what fails until ctx ends or it fails for good.
+// retry calls do until it succeeds, returns a permanentError, or ctx ends. It returns the last
+// error.
 func (s *Store) retry(ctx context.Context, do func(context.Context) error) error {
 	for {
-		once, cancel := context.WithTimeout(ctx, request)
+		once, cancel := context.WithTimeout(ctx, requestTimeout)
 		err := do(once)
 		cancel()
-		if forGood := (final{}); errors.As(err, &forGood) {
-			return forGood.error
+		if permanent := (permanentError{}); errors.As(err, &permanent) {
+			return permanent.error
 		}
 		if err == nil || pause(ctx) != nil {
 			return err
@@ -238,25 +246,17 @@ func (s *Store) retry(ctx context.Context, do func(context.Context) error) error
 	}
 }
 
-// A final error is not worth another try.
-type final struct{ error }
+// A permanentError ends retry.
+type permanentError struct{ error }
 
-// pause waits for a moment, or until ctx ends.
+// pause waits for retryInterval. It returns the context's error if ctx ends before.
 func pause(ctx context.Context) error {
-	timer := time.NewTimer(again)
+	timer := time.NewTimer(retryInterval)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	}
-}
-
-// want asks for a look soon at whether the feed has left messages out.
-func (s *Store) want() {
-	select {
-	case s.wanted <- struct{}{}:
-	default:
 	}
 }

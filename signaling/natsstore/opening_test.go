@@ -41,10 +41,10 @@ func TestOpening(t *testing.T) {
 	for name, url := range map[string]string{
 		"the wrong password":     strings.Replace(c.url(), "s3cret", "s3crets", 1),
 		"an address without one": "nats://" + ann + "127.0.0.1:1",
-		"no address":             "nats://" + ann + "[::1",
+		"a broken address":       "nats://" + ann + "[::1",
 		"another scheme":         "http://" + ann + "127.0.0.1:1",
 	} {
-		t.Run(name+" is said without the password", func(t *testing.T) {
+		t.Run(name+" is reported without the password", func(t *testing.T) {
 			if err := open(url); err == nil || strings.Contains(err.Error(), "s3cret") {
 				t.Errorf("%v", err)
 			}
@@ -52,7 +52,7 @@ func TestOpening(t *testing.T) {
 	}
 }
 
-// TestPermissions has a user who may do what docs/operating.md says, and no more.
+// TestPermissions opens stores as a user who has no permission but those in docs/operating.md.
 func TestPermissions(t *testing.T) {
 	doc, err := os.ReadFile("../../docs/operating.md")
 	ok(t, err)
@@ -61,33 +61,30 @@ func TestPermissions(t *testing.T) {
 			t.Errorf("docs/operating.md does not say %q", said)
 		}
 	}
-	c := &cluster{t: t, nodes: make([]*server.Server, 1), options: []*server.Options{options(0, freePorts(t, 2), t.TempDir())}}
-	o := c.options[0]
-	o.Users = []*server.User{{Username: "ann", Password: "s3cret", Permissions: &server.Permissions{
-		Publish: &server.SubjectPermission{Allow: []string{"sig.*", "$JS.API.>"}}, Subscribe: &server.SubjectPermission{Allow: []string{"feed.sig.*", "_INBOX.>"}},
-	}}}
-	o.Username, o.Password = "", ""
-	c.start(0)
-	t.Cleanup(func() { c.kill(0) })
-	c.eventually("the node accepts clients", func() bool { return c.nodes[0].ReadyForConnections(time.Second) })
+	c := node(t, func(o *server.Options) {
+		o.Users = []*server.User{{Username: "ann", Password: "s3cret", Permissions: &server.Permissions{
+			Publish: &server.SubjectPermission{Allow: []string{"sig.*", "$JS.API.>"}}, Subscribe: &server.SubjectPermission{Allow: []string{"feed.sig.*", "_INBOX.>"}},
+		}}}
+		o.Username, o.Password = "", ""
+	})
 	a := c.open(t, "sig", memstore.Limits{})
 	for i := range 30 {
 		_, err := a.Offer(t.Context(), signaling.NewTicket(fmt.Sprint("r", i), signaling.Caller), offer)
 		ok(t, err)
 	}
 	if n := c.open(t, "sig", memstore.Limits{}).Rooms(); n != 30 {
-		t.Errorf("another has %d rooms of 30", n)
+		t.Errorf("another store has %d rooms of 30", n)
 	}
 }
 
-// TestTheConfiguration reads the one of NATS in docs/operating.md.
+// TestTheConfiguration parses the configuration of NATS in docs/operating.md.
 func TestTheConfiguration(t *testing.T) {
 	doc, err := os.ReadFile("../../docs/operating.md")
 	ok(t, err)
 	_, text, _ := strings.Cut(string(doc), "```\nserver_name:")
 	text, _, found := strings.Cut(text, "```")
 	if !found {
-		t.Fatal("there is none")
+		t.Fatal("docs/operating.md has no configuration of NATS")
 	}
 	t.Setenv("P2PCHAT_NATS_PASSWORD", "s3cret")
 	file := filepath.Join(t.TempDir(), "nats.conf")
@@ -100,11 +97,7 @@ func TestTheConfiguration(t *testing.T) {
 }
 
 func TestNATSIsFull(t *testing.T) {
-	c := &cluster{t: t, nodes: make([]*server.Server, 1), options: []*server.Options{options(0, freePorts(t, 2), t.TempDir())}}
-	c.options[0].JetStreamMaxMemory = 1 << 20
-	c.start(0)
-	t.Cleanup(func() { c.kill(0) })
-	c.eventually("the node accepts clients", func() bool { return c.nodes[0].ReadyForConnections(time.Second) })
+	c := node(t, func(o *server.Options) { o.JetStreamMaxMemory = 1 << 20 })
 	s := c.open(t, "sig", memstore.Limits{})
 	big := signaling.Description(`{"type":"offer","sdp":"` + strings.Repeat("o", 60<<10) + `"}`)
 	var last signaling.Ticket
@@ -120,7 +113,7 @@ func TestNATSIsFull(t *testing.T) {
 		ok(t, err)
 		last = caller
 	}
-	t.Error("it takes 6 MB where 1 MB fits")
+	t.Error("NATS stores 6 MB with a limit of 1 MB")
 }
 
 func TestRoomsThatAreTooLarge(t *testing.T) {
@@ -158,21 +151,17 @@ func TestCredentials(t *testing.T) {
 	file := filepath.Join(dir, "ann.creds")
 	ok(t, os.WriteFile(file, credentials, 0o600))
 
-	c := &cluster{t: t, nodes: make([]*server.Server, 1), options: []*server.Options{options(0, freePorts(t, 2), t.TempDir())}}
-	o := c.options[0]
-	o.Username, o.Password = "", ""
-	o.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
-	o.TLSTimeout = 10
-	o.TrustedKeys = []string{public(t, operator)}
 	resolver := &server.MemAccResolver{}
 	ok(t, resolver.Store(public(t, account), accountJWT))
 	ok(t, resolver.Store(public(t, system), systemJWT))
-	o.AccountResolver, o.SystemAccount = resolver, public(t, system)
-	c.start(0)
-	t.Cleanup(func() { c.kill(0) })
-	c.eventually("the node accepts clients", func() bool { return c.nodes[0].ReadyForConnections(time.Second) })
-
-	config := natsstore.Config{URL: fmt.Sprint("tls://127.0.0.1:", o.Port), Patience: time.Second, Log: slog.New(slog.DiscardHandler)}
+	c := node(t, func(o *server.Options) {
+		o.Username, o.Password = "", ""
+		o.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+		o.TLSTimeout = 10
+		o.TrustedKeys = []string{public(t, operator)}
+		o.AccountResolver, o.SystemAccount = resolver, public(t, system)
+	})
+	config := natsstore.Config{URL: fmt.Sprint("tls://127.0.0.1:", c.options[0].Port), Patience: time.Second, Log: slog.New(slog.DiscardHandler)}
 	for what, wrong := range map[string]natsstore.Config{"credentials": {RootCA: ca}, "the CA": {Credentials: file}} {
 		wrong.URL, wrong.Patience, wrong.Log = config.URL, config.Patience, config.Log
 		if s, err := natsstore.Open(t.Context(), wrong); err == nil {
@@ -195,7 +184,7 @@ func public(t *testing.T, pair nkeys.KeyPair) string {
 	return key
 }
 
-// authority is a file with the certificate of a CA, and one of its certificates for this machine.
+// authority makes a CA whose certificate is valid for this machine, too, and writes it to a file.
 func authority(t *testing.T, dir string) (file string, c tls.Certificate) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

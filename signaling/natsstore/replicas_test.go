@@ -21,15 +21,15 @@ var (
 	answer = signaling.Description(`{"type":"answer","sdp":"a"}`)
 )
 
-// What a read came back with.
-type heard struct {
+// A result is what a read returned.
+type result struct {
 	d    signaling.Description
 	v    signaling.Version
 	list []signaling.Candidate
 	err  error
 }
 
-// A replica is a store whose reads can be watched as they begin to wait.
+// A replica is a store that tells when a read begins to wait.
 type replica struct {
 	*natsstore.Store
 	t      testing.TB
@@ -37,17 +37,18 @@ type replica struct {
 	reads  signaling.Store
 }
 
-func watched(t testing.TB, s *natsstore.Store) *replica {
+func observed(t testing.TB, s *natsstore.Store) *replica {
 	parked := make(chan struct{}, 1000)
-	return &replica{Store: s, t: t, parked: parked, reads: storetest.Watch(s, parked)}
+	return &replica{Store: s, t: t, parked: parked, reads: storetest.Observe(s, parked)}
 }
 
-// waits starts a read for what of writes, and comes back once it waits.
-func (r *replica) waits(t signaling.Ticket, of signaling.Side, after int) <-chan heard {
+// waits starts a read of what side of writes, and returns once the read waits: for candidates from
+// index after on, or for the description if after is negative.
+func (r *replica) waits(t signaling.Ticket, of signaling.Side, after int) <-chan result {
 	r.t.Helper()
-	back := make(chan heard, 1)
+	back := make(chan result, 1)
 	go func() {
-		var h heard
+		var h result
 		if after >= 0 {
 			h.list, h.err = r.reads.Candidates(r.t.Context(), t, of, after, signaling.Forever)
 		} else {
@@ -63,17 +64,17 @@ func (r *replica) waits(t signaling.Ticket, of signaling.Side, after int) <-chan
 	return back
 }
 
-func hear(t testing.TB, back <-chan heard, want error) heard {
+func receive(t testing.TB, back <-chan result, want error) result {
 	t.Helper()
 	select {
 	case h := <-back:
 		if !errors.Is(h.err, want) {
-			t.Fatalf("heard %v, want %v", h.err, want)
+			t.Fatalf("the read returned %v, want %v", h.err, want)
 		}
 		return h
 	case <-time.After(30 * time.Second):
-		t.Fatal("heard nothing")
-		return heard{}
+		t.Fatal("the read did not return")
+		return result{}
 	}
 }
 
@@ -102,46 +103,46 @@ func TestReplicas(t *testing.T) {
 		}
 	})
 
-	t.Run("a caller at one and a callee at another meet, and nobody polls", func(t *testing.T) {
+	t.Run("a caller and a callee at two replicas meet, without polling", func(t *testing.T) {
 		t.Parallel()
-		a, b := watched(t, c.open(t, "meet", memstore.Limits{})), watched(t, c.open(t, "meet", memstore.Limits{}))
+		a, b := observed(t, c.open(t, "meet", memstore.Limits{})), observed(t, c.open(t, "meet", memstore.Limits{}))
 		caller, callee := signaling.NewTicket("a.room", signaling.Caller), signaling.NewTicket("a.room", signaling.Callee)
 		offered, first := b.waits(callee, signaling.Caller, -1), b.waits(callee, signaling.Caller, 0)
 		v, err := a.Offer(t.Context(), caller, offer)
 		ok(t, err)
-		if h := hear(t, offered, nil); string(h.d) != string(offer) || h.v != v {
-			t.Errorf("the callee heard %q of version %q", h.d, h.v)
+		if h := receive(t, offered, nil); string(h.d) != string(offer) || h.v != v {
+			t.Errorf("the callee got %q of version %q", h.d, h.v)
 		}
 		answered, back := a.waits(caller, signaling.Callee, -1), a.waits(caller, signaling.Callee, 0)
 		_, err = b.Answer(t.Context(), callee, v, answer)
 		ok(t, err)
-		if h := hear(t, answered, nil); string(h.d) != string(answer) {
-			t.Errorf("the caller heard %q", h.d)
+		if h := receive(t, answered, nil); string(h.d) != string(answer) {
+			t.Errorf("the caller got %q", h.d)
 		}
 		for who, side := range map[string]struct {
 			r    *replica
 			t    signaling.Ticket
-			back <-chan heard
+			back <-chan result
 		}{"callee": {a, caller, first}, "caller": {b, callee, back}} {
 			_, err = side.r.AddCandidates(t.Context(), side.t, 0, signaling.Candidate(`{}`))
 			ok(t, err)
-			if h := hear(t, side.back, nil); len(h.list) != 1 {
-				t.Errorf("the %s heard %q", who, h.list)
+			if h := receive(t, side.back, nil); len(h.list) != 1 {
+				t.Errorf("the %s got %q", who, h.list)
 			}
 		}
 		end := b.waits(callee, signaling.Caller, 1)
 		ok(t, a.Close(t.Context(), caller))
-		hear(t, end, signaling.ErrClosed)
+		receive(t, end, signaling.ErrClosed)
 	})
 
-	t.Run("of twenty who answer at two replicas one is taken", func(t *testing.T) {
+	t.Run("of twenty answers at two replicas, one is taken", func(t *testing.T) {
 		t.Parallel()
 		at := []*natsstore.Store{c.open(t, "race", memstore.Limits{}), c.open(t, "race", memstore.Limits{})}
-		w := watched(t, at[1])
-		stands := w.waits(signaling.Ticket{Room: "room"}, signaling.Caller, -1)
+		w := observed(t, at[1])
+		offered := w.waits(signaling.Ticket{Room: "room"}, signaling.Caller, -1)
 		_, err := at[0].Offer(t.Context(), signaling.NewTicket("room", signaling.Caller), offer)
 		ok(t, err)
-		hear(t, stands, nil)
+		receive(t, offered, nil)
 		errs := make(chan error, 20)
 		for i := range cap(errs) {
 			go func() {
@@ -162,7 +163,7 @@ func TestReplicas(t *testing.T) {
 		}
 	})
 
-	t.Run("one who comes late has all that stands", func(t *testing.T) {
+	t.Run("a replica that starts late has all rooms", func(t *testing.T) {
 		t.Parallel()
 		a := c.open(t, "late", memstore.Limits{})
 		for i := range 50 {
@@ -175,38 +176,38 @@ func TestReplicas(t *testing.T) {
 		}
 	})
 
-	t.Run("what the feed left out is fetched, at the next message or soon", func(t *testing.T) {
+	t.Run("what the feed left out is fetched, with the next message or soon", func(t *testing.T) {
 		t.Parallel()
-		a, b := c.open(t, "gap", memstore.Limits{}), watched(t, c.open(t, "gap", memstore.Limits{}))
-		for round, again := range []bool{false, true} {
+		a, b := c.open(t, "gap", memstore.Limits{}), observed(t, c.open(t, "gap", memstore.Limits{}))
+		for round, another := range []bool{false, true} {
 			room := fmt.Sprint("r", round)
 			last := b.waits(signaling.Ticket{Room: room}, signaling.Caller, -1)
-			ok(t, b.Deafen())
-			for i := range 30 { // so many are fetched in bulk
+			ok(t, b.StopFeed())
+			for i := range 30 { // 30 messages are fetched in a batch
 				_, err := a.Offer(t.Context(), signaling.NewTicket(fmt.Sprint(room, "n", i), signaling.Caller), offer)
 				ok(t, err)
 			}
 			_, err := a.Offer(t.Context(), signaling.NewTicket(room, signaling.Caller), offer)
 			ok(t, err)
-			if again {
-				ok(t, b.Listen())
+			if another {
+				ok(t, b.StartFeed())
 				_, err := a.Offer(t.Context(), signaling.NewTicket("after", signaling.Caller), offer)
 				ok(t, err)
 			}
-			hear(t, last, nil)
+			receive(t, last, nil)
 			if n := b.Rooms(); n < 31*(round+1) {
 				t.Errorf("it has %d rooms", n)
 			}
-			if !again {
-				ok(t, b.Listen())
+			if !another {
+				ok(t, b.StartFeed())
 			}
 		}
 	})
 
-	t.Run("a peer is not refused for what its other server has heard first", func(t *testing.T) {
+	t.Run("a replica that is behind catches up before it refuses a peer", func(t *testing.T) {
 		t.Parallel()
 		a, b := c.open(t, "fresh", memstore.Limits{}), c.open(t, "fresh", memstore.Limits{})
-		ok(t, b.Deafen()) // so it hears of nothing until it asks
+		ok(t, b.StopFeed()) // it gets no message unless it asks
 		caller, callee := signaling.NewTicket("blue", signaling.Caller), signaling.NewTicket("blue", signaling.Callee)
 		v, err := a.Offer(t.Context(), caller, offer)
 		ok(t, err)
@@ -226,15 +227,15 @@ func TestReplicas(t *testing.T) {
 		ok(t, err)
 	})
 
-	t.Run("a room lives while somebody waits in it anywhere, and is then dropped by NATS", func(t *testing.T) {
+	t.Run("a room lives while a read waits in it at any replica, and is then dropped by NATS", func(t *testing.T) {
 		t.Parallel()
 		brief := memstore.Limits{Idle: time.Second}
-		a, b := c.open(t, "idle", brief), watched(t, c.open(t, "idle", brief))
+		a, b := c.open(t, "idle", brief), observed(t, c.open(t, "idle", brief))
 		caller := signaling.NewTicket("room", signaling.Caller)
-		stands := b.waits(caller, signaling.Caller, -1)
+		offered := b.waits(caller, signaling.Caller, -1)
 		_, err := a.Offer(t.Context(), caller, offer)
 		ok(t, err)
-		hear(t, stands, nil)
+		receive(t, offered, nil)
 		if _, _, err := b.Description(t.Context(), caller, signaling.Callee, "", 4*time.Second); !errors.Is(err, signaling.ErrNoAnswer) {
 			t.Error(err)
 		}
@@ -250,14 +251,14 @@ func TestReplicas(t *testing.T) {
 			stream, err := js.Stream(t.Context(), "idle")
 			return err == nil && stream.CachedInfo().State.Msgs == 1 // the epoch
 		})
-		c.eventually("the mirrors drop it, too", func() bool { return a.Rooms() == 0 && b.Rooms() == 0 })
+		c.eventually("the replicas drop it, too", func() bool { return a.Rooms() == 0 && b.Rooms() == 0 })
 		_, err = a.Offer(t.Context(), signaling.NewTicket("room", signaling.Caller), offer)
 		ok(t, err)
 	})
 
 	t.Run("rooms that NATS has lost are closed, and new ones open", func(t *testing.T) {
 		t.Parallel()
-		a, b := c.open(t, "lost", memstore.Limits{}), watched(t, c.open(t, "lost", memstore.Limits{}))
+		a, b := c.open(t, "lost", memstore.Limits{}), observed(t, c.open(t, "lost", memstore.Limits{}))
 		caller := signaling.NewTicket("room", signaling.Caller)
 		_, err := a.Offer(t.Context(), caller, offer)
 		ok(t, err)
@@ -269,12 +270,12 @@ func TestReplicas(t *testing.T) {
 		js, err := jetstream.New(conn)
 		ok(t, err)
 		ok(t, js.DeleteStream(t.Context(), "lost"))
-		hear(t, end, signaling.ErrClosed)
-		c.eventually("the first has heard of it, too", func() bool { return a.Rooms() == 0 })
+		receive(t, end, signaling.ErrClosed)
+		c.eventually("the other replica closes it, too", func() bool { return a.Rooms() == 0 })
 		offered := b.waits(signaling.Ticket{Room: "room"}, signaling.Caller, -1)
 		_, err = a.Offer(t.Context(), signaling.NewTicket("room", signaling.Caller), offer)
 		ok(t, err)
-		hear(t, offered, nil)
+		receive(t, offered, nil)
 	})
 }
 
@@ -283,7 +284,7 @@ func TestTheClusterDown(t *testing.T) {
 	s, err := natsstore.Open(t.Context(), natsstore.Config{URL: c.url(), Patience: 3 * time.Second, Log: slog.New(slog.DiscardHandler)})
 	ok(t, err)
 	defer s.Stop()
-	w := watched(t, s)
+	w := observed(t, s)
 	caller := signaling.NewTicket("room", signaling.Caller)
 	_, err = s.Offer(t.Context(), caller, offer)
 	ok(t, err)
@@ -294,7 +295,7 @@ func TestTheClusterDown(t *testing.T) {
 	if _, err := s.AddCandidates(t.Context(), caller, 0, signaling.Candidate("{}")); !errors.Is(err, signaling.ErrUnavailable) {
 		t.Errorf("a write: %v", err)
 	}
-	hear(t, waiting, signaling.ErrUnavailable)
+	receive(t, waiting, signaling.ErrUnavailable)
 	if err := s.Ready(); !errors.Is(err, signaling.ErrUnavailable) {
 		t.Error(err)
 	}
@@ -302,13 +303,13 @@ func TestTheClusterDown(t *testing.T) {
 		t.Errorf("a read: %v", err)
 	}
 	if _, err := s.Offer(t.Context(), caller, offer); !errors.Is(err, signaling.ErrUnavailable) {
-		t.Errorf("a write that is repeated: %v", err)
+		t.Errorf("a repeated write: %v", err)
 	}
 	for i := range c.nodes {
 		c.start(i)
 	}
 	eventually(t, "the store is ready again", func() bool { return s.Ready() == nil })
-	// What was in memory is lost.
+	// NATS kept its messages in memory, so they are lost.
 	if _, _, err := s.Description(t.Context(), caller, signaling.Callee, "", signaling.Forever); !errors.Is(err, signaling.ErrClosed) {
 		t.Error(err)
 	}

@@ -12,30 +12,32 @@ import (
 )
 
 const (
-	replicas = 3   // where the cluster has as many nodes
-	epochOf  = "@" // in the place of a room's name: no room has it
+	replicas   = 3   // of the stream, if the cluster has as many nodes
+	epochToken = "@" // takes a room's place in the subject of the epoch: no room has this name
 
 	// Errors of JetStream that the client has no name for.
 	errNotClustered = 10074 // more than one replica on a single server
 	errNoPeers      = 10005 // fewer nodes than replicas
-	errInProcess    = 10158 // a message of the same id
+	errInProcess    = 10158 // NATS is storing a message of the same id
 	errNoMemory     = 10028 // for another message
-	errNoResources  = 10023 // or storage
+	errNoResources  = 10023 // memory or storage
 	errStoreFailed  = 10077 // a limit of the stream
 )
 
-// subject is the room's; a dot would end a part of it.
+// subject returns the subject of a room's messages. It replaces dots, which separate a subject's
+// tokens.
 func (s *Store) subject(room string) string {
 	return s.config.Name + "." + strings.ReplaceAll(room, ".", "-")
 }
 
+// room is the inverse of subject.
 func (s *Store) room(subject string) string {
 	_, token, _ := strings.Cut(subject, ".")
 	return strings.ReplaceAll(token, "-", ".")
 }
 
-// ensure makes the stream, or makes it what it should be.
-func (s *Store) ensure(ctx context.Context) error {
+// ensureStream creates the stream, or updates its configuration.
+func (s *Store) ensureStream(ctx context.Context) error {
 	all := s.config.Name + ".>"
 	config := jetstream.StreamConfig{
 		Name:              s.config.Name,
@@ -45,13 +47,13 @@ func (s *Store) ensure(ctx context.Context) error {
 		Replicas:          replicas,
 		Discard:           jetstream.DiscardOld,
 		MaxMsgsPerSubject: 1,
-		MaxAge:            max(maxAge, 2*s.ttl),
+		MaxAge:            max(maxAge, 2*s.roomLife),
 		AllowMsgTTL:       true,
-		Duplicates:        2 * s.config.Patience, // a write that is repeated is one
+		Duplicates:        2 * s.config.Patience, // a repeated write has the same id
 		RePublish:         &jetstream.RePublish{Source: all, Destination: "feed." + all},
 	}
 	stream, err := s.js.CreateOrUpdateStream(ctx, config)
-	if code := codeOf(err); code == errNotClustered || code == errNoPeers {
+	if code := errorCode(err); code == errNotClustered || code == errNoPeers {
 		if stream, err = s.js.Stream(ctx, config.Name); errors.Is(err, jetstream.ErrStreamNotFound) {
 			s.config.Log.Warn("NATS has fewer than three nodes: rooms are kept on one, and lost with it")
 			config.Replicas = 1
@@ -65,9 +67,10 @@ func (s *Store) ensure(ctx context.Context) error {
 	return nil
 }
 
-// contents names what is in the stream now: another name means that all was lost since.
-func (s *Store) contents(ctx context.Context) (string, error) {
-	subject := s.subject(epochOf)
+// readEpoch returns the name of the stream's contents, and makes one if there is none: another
+// name means that NATS has lost the contents in between.
+func (s *Store) readEpoch(ctx context.Context) (string, error) {
+	subject := s.subject(epochToken)
 	for {
 		m, err := s.stream.GetLastMsgForSubject(ctx, subject)
 		if err == nil {
@@ -85,10 +88,10 @@ func (s *Store) contents(ctx context.Context) (string, error) {
 	}
 }
 
-// last is the sequence of the last message of subject, as the stream's leader knows it; 0
-// if there is none.
-func (s *Store) last(ctx context.Context, subject string) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, request)
+// lastSequence asks the stream's leader for the sequence of the last message of subject. It
+// returns 0 if there is none.
+func (s *Store) lastSequence(ctx context.Context, subject string) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	m, err := s.stream.GetLastMsgForSubject(ctx, subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -100,20 +103,23 @@ func (s *Store) last(ctx context.Context, subject string) (uint64, error) {
 	return m.Sequence, nil
 }
 
-func codeOf(err error) jetstream.ErrorCode {
+func errorCode(err error) jetstream.ErrorCode {
 	if refusal := (*jetstream.APIError)(nil); errors.As(err, &refusal) {
 		return refusal.ErrorCode
 	}
 	return 0
 }
 
+// isConflict reports whether NATS refused a message because the subject's last message is not the
+// expected one.
 func isConflict(err error) bool {
-	code := codeOf(err)
+	code := errorCode(err)
 	return code == jetstream.JSErrCodeStreamWrongLastSequence || code == jetstream.JSErrCodeStreamWrongLastSequenceConstant
 }
 
-// since is when a message of the stream was written, by this machine's clock.
-func since(written, now time.Time, ahead time.Duration) time.Time {
+// localTime returns when a message of the stream was written by this machine's clock, which is
+// ahead of the stream's by that much. It is never after now.
+func localTime(written, now time.Time, ahead time.Duration) time.Time {
 	if at := written.Add(ahead); at.Before(now) {
 		return at
 	}

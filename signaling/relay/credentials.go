@@ -2,7 +2,7 @@ package relay
 
 import (
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // in an HMAC, as the scheme and its other servers have it
+	"crypto/sha1" //nolint:gosec // in an HMAC, as the scheme demands
 	"encoding/base64"
 	"strconv"
 	"strings"
@@ -14,15 +14,16 @@ import (
 	"p2pchat/signaling"
 )
 
-// Credentials returns what user needs to relay: a name with the time until which it is
-// good, and an HMAC of that (the scheme of draft-uberti-behave-turn-rest-00). The quota is
-// counted for each user; the name and the log show only whether two users are the same.
-// If guest is not nil, the credentials make an allocation only once Listeners.Accepted returns
-// true for that ticket; a ticket without a token gets none. Before Serve listens, the list is empty.
+// Credentials returns the relay's URLs, with credentials for user: a name that has the time until
+// which it is valid, and an HMAC of the name (the scheme of draft-uberti-behave-turn-rest-00).
+// The quota counts by user; the name and the log show only whether two users are the same.
+// If guest is not nil, the credentials make an allocation only once [Listeners].Accepted returns
+// true for that ticket; a ticket without a token gets no credentials. Before [Relay.Serve] listens,
+// the list is empty.
 func (r *Relay) Credentials(user string, guest *signaling.Ticket) []signaling.ICEServer {
 	until := time.Now().Add(r.config.Quota.Lifetime)
 	name := strconv.FormatInt(until.Unix(), 10) + ":" + r.password("user " + user)[:12]
-	unknown := guest != nil && (guest.Token == "" || len(guest.Room)+len(guest.Token) > longestTicket)
+	unknown := guest != nil && (guest.Token == "" || len(guest.Room)+len(guest.Token) > maxTicket)
 	if guest != nil && !unknown {
 		name += ":" + r.sealTicket(*guest)
 	}
@@ -44,18 +45,18 @@ func (r *Relay) password(name string) string {
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// authenticate reports whether the credentials of a request are still good for it. Expired
-// credentials make no new allocation, but an existing one may go on for longestUse.
+// authenticate reports whether the credentials of a request are still valid for it. Expired
+// credentials make no new allocation, but a client may keep its allocation for maxOverrun.
 func (r *Relay) authenticate(request *turn.RequestAttributes) (user string, key []byte, ok bool) {
 	text, user, found := strings.Cut(request.Username, ":")
-	user, _, _ = strings.Cut(user, ":") // a guest's ticket is behind it, see pass
+	user, _, _ = strings.Cut(user, ":") // followed by a guest's ticket: see ticketOf
 	until, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || !found {
 		return "", nil, false
 	}
 	end := time.Unix(until, 0)
 	if request.Method != stun.MethodAllocate {
-		end = end.Add(longestUse)
+		end = end.Add(maxOverrun)
 	}
 	if time.Now().After(end) {
 		return "", nil, false

@@ -12,16 +12,16 @@ import (
 	"p2pchat/signaling"
 )
 
-// Bounds of requests of clients without an allocation. An address may share its bucket with
-// other addresses, because the number of buckets is fixed.
+// Bounds of requests of clients without an allocation. Addresses share buckets, because the number
+// of buckets is fixed.
 const (
 	strangerBuckets = 1024
 	strangerRate    = 50 // requests a second
 	strangerBurst   = 500
 )
 
-// A source is the address that a client's messages come from. No two listeners share one:
-// they differ in protocol or in family.
+// A source is the address that a client's messages come from. It identifies the client: two
+// listeners differ in protocol or in address family.
 type source struct {
 	tcp bool
 	at  netip.AddrPort
@@ -39,9 +39,9 @@ func sourceOf(a net.Addr) source {
 	return s
 }
 
-// customer returns the address that a quota is counted for: an IPv4 address, or the network
-// of 64 bits of an IPv6 address, which one customer has all of.
-func customer(a netip.Addr) netip.Addr {
+// clientNetwork returns the address that limits count by: the IPv4 address, or the network of 64
+// bits of an IPv6 address, because one client may use all of its addresses.
+func clientNetwork(a netip.Addr) netip.Addr {
 	if a = a.Unmap().WithZone(""); a.Is6() {
 		p, _ := a.Prefix(64) // an IPv6 address has as many bits
 		return p.Addr()
@@ -64,13 +64,13 @@ func newStrangers() *strangers {
 }
 
 func (s *strangers) allow(from netip.Addr) bool {
-	return s.buckets[maphash.Comparable(s.seed, customer(from))%strangerBuckets].Allow()
+	return s.buckets[maphash.Comparable(s.seed, clientNetwork(from))%strangerBuckets].Allow()
 }
 
-// pass reports whether pion may see a client's message. guest is the ticket of a guest that the
-// caller has to accept before that, else nil. pion limits neither requests nor channels, and
-// tells no hook which channel a request would bind.
-func (r *Relay) pass(from net.Addr, message []byte) (ok bool, guest *signaling.Ticket) {
+// filter reports whether pion may see a client's message. If guest is not nil, it may only once the
+// caller has accepted the guest with that ticket. pion limits neither requests nor channels, and no
+// hook of pion is told which channel a request asks for.
+func (r *Relay) filter(from net.Addr, message []byte) (ok bool, guest *signaling.Ticket) {
 	if !stun.IsMessage(message) {
 		return true, nil // ChannelData, or a message that pion drops
 	}
@@ -80,11 +80,11 @@ func (r *Relay) pass(from net.Addr, message []byte) (ok bool, guest *signaling.T
 	}
 	client := sourceOf(from)
 	r.mu.Lock()
-	a := r.clients[client]
+	a := r.byClient[client]
 	r.mu.Unlock()
 	if a == nil {
 		if !r.strangers.allow(client.at.Addr()) {
-			r.refuse(RefusedRequest, "last_client", customer(client.at.Addr()))
+			r.refuse(RefusedRequest, "last_client", clientNetwork(client.at.Addr()))
 			return false, nil
 		}
 		if kind.Method == stun.MethodAllocate {

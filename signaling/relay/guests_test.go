@@ -48,7 +48,7 @@ func TestGuests(t *testing.T) {
 
 	t.Run("one who is not accepted gets nothing, not even an answer", func(t *testing.T) {
 		r := servingGuests(t, Config{}, func(context.Context, signaling.Ticket) bool { return false })
-		a := guesses(t, r, &guest)
+		a := guestAttack(t, r, &guest)
 		if m := a.asks(300*time.Millisecond, stun.MethodAllocate, raw{stun.AttrRequestedTransport, []byte{17, 0, 0, 0}}); m != nil {
 			t.Error(codeOf(m))
 		}
@@ -60,7 +60,7 @@ func TestGuests(t *testing.T) {
 
 	t.Run("one who makes the ticket up is no guest", func(t *testing.T) {
 		r := servingGuests(t, Config{}, func(context.Context, signaling.Ticket) bool { return true })
-		a := guesses(t, r, &guest)
+		a := guestAttack(t, r, &guest)
 		for name, user := range map[string]string{
 			"another time":    "9" + a.user,
 			"another's":       a.user[:len(a.user)-2] + "aa",
@@ -101,7 +101,7 @@ func TestGuests(t *testing.T) {
 	})
 
 	t.Run("those who wait are bounded, in all and of one address", func(t *testing.T) {
-		h := newHeld(t.Context(), nil)
+		h := newHeldRequests(t.Context(), nil)
 		at := func(network, port int) source {
 			return source{at: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(network >> 8), byte(network)}), uint16(port))} //nolint:gosec // a test's
 		}
@@ -143,7 +143,7 @@ func TestGuests(t *testing.T) {
 	})
 
 	t.Run("IPv6 addresses of one network count as one client", func(t *testing.T) {
-		h := newHeld(t.Context(), nil)
+		h := newHeldRequests(t.Context(), nil)
 		in := func(network string, i int) source {
 			return source{at: netip.MustParseAddrPort(fmt.Sprintf("[%s:%x::1]:9", network, i+1))}
 		}
@@ -170,14 +170,14 @@ func TestGuests(t *testing.T) {
 			return ctx.Err() == nil
 		})
 		for range maxHeldFrom {
-			forged := guesses(t, r, &guest)
+			forged := guestAttack(t, r, &guest)
 			forged.password = "wrong"
 			if m := forged.asks(10*time.Second, stun.MethodAllocate, raw{stun.AttrRequestedTransport, []byte{17, 0, 0, 0}}); codeOf(m) != stun.CodeUnauthorized {
 				t.Fatalf("a wrong password is answered %v", codeOf(m))
 			}
 		}
 		close(accept)
-		a := guesses(t, r, &guest)
+		a := guestAttack(t, r, &guest)
 		if _, code := a.allocates(); code != 0 {
 			t.Error(code)
 		}
@@ -190,7 +190,7 @@ func TestGuests(t *testing.T) {
 	t.Run("an operator hears of requests that find no place", func(t *testing.T) {
 		r := servingGuests(t, Config{}, func(ctx context.Context, _ signaling.Ticket) bool { <-ctx.Done(); return false })
 		for range maxHeldFrom + 1 {
-			a := guesses(t, r, &guest)
+			a := guestAttack(t, r, &guest)
 			if _, err := a.conn.Write(a.message(stun.MethodAllocate, raw{stun.AttrRequestedTransport, []byte{17, 0, 0, 0}})); err != nil {
 				t.Fatal(err)
 			}
@@ -200,7 +200,7 @@ func TestGuests(t *testing.T) {
 }
 
 // guesses is attack with a guest's credentials, and a nonce.
-func guesses(t *testing.T, r *Relay, guest *signaling.Ticket) *attacker {
+func guestAttack(t *testing.T, r *Relay, guest *signaling.Ticket) *attacker {
 	t.Helper()
 	a := attack(t, r, "a", "udp")
 	s := r.Credentials("a", guest)[1]

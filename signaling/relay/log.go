@@ -8,8 +8,8 @@ import (
 	"github.com/pion/logging"
 )
 
-// pionLog writes pion's log at the debug level, because strangers cause most of it. Without that
-// level no line is formatted: pion has one for each packet.
+// A pionLog writes pion's log at the debug level, because strangers cause most of its lines. It
+// formats no line unless that level is enabled, because pion logs each packet.
 type pionLog struct{ to *slog.Logger }
 
 func (l pionLog) NewLogger(scope string) logging.LeveledLogger {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// ports opens the port of each allocation. It relays only UDP.
+// ports opens the port of each allocation, for UDP only.
 type ports struct{ relay *Relay }
 
 var (
@@ -38,7 +38,7 @@ func (p *ports) AllocateConn(turn.AllocateConnConfig) (net.Conn, error) { return
 // AllocatePacketConn implements turn.RelayAddressGenerator.
 func (p *ports) AllocatePacketConn(c turn.AllocateListenerConfig) (net.PacketConn, net.Addr, error) {
 	r := p.relay
-	if c.UserID == "" { // EVEN-PORT (RFC 8656, section 7.2): pion asks for a port, closes it, and asks for that one again
+	if c.UserID == "" { // EVEN-PORT (RFC 8656, section 7.2): pion opens a port, closes it, and opens the same port again
 		return r.evenPort()
 	}
 	address, ok := r.address(c.Network != "udp6")
@@ -47,12 +47,12 @@ func (p *ports) AllocatePacketConn(c turn.AllocateListenerConfig) (net.PacketCon
 		return nil, nil, errFamily
 	case c.RequestedPort != 0 && (c.RequestedPort < int(r.config.FirstPort) || c.RequestedPort > int(r.config.LastPort)):
 		return nil, nil, errNoPort
-	case !r.take(c.UserID):
+	case !r.acquire(c.UserID):
 		return nil, nil, errQuota
 	}
 	conn, err := r.listen(c, address)
 	if err != nil {
-		r.give(&allocation{user: c.UserID})
+		r.release(&allocation{user: c.UserID})
 		return nil, nil, err
 	}
 	at := netip.AddrPortFrom(address, conn.LocalAddr().(*net.UDPAddr).AddrPort().Port())
@@ -63,18 +63,18 @@ func (p *ports) AllocatePacketConn(c turn.AllocateListenerConfig) (net.PacketCon
 		permissions: map[netip.Addr]bool{}, channels: map[uint16]bool{},
 	}
 	r.mu.Lock()
-	r.taken[at] = a
+	r.allocations[at] = a
 	r.mu.Unlock()
 	r.config.Log.Info("the relay has a new allocation", "user", c.UserID, "at", at)
 	return a, net.UDPAddrFromAddrPort(at), nil
 }
 
-// listen opens a free port: the requested one, or any that is not reserved.
+// listen opens the requested port, or any port that is free and not reserved.
 func (r *Relay) listen(c turn.AllocateListenerConfig, address netip.Addr) (*net.UDPConn, error) {
 	if c.RequestedPort != 0 {
 		port := uint16(c.RequestedPort) //nolint:gosec // AllocatePacketConn has checked it
 		r.mu.Lock()
-		delete(r.reserved, port) // it is given now
+		delete(r.reserved, port) // its reservation ends with this allocation
 		r.mu.Unlock()
 		if conn, err := open(address, port); err == nil {
 			return conn, nil
@@ -93,7 +93,7 @@ func (r *Relay) listen(c turn.AllocateListenerConfig, address netip.Addr) (*net.
 		if err == nil {
 			return conn, nil
 		}
-		if r.failed(err) { // the other ports would fail as well
+		if r.countSocketError(err) { // the other ports would fail as well
 			break
 		}
 	}
@@ -112,18 +112,18 @@ func open(address netip.Addr, port uint16) (*net.UDPConn, error) {
 	if address.Is4() {
 		family = "udp4"
 	}
-	return net.ListenUDP(family, &net.UDPAddr{IP: bind(address), Port: int(port)})
+	return net.ListenUDP(family, &net.UDPAddr{IP: bindAddress(address), Port: int(port)})
 }
 
-// How many ports may be reserved at once, and for how long (RFC 8656, section 7.2): pion
-// forgets the token then.
+// Bounds of reserved ports (RFC 8656, section 7.2). pion forgets a reservation's token after
+// reservedTime.
 const (
 	maxReserved  = 1024
 	reservedTime = 30 * time.Second
 )
 
-// evenPort finds a free port that is even, and whose neighbour is free too, and reserves
-// both. pion gives a token for the neighbour whether the client wants one or not.
+// evenPort finds an even port that is free, and whose next port is free too, and reserves both. pion
+// makes a token for the next port even if the client does not ask for it.
 func (r *Relay) evenPort() (net.PacketConn, net.Addr, error) {
 	for range portTries {
 		port := r.randomPort() &^ 1
@@ -133,7 +133,7 @@ func (r *Relay) evenPort() (net.PacketConn, net.Addr, error) {
 		if !r.reserve(port) {
 			break
 		}
-		return nowhere{}, net.UDPAddrFromAddrPort(netip.AddrPortFrom(r.config.Addresses[0], port)), nil
+		return reservedPort{}, net.UDPAddrFromAddrPort(netip.AddrPortFrom(r.config.Addresses[0], port)), nil
 	}
 	return nil, nil, errNoPort
 }
@@ -163,14 +163,14 @@ func (r *Relay) reserve(port uint16) bool {
 	return true
 }
 
-// nowhere stands for a port that is reserved and not yet open.
-type nowhere struct{ net.PacketConn }
+// A reservedPort stands for a port that is reserved and not yet open.
+type reservedPort struct{ net.PacketConn }
 
-func (nowhere) Close() error { return nil }
+func (reservedPort) Close() error { return nil }
 
-// bind returns the local address of allocations at address: address itself, or any address if
-// address belongs to a router in front of this machine.
-func bind(address netip.Addr) net.IP {
+// bindAddress returns the local address for ports at address: address itself, or the unspecified
+// address if address belongs to a router in front of this machine.
+func bindAddress(address netip.Addr) net.IP {
 	all, err := net.InterfaceAddrs()
 	if err != nil {
 		return nil
@@ -184,8 +184,8 @@ func bind(address netip.Addr) net.IP {
 }
 
 func (c *allocation) Close() error {
-	c.closing.Do(func() {
-		c.relay.give(c)
+	c.closeOnce.Do(func() {
+		c.relay.release(c)
 		c.relay.config.Log.Info("an allocation of the relay has ended", "user", c.user, "bytes_sent", c.sent.Load(), "bytes_received", c.received.Load())
 	})
 	return c.UDPConn.Close()

@@ -2,17 +2,17 @@ package relay
 
 import "net"
 
-// Stats counts what a relay has done since New.
+// Stats are counts since New.
 type Stats struct {
 	Allocations int    // current
 	Made        uint64 // allocations in all
 	Refused     [refusalKinds]uint64
 	Received    uint64 // bytes from the peers' addresses
-	Sent        uint64 // bytes to them
+	Sent        uint64 // bytes to the peers' addresses
 	Dropped     uint64 // bytes over the bandwidth
 }
 
-// Stats returns what the relay has done so far.
+// Stats returns the relay's counts so far.
 func (r *Relay) Stats() Stats {
 	r.mu.Lock()
 	s := r.stats
@@ -24,9 +24,9 @@ func (r *Relay) Stats() Stats {
 	return s
 }
 
-// admit reports whether user may have another allocation. take checks again, because requests
-// that come at once all pass admit.
-func (r *Relay) admit(user, _ string, _ net.Addr) bool {
+// mayAllocate reports whether the quotas allow user another allocation. acquire checks again,
+// because several requests at once all pass mayAllocate. pion calls it.
+func (r *Relay) mayAllocate(user, _ string, _ net.Addr) bool {
 	r.mu.Lock()
 	ok, has, all := r.fits(user), r.users[user], r.stats.Allocations
 	r.mu.Unlock()
@@ -36,13 +36,13 @@ func (r *Relay) admit(user, _ string, _ net.Addr) bool {
 	return ok
 }
 
-// fits reports, under mu, whether the quotas have room for one more.
+// fits reports whether the quotas allow user another allocation. The caller holds r.mu.
 func (r *Relay) fits(user string) bool {
 	return r.stats.Allocations < r.config.Quota.All && r.users[user] < r.config.Quota.User
 }
 
-// take counts a new allocation of user, if the quotas have room for it.
-func (r *Relay) take(user string) bool {
+// acquire counts a new allocation of user, and returns false if the quotas do not allow it.
+func (r *Relay) acquire(user string) bool {
 	r.mu.Lock()
 	ok := r.fits(user)
 	if ok {
@@ -57,15 +57,15 @@ func (r *Relay) take(user string) bool {
 	return ok
 }
 
-// give counts an allocation that has ended.
-func (r *Relay) give(a *allocation) {
+// release takes an allocation that has ended off the counts.
+func (r *Relay) release(a *allocation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.taken[a.at] == a {
-		delete(r.taken, a.at)
+	if r.allocations[a.at] == a {
+		delete(r.allocations, a.at)
 	}
-	if r.clients[a.client] == a {
-		delete(r.clients, a.client)
+	if r.byClient[a.client] == a {
+		delete(r.byClient, a.client)
 	}
 	r.stats.Allocations--
 	if r.users[a.user]--; r.users[a.user] == 0 {

@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// The relay carries to the Internet, not to networks that a router keeps apart from it. These
-// are the entries of IANA's registries of special-purpose addresses (RFC 6890) that are not
-// globally reachable and that net/netip has no method for. The networks for documentation are
-// left out: they have no machines, and tests use them as the Internet.
+// The relay sends to the Internet, not to private networks. These are the entries of IANA's
+// registries of special-purpose addresses (RFC 6890) that are not globally reachable and that
+// net/netip has no method for, except the networks for documentation: they have no machines, and
+// tests use them as the Internet.
 var (
 	special4 = prefixes(
 		"0.0.0.0/8",      // this network (RFC 791)
@@ -17,16 +17,16 @@ var (
 		"198.18.0.0/15",  // benchmarks (RFC 2544)
 		"240.0.0.0/4",    // reserved, and broadcast (RFC 1112)
 	)
-	// Of IPv6, only this much is assigned to hosts (RFC 4291, section 2.4): outside are
-	// IPv4 addresses in IPv6 form (::/96, 64:ff9b::/96, 64:ff9b:1::/48), discard (100::/64),
+	// Of IPv6, only global6 is assigned to hosts (RFC 4291, section 2.4). Outside are IPv4
+	// addresses in IPv6 form (::/96, 64:ff9b::/96, 64:ff9b:1::/48), discard (100::/64),
 	// segment routing (5f00::/16) and site-local addresses (fec0::/10).
 	global6  = netip.MustParsePrefix("2000::/3")
 	special6 = prefixes(
 		"2001::/23", // IETF protocols: Teredo, benchmarks, ORCHID (RFC 2928)
-		"2002::/16", // 6to4: an IPv4 address in disguise (RFC 3056)
+		"2002::/16", // 6to4: has an IPv4 address (RFC 3056)
 	)
-	// carrier is the network between providers and their customers (RFC 6598).
-	carrier = netip.MustParsePrefix("100.64.0.0/10")
+	// carrierNAT is the network between providers and their customers (RFC 6598).
+	carrierNAT = netip.MustParsePrefix("100.64.0.0/10")
 )
 
 func prefixes(list ...string) (all []netip.Prefix) {
@@ -40,20 +40,20 @@ func within(a netip.Addr, list []netip.Prefix) bool {
 	return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// mayName reports whether a client may name an address as a peer's at all.
+// mayName reports whether a client may name an address as a peer's.
 func (r *Relay) mayName(a netip.Addr) bool {
 	return slices.Contains(r.config.Addresses, a) || r.isOutside(a)
 }
 
-// mayReach reports whether a packet may go to peer: to another allocation of this relay, or
-// out of this machine's networks.
+// mayReach reports whether the relay may send a packet to peer: another allocation of this relay, or
+// an address outside of this machine's networks.
 func (r *Relay) mayReach(peer netip.AddrPort) bool {
 	address := peer.Addr().Unmap()
 	if slices.Contains(r.config.Addresses, address) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		_, taken := r.taken[netip.AddrPortFrom(address, peer.Port())]
-		return taken
+		_, exists := r.allocations[netip.AddrPortFrom(address, peer.Port())]
+		return exists
 	}
 	return r.isOutside(address)
 }
@@ -62,7 +62,7 @@ func (r *Relay) isOutside(a netip.Addr) bool {
 	switch {
 	case !a.IsValid(), a.IsLoopback(), a.IsUnspecified(), a.IsMulticast(), a.IsLinkLocalUnicast(), within(a, special4), within(a, special6):
 		return false
-	case within(a, r.own), a.IsPrivate(), carrier.Contains(a):
+	case within(a, r.own), a.IsPrivate(), carrierNAT.Contains(a):
 		return r.config.AllowPrivate
 	}
 	return a.Is4() || global6.Contains(a)

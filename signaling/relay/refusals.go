@@ -10,27 +10,27 @@ import (
 	"p2pchat/signaling/internal/refused"
 )
 
-// A Refusal is a reason for which the relay does not do what a client asks for.
+// A Refusal is a reason for refusing a client's request or connection.
 type Refusal int
 
-// What a relay refuses.
+// The reasons: what is refused, and why.
 const (
-	RefusedQuota      Refusal = iota // an allocation: the user has as many as it may, or all have
-	RefusedPermission                // a permission: the allocation has as many as it may
-	RefusedChannel                   // a channel, likewise
-	RefusedPeer                      // a permission or a channel for an address that the relay does not carry to
-	RefusedRequest                   // a request: they come too often
+	RefusedQuota      Refusal = iota // an allocation: a quota is used up
+	RefusedPermission                // a permission: the allocation has maxPermissions
+	RefusedChannel                   // a channel: the allocation has maxChannels
+	RefusedPeer                      // a permission or a channel: the relay does not send to that address
+	RefusedRequest                   // a request: the client sends too many
 	RefusedGuest                     // an allocation: the caller has not accepted the guest's answer
-	RefusedConnection                // a TCP connection: the client has as many as it may, or all have
-	RefusedHeld                      // an allocation: as many requests of guests wait for a caller as may
-	RefusedFiles                     // a connection or an allocation: the system lets the process open no more files
+	RefusedConnection                // a TCP connection: the client, or all clients, have too many
+	RefusedHeld                      // an allocation: too many requests of guests are held
+	RefusedFiles                     // a connection or an allocation: the process has too many open files
 	refusalKinds
 )
 
-// Refusals are all reasons.
+// Refusals lists all reasons.
 var Refusals = []Refusal{RefusedQuota, RefusedPermission, RefusedChannel, RefusedPeer, RefusedRequest, RefusedGuest, RefusedConnection, RefusedHeld, RefusedFiles}
 
-// reasons have each refusal as a metric's label has it, and as the log explains it.
+// reasons has the label of each reason in metrics, and its explanation in the log.
 var reasons = [refusalKinds]struct{ label, why string }{
 	RefusedQuota:      {"quota", "a user has as many allocations as --relay-quota user allows, or all have as many as --relay-quota all allows"},
 	RefusedPermission: {"permissions", "a client asks for more than 32 permissions of one allocation"},
@@ -43,19 +43,19 @@ var reasons = [refusalKinds]struct{ label, why string }{
 	RefusedHeld:       {"held", "a client has more requests wait for a caller than the relay holds"},
 }
 
-// String is the reason as a metric's label has it.
+// String returns the reason's label in metrics.
 func (r Refusal) String() string { return reasons[r].label }
 
-// refuse counts a refusal. The log hears of it at the default level: see refused.Log. The caller
-// must not hold r.mu.
+// refuse counts a refusal, and logs it: see refused.Log. about are attributes for the log. The
+// caller must not hold r.mu.
 func (r *Relay) refuse(reason Refusal, about ...any) {
 	r.refusals[reason].Add(1)
 	r.refused.Add(reason.String(), about...)
 }
 
-// failed counts a failure to open a connection or a port, and reports whether the system
-// lets the process open no more files.
-func (r *Relay) failed(err error) bool {
+// countSocketError counts a failure to open a connection or a port if the cause is that the process
+// has too many open files, and reports whether that is so.
+func (r *Relay) countSocketError(err error) bool {
 	full := errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 	if full {
 		r.refuse(RefusedFiles)
@@ -65,20 +65,20 @@ func (r *Relay) failed(err error) bool {
 	return full
 }
 
-// tellRefused writes a line about count refusals.
-func (r *Relay) tellRefused(reason string, count int, last []any) {
+// logRefusals logs count refusals in one line. last are the attributes of the last one.
+func (r *Relay) logRefusals(reason string, count int, last []any) {
 	why := ""
 	for _, one := range reasons {
 		if one.label == reason {
 			why = one.why
 		}
 	}
-	said := []any{"reason", reason, "why", why, "count", count}
+	attributes := []any{"reason", reason, "why", why, "count", count}
 	for _, one := range last {
 		if a, ok := one.(netip.Addr); ok && !r.config.LogAddresses {
 			one = refused.Network(a)
 		}
-		said = append(said, one)
+		attributes = append(attributes, one)
 	}
-	r.config.Log.Log(context.Background(), slog.LevelWarn, "the relay refuses requests", said...)
+	r.config.Log.Log(context.Background(), slog.LevelWarn, "the relay refuses requests", attributes...)
 }

@@ -1,12 +1,11 @@
-// Package relay is a STUN and TURN server for the guests of a signaling server: it tells
-// machines behind NATs their address, and carries packets between those that cannot reach
-// each other (RFC 8489, RFC 8656).
+// Package relay is a STUN and TURN server for the clients of a signaling server: it tells machines
+// behind NATs their address, and relays packets between machines that cannot reach each other
+// (RFC 8489, RFC 8656).
 //
 //	peer ─▶ UDP, TCP or TLS ─▶ allocation ─▶ its port ─▶ the other peer, or its allocation
 //
-// The packets are encrypted between the two peers. A relay serves no client without credentials,
-// carries nothing to addresses of the machine's own networks, and keeps to quotas. It is
-// the only package that imports pion/turn.
+// The packets are encrypted between the two peers. A relay makes no allocation without credentials,
+// sends nothing to addresses of the machine's own networks, and enforces quotas.
 package relay
 
 import (
@@ -34,55 +33,55 @@ import (
 
 const realm = "p2pchat"
 
-// Config tunes a Relay.
+// Config tunes a [Relay].
 type Config struct {
 	Addresses    []netip.Addr // of this machine, as the peers reach it, one of each family: required
-	Name         string       // of this machine, for which TLS has a certificate; the first address if empty
-	Named        bool         // Name leads to Addresses: clients are told it, which web pages can compare with their server's
-	FirstPort    uint16       // of the relayed addresses; 49152 if zero
-	LastPort     uint16       // 65535 if zero
-	AllowPrivate bool         // carry packets to private addresses, too: on a network of one's own
+	Name         string       // of this machine, in the certificate for TLS; the first address if empty
+	Named        bool         // Name resolves to Addresses: Credentials has the name, so that web pages can compare it with their server's
+	FirstPort    uint16       // of allocations; 49152 if zero
+	LastPort     uint16       // of allocations; 65535 if zero
+	AllowPrivate bool         // send packets to private addresses, too
 	Quota        Quota
-	LogAddresses bool         // log clients' addresses whole; else their networks, of 24 bits (IPv6: 48)
+	LogAddresses bool         // log clients' whole addresses; otherwise their networks, of 24 bits (IPv6: 48)
 	Log          *slog.Logger // slog.Default() if nil
 }
 
-// A Quota limits what peers may use.
+// A Quota limits what users may use.
 type Quota struct {
 	User      int           // allocations at once of one user, who makes one for each URL and local address; 40 if zero
-	All       int           // allocations at once; 2000 if zero
+	All       int           // allocations at once of all users; 2000 if zero
 	Bandwidth int           // bytes a second of one allocation, each way; 2.5 MB if zero
 	Lifetime  time.Duration // of credentials for new allocations; an hour if zero
 }
 
-// longestUse is how long an allocation may outlive its credentials.
-const longestUse = 12 * time.Hour
+// maxOverrun is how long an allocation may outlive its credentials.
+const maxOverrun = 12 * time.Hour
 
-// A Relay relays.
+// A Relay is a STUN and TURN server. Make one with [New].
 type Relay struct {
-	config Config
-	secret []byte         // that credentials are made from; it ends with the process
-	own    []netip.Prefix // of this machine: other addresses of its, and the IPv6 networks that it is in
-	guards []*guard       // of what listens for TCP; made by Serve
+	config    Config
+	secret    []byte         // that credentials are made from
+	own       []netip.Prefix // see ownNetworks
+	listeners []*tcpListener // made by Serve
 
 	received, sent, dropped atomic.Uint64 // bytes, see Stats
 	refusals                [refusalKinds]atomic.Uint64
 	refused                 refused.Log
 	strangers               *strangers
-	seal                    cipher.AEAD // of guests' tickets
-	held                    *held       // made by Serve
+	seal                    cipher.AEAD   // of guests' tickets
+	held                    *heldRequests // made by Serve
 
-	mu       sync.Mutex // guards what follows
-	stun     []string   // where it listens, as URLs
-	turn     []string
-	users    map[string]int                 // their allocations
-	taken    map[netip.AddrPort]*allocation // by their ports
-	clients  map[source]*allocation         // by their clients' addresses
-	reserved map[uint16]time.Time           // ports, until when, see evenPort
-	stats    Stats
+	mu          sync.Mutex // guards what follows
+	stun        []string   // where it listens, as URLs
+	turn        []string
+	users       map[string]int                 // their allocations
+	allocations map[netip.AddrPort]*allocation // by their ports
+	byClient    map[source]*allocation         // by their clients' addresses
+	reserved    map[uint16]time.Time           // ports, until when, see evenPort
+	stats       Stats
 }
 
-// New returns a relay; Serve starts it. The error says what config lacks.
+// New returns a relay, which [Relay.Serve] starts. It returns an error if config is not valid.
 func New(config Config) (*Relay, error) {
 	def := func(n *int, value int) {
 		if *n == 0 {
@@ -120,16 +119,16 @@ func New(config Config) (*Relay, error) {
 	_, _ = rand.Read(secret) // never fails
 	r := &Relay{
 		own: ownNetworks(), config: config, secret: secret, seal: newSeal(secret), strangers: newStrangers(),
-		users: map[string]int{}, taken: map[netip.AddrPort]*allocation{}, clients: map[source]*allocation{}, reserved: map[uint16]time.Time{},
+		users: map[string]int{}, allocations: map[netip.AddrPort]*allocation{}, byClient: map[source]*allocation{}, reserved: map[uint16]time.Time{},
 	}
-	r.refused.Tell = r.tellRefused
+	r.refused.Write = r.logRefusals
 	return r, nil
 }
 
-// ownNetworks returns the addresses of this machine's interfaces, and for IPv6 their networks:
-// machines in them may rely on the router to keep others out, as with private addresses.
+// ownNetworks returns the IPv4 addresses and IPv6 networks of this machine's interfaces. Machines in
+// these networks may rely on their router to keep strangers out, as those with private addresses do.
 func ownNetworks() (list []netip.Prefix) {
-	all, _ := net.InterfaceAddrs() // or else there is nothing to protect
+	all, _ := net.InterfaceAddrs() // without interfaces there is nothing to protect
 	for _, a := range all {
 		p, err := netip.ParsePrefix(a.String())
 		switch {
@@ -143,41 +142,44 @@ func ownNetworks() (list []netip.Prefix) {
 	return list
 }
 
-// Listeners are where a relay takes requests: one of each family at most, or one for both.
+// Listeners are the sockets of a relay. Of each protocol there is one for each address family at
+// most, or one for both families.
 type Listeners struct {
 	UDP []net.PacketConn
 	TCP []net.Listener
-	TLS *tls.Config // TCP takes TLS as well, which firewalls let through; nil: it does not
+	TLS *tls.Config // for clients that use TLS over TCP, which firewalls let through; none may if nil
 
-	Ready func() // is called once the relay listens, and has Credentials; may be nil
+	Ready func() // is called once the relay listens and Credentials has its URLs; may be nil
 	// Accepted waits until the caller of the ticket's room has accepted the answer that was
-	// written with it, and reports whether that is so. No guest is let in if it is nil.
+	// written with the ticket, and reports whether the caller has. If it is nil, guests get no
+	// allocation.
 	Accepted func(context.Context, signaling.Ticket) bool
 }
 
-// Serve relays until ctx ends, and closes what it listens on.
+// Serve runs the relay until ctx ends, and closes the listeners. It returns an error if pion cannot
+// start or stop.
 func (r *Relay) Serve(ctx context.Context, on Listeners) error {
 	ctx, cancel := context.WithCancel(ctx)
-	r.held = newHeld(ctx, on.Accepted)
+	r.held = newHeldRequests(ctx, on.Accepted)
 	defer r.refused.Close()
-	defer r.held.end()
+	defer r.held.wait()
 	defer cancel()
 	ports := &ports{relay: r}
 	config := turn.ServerConfig{
-		Realm: realm, AuthHandler: r.authenticate, QuotaHandler: r.admit, EventHandler: turn.EventHandler{
-			OnAuth: r.authenticated, OnAllocationCreated: r.created,
-			OnPermissionCreated: r.permitted, OnPermissionDeleted: r.permissionEnded,
-			OnChannelCreated: r.bound, OnChannelDeleted: r.bindingEnded,
+		Realm: realm, AuthHandler: r.authenticate, QuotaHandler: r.mayAllocate, EventHandler: turn.EventHandler{
+			OnAuth: r.authenticated, OnAllocationCreated: r.allocationCreated,
+			OnPermissionCreated: r.permissionCreated, OnPermissionDeleted: r.permissionDeleted,
+			OnChannelCreated: r.channelCreated, OnChannelDeleted: r.channelDeleted,
 		},
 		LoggerFactory: pionLog{r.config.Log},
 	}
 	for _, c := range on.UDP {
-		config.PacketConnConfigs = append(config.PacketConnConfigs, turn.PacketConnConfig{PacketConn: &packets{PacketConn: c, relay: r}, RelayAddressGenerator: ports, PermissionHandler: r.permit})
+		config.PacketConnConfigs = append(config.PacketConnConfigs, turn.PacketConnConfig{PacketConn: &filteredConn{PacketConn: c, relay: r}, RelayAddressGenerator: ports, PermissionHandler: r.permit})
 	}
 	for _, l := range on.TCP {
-		g := newGuard(l, on.TLS, r)
-		r.guards = append(r.guards, g) // before the server asks
-		config.ListenerConfigs = append(config.ListenerConfigs, turn.ListenerConfig{Listener: g, RelayAddressGenerator: ports, PermissionHandler: r.permit})
+		tcp := newTCPListener(l, on.TLS, r)
+		r.listeners = append(r.listeners, tcp) // before pion calls authenticated
+		config.ListenerConfigs = append(config.ListenerConfigs, turn.ListenerConfig{Listener: tcp, RelayAddressGenerator: ports, PermissionHandler: r.permit})
 	}
 	server, err := turn.NewServer(config)
 	if err != nil {
@@ -194,41 +196,40 @@ func (r *Relay) Serve(ctx context.Context, on Listeners) error {
 	return nil
 }
 
-// authenticated notes that a client has proven its credentials. pion calls it for each request.
+// authenticated notes that a client has shown credentials. pion calls it for each request.
 func (r *Relay) authenticated(from, _ net.Addr, _, _, _, _ string, right bool) {
-	for _, g := range r.guards {
+	for _, l := range r.listeners {
 		if right {
-			g.proven(from)
+			l.authenticated(from)
 		}
 	}
 }
 
-// announce makes the URLs that Credentials hands out (RFC 7064, RFC 7065): the quickest
-// way first.
+// announce makes the URLs for Credentials (RFC 7064, RFC 7065), the fastest transport first.
 func (r *Relay) announce(on Listeners) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range on.UDP {
-		for _, at := range r.reached(c.LocalAddr()) {
+		for _, at := range r.hostPorts(c.LocalAddr()) {
 			r.stun = appendNew(r.stun, "stun:"+at)
 			r.turn = appendNew(r.turn, "turn:"+at+"?transport=udp")
 		}
 	}
 	for _, l := range on.TCP {
-		for _, at := range r.reached(l.Addr()) {
+		for _, at := range r.hostPorts(l.Addr()) {
 			r.turn = appendNew(r.turn, "turn:"+at+"?transport=tcp")
 		}
 	}
 	if on.TLS == nil {
 		return
 	}
-	for _, l := range on.TCP[:min(1, len(on.TCP))] { // the name has all addresses
+	for _, l := range on.TCP[:min(1, len(on.TCP))] { // the name resolves to all addresses
 		host, port := cmp.Or(r.config.Name, r.config.Addresses[0].String()), netip.MustParseAddrPort(l.Addr().String()).Port()
 		r.turn = append(r.turn, "turns:"+net.JoinHostPort(host, strconv.Itoa(int(port)))+"?transport=tcp")
 	}
 }
 
-// appendNew is append, unless url is there already.
+// appendNew appends url unless list has it already.
 func appendNew(list []string, url string) []string {
 	if slices.Contains(list, url) {
 		return list
@@ -236,9 +237,9 @@ func appendNew(list []string, url string) []string {
 	return append(list, url)
 }
 
-// reached are the relay's addresses, or its name, for what listens at local, which may be for
-// one family or both.
-func (r *Relay) reached(local net.Addr) (list []string) {
+// hostPorts returns the relay's addresses, or its name, with the port of local, which may be an
+// address of one family or of both.
+func (r *Relay) hostPorts(local net.Addr) (list []string) {
 	on := netip.MustParseAddrPort(local.String())
 	if r.config.Named {
 		return []string{net.JoinHostPort(r.config.Name, strconv.Itoa(int(on.Port())))}
@@ -251,7 +252,7 @@ func (r *Relay) reached(local net.Addr) (list []string) {
 	return list
 }
 
-// address returns the relay's address of a family.
+// address returns the relay's address of one family.
 func (r *Relay) address(is4 bool) (netip.Addr, bool) {
 	for _, a := range r.config.Addresses {
 		if a.Is4() == is4 {

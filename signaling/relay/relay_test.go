@@ -315,7 +315,7 @@ func TestStrangers(t *testing.T) {
 		if _, err := client(t, r.Credentials("a", nil), "udp").Allocate(); err == nil {
 			t.Error("they are relayed")
 		}
-		for age, keeps := range map[time.Duration]bool{time.Minute: true, longestUse - time.Minute: true, longestUse + time.Minute: false} {
+		for age, keeps := range map[time.Duration]bool{time.Minute: true, maxOverrun - time.Minute: true, maxOverrun + time.Minute: false} {
 			name := strconv.FormatInt(time.Now().Add(-age).Unix(), 10) + ":a"
 			for _, method := range []stun.Method{stun.MethodAllocate, stun.MethodRefresh, stun.MethodCreatePermission} {
 				want := keeps && method != stun.MethodAllocate
@@ -411,7 +411,7 @@ func TestWhereItCarries(t *testing.T) {
 	}
 	for _, r := range []*Relay{strict, lan} {
 		for _, port := range []uint16{50000, 50010} {
-			r.taken[netip.AddrPortFrom(own, port)] = &allocation{}
+			r.allocations[netip.AddrPortFrom(own, port)] = &allocation{}
 		}
 	}
 	for peer, want := range map[string]struct{ strict, lan bool }{
@@ -524,8 +524,8 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// guarded is a listener on loopback with a guard, and what dials it.
-func guarded(t *testing.T, config *tls.Config) (g *guard, dial func() (near *conn, far net.Conn)) {
+// listening is a listener on loopback with a tcpListener, and what dials it.
+func listening(t *testing.T, config *tls.Config) (g *tcpListener, dial func() (near *conn, far net.Conn)) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -535,7 +535,7 @@ func guarded(t *testing.T, config *tls.Config) (g *guard, dial func() (near *con
 	if err != nil {
 		t.Fatal(err)
 	}
-	g = newGuard(l, config, r)
+	g = newTCPListener(l, config, r)
 	t.Cleanup(func() { _ = g.Close() }) // a test may have closed it
 	return g, func() (near *conn, far net.Conn) {
 		t.Helper()
@@ -556,7 +556,7 @@ func TestGuard(t *testing.T) {
 	t.Run("who shows no credentials is not waited for, whatever it says", func(t *testing.T) {
 		secure := &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}
 		for name, says := range map[string]string{"nothing": "", "half a request": "\x00\x01", "half of TLS": "\x16\x03\x01"} {
-			_, dial := guarded(t, secure)
+			_, dial := listening(t, secure)
 			near, far := dial()
 			near.until = time.Now().Add(100 * time.Millisecond)
 			if _, err := io.WriteString(far, says); err != nil {
@@ -578,7 +578,7 @@ func TestGuard(t *testing.T) {
 		if _, err := client(t, []signaling.ICEServer{{URLs: r.Credentials("b", nil)[1].URLs, Username: r.Credentials("b", nil)[1].Username, Credential: "wrong"}}, "tcp").Allocate(); err == nil {
 			t.Error("a wrong password is taken")
 		}
-		patient, g := 0, r.guards[0]
+		patient, g := 0, r.listeners[0]
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		for _, c := range g.open {
@@ -594,10 +594,10 @@ func TestGuard(t *testing.T) {
 	})
 
 	t.Run("one address does not take all of it, and gives back what it closes", func(t *testing.T) {
-		g, dial := guarded(t, nil)
+		g, dial := listening(t, nil)
 		for range 2 {
 			var all []*conn
-			for range mostOfOne {
+			for range maxConnectionsFrom {
 				near, _ := dial()
 				all = append(all, near)
 			}
@@ -607,7 +607,7 @@ func TestGuard(t *testing.T) {
 			}
 			accepted := make(chan net.Conn, 1)
 			go func() {
-				c, _ := g.Accept() // nil when the guard is closed
+				c, _ := g.Accept() // nil when the tcpListener is closed
 				accepted <- c
 			}()
 			if _, err := one.Read(make([]byte, 1)); err == nil {
@@ -627,7 +627,7 @@ func TestGuard(t *testing.T) {
 	})
 
 	t.Run("who does not read holds nothing up for long", func(t *testing.T) {
-		_, dial := guarded(t, nil)
+		_, dial := listening(t, nil)
 		near, _ := dial()
 		if _, err := near.Write(nil); err != nil {
 			t.Fatal(err)
@@ -641,7 +641,7 @@ func TestGuard(t *testing.T) {
 	})
 
 	t.Run("all connections end with it", func(t *testing.T) {
-		g, dial := guarded(t, nil)
+		g, dial := listening(t, nil)
 		_, far := dial()
 		if err := g.Close(); err != nil {
 			t.Fatal(err)
@@ -655,7 +655,7 @@ func TestGuard(t *testing.T) {
 		for name, says := range map[string]string{
 			"TLS": "\x16\x03\x01\x02\x00" + strings.Repeat("\x01", 40), "HTTP": "GET / HTTP/1.1\r\n", "a huge message": "\x00\x01\xff\xfc\x21\x12\xa4\x42" + strings.Repeat("\x01", 40), "huge data": "\x40\x00\xff\xff",
 		} {
-			_, dial := guarded(t, nil)
+			_, dial := listening(t, nil)
 			near, far := dial()
 			if _, err := io.WriteString(far, says); err != nil {
 				t.Fatal(err)

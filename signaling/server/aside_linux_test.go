@@ -110,7 +110,7 @@ func TestAside(t *testing.T) {
 		_ = l.Close()
 		s.untilParked(0)
 		s.untilAside(0)
-		if census := s.watcher.(*memstore.Store).Census(); census.Awaited != 0 {
+		if census := s.watcher.(*memstore.Store).Counts(); census.Awaited != 0 {
 			t.Errorf("%d rooms are still waited in", census.Awaited)
 		}
 		says := map[string]string{}

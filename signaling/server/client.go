@@ -64,7 +64,7 @@ func origins(list []string) echo.MiddlewareFunc {
 		AllowHeaders: []string{
 			echo.HeaderAuthorization, echo.HeaderContentType, "If-Match", "If-None-Match", "Prefer", signaling.KeyHeader, echo.HeaderXRequestID,
 		},
-		ExposeHeaders: []string{"ETag", echo.HeaderLocation, echo.HeaderRetryAfter, "Preference-Applied", signaling.DigitsHeader, echo.HeaderXRequestID},
+		ExposeHeaders: []string{"ETag", echo.HeaderLocation, echo.HeaderRetryAfter, "Preference-Applied", signaling.RoomDigitsHeader, echo.HeaderXRequestID},
 		MaxAge:        600,
 	})
 }

@@ -24,7 +24,7 @@ type Acceptor interface {
 // getICEServers answers a caller. The caller has sent the access key if the server has one.
 func (s *Server) getICEServers(c echo.Context) error {
 	if s.config.Load != nil {
-		c.Response().Header().Set(signaling.DigitsHeader, strconv.Itoa(digits(s.config.Load())))
+		c.Response().Header().Set(signaling.RoomDigitsHeader, strconv.Itoa(digits(s.config.Load())))
 	}
 	list := slices.Clone(s.config.ICEServers)
 	if s.config.Relay != nil {
@@ -44,10 +44,10 @@ func (s *Server) getGuestICEServers(c echo.Context) error {
 		return err
 	}
 	anyone := signaling.Ticket{Room: t.Room, Side: t.Side}
-	w := watched{anyone, signaling.Caller, signaling.TheDescription}
+	w := watched{anyone, signaling.Caller, signaling.DocDescription}
 	_, answered := s.acceptedFrom(t)
 	if answered {
-		w = watched{t, signaling.Caller, signaling.TheCandidates}
+		w = watched{t, signaling.Caller, signaling.DocCandidates}
 	}
 	return s.await(c, w, func(ctx context.Context, wait time.Duration) (func() error, error) {
 		if answered {

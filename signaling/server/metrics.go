@@ -135,7 +135,7 @@ func limitOf(err error) string {
 		return limitBody
 	case errors.Is(err, signaling.ErrOtherSite), errors.Is(err, signaling.ErrNotJSON):
 		return limitOtherSite
-	case errors.Is(err, signaling.ErrGuesses), errors.As(err, new(*signaling.Later)) && errors.Is(err, signaling.ErrTooMany):
+	case errors.Is(err, signaling.ErrGuesses), errors.As(err, new(*signaling.RetryError)) && errors.Is(err, signaling.ErrTooMany):
 		return limitGuesses
 	case errors.Is(err, signaling.ErrTooManyRooms):
 		return limitClientRooms

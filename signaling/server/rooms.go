@@ -99,7 +99,7 @@ func (s *Server) getDescription(of signaling.Side) echo.HandlerFunc {
 			return err
 		}
 		had := tags(c.Request().Header.Values("If-None-Match"))
-		return s.await(c, watched{t, of, signaling.TheDescription}, func(ctx context.Context, wait time.Duration) (func() error, error) {
+		return s.await(c, watched{t, of, signaling.DocDescription}, func(ctx context.Context, wait time.Duration) (func() error, error) {
 			var known signaling.Version
 			if len(had) > 0 {
 				_, now, err := s.store.Description(ctx, t, of, "", 0)
@@ -190,7 +190,7 @@ func (s *Server) getCandidates(of signaling.Side) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		return s.await(c, watched{t, of, signaling.TheCandidates}, func(ctx context.Context, wait time.Duration) (func() error, error) {
+		return s.await(c, watched{t, of, signaling.DocCandidates}, func(ctx context.Context, wait time.Duration) (func() error, error) {
 			list, err := s.store.Candidates(ctx, t, of, after, wait)
 			if err != nil {
 				return nil, err
@@ -284,8 +284,8 @@ func (s *Server) from(c echo.Context, side signaling.Side) string {
 // digits returns how many digits the number of a new room should have, so that fewer than one
 // number in ten is in use or waited in and guessing rooms is of little use.
 func digits(rooms int) int {
-	n := signaling.FewDigits
-	for ; rooms >= 90 && n < signaling.ManyDigits; rooms /= 10 {
+	n := signaling.MinRoomDigits
+	for ; rooms >= 90 && n < signaling.MaxRoomDigits; rooms /= 10 {
 		n++
 	}
 	return n

@@ -132,7 +132,7 @@ func New(store signaling.Store, config Config) *Server {
 	s.guests = middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
 		Rate: guestRate, Burst: guestBurst, ExpiresIn: guestMemory,
 	})
-	s.refused.Tell = s.tellRefused
+	s.refused.Write = s.tellRefused
 	s.metrics = newMetrics(s, config.Measures)
 	s.store = measured{store, s.metrics}
 	s.watcher, _ = store.(signaling.Watcher)
@@ -354,7 +354,7 @@ func (s *Server) fail(err error, c echo.Context) {
 		}
 		return
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		if later := (*signaling.Later)(nil); errors.As(err, &later) {
+		if later := (*signaling.RetryError)(nil); errors.As(err, &later) {
 			h.Set("Retry-After", strconv.Itoa(int(math.Ceil(later.After.Seconds()))))
 		}
 		if h.Get("Retry-After") == "" {

@@ -62,7 +62,7 @@ func TestTraces(t *testing.T) {
 		if !ok || !bytes.Equal(above.GetTraceId(), one.GetTraceId()) {
 			t.Errorf("%s is no request's", one.GetName())
 		}
-		children[string(one.GetParentSpanId())] += one.GetName() + " " + one.Says["p2pchat.problem"]
+		children[string(one.GetParentSpanId())] += one.GetName() + " " + one.Attrs["p2pchat.problem"]
 	}
 	want := []span{
 		{"POST /rooms/:room/offer", "201", "store.offer "},
@@ -76,7 +76,7 @@ func TestTraces(t *testing.T) {
 		t.Fatalf("%d requests have spans", len(roots))
 	}
 	for i, r := range roots {
-		if got := (span{r.GetName(), r.Says["http.response.status_code"], children[string(r.GetSpanId())]}); got != want[i] || r.GetStatus() != nil {
+		if got := (span{r.GetName(), r.Attrs["http.response.status_code"], children[string(r.GetSpanId())]}); got != want[i] || r.GetStatus() != nil {
 			t.Errorf("%v, want %v", got, want[i])
 		}
 		if bytes.HasPrefix(r.GetTraceId(), []byte{0x0a, 0xf7, 0x65}) {
@@ -84,7 +84,7 @@ func TestTraces(t *testing.T) {
 		}
 	}
 	for _, secret := range []string{"violet", "VIOLET", opened.token(), "the-key", "v=0", "127.0.0.1", "Mozilla"} {
-		if bytes.Contains(c.Said(), []byte(secret)) {
+		if bytes.Contains(c.Raw(), []byte(secret)) {
 			t.Errorf("the collector is told %q", secret)
 		}
 	}

@@ -15,7 +15,7 @@ func answers(s suite) {
 			v, err := x.Answer(x.ctx, signaling.NewTicket(room, signaling.Callee), "", d)
 			x.want(err, nil, "answering %s", d)
 			if read := x.holds(room, signaling.Callee, d); read != v {
-				x.Errorf("the writer was told version %q, the reader %q", v, read)
+				x.Errorf("the writer got version %q, the reader %q", v, read)
 			}
 		}
 	})
@@ -25,14 +25,14 @@ func answers(s suite) {
 		_, err = x.Answer(x.ctx, signaling.NewTicket(signaling.Lobby, signaling.Callee), "v", answer("1"))
 		x.want(err, signaling.ErrNoOffer, "answering a version in the lobby")
 	})
-	s.test("an offer takes one answer", func(x *store) {
+	s.test("an offer has one answer", func(x *store) {
 		_, callee := x.met("room")
 		v := x.holds("room", signaling.Caller, offer("1"))
 		for _, to := range []signaling.Version{"", v} {
 			_, err := x.Answer(x.ctx, signaling.NewTicket("room", signaling.Callee), to, answer("2"))
 			x.want(err, signaling.ErrAnswered, "a second answer")
 			_, err = x.Answer(x.ctx, signaling.NewTicket("room", signaling.Callee), to, answer("1"))
-			x.want(err, signaling.ErrAnswered, "the same answer of somebody else")
+			x.want(err, signaling.ErrAnswered, "the same answer with another ticket")
 			_, err = x.Answer(x.ctx, callee, to, answer("2"))
 			x.want(err, signaling.ErrAnswered, "another answer with the same ticket")
 		}
@@ -50,7 +50,7 @@ func answers(s suite) {
 		}
 		x.holds("room", signaling.Callee, nil)
 		_, err = x.Answer(x.ctx, callee, now, answer("1"))
-		x.want(err, nil, "answering the offer that stands")
+		x.want(err, nil, "answering the current offer")
 	})
 	s.test("an answer repeated with its ticket changes nothing", func(x *store) {
 		_, callee := x.met("room")
@@ -66,7 +66,7 @@ func answers(s suite) {
 	})
 	s.test("no two descriptions of a room share a version", func(x *store) {
 		seen := map[signaling.Version]string{}
-		note := func(what string, v signaling.Version) {
+		check := func(what string, v signaling.Version) {
 			if had, twice := seen[v]; twice || v == "" {
 				x.Errorf("%s has version %q, like %s", what, v, had)
 			}
@@ -74,16 +74,16 @@ func answers(s suite) {
 		}
 		for range 2 { // the second time in a room that was closed before
 			caller, v := x.opened("room")
-			note("an offer", v)
+			check("an offer", v)
 			for range 3 {
 				d := offer(string(v)) // another one each time
 				var err error
 				v, err = x.Reoffer(x.ctx, caller, d)
 				x.want(err, nil, "reoffering")
-				note("a new offer", v)
+				check("a new offer", v)
 				a, err := x.Answer(x.ctx, signaling.NewTicket("room", signaling.Callee), v, answer("1"))
 				x.want(err, nil, "answering")
-				note("an answer", a)
+				check("an answer", a)
 			}
 			x.want(x.Close(x.ctx, caller), nil, "closing")
 		}
@@ -109,23 +109,23 @@ func lobby(s suite) {
 			x.holds(signaling.Lobby, signaling.Caller, nil)
 		}
 	})
-	s.test("a new offer in the lobby replaces what is there", func(x *store) {
+	s.test("a new offer in the lobby replaces the current one", func(x *store) {
 		old, callee := x.met(signaling.Lobby)
 		before := x.holds(signaling.Lobby, signaling.Caller, offer("1"))
-		all := x.everybodyWaits(callerMay, old)
-		maps.Copy(all, x.everybodyWaits(calleeMay, callee))
-		anybody := x.wait(func() outcome { return x.candidates(x.ctx, old, signaling.Caller, 1, signaling.Forever) })
+		all := x.waitForAll(callerReads, old)
+		maps.Copy(all, x.waitForAll(calleeReads, callee))
+		candidates := x.wait(func() outcome { return x.candidates(x.ctx, old, signaling.Caller, 1, signaling.Forever) })
 		plain := x.wait(func() outcome {
 			return x.description(x.ctx, reader(signaling.Lobby), signaling.Caller, before, signaling.Forever)
 		})
 		caller := signaling.NewTicket(signaling.Lobby, signaling.Caller)
 		v, err := x.Offer(x.ctx, caller, offer("2"))
 		x.want(err, nil, "offering")
-		if o := x.hear(plain); o.err != nil || o.v != v || v == before {
-			x.Errorf("a plain read heard %q, %v; the offer before was %q, the new one is %q", o.v, o.err, before, v)
+		if o := x.result(plain); o.err != nil || o.v != v || v == before {
+			x.Errorf("a read without a token returned %q, %v; the offer before was %q, the new one is %q", o.v, o.err, before, v)
 		}
 		for who, w := range all {
-			x.want(x.hear(w).err, signaling.ErrTurnedDown, "%s, with an old token", who)
+			x.want(x.result(w).err, signaling.ErrTurnedDown, "%s, with an old token", who)
 		}
 		x.holds(signaling.Lobby, signaling.Callee, nil)
 		x.lists(signaling.Lobby, signaling.Caller, 0)
@@ -133,7 +133,7 @@ func lobby(s suite) {
 		_, err = x.AddCandidates(x.ctx, old, 0, list("late")...)
 		x.want(err, signaling.ErrWrongToken, "adding with the old caller's token")
 		x.add(caller, 0, 2, "caller 0", "caller 1")
-		o := x.hear(anybody)
+		o := x.result(candidates)
 		x.want(o.err, nil, "the new caller's candidates, with the old one's token")
 		x.same(o.list, "caller 1")
 	})
@@ -147,22 +147,22 @@ func lobby(s suite) {
 		}
 		x.holds(signaling.Lobby, signaling.Callee, answer("1"))
 	})
-	s.test("a new answer in the lobby replaces the old one, and leaves the lists alone", func(x *store) {
+	s.test("a new answer in the lobby replaces the old one, and not the lists", func(x *store) {
 		caller, old := x.met(signaling.Lobby)
 		v := x.holds(signaling.Lobby, signaling.Caller, offer("1"))
 		before := x.holds(signaling.Lobby, signaling.Callee, answer("1"))
-		all := x.everybodyWaits(calleeMay, old)
-		heard := x.wait(func() outcome { return x.description(x.ctx, caller, signaling.Callee, before, signaling.Forever) })
+		all := x.waitForAll(calleeReads, old)
+		answered := x.wait(func() outcome { return x.description(x.ctx, caller, signaling.Callee, before, signaling.Forever) })
 		callee := signaling.NewTicket(signaling.Lobby, signaling.Callee)
 		_, err := x.Answer(x.ctx, callee, "never-was", answer("2"))
-		x.want(err, signaling.ErrSuperseded, "answering an offer that never was")
+		x.want(err, signaling.ErrSuperseded, "answering an unknown version")
 		_, err = x.Answer(x.ctx, callee, v, answer("2"))
 		x.want(err, nil, "answering")
-		if o := x.hear(heard); o.err != nil || string(o.d) != string(answer("2")) {
-			x.Errorf("the caller heard %q, %v", o.d, o.err)
+		if o := x.result(answered); o.err != nil || string(o.d) != string(answer("2")) {
+			x.Errorf("the caller got %q, %v", o.d, o.err)
 		}
 		for who, w := range all {
-			x.want(x.hear(w).err, signaling.ErrTurnedDown, "%s, with the old answer's token", who)
+			x.want(x.result(w).err, signaling.ErrTurnedDown, "%s, with the old answer's token", who)
 		}
 		x.add(callee, -1, 2, "second callee 0")
 		x.lists(signaling.Lobby, signaling.Callee, 0, "callee 0", "second callee 0")
@@ -170,7 +170,7 @@ func lobby(s suite) {
 		_, err = x.Reoffer(x.ctx, caller, offer("2"))
 		x.want(err, nil, "reoffering")
 		for who, t := range map[string]signaling.Ticket{"the first callee": old, "the second": callee} {
-			x.refuses(who, t, calleeMay, signaling.ErrTurnedDown)
+			x.refuses(who, t, calleeReads, signaling.ErrTurnedDown)
 		}
 	})
 }

@@ -47,7 +47,7 @@ func candidates(s suite) {
 		x.lists("room", signaling.Callee, 0)
 		x.want(x.candidates(x.ctx, reader("room"), signaling.Caller, -1, 0).err, signaling.ErrInvalid, "reading from before the first")
 	})
-	s.test("what was read stays as it was while the list grows", func(x *store) {
+	s.test("a list that was read does not change while the room's list grows", func(x *store) {
 		caller, _ := x.opened("room")
 		x.add(caller, 0, 3, "a", "b", "c")
 		before := x.candidates(x.ctx, reader("room"), signaling.Caller, 0, 0).list
@@ -56,7 +56,7 @@ func candidates(s suite) {
 		x.same(before, "a", "b", "c")
 		x.lists("room", signaling.Caller, 0, "a", "b", "c", "d")
 	})
-	s.test("what is there already is not added again", func(x *store) {
+	s.test("candidates that the list has are not added again", func(x *store) {
 		caller, _ := x.opened("room")
 		x.add(caller, 0, 2, "a", "b")
 		x.add(caller, 0, 2, "a", "b")
@@ -108,7 +108,7 @@ func candidates(s suite) {
 		_, err := x.AddCandidates(x.ctx, caller, 0, one, signaling.Candidate("{   }"))
 		x.want(err, signaling.ErrListFull, "adding seven bytes where six fit")
 		x.lists("room", signaling.Caller, 0)
-		for range 2 { // a repetition is none too many
+		for range 2 { // a repetition adds nothing
 			n, err := x.AddCandidates(x.ctx, caller, 0, one, one, one)
 			if x.want(err, nil, "filling the list"); n != 3 {
 				x.Errorf("the list has %d", n)
@@ -142,11 +142,11 @@ func candidates(s suite) {
 		_, err := x.AddCandidates(x.ctx, caller, 100, list("one more")...)
 		x.want(err, signaling.ErrListFull, "adding one more")
 	})
-	s.test("a list is its side's alone", func(x *store) {
+	s.test("only the owner of a side adds to its list", func(x *store) {
 		caller, _ := x.opened("room")
 		pretender := signaling.Ticket{Room: "room", Side: signaling.Callee, Token: caller.Token}
 		for who, t := range map[string]signaling.Ticket{
-			"the caller as callee, before an answer": pretender, "nobody, before an answer": {Room: "room", Side: signaling.Callee},
+			"the caller as callee, before an answer": pretender, "a reader, before an answer": {Room: "room", Side: signaling.Callee},
 		} {
 			_, err := x.AddCandidates(x.ctx, t, 0, list("stray")...)
 			x.want(err, signaling.ErrWrongToken, "adding as %s", who)
@@ -156,7 +156,7 @@ func candidates(s suite) {
 		x.want(err, nil, "answering")
 		for who, t := range map[string]signaling.Ticket{
 			"the caller as callee": pretender, "the callee as caller": {Room: "room", Token: callee.Token},
-			"nobody": reader("room"), "a stranger": signaling.NewTicket("room", signaling.Callee),
+			"a reader": reader("room"), "a stranger": signaling.NewTicket("room", signaling.Callee),
 		} {
 			_, err := x.AddCandidates(x.ctx, t, 0, list("stray")...)
 			x.want(err, signaling.ErrWrongToken, "adding as %s", who)
@@ -164,9 +164,9 @@ func candidates(s suite) {
 		x.lists("room", signaling.Caller, 0)
 		x.lists("room", signaling.Callee, 0)
 		_, err = x.AddCandidates(x.ctx, signaling.NewTicket("elsewhere", signaling.Caller), 0, list("stray")...)
-		x.want(err, signaling.ErrNoRoom, "adding where no room is")
+		x.want(err, signaling.ErrNoRoom, "adding in no room")
 	})
-	s.test("what is no candidate is refused, and what comes with it", func(x *store) {
+	s.test("an invalid candidate is refused, and those added with it", func(x *store) {
 		caller, _ := x.opened("room")
 		for _, body := range []string{"", "null", "[]", "[{}]", `"a"`, "{", "{}{}", "{}, {}", "{\"a\":\"\xff\"}"} {
 			_, err := x.AddCandidates(x.ctx, caller, 0, signaling.Candidate("{}"), signaling.Candidate(body))

@@ -6,10 +6,10 @@ func closing(s suite) {
 	s.test("a closed room is gone", func(x *store) {
 		caller, callee := x.met("room")
 		x.want(x.Close(x.ctx, caller), nil, "closing")
-		x.expect("after it", reader("room"), signaling.ErrNoOffer, signaling.ErrNoAnswer, signaling.ErrNoRoom, signaling.ErrNoRoom)
+		x.expect("after closing", reader("room"), signaling.ErrNoOffer, signaling.ErrNoAnswer, signaling.ErrNoRoom, signaling.ErrNoRoom)
 		for _, t := range []signaling.Ticket{caller, callee} {
-			x.expect("after it, with a token", t, signaling.ErrNoOffer, signaling.ErrClosed, signaling.ErrNoRoom, signaling.ErrClosed)
-			x.refuses("after it, with a token", t, callerMay, signaling.ErrClosed)
+			x.expect("after closing, with a token", t, signaling.ErrNoOffer, signaling.ErrClosed, signaling.ErrNoRoom, signaling.ErrClosed)
+			x.refuses("after closing, with a token", t, callerReads, signaling.ErrClosed)
 			_, err := x.AddCandidates(x.ctx, t, 0, list("late")...)
 			x.want(err, signaling.ErrNoRoom, "adding")
 		}
@@ -23,7 +23,7 @@ func closing(s suite) {
 		caller, callee := x.met("room")
 		for who, t := range map[string]signaling.Ticket{
 			"the callee": callee, "the callee as caller": {Room: "room", Token: callee.Token},
-			"a stranger": signaling.NewTicket("room", signaling.Caller), "nobody": reader("room"),
+			"a stranger": signaling.NewTicket("room", signaling.Caller), "a reader": reader("room"),
 		} {
 			x.want(x.Close(x.ctx, t), signaling.ErrWrongToken, "closing as %s", who)
 		}
@@ -31,15 +31,15 @@ func closing(s suite) {
 		x.want(x.Close(x.ctx, signaling.NewTicket("elsewhere", signaling.Caller)), signaling.ErrNoRoom, "closing no room")
 		x.want(x.Close(x.ctx, caller), nil, "closing")
 	})
-	s.test("whoever waits in a room that is closed hears it", func(x *store) {
+	s.test("closing a room ends the reads that wait in it", func(x *store) {
 		caller, callee := x.met("room")
-		all := x.everybodyWaits(documents, caller, callee, reader("room"))
+		all := x.waitForAll(documents, caller, callee, reader("room"))
 		x.want(x.Close(x.ctx, caller), nil, "closing")
 		for who, w := range all {
-			x.want(x.hear(w).err, signaling.ErrClosed, "%s", who)
+			x.want(x.result(w).err, signaling.ErrClosed, "%s", who)
 		}
 	})
-	s.test("a closed room's name is free, and its tokens are dead", func(x *store) {
+	s.test("the name of a closed room is free, and its tokens are not valid", func(x *store) {
 		old, turnedDown := x.met("room")
 		v, err := x.Reoffer(x.ctx, old, offer("2"))
 		x.want(err, nil, "reoffering")
@@ -53,7 +53,7 @@ func closing(s suite) {
 		x.lists("room", signaling.Callee, 0)
 		x.want(x.Close(x.ctx, old), signaling.ErrWrongToken, "closing with the old token")
 		for _, t := range []signaling.Ticket{old, oldCallee, turnedDown} {
-			x.refuses("with an old token", t, callerMay, signaling.ErrTurnedDown)
+			x.refuses("with an old token", t, callerReads, signaling.ErrTurnedDown)
 			_, err := x.AddCandidates(x.ctx, t, 0, list("late")...)
 			x.want(err, signaling.ErrWrongToken, "adding with an old token")
 		}

@@ -6,19 +6,19 @@ import (
 	"p2pchat/signaling"
 )
 
-// A plain client may send its candidates while its offer is under way.
+// earlyCandidates are the candidates that a plain WebRTC client sends before its offer.
 func earlyCandidates(s suite) {
-	anybody, callee := reader(signaling.Lobby), signaling.Ticket{Room: signaling.Lobby, Side: signaling.Callee}
-	s.test("the lobby keeps candidates for an offer that is under way", func(x *store) {
-		x.add(anybody, -1, 1, "a")
-		x.add(anybody, -1, 3, "b", "c")
-		x.want(x.candidates(x.ctx, anybody, signaling.Caller, 0, 0).err, signaling.ErrNoRoom, "reading before the offer")
-		waits := x.wait(func() outcome { return x.candidates(x.ctx, anybody, signaling.Caller, 0, signaling.Forever) })
-		_, err := x.Offer(x.ctx, anybody, offer("1"))
+	plain, callee := reader(signaling.Lobby), signaling.Ticket{Room: signaling.Lobby, Side: signaling.Callee}
+	s.test("candidates in the lobby wait for an offer that is under way", func(x *store) {
+		x.add(plain, -1, 1, "a")
+		x.add(plain, -1, 3, "b", "c")
+		x.want(x.candidates(x.ctx, plain, signaling.Caller, 0, 0).err, signaling.ErrNoRoom, "reading before the offer")
+		waits := x.wait(func() outcome { return x.candidates(x.ctx, plain, signaling.Caller, 0, signaling.Forever) })
+		_, err := x.Offer(x.ctx, plain, offer("1"))
 		x.want(err, nil, "offering")
-		x.same(x.hear(waits).list, "a", "b", "c")
-		x.add(anybody, -1, 4, "d")
-		_, err = x.Offer(x.ctx, anybody, offer("2"))
+		x.same(x.result(waits).list, "a", "b", "c")
+		x.add(plain, -1, 4, "d")
+		_, err = x.Offer(x.ctx, plain, offer("2"))
 		x.want(err, nil, "offering again")
 		x.lists(signaling.Lobby, signaling.Caller, 0)
 	})
@@ -34,12 +34,12 @@ func earlyCandidates(s suite) {
 		}
 		send := func(c ...signaling.Candidate) {
 			x.Helper()
-			_, err := x.AddCandidates(x.ctx, anybody, -1, c...)
+			_, err := x.AddCandidates(x.ctx, plain, -1, c...)
 			x.want(err, nil, "adding candidates")
 		}
 		expect := func(c ...signaling.Candidate) {
 			x.Helper()
-			got := x.candidates(x.ctx, anybody, signaling.Caller, 0, 0)
+			got := x.candidates(x.ctx, plain, signaling.Caller, 0, 0)
 			x.want(got.err, nil, "reading")
 			if g, w := string(signaling.JoinCandidates(got.list)), string(signaling.JoinCandidates(c)); g != w {
 				x.Fatalf("the candidates are %s, want %s", g, w)
@@ -47,7 +47,7 @@ func earlyCandidates(s suite) {
 		}
 		calls := func(name string) {
 			x.Helper()
-			_, err := x.Offer(x.ctx, anybody, of(name))
+			_, err := x.Offer(x.ctx, plain, of(name))
 			x.want(err, nil, "offering")
 		}
 		calls("old")
@@ -58,30 +58,30 @@ func earlyCandidates(s suite) {
 		calls("new")
 		expect(extended("new"), named("new"))
 		send(named("old"))
-		calls("newer") // two may call at once
+		calls("newer") // two callers at once
 		expect(named("newer"))
 		calls("none")
 		expect()
 		send(named("late"), named("none"))
-		x.want(x.Close(x.ctx, anybody), nil, "closing")
-		x.want(x.candidates(x.ctx, anybody, signaling.Caller, 0, 0).err, signaling.ErrNoRoom, "reading after the end")
+		x.want(x.Close(x.ctx, plain), nil, "closing")
+		x.want(x.candidates(x.ctx, plain, signaling.Caller, 0, 0).err, signaling.ErrNoRoom, "reading after the end")
 		calls("late")
 		expect(named("late"))
 	})
 	s.limited("the lobby keeps no more early candidates than a list takes", Limits{Candidates: 3, ListBytes: 100}, func(x *store) {
-		x.add(anybody, -1, 2, "a", "b")
-		_, err := x.AddCandidates(x.ctx, anybody, -1, list("c", "d")...)
+		x.add(plain, -1, 2, "a", "b")
+		_, err := x.AddCandidates(x.ctx, plain, -1, list("c", "d")...)
 		x.want(err, signaling.ErrListFull, "adding two where one fits")
-		_, err = x.AddCandidates(x.ctx, anybody, -1, list("a name that is so long that it takes up most of what fits")...)
+		_, err = x.AddCandidates(x.ctx, plain, -1, list("a name that is so long that it takes up most of what fits")...)
 		x.want(err, signaling.ErrListFull, "adding too many bytes")
-		_, err = x.Offer(x.ctx, anybody, offer("1"))
+		_, err = x.Offer(x.ctx, plain, offer("1"))
 		x.want(err, nil, "offering")
 		x.lists(signaling.Lobby, signaling.Caller, 0, "a", "b")
 	})
-	s.test("no early candidates are kept for others", func(x *store) {
+	s.test("only the caller's candidates without a token wait in the lobby", func(x *store) {
 		for who, t := range map[string]signaling.Ticket{
 			"a callee in the lobby": callee, "a token in the lobby": signaling.NewTicket(signaling.Lobby, signaling.Caller),
-			"nobody in a room": reader("room"), "a token in a room": signaling.NewTicket("room", signaling.Caller),
+			"a reader in a room": reader("room"), "a token in a room": signaling.NewTicket("room", signaling.Caller),
 		} {
 			_, err := x.AddCandidates(x.ctx, t, 0, list("stray")...)
 			x.want(err, signaling.ErrNoRoom, "adding as %s", who)

@@ -7,14 +7,14 @@ import (
 	"p2pchat/signaling"
 )
 
-// Documents whose bytes an eager program would change.
+// Members of documents whose bytes a program changes that decodes and encodes them.
 var oddities = []string{
 	`"sdp":"v=0\r\n","handshake":{"share":"YWJj","a":[1,2.50,1e3,null]}`,
 	"\n\t\"sdp\" : \"\\u0041 ü \\/ <&> \u2028\" ,\r\n \"sdp\":\"twice\"",
 	`"sdp":"","big":123456789012345678901234567890.10`,
 }
 
-// Bodies that are no description of either side.
+// Bodies that are not a description by either side.
 var invalid = []string{
 	"", " ", "null", "[]", `"offer"`, "{", "{}", `{"type":"offer"}`, `{"sdp":"x"}`, `{"type":"pranswer","sdp":""}`,
 	`{"type":1,"sdp":""}`, `{"type":"offer","sdp":null}`, `{"type":"answer","sdp":{}}`, `{"type":"offer","sdp":""}{}`, "{\"type\":\"offer\",\"sdp\":\"\xff\"}",
@@ -28,7 +28,7 @@ func offers(s suite) {
 			v, err := x.Offer(x.ctx, signaling.NewTicket(room, signaling.Caller), d)
 			x.want(err, nil, "offering %s", d)
 			if read := x.holds(room, signaling.Caller, d); read != v {
-				x.Errorf("the writer was told version %q, the reader %q", v, read)
+				x.Errorf("the writer got version %q, the reader %q", v, read)
 			}
 		}
 	})
@@ -39,12 +39,12 @@ func offers(s suite) {
 		copy(d, strings.Repeat("x", len(d)))
 		x.holds("room", signaling.Caller, offer("mine"))
 	})
-	s.test("a room takes one offer", func(x *store) {
+	s.test("a room has one offer", func(x *store) {
 		_, v := x.opened("room")
 		_, err := x.Offer(x.ctx, signaling.NewTicket("room", signaling.Caller), offer("2"))
 		x.want(err, signaling.ErrOccupied, "a second offer")
 		_, err = x.Offer(x.ctx, signaling.NewTicket("room", signaling.Caller), offer("1"))
-		x.want(err, signaling.ErrOccupied, "the same offer of somebody else")
+		x.want(err, signaling.ErrOccupied, "the same offer with another ticket")
 		if now := x.holds("room", signaling.Caller, offer("1")); now != v {
 			x.Errorf("the refused offers changed the version from %q to %q", v, now)
 		}
@@ -63,7 +63,7 @@ func offers(s suite) {
 		_, err = x.Offer(x.ctx, caller, offer("2"))
 		x.want(err, signaling.ErrOccupied, "another offer with the same ticket")
 	})
-	s.test("what is no offer is refused", func(x *store) {
+	s.test("an invalid description is refused", func(x *store) {
 		t := signaling.NewTicket("room", signaling.Caller)
 		for _, body := range append(invalid, string(answer("1"))) {
 			_, err := x.Offer(x.ctx, t, signaling.Description(body))
@@ -82,7 +82,7 @@ func offers(s suite) {
 		x.holds("room", signaling.Caller, offer("1"))
 		x.holds("room", signaling.Callee, nil)
 	})
-	s.limited("the room that is one too many is refused", Limits{Rooms: 2}, func(x *store) {
+	s.limited("a room over the limit is refused", Limits{Rooms: 2}, func(x *store) {
 		caller, _ := x.opened("one")
 		x.opened("two")
 		_, err := x.Offer(x.ctx, signaling.NewTicket("three", signaling.Caller), offer("1"))
@@ -102,7 +102,7 @@ func offers(s suite) {
 		x.lists("two", signaling.Caller, 0)
 		for _, t := range []signaling.Ticket{caller, callee} {
 			t.Room = "two"
-			x.refuses("with a token of the other room", t, callerMay, signaling.ErrTurnedDown)
+			x.refuses("with a token of the other room", t, callerReads, signaling.ErrTurnedDown)
 			_, err := x.AddCandidates(x.ctx, t, 0, list("stray")...)
 			x.want(err, signaling.ErrWrongToken, "adding with a token of the other room")
 			x.want(x.Close(x.ctx, t), signaling.ErrWrongToken, "closing with a token of the other room")
@@ -120,7 +120,7 @@ func offers(s suite) {
 	})
 }
 
-// refusesRoom expects every method to refuse a room of that name.
+// refusesRoom expects every method to refuse that name.
 func (x *store) refusesRoom(name string) {
 	caller, callee := signaling.NewTicket(name, signaling.Caller), signaling.NewTicket(name, signaling.Callee)
 	_, err := x.Offer(x.ctx, caller, offer("1"))
@@ -143,27 +143,27 @@ func reoffers(s suite) {
 		v, err := x.Reoffer(x.ctx, caller, offer("2"))
 		x.want(err, nil, "reoffering")
 		if now := x.holds("room", signaling.Caller, offer("2")); now != v || now == before {
-			x.Errorf("the version read is %q, was told %q, before it was %q", now, v, before)
+			x.Errorf("the version read is %q, the writer got %q, the old one was %q", now, v, before)
 		}
 		x.holds("room", signaling.Callee, nil)
 		x.lists("room", signaling.Caller, 0)
 		x.lists("room", signaling.Callee, 0)
-		x.add(caller, 0, 1, "again 0")
+		x.add(caller, 0, 1, "new 0")
 	})
-	s.test("a new offer of the caller kills the callee's token", func(x *store) {
+	s.test("after a new offer of the caller, the callee's token is not valid", func(x *store) {
 		caller, callee := x.met("room")
 		v, err := x.Reoffer(x.ctx, caller, offer("2"))
 		x.want(err, nil, "reoffering")
 		_, err = x.AddCandidates(x.ctx, callee, 0, list("late")...)
-		x.want(err, signaling.ErrWrongToken, "adding with the dead token")
-		x.refuses("with the dead token", callee, calleeMay, signaling.ErrTurnedDown)
+		x.want(err, signaling.ErrWrongToken, "adding with the old token")
+		x.refuses("with the old token", callee, calleeReads, signaling.ErrTurnedDown)
 		if o := x.description(x.ctx, callee, signaling.Caller, "", signaling.Forever); o.err != nil || o.v != v {
-			x.Errorf("the offer, with the dead token: version %q, %v; want %q", o.v, o.err, v)
+			x.Errorf("the offer, with the old token: version %q, %v; want %q", o.v, o.err, v)
 		}
 		_, err = x.Answer(x.ctx, callee, v, answer("2"))
 		x.want(err, nil, "answering the new offer")
 		x.add(callee, 0, 1, "callee 0")
-		x.expect("with the token that is good again", callee, signaling.ErrUnchanged, signaling.ErrUnchanged, nil, nil)
+		x.expect("with the token of the new answer", callee, signaling.ErrUnchanged, signaling.ErrUnchanged, nil, nil)
 	})
 	s.test("the last eight callees of a room who were turned down are remembered", func(x *store) {
 		caller, v := x.opened("room")
@@ -177,49 +177,27 @@ func reoffers(s suite) {
 			x.want(err, nil, "reoffering")
 		}
 		for i, callee := range callees {
-			x.refuses("callee "+strconv.Itoa(i), callee, calleeMay, signaling.ErrTurnedDown)
+			x.refuses("callee "+strconv.Itoa(i), callee, calleeReads, signaling.ErrTurnedDown)
 		}
 	})
-	s.test("a waiting read with the callee's token hears that it was turned down", func(x *store) {
+	s.test("a new offer ends a waiting read with the callee's token", func(x *store) {
 		caller, callee := x.met("room")
-		all := x.everybodyWaits(calleeMay, callee)
+		all := x.waitForAll(calleeReads, callee)
 		_, err := x.Reoffer(x.ctx, caller, offer("2"))
 		x.want(err, nil, "reoffering")
 		for who, w := range all {
-			x.want(x.hear(w).err, signaling.ErrTurnedDown, "%s", who)
+			x.want(x.result(w).err, signaling.ErrTurnedDown, "%s", who)
 		}
 	})
-	for name, token := range map[string]bool{"a plain": false, "the caller's": true} {
-		s.test(name+" waiting read goes on through a new offer", func(x *store) {
-			caller, v := x.opened("room")
-			t := reader("room")
-			if token {
-				t = caller
-			}
-			all := x.everybodyWaits(documents, t)
-			v2, err := x.Reoffer(x.ctx, caller, offer("2"))
-			x.want(err, nil, "reoffering")
-			callee := signaling.NewTicket("room", signaling.Callee)
-			_, err = x.Answer(x.ctx, callee, v2, answer("2"))
-			x.want(err, nil, "answering")
-			x.add(caller, 0, 1, "caller 0")
-			x.add(callee, 0, 1, "callee 0")
-			for who, w := range all {
-				o := x.hear(w)
-				x.want(o.err, nil, "%s", who)
-				if o.d != nil && (o.v == "" || o.v == v) {
-					x.Errorf("%s heard version %q", who, o.v)
-				}
-			}
-		})
-	}
+	s.test("a waiting read without a token goes on through a new offer", func(x *store) { waitsThroughReoffer(x, false) })
+	s.test("a waiting read of the caller goes on through a new offer", func(x *store) { waitsThroughReoffer(x, true) })
 	s.test("only the caller replaces the offer", func(x *store) {
 		_, err := x.Reoffer(x.ctx, signaling.NewTicket("room", signaling.Caller), offer("2"))
 		x.want(err, signaling.ErrNoRoom, "reoffering in no room")
 		_, callee := x.met("room")
-		posing := signaling.Ticket{Room: "room", Side: signaling.Caller, Token: callee.Token}
+		forged := signaling.Ticket{Room: "room", Side: signaling.Caller, Token: callee.Token}
 		for who, t := range map[string]signaling.Ticket{
-			"a stranger": signaling.NewTicket("room", signaling.Caller), "nobody": reader("room"), "the callee": callee, "the callee as caller": posing,
+			"a stranger": signaling.NewTicket("room", signaling.Caller), "a reader": reader("room"), "the callee": callee, "the callee as caller": forged,
 		} {
 			_, err := x.Reoffer(x.ctx, t, offer("2"))
 			x.want(err, signaling.ErrWrongToken, "reoffering as %s", who)
@@ -235,13 +213,38 @@ func reoffers(s suite) {
 		_, err = x.Answer(x.ctx, callee, v, answer("1"))
 		x.want(err, nil, "answering")
 		x.add(caller, 0, 1, "caller 0")
-		again, err := x.Reoffer(x.ctx, caller, offer("2"))
+		repeated, err := x.Reoffer(x.ctx, caller, offer("2"))
 		x.want(err, nil, "repeating the new offer")
-		if again != v {
-			x.Errorf("the repeated offer has version %q, the first one had %q", again, v)
+		if repeated != v {
+			x.Errorf("the repeated offer has version %q, the first one had %q", repeated, v)
 		}
 		x.holds("room", signaling.Callee, answer("1"))
 		x.lists("room", signaling.Caller, 0, "caller 0")
 		x.add(callee, 0, 1, "callee 0")
 	})
+}
+
+// waitsThroughReoffer has a read wait for each document while the caller replaces its offer. The
+// reads have the caller's token, or none.
+func waitsThroughReoffer(x *store, token bool) {
+	caller, v := x.opened("room")
+	t := reader("room")
+	if token {
+		t = caller
+	}
+	all := x.waitForAll(documents, t)
+	v2, err := x.Reoffer(x.ctx, caller, offer("2"))
+	x.want(err, nil, "reoffering")
+	callee := signaling.NewTicket("room", signaling.Callee)
+	_, err = x.Answer(x.ctx, callee, v2, answer("2"))
+	x.want(err, nil, "answering")
+	x.add(caller, 0, 1, "caller 0")
+	x.add(callee, 0, 1, "callee 0")
+	for who, w := range all {
+		o := x.result(w)
+		x.want(o.err, nil, "%s", who)
+		if o.d != nil && (o.v == "" || o.v == v) {
+			x.Errorf("%s got version %q", who, o.v)
+		}
+	}
 }

@@ -1,6 +1,5 @@
-// Package storetest is the contract of a signaling.Store, as tests that every Store
-// passes: the one in memory, the ones behind a network, and Client over HTTP. What
-// it asks for stands in the doc of signaling.Store, sentence by sentence.
+// Package storetest has the tests that every [signaling.Store] passes: the one in memory, the one
+// in NATS, and [signaling.Client]. They test each sentence of the documentation of signaling.Store.
 package storetest
 
 import (
@@ -14,22 +13,22 @@ import (
 	"p2pchat/signaling"
 )
 
-// patience is how long a test waits for what must happen, on the slowest machine.
-const patience = 30 * time.Second
+// testTimeout is how long one test may take, on the slowest machine.
+const testTimeout = 30 * time.Second
 
-// Limits bound the Store that a test wants; zero is whatever the Store does by itself.
+// Limits are the limits of the Store that a test asks for.
 type Limits struct {
-	Rooms      int // in all, at least 100 if zero
-	Candidates int // a side, exactly 100 if zero
-	ListBytes  int // of all candidates of a side, exactly 128 KiB if zero
+	Rooms      int // in all; at least 100 if zero
+	Candidates int // of one side of a room; exactly 100 if zero
+	ListBytes  int // bytes of these candidates; exactly 128 KiB if zero
 }
 
-// An Opener opens an empty Store for one test, and closes it with t.Cleanup. It
-// wraps the Store that reads sleep in (for a Client, the one behind the server) in
-// watch, by which the tests know that a read waits: nobody has to sleep and hope.
-type Opener func(t *testing.T, limits Limits, watch func(signaling.Store) signaling.Store) signaling.Store
+// An Opener opens an empty Store for one test, and closes it with t.Cleanup. It has to call
+// observe with the Store in which reads wait (for a Client, that of the server) and use the Store
+// that observe returns, because the tests wait until a read waits: see [Observe].
+type Opener func(t *testing.T, limits Limits, observe func(signaling.Store) signaling.Store) signaling.Store
 
-// Run runs the tests, each with a Store of its own, in parallel.
+// Run runs the tests in parallel, each with its own Store.
 func Run(t *testing.T, open Opener) {
 	t.Run("offer", suite{t, open}.of(offers))
 	t.Run("reoffer", suite{t, open}.of(reoffers))
@@ -57,24 +56,24 @@ func (s suite) test(sentence string, test func(*store)) { s.limited(sentence, Li
 func (s suite) limited(sentence string, limits Limits, test func(*store)) {
 	s.t.Run(sentence, func(t *testing.T) {
 		t.Parallel()
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 		t.Cleanup(cancel)
 		x := &store{T: t, ctx: ctx, parked: make(chan struct{}, 10_000)}
-		x.Store = s.open(t, limits, func(below signaling.Store) signaling.Store { return Watch(below, x.parked) })
+		x.Store = s.open(t, limits, func(below signaling.Store) signaling.Store { return Observe(below, x.parked) })
 		test(x)
 	})
 }
 
-// A store is the Store under test, and one test's vocabulary.
+// A store is the Store under test, with helpers for one test.
 type store struct {
 	*testing.T
 	signaling.Store
 
 	ctx    context.Context // ends when the test takes too long
-	parked chan struct{}   // one for every read that has begun to wait
+	parked chan struct{}   // has one value for each read that has begun to wait
 }
 
-// want fails the test unless err is the error wanted (nil: none).
+// want fails the test unless err is wanted.
 func (x *store) want(err, wanted error, doing string, args ...any) {
 	x.Helper()
 	if !errors.Is(err, wanted) {
@@ -91,7 +90,7 @@ func (x *store) opened(room string) (signaling.Ticket, signaling.Version) {
 	return t, v
 }
 
-// met opens room, answers in it and adds a candidate on either side.
+// met opens room, answers in it, and adds a candidate on each side.
 func (x *store) met(room string) (caller, callee signaling.Ticket) {
 	x.Helper()
 	caller, v := x.opened(room)
@@ -103,7 +102,7 @@ func (x *store) met(room string) (caller, callee signaling.Ticket) {
 	return caller, callee
 }
 
-// add adds candidates of these names, and expects the list to have count then.
+// add adds candidates with these names, and expects the list to have count candidates afterwards.
 func (x *store) add(t signaling.Ticket, at, count int, names ...string) {
 	x.Helper()
 	n, err := x.AddCandidates(x.ctx, t, at, list(names...)...)
@@ -118,7 +117,7 @@ func (x *store) holds(room string, of signaling.Side, d signaling.Description) s
 	x.Helper()
 	got := x.description(x.ctx, reader(room), of, "", 0)
 	if d == nil {
-		x.want(got.err, nothingOf[of], "reading the %s", of)
+		x.want(got.err, noDescription[of], "reading the %s", of)
 		return ""
 	}
 	x.want(got.err, nil, "reading the %s", of)
@@ -131,7 +130,7 @@ func (x *store) holds(room string, of signaling.Side, d signaling.Description) s
 	return got.v
 }
 
-// lists expects the candidates of a side, from index after on.
+// lists expects a side to have the candidates with these names from index after on.
 func (x *store) lists(room string, of signaling.Side, after int, names ...string) {
 	x.Helper()
 	got := x.candidates(x.ctx, reader(room), of, after, 0)
@@ -146,7 +145,7 @@ func (x *store) same(got []signaling.Candidate, names ...string) {
 	}
 }
 
-// What a read came back with.
+// An outcome is what a read returned.
 type outcome struct {
 	d    signaling.Description
 	v    signaling.Version
@@ -167,10 +166,10 @@ func (x *store) candidates(ctx context.Context, t signaling.Ticket, of signaling
 	return outcome{list: list, err: err, took: time.Since(asked)}
 }
 
-// A waiting read, and what it will come back with.
+// A waiting is a read that waits; it receives the read's outcome.
 type waiting chan outcome
 
-// wait starts a read and comes back once it waits.
+// wait starts a read, and returns once the read waits.
 func (x *store) wait(read func() outcome) waiting {
 	x.Helper()
 	w := make(waiting, 1)
@@ -185,14 +184,14 @@ func (x *store) wait(read func() outcome) waiting {
 	return w
 }
 
-// hear is what the read comes back with.
-func (x *store) hear(w waiting) outcome {
+// result returns the outcome of a waiting read.
+func (x *store) result(w waiting) outcome {
 	x.Helper()
 	select {
 	case o := <-w:
 		return o
 	case <-x.ctx.Done():
-		x.Fatal("the waiting read heard nothing")
+		x.Fatal("the waiting read did not return in time")
 		return outcome{}
 	}
 }
@@ -211,8 +210,7 @@ var documents = []document{
 	{"answer candidates", signaling.Callee, true},
 }
 
-// newer reads whatever is newer in doc than what has been read of the room so far:
-// nothing, until somebody writes.
+// newer returns a read of doc for what is written after the call of newer.
 func (x *store) newer(doc document, t signaling.Ticket) func(context.Context, time.Duration) outcome {
 	x.Helper()
 	plain := reader(t.Room)
@@ -228,11 +226,11 @@ func (x *store) newer(doc document, t signaling.Ticket) func(context.Context, ti
 	}
 }
 
-// What a callee who was turned down may not read any more, and what a caller may read
-// who is of the room.
-var calleeMay, callerMay = documents[1:], []document{documents[1], documents[3]}
+// Documents that a callee who was turned down may not read, and documents that only the room's
+// caller may read with its token.
+var calleeReads, callerReads = documents[1:], []document{documents[1], documents[3]}
 
-// refuses expects a read of these documents to be refused at once.
+// refuses expects reads of these documents to return an error at once.
 func (x *store) refuses(when string, t signaling.Ticket, docs []document, wanted error) {
 	x.Helper()
 	for _, doc := range docs {
@@ -242,8 +240,8 @@ func (x *store) refuses(when string, t signaling.Ticket, docs []document, wanted
 	}
 }
 
-// everybodyWaits parks a read of each of the documents with every ticket.
-func (x *store) everybodyWaits(docs []document, tickets ...signaling.Ticket) map[string]waiting {
+// waitForAll has a read wait for each of the documents with each ticket.
+func (x *store) waitForAll(docs []document, tickets ...signaling.Ticket) map[string]waiting {
 	x.Helper()
 	all := map[string]waiting{}
 	for i, t := range tickets {
@@ -255,9 +253,9 @@ func (x *store) everybodyWaits(docs []document, tickets ...signaling.Ticket) map
 	return all
 }
 
-var nothingOf = map[signaling.Side]error{signaling.Caller: signaling.ErrNoOffer, signaling.Callee: signaling.ErrNoAnswer}
+var noDescription = map[signaling.Side]error{signaling.Caller: signaling.ErrNoOffer, signaling.Callee: signaling.ErrNoAnswer}
 
-// reader is a ticket without a token.
+// reader returns a ticket without a token.
 func reader(room string) signaling.Ticket { return signaling.Ticket{Room: room} }
 
 func offer(text string) signaling.Description {

@@ -19,17 +19,17 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A broken Store breaks one sentence of the contract; the sentence must fail.
+// Each broken Store breaks one sentence of the documentation; the test of that sentence must fail.
 var broken = map[string]struct {
 	sentence string
 	store    func(signaling.Store) signaling.Store
 }{
 	"forgets that an offer was repeated": {"offer/an_offer_repeated_with_its_ticket_changes_nothing", func(s signaling.Store) signaling.Store { return forgetful{s} }},
-	"lets a dead token read":             {"reoffer/a_new_offer_of_the_caller_kills_the_callee's_token", func(s signaling.Store) signaling.Store { return trusting{s} }},
-	"wants a token of the room":          {"read/a_token_of_the_reader's_own_makes_no_difference_to_what_the_caller_writes", func(s signaling.Store) signaling.Store { return strict{s} }},
+	"lets an old token read":             {"reoffer/after_a_new_offer_of_the_caller,_the_callee's_token_is_not_valid", func(s signaling.Store) signaling.Store { return trusting{s} }},
+	"asks for a token of the room":       {"read/a_token_of_the_reader's_own_makes_no_difference_to_what_the_caller_writes", func(s signaling.Store) signaling.Store { return strict{s} }},
 	"ignores which offer is answered":    {"answer/an_answer_may_name_the_offer_that_it_answers", func(s signaling.Store) signaling.Store { return careless{s} }},
-	"adds again what is there":           {"candidates/what_is_there_already_is_not_added_again", func(s signaling.Store) signaling.Store { return doubling{s} }},
-	"ends a wait early":                  {"wait/a_read_says_how_things_stand_when_its_wait_is_over", func(s signaling.Store) signaling.Store { return hasty{s} }},
+	"adds candidates twice":              {"candidates/candidates_that_the_list_has_are_not_added_again", func(s signaling.Store) signaling.Store { return doubling{s} }},
+	"ends a wait early":                  {"wait/a_read_says_what_there_is_when_its_wait_is_over", func(s signaling.Store) signaling.Store { return hasty{s} }},
 	"mixes rooms up":                     {"offer/rooms_do_not_see_each_other", func(s signaling.Store) signaling.Store { return muddled{s} }},
 	"trims what it is given":             {"offer/an_offer_is_read_byte_for_byte_as_it_was_written", func(s signaling.Store) signaling.Store { return tidy{s} }},
 }
@@ -92,12 +92,12 @@ func (s tidy) Offer(ctx context.Context, t signaling.Ticket, d signaling.Descrip
 	return s.Store.Offer(ctx, t, signaling.Description(strings.ReplaceAll(string(d), ", ", ",")))
 }
 
-// TestBrokenStores runs this program anew, with each of them, and expects it to fail.
+// TestBrokenStores runs this program again with each broken Store, and expects it to fail.
 func TestBrokenStores(t *testing.T) {
 	const which = "STORETEST_BROKEN"
 	if name := os.Getenv(which); name != "" {
-		storetest.Run(t, func(_ *testing.T, limits storetest.Limits, watch func(signaling.Store) signaling.Store) signaling.Store {
-			return broken[name].store(watch(memstore.New(memstore.Limits{Rooms: limits.Rooms, Candidates: limits.Candidates, ListBytes: limits.ListBytes})))
+		storetest.Run(t, func(_ *testing.T, limits storetest.Limits, observe func(signaling.Store) signaling.Store) signaling.Store {
+			return broken[name].store(observe(memstore.New(memstore.Limits{Rooms: limits.Rooms, Candidates: limits.Candidates, ListBytes: limits.ListBytes})))
 		})
 		return
 	}

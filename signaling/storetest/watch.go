@@ -8,38 +8,38 @@ import (
 	"p2pchat/signaling"
 )
 
-// Watch is the Store below, with one send to parked for every read that begins to
-// wait in it: nobody asks a context when it is done but to sleep until then.
-func Watch(below signaling.Store, parked chan<- struct{}) signaling.Store {
-	return watched{below, parked}
+// Observe returns a Store that sends to parked for each read that begins to wait in the Store
+// below. It relies on reads calling Done of their context just before they wait.
+func Observe(below signaling.Store, parked chan<- struct{}) signaling.Store {
+	return observed{below, parked}
 }
 
-type watched struct {
+type observed struct {
 	signaling.Store
 	parked chan<- struct{}
 }
 
-func (w watched) Description(ctx context.Context, t signaling.Ticket, of signaling.Side, known signaling.Version, wait time.Duration) (signaling.Description, signaling.Version, error) {
-	return w.Store.Description(w.watch(ctx, wait), t, of, known, wait)
+func (o observed) Description(ctx context.Context, t signaling.Ticket, of signaling.Side, known signaling.Version, wait time.Duration) (signaling.Description, signaling.Version, error) {
+	return o.Store.Description(o.context(ctx, wait), t, of, known, wait)
 }
 
-func (w watched) Candidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration) ([]signaling.Candidate, error) {
-	return w.Store.Candidates(w.watch(ctx, wait), t, of, after, wait)
+func (o observed) Candidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration) ([]signaling.Candidate, error) {
+	return o.Store.Candidates(o.context(ctx, wait), t, of, after, wait)
 }
 
-func (w watched) watch(ctx context.Context, wait time.Duration) context.Context {
+func (o observed) context(ctx context.Context, wait time.Duration) context.Context {
 	if wait <= 0 {
 		return ctx
 	}
-	return asked{ctx, sync.OnceFunc(func() { w.parked <- struct{}{} })}
+	return observedContext{ctx, sync.OnceFunc(func() { o.parked <- struct{}{} })}
 }
 
-type asked struct {
+type observedContext struct {
 	context.Context
-	tell func()
+	parked func() // is called by Done
 }
 
-func (a asked) Done() <-chan struct{} {
-	a.tell()
-	return a.Context.Done()
+func (c observedContext) Done() <-chan struct{} {
+	c.parked()
+	return c.Context.Done()
 }

@@ -15,12 +15,12 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-var errAgain = errors.New("the collector cannot take spans now")
+// errRetry means that the same request may succeed later.
+var errRetry = errors.New("the collector cannot take spans now")
 
-// send sends a batch, again and again while the collector cannot take it and there is
-// patience. What could not be sent then is lost, and the log tells. It is false if ctx was
-// canceled before either.
-func (t *Tracer) send(ctx context.Context, batch []*Span) (settled bool) {
+// send sends a batch, and retries while the collector cannot take it and settings.patience is not
+// over. Then it drops the batch, and logs that. It returns false if ctx is canceled before.
+func (t *Tracer) send(ctx context.Context, batch []*Span) (done bool) {
 	if len(batch) == 0 {
 		return true
 	}
@@ -28,22 +28,22 @@ func (t *Tracer) send(ctx context.Context, batch []*Span) (settled bool) {
 	if t.settings.gzip {
 		body = compress(body)
 	}
-	patient, cancel := context.WithTimeout(ctx, t.settings.patience)
+	limited, cancel := context.WithTimeout(ctx, t.settings.patience)
 	defer cancel()
-	err := t.post(patient, body)
-	for pause := time.Second; errors.Is(err, errAgain) && wait(patient, pause); pause *= 2 {
-		err = t.post(patient, body)
+	err := t.post(limited, body)
+	for pause := time.Second; errors.Is(err, errRetry) && wait(limited, pause); pause *= 2 {
+		err = t.post(limited, body)
 	}
 	switch {
 	case err == nil:
-		if lost := t.lost.Swap(0); lost > 0 {
-			t.log.Warn("the collector of traces takes spans again", "lost", lost)
+		if dropped := t.dropped.Swap(0); dropped > 0 {
+			t.log.Warn("the collector of traces takes spans again", "lost", dropped)
 		}
 		t.failing = false
 	case errors.Is(ctx.Err(), context.Canceled):
 		return false
 	default:
-		t.lost.Add(int64(len(batch)))
+		t.dropped.Add(int64(len(batch)))
 		if !t.failing {
 			t.log.Warn("spans are lost until the collector of traces takes them", "error", err)
 		}
@@ -52,7 +52,7 @@ func (t *Tracer) send(ctx context.Context, batch []*Span) (settled bool) {
 	return true
 }
 
-// wait is false if ctx ended before.
+// wait waits for pause. It returns false if ctx ends before.
 func wait(ctx context.Context, pause time.Duration) bool {
 	select {
 	case <-ctx.Done():
@@ -62,7 +62,7 @@ func wait(ctx context.Context, pause time.Duration) bool {
 	}
 }
 
-// post sends one request; errAgain is what may pass.
+// post sends one request. It returns errRetry if the request may succeed later.
 func (t *Tracer) post(ctx context.Context, body []byte) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.settings.url, bytes.NewReader(body))
 	if err != nil {
@@ -75,7 +75,7 @@ func (t *Tracer) post(ctx context.Context, body []byte) error {
 	}
 	res, err := t.client.Do(r)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errAgain, err)
+		return fmt.Errorf("%w: %w", errRetry, err)
 	}
 	_, _ = io.CopyN(io.Discard, res.Body, 1<<16) // so that the connection can be used again
 	_ = res.Body.Close()
@@ -83,7 +83,7 @@ func (t *Tracer) post(ctx context.Context, body []byte) error {
 	case http.StatusOK, http.StatusAccepted, http.StatusNoContent:
 		return nil
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return fmt.Errorf("%w: it answered %q", errAgain, res.Status)
+		return fmt.Errorf("%w: it answered %q", errRetry, res.Status)
 	}
 	return fmt.Errorf("the collector answered %q", res.Status)
 }
@@ -91,13 +91,13 @@ func (t *Tracer) post(ctx context.Context, body []byte) error {
 func compress(body []byte) []byte {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	_, _ = z.Write(body) // a Buffer takes everything
+	_, _ = z.Write(body) // a Buffer returns no error
 	_ = z.Close()
 	return b.Bytes()
 }
 
-// encode is an ExportTraceServiceRequest of opentelemetry-proto; the numbers are those of
-// its fields.
+// encode returns an ExportTraceServiceRequest of opentelemetry-proto. The numbers here and below are
+// those of its fields.
 func encode(resource []slog.Attr, spans []*Span) []byte {
 	scope := message(nil, 1, text(nil, 1, "p2pchat"))
 	for _, s := range spans {
@@ -106,7 +106,7 @@ func encode(resource []slog.Attr, spans []*Span) []byte {
 	return message(nil, 1, message(message(nil, 1, attributes(nil, 1, resource)), 2, scope))
 }
 
-// encode is a Span there.
+// encode returns a Span of opentelemetry-proto.
 func (s *Span) encode() []byte {
 	const internal, server, failure = 1, 2, 2
 	b := message(message(nil, 1, s.trace[:]), 2, s.id[:])
@@ -119,16 +119,16 @@ func (s *Span) encode() []byte {
 	} else {
 		b = number(b, 6, internal)
 	}
-	b = protowire.AppendFixed64(protowire.AppendTag(b, 7, protowire.Fixed64Type), uint64(s.began.UnixNano()))
+	b = protowire.AppendFixed64(protowire.AppendTag(b, 7, protowire.Fixed64Type), uint64(s.started.UnixNano()))
 	b = protowire.AppendFixed64(protowire.AppendTag(b, 8, protowire.Fixed64Type), uint64(s.ended.UnixNano()))
-	b = attributes(b, 9, s.details)
+	b = attributes(b, 9, s.attributes)
 	if s.failed {
 		b = message(b, 15, number(nil, 3, failure))
 	}
 	return b
 }
 
-// attributes are KeyValues.
+// attributes appends KeyValues.
 func attributes(b []byte, field protowire.Number, list []slog.Attr) []byte {
 	for _, a := range list {
 		var value []byte // an AnyValue

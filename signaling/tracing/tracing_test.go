@@ -21,14 +21,14 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func in(env map[string]string) func(string) string {
+func variables(env map[string]string) func(string) string {
 	return func(name string) string { return env[name] }
 }
 
-// one has a tracer tell of one request; stop flushes.
-func one(t *testing.T, env map[string]string, log *slog.Logger) (stop func(context.Context)) {
+// traceOne has a tracer record one request and one operation. stop sends them.
+func traceOne(t *testing.T, env map[string]string, log *slog.Logger) (stop func(context.Context)) {
 	t.Helper()
-	tracer, err := New("v1", in(env), log)
+	tracer, err := New("v1", variables(env), log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,18 +45,18 @@ func TestOffUnlessAsked(t *testing.T) {
 		{"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:1"},
 		{"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:1"},
 	} {
-		tracer, err := New("v1", in(env), slog.New(slog.DiscardHandler))
+		tracer, err := New("v1", variables(env), slog.New(slog.DiscardHandler))
 		if tracer != nil || err != nil {
 			t.Errorf("%v: %v, %v", env, tracer, err)
 		}
 		tracer.Start()(t.Context())
 	}
 	if s := Operation(t.Context()); s != nil {
-		t.Error("there is a span of no request")
+		t.Error("there is a span without a request")
 	}
 }
 
-func TestWhatTheCollectorHears(t *testing.T) {
+func TestExport(t *testing.T) {
 	c := tracetest.New(t)
 	for name, env := range map[string]map[string]string{
 		"plain": {"OTEL_EXPORTER_OTLP_ENDPOINT": c.URL + "/base"},
@@ -66,7 +66,7 @@ func TestWhatTheCollectorHears(t *testing.T) {
 		},
 	} {
 		before := len(c.Spans())
-		one(t, env, slog.New(slog.DiscardHandler))(t.Context())
+		traceOne(t, env, slog.New(slog.DiscardHandler))(t.Context())
 		requests := c.Requests()
 		r, resource := requests[len(requests)-1], c.Resource()
 		spans := c.Spans()[before:]
@@ -75,7 +75,7 @@ func TestWhatTheCollectorHears(t *testing.T) {
 		}
 		inner, outer := spans[0], spans[1]
 		want := fmt.Sprint(map[string]string{"half": "0.5", "true": "true"}, map[string]string{"number": "-3", "text": "ü"})
-		if got := fmt.Sprint(inner.Says, outer.Says); got != want {
+		if got := fmt.Sprint(inner.Attrs, outer.Attrs); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 		if inner.GetName() != "inner" || outer.GetName() != "outer" || inner.GetKind() != 1 || outer.GetKind() != 2 || inner.GetStatus().GetCode() != 2 || outer.GetStatus() != nil {
@@ -100,29 +100,29 @@ func TestWhatTheCollectorHears(t *testing.T) {
 	}
 }
 
-func TestACollectorInTrouble(t *testing.T) {
-	t.Run("is asked again, by who does not stop", func(t *testing.T) {
+func TestCollectorThatFails(t *testing.T) {
+	t.Run("gets the batch again", func(t *testing.T) {
 		c := tracetest.New(t, 503)
-		stop := one(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": c.URL, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "2"}, slog.New(slog.DiscardHandler))
-		stop(t.Context()) // whatever it is doing, that it does anew
+		stop := traceOne(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": c.URL, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "2"}, slog.New(slog.DiscardHandler))
+		stop(t.Context()) // ends the wait for the retry
 		if n := len(c.Spans()); n != 2 {
-			t.Errorf("%d spans came", n)
+			t.Errorf("the collector has %d spans", n)
 		}
 	})
 	for name, env := range map[string]map[string]string{
 		"refuses":      {"OTEL_EXPORTER_OTLP_ENDPOINT": tracetest.New(t, 400).URL},
 		"is not there": {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_BSP_EXPORT_TIMEOUT": "1"},
 	} {
-		t.Run("that "+name+" is in the log", func(t *testing.T) {
+		t.Run(name+": the log has it", func(t *testing.T) {
 			var log bytes.Buffer
-			one(t, env, slog.New(slog.NewTextHandler(&log, nil)))(t.Context())
+			traceOne(t, env, slog.New(slog.NewTextHandler(&log, nil)))(t.Context())
 			if !strings.Contains(log.String(), "spans are lost") {
 				t.Errorf("the log says %q", &log)
 			}
 		})
 	}
-	t.Run("holds nobody up", func(t *testing.T) {
-		tracer, err := New("v1", in(map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_BSP_MAX_QUEUE_SIZE": "3"}), slog.New(slog.DiscardHandler))
+	t.Run("does not delay requests", func(t *testing.T) {
+		tracer, err := New("v1", variables(map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_BSP_MAX_QUEUE_SIZE": "3"}), slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,22 +130,22 @@ func TestACollectorInTrouble(t *testing.T) {
 			_, s := tracer.Request(httptest.NewRequest(http.MethodGet, "/", nil), false)
 			s.End("x", false)
 		}
-		if len(tracer.queue) != 3 || tracer.lost.Load() != 7 {
-			t.Errorf("%d wait, %d are lost", len(tracer.queue), tracer.lost.Load())
+		if len(tracer.queue) != 3 || tracer.dropped.Load() != 7 {
+			t.Errorf("%d wait, %d are lost", len(tracer.queue), tracer.dropped.Load())
 		}
 	})
-	t.Run("has time that ends", func(t *testing.T) {
+	t.Run("gets retries for a limited time", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			if wait(ctx, time.Hour) || !errors.Is(ctx.Err(), context.DeadlineExceeded) || wait(ctx, 0) && wait(ctx, time.Second) {
-				t.Error("it is waited for longer")
+				t.Error("wait does not end with its context")
 			}
 		})
 	})
 }
 
-func TestWhoseTraceItIs(t *testing.T) {
+func TestTraceparent(t *testing.T) {
 	const trace, span = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 	for _, c := range []struct {
 		sampler, header string
@@ -167,7 +167,7 @@ func TestWhoseTraceItIs(t *testing.T) {
 		{"parentbased_always_off", "00-" + trace + "-" + span + "-01", true, true, true},
 		{"parentbased_always_off", "", true, false, false},
 	} {
-		tracer, err := New("v1", in(map[string]string{"OTEL_TRACES_EXPORTER": "otlp", "OTEL_TRACES_SAMPLER": c.sampler}), slog.New(slog.DiscardHandler))
+		tracer, err := New("v1", variables(map[string]string{"OTEL_TRACES_EXPORTER": "otlp", "OTEL_TRACES_SAMPLER": c.sampler}), slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,34 +181,34 @@ func TestWhoseTraceItIs(t *testing.T) {
 			t.Errorf("%+v: the trace is %x", c, s.trace)
 		}
 	}
-	s, err := readSampler("traceidratio", "0.25")
-	taken := 0
+	s, err := parseSampler("traceidratio", "0.25")
+	sampled := 0
 	for range 10_000 {
 		var id [16]byte
-		if random(id[:]); s.takes(id, false, false) {
-			taken++
+		if random(id[:]); s.samples(id, false, false) {
+			sampled++
 		}
 	}
-	if err != nil || taken < 2_000 || taken > 3_000 {
-		t.Errorf("a quarter of 10,000 is %d (%v)", taken, err)
+	if err != nil || sampled < 2_000 || sampled > 3_000 {
+		t.Errorf("a quarter of 10,000 is %d (%v)", sampled, err)
 	}
 }
 
-func TestVariablesThatMakeNoSense(t *testing.T) {
+func TestInvalidVariables(t *testing.T) {
 	for variable, value := range map[string]string{
 		"OTEL_TRACES_EXPORTER": "zipkin", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "localhost:4318",
 		"OTEL_EXPORTER_OTLP_HEADERS": "secret", "OTEL_EXPORTER_OTLP_COMPRESSION": "zstd", "OTEL_EXPORTER_OTLP_TIMEOUT": "-1",
-		"OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": "/nowhere", "OTEL_TRACES_SAMPLER": "some",
+		"OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere", "OTEL_TRACES_SAMPLER": "some",
 		"OTEL_BSP_MAX_QUEUE_SIZE": "many", "OTEL_BSP_SCHEDULE_DELAY": "0",
 	} {
 		env := map[string]string{"OTEL_TRACES_EXPORTER": "otlp"}
 		maps.Copy(env, map[string]string{variable: value})
-		_, err := New("v1", in(env), nil)
+		_, err := New("v1", variables(env), nil)
 		if err == nil || !strings.HasPrefix(err.Error(), variable+": ") || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s=%s: %v", variable, value, err)
 		}
 	}
-	_, err := New("v1", in(map[string]string{"OTEL_TRACES_EXPORTER": "otlp", "OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "2"}), nil)
+	_, err := New("v1", variables(map[string]string{"OTEL_TRACES_EXPORTER": "otlp", "OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "2"}), nil)
 	if err == nil || !strings.HasPrefix(err.Error(), "OTEL_TRACES_SAMPLER_ARG: ") {
 		t.Error(err)
 	}

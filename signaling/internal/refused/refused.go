@@ -16,9 +16,9 @@ const Pause = time.Minute
 
 // A Log tells of refusals, by reason. Reasons are few, and no client chooses them.
 type Log struct {
-	// Tell writes one line: how many refusals it stands for, and what is known of the last
+	// Write writes one line: how many refusals it stands for, and what is known of the last
 	// one, as attributes of slog. It is not called twice at once.
-	Tell func(reason string, count int, last []any)
+	Write func(reason string, count int, last []any)
 
 	mu      sync.Mutex // guards what follows
 	reasons map[string]*refusals
@@ -70,7 +70,7 @@ func (l *Log) line(reason string, r *refusals) {
 	if r.count == 0 {
 		return
 	}
-	l.Tell(reason, r.count, r.last)
+	l.Write(reason, r.count, r.last)
 	r.count, r.last = 0, nil
 	if !l.closed {
 		r.next = time.AfterFunc(Pause, func() {

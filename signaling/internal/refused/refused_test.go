@@ -26,7 +26,7 @@ func TestLog(t *testing.T) {
 	var lines []string
 	newLog := func() *Log {
 		lines = nil
-		return &Log{Tell: func(reason string, count int, last []any) {
+		return &Log{Write: func(reason string, count int, last []any) {
 			mu.Lock()
 			defer mu.Unlock()
 			lines = append(lines, fmt.Sprint(reason, " ", count, " ", last))

@@ -1,5 +1,5 @@
-// Package tracetest is a collector of traces, for tests: it takes what OTLP says, as
-// OpenTelemetry's own definitions have it.
+// Package tracetest has an OpenTelemetry collector for tests. It decodes OTLP with OpenTelemetry's
+// own definitions.
 package tracetest
 
 import (
@@ -19,27 +19,28 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// A Collector takes traces on loopback.
+// A Collector receives traces on loopback.
 type Collector struct {
-	URL     string
-	answers []int // to the first requests; then 200
+	URL string
 
-	mu       sync.Mutex
+	mu       sync.Mutex // guards what follows
+	statuses []int      // of the next responses
 	requests []*http.Request
 	raw      bytes.Buffer
-	taken    []*trace.ResourceSpans
+	received []*trace.ResourceSpans
 }
 
-// New runs a collector until the test ends. It answers its first requests with these
-// statuses, and takes nothing of them unless that is 200.
-func New(t testing.TB, answers ...int) *Collector {
-	c := &Collector{answers: answers}
+// New runs a collector until the test ends. Its first responses have these statuses, and it ignores
+// the spans of a request unless the status is 200.
+func New(t testing.TB, statuses ...int) *Collector {
+	c := &Collector{statuses: statuses}
 	h := httptest.NewServer(c)
 	t.Cleanup(h.Close)
 	c.URL = h.URL
 	return c
 }
 
+// ServeHTTP implements [http.Handler].
 func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := r.Body
 	if r.Header.Get("Content-Encoding") == "gzip" {
@@ -54,59 +55,59 @@ func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.requests = append(c.requests, r)
-	if len(c.answers) > 0 {
-		answer := c.answers[0]
-		c.answers = c.answers[1:]
-		if answer != http.StatusOK {
-			w.WriteHeader(answer)
+	if len(c.statuses) > 0 {
+		status := c.statuses[0]
+		c.statuses = c.statuses[1:]
+		if status != http.StatusOK {
+			w.WriteHeader(status)
 			return
 		}
 	}
-	var said collector.ExportTraceServiceRequest
-	if err != nil || proto.Unmarshal(raw, &said) != nil || len(said.ProtoReflect().GetUnknown()) > 0 {
-		http.Error(w, "that is no ExportTraceServiceRequest", http.StatusBadRequest)
+	var export collector.ExportTraceServiceRequest
+	if err != nil || proto.Unmarshal(raw, &export) != nil || len(export.ProtoReflect().GetUnknown()) > 0 {
+		http.Error(w, "that is not an ExportTraceServiceRequest", http.StatusBadRequest)
 		return
 	}
 	c.raw.Write(raw)
-	c.taken = append(c.taken, said.GetResourceSpans()...)
+	c.received = append(c.received, export.GetResourceSpans()...)
 	w.Header().Set("Content-Type", "application/x-protobuf")
 }
 
-// Requests are those that came.
+// Requests returns all requests.
 func (c *Collector) Requests() []*http.Request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.requests
 }
 
-// Said is all that was taken, as it came.
-func (c *Collector) Said() []byte {
+// Raw returns the bytes of all exports.
+func (c *Collector) Raw() []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.raw.Bytes()
 }
 
-// Resource is what the last resource says of itself.
+// Resource returns the attributes of the last resource.
 func (c *Collector) Resource() map[string]string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.taken) == 0 {
+	if len(c.received) == 0 {
 		return nil
 	}
-	return attributes(c.taken[len(c.taken)-1].GetResource().GetAttributes())
+	return attributes(c.received[len(c.received)-1].GetResource().GetAttributes())
 }
 
-// A Span is one that was taken.
+// A Span is a span that the collector received.
 type Span struct {
 	*trace.Span
-	Says map[string]string
+	Attrs map[string]string
 }
 
-// Spans are those that were taken, in the order in which they came.
+// Spans returns the spans in the order in which the collector received them.
 func (c *Collector) Spans() (list []Span) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, r := range c.taken {
+	for _, r := range c.received {
 		for _, scope := range r.GetScopeSpans() {
 			for _, s := range scope.GetSpans() {
 				list = append(list, Span{s, attributes(s.GetAttributes())})

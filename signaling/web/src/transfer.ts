@@ -1,6 +1,6 @@
 // Files: what is said of them rides on the conversation, and is not lost; their bytes have
 // a channel of their own, which the sending side opens again on every connection
-// (docs/architecture.md). chat/file.go and chat/transfer.go for a browser.
+// (docs/architecture.md). chat/transfer for a browser.
 
 import { sha256 } from "@noble/hashes/sha2.js";
 import { concat, equal, hex, readUint64, uint64 } from "./bytes.ts";

@@ -1,0 +1,257 @@
+package chat
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+)
+
+// A receiver is stopped in the middle of a file and started anew with its journal; change is what
+// happens to the part meanwhile.
+func TestResumedReceiver(t *testing.T) {
+	content := noise(3 << 20)
+	for name, test := range map[string]struct {
+		mode   os.FileMode
+		change func(part string) error
+		fails  string // with it nothing arrives
+	}{
+		"from where it was":               {0o600, func(string) error { return nil }, ""},
+		"of a file that may only be read": {0o444, func(string) error { return nil }, ""},
+		"that lost what was not synced":   {0o600, func(part string) error { return os.Truncate(part, 5) }, ""},
+		"that holds something else": {0o600, func(part string) error {
+			return os.WriteFile(part, []byte("something else"), 0o600)
+		}, damaged},
+		"that is gone":      {0o600, os.Remove, lost},
+		"that is too large": {0o600, func(part string) error { return os.Truncate(part, 4<<20) }, lost},
+		"that is a link now": {0o600, func(part string) error {
+			return errors.Join(os.Rename(part, part+"x"), os.Symlink(part+"x", part))
+		}, lost},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path, dir, box := create(t, "data", content), t.TempDir(), filepath.Join(t.TempDir(), "box")
+			if err := os.Chmod(path, test.mode); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Test(t, func(t *testing.T) {
+				left, right := newPair(16)
+				a, b := newTalker(named("Ann")), newTalker(keeps(t, box), into(dir), accepts)
+				stop := stopsAt(t, left, fileData, 20)
+				a.joins(left).run(t.Context(), nil)
+				ctx, die := context.WithCancel(t.Context())
+				b.joins(right).run(ctx, nil)
+				id := offers(t, a, path)
+				<-stop
+				die()
+				_ = b.end() // the context's
+				if err := b.config.Journal.End(b.Kept()); err != nil {
+					t.Fatal(err)
+				}
+				parts, err := filepath.Glob(filepath.Join(dir, ".p2pchat-*.kept"))
+				if err != nil || len(parts) != 1 {
+					t.Fatal(parts, err)
+				}
+				if n := Sweep(dir); n != 0 {
+					t.Errorf("%d are swept away", n)
+				}
+				if err := test.change(parts[0]); err != nil {
+					t.Fatal(err)
+				}
+
+				left, right = newPair(16)
+				a.joins(left)
+				b = newTalker(keeps(t, box), into("elsewhere"), accepts).joins(right).run(t.Context(), nil)
+				synctest.Wait()
+				if test.fails == "" {
+					got, err := os.ReadFile(filepath.Join(dir, "data")) //nolint:gosec // the test's own
+					if err != nil || !bytes.Equal(got, content) || !a.Sent(id) || len(contents(t, dir)) != 1 {
+						t.Errorf("%d bytes have arrived, %v; sent: %v %v", len(got), err, a.Sent(id), failures(a))
+					}
+					if info, err := os.Stat(filepath.Join(dir, "data")); err == nil && info.Mode().Perm() != test.mode {
+						t.Errorf("its mode is %v", info.Mode())
+					}
+				} else {
+					equal(t, "the sender hears", failures(a), []string{test.fails})
+					equal(t, "the receiver hears", failures(b), []string{test.fails})
+				}
+				a.Leave()
+				_, _ = a.end(), b.end() // what failed
+				if err := b.config.Journal.End(b.Kept()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// A sender is stopped and started anew with its journal: in the middle of a file or a folder, and when
+// only the receiver's word was lost.
+func TestResumedSender(t *testing.T) {
+	path := create(t, "data", noise(3<<20))
+	for name, test := range map[string]struct {
+		path string
+		when byte // of a message
+		nth  int
+	}{
+		"in the middle of a file":   {path, fileData, 20},
+		"in the middle of a folder": {filepath.Dir(path), fileData, 20},
+		"when all was sent":         {path, fileDone, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, box := t.TempDir(), filepath.Join(t.TempDir(), "box")
+			synctest.Test(t, func(t *testing.T) {
+				left, right := newPair(16)
+				a, b := newTalker(named("Ann"), keeps(t, box)), newTalker(into(dir), accepts).joins(right).run(t.Context(), nil)
+				stop := stopsAt(t, left, test.when, test.nth)
+				ctx, die := context.WithCancel(t.Context())
+				a.joins(left).run(ctx, nil)
+				id := offers(t, a, test.path)
+				<-stop
+				synctest.Wait()
+				die()
+				_ = a.end() // the context's
+				if err := a.config.Journal.End(a.Kept()); err != nil {
+					t.Fatal(err)
+				}
+
+				left, right = newPair(16)
+				a = newTalker(keeps(t, box))
+				if again := offers(t, a, test.path); again != id { // by the same command
+					t.Errorf("it is offered as %d, not %d", again, id)
+				}
+				a.joins(left).run(t.Context(), nil)
+				b.joins(right)
+				synctest.Wait()
+				if got := only[FileReceived](b.seen()); len(got) != 1 || !a.Sent(id) {
+					t.Errorf("received %v, sent: %v; %v, %v", got, a.Sent(id), failures(a), failures(b))
+				} else if sent := only[FileSent](a.seen()); len(sent) != 1 || sent[0].SHA256 != got[0].SHA256 {
+					t.Errorf("sent %v, received %v", sent, got)
+				}
+				a.Leave()
+				if err := errors.Join(a.end(), b.end(), a.config.Journal.End(a.Kept())); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// What the journal says of files stays, however often it is written anew.
+func TestSenderRestartedTwice(t *testing.T) {
+	path, box, dir := create(t, "data", noise(1<<20)), filepath.Join(t.TempDir(), "box"), t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		for run := range 2 {
+			a := newTalker(keeps(t, box))
+			ctx, die := context.WithCancel(t.Context())
+			a.run(ctx, nil)
+			if run == 0 {
+				offers(t, a, path)
+			}
+			synctest.Wait()
+			die()
+			_ = a.end() // as it was told
+			if err := a.config.Journal.End(a.Kept()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		left, right := newPair(16)
+		a := newTalker(keeps(t, box)).joins(left).run(t.Context(), nil)
+		b := newTalker(into(dir), accepts).joins(right).run(t.Context(), nil)
+		synctest.Wait()
+		if n := len(only[FileReceived](b.seen())); n != 1 {
+			t.Errorf("%d files arrive: %v, %v", n, failures(a), failures(b))
+		}
+		a.Leave()
+		if err := errors.Join(a.end(), b.end(), a.config.Journal.End(a.Kept())); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestJournalRewrittenAtTheEnd(t *testing.T) {
+	box := filepath.Join(t.TempDir(), "box")
+	path, dir := create(t, "data", noise(3<<20)), t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		left, right := newPair(16)
+		a, b := newTalker(named("Ann")), newTalker(keeps(t, box), into(dir), accepts)
+		stop := stopsAt(t, left, fileData, 20)
+		a.joins(left).run(t.Context(), nil)
+		ctx, die := context.WithCancel(t.Context())
+		b.joins(right).run(ctx, nil)
+		offers(t, a, path)
+		<-stop
+		die()
+		_ = b.end()                  // as it was told
+		b.config.Journal.torn = true // so that the next note writes it anew
+		b.mu.Lock()
+		b.noted(entry{Heard: 1}) // as a reader's who comes to the last messages
+		b.mu.Unlock()
+		_ = b.config.Journal.End(true) // it stays
+		j, err := OpenJournal(box)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(j.found.files) != 1 {
+			t.Errorf("the journal knows %d files", len(j.found.files))
+		}
+		_ = j.End(false) // of the test
+		a.Leave()
+		_ = a.end() // nobody has heard it
+	})
+}
+
+func TestFilesOfAKilledProgram(t *testing.T) {
+	path := create(t, "data", noise(3<<20))
+	// Ann's program is killed while each side has offered files, and goes on from its journal.
+	synctest.Test(t, func(t *testing.T) {
+		box, dir := filepath.Join(t.TempDir(), "box"), t.TempDir()
+		left, right := newPair(16)
+		a, b := newTalker(keeps(t, box), into(dir)), newTalker(into(dir)).joins(right).run(t.Context(), nil)
+		ctx, die := context.WithCancel(t.Context())
+		a.joins(left).run(ctx, nil)
+		theirs, mine := offers(t, b, path), offers(t, a, path)
+		synctest.Wait()
+		if err := b.Accept(mine); err != nil {
+			t.Fatal(err)
+		}
+		left.cut()
+		synctest.Wait()
+		unheard := offers(t, a, path)
+		fresh := offers(t, b, path)
+		die()
+		<-a.ended
+		if err := a.config.Journal.End(true); err != nil {
+			t.Fatal(err)
+		}
+
+		left, right = newPair(16)
+		a = newTalker(keeps(t, box), into(dir)).joins(left).run(t.Context(), nil)
+		b.joins(right)
+		synctest.Wait()
+		equal(t, "Ben hears", failures(b), nil)
+		if err := b.Accept(unheard); err != nil {
+			t.Errorf("what it offered last: %v", err)
+		}
+		synctest.Wait()
+		if !a.Sent(mine) || !a.Sent(unheard) {
+			t.Errorf("what it offered is not sent: %v", failures(a))
+		}
+		if got := only[FileOffered](a.seen()); len(got) != 2 || got[0].ID != theirs || got[1].ID != fresh {
+			t.Errorf("it is offered %v", got)
+		}
+		for _, id := range []uint64{theirs, fresh} {
+			if err := a.Accept(id); err != nil {
+				t.Errorf("accepting %d: %v", id, err)
+			}
+			synctest.Wait()
+			if !b.Sent(id) {
+				t.Errorf("%d is not sent", id)
+			}
+		}
+		a.Leave()
+		_, _ = a.end(), b.end() // they have left
+	})
+}

@@ -1,0 +1,74 @@
+package transfer
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+)
+
+// Resume continues, before the first pipe, what an earlier run of the program was to send or receive.
+func (m *Manager) Resume(ctx context.Context) {
+	for _, f := range m.list(func(f *file) bool { return !f.outgoing && f.kept != nil && f.state != offered }) {
+		m.resumeReceiving(f)
+	}
+	for _, f := range m.list(func(f *file) bool { return f.outgoing && f.kept != nil }) {
+		r := m.keptOf(f)
+		if r == nil { // SendFiles was faster
+			continue
+		}
+		s, err := newSource(ctx, r.Path)
+		if err == nil && m.resumeSending(f, s) {
+			continue
+		}
+		if err == nil {
+			s.close()
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if m.keptOf(f) != nil {
+			m.giveUp(f, "it changed while the sender's program was not running", true)
+		}
+	}
+}
+
+func (m *Manager) keptOf(f *file) *Record {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return f.kept
+}
+
+// resumeSending continues f, and returns true, if s is what it was. hashUpTo hashes what was sent of it once
+// the receiver says how much that is.
+func (m *Manager) resumeSending(f *file, s *source) bool {
+	m.mu.Lock()
+	r := f.kept
+	if r == nil || r.Path != s.path || r.Stamp != s.stamp || r.Offer.Size != s.Size {
+		m.mu.Unlock()
+		return false
+	}
+	f.source, f.kept, f.hash, f.unhashed = s, nil, sha256.New(), true
+	if len(r.Sum) == sha256.Size {
+		f.sum = (*[sha256.Size]byte)(r.Sum)
+	}
+	m.mu.Unlock()
+	m.emitOffering(f)
+	return true
+}
+
+func (m *Manager) resumeReceiving(f *file) {
+	r := m.keptOf(f)
+	d, err := resumeDownload(r.Dir, r.Temp, f.Offer)
+	if err != nil {
+		m.giveUpWith(f, unwritable(r.Dir, err))
+		return
+	}
+	m.mu.Lock()
+	f.download, f.kept = d, nil
+	m.mu.Unlock()
+	m.tell(KindAccept, f, note{}) // the earlier run may have ended before it did
+	m.host.Emit(Notice{Text: map[bool]string{
+		false: fmt.Sprintf("Resuming %q.", f.Name),
+		true:  fmt.Sprintf("The folder %q was not complete: it starts over.", f.Name),
+	}[f.Folder]})
+}

@@ -1,0 +1,334 @@
+package transfer
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"p2pchat/chat/internal/disk"
+)
+
+// The first byte of each message on a file's channel.
+const (
+	fileBegin byte = 1 // ID: whose channel this is; the sender's first message
+	fileHave  byte = 2 // offset: where the receiver begins, and then how far it has come
+	fileData  byte = 3 // bytes of the stream
+	fileDone  byte = 4 // SHA-256 of the whole stream; then, of a folder, the JSON of what is left out: see leftOut
+)
+
+const (
+	fileChunk  = 64 << 10  // bytes in a message
+	fileHaves  = 128 << 10 // bytes from one have to the next
+	fileMoving = 4         // files of this side that have a channel at a time
+
+	progressInterval = 250 * time.Millisecond
+	retryInterval    = time.Second
+	beginTimeout     = 10 * time.Second // for the first message on a channel
+	maxFutile        = 5                // channels in a row on which nothing moved
+	maxLowered       = 16               // times that the receiver may begin with less than it had
+)
+
+// Run moves the accepted files over the channels of pipe, until ctx ends.
+func (m *Manager) Run(ctx context.Context, pipe Pipe) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		for {
+			ch, err := pipe.Accept(ctx)
+			if err != nil {
+				return
+			}
+			wg.Go(func() { m.receiveFile(ctx, ch) })
+		}
+	})
+	for {
+		for f := m.nextFile(); f != nil; f = m.nextFile() {
+			wg.Go(func() { m.sendFile(ctx, pipe, f) })
+		}
+		select {
+		case <-m.work:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// nextFile returns the accepted file of this side with the lowest ID that has no channel, and moves it to
+// moving. It returns nil if none may move now.
+func (m *Manager) nextFile() (next *file) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.greeted || m.leaving.Load() || m.moving >= fileMoving {
+		return nil
+	}
+	for _, f := range m.out {
+		if (f.state == accepted || f.state == waiting) && f.source != nil && (next == nil || f.id < next.id) {
+			next = f
+		}
+	}
+	if next != nil {
+		next.state.move(moving)
+		m.moving++
+	}
+	return next
+}
+
+// sendFile sends what the receiver lacks of a file, and pauses before it may be tried again.
+func (m *Manager) sendFile(ctx context.Context, pipe Pipe, f *file) {
+	sending, stop := context.WithCancel(ctx)
+	defer stop()
+	m.mu.Lock()
+	f.stop = stop
+	over, before := f.state.over(), f.bytes
+	m.mu.Unlock()
+	if !over {
+		m.sendOver(sending, pipe, f)
+	}
+	m.mu.Lock()
+	if f.futile++; f.bytes > before || ctx.Err() != nil {
+		f.futile = 0
+	}
+	futile := f.futile
+	m.mu.Unlock()
+	switch {
+	case sending.Err() != nil, futile == 0:
+	case futile == maxFutile:
+		m.giveUp(f, "the other side keeps closing the channel of the file", true)
+	default:
+		pause(sending, retryInterval)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f.state.move(waiting) // unless it has ended
+	f.stop = nil
+	m.moving--
+	m.wakeTransfers()
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// sendOver sends a file over a channel of its own. It returns when the channel closes or the file has ended.
+func (m *Manager) sendOver(ctx context.Context, pipe Pipe, f *file) {
+	ch, err := pipe.Open(ctx)
+	if err != nil {
+		m.config.Log.Debug("no channel for a file", "error", err)
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer ch.Close()
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { ch.Close() })()
+	if post(ch, fileBegin, binary.BigEndian.AppendUint64(nil, f.id)) != nil {
+		return
+	}
+	moved := make(chan struct{}, 1)
+	wg.Go(func() {
+		defer cancel()
+		m.receiveHaves(ch, f, moved)
+	})
+	select { // the first have says where to begin
+	case <-moved:
+	case <-ctx.Done():
+		return
+	}
+	sum, err := m.stream(ctx, ch, f, moved)
+	switch {
+	case ctx.Err() != nil, errors.Is(err, errChannel):
+		return
+	case err != nil:
+		m.giveUp(f, disk.WithoutPath(err).Error(), true)
+		return
+	}
+	left, err := marshalLeftOut(f.source)
+	if err != nil {
+		m.giveUp(f, err.Error(), true)
+		return
+	}
+	if post(ch, fileDone, append(sum, left...)) == nil {
+		<-ctx.Done()
+	}
+}
+
+var errChannel = errors.New("the file's channel has ended")
+
+// stream sends what the receiver lacks, and returns the SHA-256 of the whole stream. It returns errChannel
+// if the channel ends; other errors are the source's.
+func (m *Manager) stream(ctx context.Context, to io.Writer, f *file, moved <-chan struct{}) ([]byte, error) {
+	m.mu.Lock()
+	at := f.bytes
+	f.window = window{}
+	m.mu.Unlock()
+	if err := m.hashUpTo(ctx, f, at); err != nil {
+		return nil, err
+	}
+	from := f.source.open(at)
+	defer from.Close()
+	message := make([]byte, 1+fileChunk)
+	message[0] = fileData
+	for at < f.Size {
+		for !m.mayStream(f, at) {
+			select {
+			case <-moved:
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		n, err := io.ReadFull(from, message[1:1+min(fileChunk, f.Size-at)])
+		if err != nil {
+			return nil, err
+		}
+		at += int64(n)
+		m.streamed(f, message[1:1+n], at)
+		if _, err := to.Write(message[:1+n]); err != nil {
+			return nil, errChannel
+		}
+	}
+	if _, err := from.Read(message[1:]); !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	sum := f.hash.Sum(nil)
+	m.mu.Lock()
+	f.sum = (*[sha256.Size]byte)(sum)
+	m.mu.Unlock()
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	m.keep(f)
+	return sum, nil
+}
+
+// mayStream reports whether more may be on its way than is.
+func (m *Manager) mayStream(f *file, at int64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f.window.moving = m.moving
+	return at-f.bytes < f.window.size()
+}
+
+// streamed notes the bytes up to at. What is sent again is not hashed again.
+func (m *Manager) streamed(f *file, b []byte, at int64) {
+	unhashed := at - f.hashed // only this goroutine changes it
+	if unhashed > 0 {
+		f.hash.Write(b[int64(len(b))-unhashed:])
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f.hashed = max(f.hashed, at)
+	f.window.sent(at, time.Now())
+}
+
+// hashUpTo hashes what an earlier run of the program has sent.
+func (m *Manager) hashUpTo(ctx context.Context, f *file, to int64) error {
+	m.mu.Lock()
+	at, unhashed := f.hashed, f.unhashed
+	m.mu.Unlock()
+	if !unhashed {
+		return nil
+	}
+	from := f.source.open(at)
+	defer from.Close()
+	b := make([]byte, fileChunk)
+	for at < to {
+		n, err := io.ReadFull(from, b[:min(fileChunk, to-at)])
+		if err = cmp.Or(err, ctx.Err()); err != nil {
+			return err
+		}
+		at += int64(n)
+		f.hash.Write(b[:n])
+		m.mu.Lock()
+		f.hashed = at
+		m.mu.Unlock()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f.unhashed = false
+	return nil
+}
+
+// receiveHaves follows how much the receiver has, until the channel closes.
+func (m *Manager) receiveHaves(from io.Reader, f *file, moved chan<- struct{}) {
+	b := make([]byte, 64)
+	for begins := true; ; begins = false {
+		n, err := from.Read(b)
+		if err != nil {
+			return
+		}
+		have := int64(-1)
+		if n == 1+8 && b[0] == fileHave {
+			have = int64(binary.BigEndian.Uint64(b[1:])) //nolint:gosec // mayHave refuses a negative one
+		}
+		if !m.mayHave(f, have, begins) {
+			m.giveUp(f, "the receiver broke the protocol of transfers", true)
+			return
+		}
+		m.progress(f, have, begins)
+		select {
+		case moved <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// mayHave reports whether the receiver can have so much. A channel may begin with less than the
+// one before it reached: the receiver's program, or its machine, was restarted.
+func (m *Manager) mayHave(f *file, have int64, begins bool) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case have < 0, have > f.hashed && !f.unhashed, have > f.Size:
+		return false
+	case have < f.bytes:
+		f.lowered++
+		return begins && f.lowered <= maxLowered
+	}
+	f.window.has(have, time.Now())
+	return true
+}
+
+// marshalLeftOut returns what the receiver has to be told of a folder at its end.
+func marshalLeftOut(s *source) ([]byte, error) {
+	all := s.leftOuts()
+	if len(all) == 0 {
+		return nil, nil
+	}
+	b, err := json.Marshal(all)
+	if len(b) > maxLeftOut {
+		err = errSpoiled
+	}
+	return b, err
+}
+
+// progress notes that the receiver has so many bytes, and tells the reader if it is time.
+func (m *Manager) progress(f *file, bytes int64, begins bool) {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	m.mu.Lock()
+	f.bytes = bytes
+	due := !f.state.over() && (begins || time.Since(f.told) >= progressInterval)
+	if due {
+		f.told = time.Now()
+	}
+	m.mu.Unlock()
+	if due {
+		m.host.Emit(Progress{ID: f.id, Outgoing: f.outgoing, Name: f.Name, Bytes: bytes, Size: f.Size})
+	}
+}
+
+func post(to io.Writer, kind byte, body []byte) error {
+	_, err := to.Write(append([]byte{kind}, body...))
+	return err
+}

@@ -1,0 +1,129 @@
+package transfer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// A folder is offered with the size of its stream, so a file of it that is no longer as it was offered cannot be
+// left out of that. What cannot be read of it is filled with zeros, and with the end of the stream the receiver is
+// told to remove it. A file that has grown, as a log does, is sent as far as it was offered.
+
+// A leftOut is what the receiver is told of a file that is not as it was offered.
+type leftOut struct {
+	Name string `json:"name"` // in the folder
+	Why  string `json:"why"`
+	Kept bool   `json:"kept,omitempty"` // as much of it as was offered has arrived
+}
+
+// A spoil is what became of a file while its folder was being sent.
+type spoil struct {
+	leftOut
+	from int64 // of the file: from there on it is zeros
+}
+
+const (
+	maxInMemory = 16 << 20 // bytes of files that are read when they are offered
+	maxLeftOut  = 32 << 10 // bytes of JSON that tell of spoiled files
+)
+
+var (
+	errEndless = errors.New("it says that it is empty, and has more than 16 MB: copy it to a file first")
+	errSpoiled = errors.New("too many files in it were changed while it was being sent")
+)
+
+// mended reads p from offset on, whatever happens to it.
+func (s *source) mended(r *sourceReader, p part, offset int64) (io.Reader, error) {
+	m := &mended{s: s, part: p, at: offset}
+	s.mu.Lock()
+	was, spoiled := s.spoiled[p.at]
+	s.mu.Unlock()
+	if spoiled && !was.Kept && offset >= was.from {
+		m.zeros = true
+		return m, nil
+	}
+	b, err := s.body(p, offset)
+	switch {
+	case err != nil && spoiled: // what went out before the loss of a pipe cannot go out again
+		return nil, p.because(err)
+	case err != nil:
+		m.spoil(err)
+	default:
+		r.body, m.from = b, b
+	}
+	return m, nil
+}
+
+// A mended is a file of a folder that is always as long as it was offered.
+type mended struct {
+	part
+	s     *source
+	from  *body
+	at    int64
+	zeros bool
+}
+
+func (m *mended) Read(b []byte) (int, error) {
+	b = b[:min(int64(len(b)), m.size-m.at)]
+	if !m.zeros {
+		n, err := m.from.Read(b)
+		m.at += int64(n)
+		switch {
+		case err == nil, n > 0: // an error comes again
+			return n, nil
+		case errors.Is(err, io.EOF):
+			return 0, io.EOF
+		case errors.Is(err, errLonger):
+			m.s.note(m.part, spoil{leftOut{m.name, fmt.Sprintf("it grew while it was being sent: its first %d bytes have arrived", m.size), true}, m.size})
+			return 0, io.EOF
+		}
+		m.spoil(err)
+	}
+	if m.at == m.size {
+		return 0, io.EOF
+	}
+	clear(b)
+	m.at += int64(len(b))
+	return len(b), nil
+}
+
+// spoil notes that the file is of no use to the receiver.
+func (m *mended) spoil(why error) {
+	m.zeros = true
+	m.s.note(m.part, spoil{leftOut{Name: m.name, Why: why.Error()}, m.at})
+}
+
+func (s *source) note(p part, what spoil) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if was, ok := s.spoiled[p.at]; !ok || was.Kept {
+		s.spoiled[p.at] = what
+	}
+}
+
+// leftOuts are the spoiled files, in their order.
+func (s *source) leftOuts() (all []leftOut) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.parts {
+		if what, ok := s.spoiled[p.at]; ok && p.name != "" {
+			all = append(all, what.leftOut)
+		}
+	}
+	return all
+}
+
+// missing counts the files that have not arrived.
+func missing(all []leftOut) (n int) {
+	for _, l := range all {
+		if !l.Kept {
+			n++
+		}
+	}
+	return n
+}
+
+// hasDate tells whether a time is one that every file system takes.
+func hasDate(t time.Time) bool { return t.Year() > 1900 && t.Year() < 2200 }

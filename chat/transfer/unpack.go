@@ -1,0 +1,157 @@
+package transfer
+
+import (
+	"archive/tar"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A tree is a folder that is made of a tar stream.
+type tree struct {
+	root    *os.Root
+	room    int64             // bytes of the stream that are still to come
+	files   int               // that have come
+	renamed map[string]string // what could not have the name that it was sent with
+	folders []dated
+}
+
+// A dated is a folder, whose time is set when all is in it.
+type dated struct {
+	name string
+	time time.Time
+}
+
+// unpack makes files and folders of a tar stream, and nothing else. All of the stream is read. Its errors
+// are errNoTar, errTooMuch, errLeadsOut, errTooDeep, and the file system's.
+func (t *tree) unpack(r io.Reader, files int) error {
+	stream := tar.NewReader(r)
+	for parts := 0; ; parts++ {
+		h, err := stream.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			_, err := io.Copy(io.Discard, r)
+			if err == nil && t.files != files {
+				err = errNoTar
+			}
+			return err
+		case errors.Is(err, tar.ErrHeader):
+			return errNoTar
+		case err != nil:
+			return err
+		case parts == maxParts, isSparse(h): // a sparse file holds more than was sent for it
+			return errNoTar
+		case h.Size < 0, h.Size > t.room-tarBlock:
+			return errTooMuch
+		}
+		if err := t.unpackPart(stream, h); err != nil {
+			return err
+		}
+		t.room -= tarBlock + h.Size
+	}
+}
+
+func (t *tree) unpackPart(from io.Reader, h *tar.Header) error {
+	name, err := properPath(h.Name)
+	if err != nil {
+		return err
+	}
+	mode := fs.FileMode(h.Mode) & 0o777 //nolint:gosec // nine bits of it
+	switch h.Typeflag {
+	case tar.TypeDir:
+		name, err = orPortable(name, func(name string) error { return t.root.MkdirAll(name, dirPerm(mode)) })
+		t.folders = append(t.folders, dated{name, h.ModTime})
+	case tar.TypeReg:
+		t.files++
+		name, err = t.unpackFile(from, name, mode, h.ModTime)
+	default:
+		return errNoTar
+	}
+	if was := strings.TrimSuffix(h.Name, "/"); err == nil && filepath.ToSlash(name) != was {
+		t.renamed[was] = name
+	}
+	return err
+}
+
+// isSparse tells whether a file has holes, which this program sends of none.
+func isSparse(h *tar.Header) bool {
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false // the older kind has a type of its own
+}
+
+// unpackFile returns the name that the file has got.
+func (t *tree) unpackFile(from io.Reader, name string, mode fs.FileMode, modified time.Time) (string, error) {
+	var f *os.File
+	open := func(name string) (err error) {
+		if parent := filepath.Dir(name); parent != "." {
+			if err := t.root.MkdirAll(parent, 0o777); err != nil {
+				return err
+			}
+		}
+		f, err = t.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm(mode))
+		return err
+	}
+	name, err := orPortable(name, open)
+	for n, first := 1, name; errors.Is(err, fs.ErrExist) && n < 1000; n++ { // two names can be one here
+		name = filepath.Join(filepath.Dir(first), numbered(filepath.Base(first), n))
+		err = open(name)
+	}
+	if err != nil {
+		return name, err
+	}
+	_, err = io.Copy(f, from)
+	if err == nil {
+		err = f.Sync()
+	}
+	err = errors.Join(err, f.Close())
+	t.date(dated{name, modified})
+	return name, err
+}
+
+// orPortable makes something of that name, or where the file system does not take it, of one that all take.
+func orPortable(name string, create func(name string) error) (string, error) {
+	err := create(name)
+	if other := portable(name); errors.Is(err, syscall.EINVAL) && other != name {
+		return other, create(other)
+	}
+	return name, err
+}
+
+// finish removes what is to be left out, and sets the times of the folders, the innermost first.
+func (t *tree) finish(left []leftOut) error {
+	for _, l := range left {
+		if l.Kept {
+			continue
+		}
+		name, err := properPath(l.Name)
+		if is, ok := t.renamed[l.Name]; ok {
+			name = is
+		}
+		if err == nil {
+			err = t.root.Remove(name)
+		}
+		if err != nil {
+			return errNoTar
+		}
+	}
+	for i := len(t.folders) - 1; i >= 0; i-- {
+		t.date(t.folders[i])
+	}
+	return nil
+}
+
+// date sets a time, where the file system takes it.
+func (t *tree) date(d dated) {
+	if hasDate(d.time) {
+		_ = t.root.Chtimes(d.name, time.Now(), d.time) // it is no reason to do without the file
+	}
+}

@@ -1,0 +1,130 @@
+package natsstore
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"p2pchat/signaling"
+	"p2pchat/signaling/memstore"
+)
+
+// A primary is the stream, as the replica writes to it.
+type primary struct{ *Store }
+
+// Write implements [memstore.Primary].
+func (p primary) Write(ctx context.Context, room string, revision uint64, state []byte) error {
+	caller := ctx
+	ctx, cancel := context.WithTimeout(ctx, p.config.Patience)
+	defer cancel()
+	err := p.write(ctx, room, revision, state)
+	switch {
+	case err == nil, errors.Is(err, memstore.ErrConflict), errors.Is(err, signaling.ErrServerFull), errors.Is(err, signaling.ErrTooLarge):
+		return err
+	case caller.Err() != nil:
+		return caller.Err()
+	}
+	return fmt.Errorf("%w: %w", signaling.ErrUnavailable, err)
+}
+
+func (p primary) write(ctx context.Context, room string, revision uint64, state []byte) error {
+	m := nats.NewMsg(p.subject(room))
+	m.Data = state
+	id, expected := rand.Text(), revision
+	for {
+		seq, err := p.publish(ctx, m, id, expected)
+		switch {
+		case err == nil:
+			return p.waitFor(ctx, seq)
+		case len(state) == 0 && expected > 0 && errors.Is(err, signaling.ErrServerFull):
+			// The tombstone needs the space that the room takes.
+			if err := p.stream.Purge(ctx, jetstream.WithPurgeSubject(m.Subject), jetstream.WithPurgeSequence(expected+1)); err != nil {
+				return err
+			}
+			expected = 0
+		case isConflict(err):
+			if expected, err = p.resolveConflict(ctx, room, revision, expected); err != nil {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+}
+
+// resolveConflict is called if the room's last message has another sequence than the expected
+// one. It returns the sequence to expect in the next attempt, or ErrConflict if the room is not as
+// the writer saw it.
+func (p primary) resolveConflict(ctx context.Context, room string, revision, expected uint64) (uint64, error) {
+	last, err := p.lastSequence(ctx, p.subject(room))
+	switch {
+	case err != nil:
+		if pause(ctx) != nil {
+			return 0, err
+		}
+		return expected, nil
+	case last > p.lastApplied():
+		if err := p.waitFor(ctx, last); err != nil {
+			return 0, err
+		}
+	case p.Revision(room) != revision:
+	case revision == 0 && last != expected:
+		// The replica has applied all of this room's messages, and the room does not exist: it was
+		// closed, or has just expired.
+		return last, nil
+	case last == 0:
+		p.Forget(room, revision)
+	default: // another write is still under way
+		if err := pause(ctx); err != nil {
+			return 0, err
+		}
+	}
+	return 0, memstore.ErrConflict
+}
+
+// publish sends m until NATS has stored or refused it, and returns its sequence.
+func (p primary) publish(ctx context.Context, m *nats.Msg, id string, expected uint64) (uint64, error) {
+	life := p.roomLife
+	if len(m.Data) == 0 {
+		life = tombstoneLife
+	}
+	for {
+		once, cancel := context.WithTimeout(ctx, publishTimeout)
+		ack, err := p.js.PublishMsg(once, m, jetstream.WithMsgID(id), jetstream.WithExpectLastSequencePerSubject(expected),
+			jetstream.WithMsgTTL(life), jetstream.WithRetryAttempts(0))
+		cancel()
+		switch code := errorCode(err); {
+		case err == nil:
+			return ack.Sequence, nil
+		case isConflict(err):
+			return 0, err
+		case errors.Is(err, nats.ErrMaxPayload), code == jetstream.JSErrCodeStreamMessageExceedsMaximum:
+			return 0, fmt.Errorf("%w: %w", signaling.ErrTooLarge, err)
+		case code == errNoMemory, code == errNoResources, code == errStoreFailed:
+			return 0, fmt.Errorf("%w: %w", signaling.ErrServerFull, err)
+		case code != errInProcess:
+			p.requestAudit()
+		}
+		if pause(ctx) != nil {
+			return 0, err
+		}
+	}
+}
+
+// runRenewals writes rooms in use again before the stream drops them.
+func (s *Store) runRenewals(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case room := <-s.RenewalsDue():
+			if err := s.Renew(ctx, room); err != nil {
+				s.config.Log.Debug("a room was not renewed", "error", err)
+			}
+		}
+	}
+}
