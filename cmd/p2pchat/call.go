@@ -53,6 +53,9 @@ wait for it with the code of the call, too.
 	return c
 }
 
+// lookInterval is how often a caller looks whether its server has ended, while requests fail.
+const lookInterval = 300 * time.Millisecond
+
 func call(ctx context.Context, o talkOptions, std stdio) error {
 	if o.serverGiven {
 		return talk(ctx, o, std)
@@ -60,21 +63,61 @@ func call(ctx context.Context, o talkOptions, std stdio) error {
 	own := &ownServer{log: o.logger}
 	defer own.stop()
 	own.start(ctx, o.server, std.err)
-	o.rescue = func() { own.start(ctx, o.server, std.err) }
+	o.outage = func(begins bool) {
+		if begins {
+			own.watch(ctx, o.server, std.err)
+		} else {
+			own.unwatch()
+		}
+	}
 	return talk(ctx, o, std)
 }
 
-// An ownServer is the server in a caller's process, for as long as that runs. It
-// starts if there is no server: at first, and when the one that was there has ended,
+// An ownServer is the server in a caller's process, for as long as the process runs. It
+// starts if there is no server: at first, and when the server that was there has ended,
 // which may have been another caller's.
 type ownServer struct {
 	log *slog.Logger
 	wg  sync.WaitGroup
 
-	mu   sync.Mutex         // guards what follows
-	halt context.CancelFunc // nil: not started
+	mu       sync.Mutex         // guards what follows
+	halt     context.CancelFunc // nil: not started
+	watching context.CancelFunc // ends the watch; nil: there is none
 }
 
+// watch starts the server as soon as no other is reachable. A server that is stopping refuses requests
+// while it still accepts connections, so one look at the first failure is not enough.
+func (s *ownServer) watch(ctx context.Context, address string, notes io.Writer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watching != nil {
+		return
+	}
+	ctx, s.watching = context.WithCancel(ctx)
+	s.wg.Go(func() {
+		tick := time.NewTicker(lookInterval)
+		defer tick.Stop()
+		for {
+			s.start(ctx, address, notes)
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+func (s *ownServer) unwatch() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watching != nil {
+		s.watching()
+		s.watching = nil
+	}
+}
+
+// start starts the server, unless it runs or another one is reachable.
 func (s *ownServer) start(ctx context.Context, address string, notes io.Writer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,6 +140,7 @@ func (s *ownServer) start(ctx context.Context, address string, notes io.Writer) 
 }
 
 func (s *ownServer) stop() {
+	s.unwatch()
 	s.mu.Lock()
 	if s.halt != nil {
 		s.halt()

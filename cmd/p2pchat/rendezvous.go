@@ -60,8 +60,8 @@ func newRendezvous(o *talkOptions, c *chat.Conversation) *rendezvous {
 func (m *rendezvous) open() error {
 	client, err := signaling.NewClient(m.o.server, signaling.Config{Patience: m.o.patience, Key: m.o.key, OnOutage: func(err error) {
 		m.apart.set(func(t *trouble) { t.server = err })
-		if err != nil && m.o.rescue != nil {
-			m.o.rescue()
+		if m.o.outage != nil {
+			m.o.outage(err != nil)
 		}
 		m.conversation.Tell(chat.Notice{Text: m.o.news(err)})
 	}})

@@ -34,7 +34,7 @@ type talkOptions struct {
 	meet     func(signaling.Store, peer.Code, peer.Config) *peer.Session // peer.Call or peer.Answer
 	other    string                                                      // the other side's command
 	patience time.Duration                                               // with a server that was never reached
-	rescue   func()                                                      // starts a server after the last one has ended; may be nil
+	outage   func(begins bool)                                           // told when requests begin to fail, and when they are answered again; may be nil
 
 	server     string
 	name       string
