@@ -15,8 +15,8 @@ const maxAway = time.Minute
 
 var errAway = errors.New("the page was not back in time")
 
-// hearAway notes that the other side's page goes away, for at most that many seconds.
-func (c *Conversation) hearAway(seconds uint64) {
+// handleAway notes that the other side's page goes away, for at most that many seconds.
+func (c *Conversation) handleAway(seconds uint64) {
 	away := time.Duration(min(seconds, uint64(maxAway/time.Second))) * time.Second
 	c.away = &away
 }

@@ -11,7 +11,6 @@ package chat
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +19,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"p2pchat/chat/reliable"
 	"p2pchat/chat/transfer"
 )
 
@@ -118,7 +118,6 @@ type Config struct {
 // files, or it would wait for itself once both sides are full.
 type Conversation struct {
 	config  Config
-	id      string
 	events  chan Event
 	parting chan struct{} // closed when either side wants to go
 	closed  chan struct{} // closed by Close
@@ -129,37 +128,37 @@ type Conversation struct {
 	confirm chan struct{} // and confirmPlain
 
 	// owned by receive:
-	heard   uint64 // the last seq that came from the other side
 	strange uint64 // messages of a foreign side
 	partial bool   // the other side's last message goes on with its next one
-	dropped uint64 // what was not heeded
+	dropped uint64 // what was not handled
 
 	away *time.Duration // how long to wait for the other side's page; owned by receive, and between two pipes by run
 
+	stream    *reliable.Stream
 	transfers *transfer.Manager
 
-	mu        sync.Mutex // guards what follows
-	out       outbox
-	space     chan struct{} // closed when the outbox may have room again; nil while nobody waits
-	peer      hello         // the other side's last one
-	shown     uint64        // the last seq of the other side that the reader is done with
-	acked     uint64        // the last one that was acknowledged
-	known     uint64        // the last one that the other side's goodbye knows to be
-	renamed   bool          // and the other side was not told yet
-	begun     bool          // something was said
-	late      int           // messages that came when the other side had left
-	finished  bool          // this side's input has ended
-	quiet     bool          // the other side's has, and the reader knows
-	leaving   bool          // nothing more is said here
-	goodbye   bool          // this side has said it
-	farewell  string        // its text
-	first     bool          // before the other one did
-	greeted   bool          // the other side has said its hello on the current pipe
-	left      bool          // the other side has
-	unsaid    bool          // a foreign side closed its channel before either side said anything
-	gone      bool          // and the reader knows
-	again     string        // Link.Again of the last pipe,
-	confirmed bool          // on which the other side was heard
+	saying sync.Mutex // puts what is said in order, the end of the input last
+
+	keeping   sync.Mutex // held while the Journal is written; guards what follows
+	again     string     // Link.Again of the last pipe,
+	confirmed bool       // on which the other side was heard
+
+	mu       sync.Mutex // guards what follows
+	peer     hello      // the other side's last one
+	known    uint64     // the last one that the other side's goodbye knows to be
+	renamed  bool       // and the other side was not told yet
+	begun    bool       // something was said
+	late     int        // messages that came when the other side had left
+	finished bool       // this side's input has ended
+	quiet    bool       // the other side's has, and the reader knows
+	leaving  bool       // nothing more is said here
+	goodbye  bool       // this side has said it
+	farewell string     // its text
+	first    bool       // before the other one did
+	greeted  bool       // the other side has said its hello on the current pipe
+	left     bool       // the other side has
+	unsaid   bool       // a foreign side closed its channel before either side said anything
+	gone     bool       // and the reader knows
 }
 
 // New returns a conversation that nobody has joined yet.
@@ -171,7 +170,6 @@ func New(config Config) *Conversation {
 	}
 	c := &Conversation{
 		config:  config,
-		id:      rand.Text(),
 		events:  make(chan Event, 64),
 		parting: make(chan struct{}),
 		closed:  make(chan struct{}),
@@ -181,13 +179,10 @@ func New(config Config) *Conversation {
 		confirm: make(chan struct{}, 1),
 		wake:    make(chan struct{}, 1),
 	}
-	var earlier []transfer.Record
-	if config.Journal != nil {
-		earlier = c.resume(config.Journal.found)
-	}
+	earlier := c.resume()
 	c.transfers = transfer.New(transfer.Config{
 		DownloadDir: config.DownloadDir, AcceptFiles: config.AcceptFiles, DeclineFiles: config.DeclineFiles, Resumable: config.Journal != nil, Unattended: c.finished, Log: config.Log,
-	}, host{c}, c.id, c.peer.Conversation, earlier)
+	}, host{c}, c.stream.ID(), c.stream.Peer(), earlier)
 	return c
 }
 
@@ -256,44 +251,49 @@ func (c *Conversation) endInput() {
 	}
 }
 
-// put puts a frame into the outbox as soon as there is room.
+// put puts what is said into the outbox as soon as there is room.
 func (c *Conversation) put(ctx context.Context, k kind, text string) (uint64, error) {
 	for {
-		c.mu.Lock()
-		if c.leaving || c.finished {
-			c.mu.Unlock()
-			return 0, ErrOver
+		seq, room, err := c.tryPut(k, text)
+		if room == nil {
+			return seq, err
 		}
-		if !c.out.full() {
-			break
-		}
-		if c.space == nil {
-			c.space = make(chan struct{})
-		}
-		space := c.space
-		c.mu.Unlock()
 		select {
-		case <-space:
+		case <-room:
+		case <-c.parting:
 		case <-ctx.Done():
 			return 0, ctx.Err()
 		}
 	}
-	defer c.mu.Unlock()
-	id, err := c.enqueue(k, text)
-	if err != nil {
-		return 0, err
-	}
-	c.finished = c.finished || k == kindEnd
-	return id, nil
 }
 
-// enqueue keeps a frame, under mu, and puts it into the outbox.
-func (c *Conversation) enqueue(k kind, text string) (uint64, error) {
-	if err := c.note(entry{Said: &said{c.out.last + 1, k, text}}); err != nil {
-		return 0, err
+// tryPut is put without waiting: room is not nil if the outbox is full, and is closed when it may have room.
+func (c *Conversation) tryPut(k kind, text string) (seq uint64, room <-chan struct{}, err error) {
+	c.saying.Lock()
+	defer c.saying.Unlock()
+	room = c.stream.Room()
+	c.mu.Lock()
+	over := c.leaving || c.finished
+	c.mu.Unlock()
+	switch {
+	case over:
+		return 0, nil, ErrOver
+	case room != nil:
+		return 0, room, nil
 	}
-	c.wakeSender()
-	return c.out.put(k, text), nil
+	if seq, err = c.enqueue(k, text); err == nil && k == kindEnd {
+		c.mu.Lock()
+		c.finished = true
+		c.mu.Unlock()
+	}
+	return seq, nil, err
+}
+
+// enqueue puts a frame into the outbox, and makes send look again.
+func (c *Conversation) enqueue(k kind, text string) (uint64, error) {
+	defer c.wakeSender()
+	seq, err := c.stream.Put(k, text)
+	return seq, c.unkept(err)
 }
 
 // Leave says goodbye once what was said has gone out, and ends Run. It does not wait.
@@ -314,16 +314,7 @@ func (c *Conversation) beginLeave() {
 	c.leaving = true
 	c.transfers.Leave()
 	close(c.parting)
-	c.free()
 	c.wakeSender()
-}
-
-// free lets Say look again, under mu.
-func (c *Conversation) free() {
-	if c.space != nil {
-		close(c.space)
-		c.space = nil
-	}
 }
 
 // wakeSender makes send look again.
@@ -336,7 +327,7 @@ func (c *Conversation) wakeSender() {
 
 // Close ends Events once what was told has been read. Call it when Run has returned.
 func (c *Conversation) Close() {
-	c.deafen()
+	c.stopEvents()
 	close(c.closed)
 }
 
@@ -355,7 +346,7 @@ func (c *Conversation) Run(ctx context.Context, next func(context.Context) (Link
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer hangUp()
-	defer context.AfterFunc(talking, c.deafen)() // a reader that is stuck holds up nothing then
+	defer context.AfterFunc(talking, c.stopEvents)() // a reader that is stuck holds up nothing then
 	wg.Go(func() {
 		defer stop()
 		select {
@@ -377,9 +368,12 @@ func (c *Conversation) Run(ctx context.Context, next func(context.Context) (Link
 	c.mu.Unlock()
 	unended := c.drain(ctx)
 	c.endFiles()
+	c.saying.Lock() // what is being said is counted
+	left := c.stream.Count(kindMessage)
+	c.saying.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n := c.out.messages() + c.late; n > 0 || unended {
+	if n := left + c.late; n > 0 || unended {
 		err = and(err, &Undelivered{n, c.config.Input})
 	}
 	if n := c.transfers.Missed(); n > 0 {

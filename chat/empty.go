@@ -4,9 +4,7 @@ package chat
 // delivered or received: nothing of the input, no file, nothing from the Journal. It reports whether
 // it left.
 func (c *Conversation) LeaveEmpty() bool {
-	c.mu.Lock()
-	empty := c.leavesAlone() && len(c.out.frames) == 0 && !c.transfers.Pending()
-	c.mu.Unlock()
+	empty := c.leavesAlone() && !c.transfers.Pending() && c.stream.Left() == 0
 	if empty {
 		c.Leave()
 	}
@@ -15,7 +13,5 @@ func (c *Conversation) LeaveEmpty() bool {
 
 // Waiting returns how many messages of this side are not delivered yet.
 func (c *Conversation) Waiting() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.out.messages()
+	return c.stream.Count(kindMessage)
 }

@@ -3,6 +3,7 @@ package chat
 import (
 	"time"
 
+	"p2pchat/chat/reliable"
 	"p2pchat/chat/transfer"
 )
 
@@ -30,14 +31,14 @@ type (
 		GoesOn    bool // with the Text of the next Message: it was too long for one
 		Continues bool // what the Message before began
 
-		at place
+		at reliable.Place
 	}
 	// Delivered says that the other side's reader was handed the message of that ID.
 	Delivered struct{ ID uint64 }
 	// Renamed says that the other side is called otherwise now.
 	Renamed struct{ From, To string }
 	// InputEnded says that the other side will say no more; it still listens.
-	InputEnded struct{ at place }
+	InputEnded struct{ at reliable.Place }
 	// Disconnected says that the pipe broke; the next one is awaited.
 	Disconnected struct{ Reason string }
 	// Reconnected says that the next pipe is there.
@@ -63,12 +64,6 @@ type (
 	Notice       = transfer.Notice
 )
 
-// heeded says, to no reader, that all before it was read: a frame stood there that is
+// consumed says, to no reader, that all before it was read: a frame stood there that is
 // acknowledged, and is no event.
-type heeded struct{ at place }
-
-// A place is where something stood that the other side said.
-type place struct {
-	of  string // its conversation: another one after its program was started anew
-	seq uint64
-}
+type consumed struct{ at reliable.Place }

@@ -64,11 +64,12 @@ type host struct{ *Conversation }
 func (h host) Send(k transfer.Kind, text string) (seq uint64, err error) {
 	c := h.Conversation
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	leaving := c.leaving
+	c.mu.Unlock()
 	switch {
-	case c.leaving && (k == transfer.KindOffer || k == transfer.KindAccept):
+	case leaving && (k == transfer.KindOffer || k == transfer.KindAccept):
 		return 0, ErrOver
-	case k == transfer.KindOffer && c.out.full():
+	case k == transfer.KindOffer && c.stream.Full():
 		return 0, transfer.ErrFull
 	}
 	seq, err = c.enqueue(kind(k), text)
@@ -84,8 +85,6 @@ func (h host) Emit(e transfer.Event) { h.Tell(e) }
 // Keep notes in the Journal what a later run needs of a file.
 func (h host) Keep(r transfer.Record) {
 	c := h.Conversation
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if r.Ended {
 		c.noted(entry{Ended: &r.Ref})
 	} else {
@@ -96,10 +95,8 @@ func (h host) Keep(r transfer.Record) {
 
 // handleFile hands the transfers a frame about a file.
 func (c *Conversation) handleFile(f frame, from hello) {
-	c.mu.Lock()
-	full := c.out.full()
-	c.mu.Unlock()
-	if err := c.transfers.Handle(transfer.Peer{Conversation: from.Conversation, Name: from.Name}, f.seq, transfer.Kind(f.kind), f.text, full); err != nil {
+	peer := transfer.Peer{Conversation: from.Conversation, Name: from.Name}
+	if err := c.transfers.Handle(peer, f.seq, transfer.Kind(f.kind), f.text, c.stream.Full()); err != nil {
 		c.drop(err)
 	}
 }
@@ -107,8 +104,8 @@ func (c *Conversation) handleFile(f frame, from hello) {
 // endFiles ends all files when the conversation does. With a Journal that goes on, the next run of
 // the program continues them.
 func (c *Conversation) endFiles() {
+	suspend := c.config.Journal != nil && c.Kept()
 	c.mu.Lock()
-	suspend := c.config.Journal != nil && c.goesOn()
 	theyLeft := c.left && !c.first
 	cutOff := !suspend && !isClosed(c.quit)
 	c.mu.Unlock()

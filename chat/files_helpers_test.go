@@ -137,7 +137,7 @@ func accepted(t *testing.T, a *talker, r raw, path string) io.ReadWriteCloser {
 	r.Expect(true)
 	r.hello(hello{Conversation: "hostile", First: 1})
 	id := offers(t, a, path)
-	r.file(1, kindAccept, note{ID: id, Of: a.id})
+	r.file(1, kindAccept, note{ID: id, Of: a.stream.ID()})
 	ch, err := r.Accept(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -61,7 +61,7 @@ func TestHostileSender(t *testing.T) {
 				seq += 2
 			}
 			for _, k := range []kind{kindAccept, kindReceived, kindCancel} { // of nothing
-				for _, of := range []string{a.id, "hostile", "x"} {
+				for _, of := range []string{a.stream.ID(), "hostile", "x"} {
 					r.file(seq, k, note{ID: 1, Of: of})
 					seq++
 				}
@@ -167,7 +167,7 @@ func TestHostileReceiver(t *testing.T) {
 		path := create(t, "data", noise(8))
 		withRaw(t, func(t *testing.T, a *talker, r raw) {
 			accepted(t, a, r, path)
-			r.file(2, kindReceived, note{ID: 1, Of: a.id})
+			r.file(2, kindReceived, note{ID: 1, Of: a.stream.ID()})
 			synctest.Wait()
 			equal(t, "the reader hears", failures(a), []string{"the receiver confirmed what was not sent"})
 			if a.Sent(1) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"unicode/utf8"
 
+	"p2pchat/chat/reliable"
 	"p2pchat/chat/transfer"
 )
 
@@ -19,7 +20,7 @@ const (
 )
 
 // A frame is one message of the pipe: a byte of kind, then what stands beside it.
-type kind byte
+type kind = reliable.Kind
 
 const (
 	kindHello   kind = 1 // JSON, see hello: the first frame of each side on every pipe

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"errors"
+	"p2pchat/chat/reliable"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,8 +16,8 @@ func TestBackpressure(t *testing.T) {
 		least int
 		most  int // with what is on its way: the pipe and the events
 	}{
-		"of many":  {"x", outboxFrames, outboxFrames},
-		"of large": {strings.Repeat("x", MaxMessage), outboxBytes / MaxMessage, outboxBytes / MaxMessage},
+		"of many":  {"x", reliable.MaxFrames, reliable.MaxFrames},
+		"of large": {strings.Repeat("x", MaxMessage), reliable.MaxBytes / MaxMessage, reliable.MaxBytes / MaxMessage},
 	} {
 		t.Run(name+" messages: Say waits for a reader that never reads, until its context ends", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -59,7 +60,7 @@ func TestBackpressure(t *testing.T) {
 	t.Run("Leave ends a Say that waits", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a := newTalker()
-			for range outboxFrames {
+			for range reliable.MaxFrames {
 				say(t, a, "x")
 			}
 			waiting := make(chan error)

@@ -20,7 +20,7 @@ func TestJournalBehindALink(t *testing.T) {
 		return err == nil && info.Mode()&os.ModeSymlink != 0
 	}
 	a := newTalker(keeps(t, link)) // makes the target
-	a.deafen()                     // there is no reader
+	a.stopEvents()                 // there is no reader
 	for i := range uint64(300) {   // so much that the file is written again
 		say(t, a, strings.Repeat("x", 10_000))
 		a.delivered(i)

@@ -37,17 +37,12 @@ func (c *Conversation) confirmPlain(ctx context.Context, link Link) {
 		case <-ctx.Done():
 			return
 		}
-		c.mu.Lock()
-		sent := c.out.first() - 1 + uint64(c.out.sent) //nolint:gosec // at most len(c.out.frames)
-		c.mu.Unlock()
+		sent := c.stream.Out()
 		if link.Flush(ctx) != nil {
 			return // and receive says why
 		}
-		c.mu.Lock()
-		c.out.ack(sent)
-		c.free()
+		c.stream.Acked(sent)
 		c.wakeSender()
-		c.mu.Unlock()
 	}
 }
 
@@ -57,7 +52,7 @@ func (c *Conversation) receivePlain(ctx context.Context, link Link) error {
 		b, err := link.Recv(ctx)
 		if errors.Is(err, io.EOF) { // the only goodbye that it knows
 			c.trustPlain()
-			c.hear(frame{kind: kindGoodbye})
+			c.handleFrame(frame{kind: kindGoodbye})
 		}
 		if err != nil {
 			return err
@@ -69,13 +64,15 @@ func (c *Conversation) receivePlain(ctx context.Context, link Link) error {
 // trustPlain takes what was sent to a plain program for delivered when it has closed the channel: the
 // acknowledgement of SCTP may be 200 ms behind. A channel on which nothing ever passed is not trusted.
 func (c *Conversation) trustPlain() {
+	if c.strange > 0 || c.stream.Confirmed() > 0 {
+		c.stream.Acked(c.stream.Out())
+		return
+	}
+	silent := c.stream.Left() == 0 // or else Run returns Undelivered
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.strange > 0 || c.out.first() > 1:
-		c.out.ack(c.out.first() - 1 + uint64(c.out.sent)) //nolint:gosec // at most len(c.out.frames)
-	case !c.leaving:
-		c.unsaid = len(c.out.frames) == 0 // or else Run returns Undelivered
+	if !c.leaving {
+		c.unsaid = silent
 	}
 }
 

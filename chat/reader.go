@@ -22,8 +22,8 @@ func (c *Conversation) tell(e Event) bool {
 	}
 }
 
-// deafen ends all waiting for the reader.
-func (c *Conversation) deafen() {
+// stopEvents ends all waiting for the reader.
+func (c *Conversation) stopEvents() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !isClosed(c.deaf) {
@@ -47,12 +47,12 @@ func (c *Conversation) Events() iter.Seq[Event] {
 					return
 				}
 			}
-			if _, ok := e.(heeded); ok {
+			if _, ok := e.(consumed); ok {
 				c.done(e)
 				continue
 			}
 			if !yield(e) {
-				c.deafen()
+				c.stopEvents()
 				c.Leave()
 				return
 			}
@@ -63,35 +63,24 @@ func (c *Conversation) Events() iter.Seq[Event] {
 
 // done notes that the reader is done with e.
 func (c *Conversation) done(e Event) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	switch e := e.(type) {
 	case Message:
-		c.show(e.at)
+		c.stream.Handled(e.at, nil)
 	case InputEnded:
-		if c.show(e.at) {
-			c.noted(entry{Quiet: true})
+		c.stream.Handled(e.at, entry{Quiet: true})
+		c.mu.Lock()
+		if e.at.Of == c.peer.Conversation {
 			c.quiet = true
 		}
-	case heeded:
-		c.show(e.at)
+		c.mu.Unlock()
+	case consumed:
+		c.stream.Handled(e.at, nil)
 	case Left:
+		c.mu.Lock()
 		c.gone = true
+		c.mu.Unlock()
 	default:
 		return
 	}
 	c.wakeSender()
-}
-
-// show notes, under mu, that the reader is done with what came from p. It is false
-// for what a program said that was started anew since: the new one counts for itself.
-func (c *Conversation) show(p place) bool {
-	if p.of != c.peer.Conversation {
-		return false
-	}
-	if p.seq > c.shown {
-		c.noted(entry{Heard: p.seq})
-		c.shown = p.seq
-	}
-	return true
 }

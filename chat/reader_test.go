@@ -150,7 +150,7 @@ func TestReaderStops(t *testing.T) {
 
 	t.Run("who is only late learns what there is room for", func(t *testing.T) {
 		c := New(Config{})
-		c.deafen()
+		c.stopEvents()
 		for range 30 {
 			c.Tell(Notice{})
 		}
@@ -161,15 +161,15 @@ func TestReaderStops(t *testing.T) {
 
 	t.Run("nothing that the other side says is taken after something that was dropped", func(t *testing.T) {
 		c := newTalker().Conversation
-		c.deafen()
+		c.stopEvents()
 		for range cap(c.events) + 1 {
 			c.Tell(Notice{})
 		}
-		c.hear(frame{kind: kindMessage, seq: 1, text: "dropped"})
+		c.handleFrame(frame{kind: kindMessage, seq: 1, text: "dropped"})
 		for range cap(c.events) {
 			<-c.events
 		}
-		c.hear(frame{kind: kindMessage, seq: 2, text: "no longer next"})
+		c.handleFrame(frame{kind: kindMessage, seq: 2, text: "no longer next"})
 		if len(c.events) > 0 {
 			t.Errorf("the reader gets %v", <-c.events)
 		}

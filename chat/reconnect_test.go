@@ -261,7 +261,7 @@ func TestRestart(t *testing.T) {
 func TestHello(t *testing.T) {
 	t.Run("says where this side goes on", func(t *testing.T) {
 		withRaw(t, func(t *testing.T, a *talker, r raw) {
-			if h := r.read().hello; h.Conversation != a.id || h.Name != "Ann" || h.First != 1 || h.Heard != 0 || h.Of != "" {
+			if h := r.read().hello; h.Conversation != a.stream.ID() || h.Name != "Ann" || h.First != 1 || h.Heard != 0 || h.Of != "" {
 				t.Errorf("the first hello: %+v", h)
 			}
 			r.hello(hello{Conversation: "mine", Name: "Ben", First: 5})
@@ -273,7 +273,7 @@ func TestHello(t *testing.T) {
 			r.cut()
 			left, right := newPair(4)
 			a.joins(left)
-			if h := (raw{right, t}).read().hello; h.Conversation != a.id || h.First != 2 || h.Heard != 5 || h.Of != "mine" {
+			if h := (raw{right, t}).read().hello; h.Conversation != a.stream.ID() || h.First != 2 || h.Heard != 5 || h.Of != "mine" {
 				t.Errorf("the second hello: %+v", h)
 			}
 			right.cut()
@@ -285,7 +285,7 @@ func TestHello(t *testing.T) {
 			withRaw(t, func(t *testing.T, a *talker, r raw) {
 				say(t, a, "one", "two")
 				if of == "this" {
-					of = a.id
+					of = a.stream.ID()
 				}
 				r.hello(hello{Conversation: "x", First: 1, Heard: 2, Of: of})
 				synctest.Wait()

@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"sync"
 
+	"p2pchat/chat/reliable"
 	"p2pchat/chat/transfer"
 )
 
@@ -40,13 +41,7 @@ func (c *Conversation) talk(ctx context.Context, link Link, again bool) error {
 // begin makes ready for a new pipe.
 func (c *Conversation) begin(link Link) (end func()) {
 	c.transfers.Attach(link, link.Foreign)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.out.rewind()
-	if link.Again != c.again {
-		c.keepAgain(link.Again, false)
-		c.syncJournal() // the other side forgets how the two met before once it hears of this pipe
-	}
+	c.keepLink(link.Again)
 	return func() {
 		c.transfers.Detach()
 		c.mu.Lock()
@@ -68,12 +63,13 @@ func (c *Conversation) maySever(link Link) bool {
 	return c.first || link.Foreign
 }
 
-// trails tells whether the other side said its goodbye without having the last
+// peerMissesAck reports whether the other side said its goodbye without having the last
 // acknowledgement: it may be on its way.
-func (c *Conversation) trails() bool {
+func (c *Conversation) peerMissesAck() bool {
+	acked := c.stream.LastAck()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.known < c.acked
+	return c.known < acked
 }
 
 // send writes what there is to write, until the last goodbye is out.
@@ -86,7 +82,7 @@ func (c *Conversation) send(ctx context.Context, link Link, hello frame) error {
 	for {
 		f, todo, last := c.next(link.Foreign)
 		switch {
-		case last && !link.Foreign && c.trails():
+		case last && !link.Foreign && c.peerMissesAck():
 			return link.Flush(ctx)
 		case last:
 			return nil
@@ -130,45 +126,67 @@ func write(ctx context.Context, link Link, f frame) error {
 }
 
 func (c *Conversation) introduce() frame {
+	h := c.stream.Hello()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.acked, c.renamed = c.shown, false
+	c.renamed = false
 	return frame{kind: kindHello, hello: hello{
-		Conversation: c.id, Name: c.config.Name, First: c.out.first(), Of: c.peer.Conversation, Heard: c.shown, Parts: true,
+		Conversation: h.Conversation, Name: c.config.Name, First: h.First, Of: h.Of, Heard: h.Heard, Parts: true,
 	}}
 }
 
-// next is the next frame to write, if there is one; last says that none will follow.
+// next returns the next frame to write, if there is one; last says that none will follow.
 func (c *Conversation) next(foreign bool) (f frame, todo, last bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.shown > c.acked {
-		c.acked = c.shown
-		return frame{kind: kindAck, seq: c.shown}, true, false
+	if seq, ok := c.stream.NextAck(); ok {
+		return frame{kind: kindAck, seq: seq}, true, false
 	}
-	if c.renamed && !foreign && !c.goodbye {
-		c.renamed = false
-		return frame{kind: kindName, text: c.config.Name}, true, false
-	}
-	if !c.left && (foreign || c.greeted || c.out.nextKind() != kindPart) {
-		if f, todo = c.out.next(); todo {
-			return f, true, false
+	if !foreign {
+		if name, ok := c.nextName(); ok {
+			return frame{kind: kindName, text: name}, true, false
 		}
 	}
-	if c.finished && len(c.out.frames) == 0 && !c.transfers.Pending() && (c.quiet || c.leavesAlone()) {
+	if f, ok := c.nextQueued(foreign); ok {
+		return frame{kind: f.Kind, seq: f.Seq, text: f.Text}, true, false
+	}
+	files := c.transfers.Pending() // first: a file queues its last frame before it ends
+	empty, confirmed := c.stream.Left() == 0, c.stream.Confirmed()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.finished && empty && !files && (c.quiet || c.leavesAlone()) {
 		c.beginLeave()
 	}
 	switch {
 	case !c.leaving:
 		return frame{}, false, false
 	case foreign:
-		return frame{}, false, len(c.out.frames) == 0
+		return frame{}, false, empty
 	case !c.goodbye && (!c.left || c.parted()):
 		c.goodbye, c.first = true, !c.left
-		return frame{kind: kindGoodbye, seq: c.out.first() - 1, text: c.farewell}, true, false
+		return frame{kind: kindGoodbye, seq: confirmed, text: c.farewell}, true, false
 	}
 	// The two may have left at once: then what was said last is still to be acknowledged.
-	return frame{}, false, c.goodbye && c.parted() && (!c.first || len(c.out.frames) == 0)
+	return frame{}, false, c.goodbye && c.parted() && (!c.first || empty)
+}
+
+// nextName returns the name that the other side was not told yet.
+func (c *Conversation) nextName() (name string, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ok = c.renamed && !c.goodbye
+	c.renamed = c.renamed && !ok
+	return c.config.Name, ok
+}
+
+// nextQueued returns the next frame of the outbox. Before the other side's hello, it is not known whether it
+// understands parts.
+func (c *Conversation) nextQueued(foreign bool) (reliable.Frame, bool) {
+	c.mu.Lock()
+	left, greeted := c.left, c.greeted
+	c.mu.Unlock()
+	if left || !foreign && !greeted && c.stream.NextKind() == kindPart {
+		return reliable.Frame{}, false
+	}
+	return c.stream.Next()
 }
 
 // leavesAlone tells, under mu, whether this side does not wait for the other one's input to
@@ -201,7 +219,7 @@ func (c *Conversation) receive(ctx context.Context, link Link, again bool) error
 		case f.kind == kindHello:
 			c.drop("a second hello")
 		default:
-			c.hear(f)
+			c.handleFrame(f)
 		}
 	}
 }
@@ -226,74 +244,70 @@ func (c *Conversation) awaitHello(ctx context.Context, link Link) error {
 		case f.kind != kindHello:
 			c.drop("no hello before it", "kind", f.kind)
 		default:
-			c.greet(f.hello, link)
+			c.handleHello(f.hello, link)
 			return nil
 		}
 	}
 }
 
-// greet takes the other side's hello: from where on it goes.
-func (c *Conversation) greet(h hello, link Link) {
+// handleHello takes the other side's hello: from where on it goes.
+func (c *Conversation) handleHello(h hello, link Link) {
 	h.Name = properName(h.Name)
 	c.away = nil
+	fresh, heard := c.stream.Greet(reliable.Hello{Conversation: h.Conversation, First: h.First, Heard: h.Heard, Of: h.Of})
 	c.mu.Lock()
-	fresh, heard := false, uint64(0)
-	if h.Conversation != c.peer.Conversation { // a program that is new to this one
-		before := max(h.First, 1) - 1
-		c.noted(entry{Peer: h.Conversation, Heard: before})
-		c.heard, c.shown, c.acked, c.quiet, c.partial = before, before, before, false, false
-		fresh, heard = true, c.out.first()-1
-		if h.Of == c.id {
-			heard = max(heard, h.Heard)
-		}
-	}
-	c.peer = h
-	if link.Again == c.again {
-		c.keepAgain(c.again, true)
+	if c.peer = h; fresh {
+		c.quiet, c.partial = false, false
 	}
 	c.mu.Unlock()
+	c.confirmLink(link.Again)
 	c.connected(link, h.Name)
 	if fresh {
 		c.transfers.Restarted(heard)
 	}
-	if h.Of == c.id {
+	if h.Of == c.stream.ID() {
 		c.delivered(h.Heard)
 	}
 	c.mu.Lock()
 	c.greeted = true
-	c.wakeSender()
 	c.mu.Unlock()
+	c.wakeSender()
 	c.transfers.Greeted(transfer.Peer{Conversation: h.Conversation, Name: h.Name})
 }
 
-func (c *Conversation) hear(f frame) {
+func (c *Conversation) handleFrame(f frame) {
 	switch f.kind {
 	case kindAck:
 		c.delivered(f.seq)
 	case kindGoodbye:
-		c.mu.Lock()
-		again, reply := c.left, c.goodbye
-		c.left, c.known = true, f.seq
-		c.beginLeave()
-		c.wakeSender()
-		c.mu.Unlock()
-		if again {
-			c.drop("a second goodbye")
-			return
-		}
-		c.Tell(Left{Reply: reply, Overheard: f.text == wordsDiffer})
+		c.handleGoodbye(f)
 	case kindName:
 		c.rename(f.text)
 	case kindAway:
-		c.hearAway(f.seq)
+		c.handleAway(f.seq)
 	default:
-		switch {
-		case f.seq == c.heard+1:
-			c.take(f)
-		case f.seq > c.heard: // or else it came before, on another pipe
+		switch at, verdict := c.stream.Receive(f.seq); verdict {
+		case reliable.Fresh:
+			c.take(f, at)
+		case reliable.Gap:
 			c.drop("a frame out of order", "seq", f.seq)
+		case reliable.Known:
 		}
 	}
+}
+
+func (c *Conversation) handleGoodbye(f frame) {
+	c.mu.Lock()
+	again, reply := c.left, c.goodbye
+	c.left, c.known = true, f.seq
+	c.beginLeave()
+	c.wakeSender()
+	c.mu.Unlock()
+	if again {
+		c.drop("a second goodbye")
+		return
+	}
+	c.Tell(Left{Reply: reply, Overheard: f.text == wordsDiffer})
 }
 
 // rename notes what the other side is called from now on.
@@ -309,11 +323,10 @@ func (c *Conversation) rename(name string) {
 }
 
 // take hands the reader the next message, or what else is numbered.
-func (c *Conversation) take(f frame) {
+func (c *Conversation) take(f frame, at reliable.Place) {
 	c.mu.Lock()
 	from := c.peer
 	c.mu.Unlock()
-	at := place{from.Conversation, f.seq}
 	var e Event
 	switch f.kind {
 	case kindMessage, kindPart:
@@ -322,18 +335,18 @@ func (c *Conversation) take(f frame) {
 		e = InputEnded{at}
 	default:
 		c.handleFile(f, from)
-		e = heeded{at}
+		e = consumed{at}
 	}
 	if !c.tell(e) { // then nothing that follows may be taken either
 		return
 	}
-	c.heard = f.seq
+	c.stream.Took(at)
 	if m, ok := e.(Message); ok {
 		c.partial = m.GoesOn
 	}
 }
 
-// drop notes that something of the other side was not heeded. The log has the 1st, the
+// drop notes that something of the other side was not handled. The log has the 1st, the
 // 2nd, the 4th, the 8th and so on: a hostile side could fill it otherwise.
 func (c *Conversation) drop(why any, args ...any) {
 	c.dropped++
@@ -344,21 +357,15 @@ func (c *Conversation) drop(why any, args ...any) {
 
 // delivered drops from the outbox what the other side's reader was handed.
 func (c *Conversation) delivered(seq uint64) {
-	c.mu.Lock()
-	if seq >= c.out.first() && seq <= c.out.last {
-		c.noted(entry{Acked: seq})
-	}
-	frames, ok := c.out.ack(seq)
-	c.free()
+	frames, ok := c.stream.Acked(seq)
 	c.wakeSender()
-	c.mu.Unlock()
 	if !ok {
 		c.drop("an acknowledgement of what was not said", "seq", seq)
 	}
 	c.transfers.OfferQueued()
 	for _, f := range frames {
-		if f.kind == kindMessage {
-			c.Tell(Delivered{ID: f.seq})
+		if f.Kind == kindMessage {
+			c.Tell(Delivered{ID: f.Seq})
 		}
 	}
 }

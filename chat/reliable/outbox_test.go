@@ -1,15 +1,21 @@
-package chat
+package reliable
 
 import (
 	"fmt"
+	"slices"
 	"testing"
+)
+
+const (
+	testMessage Kind = 2
+	testEnd     Kind = 3
 )
 
 // filled is an outbox of n messages of 2 bytes, of which sent have gone out.
 func filled(n, sent int) *outbox {
 	o := &outbox{}
 	for i := range n {
-		o.put(kindMessage, fmt.Sprintf("%02d", i+1))
+		o.put(testMessage, fmt.Sprintf("%02d", i+1))
 	}
 	for range sent {
 		o.next()
@@ -20,18 +26,18 @@ func filled(n, sent int) *outbox {
 func TestOutbox(t *testing.T) {
 	t.Run("counts from 1, and hands out in order", func(t *testing.T) {
 		o := filled(3, 0)
-		if id := o.put(kindEnd, ""); id != 4 {
+		if id := o.put(testEnd, ""); id != 4 {
 			t.Errorf("the fourth is %d", id)
 		}
 		for seq := uint64(1); seq <= 4; seq++ {
-			if f, ok := o.next(); !ok || f.seq != seq {
+			if f, ok := o.next(); !ok || f.Seq != seq {
 				t.Errorf("next is %+v, not %d", f, seq)
 			}
 		}
 		if f, ok := o.next(); ok {
 			t.Errorf("then comes %+v", f)
 		}
-		if got := o.messages(); got != 3 {
+		if got := o.count(testMessage); got != 3 {
 			t.Errorf("it has %d messages", got)
 		}
 	})
@@ -59,16 +65,18 @@ func TestOutbox(t *testing.T) {
 			frames, ok := o.ack(test.ack)
 			var seqs []uint64
 			for _, f := range frames {
-				seqs = append(seqs, f.seq)
+				seqs = append(seqs, f.Seq)
 			}
-			equal(t, "delivered", seqs, test.delivered)
-			if ok != test.ok || o.first() != test.first || o.bytes != test.bytes || o.messages() != test.bytes/2 {
-				t.Errorf("ok %v, first %d, %d bytes, %d messages", ok, o.first(), o.bytes, o.messages())
+			if !slices.Equal(seqs, test.delivered) {
+				t.Errorf("delivered: %v, not %v", seqs, test.delivered)
 			}
-			if f, _ := o.next(); f.seq != test.next {
-				t.Errorf("next is %d, not %d", f.seq, test.next)
+			if ok != test.ok || o.first() != test.first || o.bytes != test.bytes || o.count(testMessage) != test.bytes/2 {
+				t.Errorf("ok %v, first %d, %d bytes, %d messages", ok, o.first(), o.bytes, o.count(testMessage))
 			}
-			if id := o.put(kindMessage, ""); id != 7 {
+			if f, _ := o.next(); f.Seq != test.next {
+				t.Errorf("next is %d, not %d", f.Seq, test.next)
+			}
+			if id := o.put(testMessage, ""); id != 7 {
 				t.Errorf("the seventh is %d", id)
 			}
 		})
@@ -77,29 +85,29 @@ func TestOutbox(t *testing.T) {
 	t.Run("rewound, everything that is left goes out again, as it was", func(t *testing.T) {
 		o := filled(5, 4)
 		o.ack(2)
-		o.rewind()
+		o.sent = 0
 		for seq := uint64(3); seq <= 5; seq++ {
-			if f, ok := o.next(); !ok || f.seq != seq || f.text != fmt.Sprintf("%02d", seq) {
+			if f, ok := o.next(); !ok || f.Seq != seq || f.Text != fmt.Sprintf("%02d", seq) {
 				t.Errorf("next is %+v, not %d", f, seq)
 			}
 		}
 	})
 
 	t.Run("is full by number and by size", func(t *testing.T) {
-		o := filled(outboxFrames-1, 0)
+		o := filled(MaxFrames-1, 0)
 		if o.full() {
 			t.Error("too early")
 		}
-		o.put(kindEnd, "")
+		o.put(testEnd, "")
 		if !o.full() {
 			t.Error("not by number")
 		}
 		o = &outbox{}
-		o.put(kindMessage, string(make([]byte, outboxBytes-1)))
+		o.put(testMessage, string(make([]byte, MaxBytes-1)))
 		if o.full() {
 			t.Error("too early")
 		}
-		o.put(kindMessage, "x")
+		o.put(testMessage, "x")
 		if !o.full() {
 			t.Error("not by size")
 		}
@@ -113,7 +121,7 @@ func TestOutbox(t *testing.T) {
 		o := filled(3, 3)
 		all := o.frames
 		o.ack(2)
-		if all[0].text != "" || all[1].text != "" || all[2].text != "03" {
+		if all[0].Text != "" || all[1].Text != "" || all[2].Text != "03" {
 			t.Errorf("it holds %+v", all)
 		}
 	})
