@@ -1,8 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -17,9 +19,12 @@ const testAddress = "P2PCHATTEST_ADDRESS"
 // mean, so that no test has to wait for as long as people do.
 const testStillLost = "P2PCHATTEST_STILL_LOST"
 
+// raceOptions is the variable of the race detector's options.
+const raceOptions = "GORACE"
+
 func TestMain(m *testing.M) {
 	_ = os.Setenv("PEBBLE_VA_NOSLEEP", "1") // the authority of tls-auto.txtar must not pretend to be slow
-	testscript.Main(m, map[string]func(){"p2pchat": func() {
+	testscript.Main(suite{m}, map[string]func(){"p2pchat": func() {
 		if address := os.Getenv(testAddress); address != "" {
 			defaultServe, defaultServer = address, "http://"+address
 		}
@@ -28,6 +33,28 @@ func TestMain(m *testing.M) {
 		}
 		main()
 	}})
+}
+
+// A suite is all tests of this package. It also fails if the race detector reported a race in a program that
+// a test started, even if that test did not look at the program's exit code or stderr.
+type suite struct{ *testing.M }
+
+func (s suite) Run() int {
+	dir, err := os.MkdirTemp("", "races")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	// By default each program sleeps for a second before it exits, a thousand times in all.
+	_ = os.Setenv(raceOptions, os.Getenv(raceOptions)+" atexit_sleep_ms=0 log_path="+filepath.Join(dir, "program"))
+	code := s.M.Run()
+	reports, _ := filepath.Glob(filepath.Join(dir, "program.*")) // the pattern is correct
+	for _, path := range reports {
+		report, _ := os.ReadFile(path) //nolint:gosec // the tests' own; without its text, the file is enough to fail
+		fmt.Fprintf(os.Stderr, "a program of a test has a data race:\n%s\n", report)
+		code = 1
+	}
+	return code
 }
 
 func TestScripts(t *testing.T) {
@@ -41,6 +68,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv(testAddress, address)
 			e.Setenv("ADDRESS", address)
 			e.Setenv(testStillLost, "1s")
+			e.Setenv(raceOptions, os.Getenv(raceOptions))
 			e.Values[stageKey{}] = newStage(e)
 			return err
 		},
