@@ -3,7 +3,6 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -64,17 +63,8 @@ func TestAccessKeyGoesToItsServerOnly(t *testing.T) {
 			for i, a := range test.args {
 				test.args[i] = strings.ReplaceAll(a, "SERVER", e.URL)
 			}
-			p, err := start(t.TempDir(), append(os.Environ(), "P2PCHAT_NAME=tester", "P2PCHAT_ACCESS_KEY=sesame"), append(test.args, "--wait", "10s")...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() {
-				_ = p.cmd.Process.Kill() // it may have ended
-				<-p.ended
-			})
-			if _, err := p.err.wait(regexp.MustCompile(regexp.QuoteMeta(strings.ReplaceAll(test.says, "SERVER", e.URL)))); err != nil {
-				t.Error(err)
-			}
+			p := launchWith(t, t.TempDir(), []string{"P2PCHAT_ACCESS_KEY=sesame"}, append(test.args, "--wait", "10s")...)
+			p.notes(t, regexp.QuoteMeta(strings.ReplaceAll(test.says, "SERVER", e.URL)))
 			p.finish(t)
 			requests, keys := e.heard()
 			if requests == 0 || strings.Contains(keys, "sesame") != test.key {

@@ -38,27 +38,9 @@ func serves(t testing.TB, env []string, flags ...string) *served {
 		t.Fatal(err)
 	}
 	command := exec.Command(path, append([]string{"serve", "--listen", address}, flags...)...) //nolint:gosec // the program under test
-	p, err := begin(command, t.TempDir(), append(os.Environ(), env...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill() // it may have ended
-		<-p.ended
-	})
-	s := &served{process: p, t: t, address: address}
-	s.sees("listening on ")
+	s := &served{process: launchCommand(t, command, t.TempDir(), append(os.Environ(), env...)), t: t, address: address}
+	s.notes(t, "listening on ")
 	return s
-}
-
-func (s *served) sees(text string) {
-	s.t.Helper()
-	for over := time.Now().Add(30 * time.Second); !strings.Contains(s.err.String(), text); {
-		if time.Now().After(over) {
-			s.t.Fatalf("%q did not come: %s", text, s.err)
-		}
-		<-time.After(time.Millisecond)
-	}
 }
 
 // status is a value in KB of /proc/PID/status.

@@ -161,7 +161,7 @@ func TestAttackedByNone(t *testing.T) {
 func TestAttackedByPermissions(t *testing.T) {
 	attacking(t)
 	s := serves(t, nil, "--relay", "--relay-listen", "127.0.0.1:0")
-	s.sees("relaying at ")
+	s.notes(t, "relaying at ")
 	var attack sync.WaitGroup
 	ctx, cancel := context.WithCancel(t.Context())
 	defer attack.Wait()

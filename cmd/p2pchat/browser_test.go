@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -265,35 +264,4 @@ func (p *tab) delivered(messages int) {
 func (p *tab) sees(text string) {
 	p.t.Helper()
 	until[bool](p, `document.querySelector("section:not([hidden])").innerText.includes(`+js(text)+`)`)
-}
-
-// hears waits for a line that the program prints for a message.
-func (p *process) hears(t *testing.T, line string) {
-	t.Helper()
-	if _, err := p.out.wait(regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(line) + `$`)); err != nil {
-		t.Fatalf("%v\nits stderr:\n%s", err, p.err)
-	}
-}
-
-// notes waits for something that the program says of itself.
-func (p *process) notes(t *testing.T, expression string) []string {
-	t.Helper()
-	found, err := p.err.wait(regexp.MustCompile(`(?m)` + expression))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return found
-}
-
-func (p *process) say(t *testing.T, line string) {
-	t.Helper()
-	if _, err := io.WriteString(p.in, line+"\n"); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// serving starts a server.
-func serving(t *testing.T, args ...string) (address string) {
-	t.Helper()
-	return launch(t, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...).notes(t, `listening on (\S+)`)[1]
 }

@@ -10,7 +10,7 @@ import (
 // Who waits in the lobby of the server's own machine meets a caller elsewhere, who has a code.
 func TestTheHostMeetsAGuestWithACode(t *testing.T) {
 	t.Parallel()
-	proxy := aServer(t, "--public-url", elsewhere)
+	proxy := serving(t, "--public-url", elsewhere)
 	guest := []string{"P2PCHAT_NAME=Ann", "P2PCHAT_SERVER=" + elsewhere, "HTTP_PROXY=" + proxy}
 	host := []string{"P2PCHAT_NAME=Ben", "P2PCHAT_SERVER=" + proxy, "HTTP_PROXY=" + proxy}
 
@@ -55,7 +55,7 @@ func TestTheHostMeetsAGuestWithACode(t *testing.T) {
 // Where no call is open, what is pasted into the ordinary prompt is tried as the code.
 func TestAPastedCodeIsTried(t *testing.T) {
 	t.Parallel()
-	env := aServerElsewhere(t)
+	env := servingElsewhere(t)
 	ann := openWindow(t, 80, 24, with(env, "P2PCHAT_NAME=Ann"), "call", "417-falcon-zebra")
 	ann.shows("waiting for the other side")
 	ben := openWindow(t, 80, 24, with(env, "P2PCHAT_NAME=Ben"), "answer", "471-falcon-zebra")

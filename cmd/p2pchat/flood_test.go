@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -14,13 +13,9 @@ import (
 func TestFlood(t *testing.T) {
 	t.Parallel()
 	const messages = 10_000
-	server := launch(t, "serve", "--listen", "127.0.0.1:0")
-	address, err := server.err.wait(regexp.MustCompile(`listening on (\S+)`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	caller := launch(t, "call", "--server", address[1])
-	callee := launch(t, "answer", "--server", address[1])
+	server := serving(t)
+	caller := launch(t, "call", "--server", server)
+	callee := launch(t, "answer", "--server", server)
 	var wg sync.WaitGroup
 	for name, p := range map[string]*process{"caller": caller, "callee": callee} {
 		wg.Go(func() {
@@ -36,10 +31,7 @@ func TestFlood(t *testing.T) {
 	}
 	wg.Wait()
 	for name, p := range map[string]*process{"callee": caller, "caller": callee} {
-		p.finish(t)
-		if code := p.cmd.ProcessState.ExitCode(); code != 0 {
-			t.Errorf("the one that reads the %s ended with exit code %d: %s", name, code, p.err)
-		}
+		p.finishes(t, 0)
 		lines := strings.Split(strings.TrimSuffix(p.out.String(), "\n"), "\n")
 		if len(lines) != messages {
 			t.Errorf("%d of the %s's %d messages arrived", len(lines), name, messages)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"regexp"
 	"strconv"
 	"testing"
 	"time"
@@ -134,19 +133,12 @@ func TestPlainClients(t *testing.T) {
 		server, program := serverAnd(t, "answer")
 		c := newPlainClient(t, server)
 		dc := c.calls()
-		if _, err := program.err.wait(regexp.MustCompile(`(?m)^p2pchat: unverified: `)); err != nil {
-			t.Fatal(err)
-		}
+		program.notes(t, `^p2pchat: unverified: `)
 		if err := dc.Close(); err != nil {
 			t.Fatal(err)
 		}
-		program.finish(t)
-		if code := program.cmd.ProcessState.ExitCode(); code != exitFailed {
-			t.Errorf("the program ended with exit code %d", code)
-		}
-		if _, err := program.err.wait(regexp.MustCompile(`error: the other program closed the channel before anything was said`)); err != nil {
-			t.Error(err)
-		}
+		program.finishes(t, exitFailed)
+		program.notes(t, `error: the other program closed the channel before anything was said`)
 	})
 	t.Run("answer the program in the lobby", func(t *testing.T) {
 		t.Parallel()
@@ -218,12 +210,8 @@ func (c *plainClient) answers() *webrtc.DataChannel {
 // serverAnd starts a server and the program that the plain client meets there.
 func serverAnd(t *testing.T, command string) (address string, program *process) {
 	t.Helper()
-	server := launch(t, "serve", "--listen", "127.0.0.1:0")
-	found, err := server.err.wait(regexp.MustCompile(`listening on (\S+)`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return found[1], launch(t, command, "--server", found[1])
+	address = serving(t)
+	return address, launch(t, command, "--server", address)
 }
 
 // talk is the same from either side: raw text both ways, then the program leaves.
@@ -232,23 +220,14 @@ func (c *plainClient) talk(dc *webrtc.DataChannel, program *process) {
 	if err := dc.SendText("hello from afar"); err != nil {
 		c.t.Fatal(err)
 	}
-	if _, err := program.out.wait(regexp.MustCompile(`(?m)^hello from afar$`)); err != nil {
-		c.t.Fatal(err)
-	}
-	if _, err := program.err.wait(regexp.MustCompile(`(?m)^p2pchat: unverified: `)); err != nil {
-		c.t.Fatal(err)
-	}
-	if _, err := io.WriteString(program.in, "hello back\nand again\n"); err != nil {
-		c.t.Fatal(err)
-	}
+	program.hears(c.t, "hello from afar")
+	program.notes(c.t, `^p2pchat: unverified: `)
+	program.say(c.t, "hello back\nand again")
 	c.hears("hello back")
 	c.hears("and again")
 	if err := dc.Close(); err != nil {
 		c.t.Fatal(err)
 	}
-	program.finish(c.t)
-	if code := program.cmd.ProcessState.ExitCode(); code != 0 {
-		c.t.Errorf("the program ended with exit code %d: %s", code, program.err)
-	}
+	program.finishes(c.t, 0)
 	<-c.ended
 }

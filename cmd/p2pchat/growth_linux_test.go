@@ -117,11 +117,6 @@ func TestGrowth(t *testing.T) {
 	})
 }
 
-func (s *served) kill() {
-	_ = s.cmd.Process.Kill() // it has not ended
-	<-s.ended
-}
-
 // processor is the time that it has used: of /proc/PID/stat, in ticks of 10 ms.
 func (s *served) processor() time.Duration {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))

@@ -20,8 +20,8 @@ func TestKilledWhileReceiving(t *testing.T) {
 	k := interrupt(t, "data.bin", "answer")
 	k.holds(`^\.p2pchat-[A-Z2-7]{12}\.kept$`)
 	callee := k.begin("answer")
-	k.end(k.other, 0)
-	k.end(callee, 0)
+	k.other.finishes(t, 0)
+	callee.finishes(t, 0)
 	sent, received := one(t, k.other, "file-sent"), one(t, callee, "file-received")
 	if sent.SHA256 != k.sum || received.SHA256 != k.sum || received.Path != filepath.Join(k.dir, "in", "data.bin") {
 		t.Errorf("sent %v, received %v; its SHA-256 is %s", sent, received, k.sum)
@@ -37,8 +37,8 @@ func TestKilledWhileReceivingAFolder(t *testing.T) {
 	t.Parallel()
 	k := interrupt(t, "folder", "answer")
 	callee := k.begin("answer")
-	k.end(k.other, 0)
-	k.end(callee, 0)
+	k.other.finishes(t, 0)
+	callee.finishes(t, 0)
 	one(t, callee, "file-received")
 	k.holds(`^folder$`)
 }
@@ -51,8 +51,8 @@ func TestKilledWhileReceivingWhatIsRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	callee := k.begin("answer")
-	k.end(k.other, 1)
-	k.end(callee, 1)
+	k.other.finishes(t, 1)
+	callee.finishes(t, 1)
 	const why = "what had arrived of it is no longer there"
 	for _, p := range []*process{k.other, callee} {
 		if f := one(t, p, "file-failed"); f.Reason != why || f.Name != "data.bin" {
@@ -66,8 +66,8 @@ func TestKilledWhileSending(t *testing.T) {
 	t.Parallel()
 	k := interrupt(t, "data.bin", "call")
 	caller := k.begin("call", "--send", "data.bin")
-	k.end(caller, 0)
-	k.end(k.other, 0)
+	caller.finishes(t, 0)
+	k.other.finishes(t, 0)
 	if sent := one(t, caller, "file-sent"); sent.SHA256 != k.sum {
 		t.Errorf("sent %v; its SHA-256 is %s", sent, k.sum)
 	}
@@ -88,8 +88,8 @@ func TestKilledWhileSendingWhatChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	caller := k.begin("call")
-	k.end(k.other, 1)
-	k.end(caller, 0) // it was asked to send nothing
+	k.other.finishes(t, 1)
+	caller.finishes(t, 0) // it was asked to send nothing
 	const why = "it changed while the sender's program was not running"
 	for _, p := range []*process{caller, k.other} {
 		if f := one(t, p, "file-failed"); f.Reason != why {
@@ -123,15 +123,13 @@ func interrupt(t *testing.T, name, victim string) *killing {
 		if victim == "call" {
 			dying, k.other = caller, callee
 		}
-		sees(t, dying, `"bytes":[1-9]\d*,.*"type":"file-progress"|"type":"file-(received|sent)"`)
-		_ = dying.cmd.Process.Kill() // or it has ended
-		<-dying.ended
+		dying.prints(t, `"bytes":[1-9]\d*,.*"type":"file-progress"|"type":"file-(received|sent)"`)
+		dying.kill()
 		out := dying.out.String()
 		if last := lastOf(out, "file-progress"); last.Bytes < size/2 && !strings.Contains(out, "file-received") && !strings.Contains(out, "file-sent") {
 			return k
 		}
-		_ = k.other.cmd.Process.Kill() // it waits for nobody
-		<-k.other.ended
+		k.other.kill() // it would wait for a side that does not come back
 	}
 }
 
@@ -158,15 +156,7 @@ func newKilling(t *testing.T) *killing {
 
 func (k *killing) start(args ...string) *process {
 	k.Helper()
-	p, err := start(k.dir, os.Environ(), args...)
-	if err != nil {
-		k.Fatal(err)
-	}
-	k.Cleanup(func() {
-		_ = p.cmd.Process.Kill() // it may have ended
-		<-p.ended
-	})
-	return p
+	return launchWith(k.T, k.dir, nil, args...)
 }
 
 // begin starts a side that has nothing to say.
@@ -212,14 +202,6 @@ func (k *killing) holds(name string) {
 	}
 	if len(entries) != 1 || !regexp.MustCompile(name).MatchString(entries[0].Name()) {
 		k.Errorf("the download folder holds %v", entries)
-	}
-}
-
-func (k *killing) end(p *process, code int) {
-	k.Helper()
-	p.finish(k.T)
-	if got := p.cmd.ProcessState.ExitCode(); got != code {
-		k.Errorf("exit code %d, not %d; its stderr:\n%s\nits stdout:\n%s", got, code, p.err, p.out)
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,31 +22,15 @@ func TestKilledWithAnOutbox(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	begins := func(args ...string) *process {
-		t.Helper()
-		p, err := start(dir, append(os.Environ(), "P2PCHAT_NAME="+args[0]), args...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			_ = p.cmd.Process.Kill() // it may have ended
-			<-p.ended
-		})
-		return p
-	}
 	side := func(command string) *process {
-		return begins(command, "417-falcon-zebra", "--server", "http://"+address, "--outbox", command+".box", "--ui", "json")
+		return launchWith(t, dir, []string{"P2PCHAT_NAME=" + command}, command, "417-falcon-zebra", "--server", "http://"+address, "--outbox", command+".box", "--ui", "json")
 	}
-	serve := func() *process { return begins("serve", "--listen", address) }
+	serve := func() *process { return launchWith(t, dir, nil, "serve", "--listen", address) }
 
 	server, caller, callee := serve(), side("call"), side("answer")
-	sees(t, callee, `"type":"connected"`)
-	sees(t, caller, `"type":"connected"`)
+	callee.prints(t, `"type":"connected"`)
+	caller.prints(t, `"type":"connected"`)
 	var shown [2]strings.Builder
-	kill := func(p *process) {
-		_ = p.cmd.Process.Kill() // it has not ended
-		<-p.ended
-	}
 	said := 0
 	say := func(ps []*process, n int) {
 		var wg sync.WaitGroup
@@ -67,7 +49,7 @@ func TestKilledWithAnOutbox(t *testing.T) {
 		wg.Wait()
 		said += n
 		for _, p := range ps {
-			sees(t, p, fmt.Sprintf(`"input line %d: a message needs a text"`, n+1))
+			p.prints(t, fmt.Sprintf(`"input line %d: a message needs a text"`, n+1))
 		}
 	}
 	for life := range 4 { // killed in the middle of what it says and shows
@@ -76,18 +58,18 @@ func TestKilledWithAnOutbox(t *testing.T) {
 			break
 		}
 		if life == 1 {
-			kill(server)
+			server.kill()
 			server = serve()
 		}
-		kill(caller)
-		kill(callee)
+		caller.kill()
+		callee.kill()
 		shown[0].WriteString(caller.out.String())
 		shown[1].WriteString(callee.out.String())
 		caller, callee = side("call"), side("answer")
 	}
 	for i, p := range []*process{caller, callee} {
-		sees(t, p, fmt.Sprintf(`"text":"%d"`, messages-1))
-		sees(t, p, fmt.Sprintf(`"id":%d,"type":"delivered"`, messages))
+		p.prints(t, fmt.Sprintf(`"text":"%d"`, messages-1))
+		p.prints(t, fmt.Sprintf(`"id":%d,"type":"delivered"`, messages))
 		shown[i].WriteString(p.out.String())
 	}
 	for i, name := range []string{"caller", "callee"} {
@@ -113,12 +95,5 @@ func TestKilledWithAnOutbox(t *testing.T) {
 		if next != messages || twice > 3 {
 			t.Errorf("the %s was shown %d messages, and %d twice", name, next, twice)
 		}
-	}
-}
-
-func sees(t *testing.T, p *process, pattern string) {
-	t.Helper()
-	if _, err := p.out.wait(regexp.MustCompile(pattern)); err != nil {
-		t.Fatalf("%v\nits stderr:\n%s", err, p.err)
 	}
 }

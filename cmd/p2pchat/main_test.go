@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -78,14 +77,4 @@ func TestScripts(t *testing.T) {
 			"acme": runACME, "presents": runPresents,
 		},
 	})
-}
-
-// freeAddress is one on loopback that nobody listens on. The kernel gives out others
-// for a while before it gives out this one again.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }

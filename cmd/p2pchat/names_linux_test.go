@@ -48,8 +48,8 @@ func TestFilesOfUnusualNames(t *testing.T) {
 	}
 	want["link"] = "1" // what it leads to
 	caller, callee := k.begin("call", append(send, "--send", link)...), k.begin("answer")
-	k.end(caller, 0)
-	k.end(callee, 0)
+	caller.finishes(t, 0)
+	callee.finishes(t, 0)
 	got := map[string]string{}
 	entries, err := os.ReadDir(filepath.Join(k.dir, "in"))
 	if err != nil {
@@ -85,14 +85,14 @@ func TestMembersOfFileEvents(t *testing.T) {
 		}
 	}
 	caller, callee := k.begin("call", "--send", "folder", "--send", "out/.y"), k.begin("answer")
-	k.end(caller, 0)
-	k.end(callee, 0)
+	caller.finishes(t, 0)
+	callee.finishes(t, 0)
 	failing, declining := k.begin("call", "--send", "out/.y"), k.start("answer", "417-falcon-zebra", "--server", "http://"+k.address, "--ui", "json")
 	if err := declining.in.Close(); err != nil {
 		t.Fatal(err)
 	}
-	k.end(failing, 1)
-	k.end(declining, 0)
+	failing.finishes(t, 1)
+	declining.finishes(t, 0)
 	doc, err := os.ReadFile("../../docs/json.md")
 	if err != nil {
 		t.Fatal(err)

@@ -145,40 +145,24 @@ func (l *lab) rules(name, rules string) {
 func (l *lab) start(on string, args ...string) *process {
 	l.Helper()
 	cmd := exec.Command("ip", append([]string{"netns", "exec", l.ns(on), l.path}, args...)...) //nolint:gosec // the program under test
-	p, err := begin(cmd, l.TempDir(), append(os.Environ(), "P2PCHAT_NAME="+on))
-	if err != nil {
-		l.Fatal(err)
-	}
-	l.Cleanup(func() {
-		_ = p.cmd.Process.Kill() // it may have ended
-		<-p.ended
-	})
-	return p
+	return launchCommand(l, cmd, l.TempDir(), append(os.Environ(), "P2PCHAT_NAME="+on))
 }
 
 func (l *lab) sees(p *process, pattern string) []string {
 	l.Helper()
-	found, err := p.out.wait(regexp.MustCompile(pattern))
-	if err != nil {
-		l.Fatalf("%v\nits stderr:\n%s", err, p.err)
-	}
-	return found
+	return p.prints(l, pattern)
 }
 
 func (l *lab) say(p *process, text string) {
 	l.Helper()
-	if _, err := io.WriteString(p.in, `{"type":"message","text":"`+text+`"}`+"\n"); err != nil {
-		l.Fatal(err)
-	}
+	p.say(l, `{"type":"message","text":"`+text+`"}`)
 }
 
 // serve starts the server, and its relay.
 func (l *lab) serve(args ...string) *process {
 	l.Helper()
 	s := l.start("s", append([]string{"serve", "--listen", serverAddress + ":3000"}, args...)...)
-	if _, err := s.err.wait(regexp.MustCompile("listening on")); err != nil {
-		l.Fatal(err)
-	}
+	s.notes(l, "listening on")
 	return s
 }
 
@@ -288,9 +272,7 @@ func TestNAT(t *testing.T) {
 			l.run("ip -n %s link set lan down", l.ns(side))
 		}
 		s := l.start("s", "serve", "--listen", "[2001:db8::1]:3000", "--relay", "--relay-open")
-		if _, err := s.err.wait(regexp.MustCompile(`relaying at \[2001:db8::1\]:3478`)); err != nil {
-			t.Fatal(err)
-		}
+		s.notes(t, `relaying at \[2001:db8::1\]:3478`)
 		for _, way := range []string{"", "--relay-only"} {
 			args := slices.DeleteFunc([]string{"417-falcon-zebra", "--server", "http://[2001:db8::1]:3000", "--ui", "json", way}, func(s string) bool { return s == "" })
 			a := l.start("ra", append([]string{"call"}, args...)...)

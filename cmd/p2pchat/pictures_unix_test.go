@@ -38,7 +38,7 @@ func TestPictures(t *testing.T) {
 	} {
 		t.Run(look.name, func(t *testing.T) {
 			c := camera{t, filepath.Join(dir, look.name), look.env == "LIGHT=1"}
-			proxy := aServer(t, "--public-url", elsewhere) // behind the name that the pictures show
+			proxy := serving(t, "--public-url", elsewhere) // behind the name that the pictures show
 			session(t, c, func(name string, args ...string) *window {
 				env := []string{"P2PCHAT_NAME=" + name, "P2PCHAT_SERVER=" + elsewhere, "HTTP_PROXY=" + proxy, look.env}
 				return openWindow(t, look.columns, look.rows, env, args...)

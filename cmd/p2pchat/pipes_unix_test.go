@@ -18,17 +18,6 @@ import (
 	"p2pchat/chat"
 )
 
-// lobby is a server of its own, and its address.
-func lobby(t *testing.T) string {
-	t.Helper()
-	server := launch(t, "serve", "--listen", "127.0.0.1:0")
-	found, err := server.err.wait(regexp.MustCompile(`listening on (\S+)`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return found[1]
-}
-
 // piped is p2pchat in a shell's pipeline.
 func piped(t *testing.T, server, pipeline string) *exec.Cmd {
 	t.Helper()
@@ -41,7 +30,7 @@ func TestPipes(t *testing.T) {
 	t.Parallel()
 	t.Run("a log with long lines arrives as it was", func(t *testing.T) {
 		t.Parallel()
-		server := lobby(t)
+		server := serving(t)
 		var log bytes.Buffer
 		for i, size := range []int{1, chat.MaxMessage, chat.MaxMessage + 1, 200_000, 3_000_000, 10} {
 			log.WriteString(strconv.Itoa(i) + strings.Repeat("ö", size/2) + "\n")
@@ -61,7 +50,7 @@ func TestPipes(t *testing.T) {
 
 	t.Run("head ends the program without a word, as it does cat", func(t *testing.T) {
 		t.Parallel()
-		server := lobby(t)
+		server := serving(t)
 		read, write, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)
@@ -92,7 +81,7 @@ func TestPipes(t *testing.T) {
 
 	t.Run("binary that was all there is to send ends the program at once", func(t *testing.T) {
 		t.Parallel()
-		call := piped(t, lobby(t), "printf 'a\\000b' | p2pchat call --leave-on-eof") // and no one answers
+		call := piped(t, serving(t), "printf 'a\\000b' | p2pchat call --leave-on-eof") // and no one answers
 		var said bytes.Buffer
 		call.Stderr = &said
 		exit := (*exec.ExitError)(nil)
@@ -103,7 +92,7 @@ func TestPipes(t *testing.T) {
 
 	t.Run("binary is refused once", func(t *testing.T) {
 		t.Parallel()
-		server := lobby(t)
+		server := serving(t)
 		path := filepath.Join(t.TempDir(), "data")
 		if err := os.WriteFile(path, bytes.Repeat([]byte("\x7fELF\x00\xff\n"), 10_000), 0o600); err != nil {
 			t.Fatal(err)

@@ -96,32 +96,16 @@ func TestPrompt(t *testing.T) {
 
 	t.Run("the code is typed with Tab, and what follows is conversation", func(t *testing.T) {
 		t.Parallel()
-		server := launch(t, "serve", "--listen", "127.0.0.1:0", "--public-url", elsewhere)
-		found, err := server.err.wait(regexp.MustCompile(`listening on (\S+)`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		env := append(os.Environ(), "P2PCHAT_NAME=caller", "HTTP_PROXY="+found[1])
-		caller, err := start(t.TempDir(), env, "call", "417-falcon-zebra", "--server", elsewhere)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			_ = caller.cmd.Process.Kill() // it may have ended
-			<-caller.ended
-		})
-		if _, err := caller.err.wait(regexp.MustCompile("waiting for")); err != nil {
-			t.Fatal(err)
-		}
-		s := sitDown(t, []string{"HTTP_PROXY=" + found[1]}, "answer", "--server", elsewhere)
+		env := servingElsewhere(t)
+		caller := launchWith(t, t.TempDir(), env, "call", "417-falcon-zebra")
+		caller.notes(t, "waiting for")
+		s := sitDown(t, env, "answer")
 		s.sees(asksForCode)
 		s.types("417-fal\tze\t")
 		s.sees(`417-falcon-ze`)
 		s.types("b\t\rfirst words\n")
 		s.sees(`Verified: `)
-		if _, err := caller.out.wait(regexp.MustCompile(`(?m)^first words$`)); err != nil {
-			t.Fatal(err)
-		}
+		caller.hears(t, "first words")
 		s.types("\x03\x03") // Ctrl-C asks once
 		s.ends(exitInterrupted)
 	})
@@ -165,28 +149,14 @@ func TestPrompt(t *testing.T) {
 
 	t.Run("lines pasted with the code are messages, each of them", func(t *testing.T) {
 		t.Parallel()
-		server := launch(t, "serve", "--listen", "127.0.0.1:0", "--public-url", elsewhere)
-		found, err := server.err.wait(regexp.MustCompile(`listening on (\S+)`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		env := append(os.Environ(), "P2PCHAT_NAME=caller", "HTTP_PROXY="+found[1])
-		caller, err := start(t.TempDir(), env, "call", "417-falcon-zebra", "--server", elsewhere)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			_ = caller.cmd.Process.Kill() // it may have ended
-			<-caller.ended
-		})
-		s := sitDown(t, []string{"HTTP_PROXY=" + found[1]}, "answer", "--server", elsewhere)
+		env := servingElsewhere(t)
+		caller := launchWith(t, t.TempDir(), env, "call", "417-falcon-zebra")
+		s := sitDown(t, env, "answer")
 		s.sees(asksForCode)
 		s.types("p2pchat answer 417-falcon-zebra --server " + elsewhere + "\rone\rtwo\rthr")
 		s.sees(`Verified: `)
 		s.types("ee\r")
-		if _, err := caller.out.wait(regexp.MustCompile(`^one\ntwo\nthree\n$`)); err != nil {
-			t.Fatal(err)
-		}
+		caller.prints(t, `\Aone\ntwo\nthree\n\z`)
 		s.types("\x03\x03")
 		s.ends(exitInterrupted)
 	})

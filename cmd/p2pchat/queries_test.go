@@ -51,14 +51,7 @@ func queries(t *testing.T) (list []string) {
 func metricsOfServer(t *testing.T) string {
 	t.Helper()
 	server := launch(t, "serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--relay", "--relay-listen", "127.0.0.1:0")
-	says := func(what string) string {
-		found, err := server.err.wait(regexp.MustCompile(what))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return found[1]
-	}
-	c, err := signaling.NewClient(says(`listening on (http://\S+)`), signaling.Config{})
+	c, err := signaling.NewClient(server.notes(t, `listening on (http://\S+)`)[1], signaling.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +59,7 @@ func metricsOfServer(t *testing.T) string {
 	if _, err := c.Offer(t.Context(), signaling.NewTicket("room", signaling.Caller), signaling.Description(`{"type":"offer","sdp":""}`)); err != nil {
 		t.Fatal(err)
 	}
-	res, err := http.Get(says(`metrics at (http://\S+)`)) //nolint:noctx // of this test's own server
+	res, err := http.Get(server.notes(t, `metrics at (http://\S+)`)[1]) //nolint:noctx // of this test's own server
 	if err != nil {
 		t.Fatal(err)
 	}

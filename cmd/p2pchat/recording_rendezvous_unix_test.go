@@ -22,7 +22,7 @@ func TestRecordingMeetings(t *testing.T) {
 	const look = 2 * time.Second
 	call := func(t *testing.T) (ann *window, env []string) {
 		t.Helper()
-		env = aServerElsewhere(t)
+		env = servingElsewhere(t)
 		ann = openWindow(t, 80, 24, with(env, "P2PCHAT_NAME=ann"), "call", "417-falcon-zebra")
 		ann.shows("waiting for the other side")
 		return ann, env

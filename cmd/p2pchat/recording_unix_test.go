@@ -93,7 +93,7 @@ func TestRecording(t *testing.T) {
 	if dir == "" {
 		t.Skip("P2PCHATTEST_PICTURES names no folder to record into")
 	}
-	env := []string{"P2PCHAT_SERVER=" + elsewhere, "HTTP_PROXY=" + aServer(t, "--public-url", elsewhere)}
+	env := []string{"P2PCHAT_SERVER=" + elsewhere, "HTTP_PROXY=" + serving(t, "--public-url", elsewhere)}
 	ann := openWindow(t, 80, 24, append(env, "P2PCHAT_NAME=ann"), "call", "417-falcon-zebra")
 	ann.shows("waiting for the other side")
 	ben := openWindow(t, 80, 24, append(env, "P2PCHAT_NAME=ben"), "answer", "417-falcon-zebra")

@@ -17,10 +17,10 @@ import (
 	"p2pchat/signaling"
 )
 
-// aServerElsewhere runs a server that is not this machine's, and returns the environment for it.
-func aServerElsewhere(t *testing.T) []string {
+// servingElsewhere runs a server that is not this machine's, and returns the environment for it.
+func servingElsewhere(t *testing.T) []string {
 	t.Helper()
-	return []string{"P2PCHAT_SERVER=" + elsewhere, "HTTP_PROXY=" + aServer(t, "--public-url", elsewhere)}
+	return []string{"P2PCHAT_SERVER=" + elsewhere, "HTTP_PROXY=" + serving(t, "--public-url", elsewhere)}
 }
 
 func with(env []string, more ...string) []string { return append(env[:len(env):len(env)], more...) }
@@ -35,7 +35,7 @@ func guesses(t *testing.T, env []string, code string) {
 
 func TestAnAnswererIsNotTheCaller(t *testing.T) {
 	t.Parallel()
-	ben := openWindow(t, 80, 24, nil, "answer", "601-animal-oven", "--server", aServer(t))
+	ben := openWindow(t, 80, 24, nil, "answer", "601-animal-oven", "--server", serving(t))
 	ben.shows(`^  Answering 601-animal-oven\n`)
 	ben.shows(`^  Nobody is calling in room 601 yet\. If the caller is already waiting, the code\n  is mistyped or used up: ask for a new one\. If this program was started again,\n  ask the other side to type /again\.\n`)
 	ben.shows(`○ waiting for the caller$`)
@@ -50,7 +50,7 @@ func TestAWrongCodeIsAskedForAgain(t *testing.T) {
 	t.Parallel()
 	t.Run("on a whole terminal", func(t *testing.T) {
 		t.Parallel()
-		env := aServerElsewhere(t)
+		env := servingElsewhere(t)
 		ann := openWindow(t, 80, 24, with(env, "P2PCHAT_NAME=Ann"), "call", "417-falcon-zebra")
 		ann.shows("waiting for the other side")
 		ben := openWindow(t, 80, 24, with(env, "P2PCHAT_NAME=Ben"), "answer")
@@ -69,7 +69,7 @@ func TestAWrongCodeIsAskedForAgain(t *testing.T) {
 
 	t.Run("line by line", func(t *testing.T) {
 		t.Parallel()
-		env := aServerElsewhere(t)
+		env := servingElsewhere(t)
 		ann := openWindow(t, 80, 24, with(env, "P2PCHAT_NAME=Ann"), "call", "417-falcon-zebra")
 		ann.shows("waiting for the other side")
 		ben := sitDown(t, with(env, "TERM=dumb"), "answer")
@@ -87,7 +87,7 @@ func TestAWrongCodeIsAskedForAgain(t *testing.T) {
 
 	t.Run("until the code no longer works", func(t *testing.T) {
 		t.Parallel()
-		env := aServerElsewhere(t)
+		env := servingElsewhere(t)
 		ann := openWindow(t, 80, 24, with(env, "P2PCHAT_NAME=Ann"), "call", "417-falcon-zebra")
 		ann.shows("waiting for the other side")
 		ben := openWindow(t, 80, 24, with(env, "P2PCHAT_NAME=Ben"), "answer")
@@ -110,7 +110,7 @@ func TestAWrongCodeIsAskedForAgain(t *testing.T) {
 
 	t.Run("unless the person leaves instead, or the command line had it", func(t *testing.T) {
 		t.Parallel()
-		env := aServerElsewhere(t)
+		env := servingElsewhere(t)
 		ann := openWindow(t, 80, 24, with(env, "P2PCHAT_NAME=Ann"), "call", "417-falcon-zebra")
 		ann.shows("waiting for the other side")
 		ben := openWindow(t, 80, 24, env, "answer")
@@ -127,7 +127,7 @@ func TestAWrongCodeIsAskedForAgain(t *testing.T) {
 
 	t.Run("and where no call is open, another one can be typed", func(t *testing.T) {
 		t.Parallel()
-		env := aServerElsewhere(t)
+		env := servingElsewhere(t)
 		ann := openWindow(t, 80, 24, with(env, "P2PCHAT_NAME=Ann"), "call", "417-falcon-zebra")
 		ann.shows("waiting for the other side")
 		ben := openWindow(t, 80, 24, with(env, "P2PCHAT_NAME=Ben"), "answer")
@@ -153,7 +153,7 @@ func TestANewCodeAfterThreeWrongOnes(t *testing.T) {
 
 	t.Run("on a whole terminal", func(t *testing.T) {
 		t.Parallel()
-		env := aServerElsewhere(t)
+		env := servingElsewhere(t)
 		ann := openWindow(t, 80, 24, with(env, "P2PCHAT_NAME=Ann"), "call", "417-falcon-zebra")
 		ann.shows("waiting for the other side")
 		burn(t, env)
@@ -175,7 +175,7 @@ func TestANewCodeAfterThreeWrongOnes(t *testing.T) {
 
 	t.Run("line by line, or the person leaves", func(t *testing.T) {
 		t.Parallel()
-		env := aServerElsewhere(t)
+		env := servingElsewhere(t)
 		ann := sitDown(t, with(env, "TERM=dumb"), "call", "417-falcon-zebra")
 		ann.sees("waiting for the other side")
 		burn(t, env)
@@ -200,7 +200,7 @@ func TestStartedAgain(t *testing.T) {
 	for name, callerDies := range map[string]bool{"the answerer": false, "the caller": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := aServer(t)
+			server := serving(t)
 			open := func(name, command string) *window {
 				return openWindow(t, 80, 24, []string{"P2PCHAT_NAME=" + name, testStillLost + "=1s"}, command, "417-falcon-zebra", "--server", server)
 			}

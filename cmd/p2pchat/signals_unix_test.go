@@ -21,47 +21,33 @@ func TestSignals(t *testing.T) {
 	t.Parallel()
 	t.Run("a hang-up that is ignored, as nohup has it, does not end the server", func(t *testing.T) {
 		t.Parallel()
-		said := newTranscript()
-		cmd := exec.CommandContext(t.Context(), "sh", "-c", "trap '' HUP; exec p2pchat serve --listen 127.0.0.1:0 --log-level debug")
-		cmd.Stderr = said
-		if err := cmd.Start(); err != nil {
+		server := launchCommand(t, exec.Command("sh", "-c", "trap '' HUP; exec p2pchat serve --listen 127.0.0.1:0 --log-level debug"), t.TempDir(), os.Environ())
+		address := server.notes(t, `listening on (\S+)`)[1]
+		if err := server.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
-		found, err := said.wait(regexp.MustCompile(`listening on (\S+)`))
-		if err != nil {
+		launch(t, "call", "--server", address).notes(t, "code: lobby")
+		if err := server.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
-		if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
-			t.Fatal(err)
-		}
-		p := launch(t, "call", "--server", found[1])
-		if _, err := p.err.wait(regexp.MustCompile("code: lobby")); err != nil {
-			t.Error(err)
-		}
-		if err := errors.Join(cmd.Process.Signal(syscall.SIGTERM), cmd.Wait()); err != nil {
-			t.Error(err)
-		}
+		server.finishes(t, 0)
 	})
 
 	t.Run("an interrupt ends a program whose output nobody reads", func(t *testing.T) {
 		t.Parallel()
-		server := launch(t, "serve", "--listen", "127.0.0.1:0")
-		found, err := server.err.wait(regexp.MustCompile(`listening on (\S+)`))
-		if err != nil {
-			t.Fatal(err)
-		}
+		server := serving(t)
 		unread, out, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = unread.Close() }) // nothing was ever read
 		said := newTranscript()
-		cmd := exec.CommandContext(t.Context(), "p2pchat", "answer", "--server", found[1]) //nolint:gosec // the program under test
+		cmd := exec.CommandContext(t.Context(), "p2pchat", "answer", "--server", server) //nolint:gosec // the program under test
 		cmd.Stdout, cmd.Stderr = out, said
 		if err := errors.Join(cmd.Start(), out.Close()); err != nil {
 			t.Fatal(err)
 		}
-		caller := launch(t, "call", "--server", found[1])
+		caller := launch(t, "call", "--server", server)
 		if _, err := said.wait(regexp.MustCompile("connected with")); err != nil {
 			t.Fatal(err)
 		}

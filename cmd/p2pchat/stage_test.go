@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -9,25 +8,18 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"math/big"
 	"net"
 	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
-
-// Nothing that a script waits for takes longer, on the slowest machine.
-const patience = 60 * time.Second
 
 // A stage holds the processes of one script. Its commands:
 //
@@ -47,13 +39,6 @@ type stage struct {
 }
 
 type stageKey struct{}
-
-type process struct {
-	cmd      *exec.Cmd
-	in       io.WriteCloser
-	out, err *transcript
-	ended    chan struct{}
-}
 
 func newStage(e *testscript.Env) *stage {
 	s := &stage{dir: e.WorkDir, cast: map[string]*process{}}
@@ -83,35 +68,6 @@ func (s *stage) run(ts *testscript.TestScript, args []string) error {
 	p, err := start(s.dir, env, args[1:]...)
 	s.cast[args[0]] = p
 	return err
-}
-
-// start runs the program as a process.
-func start(dir string, env []string, args ...string) (*process, error) {
-	path, err := exec.LookPath("p2pchat")
-	if err != nil {
-		return nil, err
-	}
-	return begin(exec.Command(path, args...), dir, env) //nolint:gosec // the program under test
-}
-
-// begin starts a command whose input and output are the test's.
-func begin(cmd *exec.Cmd, dir string, env []string) (p *process, err error) {
-	cmd.Dir, cmd.Env = dir, env
-	p = &process{cmd: cmd, out: newTranscript(), err: newTranscript(), ended: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = p.out, p.err
-	if p.in, err = cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	go func() {
-		defer close(p.ended)
-		_ = cmd.Wait() // the exit code is asked for later
-		p.out.end()
-		p.err.end()
-	}()
-	return p, nil
 }
 
 func (s *stage) find(name string) (*process, error) {
@@ -216,85 +172,4 @@ func certify(name string, hosts ...string) error {
 	return errors.Join(err,
 		os.WriteFile(name+".pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600),
 		os.WriteFile(name+".key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
-}
-
-// A transcript is output that can be waited for.
-type transcript struct {
-	mu    sync.Mutex // guards what follows
-	text  bytes.Buffer
-	ended bool
-	more  chan struct{} // closed by the next change
-}
-
-func newTranscript() *transcript { return &transcript{more: make(chan struct{})} }
-
-func (t *transcript) Write(b []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text.Write(b)
-	t.changed()
-	return len(b), nil
-}
-
-func (t *transcript) end() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.ended = true
-	t.changed()
-}
-
-func (t *transcript) changed() {
-	close(t.more)
-	t.more = make(chan struct{})
-}
-
-func (t *transcript) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.text.String()
-}
-
-// wait returns the groups of the first match.
-func (t *transcript) wait(re *regexp.Regexp) ([]string, error) {
-	limit := time.After(patience)
-	for {
-		t.mu.Lock()
-		text, ended, more := t.text.String(), t.ended, t.more
-		t.mu.Unlock()
-		if found := re.FindStringSubmatch(text); found != nil {
-			return found, nil
-		}
-		if ended {
-			return nil, fmt.Errorf("it ended without %q; its output:\n%s", re, text)
-		}
-		select {
-		case <-more:
-		case <-limit:
-			return nil, fmt.Errorf("%q did not come; its output:\n%s", re, text)
-		}
-	}
-}
-
-// launch is start for tests in Go.
-func launch(t *testing.T, args ...string) *process {
-	t.Helper()
-	p, err := start(t.TempDir(), append(os.Environ(), "P2PCHAT_NAME=tester"), args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill() // it may have ended
-		<-p.ended
-	})
-	return p
-}
-
-// finish waits for the end of the process.
-func (p *process) finish(t *testing.T) {
-	t.Helper()
-	select {
-	case <-p.ended:
-	case <-time.After(patience):
-		t.Fatalf("it did not end; its stderr:\n%s", p.err)
-	}
 }

@@ -15,21 +15,10 @@ import (
 	"testing"
 )
 
-// aServer runs a server, and returns its address.
-func aServer(t *testing.T, flags ...string) string {
-	t.Helper()
-	server := launch(t, append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...)...)
-	found, err := server.err.wait(regexp.MustCompile(`listening on (\S+)`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return found[1]
-}
-
 // twoWindows are Ann, who called, and Ben, who answered: connected.
 func twoWindows(t *testing.T) (ann, ben *window) {
 	t.Helper()
-	server := aServer(t)
+	server := serving(t)
 	ann = openWindow(t, 80, 24, []string{"P2PCHAT_NAME=Ann"}, "call", "417-falcon-zebra", "--server", server)
 	ann.shows("waiting for the other side")
 	ben = openWindow(t, 80, 24, []string{"P2PCHAT_NAME=Ben"}, "answer", "417-falcon-zebra", "--server", server)
@@ -43,7 +32,7 @@ func TestWholeTerminal(t *testing.T) {
 
 	t.Run("the caller is shown the code, the command and the link", func(t *testing.T) {
 		t.Parallel()
-		server := aServer(t)
+		server := serving(t)
 		ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", server)
 		ann.shows(`code: 417-falcon-zebra\n`)
 		ann.shows(`p2pchat answer 417-falcon-zebra --server ` + server)
@@ -111,7 +100,7 @@ func TestWholeTerminal(t *testing.T) {
 
 	t.Run("a draft of many lines is edited with the keys of a shell", func(t *testing.T) {
 		t.Parallel()
-		ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", aServer(t))
+		ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", serving(t))
 		ann.shows("waiting for the other side")
 		for _, step := range [][2]string{
 			{"one two\x1b\rthree\x1b\r\x15!", `> one two\n  three!$`}, // Ctrl-U on an empty line joins it
@@ -132,7 +121,7 @@ func TestWholeTerminal(t *testing.T) {
 	t.Run("leaving with an undelivered message asks once", func(t *testing.T) {
 		t.Parallel()
 		for again, typed := range map[string]string{"Type /quit": "/quit\r", "Press Ctrl-D": "\x04", "Press Ctrl-C": "\x03"} {
-			ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", aServer(t))
+			ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", serving(t))
 			ann.shows("waiting for the other side")
 			ann.types("are you there?\r" + typed)
 			ann.shows(`1 message has not been delivered\. ` + again + ` again to drop it\.`)
@@ -148,7 +137,7 @@ func TestWholeTerminal(t *testing.T) {
 	for name, signal := range map[string]syscall.Signal{"SIGTERM": syscall.SIGTERM, "SIGHUP": syscall.SIGHUP, "SIGINT": syscall.SIGINT} {
 		t.Run(name+" gives the terminal back", func(t *testing.T) {
 			t.Parallel()
-			ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", aServer(t))
+			ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", serving(t))
 			ann.shows("waiting for the other side")
 			if err := ann.cmd.Process.Signal(signal); err != nil {
 				t.Fatal(err)
@@ -159,7 +148,7 @@ func TestWholeTerminal(t *testing.T) {
 
 	t.Run("an error is told below the screen", func(t *testing.T) {
 		t.Parallel()
-		ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", aServer(t), "--wait", "200ms")
+		ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", serving(t), "--wait", "200ms")
 		ann.ends(exitNobody)
 		if s := ann.written(); !strings.Contains(s[strings.LastIndex(s, "\x1b[?1049l"):], "p2pchat: error: the other side did not come in time") {
 			t.Errorf("it says %q", s)
@@ -203,7 +192,7 @@ func TestWholeTerminal(t *testing.T) {
 
 	t.Run("Ctrl-Z where no shell waits is refused", func(t *testing.T) {
 		t.Parallel()
-		ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", aServer(t))
+		ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", serving(t))
 		ann.shows("waiting for the other side")
 		ann.types("\x1a")
 		ann.shows("No shell is waiting that could bring this program back")
@@ -213,7 +202,7 @@ func TestWholeTerminal(t *testing.T) {
 
 	t.Run("a log does not spoil the screen: it comes below, or goes to a file", func(t *testing.T) {
 		t.Parallel()
-		server := aServer(t)
+		server := serving(t)
 		// A whole call, so that there is something to log.
 		call := func(code string, flags ...string) *window {
 			ann := openWindow(t, 80, 24, nil, append([]string{"call", code, "--server", server, "--log-level", "debug"}, flags...)...)
@@ -245,13 +234,13 @@ func TestWholeTerminal(t *testing.T) {
 		if code := p.cmd.ProcessState.ExitCode(); code != exitUsage || !strings.Contains(p.err.String(), "needs a terminal") {
 			t.Errorf("it ends with %d: %s", code, p.err)
 		}
-		ann := openWindow(t, 80, 24, []string{"TERM=dumb"}, "call", "417-falcon-zebra", "--server", aServer(t))
+		ann := openWindow(t, 80, 24, []string{"TERM=dumb"}, "call", "417-falcon-zebra", "--server", serving(t))
 		ann.shows(`^p2pchat: code: 417-falcon-zebra`)
 	})
 
 	t.Run("NO_COLOR has none", func(t *testing.T) {
 		t.Parallel()
-		ann := openWindow(t, 80, 24, []string{"NO_COLOR=1"}, "call", "417-falcon-zebra", "--server", aServer(t))
+		ann := openWindow(t, 80, 24, []string{"NO_COLOR=1"}, "call", "417-falcon-zebra", "--server", serving(t))
 		ann.shows("waiting for the other side")
 		if m := regexp.MustCompile(`\x1b\[[0-9;]*([34]8|[349][0-7]|10[0-7])[;m]`).FindString(ann.written()); m != "" {
 			t.Errorf("it writes %q", m)
@@ -312,7 +301,7 @@ func TestComingBackToAScreen(t *testing.T) {
 // Before the call Ctrl-Y copies the link.
 func TestTheLinkIsCopied(t *testing.T) {
 	t.Parallel()
-	server := aServer(t)
+	server := serving(t)
 	ann := openWindow(t, 80, 24, nil, "call", "417-falcon-zebra", "--server", server)
 	ann.shows("waiting for the other side · Ctrl-Y copies the link")
 	ann.types("\x19")
@@ -327,7 +316,7 @@ func TestTheLinkIsCopied(t *testing.T) {
 // In a call without a secret the two compare words; if these differ, the call ends.
 func TestTheWordsDiffer(t *testing.T) {
 	t.Parallel()
-	server := aServer(t)
+	server := serving(t)
 	ann := openWindow(t, 80, 24, []string{"P2PCHAT_NAME=Ann"}, "call", "standup", "--server", server)
 	ann.shows("waiting for the other side")
 	ben := openWindow(t, 24, 10, []string{"P2PCHAT_NAME=Ben"}, "answer", "standup", "--server", server)
@@ -397,7 +386,7 @@ func TestAStoppedScreenComesBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := openWindowWith(t, 80, 24, []string{"PS1=ready: ", "P2PCHAT_SERVER=" + aServer(t)}, bash, "--norc", "-i")
+			w := openWindowWith(t, 80, 24, []string{"PS1=ready: ", "P2PCHAT_SERVER=" + serving(t)}, bash, "--norc", "-i")
 			w.shows(`^ready:`)
 			w.types(`sh -c 'echo $$ >pid; exec p2pchat call 417-falcon-zebra'` + "\r")
 			w.shows("○ waiting for the other side")
@@ -473,7 +462,7 @@ func TestWholeTerminalSendsFiles(t *testing.T) {
 // file, a lost network, goodbye.
 func TestAnEvening(t *testing.T) {
 	t.Parallel()
-	env := []string{"HTTP_PROXY=" + aServer(t, "--public-url", elsewhere), "P2PCHAT_SERVER=" + elsewhere}
+	env := []string{"HTTP_PROXY=" + serving(t, "--public-url", elsewhere), "P2PCHAT_SERVER=" + elsewhere}
 	ann := openWindow(t, 80, 24, append(env, "P2PCHAT_NAME=Ann"), "call", "417-falcon-zebra")
 	ann.shows(`p2pchat answer 417-falcon-zebra --server ` + elsewhere)
 	ben := openWindow(t, 80, 24, append(env, "P2PCHAT_NAME=Ben"), "answer")
