@@ -2,22 +2,19 @@ package relay
 
 import (
 	"encoding/binary"
-	"hash/maphash"
 	"net"
 	"net/netip"
 
 	"github.com/pion/stun/v4"
-	"golang.org/x/time/rate"
 
 	"p2pchat/signaling"
+	"p2pchat/signaling/internal/ratelimit"
 )
 
-// Bounds of requests of clients without an allocation. Addresses share buckets, because the number
-// of buckets is fixed.
+// Bounds of the requests of one client without an allocation.
 const (
-	strangerBuckets = 1024
-	strangerRate    = 50 // requests a second
-	strangerBurst   = 500
+	strangerRate  = 50 // requests a second
+	strangerBurst = 500
 )
 
 // A source is the address that a client's messages come from. It identifies the client: two
@@ -39,34 +36,6 @@ func sourceOf(a net.Addr) source {
 	return s
 }
 
-// clientNetwork returns the address that limits count by: the IPv4 address, or the network of 64
-// bits of an IPv6 address, because one client may use all of its addresses.
-func clientNetwork(a netip.Addr) netip.Addr {
-	if a = a.Unmap().WithZone(""); a.Is6() {
-		p, _ := a.Prefix(64) // an IPv6 address has as many bits
-		return p.Addr()
-	}
-	return a
-}
-
-// strangers limits the requests of clients that have no allocation.
-type strangers struct {
-	seed    maphash.Seed
-	buckets [strangerBuckets]*rate.Limiter
-}
-
-func newStrangers() *strangers {
-	s := &strangers{seed: maphash.MakeSeed()}
-	for i := range s.buckets {
-		s.buckets[i] = rate.NewLimiter(strangerRate, strangerBurst)
-	}
-	return s
-}
-
-func (s *strangers) allow(from netip.Addr) bool {
-	return s.buckets[maphash.Comparable(s.seed, clientNetwork(from))%strangerBuckets].Allow()
-}
-
 // filter reports whether pion may see a client's message. If guest is not nil, it may only once the
 // caller has accepted the guest with that ticket. pion limits neither requests nor channels, and no
 // hook of pion is told which channel a request asks for.
@@ -83,8 +52,8 @@ func (r *Relay) filter(from net.Addr, message []byte) (ok bool, guest *signaling
 	a := r.byClient[client]
 	r.mu.Unlock()
 	if a == nil {
-		if !r.strangers.allow(client.at.Addr()) {
-			r.refuse(RefusedRequest, "last_client", clientNetwork(client.at.Addr()))
+		if !r.strangers.Allow(ratelimit.Client(client.at.Addr())) {
+			r.refuse(RefusedRequest, "last_client", ratelimit.Client(client.at.Addr()))
 			return false, nil
 		}
 		if kind.Method == stun.MethodAllocate {

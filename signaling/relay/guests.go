@@ -19,6 +19,7 @@ import (
 	"github.com/pion/turn/v5"
 
 	"p2pchat/signaling"
+	"p2pchat/signaling/internal/ratelimit"
 )
 
 // A guest, which answers a call, gets credentials before it has proven that it knows the code, so
@@ -130,7 +131,7 @@ func (h *heldRequests) wait() {
 // enter counts a request. If ok, the caller must call leave. repeated is true if a request from the
 // same source is held already.
 func (h *heldRequests) enter(from source, given string) (ok, repeated bool) {
-	network := clientNetwork(from.at.Addr())
+	network := ratelimit.Client(from.at.Addr())
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
@@ -146,7 +147,7 @@ func (h *heldRequests) enter(from source, given string) (ok, repeated bool) {
 }
 
 func (h *heldRequests) leave(from source, given string) {
-	network := clientNetwork(from.at.Addr())
+	network := ratelimit.Client(from.at.Addr())
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.from, from)
@@ -166,7 +167,7 @@ func (r *Relay) hold(from net.Addr, t signaling.Ticket) bool {
 	ok, repeated := r.held.enter(client, t.From)
 	if !ok {
 		if !repeated {
-			r.refuse(RefusedHeld, "last_client", clientNetwork(client.at.Addr()))
+			r.refuse(RefusedHeld, "last_client", ratelimit.Client(client.at.Addr()))
 		}
 		return false
 	}
@@ -177,7 +178,7 @@ func (r *Relay) hold(from net.Addr, t signaling.Ticket) bool {
 		return true
 	}
 	if r.held.ctx.Err() == nil {
-		r.refuse(RefusedGuest, "last_client", clientNetwork(client.at.Addr()))
+		r.refuse(RefusedGuest, "last_client", ratelimit.Client(client.at.Addr()))
 	}
 	return false
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/pion/turn/v5"
 
 	"p2pchat/signaling"
+	"p2pchat/signaling/internal/ratelimit"
 	"p2pchat/signaling/internal/refused"
 )
 
@@ -67,9 +68,9 @@ type Relay struct {
 	received, sent, dropped atomic.Uint64 // bytes, see Stats
 	refusals                [refusalKinds]atomic.Uint64
 	refused                 refused.Log
-	strangers               *strangers
-	seal                    cipher.AEAD   // of guests' tickets
-	held                    *heldRequests // made by Serve
+	strangers               *ratelimit.Limiter[netip.Addr] // requests without an allocation, by ratelimit.Client
+	seal                    cipher.AEAD                    // of guests' tickets
+	held                    *heldRequests                  // made by Serve
 
 	mu          sync.Mutex // guards what follows
 	stun        []string   // where it listens, as URLs
@@ -118,7 +119,7 @@ func New(config Config) (*Relay, error) {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails
 	r := &Relay{
-		own: ownNetworks(), config: config, secret: secret, seal: newSeal(secret), strangers: newStrangers(),
+		own: ownNetworks(), config: config, secret: secret, seal: newSeal(secret), strangers: ratelimit.New[netip.Addr](strangerRate, strangerBurst),
 		users: map[string]int{}, allocations: map[netip.AddrPort]*allocation{}, byClient: map[source]*allocation{}, reserved: map[uint16]time.Time{},
 	}
 	r.refused.Write = r.logRefusals

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/pion/stun/v4"
+
+	"p2pchat/signaling/internal/ratelimit"
 )
 
 // Bounds of TCP connections to the relay, which any client may open.
@@ -75,7 +77,7 @@ func (l *tcpListener) Accept() (net.Conn, error) {
 // from the same port to another address of this machine, because the two would share an allocation.
 func (l *tcpListener) admit(raw net.Conn) *conn {
 	c := &conn{Conn: raw, listener: l, from: sourceOf(raw.RemoteAddr()), tls: l.tls, until: time.Now().Add(authTimeout)}
-	network := clientNetwork(c.from.at.Addr())
+	network := ratelimit.Client(c.from.at.Addr())
 	l.mu.Lock()
 	ok := !l.closed && len(l.open) < maxConnections && l.of[network] < maxConnectionsFrom && l.open[c.from] == nil
 	if ok {
@@ -94,7 +96,7 @@ func (l *tcpListener) admit(raw net.Conn) *conn {
 }
 
 func (l *tcpListener) forget(c *conn) {
-	network := clientNetwork(c.from.at.Addr())
+	network := ratelimit.Client(c.from.at.Addr())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.open, c.from)

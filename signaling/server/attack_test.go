@@ -8,9 +8,11 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"p2pchat/signaling"
 	"p2pchat/signaling/memstore"
 )
 
@@ -135,7 +137,7 @@ func TestWaitingWhereNobodyCalls(t *testing.T) {
 	mallory := from("192.0.2.1")
 	_, first := wait("a", mallory)
 	gone, _ := wait("b", mallory)
-	s.untilAside(2)
+	s.untilParked(2)
 	if detail := s.get("/rooms/c/offer", "Prefer: wait=60", mallory).problem(429, "too-many"); !strings.Contains(detail, "rooms that nobody has opened") {
 		t.Errorf("a third read is told %q", detail)
 	}
@@ -143,16 +145,16 @@ func TestWaitingWhereNobodyCalls(t *testing.T) {
 		t.Error("a third read waits")
 	}
 	_, other := wait("c", from("192.0.2.2"))
-	s.untilAside(3)
+	s.untilParked(3)
 	s.post("/rooms/a/offer", anOffer, "Authorization: Bearer caller").is(201)
 	if got := first(); got != "HTTP/1.1 200" {
 		t.Errorf("the first read hears %q", got)
 	}
 	_ = gone.Close()
-	s.untilAside(1)
+	s.untilParked(1)
 	wait("d", mallory)
 	wait("e", mallory)
-	s.untilAside(3)
+	s.untilParked(3)
 	s.post("/rooms/c/offer", anOffer).is(201)
 	if got := other(); got != "HTTP/1.1 200" {
 		t.Errorf("another client's read hears %q", got)
@@ -162,9 +164,24 @@ func TestWaitingWhereNobodyCalls(t *testing.T) {
 	}
 }
 
+// A countingWatcher counts the calls of Watch: one each time that a read is parked.
+type countingWatcher struct {
+	signaling.Watcher
+	calls atomic.Int64
+}
+
+func (w *countingWatcher) Watch(t signaling.Ticket, of signaling.Side, what signaling.Document, tell func(error)) (stop func()) {
+	w.calls.Add(1)
+	return w.Watcher.Watch(t, of, what, tell)
+}
+
+func (w *countingWatcher) count() int { return int(w.calls.Load()) }
+
 // To wake many readers for nothing costs their client as many requests.
 func TestReadersThatAreWokenForNothing(t *testing.T) {
 	s := open(t, memstore.Limits{}, Config{TrustedProxies: behindProxy, Rate: Rate{Client: 1e-3, Burst: 12}})
+	watched := &countingWatcher{Watcher: s.watcher}
+	s.watcher = watched
 	l := listen(t)
 	serveSite(t, s.Server, l)
 	s.post("/rooms/blue/offer", anOffer, "Authorization: Bearer caller", from("192.0.2.2")).is(201)
@@ -182,13 +199,13 @@ func TestReadersThatAreWokenForNothing(t *testing.T) {
 		readers = append(readers, read(from("192.0.2.1")))
 	}
 	honest := read(from("192.0.2.3"))
-	s.untilAside(11)
+	s.untilParked(11)
 	for n := range 2 {
-		s.until(11*(n+1), s.asides.made, "were set aside in all") // woken earlier, two changes are one
-		s.untilAside(11)
+		s.until(11*(n+1), watched.count, "were parked in all") // two changes that wake a read once are one
+		s.untilParked(11)
 		s.post("/rooms/blue/offer-candidates", candidate("caller", n), "Authorization: Bearer caller", from("192.0.2.2")).is(201)
 	}
-	s.untilAside(3) // two of the ten could pay
+	s.untilParked(3) // two of the ten could pay
 	_ = readers
 	_ = honest.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 	if n, err := honest.Read(make([]byte, 1)); n > 0 || err == nil {
@@ -226,7 +243,7 @@ func TestEarlyCandidatesWhereReadsAreTooMany(t *testing.T) {
 	}
 	s.post("/rooms/blue/offer", anOffer).is(201)
 	s.heard(waiting).is(200)
-	if n := s.Parked(); n != 0 {
+	if n := s.Waiting(); n != 0 {
 		t.Errorf("%d reads are counted as waiting, and none does", n)
 	}
 }

@@ -59,7 +59,7 @@ func BenchmarkWholeCall(b *testing.B) {
 	b.ReportMetric(float64(b.N*len(call))/took.Seconds(), "requests/s")
 }
 
-// crowd has 64 clients do something b.N times between them.
+// crowd has 64 clients call do b.N times in all, and returns the time that takes.
 func crowd(b *testing.B, h http.Handler, do func(client *http.Client, url string, n int)) time.Duration {
 	const clients = 64
 	server := httptest.NewServer(h)
@@ -103,20 +103,19 @@ func request(b *testing.B, client *http.Client, method, url, body, token string)
 	}
 }
 
-// BenchmarkParkedReads says what 10,000 reads that wait cost: memory, the
-// processor's time in one second in which nothing happens, and the time until all
-// of them are answered when the server stops. The clients are bare connections
-// without a goroutine, so that nearly all of it is the server's.
+// BenchmarkParkedReads measures what 10,000 waiting reads cost: memory, CPU time in one second
+// without news, and the time until all of them are answered when the server stops. The clients are
+// bare connections without a goroutine, so that nearly all of that is the server's.
 func BenchmarkParkedReads(b *testing.B) {
-	b.Run("set aside", func(b *testing.B) { parkedReads(b, asideAfter) })
-	b.Run("in their handlers", func(b *testing.B) { parkedReads(b, maxWait) })
+	b.Run("parked", func(b *testing.B) { waitingReads(b, parkAfter) })
+	b.Run("in their handlers", func(b *testing.B) { waitingReads(b, maxWait) })
 }
 
-func parkedReads(b *testing.B, asideAfter time.Duration) {
+func waitingReads(b *testing.B, parkAfter time.Duration) {
 	reads := int(min(10_000, (files(b, 20_200)-200)/2)) // both ends of each are here
 	for b.Loop() {
 		s := New(memstore.New(memstore.Limits{}), Config{Log: slog.New(slog.DiscardHandler)})
-		s.asideAfter = asideAfter
+		s.parkAfter = parkAfter
 		address, stop := serve(b, s, patience)
 		before := memory()
 		conns := make([]net.Conn, reads)
@@ -130,9 +129,9 @@ func parkedReads(b *testing.B, asideAfter time.Duration) {
 				b.Fatal(err)
 			}
 		}
-		(&site{Server: s, t: b}).untilParked(reads)
-		if asideAfter < maxWait {
-			(&site{Server: s, t: b}).untilAside(reads)
+		(&site{Server: s, t: b}).untilWaiting(reads)
+		if parkAfter < maxWait {
+			(&site{Server: s, t: b}).untilParked(reads)
 		}
 		b.ReportMetric(float64(reads), "reads")
 		b.ReportMetric(float64(memory()-before)/float64(reads)/1024, "KB/read")
@@ -143,7 +142,7 @@ func parkedReads(b *testing.B, asideAfter time.Duration) {
 
 		drained := time.Now()
 		s.Drain()
-		(&site{Server: s, t: b}).untilParked(0)
+		(&site{Server: s, t: b}).untilWaiting(0)
 		b.ReportMetric(float64(time.Since(drained).Milliseconds()), "ms-to-drain")
 		for _, c := range conns {
 			_ = c.Close()
@@ -154,7 +153,7 @@ func parkedReads(b *testing.B, asideAfter time.Duration) {
 	}
 }
 
-// memory is what is in use. Stacks shrink by half in each collection.
+// memory returns the bytes in use. Stacks shrink by half in each collection.
 func memory() uint64 {
 	for range 3 {
 		runtime.GC()
@@ -172,7 +171,7 @@ func processor(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// files is how many files may be open, which is want if the system lets it be.
+// files returns how many files may be open: want, if the system allows it.
 func files(b *testing.B, want uint64) uint64 {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"p2pchat/signaling"
+	"p2pchat/signaling/internal/ratelimit"
 )
 
 // An Acceptor is a Store that knows which candidates of a caller came after an answer. A server
@@ -28,9 +29,9 @@ func (s *Server) getICEServers(c echo.Context) error {
 	}
 	list := slices.Clone(s.config.ICEServers)
 	if s.config.Relay != nil {
-		list = append(list, s.config.Relay("host "+client(c.(*guest).client).String(), nil)...)
+		list = append(list, s.config.Relay("host "+ratelimit.Client(infoOf(c).client).String(), nil)...)
 	}
-	return listed(c, list)
+	return writeICEServers(c, list)
 }
 
 // getGuestICEServers answers a guest of a room. If the server has an access key, the guest has to
@@ -44,10 +45,10 @@ func (s *Server) getGuestICEServers(c echo.Context) error {
 		return err
 	}
 	anyone := signaling.Ticket{Room: t.Room, Side: t.Side}
-	w := watched{anyone, signaling.Caller, signaling.DocDescription}
+	w := awaited{anyone, signaling.Caller, signaling.DocDescription}
 	_, answered := s.acceptedFrom(t)
 	if answered {
-		w = watched{t, signaling.Caller, signaling.DocCandidates}
+		w = awaited{t, signaling.Caller, signaling.DocCandidates}
 	}
 	return s.await(c, w, func(ctx context.Context, wait time.Duration) (func() error, error) {
 		if answered {
@@ -60,7 +61,7 @@ func (s *Server) getGuestICEServers(c echo.Context) error {
 		if err != nil {
 			return nil, err
 		}
-		return func() error { return s.guestListed(c, t, false) }, nil
+		return func() error { return s.writeGuestICEServers(c, t, false) }, nil
 	})
 }
 
@@ -79,19 +80,18 @@ func (s *Server) acceptedICEServers(ctx context.Context, c echo.Context, t signa
 	case len(list) == 0:
 		err = signaling.ErrUnchanged
 	}
-	return func() error { return s.guestListed(c, t, accepted) }, err
+	return func() error { return s.writeGuestICEServers(c, t, accepted) }, err
 }
 
-var errGuests = signaling.Explain(signaling.ErrTooMany, "Your network address asked for the ICE servers of this room too often. Try again in a few seconds.")
-
-// guestListed answers a guest. One client asks a few times for a room, and no more.
-func (s *Server) guestListed(c echo.Context, t signaling.Ticket, accepted bool) error {
-	from := c.(*guest).client
-	if ok, err := s.guests.Allow(t.Room + " " + client(from).String()); !ok || err != nil {
+// writeGuestICEServers answers a guest. One client may ask a few times for each room.
+func (s *Server) writeGuestICEServers(c echo.Context, t signaling.Ticket, accepted bool) error {
+	from := infoOf(c).client
+	client := ratelimit.Client(from)
+	if !s.rates.guests.Allow(guestKey{t.Room, client}) {
 		s.refuse(limitGuests, from)
-		return errors.Join(errGuests, err)
+		return errGuests
 	}
-	return listed(c, s.guestICEServers(t, string(client(from).AsSlice()), accepted))
+	return writeICEServers(c, s.guestICEServers(t, string(client.AsSlice()), accepted))
 }
 
 // guestICEServers returns the list for the guest with a ticket, a client at the network from.
@@ -115,7 +115,8 @@ func (s *Server) guestICEServers(t signaling.Ticket, from string, accepted bool)
 	return list
 }
 
-func listed(c echo.Context, list []signaling.ICEServer) error {
+// writeICEServers answers with a list.
+func writeICEServers(c echo.Context, list []signaling.ICEServer) error {
 	if list == nil {
 		list = []signaling.ICEServer{}
 	}
@@ -126,10 +127,10 @@ func listed(c echo.Context, list []signaling.ICEServer) error {
 // caller has accepted the answer of t's token. It returns false if the token owns no answer, and
 // in the lobby of a server with an access key, because any client may write there for the caller.
 func (s *Server) acceptedFrom(t signaling.Ticket) (index int, ok bool) {
-	if s.accepts == nil || t.Room == signaling.Lobby && s.config.AccessKey != "" {
+	if s.acceptor == nil || t.Room == signaling.Lobby && s.config.AccessKey != "" {
 		return 0, false
 	}
-	return s.accepts.AcceptedFrom(t)
+	return s.acceptor.AcceptedFrom(t)
 }
 
 // Accepted waits until the caller has accepted the answer that was written with a callee's
@@ -144,4 +145,14 @@ func (s *Server) Accepted(ctx context.Context, t signaling.Ticket) bool {
 	list, err := s.store.Candidates(ctx, t, signaling.Caller, after, signaling.Forever)
 	from, ok := s.acceptedFrom(t)
 	return err == nil && ok && after+len(list) > from
+}
+
+// digits returns how many digits the number of a new room should have, so that fewer than one
+// number in ten is in use or waited in and guessing rooms is of little use.
+func digits(rooms int) int {
+	n := signaling.MinRoomDigits
+	for ; rooms >= 90 && n < signaling.MaxRoomDigits; rooms /= 10 {
+		n++
+	}
+	return n
 }

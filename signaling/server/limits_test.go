@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"p2pchat/signaling/internal/ratelimit"
 	"p2pchat/signaling/memstore"
 )
 
@@ -18,7 +19,8 @@ func TestWhatLimitsSay(t *testing.T) {
 		s.get("/rooms/blue/ice-servers").is(200)
 	}
 	said["guests"] = s.get("/rooms/blue/ice-servers").problem(429, "too-many")
-	s.limiter.all.SetBurst(0)
+	s.rates.all = ratelimit.New[struct{}](1e-9, 1)
+	s.rates.all.Allow(struct{}{})
 	said["all"] = s.get("/offer").problem(429, "too-many")
 	s.Drain()
 	s.heard(waiting).is(503)
@@ -98,7 +100,7 @@ func TestLimits(t *testing.T) {
 		}
 		s.post("/offer", anOffer).is(201)
 		s.heard(one).is(200)
-		s.untilParked(1)
+		s.untilWaiting(1)
 		three := s.park("/answer")
 		s.Drain()
 		s.heard(two).is(503)

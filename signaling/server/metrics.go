@@ -1,17 +1,13 @@
 package server
 
 import (
-	"errors"
 	"net/http"
 	"strconv"
 	"time"
 
-	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"p2pchat/signaling"
 )
 
 // A Measure is a metric of the store or the relay. Labels have a few values that are known
@@ -28,20 +24,6 @@ type Measure struct {
 const (
 	callOpened, callAnswered   = "opened", "answered"
 	callTurnedDown, callClosed = "turned_down", "closed"
-)
-
-// Values of the label limit of p2pchat_limit_hits_total.
-const (
-	limitClient, limitAll, limitGuests = "client_rate", "all_rate", "guest_rate"
-	limitRooms, limitWaiting           = "rooms", "waiting"
-	limitBody, limitCandidates         = "body", "candidates"
-	limitConnections                   = "connections"
-	limitClientConnections             = "client_connections"
-	limitFiles                         = "open_files"
-	limitGuesses, limitClientRooms     = "client_answers", "client_rooms"
-	limitClientWaiting, limitWakes     = "client_waiting", "client_wakes"
-	limitOtherSite, limitOtherHost     = "other_site", "other_host"
-	limitKey                           = "access_key"
 )
 
 // metrics are the metrics of one server, in a registry of its own.
@@ -81,14 +63,14 @@ func newMetrics(s *Server, measures []Measure) *metrics {
 	for _, event := range []string{callOpened, callAnswered, callTurnedDown, callClosed} {
 		m.calls.WithLabelValues(event)
 	}
-	for limit := range explained {
+	for limit := range limits {
 		m.limits.WithLabelValues(limit)
 	}
-	for _, operation := range operationsOfStore {
+	for _, operation := range storeOperations {
 		m.failures.WithLabelValues(operation)
 	}
 	measures = append(measures,
-		Measure{Name: "p2pchat_parked_reads", Help: "Waiting reads.", Value: func() float64 { return float64(s.Parked()) }},
+		Measure{Name: "p2pchat_parked_reads", Help: "Waiting reads.", Value: func() float64 { return float64(s.Waiting()) }},
 		Measure{Name: "p2pchat_connections", Help: "Open connections.", Value: func() float64 { return float64(s.connections.open()) }},
 		Measure{Name: "p2pchat_ready", Help: "1 if the server is ready: see /readyz.", Value: func() float64 {
 			if s.ready() != nil {
@@ -110,39 +92,15 @@ func (m Measure) collector() prometheus.Collector {
 }
 
 // request counts an answered request.
-func (m *metrics) request(v *visit, took time.Duration) {
-	route, waits := v.name(), "no"
-	if v.waits {
+func (m *metrics) request(info *requestInfo, took time.Duration) {
+	route, waits := info.name(), "no"
+	if info.waits {
 		waits = "yes"
 	}
-	m.requests.WithLabelValues(route, strconv.Itoa(v.status)).Inc()
+	m.requests.WithLabelValues(route, strconv.Itoa(info.status)).Inc()
 	m.seconds.WithLabelValues(route, waits).Observe(took.Seconds())
-	m.bytes.WithLabelValues("in").Add(float64(max(v.in, 0)))
-	m.bytes.WithLabelValues("out").Add(float64(v.out))
-}
-
-// limitOf returns the limit of the store, of the body or of web pages that an error stands for,
-// or empty.
-func limitOf(err error) string {
-	switch {
-	case errors.Is(err, errWaiting):
-		return limitWaiting
-	case errors.Is(err, signaling.ErrServerFull):
-		return limitRooms
-	case errors.Is(err, signaling.ErrListFull):
-		return limitCandidates
-	case errors.Is(err, signaling.ErrTooLarge), errors.Is(err, echo.ErrStatusRequestEntityTooLarge):
-		return limitBody
-	case errors.Is(err, signaling.ErrOtherSite), errors.Is(err, signaling.ErrNotJSON):
-		return limitOtherSite
-	case errors.Is(err, signaling.ErrGuesses), errors.As(err, new(*signaling.RetryError)) && errors.Is(err, signaling.ErrTooMany):
-		return limitGuesses
-	case errors.Is(err, signaling.ErrTooManyRooms):
-		return limitClientRooms
-	case errors.Is(err, signaling.ErrOtherHost):
-		return limitOtherHost
-	}
-	return ""
+	m.bytes.WithLabelValues("in").Add(float64(max(info.in, 0)))
+	m.bytes.WithLabelValues("out").Add(float64(info.out))
 }
 
 // Metrics returns the handler of /metrics, in Prometheus's text format.

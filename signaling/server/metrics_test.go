@@ -73,7 +73,7 @@ func TestMetrics(t *testing.T) {
 		s.send("PUT", "/rooms/blue/offer", description("offer", 2), caller).is(200)
 		s.get("/rooms/blue/offer").is(200)
 		s.send("DELETE", "/rooms/blue", "", caller).is(204)
-		s.untilParked(0)
+		s.untilWaiting(0)
 		wants(t, s.scrape(), map[string]string{
 			"p2pchat_parked_reads":                                                      "0",
 			`p2pchat_calls_total{event="opened"}`:                                       "1",

@@ -2,80 +2,28 @@ package server
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
+	"p2pchat/signaling/internal/ratelimit"
 	"p2pchat/signaling/memstore"
 )
 
 func TestRate(t *testing.T) {
-	sentence := func(name string, test func(*testing.T)) {
-		t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
-	}
-	allowed := func(l *limiter, n int, address string) (ok int) {
-		for range n {
-			if yes, _, _ := l.allows(netip.MustParseAddr(address)); yes {
-				ok++
-			}
+	t.Run("addresses of one IPv6 network share a rate, and all clients have one together", func(t *testing.T) {
+		s := open(t, memstore.Limits{}, Config{TrustedProxies: behindProxy, Rate: Rate{Client: 1e-3, Burst: 2, All: 4}})
+		s.rates.all = ratelimit.New[struct{}](1e-9, 4) // none comes back while the test runs
+		for _, one := range []struct {
+			client string
+			status int
+		}{
+			{"2001:db8:0:1::1", 404}, {"2001:db8:0:1:ffff::2", 404}, {"2001:db8:0:1::3", 429}, {"2001:db8:0:2::1", 404}, {"192.0.2.1", 404},
+		} {
+			s.get("/offer", from(one.client)).is(one.status)
 		}
-		return ok
-	}
-	sentence("a client has its burst, then its rate", func(t *testing.T) {
-		l := newLimiter(Rate{Client: 10, Burst: 5})
-		if n := allowed(l, 100, "192.0.2.1"); n != 5 {
-			t.Errorf("%d at once", n)
-		}
-		time.Sleep(time.Second / 5)
-		if n := allowed(l, 100, "192.0.2.1"); n != 2 {
-			t.Errorf("%d in a fifth of a second", n)
-		}
-		time.Sleep(time.Hour)
-		if n := allowed(l, 100, "192.0.2.1"); n != 5 {
-			t.Errorf("%d after an hour", n)
-		}
-	})
-	sentence("clients do not share a bucket, but one network of IPv6 does", func(t *testing.T) {
-		l := newLimiter(Rate{Client: 1, Burst: 3})
-		for address, want := range map[string]int{"192.0.2.1": 3, "192.0.2.2": 3, "2001:db8:0:1::1": 3} {
-			if n := allowed(l, 10, address); n != want {
-				t.Errorf("%s: %d", address, n)
-			}
-		}
-		for address, want := range map[string]int{"::ffff:192.0.2.1": 0, "2001:db8:0:1:ffff::2": 0, "2001:db8:0:2::1": 3} {
-			if n := allowed(l, 10, address); n != want {
-				t.Errorf("%s, the same as another: %d", address, n)
-			}
-		}
-	})
-	sentence("all together have a rate of their own", func(t *testing.T) {
-		l := newLimiter(Rate{All: 4})
-		if n := allowed(l, 3, "192.0.2.1") + allowed(l, 10, "192.0.2.2"); n != 4 {
-			t.Errorf("%d at once", n)
-		}
-		if _, bucket, after := l.allows(netip.MustParseAddr("192.0.2.3")); bucket != limitAll || after != 1 {
-			t.Errorf("the bucket is %q, after %d", bucket, after)
-		}
-	})
-	sentence("many clients do not fill the memory, and those who rest are forgotten", func(t *testing.T) {
-		l := newLimiter(Rate{Client: 1, Burst: 1})
-		next := netip.MustParseAddr("10.0.0.0")
-		for range 2 * mostClients {
-			l.allows(next)
-			next = next.Next()
-		}
-		if n := len(l.clients); n != mostClients {
-			t.Errorf("%d are remembered", n)
-		}
-		time.Sleep(2 * time.Second)
-		l.allows(next)
-		if n := len(l.clients); n != 1 {
-			t.Errorf("%d are remembered after a rest", n)
-		}
+		s.get("/offer", from("192.0.2.2")).has("Retry-After", "1").problem(429, "too-many")
 	})
 	t.Run("a read that waits costs one", func(t *testing.T) {
 		s := open(t, memstore.Limits{}, Config{Rate: Rate{Client: 1e-3, Burst: 2}})
@@ -198,15 +146,4 @@ func TestOrigins(t *testing.T) {
 			t.Errorf("another may: %v", h)
 		}
 	})
-}
-
-func BenchmarkRate(b *testing.B) {
-	l := newLimiter(Rate{Client: 1e9, Burst: 1 << 30, All: 1e9})
-	var clients []netip.Addr
-	for i := range 1000 {
-		clients = append(clients, netip.MustParseAddr(fmt.Sprintf("10.0.%d.%d", i/250, i%250)))
-	}
-	for i := 0; b.Loop(); i++ {
-		l.allows(clients[i%len(clients)])
-	}
 }

@@ -2,32 +2,31 @@ package server
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
+
+	"github.com/labstack/echo/v4"
+
+	"p2pchat/signaling"
 )
 
-// refuse counts a request or a connection of a client that met a limit. The log hears of it
-// at the default level: see refused.Log.
-func (s *Server) refuse(limit string, client netip.Addr) {
-	s.metrics.limits.WithLabelValues(limit).Inc()
-	if client.IsValid() {
-		s.refused.Add(limit, "last_client", client)
-	} else {
-		s.refused.Add(limit)
-	}
-}
+// Limits, as the label limit of p2pchat_limit_hits_total and the log name them.
+const (
+	limitClient, limitAll, limitGuests = "client_rate", "all_rate", "guest_rate"
+	limitRooms, limitWaiting           = "rooms", "waiting"
+	limitBody, limitCandidates         = "body", "candidates"
+	limitConnections                   = "connections"
+	limitClientConnections             = "client_connections"
+	limitFiles                         = "open_files"
+	limitGuesses, limitClientRooms     = "client_answers", "client_rooms"
+	limitClientWaiting, limitWakes     = "client_waiting", "client_wakes"
+	limitOtherSite, limitOtherHost     = "other_site", "other_host"
+	limitKey                           = "access_key"
+)
 
-// tellRefused writes a line about count requests that met a limit.
-func (s *Server) tellRefused(limit string, count int, last []any) {
-	said := []any{"limit", limit, "why", explained[limit], "count", count}
-	if len(last) == 2 {
-		said = append(said, last[0], s.inLog(last[1].(netip.Addr)))
-	}
-	s.config.Log.Log(context.Background(), slog.LevelWarn, "the server refuses requests", said...)
-}
-
-// explained has every limit, and says in the log what a client does.
-var explained = map[string]string{
+// limits has every limit, and what the log says that a client does.
+var limits = map[string]string{
 	limitClient:            "a client sends more requests than --rate client allows",
 	limitAll:               "all clients together send more requests than --rate all allows",
 	limitGuests:            "a client asks for the ICE servers of a room too often",
@@ -45,4 +44,48 @@ var explained = map[string]string{
 	limitOtherSite:         "a web page of another site tries to write: --cors-origin allows it",
 	limitOtherHost:         "a browser asks for another name than localhost: --public-url allows it",
 	limitKey:               "a client sends a wrong access key: it may be guessing the key",
+}
+
+// limitOf returns the limit of the store, of the body or of web pages that an error stands for,
+// or nothing.
+func limitOf(err error) string {
+	switch {
+	case errors.Is(err, errWaiting):
+		return limitWaiting
+	case errors.Is(err, signaling.ErrServerFull):
+		return limitRooms
+	case errors.Is(err, signaling.ErrListFull):
+		return limitCandidates
+	case errors.Is(err, signaling.ErrTooLarge), errors.Is(err, echo.ErrStatusRequestEntityTooLarge):
+		return limitBody
+	case errors.Is(err, signaling.ErrOtherSite), errors.Is(err, signaling.ErrNotJSON):
+		return limitOtherSite
+	case errors.Is(err, signaling.ErrGuesses), errors.As(err, new(*signaling.RetryError)) && errors.Is(err, signaling.ErrTooMany):
+		return limitGuesses
+	case errors.Is(err, signaling.ErrTooManyRooms):
+		return limitClientRooms
+	case errors.Is(err, signaling.ErrOtherHost):
+		return limitOtherHost
+	}
+	return ""
+}
+
+// refuse counts a request or a connection of a client that met a limit. It also tells the log, at
+// the default level: see refused.Log.
+func (s *Server) refuse(limit string, client netip.Addr) {
+	s.metrics.limits.WithLabelValues(limit).Inc()
+	if client.IsValid() {
+		s.refused.Add(limit, "last_client", client)
+	} else {
+		s.refused.Add(limit)
+	}
+}
+
+// logRefusals writes a line about count requests that met a limit; last describes the last one.
+func (s *Server) logRefusals(limit string, count int, last []any) {
+	attributes := []any{"limit", limit, "why", limits[limit], "count", count}
+	if len(last) == 2 {
+		attributes = append(attributes, last[0], s.loggedAddress(last[1].(netip.Addr)))
+	}
+	s.config.Log.Log(context.Background(), slog.LevelWarn, "the server refuses requests", attributes...)
 }

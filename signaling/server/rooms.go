@@ -3,14 +3,10 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -18,21 +14,26 @@ import (
 	"p2pchat/signaling"
 )
 
+const (
+	strongToken    = 22              // characters of 128 random bits in base64
+	heldCandidates = 2 * time.Second // how long candidates wait for a description that their client sends at the same time
+)
+
 func (s *Server) postOffer(c echo.Context) error {
-	return s.describe(c, signaling.Caller, http.StatusCreated, func(ctx context.Context, t signaling.Ticket, d signaling.Description) (signaling.Version, error) {
+	return s.postDescription(c, signaling.Caller, func(ctx context.Context, t signaling.Ticket, d signaling.Description) (signaling.Version, error) {
 		return s.store.Offer(ctx, t, d)
 	})
 }
 
 func (s *Server) postAnswer(c echo.Context) error {
-	return s.describe(c, signaling.Callee, http.StatusCreated, func(ctx context.Context, t signaling.Ticket, d signaling.Description) (signaling.Version, error) {
+	return s.postDescription(c, signaling.Callee, func(ctx context.Context, t signaling.Ticket, d signaling.Description) (signaling.Version, error) {
 		sent := c.Request().Header.Values("If-Match")
 		expected := tags(sent)
 		switch {
 		case len(sent) == 0 || slices.Contains(expected, "*"):
 			return s.store.Answer(ctx, t, "", d)
 		case len(expected) == 0:
-			expected = []signaling.Version{`""`} // what names no offer fits none
+			expected = []signaling.Version{`""`} // a header without a tag matches no offer
 		}
 		var v signaling.Version
 		err := signaling.ErrSuperseded
@@ -45,9 +46,9 @@ func (s *Server) postAnswer(c echo.Context) error {
 	})
 }
 
-// describe writes a description, and answers with the token that owns it: that of the request,
-// or a new one.
-func (s *Server) describe(c echo.Context, side signaling.Side, status int, write func(context.Context, signaling.Ticket, signaling.Description) (signaling.Version, error)) error {
+// postDescription writes a description, and answers with the token that owns it: that of the
+// request, or a new one.
+func (s *Server) postDescription(c echo.Context, side signaling.Side, write func(context.Context, signaling.Ticket, signaling.Description) (signaling.Version, error)) error {
 	t, err := ticket(c, side)
 	if err != nil {
 		return err
@@ -55,7 +56,7 @@ func (s *Server) describe(c echo.Context, side signaling.Side, status int, write
 	if t.Token == "" {
 		t = signaling.NewTicket(t.Room, side)
 	}
-	body, err := s.read(c)
+	body, err := s.readBody(c)
 	if err != nil {
 		return err
 	}
@@ -71,7 +72,7 @@ func (s *Server) describe(c echo.Context, side signaling.Side, status int, write
 		h.Set("Location", "/rooms/"+url.PathEscape(t.Room)+"/offer")
 		reply["room"] = t.Room
 	}
-	return c.JSON(status, reply)
+	return c.JSON(http.StatusCreated, reply)
 }
 
 func (s *Server) putOffer(c echo.Context) error {
@@ -79,7 +80,7 @@ func (s *Server) putOffer(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	body, err := s.read(c)
+	body, err := s.readBody(c)
 	if err != nil {
 		return err
 	}
@@ -99,7 +100,7 @@ func (s *Server) getDescription(of signaling.Side) echo.HandlerFunc {
 			return err
 		}
 		had := tags(c.Request().Header.Values("If-None-Match"))
-		return s.await(c, watched{t, of, signaling.DocDescription}, func(ctx context.Context, wait time.Duration) (func() error, error) {
+		return s.await(c, awaited{t, of, signaling.DocDescription}, func(ctx context.Context, wait time.Duration) (func() error, error) {
 			var known signaling.Version
 			if len(had) > 0 {
 				_, now, err := s.store.Description(ctx, t, of, "", 0)
@@ -132,7 +133,7 @@ func (s *Server) postCandidates(side signaling.Side) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		body, err := s.read(c)
+		body, err := s.readBody(c)
 		if err != nil {
 			return err
 		}
@@ -148,17 +149,17 @@ func (s *Server) postCandidates(side signaling.Side) echo.HandlerFunc {
 	}
 }
 
-// addCandidates adds candidates. If the client brings a token, it waits up to heldCandidates
-// for the description with that token, because a client may send both at once. It does not
-// accept the candidates earlier, or a client whose room is gone would not be told.
+// addCandidates adds candidates. If the client sends a token of its own, addCandidates waits up to
+// heldCandidates for the description with that token, because a client may send both at once. It
+// does not accept the candidates earlier, or a client whose room is gone would not notice.
 func (s *Server) addCandidates(ctx context.Context, t signaling.Ticket, at int, list []signaling.Candidate) (int, error) {
 	n, err := s.store.AddCandidates(ctx, t, at, list...)
 	early := t.Side == signaling.Caller && errors.Is(err, signaling.ErrNoRoom) || errors.Is(err, signaling.ErrWrongToken)
 	if !early || len(t.Token) < strongToken {
 		return n, err
 	}
-	defer s.parked.Add(-1)
-	if s.parked.Add(1) > int64(s.config.MaxWaiting) {
+	defer s.waiting.Add(-1)
+	if s.waiting.Add(1) > int64(s.config.MaxWaiting) {
 		s.refuse(limitWaiting, netip.Addr{})
 		return n, err
 	}
@@ -190,7 +191,7 @@ func (s *Server) getCandidates(of signaling.Side) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		return s.await(c, watched{t, of, signaling.DocCandidates}, func(ctx context.Context, wait time.Duration) (func() error, error) {
+		return s.await(c, awaited{t, of, signaling.DocCandidates}, func(ctx context.Context, wait time.Duration) (func() error, error) {
 			list, err := s.store.Candidates(ctx, t, of, after, wait)
 			if err != nil {
 				return nil, err
@@ -212,81 +213,4 @@ func (s *Server) deleteRoom(c echo.Context) error {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)
-}
-
-func (s *Server) getReady(c echo.Context) error {
-	if err := s.ready(); err != nil {
-		return err
-	}
-	return c.String(http.StatusOK, "ready\n")
-}
-
-// ready returns nil if the server takes new work.
-func (s *Server) ready() error {
-	if s.draining.Err() != nil {
-		return signaling.ErrDraining
-	}
-	return s.config.Ready()
-}
-
-// ticket returns the room of a request, and the token that the request brings.
-func ticket(c echo.Context, side signaling.Side) (signaling.Ticket, error) {
-	t := signaling.Ticket{Room: signaling.Lobby, Side: side, Token: bearer(c.Request().Header.Get("Authorization"))}
-	if slices.Contains(c.ParamNames(), "room") {
-		t.Room = c.Param("room")
-		if c.Request().URL.RawPath != "" { // then echo has matched the path as it was sent
-			t.Room, _ = url.PathUnescape(t.Room) // the name is empty, so invalid, if it cannot be decoded
-		}
-	}
-	return t, signaling.CheckRoom(t.Room)
-}
-
-// read reads the body, up to the deadline that headers has set.
-func (s *Server) read(c echo.Context) ([]byte, error) {
-	body, err := io.ReadAll(c.Request().Body)
-	switch {
-	case errors.Is(err, echo.ErrStatusRequestEntityTooLarge):
-		return nil, signaling.ErrTooLarge
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, fmt.Errorf("%w: the body did not arrive within %v", signaling.ErrInvalid, s.config.SlowClient)
-	case err != nil:
-		return nil, fmt.Errorf("%w: the body broke off: %w", signaling.ErrInvalid, err)
-	}
-	// From here on the connection is read only to notice that the client hangs up.
-	_ = http.NewResponseController(c.Response().Writer).SetReadDeadline(time.Time{})
-	return body, nil
-}
-
-func index(c echo.Context, name string, missing int) (int, error) {
-	value := c.QueryParam(name)
-	if value == "" {
-		return missing, nil
-	}
-	n, err := strconv.Atoi(value)
-	if err != nil || n < 0 {
-		return 0, fmt.Errorf("%w: the query's %q must be a whole number from 0 up", signaling.ErrInvalid, name)
-	}
-	return n, nil
-}
-
-// from returns Ticket.From of a request: the client's network, or nothing for a guest with the
-// access key, whose answers are not bounded.
-func (s *Server) from(c echo.Context, side signaling.Side) string {
-	if side == signaling.Callee && s.config.AccessKey != "" && s.hasKey(c) {
-		return ""
-	}
-	if a := c.(*guest).client; a.IsValid() {
-		return string(client(a).AsSlice())
-	}
-	return ""
-}
-
-// digits returns how many digits the number of a new room should have, so that fewer than one
-// number in ten is in use or waited in and guessing rooms is of little use.
-func digits(rooms int) int {
-	n := signaling.MinRoomDigits
-	for ; rooms >= 90 && n < signaling.MaxRoomDigits; rooms /= 10 {
-		n++
-	}
-	return n
 }

@@ -112,7 +112,7 @@ func TestServe(t *testing.T) {
 			l.say("GET "+path+" HTTP/1.1", "Host: localhost", "Prefer: wait=60", "", "")
 			parked = append(parked, l)
 		}
-		(&site{Server: s, t: t}).untilParked(len(parked))
+		(&site{Server: s, t: t}).untilWaiting(len(parked))
 		if err := stop(); err != nil {
 			t.Errorf("Serve: %v", err)
 		}

@@ -115,12 +115,12 @@ func TestLog(t *testing.T) {
 		_, err := s.try(ctx, http.MethodGet, "/rooms/SECRET/answer", "", "Prefer: wait=60", mine)
 		gone <- err
 	}()
-	s.untilParked(1)
+	s.untilWaiting(1)
 	hangUp()
 	if err := <-gone; err == nil {
 		t.Error("who has hung up has an answer")
 	}
-	s.untilParked(0)
+	s.untilWaiting(0)
 	s.send("DELETE", "/rooms/SECRET", "", mine).is(204)
 	text := book.String()
 

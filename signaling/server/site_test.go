@@ -116,7 +116,7 @@ func (s *site) try(ctx context.Context, method, path, body string, header ...str
 // park sends a read that waits, and returns once the server has it waiting.
 func (s *site) park(path string, header ...string) <-chan reply {
 	s.t.Helper()
-	want := s.Parked() + 1
+	want := s.Waiting() + 1
 	heard := make(chan reply, 1)
 	go func() {
 		r, err := s.try(context.WithoutCancel(s.t.Context()), http.MethodGet, path, "", append(header, "Prefer: wait=60")...)
@@ -125,20 +125,20 @@ func (s *site) park(path string, header ...string) <-chan reply {
 		}
 		heard <- r
 	}()
-	s.untilParked(want)
+	s.untilWaiting(want)
 	return heard
 }
 
-// untilParked has no event to wait for: whether a read waits is the server's own affair.
-func (s *site) untilParked(n int) {
+// untilWaiting returns once n reads wait. It polls, because the server reports no such event.
+func (s *site) untilWaiting(n int) {
 	s.t.Helper()
-	s.until(n, s.Parked, "are parked")
+	s.until(n, s.Waiting, "wait")
 }
 
-// untilAside is the same for reads that are set aside.
-func (s *site) untilAside(n int) {
+// untilParked returns once n reads are parked.
+func (s *site) untilParked(n int) {
 	s.t.Helper()
-	s.until(n, s.asides.count, "are set aside")
+	s.until(n, s.parker.Len, "are parked")
 }
 
 func (s *site) until(n int, count func() int, what string) {
@@ -227,16 +227,3 @@ func (r reply) token() string {
 func (r reply) etag() string { return r.header.Get("ETag") }
 
 func bearing(token string) string { return "Authorization: Bearer " + token }
-
-func (a *asides) count() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.all)
-}
-
-// made is how many times a read was set aside.
-func (a *asides) made() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return int(a.last) //nolint:gosec // a test's
-}

@@ -4,79 +4,59 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"p2pchat/signaling"
+	"p2pchat/signaling/internal/ratelimit"
+	"p2pchat/signaling/server/longpoll"
 )
 
-// What the server itself refuses to readers; a Store does not know them.
+const (
+	maxWait   = 60 * time.Second       // for Prefer: wait=N
+	parkAfter = 100 * time.Millisecond // many reads are answered sooner, and need not be parked
+)
+
+// Errors that the server itself returns to reads; a Store does not know them.
 var (
-	errWaiting = signaling.Explain(signaling.ErrServerFull, "As many requests wait at this server as it can hold. Try again in a moment.")
-	errSquats  = signaling.Explain(signaling.ErrTooMany, "Your network address waits in as many rooms that nobody has opened as this server allows one address. Wait in fewer rooms, or try again in a moment.")
+	errWaiting  = signaling.Explain(signaling.ErrServerFull, "As many requests wait at this server as it can hold. Try again in a moment.")
+	errUnopened = signaling.Explain(signaling.ErrTooMany, "Your network address waits in as many rooms that nobody has opened as this server allows one address. Wait in fewer rooms, or try again in a moment.")
 )
 
-// watched is the document that a read is for.
-type watched struct {
+// awaited is the document that a read waits for.
+type awaited struct {
 	signaling.Ticket
 	of   signaling.Side
 	what signaling.Document
 }
 
-// A reading looks for the document that a request wants, and waits up to wait for it. With
+// A readFunc looks for the document that a request wants, and waits up to wait for it. With
 // ErrUnchanged it may also return a function that writes the response for "nothing new".
-type reading func(ctx context.Context, wait time.Duration) (write func() error, err error)
+type readFunc func(ctx context.Context, wait time.Duration) (write func() error, err error)
 
 // await answers a request as soon as read finds something, or when the request's time is over.
-func (s *Server) await(c echo.Context, w watched, read reading) error {
-	wait, asked := preferredWait(c.Request().Header.Values("Prefer"))
-	g := c.(*guest)
-	if wait > 0 && g.before == nil {
-		if s.parked.Add(1) > int64(s.config.MaxWaiting) {
-			s.parked.Add(-1)
-			return errWaiting
+func (s *Server) await(c echo.Context, doc awaited, read readFunc) error {
+	info, r := infoOf(c), c.Request()
+	wait, asked := preferredWait(r.Header.Values("Prefer"))
+	if wait > 0 && info.resumed == nil {
+		if err := s.beginWait(info); err != nil {
+			return err
 		}
-		defer func() {
-			if !g.aside { // a parked read stays counted
-				s.unpark(&g.visit)
-			}
-		}()
-		g.waits = true
 	}
 	if asked {
 		c.Response().Header().Set("Preference-Applied", fmt.Sprintf("wait=%d", wait/time.Second))
 	}
-	ctx, until, short := c.Request().Context(), time.Now().Add(wait), min(wait, s.asideAfter)
+	ctx := r.Context()
 	if wait > 0 {
-		var cancel context.CancelCauseFunc
-		ctx, cancel = context.WithCancelCause(ctx)
-		defer cancel(nil)
-		defer context.AfterFunc(s.draining, func() { cancel(signaling.ErrDraining) })()
+		var cancel context.CancelFunc
+		ctx, cancel = s.untilDrain(ctx)
+		defer cancel()
 	}
-	if again := g.before; again != nil {
-		until, short = again.until, 0
-		if again.outcome != nil {
-			return again.outcome
-		}
-	}
-	write, err := read(ctx, short)
-	if left := time.Until(until); left > 0 && short < left && nothingYet(err) {
-		if over, refusal := s.mustEnd(g, err); refusal != nil {
-			return refusal
-		} else if over && write != nil {
-			return write()
-		} else if over {
-			return err
-		}
-		if (g.before == nil || !g.before.deaf) && s.setAside(c, w, until, read) {
-			return nil
-		}
-		write, err = read(ctx, time.Until(until))
-	}
+	write, err := s.find(ctx, c, doc, wait, read)
 	switch {
+	case info.parked:
+		return nil
 	case write != nil:
 		return write()
 	case context.Cause(ctx) != nil && errors.Is(err, ctx.Err()):
@@ -85,61 +65,102 @@ func (s *Server) await(c echo.Context, w watched, read reading) error {
 	return err
 }
 
-// mustEnd decides whether a read that has found nothing waits on. The refusal is not nil if the
-// client waits in too many rooms that have no offer. over is true if the client's reads were
-// woken for nothing more often than the client may send requests: otherwise one write would
-// cost the server as much as many requests.
-func (s *Server) mustEnd(g *guest, nothing error) (over bool, refusal error) {
-	if g.before != nil {
-		ok, _, _ := s.wakes.allows(g.client)
-		if ok = ok || s.draining.Err() != nil; !ok {
-			s.refuse(limitWakes, g.client)
+// find calls read until it finds something, or the time is over. Between the calls it may park the
+// request.
+func (s *Server) find(ctx context.Context, c echo.Context, doc awaited, wait time.Duration, read readFunc) (write func() error, err error) {
+	info := infoOf(c)
+	until, first := time.Now().Add(wait), min(wait, s.parkAfter)
+	if before := info.resumed; before != nil {
+		until, first = before.Until, 0
+		if before.Outcome != nil {
+			return nil, before.Outcome
 		}
-		return !ok, nil
+	}
+	write, err = read(ctx, first)
+	if first >= time.Until(until) || !nothingYet(err) {
+		return write, err
+	}
+	more, refusal := s.mayWaitOn(info, err)
+	switch {
+	case refusal != nil:
+		return nil, refusal
+	case more && !s.park(c, doc, until, read):
+		return read(ctx, time.Until(until))
+	}
+	return write, err
+}
+
+// mayWaitOn decides whether a read that has found nothing waits on. The refusal is not nil if the
+// client waits in too many rooms that have no offer. more is false if the client's reads were
+// resumed for nothing more often than the client may send requests: otherwise one write would
+// cost the server as much as many requests.
+func (s *Server) mayWaitOn(info *requestInfo, nothing error) (more bool, refusal error) {
+	client := ratelimit.Client(info.client)
+	if info.resumed != nil {
+		if s.rates.wakes.Allow(client) || s.draining.Err() != nil {
+			return true, nil
+		}
+		s.refuse(limitWakes, info.client)
+		return false, nil
 	}
 	if errors.Is(nothing, signaling.ErrNoOffer) || errors.Is(nothing, signaling.ErrNoRoom) {
-		if !s.squatters.enter(client(g.client), s.config.ClientWaiting) {
-			s.refuse(limitClientWaiting, g.client)
-			return false, errSquats
+		if !s.unopened.enter(client, s.config.ClientWaiting) {
+			s.refuse(limitClientWaiting, info.client)
+			return false, errUnopened
 		}
-		g.squats = true
+		info.unopened = true
 	}
-	return false, nil
+	return true, nil
 }
 
-// unpark counts a read that no longer waits.
-func (s *Server) unpark(v *visit) {
-	s.parked.Add(-1)
-	if v.squats {
-		v.squats = false
-		s.squatters.leave(client(v.client))
-	}
-}
-
-// squatters count the reads of each client that wait in rooms without an offer.
-type squatters struct {
-	mu   sync.Mutex // guards what follows
-	from map[netip.Addr]int
-}
-
-// enter counts a read, and returns false if the client has most reads already; 0 is no limit.
-func (q *squatters) enter(from netip.Addr, most int) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if most > 0 && q.from[from] >= most {
+// park hands the request over to longpoll, and reports whether longpoll took it.
+func (s *Server) park(c echo.Context, doc awaited, until time.Time, read readFunc) bool {
+	if s.watcher == nil {
 		return false
 	}
-	if q.from == nil {
-		q.from = map[netip.Addr]int{}
-	}
-	q.from[from]++
-	return true
+	info, r := infoOf(c), c.Request()
+	kept := new(*info)
+	kept.resumed = nil // or each time it is parked would keep the one before
+	info.parked = s.parker.Park(c.Response().Writer, r, longpoll.Wait{
+		Until: until,
+		Watch: func(wake func(error)) (stop func()) { return s.watcher.Watch(doc.Ticket, doc.of, doc.what, wake) },
+		NoNews: func() bool {
+			_, err := read(r.Context(), 0)
+			return nothingYet(err)
+		},
+		Gone: func() {
+			s.endWait(kept)
+			kept.status = hungUp
+			s.recordEnd(kept)
+		},
+		State: kept,
+	})
+	return info.parked
 }
 
-func (q *squatters) leave(from netip.Addr) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.from[from]--; q.from[from] <= 0 {
-		delete(q.from, from)
+// nothingYet reports whether a read that waits may still get another result than err.
+func nothingYet(err error) bool {
+	return errors.Is(err, signaling.ErrNoOffer) || errors.Is(err, signaling.ErrNoAnswer) ||
+		errors.Is(err, signaling.ErrNoRoom) || errors.Is(err, signaling.ErrUnchanged)
+}
+
+// Waiting returns the number of reads that wait, parked ones included.
+func (s *Server) Waiting() int { return int(s.waiting.Load()) }
+
+// beginWait counts a read that may wait. It returns errWaiting if there are too many.
+func (s *Server) beginWait(info *requestInfo) error {
+	if s.waiting.Add(1) > int64(s.config.MaxWaiting) {
+		s.waiting.Add(-1)
+		return errWaiting
+	}
+	info.waits = true
+	return nil
+}
+
+// endWait counts a read that no longer waits.
+func (s *Server) endWait(info *requestInfo) {
+	s.waiting.Add(-1)
+	if info.unopened {
+		s.unopened.leave(ratelimit.Client(info.client))
 	}
 }

@@ -71,7 +71,7 @@ func TestWaiting(t *testing.T) {
 		for _, p := range parked {
 			s.heard(p).is(200).says(anOffer)
 		}
-		s.untilParked(0)
+		s.untilWaiting(0)
 	})
 
 	t.Run("a parked read of a list wakes for what is after its index only", func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestWaiting(t *testing.T) {
 		first := s.park("/offer-candidates")
 		s.post("/offer-candidate", candidate("caller", 0)).is(201)
 		s.heard(first).is(200).says("[" + candidate("caller", 0) + "]")
-		s.untilParked(1)
+		s.untilWaiting(1)
 		s.post("/offer-candidate", candidate("caller", 1)).is(201)
 		s.heard(second).is(200).says("[" + candidate("caller", 1) + "]")
 	})
@@ -107,12 +107,12 @@ func TestWaiting(t *testing.T) {
 			_, err := s.try(ctx, http.MethodGet, "/rooms/blue/offer", "", "Prefer: wait=60")
 			failed <- err
 		}()
-		s.untilParked(1)
+		s.untilWaiting(1)
 		hangUp()
 		if err := <-failed; err == nil {
 			t.Error("the client has an answer")
 		}
-		s.untilParked(0)
+		s.untilWaiting(0)
 	})
 }
 

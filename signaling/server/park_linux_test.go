@@ -13,45 +13,73 @@ import (
 	"p2pchat/signaling/memstore"
 )
 
-// aparts is a server that sets every read aside at once.
-func aparts(t *testing.T, config Config) (s *site, address string, stop func() error) {
+// A parkingSite is a site whose server parks every read at once, or none.
+type parkingSite struct {
+	*site
+	address string
+	stop    func() error // ends Serve, and returns its error
+}
+
+func openParking(t *testing.T, parks bool, config Config) parkingSite {
 	t.Helper()
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
 	server := New(memstore.New(memstore.Limits{}), config)
-	server.asideAfter = 0
-	address, stop = serve(t, server, patience)
+	server.parkAfter = 0
+	if !parks {
+		server.parker = nil
+	}
+	address, stop := serve(t, server, patience)
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	seen := &contract{t: t, next: transport}
-	return &site{Server: server, t: t, url: "http://" + address, client: &http.Client{Transport: seen}, seen: seen}, address, stop
+	return parkingSite{&site{Server: server, t: t, url: "http://" + address, client: &http.Client{Transport: seen}, seen: seen}, address, stop}
 }
 
-func TestAside(t *testing.T) {
+// untilWaiting returns once n reads wait, parked if the server parks reads.
+func (s parkingSite) untilWaiting(n int) {
+	s.t.Helper()
+	s.site.untilWaiting(n)
+	if s.parker != nil {
+		s.untilParked(n)
+	}
+}
+
+// A server does the same whether it parks reads or they wait in their handlers.
+func TestWaitingReads(t *testing.T) {
+	t.Run("parked", func(t *testing.T) {
+		testWaitingReads(t, func(t *testing.T, config Config) parkingSite { return openParking(t, true, config) })
+	})
+	t.Run("in their handlers", func(t *testing.T) {
+		testWaitingReads(t, func(t *testing.T, config Config) parkingSite { return openParking(t, false, config) })
+	})
+}
+
+func testWaitingReads(t *testing.T, open func(*testing.T, Config) parkingSite) {
 	const read = "GET /rooms/blue/offer HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=60\r\n"
 
-	t.Run("what comes is told on the same connection, which goes on", func(t *testing.T) {
-		s, address, _ := aparts(t, Config{})
-		l := dial(t, address)
+	t.Run("news is the answer on the same connection, which stays open", func(t *testing.T) {
+		s := open(t, Config{})
+		l := dial(t, s.address)
 		for i := range 3 {
 			l.say(read+"X-Request-Id: mine", "", "")
-			s.untilAside(1)
+			s.untilWaiting(1)
 			token := s.post("/rooms/blue/offer", anOffer).is(201).token()
 			l.hear().is(200).says(anOffer).has("Preference-Applied", "wait=60").has("X-Request-Id", "mine").
 				has("Cache-Control", "no-store").has("X-Content-Type-Options", "nosniff").has("Content-Type", "application/json")
-			s.untilParked(0)
+			s.untilWaiting(0)
 			l.say(fmt.Sprintf("GET /rooms/blue/offer-candidates?after=%d HTTP/1.1", i), "Host: localhost", "", "")
 			l.hear().is(200).says("[]")
 			s.send("DELETE", "/rooms/blue", "", bearing(token)).is(204)
 		}
 	})
 
-	t.Run("a request that came behind it is answered next", func(t *testing.T) {
-		s, address, _ := aparts(t, Config{})
-		l := dial(t, address)
+	t.Run("requests that the client sent after it are answered next", func(t *testing.T) {
+		s := open(t, Config{})
+		l := dial(t, s.address)
 		l.say(read, "GET /healthz HTTP/1.1", "Host: localhost", "", "")
-		s.untilAside(1)
+		s.untilWaiting(1)
 		l.say("GET /readyz HTTP/1.1", "Host: localhost", "", "")
 		s.post("/rooms/blue/offer", anOffer).is(201)
 		l.hear().is(200).says(anOffer)
@@ -59,96 +87,99 @@ func TestAside(t *testing.T) {
 		l.hear().is(200).says("ready\n")
 	})
 
-	t.Run("who asks for the connection to be closed has it closed", func(t *testing.T) {
-		s, address, _ := aparts(t, Config{})
-		l := dial(t, address)
+	t.Run("the connection is closed if the client asks for that", func(t *testing.T) {
+		s := open(t, Config{})
+		l := dial(t, s.address)
 		l.say(read+"Connection: close", "", "")
-		s.untilAside(1)
+		s.untilWaiting(1)
 		s.post("/rooms/blue/offer", anOffer).is(201)
 		l.hear().is(200).says(anOffer)
 		l.cutOff()
 	})
 
-	t.Run("it ends with its time", func(t *testing.T) {
-		_, address, _ := aparts(t, Config{})
-		l := dial(t, address)
+	t.Run("it ends when its time is over", func(t *testing.T) {
+		s := open(t, Config{})
+		l := dial(t, s.address)
 		l.say("GET /rooms/blue/offer HTTP/1.1", "Host: localhost", "Prefer: wait=1", "", "")
 		l.hear().has("Preference-Applied", "wait=1").problem(404, "no-offer")
 		l.say("GET /healthz HTTP/1.1", "Host: localhost", "", "")
 		l.hear().is(200)
 	})
 
-	t.Run("it goes on if it was woken for nothing", func(t *testing.T) {
-		s, address, _ := aparts(t, Config{})
+	t.Run("it waits on if the news is not for it", func(t *testing.T) {
+		s := open(t, Config{})
 		s.post("/offer", anOffer).is(201)
-		l := dial(t, address)
+		l := dial(t, s.address)
 		l.say("GET /offer-candidates?after=2 HTTP/1.1", "Host: localhost", "Prefer: wait=60", "", "")
 		for n := range 3 {
-			s.untilAside(1)
+			s.untilWaiting(1)
 			s.post("/offer-candidate", candidate("caller", n)).is(201)
 		}
 		l.hear().is(200).says("[" + candidate("caller", 2) + "]")
-		s.untilParked(0)
+		s.untilWaiting(0)
 	})
 
-	t.Run("a closed room is told", func(t *testing.T) {
-		s, address, _ := aparts(t, Config{})
+	t.Run("it is told that the room was closed", func(t *testing.T) {
+		s := open(t, Config{})
 		caller := bearing(s.post("/rooms/blue/offer", anOffer).token())
-		l := dial(t, address)
+		l := dial(t, s.address)
 		l.say("GET /rooms/blue/answer HTTP/1.1", "Host: localhost", "Prefer: wait=60", caller, "", "")
-		s.untilAside(1)
+		s.untilWaiting(1)
 		s.send("DELETE", "/rooms/blue", "", caller).is(204)
 		l.hear().has("Preference-Applied", "wait=60").problem(404, "closed")
 	})
 
 	t.Run("a client that hangs up leaves nothing behind", func(t *testing.T) {
 		ended := make(onRecord, 2)
-		s, address, _ := aparts(t, Config{Log: slog.New(ended)})
-		l := dial(t, address)
+		s := open(t, Config{Log: slog.New(ended)})
+		l := dial(t, s.address)
 		l.say(read+"X-Request-Id: mine", "", "")
-		s.untilAside(1)
+		s.untilWaiting(1)
 		_ = l.Close()
-		s.untilParked(0)
-		s.untilAside(0)
+		s.untilWaiting(0)
 		if census := s.watcher.(*memstore.Store).Counts(); census.Awaited != 0 {
 			t.Errorf("%d rooms are still waited in", census.Awaited)
 		}
+		r := <-ended
+		for r.Message != "request" {
+			r = <-ended
+		}
 		says := map[string]string{}
-		(<-ended).Attrs(func(a slog.Attr) bool { says[a.Key] = a.Value.String(); return true })
+		r.Attrs(func(a slog.Attr) bool { says[a.Key] = a.Value.String(); return true })
 		if says["status"] != "499" || says["route"] != "/rooms/:room/offer" || says["request_id"] != "mine" {
 			t.Errorf("the log says %v", says)
 		}
 	})
 
 	t.Run("a server that stops answers it at once", func(t *testing.T) {
-		s, address, stop := aparts(t, Config{})
-		l := dial(t, address)
+		s := open(t, Config{})
+		l := dial(t, s.address)
 		l.say(read, "")
-		s.untilAside(1)
-		if err := stop(); err != nil {
+		s.untilWaiting(1)
+		if err := s.stop(); err != nil {
 			t.Errorf("Serve: %v", err)
 		}
 		l.hear().has("Retry-After", "1").problem(503, "draining")
 		l.cutOff()
 	})
 
-	t.Run("it is one request, whatever wakes it", func(t *testing.T) {
-		s, address, _ := aparts(t, Config{MaxWaiting: 1, Rate: Rate{Client: 0.001, Burst: 5}})
-		l := dial(t, address)
+	t.Run("it counts as one request, however often it is resumed", func(t *testing.T) {
+		s := open(t, Config{MaxWaiting: 1, Rate: Rate{Client: 0.001, Burst: 5}})
+		l := dial(t, s.address)
 		l.say("GET /offer-candidates?after=2 HTTP/1.1", "Host: localhost", "Prefer: wait=60", "", "")
-		s.untilAside(1)
+		s.untilWaiting(1)
 		ticket := signaling.Ticket{Room: signaling.Lobby}
 		if _, err := s.store.Offer(t.Context(), ticket, signaling.Description(anOffer)); err != nil {
 			t.Fatal(err)
 		}
 		for range 3 {
-			s.untilAside(1)
+			s.untilWaiting(1)
 			if _, err := s.store.AddCandidates(t.Context(), ticket, -1, signaling.Candidate(aCandidate)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		l.hear().is(200)
-		s.untilParked(0)
+		s.untilWaiting(0)
 		s.get("/offer").is(200)
 		m := httptest.NewServer(s.Metrics())
 		defer m.Close()
@@ -164,14 +195,14 @@ func TestAside(t *testing.T) {
 		s.get("/offer").problem(429, "too-many")
 	})
 
-	t.Run("many who come, hear and leave at once", func(t *testing.T) {
-		s, address, stop := aparts(t, Config{})
+	t.Run("many clients come, read and leave at once", func(t *testing.T) {
+		s := open(t, Config{})
 		var all sync.WaitGroup
 		for i := range 40 {
 			room := fmt.Sprint("r", i%10)
 			all.Go(func() {
 				for range 10 {
-					c, err := net.Dial("tcp", address)
+					c, err := net.Dial("tcp", s.address)
 					if err != nil {
 						t.Error(err)
 						return
@@ -200,8 +231,8 @@ func TestAside(t *testing.T) {
 		all.Wait()
 		close(heard)
 		<-written
-		s.untilParked(0)
-		if err := stop(); err != nil {
+		s.untilWaiting(0)
+		if err := s.stop(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -213,24 +244,5 @@ func closed(c <-chan struct{}) bool {
 		return true
 	default:
 		return false
-	}
-}
-
-// Where nothing would tell of a client that hangs up, a read waits in its handler.
-func TestAsideWithoutHangups(t *testing.T) {
-	s, address, _ := aparts(t, Config{})
-	s.get("/healthz").is(200) // so it has begun
-	if err := s.asides.epoll.Close(); err != nil {
-		t.Fatal(err)
-	}
-	l := dial(t, address)
-	l.say("GET /rooms/blue/offer HTTP/1.1", "Host: localhost", "Prefer: wait=60", "", "")
-	s.untilParked(1)
-	s.post("/rooms/blue/offer", anOffer).is(201)
-	l.hear().is(200).says(anOffer)
-	s.asides.mu.Lock()
-	defer s.asides.mu.Unlock()
-	if s.asides.last > 1 {
-		t.Errorf("it was set aside %d times", s.asides.last)
 	}
 }

@@ -11,13 +11,27 @@ import (
 	"strings"
 
 	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
 
 	"p2pchat/signaling"
 )
 
-// guardPages refuses what a web page of another site makes a browser send. Such a page may
-// send requests to a server on the person's own machine, though it cannot read the replies
-// (CORS), unless its name leads there (DNS rebinding). Clients that are no browsers send
+// allowOrigins lets pages of these origins use the server (CORS).
+func allowOrigins(origins []string) echo.MiddlewareFunc {
+	return middleware.CORSWithConfig(middleware.CORSConfig{
+		AllowOrigins: origins,
+		AllowMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete},
+		AllowHeaders: []string{
+			echo.HeaderAuthorization, echo.HeaderContentType, "If-Match", "If-None-Match", "Prefer", signaling.KeyHeader, echo.HeaderXRequestID,
+		},
+		ExposeHeaders: []string{"ETag", echo.HeaderLocation, echo.HeaderRetryAfter, "Preference-Applied", signaling.RoomDigitsHeader, echo.HeaderXRequestID},
+		MaxAge:        600,
+	})
+}
+
+// guardPages refuses requests that a web page of another site makes a browser send. Such a page
+// may send requests to a server on the person's own machine, though it cannot read the replies
+// (CORS), unless the page's name leads there (DNS rebinding). Clients other than browsers send
 // neither Origin nor Sec-Fetch-Site, and are served whatever their Content-Type.
 func (s *Server) guardPages(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
@@ -42,9 +56,9 @@ func (s *Server) guardPages(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// guardHost refuses requests for other names where the server listens on loopback: a name
-// that leads there is DNS rebinding, unless it is of a proxy that --trusted-proxy or
-// --public-url tells of. Over TLS, the certificate already vouches for the name.
+// guardHost refuses requests for names other than this machine's if the server listens on
+// loopback: another name that leads there is DNS rebinding, unless it is the name of a proxy, as
+// --trusted-proxy or --public-url says. Over TLS, the certificate already vouches for the name.
 func (s *Server) guardHost(r *http.Request, onLoopback bool) error {
 	if !onLoopback || r.TLS != nil || r.Host == "" || isLoopbackHost(r.Host) || s.fromProxy(r) {
 		return nil
@@ -55,7 +69,7 @@ func (s *Server) guardHost(r *http.Request, onLoopback bool) error {
 	return signaling.ErrOtherHost
 }
 
-// guardMetrics is Metrics, guarded by guardHost.
+// guardMetrics returns the handler of Metrics behind guardHost.
 func (s *Server) guardMetrics(onLoopback bool) http.Handler {
 	metrics := s.Metrics()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -68,8 +82,8 @@ func (s *Server) guardMetrics(onLoopback bool) http.Handler {
 	})
 }
 
-// mayWrite reports whether a page of that origin may write. Scripts cannot set
-// Sec-Fetch-Site, so same-origin holds even where a proxy has changed the Host.
+// mayWrite reports whether a page of an origin may write; site is Sec-Fetch-Site. Scripts cannot
+// set that, so same-origin holds even if a proxy has changed the Host.
 func (s *Server) mayWrite(r *http.Request, origin, site string) bool {
 	switch {
 	case slices.Contains(s.config.Origins, "*"), origin != "" && slices.Contains(s.config.Origins, origin):
@@ -80,8 +94,8 @@ func (s *Server) mayWrite(r *http.Request, origin, site string) bool {
 	return sameHost(origin, r.Host) || sameHost(origin, hostOf(s.config.PublicURL))
 }
 
-// sameHost reports whether the host of an address is that one. A port that is left out is
-// the address's own: TLS may end at a proxy, so the request does not tell.
+// sameHost reports whether host is the host of an address. A port that is left out is the default
+// of the address's scheme: TLS may end at a proxy, so the request's scheme is not known.
 func sameHost(address, host string) bool {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || host == "" {
@@ -91,6 +105,7 @@ func sameHost(address, host string) bool {
 	return strings.EqualFold(withPort(u.Host, port), withPort(host, port))
 }
 
+// withPort returns host with port if host has none.
 func withPort(host, port string) string {
 	if _, _, err := net.SplitHostPort(host); err == nil {
 		return host
@@ -98,6 +113,7 @@ func withPort(host, port string) string {
 	return net.JoinHostPort(strings.Trim(host, "[]"), port)
 }
 
+// hostOf returns the host and port of a URL, or nothing.
 func hostOf(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -106,7 +122,7 @@ func hostOf(address string) string {
 	return u.Host
 }
 
-// hostname is a Host without its port.
+// hostname returns a Host without its port.
 func hostname(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		return name
@@ -124,12 +140,13 @@ func isLoopbackHost(host string) bool {
 	return err == nil && a.Unmap().IsLoopback()
 }
 
-// isLoopback reports whether a listener's address is reached from this machine alone.
+// isLoopback reports whether only this machine reaches a listener's address.
 func isLoopback(a net.Addr) bool {
 	at, ok := a.(*net.TCPAddr)
 	return ok && at.IP.IsLoopback()
 }
 
+// isJSON reports whether a Content-Type is JSON (RFC 6839, section 3.1).
 func isJSON(contentType string) bool {
 	kind, _, err := mime.ParseMediaType(contentType)
 	return err == nil && (kind == "application/json" || strings.HasPrefix(kind, "application/") && strings.HasSuffix(kind, "+json"))

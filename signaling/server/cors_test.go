@@ -152,7 +152,7 @@ func TestHead(t *testing.T) {
 	}
 	waits := make(chan reply, 1)
 	go func() { waits <- s.send("HEAD", "/rooms/late/offer", "", "Prefer: wait=60") }()
-	s.untilParked(1)
+	s.untilWaiting(1)
 	s.post("/rooms/late/offer", anOffer).is(201)
 	s.heard(waits).is(200).says("").has("Preference-Applied", "wait=60")
 }
@@ -248,7 +248,7 @@ func TestCandidatesBeforeTheirDescription(t *testing.T) {
 	adds := func(path, token string) <-chan reply {
 		added := make(chan reply, 1)
 		go func() { added <- s.post(path, aCandidate, token) }()
-		s.untilParked(1)
+		s.untilWaiting(1)
 		return added
 	}
 	s.post("/offer", anOffer).is(201) // a call that stands in the lobby

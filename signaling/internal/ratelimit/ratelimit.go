@@ -1,0 +1,96 @@
+// Package ratelimit bounds how often clients may do something.
+package ratelimit
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	// maxKeys bounds the memory of a Limiter: further keys share sharedBuckets, by their hash.
+	maxKeys       = 1 << 16
+	sharedBuckets = 1 << 10
+	minSweep      = 1 << 10 // keys
+)
+
+// Client returns the address that limits count by: an IPv4 address, or the network of 64 bits of an
+// IPv6 address, because one customer has all of it.
+func Client(a netip.Addr) netip.Addr {
+	if a = a.Unmap().WithZone(""); a.Is6() {
+		network, _ := a.Prefix(64) // it has as many bits
+		return network.Addr()
+	}
+	return a
+}
+
+// A Limiter has a bucket of tokens for each key, such as a client's address. A nil Limiter has no
+// limit. Its methods may be called concurrently.
+type Limiter[K comparable] struct {
+	rate  rate.Limit
+	burst int
+	seed  maphash.Seed
+
+	mu      sync.Mutex // guards what follows
+	buckets map[K]*rate.Limiter
+	shared  []*rate.Limiter // made when it is needed, and each of them
+	sweepAt int             // number of keys at which to look for full buckets
+	swept   time.Time       // when it last looked
+}
+
+// New returns a Limiter that allows each key burst events at once (at least 1), and perSecond events
+// a second in the long run. It returns nil if perSecond is zero.
+func New[K comparable](perSecond float64, burst int) *Limiter[K] {
+	if perSecond == 0 {
+		return nil
+	}
+	return &Limiter[K]{
+		rate: rate.Limit(perSecond), burst: max(burst, 1), seed: maphash.MakeSeed(),
+		buckets: map[K]*rate.Limiter{}, sweepAt: minSweep,
+	}
+}
+
+// Allow takes a token from the bucket of key, and reports whether there was one.
+func (l *Limiter[K]) Allow(key K) bool { return l == nil || l.bucket(key).Allow() }
+
+func (l *Limiter[K]) bucket(key K) *rate.Limiter {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if known := l.buckets[key]; known != nil {
+		return known
+	}
+	if len(l.buckets) >= l.sweepAt {
+		l.sweep()
+	}
+	if len(l.buckets) < maxKeys {
+		b := rate.NewLimiter(l.rate, l.burst)
+		l.buckets[key] = b
+		return b
+	}
+	if l.shared == nil {
+		l.shared = make([]*rate.Limiter, sharedBuckets)
+	}
+	b := &l.shared[maphash.Comparable(l.seed, key)%sharedBuckets]
+	if *b == nil {
+		*b = rate.NewLimiter(l.rate, l.burst)
+	}
+	return *b
+}
+
+// sweep, under mu, forgets the buckets that are full: a new one would be the same. It looks once a
+// second at most if there are maxKeys.
+func (l *Limiter[K]) sweep() {
+	if len(l.buckets) >= maxKeys && time.Since(l.swept) < time.Second {
+		return
+	}
+	l.swept = time.Now()
+	for key, b := range l.buckets {
+		if b.Tokens() >= float64(l.burst) {
+			delete(l.buckets, key)
+		}
+	}
+	l.sweepAt = min(max(2*len(l.buckets), minSweep), maxKeys)
+}
