@@ -41,15 +41,21 @@ type Pipe interface {
 	Expect(channels bool)
 }
 
-// A Link is a Pipe and what is known of it.
+// A Link is a Pipe, the details of its connection, and how to meet the other side again.
 type Link struct {
 	Pipe
+	Details
+	Again string // how to meet the other side again, for the Journal
+}
+
+// Details are what is known of a connection. They have the fields of peer.Details, so that one converts to the
+// other.
+type Details struct {
 	Foreign     bool // the other side speaks no frames, only plain text
 	Verified    bool
 	SafetyWords []string
 	Path        string
 	Took        time.Duration
-	Again       string // how to meet the other side once more, for the Journal
 }
 
 // What a Conversation answers.

@@ -99,7 +99,7 @@ func TestFileAnswers(t *testing.T) {
 			left, right := newPair(16)
 			a := newTalker()
 			offers(t, a, path) // before it is known who comes
-			a.links <- Link{Pipe: left, Foreign: true}
+			a.links <- Link{Pipe: left, Details: Details{Foreign: true}}
 			a.run(t.Context(), nil)
 			synctest.Wait()
 			equal(t, "it hears", failures(a), []string{ErrNoFiles.Error()})

@@ -16,7 +16,7 @@ func withForeign(t *testing.T, size int, options []option, f func(t *testing.T, 
 	synctest.Test(t, func(t *testing.T) {
 		left, right := newPair(size)
 		a := newTalker(options...)
-		a.links <- Link{Pipe: left, Foreign: true}
+		a.links <- Link{Pipe: left, Details: Details{Foreign: true}}
 		a.run(t.Context(), nil)
 		synctest.Wait()
 		f(t, a, raw{right, t})

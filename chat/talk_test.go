@@ -24,7 +24,7 @@ func TestTalk(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			left, right := newPair(4)
 			a, b := newTalker(), newTalker().joins(right)
-			a.links <- Link{Pipe: left, Verified: true, SafetyWords: []string{"x", "y"}, Path: "relay", Took: time.Second}
+			a.links <- Link{Pipe: left, Details: Details{Verified: true, SafetyWords: []string{"x", "y"}, Path: "relay", Took: time.Second}}
 			a.run(t.Context(), nil)
 			b.run(t.Context(), nil)
 			synctest.Wait()

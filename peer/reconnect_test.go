@@ -455,7 +455,7 @@ func (s *side) run(t *testing.T) {
 		if err != nil {
 			return chat.Link{}, err
 		}
-		return chat.Link{Pipe: p, Verified: p.Verified}, nil
+		return chat.Link{Pipe: p, Details: chat.Details(p.Details)}, nil
 	})
 	if err != nil {
 		t.Errorf("the conversation of %s ended with %v", s.name, err)

@@ -52,7 +52,7 @@ func begin(t *testing.T, s Screen, in io.Reader, tune func(*Streams)) *dialog {
 				return chat.Link{}, ctx.Err()
 			}
 			defer func() { p = nil }()
-			return chat.Link{Pipe: p, Path: "host"}, nil
+			return chat.Link{Pipe: p, Details: chat.Details{Path: "host"}}, nil
 		})
 	}
 	streams := Streams{In: io.NopCloser(in), Out: d.out, Notes: d.notes}

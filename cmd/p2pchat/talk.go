@@ -278,7 +278,7 @@ func (o *talkOptions) next(ctx context.Context, session *peer.Session, apart *tr
 	switch {
 	case err == nil:
 		apart.set(func(t *trouble) { t.path = nil })
-		return chat.Link{Pipe: p, Foreign: p.Foreign, Verified: p.Verified, SafetyWords: p.SafetyWords, Path: p.Path, Took: p.Took, Again: o.again(p)}, p, nil
+		return chat.Link{Pipe: p, Details: chat.Details(p.Details), Again: o.again(p)}, p, nil
 	case errors.Is(err, signaling.ErrUnreachable), errors.Is(err, signaling.ErrForeign), errors.As(err, &signaling.Problem{}):
 		err = withHint(o.server, fmt.Errorf("%s: %w", o.server, err))
 	}
