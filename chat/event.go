@@ -12,11 +12,11 @@ import (
 type Event any
 
 type (
-	// Connected says that what is said arrives from now on.
+	// Connected says that a pipe to the other side is up, and what is known of it.
 	Connected struct {
-		Peer        string // how the other side calls itself, or Stranger
-		Foreign     bool   // a plain WebRTC program: it tells nothing but texts
-		Verified    bool   // nobody can be in the middle
+		Peer        string // the other side's name, or Stranger
+		Foreign     bool   // a plain WebRTC program: it sends nothing but text
+		Verified    bool   // the key exchange has proven that no third party is in between
 		SafetyWords []string
 		Path        string // host, srflx, prflx or relay
 		Took        time.Duration
@@ -26,29 +26,29 @@ type (
 	Message struct {
 		ID   uint64 // counts the other side's messages, from 1
 		From string
-		Text string // UTF-8, not cleaned of anything
+		Text string // UTF-8, as it was sent: a screen has to clean it
 
-		GoesOn    bool // with the Text of the next Message: it was too long for one
-		Continues bool // what the Message before began
+		GoesOn    bool // the next Message continues the Text, which was too long for one
+		Continues bool // the Text of the Message before
 
 		at reliable.Place
 	}
-	// Delivered says that the other side's reader was handed the message of that ID.
+	// Delivered says that the other side's reader has read the message of that ID.
 	Delivered struct{ ID uint64 }
-	// Renamed says that the other side is called otherwise now.
+	// Renamed says that the other side has changed its name.
 	Renamed struct{ From, To string }
-	// InputEnded says that the other side will say no more; it still listens.
+	// InputEnded says that the other side will say no more. It still listens.
 	InputEnded struct{ at reliable.Place }
-	// Disconnected says that the pipe broke; the next one is awaited.
+	// Disconnected says that the pipe broke. Run waits for the next one.
 	Disconnected struct{ Reason string }
-	// Reconnected says that the next pipe is there.
+	// Reconnected says that the next pipe is up.
 	Reconnected struct{}
 	// Left says that the other side said goodbye, or closed its page.
 	Left struct {
 		Reply  bool // to this side's own goodbye
 		Closed bool // the page did not come back in time
 
-		Overheard bool // it said that the safety words differ
+		Overheard bool // it said that the safety words differ: a third party listened
 	}
 )
 
@@ -64,6 +64,6 @@ type (
 	Notice       = transfer.Notice
 )
 
-// consumed says, to no reader, that all before it was read: a frame stood there that is
-// acknowledged, and is no event.
+// consumed marks, unseen by the reader, the place of a frame that is no event, so that it is acknowledged
+// once the reader has read all before it.
 type consumed struct{ at reliable.Place }

@@ -64,10 +64,10 @@ type host struct{ *Conversation }
 func (h host) Send(k transfer.Kind, text string) (seq uint64, err error) {
 	c := h.Conversation
 	c.mu.Lock()
-	leaving := c.leaving
+	left := c.life.past(ours, leaving)
 	c.mu.Unlock()
 	switch {
-	case leaving && (k == transfer.KindOffer || k == transfer.KindAccept):
+	case left && (k == transfer.KindOffer || k == transfer.KindAccept):
 		return 0, ErrOver
 	case k == transfer.KindOffer && c.stream.Full():
 		return 0, transfer.ErrFull
@@ -106,7 +106,7 @@ func (c *Conversation) handleFile(f frame, from hello) {
 func (c *Conversation) endFiles() {
 	suspend := c.config.Journal != nil && c.Kept()
 	c.mu.Lock()
-	theyLeft := c.left && !c.first
+	theyLeft := c.life.theyEndedIt()
 	cutOff := !suspend && !isClosed(c.quit)
 	c.mu.Unlock()
 	why := "the conversation has ended"

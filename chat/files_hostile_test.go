@@ -90,7 +90,7 @@ func TestHostileSender(t *testing.T) {
 					}
 				}
 				synctest.Wait()
-				time.Sleep(2 * patience)
+				time.Sleep(2 * helloTimeout)
 				if n, err := ch.Read(make([]byte, 100)); err == nil {
 					t.Errorf("%s: it says %d bytes", what, n)
 				}

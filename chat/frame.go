@@ -11,53 +11,53 @@ import (
 	"p2pchat/chat/transfer"
 )
 
-// MaxMessage is how many bytes of UTF-8 a message may have.
+// MaxMessage is the size limit of a message, in bytes of UTF-8.
 const MaxMessage = 64 << 10
 
 const (
 	maxHello = 4 << 10
-	maxNote  = 4 << 10 // what is said of a file
+	maxNote  = 4 << 10 // a frame about a file, or a name
 )
 
-// A frame is one message of the pipe: a byte of kind, then what stands beside it.
+// A kind is the first byte of each message on a pipe; the comments say what follows it.
 type kind = reliable.Kind
 
 const (
 	kindHello   kind = 1 // JSON, see hello: the first frame of each side on every pipe
 	kindMessage kind = 2 // seq, then the text
 	kindEnd     kind = 3 // seq: this side's input has ended, no message follows
-	kindAck     kind = 4 // seq: everything up to it was handed to the reader
-	kindGoodbye kind = 5 // seq: the last one of its own known to be acknowledged; this side leaves, and so does the other; wordsDiffer, if that is why
+	kindAck     kind = 4 // seq: the reader has handled everything up to it
+	kindGoodbye kind = 5 // seq: the last acknowledgement that this side has; then wordsDiffer, if that is why it leaves. The other side leaves, too
 
 	kindOffer    = kind(transfer.KindOffer) // seq, JSON, like the next three
 	kindAccept   = kind(transfer.KindAccept)
 	kindCancel   = kind(transfer.KindCancel)
 	kindReceived = kind(transfer.KindReceived)
 
-	kindName kind = 10 // 0, then the name: what this side is called from now on; the next hello says it, too
+	kindName kind = 10 // 0, then this side's new name; the next hello has it, too
 
-	kindPart kind = 11 // seq, then text: of a message that goes on with the next part or message; to a side whose hello has parts
+	kindPart kind = 11 // seq, then text that the next part or message continues; for a side whose hello has parts
 
 	kindAway kind = 12 // seconds: this side's page was closed or is reloading; unless it is back within that time, it has left
 )
 
-// seq counts the frames of one side that are acknowledged, from 1, in 8 bytes, big-endian.
+// seqSize is the size of a seq, in bytes, big-endian. It counts the acknowledged frames of one side, from 1.
 const seqSize = 8
 
-// hello introduces a side, and says where the two go on after a lost pipe.
+// A hello introduces a side, and says where the two go on after a lost pipe: see reliable.Hello.
 type hello struct {
-	Conversation string `json:"conversation"` // random; another one means the program was started anew, and has none of the files
+	Conversation string `json:"conversation"` // random; another one is that of a restarted program, which has none of the files
 	Name         string `json:"name"`
-	First        uint64 `json:"first"`           // the lowest seq that this side may still send
-	Heard        uint64 `json:"heard"`           // the last seq of the other that was handed to this side's reader before this pipe,
-	Of           string `json:"of"`              // counted in that conversation of the other's
-	Parts        bool   `json:"parts,omitempty"` // this side knows kindPart; versions before do not
+	First        uint64 `json:"first"`           // as in reliable.Hello, like
+	Heard        uint64 `json:"heard"`           // this,
+	Of           string `json:"of"`              // and this
+	Parts        bool   `json:"parts,omitempty"` // this side understands kindPart; earlier versions do not
 }
 
 type frame struct {
 	kind  kind
 	seq   uint64
-	text  string // of a message; the JSON of a file's kinds
+	text  string // of a message; JSON, of a frame about a file
 	hello hello
 }
 
@@ -74,7 +74,7 @@ func (f frame) encode() ([]byte, error) {
 	return append(b, f.text...), nil
 }
 
-// decode is given what a stranger sent: its error is errFrame.
+// decode parses what a stranger sent. It returns errFrame if it makes no sense.
 func decode(b []byte) (frame, error) {
 	if len(b) == 0 {
 		return frame{}, fmt.Errorf("%w: it is empty", errFrame)
@@ -99,7 +99,7 @@ func decode(b []byte) (frame, error) {
 	switch {
 	case f.kind == kindEnd, f.kind == kindAck, f.kind == kindAway:
 	case f.kind == kindGoodbye:
-		if string(text) == wordsDiffer { // other reasons are not known here
+		if string(text) == wordsDiffer { // a later version may give other reasons
 			f.text = wordsDiffer
 		}
 	case f.kind != kindMessage && f.kind != kindPart && len(text) > maxNote:

@@ -144,7 +144,7 @@ func TestHostile(t *testing.T) {
 			if err := a.end(); err != nil {
 				t.Error(err)
 			}
-			within(t, begun, farewell)
+			within(t, begun, goodbyeTimeout)
 		})
 	})
 
@@ -206,7 +206,7 @@ func FuzzReceive(f *testing.F) {
 			begun := time.Now()
 			a.Leave()
 			_ = a.end()
-			within(t, begun, farewell)
+			within(t, begun, goodbyeTimeout)
 			for i, id := range deliveries(a.seen()) {
 				if id != uint64(i+1) || id > 2 {
 					t.Errorf("%d is delivered", id)

@@ -176,8 +176,8 @@ func TestJournal(t *testing.T) {
 				t.Fatal(err)
 			}
 			c = newTalker(keeps(t, path))
-			if _, err := c.Say(t.Context(), "more"); !errors.Is(err, ErrOver) || !c.quiet {
-				t.Errorf("Say is told %v; the other side's input has ended: %v", err, c.quiet)
+			if _, err := c.Say(t.Context(), "more"); !errors.Is(err, ErrOver) || !c.life.is(theirs, inputEnded) {
+				t.Errorf("Say is told %v; the other side's input has ended: %v", err, c.life.is(theirs, inputEnded))
 			}
 		}
 	})

@@ -2,9 +2,8 @@ package chat
 
 import "strings"
 
-// lookalikes are characters that look like those of the program's name, or two of them. Those of compat
-// are the ones that compatibility decomposition (UAX #15) and leaving out marks make the same, as a
-// test checks; those of homoglyphs only look so (UTS #39).
+// Characters that look like one or two of the program's name. Compatibility decomposition (UAX #15) turns those of
+// compat into the same letters, without marks, as a test checks; those of homoglyphs only look similar (UTS #39).
 var (
 	compat = map[string]string{
 		"2":  "²₂②⑵⒉２𝟐𝟚𝟤𝟮𝟸🄃🯲",
@@ -37,7 +36,7 @@ var (
 	}()
 )
 
-// looksLike is a name without signs and marks, and with the letters that its own look like.
+// looksLike returns the letters and digits that a name seems to have, without signs and marks.
 func looksLike(name string) string {
 	var b strings.Builder
 	for _, r := range name {

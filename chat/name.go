@@ -8,11 +8,11 @@ import (
 	"p2pchat/chat/transfer"
 )
 
-// Stranger is the name of a side that does not give a proper one.
+// Stranger is the name of a side that gives no proper one.
 const Stranger = "stranger"
 
-// properName makes what a side calls itself fit for a line. It must not pass for the
-// program, whose own lines begin with its name.
+// properName returns the name that a side gives itself, fit for a line. It returns Stranger for a name that could pass
+// for the program's, with which the program's own lines begin.
 func properName(name string) string {
 	const most, program = 64, "p2pchat"
 	if !utf8.ValidString(name) {

@@ -3,10 +3,10 @@ package chat
 // wordsDiffer is the text of a goodbye whose sender found that the safety words differ.
 const wordsDiffer = "words-differ"
 
-// LeaveOverheard leaves as Leave does, and tells the other side that the safety words differ.
+// LeaveOverheard is Leave, and tells the other side that the safety words differ.
 func (c *Conversation) LeaveOverheard() {
 	c.mu.Lock()
-	c.farewell = wordsDiffer
+	c.goodbyeText = wordsDiffer
 	c.mu.Unlock()
 	c.Leave()
 }

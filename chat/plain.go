@@ -7,11 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// ErrUnsaid says that a plain WebRTC program closed its channel before either side had said
+// ErrUnsaid is returned by Run if a plain WebRTC program closes its channel before either side has said
 // anything.
 var ErrUnsaid = errors.New("the other program closed the channel before anything was said")
 
-// sendPlain speaks to a side that acknowledges nothing.
+// sendPlain sends a message as plain text: the other side acknowledges nothing.
 func (c *Conversation) sendPlain(ctx context.Context, link Link, f frame) error {
 	if f.kind == kindMessage || f.kind == kindPart {
 		if err := link.Send(ctx, []byte(f.text)); err != nil {
@@ -28,8 +28,8 @@ func (c *Conversation) sendPlain(ctx context.Context, link Link, f frame) error 
 	return nil
 }
 
-// confirmPlain drops from the outbox what the other machine has: more cannot be known of a side
-// that acknowledges nothing. Sending goes on while it waits.
+// confirmPlain drops from the outbox what has reached the other machine: a plain program acknowledges
+// nothing itself. Sending goes on while it waits.
 func (c *Conversation) confirmPlain(ctx context.Context, link Link) {
 	for {
 		select {
@@ -39,7 +39,7 @@ func (c *Conversation) confirmPlain(ctx context.Context, link Link) {
 		}
 		sent := c.stream.Out()
 		if link.Flush(ctx) != nil {
-			return // and receive says why
+			return // receive returns the reason
 		}
 		c.stream.Acked(sent)
 		c.wakeSender()
@@ -50,7 +50,7 @@ func (c *Conversation) receivePlain(ctx context.Context, link Link) error {
 	c.connected(link, Stranger)
 	for {
 		b, err := link.Recv(ctx)
-		if errors.Is(err, io.EOF) { // the only goodbye that it knows
+		if errors.Is(err, io.EOF) { // a plain program has no other goodbye
 			c.trustPlain()
 			c.handleFrame(frame{kind: kindGoodbye})
 		}
@@ -61,17 +61,17 @@ func (c *Conversation) receivePlain(ctx context.Context, link Link) error {
 	}
 }
 
-// trustPlain takes what was sent to a plain program for delivered when it has closed the channel: the
-// acknowledgement of SCTP may be 200 ms behind. A channel on which nothing ever passed is not trusted.
+// trustPlain counts what was sent as delivered once a plain program has closed the channel: the
+// acknowledgement of SCTP may come 200 ms later. It does not trust a channel on which nothing ever passed.
 func (c *Conversation) trustPlain() {
 	if c.strange > 0 || c.stream.Confirmed() > 0 {
 		c.stream.Acked(c.stream.Out())
 		return
 	}
-	silent := c.stream.Left() == 0 // or else Run returns Undelivered
+	silent := c.stream.Left() == 0 // if not, Run returns Undelivered
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.leaving {
+	if !c.life.past(ours, leaving) {
 		c.unsaid = silent
 	}
 }

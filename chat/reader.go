@@ -7,10 +7,10 @@ import "iter"
 // ending, it does not wait, and drops a value that finds no room.
 func (c *Conversation) Tell(e Event) { c.tell(e) }
 
-// tell says whether the event was not dropped.
+// tell is Tell, and returns false if it drops the event.
 func (c *Conversation) tell(e Event) bool {
 	select {
-	case c.events <- e: // first: even a reader who is late should learn how it ended
+	case c.events <- e: // first: even a late reader should learn how it ended
 		return true
 	default:
 	}
@@ -22,7 +22,7 @@ func (c *Conversation) tell(e Event) bool {
 	}
 }
 
-// stopEvents ends all waiting for the reader.
+// stopEvents makes tell drop events rather than wait for the reader.
 func (c *Conversation) stopEvents() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -33,7 +33,7 @@ func (c *Conversation) stopEvents() {
 }
 
 // Events yields what happens, in order, until Close. There is one reader; if it
-// stops before, this side leaves.
+// stops earlier, this side leaves.
 func (c *Conversation) Events() iter.Seq[Event] {
 	return func(yield func(Event) bool) {
 		for {
@@ -70,14 +70,14 @@ func (c *Conversation) done(e Event) {
 		c.stream.Handled(e.at, entry{Quiet: true})
 		c.mu.Lock()
 		if e.at.Of == c.peer.Conversation {
-			c.quiet = true
+			c.life.move(theirs, inputEnded)
 		}
 		c.mu.Unlock()
 	case consumed:
 		c.stream.Handled(e.at, nil)
 	case Left:
 		c.mu.Lock()
-		c.gone = true
+		c.life.move(theirs, over)
 		c.mu.Unlock()
 	default:
 		return

@@ -33,15 +33,15 @@ func TestStuckReader(t *testing.T) {
 		t.Helper()
 		begun := time.Now()
 		a.Leave()
-		time.Sleep(farewell)
+		time.Sleep(goodbyeTimeout)
 		synctest.Wait()
 		a.Tell(Notice{}) // must not wait
-		within(t, begun, farewell)
+		within(t, begun, goodbyeTimeout)
 		free()
 		if err := a.end(); err != nil {
 			t.Error(err)
 		}
-		within(t, begun, farewell)
+		within(t, begun, goodbyeTimeout)
 	}
 
 	t.Run("does not keep this side from leaving", func(t *testing.T) {

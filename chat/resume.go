@@ -17,14 +17,19 @@ func (c *Conversation) resume() []transfer.Record {
 		return nil
 	}
 	c.stream = reliable.New(j.file, func(err error) { c.tellStale(c.unkept(err)) })
-	c.finished, c.quiet = j.memory.Finished, j.memory.Quiet
+	if j.memory.Finished {
+		c.life.move(ours, inputEnded)
+		close(c.ended)
+	}
+	if j.memory.Quiet {
+		c.life.move(theirs, inputEnded)
+	}
 	c.again, c.confirmed = j.Again()
 	c.peer.Conversation = c.stream.Peer()
 	return j.memory.records()
 }
 
-// Keep says how to meet the other side, before there is a Link: for the Journal, which has
-// to know whom it is for.
+// Keep notes in the Journal how to meet the other side, before there is a Link.
 func (c *Conversation) Keep(again string) {
 	c.keeping.Lock()
 	defer c.keeping.Unlock()
@@ -50,8 +55,8 @@ func (c *Conversation) Commit(again string) error {
 	return nil
 }
 
-// keepLink keeps how the two meet again after this pipe. It survives a crash of the machine, because the other side
-// forgets how they met before once it hears of the pipe.
+// keepLink keeps how the two meet again after this pipe, so that it survives a crash of the machine: the other side
+// forgets how they met before as soon as this side says hello.
 func (c *Conversation) keepLink(again string) {
 	c.keeping.Lock()
 	defer c.keeping.Unlock()
@@ -83,30 +88,30 @@ func (c *Conversation) keepAgain(again string, confirmed bool) {
 	if j := c.config.Journal; j != nil {
 		err := c.unkept(j.file.Note(entry{Again: again, Confirmed: confirmed}, false))
 		if c.tellStale(err); err != nil {
-			return // it is tried again with the next pipe
+			return // the next pipe tries again
 		}
 	}
 	c.again, c.confirmed = again, confirmed
 }
 
-// Kept tells, once Run has returned, whether there is something to go on with: nobody has said
-// goodbye, or not everything arrived before this side did.
+// Kept reports, once Run has returned, whether a later run can go on: no side has said
+// goodbye, or this side did before everything had arrived.
 func (c *Conversation) Kept() bool {
 	waiting := c.stream.Left() > 0
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	begun := c.peer.Conversation != "" || waiting
-	return begun && !c.left && (!c.goodbye || waiting)
+	return begun && !c.life.past(theirs, goodbye) && (!c.life.past(ours, goodbye) || waiting)
 }
 
-// noted keeps what does no harm if it is lost: then something comes twice after a
-// restart. The reader is told.
+// noted keeps an entry whose loss does no harm: something comes twice after a restart. The reader is told.
 func (c *Conversation) noted(e entry) {
 	if j := c.config.Journal; j != nil {
 		c.tellStale(c.unkept(j.file.Note(e, true)))
 	}
 }
 
+// unkept wraps an error of the Journal.
 func (c *Conversation) unkept(err error) error {
 	if err == nil {
 		return nil
@@ -115,7 +120,7 @@ func (c *Conversation) unkept(err error) error {
 }
 
 // tellStale tells the reader once that the Journal is no longer up to date, and once that it is
-// again. It does not wait: a reader who is late is told by the next call.
+// again. It does not wait: if the events are full, the next call tells.
 func (c *Conversation) tellStale(err error) {
 	j := c.config.Journal
 	if j == nil {

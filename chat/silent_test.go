@@ -17,7 +17,7 @@ func TestSilent(t *testing.T) {
 			withRaw(t, func(t *testing.T, a *talker, r raw) {
 				begun := time.Now()
 				send(r)
-				time.Sleep(patience - 1)
+				time.Sleep(helloTimeout - 1)
 				synctest.Wait()
 				if isClosed(a.ended) {
 					t.Errorf("%s: it ends too early", what)
@@ -40,7 +40,7 @@ func TestSilent(t *testing.T) {
 			if err := a.end(); !errors.Is(err, ErrSilent) {
 				t.Errorf("it ends with %v", err)
 			}
-			within(t, begun, patience+time.Millisecond)
+			within(t, begun, helloTimeout+time.Millisecond)
 		})
 	})
 
@@ -55,7 +55,7 @@ func TestSilent(t *testing.T) {
 
 	t.Run("a hello just in time is enough, for as long as the pipe holds", func(t *testing.T) {
 		withRaw(t, func(t *testing.T, a *talker, r raw) {
-			time.Sleep(patience - 1)
+			time.Sleep(helloTimeout - 1)
 			r.hello(good)
 			time.Sleep(time.Hour)
 			r.say(1, "still here")
@@ -71,7 +71,7 @@ func TestSilent(t *testing.T) {
 			if err := a.end(); err != nil {
 				t.Errorf("it ends with %v", err)
 			}
-			within(t, begun, farewell)
+			within(t, begun, goodbyeTimeout)
 		})
 	})
 

@@ -9,9 +9,9 @@ import (
 	"p2pchat/chat/transfer"
 )
 
-// talk holds the conversation over one pipe, until that breaks or both sides have
-// said goodbye. Whoever said it first may close the pipe; the other one waits for
-// that, so that the last acknowledgements arrive.
+// talk holds the conversation over one pipe. It returns when the pipe breaks or both sides have said
+// goodbye. The side that said it first may close the pipe; the other side waits for that, so that the
+// last acknowledgements arrive.
 func (c *Conversation) talk(ctx context.Context, link Link, again bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -19,7 +19,7 @@ func (c *Conversation) talk(ctx context.Context, link Link, again bool) error {
 	defer cancel()
 	received, sent := make(chan error, 1), make(chan error, 1)
 	defer c.begin(link)()
-	hello := c.introduce() // before anything is heard on this pipe: it says what was heard on others
+	hello := c.introduce() // before receive runs: the hello says what came over earlier pipes
 	if link.Foreign {
 		wg.Go(func() { c.confirmPlain(ctx, link) })
 	} else {
@@ -38,7 +38,7 @@ func (c *Conversation) talk(ctx context.Context, link Link, again bool) error {
 	}
 }
 
-// begin makes ready for a new pipe.
+// begin prepares for a new pipe, and returns what ends it.
 func (c *Conversation) begin(link Link) (end func()) {
 	c.transfers.Attach(link, link.Foreign)
 	c.keepLink(link.Again)
@@ -60,11 +60,11 @@ func (c *Conversation) connected(link Link, peer string) {
 func (c *Conversation) maySever(link Link) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.first || link.Foreign
+	return c.life.first || link.Foreign
 }
 
-// peerMissesAck reports whether the other side said its goodbye without having the last
-// acknowledgement: it may be on its way.
+// peerMissesAck reports whether the other side said goodbye before it had the last
+// acknowledgement, which may be on its way.
 func (c *Conversation) peerMissesAck() bool {
 	acked := c.stream.LastAck()
 	c.mu.Lock()
@@ -72,7 +72,7 @@ func (c *Conversation) peerMissesAck() bool {
 	return c.known < acked
 }
 
-// send writes what there is to write, until the last goodbye is out.
+// send writes the frames of this side. It returns nil when no further one will follow.
 func (c *Conversation) send(ctx context.Context, link Link, hello frame) error {
 	if !link.Foreign {
 		if err := write(ctx, link, hello); err != nil {
@@ -104,7 +104,7 @@ func (c *Conversation) send(ctx context.Context, link Link, hello frame) error {
 	}
 }
 
-// translate is f as the other side knows it: an earlier version takes the part of a message for a whole one.
+// translate returns f as the other side understands it: an earlier version knows no parts, and shows each as a message.
 func (c *Conversation) translate(f frame) frame {
 	if f.kind != kindPart {
 		return f
@@ -135,7 +135,7 @@ func (c *Conversation) introduce() frame {
 	}}
 }
 
-// next returns the next frame to write, if there is one; last says that none will follow.
+// next returns the next frame to write, if todo. It returns last if none will follow.
 func (c *Conversation) next(foreign bool) (f frame, todo, last bool) {
 	if seq, ok := c.stream.NextAck(); ok {
 		return frame{kind: kindAck, seq: seq}, true, false
@@ -152,36 +152,38 @@ func (c *Conversation) next(foreign bool) (f frame, todo, last bool) {
 	empty, confirmed := c.stream.Left() == 0, c.stream.Confirmed()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.finished && empty && !files && (c.quiet || c.leavesAlone()) {
+	if c.life.is(ours, inputEnded) && empty && !files && (c.life.past(theirs, inputEnded) || c.leavesAlone()) {
 		c.beginLeave()
 	}
 	switch {
-	case !c.leaving:
+	case !c.life.past(ours, leaving):
 		return frame{}, false, false
 	case foreign:
 		return frame{}, false, empty
-	case !c.goodbye && (!c.left || c.parted()):
-		c.goodbye, c.first = true, !c.left
-		return frame{kind: kindGoodbye, seq: confirmed, text: c.farewell}, true, false
+	case (!c.life.past(theirs, goodbye) || c.parted()) && c.life.move(ours, goodbye):
+		return frame{kind: kindGoodbye, seq: confirmed, text: c.goodbyeText}, true, false
 	}
-	// The two may have left at once: then what was said last is still to be acknowledged.
-	return frame{}, false, c.goodbye && c.parted() && (!c.first || empty)
+	// If both leave at once, the last messages of this side are still to be acknowledged.
+	if c.parted() && (!c.life.first || empty) {
+		c.life.move(ours, over)
+	}
+	return frame{}, false, c.life.is(ours, over)
 }
 
-// nextName returns the name that the other side was not told yet.
+// nextName returns this side's name if the other side does not know it yet.
 func (c *Conversation) nextName() (name string, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	ok = c.renamed && !c.goodbye
+	ok = c.renamed && !c.life.past(ours, goodbye)
 	c.renamed = c.renamed && !ok
 	return c.config.Name, ok
 }
 
-// nextQueued returns the next frame of the outbox. Before the other side's hello, it is not known whether it
+// nextQueued returns the next frame of the outbox. A part waits for the other side's hello, which says whether it
 // understands parts.
 func (c *Conversation) nextQueued(foreign bool) (reliable.Frame, bool) {
 	c.mu.Lock()
-	left, greeted := c.left, c.greeted
+	left, greeted := c.life.past(theirs, goodbye), c.greeted
 	c.mu.Unlock()
 	if left || !foreign && !greeted && c.stream.NextKind() == kindPart {
 		return reliable.Frame{}, false
@@ -189,14 +191,13 @@ func (c *Conversation) nextQueued(foreign bool) (reliable.Frame, bool) {
 	return c.stream.Next()
 }
 
-// leavesAlone tells, under mu, whether this side does not wait for the other one's input to
-// end.
+// leavesAlone reports whether this side leaves without waiting for the end of the other side's input.
 func (c *Conversation) leavesAlone() bool {
 	return c.config.LeaveWhenSaid && (!c.config.AcceptFiles || c.transfers.Settled())
 }
 
-// receive takes what arrives, until the pipe ends. It is here that the reader is told
-// of the pipe: send does not wait for a reader before this side's hello is out.
+// receive handles what arrives, until the pipe ends. It tells the reader of the pipe, so that send never waits for a
+// slow reader.
 func (c *Conversation) receive(ctx context.Context, link Link, again bool) error {
 	if again {
 		c.Tell(Reconnected{})
@@ -224,10 +225,10 @@ func (c *Conversation) receive(ctx context.Context, link Link, again bool) error
 	}
 }
 
-// awaitHello drops what comes before the other side's hello. The error is ErrSilent
-// when that takes too long, whatever came instead.
+// awaitHello handles the other side's hello, and drops what comes before. It returns ErrSilent if none comes
+// within helloTimeout.
 func (c *Conversation) awaitHello(ctx context.Context, link Link) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, ErrSilent)
+	ctx, cancel := context.WithTimeoutCause(ctx, helloTimeout, ErrSilent)
 	defer cancel()
 	for {
 		b, err := link.Recv(ctx)
@@ -250,14 +251,15 @@ func (c *Conversation) awaitHello(ctx context.Context, link Link) error {
 	}
 }
 
-// handleHello takes the other side's hello: from where on it goes.
+// handleHello continues from where the other side's hello says.
 func (c *Conversation) handleHello(h hello, link Link) {
 	h.Name = properName(h.Name)
 	c.away = nil
 	fresh, heard := c.stream.Greet(reliable.Hello{Conversation: h.Conversation, First: h.First, Heard: h.Heard, Of: h.Of})
 	c.mu.Lock()
 	if c.peer = h; fresh {
-		c.quiet, c.partial = false, false
+		c.life.move(theirs, open)
+		c.partial = false
 	}
 	c.mu.Unlock()
 	c.confirmLink(link.Again)
@@ -298,8 +300,8 @@ func (c *Conversation) handleFrame(f frame) {
 
 func (c *Conversation) handleGoodbye(f frame) {
 	c.mu.Lock()
-	again, reply := c.left, c.goodbye
-	c.left, c.known = true, f.seq
+	again, reply := !c.life.move(theirs, goodbye), c.life.past(ours, goodbye)
+	c.known = f.seq
 	c.beginLeave()
 	c.wakeSender()
 	c.mu.Unlock()
@@ -310,7 +312,7 @@ func (c *Conversation) handleGoodbye(f frame) {
 	c.Tell(Left{Reply: reply, Overheard: f.text == wordsDiffer})
 }
 
-// rename notes what the other side is called from now on.
+// rename notes the other side's new name.
 func (c *Conversation) rename(name string) {
 	name = properName(name)
 	c.mu.Lock()
@@ -322,7 +324,7 @@ func (c *Conversation) rename(name string) {
 	}
 }
 
-// take hands the reader the next message, or what else is numbered.
+// take hands the reader the next numbered frame.
 func (c *Conversation) take(f frame, at reliable.Place) {
 	c.mu.Lock()
 	from := c.peer
@@ -337,7 +339,7 @@ func (c *Conversation) take(f frame, at reliable.Place) {
 		c.handleFile(f, from)
 		e = consumed{at}
 	}
-	if !c.tell(e) { // then nothing that follows may be taken either
+	if !c.tell(e) { // it was dropped, so that what follows is not the next one either
 		return
 	}
 	c.stream.Took(at)
@@ -346,8 +348,8 @@ func (c *Conversation) take(f frame, at reliable.Place) {
 	}
 }
 
-// drop notes that something of the other side was not handled. The log has the 1st, the
-// 2nd, the 4th, the 8th and so on: a hostile side could fill it otherwise.
+// drop logs that something of the other side was not handled: the 1st, 2nd, 4th, 8th and so on, because
+// a hostile side could fill the log.
 func (c *Conversation) drop(why any, args ...any) {
 	c.dropped++
 	if bits.OnesCount64(c.dropped) == 1 {
@@ -355,7 +357,7 @@ func (c *Conversation) drop(why any, args ...any) {
 	}
 }
 
-// delivered drops from the outbox what the other side's reader was handed.
+// delivered notes that the other side's reader has handled all up to seq.
 func (c *Conversation) delivered(seq uint64) {
 	frames, ok := c.stream.Acked(seq)
 	c.wakeSender()
