@@ -261,26 +261,6 @@ func (c *Conversation) enqueue(k kind, text string) (uint64, error) {
 	return seq, c.unkept(err)
 }
 
-// Leave says goodbye once all messages have gone out, and ends Run. It does not wait.
-func (c *Conversation) Leave() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !isClosed(c.quit) {
-		close(c.quit)
-	}
-	c.beginLeave()
-}
-
-// beginLeave, under mu, begins to leave.
-func (c *Conversation) beginLeave() {
-	if !c.life.move(ours, leaving) {
-		return
-	}
-	c.transfers.Leave()
-	close(c.parting)
-	c.wakeSender()
-}
-
 // wakeSender makes send look again.
 func (c *Conversation) wakeSender() {
 	select {
@@ -293,11 +273,6 @@ func (c *Conversation) wakeSender() {
 func (c *Conversation) Close() {
 	c.stopEvents()
 	close(c.closed)
-}
-
-// parted reports, under mu, whether the other side has left, and the reader knows, or has stopped.
-func (c *Conversation) parted() bool {
-	return c.life.is(theirs, over) || c.life.is(theirs, goodbye) && isClosed(c.deaf)
 }
 
 func (c *Conversation) isParting() bool { return isClosed(c.parting) }

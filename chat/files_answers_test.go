@@ -38,7 +38,7 @@ func TestFileAnswers(t *testing.T) {
 	unaccepted(t, "declined", func(_, b *talker, id uint64) error { return b.Decline(id) }, "declined")
 	unaccepted(t, "cancelled by the sender before", func(a, _ *talker, id uint64) error { return a.Cancel(id, true) }, "cancelled by its sender")
 	unaccepted(t, "cancelled by the receiver before", func(_, b *talker, id uint64) error { return b.Cancel(id, false) }, "cancelled by its receiver")
-	unaccepted(t, "declined because nobody is asked", nothing, "no files here", func(_ *talker, c *Config) { c.DeclineFiles = "no files here" })
+	unaccepted(t, "declined without asking the reader", nothing, "no files here", func(_ *talker, c *Config) { c.DeclineFiles = "no files here" })
 	unaccepted(t, "declined when the input ends", func(_, b *talker, _ uint64) error { return b.Finish(context.Background()) }, unattended)
 
 	t.Run("an offer that finds an ended input is declined", func(t *testing.T) {
@@ -71,7 +71,7 @@ func TestFileAnswers(t *testing.T) {
 		})
 	})
 
-	t.Run("without anybody to ask it is an error for both", func(t *testing.T) {
+	t.Run("accepted without asking it is an error for both", func(t *testing.T) {
 		dir := create(t, "no-folder", nil)
 		synctest.Test(t, func(t *testing.T) {
 			left, right := newPair(16)

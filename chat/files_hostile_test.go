@@ -78,7 +78,7 @@ func TestHostileSender(t *testing.T) {
 		})
 	})
 
-	t.Run("channels that nobody waits for are closed", func(t *testing.T) {
+	t.Run("unexpected channels are closed", func(t *testing.T) {
 		dir := t.TempDir()
 		withRawOf(t, []option{into(dir)}, func(t *testing.T, a *talker, r raw) {
 			r.hello(hello{Conversation: "hostile", First: 1})

@@ -101,7 +101,7 @@ func TestFileMidway(t *testing.T) {
 		})
 	})
 
-	t.Run("somebody leaves", func(t *testing.T) {
+	t.Run("the sender leaves", func(t *testing.T) {
 		dir, path := t.TempDir(), create(t, "data", content)
 		synctest.Test(t, func(t *testing.T) {
 			left, right := newPair(0)
@@ -145,8 +145,8 @@ func TestFileThroughLosses(t *testing.T) {
 				a, b := newTalker(), newTalker(into(dir), accepts)
 				var mu sync.Mutex
 				var acked, at, sent int64 // of the sender's channel; guarded by mu
-				var joinAnew func(after int)
-				joinAnew = func(after int) {
+				var rejoin func(after int)
+				rejoin = func(after int) {
 					left, right := newPair(4)
 					first, data := true, 0
 					left.tap = func(out bool, m []byte) {
@@ -169,7 +169,7 @@ func TestFileThroughLosses(t *testing.T) {
 							sent += int64(len(m) - 1)
 							if data++; data == after {
 								left.cut()
-								joinAnew(after + 1)
+								rejoin(after + 1)
 							}
 						}
 					}
@@ -179,7 +179,7 @@ func TestFileThroughLosses(t *testing.T) {
 					a.joins(left)
 					b.joins(right)
 				}
-				joinAnew(3)
+				rejoin(3)
 				a.run(t.Context(), nil)
 				b.run(t.Context(), nil)
 				id := offers(t, a, path)
@@ -226,7 +226,7 @@ func TestFileThroughLosses(t *testing.T) {
 		})
 	})
 
-	t.Run("a program that was started anew has none of the old one's files", func(t *testing.T) {
+	t.Run("a restarted program has none of the earlier one's files", func(t *testing.T) {
 		dir, path := t.TempDir(), create(t, "data", content)
 		synctest.Test(t, func(t *testing.T) {
 			left, right := newPair(16)
@@ -242,8 +242,8 @@ func TestFileThroughLosses(t *testing.T) {
 			a.joins(left)
 			b = newTalker(into(dir)).joins(right).run(t.Context(), nil)
 			synctest.Wait()
-			const anew = "the other side's program was restarted"
-			equal(t, "it hears", failures(a), []string{anew, anew})
+			const restarted = "the other side's program was restarted"
+			equal(t, "it hears", failures(a), []string{restarted, restarted})
 			for _, err := range []error{a.Accept(theirs), a.Cancel(mine, true), b.Accept(mine)} {
 				if !errors.Is(err, ErrNoFile) {
 					t.Errorf("it says %v", err)

@@ -10,8 +10,8 @@ import (
 	"testing/synctest"
 )
 
-// A receiver is stopped in the middle of a file and started anew with its journal; change is what
-// happens to the part meanwhile.
+// A receiver is stopped in the middle of a file and restarted with its journal; change is what
+// happens to the part in between.
 func TestResumedReceiver(t *testing.T) {
 	content := noise(3 << 20)
 	for name, test := range map[string]struct {
@@ -87,7 +87,7 @@ func TestResumedReceiver(t *testing.T) {
 	}
 }
 
-// A sender is stopped and started anew with its journal: in the middle of a file or a folder, and when
+// A sender is stopped and restarted with its journal: in the middle of a file or a folder, and when
 // only the receiver's word was lost.
 func TestResumedSender(t *testing.T) {
 	path := create(t, "data", noise(3<<20))
@@ -139,7 +139,7 @@ func TestResumedSender(t *testing.T) {
 	}
 }
 
-// What the journal says of files stays, however often it is written anew.
+// What the journal says of files stays, however often it is compacted.
 func TestSenderRestartedTwice(t *testing.T) {
 	path, box, dir := create(t, "data", noise(1<<20)), filepath.Join(t.TempDir(), "box"), t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -199,7 +199,7 @@ func TestJournalRewrittenAtTheEnd(t *testing.T) {
 			}
 		}
 		a.Leave()
-		_ = a.end() // nobody has heard it
+		_ = a.end() // the other side has ended before
 	})
 }
 

@@ -74,7 +74,7 @@ func TestFile(t *testing.T) {
 		})
 	})
 
-	t.Run("keeps its permissions, but for what would run as somebody else", func(t *testing.T) {
+	t.Run("keeps its permissions, but for what would run as another user", func(t *testing.T) {
 		for mode, want := range map[fs.FileMode]fs.FileMode{0o755: 0o755, 0o444: 0o444, fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky | 0o755: 0o755, 0o640: 0o640} {
 			dir, path := t.TempDir(), create(t, "run", []byte("#!/bin/sh\n"))
 			if err := os.Chmod(path, mode); err != nil {

@@ -96,7 +96,7 @@ func TestForeign(t *testing.T) {
 			say(t, a, "one", "two", "three")
 			synctest.Wait()
 			r.hangUp()
-			if err := a.end(); undelivered(err) != 3 { // one may be on its way, but nobody has it
+			if err := a.end(); undelivered(err) != 3 { // one may be on its way, but has not arrived
 				t.Errorf("it ends with %v", err)
 			}
 		})
@@ -145,7 +145,7 @@ func TestForeign(t *testing.T) {
 		"LeaveWhenSaid": func(a *talker) { _ = a.Finish(context.Background()) },
 		"Leave":         func(a *talker) { a.Leave() },
 	} {
-		t.Run("with "+how+", this side leaves once the other one has everything", func(t *testing.T) {
+		t.Run("with "+how+", this side leaves once the other side has everything", func(t *testing.T) {
 			withForeign(t, 1, []option{leavesWhenSaid}, func(t *testing.T, a *talker, r raw) {
 				begun := time.Now()
 				say(t, a, "one", "two", "three")

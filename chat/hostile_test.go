@@ -169,7 +169,7 @@ func TestHostile(t *testing.T) {
 	})
 }
 
-// dropped checks how much a did not heed, and that the log has the 1st, the 2nd, the 4th
+// dropped checks how many frames a did not handle, and that the log has the 1st, the 2nd, the 4th
 // and so on.
 func dropped(t *testing.T, a *talker, n uint64) {
 	t.Helper()

@@ -26,7 +26,7 @@ func keeps(t *testing.T, path string) option {
 }
 
 func TestJournal(t *testing.T) {
-	t.Run("a program that is started anew goes on where it was", func(t *testing.T) {
+	t.Run("a restarted program goes on where it was", func(t *testing.T) {
 		const messages = 200
 		for seed := range uint64(20) {
 			synctest.Test(t, func(t *testing.T) { killAndTalk(t, seed, messages) })
@@ -211,7 +211,7 @@ func TestJournal(t *testing.T) {
 	})
 }
 
-// killAndTalk lets two talk, each of which is started anew at random, until all is said.
+// killAndTalk lets two talk, each of which is restarted at random, until all is said.
 // What was being read when it was killed may come again; no more than that.
 func killAndTalk(t *testing.T, seed uint64, messages int) {
 	type life struct {

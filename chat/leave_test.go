@@ -48,7 +48,7 @@ func TestLeave(t *testing.T) {
 			}
 			within(t, begun, 0)
 			equal(t, "who left is told", only[Left](a.seen()), []Left{{Reply: true}})
-			equal(t, "the other one is told", only[Left](b.seen()), []Left{{Reply: false}})
+			equal(t, "the other side is told", only[Left](b.seen()), []Left{{Reply: false}})
 		})
 	})
 
@@ -90,8 +90,8 @@ func TestLeave(t *testing.T) {
 				b.Leave()
 				readA, readB := a.end(), b.end()
 				within(t, begun, 0)
-				// Who hears the other one's goodbye says no more; what was said is
-				// read by the other one, or known not to be.
+				// A side that hears a goodbye says no more; what it said is
+				// read by the other side, or reported as undelivered.
 				for _, side := range []struct {
 					err       error
 					from, to  *talker

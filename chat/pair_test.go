@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 )
 
-var errCut = errors.New("somebody cut the wire")
+var errCut = errors.New("the wire was cut")
 
 // newPair returns the two ends of a pipe that holds size messages each way. It is
 // as merciless as a Pipe may be: when it breaks or is closed, what the other side has

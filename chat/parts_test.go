@@ -51,7 +51,7 @@ func TestParts(t *testing.T) {
 		})
 	})
 
-	t.Run("of a message that nobody took, nothing more than one is missing", func(t *testing.T) {
+	t.Run("of a message that the reader did not take, nothing more than one is missing", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			a := newTalker().run(t.Context(), nil)
 			sayPart(t, a, "one ")

@@ -177,7 +177,7 @@ func TestRestart(t *testing.T) {
 			<-b.ended
 			left, right = newPair(16)
 			a.joins(left)
-			b = newTalker(named("Ben anew")).joins(right).run(t.Context(), nil)
+			b = newTalker(named("Ben again")).joins(right).run(t.Context(), nil)
 			after(a, b)
 			a.Leave()
 			if err := errors.Join(a.end(), b.end()); err != nil {
@@ -186,7 +186,7 @@ func TestRestart(t *testing.T) {
 		})
 	}
 
-	t.Run("the new program's messages count anew, and the old one's go on", func(t *testing.T) {
+	t.Run("a restarted program's messages count from 1, and the other side's go on", func(t *testing.T) {
 		restarted(t, func(a, b *talker) {
 			say(t, a, "to the old one")
 			say(t, b, "1", "2", "3")
@@ -199,7 +199,7 @@ func TestRestart(t *testing.T) {
 			equal(t, "the new one reads", texts(b.seen()), []string{"to the new one"})
 			equal(t, "of Ann's was delivered", deliveries(a.seen()), []uint64{1, 2})
 			equal(t, "of the new one's was delivered", deliveries(b.seen()), []uint64{1, 2})
-			equal(t, "Ann hears", names(a), []string{"Ben", "Ben anew"})
+			equal(t, "Ann hears", names(a), []string{"Ben", "Ben again"})
 		})
 	})
 

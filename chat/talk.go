@@ -191,11 +191,6 @@ func (c *Conversation) nextQueued(foreign bool) (reliable.Frame, bool) {
 	return c.stream.Next()
 }
 
-// leavesAlone reports whether this side leaves without waiting for the end of the other side's input.
-func (c *Conversation) leavesAlone() bool {
-	return c.config.LeaveWhenSaid && (!c.config.AcceptFiles || c.transfers.Settled())
-}
-
 // receive handles what arrives, until the pipe ends. It tells the reader of the pipe, so that send never waits for a
 // slow reader.
 func (c *Conversation) receive(ctx context.Context, link Link, again bool) error {

@@ -180,13 +180,13 @@ func TestFinish(t *testing.T) {
 			}
 			within(t, begun, 0)
 			equal(t, "one side reads", texts(a.seen()), []string{"yo"})
-			equal(t, "the other one reads", texts(b.seen()), []string{"hi"})
+			equal(t, "the other side reads", texts(b.seen()), []string{"hi"})
 			equal(t, "one side was delivered", deliveries(a.seen()), []uint64{1})
-			equal(t, "the other one was delivered", deliveries(b.seen()), []uint64{1})
+			equal(t, "the other side was delivered", deliveries(b.seen()), []uint64{1})
 		})
 	})
 
-	t.Run("one input that has ended still leaves the other one its say", func(t *testing.T) {
+	t.Run("one side can say more when the other side's input has ended", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			left, right := newPair(4)
 			a, b := newTalker().joins(left).run(t.Context(), nil), newTalker().joins(right).run(t.Context(), nil)

@@ -90,7 +90,7 @@ func (t *talker) run(ctx context.Context, each func(Event) bool) *talker {
 	return t
 }
 
-// end waits for the end and is how it ended.
+// end waits for the end, and returns Run's error.
 func (t *talker) end() error {
 	<-t.ended
 	return t.err

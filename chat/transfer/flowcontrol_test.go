@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// flow is how long size bytes take over a path of that rate (bytes a second) and round trip,
+// flow returns how long size bytes take over a path of that rate (bytes a second) and round trip,
 // whose receiver acknowledges every 128 KiB; and how long a message would wait behind them at
 // most, once the path has shown itself.
 func flow(size int64, rate float64, roundTrip time.Duration) (took, queued time.Duration) {

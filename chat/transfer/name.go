@@ -20,13 +20,13 @@ func Visible(text string) string {
 	}, text)
 }
 
-// What a name in a folder may have: deeper is hard to remove, and longer is no path on some systems.
+// Limits of a name in a folder: deeper ones are hard to remove, and some systems take no longer path.
 const (
 	maxDepth = 64   // elements
 	maxPath  = 3072 // bytes
 )
 
-// properPath makes the name of something in a folder fit for this system. Its error is errLeadsOut or errTooDeep.
+// properPath returns a name in a folder, fit for this system. It returns errLeadsOut or errTooDeep if it cannot be.
 func properPath(name string) (string, error) {
 	elements := strings.Split(strings.TrimSuffix(name, "/"), "/")
 	if len(elements) > maxDepth || len(name) > maxPath {
@@ -41,8 +41,7 @@ func properPath(name string) (string, error) {
 	return filepath.Join(elements...), nil
 }
 
-// properFile makes what a stranger calls a file fit to be one in the download folder: no
-// path, nothing hidden.
+// properFile returns a stranger's name of a file, fit for the download folder: no path, nothing hidden.
 func properFile(name string) string {
 	if i := strings.LastIndexAny(name, `/\`); i >= 0 {
 		name = name[i+1:]
@@ -56,11 +55,11 @@ func properFile(name string) string {
 
 const maxName = 255 // bytes, on most systems
 
-// properElement is name as it was sent, where this system takes it: it has no separator of any system, nothing
-// that steers a terminal or the order of its letters, and is not too long.
+// properElement returns a name as it was sent, if this system takes it: without a separator of any system, without
+// what steers a terminal or the order of letters, and not too long.
 func properElement(name string) string { return elementOn(name, runtime.GOOS == "windows") }
 
-// portable is a path that every system takes, and every file system.
+// portable returns a path that every system and file system takes.
 func portable(path string) string {
 	elements := strings.Split(filepath.ToSlash(path), "/")
 	for i, e := range elements {
@@ -69,7 +68,7 @@ func portable(path string) string {
 	return filepath.Join(elements...)
 }
 
-// elementOn is properElement: on Windows it is no device, either.
+// elementOn is properElement for Windows, whose devices are no files, or for other systems.
 func elementOn(name string, windows bool) string {
 	name = strings.ToValidUTF8(name, "_")
 	name = strings.Map(func(r rune) rune {
@@ -91,13 +90,13 @@ func elementOn(name string, windows bool) string {
 	return numbered(name, 0)
 }
 
-// steers tells control characters, line separators, and what embeds, overrides or isolates a direction
-// (UAX #9, section 2): with it, a name can look like another one.
+// steers reports whether r is a control character, a line separator, or embeds, overrides or isolates a
+// direction (UAX #9, section 2), which can make a name look like another one.
 func steers(r rune) bool {
 	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069'
 }
 
-// device tells what Windows takes for one, whatever follows after a dot.
+// device reports whether Windows takes a name for a device, whatever follows after a dot.
 func device(name string) bool {
 	switch name {
 	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$":
@@ -111,7 +110,7 @@ func device(name string) bool {
 	return false
 }
 
-// numbered is "name (n).ext", or name itself for 0, cut where it would be too long.
+// numbered returns "name (n).ext", or name itself for 0, shortened to maxName.
 func numbered(name string, n int) string {
 	ext := filepath.Ext(name)
 	if len(ext) > 32 || len(ext) == len(name) {

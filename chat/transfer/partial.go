@@ -82,7 +82,7 @@ func (d *download) reopen() error {
 }
 
 // has returns how many bytes have arrived. It first reads, once, what an earlier run has written, for
-// the hash; a file that is given up meanwhile ends that.
+// the hash; it returns errGone if the file is given up before that ends.
 func (d *download) has(ctx context.Context) (int64, error) {
 	b := make([]byte, fileChunk)
 	for {

@@ -1,8 +1,6 @@
 package transfer
 
 import (
-	"archive/tar"
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -13,8 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -22,41 +18,39 @@ import (
 	"p2pchat/chat/internal/disk"
 )
 
-// A source is what a file is sent from: bytes that can be read from any offset, and are
-// the same each time. Those of a folder are a tar stream, of which nothing is kept but
-// the list of what is in it.
+// A source is a file or folder of this side: a stream that can be read from any offset, and is
+// the same each time. A folder's is a tar stream, of which only the list of its parts is kept in memory.
 type source struct {
 	Offer
 	root    *os.Root // of the folder; nil for a file
 	path    string   // of the file
 	parts   []part
-	stamp   string // of all the parts: another one shows that something has changed
+	stamp   string // of all parts: it changes when one of them does
 	leftOut int    // symbolic links, devices and the like
-	room    int64  // for what is kept in memory
+	room    int64  // bytes left for what is kept in memory
 
 	mu      sync.Mutex      // guards what follows
-	spoiled map[int64]spoil // by where the part begins
+	spoiled map[int64]spoil // by the offset of the part
 }
 
-// A part is a file or folder of a source, with the header before it. One that is neither is
-// the trailer of a tar stream.
+// A part is a file or folder of a source, with the header before it; or the trailer of a tar stream.
 type part struct {
 	at   int64  // where it begins in the stream
 	name string // in the folder; empty for a file that is sent alone, and for the trailer
 	mode fs.FileMode
 	size int64
 	time time.Time // of the last change
-	data []byte    // of a file that is longer than it says, as those in /proc are; else nil
+	data []byte    // of a file that does not say its size, as in /proc; else nil
 }
 
-// maxParts bounds what is kept of a folder.
+// maxParts limits the list of what is in a folder.
 const maxParts = 200_000
 
 const tarBlock = 512
 
 var trailer = make([]byte, 2*tarBlock)
 
-// Why a source cannot be sent: the reasons that both sides are told.
+// Reasons why a source cannot be sent; both sides read them.
 var (
 	errVanished = errors.New("it is no longer there")
 	errShorter  = errors.New("it became shorter while it was being sent")
@@ -64,7 +58,7 @@ var (
 	errChanged  = errors.New("it was changed while it was being sent")
 )
 
-// newSources looks at all paths before any is sent.
+// newSources looks at all paths, and returns an error that names the first one that cannot be sent.
 func newSources(ctx context.Context, paths []string) (all []*source, err error) {
 	for _, path := range paths {
 		s, err := newSource(ctx, path)
@@ -83,7 +77,7 @@ func closeAll(sources []*source) {
 	}
 }
 
-// newSource looks at what is at path, and keeps nothing open but a folder.
+// newSource looks at the file or folder at path. It keeps a folder open.
 func newSource(ctx context.Context, path string) (*source, error) {
 	if path == "" {
 		return nil, fs.ErrNotExist
@@ -94,7 +88,7 @@ func newSource(ctx context.Context, path string) (*source, error) {
 	}
 	info, err := os.Stat(whole)
 	if err != nil {
-		return nil, errors.Unwrap(err) // the path is known
+		return nil, errors.Unwrap(err) // without the path, which the caller adds
 	}
 	s := &source{path: whole, room: maxInMemory, spoiled: map[int64]spoil{}, Offer: Offer{
 		Name: strings.ToValidUTF8(filepath.Base(whole), "\ufffd"), Mode: uint32(info.Mode().Perm()), Folder: info.IsDir(), Size: info.Size(),
@@ -117,7 +111,7 @@ func newSource(ctx context.Context, path string) (*source, error) {
 	return s, nil
 }
 
-// walk lists what is in the folder, in the order of the names.
+// walk lists what is in the folder, ordered by name.
 func (s *source) walk(ctx context.Context) (err error) {
 	if s.root, err = os.OpenRoot(s.path); err != nil {
 		return err
@@ -176,7 +170,7 @@ func (s *source) walk(ctx context.Context) (err error) {
 	return nil
 }
 
-// mark makes the stamp.
+// mark sets the stamp.
 func (s *source) mark() {
 	h := sha256.New()
 	for _, p := range s.parts {
@@ -185,15 +179,15 @@ func (s *source) mark() {
 	s.stamp = hex.EncodeToString(h.Sum(nil))
 }
 
-// try opens a file: a person who may not read it is told before anything is offered. A file that has another size
-// than it says, as those in /proc and /sys, is read at once.
+// try opens a file, so that an unreadable one is refused before anything is offered. It reads a file
+// that does not say its size, as in /proc and /sys, at once.
 func (s *source) try(p *part, open func(string) (*os.File, error)) error {
 	f, err := open(cmp.Or(p.name, s.path))
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if p.size != 0 && p.size != 4096 { // of those, each file says one of the two
+	if p.size != 0 && p.size != 4096 { // files in /proc say 0, those in /sys 4096
 		return nil
 	}
 	data := make([]byte, p.size+1)
@@ -218,7 +212,7 @@ func (s *source) try(p *part, open func(string) (*os.File, error)) error {
 	return nil
 }
 
-// unreadable names to the sender, and to nobody else, what is in the way.
+// unreadable returns an error with the path, which only this side reads.
 func (s *source) unreadable(name string, err error) error {
 	if name == "." {
 		return err
@@ -232,185 +226,10 @@ func (s *source) close() {
 	}
 }
 
-// header is what stands before the part in a tar stream.
-func (p part) header() ([]byte, error) {
-	switch {
-	case p.name != "":
-	case p.mode.IsRegular():
-		return nil, nil
-	default:
-		return trailer, nil
+// notSent returns the notice that n links or special files of a folder are not sent.
+func notSent(folder string, n int) string {
+	if n == 1 {
+		return fmt.Sprintf("1 link or special file in %q is left out.", folder)
 	}
-	h := &tar.Header{Typeflag: tar.TypeReg, Name: p.name, Size: p.size, Mode: int64(p.mode.Perm()), ModTime: p.time.Truncate(time.Second)}
-	if p.mode.IsDir() {
-		h.Typeflag, h.Name = tar.TypeDir, p.name+"/"
-	}
-	var b bytes.Buffer
-	err := tar.NewWriter(&b).WriteHeader(h)
-	return b.Bytes(), err
-}
-
-// padding fills the last block of a tar stream.
-func (p part) padding() int64 {
-	if p.name == "" {
-		return 0
-	}
-	return -p.size & (tarBlock - 1)
-}
-
-// open reads from offset on. The error of a Read is for both sides; the last one is io.EOF
-// only if the source is still as it was.
-func (s *source) open(offset int64) io.ReadCloser {
-	first := sort.Search(len(s.parts), func(i int) bool { return s.parts[i].at > offset }) - 1
-	return &sourceReader{s: s, parts: slices.Clip(s.parts[first:]), skip: offset - s.parts[first].at}
-}
-
-// A sourceReader goes from part to part.
-type sourceReader struct {
-	s     *source
-	parts []part // still to come
-	skip  int64  // of the first of them
-	piece io.Reader
-	body  *body // of the piece; nil without one
-}
-
-func (r *sourceReader) Read(b []byte) (int, error) {
-	for {
-		if r.piece == nil {
-			if len(r.parts) == 0 {
-				return 0, io.EOF
-			}
-			if err := r.begin(r.parts[0]); err != nil {
-				return 0, err
-			}
-			r.parts, r.skip = r.parts[1:], 0
-		}
-		n, err := r.piece.Read(b)
-		if n > 0 || err != nil && !errors.Is(err, io.EOF) {
-			return n, err
-		}
-		if errors.Is(err, io.EOF) {
-			r.piece = nil
-			if err := r.Close(); err != nil {
-				return 0, err
-			}
-		}
-	}
-}
-
-// begin makes the piece of p, without what is to be skipped of it.
-func (r *sourceReader) begin(p part) error {
-	header, err := p.header()
-	if err != nil {
-		return p.because(err)
-	}
-	skip := min(r.skip, int64(len(header)))
-	pieces, skip := []io.Reader{bytes.NewReader(header[skip:])}, r.skip-skip
-	if p.mode.IsRegular() {
-		from, err := r.content(p, min(skip, p.size))
-		if err != nil {
-			return err
-		}
-		pieces, skip = append(pieces, from), max(0, skip-p.size)
-	}
-	r.piece = io.MultiReader(append(pieces, bytes.NewReader(trailer[:p.padding()-skip]))...)
-	return nil
-}
-
-// content reads the file p from offset on.
-func (r *sourceReader) content(p part, offset int64) (io.Reader, error) {
-	if p.data != nil {
-		return bytes.NewReader(p.data[offset:]), nil
-	}
-	if r.s.root != nil {
-		return r.s.mended(r, p, offset)
-	}
-	b, err := r.s.body(p, offset)
-	r.body = b
-	return b, err
-}
-
-func (r *sourceReader) Close() error {
-	if r.body == nil {
-		return nil
-	}
-	err := r.body.file.Close()
-	r.body = nil
-	return err
-}
-
-// A body is the file of a part, which has to stay as it was when it was offered.
-type body struct {
-	part
-	file *os.File
-	left int64
-}
-
-func (s *source) body(p part, offset int64) (*body, error) {
-	open := func() (*os.File, error) { return os.Open(s.path) }
-	if s.root != nil {
-		open = func() (*os.File, error) { return s.root.Open(p.name) }
-	}
-	f, err := open()
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, errVanished
-	case err != nil:
-		return nil, unreadable(err)
-	}
-	b := &body{part: p, file: f, left: p.size - offset}
-	if err = b.check(); err == nil || errors.Is(err, errLonger) && s.root != nil {
-		_, err = f.Seek(offset, io.SeekStart)
-	}
-	if err != nil {
-		_ = f.Close()
-		return nil, err
-	}
-	return b, nil
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	if b.left == 0 {
-		if err := b.check(); err != nil {
-			return 0, err
-		}
-		return 0, io.EOF
-	}
-	n, err := b.file.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
-	switch {
-	case errors.Is(err, io.EOF):
-		return n, errShorter
-	case err != nil:
-		return n, unreadable(err)
-	}
-	return n, nil
-}
-
-// check compares the file with what was offered.
-func (b *body) check() error {
-	info, err := b.file.Stat()
-	switch {
-	case err != nil:
-		return unreadable(err)
-	case info.Size() < b.size:
-		return errShorter
-	case info.Size() > b.size:
-		return errLonger
-	case !info.ModTime().Equal(b.time):
-		return errChanged
-	}
-	return nil
-}
-
-func unreadable(err error) error {
-	return fmt.Errorf("the sender cannot read it: %w", disk.WithoutPath(err))
-}
-
-// because names the part, in a folder.
-func (p part) because(err error) error {
-	if p.name == "" {
-		return err
-	}
-	return fmt.Errorf("%s: %w", p.name, err)
+	return fmt.Sprintf("%d links or special files in %q are left out.", n, folder)
 }

@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// A folder is offered with the size of its stream, so a file of it that is no longer as it was offered cannot be
-// left out of that. What cannot be read of it is filled with zeros, and with the end of the stream the receiver is
-// told to remove it. A file that has grown, as a log does, is sent as far as it was offered.
+// A folder is offered with the size of its stream, so a file in it that has changed since cannot be left out of the
+// stream. What cannot be read of it is filled with zeros, and the end of the stream tells the receiver to remove it.
+// A file that has grown, as a log does, is sent as far as it was offered.
 
-// A leftOut is what the receiver is told of a file that is not as it was offered.
+// A leftOut tells the receiver of a file in a folder that has changed since it was offered.
 type leftOut struct {
 	Name string `json:"name"` // in the folder
 	Why  string `json:"why"`
 	Kept bool   `json:"kept,omitempty"` // as much of it as was offered has arrived
 }
 
-// A spoil is what became of a file while its folder was being sent.
+// A spoil is what the sender notes of a file that changed while its folder was being sent.
 type spoil struct {
 	leftOut
-	from int64 // of the file: from there on it is zeros
+	from int64 // in the file: it is zeros from there on
 }
 
 const (
@@ -34,7 +34,7 @@ var (
 	errSpoiled = errors.New("too many files in it were changed while it was being sent")
 )
 
-// mended reads p from offset on, whatever happens to it.
+// mended reads p from offset on. It reads as many bytes as were offered, whatever happens to the file.
 func (s *source) mended(r *sourceReader, p part, offset int64) (io.Reader, error) {
 	m := &mended{s: s, part: p, at: offset}
 	s.mu.Lock()
@@ -46,7 +46,7 @@ func (s *source) mended(r *sourceReader, p part, offset int64) (io.Reader, error
 	}
 	b, err := s.body(p, offset)
 	switch {
-	case err != nil && spoiled: // what went out before the loss of a pipe cannot go out again
+	case err != nil && spoiled: // what was sent before the pipe broke can no longer be read
 		return nil, p.because(err)
 	case err != nil:
 		m.spoil(err)
@@ -56,7 +56,7 @@ func (s *source) mended(r *sourceReader, p part, offset int64) (io.Reader, error
 	return m, nil
 }
 
-// A mended is a file of a folder that is always as long as it was offered.
+// A mended is a file in a folder, always as long as it was offered.
 type mended struct {
 	part
 	s     *source
@@ -71,7 +71,7 @@ func (m *mended) Read(b []byte) (int, error) {
 		n, err := m.from.Read(b)
 		m.at += int64(n)
 		switch {
-		case err == nil, n > 0: // an error comes again
+		case err == nil, n > 0: // the next Read returns the error again
 			return n, nil
 		case errors.Is(err, io.EOF):
 			return 0, io.EOF
@@ -89,7 +89,7 @@ func (m *mended) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// spoil notes that the file is of no use to the receiver.
+// spoil notes that the receiver has to remove the file, and fills the rest with zeros.
 func (m *mended) spoil(why error) {
 	m.zeros = true
 	m.s.note(m.part, spoil{leftOut{Name: m.name, Why: why.Error()}, m.at})
@@ -103,7 +103,7 @@ func (s *source) note(p part, what spoil) {
 	}
 }
 
-// leftOuts are the spoiled files, in their order.
+// leftOuts returns the spoiled files, in their order.
 func (s *source) leftOuts() (all []leftOut) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,7 +115,7 @@ func (s *source) leftOuts() (all []leftOut) {
 	return all
 }
 
-// missing counts the files that have not arrived.
+// missing returns how many of the files have not arrived.
 func missing(all []leftOut) (n int) {
 	for _, l := range all {
 		if !l.Kept {
@@ -125,5 +125,5 @@ func missing(all []leftOut) (n int) {
 	return n
 }
 
-// hasDate tells whether a time is one that every file system takes.
+// hasDate reports whether every file system can store the time.
 func hasDate(t time.Time) bool { return t.Year() > 1900 && t.Year() < 2200 }

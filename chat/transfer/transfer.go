@@ -22,10 +22,8 @@
 package transfer
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -59,13 +57,6 @@ type Host interface {
 	Emit(e Event)
 	// Keep notes what a later run of the program needs.
 	Keep(r Record)
-}
-
-// A Pipe carries the channels of files. See chat.Pipe.
-type Pipe interface {
-	Open(ctx context.Context) (io.ReadWriteCloser, error)
-	Accept(ctx context.Context) (io.ReadWriteCloser, error)
-	Expect(channels bool)
 }
 
 // A Peer is the other side's program.

@@ -12,23 +12,23 @@ import (
 	"time"
 )
 
-// A tree is a folder that is made of a tar stream.
+// A tree is a folder that is being unpacked from a tar stream.
 type tree struct {
 	root    *os.Root
 	room    int64             // bytes of the stream that are still to come
-	files   int               // that have come
-	renamed map[string]string // what could not have the name that it was sent with
+	files   int               // that have arrived
+	renamed map[string]string // by the name in the stream, what has another one here
 	folders []dated
 }
 
-// A dated is a folder, whose time is set when all is in it.
+// A dated is a folder whose time is set once its content is there.
 type dated struct {
 	name string
 	time time.Time
 }
 
-// unpack makes files and folders of a tar stream, and nothing else. All of the stream is read. Its errors
-// are errNoTar, errTooMuch, errLeadsOut, errTooDeep, and the file system's.
+// unpack makes the files and folders of a tar stream, and nothing else, and reads the stream to its end. It returns
+// errNoTar, errTooMuch, errLeadsOut, errTooDeep, or the file system's error.
 func (t *tree) unpack(r io.Reader, files int) error {
 	stream := tar.NewReader(r)
 	for parts := 0; ; parts++ {
@@ -44,7 +44,7 @@ func (t *tree) unpack(r io.Reader, files int) error {
 			return errNoTar
 		case err != nil:
 			return err
-		case parts == maxParts, isSparse(h): // a sparse file holds more than was sent for it
+		case parts == maxParts, isSparse(h): // a sparse file takes more room than was sent
 			return errNoTar
 		case h.Size < 0, h.Size > t.room-tarBlock:
 			return errTooMuch
@@ -78,17 +78,17 @@ func (t *tree) unpackPart(from io.Reader, h *tar.Header) error {
 	return err
 }
 
-// isSparse tells whether a file has holes, which this program sends of none.
+// isSparse reports whether a file has holes. This program sends no such file.
 func isSparse(h *tar.Header) bool {
 	for key := range h.PAXRecords {
 		if strings.HasPrefix(key, "GNU.sparse.") {
 			return true
 		}
 	}
-	return false // the older kind has a type of its own
+	return false // the older kind has a Typeflag of its own, which unpackPart refuses
 }
 
-// unpackFile returns the name that the file has got.
+// unpackFile writes a file, and returns its name.
 func (t *tree) unpackFile(from io.Reader, name string, mode fs.FileMode, modified time.Time) (string, error) {
 	var f *os.File
 	open := func(name string) (err error) {
@@ -101,7 +101,7 @@ func (t *tree) unpackFile(from io.Reader, name string, mode fs.FileMode, modifie
 		return err
 	}
 	name, err := orPortable(name, open)
-	for n, first := 1, name; errors.Is(err, fs.ErrExist) && n < 1000; n++ { // two names can be one here
+	for n, first := 1, name; errors.Is(err, fs.ErrExist) && n < 1000; n++ { // two names can be the same here
 		name = filepath.Join(filepath.Dir(first), numbered(filepath.Base(first), n))
 		err = open(name)
 	}
@@ -117,7 +117,8 @@ func (t *tree) unpackFile(from io.Reader, name string, mode fs.FileMode, modifie
 	return name, err
 }
 
-// orPortable makes something of that name, or where the file system does not take it, of one that all take.
+// orPortable calls create with name or, if the file system refuses that, with a name that every system takes. It
+// returns the name.
 func orPortable(name string, create func(name string) error) (string, error) {
 	err := create(name)
 	if other := portable(name); errors.Is(err, syscall.EINVAL) && other != name {
@@ -126,7 +127,7 @@ func orPortable(name string, create func(name string) error) (string, error) {
 	return name, err
 }
 
-// finish removes what is to be left out, and sets the times of the folders, the innermost first.
+// finish removes the files that are left out, and sets the times of the folders, the innermost first.
 func (t *tree) finish(left []leftOut) error {
 	for _, l := range left {
 		if l.Kept {
@@ -149,9 +150,9 @@ func (t *tree) finish(left []leftOut) error {
 	return nil
 }
 
-// date sets a time, where the file system takes it.
+// date sets the time of a file or folder, if the file system can store it.
 func (t *tree) date(d dated) {
 	if hasDate(d.time) {
-		_ = t.root.Chtimes(d.name, time.Now(), d.time) // it is no reason to do without the file
+		_ = t.root.Chtimes(d.name, time.Now(), d.time) // the file is worth having without its date
 	}
 }

@@ -1,0 +1,60 @@
+package transfer
+
+import (
+	"context"
+	"io"
+)
+
+// A Pipe carries the channels of files. See chat.Pipe.
+type Pipe interface {
+	Open(ctx context.Context) (io.ReadWriteCloser, error)
+	Accept(ctx context.Context) (io.ReadWriteCloser, error)
+	Expect(channels bool)
+}
+
+// Attach prepares for a pipe, before the other side knows of it. A plain WebRTC program takes no files.
+func (m *Manager) Attach(pipe Pipe, foreign bool) {
+	m.foreign.Store(foreign)
+	if foreign {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.expect = pipe.Expect
+	m.expectChannels()
+}
+
+// Detach ends what Attach began.
+func (m *Manager) Detach() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.expect, m.greeted = nil, false
+}
+
+// expectChannels, under mu, allows the other side to open channels while a file of its own is to come. The
+// pipe only sets a flag: the order of two calls matters, so they are made under mu.
+func (m *Manager) expectChannels() {
+	if m.expect == nil {
+		return
+	}
+	coming := false
+	for _, f := range m.in {
+		coming = coming || f.state != offered
+	}
+	m.expect(coming)
+}
+
+// Greeted notes that the other side's program is known on the current pipe, and which it is: from then on files
+// move. It tells the reader of the offers of an earlier run that have no answer.
+func (m *Manager) Greeted(peer Peer) {
+	for _, f := range m.list(func(f *file) bool { return f.kept != nil && !f.outgoing && f.state == offered }) {
+		m.mu.Lock()
+		f.kept = nil // once
+		m.mu.Unlock()
+		m.ask(f, peer.Name)
+	}
+	m.mu.Lock()
+	m.greeted = true
+	m.mu.Unlock()
+	m.wakeTransfers()
+}
