@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,8 +26,9 @@ type download struct {
 	dir       string // as the person knows it
 	absolute  string // the same from the root of the file system
 	root      *os.Root
-	temp      string // its name in root
-	resumable bool   // the next run of the program can continue it
+	temp      string      // its name in root
+	resumable bool        // the next run of the program can continue it
+	discarded atomic.Bool // what has arrived is to be removed
 
 	mu       sync.Mutex // guards what follows
 	closed   bool       // it was given up, or is in its place
@@ -148,9 +150,9 @@ func dirPerm(mode fs.FileMode) fs.FileMode  { return mode&0o777 | 0o700 }
 // write appends b to the stream, and returns the length of the stream.
 func (d *download) write(b []byte) (int64, error) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	switch {
-	case d.closed:
+	case d.closed, d.discarded.Load():
 		return d.written, errGone
 	case int64(len(b)) > d.Size-d.written:
 		return d.written, errTooMuch
@@ -166,7 +168,7 @@ func (d *download) write(b []byte) (int64, error) {
 // check returns an error unless the whole stream has arrived, and has that SHA-256.
 func (d *download) check(sum [sha256.Size]byte) error {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	switch {
 	case d.closed:
 		return errGone
@@ -181,14 +183,14 @@ func (d *download) check(sum [sha256.Size]byte) error {
 // leaveOut names the files that commit removes from a folder.
 func (d *download) leaveOut(spoiled []leftOut) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	d.spoiled = spoiled
 }
 
 // commit syncs the file and gives it its name, or the next one that is free. It returns the path.
 func (d *download) commit() (path string, err error) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	if d.closed {
 		return "", errGone
 	}
@@ -235,10 +237,27 @@ func (d *download) changes() (n int, example string) {
 	return len(d.tree.renamed), example
 }
 
-// discard removes what has arrived, unless commit has given it its name.
+// discard removes what has arrived, unless commit has given it its name. It does not wait for a disk that another
+// goroutine writes to: that one removes it, see unlock.
 func (d *download) discard() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.discarded.Store(true)
+	if d.mu.TryLock() {
+		defer d.mu.Unlock()
+		d.cleanUp()
+	}
+}
+
+// unlock unlocks mu. What was discarded in the meantime is removed.
+func (d *download) unlock() {
+	d.mu.Unlock()
+	if d.discarded.Load() && d.mu.TryLock() {
+		defer d.mu.Unlock()
+		d.cleanUp()
+	}
+}
+
+// cleanUp, under mu, removes what has arrived.
+func (d *download) cleanUp() {
 	if !d.closed {
 		_ = d.endStream(errGone) // it is given up
 		d.closeTree()

@@ -200,3 +200,22 @@ func paxSparse(stream []byte) []byte {
 	copy(body, records.String())
 	return append(append(header, body...), stream...)
 }
+
+// What is discarded while it is being written is removed by the goroutine that writes it.
+func TestDiscardWhileWriting(t *testing.T) {
+	dir := t.TempDir()
+	d, err := createDownload(dir, Offer{Name: "x", Size: 8}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.mu.Lock()
+	d.discard() // does not wait
+	if len(filetest.Contents(t, dir)) != 1 {
+		t.Error("it is removed under the one that writes it")
+	}
+	d.unlock()
+	filetest.Holds(t, dir, nil)
+	if _, err := d.write([]byte("late")); !errors.Is(err, errGone) {
+		t.Errorf("writing says %v", err)
+	}
+}

@@ -96,12 +96,11 @@ func (d *download) has(ctx context.Context) (int64, error) {
 }
 
 // hashNext hashes the next len(b) bytes of an earlier run. It returns done if the hash lacks none.
-// The lock is released between two calls, so that discard does not wait for a whole file.
 func (d *download) hashNext(b []byte) (written int64, done bool, err error) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	switch {
-	case d.closed:
+	case d.closed, d.discarded.Load():
 		return 0, false, errGone
 	case !d.unhashed:
 		return d.written, true, nil
