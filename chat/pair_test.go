@@ -36,7 +36,7 @@ func (e *end) Open(ctx context.Context) (io.ReadWriteCloser, error) {
 	near, far := newPair(cap(e.out.frames))
 	select {
 	case e.opens <- far:
-		return channel{near, e.tap}, nil
+		return channel{near, e, e.tap}, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -47,7 +47,7 @@ func (e *end) Accept(ctx context.Context) (io.ReadWriteCloser, error) {
 		select {
 		case far := <-e.accepts:
 			if e.expects.Load() {
-				return channel{far, nil}, nil
+				return channel{far, e, nil}, nil
 			}
 			far.hangUp()
 		case <-ctx.Done():
@@ -56,13 +56,17 @@ func (e *end) Accept(ctx context.Context) (io.ReadWriteCloser, error) {
 	}
 }
 
-// A channel is a further one: its ends break with it, and not with the pipe.
+// A channel is a further one. It breaks with its pipe, though what is on its way still arrives.
 type channel struct {
 	*end
-	tap func(out bool, message []byte)
+	pipe *end
+	tap  func(out bool, message []byte)
 }
 
 func (c channel) Write(b []byte) (int, error) {
+	if isClosed(c.pipe.out.ended) { // the tap may cut it: then this message is the last one
+		return 0, errCut
+	}
 	if c.tap != nil {
 		c.tap(true, b)
 	}
