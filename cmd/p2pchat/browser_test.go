@@ -28,7 +28,7 @@ const pagePatience = time.Minute // also for files, where the machine has much t
 // A chromium is a real browser, without a window.
 type chromium struct{ context.Context }
 
-// startBrowser starts Chromium, or ends the test with what to install.
+// startBrowser starts Chromium, or skips the test.
 func startBrowser(t *testing.T, options ...chromedp.ExecAllocatorOption) chromium {
 	t.Helper()
 	path := ""
@@ -39,7 +39,7 @@ func startBrowser(t *testing.T, options ...chromedp.ExecAllocatorOption) chromiu
 		}
 	}
 	if path == "" {
-		t.Fatal("these tests need Chromium: 'apt-get install chromium', or name another build of it in P2PCHATTEST_BROWSER")
+		skipWithout(t, "Chromium: 'apt-get install chromium', or name another build of it in P2PCHATTEST_BROWSER")
 	}
 	flags := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),

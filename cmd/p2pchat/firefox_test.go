@@ -15,13 +15,7 @@ import (
 
 // The page in Firefox, where that is installed: it is driven by WebDriver BiDi.
 func TestPageInFirefox(t *testing.T) {
-	path, err := exec.LookPath("firefox-esr")
-	if err != nil {
-		if path, err = exec.LookPath("firefox"); err != nil {
-			t.Skip("NOT RUN: there is no Firefox here")
-		}
-	}
-	f := startFirefox(t, path)
+	f := startFirefox(t)
 	server := serving(t)
 	t.Run("meets itself", func(t *testing.T) {
 		caller, callee := f.open(t, server), f.open(t, server)
@@ -98,8 +92,15 @@ type firefox struct {
 	id   int
 }
 
-func startFirefox(t *testing.T, path string) *firefox {
+func startFirefox(t *testing.T) *firefox {
 	t.Helper()
+	path, err := exec.LookPath("firefox-esr")
+	if err != nil {
+		path, err = exec.LookPath("firefox")
+	}
+	if err != nil {
+		skipWithout(t, "Firefox: 'apt-get install firefox-esr'")
+	}
 	profile := t.TempDir()
 	// A finished download opens a panel, which takes the focus from the page: keys that WebDriver presses then do nothing.
 	prefs := "user_pref(\"browser.download.alwaysOpenPanel\", false);\n"

@@ -151,3 +151,12 @@ func freeAddress() (string, error) {
 	}
 	return l.Addr().String(), l.Close()
 }
+
+// skipWithout skips a test that needs a program which is not installed. Where CI=true, the test fails instead.
+func skipWithout(t *testing.T, program string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal("this test needs " + program)
+	}
+	t.Skip("NOT RUN: this test needs " + program)
+}
