@@ -21,15 +21,23 @@ import (
 type told struct {
 	mu        sync.Mutex // guards what follows
 	addresses []netip.Addr
+	asked     int // permissions, the same ones again included
 }
 
 func (h *told) permit(_ net.Addr, peer net.IP) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.asked++
 	if a, _ := netip.AddrFromSlice(peer); !slices.Contains(h.addresses, a.Unmap()) {
 		h.addresses = append(h.addresses, a.Unmap())
 	}
 	return true
+}
+
+func (h *told) permissions() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.asked
 }
 
 func (h *told) private() (list []netip.Addr) {
@@ -72,8 +80,12 @@ func TestTURNServersLearnNoPrivateAddress(t *testing.T) {
 		store := memstore.New(memstore.Limits{})
 		caller, callee := both(t, n.calls(t, store, right, config), n.answers(t, store, right, config))
 		talk(t, caller, callee)
-		time.Sleep(10 * time.Minute) // permissions are asked for once more
+		before := hears.permissions()
+		time.Sleep(150 * time.Second) // pion asks for its permissions again every 2 minutes
 		talk(t, caller, callee)
+		if hears.permissions() == before {
+			t.Error("no permission was asked for again")
+		}
 		if list := hears.private(); len(list) > 0 || len(hears.addresses) == 0 {
 			t.Errorf("the TURN server was told of %v, of which %v are private", hears.addresses, list)
 		}

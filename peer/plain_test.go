@@ -341,6 +341,7 @@ func TestChoiceOfChannels(t *testing.T) {
 }
 
 func TestNegotiatedChannel(t *testing.T) {
+	t.Parallel() // it waits 15 s for a channel
 	n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
 	s := newStranger(t, store, n.caller, signaling.Caller)
 	negotiated, id := true, uint16(0)
