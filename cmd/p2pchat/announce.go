@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"net/url"
@@ -10,62 +9,69 @@ import (
 	"strings"
 )
 
-// mostShown bounds the addresses that serve prints.
-const mostShown = 4
+// maxAnnounced bounds the addresses that serve prints.
+const maxAnnounced = 4
 
 // announce prints where the server listens, the addresses that others can type, and the command for the
 // first caller.
-func (o serveOptions) announce(to io.Writer, listen net.Addr, c *certificate) {
-	at := scheme(c) + "://" + listen.String()
-	fmt.Fprintf(to, "p2pchat: listening on %s\n", at)
-	reach := o.reachable(listen, c)
-	if reach[0] != at && !onLoopback(reach[0]) {
-		fmt.Fprintf(to, "p2pchat: others reach it at %s, with p2pchat or in a browser\n", either(reach))
+func (s *service) announce() {
+	if auto := s.options.tls.auto; auto.host != "" {
+		fmt.Fprintf(s.notes, "p2pchat: certificates for %s come from %s; --tls-auto accepts its terms\n", s.certificate.Name(), auto.server)
+	}
+	at := s.scheme() + "://" + s.listener.Addr().String()
+	fmt.Fprintf(s.notes, "p2pchat: listening on %s\n", at)
+	urls := s.urls()
+	if urls[0] != at && !onLoopback(urls[0]) {
+		fmt.Fprintf(s.notes, "p2pchat: others reach it at %s, with p2pchat or in a browser\n", either(urls))
 	}
 	command := "p2pchat call"
-	if reach[0] != defaultServer {
-		command += " --server " + quoted(reach[0])
+	if urls[0] != defaultServer {
+		command += " --server " + quoted(urls[0])
 	}
 	switch {
-	case o.keyFile != "":
-		command += " --access-key-file " + quoted(o.keyFile)
-	case o.server.AccessKey != "":
+	case s.options.keyFile != "":
+		command += " --access-key-file " + quoted(s.options.keyFile)
+	case s.config.AccessKey != "":
 		command += ", with P2PCHAT_ACCESS_KEY"
 	}
-	fmt.Fprintf(to, "p2pchat: to start a call: %s\n", command)
+	fmt.Fprintf(s.notes, "p2pchat: to start a call: %s\n", command)
+	if s.relay != nil {
+		fmt.Fprintf(s.notes, "p2pchat: relaying at %s\n", s.relay)
+	}
 }
 
-func scheme(c *certificate) string {
-	if c != nil {
+func (s *service) scheme() string {
+	if s.certificate != nil {
 		return "https"
 	}
 	return "http"
 }
 
-// reachable lists the URLs at which the server can be reached, the best one first. There is always one.
-func (o serveOptions) reachable(listen net.Addr, c *certificate) (urls []string) {
-	if o.publicURL != "" {
-		return []string{strings.TrimRight(o.publicURL, "/")}
+// urls lists where others reach the server, the best URL first. There is always one.
+func (s *service) urls() (urls []string) {
+	if public := s.options.publicURL; public != "" {
+		return []string{strings.TrimRight(public, "/")}
 	}
-	host, port, err := net.SplitHostPort(listen.String())
+	listen := s.listener.Addr().String()
+	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
-		return []string{scheme(c) + "://" + listen.String()}
+		return []string{s.scheme() + "://" + listen}
 	}
 	hosts := []string{host}
 	ip, _ := netip.ParseAddr(host)
 	switch {
-	case c != nil && c.name() != "":
-		hosts = []string{c.name()}
+	case s.certificate != nil && s.certificate.Name() != "":
+		hosts = []string{s.certificate.Name()}
 	case ip.IsUnspecified():
 		hosts = nil
 		for _, a := range ownAddresses() {
 			hosts = append(hosts, a.String())
 		}
-	case net.JoinHostPort(host, port) == defaultServe && c == nil:
+	case listen == defaultServe && s.certificate == nil:
 		return []string{defaultServer}
 	}
-	for _, h := range hosts[:min(len(hosts), mostShown)] {
-		u := url.URL{Scheme: scheme(c), Host: net.JoinHostPort(h, port)}
+	for _, h := range hosts[:min(len(hosts), maxAnnounced)] {
+		u := url.URL{Scheme: s.scheme(), Host: net.JoinHostPort(h, port)}
 		if port == map[string]string{"http": "80", "https": "443"}[u.Scheme] {
 			u.Host = strings.TrimSuffix(u.Host, ":"+port)
 		}
@@ -74,8 +80,8 @@ func (o serveOptions) reachable(listen net.Addr, c *certificate) (urls []string)
 	return urls
 }
 
-// ownAddresses lists the addresses of this machine that others can use: those of the default routes or,
-// without any, those of all interfaces. A machine without a network has its loopback address alone.
+// ownAddresses returns the addresses of this machine that others can use: those of the default routes or, if
+// there are none, those of all interfaces. A machine without a network has only its loopback address.
 func ownAddresses() []netip.Addr {
 	list := routedAddresses()
 	if list == nil {

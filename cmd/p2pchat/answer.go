@@ -8,7 +8,7 @@ import (
 )
 
 func answerCommand(std stdio) *cobra.Command {
-	o := talkOptions{meet: peer.Answer, other: "call"}
+	o := talkOptions{side: signaling.Callee, meet: peer.Answer}
 	c := &cobra.Command{
 		Use:   "answer [CODE]",
 		Short: "Answer a call: type its code, chat",

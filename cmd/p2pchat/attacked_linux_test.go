@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"p2pchat/cmd/p2pchat/internal/bench"
 	"p2pchat/signaling"
 )
 
@@ -81,7 +82,7 @@ func (s *served) parks(room string) net.Conn {
 func TestAttacked(t *testing.T) {
 	const silent, crowd, slow, allowed = 8000, 2000, 50, 1000 // allowed: --connections' default
 	s := serves(t, nil)
-	offer := signaling.Description(script()[0].body)
+	offer := signaling.Description(bench.Script()[0].Body)
 	waiting := s.parks("waiting")
 	defer func() { _ = waiting.Close() }()
 
@@ -152,8 +153,8 @@ func TestAttacked(t *testing.T) {
 		turnedAway++
 	}
 	// Meanwhile others come, and are served.
-	calls := workload{servers: []string{"http://" + s.address}, concurrency: 1, calls: 10, rate: 2} // 32 requests a second
-	r := calls.run(t.Context())
+	calls := bench.Load{Servers: []string{"http://" + s.address}, Concurrency: 1, Calls: 10, Rate: 2} // 32 requests a second
+	r := calls.Run(t.Context())
 	if r.Failed > 0 || r.Served != 10 {
 		t.Errorf("of 10 calls %d were served: %v", r.Served, r.Errors)
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"p2pchat/cmd/p2pchat/internal/bench"
 	"p2pchat/signaling"
 )
 
@@ -223,7 +224,7 @@ func TestAttackedByRooms(t *testing.T) {
 	for i := range 20 {
 		attack.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
-				if m.asks(ctx, "POST", fmt.Sprintf("/rooms/x%d.%d/offer", i, n), script()[0].body) == http.StatusCreated {
+				if m.asks(ctx, "POST", fmt.Sprintf("/rooms/x%d.%d/offer", i, n), bench.Script()[0].Body) == http.StatusCreated {
 					opened.Add(1)
 				}
 			}
@@ -246,7 +247,7 @@ func TestAttackedByWakes(t *testing.T) {
 	defer attack.Wait()
 	defer cancel()
 	const token = "Authorization: Bearer mallory-mallory-mallory"
-	m.asks(ctx, "POST", "/rooms/own/offer", script()[0].body, token)
+	m.asks(ctx, "POST", "/rooms/own/offer", bench.Script()[0].Body, token)
 	for range 900 {
 		attack.Go(func() {
 			for ctx.Err() == nil {

@@ -6,44 +6,36 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"p2pchat/cmd/p2pchat/internal/bench"
 	"p2pchat/signaling"
 )
 
 // pingPatience bounds how long bench and doctor try a server that does not answer.
 const pingPatience = 3 * time.Second
 
-type benchOptions struct {
-	servers     []string
-	calls       int
-	duration    time.Duration
-	concurrency int
-	rate        float64
-	ramp        bool
-	json        bool
-	keyFile     string
-}
-
 func benchCommand(std stdio) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure a server, or two peers on this machine",
-		Args: func(*cobra.Command, []string) error {
-			return errors.New("say what to measure: p2pchat bench signaling, connect, message or transfer")
-		},
-		RunE: func(*cobra.Command, []string) error { return nil },
 	}
 	c.AddCommand(signalingBenchCommand(std))
 	for _, b := range peerBenches {
 		c.AddCommand(b.command(std))
 	}
 	return c
+}
+
+// benchOptions are the flags of bench signaling.
+type benchOptions struct {
+	load    bench.Load
+	ramp    bool
+	json    bool
+	keyFile string
 }
 
 func signalingBenchCommand(std stdio) *cobra.Command {
@@ -63,56 +55,77 @@ its full capacity.`,
   p2pchat bench signaling --rate 100 --duration 1m     100 calls a second
   p2pchat bench signaling --ramp                       double the load step by step`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return bench(c.Context(), o, std) },
+		RunE: func(c *cobra.Command, _ []string) error { return benchSignaling(c.Context(), o, std.out) },
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringArrayVar(&o.servers, "server", nil, "`URL` of a signaling server (repeatable; default "+defaultServer+")")
-	f.IntVar(&o.concurrency, "concurrency", 64, "simultaneous calls")
-	f.IntVar(&o.calls, "calls", 2000, "number of calls")
-	f.DurationVar(&o.duration, "duration", 0, "length of the measurement, instead of --calls")
-	f.Float64Var(&o.rate, "rate", 0, "calls to start each second; 0 means no limit")
+	f.StringArrayVar(&o.load.Servers, "server", nil, "`URL` of a signaling server (repeatable; default "+defaultServer+")")
+	f.IntVar(&o.load.Concurrency, "concurrency", 64, "simultaneous calls")
+	f.IntVar(&o.load.Calls, "calls", 2000, "number of calls")
+	f.DurationVar(&o.load.Duration, "duration", 0, "length of the measurement, instead of --calls")
+	f.Float64Var(&o.load.Rate, "rate", 0, "calls to start each second; 0 means no limit")
 	f.BoolVar(&o.ramp, "ramp", false, "double the simultaneous calls until throughput stops growing, for --duration each (default 5s)")
 	f.BoolVar(&o.json, "json", false, "print the result as one JSON object per line")
 	f.StringVar(&o.keyFile, "access-key-file", "", "`FILE` with the server's access key (or P2PCHAT_ACCESS_KEY)")
 	return c
 }
 
-func bench(ctx context.Context, o benchOptions, std stdio) error {
-	if len(o.servers) == 0 {
-		o.servers = []string{defaultServer}
-	}
-	for i, s := range o.servers {
-		whole, err := serverURL(s)
-		if err != nil {
-			return err
-		}
-		o.servers[i] = strings.TrimRight(whole, "/")
-	}
-	if o.concurrency < 1 || o.calls < 1 || o.duration < 0 || o.rate < 0 {
-		return &usageError{err: errors.New("--concurrency and --calls must be greater than 0")}
-	}
-	key, err := accessKey(o.keyFile)
+func benchSignaling(ctx context.Context, o benchOptions, out io.Writer) error {
+	load, err := o.validate()
 	if err != nil {
 		return err
 	}
-	for _, s := range o.servers { // one that is not there would cost each worker its time-out
+	for _, s := range load.Servers { // a missing server would cost each worker its time-out
 		if err := ping(ctx, s); err != nil {
 			return err
 		}
 	}
-	w := workload{servers: o.servers, key: key, concurrency: o.concurrency, calls: o.calls, rate: o.rate}
-	if o.duration > 0 {
-		w.calls, w.duration = 0, o.duration
+	if !o.ramp {
+		r := load.Run(ctx)
+		if err := r.Err(); err != nil {
+			return err
+		}
+		return o.print(out, r, r.Write)
 	}
-	if o.ramp {
-		return o.climb(ctx, w, std.out)
+	best, err := load.Climb(ctx, func(r bench.Result) error { return o.print(out, r, r.WriteStep) })
+	if err == nil && !o.json {
+		_, err = fmt.Fprintf(out, "\nthe knee: %d calls at once, %.0f calls a second\n", best.Concurrency, best.CallsPerSecond)
 	}
-	r := w.run(ctx)
-	if err := r.failure(); err != nil {
-		return err
+	return err
+}
+
+// validate returns the load that the flags ask for.
+func (o benchOptions) validate() (load bench.Load, err error) {
+	load = o.load
+	if load.Concurrency < 1 || load.Calls < 1 || load.Duration < 0 || load.Rate < 0 {
+		return load, &usageError{err: errors.New("--concurrency and --calls must be greater than 0")}
 	}
-	return o.print(std.out, r)
+	if load.Servers == nil {
+		load.Servers = []string{defaultServer}
+	}
+	for i, s := range load.Servers {
+		whole, err := serverURL(s)
+		if err != nil {
+			return load, err
+		}
+		load.Servers[i] = strings.TrimRight(whole, "/")
+	}
+	if o.ramp && load.Duration == 0 {
+		load.Duration = 5 * time.Second
+	}
+	if load.Duration > 0 {
+		load.Calls = 0
+	}
+	load.Key, err = accessKey(o.keyFile)
+	return load, err
+}
+
+// print writes r as JSON if the flags ask for it, and else as text writes it.
+func (o benchOptions) print(out io.Writer, r bench.Result, text func(io.Writer) error) error {
+	if o.json {
+		return json.NewEncoder(out).Encode(r)
+	}
+	return text(out)
 }
 
 // ping returns an error if no p2pchat server answers at that URL.
@@ -123,84 +136,50 @@ func ping(ctx context.Context, server string) error {
 	}
 	defer client.CloseIdle()
 	if _, err = client.Ping(ctx); err != nil {
-		return fmt.Errorf("%s: %w", server, err)
+		return withHint(server, fmt.Errorf("%s: %w", server, err))
 	}
 	return nil
 }
 
-// climb doubles the concurrency until the throughput grows by less than a tenth.
-func (o benchOptions) climb(ctx context.Context, w workload, out io.Writer) error {
-	w.calls, w.duration = 0, o.duration
-	if w.duration == 0 {
-		w.duration = 5 * time.Second
-	}
-	best := result{}
-	for w.concurrency = 1; w.concurrency <= 4096 && ctx.Err() == nil; w.concurrency *= 2 {
-		r := w.run(ctx)
-		if err := r.failure(); err != nil {
-			return err
-		}
-		if err := o.print(out, r); err != nil {
-			return err
-		}
-		if r.CallsPerSecond < best.CallsPerSecond*1.1 {
-			break
-		}
-		best = r
-	}
-	if !o.json {
-		_, err := fmt.Fprintf(out, "\nthe knee: %d calls at once, %.0f calls a second\n", best.Concurrency, best.CallsPerSecond)
-		return err
-	}
-	return nil
+// A peerBench is a subcommand that measures two peers of this process.
+type peerBench struct {
+	name, short, long string
+	count             int // default of --count
+	measure           func(ctx context.Context, n int) (bench.Comparison, error)
 }
 
-// failure returns an error if no call was served.
-func (r result) failure() error {
-	if r.Served > 0 || r.Failed == 0 {
-		return nil
-	}
-	return fmt.Errorf("%w: no call was served: %s", signaling.ErrUnreachable, strings.Join(slices.Sorted(maps.Keys(r.Errors)), ", "))
+var peerBenches = []peerBench{
+	{"connect", "Measure how long two peers take to connect", `Measure the time from the callee's start until both peers can chat, verified, over a
+signaling server on loopback. For comparison: two bare PeerConnections that exchange
+their descriptions in memory.`, 50, bench.Connect},
+	{"message", "Measure the round trip of a message", `Measure the round trip of 64 bytes on loopback. For comparison: the same over a bare
+DataChannel.`, 5000, bench.Message},
+	{"transfer", "Measure the throughput in one direction", `Measure the throughput of 64 KiB messages on loopback, 16 MiB at a time. For
+comparison: the same over a bare DataChannel.`, 10, bench.Transfer},
 }
 
-func (o benchOptions) print(out io.Writer, r result) error {
-	if o.json {
-		return json.NewEncoder(out).Encode(r)
+func (b peerBench) command(std stdio) *cobra.Command {
+	var count int
+	var asJSON bool
+	c := &cobra.Command{
+		Use: b.name, Short: b.short, Long: b.long, Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if count < 1 {
+				return &usageError{err: errors.New("--count must be greater than 0")}
+			}
+			r, err := b.measure(c.Context(), count)
+			switch {
+			case err != nil:
+				return err
+			case asJSON:
+				return json.NewEncoder(std.out).Encode(r)
+			}
+			return r.Write(std.out, b.name)
+		},
 	}
-	if o.ramp {
-		_, err := fmt.Fprintf(out, "%5d at once: %6.0f calls a second, %d failed, a request p50 %s, p99 %s\n",
-			r.Concurrency, r.CallsPerSecond, r.Failed, ms(r.Request.P50), ms(r.Request.P99))
-		return err
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d calls of %d requests in %.1f s, %d at once\n\n", r.Served+r.Failed, len(script()), r.Seconds, r.Concurrency)
-	fmt.Fprintf(&b, "%-24s %8.0f a second, %d failed\n", "calls", r.CallsPerSecond, r.Failed)
-	fmt.Fprintf(&b, "%-24s %8.0f a second\n\n", "requests", r.RequestsPerSecond)
-	for _, kind := range slices.Sorted(maps.Keys(r.Errors)) {
-		fmt.Fprintf(&b, "%8d × %s\n", r.Errors[kind], kind)
-	}
-	if len(r.Errors) > 0 {
-		b.WriteByte('\n')
-	}
-	fmt.Fprintf(&b, "%-24s %9s %9s %9s %9s %9s\n", "", "p50", "p90", "p99", "p99.9", "most")
-	row := func(name string, s summary) {
-		fmt.Fprintf(&b, "%-24s %9s %9s %9s %9s %9s\n", name, ms(s.P50), ms(s.P90), ms(s.P99), ms(s.P999), ms(s.Most))
-	}
-	row("a call", r.Call)
-	row("a request", r.Request)
-	for _, name := range kinds() {
-		row("  "+name, r.Requests[name])
-	}
-	b.WriteByte('\n')
-	most := uint64(0)
-	for _, bar := range r.Histogram {
-		most = max(most, bar.Requests)
-	}
-	for _, bar := range r.Histogram {
-		fmt.Fprintf(&b, "≤ %9s %9d %s\n", ms(bar.Milliseconds), bar.Requests, strings.Repeat("█", int(40*bar.Requests/most))) //nolint:gosec // 40 at most
-	}
-	_, err := io.WriteString(out, b.String())
-	return err
+	f := c.Flags()
+	f.SortFlags = false
+	f.IntVar(&count, "count", b.count, "number of measurements")
+	f.BoolVar(&asJSON, "json", false, "print the result as one JSON object")
+	return c
 }
-
-func ms(n float64) string { return fmt.Sprintf("%.3g ms", n) }

@@ -13,10 +13,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"p2pchat/peer"
+	"p2pchat/signaling"
 )
 
 func callCommand(std stdio) *cobra.Command {
-	o := talkOptions{meet: peer.Call, other: "answer"}
+	o := talkOptions{side: signaling.Caller, meet: peer.Call}
 	c := &cobra.Command{
 		Use:   "call [CODE]",
 		Short: "Start a call: print a code, wait for the other side, chat",
@@ -63,7 +64,7 @@ func call(ctx context.Context, o talkOptions, std stdio) error {
 	own := &ownServer{log: o.logger}
 	defer own.stop()
 	own.start(ctx, o.server, std.err)
-	o.outage = func(begins bool) {
+	o.onOutage = func(begins bool) {
 		if begins {
 			own.watch(ctx, o.server, std.err)
 		} else {
@@ -73,16 +74,15 @@ func call(ctx context.Context, o talkOptions, std stdio) error {
 	return talk(ctx, o, std)
 }
 
-// An ownServer is the server in a caller's process, for as long as the process runs. It
-// starts if there is no server: at first, and when the server that was there has ended,
-// which may have been another caller's.
+// An ownServer is a server in a caller's program, until that ends. It starts if the default address has no
+// server: at first, or when the other caller's program that served has ended.
 type ownServer struct {
 	log *slog.Logger
 	wg  sync.WaitGroup
 
 	mu       sync.Mutex         // guards what follows
-	halt     context.CancelFunc // nil: not started
-	watching context.CancelFunc // ends the watch; nil: there is none
+	halt     context.CancelFunc // nil until the server starts
+	watching context.CancelFunc // nil without a watch
 }
 
 // watch starts the server as soon as no other is reachable. A server that is stopping refuses requests
@@ -108,6 +108,7 @@ func (s *ownServer) watch(ctx context.Context, address string, notes io.Writer) 
 	})
 }
 
+// unwatch ends the watch, if there is one.
 func (s *ownServer) unwatch() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,7 +126,7 @@ func (s *ownServer) start(ctx context.Context, address string, notes io.Writer) 
 		return
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", defaultServe)
-	if err != nil { // another program was faster, or else the call will say that there is no server
+	if err != nil { // another program was faster, or the call reports that there is no server
 		s.log.Info("no server could be started", "error", err)
 		return
 	}
@@ -139,6 +140,7 @@ func (s *ownServer) start(ctx context.Context, address string, notes io.Writer) 
 	})
 }
 
+// stop ends the watch and the server, and waits for their end.
 func (s *ownServer) stop() {
 	s.unwatch()
 	s.mu.Lock()

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,8 +21,8 @@ import (
 	"p2pchat/signaling"
 )
 
-// gathering is how long doctor waits for candidates.
-const gathering = 3 * time.Second
+// gatherTimeout bounds how long doctor waits for candidates.
+const gatherTimeout = 3 * time.Second
 
 type doctorOptions struct {
 	server     string
@@ -60,7 +59,7 @@ calls work only with machines of the same network, or fail with many people.`,
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "`URL` of a STUN or TURN server to test instead of the server's own (repeatable); any: all that the server names, on other hosts too")
 	f.StringVar(&o.keyFile, "access-key-file", "", "`FILE` with the server's access key, if it needs one (or P2PCHAT_ACCESS_KEY)")
 	f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
-	o.log.plain = true
+	o.log.sentences = true
 	o.log.register(f)
 	return c
 }
@@ -150,29 +149,34 @@ func doctor(ctx context.Context, o doctorOptions, std stdio) error {
 	return errors.Join(err, d.Verdict.err)
 }
 
+// examine collects the findings. Servers that the flags name replace the signaling server's list, of which
+// those on host are used: on any host if it is empty.
 func examine(ctx context.Context, o doctorOptions, client *signaling.Client, servers []signaling.ICEServer, host string, log *slog.Logger) (d diagnosis) {
 	d = diagnosis{Server: serverFinding{URL: o.server}, ICE: []iceFinding{}, Candidates: []candidateFinding{}}
 	pong, err := client.Ping(ctx)
 	d.Server.Reached, d.Server.RTT, d.Server.Clock = err == nil, milliseconds(pong.RTT), pong.Clock.Seconds()
-	d.Server.err = err
 	d.Server.own = errors.Is(err, signaling.ErrUnreachable) && !o.given && canServe(ctx)
 	if err == nil && servers == nil {
 		servers, err = client.ICEServers(ctx, signaling.Ticket{}, 0)
 		servers, d.NotUsed = peer.OwnICEServers(ctx, servers, host)
 	}
-	if err != nil {
+	if d.Server.err = err; err != nil {
 		d.Server.Error = flatten(err)
-	}
-	if d.Server.Reached {
-		d.Server.err = err // of the list of ICE servers
 	}
 	for _, r := range survey.Probe(ctx, servers) {
 		d.ICE = append(d.ICE, finding(r))
 	}
 	d.NAT.found(survey.Behave(ctx, servers))
-	gather, cancel := context.WithTimeout(ctx, gathering)
+	d.gather(ctx, servers, log)
+	d.judge()
+	return d
+}
+
+// gather finds the candidates of a call.
+func (d *diagnosis) gather(ctx context.Context, servers []signaling.ICEServer, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(ctx, gatherTimeout)
 	defer cancel()
-	list, err := peer.Gather(gather, servers, peer.Config{Log: log})
+	list, err := peer.Gather(ctx, servers, peer.Config{Log: log})
 	if err != nil {
 		log.Warn("no candidates", "error", err)
 	}
@@ -181,8 +185,6 @@ func examine(ctx context.Context, o doctorOptions, client *signaling.Client, ser
 		ip, err := netip.ParseAddr(a.Address)
 		d.IPv6 = d.IPv6 || err == nil && ip.Is6() && ip.IsGlobalUnicast() && !ip.IsPrivate()
 	}
-	d.judge()
-	return d
 }
 
 // canServe reports whether call would start a server on the default address.
@@ -226,65 +228,6 @@ func (f *natFinding) found(n survey.NAT, err error) {
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// A verdict says which calls work.
-type verdict struct {
-	Code string `json:"code"` // short and stable, for programs
-	Text string `json:"text"`
-
-	err error // with which doctor ends
-}
-
-var errConfined = errors.New("calls work only with some machines")
-
-// judge sets the verdict.
-func (d *diagnosis) judge() {
-	works := func(kind string, over ...string) bool {
-		return slices.ContainsFunc(d.ICE, func(f iceFinding) bool {
-			return f.Kind == kind && f.Error == "" && (over == nil || slices.Contains(over, f.Over))
-		})
-	}
-	// A TURN server reports this machine's address, too.
-	udp := works("stun", "udp") || d.NAT.Mapped != "" || slices.ContainsFunc(d.Candidates, func(c candidateFinding) bool { return c.Type == "srflx" && c.Protocol == "udp" })
-	asked := func(kind string) bool {
-		return slices.ContainsFunc(d.ICE, func(f iceFinding) bool { return f.Kind == kind })
-	}
-	const relay = "for the others use a server with a relay: p2pchat serve --relay, on a machine that both sides reach"
-	switch {
-	case d.Server.own:
-		d.Verdict = verdict{"own-server", "There is no server here yet. Calls on this machine work: p2pchat call starts a server of its own and runs it until you leave. " +
-			"To call another machine, name a server that both sides reach: --server URL; p2pchat serve --listen :3000 starts one.", nil}
-	case !d.Server.Reached:
-		says := "the server refuses"
-		switch {
-		case errors.Is(d.Server.err, signaling.ErrForeign):
-			says = "that is not a p2pchat server"
-		case errors.Is(d.Server.err, signaling.ErrUnreachable):
-			says = "the server cannot be reached"
-		}
-		d.Verdict = verdict{"no-server", "Calls do not work: " + says + ".", withHint(d.Server.URL, d.Server.err)}
-	case onLoopback(d.Server.URL):
-		d.Verdict = verdict{"this-machine", "The server is on this machine, so calls on this machine work. To test the network, name another server: --server URL.", nil}
-	case works("turn") && udp:
-		d.Verdict = verdict{"anybody", "Calls work with everyone: directly if the networks allow it, and otherwise through the relay.", nil}
-	case works("turn"):
-		d.Verdict = verdict{"relayed", "Calls work with everyone, through the relay: this network blocks UDP.", nil}
-	case d.Server.err != nil && len(d.ICE) == 0:
-		d.Verdict = verdict{"unknown", "The server keeps its list of STUN and TURN servers from callers without its access key, so doctor cannot test them. Give the key with --access-key-file. Answering a call needs no key.", d.Server.err}
-	case !udp && asked("stun"):
-		d.Verdict = verdict{"no-udp", "Calls work only within this network: it blocks UDP, and no relay can be reached; " + relay + ".", errConfined}
-	case d.NAT.Kind == "none":
-		d.Verdict = verdict{"most", "Calls work with most people: this machine has a public address. Without a relay they fail if the other side's network blocks UDP.", nil}
-	case d.NAT.Kind == "easy":
-		d.Verdict = verdict{"most", "Calls work with most people. They fail if the other side's NAT uses another port for each destination; " + relay + ".", nil}
-	case d.NAT.Kind == "hard":
-		d.Verdict = verdict{"some", "Calls fail with many people: this network's NAT uses another port for each destination; " + relay + ".", errConfined}
-	case udp:
-		d.Verdict = verdict{"most", "Calls work with most people if this network's NAT is of the common kind; " + relay + ".", nil}
-	default:
-		d.Verdict = verdict{"same-network", "Calls work only within this network: no STUN or TURN server is known; p2pchat serve --relay is both.", errConfined}
-	}
-}
 
 // print writes the findings as text.
 func (d *diagnosis) print(out io.Writer) error {

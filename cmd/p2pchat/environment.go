@@ -15,25 +15,25 @@ import (
 	"p2pchat/chat/screen"
 )
 
-// prefix begins the name of each environment variable that sets a flag.
-const prefix = "P2PCHAT_"
+// variablePrefix begins the name of each environment variable that sets a flag.
+const variablePrefix = "P2PCHAT_"
 
 // variable returns the name of the environment variable of a flag.
 func variable(flag string) string {
-	return prefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+	return variablePrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// environment sets the flags of c that were not given from P2PCHAT_… variables, as os.Environ lists
-// them. A flag that was given with an empty value is a mistake of a script: it must not open what the
-// flag would have closed.
+// environment sets the flags of c that the command line does not set from P2PCHAT_… variables, as os.Environ
+// lists them. It returns a usageError for an empty value of a flag or of a variable that protects something: a
+// script whose variable is unset must not lift the protection.
 func environment(c *cobra.Command, variables []string, notes io.Writer) (err error) {
 	values := map[string]string{}
 	for _, v := range variables {
 		name, value, _ := strings.Cut(v, "=")
-		if runtime.GOOS == "windows" { // where the case of a name makes no difference
+		if runtime.GOOS == "windows" { // names of variables ignore case there
 			name = strings.ToUpper(name)
 		}
-		if strings.HasPrefix(name, prefix) {
+		if strings.HasPrefix(name, variablePrefix) {
 			values[name] = value
 		}
 	}
@@ -51,8 +51,8 @@ func environment(c *cobra.Command, variables []string, notes io.Writer) (err err
 	return checkVariables(c, values, notes)
 }
 
-// checkEmpty returns a usageError if a variable that closes something to others is there but empty, as a
-// compose file writes it where the variable that it refers to is not set.
+// checkEmpty returns a usageError if a variable that protects something is set but empty: a compose file sets it
+// so if it refers to an unset variable.
 func checkEmpty(c *cobra.Command, values map[string]string) error {
 	unset := func(flag string) bool { f := c.Flags().Lookup(flag); return f != nil && !f.Changed }
 	for _, v := range []struct{ flag, variable string }{
@@ -65,6 +65,7 @@ func checkEmpty(c *cobra.Command, values map[string]string) error {
 	return nil
 }
 
+// setFromVariable sets the flag to the variable's value, unless the command line has set it.
 func setFromVariable(flags *pflag.FlagSet, f *pflag.Flag, value string) error {
 	if f.Changed && f.Value.Type() == "string" && f.Value.String() == "" {
 		return &usageError{err: fmt.Errorf("--%s is empty", f.Name), hint: "give it a value, or leave it out"}
@@ -88,32 +89,32 @@ func setFromVariable(flags *pflag.FlagSet, f *pflag.Flag, value string) error {
 	return nil
 }
 
-// checkVariables returns a usageError for a variable that looks like a mistyped one of a flag of c:
-// P2PCHAT_RELAYONLY must not reveal an address. Any other unknown variable is told to notes.
+// checkVariables returns a usageError for a variable that looks like the mistyped variable of a flag of c:
+// P2PCHAT_RELAYONLY must not reveal an address. It writes a warning about any other unknown variable.
 func checkVariables(c *cobra.Command, values map[string]string, notes io.Writer) error {
-	if c.Hidden { // a shell completes
+	if c.Hidden { // the completion of a shell
 		return nil
 	}
 	known := []string{"CODE", "ACCESS_KEY"}
 	for _, other := range append(c.Root().Commands(), c) {
 		for _, sub := range append(other.Commands(), other) {
 			for _, f := range flagNames(sub) {
-				known = append(known, strings.TrimPrefix(variable(f), prefix))
+				known = append(known, strings.TrimPrefix(variable(f), variablePrefix))
 			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		short := strings.TrimPrefix(name, prefix)
+		short := strings.TrimPrefix(name, variablePrefix)
 		if values[name] == "" || slices.Contains(known, short) || isServiceVariable(name) {
 			continue
 		}
 		meant := screen.Closest(strings.ToUpper(short), known)
 		hint := ""
 		if meant != "" {
-			hint = "Did you mean " + prefix + meant + "?"
+			hint = "Did you mean " + variablePrefix + meant + "?"
 		}
 		if c.Flags().Lookup(strings.ToLower(strings.ReplaceAll(meant, "_", "-"))) != nil {
-			return &usageError{err: fmt.Errorf("%s is not a setting of p2pchat", screen.Clean(name)), hint: "did you mean " + prefix + meant + "?"}
+			return &usageError{err: fmt.Errorf("%s is not a setting of p2pchat", screen.Clean(name)), hint: "did you mean " + variablePrefix + meant + "?"}
 		}
 		fmt.Fprintln(notes, strings.TrimSpace("p2pchat: the environment variable "+screen.Clean(name)+" has no effect: no flag has that name. "+hint))
 	}

@@ -31,7 +31,7 @@ func TestVariables(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var notes strings.Builder
-			root := command(stdio{in: strings.NewReader(""), out: io.Discard, err: io.Discard})
+			root := rootCommand(stdio{in: strings.NewReader(""), out: io.Discard, err: io.Discard})
 			call, _, err := root.Find([]string{"call"})
 			if err != nil {
 				t.Fatal(err)
@@ -67,7 +67,7 @@ func TestWords(t *testing.T) {
 			look(sub)
 		}
 	}
-	look(command(stdio{}))
+	look(rootCommand(stdio{}))
 	for _, row := range endings {
 		for _, word := range []string{"somebody", "nobody", "whoever", "anew"} {
 			if strings.Contains(strings.ToLower(row.hint+" "+row.err.Error()), word) {

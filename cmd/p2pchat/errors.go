@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -19,12 +20,12 @@ import (
 	"p2pchat/signaling"
 )
 
-// Exit codes: what scripts may rely on.
+// Exit codes. Scripts rely on them.
 const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitCode        = 3
-	exitNobody      = 4
+	exitAbsent      = 4
 	exitServer      = 5
 	exitNoPath      = 6
 	exitInterrupted = 130
@@ -32,15 +33,15 @@ const (
 )
 
 var (
-	errNobody      = errors.New("the other side did not come in time")
-	errGone        = fmt.Errorf("%w after the connection was lost", errNobody)
+	errAbsent      = errors.New("the other side did not come in time")
+	errNotBack     = fmt.Errorf("%w after the connection was lost", errAbsent)
 	errInterrupted = errors.New("interrupted")
 	errNoCode      = &usageError{err: errors.New("no code was given"), hint: "type p2pchat answer CODE, or set P2PCHAT_CODE"}
 	errStuck       = errors.New("the program at the other end of the pipe does not read the output")
 )
 
-// endings is the one table of errors that end the program: exit code, the code that programs
-// get in JSON, and what to do next. The first row that fits counts.
+// endings is the table of errors that end the program: the exit code, the code in JSON, and what to do next. The
+// first row that matches counts.
 var endings = []struct {
 	err  error
 	exit int
@@ -65,8 +66,8 @@ var endings = []struct {
 	{signaling.ErrGuesses, exitServer, "guesses", "wait a few minutes; or run p2pchat call here, and let the other side answer"},
 	{signaling.ErrTooManyRooms, exitServer, "too-many-rooms", "wait a few minutes, or let the other side call; the server's operator can raise --max-client-rooms"},
 	{signaling.ErrTooMany, exitServer, "too-many", "wait a moment; the server's operator can raise --rate and --connections"},
-	{errGone, exitNobody, "nobody-came", "start the call again on both sides; with --outbox FILE on both, it goes on where it was"},
-	{errNobody, exitNobody, "nobody-came", "check that both sides use the same code and server, or wait longer: --wait 10m"},
+	{errNotBack, exitAbsent, "nobody-came", "start the call again on both sides; with --outbox FILE on both, it goes on where it was"},
+	{errAbsent, exitAbsent, "nobody-came", "check that both sides use the same code and server, or wait longer: --wait 10m"},
 	{peer.ErrReplaced, exitFailed, "replaced", "both sides run call: one of them must run p2pchat answer. To keep two calls apart, name them: p2pchat call standup"},
 	{peer.ErrNoRelay, exitNoPath, "no-relay", "leave --relay-only out, or name a relay: --ice-server turn:user:password@host:port; p2pchat serve --relay runs one"},
 	{peer.ErrNoPath, exitNoPath, "no-path", "use a server with a relay that both sides can reach: p2pchat serve --relay; 'p2pchat doctor' shows what a network allows"},
@@ -81,7 +82,7 @@ var endings = []struct {
 	{screen.ErrOutputClosed, exitPipe, "output-closed", ""},
 }
 
-// ending returns the row of err. An unknown error is "failed".
+// ending returns the row of err, with the hint of a hintedError. An unknown error has the code "failed".
 func ending(err error) (exit int, code, hint string) {
 	if u := (*usageError)(nil); errors.As(err, &u) {
 		return exitUsage, "usage", u.hint
@@ -89,16 +90,15 @@ func ending(err error) (exit int, code, hint string) {
 	if c := (*tls.CertificateVerificationError)(nil); errors.As(err, &c) {
 		return exitServer, "certificate", "check the address; for a server with a certificate of your own, name the authority's file in SSL_CERT_FILE"
 	}
+	var own hintedError
+	errors.As(err, &own)
 	for _, row := range endings {
 		if errors.Is(err, row.err) {
-			if own := (hintedError{}); errors.As(err, &own) {
-				return row.exit, row.code, own.hint
-			}
-			return row.exit, row.code, row.hint
+			return row.exit, row.code, cmp.Or(own.hint, row.hint)
 		}
 	}
 	if p := (signaling.Problem{}); errors.As(err, &p) {
-		return exitServer, "refused", ""
+		return exitServer, "refused", own.hint
 	}
 	if u := (*chat.Undelivered)(nil); errors.As(err, &u) {
 		return exitFailed, "undelivered", map[bool]string{true: "the other side never saw it", false: "the other side never saw them"}[u.Messages <= 1]
@@ -115,13 +115,13 @@ func ending(err error) (exit int, code, hint string) {
 	return exitFailed, "failed", ""
 }
 
-// flatten makes one line of an error; errors.Join puts each into its own.
+// flatten returns the text of an error on one line. errors.Join puts each error on a line of its own.
 func flatten(err error) string {
 	text := strings.NewReplacer(".\n", ", and ", "\n", ", and ", "., and", ", and").Replace(strings.TrimSuffix(err.Error(), "."))
 	return screen.Clean(text)
 }
 
-// only tells whether err is target, and nothing else went wrong.
+// only reports whether err is target, or a list of nothing but target.
 func only(err, target error) bool {
 	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		return !slices.ContainsFunc(many.Unwrap(), func(err error) bool { return !only(err, target) })
@@ -129,9 +129,9 @@ func only(err, target error) bool {
 	return err == target //nolint:errorlint // it is not wrapped
 }
 
-// dieOfPipe ends the program as SIGPIPE ends others whose output is closed, where there are signals.
+// dieOfPipe ends the program by SIGPIPE, like other programs whose output is closed. It returns on Windows.
 func dieOfPipe() {
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // it is ignored until now
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // interruptible has ignored it
 	signal.Reset(syscall.SIGPIPE)
 	_, _ = os.Stdout.Write([]byte("\n"))
 }
@@ -149,8 +149,8 @@ func onScreen(err error) error {
 	return shownError{err}
 }
 
-// speaksJSON reports whether errors are to be told in JSON. The flags of c may not have been read,
-// because the error is about one of them.
+// speaksJSON reports whether errors are written as JSON. It reads args, because the flags of c are not parsed if
+// the error is about one of them.
 func speaksJSON(c *cobra.Command, args []string, getenv func(string) string) bool {
 	for i := len(args) - 1; i >= 0; i-- {
 		switch {
@@ -163,8 +163,8 @@ func speaksJSON(c *cobra.Command, args []string, getenv func(string) string) boo
 	return getenv(variable("ui")) == "json" && c.Flags().Lookup("ui") != nil
 }
 
-// report says how the program ended, in two lines at most, and as an object if inJSON and no
-// screen has done so. It returns the exit code.
+// report writes how the program ended: on stderr, in two lines at most, and if inJSON as an object on stdout,
+// unless a screen has shown err. It returns the exit code.
 func report(std stdio, err error, inJSON bool) int {
 	if err == nil {
 		return 0

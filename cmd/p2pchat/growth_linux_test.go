@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"p2pchat/cmd/p2pchat/internal/bench"
 )
 
 // unlimited lets one address do what thousands would.
@@ -47,8 +49,8 @@ func TestGrowth(t *testing.T) {
 			before := s.status("VmRSS")
 			s.fills(n)
 			idle, resident := s.idle(), s.status("VmRSS")
-			w := workload{servers: []string{"http://" + s.address}, concurrency: 8, calls: 1000}
-			r := w.run(t.Context())
+			w := bench.Load{Servers: []string{"http://" + s.address}, Concurrency: 8, Calls: 1000}
+			r := w.Run(t.Context())
 			if r.Failed > 0 {
 				t.Errorf("%v", r.Errors)
 			}
@@ -66,8 +68,8 @@ func TestGrowth(t *testing.T) {
 				fmt.Printf("(the limit of open files lets %d of %d readers be)\n", len(conns), n)
 			}
 			idle, resident := s.idle(), s.status("VmRSS")
-			w := workload{servers: []string{"http://" + s.address}, concurrency: 8, calls: 1000}
-			r := w.run(t.Context())
+			w := bench.Load{Servers: []string{"http://" + s.address}, Concurrency: 8, Calls: 1000}
+			r := w.Run(t.Context())
 			if r.Failed > 0 {
 				t.Errorf("%v", r.Errors)
 			}
@@ -96,15 +98,15 @@ func TestGrowth(t *testing.T) {
 		}
 		duration := durationOf(t, "DURATION", "10s")
 		for _, n := range sizes("SERVERS", "1,2,3") {
-			w := workload{concurrency: 64, duration: duration}
+			w := bench.Load{Concurrency: 64, Duration: duration}
 			var all []*served
 			for range n {
 				s := serves(t, []string{"P2PCHAT_STORE=nats://" + node.Addr().String()}, unlimited...)
 				all = append(all, s)
-				w.servers = append(w.servers, "http://"+s.address)
+				w.Servers = append(w.Servers, "http://"+s.address)
 			}
 			used := all[0].processor()
-			r := w.run(t.Context())
+			r := w.Run(t.Context())
 			used = all[0].processor() - used
 			if r.Failed > 0 {
 				t.Errorf("%v", r.Errors)
@@ -141,21 +143,20 @@ func (s *served) idle() float64 {
 
 // fills makes n rooms with all that a call puts there.
 func (s *served) fills(n int) {
-	w := &workload{servers: []string{"http://" + s.address}}
+	w := bench.Load{Servers: []string{"http://" + s.address}}
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	defer client.CloseIdleConnections()
 	var next atomic.Int64
 	var all sync.WaitGroup
 	for range 64 {
 		all.Go(func() {
-			k := &worker{workload: w, client: client}
 			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
-				for _, step := range script() {
-					if step.method != http.MethodPost {
+				for _, step := range bench.Script() {
+					if step.Method != http.MethodPost {
 						continue
 					}
-					if err := k.send(context.Background(), step, fmt.Sprint("room", i), 0); err != nil {
-						s.t.Errorf("%s: %v", step.kind(), err)
+					if err := w.Send(context.Background(), client, step, fmt.Sprint("room", i), 0); err != nil {
+						s.t.Errorf("%s: %v", step.Name(), err)
 						return
 					}
 				}
@@ -181,26 +182,26 @@ func (s *served) readers(n int) (conns []net.Conn) {
 }
 
 // heard says how long it takes from writing offers to reading them, one after the other.
-func (s *served) heard(readers []net.Conn) summary {
-	w := &workload{servers: []string{"http://" + s.address}}
-	k := &worker{workload: w, client: &http.Client{}}
-	defer k.client.CloseIdleConnections()
-	var took histogram
+func (s *served) heard(readers []net.Conn) bench.Summary {
+	w := bench.Load{Servers: []string{"http://" + s.address}}
+	client := &http.Client{}
+	defer client.CloseIdleConnections()
+	var took bench.Histogram
 	for i, c := range readers {
 		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
 		first := make(chan error, 1)
 		began := time.Now()
 		go func() {
 			_, err := io.ReadFull(c, make([]byte, 15))
-			took.add(time.Since(began))
+			took.Add(time.Since(began))
 			first <- err
 		}()
-		if err := k.send(context.Background(), script()[0], fmt.Sprint("reader", i), 0); err != nil {
+		if err := w.Send(context.Background(), client, bench.Script()[0], fmt.Sprint("reader", i), 0); err != nil {
 			s.t.Error(err)
 		}
 		if err := <-first; err != nil {
 			s.t.Errorf("reader %d: %v", i, err)
 		}
 	}
-	return took.summary()
+	return took.Summary()
 }

@@ -14,14 +14,14 @@ import (
 	"p2pchat/signaling"
 )
 
-// findCode reads the code, or asks the person for it. It returns the zero Code for a caller
-// without a code, who gets a new one.
+// findCode parses text. If text is empty, both sides on a server of this machine meet in the lobby; elsewhere a
+// caller gets a new code, which the zero Code asks for, and an answerer is asked for the caller's code.
 func (o *talkOptions) findCode(ctx context.Context, text string, std stdio) (peer.Code, error) {
 	switch {
 	case text != "":
 	case onLoopback(o.server):
 		text = signaling.Lobby
-	case o.other == "answer":
+	case o.side == signaling.Caller:
 		return peer.Code{}, nil
 	case std.raw == nil:
 		return peer.Code{}, errNoCode
@@ -32,8 +32,8 @@ func (o *talkOptions) findCode(ctx context.Context, text string, std stdio) (pee
 	return o.parse(text)
 }
 
-// parse reads a code, or what the other side's program shows with it: the command to
-// type, or the link to the page. These may name the server, too.
+// parse parses a code, or the command or link that the other side's program shows with it. These may name the
+// server, too: then parse sets o.server.
 func (o *talkOptions) parse(text string) (peer.Code, error) {
 	text, server := invitation(text)
 	switch {
@@ -49,14 +49,14 @@ func (o *talkOptions) parse(text string) (peer.Code, error) {
 	return peer.ParseCode(text)
 }
 
-// invitation splits what a person may paste instead of a code: a link, or a line with the
-// command that the other side's program shows, with or without the punctuation of the sentence
-// around it. The code of a command without one is the lobby's.
+// invitation splits a text that a person may paste instead of a code: a link, or a line with the command that
+// the other side's program shows, with or without the punctuation of a sentence around it. A command without a
+// code means the lobby. Any other text is a code.
 func invitation(text string) (code, server string) {
 	if u, err := url.Parse(peer.TrimMarks(text)); err == nil && u.Host != "" && u.Fragment != "" {
 		return u.Fragment, u.Scheme + "://" + u.Host + strings.TrimRight(u.Path, "/")
 	}
-	found := shown().FindStringSubmatch(text)
+	found := commandPattern().FindStringSubmatch(text)
 	if found == nil {
 		return text, ""
 	}
@@ -69,7 +69,7 @@ func invitation(text string) (code, server string) {
 			i++
 			server = strings.TrimRight(strings.Trim(words[i], "'"), afterURL)
 		case strings.HasPrefix(words[i], "--"):
-			flags = true // and what follows is their values
+			flags = true // other words are their values
 		case !flags:
 			parts = append(parts, words[i])
 		}
@@ -80,14 +80,14 @@ func invitation(text string) (code, server string) {
 // afterURL are marks that can follow an address in a sentence. An address may end with ].
 const afterURL = ".,;:!?\"'`)>”’“»"
 
-// shown is what the other side types, wherever it stands in a line.
-var shown = sync.OnceValue(func() *regexp.Regexp { // or every start would compile it
+// commandPattern matches the command that the other side types, anywhere in a line.
+var commandPattern = sync.OnceValue(func() *regexp.Regexp { // not compiled at each start
 	return regexp.MustCompile("(?:^|[\\s\"'`(<“„‘«])p2pchat (?:answer|call)((?:[\\s.,;:!?\"'`)>”“’»].*)?)$")
 })
 
-// command returns what the other side types in a shell.
-func (o *talkOptions) command(code peer.Code) string {
-	c := "p2pchat " + o.other
+// invite returns the command that the other side types in a shell.
+func (o *talkOptions) invite(code peer.Code) string {
+	c := "p2pchat " + command(o.side.Other())
 	if code != (peer.Code{Room: signaling.Lobby}) || !onLoopback(o.server) {
 		c += " " + quoted(code.String())
 	}
@@ -97,7 +97,7 @@ func (o *talkOptions) command(code peer.Code) string {
 	return c
 }
 
-// quoted returns a word as a shell reads it: a person may paste a code that a stranger made.
+// quoted quotes a word for a shell: a person may paste a code that a stranger made.
 func quoted(word string) string {
 	plain := func(r rune) bool {
 		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-._~:/%@", r)

@@ -36,8 +36,7 @@ func raw() (restore func(), err error) {
 	return func() { _ = term.Restore(int(os.Stdin.Fd()), before) }, nil // nothing can be done about a failure
 }
 
-// interruptible returns a context that the first signal to stop cancels. The second signal ends the
-// process.
+// interruptible returns a context that ends at the first signal to stop. The second signal ends the process.
 func interruptible() context.Context {
 	signal.Ignore(syscall.SIGPIPE)                                                                           // a write to a closed pipe returns an error instead
 	signals := slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, signal.Ignored) // nohup, and a shell's &
@@ -52,14 +51,14 @@ type stdio struct {
 	out, err                io.Writer
 	inTerminal, outTerminal bool
 	errTerminal             bool
-	raw                     func() (restore func(), err error) // for a question to a person; nil if stdin or stderr is no terminal
+	raw                     func() (restore func(), err error) // switches the terminal to raw mode; nil if stdin or stderr is no terminal
 }
 
-// run is the program: it returns the exit code.
+// run runs the program, and returns its exit code.
 func run(ctx context.Context, args []string, std stdio) int {
-	log.SetOutput(io.Discard)           // libraries write there, and not for people
+	log.SetOutput(io.Discard)           // libraries write there, but not for people
 	std.err = &notesWriter{to: std.err} // notes and logs come from several goroutines
-	root := command(std)
+	root := rootCommand(std)
 	root.SetArgs(args)
 	c, err := root.ExecuteContextC(ctx)
 	if std.inTerminal && errors.Is(err, errInterrupted) {
@@ -68,7 +67,7 @@ func run(ctx context.Context, args []string, std stdio) int {
 	return report(std, err, speaksJSON(c, args, os.Getenv))
 }
 
-func command(std stdio) *cobra.Command {
+func rootCommand(std stdio) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "p2pchat",
 		Short: "Chat and send files directly between two machines",

@@ -29,7 +29,7 @@ func TestManual(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	root := command(stdio{})
+	root := rootCommand(stdio{})
 	root.DisableAutoGenTag = true // or no two builds would be the same
 	date := time.Unix(0, 0)
 	if err := doc.GenManTree(root, &doc.GenManHeader{Title: "P2PCHAT", Section: "1", Source: "p2pchat", Date: &date}, man); err != nil {
@@ -73,7 +73,7 @@ func TestManualOnOnePage(t *testing.T) {
 		t.Fatalf("%s has no line %q", path, generated)
 	}
 	var page strings.Builder
-	for _, c := range command(stdio{}).Commands() {
+	for _, c := range rootCommand(stdio{}).Commands() {
 		writeCommand(&page, c)
 	}
 	switch {

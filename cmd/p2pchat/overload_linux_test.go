@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"p2pchat/cmd/p2pchat/internal/bench"
 )
 
 // TestOverload finds the knee of a server, has another one take on a fortieth of that, and
@@ -26,27 +28,22 @@ func TestOverload(t *testing.T) {
 	duration := durationOf(t, "DURATION", "60s")
 
 	s := serves(t, nil, unlimited...)
-	knee := result{}
-	w := workload{servers: []string{"http://" + s.address}, duration: step}
-	for w.concurrency = 1; w.concurrency <= 4096; w.concurrency *= 2 {
-		r := w.run(t.Context())
-		if r.CallsPerSecond < knee.CallsPerSecond*1.1 {
-			break
-		}
-		knee = r
+	knee, err := bench.Load{Servers: []string{"http://" + s.address}, Duration: step}.Climb(t.Context(), func(bench.Result) error { return nil })
+	if err != nil {
+		t.Fatal(err)
 	}
 	s.kill()
 
 	share := knee.RequestsPerSecond / 40
 	s = serves(t, nil, append([]string{"--rate", fmt.Sprintf("client=0,all=%.0f", share)}, unlimited[2:]...)...)
-	calm := (&workload{servers: []string{"http://" + s.address}, concurrency: 1, calls: 50, rate: 2}).run(t.Context())
+	calm := (bench.Load{Servers: []string{"http://" + s.address}, Concurrency: 1, Calls: 50, Rate: 2}).Run(t.Context())
 	before := s.status("VmRSS")
 	readers := s.readers(int(share / 2)) // a second's share is taken on at once
 	ctx, cancel := context.WithCancel(t.Context())
 	var polite refusals
 	var asks sync.WaitGroup
 	asks.Go(func() { polite = s.asks(ctx) })
-	over := (&workload{servers: []string{"http://" + s.address}, concurrency: 2000, duration: duration}).run(t.Context())
+	over := (bench.Load{Servers: []string{"http://" + s.address}, Concurrency: 2000, Duration: duration}).Run(t.Context())
 	cancel()
 	asks.Wait()
 	most := s.status("VmHWM")
@@ -61,13 +58,13 @@ func TestOverload(t *testing.T) {
 		_ = c.Close()
 	}
 	began := time.Now()
-	probe := &worker{workload: &workload{servers: []string{"http://" + s.address}}, client: &http.Client{}}
-	defer probe.client.CloseIdleConnections()
-	for probe.send(t.Context(), script()[0], "recovery", 0) != nil {
+	probe, client := bench.Load{Servers: []string{"http://" + s.address}}, &http.Client{}
+	defer client.CloseIdleConnections()
+	for probe.Send(t.Context(), client, bench.Script()[0], "recovery", 0) != nil {
 		<-time.After(10 * time.Millisecond)
 	}
 	recovered := time.Since(began)
-	after := (&workload{servers: []string{"http://" + s.address}, concurrency: 1, calls: 50, rate: 2}).run(t.Context())
+	after := (bench.Load{Servers: []string{"http://" + s.address}, Concurrency: 1, Calls: 50, Rate: 2}).Run(t.Context())
 	fmt.Printf("| overload for %v | |\n| --- | --- |\n", duration)
 	row := func(name, format string, args ...any) { fmt.Printf("| "+name+" | "+format+" |\n", args...) }
 	row("the knee", "of a server without limits: %d calls at once, %.0f calls, %.0f requests a second", knee.Concurrency, knee.CallsPerSecond, knee.RequestsPerSecond)

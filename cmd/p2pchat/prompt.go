@@ -27,7 +27,7 @@ func askCode(ctx context.Context, std stdio, parse func(string) (peer.Code, erro
 		mistake any // a panic
 	}
 	asked := make(chan result, 1)
-	go func() { // left behind when ctx ends: a read of stdin cannot be ended
+	go func() { // outlives askCode if ctx ends: a read of stdin cannot be interrupted
 		var got result
 		defer func() {
 			got.mistake = recover()
@@ -46,11 +46,11 @@ func askCode(ctx context.Context, std stdio, parse func(string) (peer.Code, erro
 	}
 }
 
-// mostChoices is how many words Tab shows.
-const mostChoices = 20
+// maxChoices is how many words Tab shows at most.
+const maxChoices = 20
 
-// readCode is askCode on a terminal in raw mode. It reads not a byte more than the line
-// of the code: what follows is conversation.
+// readCode is askCode on a terminal in raw mode. It reads no byte after the line of the code: the next lines
+// belong to the conversation.
 func readCode(in io.Reader, out io.Writer, parse func(string) (peer.Code, error)) (peer.Code, error) {
 	keys := &keys{in: in}
 	t := term.NewTerminal(struct {
@@ -62,7 +62,7 @@ func readCode(in io.Reader, out io.Writer, parse func(string) (peer.Code, error)
 			return "", 0, false
 		}
 		head, choice := completed(line[:pos])
-		if 1 < len(choice) && len(choice) <= mostChoices && head == line[:pos] {
+		if 1 < len(choice) && len(choice) <= maxChoices && head == line[:pos] {
 			fmt.Fprintln(t, strings.Join(choice, "  "))
 		}
 		return head + line[pos:], len(head), true
@@ -74,7 +74,7 @@ func readCode(in io.Reader, out io.Writer, parse func(string) (peer.Code, error)
 		case keys.interrupted():
 			return peer.Code{}, errInterrupted
 		case errors.Is(err, io.EOF):
-			fmt.Fprint(out, "\r\n") // what follows must not stand behind the prompt
+			fmt.Fprint(out, "\r\n") // the next line must not continue the prompt
 			return peer.Code{}, errNoCode
 		case err != nil:
 			return peer.Code{}, fmt.Errorf("asking for the code: %w", err)
@@ -86,13 +86,13 @@ func readCode(in io.Reader, out io.Writer, parse func(string) (peer.Code, error)
 			return code, nil
 		}
 		fmt.Fprintf(t, "p2pchat: %v\n", err)
-		if d := (*doubt)(nil); errors.As(err, &d) {
-			keys.held = append(keys.held, text...) // to be mended, or entered again
+		if u := (*unlikelyCode)(nil); errors.As(err, &u) {
+			keys.pending = append(keys.pending, text...) // the person corrects it, or enters it again
 		}
 	}
 }
 
-// completeCode is the shell's completion of a CODE, which may be written with spaces.
+// completeCode completes a CODE in a shell. The code may have spaces.
 func completeCode(_ *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 	before := ""
 	if len(args) > 0 {
@@ -105,8 +105,8 @@ func completeCode(_ *cobra.Command, args []string, begun string) ([]string, cobr
 	return list, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
 
-// completed returns text with its last word continued as far as that is unambiguous, and the
-// words that are still possible.
+// completed returns text with its last word completed as far as it is unambiguous, and the words that are
+// still possible.
 func completed(text string) (string, []string) {
 	whole := peer.Complete(text)
 	if len(whole) == 0 {
@@ -124,27 +124,27 @@ func completed(text string) (string, []string) {
 	return head, choice
 }
 
-// keys hands on one byte at a time, so that the terminal does not read ahead.
+// keys reads one byte at a time, so that the terminal does not read ahead.
 type keys struct {
-	in   io.Reader
-	last byte
-	held []byte // read, and not handed on
+	in      io.Reader
+	last    byte
+	pending []byte // for the next calls of Read
 }
 
-// Read ends at Ctrl-C, which is no signal in raw mode, wherever that comes.
+// Read implements io.Reader. At Ctrl-C, which sends no signal in raw mode, it returns io.EOF.
 func (k *keys) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
-	if len(k.held) > 0 {
-		b[0], k.held = k.held[0], k.held[1:]
+	if len(k.pending) > 0 {
+		b[0], k.pending = k.pending[0], k.pending[1:]
 		return 1, nil
 	}
 	key, err := k.next()
-	// Escape begins the name of a key, such as an arrow. Alone it would swallow the next one.
+	// Escape begins the sequence of a key such as an arrow. Alone, it would swallow the next key.
 	for err == nil && key == escapeKey {
 		if key, err = k.next(); err == nil && key >= ' ' {
-			k.held = append(k.held, key)
+			k.pending = append(k.pending, key)
 			key = escapeKey
 			break
 		}
@@ -161,6 +161,7 @@ const (
 	escapeKey    = 27
 )
 
+// next returns the next byte of the input.
 func (k *keys) next() (byte, error) {
 	var b [1]byte
 	for {
@@ -181,12 +182,13 @@ func (k *keys) next() (byte, error) {
 // interrupted reports whether the last key was Ctrl-C.
 func (k *keys) interrupted() bool { return k.last == interruptKey }
 
-// cooked turns carriage returns into newlines: while the terminal is raw, Enter sends a carriage
-// return, and lines that were pasted after the code would be one line.
-type cooked struct{ io.Reader }
+// A newlineReader turns carriage returns into newlines. In raw mode Enter sends a carriage return, so lines that
+// were pasted after the code would be one line.
+type newlineReader struct{ io.Reader }
 
-func (c cooked) Read(b []byte) (int, error) {
-	n, err := c.Reader.Read(b)
+// Read implements io.Reader.
+func (r newlineReader) Read(b []byte) (int, error) {
+	n, err := r.Reader.Read(b)
 	for i := range b[:n] {
 		if b[i] == '\r' {
 			b[i] = '\n'

@@ -20,7 +20,7 @@ import (
 // readyPatience bounds how long ready waits for the server's answer.
 const readyPatience = 5 * time.Second
 
-// readyCommand is for containers, which have no other program to ask a server with.
+// readyCommand checks a server's health in containers, which have no other program for it.
 func readyCommand() *cobra.Command {
 	var server string
 	c := &cobra.Command{
@@ -62,7 +62,7 @@ func ready(ctx context.Context, server string) error {
 	if res.StatusCode == http.StatusOK {
 		return nil
 	}
-	body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<16)) // what is cut is no problem document
+	body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<16)) // a longer body is not a problem document
 	if err := signaling.CheckScheme(res, body); err != nil {
 		return withHint(server, fmt.Errorf("%s: %w", server, err))
 	}
@@ -70,5 +70,5 @@ func ready(ctx context.Context, server string) error {
 	if err := json.Unmarshal(body, &p); err != nil || p.Detail == "" {
 		return withHint(server, fmt.Errorf("%s: %w: it answered %q", server, signaling.ErrForeign, res.Status))
 	}
-	return p
+	return withHint(server, p)
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"slices"
@@ -20,11 +20,11 @@ import (
 )
 
 const (
-	relayPort = "3478" // RFC 8656, section 3
-	lookup    = 2 * time.Second
+	relayPort     = "3478" // RFC 8656, section 3
+	lookupTimeout = 2 * time.Second
 )
 
-// relayOptions are the flags of serve that begin with relay.
+// relayOptions are the flags of serve that begin with relay. validate completes at and config.
 type relayOptions struct {
 	on           bool
 	listen       string
@@ -33,7 +33,9 @@ type relayOptions struct {
 	quota        string
 	open         bool
 	allowPrivate bool
-	logAddresses bool // is the server's flag
+
+	at     *net.UDPAddr // of listen; nil without
+	config relay.Config
 }
 
 func (o *relayOptions) register(f *pflag.FlagSet) {
@@ -46,8 +48,8 @@ func (o *relayOptions) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.allowPrivate, "relay-allow-private", false, "also relay to private addresses, for use inside one network")
 }
 
-// check returns a usageError for a flag, or its variable, that has no effect because there is no relay.
-func (o *relayOptions) check(f *pflag.FlagSet) (err error) {
+// checkUnused returns a usageError for a flag, or its variable, that has no effect because there is no relay.
+func (o *relayOptions) checkUnused(f *pflag.FlagSet) (err error) {
 	f.VisitAll(func(flag *pflag.Flag) {
 		if err == nil && !o.on && flag.Changed && strings.HasPrefix(flag.Name, "relay-") {
 			err = &usageError{err: fmt.Errorf("--%s has no effect without --relay", flag.Name), hint: "add --relay, or leave --" + flag.Name + " out"}
@@ -56,118 +58,178 @@ func (o *relayOptions) check(f *pflag.FlagSet) (err error) {
 	return err
 }
 
-// A carrier is a relay and its listeners.
-type carrier struct {
+// validate reads the values of the flags.
+func (o *relayOptions) validate() (err error) {
+	if !o.on {
+		return nil
+	}
+	if o.listen != "" {
+		if o.at, err = net.ResolveUDPAddr("udp", o.listen); err != nil {
+			return badAddress("--relay-listen", o.listen)
+		}
+	}
+	o.config.AllowPrivate = o.allowPrivate
+	if o.config.Addresses, err = o.publicAddresses(); err != nil {
+		return err
+	}
+	if o.config.FirstPort, o.config.LastPort, err = portRange(o.ports); err != nil {
+		return err
+	}
+	q := &o.config.Quota
+	return parseLimits("--relay-quota", o.quota, "user=40,all=2000,bandwidth=2500000,lifetime=1h", map[string]func(string) bool{
+		"user": readInt(&q.User, 1, math.MaxInt), "all": readInt(&q.All, 1, math.MaxInt),
+		"bandwidth": readInt(&q.Bandwidth, 1, math.MaxInt), "lifetime": readDuration(&q.Lifetime),
+	})
+}
+
+// publicAddresses returns the values of --relay-ip, at most one of each family.
+func (o *relayOptions) publicAddresses() (list []netip.Addr, err error) {
+	for _, text := range o.addresses {
+		a, err := netip.ParseAddr(text)
+		switch {
+		case err != nil:
+			return nil, cannotRead("--relay-ip", text, "192.0.2.1")
+		case slices.ContainsFunc(list, func(b netip.Addr) bool { return b.Is4() == a.Unmap().Is4() }):
+			return nil, &usageError{err: errors.New("--relay-ip: one address of each family is all that the relay can have")}
+		}
+		list = append(list, a.Unmap())
+	}
+	return list, nil
+}
+
+func portRange(text string) (first, last uint16, err error) {
+	from, to, _ := strings.Cut(text, "-")
+	a, errFrom := strconv.ParseUint(from, 10, 16)
+	b, errTo := strconv.ParseUint(to, 10, 16)
+	if errFrom != nil || errTo != nil || a == 0 || a > b {
+		return 0, 0, cannotRead("--relay-ports", text, "49152-65535")
+	}
+	return uint16(a), uint16(b), nil
+}
+
+// A relayService is a relay and its listeners.
+type relayService struct {
 	*relay.Relay
 	on relay.Listeners
 }
 
-// start listens. The signaling server listens on serve, and host is its name or "". start returns nil
-// without --relay.
-func (o *relayOptions) start(serve net.Addr, key, host string, c *certificate, log *slog.Logger, notes io.Writer) (*carrier, error) {
-	if !o.on {
-		return nil, nil
-	}
-	config := relay.Config{Name: host, AllowPrivate: o.allowPrivate, LogAddresses: o.logAddresses, Log: log}
-	listen := o.listen
-	if listen == "" {
-		host, _, _ := net.SplitHostPort(serve.String())
-		listen = net.JoinHostPort(host, relayPort)
-	}
-	at, err := net.ResolveUDPAddr("udp", listen)
+// build opens the listeners. s has the address of the signaling server, its name and its certificate.
+func (o *relayOptions) build(s *service, log *slog.Logger) (*relayService, error) {
+	at, err := o.address(s.listener.Addr())
 	if err != nil {
-		return nil, badAddress("--relay-listen", listen)
-	}
-	if config.Addresses, err = o.advertised(at.IP); err != nil {
 		return nil, err
 	}
-	if config.FirstPort, config.LastPort, err = portRange(o.ports); err != nil {
-		return nil, err
+	config := o.config
+	config.Name, config.LogAddresses, config.Log = s.host(), s.config.LogAddresses, log
+	if config.Addresses == nil {
+		if config.Addresses, err = relayAddresses(at.IP); err != nil {
+			return nil, err
+		}
 	}
-	if config.Quota, err = relayQuota(o.quota); err != nil {
-		return nil, err
-	}
-	named := leadsTo(host, config.Addresses)
-	config.Named = named == nil
 	isOutside := func(a netip.Addr) bool { return !a.IsLoopback() }
 	switch others := slices.ContainsFunc(config.Addresses, isOutside); {
 	case !others: // all clients are on this machine
 		config.AllowPrivate = true
-	case key == "" && !o.open:
+	case s.config.AccessKey == "" && !o.open:
 		return nil, &usageError{err: errors.New("--relay for other machines needs an access key"), hint: "add --access-key-file FILE: callers need the key, and their guests only the code; or let everyone relay: --relay-open"}
 	}
-	r, err := relay.New(config)
-	if err != nil {
+	nameErr := checkRelayName(config.Name, config.Addresses)
+	config.Named = nameErr == nil
+	r := &relayService{}
+	if r.Relay, err = relay.New(config); err != nil {
 		return nil, &usageError{err: err}
 	}
-	on, err := listenRelay(at, config.Addresses)
-	if err != nil {
+	if r.on, err = listenRelay(at, config.Addresses); err != nil {
 		return nil, fmt.Errorf("the relay cannot start: %w", err)
 	}
 	switch {
-	case c == nil:
-	case host != "" || c.covers(config.Addresses[0]):
-		on.TLS = c.config()
+	case s.certificate == nil:
+	case config.Name != "" || s.certificate.Covers(config.Addresses[0]):
+		r.on.TLS = s.certificate.Config()
 	default: // the name may belong to another machine
 		log.Warn("the relay takes no TLS: the certificate has several names, and --public-url must say which one is this machine's")
 	}
-	var wrong *misnamed
-	if errors.As(named, &wrong) {
-		log.Warn("the relay is listed by its address, not by the server's name", "name", host, "error", named)
-		fmt.Fprintf(notes, "p2pchat: warning: %v, so browsers may not use the relay. %s\n", named, wrong.hint)
+	if wrong := (*relayNameError)(nil); errors.As(nameErr, &wrong) {
+		log.Warn("the relay is listed by its address, not by the server's name", "name", config.Name, "error", nameErr)
+		fmt.Fprintf(s.notes, "p2pchat: warning: %v, so browsers may not use the relay. %s\n", nameErr, wrong.hint)
 	}
-	return &carrier{r, on}, nil
+	return r, nil
 }
 
-// misnamed is the error of a name that does not lead to the relay. A page uses the relay only under
-// the name of the page's server.
-type misnamed struct{ text, hint string }
+// address returns where to listen: by default, the signaling server's address and the port of TURN.
+func (o *relayOptions) address(serve net.Addr) (*net.UDPAddr, error) {
+	if o.at != nil {
+		return o.at, nil
+	}
+	host, _, err := net.SplitHostPort(serve.String())
+	if err != nil {
+		return nil, err
+	}
+	return net.ResolveUDPAddr("udp", net.JoinHostPort(host, relayPort))
+}
 
-func (m *misnamed) Error() string { return m.text }
+// relayAddresses returns the addresses that clients are told if the relay listens on this one: the addresses
+// of the default routes if it is unspecified.
+func relayAddresses(listen net.IP) ([]netip.Addr, error) {
+	if a, ok := netip.AddrFromSlice(listen); ok && !a.IsUnspecified() {
+		return []netip.Addr{a.Unmap()}, nil
+	}
+	list := routedAddresses()
+	if list == nil {
+		return nil, &usageError{err: errors.New("the relay cannot find this machine's address"), hint: "give it with --relay-ip ADDRESS"}
+	}
+	return list, nil
+}
+
+// A relayNameError says why the server's name does not lead to the relay. A page uses the relay only under
+// the name of the page's server.
+type relayNameError struct{ text, hint string }
+
+func (e *relayNameError) Error() string { return e.text }
 
 var errUnnamed = errors.New("the relay needs no name")
 
-// leadsTo returns nil if a name is that of all the addresses, errUnnamed if there is no name to use, and
-// else a *misnamed error. Loopback needs no name.
-func leadsTo(name string, addresses []netip.Addr) error {
+// checkRelayName looks name up. It returns nil if the name leads to all the addresses, errUnnamed if there is no
+// name or the relay needs none, as on loopback, and a *relayNameError otherwise.
+func checkRelayName(name string, addresses []netip.Addr) error {
 	if _, err := netip.ParseAddr(name); err == nil || name == "" || slices.ContainsFunc(addresses, netip.Addr.IsLoopback) {
 		return errUnnamed
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lookup)
+	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
 	defer cancel()
 	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
 	if err != nil {
-		return &misnamed{fmt.Sprintf("%s, the name of this server, cannot be looked up (%v)", name, err), "Start the server again when DNS works."}
+		return &relayNameError{fmt.Sprintf("%s, the name of this server, cannot be looked up (%v)", name, err), "Start the server again when DNS works."}
 	}
 	for _, a := range addresses {
 		if !slices.ContainsFunc(found, func(b netip.Addr) bool { return b.Unmap() == a }) {
-			return &misnamed{fmt.Sprintf("%s, the name of this server, does not lead to the relay's address %s", name, a), "If that is not this machine's public address, give it with --relay-ip; else correct DNS and start the server again."}
+			return &relayNameError{fmt.Sprintf("%s, the name of this server, does not lead to the relay's address %s", name, a), "If that is not this machine's public address, give it with --relay-ip; else correct DNS and start the server again."}
 		}
 	}
 	return nil
 }
 
 // String returns the addresses and protocols of the relay.
-func (c *carrier) String() string {
+func (r *relayService) String() string {
 	var list []string
-	for _, l := range c.on.UDP {
+	for _, l := range r.on.UDP {
 		list = append(list, l.LocalAddr().String())
 	}
 	kinds := ", UDP and TCP"
-	if c.on.TLS != nil {
+	if r.on.TLS != nil {
 		kinds = ", UDP, TCP and TLS"
 	}
 	return strings.Join(list, " and ") + kinds
 }
 
 // measures returns the metrics of the relay.
-func (c *carrier) measures() []server.Measure {
+func (r *relayService) measures() []server.Measure {
 	count := func(name, help string, labels map[string]string, value func(relay.Stats) uint64) server.Measure {
-		return server.Measure{Name: name, Help: help, Labels: labels, Counts: true, Value: func() float64 { return float64(value(c.Stats())) }}
+		return server.Measure{Name: name, Help: help, Labels: labels, Counts: true, Value: func() float64 { return float64(value(r.Stats())) }}
 	}
 	const allocations, bytes = "Allocations that clients asked the relay for, by result.", "Bytes that the relay received from peers, sent to them, or dropped over the bandwidth quota."
 	list := []server.Measure{
-		{Name: "p2pchat_relay_allocations", Help: "Current allocations of the relay.", Value: func() float64 { return float64(c.Stats().Allocations) }},
+		{Name: "p2pchat_relay_allocations", Help: "Current allocations of the relay.", Value: func() float64 { return float64(r.Stats().Allocations) }},
 		count("p2pchat_relay_allocations_total", allocations, map[string]string{"result": "made"}, func(s relay.Stats) uint64 { return s.Made }),
 		count("p2pchat_relay_allocations_total", allocations, map[string]string{"result": "refused"}, func(s relay.Stats) uint64 { return s.Refused[relay.RefusedQuota] }),
 		count("p2pchat_relay_bytes_total", bytes, map[string]string{"kind": "received"}, func(s relay.Stats) uint64 { return s.Received }),
@@ -229,65 +291,4 @@ func closeAll(on relay.Listeners) {
 	for _, l := range on.TCP {
 		_ = l.Close() // it has no clients yet
 	}
-}
-
-// advertised returns the addresses that peers are told: at most one of each family.
-func (o *relayOptions) advertised(listen net.IP) (list []netip.Addr, err error) {
-	for _, text := range o.addresses {
-		a, err := netip.ParseAddr(text)
-		switch {
-		case err != nil:
-			return nil, cannotRead("--relay-ip", text, "192.0.2.1")
-		case slices.ContainsFunc(list, func(b netip.Addr) bool { return b.Is4() == a.Unmap().Is4() }):
-			return nil, &usageError{err: errors.New("--relay-ip: one address of each family is all that the relay can have")}
-		}
-		list = append(list, a.Unmap())
-	}
-	if list != nil {
-		return list, nil
-	}
-	if a, ok := netip.AddrFromSlice(listen); ok && !a.IsUnspecified() {
-		return []netip.Addr{a.Unmap()}, nil
-	}
-	if list = routedAddresses(); list == nil {
-		return nil, &usageError{err: errors.New("the relay cannot find this machine's address"), hint: "give it with --relay-ip ADDRESS"}
-	}
-	return list, nil
-}
-
-func portRange(text string) (first, last uint16, err error) {
-	from, to, _ := strings.Cut(text, "-")
-	a, errFrom := strconv.ParseUint(from, 10, 16)
-	b, errTo := strconv.ParseUint(to, 10, 16)
-	if errFrom != nil || errTo != nil || a == 0 || a > b {
-		return 0, 0, cannotRead("--relay-ports", text, "49152-65535")
-	}
-	return uint16(a), uint16(b), nil
-}
-
-func relayQuota(text string) (q relay.Quota, err error) {
-	for part := range strings.SplitSeq(text, ",") {
-		name, value, _ := strings.Cut(part, "=")
-		number, notNumber := strconv.Atoi(value)
-		span, notSpan := time.ParseDuration(value)
-		switch {
-		case name == "user" && notNumber == nil && number > 0:
-			q.User = number
-		case name == "all" && notNumber == nil && number > 0:
-			q.All = number
-		case name == "bandwidth" && notNumber == nil && number > 0:
-			q.Bandwidth = number
-		case name == "lifetime" && notSpan == nil && span > 0:
-			q.Lifetime = span
-		default:
-			return q, cannotRead("--relay-quota", part, "user=40,all=2000,bandwidth=2500000,lifetime=1h")
-		}
-	}
-	return q, nil
-}
-
-// run relays until ctx ends, and calls ready when it has begun.
-func (c *carrier) run(ctx context.Context, ready func()) error {
-	c.on.Ready = ready
-	return c.Serve(ctx, c.on)
 }

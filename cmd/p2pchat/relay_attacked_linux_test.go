@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"p2pchat/cmd/p2pchat/internal/bench"
 	"p2pchat/signaling"
 )
 
@@ -159,8 +160,8 @@ func TestRelayAttacked(t *testing.T) {
 			}
 		})
 	}
-	calls := workload{servers: []string{"http://" + s.address}, concurrency: 1, calls: 10, rate: 4}
-	r := calls.run(t.Context())
+	calls := bench.Load{Servers: []string{"http://" + s.address}, Concurrency: 1, Calls: 10, Rate: 4}
+	r := calls.Run(t.Context())
 	attacks.Wait()
 	if r.Failed > 0 || r.Served != 10 {
 		t.Errorf("of 10 calls %d were served: %v", r.Served, r.Errors)

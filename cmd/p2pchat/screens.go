@@ -10,24 +10,26 @@ import (
 
 	"p2pchat/chat/screen"
 	"p2pchat/chat/screen/tui"
+	"p2pchat/signaling"
 )
 
 // chooseScreen sets the screen that --ui names.
 func (o *talkOptions) chooseScreen(std stdio) error {
+	if err := checkChoice("ui", o.ui); err != nil {
+		return err
+	}
 	capable := std.inTerminal && std.outTerminal && os.Getenv("TERM") != "dumb"
 	switch {
 	case o.ui == "tui" && !capable:
 		return &usageError{err: errors.New("--ui tui needs a terminal for input and output"), hint: "--ui line works everywhere"}
-	case o.ui == "tui", o.ui == "auto" && capable:
-		o.screen, o.full = tui.Show, true
-	case o.ui == "auto", o.ui == "line":
+	case o.ui == "json":
+		o.screen = screen.JSON
+	case o.ui == "line", !capable:
 		o.screen = screen.Line
 		o.declines = "the receiving side was started without --accept-files"
 		o.unit = "line"
-	case o.ui == "json":
-		o.screen = screen.JSON
 	default:
-		return checkChoice("ui", o.ui)
+		o.screen, o.full = tui.Show, true
 	}
 	o.prompts = o.full || o.ui != "json" && std.raw != nil
 	switch {
@@ -40,9 +42,9 @@ func (o *talkOptions) chooseScreen(std stdio) error {
 	return nil
 }
 
-// show runs the screen, and sends its error when it ends. It reads stdin after feed was called; a
-// full terminal reads at once.
-func (o *talkOptions) show(ctx context.Context, m *rendezvous, std stdio, interrupt func()) (_ <-chan error, feed func()) {
+// show runs the screen, and sends its error when it ends. The screen gets the input once feed is called, and a
+// full terminal at once.
+func (o *talkOptions) show(ctx context.Context, c *connector, std stdio, interrupt func()) (_ <-chan error, feed func()) {
 	in, whole := std.in.(io.ReadCloser)
 	feed = func() {}
 	if !o.full || !whole {
@@ -50,26 +52,26 @@ func (o *talkOptions) show(ctx context.Context, m *rendezvous, std stdio, interr
 	}
 	streams := screen.Streams{
 		In: in, Out: std.out, Notes: std.err, Terminal: std.outTerminal, Watched: std.errTerminal,
-		QR: o.qr, Quiet: o.noNotify, Accepts: o.accept, Keeps: o.kept.journal != nil, Interrupt: interrupt,
+		QR: o.qr, Quiet: o.noNotify, Accepts: o.accept, Keeps: o.outbox.journal != nil, Interrupt: interrupt,
 	}
-	if o.prompts && !o.kept.met() {
-		streams.Code, streams.Complete = m.take, completed
-		if o.other == "call" {
-			streams.IsCode = m.isCode
+	if o.prompts && !o.outbox.met() {
+		streams.Code, streams.Complete = c.enter, completed
+		if o.side == signaling.Callee {
+			streams.IsCode = c.isCode
 		}
 	}
 	if o.prompts || o.ui == "json" {
-		streams.Again = m.again
+		streams.Again = c.reopen
 	}
 	shown := make(chan error, 1)
-	go func() { shown <- o.screen(ctx, m.conversation, streams) }()
+	go func() { shown <- o.screen(ctx, c.conversation, streams) }()
 	return shown, feed
 }
 
 // piped returns a copy of in that begins when feed is called, and whose reads end when it is closed.
 func (o *talkOptions) piped(in io.Reader) (_ io.ReadCloser, feed func()) {
 	if o.asked {
-		in = cooked{in}
+		in = newlineReader{in}
 	}
 	out, to := io.Pipe()
 	return out, func() {
@@ -81,8 +83,8 @@ func (o *talkOptions) piped(in io.Reader) (_ io.ReadCloser, feed func()) {
 	}
 }
 
-// mostHeld bounds the bytes that a notesWriter keeps.
-const mostHeld = 64 << 10
+// maxHeld bounds the bytes that a notesWriter holds back.
+const maxHeld = 64 << 10
 
 // A notesWriter lets several goroutines write lines. While a screen has the terminal, it holds the
 // lines back.
@@ -98,7 +100,7 @@ func (w *notesWriter) Write(b []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.hold {
-		w.held = append(w.held, b[:min(len(b), mostHeld-len(w.held))]...)
+		w.held = append(w.held, b[:min(len(b), maxHeld-len(w.held))]...)
 		return len(b), nil
 	}
 	return w.to.Write(b)

@@ -29,21 +29,22 @@ func (o *storeOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.rootCA, "store-ca", "", "`FILE` with the CA certificates (PEM) for NATS (default the system's)")
 }
 
-// rooms is what a server needs of a store.
+// rooms is a store as a server needs it.
 type rooms interface {
 	signaling.Watcher
 	server.Acceptor
 }
 
-// A store keeps rooms.
+// A store keeps the rooms of a server.
 type store struct {
 	rooms
 	ready    func() error
 	stop     func()
 	measures []server.Measure
-	load     func() int // number of rooms that are open or in which a callee waits
+	load     func() int // rooms that are open or in which a callee waits
 }
 
+// open returns the store that the flags name.
 func (o *storeOptions) open(ctx context.Context, limits memstore.Limits, log *slog.Logger) (*store, error) {
 	if o.where == storeInMemory {
 		s := memstore.New(limits)
@@ -64,6 +65,7 @@ func (o *storeOptions) open(ctx context.Context, limits memstore.Limits, log *sl
 	return &store{s, s.Ready, s.Stop, measures(s.Store), load(s.Store)}, nil
 }
 
+// load returns a function that counts the rooms in use, see store.load.
 func load(s *memstore.Store) func() int {
 	return func() int {
 		c := s.Counts()

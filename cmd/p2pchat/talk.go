@@ -31,10 +31,10 @@ var (
 
 // talkOptions are what call and answer share.
 type talkOptions struct {
+	side     signaling.Side
 	meet     func(signaling.Store, peer.Code, peer.Config) *peer.Session // peer.Call or peer.Answer
-	other    string                                                      // the other side's command
 	patience time.Duration                                               // with a server that was never reached
-	outage   func(begins bool)                                           // told when requests begin to fail, and when they are answered again; may be nil
+	onOutage func(begins bool)                                           // told when requests begin to fail, and when they are answered again; may be nil
 
 	server     string
 	name       string
@@ -43,7 +43,7 @@ type talkOptions struct {
 	iceServers []string
 	relayOnly  bool
 	leaveOnEOF bool
-	outbox     string
+	outboxPath string
 	download   string
 	accept     bool
 	send       []string
@@ -52,19 +52,19 @@ type talkOptions struct {
 	noNotify   bool
 	log        logOptions
 
-	// made of them by prepare:
+	// derived by prepare:
 	serverGiven bool
 	code        peer.Code
 	screen      screen.Screen
-	declines    string // why it accepts no files
-	full        bool   // the screen is a whole terminal
+	declines    string // why the screen accepts no files; empty if it does
+	full        bool   // the screen is a full terminal
 	drain       time.Duration
-	unit        string // what a message is called
-	key         string // for o.server only
+	unit        string // what a message is called: line; empty for a message
+	key         string // access key, for o.server only
 	logger      *slog.Logger
-	asked       bool // for the code, at the terminal
-	prompts     bool // the person can be asked for another one
-	kept        kept
+	asked       bool // the person was asked for the code
+	prompts     bool // the person can be asked for another code
+	outbox      outbox
 }
 
 func (o *talkOptions) register(f *pflag.FlagSet) {
@@ -78,15 +78,15 @@ func (o *talkOptions) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "`URL` of a STUN or TURN server to use instead of the server's own: stun:host:port, turn:user:password@host:port?transport=udp (repeatable); any: all that the server names, on other hosts too")
 	f.BoolVar(&o.relayOnly, "relay-only", false, "never reveal this machine's addresses to the other side")
 	f.BoolVar(&o.leaveOnEOF, "leave-on-eof", false, "leave when the input has ended and the other side has received all of it")
-	f.StringVar(&o.outbox, "outbox", "", "`FILE` that keeps undelivered messages and how to reconnect: run the same command again to continue the conversation")
+	f.StringVar(&o.outboxPath, "outbox", "", "`FILE` that keeps undelivered messages and how to reconnect: run the same command again to continue the conversation")
 	f.StringVar(&o.download, "download-dir", "", "`FOLDER` for accepted files (default the working directory)")
 	f.BoolVar(&o.accept, "accept-files", false, "accept all offered files without asking")
 	f.StringArrayVar(&o.send, "send", nil, "offer this `FILE` or folder; with --leave-on-eof, leave when the other side has it (repeatable)")
-	o.log.plain = true
+	o.log.sentences = true
 	o.log.register(f)
 }
 
-// prepare checks the flags, and completes them.
+// prepare checks the flags and the arguments, and derives the other options from them.
 func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err error) {
 	o.serverGiven = c.Flags().Changed("server")
 	if o.logger, err = o.log.logger(std.err); err != nil {
@@ -113,11 +113,11 @@ func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err e
 	if err := o.checkFiles(); err != nil {
 		return err
 	}
-	if err = o.kept.open(o.outbox, o.other); err != nil {
+	if err = o.outbox.open(o.outboxPath, o.side); err != nil {
 		return err
 	}
 	text, named := cmp.Or(strings.Join(args, " "), os.Getenv("P2PCHAT_CODE")), o.server
-	if o.kept.with != nil {
+	if o.outbox.resume != nil {
 		err = o.continueCode(text)
 	} else {
 		o.code, err = o.findCode(c.Context(), text, std)
@@ -128,10 +128,10 @@ func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err e
 	return o.findKey(named, std)
 }
 
-// findKey reads the access key that a caller sends. It is for the server that the person named: the
-// server of a pasted link must not learn it.
+// findKey reads the access key that a caller sends. Only the server that the person named gets it: the server
+// of a pasted link must not learn it.
 func (o *talkOptions) findKey(named string, std stdio) (err error) {
-	if o.other == "call" { // only callers open rooms
+	if o.side == signaling.Callee { // only callers open rooms
 		return nil
 	}
 	if o.key, err = accessKey(o.keyFile); err != nil || o.key == "" || o.server == named {
@@ -177,85 +177,86 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 		debug.SetGCPercent(300) // a connection keeps little, and makes much garbage: a file takes a quarter less of the processor
 	}
 	conversation := chat.New(chat.Config{
-		Name: o.name, LeaveWhenSaid: o.leaveOnEOF, Journal: o.kept.journal,
+		Name: o.name, LeaveWhenSaid: o.leaveOnEOF, Journal: o.outbox.journal,
 		DownloadDir: o.download, AcceptFiles: o.accept, DeclineFiles: o.declines, Log: o.logger,
 		Drain: o.drain, Input: o.unit,
 	})
-	m := newRendezvous(&o, conversation)
-	o.keep(conversation)
+	c := newConnector(&o, conversation)
+	o.recordCode(conversation)
 	ctx, interrupt := context.WithCancel(ctx)
 	defer interrupt()
-	shown, feed := o.show(ctx, m, std, interrupt)
+	shown, feed := o.show(ctx, c, std, interrupt)
 	defer func() {
 		if mistake := recover(); mistake != nil { // the screen gives the terminal back first
 			interrupt()
-			_ = ended(ctx, shown)
+			_ = waitForScreen(ctx, shown)
 			panic(mistake)
 		}
 	}()
-	if err := o.offer(ctx, conversation); err != nil {
-		conversation.Tell(screen.Failed{Code: "usage", Message: flatten(err)})
-		conversation.Close()
-		return errors.Join(err, ended(ctx, shown), o.kept.end(conversation))
+	// Offers before input: the other side may leave when the input has ended.
+	if err := conversation.MustSend(ctx, o.send...); err != nil {
+		return o.end(ctx, conversation, shown, &usageError{err: fmt.Errorf("--send: %w", err), hint: "give the path of a file or folder that can be read"})
 	}
 	feed()
 	defer context.AfterFunc(ctx, conversation.Leave)()
 
-	if news := o.kept.news(); news != "" {
-		conversation.Tell(chat.Notice{Text: news})
+	for _, notice := range []string{o.outbox.notice(), sweep(o.download)} {
+		if notice != "" {
+			conversation.Tell(chat.Notice{Text: notice})
+		}
 	}
-	if news := swept(o.download); news != "" {
-		conversation.Tell(chat.Notice{Text: news})
-	}
-	err := m.open()
+	err := c.open()
 	if err == nil {
-		err = conversation.Run(context.WithoutCancel(ctx), m.next)
+		err = conversation.Run(context.WithoutCancel(ctx), c.next)
 	}
-	m.close()
+	c.close()
 	switch {
 	case ctx.Err() == nil:
-		err = errors.Join(m.abandoned(), err)
+		err = errors.Join(c.unanswered(), err)
 	case err == nil:
 		err = errInterrupted
 	default:
 		err = errors.Join(errInterrupted, err)
 	}
-	err = o.kept.explain(conversation, err)
+	return o.end(ctx, conversation, shown, o.outbox.explain(conversation, err))
+}
+
+// end tells the screen why the conversation failed, if err is not nil, and waits until the screen has ended
+// and the outbox is closed. It adds their errors to err.
+func (o *talkOptions) end(ctx context.Context, conversation *chat.Conversation, shown <-chan error, err error) error {
 	if err != nil {
 		_, code, _ := ending(err)
 		conversation.Tell(screen.Failed{Code: code, Message: flatten(err)})
 	}
 	conversation.Close()
-	if end := ended(ctx, shown); end != nil {
-		err = errors.Join(err, end)
-	}
-	if end := o.kept.end(conversation); end != nil {
-		err = errors.Join(err, end)
+	for _, also := range []error{waitForScreen(ctx, shown), o.outbox.close(conversation)} {
+		if also != nil { // or else err stays as it is: report compares it
+			err = errors.Join(err, also)
+		}
 	}
 	return err
 }
 
-// keep notes in the outbox whom the conversation is for, before the first message: what was typed for
-// one person must not be delivered to another.
-func (o *talkOptions) keep(c *chat.Conversation) {
-	if o.kept.with == nil && o.code != (peer.Code{}) {
-		side := map[string]signaling.Side{"answer": signaling.Caller, "call": signaling.Callee}[o.other]
-		c.Keep(appointment{o.server, peer.Resumption{Side: side, Typed: o.code}}.String())
+// recordCode notes in the outbox for which code the conversation is, before the first message: what was typed
+// for one person must not be delivered to another.
+func (o *talkOptions) recordCode(c *chat.Conversation) {
+	if o.outbox.resume == nil && o.code != (peer.Code{}) {
+		c.Keep(resumePoint{o.server, peer.Resumption{Side: o.side, Typed: o.code}}.String())
 	}
 }
 
-// offer offers the files of --send before it reads input: the other side may leave when the input
-// has ended.
-func (o *talkOptions) offer(ctx context.Context, c *chat.Conversation) error {
-	if err := c.MustSend(ctx, o.send...); err != nil {
-		return &usageError{err: fmt.Errorf("--send: %w", err), hint: "give the path of a file or folder that can be read"}
+// resumeText returns what the outbox keeps to meet the other side of p again.
+func (o *talkOptions) resumeText(p *peer.Pipe) string {
+	if p.Foreign {
+		return ""
 	}
-	return nil
+	o.outbox.guessed = false // the two sides have met
+	return resumePoint{o.server, p.Resumption()}.String()
 }
 
-// ended waits for the screen, and after an interrupt for 1 s at most: the reader of the output may be
-// stuck.
-func ended(ctx context.Context, shown <-chan error) error {
+// waitForScreen waits until the screen has ended, and after an interrupt for 1 s at most: the program that
+// reads the output may be stuck.
+func waitForScreen(ctx context.Context, shown <-chan error) error {
 	select {
 	case err := <-shown:
 		return err
@@ -269,29 +270,12 @@ func ended(ctx context.Context, shown <-chan error) error {
 	}
 }
 
-// next waits for the session's next pipe, and makes a chat.Link of it.
-func (o *talkOptions) next(ctx context.Context, session *peer.Session, apart *trouble) (chat.Link, *peer.Pipe, error) {
-	p, err := session.Pipe(ctx)
-	if errors.Is(err, errNobody) {
-		err = apart.why(o, err)
+// command returns the program's command for that side.
+func command(side signaling.Side) string {
+	if side == signaling.Caller {
+		return "call"
 	}
-	switch {
-	case err == nil:
-		apart.set(func(t *trouble) { t.path = nil })
-		return chat.Link{Pipe: p, Details: chat.Details(p.Details), Again: o.again(p)}, p, nil
-	case errors.Is(err, signaling.ErrUnreachable), errors.Is(err, signaling.ErrForeign), errors.As(err, &signaling.Problem{}):
-		err = withHint(o.server, fmt.Errorf("%s: %w", o.server, err))
-	}
-	return chat.Link{}, nil, err
-}
-
-// again returns what the outbox keeps to meet the other side of p again.
-func (o *talkOptions) again(p *peer.Pipe) string {
-	if p.Foreign {
-		return ""
-	}
-	o.kept.guessed = false // they have met
-	return appointment{o.server, p.Resumption()}.String()
+	return "answer"
 }
 
 // onLoopback reports whether server is on this machine.

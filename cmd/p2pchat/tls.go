@@ -1,86 +1,95 @@
 package main
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
-	"net"
-	"net/netip"
-	"slices"
-	"strings"
+	"net/url"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/pflag"
+
+	"p2pchat/cmd/p2pchat/internal/certs"
 )
 
 // tlsOptions are the flags of serve for its certificate.
 type tlsOptions struct {
-	cert, key string
+	cert, key string // files
 	auto      acmeOptions
 }
+
+// acmeOptions are the flags of serve for a certificate from an authority (ACME, RFC 8555).
+type acmeOptions struct{ host, cache, server, rootCA string }
 
 func (o *tlsOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.cert, "tls-cert", "", "`FILE` with the certificate chain (PEM), for HTTPS and TURN over TLS; read again when it changes")
 	f.StringVar(&o.key, "tls-key", "", "`FILE` with its private key (PEM)")
-	o.auto.register(f)
+	f.StringVar(&o.auto.host, "tls-auto", "", "get a certificate for this `HOST` from Let's Encrypt and accept its terms; the authority connects to port 443")
+	f.StringVar(&o.auto.cache, "tls-auto-cache", "", "`FOLDER` for the certificate and its keys, private to its owner (default p2pchat in the user's cache folder)")
+	f.StringVar(&o.auto.server, "tls-auto-server", certs.LetsEncrypt, "`URL` of the ACME directory of another authority")
+	f.StringVar(&o.auto.rootCA, "tls-auto-ca", "", "`FILE` with the CA certificates (PEM) of a private authority's server (default the system's)")
+}
+
+// validate returns a usageError for flags that contradict each other.
+func (o *tlsOptions) validate() error {
+	switch files := o.cert != "" || o.key != ""; {
+	case files && o.auto.host != "":
+		return &usageError{err: errors.New("--tls-auto gets a certificate by itself: leave out --tls-cert and --tls-key")}
+	case o.auto.host == "" && (o.auto.rootCA != "" || o.auto.server != certs.LetsEncrypt): // a service may set --tls-auto-cache in any case
+		return &usageError{err: errors.New("the other --tls-auto flags need --tls-auto HOST")}
+	case files && (o.cert == "" || o.key == ""):
+		return &usageError{err: errors.New("--tls-cert and --tls-key need each other")}
+	}
+	return nil
 }
 
 // open returns the certificate, or nil if no flag asks for one.
-func (o *tlsOptions) open(ctx context.Context, log *slog.Logger) (*certificate, error) {
-	files := o.cert != "" || o.key != ""
+func (o *tlsOptions) open(log *slog.Logger) (*certs.Certificate, error) {
 	switch {
-	case files && o.auto.host != "":
-		return nil, &usageError{err: errors.New("--tls-auto gets a certificate by itself: leave out --tls-cert and --tls-key")}
 	case o.auto.host != "":
-		return o.auto.open(ctx, log)
-	case o.auto.needless():
-		return nil, &usageError{err: errors.New("the other --tls-auto flags need --tls-auto HOST")}
-	case !files:
+		config, err := o.auto.config()
+		if err != nil {
+			return nil, err
+		}
+		return certs.FromACME(config, log), nil
+	case o.cert == "":
 		return nil, nil
-	case o.cert == "" || o.key == "":
-		return nil, &usageError{err: errors.New("--tls-cert and --tls-key need each other")}
 	}
-	return openFiles(o.cert, o.key, log)
-}
-
-// A certificate supplies the server's certificate. If that changes while the server runs, new
-// connections get the new one.
-type certificate struct {
-	get       func(*tls.ClientHelloInfo) (*tls.Certificate, error) // what tls.Config asks
-	names     []string                                             // DNS names in it
-	ips       []net.IP                                             // addresses in it
-	protocols []string                                             // ALPN protocols for its own use
-	keep      func()                                               // renews it until its context ends; may be nil
-}
-
-// cipherSuites of TLS 1.2: forward secrecy and authenticated encryption, no CBC. All suites of TLS 1.3
-// are like that.
-var cipherSuites = []uint16{
-	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-}
-
-// config returns the TLS configuration for the ALPN protocols named, or for any if none is named.
-func (c *certificate) config(protocols ...string) *tls.Config {
-	if len(protocols) > 0 {
-		protocols = append(protocols, c.protocols...)
+	c, err := certs.FromFiles(o.cert, o.key, log)
+	if err != nil {
+		return nil, &usageError{err: fmt.Errorf("--tls-cert, --tls-key: %w", err)}
 	}
-	return &tls.Config{GetCertificate: c.get, NextProtos: protocols, MinVersion: tls.VersionTLS12, CipherSuites: cipherSuites}
+	return c, nil
 }
 
-// name returns the certificate's DNS name, or "" if it has several or a wildcard.
-func (c *certificate) name() string {
-	if len(c.names) == 1 && !strings.Contains(c.names[0], "*") {
-		return c.names[0]
+// config checks the flags, and makes the folder that they name.
+func (o *acmeOptions) config() (c certs.ACMEConfig, err error) {
+	c.Directory, c.Folder = o.server, o.cache
+	if c.Host, err = certs.Hostname(o.host); err != nil {
+		return c, cannotRead("--tls-auto", o.host, "chat.example.org")
 	}
-	return ""
-}
-
-// covers reports whether the certificate names the address.
-func (c *certificate) covers(a netip.Addr) bool {
-	return slices.ContainsFunc(c.ips, func(ip net.IP) bool {
-		b, ok := netip.AddrFromSlice(ip)
-		return ok && b.Unmap() == a
-	})
+	if u, err := url.Parse(o.server); err != nil || u.Scheme != "https" || u.Hostname() == "" {
+		return c, cannotRead("--tls-auto-server", o.server, "https://ca.example.org/directory")
+	}
+	if o.rootCA != "" {
+		if c.Roots, err = certs.ReadRoots(o.rootCA); err != nil {
+			return c, &usageError{err: fmt.Errorf("--tls-auto-ca: %w", err)}
+		}
+	}
+	if c.Folder == "" {
+		home, err := os.UserCacheDir()
+		if err != nil {
+			return c, &usageError{err: fmt.Errorf("there is no folder for certificates: %w", err), hint: "name one: --tls-auto-cache DIR"}
+		}
+		c.Folder = filepath.Join(home, "p2pchat")
+	}
+	if err := certs.PrepareFolder(c.Folder); err != nil {
+		e := &usageError{err: fmt.Errorf("--tls-auto-cache: %w", err)}
+		if errors.Is(err, certs.ErrExposed) {
+			e.hint = "chmod 700 " + quoted(c.Folder)
+		}
+		return c, e
+	}
+	return c, nil
 }

@@ -14,7 +14,7 @@ import (
 	"p2pchat/peer"
 )
 
-// A usageError is a command line that makes no sense.
+// A usageError is the error of a command line that makes no sense, with a hint for the person.
 type usageError struct {
 	err  error
 	hint string
@@ -49,7 +49,7 @@ func either(names []string) string {
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
-// checkArguments makes c and its subcommands answer arguments that they cannot use with a usageError.
+// checkArguments makes c and its subcommands return a usageError for arguments that they cannot use.
 func checkArguments(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		checkArguments(sub)
@@ -63,15 +63,15 @@ func checkArguments(c *cobra.Command) {
 			}
 			return unknownCommand(at, rest[0])
 		}
-	case c.HasParent() && c.HasSubCommands(): // it does nothing by itself
+	case c.HasParent() && c.HasSubCommands(): // such as bench, which does nothing without a subcommand
 		c.RunE = func(*cobra.Command, []string) error { return nil }
 		c.Args = func(c *cobra.Command, given []string) error {
 			if len(given) > 0 {
 				return unknownCommand(c, given[0])
 			}
-			return &usageError{err: fmt.Errorf("'%s' needs a command after it", c.CommandPath()), hint: choose(c)}
+			return &usageError{err: fmt.Errorf("'%s' needs a command after it", c.CommandPath()), hint: listCommands(c)}
 		}
-	case args == nil: // root, and what cobra adds
+	case args == nil: // the root and cobra's own commands
 		c.Args = takesNone
 	default:
 		c.Args = func(c *cobra.Command, given []string) error {
@@ -94,7 +94,7 @@ func takesNone(c *cobra.Command, given []string) error {
 	return &usageError{err: fmt.Errorf("'%s' takes no argument, but %q was given", c.CommandPath(), given[0]), hint: seeHelp(c)}
 }
 
-// subcommands lists the names of those that a person may type.
+// subcommands returns the names of the subcommands of c that a person may type.
 func subcommands(c *cobra.Command) (names []string) {
 	for _, sub := range c.Commands() {
 		if sub.IsAvailableCommand() || sub.Name() == "help" {
@@ -104,7 +104,8 @@ func subcommands(c *cobra.Command) (names []string) {
 	return names
 }
 
-func choose(c *cobra.Command) string {
+// listCommands returns the hint that lists the subcommands of c.
+func listCommands(c *cobra.Command) string {
 	return fmt.Sprintf("the commands of '%s' are: %s", c.CommandPath(), strings.Join(subcommands(c), ", "))
 }
 
@@ -118,14 +119,14 @@ func unknownCommand(c *cobra.Command, name string) error {
 	case !c.HasParent() && err == nil && code.Secret != "" && strings.Trim(code.Room, "0123456789") == "":
 		hint = fmt.Sprintf("to answer a call with this code, type: p2pchat answer %s", code)
 	case c.HasSubCommands():
-		hint = choose(c)
+		hint = listCommands(c)
 	}
 	return &usageError{err: fmt.Errorf("there is no command '%s %s'", c.CommandPath(), screen.Clean(name)), hint: hint}
 }
 
 // flagError returns the usageError of a flag that pflag refused.
 func flagError(c *cobra.Command, err error) error {
-	if given := c.Flags().Args(); c.HasSubCommands() && len(given) > 0 { // the flag is of a command that was mistyped
+	if given := c.Flags().Args(); c.HasSubCommands() && len(given) > 0 { // the flag belongs to a mistyped command
 		return unknownCommand(c, given[0])
 	}
 	hint := seeHelp(c)
@@ -150,7 +151,7 @@ func flagError(c *cobra.Command, err error) error {
 	return &usageError{err: err, hint: hint}
 }
 
-// meantFlag says which flag a mistyped name is probably for, or which commands have that flag.
+// meantFlag returns the hint which flag of c was probably meant, or which other commands have that flag.
 func meantFlag(c *cobra.Command, name string) string {
 	if meant := screen.Closest(name, flagNames(c)); meant != "" {
 		return "did you mean --" + meant + "?"
@@ -176,7 +177,7 @@ func flagNames(c *cobra.Command) (names []string) {
 	return names
 }
 
-// badValue returns the usageError of a value that pflag refused for the flag, or the variable, of that name.
+// badValue returns the usageError of a value that pflag refused for the flag or variable with that name.
 func badValue(name string, e *pflag.InvalidValueError) error {
 	_, err := strconv.ParseFloat(e.GetValue(), 64)
 	if e.GetFlag().Value.Type() == "duration" && err == nil {
@@ -185,7 +186,7 @@ func badValue(name string, e *pflag.InvalidValueError) error {
 	return cannotRead(name, e.GetValue(), example(e.GetFlag()))
 }
 
-// example returns a value that the flag takes: its default, if that is one that means something.
+// example returns a value for the flag: its default, if that is not empty, zero or false.
 func example(f *pflag.Flag) string {
 	if values := choices[f.Name]; values != nil {
 		return values[0]
@@ -204,23 +205,23 @@ func example(f *pflag.Flag) string {
 	return strings.ToUpper(f.Name)
 }
 
-// choices are the values of the flags that have a few.
+// choices are the values of the flags that take one of a few words.
 var choices = map[string][]string{
 	"ui":         {"auto", "tui", "line", "json"},
 	"log-level":  {"debug", "info", "warn", "error"},
 	"log-format": {"text", "json"},
 }
 
-// completeChoices lets a shell complete them.
+// completeChoices lets a shell complete the choices of the flags of c.
 func completeChoices(c *cobra.Command) {
 	for flag, values := range choices {
 		if c.Flags().Lookup(flag) != nil {
-			_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // it fails for a flag that is not there
+			_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // it fails only for a flag that c does not have
 		}
 	}
 }
 
-// checkChoice returns a usageError if value is none of the flag's choices.
+// checkChoice returns a usageError if value is not one of the flag's choices.
 func checkChoice(flag, value string) error {
 	values := choices[flag]
 	if slices.Contains(values, value) {

@@ -36,6 +36,7 @@ func release() string {
 	return info.Main.Version
 }
 
+// about returns the version, and what the program was built with and for.
 func about() string {
 	return fmt.Sprintf("%s %s %s/%s", release(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -13,29 +13,30 @@ import (
 	"p2pchat/signaling"
 )
 
-// trouble is what currently keeps the two from meeting.
-type trouble struct {
+// An outage is what currently keeps the two sides from meeting.
+type outage struct {
 	mu     sync.Mutex // guards what follows
-	server error      // does not answer
-	path   error      // the two machines have not reached each other yet
-	open   bool       // the room is, or is watched: the other side can come
+	server error      // from requests to the server; nil while it answers
+	path   error      // of the attempt to connect the two machines; nil without one
+	open   bool       // the other side can come: the room is open, or this side watches it
 }
 
-func (t *trouble) set(update func(*trouble)) {
+func (t *outage) set(update func(*outage)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	update(t)
 }
 
-// why returns the error to report when the wait is over: the current trouble, or late.
-func (t *trouble) why(o *talkOptions, late error) error {
+// cause returns the error to report when the time of --wait is over: the current outage, or late if there is
+// none.
+func (t *outage) cause(o *talkOptions, late error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case t.path != nil:
 		return t.path
 	case t.server != nil && o.patience == signaling.Forever:
-		return fmt.Errorf("%w: there was no server at %s", errNobody, o.server)
+		return fmt.Errorf("%w: there was no server at %s", errAbsent, o.server)
 	case t.server != nil:
 		return t.server
 	case !t.open:
@@ -44,33 +45,33 @@ func (t *trouble) why(o *talkOptions, late error) error {
 	return late
 }
 
-// reporter returns a function that tells the conversation's reader what the session does.
-func (o *talkOptions) reporter(to *chat.Conversation, apart *trouble) func(peer.Event) {
-	waited := o.kept.met() // the two meet where no code is needed
+// report returns a function that tells the screen of the session's events, and notes outages.
+func (o *talkOptions) report(to *chat.Conversation, now *outage) func(peer.Event) {
+	waited := o.outbox.met() // two sides that have met need no code
 	return func(e peer.Event) {
 		switch e := e.(type) {
 		case peer.Waiting:
 			if !waited { // not again after a server was restarted
-				to.Keep(appointment{o.server, e.Resumption}.String())
+				to.Keep(resumePoint{o.server, e.Resumption}.String())
 				to.Tell(o.waiting(e.Code))
 			}
 			waited = true
-			apart.set(func(t *trouble) { t.open = true })
+			now.set(func(t *outage) { t.open = true })
 		case peer.NoCall:
 			to.Tell(o.noCall(e.Code))
 		case peer.Connecting:
-			apart.set(func(t *trouble) { t.path = cmp.Or(t.path, fmt.Errorf("%w in time", peer.ErrNoPath)) })
+			now.set(func(t *outage) { t.path = cmp.Or(t.path, fmt.Errorf("%w in time", peer.ErrNoPath)) })
 			to.Tell(screen.Connecting{})
 		case peer.Taken:
-			apart.set(func(t *trouble) { t.path = nil })
+			now.set(func(t *outage) { t.path = nil })
 			to.Tell(chat.Notice{Text: "Another person has answered this call. Waiting for the next one."})
 		case peer.WrongCode:
-			apart.set(func(t *trouble) { t.path = nil })
+			now.set(func(t *outage) { t.path = nil })
 			to.Tell(screen.WrongCode{Left: e.Left})
 		case peer.Burnt:
 			to.Tell(chat.Notice{Text: "Three wrong codes were tried, so the code no longer works. The program that you were connected to can still come back."})
 		case peer.Retrying:
-			apart.set(func(t *trouble) {
+			now.set(func(t *outage) {
 				if t.path = nil; errors.Is(e.Err, peer.ErrNoPath) {
 					t.path = e.Err
 				}
@@ -84,26 +85,26 @@ func (o *talkOptions) reporter(to *chat.Conversation, apart *trouble) func(peer.
 	}
 }
 
-// waiting is what a person should know while the other side can come.
+// waiting returns what a person should know while the other side can come.
 func (o *talkOptions) waiting(code peer.Code) screen.Waiting {
-	w := screen.Waiting{Code: code.String(), Command: o.command(code), Answering: o.other == "call", Lobby: code == peer.Code{Room: signaling.Lobby}, Here: onLoopback(o.server)}
-	if !w.Answering { // the page answers, too
+	w := screen.Waiting{Code: code.String(), Command: o.invite(code), Answering: o.side == signaling.Callee, Lobby: code == peer.Code{Room: signaling.Lobby}, Here: onLoopback(o.server)}
+	if !w.Answering { // the link opens the page, which answers
 		w.Link = strings.TrimRight(o.server, "/") + "/#" + code.String()
 	}
 	return w
 }
 
-// noCall is what an answerer should know while no call is open. The lobby has no code to mistype.
+// noCall returns what an answerer should know while no call is open. The lobby has no code to mistype.
 func (o *talkOptions) noCall(code peer.Code) screen.NoCall {
 	n := screen.NoCall{Room: code.Room, Here: onLoopback(o.server)}
 	if code == (peer.Code{Room: signaling.Lobby}) {
-		n.Command = o.command(code)
+		n.Command = o.invite(code)
 	}
 	return n
 }
 
-// news returns the state of the server: its error, or that it answers again.
-func (o *talkOptions) news(err error) string {
+// serverNotice returns the state of the server: err, or that it answers again.
+func (o *talkOptions) serverNotice(err error) string {
 	p := signaling.Problem{}
 	switch {
 	case err == nil:
@@ -116,8 +117,8 @@ func (o *talkOptions) news(err error) string {
 	return fmt.Sprintf("%s: %v; trying again", o.server, err)
 }
 
-// swept removes unfinished files of killed programs from dir, and returns a sentence about them, or "".
-func swept(dir string) string {
+// sweep removes unfinished files of killed programs from dir, and returns a sentence about them, or "".
+func sweep(dir string) string {
 	switch n := chat.Sweep(dir); n {
 	case 0:
 		return ""

@@ -9,7 +9,7 @@ import (
 	"p2pchat/signaling"
 )
 
-// A hintedError has another hint than its kind has.
+// A hintedError has its own hint, instead of the hint in endings.
 type hintedError struct {
 	error
 	hint string
@@ -17,20 +17,21 @@ type hintedError struct {
 
 func (e hintedError) Unwrap() error { return e.error }
 
-// withHint returns err of a request to server, with the --server that may be right if the scheme or the
-// path seems to be wrong.
+// withHint adds a hint to err, the error of a request to server, if the URL's scheme or path seems to be wrong.
 func withHint(server string, err error) error {
 	u, bad := url.Parse(server)
 	if bad != nil {
 		return err
 	}
 	path := strings.TrimRight(u.Path, "/")
+	p := signaling.Problem{}
+	noSuchAddress := errors.As(err, &p) && p.Type == "urn:p2pchat:not-found"
 	switch {
 	case errors.Is(err, signaling.ErrHTTP):
 		return hintedError{err, "did you mean --server http://" + u.Host + path + "?"}
 	case errors.Is(err, signaling.ErrHTTPS):
 		return hintedError{err, "did you mean --server https://" + u.Host + path + "?"}
-	case errors.Is(err, signaling.ErrForeign) && path != "":
+	case path != "" && (noSuchAddress || errors.Is(err, signaling.ErrForeign)):
 		return hintedError{err, fmt.Sprintf("the path %s may be wrong; did you mean --server %s://%s?", path, u.Scheme, u.Host)}
 	}
 	return err

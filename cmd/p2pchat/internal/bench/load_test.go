@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"math"
@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-func TestWorkload(t *testing.T) {
+func TestLoad(t *testing.T) {
 	t.Run("a call is 16 requests and 5.7 KB of documents", func(t *testing.T) {
 		bytes := 0
-		for _, s := range script() {
-			bytes += len(s.body)
+		for _, s := range Script() {
+			bytes += len(s.Body)
 		}
-		if len(script()) != 16 || bytes < 5_500 || bytes > 6_000 {
-			t.Errorf("it is %d requests and %d bytes", len(script()), bytes)
+		if len(Script()) != 16 || bytes < 5_500 || bytes > 6_000 {
+			t.Errorf("it is %d requests and %d bytes", len(Script()), bytes)
 		}
 	})
 	t.Run("a quantile is right to a twentieth", func(t *testing.T) {
-		var a, b histogram
+		var a, b Histogram
 		for i := range 10_000 {
 			h := &a
 			if i%2 == 0 {
 				h = &b
 			}
-			h.add(time.Duration(i+1) * time.Millisecond)
+			h.Add(time.Duration(i+1) * time.Millisecond)
 		}
 		a.merge(&b)
-		s := a.summary()
+		s := a.Summary()
 		for want, got := range map[float64]float64{5000: s.P50, 9000: s.P90, 9900: s.P99, 9990: s.P999, 10_000: s.Most} {
 			if math.Abs(got-want) > want/20 {
 				t.Errorf("%.0f ms became %.0f", want, got)
@@ -41,11 +41,11 @@ func TestWorkload(t *testing.T) {
 		}
 	})
 	t.Run("what is shorter or longer than every bucket is counted", func(t *testing.T) {
-		var h histogram
-		h.add(-time.Second)
-		h.add(time.Nanosecond)
-		h.add(24 * time.Hour)
-		if s := h.summary(); h.n != 3 || s.P50 > 0.001 || s.P999 < 600_000 {
+		var h Histogram
+		h.Add(-time.Second)
+		h.Add(time.Nanosecond)
+		h.Add(24 * time.Hour)
+		if s := h.Summary(); h.n != 3 || s.P50 > 0.001 || s.P999 < 600_000 {
 			t.Errorf("%d: %+v", h.n, s)
 		}
 	})

@@ -1,0 +1,331 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"p2pchat/chat"
+	"p2pchat/chat/screen"
+	"p2pchat/peer"
+	"p2pchat/signaling"
+)
+
+// stillLost is how long a lost connection may take to come back before the person is told what that
+// can mean.
+var stillLost = 30 * time.Second
+
+var (
+	errNoQuestion = errors.New("no code is needed now")
+	errNotLost    = errors.New("there is no lost connection to wait for")
+)
+
+// A connector supplies the pipes of one conversation. It has one Session at a time: if the person enters
+// another code before the two sides have met, the next Session replaces it.
+type connector struct {
+	o            *talkOptions
+	conversation *chat.Conversation
+	outage       outage
+	codes        codeReader
+	entered      chan codeEntry // from the screen
+
+	mu        sync.Mutex // guards what follows
+	session   *peer.Session
+	client    *signaling.Client
+	connected bool      // there was a connection
+	waiting   bool      // for the next one
+	typed     peer.Code // with which the two sides met
+	room      string    // of the last wrong code
+	tried     int       // wrong codes in room
+	leftBy    error     // for which the person was asked for a code, and left instead
+}
+
+// A codeEntry is a code that the person enters on the screen. The zero Code asks for a new one.
+type codeEntry struct {
+	code   peer.Code
+	server string // of a pasted link or command; empty: the current one
+}
+
+func newConnector(o *talkOptions, conversation *chat.Conversation) *connector {
+	c := &connector{o: o, conversation: conversation, entered: make(chan codeEntry, 1), connected: o.outbox.met()}
+	if c.connected {
+		c.typed = o.outbox.resume.Again.Typed
+	}
+	return c
+}
+
+// open starts the Session of the current code.
+func (c *connector) open() error {
+	client, err := signaling.NewClient(c.o.server, signaling.Config{Patience: c.o.patience, Key: c.o.key, OnOutage: func(err error) {
+		c.outage.set(func(t *outage) { t.server = err })
+		if c.o.onOutage != nil {
+			c.o.onOutage(err != nil)
+		}
+		c.conversation.Tell(chat.Notice{Text: c.o.serverNotice(err)})
+	}})
+	if err != nil {
+		return &usageError{err: err}
+	}
+	servers, host, err := chosenICEServers(c.o.iceServers, c.o.server)
+	if err != nil {
+		return err
+	}
+	session := c.o.meet(client, c.o.code, peer.Config{
+		Resume: c.o.outbox.again(), ICEServers: servers, RelayOnly: c.o.relayOnly, Log: c.o.logger,
+		Discover: client.ICEServers, Host: host,
+		Save:   func(a peer.Resumption) error { return c.o.outbox.save(c.conversation, resumePoint{c.o.server, a}) },
+		Report: c.o.report(c.conversation, &c.outage),
+	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.client, c.session = client, session
+	return nil
+}
+
+// close ends the Session, if there is one.
+func (c *connector) close() {
+	c.mu.Lock()
+	session, client := c.session, c.client
+	c.mu.Unlock()
+	if session != nil {
+		session.Close()
+		client.CloseIdle()
+	}
+}
+
+// next returns the next pipe. Until the two sides have met, it may be the pipe of another code.
+func (c *connector) next(ctx context.Context) (chat.Link, error) {
+	for {
+		link, other, err := c.wait(ctx)
+		if question := c.question(err); question != "" && other == nil && ctx.Err() == nil {
+			other = c.ask(ctx, question, err)
+		}
+		if err == nil || other == nil {
+			return link, err
+		}
+		c.close()
+		c.mu.Lock()
+		c.o.replaceCode(*other)
+		c.mu.Unlock()
+		c.o.recordCode(c.conversation)
+		if n := c.conversation.Waiting(); n > 0 {
+			c.conversation.Tell(chat.Notice{Text: typedAhead(n)})
+		}
+		if err := c.open(); err != nil {
+			return chat.Link{}, err
+		}
+	}
+}
+
+// typedAhead returns a sentence about n messages that the person may have meant for another code.
+func typedAhead(n int) string {
+	if n == 1 {
+		return "The message that you have typed goes to the person with this code. To drop it, leave now: /quit."
+	}
+	return fmt.Sprintf("The %d messages that you have typed go to the person with this code. To drop them, leave now: /quit.", n)
+}
+
+// wait waits for the Session's next pipe, or until the person enters another code.
+func (c *connector) wait(ctx context.Context) (link chat.Link, other *codeEntry, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	c.mu.Lock()
+	c.waiting = true
+	session, connected, typed := c.session, c.connected, c.typed
+	c.mu.Unlock()
+	late, long := errAbsent, make(<-chan time.Time)
+	if connected {
+		timer := time.NewTimer(stillLost)
+		defer timer.Stop()
+		late, long = errNotBack, timer.C
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-long:
+				c.conversation.Tell(screen.StillLost{After: stillLost, Code: typed.String()})
+			case e := <-c.entered:
+				if (e == codeEntry{code: c.o.code}) { // the Session has that code
+					continue
+				}
+				other = &e
+				cancel()
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	link, pipe, err := c.link(ctx, session, late)
+	cancel()
+	wg.Wait()
+	if c.waited(pipe, err) {
+		c.conversation.Tell(chat.Notice{Text: "You are connected, so the code that you typed was not used."})
+	}
+	return link, other, err
+}
+
+// waited notes the end of a wait, and reports whether the person entered a code that came too late for it.
+func (c *connector) waited(pipe *peer.Pipe, err error) (late bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting = err != nil
+	if err != nil {
+		return false
+	}
+	c.connected, c.typed = true, pipe.Resumption().Typed
+	select {
+	case <-c.entered:
+		return true
+	default:
+		return false
+	}
+}
+
+// link waits for the Session's next pipe, and makes a chat.Link of it. After --wait, it returns the cause of
+// the outage, or late.
+func (c *connector) link(ctx context.Context, session *peer.Session, late error) (chat.Link, *peer.Pipe, error) {
+	if c.o.wait > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, c.o.wait, late)
+		defer cancel()
+	}
+	p, err := session.Pipe(ctx)
+	if errors.Is(err, errAbsent) {
+		err = c.outage.cause(c.o, err)
+	}
+	switch {
+	case err == nil:
+		c.outage.set(func(t *outage) { t.path = nil })
+		return chat.Link{Pipe: p, Details: chat.Details(p.Details), Again: c.o.resumeText(p)}, p, nil
+	case errors.Is(err, signaling.ErrUnreachable), errors.Is(err, signaling.ErrForeign), errors.As(err, &signaling.Problem{}):
+		err = withHint(c.o.server, fmt.Errorf("%s: %w", c.o.server, err))
+	}
+	return chat.Link{}, nil, err
+}
+
+// question returns why the person is asked for another code after err, or "" if there is no question. A code
+// from the command line is not asked for again: the program ends with its exit code.
+func (c *connector) question(err error) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	calls := c.o.side == signaling.Caller
+	switch {
+	case !c.o.prompts || c.connected:
+	case calls && errors.Is(err, peer.ErrBurnt):
+		return "Three wrong codes were tried, so this code no longer works. A stranger may be guessing: send the new code by another route."
+	case calls || !c.o.asked:
+	case errors.Is(err, peer.ErrWrongCode):
+		return c.wrongCode()
+	case errors.Is(err, peer.ErrTaken):
+		return "This call is over: another person answered it, or the caller hung up."
+	}
+	return ""
+}
+
+// wrongCode counts a wrong code, and returns how many attempts are left at most: strangers may have used
+// attempts, too. The caller holds c.mu.
+func (c *connector) wrongCode() string {
+	if c.room != c.o.code.Room {
+		c.room, c.tried = c.o.code.Room, 0
+	}
+	c.tried++
+	switch left := peer.Guesses - c.tried; {
+	case left <= 0:
+		return fmt.Sprintf("%d wrong attempts: this code no longer works. Ask for a new one.", peer.Guesses)
+	case left == 1:
+		return "Wrong code. At most 1 attempt left."
+	default:
+		return fmt.Sprintf("Wrong code. At most %d attempts left.", left)
+	}
+}
+
+// ask asks the person for another code, because of err. It returns nil if the person leaves instead.
+func (c *connector) ask(ctx context.Context, question string, err error) *codeEntry {
+	c.conversation.Tell(screen.CodeWanted{Why: question, Calling: c.o.side == signaling.Caller})
+	select {
+	case e := <-c.entered:
+		return &e
+	case <-ctx.Done():
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.leftBy = err
+		return nil
+	}
+}
+
+// enter implements screen.Streams.Code. A caller enters nothing, and gets a new code.
+func (c *connector) enter(text string) error {
+	c.mu.Lock()
+	server := c.o.server
+	c.mu.Unlock()
+	var e codeEntry
+	if c.o.side == signaling.Callee {
+		// Other machines know the server of this machine by another address, which a pasted link may name.
+		o := talkOptions{server: server, serverGiven: !onLoopback(server)} // parse changes it
+		var err error
+		if e.code, err = c.codes.read(text, o.parse); err != nil {
+			return err
+		}
+		if o.server != server {
+			e.server = o.server
+		}
+	}
+	c.mu.Lock() // a code that is entered after the two sides have met would end their conversation at the next loss
+	defer c.mu.Unlock()
+	if c.connected {
+		return errNoQuestion
+	}
+	select {
+	case c.entered <- e:
+		return nil
+	default:
+		return errNoQuestion
+	}
+}
+
+// minRoomDigits is how many digits the room of a generated code has: "2 blue cups" is a message.
+const minRoomDigits = 3
+
+// isCode implements screen.Streams.IsCode.
+func (c *connector) isCode(text string) bool {
+	c.mu.Lock()
+	connected, o := c.connected, talkOptions{server: c.o.server}
+	c.mu.Unlock()
+	code, err := o.parse(text)
+	return !connected && err == nil && code.IsGenerated() && len(code.Room) >= minRoomDigits
+}
+
+// reopen implements screen.Streams.Again: the other side's program, if it was started again, knows only the
+// code that was typed.
+func (c *connector) reopen() error {
+	c.mu.Lock()
+	session, lost, typed := c.session, c.connected && c.waiting, c.typed
+	c.mu.Unlock()
+	if !lost || session == nil {
+		return errNotLost
+	}
+	if err := session.Reopen(); err != nil {
+		return err
+	}
+	c.conversation.Tell(chat.Notice{Text: "Waiting with the code " + typed.String() + ", too. The other side types: " + c.o.invite(typed)})
+	return nil
+}
+
+// unanswered returns the error for which the person was asked for a code, and left instead.
+func (c *connector) unanswered() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.leftBy
+}
+
+// replaceCode makes the next Session meet with e. The person is asked again if its code is wrong.
+func (o *talkOptions) replaceCode(e codeEntry) {
+	o.code, o.asked = e.code, true
+	o.outbox.startOver()
+	if e.server != "" {
+		o.server, o.serverGiven, o.patience = e.server, true, 0
+	}
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"p2pchat/chat"
+	"p2pchat/peer"
+	"p2pchat/signaling"
+)
+
+// An outbox is the file of --outbox. Without the flag, it is empty and nothing is saved.
+type outbox struct {
+	path    string
+	journal *chat.Journal // nil without the flag
+	resume  *resumePoint  // of the conversation that an earlier run did not end; nil for a new one
+	guessed bool          // wrong codes were tried before the two sides met: the next run must count them
+}
+
+// A resumePoint says where and how to meet the other side again. The journal keeps it as JSON.
+type resumePoint struct {
+	Server string
+	Again  peer.Resumption
+}
+
+// String returns the resumePoint as JSON.
+func (r resumePoint) String() string {
+	b, err := json.Marshal(r)
+	if err != nil {
+		panic(err) // each member can be marshalled
+	}
+	return string(b)
+}
+
+// open opens the file at path, if one is named, for a conversation of that side.
+func (b *outbox) open(path string, side signaling.Side) (err error) {
+	if path == "" {
+		return nil
+	}
+	b.path = path
+	b.journal, err = chat.OpenJournal(path)
+	switch {
+	case errors.Is(err, chat.ErrJournalInUse):
+		return &usageError{err: fmt.Errorf("--outbox: %w", err), hint: "stop that program first, or name another file"}
+	case err != nil:
+		return &usageError{err: fmt.Errorf("--outbox: %w", err), hint: "name a file that only you can read and write, or a new one"}
+	}
+	text, heard := b.journal.Again()
+	if text == "" {
+		return nil
+	}
+	b.resume = &resumePoint{}
+	if err := json.Unmarshal([]byte(text), b.resume); err != nil {
+		return &usageError{err: fmt.Errorf("--outbox: %s: %w: %w", path, chat.ErrJournalDamaged, err), hint: "name another file"}
+	}
+	b.resume.Again.Heard = heard
+	b.guessed = b.resume.Again.Spent > 0 && !b.met()
+	if started := b.resume.Again.Side; started != side {
+		return &usageError{
+			err:  fmt.Errorf("--outbox: the conversation in %s was started with 'p2pchat %s'", path, command(started)),
+			hint: "continue with p2pchat " + command(started) + ", or name another file",
+		}
+	}
+	return nil
+}
+
+// continueCode sets the code of the conversation in the outbox. Before the two sides have met, another code
+// (text) may replace it if it is burnt or no messages wait: then there is no conversation to continue. A
+// caller whose code is burnt gets a new one.
+func (o *talkOptions) continueCode(text string) error {
+	was, met := o.outbox.resume.Again, o.outbox.met()
+	if !o.serverGiven {
+		o.server, o.serverGiven = o.outbox.resume.Server, o.outbox.resume.Server != defaultServer
+	}
+	o.code = was.Typed
+	if text != "" {
+		code, err := o.parse(text)
+		if err != nil {
+			return err
+		}
+		o.code = code
+	}
+	burnt := was.Burnt()
+	if met {
+		burnt = nil // they meet in another room
+	}
+	changed := o.code != was.Typed
+	if burnt != nil && text == "" && was.Side == signaling.Caller {
+		o.code, changed = peer.Code{}, true
+	}
+	switch {
+	case !changed && burnt == nil:
+		return nil
+	case !changed:
+		return fmt.Errorf("%s: %w", o.code, burnt)
+	case burnt == nil && (met || o.outbox.journal.Waiting() > 0):
+		return &usageError{err: fmt.Errorf("--outbox: %s holds a conversation with another code that has not ended", o.outboxPath), hint: "leave the code out to continue it, or name another file"}
+	}
+	o.outbox.startOver()
+	return nil
+}
+
+// startOver forgets the earlier conversation.
+func (b *outbox) startOver() { b.resume, b.guessed = nil, false }
+
+// save returns once the resumePoint is on disk.
+func (b *outbox) save(c *chat.Conversation, at resumePoint) error {
+	if b.journal == nil {
+		return nil
+	}
+	b.guessed = at.Again.Spent > 0 && at.Again.Rendezvous == (peer.Code{})
+	return c.Commit(at.String())
+}
+
+// again returns where the session continues: nil for a new conversation.
+func (b *outbox) again() *peer.Resumption {
+	if b.resume == nil {
+		return nil
+	}
+	return &b.resume.Again
+}
+
+// met reports whether the two sides met in an earlier run.
+func (b *outbox) met() bool { return b.resume != nil && b.resume.Again.Rendezvous != (peer.Code{}) }
+
+// notice returns what a person should know of the outbox, or "".
+func (b *outbox) notice() string {
+	if b.journal == nil {
+		return ""
+	}
+	left := ""
+	switch n := b.journal.Waiting(); {
+	case n == 1:
+		left = "1 message"
+	case n > 1:
+		left = strconv.Itoa(n) + " messages"
+	}
+	switch {
+	case b.met() && left != "":
+		return "Continuing the conversation in the outbox: " + left + " not delivered yet. Waiting for the other side to come back."
+	case b.met():
+		return "Continuing the conversation in the outbox. Waiting for the other side to come back."
+	case left != "":
+		return left + " in the outbox will be sent when the other side joins."
+	}
+	return ""
+}
+
+// explain adds to err that the outbox keeps undelivered messages, if it does.
+func (b *outbox) explain(c *chat.Conversation, err error) error {
+	if u := (*chat.Undelivered)(nil); b.journal != nil && errors.As(err, &u) && c.Kept() {
+		return fmt.Errorf("%w; kept in %s: run the same command to continue", err, b.path)
+	}
+	return err
+}
+
+// close closes the file. The screen must have ended.
+func (b *outbox) close(c *chat.Conversation) error {
+	if b.journal == nil {
+		return nil
+	}
+	if err := b.journal.End(c.Kept() || b.guessed); err != nil {
+		return fmt.Errorf("closing the outbox: %w", err)
+	}
+	return nil
+}
