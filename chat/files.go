@@ -69,7 +69,7 @@ func (h host) Send(k transfer.Kind, text string) (seq uint64, err error) {
 	switch {
 	case left && (k == transfer.KindOffer || k == transfer.KindAccept):
 		return 0, ErrOver
-	case k == transfer.KindOffer && c.stream.Full():
+	case k == transfer.KindOffer && c.stream.Status().Full:
 		return 0, transfer.ErrFull
 	}
 	seq, err = c.enqueue(kind(k), text)
@@ -96,7 +96,7 @@ func (h host) Keep(r transfer.Record) {
 // handleFile hands the transfers a frame about a file.
 func (c *Conversation) handleFile(f frame, from hello) {
 	peer := transfer.Peer{Conversation: from.Conversation, Name: from.Name}
-	if err := c.transfers.Handle(peer, f.seq, transfer.Kind(f.kind), f.text, c.stream.Full()); err != nil {
+	if err := c.transfers.Handle(peer, f.seq, transfer.Kind(f.kind), f.text, c.stream.Status().Full); err != nil {
 		c.drop(err)
 	}
 }

@@ -34,7 +34,7 @@ func (c *Conversation) LeaveOverheard() {
 // LeaveEmpty leaves if Config.LeaveWhenSaid is set and nothing waits to be delivered or received: no
 // input, no file, nothing from the Journal. It reports whether it left.
 func (c *Conversation) LeaveEmpty() bool {
-	empty := c.leavesAlone() && !c.transfers.Pending() && c.stream.Left() == 0
+	empty := c.leavesAlone() && !c.transfers.Pending() && c.stream.Status().Left == 0
 	if empty {
 		c.Leave()
 	}

@@ -223,3 +223,20 @@ func (s *slowStart) Recv(ctx context.Context) ([]byte, error) {
 	}
 	return s.end.Recv(ctx)
 }
+
+// What was said before Leave goes out before the goodbye, however the goroutines are scheduled.
+func TestSayAndLeave(t *testing.T) {
+	for range 500 {
+		synctest.Test(t, func(t *testing.T) {
+			left, right := newPair(4)
+			a, b := newTalker().joins(left).run(t.Context(), nil), newTalker().joins(right).run(t.Context(), nil)
+			synctest.Wait()
+			say(t, a, "one", "two")
+			a.Leave()
+			if err := errors.Join(a.end(), b.end()); err != nil {
+				t.Error(err)
+			}
+			equal(t, "the other side reads", texts(b.seen()), []string{"one", "two"})
+		})
+	}
+}

@@ -37,7 +37,7 @@ func (c *Conversation) confirmPlain(ctx context.Context, link Link) {
 		case <-ctx.Done():
 			return
 		}
-		sent := c.stream.Out()
+		sent := c.stream.Status().Out
 		if link.Flush(ctx) != nil {
 			return // receive returns the reason
 		}
@@ -64,11 +64,12 @@ func (c *Conversation) receivePlain(ctx context.Context, link Link) error {
 // trustPlain counts what was sent as delivered once a plain program has closed the channel: the
 // acknowledgement of SCTP may come 200 ms later. It does not trust a channel on which nothing ever passed.
 func (c *Conversation) trustPlain() {
-	if c.strange > 0 || c.stream.Confirmed() > 0 {
-		c.stream.Acked(c.stream.Out())
+	out := c.stream.Status()
+	if c.strange > 0 || out.Confirmed > 0 {
+		c.stream.Acked(out.Out)
 		return
 	}
-	silent := c.stream.Left() == 0 // if not, Run returns Undelivered
+	silent := out.Left == 0 // if not, Run returns Undelivered
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.life.past(ours, leaving) {

@@ -97,7 +97,7 @@ func (c *Conversation) keepAgain(again string, confirmed bool) {
 // Kept reports, once Run has returned, whether a later run can go on: no side has said
 // goodbye, or this side did before everything had arrived.
 func (c *Conversation) Kept() bool {
-	waiting := c.stream.Left() > 0
+	waiting := c.stream.Status().Left > 0
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	begun := c.peer.Conversation != "" || waiting

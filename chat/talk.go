@@ -66,7 +66,7 @@ func (c *Conversation) maySever(link Link) bool {
 // peerMissesAck reports whether the other side said goodbye before it had the last
 // acknowledgement, which may be on its way.
 func (c *Conversation) peerMissesAck() bool {
-	acked := c.stream.LastAck()
+	acked := c.stream.Status().LastAck
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.known < acked
@@ -137,58 +137,53 @@ func (c *Conversation) introduce() frame {
 
 // next returns the next frame to write, if todo. It returns last if none will follow.
 func (c *Conversation) next(foreign bool) (f frame, todo, last bool) {
-	if seq, ok := c.stream.NextAck(); ok {
-		return frame{kind: kindAck, seq: seq}, true, false
+	c.mu.Lock()
+	was := c.life // before looking at the outbox: what was queued before a step goes out before the next step
+	c.mu.Unlock()
+	if f, todo = c.nextQueued(was, foreign); todo {
+		return f, true, false
 	}
-	if !foreign {
-		if name, ok := c.nextName(); ok {
-			return frame{kind: kindName, text: name}, true, false
-		}
-	}
-	if f, ok := c.nextQueued(foreign); ok {
-		return frame{kind: f.Kind, seq: f.Seq, text: f.Text}, true, false
-	}
-	files := c.transfers.Pending() // first: a file queues its last frame before it ends
-	empty, confirmed := c.stream.Left() == 0, c.stream.Confirmed()
+	files := c.transfers.Pending() // before the outbox, too: a file queues its last frame before it ends
+	out := c.stream.Status()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.life.is(ours, inputEnded) && empty && !files && (c.life.past(theirs, inputEnded) || c.leavesAlone()) {
-		c.beginLeave()
-	}
 	switch {
-	case !c.life.past(ours, leaving):
+	case !was.past(ours, leaving):
+		if was.is(ours, inputEnded) && out.Left == 0 && !files && (was.past(theirs, inputEnded) || c.leavesAlone()) {
+			c.beginLeave() // which wakes send for the goodbye
+		}
 		return frame{}, false, false
 	case foreign:
-		return frame{}, false, empty
+		return frame{}, false, out.Left == 0
 	case (!c.life.past(theirs, goodbye) || c.parted()) && c.life.move(ours, goodbye):
-		return frame{kind: kindGoodbye, seq: confirmed, text: c.goodbyeText}, true, false
+		return frame{kind: kindGoodbye, seq: out.Confirmed, text: c.goodbyeText}, true, false
 	}
 	// If both leave at once, the last messages of this side are still to be acknowledged.
-	if c.parted() && (!c.life.first || empty) {
+	if c.parted() && (!c.life.first || out.Left == 0) {
 		c.life.move(ours, over)
 	}
 	return frame{}, false, c.life.is(ours, over)
 }
 
-// nextName returns this side's name if the other side does not know it yet.
-func (c *Conversation) nextName() (name string, ok bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	ok = c.renamed && !c.life.past(ours, goodbye)
-	c.renamed = c.renamed && !ok
-	return c.config.Name, ok
-}
-
-// nextQueued returns the next frame of the outbox. A part waits for the other side's hello, which says whether it
-// understands parts.
-func (c *Conversation) nextQueued(foreign bool) (reliable.Frame, bool) {
-	c.mu.Lock()
-	left, greeted := c.life.past(theirs, goodbye), c.greeted
-	c.mu.Unlock()
-	if left || !foreign && !greeted && c.stream.NextKind() == kindPart {
-		return reliable.Frame{}, false
+// nextQueued returns the next frame to write that is not a goodbye: an acknowledgement, a new name, or one of the
+// outbox. A part waits for the other side's hello, which says whether it understands parts.
+func (c *Conversation) nextQueued(was life, foreign bool) (f frame, todo bool) {
+	if seq, ok := c.stream.NextAck(); ok {
+		return frame{kind: kindAck, seq: seq}, true
 	}
-	return c.stream.Next()
+	c.mu.Lock()
+	renamed, name := c.renamed && !foreign && !was.past(ours, goodbye), c.config.Name
+	c.renamed = c.renamed && !renamed
+	known := c.greeted || foreign
+	c.mu.Unlock()
+	switch {
+	case renamed:
+		return frame{kind: kindName, text: name}, true
+	case was.past(theirs, goodbye), !known && c.stream.Status().Next == kindPart:
+		return frame{}, false
+	}
+	next, todo := c.stream.Next()
+	return frame{kind: next.Kind, seq: next.Seq, text: next.Text}, todo
 }
 
 // receive handles what arrives, until the pipe ends. It tells the reader of the pipe, so that send never waits for a

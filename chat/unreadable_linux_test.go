@@ -51,7 +51,7 @@ func TestWhatCannotBeRead(t *testing.T) {
 				t.Errorf("it says %v, not %s", err, want)
 			}
 		}
-		if n := a.stream.Left(); n > 0 {
+		if n := a.stream.Status().Left; n > 0 {
 			t.Errorf("%d are offered", n)
 		}
 	})

@@ -149,13 +149,6 @@ func (s *Stream) Next() (Frame, bool) {
 	return s.out.next()
 }
 
-// NextKind returns the kind of what Next would return, or 0.
-func (s *Stream) NextKind() Kind {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.out.nextKind()
-}
-
 // NextAck returns the acknowledgement to go out, if there is one.
 func (s *Stream) NextAck() (seq uint64, ok bool) {
 	s.mu.Lock()
@@ -163,13 +156,6 @@ func (s *Stream) NextAck() (seq uint64, ok bool) {
 	ok = s.handled > s.acked
 	s.acked = s.handled
 	return s.acked, ok
-}
-
-// LastAck returns the last acknowledgement that went out.
-func (s *Stream) LastAck() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.acked
 }
 
 // Acked drops from the outbox what the other side has acknowledged, up to seq, and returns it without its texts. It
@@ -250,18 +236,25 @@ func (s *Stream) Handled(at Place, line any) bool {
 	return true
 }
 
-// Full reports whether the outbox has no room.
-func (s *Stream) Full() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.out.full()
+// A Status is where a Stream is.
+type Status struct {
+	Full      bool   // the outbox has no room
+	Left      int    // frames that are not acknowledged
+	Confirmed uint64 // the last frame that is
+	Out       uint64 // the last frame that has gone out on the current pipe
+	Next      Kind   // of what Next would return, or 0
+	LastAck   uint64 // the last acknowledgement that went out
 }
 
-// Left returns how many frames are not acknowledged.
-func (s *Stream) Left() int {
+// Status returns where the Stream is.
+func (s *Stream) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.out.frames)
+	confirmed := s.out.first() - 1
+	return Status{
+		Full: s.out.full(), Left: len(s.out.frames), Next: s.out.nextKind(), LastAck: s.acked,
+		Confirmed: confirmed, Out: confirmed + uint64(s.out.sent), //nolint:gosec // at most len(s.out.frames)
+	}
 }
 
 // Count returns how many frames of a kind are not acknowledged.
@@ -269,20 +262,6 @@ func (s *Stream) Count(k Kind) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.out.count(k)
-}
-
-// Confirmed returns the number up to which all is acknowledged.
-func (s *Stream) Confirmed() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.out.first() - 1
-}
-
-// Out returns the number of the last frame that has gone out on the current pipe.
-func (s *Stream) Out() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.out.first() - 1 + uint64(s.out.sent) //nolint:gosec // at most len(s.out.frames)
 }
 
 // note keeps an entry whose loss does no harm.

@@ -18,9 +18,9 @@ func TestStream(t *testing.T) {
 			}
 		}
 		taken, delivered := 0, 0
-		for pipes := 0; a.Left() > 0; pipes++ {
+		for pipes := 0; a.Status().Left > 0; pipes++ {
 			if pipes > 10*frames {
-				t.Fatalf("seed %d: %d are left", seed, a.Left())
+				t.Fatalf("seed %d: %d are left", seed, a.Status().Left)
 			}
 			helloA, helloB := a.Hello(), b.Hello()
 			a.Greet(helloB)
