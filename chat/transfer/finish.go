@@ -82,12 +82,12 @@ func (m *Manager) end(f *file, to state) bool {
 
 // finish tells how f ended, and forgets it. Pending reports it until then.
 func (m *Manager) finish(f *file, e Event) {
-	if f.source != nil {
-		f.source.close()
-	}
 	m.mu.Lock()
-	d, suspend := f.download, m.suspending
+	s, d, suspend := f.source, f.download, m.suspending
 	m.mu.Unlock()
+	if s != nil {
+		s.close()
+	}
 	switch {
 	case d != nil && suspend:
 		d.suspend()

@@ -43,7 +43,7 @@ func (m *Manager) keptOf(f *file) *Record {
 func (m *Manager) resumeSending(f *file, s *source) bool {
 	m.mu.Lock()
 	r := f.kept
-	if r == nil || r.Path != s.path || r.Stamp != s.stamp || r.Offer.Size != s.Size {
+	if r == nil || f.state.over() || r.Path != s.path || r.Stamp != s.stamp || r.Offer.Size != s.Size {
 		m.mu.Unlock()
 		return false
 	}
@@ -57,15 +57,20 @@ func (m *Manager) resumeSending(f *file, s *source) bool {
 }
 
 func (m *Manager) resumeReceiving(f *file) {
-	r := m.keptOf(f)
+	r := f.kept // only this goroutine changes it
 	d, err := resumeDownload(r.Dir, r.Temp, f.Offer)
 	if err != nil {
 		m.giveUpWith(f, unwritable(r.Dir, err))
 		return
 	}
 	m.mu.Lock()
+	over := f.state.over()
 	f.download, f.kept = d, nil
 	m.mu.Unlock()
+	if over { // the reader has cancelled it
+		d.discard()
+		return
+	}
 	m.tell(KindAccept, f, note{}) // the earlier run may have ended before it did
 	m.host.Emit(Notice{Text: map[bool]string{
 		false: fmt.Sprintf("Resuming %q.", f.Name),
