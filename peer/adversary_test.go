@@ -19,7 +19,7 @@ import (
 	"p2pchat/signaling/memstore"
 )
 
-// What the two say to each other, and nobody else may hear.
+// The messages of the two, which no third program may read.
 const (
 	callerSays = "the caller's message"
 	calleeSays = "the callee's message"
@@ -213,7 +213,7 @@ func relay(t *testing.T, a, b *peer.Pipe, tap *wiretap) {
 	}
 }
 
-// listening is a description by somebody who would take any channel.
+// listening returns a description of a program that takes any channel.
 func listening(t *testing.T, tap *wiretap) map[signaling.Side]string {
 	t.Helper()
 	pc, err := webrtc.NewPeerConnection(webrtc.Configuration{})
@@ -327,7 +327,7 @@ func TestTamperedCandidates(t *testing.T) {
 				config.Log = log.logger()
 				caller := n.calls(t, store, right, quiet())
 				callee := n.answers(t, store, right, config)
-				// The caller has proof, and may send; nobody over there takes it for a friend.
+				// The caller has proof, and may send; the callee has none of the caller.
 				p := pipeOf(t, caller)
 				send(t, p, callerSays)
 				ctx, cancel := context.WithTimeout(context.Background(), peer.ConnectLimit/2)
@@ -387,7 +387,7 @@ func (h hiding) Candidates(ctx context.Context, t signaling.Ticket, of signaling
 }
 
 // A server that says 201 and forgets: the caller opens its room again and again, the two
-// never meet, and no answer is a guess for anybody.
+// never meet, and no answer counts as a guess.
 func TestAStoreThatForgetsACode(t *testing.T) {
 	t.Run("each time keeps the two apart, and that is all", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -407,7 +407,7 @@ func TestAStoreThatForgetsACode(t *testing.T) {
 		})
 	})
 
-	t.Run("answers lets nobody guess more than three times", func(t *testing.T) {
+	t.Run("answers allows three guesses", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n, store := newNetwork(t, time.Millisecond), &fishing{Store: memstore.New(memstore.Limits{})}
 			callee := n.answers(t, store, right, quiet())

@@ -16,7 +16,7 @@ import (
 	"p2pchat/signaling/memstore"
 )
 
-// Without a secret anybody may name candidates, and each has a peer send packets somewhere: those
+// Without a secret, any program may name candidates, and each has a peer send packets somewhere: those
 // of the description and of the list are few together.
 func TestFewCandidatesOfStrangers(t *testing.T) {
 	const victim, most = "10.0.0.9", 20

@@ -187,7 +187,7 @@ func TestClosingInEveryPhase(t *testing.T) {
 		}
 	})
 
-	t.Run("once connected, though nobody took the pipe", func(t *testing.T) {
+	t.Run("once connected, before the pipe was taken", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			store := memstore.New(memstore.Limits{})
 			n := newNetwork(t, 0)

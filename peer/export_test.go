@@ -13,7 +13,7 @@ import (
 	"p2pchat/signaling"
 )
 
-// What the tests, which stand outside like everybody else, see beyond the API.
+// What the tests of package peer_test see beyond the API.
 const (
 	ConnectLimit  = connectLimit
 	Attempts      = attempts
@@ -22,21 +22,21 @@ const (
 
 var ErrGarbled = errGarbled
 
-// Over is the Config of a machine on the network n.
+// Over returns the Config of a machine on the network n.
 func (c Config) Over(n transport.Net) Config {
 	c.net = n
 	return c
 }
 
-// Held is how many channels pion holds on to that nobody has taken.
+// Held returns how many channels pion keeps that were not detached.
 func (p *Pipe) Held() int {
 	return reflect.ValueOf(p.pc.SCTP()).Elem().FieldByName("dataChannels").Len()
 }
 
-// Introduce joins two PeerConnections of a test's own.
+// Introduce joins two PeerConnections that a test has made.
 var Introduce = introduce
 
-// A Handshake is what a caller of the tests' own needs to pass for one of ours.
+// A Handshake lets a test act as a caller of this program.
 type Handshake struct {
 	proposal *proposal
 	keys     *sessionKeys
@@ -68,7 +68,7 @@ func (h *Handshake) Settle(answer signaling.Description) (signaling.Candidate, e
 	return h.keys.seal(sealedNote{Nonce: h.proposal.nonce})
 }
 
-// Open is a candidate of the callee's.
+// Open opens a candidate of the callee.
 func (h *Handshake) Open(c signaling.Candidate) (webrtc.ICECandidateInit, error) {
 	n, err := h.keys.open(c)
 	if err != nil || n.ICECandidateInit == nil {
@@ -79,7 +79,7 @@ func (h *Handshake) Open(c signaling.Candidate) (webrtc.ICECandidateInit, error)
 
 func discarding() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// Respond makes the answer of somebody who knows the code, or guesses it.
+// Respond makes the answer of a callee that knows the code, or guesses it.
 func Respond(code Code, offer signaling.Description, sdp string) (signaling.Description, error) {
 	var d document
 	if err := json.Unmarshal(offer, &d); err != nil {
@@ -92,15 +92,15 @@ func Respond(code Code, offer signaling.Description, sdp string) (signaling.Desc
 	return json.Marshal(answer)
 }
 
-// ErrUnprovenCaller is what a callee is told of an answer that was given in vain.
+// ErrUnprovenCaller is what a callee reports of an answer to a caller without proof.
 var ErrUnprovenCaller = errUnprovenCaller
 
-// Bounded is what a session uses of a server's list.
+// Bounded returns the ICE servers that a session uses of a server's list.
 func Bounded(list []signaling.ICEServer) []signaling.ICEServer {
 	return (&Session{config: Config{Log: slog.New(slog.DiscardHandler)}}).bounded(context.Background(), list)
 }
 
-// NextCode is where two meet again whose key exchange came to secret, and who met with code.
-func NextCode(secret []byte, code Code) Code {
+// Rendezvous returns the code of two sides that met with code, and whose key exchange gave secret.
+func Rendezvous(secret []byte, code Code) Code {
 	return (&sessionKeys{secret: secret, code: code}).rendezvous()
 }

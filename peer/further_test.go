@@ -68,7 +68,7 @@ func TestFurtherChannels(t *testing.T) {
 		talk(t, caller, callee)
 	})
 
-	t.Run("Close ends both sides, and whoever waits", func(t *testing.T) {
+	t.Run("Close ends both sides, and calls that wait", func(t *testing.T) {
 		caller, callee := connected(t)
 		near, far := further(t, caller, callee)
 		var wg sync.WaitGroup
@@ -91,7 +91,7 @@ func TestFurtherChannels(t *testing.T) {
 		talk(t, caller, callee)
 	})
 
-	t.Run("that nobody expects are closed", func(t *testing.T) {
+	t.Run("are closed if they are not expected", func(t *testing.T) {
 		caller, callee := connected(t)
 		for range 3 {
 			c, err := caller.Open(soon(t))

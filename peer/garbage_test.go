@@ -23,27 +23,27 @@ func TestGarbledCandidates(t *testing.T) {
 		candidate string
 		refused   bool // by a line in the log; pion takes or overlooks the others
 	}{
-		"no JSON":                {candidate: `nonsense`, refused: true},
-		"nothing":                {candidate: ``, refused: true},
-		"a list":                 {candidate: `[]`, refused: true},
-		"a text":                 {candidate: `"candidate:1 1 udp 1 10.0.0.9 9 typ host"`, refused: true},
-		"null":                   {candidate: `null`},
-		"an empty object":        {candidate: `{}`},
-		"a number for a text":    {candidate: `{"candidate":5}`, refused: true},
-		"an empty candidate":     {candidate: `{"candidate":""}`},
-		"the last one":           {candidate: `{"candidate":"candidate:"}`},
-		"words":                  {candidate: `{"candidate":"candidate:over there"}`, refused: true},
-		"a type nobody knows":    {candidate: `{"candidate":"candidate:1 1 udp 2130706431 10.0.0.9 9999 typ pigeon"}`},
-		"a protocol nobody uses": {candidate: `{"candidate":"candidate:1 1 sctp 2130706431 10.0.0.9 9999 typ host"}`},
-		"no port":                {candidate: `{"candidate":"candidate:1 1 udp 2130706431 10.0.0.9 99999999 typ host"}`, refused: true},
-		"another section":        {candidate: `{"candidate":"candidate:1 1 udp 2130706431 10.0.0.9 9999 typ host","sdpMid":"video","sdpMLineIndex":7}`},
-		"another generation":     {candidate: `{"candidate":"candidate:1 1 udp 2130706431 10.0.0.9 9999 typ host ufrag gone"}`},
-		"a hidden address":       {candidate: `{"candidate":"candidate:1 1 udp 2130706431 4ba7d1b5-ea1c-4a3d-8b9e-3a2f6d8c1e70.local 9999 typ host"}`},
-		"a name":                 {candidate: `{"candidate":"candidate:1 1 udp 2130706431 nobody.invalid 9999 typ host"}`},
-		"TCP":                    {candidate: `{"candidate":"candidate:1 1 tcp 1518280447 10.0.0.9 9 typ host tcptype active"}`},
-		"passive TCP":            {candidate: `{"candidate":"candidate:1 1 tcp 1518280447 10.0.0.9 9999 typ host tcptype passive"}`},
-		"IPv6 with a zone":       {candidate: `{"candidate":"candidate:1 1 udp 2130706431 fe80::1%eth0 9999 typ host"}`},
-		"very much":              {candidate: `{"candidate":"candidate:` + strings.Repeat("1", 60_000) + `"}`, refused: true},
+		"no JSON":             {candidate: `nonsense`, refused: true},
+		"nothing":             {candidate: ``, refused: true},
+		"a list":              {candidate: `[]`, refused: true},
+		"a text":              {candidate: `"candidate:1 1 udp 1 10.0.0.9 9 typ host"`, refused: true},
+		"null":                {candidate: `null`},
+		"an empty object":     {candidate: `{}`},
+		"a number for a text": {candidate: `{"candidate":5}`, refused: true},
+		"an empty candidate":  {candidate: `{"candidate":""}`},
+		"the last one":        {candidate: `{"candidate":"candidate:"}`},
+		"words":               {candidate: `{"candidate":"candidate:over there"}`, refused: true},
+		"an unknown type":     {candidate: `{"candidate":"candidate:1 1 udp 2130706431 10.0.0.9 9999 typ pigeon"}`},
+		"an unknown protocol": {candidate: `{"candidate":"candidate:1 1 sctp 2130706431 10.0.0.9 9999 typ host"}`},
+		"no port":             {candidate: `{"candidate":"candidate:1 1 udp 2130706431 10.0.0.9 99999999 typ host"}`, refused: true},
+		"another section":     {candidate: `{"candidate":"candidate:1 1 udp 2130706431 10.0.0.9 9999 typ host","sdpMid":"video","sdpMLineIndex":7}`},
+		"another generation":  {candidate: `{"candidate":"candidate:1 1 udp 2130706431 10.0.0.9 9999 typ host ufrag gone"}`},
+		"a hidden address":    {candidate: `{"candidate":"candidate:1 1 udp 2130706431 4ba7d1b5-ea1c-4a3d-8b9e-3a2f6d8c1e70.local 9999 typ host"}`},
+		"a name":              {candidate: `{"candidate":"candidate:1 1 udp 2130706431 nobody.invalid 9999 typ host"}`},
+		"TCP":                 {candidate: `{"candidate":"candidate:1 1 tcp 1518280447 10.0.0.9 9 typ host tcptype active"}`},
+		"passive TCP":         {candidate: `{"candidate":"candidate:1 1 tcp 1518280447 10.0.0.9 9999 typ host tcptype passive"}`},
+		"IPv6 with a zone":    {candidate: `{"candidate":"candidate:1 1 udp 2130706431 fe80::1%eth0 9999 typ host"}`},
+		"very much":           {candidate: `{"candidate":"candidate:` + strings.Repeat("1", 60_000) + `"}`, refused: true},
 	}
 	for name, test := range tests {
 		t.Run(name+" is dropped, and the two connect", func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestGarbledCandidates(t *testing.T) {
 	}
 }
 
-// garbled are descriptions that nobody can answer, by what is wrong with them.
+// garbled are descriptions that cannot be answered, by what is wrong with them.
 func garbled(t *testing.T, side signaling.Side) map[string]signaling.Description {
 	t.Helper()
 	good := string(stale(t, side))
@@ -128,7 +128,7 @@ func TestGarbledDescriptions(t *testing.T) {
 	}
 
 	for name, bad := range garbled(t, signaling.Callee) {
-		t.Run("an answer of "+name+" makes the caller offer anew", func(t *testing.T) {
+		t.Run("an answer of "+name+" makes the caller offer again", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{})
 				config, events := telling()

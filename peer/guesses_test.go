@@ -39,7 +39,7 @@ const (
 	guess        // a made-up document, with a guess
 	replay       // an old document
 	keepBack     // nothing, for a while
-	forget       // says that it was written, or that somebody else was quicker
+	forget       // says that it was written, or that another program was quicker
 )
 
 func newGuesser(own map[signaling.Side]string, random *rand.Rand) *guesser {
@@ -290,7 +290,7 @@ func (p *program) start() {
 }
 
 // Whatever a server does, and whenever programs are killed: a typed code takes three wrong
-// answers in its life, each is told, and from then on nobody meets with it.
+// answers in its life, each is reported, and from then on the code is of no use.
 func TestThreeGuessesAreThree(t *testing.T) {
 	seeds := uint64(60)
 	if testing.Short() {

@@ -18,8 +18,8 @@ import (
 
 var secretCode = Code{Room: "417", Secret: "falcon-zebra"}
 
-// somebodysSDP is what pion says at first, before it has candidates.
-func somebodysSDP(t testing.TB) string {
+// initialSDP returns pion's description before it has candidates.
+func initialSDP(t testing.TB) string {
 	t.Helper()
 	machine, err := ownNet(t.Context(), Config{})
 	if err != nil {
@@ -51,7 +51,7 @@ func marshal(t testing.TB, v any) []byte {
 
 func parse(b []byte) (d document, err error) { return d, json.Unmarshal(b, &d) }
 
-// shake is a handshake whose documents somebody may change on the way. The callee's
+// shake runs a handshake whose documents a test may change on the way. The callee's
 // refusal and the caller's are one error.
 func shake(t testing.TB, code Code, offerSDP, answerSDP string, onOffer, onAnswer func([]byte) []byte) (caller, callee *sessionKeys, err error) {
 	t.Helper()
@@ -85,8 +85,8 @@ func asItIs(b []byte) []byte { return b }
 // says the same: in JSON, a letter's case or the last bits of base64 make no difference.
 func TestEveryByteOfADocument(t *testing.T) {
 	t.Parallel()
-	offerSDP := somebodysSDP(t)
-	answerSDP := strings.ReplaceAll(somebodysSDP(t), "a=setup:actpass", "a=setup:active")
+	offerSDP := initialSDP(t)
+	answerSDP := strings.ReplaceAll(initialSDP(t), "a=setup:actpass", "a=setup:active")
 	for _, of := range []signaling.Side{signaling.Caller, signaling.Callee} {
 		t.Run("the "+of.String(), func(t *testing.T) {
 			t.Parallel()
@@ -131,7 +131,7 @@ func TestEveryByteOfADocument(t *testing.T) {
 
 // The members by name, each changed to another valid value.
 func TestEveryMember(t *testing.T) {
-	sdp := somebodysSDP(t)
+	sdp := initialSDP(t)
 	bit := func(b []byte) { b[len(b)-1] ^= 1 }
 	for name, change := range map[string]func(*document){
 		"offer: sdp":         func(d *document) { d.SDP += "a=extra\r\n" },
@@ -180,7 +180,7 @@ func TestEveryMember(t *testing.T) {
 	}
 }
 
-// agreed is a handshake without anybody in between, up to the caller's nonce.
+// agreed runs a handshake whose documents arrive unchanged, up to the caller's nonce.
 func agreed(t testing.TB, code Code) (caller, callee *sessionKeys, nonce signaling.Candidate) {
 	t.Helper()
 	caller, callee, err := shake(t, code, "the offer's SDP", "the answer's SDP", asItIs, asItIs)
@@ -247,7 +247,7 @@ func TestNotes(t *testing.T) {
 		}
 	})
 
-	t.Run("are opened by nobody else", func(t *testing.T) {
+	t.Run("are opened by the other side only", func(t *testing.T) {
 		caller, callee, nonce := agreed(t, secretCode)
 		_, stranger, _ := agreed(t, secretCode) // another attempt, with the same code
 		for who, other := range map[string]*sessionKeys{"the caller itself": caller, "another attempt": stranger} {

@@ -28,9 +28,9 @@ const (
 const lookupLimit = 5 * time.Second
 
 // iceServers returns the STUN and TURN servers to use, for the caller with the zero ticket or
-// for a callee with its own. Two machines may meet without, but not without the server: the
-// error is ErrUnreachable, ErrNoKey for a caller, or ErrNoRoom if the room does not exist
-// within wait. With RelayOnly it is ErrNoRelay if the server lists no TURN server, and the
+// for a callee with its own. Two machines may meet without them, but not without the signaling server: it
+// returns ErrUnreachable, ErrNoKey for a caller, or ErrNoRoom if the room does not exist
+// within wait. With RelayOnly it returns ErrNoRelay if the server lists no TURN server, and the
 // server's refusal, such as ErrTooMany, if it lists nothing.
 func (s *Session) iceServers(ctx context.Context, t signaling.Ticket, wait time.Duration) ([]signaling.ICEServer, error) {
 	list := s.config.ICEServers

@@ -57,7 +57,7 @@ func TestMessages(t *testing.T) {
 		wg.Wait()
 	})
 
-	t.Run("what was received stays as it is", func(t *testing.T) {
+	t.Run("a received message does not change", func(t *testing.T) {
 		caller, callee := connected(t)
 		send(t, caller, "first")
 		first, err := callee.Recv(soon(t))
@@ -93,7 +93,7 @@ func TestBackpressure(t *testing.T) {
 			caller, callee := pipeOf(t, from), pipeOf(t, to)
 			sent := fill(t, caller)
 			if bytes := sent * 64 << 10; bytes > held {
-				t.Errorf("%d bytes went out and nobody received them, want %d at most", bytes, held)
+				t.Errorf("%d bytes went out and were not received, want %d at most", bytes, held)
 			}
 			send(t, callee, "the other way is free")
 			hears(t, caller, "the other way is free")

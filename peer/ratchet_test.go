@@ -15,7 +15,7 @@ import (
 )
 
 // The page has the same vectors: see TestPageParts in cmd/p2pchat.
-func TestNextCode(t *testing.T) {
+func TestRendezvous(t *testing.T) {
 	b, err := os.ReadFile("testdata/next.json")
 	if err != nil {
 		t.Fatal(err)
@@ -29,7 +29,7 @@ func TestNextCode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, want := peer.NextCode(key, peer.Code{Secret: v.Secret}), (peer.Code{Room: v.Room, Secret: v.Next}); got != want {
+		if got, want := peer.Rendezvous(key, peer.Code{Secret: v.Secret}), (peer.Code{Room: v.Room, Secret: v.Next}); got != want {
 			t.Errorf("after %q they meet again at %+v, want %+v", v.Secret, got, want)
 		}
 	}

@@ -84,7 +84,7 @@ func TestMeetingAgain(t *testing.T) {
 		})
 	}
 
-	t.Run("does not happen when nobody waits for it", func(t *testing.T) {
+	t.Run("does not happen until Pipe waits for it", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n, store := newNetwork(t, 5*time.Millisecond), newCounting(memstore.New(memstore.Limits{}))
 			from, to := n.calls(t, store, right, quiet()), n.answers(t, store, right, quiet())
@@ -189,7 +189,7 @@ func TestMeetingAgain(t *testing.T) {
 		})
 	}
 
-	t.Run("is nothing that somebody can join who has the code that was read out", func(t *testing.T) {
+	t.Run("cannot be joined with the code that was read out", func(t *testing.T) {
 		for _, side := range []signaling.Side{signaling.Caller, signaling.Callee} {
 			synctest.Test(t, func(t *testing.T) {
 				n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
@@ -255,7 +255,7 @@ func TestReopening(t *testing.T) {
 				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 				defer cancel()
 				if p, err := survivor.Pipe(ctx); p != nil {
-					t.Fatalf("they meet though nobody has reopened the code: %v", err)
+					t.Fatalf("they meet though the code was not reopened: %v", err)
 				}
 				if err := survivor.Reopen(); err != nil {
 					t.Fatal(err)

@@ -33,7 +33,7 @@ func relayed(t *testing.T, n *network) signaling.ICEServer {
 	return relaying(t, conn, &turn.RelayAddressGeneratorStatic{RelayAddress: net.ParseIP(relayAddress), Address: relayAddress, Net: third})
 }
 
-// relaying is a TURN server that listens on conn, for whoever knows the password.
+// relaying is a TURN server that listens on conn, for clients that know the password.
 func relaying(t *testing.T, conn net.PacketConn, addresses turn.RelayAddressGenerator) signaling.ICEServer {
 	t.Helper()
 	return permitting(t, conn, addresses, nil)

@@ -13,8 +13,8 @@ import (
 func TestResuming(t *testing.T) {
 	for _, c := range []struct {
 		name           string
-		caller, callee bool // is started anew
-		heard          bool // by whoever is
+		caller, callee bool // is restarted
+		heard          bool // by a side that is
 	}{
 		{"the caller's program", true, false, true},
 		{"the callee's program", false, true, true},
@@ -23,7 +23,7 @@ func TestResuming(t *testing.T) {
 		{"the callee's program, before it heard anything", false, true, false},
 		{"both programs, before they heard anything", true, true, false},
 	} {
-		t.Run(c.name+" may be started anew, and the two meet again", func(t *testing.T) {
+		t.Run(c.name+" may be restarted, and the two meet again", func(t *testing.T) {
 			for _, secret := range []string{right, open} {
 				synctest.Test(t, func(t *testing.T) { resume(t, secret, c.caller, c.callee, c.heard) })
 			}
@@ -38,8 +38,8 @@ func resume(t *testing.T, secret string, caller, callee, heard bool) {
 	if heard {
 		talk(t, first, second)
 	}
-	anew := func(p *peer.Pipe, s *peer.Session) peer.Config {
-		// As if it was killed: nobody says goodbye, nor tidies up.
+	restart := func(p *peer.Pipe, s *peer.Session) peer.Config {
+		// As if it was killed: without a goodbye, and without tidying up.
 		s.Close()
 		config, again := quiet(), p.Resumption()
 		again.Heard = heard
@@ -48,14 +48,14 @@ func resume(t *testing.T, secret string, caller, callee, heard bool) {
 	}
 	n.outage(t, 5*time.Second, first, second)
 	if caller {
-		from = n.calls(t, store, secret, anew(first, from))
+		from = n.calls(t, store, secret, restart(first, from))
 	}
 	if callee {
-		to = n.answers(t, store, secret, anew(second, to))
+		to = n.answers(t, store, secret, restart(second, to))
 	}
 	third, fourth := both(t, from, to)
 	talk(t, third, fourth)
-	if !heard { // they may have met anew, with the typed code
+	if !heard { // they may have met with the typed code again
 		first = third
 	}
 	for _, p := range []*peer.Pipe{third, fourth} {

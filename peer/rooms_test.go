@@ -15,7 +15,7 @@ import (
 	"p2pchat/signaling/memstore"
 )
 
-// stale is a good description of somebody who is long gone.
+// stale returns a valid description of a program that is gone.
 func stale(t *testing.T, side signaling.Side) signaling.Description {
 	t.Helper()
 	pc, err := webrtc.NewPeerConnection(webrtc.Configuration{})
@@ -45,7 +45,7 @@ func describing(t *testing.T, side signaling.Side, sdp string) signaling.Descrip
 	return asJSON(t, map[string]any{"type": side.String(), "sdp": sdp})
 }
 
-// post writes a description as somebody who does nothing else.
+// post writes a description as a program that does nothing else.
 func post(t *testing.T, at signaling.Store, room string, side signaling.Side, d signaling.Description) signaling.Ticket {
 	t.Helper()
 	ticket := signaling.NewTicket(room, side)
@@ -67,7 +67,7 @@ func TestTheNewestOffer(t *testing.T) {
 		post(t, store, signaling.Lobby, signaling.Caller, stale(t, signaling.Caller))
 		config, events := telling()
 		callee := answering(t, store, signaling.Lobby, config)
-		await[peer.Connecting](t, events) // to nobody
+		await[peer.Connecting](t, events) // to a program that is gone
 		caller := calling(t, store, signaling.Lobby, quiet())
 		talk(t, pipeOf(t, caller), pipeOf(t, callee))
 	})
@@ -78,7 +78,7 @@ func TestTheNewestOffer(t *testing.T) {
 		callee := answering(t, store, signaling.Lobby, config)
 		for range 2 * peer.Attempts {
 			post(t, store, signaling.Lobby, signaling.Caller, stale(t, signaling.Caller))
-			await[peer.Connecting](t, events) // to nobody
+			await[peer.Connecting](t, events) // to a program that is gone
 		}
 		caller := calling(t, store, signaling.Lobby, quiet())
 		talk(t, pipeOf(t, caller), pipeOf(t, callee))
@@ -92,7 +92,7 @@ func TestTheNewestOffer(t *testing.T) {
 			var caller signaling.Ticket
 			for range peer.Attempts + 1 {
 				caller = post(t, store, signaling.Lobby, signaling.Caller, stale(t, signaling.Caller))
-				await[peer.Connecting](t, events) // to nobody
+				await[peer.Connecting](t, events) // to a program that is gone
 				if _, _, err := store.Description(soon(t), signaling.Ticket{Room: signaling.Lobby}, signaling.Callee, "", signaling.Forever); err != nil {
 					t.Fatal("no answer: ", err)
 				}
@@ -185,7 +185,7 @@ func TestTaken(t *testing.T) {
 }
 
 func TestACalleeThatDied(t *testing.T) {
-	t.Run("the caller offers anew, and the next callee connects", func(t *testing.T) {
+	t.Run("the caller offers again, and the next callee connects", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{})
 			config, events := telling()

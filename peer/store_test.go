@@ -73,7 +73,7 @@ func TestAStoreThatForgets(t *testing.T) {
 		})
 	})
 
-	t.Run("whoever waits at a Store that closes every room at once does not run hot", func(t *testing.T) {
+	t.Run("a Store that closes every room at once does not make a side run hot", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			store := &shut{Store: memstore.New(memstore.Limits{})}
 			callee := newNetwork(t, 0).answers(t, store, room, quiet())
@@ -283,7 +283,7 @@ var errHot = errors.New("read a thousand times")
 
 func TestAStoreWithoutEnd(t *testing.T) {
 	for _, size := range []int{1, 100, 1000} {
-		t.Run("of lists of "+strconv.Itoa(size)+" candidates so many are read as anybody may have", func(t *testing.T) {
+		t.Run("of lists of "+strconv.Itoa(size)+" candidates at most 256 are read", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n, log := newNetwork(t, 10*time.Millisecond), &logbook{}
 				store := &endless{
@@ -312,7 +312,7 @@ func TestAStoreWithoutEnd(t *testing.T) {
 		"good":    stale(t, signaling.Caller),
 		"garbled": describing(t, signaling.Caller, "v=1"),
 	} {
-		t.Run("whoever reads one "+name+" offer after the other does not run hot", func(t *testing.T) {
+		t.Run("one "+name+" offer after the other does not make a side run hot", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := &restless{Store: memstore.New(memstore.Limits{}), offer: offer}
 				callee := newNetwork(t, 0).answers(t, store, room, quiet())

@@ -331,7 +331,7 @@ func asJSON(t *testing.T, v any) []byte {
 	return b
 }
 
-// alone checks that nobody ever talked to it.
+// alone checks that no program ever talked to it.
 func (s *stranger) alone(t *testing.T) {
 	t.Helper()
 	select {

@@ -42,7 +42,7 @@ func TestRoundTrips(t *testing.T) {
 	})
 }
 
-// A STUN or TURN server that is dead, or whose name nobody knows, costs no time.
+// A STUN or TURN server that is dead, or whose name is unknown, costs no time.
 func TestDeadServers(t *testing.T) {
 	took := func(t *testing.T, servers ...signaling.ICEServer) (took time.Duration) {
 		synctest.Test(t, func(t *testing.T) {

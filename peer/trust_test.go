@@ -101,7 +101,7 @@ func TestTheRightCode(t *testing.T) {
 		})
 	})
 
-	t.Run("leaves nobody in the room that was read out", func(t *testing.T) {
+	t.Run("leaves the room that was read out empty", func(t *testing.T) {
 		store := memstore.New(memstore.Limits{})
 		caller, callee := calling(t, store, right, quiet()), answering(t, store, right, quiet())
 		talk(t, pipeOf(t, caller), pipeOf(t, callee))
@@ -141,7 +141,7 @@ func TestTheRightCode(t *testing.T) {
 	})
 }
 
-// A crowded Store has somebody in the first few rooms that are tried.
+// A crowded Store has callers in the first few rooms that are tried.
 type crowded struct {
 	signaling.Store
 	taken int
@@ -322,7 +322,7 @@ func (m moved) Candidates(ctx context.Context, t signaling.Ticket, of signaling.
 	return m.Store.Candidates(ctx, t, of, after, wait)
 }
 
-// Whoever squats a room does not get a packet out of a callee, and so its address.
+// A program that squats a room gets no packet from a callee, and so not its address.
 func TestAnOfferWithCandidates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{})

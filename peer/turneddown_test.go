@@ -25,7 +25,7 @@ func (s slanderer) Candidates(ctx context.Context, t signaling.Ticket, of signal
 }
 
 // That callee gives up, which is a nuisance. The server gains no guess by it: the caller counts none,
-// and whoever comes next with the right code is let in.
+// and the next callee with the right code is let in.
 func TestAFalseTurnDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})

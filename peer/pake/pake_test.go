@@ -127,7 +127,7 @@ func party(t testing.TB, role Role, password string) *Party {
 	return p
 }
 
-// run is a run whose messages somebody may change.
+// run is a run whose messages a test may change.
 func run(t *testing.T, a, b *Party, change func(share, ad []byte) ([]byte, []byte)) (ka, kb *Key) {
 	t.Helper()
 	share, ad := change(a.Share(), []byte("a says"))

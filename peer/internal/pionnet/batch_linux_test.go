@@ -35,7 +35,7 @@ func at(t testing.TB, c *batchConn) netip.AddrPort {
 	return c.LocalAddr().(*net.UDPAddr).AddrPort()
 }
 
-// numbered is the packet of a number: of several sizes, and some of the next ones of the same.
+// numbered returns the packet of a number. The packets have several sizes, some in a row the same.
 func numbered(i int) []byte {
 	sizes := []int{1200, 1200, 1200, 1200, 40, 1200, 1200, 1300, 1, 1200}
 	return binary.BigEndian.AppendUint32(bytes.Repeat([]byte{byte(i)}, sizes[i/3%len(sizes)]), uint32(i)) //nolint:gosec // small
@@ -43,7 +43,7 @@ func numbered(i int) []byte {
 
 func TestBatches(t *testing.T) {
 	t.Run("packets stay packets, in order, whatever their sizes and addresses", func(t *testing.T) {
-		const packets, round = 3000, 50 // of which any socket holds a round
+		const packets, round = 3000, 50 // a socket's buffer holds a round
 		from := socket(t)
 		to := []*batchConn{socket(t), socket(t)}
 		var wg sync.WaitGroup
@@ -100,7 +100,7 @@ func TestBatches(t *testing.T) {
 		}
 	})
 
-	t.Run("Close sends what is collected, and ends whoever waits", func(t *testing.T) {
+	t.Run("Close sends the last batch, and ends calls that wait", func(t *testing.T) {
 		const packets = 50
 		from, to := socket(t), socket(t)
 		for range packets {
@@ -133,7 +133,7 @@ func TestBatches(t *testing.T) {
 		}
 	})
 
-	t.Run("what a kernel says of an address is told by the next write", func(t *testing.T) {
+	t.Run("the next write returns what the kernel says of an address", func(t *testing.T) {
 		c := socket(t)
 		nowhere := netip.MustParseAddrPort("127.0.0.1:0") // EINVAL
 		var err error
@@ -148,7 +148,7 @@ func TestBatches(t *testing.T) {
 	})
 }
 
-// A batched packet, beside one that has a system call of its own.
+// A packet in a batch, compared with one that has its own system call.
 func BenchmarkPacket(b *testing.B) {
 	for _, one := range []bool{true, false} {
 		b.Run(map[bool]string{true: "one by one", false: "in batches"}[one], func(b *testing.B) {

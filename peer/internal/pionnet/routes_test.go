@@ -38,6 +38,7 @@ func TestRoutes(t *testing.T) {
 			far := listening(t, machine)
 			raw := listening(t, machine)
 			c := routed(x.make(raw), r, x.by)
+			t.Cleanup(func() { _ = c.Close() }) // which ends its goroutine
 			to := far.LocalAddr().(*net.UDPAddr)
 			if n, err := c.WriteTo([]byte("one"), to); n != 3 || err != nil {
 				t.Errorf("%d bytes were written: %v", n, err)

@@ -60,7 +60,7 @@ func TestPrivateAddresses(t *testing.T) {
 	}
 }
 
-// A TURN server's client may be made to name any address to it. Over UDP, TCP and TLS, no
+// A client may be made to name any address to its TURN server. Over UDP, TCP and TLS, no
 // message with a private one goes out, unless the server is in the same network.
 func TestPrivateAddressesAreKept(t *testing.T) {
 	const private, public = "10.99.0.1:9", "198.51.100.7:9"
@@ -100,7 +100,7 @@ func TestPrivateAddressesAreKept(t *testing.T) {
 				}
 				_ = client.CreatePermission(at) // once more, and the server's answer comes after the first
 			}
-			// Where the other side says that it is reached from outside its network, whatever that is.
+			// An address at which the other side says that it is reached from outside its network.
 			outside.Add(netip.MustParseAddr("192.168.7.7"))
 			if _, err := mine.WriteTo([]byte("is this heard?"), &net.UDPAddr{IP: net.IPv4(192, 168, 7, 7), Port: 9}); err != nil {
 				t.Errorf("over %s, near: %v: %v", over, near, err)
@@ -190,7 +190,7 @@ func (c elsewherePackets) ReadFrom(b []byte) (int, net.Addr, error) {
 	return n, from, err
 }
 
-// A listener is a TURN server that writes down which addresses it is told of.
+// A listener is a TURN server that records which addresses it learns.
 type listener struct {
 	udp       net.PacketConn
 	tcp, tls  net.Listener
@@ -268,7 +268,7 @@ func (s *listener) port(over string) string {
 	return port
 }
 
-// A TURN server that takes no TLS does not hold up whoever ends.
+// A TURN server that takes no TLS does not delay the end.
 func TestDialingEnds(t *testing.T) {
 	silent, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {

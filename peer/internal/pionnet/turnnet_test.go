@@ -25,11 +25,11 @@ func TestPermissionsCostNoTime(t *testing.T) {
 	for _, over := range []string{"udp", "tcp"} {
 		t.Run("over "+over, func(t *testing.T) {
 			client, mine := allocated(t, aRelay(t), over)
-			// The relay permits no such address, and whoever asks does not wait to hear that.
+			// The relay does not permit this address, and the client does not wait for its refusal.
 			if _, err := mine.WriteTo([]byte("is this heard?"), &net.UDPAddr{IP: net.IPv4(10, 99, 0, 1), Port: 9}); err != nil {
 				t.Error(err)
 			}
-			// From then on the server says whether it still does, or what else it wants.
+			// From then on the server answers.
 			if err := client.CreatePermission(&net.UDPAddr{IP: net.IPv4(10, 99, 0, 1), Port: 9}); err == nil {
 				t.Error("a refresh is not the server's to refuse")
 			}
@@ -55,7 +55,7 @@ func TestPermissionsCostNoTime(t *testing.T) {
 // allocated returns a client of a relay, and its allocation.
 func allocated(t *testing.T, server *relay.Relay, over string) (*turn.Client, net.PacketConn) {
 	t.Helper()
-	list := server.Credentials("somebody", nil)
+	list := server.Credentials("customer", nil)
 	credentials := list[len(list)-1]
 	address := ""
 	for _, u := range credentials.URLs {
