@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 
 	"github.com/pion/webrtc/v4"
 
@@ -70,3 +71,7 @@ func Gather(ctx context.Context, servers []signaling.ICEServer, config Config) (
 		}
 	}
 }
+
+// DefaultAddresses returns this machine's addresses on the interfaces that have the default routes, one of each
+// family at most, IPv4 first. No packet is sent.
+func DefaultAddresses() []netip.Addr { return pionnet.DefaultAddresses() }

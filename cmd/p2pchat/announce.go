@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"p2pchat/peer"
 )
 
 // maxAnnounced bounds the addresses that serve prints.
@@ -84,7 +86,7 @@ func (s *service) urls() (urls []string) {
 // there are none, those of all interfaces. A machine without a network has only its loopback address.
 func ownAddresses() []netip.Addr {
 	list := routedAddresses()
-	if list == nil {
+	if len(list) == 0 {
 		all, _ := net.InterfaceAddrs() // none if it fails
 		for _, one := range all {
 			if p, err := netip.ParsePrefix(one.String()); err == nil && p.Addr().IsGlobalUnicast() {
@@ -92,27 +94,16 @@ func ownAddresses() []netip.Addr {
 			}
 		}
 	}
-	if list == nil {
+	if len(list) == 0 {
 		list = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
 	}
 	slices.SortFunc(list, netip.Addr.Compare) // IPv4 first
 	return list
 }
 
-// routedAddresses returns the addresses of the default routes, one of each family at most, and of IPv6
-// none that is private. Nothing is sent (RFC 5737 and RFC 3849 keep the other ends free).
-func routedAddresses() (list []netip.Addr) {
-	for network, elsewhere := range map[string]string{"udp4": "192.0.2.1:9", "udp6": "[2001:db8::1]:9"} {
-		conn, err := net.Dial(network, elsewhere)
-		if err != nil {
-			continue
-		}
-		a := conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
-		conn.Close()
-		if a.Is4() || a.IsGlobalUnicast() && !a.IsPrivate() {
-			list = append(list, a)
-		}
-	}
-	slices.SortFunc(list, netip.Addr.Compare) // IPv4 first
-	return list
+// routedAddresses returns the addresses of the default routes, IPv4 first, without private IPv6 addresses.
+func routedAddresses() []netip.Addr {
+	return slices.DeleteFunc(peer.DefaultAddresses(), func(a netip.Addr) bool {
+		return a.Is6() && (!a.IsGlobalUnicast() || a.IsPrivate())
+	})
 }

@@ -175,7 +175,7 @@ func relayAddresses(listen net.IP) ([]netip.Addr, error) {
 		return []netip.Addr{a.Unmap()}, nil
 	}
 	list := routedAddresses()
-	if list == nil {
+	if len(list) == 0 {
 		return nil, &usageError{err: errors.New("the relay cannot find this machine's address"), hint: "give it with --relay-ip ADDRESS"}
 	}
 	return list, nil

@@ -152,9 +152,9 @@ func ownAddresses(machine transport.Net, used []*transport.Interface) (list []ne
 	return list
 }
 
-// defaultAddresses returns this machine's addresses on the interfaces that have the default routes. No packet
-// is sent: connecting a UDP socket looks up the route. The addresses are for documentation (RFC 5737, RFC 3849).
-func defaultAddresses() (list []netip.Addr) {
+// DefaultAddresses returns this machine's addresses on the interfaces that have the default routes, one
+// of each family at most, IPv4 first. No packet is sent: connecting a UDP socket looks up the route. The addresses are for documentation (RFC 5737, RFC 3849).
+func DefaultAddresses() (list []netip.Addr) {
 	for _, somewhere := range []string{"198.51.100.1", "2001:db8::1"} {
 		if a := sourceTo(netip.MustParseAddr(somewhere)); a.IsValid() {
 			list = append(list, a)

@@ -38,7 +38,7 @@ func NewNet(ctx context.Context) (*Net, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking at this machine's network: %w", err)
 	}
-	return &Net{n, ctx, usable(all, defaultAddresses()), newRoutes(all)}, nil
+	return &Net{n, ctx, usable(all, DefaultAddresses()), newRoutes(all)}, nil
 }
 
 // Interfaces returns the interfaces from which ICE gathers addresses, the one with the default route first.

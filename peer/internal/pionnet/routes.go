@@ -27,7 +27,7 @@ func newRoutes(all []*transport.Interface) *routes {
 }
 
 // to returns the name of the interface from which packets to an address leave: "" if there is
-// no route. No packet is sent, see defaultAddresses.
+// no route. No packet is sent, see DefaultAddresses.
 func (r *routes) to(at netip.Addr) string {
 	at = at.Unmap()
 	r.mu.Lock()

@@ -184,24 +184,13 @@ func (w *worker) run(ctx context.Context, begin time.Time, started *atomic.Int64
 		due := time.Now()
 		if w.Rate > 0 { // waiting for a free worker counts as part of the call
 			due = begin.Add(time.Duration(float64(n-1) / w.Rate * float64(time.Second)))
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(time.Until(due)):
+			}
 		}
-		if wait(ctx, time.Until(due)) == nil {
-			w.call(ctx, n, due)
-		}
-	}
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+		w.call(ctx, n, due)
 	}
 }
 
