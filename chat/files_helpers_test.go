@@ -7,18 +7,19 @@ import (
 	"errors"
 	"io"
 	"os"
-	"p2pchat/chat/internal/filetest"
 	"testing"
 	"testing/synctest"
+
+	"p2pchat/chat/internal/chattest"
 )
 
 // The helpers of files under their short names.
 var (
-	noise    = filetest.Noise
-	create   = filetest.Create
-	contents = filetest.Contents
-	holds    = filetest.Holds
-	plant    = filetest.Plant
+	noise    = chattest.Noise
+	create   = chattest.Create
+	contents = chattest.Contents
+	holds    = chattest.Holds
+	plant    = chattest.Plant
 )
 
 // What the channel of a file carries, as docs/architecture.md has it.

@@ -4,10 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"p2pchat/chat/transfer"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"p2pchat/chat/transfer"
 )
 
 func TestHostileSender(t *testing.T) {

@@ -3,11 +3,12 @@ package chat
 import (
 	"context"
 	"errors"
-	"p2pchat/chat/reliable"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"p2pchat/chat/reliable"
 )
 
 func TestBackpressure(t *testing.T) {

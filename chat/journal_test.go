@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"p2pchat/chat/reliable"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"p2pchat/chat/reliable"
 )
 
 // keeps opens the journal in a file.

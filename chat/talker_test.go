@@ -1,22 +1,22 @@
 package chat
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"p2pchat/chat/internal/chattest"
 )
 
 // A talker is a conversation that runs, with a reader that writes down all events.
 type talker struct {
 	*Conversation
-	log   *safeBuffer
+	log   *chattest.Buffer
 	links chan Link     // what next brings
 	ended chan struct{} // closed when Run has returned, and the reader, too
 	err   error         // of Run, once ended is closed
@@ -35,7 +35,7 @@ func leavesWhenSaid(_ *talker, c *Config) { c.LeaveWhenSaid = true }
 
 // newTalker returns one that does not run yet.
 func newTalker(options ...option) *talker {
-	t := &talker{log: &safeBuffer{}, links: make(chan Link, 64), ended: make(chan struct{})}
+	t := &talker{log: &chattest.Buffer{}, links: make(chan Link, 64), ended: make(chan struct{})}
 	config := Config{Log: slog.New(slog.NewTextHandler(t.log, nil))}
 	for _, o := range options {
 		o(t, &config)
@@ -244,22 +244,3 @@ func withRaw(t *testing.T, f func(t *testing.T, a *talker, r raw)) {
 		<-a.ended
 	})
 }
-
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *safeBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
-var _ io.Writer = (*safeBuffer)(nil)

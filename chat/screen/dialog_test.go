@@ -1,7 +1,6 @@
 package screen
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"testing"
 
 	"p2pchat/chat"
+	"p2pchat/chat/internal/chattest"
 )
 
 // A dialog is a screen at work: its conversation, and the other side's.
@@ -187,22 +187,7 @@ func (*pipe) Accept(ctx context.Context) (io.ReadWriteCloser, error) {
 
 func (*pipe) Expect(bool) {}
 
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *safeBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
+type safeBuffer = chattest.Buffer
 
 func equal[T comparable](t *testing.T, what string, got, want []T) {
 	t.Helper()

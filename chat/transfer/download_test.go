@@ -8,11 +8,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"p2pchat/chat/internal/filetest"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"p2pchat/chat/internal/chattest"
 )
 
 func TestUnpacking(t *testing.T) {
@@ -28,7 +29,7 @@ func TestUnpacking(t *testing.T) {
 		if err != nil || path != filepath.Join(dir, "tree") {
 			t.Fatalf("it is %q (%v)", path, err)
 		}
-		filetest.Holds(t, dir, map[string]string{
+		chattest.Holds(t, dir, map[string]string{
 			"tree": "drwxr-x---", "tree/sub": "drwxr-xr-x", "tree/sub/x": "-rwxr-xr-x" + hi, "tree/.hidden": "-rw-------" + hi, "tree/con": "-rw-------" + hi,
 			"tree/deep": "drwxr-xr-x", "tree/deep/er": "drwxr-xr-x", "tree/deep/er/a_b": "-r--------" + hi, "tree/deep/er/a_b (1)": "-rw-------" + hi, "tree/.._y": "-rw-------" + hi,
 		})
@@ -62,7 +63,7 @@ func TestUnpacking(t *testing.T) {
 				if path, err := comesDown(dir, Offer{Name: "tree", Folder: true, Files: 1}, test.stream); !errors.Is(err, test.want) {
 					t.Errorf("it is %q (%v)", path, err)
 				}
-				filetest.Holds(t, dir, nil)
+				chattest.Holds(t, dir, nil)
 			})
 		}
 	})
@@ -75,12 +76,12 @@ func TestUnpacking(t *testing.T) {
 		if path, err := comesDown(dir, Offer{Name: "tree", Folder: true, Files: 1}, stream); !errors.Is(err, errNoTar) {
 			t.Errorf("it is %q (%v)", path, err)
 		}
-		filetest.Holds(t, dir, nil)
+		chattest.Holds(t, dir, nil)
 		// Small enough for what was offered, it is none of this program's all the same.
 		if path, err := comesDown(dir, Offer{Name: "tree", Folder: true, Files: 1, Size: 1 << 50}, stream); err == nil {
 			t.Errorf("it is %q", path)
 		}
-		filetest.Holds(t, dir, nil)
+		chattest.Holds(t, dir, nil)
 	})
 
 	t.Run("takes the next free name for a folder, too", func(t *testing.T) {
@@ -210,11 +211,11 @@ func TestDiscardWhileWriting(t *testing.T) {
 	}
 	d.mu.Lock()
 	d.discard() // does not wait
-	if len(filetest.Contents(t, dir)) != 1 {
+	if len(chattest.Contents(t, dir)) != 1 {
 		t.Error("it is removed under the one that writes it")
 	}
 	d.unlock()
-	filetest.Holds(t, dir, nil)
+	chattest.Holds(t, dir, nil)
 	if _, err := d.write([]byte("late")); !errors.Is(err, errGone) {
 		t.Errorf("writing says %v", err)
 	}

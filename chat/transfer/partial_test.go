@@ -3,10 +3,11 @@ package transfer
 import (
 	"errors"
 	"os"
-	"p2pchat/chat/internal/filetest"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+
+	"p2pchat/chat/internal/chattest"
 )
 
 func TestSweep(t *testing.T) {
@@ -34,7 +35,7 @@ func TestSweep(t *testing.T) {
 	if n := Sweep(dir); n != 2 {
 		t.Errorf("%d are swept away, not 2", n)
 	}
-	if got := filetest.Contents(t, dir); len(got) != 3 || got[kept.temp] == "" {
+	if got := chattest.Contents(t, dir); len(got) != 3 || got[kept.temp] == "" {
 		t.Errorf("there is %v", got)
 	}
 	if n := Sweep(filepath.Join(dir, "nowhere")); n != 0 {

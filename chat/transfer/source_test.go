@@ -7,15 +7,16 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"p2pchat/chat/internal/filetest"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"p2pchat/chat/internal/chattest"
 )
 
 func TestSource(t *testing.T) {
 	t.Run("is the same from any offset", func(t *testing.T) {
-		root := filetest.Plant(t)
+		root := chattest.Plant(t)
 		for _, path := range []string{root, filepath.Join(root, "b"), filepath.Join(root, "a"), filepath.Join(root, "sub", "Grüße 👋"), filepath.Join(root, "empty")} {
 			s, err := newSource(t.Context(), path)
 			if err != nil {
@@ -45,7 +46,7 @@ func TestSource(t *testing.T) {
 	})
 
 	t.Run("of a folder is a tar stream that others understand", func(t *testing.T) {
-		s, err := newSource(t.Context(), filetest.Plant(t))
+		s, err := newSource(t.Context(), chattest.Plant(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +71,7 @@ func TestSource(t *testing.T) {
 	})
 
 	t.Run("leaves out and counts what is neither file nor folder", func(t *testing.T) {
-		root := filetest.Plant(t)
+		root := chattest.Plant(t)
 		for _, name := range []string{"link", "sub/link"} {
 			if err := os.Symlink("/etc", filepath.Join(root, name)); err != nil {
 				t.Fatal(err)
@@ -88,7 +89,7 @@ func TestSource(t *testing.T) {
 
 	t.Run("that a symbolic link names is what it points to", func(t *testing.T) {
 		link := filepath.Join(t.TempDir(), "link.bin")
-		if err := os.Symlink(filetest.Create(t, "data", filetest.Noise(5)), link); err != nil {
+		if err := os.Symlink(chattest.Create(t, "data", chattest.Noise(5)), link); err != nil {
 			t.Fatal(err)
 		}
 		s, err := newSource(t.Context(), link)

@@ -8,10 +8,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"p2pchat/chat/internal/disk"
 	"slices"
 	"sort"
 	"time"
+
+	"p2pchat/chat/internal/disk"
 )
 
 // header returns what precedes the part in a tar stream.

@@ -1,5 +1,5 @@
-// Package filetest has what tests of files share.
-package filetest
+// Package chattest has what the tests of chat and of the packages below it share.
+package chattest
 
 import (
 	"crypto/sha256"
