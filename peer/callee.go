@@ -41,9 +41,9 @@ const (
 	over
 )
 
-// A callee answers the newest offer in any of its rooms, until one of its answers leads to a connection. Offers of
-// callers that have died may fail without end. A caller that is alive closes the room when it gives up: then the two cannot
-// reach each other.
+// A callee answers the newest offer in any of its rooms, until one of its answers leads to a connection.
+// Offers of callers that have died may fail without end. A caller that is alive closes the room when it gives
+// up: then the two cannot reach each other.
 type callee struct {
 	s         *Session
 	rooms     rooms
@@ -155,8 +155,8 @@ func (c *callee) answer(ctx context.Context) {
 	}
 }
 
-// afterFailure reports why an attempt has failed; the error is nil if a newer offer ended it. It returns the error with
-// which the call ends, or nil if the callee goes on.
+// afterFailure reports why an attempt has failed; the error is nil if a newer offer ended it. It returns the
+// error with which the call ends, or nil if the callee goes on.
 func (c *callee) afterFailure(why error) error {
 	s := c.s
 	switch {

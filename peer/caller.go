@@ -12,6 +12,9 @@ import (
 // closeRoomLimit is how long it may take to close the room when a Session ends.
 const closeRoomLimit = 2 * time.Second
 
+// A writeOffer is Store.Offer, or Store.Reoffer over this side's last offer.
+type writeOffer func(context.Context, signaling.Ticket, signaling.Description) (signaling.Version, error)
+
 // A caller waits in a room for the callee, attempt after attempt.
 type caller struct {
 	s       *Session
@@ -19,9 +22,9 @@ type caller struct {
 	code    Code
 	digits  int // of the room's number
 	ticket  signaling.Ticket
-	write   func(context.Context, signaling.Ticket, signaling.Description) (signaling.Version, error) // Offer, or Reoffer over the last offer
-	opened  bool                                                                                      // the room may have an offer of this side
-	failed  int                                                                                       // attempts that found no path
+	write   writeOffer
+	opened  bool // the room may have an offer of this side
+	failed  int  // attempts that found no path
 }
 
 // call meets as the caller. It closes the room in any case: as soon as the callee
@@ -83,8 +86,8 @@ func (c *caller) attempt(ctx context.Context) (*Pipe, error) {
 	return p, err
 }
 
-// prepareNext prepares the next attempt after one that failed because of why. It returns the error with which the call
-// ends if there is no next one.
+// prepareNext prepares the next attempt after one that failed because of why. It returns the error with which
+// the call ends if there is no next one.
 func (c *caller) prepareNext(why error) error {
 	s := c.s
 	switch {

@@ -142,10 +142,9 @@ func below(n *big.Int) *big.Int {
 	return i
 }
 
-// Complete returns the codes that begin with text. It completes the last
-// word, if that is one of a secret, to each word of the list that begins with it.
-// A dash follows the first word of a secret, because generated secrets have
-// two words.
+// Complete returns the codes that begin with text. It completes the last word, if that is one of a secret, to
+// each word of the list that begins with it. A dash follows the first word of a secret, because generated
+// secrets have two words.
 func Complete(text string) []string {
 	dash := strings.LastIndexFunc(text, func(r rune) bool { return r == '-' || r == ' ' })
 	if dash < 0 || dash == len(text)-1 {

@@ -135,8 +135,8 @@ func (a *attempt) accept(d signaling.Description) error {
 	return nil
 }
 
-// parseDescription parses the other side's description. own is this side's, if it came first. It returns errGarbled if
-// the description makes no sense.
+// parseDescription parses the other side's description. own is this side's, if it came first. It returns
+// errGarbled if the description makes no sense.
 func parseDescription(d signaling.Description, own *webrtc.SessionDescription, log *slog.Logger) (other document, err error) {
 	if len(d) > maxDescription { // parsing takes many times its size
 		return document{}, fmt.Errorf("%w: it is longer than %d KiB", errGarbled, maxDescription>>10)

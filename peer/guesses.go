@@ -74,7 +74,8 @@ func (s *Session) newGuess(t signaling.Ticket, code Code) *guess {
 	return g
 }
 
-// give counts the guess, because the answer goes out now. A malicious server may read the answer even if it returns an error.
+// give counts the guess, because the answer goes out now. A malicious server may read the answer even if it
+// returns an error.
 func (g *guess) give() error {
 	err := g.count()
 	g.given.Store(err == nil)

@@ -226,8 +226,8 @@ func (k *sessionKeys) seal(n sealedNote) (signaling.Candidate, error) {
 	return json.Marshal(envelope{b})
 }
 
-// open opens a note that the other side has sealed, once. It returns errSealed if the other side has not, errRepeated for a note
-// that was opened before, and another error if the note makes no sense.
+// open opens a note that the other side has sealed, once. It returns errSealed if the other side has not,
+// errRepeated for a note that was opened before, and another error if the note makes no sense.
 func (k *sessionKeys) open(c signaling.Candidate) (sealedNote, error) {
 	var e envelope
 	if err := json.Unmarshal(c, &e); err != nil || len(e.Sealed) < 8 {

@@ -43,8 +43,8 @@ func (s *Session) invite(ctx context.Context, wg *sync.WaitGroup, r rooms) (invi
 	return all, nil
 }
 
-// awaitInvitation waits for a room, and for an invitation to it. A refusal ends the call, unless it is one of too many
-// requests, which is told once.
+// awaitInvitation waits for a room, and for an invitation to it. A refusal ends the call, unless it is one of
+// too many requests, which is told once.
 func (s *Session) awaitInvitation(ctx context.Context, room string, ready chan<- invitation, r rooms) {
 	var pause backoff
 	for told := false; ; {

@@ -10,13 +10,12 @@
 //	  |◀══════════════ DataChannel "chat", DTLS ═════════════▶|
 //	  | close the room ──────────▶                            |
 //
-// Descriptions go out before there are candidates (trickle ICE, RFC 8838). When an attempt fails, both
-// sides start over with a fresh description: the caller
-// replaces its offer, and the callee answers the newest one.
+// Descriptions go out before there are candidates (trickle ICE, RFC 8838). When an attempt fails, both sides
+// start over with a fresh description: the caller replaces its offer, and the callee answers the newest one.
 //
 // The Store is not trusted. It can neither read nor change what two sides with the same secret agree on, and
-// a Session returns a Pipe only once the other side has proven that it knows
-// the secret (handshake.go, docs/security.md).
+// a Session returns a Pipe only once the other side has proven that it knows the secret (handshake.go,
+// docs/security.md).
 package peer
 
 import (
@@ -67,8 +66,7 @@ type Config struct {
 	// fails, the typed code is burnt. It may be nil.
 	Save      func(Resumption) error
 	RelayOnly bool // offer no address of this machine to the other side
-	// Report receives one event after the other, from a goroutine that
-	// waits until it returns. It may be nil.
+	// Report receives one event after the other, from a goroutine that waits until it returns. It may be nil.
 	Report func(Event)
 	Log    *slog.Logger // slog.Default() if nil
 

@@ -43,7 +43,9 @@ type Details struct {
 // channels beside it. One goroutine may send while another one receives.
 type Pipe struct {
 	Details
-	Rendezvous Code // with which these two can meet again, and an attacker in the middle of an unverified call, too; none for a plain WebRTC program
+	// Rendezvous is the code with which these two can meet again; an attacker in the middle of an unverified
+	// call has it, too. It is zero for a plain WebRTC program.
+	Rendezvous Code
 
 	side     signaling.Side
 	code     Code   // with which the two met

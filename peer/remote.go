@@ -140,9 +140,9 @@ func (a *attempt) addToPion(c candidate) {
 	a.drop(a.pc.AddICECandidate(c.init))
 }
 
-// isUnlikely reports whether a candidate is at a private address of another network. Such a candidate seldom works, and
-// while pion asks a relay that it reaches over TLS for the permission to send there, which the relay
-// refuses, pion does nothing else.
+// isUnlikely reports whether a candidate is at a private address of another network. Such a candidate seldom
+// works, and while pion asks a relay that it reaches over TLS for the permission to send there, which the
+// relay refuses, pion does nothing else.
 func (a *attempt) isUnlikely(c candidate) bool {
 	return c.kind == "host" && c.at.Addr().IsPrivate() && !a.isNear(c.at.Addr())
 }

@@ -204,9 +204,9 @@ func (s *Session) meet(ctx context.Context, codes []Code) (*Pipe, error) {
 	return s.call(ctx, codes[s.tries%len(codes)])
 }
 
-// rendezvous returns the codes to meet with when p is lost: one for a room that only these two can find. Until p has heard the
-// other side, that may not have had a connection, and not know the room: then also the code with which the
-// two met before.
+// rendezvous returns the codes to meet with when p is lost: one for a room that only these two can find.
+// Until p has heard the other side, that may not have had a connection, and not know the room: then also the
+// code with which the two met before.
 func rendezvous(p *Pipe) []Code {
 	if isClosed(p.heard) {
 		return []Code{p.Rendezvous}
@@ -219,7 +219,8 @@ func (s *Session) isRendezvous(code Code) bool {
 	return s.last != nil && code != s.last.typed && (code == s.last.Rendezvous || code == s.last.code)
 }
 
-// untilReopened returns ctx, which ends early if Reopen is called. The function end ends it, and reports whether that was so.
+// untilReopened returns ctx, which ends early if Reopen is called. The function end ends it, and reports
+// whether that was so.
 func (s *Session) untilReopened(ctx context.Context) (_ context.Context, end func() bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	reopened := make(chan bool, 1)
@@ -246,8 +247,7 @@ func (s *Session) withTyped(codes []Code) []Code {
 	return append(slices.Clone(codes), s.last.typed)
 }
 
-// allowTCP makes the next attempt try TCP, too, which costs more than it is
-// worth where UDP works.
+// allowTCP makes the next attempt try TCP, too, which costs more than it is worth where UDP works.
 func (s *Session) allowTCP() {
 	if s.tcp == nil && s.config.net == nil && !s.config.RelayOnly {
 		s.tcp = pionnet.ListenTCP(s.config.Log)

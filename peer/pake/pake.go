@@ -80,9 +80,9 @@ func start(role Role, scalar, password, channel, session []byte) (*Party, error)
 // Share returns the 32 bytes that the other side needs.
 func (p *Party) Share() []byte { return slices.Clone(p.share) }
 
-// Finish ends the run with the other side's share. ad is this side's associated data,
-// and theirs the other side's. It returns ErrShare if the share is not valid, and ErrUsed on a second call. Without an
-// error, the two sides may still have different keys, which Key.Confirms finds out.
+// Finish ends the run with the other side's share. ad is this side's associated data, and theirs the other
+// side's. It returns ErrShare if the share is not valid, and ErrUsed on a second call. Without an error, the
+// two sides may still have different keys, which Key.Confirms finds out.
 func (p *Party) Finish(ad, theirShare, theirs []byte) (*Key, error) {
 	if p.scalar == nil {
 		return nil, ErrUsed

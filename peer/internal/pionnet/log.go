@@ -9,8 +9,8 @@ import (
 
 // A Log is a logging.LoggerFactory that passes pion's log on, a level down.
 //
-// pion warns of what a network does all day, such as a packet that cannot be sent, and a person can do nothing about it.
-// A slog handler in pion, and levels that mean what a person can act on, would retire this.
+// pion warns of what a network does all day, such as a packet that cannot be sent, and a person can do
+// nothing about it. A slog handler in pion, and levels that mean what a person can act on, would retire this.
 type Log struct{ To *slog.Logger }
 
 // NewLogger returns the logger of one part of pion.

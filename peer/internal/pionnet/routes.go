@@ -59,9 +59,9 @@ func sourceTo(at netip.Addr) (source netip.Addr) {
 // routes lead by that interface.
 //
 // pion checks each pair of addresses, also from a socket whose interface no route to the other leads by, and
-// a NAT translates what a bridge sends to other networks: the other side would see one more address of this machine for
-// each bridge and each of its own addresses, and would check them all. If pion paired a local candidate
-// only with remote ones that the system routes from it, that would retire this file.
+// a NAT translates what a bridge sends to other networks: the other side would see one more address of this
+// machine for each bridge and each of its own addresses, and would check them all. If pion paired a local
+// candidate only with remote ones that the system routes from it, that would retire this file.
 type routedConn struct {
 	transport.UDPConn
 	routes *routes

@@ -11,9 +11,9 @@ import (
 // An Outside holds the addresses at which the other side says that it can be reached from outside
 // its own network: its server-reflexive and relay candidates have them.
 //
-// pion asks a TURN server for the permission to send to each candidate of the other side, also to private addresses. So
-// the server learns the addresses of the other side's network, and pion waits for it to refuse. With an Outside, a TURNNet asks a
-// server of another network for no other private address.
+// pion asks a TURN server for the permission to send to each candidate of the other side, also to private
+// addresses. So the server learns the addresses of the other side's network, and pion waits for it to refuse.
+// With an Outside, a TURNNet asks a server of another network for no other private address.
 type Outside struct {
 	mu   sync.Mutex // guards what follows
 	list map[netip.Addr]bool

@@ -20,16 +20,15 @@ import (
 
 // A TURNNet is a network that answers requests for permissions in a TURN server's stead.
 //
-// pion asks a TURN server for the permission to send to an address (RFC 8656, section 9) before
-// it sends there first, and does nothing else until the answer is there: a round trip for
-// each address, during which pion checks no other pair. A TURNNet
-// grants the permission itself, the first time for each address. The request goes out all
-// the same, before the packet, and again until the server has answered. A server drops packets that it
-// does not permit, and the check fails as if the address were unreachable.
+// pion asks a TURN server for the permission to send to an address (RFC 8656, section 9) before it sends
+// there first, and does nothing else until the answer is there: a round trip for each address, during which
+// pion checks no other pair. A TURNNet grants the permission itself, the first time for each address. The
+// request goes out all the same, before the packet, and again until the server has answered. A server drops
+// packets that it does not permit, and the check fails as if the address were unreachable.
 //
-// Where the server may not learn an address (see Outside), a TURNNet refuses the permission, and the
-// request does not go out. If pion asked for permissions while it goes on checking, and
-// had a filter of the addresses that a TURN server learns, that would retire turnnet.go, turnconn.go and turnfilter.go.
+// Where the server may not learn an address (see Outside), a TURNNet refuses the permission, and the request
+// does not go out. If pion asked for permissions while it goes on checking, and had a filter of the addresses
+// that a TURN server learns, that would retire turnnet.go, turnconn.go and turnfilter.go.
 type TURNNet struct {
 	transport.Net
 	ctx       context.Context   // ends connecting to a server
@@ -39,8 +38,8 @@ type TURNNet struct {
 	outside   *Outside          // the only private addresses that servers of other networks learn; nil: all are
 }
 
-// NewTURNNet returns a TURNNet on another network. Connecting to a server ends with ctx. If outside is nil, servers learn all
-// addresses.
+// NewTURNNet returns a TURNNet on another network. Connecting to a server ends with ctx. If outside is nil,
+// servers learn all addresses.
 func NewTURNNet(ctx context.Context, n transport.Net, servers []webrtc.ICEServer, outside *Outside) *TURNNet {
 	p := &TURNNet{Net: n, ctx: ctx, passwords: map[string]string{}, secure: map[string]bool{}, outside: outside}
 	for _, s := range servers {
@@ -65,8 +64,8 @@ func (n *TURNNet) ListenPacket(network, address string) (net.PacketConn, error) 
 	return &turnPackets{PacketConn: c, permits: permits{passwords: n.passwords, outside: n.outside}}, nil
 }
 
-// Dial connects to a TURN server over TCP or TLS. pion takes a TURNNet for a proxy, and so leaves TLS to it: otherwise
-// the messages could not be read here.
+// Dial connects to a TURN server over TCP or TLS. pion takes a TURNNet for a proxy, and so leaves TLS to it:
+// otherwise the messages could not be read here.
 func (n *TURNNet) Dial(network, address string) (net.Conn, error) {
 	at, err := n.ResolveTCPAddr(network, address)
 	if err != nil {
