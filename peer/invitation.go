@@ -3,7 +3,6 @@ package peer
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -17,28 +16,26 @@ type invitation struct {
 	servers []signaling.ICEServer
 }
 
-// invitations are those that the server was asked for before there was an offer.
-type invitations struct {
-	ready  chan invitation
-	coming map[string]bool // rooms whose invitation is in ready, or will be
-	early  []invitation    // arrived before an offer of their room
-}
+// invitations are those that the server was asked for before there was an offer, by room.
+type invitations map[string]chan invitation
 
 // invite asks for invitations. That to a room which does not exist yet comes with the offer.
 func (s *Session) invite(ctx context.Context, wg *sync.WaitGroup, r rooms) (invitations, error) {
-	all := invitations{ready: make(chan invitation, len(r.codes)), coming: map[string]bool{}}
+	all := invitations{}
 	first, err := s.invitation(ctx, r.codes[0].Room, 0)
 	switch {
 	case err == nil:
-		all.coming[first.ticket.Room] = true
-		all.ready <- first
+		ready := make(chan invitation, 1)
+		ready <- first
+		all[first.ticket.Room] = ready
 	case errors.Is(err, signaling.ErrNoRoom):
 		for _, code := range r.codes {
-			all.coming[code.Room] = true
-			wg.Go(func() { s.awaitInvitation(ctx, code.Room, all.ready, r) })
+			ready := make(chan invitation, 1)
+			all[code.Room] = ready
+			wg.Go(func() { s.awaitInvitation(ctx, code.Room, ready, r) })
 		}
 	default:
-		return all, err
+		return nil, err
 	}
 	return all, nil
 }
@@ -70,18 +67,12 @@ func (s *Session) awaitInvitation(ctx context.Context, room string, ready chan<-
 
 // take returns an invitation to the room of an offer: the one that was asked for before the
 // offer, or for a later attempt a new one.
-func (all *invitations) take(ctx context.Context, s *Session, room string, r rooms) (invitation, error) {
-	for all.coming[room] {
-		i := slices.IndexFunc(all.early, func(in invitation) bool { return in.ticket.Room == room })
-		if i >= 0 {
-			in := all.early[i]
-			all.early = slices.Delete(all.early, i, i+1)
-			delete(all.coming, room)
-			return in, nil
-		}
+func (all invitations) take(ctx context.Context, s *Session, room string, r rooms) (invitation, error) {
+	for all[room] != nil {
 		select {
-		case in := <-all.ready:
-			all.early = append(all.early, in)
+		case in := <-all[room]:
+			delete(all, room)
+			return in, nil
 		case why := <-r.refused:
 			s.retrying(why)
 		case err := <-r.lost:
