@@ -1,11 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"regexp"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -89,13 +91,26 @@ func (p *process) kill() {
 	<-p.ended
 }
 
+// end waits for the end of the process. One that does not end is made to say what its goroutines do.
+func (p *process) end() error {
+	select {
+	case <-p.ended:
+		return nil
+	case <-time.After(patience):
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGQUIT) // Windows has none
+	select {
+	case <-p.ended:
+	case <-time.After(patience / 10):
+	}
+	return fmt.Errorf("it did not end; its stderr:\n%s", p.err)
+}
+
 // finish waits for the end of the process.
 func (p *process) finish(t testing.TB) {
 	t.Helper()
-	select {
-	case <-p.ended:
-	case <-time.After(patience):
-		t.Fatalf("it did not end; its stderr:\n%s", p.err)
+	if err := p.end(); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -130,10 +130,8 @@ func (s *stage) ends(_ *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	select {
-	case <-p.ended:
-	case <-time.After(patience):
-		return fmt.Errorf("%s did not end; its stderr:\n%s", args[0], p.err)
+	if err := p.end(); err != nil {
+		return fmt.Errorf("%s: %w", args[0], err)
 	}
 	want, err := strconv.Atoi(args[1])
 	if code := p.cmd.ProcessState.ExitCode(); err == nil && code != want {
