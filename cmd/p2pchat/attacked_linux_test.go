@@ -80,6 +80,7 @@ func (s *served) parks(room string) net.Conn {
 // A server that is attacked from elsewhere in every way at once serves its callers: one who
 // waits all along, and others who come.
 func TestAttacked(t *testing.T) {
+	t.Parallel()
 	const silent, crowd, slow, allowed = 8000, 2000, 50, 1000 // allowed: --connections' default
 	s := serves(t, nil)
 	offer := signaling.Description(bench.Script()[0].Body)

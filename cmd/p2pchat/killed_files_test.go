@@ -110,7 +110,7 @@ type killing struct {
 // come. A machine that is too quick for that gets twice as much.
 func interrupt(t *testing.T, name, victim string) *killing {
 	t.Helper()
-	for size := int64(16 << 20); ; size *= 2 {
+	for size := int64(4 << 20); ; size *= 2 {
 		k := newKilling(t)
 		file := name
 		if name == "folder" {
