@@ -142,7 +142,7 @@ func TestTheManInTheMiddle(t *testing.T) {
 	}
 }
 
-// converse is a message each way.
+// converse sends a message each way.
 func converse(t *testing.T, from, to *peer.Pipe) {
 	t.Helper()
 	send(t, from, callerSays)

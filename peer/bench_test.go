@@ -19,7 +19,7 @@ import (
 // Every benchmark measures its rivals in the same run: trust the ratios more than the
 // figures.
 
-// p is the quantile q of samples.
+// p returns the quantile q of samples.
 func p(q float64, samples []time.Duration) time.Duration {
 	slices.Sort(samples)
 	return samples[int(q*float64(len(samples)-1))]
@@ -179,7 +179,7 @@ func memory() int64 {
 	return int64(m.HeapInuse + m.StackInuse) //nolint:gosec // far below
 }
 
-// bare is a pair with a Session's settings.
+// bare returns a pair of channels with a Session's settings.
 func bare(b *testing.B) (near, far io.ReadWriteCloser, hangUp func()) {
 	b.Helper()
 	near, far, hangUp, err := peer.Bare(b.Context(), quiet())
@@ -189,7 +189,7 @@ func bare(b *testing.B) (near, far io.ReadWriteCloser, hangUp func()) {
 	return near, far, hangUp
 }
 
-// plain is a pair of pion as it comes, but for what lets a benchmark read from its channel.
+// plain connects two PeerConnections with pion's own settings, except that their channels are detached.
 func plain(b *testing.B) (hangUp func()) {
 	b.Helper()
 	engine := webrtc.SettingEngine{LoggerFactory: &logging.DefaultLoggerFactory{Writer: io.Discard}}

@@ -222,7 +222,7 @@ func TestDiscovering(t *testing.T) {
 	})
 }
 
-// client is a Client of a test's server.
+// client returns a Client of a test's server.
 func client(t testing.TB, base string) *signaling.Client {
 	t.Helper()
 	c, err := signaling.NewClient(base, signaling.Config{})

@@ -21,7 +21,7 @@ import (
 	"p2pchat/signaling/memstore"
 )
 
-// noise is n bytes that are like no others.
+// noise returns n random bytes.
 func noise(n int) []byte {
 	b := make([]byte, n)
 	_, _ = rand.NewChaCha8([32]byte{1}).Read(b) // it never fails

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const room = "room"
 
-// code is ROOM or ROOM-SECRET as it stands.
+// code splits ROOM or ROOM-SECRET at its first dash, unchanged.
 func code(text string) peer.Code {
 	room, secret, _ := strings.Cut(text, "-")
 	return peer.Code{Room: room, Secret: secret}
@@ -58,7 +58,7 @@ func (l *logbook) has(t *testing.T, words string) {
 	}
 }
 
-// tells that the log warned of what happened n times, and not each time.
+// tells checks that the log warned of n events, and only of the 1st, 2nd, 4th ...
 func (l *logbook) tells(t *testing.T, words string, n uint) {
 	t.Helper()
 	if lines := l.count(words); lines != bits.Len(n) {
@@ -67,12 +67,12 @@ func (l *logbook) tells(t *testing.T, words string, n uint) {
 	l.has(t, fmt.Sprintf("count=%d\n", 1<<(bits.Len(n)-1)))
 }
 
-// quiet is the Config of a side of which only the pipe matters.
+// quiet returns the Config of a side without a log.
 func quiet() peer.Config {
 	return peer.Config{Log: slog.New(slog.DiscardHandler)}
 }
 
-// telling is a quiet Config whose events can be awaited.
+// telling returns a quiet Config whose events can be awaited.
 func telling() (peer.Config, <-chan peer.Event) {
 	events := make(chan peer.Event, 100)
 	config := quiet()
@@ -96,7 +96,8 @@ func await[E peer.Event](t *testing.T, events <-chan peer.Event) E {
 	}
 }
 
-// soon ends what ought to have ended long before. (Under synctest its time is virtual.)
+// soon returns a context that ends after a minute, in which a test's step has long ended. (Under synctest its
+// time is virtual.)
 func soon(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -104,7 +105,7 @@ func soon(t testing.TB) context.Context {
 	return ctx
 }
 
-// calling is a Call that is closed with the test.
+// calling starts a Call that is closed with the test.
 func calling(t testing.TB, at signaling.Store, room string, config peer.Config) *peer.Session {
 	t.Helper()
 	s := peer.Call(at, code(room), config)
@@ -112,7 +113,7 @@ func calling(t testing.TB, at signaling.Store, room string, config peer.Config) 
 	return s
 }
 
-// answering is an Answer that is closed with the test.
+// answering starts an Answer that is closed with the test.
 func answering(t testing.TB, at signaling.Store, room string, config peer.Config) *peer.Session {
 	t.Helper()
 	s := peer.Answer(at, code(room), config)
@@ -129,7 +130,7 @@ func pipeOf(t testing.TB, s *peer.Session) *peer.Pipe {
 	return p
 }
 
-// connected are the two pipes of a meeting at a Store of its own.
+// connected returns the two pipes of a meeting at a Store of its own.
 func connected(t testing.TB) (caller, callee *peer.Pipe) {
 	t.Helper()
 	store := memstore.New(memstore.Limits{})
@@ -164,7 +165,7 @@ func talk(t testing.TB, caller, callee *peer.Pipe) {
 	hears(t, caller, "pong")
 }
 
-// fails waits for the end of a session that has no pipe.
+// fails waits for the end of a session without a pipe.
 func fails(t testing.TB, s *peer.Session, want error) error {
 	t.Helper()
 	p, err := s.Pipe(soon(t))
@@ -174,7 +175,7 @@ func fails(t testing.TB, s *peer.Session, want error) error {
 	return err
 }
 
-// eventually looks until a condition holds that no event announces.
+// eventually polls until a condition holds for which there is no event.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
@@ -189,7 +190,7 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-// stands tells whether the room has an offer.
+// stands reports whether the room has an offer.
 func stands(t testing.TB, at signaling.Store) bool {
 	t.Helper()
 	_, _, err := at.Description(soon(t), signaling.Ticket{Room: room}, signaling.Caller, "", 0)

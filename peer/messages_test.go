@@ -16,7 +16,7 @@ import (
 	"p2pchat/signaling/memstore"
 )
 
-// pattern is a message of n bytes that is like no other one.
+// pattern returns a message of n bytes that differs from all others.
 func pattern(n int, which uint32) []byte {
 	m := make([]byte, n)
 	for i := 0; i+4 <= n; i += 4 {

@@ -35,7 +35,7 @@ func relayNeeded(a, b int) bool {
 	return a == symmetric && b >= portRestricted || b == symmetric && a >= portRestricted
 }
 
-// behind is a machine behind a NAT of its own.
+// behind returns a machine behind a NAT of its own.
 func behind(t *testing.T, wan *vnet.Router, kind vnet.NATType, outside string, inside int) *vnet.Net {
 	t.Helper()
 	lan, err := vnet.NewRouter(&vnet.RouterConfig{

@@ -20,7 +20,7 @@ type network struct {
 	cut            atomic.Bool // nothing gets through
 }
 
-// newNetwork is a network on which a packet takes delay.
+// newNetwork returns a network on which a packet takes delay.
 func newNetwork(t *testing.T, delay time.Duration) *network {
 	t.Helper()
 	router, err := vnet.NewRouter(&vnet.RouterConfig{CIDR: "10.0.0.0/24", MinDelay: delay, LoggerFactory: logging.NewDefaultLoggerFactory()})
@@ -53,7 +53,7 @@ func machine(t *testing.T, router *vnet.Router, address string) *vnet.Net {
 	return n
 }
 
-// calls is a Call on the caller's machine, closed with the test. The wire is cut then:
+// calls starts a Call on the caller's machine, closed with the test. The wire is cut then:
 // a close that meets the other side's would wait inside pion for 200 ms with a lock,
 // and virtual time stands still for that.
 func (n *network) calls(t *testing.T, at signaling.Store, room string, config peer.Config) *peer.Session {
@@ -63,7 +63,7 @@ func (n *network) calls(t *testing.T, at signaling.Store, room string, config pe
 	return s
 }
 
-// answers is an Answer on the callee's machine.
+// answers starts an Answer on the callee's machine.
 func (n *network) answers(t *testing.T, at signaling.Store, room string, config peer.Config) *peer.Session {
 	t.Helper()
 	s := answering(t, at, room, config.Over(n.callee))

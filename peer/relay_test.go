@@ -22,7 +22,7 @@ import (
 
 const relayAddress = "10.0.0.3"
 
-// relayed is a TURN server on the network.
+// relayed starts a TURN server on the network.
 func relayed(t *testing.T, n *network) signaling.ICEServer {
 	t.Helper()
 	third := machine(t, n.router, relayAddress)
@@ -33,13 +33,13 @@ func relayed(t *testing.T, n *network) signaling.ICEServer {
 	return relaying(t, conn, &turn.RelayAddressGeneratorStatic{RelayAddress: net.ParseIP(relayAddress), Address: relayAddress, Net: third})
 }
 
-// relaying is a TURN server that listens on conn, for clients that know the password.
+// relaying starts a TURN server that listens on conn, for clients that know the password.
 func relaying(t *testing.T, conn net.PacketConn, addresses turn.RelayAddressGenerator) signaling.ICEServer {
 	t.Helper()
 	return permitting(t, conn, addresses, nil)
 }
 
-// permitting is one that asks permit about each address that it is told of, unless that is nil.
+// permitting starts a TURN server that asks permit about each address that it learns, unless permit is nil.
 func permitting(t *testing.T, conn net.PacketConn, addresses turn.RelayAddressGenerator, permit turn.PermissionHandler) signaling.ICEServer {
 	t.Helper()
 	const user, password = "user", "password"

@@ -17,7 +17,7 @@ import (
 	"p2pchat/signaling/server"
 )
 
-// refusing is a proxy in front of a server. It passes on that a room does not exist yet, and refuses the ICE servers
+// refusing returns a proxy in front of a server. It passes on that a room does not exist yet, and refuses the ICE servers
 // of one that does.
 func refusing(web http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

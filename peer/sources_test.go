@@ -116,7 +116,7 @@ func mapped(t *testing.T, server net.PacketConn) *net.UDPAddr {
 	return at
 }
 
-// attribute is one of an SDP.
+// attribute returns an attribute of an SDP.
 func attribute(t *testing.T, sdp, name string) string {
 	t.Helper()
 	found := regexp.MustCompile("a=" + name + `:(\S+)`).FindStringSubmatch(sdp)

@@ -225,7 +225,7 @@ func (s *stranger) reveal(t *testing.T, answer signaling.Description) {
 	}
 }
 
-// candidate is one of the other side's.
+// candidate returns the content of a candidate of the other side.
 func (s *stranger) candidate(c signaling.Candidate) (init webrtc.ICECandidateInit, err error) {
 	if s.claims {
 		return s.handshake.Open(c)
