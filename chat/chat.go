@@ -56,7 +56,7 @@ type Pipe interface {
 type Link struct {
 	Pipe
 	Details
-	Again string // how to meet the other side again, for the Journal
+	Resumption string // how to meet the other side again, for the Journal
 }
 
 // Details are what is known of a connection. They have the fields of peer.Details, so that one converts to the
@@ -111,9 +111,9 @@ type Conversation struct {
 
 	saying sync.Mutex // puts what is said in order, the end of the input last
 
-	keeping   sync.Mutex // held while the Journal is written; guards what follows
-	again     string     // Link.Again of the last pipe,
-	confirmed bool       // on which the other side was heard
+	keeping    sync.Mutex // held while the Journal is written; guards what follows
+	resumption string     // that of the last Link,
+	confirmed  bool       // on which the other side was heard
 
 	mu          sync.Mutex // guards what follows
 	life        life

@@ -104,7 +104,7 @@ func (c *Conversation) handleFile(f frame, from hello) {
 // endFiles ends all files when the conversation does. With a Journal that goes on, the next run of
 // the program continues them.
 func (c *Conversation) endFiles() {
-	suspend := c.config.Journal != nil && c.Kept()
+	suspend := c.config.Journal != nil && c.Resumable()
 	c.mu.Lock()
 	theyLeft := c.life.theyEndedIt()
 	cutOff := !suspend && !isClosed(c.quit)

@@ -47,7 +47,7 @@ func TestResumedReceiver(t *testing.T) {
 				<-stop
 				die()
 				_ = b.end() // the context's
-				if err := b.config.Journal.End(b.Kept()); err != nil {
+				if err := b.config.Journal.End(b.Resumable()); err != nil {
 					t.Fatal(err)
 				}
 				parts, err := filepath.Glob(filepath.Join(dir, ".p2pchat-*.kept"))
@@ -79,7 +79,7 @@ func TestResumedReceiver(t *testing.T) {
 				}
 				a.Leave()
 				_, _ = a.end(), b.end() // what failed
-				if err := b.config.Journal.End(b.Kept()); err != nil {
+				if err := b.config.Journal.End(b.Resumable()); err != nil {
 					t.Error(err)
 				}
 			})
@@ -113,7 +113,7 @@ func TestResumedSender(t *testing.T) {
 				synctest.Wait()
 				die()
 				_ = a.end() // the context's
-				if err := a.config.Journal.End(a.Kept()); err != nil {
+				if err := a.config.Journal.End(a.Resumable()); err != nil {
 					t.Fatal(err)
 				}
 
@@ -131,7 +131,7 @@ func TestResumedSender(t *testing.T) {
 					t.Errorf("sent %v, received %v", sent, got)
 				}
 				a.Leave()
-				if err := errors.Join(a.end(), b.end(), a.config.Journal.End(a.Kept())); err != nil {
+				if err := errors.Join(a.end(), b.end(), a.config.Journal.End(a.Resumable())); err != nil {
 					t.Error(err)
 				}
 			})
@@ -153,7 +153,7 @@ func TestSenderRestartedTwice(t *testing.T) {
 			synctest.Wait()
 			die()
 			_ = a.end() // as it was told
-			if err := a.config.Journal.End(a.Kept()); err != nil {
+			if err := a.config.Journal.End(a.Resumable()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -165,7 +165,7 @@ func TestSenderRestartedTwice(t *testing.T) {
 			t.Errorf("%d files arrive: %v, %v", n, failures(a), failures(b))
 		}
 		a.Leave()
-		if err := errors.Join(a.end(), b.end(), a.config.Journal.End(a.Kept())); err != nil {
+		if err := errors.Join(a.end(), b.end(), a.config.Journal.End(a.Resumable())); err != nil {
 			t.Error(err)
 		}
 	})

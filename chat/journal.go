@@ -18,8 +18,8 @@ type Journal struct {
 	memory *memory
 
 	// when it was opened:
-	again     string
-	confirmed bool
+	resumption string
+	confirmed  bool
 
 	mu    sync.Mutex // guards what follows
 	stale bool       // the reader knows that it could not be written
@@ -40,12 +40,12 @@ func OpenJournal(path string) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Journal{file: file, memory: m, again: m.Again, confirmed: m.Confirmed}, nil
+	return &Journal{file: file, memory: m, resumption: m.Resumption, confirmed: m.Confirmed}, nil
 }
 
-// Again returns what Conversation.Keep and Link.Again said last; it is empty for a new
+// Resumption returns what Conversation.Keep and Link.Resumption said last; it is empty for a new
 // conversation. Confirmed says that the other side was heard on that Link.
-func (j *Journal) Again() (again string, confirmed bool) { return j.again, j.confirmed }
+func (j *Journal) Resumption() (resumption string, confirmed bool) { return j.resumption, j.confirmed }
 
 // Waiting returns how many messages the other side had not acknowledged when it was opened.
 func (j *Journal) Waiting() int { return j.file.Count(kindMessage) }
@@ -61,10 +61,10 @@ type memory struct {
 
 // An entry is a line of the Journal: each has one of these.
 type entry struct {
-	Quiet     bool   `json:"quiet,omitempty"`    // the other side's input has ended
-	Finished  bool   `json:"finished,omitempty"` // this side's has
-	Again     string `json:"again,omitempty"`    // see Journal.Again
-	Confirmed bool   `json:"confirmed,omitempty"`
+	Quiet      bool   `json:"quiet,omitempty"`    // the other side's input has ended
+	Finished   bool   `json:"finished,omitempty"` // this side's has
+	Resumption string `json:"again,omitempty"`    // see Journal.Resumption
+	Confirmed  bool   `json:"confirmed,omitempty"`
 
 	File  *transfer.Record `json:"file,omitempty"`
 	Ended *transfer.Ref    `json:"ended,omitempty"`
@@ -81,8 +81,8 @@ func (m *memory) Apply(line []byte) bool {
 		m.Quiet = true
 	case e.Finished:
 		m.Finished = true
-	case e.Again != "":
-		m.Again, m.Confirmed = e.Again, e.Confirmed
+	case e.Resumption != "":
+		m.Resumption, m.Confirmed = e.Resumption, e.Confirmed
 	case e.File != nil:
 		m.files[e.File.Ref] = *e.File
 	case e.Ended != nil:
@@ -93,7 +93,7 @@ func (m *memory) Apply(line []byte) bool {
 
 // Lines returns the fewest that come to the same.
 func (m *memory) Lines() (list []any) {
-	for _, e := range []entry{{Quiet: m.Quiet}, {Finished: m.Finished}, {Again: m.Again, Confirmed: m.Confirmed}} {
+	for _, e := range []entry{{Quiet: m.Quiet}, {Finished: m.Finished}, {Resumption: m.Resumption, Confirmed: m.Confirmed}} {
 		if e != (entry{}) {
 			list = append(list, e)
 		}

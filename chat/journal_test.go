@@ -48,10 +48,10 @@ func TestJournal(t *testing.T) {
 				}
 				b.Leave()
 				_, _ = a.end(), b.end() // either may have something to say
-				if a.Kept() == goodbye {
-					t.Errorf("goodbye: %v; kept: %v", goodbye, a.Kept())
+				if a.Resumable() == goodbye {
+					t.Errorf("goodbye: %v; kept: %v", goodbye, a.Resumable())
 				}
-				if err := a.config.Journal.End(a.Kept()); err != nil {
+				if err := a.config.Journal.End(a.Resumable()); err != nil {
 					t.Fatal(err)
 				}
 				if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) != goodbye {
@@ -72,12 +72,12 @@ func TestJournal(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if again, confirmed := j.Again(); again != want.again || confirmed != want.confirmed {
+			if again, confirmed := j.Resumption(); again != want.again || confirmed != want.confirmed {
 				t.Errorf("%d: it says %q, %v", i, again, confirmed)
 			}
 			c := New(Config{Journal: j})
 			if i > 0 {
-				c.handleHello(hello{Conversation: "theirs"}, Link{Again: "there"})
+				c.handleHello(hello{Conversation: "theirs"}, Link{Resumption: "there"})
 			} else {
 				c.keepLink("there")
 			}
@@ -106,7 +106,7 @@ func TestJournal(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again, _ := j.Again(); again != "there, and one guess was wrong" {
+		if again, _ := j.Resumption(); again != "there, and one guess was wrong" {
 			t.Errorf("it says %q", again)
 		}
 		if err := errors.Join(j.End(false), c.config.Journal.End(true)); err != nil {
@@ -269,7 +269,7 @@ func killAndTalk(t *testing.T, seed uint64, messages int) {
 		}
 		heard[name] = append(heard[name], texts(side.seen())...)
 		side.kill()
-		if side.Kept() {
+		if side.Resumable() {
 			t.Errorf("seed %d: after a goodbye there is something to go on with", seed)
 		}
 	}

@@ -24,31 +24,31 @@ func (c *Conversation) resume() []transfer.Record {
 	if j.memory.Quiet {
 		c.life.move(theirs, inputEnded)
 	}
-	c.again, c.confirmed = j.Again()
+	c.resumption, c.confirmed = j.Resumption()
 	c.peer.Conversation = c.stream.Peer()
 	return j.memory.records()
 }
 
 // Keep notes in the Journal how to meet the other side, before there is a Link.
-func (c *Conversation) Keep(again string) {
+func (c *Conversation) Keep(resumption string) {
 	c.keeping.Lock()
 	defer c.keeping.Unlock()
-	c.keepAgain(again, false)
+	c.keepResumption(resumption, false)
 }
 
 // Commit is Keep for what a crash must not undo, of the machine too: it returns once the
 // Journal is on disk. The error wraps ErrUnkept. Without a Journal it does nothing.
-func (c *Conversation) Commit(again string) error {
+func (c *Conversation) Commit(resumption string) error {
 	j := c.config.Journal
 	if j == nil {
 		return nil
 	}
 	c.keeping.Lock()
 	defer c.keeping.Unlock()
-	if err := c.unkept(j.file.Note(entry{Again: again}, false)); err != nil {
+	if err := c.unkept(j.file.Note(entry{Resumption: resumption}, false)); err != nil {
 		return err
 	}
-	c.again, c.confirmed = again, false
+	c.resumption, c.confirmed = resumption, false
 	if err := j.file.Sync(); err != nil {
 		return fmt.Errorf("%w in %s: %w", ErrUnkept, j.file.Path(), err)
 	}
@@ -57,13 +57,13 @@ func (c *Conversation) Commit(again string) error {
 
 // keepLink keeps how the two meet again after this pipe, so that it survives a crash of the machine: the other side
 // forgets how they met before as soon as this side says hello.
-func (c *Conversation) keepLink(again string) {
+func (c *Conversation) keepLink(resumption string) {
 	c.keeping.Lock()
 	defer c.keeping.Unlock()
-	if again == c.again {
+	if resumption == c.resumption {
 		return
 	}
-	c.keepAgain(again, false)
+	c.keepResumption(resumption, false)
 	if j := c.config.Journal; j != nil {
 		if err := j.file.Sync(); err != nil {
 			c.tellStale(c.unkept(err))
@@ -71,32 +71,32 @@ func (c *Conversation) keepLink(again string) {
 	}
 }
 
-// confirmLink keeps that the other side was heard on the pipe that leads to again.
-func (c *Conversation) confirmLink(again string) {
+// confirmLink keeps that the other side was heard on the pipe that leads to resumption.
+func (c *Conversation) confirmLink(resumption string) {
 	c.keeping.Lock()
 	defer c.keeping.Unlock()
-	if again == c.again {
-		c.keepAgain(again, true)
+	if resumption == c.resumption {
+		c.keepResumption(resumption, true)
 	}
 }
 
-// keepAgain keeps, under keeping, how to meet again.
-func (c *Conversation) keepAgain(again string, confirmed bool) {
-	if again == "" || again == c.again && confirmed == c.confirmed {
+// keepResumption keeps, under keeping, how to meet again.
+func (c *Conversation) keepResumption(resumption string, confirmed bool) {
+	if resumption == "" || resumption == c.resumption && confirmed == c.confirmed {
 		return
 	}
 	if j := c.config.Journal; j != nil {
-		err := c.unkept(j.file.Note(entry{Again: again, Confirmed: confirmed}, false))
+		err := c.unkept(j.file.Note(entry{Resumption: resumption, Confirmed: confirmed}, false))
 		if c.tellStale(err); err != nil {
 			return // the next pipe tries again
 		}
 	}
-	c.again, c.confirmed = again, confirmed
+	c.resumption, c.confirmed = resumption, confirmed
 }
 
-// Kept reports, once Run has returned, whether a later run can go on: no side has said
+// Resumable reports, once Run has returned, whether a later run can go on: no side has said
 // goodbye, or this side did before everything had arrived.
-func (c *Conversation) Kept() bool {
+func (c *Conversation) Resumable() bool {
 	waiting := c.stream.Status().Left > 0
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -41,7 +41,7 @@ func (c *Conversation) talk(ctx context.Context, link Link, again bool) error {
 // begin prepares for a new pipe, and returns what ends it.
 func (c *Conversation) begin(link Link) (end func()) {
 	c.transfers.Attach(link, link.Foreign)
-	c.keepLink(link.Again)
+	c.keepLink(link.Resumption)
 	return func() {
 		c.transfers.Detach()
 		c.mu.Lock()
@@ -252,7 +252,7 @@ func (c *Conversation) handleHello(h hello, link Link) {
 		c.partial = false
 	}
 	c.mu.Unlock()
-	c.confirmLink(link.Again)
+	c.confirmLink(link.Resumption)
 	c.connected(link, h.Name)
 	if fresh {
 		c.transfers.Restarted(heard)

@@ -42,7 +42,7 @@ type Place struct {
 type Stream struct {
 	id      string
 	journal *Journal    // may be nil
-	kept    func(error) // is told how keeping went where a loss does no harm
+	noted   func(error) // is told how keeping went where a loss does no harm
 
 	// order is held while the Journal is written, so that its entries have the order of what they say. Next
 	// and NextAck do not wait for it: nothing that goes out waits for a disk.
@@ -57,10 +57,10 @@ type Stream struct {
 	acked   uint64        // its last frame that was acknowledged
 }
 
-// New returns a Stream that goes on with what journal holds, or from nothing if it is nil. It calls kept, which must
+// New returns a Stream that goes on with what journal holds, or from nothing if it is nil. It calls noted, which must
 // not call it back, with the result of each entry whose loss only means that something comes twice after a crash.
-func New(journal *Journal, kept func(error)) *Stream {
-	s := &Stream{id: rand.Text(), journal: journal, kept: kept}
+func New(journal *Journal, noted func(error)) *Stream {
+	s := &Stream{id: rand.Text(), journal: journal, noted: noted}
 	if journal != nil {
 		r := journal.state.clone()
 		s.id, s.out, s.peer = r.id, r.out, r.peer
@@ -228,7 +228,7 @@ func (s *Stream) Handled(at Place, line any) bool {
 		s.note(entry{Heard: at.Seq})
 	}
 	if line != nil && s.journal != nil {
-		s.kept(s.journal.Note(line, true))
+		s.noted(s.journal.Note(line, true))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -267,6 +267,6 @@ func (s *Stream) Count(k Kind) int {
 // note keeps an entry whose loss does no harm.
 func (s *Stream) note(e entry) {
 	if s.journal != nil {
-		s.kept(s.journal.note(e, true))
+		s.noted(s.journal.note(e, true))
 	}
 }

@@ -105,7 +105,7 @@ type file struct {
 	// guarded by the Manager's mu:
 	state    state
 	download *download          // of an incoming one, once it is accepted
-	kept     *Record            // of an earlier run, until this one continues the file
+	earlier  *Record            // of an earlier run, until this one continues the file
 	stop     context.CancelFunc // ends the sending; may be nil
 	bytes    int64              // that the receiver has
 	told     time.Time          // of the last progress
@@ -121,8 +121,8 @@ type file struct {
 
 // record, under mu, returns what a later run needs.
 func (f *file) record() Record {
-	if f.kept != nil {
-		return *f.kept
+	if f.earlier != nil {
+		return *f.earlier
 	}
 	r := Record{Ref: Ref{f.id, f.outgoing}, Offer: f.Offer, Accepted: f.state != offered}
 	if f.download != nil {

@@ -59,7 +59,7 @@ func (m *Manager) loaded(n int) {
 // offerOrResume continues what an earlier run of the program has offered, rather than offer it again: the
 // same command may have started this run. The id is 0 if the source has to wait.
 func (m *Manager) offerOrResume(q queued) (id uint64, err error) {
-	for _, f := range m.list(func(f *file) bool { return f.outgoing && f.kept != nil && f.kept.Path == q.source.path }) {
+	for _, f := range m.list(func(f *file) bool { return f.outgoing && f.earlier != nil && f.earlier.Path == q.source.path }) {
 		if m.resumeSending(f, q.source) {
 			m.mu.Lock()
 			defer m.mu.Unlock()

@@ -47,9 +47,9 @@ func (m *Manager) expectChannels() {
 // Greeted notes that the other side's program is known on the current pipe, and which it is: from then on files
 // move. It tells the reader of the offers of an earlier run that have no answer.
 func (m *Manager) Greeted(peer Peer) {
-	for _, f := range m.list(func(f *file) bool { return f.kept != nil && !f.outgoing && f.state == offered }) {
+	for _, f := range m.list(func(f *file) bool { return f.earlier != nil && !f.outgoing && f.state == offered }) {
 		m.mu.Lock()
-		f.kept = nil // once
+		f.earlier = nil // once
 		m.mu.Unlock()
 		m.ask(f, peer.Name)
 	}

@@ -8,11 +8,11 @@ import (
 
 // Resume continues, before the first pipe, what an earlier run of the program was to send or receive.
 func (m *Manager) Resume(ctx context.Context) {
-	for _, f := range m.list(func(f *file) bool { return !f.outgoing && f.kept != nil && f.state != offered }) {
+	for _, f := range m.list(func(f *file) bool { return !f.outgoing && f.earlier != nil && f.state != offered }) {
 		m.resumeReceiving(f)
 	}
-	for _, f := range m.list(func(f *file) bool { return f.outgoing && f.kept != nil }) {
-		r := m.keptOf(f)
+	for _, f := range m.list(func(f *file) bool { return f.outgoing && f.earlier != nil }) {
+		r := m.earlierOf(f)
 		if r == nil { // SendFiles was faster
 			continue
 		}
@@ -26,28 +26,28 @@ func (m *Manager) Resume(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if m.keptOf(f) != nil {
+		if m.earlierOf(f) != nil {
 			m.giveUp(f, "it changed while the sender's program was not running", true)
 		}
 	}
 }
 
-func (m *Manager) keptOf(f *file) *Record {
+func (m *Manager) earlierOf(f *file) *Record {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return f.kept
+	return f.earlier
 }
 
 // resumeSending continues f, and returns true, if s is what it was. hashUpTo hashes what was sent of it once
 // the receiver says how much that is.
 func (m *Manager) resumeSending(f *file, s *source) bool {
 	m.mu.Lock()
-	r := f.kept
+	r := f.earlier
 	if r == nil || f.state.over() || r.Path != s.path || r.Stamp != s.stamp || r.Offer.Size != s.Size {
 		m.mu.Unlock()
 		return false
 	}
-	f.source, f.kept, f.hash, f.unhashed = s, nil, sha256.New(), true
+	f.source, f.earlier, f.hash, f.unhashed = s, nil, sha256.New(), true
 	if len(r.Sum) == sha256.Size {
 		f.sum = (*[sha256.Size]byte)(r.Sum)
 	}
@@ -57,7 +57,7 @@ func (m *Manager) resumeSending(f *file, s *source) bool {
 }
 
 func (m *Manager) resumeReceiving(f *file) {
-	r := f.kept // only this goroutine changes it
+	r := f.earlier // only this goroutine changes it
 	d, err := resumeDownload(r.Dir, r.Temp, f.Offer)
 	if err != nil {
 		m.giveUpWith(f, unwritable(r.Dir, err))
@@ -65,7 +65,7 @@ func (m *Manager) resumeReceiving(f *file) {
 	}
 	m.mu.Lock()
 	over := f.state.over()
-	f.download, f.kept = d, nil
+	f.download, f.earlier = d, nil
 	m.mu.Unlock()
 	if over { // the reader has cancelled it
 		d.discard()

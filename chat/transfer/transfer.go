@@ -112,7 +112,7 @@ func New(config Config, host Host, own, peer string, earlier []Record) *Manager 
 	}
 	m.registered.L = &m.mu
 	for _, r := range earlier {
-		f := &file{Offer: r.Offer, id: r.ID, of: own, outgoing: r.Outgoing, kept: &r}
+		f := &file{Offer: r.Offer, id: r.ID, of: own, outgoing: r.Outgoing, earlier: &r}
 		if !r.Outgoing {
 			f.of = peer
 		}

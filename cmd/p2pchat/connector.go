@@ -199,7 +199,7 @@ func (c *connector) link(ctx context.Context, session *peer.Session, late error)
 	switch {
 	case err == nil:
 		c.outage.set(func(t *outage) { t.path = nil })
-		return chat.Link{Pipe: p, Details: chat.Details(p.Details), Again: c.o.resumeText(p)}, p, nil
+		return chat.Link{Pipe: p, Details: chat.Details(p.Details), Resumption: c.o.resumeText(p)}, p, nil
 	case errors.Is(err, signaling.ErrUnreachable), errors.Is(err, signaling.ErrForeign), errors.As(err, &signaling.Problem{}):
 		err = withHint(c.o.server, fmt.Errorf("%s: %w", c.o.server, err))
 	}

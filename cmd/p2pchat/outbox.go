@@ -47,7 +47,7 @@ func (b *outbox) open(path string, side signaling.Side) (err error) {
 	case err != nil:
 		return &usageError{err: fmt.Errorf("--outbox: %w", err), hint: "name a file that only you can read and write, or a new one"}
 	}
-	text, heard := b.journal.Again()
+	text, heard := b.journal.Resumption()
 	if text == "" {
 		return nil
 	}
@@ -150,7 +150,7 @@ func (b *outbox) notice() string {
 
 // explain adds to err that the outbox keeps undelivered messages, if it does.
 func (b *outbox) explain(c *chat.Conversation, err error) error {
-	if u := (*chat.Undelivered)(nil); b.journal != nil && errors.As(err, &u) && c.Kept() {
+	if u := (*chat.Undelivered)(nil); b.journal != nil && errors.As(err, &u) && c.Resumable() {
 		return fmt.Errorf("%w; kept in %s: run the same command to continue", err, b.path)
 	}
 	return err
@@ -161,7 +161,7 @@ func (b *outbox) close(c *chat.Conversation) error {
 	if b.journal == nil {
 		return nil
 	}
-	if err := b.journal.End(c.Kept() || b.guessed); err != nil {
+	if err := b.journal.End(c.Resumable() || b.guessed); err != nil {
 		return fmt.Errorf("closing the outbox: %w", err)
 	}
 	return nil
