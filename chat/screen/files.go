@@ -9,45 +9,46 @@ import (
 	"p2pchat/chat"
 )
 
-// Name is the name of a file, for a person: with the dot that a command needs before a dash.
-func Name(name string) string {
+// QuotedName returns the name of a file for a person: a name that begins with a dash has the ./ that a
+// command line needs.
+func QuotedName(name string) string {
 	if strings.HasPrefix(name, "-") {
 		name = "./" + name
 	}
 	return `"` + Clean(name) + `"`
 }
 
-// Told is a sentence about what happened to a file, or empty for any other event. Number, if it is not 0,
-// tells the file from others of its name.
-func Told(e chat.Event, number uint64) string {
+// FileText returns a sentence about what happened to a file, or "" for any other event. A number that is not
+// 0 tells the file from others of its name.
+func FileText(e chat.Event, number uint64) string {
 	name := func(name string) string {
 		if number == 0 {
-			return Name(name)
+			return QuotedName(name)
 		}
-		return fmt.Sprintf("%s (number %d)", Name(name), number)
+		return fmt.Sprintf("%s (number %d)", QuotedName(name), number)
 	}
 	switch e := e.(type) {
 	case chat.FileOffered:
-		text := fmt.Sprintf("%s offers %s.", Clean(e.From), thing(name(e.Name), e.Size, e.Folder, e.Files))
+		text := fmt.Sprintf("%s offers %s.", Clean(e.From), sizedName(name(e.Name), e.Size, e.Folder, e.Files))
 		if e.Called != "" {
-			text += fmt.Sprintf(" Its name %s cannot be used here.", Name(e.Called))
+			text += fmt.Sprintf(" Its name %s cannot be used here.", QuotedName(e.Called))
 		}
 		return text
 	case chat.FileOffering:
-		return fmt.Sprintf("Offering %s.", thing(name(e.Name), e.Size, e.Folder, e.Files))
+		return fmt.Sprintf("Offering %s.", sizedName(name(e.Name), e.Size, e.Folder, e.Files))
 	case chat.FileReceived:
 		return saved(e, name(e.Name))
 	case chat.FileSent:
 		text := fmt.Sprintf("Sent %s (%s, verified).", name(e.Name), Bytes(e.Size))
 		if e.As != "" {
-			text += fmt.Sprintf(" The other side saved it as %s.", Name(e.As))
+			text += fmt.Sprintf(" The other side saved it as %s.", QuotedName(e.As))
 		}
 		return text + renamed(e.Renamed, "", "had to be changed there")
 	case chat.FileLeftOut:
 		if e.Kept {
-			return fmt.Sprintf("%s in %s is not complete: %s.", Name(e.File), name(e.Name), Clean(e.Reason))
+			return fmt.Sprintf("%s in %s is not complete: %s.", QuotedName(e.File), name(e.Name), Clean(e.Reason))
 		}
-		return fmt.Sprintf("%s was left out of %s: %s.", Name(e.File), name(e.Name), Clean(e.Reason))
+		return fmt.Sprintf("%s was left out of %s: %s.", QuotedName(e.File), name(e.Name), Clean(e.Reason))
 	case chat.FileFailed:
 		if e.Reason == chat.Cancelled {
 			return fmt.Sprintf("You cancelled %s.", name(e.Name))
@@ -63,11 +64,11 @@ func saved(e chat.FileReceived, name string) string {
 	dir, is := filepath.Split(e.Path)
 	switch {
 	case e.Called != "":
-		text += " as " + Clean(home(e.Path)) + "."
+		text += " as " + Clean(withTilde(e.Path)) + "."
 	case dir == "" || dir == "."+string(filepath.Separator):
 		text += " in the current folder."
 	default:
-		text += " to " + Clean(home(filepath.Clean(dir))) + "."
+		text += " to " + Clean(withTilde(filepath.Clean(dir))) + "."
 	}
 	if strings.HasPrefix(is, "-") {
 		text += " Its name begins with a dash: type it as ./" + Clean(is) + "."
@@ -88,8 +89,8 @@ func renamed(n int, example, how string) string {
 	return fmt.Sprintf(" %d names in it %s.", n, how)
 }
 
-// home writes ~ for the person's home folder.
-func home(path string) string {
+// withTilde writes ~ for the person's home folder.
+func withTilde(path string) string {
 	h, err := os.UserHomeDir()
 	if err != nil || h == string(filepath.Separator) {
 		return path
@@ -100,8 +101,8 @@ func home(path string) string {
 	return path
 }
 
-// thing names a file or folder with its size.
-func thing(name string, size int64, folder bool, files int) string {
+// sizedName names a file or folder with its size.
+func sizedName(name string, size int64, folder bool, files int) string {
 	switch {
 	case !folder:
 		return fmt.Sprintf("%s (%s)", name, Bytes(size))
@@ -111,11 +112,11 @@ func thing(name string, size int64, folder bool, files int) string {
 	return fmt.Sprintf("the folder %s (%d files, %s)", name, files, Bytes(size))
 }
 
-// A roll knows which files have not ended, so that those of one name can be told apart.
-type roll map[fileKey]string
+// openFiles are the files that have not ended, with their names, so that files of one name can be told apart.
+type openFiles map[fileKey]string
 
-// number is the number of the file that an event is about, if another one has its name.
-func (r roll) number(e chat.Event) uint64 {
+// number returns the number of the file that an event is about, or 0 if no other open file has its name.
+func (r openFiles) number(e chat.Event) uint64 {
 	var key fileKey
 	var name string
 	ended := false

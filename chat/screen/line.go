@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"p2pchat/chat"
@@ -14,7 +15,8 @@ import (
 // is a message, each message of the other side a line of the output, and everything
 // else a line of Notes that begins "p2pchat: ".
 func Line(ctx context.Context, c *chat.Conversation, s Streams) error {
-	l := newLines(s)
+	l := newLineScreen(s)
+	l.talk = c
 	split := func(in io.Reader) func() (line, error) {
 		next := textLines(in)
 		return func() (line, error) {
@@ -25,48 +27,52 @@ func Line(ctx context.Context, c *chat.Conversation, s Streams) error {
 			return got, err
 		}
 	}
-	l.leave = c.Leave
-	err := show(ctx, c, s, split, func(ctx context.Context, in line) error { return l.take(ctx, c, in) }, l.put)
+	err := run(ctx, c, s, split, l.handle, l.show)
 	if l.partial {
 		return errors.Join(err, l.write("\n"))
 	}
 	return err
 }
 
-// Lines shows an event as Line does.
+// Lines returns a function that shows an event as Line does.
 func Lines(s Streams) func(chat.Event) error {
-	return newLines(s).put
+	return newLineScreen(s).show
 }
 
-func newLines(s Streams) *lines {
-	return &lines{Streams: s, bar: bar{to: s.Notes, watched: s.Watched}}
+func newLineScreen(s Streams) *lineScreen {
+	return &lineScreen{Streams: s, progress: progressLine{to: s.Notes, watched: s.Watched}}
 }
 
-type lines struct {
+type lineScreen struct {
 	Streams
-	bar     bar
-	files   roll
-	partial bool   // the last message goes on with the next one
-	refused string // why the last line was that was not sent; a note has said so
-
+	talk     *chat.Conversation // nil where there is no input
 	question question
-	leave    func() // nil where there is no input
+
+	// owned by show:
+	progress progressLine
+	files    openFiles
+	partial  bool // the last message goes on with the next one
+
+	// owned by handle:
+	refused string // why the last line was that was not sent; a note has said so
+	warned  bool   // the person knows that there are no commands
 }
 
-func (l *lines) take(ctx context.Context, c *chat.Conversation, in line) error {
-	if l.answer(in) {
+// handle sends a line of the input, unless it answers a question.
+func (l *lineScreen) handle(ctx context.Context, in line) error {
+	if l.answer(in) || l.holdCommand(in) {
 		return nil
 	}
-	say := c.Say
+	say := l.talk.Say
 	if in.goesOn {
-		say = c.SayPart
+		say = l.talk.SayPart
 	}
 	_, err := say(ctx, in.text)
 	switch {
 	case err == nil:
 		return nil
-	case in.continues && !errors.Is(err, chat.ErrOver): // what went before is not to run into the next line
-		_, _ = c.Say(ctx, "")
+	case in.continues && !errors.Is(err, chat.ErrOver): // the beginning of the line must not run into the next line
+		_, _ = l.talk.Say(ctx, "")
 	}
 	if why := err.Error(); why != l.refused { // once for many lines: the end has their number
 		l.refused = why
@@ -78,22 +84,26 @@ func (l *lines) take(ctx context.Context, c *chat.Conversation, in line) error {
 	return err
 }
 
-func (l *lines) put(e chat.Event) error {
+// fullScreenCommand matches a line that the full screen would take as a command, and not a path.
+var fullScreenCommand = regexp.MustCompile(`^/[a-z]+( |$)`)
+
+// holdCommand reports whether a line is not sent because the person who typed it seems to expect a command.
+// A note says so, once: the next line of that kind is sent.
+func (l *lineScreen) holdCommand(in line) bool {
+	if !l.Typed || l.warned || in.goesOn || in.continues || !fullScreenCommand.MatchString(in.text) {
+		return false
+	}
+	l.warned = true
+	name, _, _ := strings.Cut(in.text, " ")
+	l.note("%s was not sent: only the full screen (--ui tui) has commands. To send the line as a message, type it again.", Clean(name))
+	return true
+}
+
+// show shows an event.
+func (l *lineScreen) show(e chat.Event) error {
 	switch e := e.(type) {
-	case Waiting:
-		l.waiting(e)
-	case NoCall:
-		l.note("%s", e.Text(l.IsCode != nil))
-	case CodeWanted:
-		l.wanted(e)
-	case StillLost:
-		l.note("%s", e.Text("The other side", map[bool]string{true: "/again"}[l.Again != nil]))
-	case WrongCode:
-		if text := e.Text(); text != "" {
-			l.note("%s", text)
-		}
-	case Connecting:
-		l.note("connecting")
+	case Event:
+		l.showOwn(e)
 	case chat.Connected:
 		l.connected(e)
 	case chat.Message:
@@ -101,89 +111,104 @@ func (l *lines) put(e chat.Event) error {
 	case chat.Renamed:
 		l.note("%s is now %s", Clean(e.From), Clean(e.To))
 	case chat.InputEnded:
-		l.note("the other side's input has ended")
+		l.note("The other side's input has ended.")
 	case chat.Disconnected:
 		l.question.setLost(true)
-		l.note("disconnected: %s", Clean(e.Reason))
+		l.note("Disconnected: %s", Clean(e.Reason))
 		l.note("Waiting for the other side to come back. What you type is kept until then.")
 	case chat.Reconnected:
-		l.note("connected again")
+		l.note("Connected again")
 	case chat.Left:
 		switch {
 		case e.Overheard && !e.Reply:
-			l.note("%s", Overheard("The other side"))
+			l.note("%s", OverheardText("The other side"))
 		case e.Closed:
-			l.note("the other side closed the page")
+			l.note("The other side closed the page.")
 		case !e.Reply:
-			l.note("the other side has left")
+			l.note("The other side has left.")
 		}
 	case chat.Notice:
-		l.note("%s", Clean(e.Text))
+		l.note("%s", Capital(Clean(e.Text)))
 	default:
 		l.file(e)
 	}
 	return nil
 }
 
-// file tells what happens to files.
-func (l *lines) file(e chat.Event) {
+// showOwn shows an event that only the program knows.
+func (l *lineScreen) showOwn(e Event) {
+	switch e := e.(type) {
+	case Waiting:
+		l.waiting(e)
+	case NoCall:
+		l.note("%s", e.Text(l.IsCode != nil))
+	case CodeWanted:
+		l.askCode(e)
+	case StillLost:
+		l.note("%s", e.Text("The other side", map[bool]string{true: "/again"}[l.Again != nil]))
+	case WrongCode:
+		if text := e.Text(); text != "" {
+			l.note("%s", text)
+		}
+	case Connecting:
+		l.note("Connecting")
+	}
+}
+
+// file shows what happens to a file.
+func (l *lineScreen) file(e chat.Event) {
 	if l.files == nil {
-		l.files = roll{}
+		l.files = openFiles{}
 	}
 	number := l.files.number(e)
 	switch e := e.(type) {
 	case chat.FileProgress:
-		l.bar.move(e, number)
+		l.progress.move(e, number)
 		return
 	case chat.FileReceived:
-		l.bar.end(e.ID, false)
+		l.progress.end(e.ID, false)
 	case chat.FileSent:
-		l.bar.end(e.ID, true)
+		l.progress.end(e.ID, true)
 	case chat.FileFailed:
-		l.bar.end(e.ID, e.Outgoing)
+		l.progress.end(e.ID, e.Outgoing)
 	}
-	if text := Told(e, number); text != "" {
+	if text := FileText(e, number); text != "" {
 		l.note("%s", text)
 	}
 }
 
-func (l *lines) waiting(e Waiting) {
+func (l *lineScreen) waiting(e Waiting) {
 	if e.Answering {
-		l.note("%s", Answering(e))
+		l.note("%s", e.Title())
 		return
 	}
-	l.note("code: %s", e.Code)
-	l.note("waiting for the other side%s: %s", map[bool]string{true: ", on this machine"}[e.Here], e.Command)
+	l.note("code: %s", e.Code) // scripts look for this line
+	l.note("Waiting for the other side%s: %s", map[bool]string{true: ", on this machine"}[e.Here], e.Command)
 	if l.QR {
 		l.qr(e.Link)
 	}
 }
 
-func (l *lines) connected(e chat.Connected) {
+func (l *lineScreen) connected(e chat.Connected) {
 	l.question.setLost(false)
-	l.note("connected with %s %s in %d ms", Clean(e.Peer), Way(e.Path), e.Took.Milliseconds())
-	if l.Terminal {
-		l.note("each line that you type is a message; Ctrl-C leaves")
+	l.note("Connected with %s %s in %d ms", Clean(e.Peer), PathText(e.Path), e.Took.Milliseconds())
+	if l.Typed {
+		l.note("Each line that you type is a message; Ctrl-C leaves.")
 	}
 	switch {
 	case e.Verified:
-		l.note("verified: both sides know the code, so nobody is listening in")
+		l.note("Verified: both sides know the code, so nobody is listening in.")
 	case e.Foreign:
-		l.note("unverified: the other side is another WebRTC program, so someone could be listening in")
+		l.note("Unverified: the other side is another WebRTC program, so someone could be listening in.")
 	default:
-		l.note("unverified: this call has no secret, so the server could be listening in")
-		l.note("if you both see these words, nobody is listening in: %s", strings.Join(e.SafetyWords, " "))
+		l.note("Unverified: this call has no secret, so the server could be listening in.")
+		l.note("If you both see these words, nobody is listening in: %s", strings.Join(e.SafetyWords, " "))
 	}
-}
-
-// Way says in words by which kind of candidate (RFC 8445) the other side was reached.
-func Way(path string) string {
-	return map[string]string{"host": "directly", "srflx": "directly, through NAT", "prflx": "directly, through NAT", "relay": "through a relay"}[path]
 }
 
 // qr draws a link: on a terminal in black on white, whatever its colours are, and elsewhere without
 // colours.
-func (l *lines) qr(link string) {
+func (l *lineScreen) qr(link string) {
 	l.note("%s", link)
 	begin, end := "", ""
 	if l.Watched {
@@ -194,7 +219,7 @@ func (l *lines) qr(link string) {
 	}
 }
 
-func (l *lines) message(m chat.Message) error {
+func (l *lineScreen) message(m chat.Message) error {
 	text := Clean(m.Text)
 	if l.Terminal && !m.Continues {
 		text = Clean(m.From) + ": " + text
@@ -209,15 +234,15 @@ func (l *lines) message(m chat.Message) error {
 	return l.write(text)
 }
 
-func (l *lines) write(text string) error {
-	l.bar.hide()
+func (l *lineScreen) write(text string) error {
+	l.progress.hide()
 	if _, err := l.Out.Write([]byte(text)); err != nil {
-		return unwritten(err)
+		return outputError(err)
 	}
 	return nil
 }
 
-func (l *lines) note(format string, args ...any) {
-	l.bar.hide()
+func (l *lineScreen) note(format string, args ...any) {
+	l.progress.hide()
 	fmt.Fprintf(l.Notes, "p2pchat: "+format+"\n", args...)
 }

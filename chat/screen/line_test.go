@@ -60,6 +60,24 @@ func TestLine(t *testing.T) {
 		}
 	})
 
+	t.Run("a command of the full screen is sent from a terminal only when it is typed again", func(t *testing.T) {
+		for typed, want := range map[bool][]string{
+			true:  {"/etc/passwd is a path", "/send secret.txt", "/verify"},
+			false: {"/help", "/etc/passwd is a path", "/send secret.txt", "/verify"},
+		} {
+			d := begin(t, Line, strings.NewReader("/help\n/etc/passwd is a path\n/send secret.txt\n/verify\n"), func(s *Streams) { s.Typed = typed })
+			d.other.finish(t)
+			if err := d.end(); err != nil {
+				t.Error(err)
+			}
+			equal(t, "the other side reads", d.other.texts(), want)
+			note := "p2pchat: /help was not sent: only the full screen (--ui tui) has commands. To send the line as a message, type it again.\n"
+			if strings.Contains(d.notes.String(), note) != typed {
+				t.Errorf("typed: %v; it noted:\n%s", typed, d.notes)
+			}
+		}
+	})
+
 	t.Run("what is typed when it is over is said not to be sent", func(t *testing.T) {
 		in, feed := io.Pipe()
 		defer func() { _ = feed.Close() }()
@@ -81,28 +99,28 @@ func TestLine(t *testing.T) {
 		event chat.Event
 		notes string
 	}{
-		"the code stands alone":             {Waiting{Code: "417-amber-falcon", Command: "p2pchat answer 417-amber-falcon"}, "code: 417-amber-falcon\nwaiting for the other side: p2pchat answer 417-amber-falcon\n"},
-		"the server is on this machine":     {Waiting{Code: "lobby", Command: "p2pchat answer", Lobby: true, Here: true}, "code: lobby\nwaiting for the other side, on this machine: p2pchat answer\n"},
+		"the code stands alone":             {Waiting{Code: "417-amber-falcon", Command: "p2pchat answer 417-amber-falcon"}, "code: 417-amber-falcon\nWaiting for the other side: p2pchat answer 417-amber-falcon\n"},
+		"the server is on this machine":     {Waiting{Code: "lobby", Command: "p2pchat answer", Lobby: true, Here: true}, "code: lobby\nWaiting for the other side, on this machine: p2pchat answer\n"},
 		"this side answers":                 {Waiting{Code: "601-animal-oven", Command: "p2pchat call 601-animal-oven", Answering: true}, "Answering 601-animal-oven\n"},
 		"this side answers in the lobby":    {Waiting{Code: "lobby", Command: "p2pchat call", Answering: true, Lobby: true}, "Answering in the lobby\n"},
 		"no call is open":                   {NoCall{Room: "601\x1b"}, "Nobody is calling in room 601␛ yet. If the caller is already waiting, the code is mistyped or used up: ask for a new one. If this program was started again, ask the other side to type /again.\n"},
 		"no call is open in the lobby":      {NoCall{Room: "lobby", Command: "p2pchat call", Here: true}, "Nobody is calling in the lobby yet. If the caller has a code, leave and run p2pchat answer CODE. On this machine, the other side types: p2pchat call\n"},
 		"still disconnected, in a pipe":     {StillLost{After: 30 * time.Second, Code: "417-a-b"}, "The other side has not come back for 30 s. A program that was started again knows only the code 417-a-b. It cannot meet this one: end this program, and start both again.\n"},
-		"connecting":                        {Connecting{}, "connecting\n"},
-		"connected, verified":               {chat.Connected{Peer: "Ben\x1b", Verified: true, Path: "host", Took: 1500 * time.Microsecond}, "connected with Ben␛ directly in 1 ms\nverified: both sides know the code, so nobody is listening in\n"},
-		"connected, unverified":             {chat.Connected{Peer: "Ben", Path: "relay", SafetyWords: []string{"oak", "elm"}}, "connected with Ben through a relay in 0 ms\nunverified: this call has no secret, so the server could be listening in\nif you both see these words, nobody is listening in: oak elm\n"},
-		"connected with a stranger":         {chat.Connected{Peer: "stranger", Path: "host", Foreign: true}, "connected with stranger directly in 0 ms\nunverified: the other side is another WebRTC program, so someone could be listening in\n"},
+		"connecting":                        {Connecting{}, "Connecting\n"},
+		"connected, verified":               {chat.Connected{Peer: "Ben\x1b", Verified: true, Path: "host", Took: 1500 * time.Microsecond}, "Connected with Ben␛ directly in 1 ms\nVerified: both sides know the code, so nobody is listening in.\n"},
+		"connected, unverified":             {chat.Connected{Peer: "Ben", Path: "relay", SafetyWords: []string{"oak", "elm"}}, "Connected with Ben through a relay in 0 ms\nUnverified: this call has no secret, so the server could be listening in.\nIf you both see these words, nobody is listening in: oak elm\n"},
+		"Connected with a stranger":         {chat.Connected{Peer: "stranger", Path: "host", Foreign: true}, "Connected with stranger directly in 0 ms\nUnverified: the other side is another WebRTC program, so someone could be listening in.\n"},
 		"a wrong code":                      {WrongCode{Left: 2}, "The other side gave a wrong code. 2 attempts left.\n"},
 		"a second wrong code":               {WrongCode{Left: 1}, "The other side gave a wrong code. 1 attempt left.\n"},
 		"the last wrong code, an error too": {WrongCode{}, ""},
-		"the other side's input has ended":  {chat.InputEnded{}, "the other side's input has ended\n"},
-		"disconnected":                      {chat.Disconnected{Reason: "a\nb"}, "disconnected: a␊b\nWaiting for the other side to come back. What you type is kept until then.\n"},
-		"reconnected":                       {chat.Reconnected{}, "connected again\n"},
-		"left":                              {chat.Left{}, "the other side has left\n"},
-		"left, by closing its page":         {chat.Left{Closed: true}, "the other side closed the page\n"},
+		"the other side's input has ended":  {chat.InputEnded{}, "The other side's input has ended.\n"},
+		"disconnected":                      {chat.Disconnected{Reason: "a\nb"}, "Disconnected: a␊b\nWaiting for the other side to come back. What you type is kept until then.\n"},
+		"reconnected":                       {chat.Reconnected{}, "Connected again\n"},
+		"left":                              {chat.Left{}, "The other side has left.\n"},
+		"left, by closing its page":         {chat.Left{Closed: true}, "The other side closed the page.\n"},
 		"left, as the words differ":         {chat.Left{Overheard: true}, "The other side says that the safety words differ: someone may be listening.\n"},
 		"left, as this side wished":         {chat.Left{Reply: true}, ""},
-		"a notice":                          {chat.Notice{Text: "odd\u009b\nthings"}, "odd<U+009B>␊things\n"},
+		"a notice":                          {chat.Notice{Text: "odd\u009b\nthings"}, "Odd<U+009B>␊things\n"},
 		"a file is offered":                 {chat.FileOffered{From: "Ben\x1b", Name: "a.txt", Size: 999}, "Ben␛ offers \"a.txt\" (999 B).\n"},
 		"a folder is offered":               {chat.FileOffered{From: "Ben", Name: "a", Size: 1000, Folder: true, Files: 2}, "Ben offers the folder \"a\" (2 files, 1.0 kB).\n"},
 		"a folder of one":                   {chat.FileOffering{Name: "a", Size: 999_949, Folder: true, Files: 1}, "Offering the folder \"a\" (1 file, 999.9 kB).\n"},

@@ -9,14 +9,14 @@ import (
 	"p2pchat/chat"
 )
 
-// A bar shows how far files are: on a terminal in one line that is replaced, elsewhere in
-// a line now and then.
-type bar struct {
+// A progressLine shows how far files are: on a terminal in one line that is replaced, elsewhere in
+// a line every noteInterval.
+type progressLine struct {
 	to      io.Writer
 	watched bool
 
 	mu    sync.Mutex // guards what follows
-	files map[fileKey]*pace
+	files map[fileKey]*fileRate
 	shown bool // the line is there
 }
 
@@ -25,28 +25,28 @@ type fileKey struct {
 	outgoing bool
 }
 
-// A pace is how fast a file moves.
-type pace struct {
-	begun time.Time // when it went on last
+// A fileRate measures how fast a file moves.
+type fileRate struct {
+	begun time.Time // of the measurement
 	from  int64     // the bytes that there were then
-	last  time.Time // when it moved last
-	noted time.Time
+	last  time.Time // when the file moved last
+	noted time.Time // when the last line was written that is not replaced
 }
 
 const (
-	noteInterval = 10 * time.Second // between two lines that nobody watches
-	stall        = 2 * time.Second  // after one it is measured anew
+	noteInterval = 10 * time.Second // between two lines where none can be replaced
+	stall        = 2 * time.Second  // after which the measurement begins again
 )
 
-func (b *bar) move(e chat.FileProgress, number uint64) {
+func (b *progressLine) move(e chat.FileProgress, number uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	key, now := fileKey{e.ID, e.Outgoing}, time.Now()
 	p := b.files[key]
 	if p == nil {
-		p = &pace{noted: now}
+		p = &fileRate{noted: now}
 		if b.files == nil {
-			b.files = map[fileKey]*pace{}
+			b.files = map[fileKey]*fileRate{}
 		}
 		b.files[key] = p
 	}
@@ -54,11 +54,11 @@ func (b *bar) move(e chat.FileProgress, number uint64) {
 		p.begun, p.from = now, e.Bytes
 	}
 	p.last = now
-	name := Name(e.Name)
+	name := QuotedName(e.Name)
 	if number != 0 {
 		name += fmt.Sprintf(" (number %d)", number)
 	}
-	text := map[bool]string{true: "Sending ", false: "Receiving "}[e.Outgoing] + name + ": " + p.tell(e, now)
+	text := map[bool]string{true: "Sending ", false: "Receiving "}[e.Outgoing] + name + ": " + p.text(e, now)
 	switch {
 	case b.watched:
 		fmt.Fprintf(b.to, "\r\x1b[K%.79s", "p2pchat: "+text)
@@ -70,14 +70,14 @@ func (b *bar) move(e chat.FileProgress, number uint64) {
 }
 
 // end forgets a file.
-func (b *bar) end(id uint64, outgoing bool) {
+func (b *progressLine) end(id uint64, outgoing bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.files, fileKey{id, outgoing})
 }
 
 // hide makes room for another line.
-func (b *bar) hide() {
+func (b *progressLine) hide() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.shown {
@@ -86,7 +86,7 @@ func (b *bar) hide() {
 	}
 }
 
-func (p *pace) tell(e chat.FileProgress, now time.Time) string {
+func (p *fileRate) text(e chat.FileProgress, now time.Time) string {
 	text := fmt.Sprintf("%d %% of %s", Percent(e.Bytes, e.Size), Bytes(e.Size))
 	took := now.Sub(p.begun)
 	if took < time.Second || e.Bytes <= p.from {
@@ -97,7 +97,7 @@ func (p *pace) tell(e chat.FileProgress, now time.Time) string {
 	return fmt.Sprintf("%s, %s/s, %s left", text, Bytes(int64(rate)), left.Round(time.Second))
 }
 
-// Percent is how much of size there is.
+// Percent returns how much of size bytes are, rounded down.
 func Percent(bytes, size int64) int {
 	if size <= 0 {
 		return 100
@@ -105,7 +105,7 @@ func Percent(bytes, size int64) int {
 	return int(100*(float64(bytes)/float64(size)) + 1e-9) // 29 of 100 are not 28
 }
 
-// Bytes is a size as people read it.
+// Bytes returns a size as people read it, in powers of 1000.
 func Bytes(n int64) string {
 	if n < 1000 {
 		return fmt.Sprintf("%d B", n)

@@ -16,7 +16,7 @@ func TestProgress(t *testing.T) {
 		t.Helper()
 		var notes safeBuffer
 		synctest.Test(t, func(*testing.T) {
-			l := lines{bar: bar{to: &notes, watched: watched}}
+			l := lineScreen{progress: progressLine{to: &notes, watched: watched}}
 			l.Notes = &notes
 			for i := range int64(30) {
 				l.file(chat.FileProgress{ID: 1, Outgoing: true, Name: "a.bin", Bytes: i * 10_000_000, Size: size})

@@ -1,18 +1,24 @@
 package screen
 
-import (
-	"sync"
-)
+import "sync"
 
-// A question is what the next line of the input may answer, instead of being a message. The events
-// ask it, and the input answers: in two goroutines.
+// A question is what the next line of the input may answer, instead of being a message. The goroutine that
+// shows events asks it, and the one that reads the input answers it.
 type question struct {
 	mu      sync.Mutex // guards what follows
-	code    bool       // a code is wanted
+	asked   int        // how often a code was wanted
+	code    bool       // one is wanted now
 	calling bool       // by a caller, who gets a new one
 	last    string     // what was typed instead
-	lost    bool       // the connection, so that /again is a command
-	ended   bool       // there will be no answer
+	lost    bool       // the connection is, so that /again is a command
+	ended   bool       // no line follows
+}
+
+// A reply is what a line answers to a question.
+type reply struct {
+	code  string
+	again bool // the command /again, instead of a code
+	asked int  // the question's, when the line came
 }
 
 func (q *question) setLost(lost bool) {
@@ -29,70 +35,76 @@ func (q *question) inputEnded() bool {
 	return q.code
 }
 
-// ask notes that a code is wanted, and reports whether one can still come.
+// ask notes that a code is wanted, and reports whether a line can still follow.
 func (q *question) ask(calling bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.asked++
 	q.code, q.calling, q.last = true, calling, ""
 	return !q.ended
 }
 
-// reads returns the answer that a line is, if it is one: a code, or with again the command /again.
-func (q *question) reads(text string) (code string, again, answers bool) {
+// reply returns what a line answers. A line that isCode answers even if no code was wanted; ok is false for
+// a message.
+func (q *question) reply(text string, isCode bool) (r reply, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	r.asked = q.asked
 	switch {
-	case q.code && !q.calling && text == "":
-		return q.last, false, true // Enter again
+	case q.code && !q.calling && text == "": // Enter again
+		r.code = q.last
 	case q.code && !q.calling:
-		q.last = text
-		return text, false, true
-	case q.code && text == "":
-		return "", false, true
+		q.last, r.code = text, text
+	case q.code && text == "": // for a new code
 	case q.lost && text == "/again":
-		return "", true, true
+		r.again = true
+	case isCode:
+		r.code = text
+	default:
+		return r, false
 	}
-	return "", false, false
+	return r, true
 }
 
-func (q *question) answered() {
+// taken notes that the code of a reply was taken. It may already have turned out to be wrong, and the question
+// may have been asked again: that question stays.
+func (q *question) taken(r reply) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.code = false
+	if r.asked == q.asked {
+		q.code = false
+	}
 }
 
-// wanted asks for a code.
-func (l *lines) wanted(e CodeWanted) {
+// askCode asks the person for a code.
+func (l *lineScreen) askCode(e CodeWanted) {
 	l.note("%s", Clean(e.Why))
-	if !l.question.ask(e.Calling) && l.leave != nil {
-		l.leave()
+	if !l.question.ask(e.Calling) && l.talk != nil {
+		l.talk.Leave()
 		return
 	}
 	l.note("%s", map[bool]string{true: "Press Enter for a new code.", false: "Type the caller's code:"}[e.Calling])
 }
 
 // answer handles a line that is no message, and is false for a message.
-func (l *lines) answer(in line) bool {
+func (l *lineScreen) answer(in line) bool {
 	if in.goesOn || in.continues {
 		return false
 	}
-	code, again, answers := l.question.reads(in.text)
-	if !answers && l.IsCode != nil && l.IsCode(in.text) {
-		code, answers = in.text, true
-	}
+	r, ok := l.question.reply(in.text, l.IsCode != nil && l.IsCode(in.text))
 	var err error
 	switch {
-	case !answers, again && l.Again == nil:
+	case !ok, r.again && l.Again == nil:
 		return false
-	case again:
+	case r.again:
 		err = l.Again()
 	default:
-		if err = l.Code(code); err == nil {
-			l.question.answered()
+		if err = l.Code(r.code); err == nil {
+			l.question.taken(r)
 		}
 	}
 	if err != nil {
-		l.note("%s", Clean(err.Error()))
+		l.note("%s", Capital(Clean(err.Error())))
 	}
 	return true
 }

@@ -19,6 +19,7 @@ type desk struct {
 	codes []string // that it was given
 	err   error    // why it takes none
 	again int      // how often the typed code was opened again
+	given func()   // called when it is given a code; may be nil
 }
 
 // sitDown runs Line in a bubble of synctest until the test ends.
@@ -30,7 +31,13 @@ func sitDown(t *testing.T) *desk {
 	go func() {
 		shown <- Line(t.Context(), d.Conversation, Streams{
 			In: in, Out: io.Discard, Notes: d.notes,
-			Code:   func(text string) error { d.codes = append(d.codes, text); return d.err },
+			Code: func(text string) error {
+				d.codes = append(d.codes, text)
+				if d.given != nil {
+					d.given()
+				}
+				return d.err
+			},
 			IsCode: func(text string) bool { return strings.HasPrefix(text, "code: ") },
 			Again:  func() error { d.again++; return d.err },
 		})
@@ -78,6 +85,22 @@ func TestQuestions(t *testing.T) {
 		})
 	})
 
+	t.Run("a code that turns out to be wrong at once is asked for again", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			d := sitDown(t)
+			d.happens(CodeWanted{Why: "Wrong code."})
+			d.given = func() { // before the screen knows that it was taken
+				d.given = nil
+				d.Tell(CodeWanted{Why: "Wrong code again."})
+				time.Sleep(time.Second) // until it is shown
+			}
+			d.types(t, "601-animal-oven\n")
+			d.types(t, "602-animal-oven\n")
+			d.types(t, "a message\n")
+			equal(t, "the codes are", d.codes, []string{"601-animal-oven", "602-animal-oven"})
+		})
+	})
+
 	t.Run("a line that is a code is no message", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := sitDown(t)
@@ -109,7 +132,7 @@ func TestQuestions(t *testing.T) {
 			if d.again != 1 {
 				t.Errorf("it was opened %d times", d.again)
 			}
-			if want := "p2pchat: The other side has not come back for 30 s. A program that was started again knows only the code 417-a-b. To wait with that code, too, type /again: anyone who knows the code can then answer.\n"; !strings.Contains(d.notes.String(), want) {
+			if want := "p2pchat: The other side has not come back for 30 s. A program that was started again knows only the code 417-a-b. To wait with that code as well, type /again: anyone who knows the code can then answer.\n"; !strings.Contains(d.notes.String(), want) {
 				t.Errorf("%q is not among the notes: %s", want, d.notes)
 			}
 		})

@@ -25,10 +25,11 @@ type Streams struct {
 	In       io.ReadCloser // closed by the screen, to end a read that waits
 	Out      io.Writer
 	Notes    io.Writer // what is not conversation: stderr
-	Terminal bool      // Out is one: whoever speaks is named
+	Typed    bool      // In is a terminal
+	Terminal bool      // Out is one: messages begin with the name of the other side
 	Watched  bool      // Notes is one: a line of it may be replaced
 	QR       bool      // the link is drawn, too
-	Quiet    bool      // a person who looks elsewhere is not called
+	Quiet    bool      // no bell and no notification call a person who looks elsewhere
 	Accepts  bool      // offered files are taken without asking
 	Keeps    bool      // undelivered messages are kept for the next run
 
@@ -73,8 +74,8 @@ func (r *Refused) Error() string {
 	return fmt.Sprintf("%d messages were not sent", r.Messages)
 }
 
-// errTold marks a line of the input that was refused, and the program that wrote it knows why.
-var errTold = errors.New("the line was refused")
+// errReported marks a refused line of the input: an object on the output has told the program why.
+var errReported = errors.New("the line was refused")
 
 // ErrOutputClosed says that the program which read the output has closed it, as head does.
 var ErrOutputClosed = errors.New("the output was closed")
@@ -85,33 +86,34 @@ var ErrOverheard = errors.New("the safety words differ, so someone was listening
 // ErrBinary says that none of the input was sent.
 var ErrBinary = errors.New("the input is not text, so nothing of it was sent")
 
-func unwritten(err error) error {
+// outputError is the error of a write to the output.
+func outputError(err error) error {
 	if errors.Is(err, syscall.EPIPE) {
 		return ErrOutputClosed
 	}
 	return fmt.Errorf("writing the output: %w", err)
 }
 
-// show runs the two halves of a screen: take is given each line that split finds in the input, put
-// each event.
-func show(ctx context.Context, c *chat.Conversation, s Streams, split splitter, take func(context.Context, line) error, put func(chat.Event) error) error {
+// run runs the two halves of a screen: handle is given each line that split finds in the input, show each
+// event.
+func run(ctx context.Context, c *chat.Conversation, s Streams, split splitter, handle func(context.Context, line) error, show func(chat.Event) error) error {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // its end is that of the conversation
 	var wg sync.WaitGroup
-	var taken, shown error
-	wg.Go(func() { taken = takeLines(ctx, c, split(s.In), take) })
+	var handled, shown error
+	wg.Go(func() { handled = readInput(ctx, c, split(s.In), handle) })
 	for e := range c.Events() {
-		if shown = put(e); shown != nil {
+		if shown = show(e); shown != nil {
 			break
 		}
 	}
 	cancel()
 	s.In.Close()
 	wg.Wait()
-	return errors.Join(shown, taken)
+	return errors.Join(shown, handled)
 }
 
-// takeLines reads to the end of the input, and tells the conversation of it.
-func takeLines(ctx context.Context, c *chat.Conversation, next func() (line, error), take func(context.Context, line) error) error {
+// readInput handles lines until the input ends, and tells the conversation of the end.
+func readInput(ctx context.Context, c *chat.Conversation, next func() (line, error), handle func(context.Context, line) error) error {
 	refused, last, objects := 0, 0, false
 	refusal := func() error {
 		if refused == 0 {
@@ -122,38 +124,45 @@ func takeLines(ctx context.Context, c *chat.Conversation, next func() (line, err
 	for {
 		in, err := next()
 		if in.number == 0 {
-			if err = ended(ctx, err); errors.Is(err, ErrBinary) {
-				c.Tell(chat.Notice{Text: "The input is not text, so nothing of it is sent. Send it as a file: --send FILE."})
-				if c.LeaveEmpty() {
-					return err
-				}
-			}
-			if end := c.Finish(ctx); end != nil && !errors.Is(end, chat.ErrOver) && ctx.Err() == nil {
-				c.Leave() // the other side cannot be told that this was all
-				return end
-			}
-			return errors.Join(refusal(), err)
+			return endInput(ctx, c, err, refusal)
 		}
-		switch err := take(ctx, in); {
+		switch err := handle(ctx, in); {
 		case err == nil:
-		case errors.Is(err, chat.ErrOver) && !errors.Is(err, chat.ErrLate), ctx.Err() != nil:
+		case ctx.Err() != nil:
 			return refusal()
-		case errors.Is(err, chat.ErrLate): // it counts what else there is
-		case errors.Is(err, chat.ErrTooLong), errors.Is(err, chat.ErrNotText), errors.Is(err, chat.ErrUnkept), errors.Is(err, errTold):
+		case errors.Is(err, chat.ErrLate): // the conversation counts the rest of the input
+		case errors.Is(err, chat.ErrOver):
+			return refusal()
+		case errors.Is(err, chat.ErrTooLong), errors.Is(err, chat.ErrNotText), errors.Is(err, chat.ErrUnkept), errors.Is(err, errReported):
 			if in.number != last { // each line once, however many parts it has
 				refused++
 			}
-			last, objects = in.number, errors.Is(err, errTold)
+			last, objects = in.number, errors.Is(err, errReported)
 		default:
 			return err
 		}
 	}
 }
 
-// ended is why the input has ended, if that is an error.
-func ended(ctx context.Context, err error) error {
+// endInput tells the conversation that the input has ended; err is that of the last read.
+func endInput(ctx context.Context, c *chat.Conversation, err error, refusal func() error) error {
+	if err = inputError(ctx, err); errors.Is(err, ErrBinary) {
+		c.Tell(chat.Notice{Text: "The input is not text, so nothing of it is sent. Send it as a file: --send FILE."})
+		if c.LeaveEmpty() {
+			return err
+		}
+	}
+	if end := c.Finish(ctx); end != nil && !errors.Is(end, chat.ErrOver) && ctx.Err() == nil {
+		c.Leave() // the other side cannot be told that this was all
+		return end
+	}
+	return errors.Join(refusal(), err)
+}
+
+// inputError returns why the input has ended, if that is an error.
+func inputError(ctx context.Context, err error) error {
 	switch {
-	case errors.Is(err, io.EOF), ctx.Err() != nil: // show has closed it
+	case errors.Is(err, io.EOF), ctx.Err() != nil: // run has closed it
 		return nil //nolint:nilerr // the end is no error
 	case errors.Is(err, ErrBinary):
 		return err

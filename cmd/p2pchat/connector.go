@@ -310,8 +310,18 @@ func (c *connector) reopen() error {
 	if err := session.Reopen(); err != nil {
 		return err
 	}
-	c.conversation.Tell(chat.Notice{Text: "Waiting with the code " + typed.String() + ", too. The other side types: " + c.o.invite(typed)})
+	c.conversation.Tell(chat.Notice{Text: "Also waiting with the code " + typed.String() + ". The other side types: " + c.o.invite(typed)})
 	return nil
+}
+
+// explain adds to err that the other side never joined, if that is why messages were not delivered.
+func (c *connector) explain(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if u := (*chat.Undelivered)(nil); !c.connected && errors.As(err, &u) {
+		return aloneError{err}
+	}
+	return err
 }
 
 // unanswered returns the error for which the person was asked for a code, and left instead.

@@ -101,6 +101,9 @@ func ending(err error) (exit int, code, hint string) {
 		return exitServer, "refused", own.hint
 	}
 	if u := (*chat.Undelivered)(nil); errors.As(err, &u) {
+		if errors.As(err, &aloneError{}) {
+			return exitFailed, "undelivered", "no one had joined yet"
+		}
 		return exitFailed, "undelivered", map[bool]string{true: "the other side never saw it", false: "the other side never saw them"}[u.Messages <= 1]
 	}
 	if i := (*chat.Incomplete)(nil); errors.As(err, &i) {
@@ -135,6 +138,11 @@ func dieOfPipe() {
 	signal.Reset(syscall.SIGPIPE)
 	_, _ = os.Stdout.Write([]byte("\n"))
 }
+
+// An aloneError is that of a conversation which the other side never joined.
+type aloneError struct{ error }
+
+func (e aloneError) Unwrap() error { return e.error }
 
 // shownError marks an error that the screen has shown.
 type shownError struct{ error }

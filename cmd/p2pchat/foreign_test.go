@@ -133,7 +133,7 @@ func TestPlainClients(t *testing.T) {
 		server, program := serverAnd(t, "answer")
 		c := newPlainClient(t, server)
 		dc := c.calls()
-		program.notes(t, `^p2pchat: unverified: `)
+		program.notes(t, `^p2pchat: Unverified: `)
 		if err := dc.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -221,7 +221,7 @@ func (c *plainClient) talk(dc *webrtc.DataChannel, program *process) {
 		c.t.Fatal(err)
 	}
 	program.hears(c.t, "hello from afar")
-	program.notes(c.t, `^p2pchat: unverified: `)
+	program.notes(c.t, `^p2pchat: Unverified: `)
 	program.say(c.t, "hello back\nand again")
 	c.hears("hello back")
 	c.hears("and again")

@@ -18,7 +18,7 @@ func TestPageChoices(t *testing.T) {
 		page.do(chromedp.SetValue(chromedp.ID("name"), "Ann"))
 		program := launch(t, "answer", page.call(""), "--server", server)
 		verified(t, page)
-		program.notes(t, `connected with Ann`)
+		program.notes(t, `Connected with Ann`)
 		page.click("more")
 		if was := eval[string](page, `document.getElementById("new-name").value`); was != "Ann" {
 			t.Errorf("the page offers the name %q to be changed", was)

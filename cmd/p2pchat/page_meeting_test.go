@@ -123,7 +123,7 @@ func TestPageMeets(t *testing.T) {
 		caller.do(chromedp.Evaluate[chromedp.Void](`onbeforeunload = null; Storage.prototype.setItem = () => { throw new Error("full") }; 0`), chromedp.Navigate("about:blank"))
 		program.finish(t)
 		program.hears(t, "the last word")
-		program.notes(t, `the other side has left`)
+		program.notes(t, `The other side has left`)
 	})
 	t.Run("a plain WebRTC program in the lobby is told apart", func(t *testing.T) {
 		server := serving(t)
@@ -168,7 +168,7 @@ func TestClickToChat(t *testing.T) {
 			return "answer"
 		},
 		"page calls program": func(t *testing.T, server string) string {
-			launch(t, "answer", "lobby", "--server", server).notes(t, `^p2pchat: waiting`)
+			launch(t, "answer", "lobby", "--server", server).notes(t, `^p2pchat: Waiting`)
 			return "call"
 		},
 	} {

@@ -41,7 +41,7 @@ func TestPage(t *testing.T) {
 		caller := b.open(t, server)
 		program := launch(t, "answer", caller.call(""), "--server", server)
 		verified(t, caller)
-		program.notes(t, `^p2pchat: verified`)
+		program.notes(t, `^p2pchat: Verified`)
 		converseWith(t, caller, program)
 		caller.click("leave")
 		program.finish(t)

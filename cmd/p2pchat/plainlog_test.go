@@ -39,13 +39,13 @@ func TestNoRawLogLineReachesAPerson(t *testing.T) {
 	meeting := serving(t)
 	args := []string{"standup-amber-falcon", "--server", meeting, "--ice-server", "stun:127.0.0.1:9", "--ice-server", "turn:u:p@127.0.0.1:9?transport=tcp", "--ice-server", "stun:chat.invalid:3478"}
 	caller := launch(t, append([]string{"call"}, args...)...)
-	caller.notes(t, "waiting for the other side")
+	caller.notes(t, "Waiting for the other side")
 	callee := launch(t, append([]string{"answer"}, args...)...)
-	caller.notes(t, "connected with")
+	caller.notes(t, "Connected with")
 	if err := callee.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	caller.notes(t, "disconnected")
+	caller.notes(t, "Disconnected")
 	ssh := launch(t, "call", "standup", "--server", "http://"+answersEach(t, func(c net.Conn) { write(c, "SSH-2.0-OpenSSH_9.6\r\n") }))
 	ssh.finish(t)
 	// A server that refuses its list of ICE servers: the program goes on without, and says so in a sentence.

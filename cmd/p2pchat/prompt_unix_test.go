@@ -98,7 +98,7 @@ func TestPrompt(t *testing.T) {
 		t.Parallel()
 		env := servingElsewhere(t)
 		caller := launchWith(t, t.TempDir(), env, "call", "417-falcon-zebra")
-		caller.notes(t, "waiting for")
+		caller.notes(t, "Waiting for")
 		s := sitDown(t, env, "answer")
 		s.sees(asksForCode)
 		s.types("417-fal\tze\t")
@@ -276,7 +276,7 @@ func TestInvitation(t *testing.T) {
 		"p2pchat answer --server http://h:1":                          {"lobby", "http://h:1"},
 		"p2pchat answer 4-a-b --name evil":                            {"4-a-b", ""},
 		"p2pchat answer 4-a-b --qr --server h x":                      {"4-a-b", "h"},
-		"p2pchat: waiting for the other side: p2pchat answer 417-amber-falcon --server http://h:1": {"417-amber-falcon", "http://h:1"},
+		"p2pchat: Waiting for the other side: p2pchat answer 417-amber-falcon --server http://h:1": {"417-amber-falcon", "http://h:1"},
 		"(https://chat.example.org/#417-amber-falcon).":                                            {"417-amber-falcon", "https://chat.example.org"},
 		"<https://chat.example.org/#417-amber-falcon>,":                                            {"417-amber-falcon", "https://chat.example.org"},
 		"Type \"p2pchat answer 4-a-b --server http://h:1\".":                                       {"4-a-b", "http://h:1"},

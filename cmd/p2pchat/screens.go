@@ -51,7 +51,7 @@ func (o *talkOptions) show(ctx context.Context, c *connector, std stdio, interru
 		in, feed = o.piped(std.in)
 	}
 	streams := screen.Streams{
-		In: in, Out: std.out, Notes: std.err, Terminal: std.outTerminal, Watched: std.errTerminal,
+		In: in, Out: std.out, Notes: std.err, Typed: std.inTerminal, Terminal: std.outTerminal, Watched: std.errTerminal,
 		QR: o.qr, Quiet: o.noNotify, Accepts: o.accept, Keeps: o.outbox.journal != nil, Interrupt: interrupt,
 	}
 	if o.prompts && !o.outbox.met() {

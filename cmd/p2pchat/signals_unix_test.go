@@ -48,7 +48,7 @@ func TestSignals(t *testing.T) {
 			t.Fatal(err)
 		}
 		caller := launch(t, "call", "--server", server)
-		if _, err := said.wait(regexp.MustCompile("connected with")); err != nil {
+		if _, err := said.wait(regexp.MustCompile("Connected with")); err != nil {
 			t.Fatal(err)
 		}
 		// More than a pipe holds, and less than both programs keep for a slow reader.

@@ -218,7 +218,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	default:
 		err = errors.Join(errInterrupted, err)
 	}
-	return o.end(ctx, conversation, shown, o.outbox.explain(conversation, err))
+	return o.end(ctx, conversation, shown, c.explain(o.outbox.explain(conversation, err)))
 }
 
 // end tells the screen why the conversation failed, if err is not nil, and waits until the screen has ended

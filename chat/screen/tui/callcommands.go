@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,16 +18,16 @@ func (m *model) verify(argument string) (tea.Cmd, string) {
 	case argument != "" && argument != "yes" && argument != "no":
 		return nil, "/verify shows the safety words. /verify yes: they are the same. /verify no: they differ."
 	case m.link.Verified:
-		m.tell("Verified: both sides know the secret of the code, so nobody is listening in.")
+		m.showAnswer("Verified: both sides know the secret of the code, so nobody is listening in.")
 	case m.link.Foreign:
-		m.tell("The other side is another WebRTC program. It cannot show that nobody is listening in.")
+		m.showAnswer("The other side is another WebRTC program. It cannot show that nobody is listening in.")
 	case argument == "yes":
 		m.compared = true
-		m.tell("Noted: you have compared the safety words, and they are the same.")
+		m.showAnswer("Noted: you have compared the safety words, and they are the same.")
 	case argument == "no":
 		return nil, m.refuse()
 	default:
-		m.tell("The safety words are: "+words,
+		m.showAnswer("The safety words are: "+words,
 			"Read them to each other by telephone, or face to face. If both of you see the same words, nobody is listening in: type /verify yes. If not, type /verify no.")
 	}
 	return nil, ""
@@ -40,7 +39,7 @@ func (m *model) refuse() (hint string) {
 		return "The call has already ended."
 	}
 	m.phase, m.refused = over, true
-	m.happened(alarm, "Someone was listening. The call has been ended. Everything you wrote in it may have been read or changed. Call again with a code that has a secret: p2pchat call")
+	m.addNote(alarm, "Someone was listening. The call has been ended. Everything you wrote in it may have been read or changed. Call again with a code that has a secret: p2pchat call")
 	m.history.bottom()
 	m.talk.LeaveOverheard()
 	return ""
@@ -55,32 +54,31 @@ func completeAnswer(begun string) (choice []string) {
 	return choice
 }
 
-// stats is /stats. While there is no connection it says so, and what was the case last.
+// stats is /stats. While there is no connection it says so, and shows the last values.
 func (m *model) stats(string) (tea.Cmd, string) {
 	if m.link.Path == "" {
 		return nil, "You are not connected yet."
 	}
-	last := ""
 	lines := []string{"with\t" + m.other()}
+	last, now := "last ", ""
 	switch m.phase {
 	case up:
-		lines = append(lines, "connected for\t"+span(m.now().Sub(m.since)))
+		last, now = "", " now"
+		lines = append(lines, "connected for\t"+durationText(m.now().Sub(m.since)))
 	case lost:
-		last = "last "
-		lines = append(lines, "disconnected for\t"+span(m.now().Sub(m.lostAt)))
+		lines = append(lines, "disconnected for\t"+durationText(m.now().Sub(m.lostAt)))
 	default:
-		last = "last "
 		lines = append(lines, "ended\tthere is no connection any more")
 	}
-	lines = append(lines, last+"path\t"+pathWord(m.link.Path), "connecting took\t"+fmt.Sprintf("%d ms", m.link.Took.Milliseconds()))
-	if n := len(m.trips); n > 0 {
+	lines = append(lines, last+"path\t"+shortPath(m.link.Path), "connecting took\t"+fmt.Sprintf("%d ms", m.link.Took.Milliseconds()))
+	if n := len(m.roundTrips); n > 0 {
 		var sum time.Duration
-		for _, t := range m.trips {
+		for _, t := range m.roundTrips {
 			sum += t
 		}
-		lines = append(lines, fmt.Sprintf("%sround trip\t%s %s, lately %s to %s, %s on average", last, trip(m.trips[n-1]), cmp.Or(strings.TrimSpace(last), "now"),
-			trip(slices.Min(m.trips)), trip(slices.Max(m.trips)), trip(sum/time.Duration(n))))
+		lines = append(lines, fmt.Sprintf("%sround trip\t%s%s, lately %s to %s, %s on average", last, rttText(m.roundTrips[n-1]), now,
+			rttText(slices.Min(m.roundTrips)), rttText(slices.Max(m.roundTrips)), rttText(sum/time.Duration(n))))
 	}
-	m.tell(append(lines, fmt.Sprintf("messages\t%d sent, %d received, %d not delivered yet", m.sent, m.read, m.undelivered()))...)
+	m.showAnswer(append(lines, fmt.Sprintf("messages\t%d sent, %d received, %d not delivered yet", m.sent, m.received, m.undelivered()))...)
 	return nil, ""
 }

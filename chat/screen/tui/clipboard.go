@@ -8,24 +8,25 @@ import (
 	"p2pchat/chat/screen"
 )
 
-// copyLink is Ctrl-Y while the other side is awaited; it is false if there is no link then.
-func (m *model) copyLink() (tea.Cmd, bool) {
-	if m.phase >= up || m.code.Link == "" {
-		return nil, false
-	}
+// canCopyLink reports whether the other side is awaited, and there is a link for it.
+func (m *model) canCopyLink() bool { return m.phase < up && m.code.Link != "" }
+
+// copyLink copies the link for the other side.
+func (m *model) copyLink() tea.Cmd {
 	m.hint = "Copied the link, if your terminal allows it."
-	return tea.SetClipboard(tidyLine(m.code.Link)), true
+	return tea.SetClipboard(tidyLine(m.code.Link))
 }
 
 // copyMessage is /copy.
 func (m *model) copyMessage(string) (tea.Cmd, string) {
-	if m.last == "" {
+	if m.copyText == "" {
 		return nil, "There is no message to copy yet."
 	}
-	return tea.SetClipboard(m.last), "Copied the last message, if your terminal allows it."
+	return tea.SetClipboard(m.copyText), "Copied the last message, if your terminal allows it."
 }
 
-// clean is a message as it may be pasted elsewhere: the tabs are still there, and nothing steers.
+// clean returns a message as it may be pasted elsewhere: with its tabs, and with nothing that could steer a
+// terminal.
 func clean(text string) string {
 	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
 	for i, l := range lines {

@@ -9,19 +9,19 @@ import (
 	"p2pchat/chat/screen"
 )
 
-// A question asks for the code of the call to answer. While it lasts the box has the code instead of
-// the draft.
+// A question asks for the code of the call to answer. Until it is answered, the box has the code instead
+// of the draft.
 type question struct {
 	draft editor
 	why   string
-	must  bool // the call cannot be answered without: Esc does not end it
+	must  bool // Esc does not end it, because the call needs a code
 }
 
-// wanted handles screen.CodeWanted. A caller gets a new code with Enter, and keeps the draft.
-func (m *model) wanted(e screen.CodeWanted) {
+// codeWanted handles screen.CodeWanted. A caller gets a new code with Enter, and keeps the draft.
+func (m *model) codeWanted(e screen.CodeWanted) {
 	m.phase, m.noCall = waiting, ""
 	if e.Calling && m.code.Code != "" { // lines above tell of its attempts
-		m.happened(note, "The code "+tidyLine(m.code.Code)+" no longer works.")
+		m.addNote(note, "The code "+tidyLine(m.code.Code)+" no longer works.")
 	}
 	m.code = screen.Waiting{Answering: m.code.Answering} // the old one works no more
 	if e.Calling {
@@ -42,8 +42,8 @@ func (m *model) ask(why string, must bool) {
 	m.asking.why, m.asking.must = why, must
 }
 
-// unask ends the question, and brings the draft back.
-func (m *model) unask() {
+// endQuestion ends the question, and brings the draft back.
+func (m *model) endQuestion() {
 	if m.asking != nil {
 		m.input, m.asking = m.asking.draft, nil
 	}
@@ -58,7 +58,7 @@ func (m *model) codeKey(k tea.KeyPressMsg) tea.Cmd {
 		m.completeCode()
 	case "esc":
 		if !m.asking.must {
-			m.unask()
+			m.endQuestion()
 		}
 	default:
 		return m.boxKey(k)
@@ -72,10 +72,10 @@ func (m *model) giveCode() {
 		return
 	}
 	if err := m.streams.Code(text); err != nil {
-		m.hint = capital(tidyLine(err.Error()))
+		m.hint = screen.Capital(tidyLine(err.Error()))
 		return
 	}
-	m.unask()
+	m.endQuestion()
 }
 
 func (m *model) completeCode() {
@@ -92,19 +92,19 @@ func (m *model) completeCode() {
 	m.input.set(head)
 }
 
-// takeCode tries a line of the box as the caller's code. A refused one stays in the box.
+// takeCode tries a line of the box as the caller's code. A refused line stays in the box.
 func (m *model) takeCode(text string) {
 	if err := m.streams.Code(text); err != nil {
-		m.hint = capital(tidyLine(err.Error()))
+		m.hint = screen.Capital(tidyLine(err.Error()))
 		return
 	}
-	m.input.take()
+	m.input.commit()
 }
 
-// takeNewCode gives a caller the new code that was offered.
+// takeNewCode accepts the new code that a caller was offered.
 func (m *model) takeNewCode() {
 	if err := m.streams.Code(""); err != nil {
-		m.hint = capital(err.Error())
+		m.hint = screen.Capital(err.Error())
 	}
 }
 
@@ -117,14 +117,14 @@ func (m *model) again(string) (tea.Cmd, string) {
 		err := m.streams.Again()
 		return func(m *model) {
 			if err != nil {
-				m.happened(alarm, capital(tidyLine(err.Error()))+".")
+				m.addNote(alarm, screen.Capital(tidyLine(err.Error()))+".")
 			}
 		}
 	})
 	return nil, ""
 }
 
-// answering is what an answerer sees above the history until the two connect.
+// answering shows an answerer, above the history, what the program waits for until the two connect.
 func (m *model) answering(height int) []string {
 	width := m.width - 3
 	paragraph := func(paint func(...string) string, s string) (rows []string) {
@@ -143,11 +143,11 @@ func (m *model) answering(height int) []string {
 	case m.newCode != "":
 		parts = append(parts, paragraph(m.style.warn.Render, tidyLine(m.newCode)), paragraph(m.style.strong.Render, "Press Enter for a new code."))
 	default:
-		parts = append(parts, paragraph(m.style.strong.Render, screen.Answering(m.code)))
+		parts = append(parts, paragraph(m.style.strong.Render, m.code.Title()))
 		if m.noCall != "" {
 			parts = append(parts, paragraph(m.style.warn.Render, m.noCall))
 		}
-		if m.retypes() {
+		if m.canRetype() {
 			parts = append(parts, paragraph(m.style.dim.Render, "Press Enter to type another code."))
 		}
 	}
@@ -164,7 +164,7 @@ func (m *model) answering(height int) []string {
 	return rows[:max(0, min(len(rows), height))]
 }
 
-// retypes reports whether Enter lets the person type another code.
-func (m *model) retypes() bool {
+// canRetype reports whether Enter lets the person type another code.
+func (m *model) canRetype() bool {
 	return m.phase == waiting && m.noCall != "" && m.streams.Code != nil
 }

@@ -148,7 +148,7 @@ func TestAgain(t *testing.T) {
 		return nil
 	}
 	r.happens(screen.StillLost{After: 30 * time.Second, Code: "417-falcon-zebra"})
-	if want := `Ben has not come back for 30 s\. A program that was started again knows only the code 417-falcon-zebra\. To wait with that code, too, type /again: anyone who knows the code can then answer\.`; !regexp.MustCompile(want).MatchString(strings.Join(strings.Fields(r.seen()), " ")) {
+	if want := `Ben has not come back for 30 s\. A program that was started again knows only the code 417-falcon-zebra\. To wait with that code as well, type /again: anyone who knows the code can then answer\.`; !regexp.MustCompile(want).MatchString(strings.Join(strings.Fields(r.seen()), " ")) {
 		t.Errorf("it does not say what to do:\n%s", r.seen())
 	}
 	r.press("/again<enter>")

@@ -18,7 +18,7 @@ type command struct {
 
 var commands []command
 
-func init() { // help lists them
+func init() { // not in the declaration, because help refers to commands
 	commands = []command{
 		{"/help", "", "show this list", (*model).help, nil},
 		{"/send", "PATH…", "offer files or folders; patterns like *.txt work", (*model).send, completePath},
@@ -36,7 +36,7 @@ func init() { // help lists them
 	}
 }
 
-// keyHelp is what is not a command.
+// keyHelp is the help on keys.
 const keyHelp = `Enter, Alt-Enter, //	send; start another line; begin a message with a slash
 PgUp PgDn wheel Esc	scroll up and down; back to the end
 ↑ ↓ Tab	bring back what you wrote; complete a command or path
@@ -49,28 +49,41 @@ Shift and the mouse	select text
 // submit is Enter: a command, or a message.
 func (m *model) submit() tea.Cmd {
 	text := strings.TrimRight(m.input.text, "\n")
-	oneLine := !strings.Contains(text, "\n")
+	if strings.TrimSpace(text) != "/quit" {
+		m.leaveAsked = ""
+	}
 	switch {
-	case m.phase == over && text == "":
-		return m.end()
-	case text == "" && m.newCode != "":
-		m.takeNewCode()
-		return nil
-	case text == "" && m.retypes():
-		m.ask("", false)
-		return nil
+	case text == "":
+		return m.submitNothing()
 	case strings.TrimSpace(text) == "":
 		return nil
-	case oneLine && m.phase < up && m.streams.IsCode != nil && m.streams.IsCode(text):
-		m.takeCode(text)
-		return nil
-	case oneLine && strings.HasPrefix(text, "//"):
-		text = text[1:]
-	case oneLine && strings.HasPrefix(text, "/"):
-		return m.runCommand(text)
+	}
+	if !strings.Contains(text, "\n") {
+		switch {
+		case m.phase < up && m.streams.IsCode != nil && m.streams.IsCode(text):
+			m.takeCode(text)
+			return nil
+		case strings.HasPrefix(text, "//"):
+			text = text[1:]
+		case strings.HasPrefix(text, "/"):
+			return m.runCommand(text)
+		}
 	}
 	if m.say(text) {
-		m.input.take()
+		m.input.commit()
+	}
+	return nil
+}
+
+// submitNothing is Enter in an empty box: it does what the placeholder says.
+func (m *model) submitNothing() tea.Cmd {
+	switch {
+	case m.phase == over:
+		return m.end()
+	case m.newCode != "":
+		m.takeNewCode()
+	case m.canRetype():
+		m.ask("", false)
 	}
 	return nil
 }
@@ -78,7 +91,7 @@ func (m *model) submit() tea.Cmd {
 // runCommand runs a line that begins with a slash. The line leaves the box even if the command
 // fails, so that the next line is not appended to it; ↑ brings it back.
 func (m *model) runCommand(line string) tea.Cmd {
-	m.input.take()
+	m.input.commit()
 	name, argument, _ := strings.Cut(strings.TrimSpace(line), " ")
 	i := slices.IndexFunc(commands, func(c command) bool { return c.name == name })
 	if i < 0 {
@@ -101,13 +114,13 @@ func commandNames() (names []string) {
 	return names
 }
 
-// tell shows the answer to a command, from its beginning.
-func (m *model) tell(lines ...string) {
+// showAnswer shows the answer to a command, from its beginning.
+func (m *model) showAnswer(lines ...string) {
 	e := &entry{kind: helped, at: m.now(), lines: lines}
 	m.history.add(e)
 	m.history.bottom()
-	if over := len(m.rows(e)) - m.room(); over > 0 {
-		m.history.scroll(-over, m.room())
+	if over := len(m.rows(e)) - m.historyRows(); over > 0 {
+		m.history.scroll(-over, m.historyRows())
 	}
 }
 
@@ -116,7 +129,7 @@ func (m *model) help(string) (tea.Cmd, string) {
 	for _, c := range commands {
 		lines = append(lines, strings.TrimSpace(c.name+" "+c.argument)+"\t"+c.does)
 	}
-	m.tell(append(append(lines, ""), strings.Split(keyHelp, "\n")...)...)
+	m.showAnswer(append(append(lines, ""), strings.Split(keyHelp, "\n")...)...)
 	return nil, ""
 }
 
@@ -127,7 +140,7 @@ func (m *model) rename(argument string) (tea.Cmd, string) {
 	case m.link.Foreign:
 		return nil, "The other side is another WebRTC program, which shows no names."
 	}
-	m.happened(note, "You are now "+m.talk.SetName(argument))
+	m.addNote(note, "You are now "+m.talk.SetName(argument))
 	return nil, ""
 }
 

@@ -11,40 +11,39 @@ import (
 
 // complete is Tab: it completes what is unambiguous, and lists the choices.
 func (m *model) complete() {
-	if m.input.at != len(m.input.text) || strings.ContainsRune(m.input.text, '\n') || !strings.HasPrefix(m.input.text, "/") {
+	begun := m.input.text
+	if m.input.at != len(begun) || strings.ContainsRune(begun, '\n') || !strings.HasPrefix(begun, "/") {
 		return
 	}
-	name, argument, more := strings.Cut(m.input.text, " ")
-	var choice []string
-	head := ""
-	if !more {
-		for _, c := range commands {
-			if strings.HasPrefix(c.name, name) {
-				choice = append(choice, c.name+" ")
-			}
-		}
-	} else {
-		for _, c := range commands {
-			if c.name == name && c.complete != nil {
-				choice = c.complete(argument)
-				head = name + " "
-			}
-		}
-	}
+	head, choice := completions(begun)
 	if len(choice) == 0 {
 		m.hint = "No match."
 		return
 	}
 	text := head + common(choice)
-	if text == m.input.text && len(choice) > 1 || len(choice) > 1 && len(text) < len(m.input.text) {
+	if len(choice) > 1 && (text == begun || len(text) < len(begun)) {
 		m.hint = listed(choice)
 	}
-	if len(text) >= len(m.input.text) {
+	if len(text) >= len(begun) {
 		m.input.set(text)
 	}
 }
 
-// common is how far all begin alike.
+// completions returns the choices for the end of a command, and the text before that end.
+func completions(begun string) (head string, choice []string) {
+	name, argument, more := strings.Cut(begun, " ")
+	for _, c := range commands {
+		switch {
+		case !more && strings.HasPrefix(c.name, name):
+			choice = append(choice, c.name+" ")
+		case more && c.name == name && c.complete != nil:
+			return name + " ", c.complete(argument)
+		}
+	}
+	return "", choice
+}
+
+// common returns the longest beginning that all have.
 func common(all []string) string {
 	head := all[0]
 	for _, s := range all[1:] {
@@ -55,7 +54,7 @@ func common(all []string) string {
 	return strings.ToValidUTF8(head, "")
 }
 
-// mostChoices is how many choices Tab lists.
+// mostChoices bounds the choices that Tab lists.
 const mostChoices = 24
 
 func listed(choice []string) string {
@@ -73,13 +72,13 @@ func listed(choice []string) string {
 	return strings.Join(names, "  ")
 }
 
-// mostNames is how many names of a folder are looked at.
+// mostNames bounds the names of a folder that are read.
 const mostNames = 5000
 
-// completePath is what a path that was begun, the last of several, may become.
+// completePath returns the choices for the last of several paths.
 func completePath(begun string) []string {
 	before, last := lastWord(begun)
-	path := home(unescape(last))
+	path := expandHome(unescape(last))
 	dir, start := filepath.Split(path)
 	folder, err := os.Open(cmp.Or(dir, "."))
 	if err != nil {
@@ -91,7 +90,7 @@ func completePath(begun string) []string {
 		return nil
 	}
 	typed, as := strings.CutSuffix(last, escape(start))
-	if !as || strings.ContainsAny(last, `'"`) { // it was quoted, or escaped otherwise
+	if !as || strings.ContainsAny(last, `'"`) { // the person quoted the word, or escaped it in another way
 		typed = escape(dir)
 	}
 	var choice []string
@@ -110,7 +109,7 @@ func completePath(begun string) []string {
 	return choice
 }
 
-// lastWord splits off the word that is being typed.
+// lastWord splits off the word before the cursor.
 func lastWord(text string) (before, last string) {
 	for i := len(text) - 1; i >= 0; i-- {
 		if text[i] == ' ' && (i == 0 || text[i-1] != '\\') {
@@ -118,104 +117,4 @@ func lastWord(text string) (before, last string) {
 		}
 	}
 	return "", text
-}
-
-// special are the letters of a path that have to be escaped: those that end or quote a word, and
-// those of patterns.
-const special = ` \'"*?[`
-
-func escape(name string) string {
-	var b strings.Builder
-	for _, c := range []byte(name) {
-		if strings.IndexByte(special, c) >= 0 {
-			b.WriteByte('\\')
-		}
-		b.WriteByte(c)
-	}
-	return b.String()
-}
-
-func unescape(word string) string {
-	if w := words(word); len(w) == 1 {
-		return w[0]
-	}
-	return word
-}
-
-// A word of an argument; pattern is empty unless the word has *, ? or [ that are neither quoted
-// nor escaped, and is for filepath.Glob.
-type word struct{ text, pattern string }
-
-func words(text string) (all []string) {
-	for _, w := range split(text) {
-		all = append(all, w.text)
-	}
-	return all
-}
-
-// split splits as a shell does: at spaces that are neither quoted nor escaped. What a
-// terminal pastes when a file is dropped on it comes quoted.
-func split(text string) (all []word) {
-	var plain, pattern strings.Builder
-	var begun, matches bool
-	var quote byte
-	literal := func(c byte) {
-		plain.WriteByte(c)
-		if strings.IndexByte(`*?[\`, c) >= 0 && os.PathSeparator != '\\' {
-			pattern.WriteByte('\\')
-		}
-		pattern.WriteByte(c)
-		begun = true
-	}
-	end := func() {
-		w := word{text: plain.String()}
-		if matches {
-			w.pattern = pattern.String()
-		}
-		if begun {
-			all = append(all, w)
-		}
-		plain.Reset()
-		pattern.Reset()
-		begun, matches = false, false
-	}
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		switch {
-		case quote == '\'' && c != '\'', quote == '"' && c != '"' && c != '\\':
-			literal(c)
-		case quote != 0 && c == quote:
-			quote = 0
-		case c == '\\' && i+1 < len(text) && os.PathSeparator != '\\':
-			i++
-			literal(text[i])
-		case c == '\'' || c == '"':
-			quote, begun = c, true
-		case c == ' ':
-			end()
-		case c == '*' || c == '?' || c == '[':
-			plain.WriteByte(c)
-			pattern.WriteByte(c)
-			begun, matches = true, true
-		default:
-			literal(c)
-		}
-	}
-	end()
-	return all
-}
-
-// home writes out ~ as a shell does.
-func home(path string) string {
-	if path == "~" || strings.HasPrefix(path, "~/") {
-		if dir, err := os.UserHomeDir(); err == nil {
-			return dir + path[1:]
-		}
-	}
-	return path
-}
-
-func exists(path string) bool {
-	_, err := os.Lstat(home(path))
-	return err == nil
 }

@@ -13,34 +13,34 @@ import (
 // keys of readline, and brings back sent messages.
 type editor struct {
 	text   string
-	at     int // where the next letter goes: a byte of text, between two clusters
+	at     int // the cursor: a byte of text, between two clusters
 	killed string
 
-	undos []undo   // what undo returns to, oldest first
-	past  []string // what was sent, oldest first
-	back  int      // how far behind the newest one this is; 0: not at all
-	draft string   // what stood here before going back
+	undos []undo   // states for undo, oldest first
+	past  []string // sent texts, oldest first
+	back  int      // which of past is in the box, from the newest, 1; 0 for none
+	draft string   // the text of the box before the first recall
 }
 
-// An undo is what the box held before a change.
+// An undo is the state of the box before a change.
 type undo struct {
 	text   string
 	at     int
 	typing bool // the change was a letter, which the next letter continues
 }
 
-// What undo keeps at most: changes, and bytes of text.
+// Bounds of undo: changes, and bytes of text.
 const (
 	mostUndos     = 100
 	mostUndoBytes = 4 << 20
 )
 
-// mostPast is how many of the sent messages come back with the arrow keys.
+// mostPast bounds the sent texts that come back with the arrow keys.
 const mostPast = 200
 
 func (e *editor) set(text string) { e.text, e.at = text, len(text) }
 
-// insert puts text at the cursor; what a terminal pastes has carriage returns.
+// insert puts text at the cursor. Pasted text has carriage returns for newlines.
 func (e *editor) insert(text string) {
 	text = strings.ReplaceAll(strings.ReplaceAll(strings.ToValidUTF8(text, "\ufffd"), "\r\n", "\n"), "\r", "\n")
 	text = strings.Map(func(r rune) rune {
@@ -52,13 +52,13 @@ func (e *editor) insert(text string) {
 	if text == "" {
 		return
 	}
-	e.remark(!strings.ContainsAny(text, " \n\t")) // a word is undone at once
+	e.saveUndo(!strings.ContainsAny(text, " \n\t")) // one undo removes a word
 	e.text = e.text[:e.at] + text + e.text[e.at:]
 	e.at += len(text)
 }
 
-// remark notes what undo returns to, before a change.
-func (e *editor) remark(typing bool) {
+// saveUndo saves the state before a change. Letters that continue a word need no state of their own.
+func (e *editor) saveUndo(typing bool) {
 	if n := len(e.undos); n > 0 && typing && e.undos[n-1].typing {
 		return
 	}
@@ -67,7 +67,7 @@ func (e *editor) remark(typing bool) {
 	e.undos = e.undos[max(0, len(e.undos)-most):]
 }
 
-// undo takes the last change back.
+// undo undoes the last change.
 func (e *editor) undo() {
 	n := len(e.undos)
 	if n == 0 {
@@ -77,8 +77,8 @@ func (e *editor) undo() {
 	e.undos = e.undos[:n-1]
 }
 
-// take remembers what was written, and empties the box.
-func (e *editor) take() {
+// commit empties the box. What it held comes back with the arrow keys.
+func (e *editor) commit() {
 	text := e.text
 	if text != "" && (len(e.past) == 0 || e.past[len(e.past)-1] != text) {
 		e.past = append(e.past, text)
@@ -90,19 +90,11 @@ func (e *editor) take() {
 
 // edit handles a key, and ignores one that has no meaning here.
 func (e *editor) edit(k tea.KeyPressMsg) {
+	if at, moves := e.target(k.String()); moves {
+		e.at = at
+		return
+	}
 	switch k.String() {
-	case "left", "ctrl+b":
-		e.at = e.before()
-	case "right", "ctrl+f":
-		e.at = e.after()
-	case "home", "ctrl+a":
-		e.at = e.lineStart()
-	case "end", "ctrl+e":
-		e.at = e.lineEnd()
-	case "alt+left", "ctrl+left", "alt+b":
-		e.at = e.wordBefore()
-	case "alt+right", "ctrl+right", "alt+f":
-		e.at = e.wordAfter()
 	case "backspace", "ctrl+h", "shift+backspace":
 		e.cut(e.before(), e.at, false)
 	case "delete", "ctrl+d":
@@ -112,17 +104,9 @@ func (e *editor) edit(k tea.KeyPressMsg) {
 	case "alt+d":
 		e.cut(e.at, e.wordAfter(), true)
 	case "ctrl+u":
-		start := e.lineStart()
-		if start == e.at && start > 0 { // as Ctrl-K at the end of a line: the lines are joined
-			start--
-		}
-		e.cut(start, e.at, true)
+		e.killBefore()
 	case "ctrl+k":
-		end := e.lineEnd()
-		if end == e.at && end < len(e.text) {
-			end++
-		}
-		e.cut(e.at, end, true)
+		e.killAfter()
 	case "ctrl+y":
 		e.insert(e.killed)
 	case "ctrl+t":
@@ -136,17 +120,54 @@ func (e *editor) edit(k tea.KeyPressMsg) {
 	}
 }
 
-// cut takes text away; what was killed comes back with Ctrl-Y.
+// target returns where a key moves the cursor; moves is false for other keys.
+func (e *editor) target(key string) (at int, moves bool) {
+	switch key {
+	case "left", "ctrl+b":
+		return e.before(), true
+	case "right", "ctrl+f":
+		return e.after(), true
+	case "home", "ctrl+a":
+		return e.lineStart(), true
+	case "end", "ctrl+e":
+		return e.lineEnd(), true
+	case "alt+left", "ctrl+left", "alt+b":
+		return e.wordBefore(), true
+	case "alt+right", "ctrl+right", "alt+f":
+		return e.wordAfter(), true
+	}
+	return 0, false
+}
+
+// cut removes text. Ctrl-Y inserts what was killed last.
 func (e *editor) cut(from, to int, kill bool) {
 	if from == to {
 		return
 	}
-	e.remark(false)
+	e.saveUndo(false)
 	if kill {
 		e.killed = e.text[from:to]
 	}
 	e.text = e.text[:from] + e.text[to:]
 	e.at = from
+}
+
+// killBefore kills the beginning of the line. At the beginning, it joins the line with the one before.
+func (e *editor) killBefore() {
+	start := e.lineStart()
+	if start == e.at && start > 0 {
+		start--
+	}
+	e.cut(start, e.at, true)
+}
+
+// killAfter kills the rest of the line. At the end, it joins the line with the next one.
+func (e *editor) killAfter() {
+	end := e.lineEnd()
+	if end == e.at && end < len(e.text) {
+		end++
+	}
+	e.cut(e.at, end, true)
 }
 
 // transpose swaps the two letters around the cursor, or at the end the last two.
@@ -158,7 +179,7 @@ func (e *editor) transpose() {
 	if from == e.at || to == e.at || from < e.lineStart() {
 		return
 	}
-	e.remark(false)
+	e.saveUndo(false)
 	e.text = e.text[:from] + e.text[e.at:to] + e.text[from:e.at] + e.text[to:]
 	e.at = to
 }
@@ -180,7 +201,8 @@ func (e *editor) after() int {
 	return e.at + len(g)
 }
 
-// before walks from the start of the line, since clusters can be told from there only.
+// before returns where the cluster before the cursor begins. It walks from the start of the line, because
+// clusters cannot be found backwards.
 func (e *editor) before() int {
 	if e.at == 0 {
 		return 0
@@ -213,13 +235,13 @@ func ofWord(r rune) bool {
 }
 func notOfWord(r rune) bool { return !ofWord(r) }
 
-// remember goes to what was sent before (by 1) or after (by -1).
-func (e *editor) remember(by int) {
+// recall brings back the text that was sent before (by 1) or after (by -1).
+func (e *editor) recall(by int) {
 	to := e.back + by
 	if to < 0 || to > len(e.past) {
 		return
 	}
-	if e.back == 0 || e.text != e.past[len(e.past)-e.back] { // an old one that was changed is a draft, too
+	if e.back == 0 || e.text != e.past[len(e.past)-e.back] { // a changed old text is a draft, too
 		e.draft = e.text
 	}
 	e.back = to
@@ -230,13 +252,13 @@ func (e *editor) remember(by int) {
 	e.set(e.past[len(e.past)-to])
 }
 
-// A row of the box: a part of text, and how it looks.
+// An editRow is a row of the box: a part of text, and how it looks.
 type editRow struct {
 	from, to int
 	shown    string
 }
 
-// rows is the text as it is shown at a width, and where the cursor stands in it.
+// rows returns the text as rows of a width, and the cursor's place in them.
 func (e *editor) rows(width int, m ansi.Method) (rows []editRow, x, y int) {
 	width = max(width, 2)
 	from, used := 0, 0
@@ -257,7 +279,7 @@ func (e *editor) rows(width int, m ansi.Method) (rows []editRow, x, y int) {
 			continue
 		}
 		glyph := tidyCluster(g)
-		glyph, w = narrowed(glyph, w, width, m)
+		glyph, w = narrowGlyph(glyph, w, width, m)
 		if g == "\t" {
 			w = tabStop - used%tabStop
 			glyph = "    "[:w]
@@ -273,7 +295,7 @@ func (e *editor) rows(width int, m ansi.Method) (rows []editRow, x, y int) {
 		at += len(g)
 	}
 	if e.at == len(e.text) {
-		if used == width { // there is no room for the cursor
+		if used == width { // the cursor needs a row of its own
 			next(len(e.text), len(e.text))
 		}
 		x, y = used, len(rows)
@@ -282,9 +304,9 @@ func (e *editor) rows(width int, m ansi.Method) (rows []editRow, x, y int) {
 	return rows, x, y
 }
 
-// narrowed is a cluster that fits into width cells. Terminals that draw the parts of a joined
+// narrowGlyph returns a cluster that fits into width cells. Terminals that draw the parts of a joined
 // emoji side by side need up to 12 cells for a family: a narrower box shows its first part.
-func narrowed(glyph string, w, width int, m ansi.Method) (string, int) {
+func narrowGlyph(glyph string, w, width int, m ansi.Method) (string, int) {
 	if w <= width {
 		return glyph, w
 	}
@@ -292,7 +314,7 @@ func narrowed(glyph string, w, width int, m ansi.Method) (string, int) {
 	return glyph[:n], min(m.StringWidth(glyph[:n]), width)
 }
 
-// move goes a row up or down; it is false where there is none.
+// move moves the cursor a row up or down. It returns false if there is no such row.
 func (e *editor) move(by, width int, m ansi.Method) bool {
 	rows, x, y := e.rows(width, m)
 	if y+by < 0 || y+by >= len(rows) {
@@ -302,13 +324,13 @@ func (e *editor) move(by, width int, m ansi.Method) bool {
 	at, used := to.from, 0
 	for at < to.to {
 		g, w := cluster(e.text[at:], m)
-		if _, w = narrowed(g, w, width, m); used+w > x {
+		if _, w = narrowGlyph(g, w, width, m); used+w > x {
 			break
 		}
 		used += w
 		at += len(g)
 	}
-	if at == to.to && y+by+1 < len(rows) && rows[y+by+1].from == at && at > to.from { // it would stand in the next row
+	if at == to.to && y+by+1 < len(rows) && rows[y+by+1].from == at && at > to.from { // the end of this row is the beginning of the next one
 		e.at = at
 		e.at = e.before()
 		return true

@@ -95,24 +95,24 @@ func TestEditorRemembers(t *testing.T) {
 	var e editor
 	for _, text := range []string{"one", "two", "two"} {
 		e.set(text)
-		e.take()
+		e.commit()
 	}
 	e.set("draft")
-	e.remember(1)
-	e.remember(1)
-	e.remember(1) // there is none before
+	e.recall(1)
+	e.recall(1)
+	e.recall(1) // there is none before
 	if e.text != "one" {
 		t.Errorf("it goes back to %q", e.text)
 	}
 	e.insert(" more")
-	e.remember(-1)
-	e.remember(-1)
+	e.recall(-1)
+	e.recall(-1)
 	if e.text != "one more" {
 		t.Errorf("what was changed is lost: %q", e.text)
 	}
 	for range 2 * mostPast {
 		e.set(strings.Repeat("x", len(e.past)+1))
-		e.take()
+		e.commit()
 	}
 	if len(e.past) != mostPast {
 		t.Errorf("it remembers %d", len(e.past))

@@ -23,32 +23,32 @@ func (m *model) send(argument string) (tea.Cmd, string) {
 		return nil, chat.ErrOver.Error()
 	}
 	m.work(func(ctx context.Context) answer {
-		paths, err := expand(argument)
+		paths, err := expandPaths(argument)
 		if err == nil {
 			_, err = m.talk.SendFiles(ctx, paths...) // all or none; events tell of each
 		}
 		return func(m *model) {
 			if err != nil {
-				m.happened(alarm, fmt.Sprintf("Nothing was offered: %v", err))
+				m.addNote(alarm, fmt.Sprintf("Nothing was offered: %v", err))
 			}
 		}
 	})
 	return nil, ""
 }
 
-// expand is the paths that an argument of /send names: one path with unescaped spaces that exists, or
+// expandPaths returns the paths that an argument of /send names: one path with unescaped spaces that exists, or
 // words as a shell takes them, with the files that match where a word is a pattern. The error
 // says which pattern matches nothing.
-func expand(argument string) (paths []string, err error) {
+func expandPaths(argument string) (paths []string, err error) {
 	if exists(argument) {
-		return []string{home(argument)}, nil
+		return []string{expandHome(argument)}, nil
 	}
 	for _, w := range split(argument) {
 		if w.pattern == "" || exists(w.text) {
-			paths = append(paths, home(w.text))
+			paths = append(paths, expandHome(w.text))
 			continue
 		}
-		found, err := filepath.Glob(home(w.pattern))
+		found, err := filepath.Glob(expandHome(w.pattern))
 		if !strings.HasPrefix(filepath.Base(w.pattern), ".") {
 			found = slices.DeleteFunc(found, func(path string) bool { return strings.HasPrefix(filepath.Base(path), ".") })
 		}
@@ -68,9 +68,9 @@ func (m *model) decline(argument string) (tea.Cmd, string) {
 	return nil, m.decide(argument, "decline", m.talk.Decline)
 }
 
-// decide answers offers: those with the given numbers, the only one, or all.
+// decide accepts or declines offers: those with the given numbers, the only one, or all.
 func (m *model) decide(argument, verb string, do func(id uint64) error) (hint string) {
-	offered, hint := m.chosen(argument, verb, "No file is waiting for your answer.", func(t *transfer) bool { return !t.outgoing && !t.flows && t.ended == "" })
+	offered, hint := m.selectTransfers(argument, verb, "No file is waiting for your answer.", func(t *transfer) bool { return !t.outgoing && !t.accepted && t.ended == "" })
 	for _, t := range offered {
 		if verb == "decline" {
 			t.ended = "declined"
@@ -81,7 +81,7 @@ func (m *model) decide(argument, verb string, do func(id uint64) error) (hint st
 }
 
 func (m *model) cancel(argument string) (tea.Cmd, string) {
-	given, hint := m.chosen(argument, "cancel", "No file is on its way.", func(t *transfer) bool { return t.outgoing || t.flows })
+	given, hint := m.selectTransfers(argument, "cancel", "No file is on its way.", func(t *transfer) bool { return t.outgoing || t.accepted })
 	for _, t := range given {
 		t.ended = "cancelled"
 		m.workOn(t, func() error { return m.talk.Cancel(t.id, t.outgoing) })
@@ -89,14 +89,14 @@ func (m *model) cancel(argument string) (tea.Cmd, string) {
 	return nil, hint
 }
 
-// workOn does something about a file elsewhere, and tells if it failed.
+// workOn does something about a file in a goroutine, and shows its error.
 func (m *model) workOn(t *transfer, do func() error) {
 	m.work(func(context.Context) answer {
 		err := do()
 		return func(m *model) {
 			if err != nil {
 				m.drop(t.id, t.outgoing)
-				m.happened(alarm, fmt.Sprintf("%s: %v", quoted(t.name), err))
+				m.addNote(alarm, fmt.Sprintf("%s: %v", quoted(t.name), err))
 			}
 		}
 	})
@@ -105,9 +105,9 @@ func (m *model) workOn(t *transfer, do func() error) {
 // mostListed is how many transfers a hint names: it has three lines, perhaps short ones.
 const mostListed = 3
 
-// chosen are the transfers that an argument means: numbers, with spaces or commas between, or all.
-// If one is wrong there are none.
-func (m *model) chosen(argument, verb, none string, fits func(*transfer) bool) (chosen []*transfer, hint string) {
+// selectTransfers returns the transfers that an argument names: numbers, with spaces or commas between, or all.
+// Without an argument it is the only one. The hint names what is wrong in the argument.
+func (m *model) selectTransfers(argument, verb, none string, fits func(*transfer) bool) (selected []*transfer, hint string) {
 	var all []*transfer
 	for _, t := range m.transfers {
 		if fits(t) {
@@ -120,28 +120,43 @@ func (m *model) chosen(argument, verb, none string, fits func(*transfer) bool) (
 	case argument == "all", argument == "" && len(all) == 1:
 		return all, ""
 	case argument == "":
-		var list []string
-		for i, t := range all {
-			if i == mostListed {
-				list = append(list, fmt.Sprintf("and %d more", len(all)-i))
-				break
-			}
-			list = append(list, fmt.Sprintf("%d %s", t.id, tidyLine(t.name)))
-		}
-		return nil, fmt.Sprintf("Which one? /%s all, or a number: %s", verb, strings.Join(list, ", "))
+		return nil, fmt.Sprintf("Which one? /%s all, or a number: %s", verb, listTransfers(all))
 	}
+	var wrong []string
 	for word := range strings.FieldsFuncSeq(argument, func(r rune) bool { return r == ' ' || r == ',' }) {
-		number, err := strconv.ParseUint(word, 10, 64)
-		if err != nil {
-			return nil, fmt.Sprintf("/%s takes numbers, as in /%s %d, or all.", verb, verb, all[0].id)
-		}
-		i := slices.IndexFunc(all, func(t *transfer) bool { return t.id == number })
-		if i < 0 {
-			return nil, fmt.Sprintf("There is no file %d to %s.", number, verb)
-		}
-		if !slices.Contains(chosen, all[i]) {
-			chosen = append(chosen, all[i])
+		i := slices.IndexFunc(all, func(t *transfer) bool { return strconv.FormatUint(t.id, 10) == word })
+		switch {
+		case i < 0:
+			wrong = append(wrong, tidyLine(word))
+		case !slices.Contains(selected, all[i]):
+			selected = append(selected, all[i])
 		}
 	}
-	return chosen, ""
+	return selected, wrongNumbers(wrong, verb, all)
+}
+
+// wrongNumbers returns a hint about words that name none of all transfers, or "" if there are none.
+func wrongNumbers(wrong []string, verb string, all []*transfer) string {
+	isWord := func(s string) bool { _, err := strconv.ParseUint(s, 10, 64); return err != nil }
+	switch {
+	case len(wrong) == 0:
+		return ""
+	case slices.ContainsFunc(wrong, isWord):
+		return fmt.Sprintf("%s is not the number of a file: /%s takes numbers, as in /%s %d, or all.", strings.Join(wrong, ", "), verb, verb, all[0].id)
+	case len(wrong) == 1:
+		return fmt.Sprintf("There is no file %s to %s.", wrong[0], verb)
+	}
+	return fmt.Sprintf("There are no files %s to %s.", strings.Join(wrong, ", "), verb)
+}
+
+func listTransfers(all []*transfer) string {
+	var list []string
+	for i, t := range all {
+		if i == mostListed {
+			list = append(list, fmt.Sprintf("and %d more", len(all)-i))
+			break
+		}
+		list = append(list, fmt.Sprintf("%d %s", t.id, tidyLine(t.name)))
+	}
+	return strings.Join(list, ", ")
 }

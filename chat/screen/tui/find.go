@@ -7,7 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// A search goes through the history. While it lasts the box has its text instead of the draft.
+// A search goes through the history. Until it ends, the box has its text instead of the draft.
 type search struct {
 	draft editor
 	found *entry // nil if nothing matches
@@ -35,7 +35,7 @@ const (
 
 const findHint = "↑ older, ↓ newer, Esc ends the search."
 
-// seek shows the next match. Without one it stays where it is, and says so.
+// seek shows the next match. If there is none, it stays at the current match, and a hint says so.
 func (m *model) seek(by int) {
 	text := strings.ToLower(m.input.text)
 	if m.hint = "Type what to search for. Esc ends the search."; text == "" {
@@ -65,18 +65,18 @@ func (m *model) seek(by int) {
 	}
 }
 
-// has tells whether an entry has text, which is in lower case.
+// has reports whether an entry contains text, which is in lower case.
 func (e *entry) has(text string) bool {
 	return e.kind != helped && slices.ContainsFunc(e.lines, func(l string) bool { return strings.Contains(strings.ToLower(l), text) })
 }
 
-// showFound scrolls to the first row of an entry that has the text, with others around it.
+// showFound scrolls to the first row of an entry that has the text, and puts it in the middle.
 func (m *model) showFound(i int) {
 	rows := m.rows(m.history.entries[i])
 	row := max(0, slices.IndexFunc(rows, func(r string) bool { return strings.Contains(r, highlight) }))
 	m.history.last, m.history.hidden = i, len(rows)-1-row
-	m.history.scroll(m.room()/2, m.room())
-	m.history.settle(m.room())
+	m.history.scroll(m.historyRows()/2, m.historyRows())
+	m.history.fillWindow(m.historyRows())
 }
 
 // searchKey handles a key of a search.
@@ -107,7 +107,7 @@ func (m *model) refind() {
 	m.seek(older)
 }
 
-// sought is what the rows of an entry show highlighted.
+// sought returns the text to highlight in the rows of an entry.
 func (m *model) sought(e *entry) string {
 	if m.finding == nil || m.finding.found != e {
 		return ""

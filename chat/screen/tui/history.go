@@ -8,17 +8,17 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// A kind says what an entry of the history is.
+// A kind is what an entry of the history shows.
 type kind int
 
 const (
 	heard  kind = iota // the other side said it
 	said               // this side did
 	note               // something happened
-	alarm              // and it is bad
-	helped             // the answer to a command: shown as it is
+	alarm              // something bad happened
+	helped             // the answer to a command
 	newDay
-	unread // above the messages that came while the person looked elsewhere
+	unread // a line above the messages that came while the person looked elsewhere
 )
 
 // An entry of the history: a message, or what happened.
@@ -27,17 +27,17 @@ type entry struct {
 	at    time.Time
 	name  string
 	lines []string // tidy
-	text  string   // of a message that is to be said, until it is
+	text  string   // of a message of this side's, until it is in the outbox
 
 	id   uint64 // of a message of this side's, once it is in the outbox
-	sent bool   // to a side that acknowledges nothing: that is all one can know
+	sent bool   // to a program that acknowledges nothing
 
-	rows []string // as they are shown at width
-	look look
+	rows []string // as they are shown for key
+	key  renderKey
 }
 
-// A look is what the rows of an entry depend on.
-type look struct {
+// A renderKey is all that the rows of an entry depend on, beside the entry.
+type renderKey struct {
 	width  int
 	column int // of names
 	method ansi.Method
@@ -46,23 +46,23 @@ type look struct {
 	sought string // what is highlighted
 }
 
-// What the history holds at most; the oldest goes first, a part at a time.
+// What the history holds at most. The oldest entries go first, a tenth at a time.
 const (
 	mostEntries = 10_000
 	mostBytes   = 16 << 20
 )
 
-// A history is what is scrolled through. It makes rows only of what is looked at.
+// A history is what the person scrolls through. It makes rows only of visible entries.
 type history struct {
 	entries []*entry
 	bytes   int
-	dropped int // how many are gone
+	dropped int // entries that trim removed
 
-	// What stands at the bottom of the window: rows of entries[last], but for the hidden
-	// ones at its end. All that comes later is below.
+	// The bottom of the window shows entries[last] without its last rows, of which hidden are below
+	// the window, as are all later entries.
 	last   int
 	hidden int
-	unseen int // messages below that were never looked at
+	unseen int // messages below that were never visible
 
 	divides bool   // the next entry has the unread line above it
 	divider *entry // the unread line; there is one at most
@@ -147,7 +147,7 @@ func (h *history) bottom() {
 	h.last, h.hidden, h.unseen = max(0, len(h.entries)-1), 0, 0
 }
 
-// scroll moves the window, which is height rows high, by so many rows; up is negative.
+// scroll moves the window, which has height rows, by a number of rows; up is negative.
 func (h *history) scroll(by, height int) {
 	if len(h.entries) == 0 {
 		return
@@ -167,23 +167,23 @@ func (h *history) scroll(by, height int) {
 		h.last++
 		h.hidden = len(h.render(h.entries[h.last])) - 1
 	}
-	h.settle(height)
+	h.fillWindow(height)
 	if h.follows() {
 		h.unseen = 0
 	}
 }
 
-// top goes to the oldest.
+// top scrolls to the oldest entry.
 func (h *history) top(height int) {
 	if len(h.entries) == 0 {
 		return
 	}
 	h.last, h.hidden = 0, len(h.render(h.entries[0]))-1
-	h.settle(height)
+	h.fillWindow(height)
 }
 
-// settle moves the window down until it is full, if there is enough for that.
-func (h *history) settle(height int) {
+// fillWindow moves the window down until it is full, if the history has enough rows.
+func (h *history) fillWindow(height int) {
 	rows := h.window(height)
 	for missing := height - len(rows); missing > 0 && !h.follows(); missing-- {
 		if h.hidden > 0 {
@@ -195,15 +195,15 @@ func (h *history) settle(height int) {
 	}
 }
 
-// reflow is to be called when the rows of entries may have changed.
+// reflow keeps the window within the history after the rows of entries may have changed.
 func (h *history) reflow(height int) {
 	if h.last < len(h.entries) {
 		h.hidden = min(h.hidden, len(h.render(h.entries[h.last]))-1)
 	}
-	h.settle(height)
+	h.fillWindow(height)
 }
 
-// window is the rows that are seen, oldest first: height of them, or all that there are.
+// window returns the visible rows, oldest first: height of them, or all.
 func (h *history) window(height int) []string {
 	if height <= 0 || len(h.entries) == 0 {
 		return nil
@@ -224,7 +224,7 @@ func (h *history) window(height int) []string {
 	return window
 }
 
-// transcript is all of it as plain text.
+// transcript returns the history as plain text.
 func (h *history) transcript() string {
 	var b strings.Builder
 	for _, e := range h.entries {

@@ -74,7 +74,7 @@ func TestTypingTakesNoMoreWithALongHistory(t *testing.T) {
 	for range mostEntries / 2 {
 		r.history.add(&entry{kind: heard, at: evening, lines: []string{"x"}})
 	}
-	r.history.top(r.room())
+	r.history.top(r.historyRows())
 	for _, where := range []string{"<ctrl+home>", "<esc>"} {
 		r.press(where)
 		made = 0

@@ -5,70 +5,101 @@ import (
 	"strings"
 	"unicode"
 
+	"charm.land/lipgloss/v2"
+
 	"p2pchat/chat/screen"
 )
 
-// invitation is what the other side needs, large where there is room: the code, the
-// command, the link, and its QR code if that was asked for.
-func (m *model) invitation(height int) []string {
-	width := m.width - 3
-	text := func(paint func(...string) string, s string) []string {
-		var rows []string
+// An invitation is what the other side needs, in parts, each of some rows.
+type invitation struct{ title, large, code, label, command, link []string }
+
+// invitationParts makes the parts of an invitation, at a width in cells.
+func (m *model) invitationParts(width int) invitation {
+	width -= 3
+	text := func(paint lipgloss.Style, s string) (rows []string) {
 		for _, r := range wrap(s, width, m.method) {
-			rows = append(rows, "  "+paint(r))
+			rows = append(rows, "  "+paint.Render(r))
 		}
 		return rows
 	}
 	code := tidyLine(m.code.Code)
-	command := append(text(m.style.dim.Render, screen.Types(m.code.Here)+":"), text(m.style.strong.Render, tidyLine(m.code.Command))...)
-	link := append(text(m.style.dim.Render, "or opens:"), text(m.style.strong.Render, tidyLine(m.code.Link))...)
-	large := large(code)
-	if len(large) == 0 || m.method.StringWidth(large[0]) > width {
-		large = nil
+	i := invitation{
+		title:   text(m.style.strong, "Tell the other side this code."),
+		code:    text(m.style.code, "code: "+code),
+		label:   text(m.style.dim, screen.CommandLabel(m.code.Here)+":"),
+		command: text(m.style.strong, tidyLine(m.code.Command)),
+		link:    append(text(m.style.dim, "or opens:"), text(m.style.strong, tidyLine(m.code.Link))...),
 	}
-	for i := range large {
-		large[i] = "  " + m.style.code.Render(large[i])
-	}
-	named := text(m.style.code.Render, "code: "+code)
-	title := text(m.style.strong.Render, "Tell the other side this code.")
-	var qr []string
-	if m.streams.QR {
-		for _, r := range screen.QR(m.code.Link) {
-			qr = append(qr, m.style.qr.Render(r))
+	if large := largeText(code); len(large) > 0 && m.method.StringWidth(large[0]) <= width {
+		for _, r := range large {
+			i.large = append(i.large, "  "+m.style.code.Render(r))
 		}
 	}
-	gap := []string{""}
+	return i
+}
 
-	// The fullest one that fits.
-	join := func(parts ...[]string) (all []string) {
-		for _, p := range parts {
-			all = append(all, p...)
-		}
-		return all
+// layouts are the ways to show an invitation, the fullest first.
+func (i invitation) layouts() [][]string {
+	gap := []string{""}
+	command := slices.Concat(i.label, i.command)
+	return [][]string{
+		slices.Concat(gap, i.title, gap, i.large, i.code, gap, command, gap, i.link, gap),
+		slices.Concat(gap, i.large, i.code, gap, command, i.link),
+		slices.Concat(i.code, command, i.link),
+		slices.Concat(i.code, i.command),
 	}
-	full := join(gap, title, gap, large, named, gap, command, gap, link, gap)
-	if len(qr) > 0 {
-		beside := m.width - m.method.StringWidth(qr[0]) - 1
-		narrower := (&model{width: beside, method: m.method, style: m.style, code: m.code}).invitation(height)
-		stacked := join(full, indent(qr, 2), gap)
-		switch {
-		case len(qr) <= height && len(narrower) == len(full): // nothing is lost
-			return besides(narrower, qr, beside, m)
-		case len(stacked) <= height:
-			return stacked
-		case len(qr) <= height && beside >= 40:
-			return besides(narrower, qr, beside, m)
-		}
-		if flat := join(named, indent(qr, 2)); len(flat) <= height && len(qr[0]) > 0 && m.method.StringWidth(qr[0])+2 <= m.width {
-			return flat
+}
+
+// fitting returns the fullest layout that has at most height rows, or the beginning of the code.
+func (i invitation) fitting(height int) []string {
+	for _, rows := range i.layouts() {
+		if len(rows) <= height {
+			return rows
 		}
 	}
-	for _, choice := range [][]string{full, join(gap, large, named, gap, command, link), join(named, command, link), join(named, text(m.style.strong.Render, tidyLine(m.code.Command)))} {
-		if len(choice) <= height {
-			return choice
+	return i.code[:max(0, min(len(i.code), height))]
+}
+
+// invitation shows what the other side needs, large where there is room: the code, the command, the link, and
+// its QR code if the person asked for that.
+func (m *model) invitation(height int) []string {
+	i := m.invitationParts(m.width)
+	if m.streams.QR {
+		if rows := m.withQR(i, height); rows != nil {
+			return rows
 		}
 	}
-	return named[:max(0, min(len(named), height))]
+	return i.fitting(height)
+}
+
+// withQR shows an invitation with the QR code of the link: beside the text, or below it. It returns nil if
+// there is no room even for both codes alone.
+func (m *model) withQR(i invitation, height int) []string {
+	var qr []string
+	for _, r := range screen.QR(m.code.Link) {
+		qr = append(qr, m.style.qr.Render(r))
+	}
+	if len(qr) == 0 {
+		return nil
+	}
+	full := i.layouts()[0]
+	width := m.method.StringWidth(qr[0])
+	rest := m.width - width - 1
+	beside := m.invitationParts(rest).fitting(height)
+	below := slices.Concat(full, indent(qr, 2), []string{""})
+	codes := slices.Concat(i.code, indent(qr, 2))
+	const least = 40 // cells of a text that is not the fullest, beside the QR code
+	switch {
+	case len(qr) <= height && len(beside) == len(full): // nothing is lost
+		return m.sideBySide(beside, qr, rest)
+	case len(below) <= height:
+		return below
+	case len(qr) <= height && rest >= least:
+		return m.sideBySide(beside, qr, rest)
+	case len(codes) <= height && width+2 <= m.width:
+		return codes
+	}
+	return nil
 }
 
 func indent(rows []string, by int) []string {
@@ -79,8 +110,8 @@ func indent(rows []string, by int) []string {
 	return all
 }
 
-// besides puts right beside left, which is so many cells wide.
-func besides(left, right []string, width int, m *model) []string {
+// sideBySide puts right beside left, which gets width cells.
+func (m *model) sideBySide(left, right []string, width int) []string {
 	var all []string
 	for i := range max(len(left), len(right)) {
 		row := ""
@@ -95,8 +126,8 @@ func besides(left, right []string, width int, m *model) []string {
 	return all
 }
 
-// large is text in letters three rows high, or nothing if it has letters without a form.
-func large(text string) []string {
+// largeText is text in letters three rows high, or nothing if it has letters without a form.
+func largeText(text string) []string {
 	pixels := make([]strings.Builder, 6) // the last row stays empty
 	for _, r := range text {
 		glyph, ok := glyphs[unicode.ToLower(r)]
@@ -125,7 +156,7 @@ func large(text string) []string {
 	return rows
 }
 
-// glyphs are five rows of pixels each.
+// glyphs are letters of five rows of pixels.
 var glyphs = map[rune]string{
 	'0': "###/# #/# #/# #/###", '1': " # /## / # / # /###", '2': "###/  #/###/#  /###", '3': "###/  #/ ##/  #/###",
 	'4': "# #/# #/###/  #/  #", '5': "###/#  /###/  #/###", '6': "###/#  /###/# #/###", '7': "###/  #/ # / # / # ",

@@ -13,19 +13,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// jobs handles the signals of a shell's job control. A program that SIGTSTP stops gives the
-// terminal back first. SIGSTOP leaves no time for that, so that the shell changes the terminal
-// under the screen: after SIGCONT it is set up again.
+// jobs handles the signals of a shell's job control. On SIGTSTP the screen gives the terminal back
+// before the program stops. SIGSTOP leaves no time for that, and the shell changes the terminal under
+// the screen: after SIGCONT the screen takes the terminal again.
 type jobs struct {
 	signals chan os.Signal
 	stopped atomic.Bool   // by stop, which waits for the next SIGCONT
-	woken   chan struct{} // tells stop that it has come
+	woken   chan struct{} // tells stop that SIGCONT has come
 	done    chan struct{}
 	watcher sync.WaitGroup
 }
 
-// watchJobs sends a stopMsg for each SIGTSTP from outside, and a wokenMsg for each SIGCONT after a
-// stop that the screen was not told of. Its caller calls end.
+// watchJobs sends a stopMsg for each SIGTSTP, and a wokenMsg for each SIGCONT that no stop waits for. Its
+// caller calls end.
 func watchJobs(send func(tea.Msg)) *jobs {
 	j := &jobs{signals: make(chan os.Signal, 4), woken: make(chan struct{}, 1), done: make(chan struct{})}
 	signal.Notify(j.signals, syscall.SIGTSTP, syscall.SIGCONT)
@@ -67,9 +67,9 @@ func (j *jobs) stop() error {
 	return nil
 }
 
-// canSuspend tells whether a shell has put this program into a process group of its own, so that
-// it can continue it. The kernel does not stop a group that nothing could continue, and stop
-// would wait for ever.
+// canSuspend reports whether a shell has put this program into a process group of its own, and can
+// continue it. The kernel does not stop a group that no process could continue, and stop would wait
+// forever.
 func canSuspend() bool {
 	session, err := unix.Getsid(0)
 	return err == nil && syscall.Getpgrp() != session

@@ -1,8 +1,6 @@
 package tui
 
-import (
-	tea "charm.land/bubbletea/v2"
-)
+import tea "charm.land/bubbletea/v2"
 
 // wheelRows is how far a notch of the mouse wheel scrolls.
 const wheelRows = 3
@@ -10,7 +8,7 @@ const wheelRows = 3
 // key handles a key that the person pressed.
 func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 	m.hint = ""
-	m.armed = m.armed && k.String() == "ctrl+c"
+	m.otherKey(k.String())
 	switch {
 	case m.scrollKey(k.String()):
 		return nil
@@ -19,32 +17,30 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 	case m.asking != nil:
 		return m.codeKey(k)
 	}
-	switch k.String() {
-	case "enter", "kpenter", "ctrl+j": // the last: Enter that was typed before the terminal was raw
+	return m.messageKey(k)
+}
+
+// messageKey handles a key while the box is for messages and commands.
+func (m *model) messageKey(k tea.KeyPressMsg) tea.Cmd {
+	width := m.width - len(m.prompt())
+	switch key := k.String(); {
+	case key == "enter", key == "kpenter", key == "ctrl+j": // the last: Enter that was typed before the terminal was raw
 		return m.submit()
-	case "tab":
+	case key == "tab":
 		m.complete()
-	case "ctrl+y":
-		if next, copied := m.copyLink(); copied {
-			return next
-		}
-		m.input.edit(k)
-	case "ctrl+r":
+	case key == "ctrl+y" && m.canCopyLink():
+		return m.copyLink()
+	case key == "ctrl+r", key == "ctrl+f" && m.input.text == "":
 		m.find("")
-	case "ctrl+f":
-		if m.input.text == "" {
-			m.find("")
-		}
-		m.input.edit(k)
-	case "esc":
+	case key == "esc":
 		m.history.bottom()
-	case "up", "ctrl+p":
-		if !m.input.move(-1, m.width-len(m.prompt()), m.method) {
-			m.input.remember(1)
+	case key == "up", key == "ctrl+p":
+		if !m.input.move(-1, width, m.method) {
+			m.input.recall(1)
 		}
-	case "down", "ctrl+n":
-		if !m.input.move(1, m.width-len(m.prompt()), m.method) {
-			m.input.remember(-1)
+	case key == "down", key == "ctrl+n":
+		if !m.input.move(1, width, m.method) {
+			m.input.recall(-1)
 		}
 	default:
 		return m.boxKey(k)
@@ -52,14 +48,15 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
-// boxKey handles a key that means the same whatever the box is for: it leaves, suspends, redraws, or edits.
+// boxKey handles a key that means the same in a message, a code and a search: it leaves, suspends, redraws,
+// or edits.
 func (m *model) boxKey(k tea.KeyPressMsg) tea.Cmd {
 	switch k.String() {
 	case "ctrl+c":
 		return m.interrupt()
 	case "ctrl+d":
 		if m.input.text == "" {
-			return m.leave("Press Ctrl-D")
+			return m.leave(pressCtrlD)
 		}
 		m.input.edit(k)
 	case "ctrl+z":
@@ -74,18 +71,18 @@ func (m *model) boxKey(k tea.KeyPressMsg) tea.Cmd {
 
 // scrollKey scrolls, if the key does that.
 func (m *model) scrollKey(key string) bool {
-	page := max(1, m.room()-1)
+	page := max(1, m.historyRows()-1)
 	switch key {
 	case "pgup":
-		m.history.scroll(-page, m.room())
+		m.history.scroll(-page, m.historyRows())
 	case "pgdown":
-		m.history.scroll(page, m.room())
+		m.history.scroll(page, m.historyRows())
 	case "shift+up":
-		m.history.scroll(-1, m.room())
+		m.history.scroll(-1, m.historyRows())
 	case "shift+down":
-		m.history.scroll(1, m.room())
+		m.history.scroll(1, m.historyRows())
 	case "ctrl+home":
-		m.history.top(m.room())
+		m.history.top(m.historyRows())
 	case "ctrl+end":
 		m.history.bottom()
 	default:
@@ -97,8 +94,8 @@ func (m *model) scrollKey(key string) bool {
 func (m *model) wheel(w tea.MouseWheelMsg) {
 	switch w.Button {
 	case tea.MouseWheelUp:
-		m.history.scroll(-wheelRows, m.room())
+		m.history.scroll(-wheelRows, m.historyRows())
 	case tea.MouseWheelDown:
-		m.history.scroll(wheelRows, m.room())
+		m.history.scroll(wheelRows, m.historyRows())
 	}
 }

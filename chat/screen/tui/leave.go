@@ -9,18 +9,32 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// underway is how long a message may take to arrive before leaving counts it as undelivered:
-// the goodbye waits about as long for what is on its way.
+// underway is how long a message may be on its way before leaving counts it as undelivered: the goodbye
+// waits about as long for it.
 const underway = 2 * time.Second
 
-// leave ends the screen; its caller says the goodbye. Where that drops a message or a file, the
-// person has to ask twice; how is the key or command that does.
+// The ways to leave, as a hint tells the person to repeat them.
+const (
+	pressCtrlC = "Press Ctrl-C"
+	pressCtrlD = "Press Ctrl-D"
+	typeQuit   = "Type /quit"
+)
+
+// leave ends the screen; its caller says the goodbye. If that drops a message or a file, the
+// person has to ask in the same way twice in a row.
 func (m *model) leave(how string) tea.Cmd {
-	if lost := m.atStake(how); lost != "" && !m.warned {
-		m.warned, m.hint = true, lost
+	if lost := m.leaveWarning(how); lost != "" && m.leaveAsked != how {
+		m.leaveAsked, m.hint = how, lost
 		return nil
 	}
 	return m.end()
+}
+
+// otherKey forgets that the person asked to leave with another key than this one.
+func (m *model) otherKey(key string) {
+	if how := map[string]string{"ctrl+c": pressCtrlC, "ctrl+d": pressCtrlD}[key]; m.leaveAsked != typeQuit && m.leaveAsked != how {
+		m.leaveAsked = ""
+	}
 }
 
 func (m *model) end() tea.Cmd {
@@ -32,29 +46,29 @@ func (m *model) end() tea.Cmd {
 func (m *model) interrupt() tea.Cmd {
 	switch {
 	case m.input.text != "":
-		m.input.take()
+		m.input.commit()
 		m.hint = "Draft cleared. ↑ brings it back."
 	case m.phase == over:
 		return m.end()
-	case m.armed:
+	case m.leaveAsked == pressCtrlC:
 		if m.streams.Interrupt != nil {
 			m.streams.Interrupt()
 		}
 		return m.end()
 	default:
-		m.armed, m.warned = true, true
-		m.hint = cmp.Or(m.atStake("Press Ctrl-C"), "Press Ctrl-C again to leave.")
+		m.leaveAsked = pressCtrlC
+		m.hint = cmp.Or(m.leaveWarning(pressCtrlC), "Press Ctrl-C again to leave.")
 	}
 	return nil
 }
 
 // quit is /quit.
 func (m *model) quit(string) (tea.Cmd, string) {
-	next := m.leave("Type /quit")
+	next := m.leave(typeQuit)
 	return next, m.hint
 }
 
-// finish comes when the conversation is over. The screen stays if the person has to read why.
+// finish handles the end of the conversation. The screen stays if the person has to read why.
 func (m *model) finish() tea.Cmd {
 	m.phase = over
 	if m.left || m.refused {
@@ -63,22 +77,22 @@ func (m *model) finish() tea.Cmd {
 	return tea.Quit
 }
 
-// stake counts what leaving now would lose.
-func (m *model) stake() (messages, files int) {
+// unfinished counts what leaving now would lose.
+func (m *model) unfinished() (messages, files int) {
 	if m.phase == over {
 		return 0, 0
 	}
 	messages, files = m.undelivered(), len(m.transfers)
-	if m.streams.Keeps || m.phase == up && messages > 0 && m.now().Sub(m.unread[0].at) < underway {
+	if m.streams.Keeps || m.phase == up && messages > 0 && m.now().Sub(m.pending[0].at) < underway {
 		messages = 0
 	}
 	return messages, files
 }
 
-// atStake says what leaving now would lose, and what to do to lose it; how is the key or
-// command. It returns "" if nothing would be lost.
-func (m *model) atStake(how string) string {
-	messages, files := m.stake()
+// leaveWarning says what leaving now would lose, and how to leave nevertheless. It returns "" if nothing
+// would be lost.
+func (m *model) leaveWarning(how string) string {
+	messages, files := m.unfinished()
 	var what string
 	them := "them"
 	switch {
@@ -99,12 +113,12 @@ func (m *model) atStake(how string) string {
 
 // undelivered counts the messages that the other side has not read, as far as one can know.
 func (m *model) undelivered() int {
-	read := slices.IndexFunc(m.unread, func(e *entry) bool { return e.id == 0 || e.id > m.delivered })
+	read := slices.IndexFunc(m.pending, func(e *entry) bool { return e.id == 0 || e.id > m.delivered })
 	if read < 0 {
-		read = len(m.unread)
+		read = len(m.pending)
 	}
-	m.unread = m.unread[read:]
-	return len(m.unread)
+	m.pending = m.pending[read:]
+	return len(m.pending)
 }
 
 func count(n int, one, more string) string {

@@ -87,6 +87,15 @@ func TestLeaving(t *testing.T) {
 		}
 	}
 
+	t.Run("what comes between two askings makes the second one the first", func(t *testing.T) {
+		t.Parallel()
+		for _, typed := range []string{"/quit<enter><enter>/quit<enter>", "/quit<enter>/stats<enter>/quit<enter>", "/quit<enter><ctrl+d>", "<ctrl+d>x<backspace><ctrl+d>", "<ctrl+c><ctrl+d>", "<ctrl+d>/quit<enter>", "<ctrl+c>/quit<enter>"} {
+			if r := newRig(t, 80, 24).happens(invited).press("a<enter>").speaks(1).press(typed); r.quits() || r.hint == "" {
+				t.Errorf("%s leaves: %v; it hints %q", typed, r.quits(), r.hint)
+			}
+		}
+	})
+
 	if r := newRig(t, 80, 24).press("draft<ctrl+a><ctrl+d>"); r.quits() || r.input.text != "raft" {
 		t.Error("Ctrl-D does not delete")
 	}

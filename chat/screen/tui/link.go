@@ -12,14 +12,14 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// A mark makes a stretch of a line look or act differently, by escape sequences.
+// A mark makes a segment of a line look or act differently, by escape sequences.
 type mark struct {
-	stretch
+	segment
 	on, off string
 }
 
-// marked is a row of a line with its marks.
-func marked(line string, row stretch, marks []mark) string {
+// marked returns a row of a line with its marks.
+func marked(line string, row segment, marks []mark) string {
 	type edge struct {
 		at       int
 		sequence string
@@ -50,7 +50,7 @@ func marked(line string, row stretch, marks []mark) string {
 	return b.String()
 }
 
-// What is a link at most: more stays text.
+// Bounds of links: beyond them, an address is text.
 const (
 	mostLinks   = 50   // in a line
 	longestLink = 2000 // bytes; terminals drop those over 2083
@@ -58,8 +58,8 @@ const (
 
 var address = regexp.MustCompile("https?://[^\\s<>\"`{}|\\\\^]+")
 
-// links are the addresses of web pages in a tidy line, as hyperlinks (OSC 8). What is shown is the
-// whole address, so that no text hides where it leads.
+// links returns hyperlinks (OSC 8) for the addresses of web pages in a tidy line. The whole address is
+// shown, so that no text hides where it leads.
 func links(line string) (marks []mark) {
 	for _, at := range address.FindAllStringIndex(line, mostLinks) {
 		text := trimAddress(line[at[0]:at[1]])
@@ -70,7 +70,7 @@ func links(line string) (marks []mark) {
 		id := fnv.New32a()
 		_, _ = id.Write([]byte(target)) // it cannot fail
 		marks = append(marks, mark{
-			stretch: stretch{at[0], at[0] + len(text)},
+			segment: segment{at[0], at[0] + len(text)},
 			on:      ansi.SetHyperlink(target, fmt.Sprintf("id=%08x", id.Sum32())), // its rows are one link
 			off:     ansi.ResetHyperlink(),
 		})
@@ -78,7 +78,7 @@ func links(line string) (marks []mark) {
 	return marks
 }
 
-// trimAddress leaves out what belongs to the sentence around an address.
+// trimAddress removes punctuation of the sentence from the end of an address.
 func trimAddress(text string) string {
 	for {
 		rest := strings.TrimRight(text, ".,;:!?'*_…")
@@ -94,8 +94,8 @@ func trimAddress(text string) string {
 	}
 }
 
-// linkTarget is the address that a terminal may open for text, in ASCII. A host with other letters
-// may look like another one, and a user name before it like the host: those are no links.
+// linkTarget returns the address, in ASCII, that a terminal may open for text. A host with other letters
+// may look like another host, and a user name like a host: those are no links.
 func linkTarget(text string) (string, bool) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || len(text) > longestLink {
@@ -110,17 +110,17 @@ func linkTarget(text string) (string, bool) {
 	return target, len(target) <= longestLink
 }
 
-// matches are the places in a line at which the search has found its text.
+// matches returns a mark for each place in a line where the search has found its text.
 func matches(line, text string) (marks []mark) {
 	pattern, err := regexp.Compile("(?i)" + regexp.QuoteMeta(text))
-	if text == "" || err != nil { // a text that is too long for a pattern
+	if text == "" || err != nil { // err: the text is too long for a pattern
 		return nil
 	}
 	for _, at := range pattern.FindAllStringIndex(line, mostLinks) {
-		marks = append(marks, mark{stretch{at[0], at[1]}, highlight, "\x1b[27m"})
+		marks = append(marks, mark{segment{at[0], at[1]}, highlight, "\x1b[27m"})
 	}
 	return marks
 }
 
-// highlight shows letters reversed.
+// highlight begins reversed letters.
 const highlight = "\x1b[7m"

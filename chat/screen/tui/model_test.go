@@ -472,7 +472,9 @@ func TestFiles(t *testing.T) {
 		{"/accept all", "", []string{"accept 4", "accept 5"}},
 		{"/accept 5 4 5", "", []string{"accept 5", "accept 4"}},
 		{"/accept 4, 5", "", []string{"accept 4", "accept 5"}},
-		{"/accept 4 9", "There is no file 9", nil},
+		{"/accept 4 9", "There is no file 9 to accept.", []string{"accept 4"}},
+		{"/accept 8 5,9", "There are no files 8, 9 to accept.", []string{"accept 5"}},
+		{"/accept 4 and 5", "and is not the number of a file: /accept takes numbers, as in /accept 4, or all.", []string{"accept 4", "accept 5"}},
 		{"/decline 4 5", "", []string{"decline 4", "decline 5"}},
 		{"/accept 9", "There is no file 9 to accept.", nil},
 		{"/accept x", "takes numbers, as in /accept 4, or all", nil},
@@ -518,7 +520,7 @@ func TestFiles(t *testing.T) {
 		r.shows(`Saved "harbour.jpg" \(3.1 MB, verified\) to /home/ann$`)
 		r.happens(chat.FileFailed{ID: 2, Outgoing: true, Name: "film.mkv", Reason: "their disk is full"})
 		r.shows(`Could not send "film.mkv": their disk is full`)
-		if len(r.flowing()) != 0 {
+		if len(r.runningTransfers()) != 0 {
 			t.Errorf("there are still bars:\n%s", r.seen())
 		}
 		r.happens(chat.FileSent{ID: 7, Name: "x", Size: 12})

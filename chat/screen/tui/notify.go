@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 )
 
@@ -19,11 +20,11 @@ const (
 	osc777 = "777"
 )
 
-// newNotifier finds out what the terminal understands; getenv is os.Getenv.
+// newNotifier finds out which form the terminal understands; getenv is os.Getenv.
 func newNotifier(getenv func(string) string) notifier {
 	term, program := getenv("TERM"), getenv("TERM_PROGRAM")
 	switch {
-	case getenv("TMUX") != "", strings.HasPrefix(term, "screen"): // they take the bell, and drop the rest
+	case getenv("TMUX") != "", strings.HasPrefix(term, "screen"): // they pass on the bell, and drop the rest
 		return notifier{}
 	case program == "iTerm.app", program == "WezTerm", program == "ghostty", strings.Contains(term, "kitty"), strings.Contains(term, "ghostty"):
 		return notifier{form: osc9}
@@ -33,7 +34,7 @@ func newNotifier(getenv func(string) string) notifier {
 	return notifier{}
 }
 
-// sequence is what the terminal is to be sent. It tells who, never what was said.
+// sequence returns what to write to the terminal. Its callers name a person, and never quote a message.
 func (n notifier) sequence(why string) string {
 	why = strings.ReplaceAll(tidyLine(why), ";", ",")
 	switch n.form {
@@ -43,4 +44,14 @@ func (n notifier) sequence(why string) string {
 		return "\a" + ansi.URxvtExt("notify", "p2pchat", why)
 	}
 	return "\a"
+}
+
+// ring calls the person if they look elsewhere, every 2 s at most.
+func (m *model) ring(why string) tea.Cmd {
+	now := m.now()
+	if m.streams.Quiet || !m.isAway() || now.Sub(m.notify.last) < 2*time.Second {
+		return nil
+	}
+	m.notify.last = now
+	return tea.Raw(m.notify.sequence(why))
 }

@@ -240,7 +240,7 @@ func TestStatsAreHonest(t *testing.T) {
 	r.clock = r.clock.Add(7 * time.Second)
 	r.press("/clear<enter>/stats<enter>").shows(`disconnected for +7 s`)
 	r.shows(`last path +direct`)
-	r.shows(`last round trip +2\.0 ms last`)
+	r.shows(`last round trip +2\.0 ms, lately`)
 	if strings.Contains(r.seen(), "  connected for") {
 		t.Error("it says that it is connected")
 	}
@@ -248,6 +248,30 @@ func TestStatsAreHonest(t *testing.T) {
 	r.clock = r.clock.Add(5 * time.Second)
 	r.press("/clear<enter>/stats<enter>").shows(`connected for +5 s`)
 	r.happens(chat.Left{}).send(overMsg{}).press("/clear<enter>/stats<enter>").shows(`there is no connection any more`)
+}
+
+func TestHelpBreaksNoWord(t *testing.T) {
+	t.Parallel()
+	wide := newRig(t, 200, 60).happens(benIs, screen.Stats{RTT: 2 * time.Millisecond}).press("/help<enter>/stats<enter>").seen()
+	words := strings.Fields(wide)
+	for columns := 24; columns < 80; columns++ {
+		r := newRig(t, columns, 200).happens(benIs, screen.Stats{RTT: 2 * time.Millisecond}).press("/help<enter>/stats<enter>")
+		for row := range strings.Lines(r.seen()) {
+			if !strings.HasPrefix(row, "  ") {
+				continue
+			}
+			for _, word := range strings.Fields(row) {
+				if !slices.Contains(words, word) {
+					t.Errorf("on %d columns, %q is broken in %q", columns, word, row)
+				}
+			}
+		}
+	}
+}
+
+func TestNamesKeepTheirLetters(t *testing.T) {
+	t.Parallel()
+	newRig(t, 80, 24).happens(chat.Connected{Peer: "root", Path: "host", Verified: true}, chat.Disconnected{}, screen.StillLost{After: 30 * time.Second, Code: "417-falcon-zebra"}).shows(`root has not come back for 30 s\.`)
 }
 
 func TestVerify(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 	"charm.land/lipgloss/v2"
 )
 
-// A part of the status is left out where there is no room, the highest rank first. One with a
-// shortest width is shortened to that before.
+// A part of the status. Where the room is too small, the part with the highest rank is shortened, if it
+// can be, and then dropped.
 type part struct {
 	text     string
 	rank     int
@@ -18,9 +18,9 @@ type part struct {
 	shortest int // cells; 0 if it cannot be shortened
 }
 
-// status is the line that tells how the conversation stands.
+// status is the line above the box: who is there, whether the call is verified, the path, the round trip.
 func (m *model) status() string {
-	parts := m.fitting(m.standing())
+	parts := m.fitParts(m.statusParts())
 	var b strings.Builder
 	b.WriteString(m.style.bar.Render(" "))
 	for i, p := range parts {
@@ -37,8 +37,8 @@ func (m *model) status() string {
 	return row + m.style.bar.Render(strings.Repeat(" ", max(0, m.width-m.method.StringWidth(row))))
 }
 
-// fitting are the parts for which there is room: at least the most important one.
-func (m *model) fitting(parts []part) []part {
+// fitParts drops parts until the rest has room: one is always left.
+func (m *model) fitParts(parts []part) []part {
 	for len(parts) > 1 {
 		wide := 2 + 3*(len(parts)-2) // spaces before the first two, dots before the others
 		for _, p := range parts {
@@ -63,65 +63,68 @@ func (m *model) fitting(parts []part) []part {
 	return parts
 }
 
-// standing is what the status could say.
-func (m *model) standing() []part {
+// shortestName is how many cells of a name are left at least before it is dropped.
+const shortestName = 4
+
+// statusParts are what the status could say.
+func (m *model) statusParts() []part {
 	plain := m.style.bar
-	name := fit(m.other(), max(m.width/3, 10), m.method)
-	var parts []part
-	add := func(rank int, paint lipgloss.Style, text string) {
-		parts = append(parts, part{text: text, rank: rank, paint: paint})
-	}
-	const shortest = 4 // cells of a name
-	switch {
-	case !m.history.follows():
-		add(1, m.style.warn, "▼")
-	case m.phase == up && (m.link.Verified || m.compared):
-		add(1, m.style.good, "●")
-	case m.phase == up:
-		add(1, m.style.warn, "●")
-	default:
-		add(1, m.style.warn, "○")
-	}
+	name := part{fit(m.other(), max(m.width/3, 10), m.method), 2, plain, shortestName}
+	parts := []part{m.dot()}
 	switch m.phase {
 	case starting, waiting:
-		add(0, plain, m.awaited())
-		if m.phase == waiting && m.code.Link != "" && m.newCode == "" {
-			add(6, m.style.dim, "Ctrl-Y copies the link")
+		parts = append(parts, part{text: m.waitingText(), paint: plain})
+		if m.phase == waiting && m.canCopyLink() && m.newCode == "" {
+			parts = append(parts, part{text: "Ctrl-Y copies the link", rank: 6, paint: m.style.dim})
 		}
 	case connecting:
-		add(0, plain, "connecting")
+		parts = append(parts, part{text: "connecting", paint: plain})
 	case up:
-		parts = append(parts, part{name, 2, plain, shortest}, m.trust(m.method.StringWidth(" ● "+name+" · ")))
-		add(5, plain, pathWord(m.link.Path))
-		if n := len(m.trips); n > 0 {
-			add(4, plain, trip(m.trips[n-1]))
-			add(7, m.style.dim, sparkline(m.trips))
+		parts = append(parts, name, m.verifiedPart(m.method.StringWidth(" ● "+name.text+" · ")), part{text: shortPath(m.link.Path), rank: 5, paint: plain})
+		if n := len(m.roundTrips); n > 0 {
+			parts = append(parts, part{text: rttText(m.roundTrips[n-1]), rank: 4, paint: plain}, part{text: sparkline(m.roundTrips), rank: 7, paint: m.style.dim})
 		}
 	case lost:
-		parts = append(parts, part{name, 2, plain, shortest})
-		add(0, m.style.warn, map[bool]string{true: "disconnected, waiting", false: "disconnected, waiting to reconnect"}[m.width < narrow])
-		add(6, plain, "your messages are kept")
+		text := map[bool]string{true: "disconnected, waiting", false: "disconnected, waiting to reconnect"}[m.width < narrow]
+		parts = append(parts, name, part{text: text, paint: m.style.warn}, part{text: "your messages are kept", rank: 6, paint: plain})
 	case over:
-		switch {
-		case m.refused:
-			add(0, m.style.bad, "you ended the call: someone was listening")
-		case m.left:
-			add(0, plain, name+" has left")
-		default:
-			add(0, plain, "the conversation is over")
-		}
+		parts = append(parts, m.endPart(name.text))
 	}
 	switch unseen := m.history.unseen; {
 	case unseen > 0:
-		add(3, m.style.warn, fmt.Sprintf("%d new below", unseen))
+		parts = append(parts, part{text: fmt.Sprintf("%d new below", unseen), rank: 3, paint: m.style.warn})
 	case !m.history.follows():
-		add(6, plain, "Esc: back to the end")
+		parts = append(parts, part{text: "Esc: back to the end", rank: 6, paint: plain})
 	}
 	return parts
 }
 
-// awaited says what the screen waits for before there is a connection.
-func (m *model) awaited() string {
+// dot says whether there is a connection, and whether it is verified; or that the newest rows are below.
+func (m *model) dot() part {
+	switch {
+	case !m.history.follows():
+		return part{text: "▼", rank: 1, paint: m.style.warn}
+	case m.phase != up:
+		return part{text: "○", rank: 1, paint: m.style.warn}
+	case m.link.Verified || m.compared:
+		return part{text: "●", rank: 1, paint: m.style.good}
+	}
+	return part{text: "●", rank: 1, paint: m.style.warn}
+}
+
+// endPart says how the conversation ended.
+func (m *model) endPart(name string) part {
+	switch {
+	case m.refused:
+		return part{text: "you ended the call: someone was listening", paint: m.style.bad}
+	case m.left:
+		return part{text: name + " has left", paint: m.style.bar}
+	}
+	return part{text: "the conversation is over", paint: m.style.bar}
+}
+
+// waitingText says what the screen waits for before there is a connection.
+func (m *model) waitingText() string {
 	switch {
 	case m.newCode != "":
 		return "press Enter for a new code"
@@ -133,9 +136,9 @@ func (m *model) awaited() string {
 	return "waiting for the other side"
 }
 
-// trust says whether the call is verified. Without that it has the safety words, if they fit
-// beside so many other cells; it is the last part to be dropped.
-func (m *model) trust(others int) part {
+// verifiedPart says whether the call is verified. If it is not, the part has the safety words, if they fit
+// beside so many cells of other parts, and is the last one to be dropped.
+func (m *model) verifiedPart(others int) part {
 	switch {
 	case m.link.Verified:
 		return part{text: "verified", rank: 3, paint: m.style.good}
@@ -151,7 +154,8 @@ func (m *model) trust(others int) part {
 	return part{text: text, paint: m.style.warn}
 }
 
-func pathWord(path string) string {
+// shortPath says in a word by which kind of candidate the other side was reached.
+func shortPath(path string) string {
 	switch path {
 	case "host":
 		return "direct"
@@ -163,11 +167,11 @@ func pathWord(path string) string {
 	return path
 }
 
-// mostTrips is how many round trips the sparkline shows.
-const mostTrips = 10
+// mostRoundTrips is how many round trips the sparkline shows.
+const mostRoundTrips = 10
 
-// sparkline draws round trips, measured by the middle one: a steady connection looks steady,
-// whatever happened once.
+// sparkline draws round trips relative to their median, so that a steady connection looks steady even
+// after one slow round trip.
 func sparkline(trips []time.Duration) string {
 	middle := slices.Sorted(slices.Values(trips))[len(trips)/2]
 	bars := []rune("▁▂▃▄▅▆▇█")
@@ -179,8 +183,8 @@ func sparkline(trips []time.Duration) string {
 	return b.String()
 }
 
-// trip is a round trip, as exactly as it matters.
-func trip(t time.Duration) string {
+// rttText is a round-trip time, as exactly as it matters.
+func rttText(t time.Duration) string {
 	switch {
 	case t < 10*time.Millisecond:
 		return fmt.Sprintf("%.1f ms", float64(t.Microseconds())/1000)
@@ -190,8 +194,8 @@ func trip(t time.Duration) string {
 	return fmt.Sprintf("%d ms", t.Milliseconds())
 }
 
-// span is a length of time for people.
-func span(t time.Duration) string {
+// durationText is a duration for people.
+func durationText(t time.Duration) string {
 	s := int(t.Round(time.Second).Seconds())
 	switch {
 	case s < 60:

@@ -19,7 +19,7 @@ type style struct {
 	qr                                      lipgloss.Style
 }
 
-// newStyle is plain where colours are not shown.
+// newStyle returns the style for a background; plain is for a terminal without colours.
 func newStyle(dark, plain bool) style {
 	pick := lipgloss.LightDark(dark)
 	c := func(light, dark string) color.Color { return pick(lipgloss.Color(light), lipgloss.Color(dark)) }
@@ -43,13 +43,13 @@ func newStyle(dark, plain bool) style {
 	} {
 		s.names = append(s.names, of(n[0], n[1]).Bold(true))
 	}
-	if plain { // no colour sets the bar apart then
+	if plain { // without a colour, the bar is reversed
 		s.bar = lipgloss.NewStyle().Reverse(true)
 	}
 	return s
 }
 
-// name is the colour of a name: always the same.
+// name returns the style of a name: always the same one.
 func (s style) name(name string) lipgloss.Style {
 	if name == you {
 		return s.mine

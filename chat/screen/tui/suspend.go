@@ -9,15 +9,16 @@ import (
 )
 
 type (
-	// A stopMsg says that SIGTSTP has come from outside.
+	// A stopMsg says that another program has sent SIGTSTP.
 	stopMsg struct{}
-	// A wokenMsg says that SIGCONT has come after a stop that left the terminal as it was.
+	// A wokenMsg says that SIGCONT has come after SIGSTOP, before which the screen could not give the
+	// terminal back.
 	wokenMsg struct{}
 	// A resumedMsg says that the screen has the terminal again, unless err is set.
 	resumedMsg struct{ err error }
 )
 
-// suspend is Ctrl-Z, and SIGTSTP from outside.
+// suspend stops the program: on Ctrl-Z, and on SIGTSTP of another program.
 func (m *model) suspend() tea.Cmd {
 	if m.jobs == nil || !canSuspend() {
 		m.hint = "No shell is waiting that could bring this program back with fg."
@@ -26,9 +27,9 @@ func (m *model) suspend() tea.Cmd {
 	return m.withoutScreen(m.jobs.stop)
 }
 
-// withoutScreen gives the terminal back, does something, and takes the terminal again: its modes,
-// the alternate screen, bracketed paste, the mouse, and all that is shown. Bubble Tea then measures the
-// terminal in a goroutine that reads what the next call would write: until the size has arrived, do waits.
+// withoutScreen gives the terminal back, runs do, and takes the terminal again: its modes, the
+// alternate screen, bracketed paste, the mouse, and the rows. Bubble Tea then measures the terminal in a
+// goroutine that races with the next call of withoutScreen: until the size has arrived, do waits.
 func (m *model) withoutScreen(do func() error) tea.Cmd {
 	if m.measuring {
 		m.afterMeasuring = do
@@ -44,7 +45,7 @@ func (m *model) withoutScreen(do func() error) tea.Cmd {
 	}), func(err error) tea.Msg { return resumedMsg{err} })
 }
 
-// measured does what waited for the size of the terminal.
+// measured handles the terminal's size: it runs what withoutScreen has put off.
 func (m *model) measured() tea.Cmd {
 	do := m.afterMeasuring
 	m.measuring, m.afterMeasuring = false, nil
@@ -55,33 +56,33 @@ func (m *model) measured() tea.Cmd {
 }
 
 // rendererStops is how long the terminal is left alone at least. Bubble Tea's renderer stops its
-// ticker some time after it was told to end: if that came after the next renderer has started it,
-// nothing would be drawn any more, and Bubble Tea has no way to wait for it.
+// ticker some time after it was told to end, and has no way to wait for that. If the next renderer
+// has started the ticker before, nothing is drawn any more.
 const rendererStops = 50 * time.Millisecond
 
-// mostResumes is how often taking the terminal may fail in a row.
+// mostResumes bounds how often taking the terminal may fail in a row.
 const mostResumes = 10
 
-// resumed sets what Bubble Tea does not. Where the terminal could not be taken, because a shell
-// took it away at the same time, it tries again.
+// resumed sets what Bubble Tea does not set again. If the terminal could not be taken, because a shell
+// took it at the same time, resumed tries again.
 func (m *model) resumed(err error) tea.Cmd {
-	switch m.resumes++; {
+	switch m.resumeFailures++; {
 	case err == nil:
-		m.resumes = 0
-	case m.resumes == mostResumes:
+		m.resumeFailures = 0
+	case m.resumeFailures == mostResumes:
 		return tea.Quit
 	default:
 		m.measuring = false // Bubble Tea measures only a terminal that it has taken
 		return m.withoutScreen(func() error { return nil })
 	}
-	m.titled = ""
+	m.titleShown = ""
 	if m.method == ansi.GraphemeWidth {
 		return tea.Raw(ansi.SetModeUnicodeCore)
 	}
 	return nil
 }
 
-// A pause is what happens while the screen does not have the terminal.
+// A pause is a function that runs while the screen does not have the terminal.
 type pause func() error
 
 // Run implements tea.ExecCommand.

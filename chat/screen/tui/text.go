@@ -10,15 +10,15 @@ import (
 	"p2pchat/chat/screen"
 )
 
-// tabStop is the distance of tab stops in what people say.
+// tabStop is the distance of tab stops in messages.
 const tabStop = 4
 
-// mostMarks is how many code points one place on the screen may have: enough for a family
-// of emoji, too few to draw over other lines.
+// mostMarks bounds the code points of one cluster: enough for a family of emoji, too few to draw
+// over other lines.
 const mostMarks = 12
 
-// tidy makes lines of a text that anybody may have written: none can steer the terminal,
-// and each takes the room that it seems to.
+// tidy makes lines of a stranger's text: none can steer the terminal, and each is as wide as it is
+// measured.
 func tidy(text string) []string {
 	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
 	for i, l := range lines {
@@ -47,8 +47,8 @@ func tidyLine(line string) string {
 	return b.String()
 }
 
-// tidyCluster drops what leaves no trace of its own and is measured differently by
-// different terminals, but for the joiners that scripts and emoji need.
+// tidyCluster drops invisible characters, which terminals measure differently, except the joiners that
+// scripts and emoji need.
 func tidyCluster(g string) string {
 	if len(g) == 1 {
 		return g
@@ -64,7 +64,7 @@ func tidyCluster(g string) string {
 	}, g)
 }
 
-// cluster is the first thing of s that a person sees as one, and how many cells it takes.
+// cluster returns the first grapheme cluster of s (UAX #29), and how many cells it takes.
 func cluster(s string, m ansi.Method) (string, int) {
 	if c := s[0]; c < utf8.RuneSelf && (len(s) == 1 || s[1] < utf8.RuneSelf) {
 		if c < 0x20 || c == 0x7f {
@@ -75,8 +75,8 @@ func cluster(s string, m ansi.Method) (string, int) {
 	return ansi.FirstGraphemeCluster(s, m)
 }
 
-// A stretch is a part of a line: the bytes in [from, to).
-type stretch struct{ from, to int }
+// A segment is a part of a line: the bytes in [from, to).
+type segment struct{ from, to int }
 
 // wrap breaks a tidy line into rows of at most width cells, between words where it can.
 // The rows together are the line, but for the spaces at which it broke.
@@ -88,22 +88,22 @@ func wrap(line string, width int, m ansi.Method) []string {
 	return rows
 }
 
-// breaks is where the rows of wrap stand in the line.
-func breaks(line string, width int, m ansi.Method) (rows []stretch) {
+// breaks returns the rows of wrap as parts of the line.
+func breaks(line string, width int, m ansi.Method) (rows []segment) {
 	width = max(width, 2) // the widest cluster
 	if len(line) <= width {
-		return []stretch{{0, len(line)}}
+		return []segment{{0, len(line)}}
 	}
 	for at := 0; ; {
 		end, next := firstRow(line[at:], width, m)
-		rows = append(rows, stretch{at, at + end})
+		rows = append(rows, segment{at, at + end})
 		if at += next; at == len(line) {
 			return rows
 		}
 	}
 }
 
-// firstRow is where the first row of line ends, and where the next one begins.
+// firstRow returns where the first row of line ends, and where the next one begins.
 func firstRow(line string, width int, m ansi.Method) (end, next int) {
 	used, at := 0, 0
 	lastSpace := -1
@@ -113,7 +113,7 @@ func firstRow(line string, width int, m ansi.Method) (end, next int) {
 			if used > 0 {
 				lastSpace = at
 			}
-			if used == width { // it may hang over the edge, unseen
+			if used == width { // the space falls at the edge, and is dropped
 				return at, at + 1
 			}
 		}
@@ -121,7 +121,7 @@ func firstRow(line string, width int, m ansi.Method) (end, next int) {
 			switch {
 			case lastSpace > 0:
 				return lastSpace, lastSpace + 1
-			case at == 0: // wider than a row: on its own
+			case at == 0: // a cluster that is wider than a row
 				return len(g), len(g)
 			}
 			return at, at
@@ -140,7 +140,7 @@ func fit(s string, width int, m ansi.Method) string {
 	return m.Truncate(s, width, "…")
 }
 
-// fill is s, cut or continued with spaces to exactly width cells.
+// fill returns s, cut or filled with spaces to exactly width cells.
 func fill(s string, width int, m ansi.Method) string {
 	s = fit(s, width, m)
 	return s + strings.Repeat(" ", max(0, width-m.StringWidth(s)))

@@ -16,17 +16,17 @@ import (
 	"p2pchat/chat/screen"
 )
 
-// A transfer is a file that either side has offered, and that has no outcome yet.
+// A transfer is a file that either side has offered, and that has not ended yet.
 type transfer struct {
 	id       uint64
 	outgoing bool
 	name     string
 	size     int64
-	flows    bool // it was accepted
+	accepted bool
 	bytes    int64
-	rate     float64 // bytes a second, lately; 0 is not known
-	at       time.Time
-	ended    string // "cancelled" or "declined" by this side, until the event that says so
+	rate     float64   // bytes a second, smoothed; 0 if not known
+	at       time.Time // of bytes
+	ended    string    // "cancelled" or "declined" by this side, until the event that says so
 }
 
 func (m *model) transfer(id uint64, outgoing bool) *transfer {
@@ -43,35 +43,35 @@ func (m *model) drop(id uint64, outgoing bool) {
 	m.transfers = slices.DeleteFunc(m.transfers, func(t *transfer) bool { return t.id == id && t.outgoing == outgoing })
 }
 
-// file folds what happened to a file into what is shown.
+// file folds an event about a file into what is shown.
 func (m *model) file(e chat.Event) tea.Cmd {
 	switch e := e.(type) {
 	case chat.FileOffered:
 		m.transfers = append(m.transfers, &transfer{id: e.ID, name: e.Name, size: e.Size})
-		offer := fmt.Sprintf("%s offers %s (%s, %s)", m.other(), quoted(e.Name), screen.Bytes(e.Size), kindOf(e.Name, e.Folder, e.Files))
+		offer := fmt.Sprintf("%s offers %s (%s, %s)", m.other(), quoted(e.Name), screen.Bytes(e.Size), fileKind(e.Name, e.Folder, e.Files))
 		if m.streams.Accepts {
-			m.happened(note, offer)
+			m.addNote(note, offer)
 			return nil
 		}
-		m.happened(alarm, fmt.Sprintf("%s: /accept\u00a0%d or /decline\u00a0%d", offer, e.ID, e.ID)) // each in one row
+		m.addNote(alarm, fmt.Sprintf("%s: /accept\u00a0%d or /decline\u00a0%d", offer, e.ID, e.ID)) // each in one row
 		return m.ring(m.other() + " offers a file")
 	case chat.FileOffering:
 		m.transfers = append(m.transfers, &transfer{id: e.ID, outgoing: true, name: e.Name, size: e.Size})
-		m.warned = false
-		m.happened(note, fmt.Sprintf("You offered %s (%s) as number %d; %s has not answered yet.", quoted(e.Name), screen.Bytes(e.Size), e.ID, m.other()))
+		m.leaveAsked = "" // the warning did not count this file
+		m.addNote(note, fmt.Sprintf("You offered %s (%s) as number %d; %s has not answered yet.", quoted(e.Name), screen.Bytes(e.Size), e.ID, m.other()))
 	case chat.FileProgress:
 		m.progress(e)
 	case chat.FileReceived:
 		m.drop(e.ID, false)
-		m.happened(note, fmt.Sprintf("Saved %s (%s, verified) %s", quoted(e.Name), screen.Bytes(e.Size), placed(e.Name, e.Path)))
+		m.addNote(note, fmt.Sprintf("Saved %s (%s, verified) %s", quoted(e.Name), screen.Bytes(e.Size), savedWhere(e.Name, e.Path)))
 		return m.ring("a file has arrived")
 	case chat.FileSent:
 		m.drop(e.ID, true)
-		m.happened(note, fmt.Sprintf("%s has %s (%s, verified)", m.other(), quoted(e.Name), screen.Bytes(e.Size)))
+		m.addNote(note, fmt.Sprintf("%s has %s (%s, verified)", m.other(), quoted(e.Name), screen.Bytes(e.Size)))
 	case chat.FileLeftOut:
-		m.happened(alarm, screen.Told(e, 0))
+		m.addNote(alarm, screen.FileText(e, 0))
 	case chat.FileFailed:
-		m.happened(alarm, m.failure(e))
+		m.addNote(alarm, m.failure(e))
 		m.drop(e.ID, e.Outgoing)
 	}
 	return nil
@@ -83,7 +83,7 @@ func (m *model) failure(e chat.FileFailed) string {
 		return fmt.Sprintf("You %s %s.", t.ended, quoted(e.Name))
 	}
 	for _, verb := range []string{"cancelled", "declined"} {
-		if strings.HasPrefix(e.Reason, verb) { // what the other side says
+		if strings.HasPrefix(e.Reason, verb) { // the other side's word
 			return fmt.Sprintf("%s %s %s.", m.other(), verb, quoted(e.Name))
 		}
 	}
@@ -96,8 +96,8 @@ func (m *model) failure(e chat.FileFailed) string {
 
 func quoted(name string) string { return `"` + tidyLine(name) + `"` }
 
-// placed says where a file is now: in a folder, or under another name.
-func placed(name, path string) string {
+// savedWhere says where a file is now: in a folder, or under another name.
+func savedWhere(name, path string) string {
 	if dir, err := os.UserHomeDir(); err == nil && strings.HasPrefix(path, dir+string(os.PathSeparator)) {
 		path = "~" + path[len(dir):]
 	}
@@ -117,34 +117,34 @@ func (m *model) progress(e chat.FileProgress) {
 		m.transfers = append(m.transfers, t)
 	}
 	now := m.now()
-	if passed := now.Sub(t.at).Seconds(); t.flows && passed > 0 && e.Bytes >= t.bytes {
+	if passed := now.Sub(t.at).Seconds(); t.accepted && passed > 0 && e.Bytes >= t.bytes {
 		rate := float64(e.Bytes-t.bytes) / passed
 		const weight = 0.3 // of the newest figure
 		t.rate = cmp.Or(t.rate, rate)*(1-weight) + rate*weight
 	}
-	t.name, t.size, t.bytes, t.flows, t.at = e.Name, e.Size, e.Bytes, true, now
+	t.name, t.size, t.bytes, t.accepted, t.at = e.Name, e.Size, e.Bytes, true, now
 }
 
-// stall notes that no transfer moves while there is no connection.
-func (m *model) stall() {
+// stallTransfers forgets the rates: no transfer moves while there is no connection.
+func (m *model) stallTransfers() {
 	for _, t := range m.transfers {
 		t.rate = 0
 	}
 }
 
-// flowing are the transfers that a bar is shown for.
-func (m *model) flowing() (all []*transfer) {
+// runningTransfers returns the accepted transfers: each has a bar.
+func (m *model) runningTransfers() (all []*transfer) {
 	for _, t := range m.transfers {
-		if t.flows {
+		if t.accepted {
 			all = append(all, t)
 		}
 	}
 	return all
 }
 
-// transferRows shows n of them. The last row counts what there is no room for.
+// transferRows shows the running transfers in n rows. If there are more, the last row counts them.
 func (m *model) transferRows(n int) []string {
-	all := m.flowing()
+	all := m.runningTransfers()
 	var rows []string
 	column := 0
 	for _, t := range all {
@@ -175,7 +175,7 @@ func (m *model) transferRow(t *transfer, column int) string {
 		figures += "  waits"
 	case t.rate > 0:
 		left := time.Duration(float64(t.size-t.bytes) / t.rate * float64(time.Second))
-		figures += fmt.Sprintf("  %s/s  %s left", screen.Bytes(int64(t.rate)), span(left))
+		figures += fmt.Sprintf("  %s/s  %s left", screen.Bytes(int64(t.rate)), durationText(left))
 	}
 	if m.width >= narrow {
 		figures = screen.Bytes(t.bytes) + " of " + screen.Bytes(t.size) + "  " + figures
@@ -189,8 +189,8 @@ func (m *model) transferRow(t *transfer, column int) string {
 	return fit(text+figures, m.width, m.method)
 }
 
-// kindOf says what a file seems to be, by its name.
-func kindOf(name string, folder bool, files int) string {
+// fileKind says what a file seems to be, by its name.
+func fileKind(name string, folder bool, files int) string {
 	switch {
 	case folder && files == 1:
 		return "folder with 1 file"

@@ -4,10 +4,10 @@
 //	          │ model │ ─▶ work ─▶ SendFiles, … │ Conversation │
 //	screen ◀─ └───────┘ ◀─ tidy ◀───── Events ◀─└──────────────┘
 //
-// Bubble Tea runs the model, and draws at most framesPerSecond. Only visible lines are made.
-// Everything that the other side sent passes tidy, which is screen.Clean and more. When the
-// screen ends, the terminal is restored first. The conversation is printed below, and later
-// events follow as lines.
+// Bubble Tea runs the model, and draws at most framesPerSecond. Only visible rows are made.
+// All text of the other side passes tidy, which is screen.Clean and more. When the screen ends,
+// the terminal is restored first. Then the conversation is printed, and later events follow as
+// lines.
 package tui
 
 import (
@@ -26,17 +26,17 @@ import (
 	"p2pchat/chat/screen"
 )
 
-// mostQueued is how many messages may wait until the conversation takes them.
+// mostQueued bounds the messages that wait until the conversation takes them.
 const mostQueued = 256
 
-// framesPerSecond is how often the screen is drawn at most. A key is seen within 33 ms.
+// framesPerSecond bounds how often the screen is drawn: a key is seen within 33 ms.
 const framesPerSecond = 30
 
-// lastWords is how long what was written last may take to get into the outbox.
-const lastWords = 500 * time.Millisecond
+// flushTimeout bounds how long the last messages may take to get into the outbox when the screen ends.
+const flushTimeout = 500 * time.Millisecond
 
-// Show is the screen of a whole terminal, which s.In and s.Out have to be. It gives the
-// terminal back when the person leaves, ctx ends, the conversation has ended, or it fails.
+// Show is the screen for a whole terminal, which s.In and s.Out have to be. It gives the terminal
+// back when the person leaves, ctx ends, the conversation has ended, or the screen fails.
 func Show(ctx context.Context, c *chat.Conversation, s screen.Streams) error {
 	return show(ctx, c, newModel(c, s))
 }
@@ -52,16 +52,16 @@ func show(ctx context.Context, c *chat.Conversation, m *model) error {
 	m.work = func(do func(context.Context) answer) {
 		workers.Go(func() { program.Send(do(working)) })
 	}
-	top := &careful{model: m}
-	program = tea.NewProgram(top, tea.WithInput(terminal(s)), tea.WithOutput(s.Out), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond))
+	top := &recoverModel{model: m}
+	program = tea.NewProgram(top, tea.WithInput(inputOf(s)), tea.WithOutput(s.Out), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond))
 	var unsent []*entry
-	speaker.Go(func() { unsent = speak(working, c, outbox, program, gone) })
+	speaker.Go(func() { unsent = sendOutbox(working, c, outbox, program, gone) })
 	var shown error
-	reader.Go(func() { shown = read(c, program, finished, screen.Lines(s)) })
+	reader.Go(func() { shown = forwardEvents(c, program, finished, screen.Lines(s)) })
 
-	if n, ok := s.Notes.(holder); ok {
+	if n, ok := s.Notes.(noteHolder); ok {
 		n.Hold()
-		defer n.Release() // if it was not reached below
+		defer n.Release() // if printTranscript has not
 	}
 	interrupted := context.AfterFunc(ctx, program.Quit)
 	m.jobs = watchJobs(program.Send)
@@ -70,9 +70,9 @@ func show(ctx context.Context, c *chat.Conversation, m *model) error {
 	m.jobs.end()
 	interrupted()
 	close(gone)
-	m.goodbye()
+	m.printTranscript()
 	close(outbox)
-	late := time.AfterFunc(lastWords, stop)
+	late := time.AfterFunc(flushTimeout, stop)
 	speaker.Wait()
 	late.Stop()
 	for _, e := range unsent {
@@ -89,16 +89,16 @@ func show(ctx context.Context, c *chat.Conversation, m *model) error {
 	if m.refused {
 		err = errors.Join(screen.ErrOverheard, err)
 	}
-	return errors.Join(err, top.mistake, shown)
+	return errors.Join(err, top.err, shown)
 }
 
-// A holder keeps what other parts of the program write, so that it does not spoil the screen.
-type holder interface {
+// A noteHolder holds back what other parts of the program write while the screen has the terminal.
+type noteHolder interface {
 	Hold()
 	Release()
 }
 
-// newModel is a screen on which nothing has happened yet.
+// newModel returns a model before the first event.
 func newModel(c talk, s screen.Streams) *model {
 	m := &model{talk: c, streams: s, now: time.Now, notify: newNotifier(os.Getenv), style: newStyle(true, false)}
 	m.history.render = m.rows
@@ -106,14 +106,14 @@ func newModel(c talk, s screen.Streams) *model {
 	return m
 }
 
-// goodbye prints what the screen has held, now that it is gone.
-func (m *model) goodbye() {
+// printTranscript prints the history once the screen has given the terminal back.
+func (m *model) printTranscript() {
 	text := restoreTitle + m.history.transcript()
-	if n, ok := m.streams.Notes.(holder); ok {
+	if n, ok := m.streams.Notes.(noteHolder); ok {
 		defer n.Release()
 	}
 	if _, err := io.WriteString(m.streams.Out, text); err != nil {
-		return // nobody is there to read
+		return // the terminal is gone
 	}
 	draft := m.input
 	switch {
@@ -125,30 +125,30 @@ func (m *model) goodbye() {
 	m.reportUnsent(draft.text)
 }
 
-// reportUnsent prints a text that was written and not sent, if there is one.
+// reportUnsent prints a text that the person wrote and did not send, if there is one.
 func (m *model) reportUnsent(text string) {
 	if text = strings.TrimSpace(text); text != "" {
-		fmt.Fprintf(m.streams.Notes, "p2pchat: this was not sent: %s\n", strings.Join(tidy(text), "\n      "))
+		fmt.Fprintf(m.streams.Notes, "p2pchat: This was not sent: %s\n", strings.Join(tidy(text), "\n      "))
 	}
 }
 
-// speak says what the person wrote, in order, and returns what was refused when the screen
-// was gone, and could not tell.
-func speak(ctx context.Context, c *chat.Conversation, outbox <-chan *entry, program *tea.Program, gone <-chan struct{}) (unsent []*entry) {
+// sendOutbox sends messages in order. It returns those that the conversation refused when the screen was
+// gone, and could not show that.
+func sendOutbox(ctx context.Context, c *chat.Conversation, outbox <-chan *entry, program *tea.Program, gone <-chan struct{}) (unsent []*entry) {
 	for e := range outbox {
 		taken := make(chan struct{})
 		id, err := c.Say(ctx, e.text)
 		program.Send(saidMsg{e, id, err, taken})
-		if !told(taken, gone) && err != nil {
+		if !awaitTaken(taken, gone) && err != nil {
 			unsent = append(unsent, e)
 		}
 	}
 	return unsent
 }
 
-// told waits until the model has taken what it was sent. It is false if the screen was gone
+// awaitTaken waits until the model has taken a message of the loop. It returns false if the screen ended
 // before that.
-func told(taken, gone <-chan struct{}) bool {
+func awaitTaken(taken, gone <-chan struct{}) bool {
 	select {
 	case <-taken:
 		return true
@@ -162,12 +162,12 @@ func told(taken, gone <-chan struct{}) bool {
 	}
 }
 
-// read hands the model each event; what comes when the screen is gone becomes a line.
-func read(c *chat.Conversation, program *tea.Program, finished <-chan struct{}, lines func(chat.Event) error) error {
+// forwardEvents hands the model each event; lines shows those that come when the screen is gone.
+func forwardEvents(c *chat.Conversation, program *tea.Program, finished <-chan struct{}, lines func(chat.Event) error) error {
 	for e := range c.Events() {
 		taken := make(chan struct{})
 		program.Send(eventMsg{e, taken})
-		if told(taken, finished) {
+		if awaitTaken(taken, finished) {
 			continue
 		}
 		if err := lines(e); err != nil {
@@ -178,20 +178,21 @@ func read(c *chat.Conversation, program *tea.Program, finished <-chan struct{}, 
 	return nil
 }
 
-// terminal is s.In, which interrupts the program when it ends: the terminal is gone then.
-func terminal(s screen.Streams) io.Reader {
+// inputOf returns s.In. The end of a terminal interrupts the program: its window was closed.
+func inputOf(s screen.Streams) io.Reader {
 	if f, ok := s.In.(*os.File); ok && s.Interrupt != nil {
-		return &hungUp{f, s.Interrupt}
+		return &hangupReader{f, s.Interrupt}
 	}
 	return s.In
 }
 
-type hungUp struct {
+// A hangupReader reads a terminal, and calls end when the terminal is gone.
+type hangupReader struct {
 	*os.File
 	end func()
 }
 
-func (h *hungUp) Read(b []byte) (int, error) {
+func (h *hangupReader) Read(b []byte) (int, error) {
 	n, err := h.File.Read(b)
 	if n == 0 && errors.Is(err, io.EOF) {
 		h.end()

@@ -173,7 +173,7 @@ func TestShow(t *testing.T) {
 			t.Errorf("it ends with %v", err)
 		}
 		d.restored()
-		if !strings.Contains(d.notes.String(), "p2pchat: this was not sent: Ω") {
+		if !strings.Contains(d.notes.String(), "p2pchat: This was not sent: Ω") {
 			t.Errorf("a draft is lost: %q", d.notes.String())
 		}
 	})
@@ -216,7 +216,7 @@ func TestWhatIsRefusedAfterTheScreenIsTold(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("it ends with %v", err)
 	}
-	if !strings.Contains(d.notes.String(), "p2pchat: this was not sent: the last straw") {
+	if !strings.Contains(d.notes.String(), "p2pchat: This was not sent: the last straw") {
 		t.Errorf("a message is lost without a word: %q", d.notes.String())
 	}
 	d.restored()

@@ -11,10 +11,10 @@ import (
 // A layout is how many rows each part of the screen has.
 type layout struct{ history, transfers, hint, status, input int }
 
-// narrow screens say less.
+// narrow is the width in cells below which the screen shows less.
 const narrow = 60
 
-// prompt stands before what is written.
+// prompt stands before the text of the box.
 func (m *model) prompt() string {
 	switch {
 	case m.finding != nil:
@@ -36,22 +36,22 @@ func (m *model) layout() layout {
 		l.hint = min(len(wrap(m.hint, m.width, m.method)), 3, left-1)
 		left -= l.hint
 	}
-	l.transfers = min(len(m.flowing()), max(1, m.height/5), max(0, left-1))
+	l.transfers = min(len(m.runningTransfers()), max(1, m.height/5), max(0, left-1))
 	l.history = max(0, left-l.transfers)
 	return l
 }
 
-// room is how many rows of the history are seen.
-func (m *model) room() int { return m.layout().history }
+// historyRows returns how many rows of the history are visible.
+func (m *model) historyRows() int { return m.layout().history }
 
-// View draws the whole screen. It makes no more rows than are seen.
+// View draws the whole screen. It makes only visible rows.
 func (m *model) View() tea.View {
 	v := tea.View{AltScreen: true, ReportFocus: true}
 	if m.width < 2 || m.height < 1 {
 		return v
 	}
 	l := m.layout()
-	rows := m.upper(l.history)
+	rows := m.upperRows(l.history)
 	rows = append(rows, m.transferRows(l.transfers)...)
 	if m.hint != "" {
 		hint := wrap(m.hint, m.width, m.method)
@@ -62,24 +62,24 @@ func (m *model) View() tea.View {
 	if l.status > 0 {
 		rows = append(rows, m.status())
 	}
-	box, x, y := m.box(l.input)
+	box, x, y := m.inputRows(l.input)
 	v.Cursor = tea.NewCursor(x, len(rows)+y)
 	v.Cursor.Blink = false
 	rows = append(rows, box...)
-	if m.width < 24 { // what stands before a text may be wider than that
+	if m.width < 24 { // the name before a message may be wider than that
 		for i, row := range rows {
 			rows[i] = fit(row, m.width, m.method)
 		}
 	}
 	v.Content = strings.Join(rows, "\n")
-	if m.phase >= up { // before, people want to copy the code
+	if m.phase >= up { // until then, people select the code with the mouse
 		v.MouseMode = tea.MouseModeCellMotion
 	}
 	return v
 }
 
-// upper is the history, and above it what the other side needs while it is not there.
-func (m *model) upper(height int) []string {
+// upperRows shows the history, and above it the code until the two connect.
+func (m *model) upperRows(height int) []string {
 	var head []string
 	if m.phase == waiting || m.phase == connecting && m.code.Code != "" {
 		part := m.invitation
@@ -97,8 +97,8 @@ func (m *model) upper(height int) []string {
 	return append(rows, blank...)
 }
 
-// box is the rows of what is written, and where the cursor stands in them.
-func (m *model) box(height int) (shown []string, x, y int) {
+// inputRows returns the rows of the box, and the cursor's place in them.
+func (m *model) inputRows(height int) (shown []string, x, y int) {
 	rows, x, y := m.input.rows(m.width-len(m.prompt()), m.method)
 	from := max(0, min(y-height+1, len(rows)-height))
 	if y < from {
@@ -135,11 +135,11 @@ func (m *model) placeholder() string {
 	return "Write a message, or /help"
 }
 
-// rows makes the rows of an entry, once for each look.
+// rows returns the rows of an entry, and makes them only if they would look different.
 func (m *model) rows(e *entry) []string {
-	now := look{m.width, m.nameColumn(), m.method, m.style.dark, m.style.plain, m.sought(e)}
-	if e.rows == nil || e.look != now {
-		e.look, e.rows = now, m.makeRows(e)
+	now := renderKey{m.width, m.nameColumn(), m.method, m.style.dark, m.style.plain, m.sought(e)}
+	if e.rows == nil || e.key != now {
+		e.key, e.rows = now, m.makeRows(e)
 	}
 	if e.kind != said {
 		return e.rows
@@ -150,7 +150,7 @@ func (m *model) rows(e *entry) []string {
 	return rows
 }
 
-// markRoom is what the mark of a delivered message takes, and a space.
+// markRoom is how many cells the mark of a message and a space take.
 const markRoom = 3
 
 func (m *model) makeRows(e *entry) []string {
@@ -165,50 +165,54 @@ func (m *model) makeRows(e *entry) []string {
 			rows = append(rows, m.helpRows(l)...)
 		}
 		return rows
-	}
-	head := m.style.dim.Render(clock(e.at)) + " "
-	indent, paint := 6, m.style.dim
-	switch e.kind {
-	case alarm:
-		head += m.style.warn.Render("·") + " "
-		indent, paint = 8, m.style.warn
 	case note:
-		head += m.style.dim.Render("·") + " "
-		indent = 8
-	default:
-		column := m.nameColumn()
-		head += m.style.name(e.name).Render(fill(e.name, column, m.method)) + " "
-		indent += column + 1
+		return m.noteRows(e, m.style.dim)
+	case alarm:
+		return m.noteRows(e, m.style.warn)
 	}
+	return m.messageRows(e)
+}
+
+func (m *model) noteRows(e *entry, paint lipgloss.Style) []string {
+	const indent = 8
+	head := m.clockHead(e) + paint.Render("·") + " "
+	return m.textRows(e, head, indent, m.width-indent, func(line string, row segment) string {
+		return paint.Render(marked(line, row, matches(line, m.sought(e))))
+	})
+}
+
+func (m *model) messageRows(e *entry) []string {
+	column := m.nameColumn()
+	head, indent := m.clockHead(e)+m.style.name(e.name).Render(fill(e.name, column, m.method))+" ", column+7
 	width := m.width - indent
 	if e.kind == said {
 		width -= markRoom
 	}
-	var rows []string
-	for _, l := range e.lines {
-		marks := matches(l, m.sought(e))
-		if e.kind == heard || e.kind == said {
-			marks = append(marks, links(l)...)
-		}
-		for _, r := range breaks(l, width, m.method) {
-			text := marked(l, r, marks)
-			if e.kind == note || e.kind == alarm {
-				text = paint.Render(text)
-			}
-			if len(rows) > 0 {
-				head = strings.Repeat(" ", indent)
-			}
-			rows = append(rows, head+text)
-		}
-	}
-	if e.kind == said {
+	rows := m.textRows(e, head, indent, width, func(line string, row segment) string {
+		return marked(line, row, append(matches(line, m.sought(e)), links(line)...))
+	})
+	if e.kind == said { // rows appends the mark
 		last := len(rows) - 1
 		rows[last] += strings.Repeat(" ", max(1, m.width-m.method.StringWidth(rows[last])-markRoom+1))
 	}
 	return rows
 }
 
-// nameColumn is how wide names are shown.
+func (m *model) clockHead(e *entry) string { return m.style.dim.Render(clock(e.at)) + " " }
+
+// textRows breaks the lines of an entry at width. The first row begins with head, which has indent cells; show
+// makes the text of a row.
+func (m *model) textRows(e *entry, head string, indent, width int, show func(line string, row segment) string) (rows []string) {
+	for _, l := range e.lines {
+		for _, r := range breaks(l, width, m.method) {
+			rows = append(rows, head+show(l, r))
+			head = strings.Repeat(" ", indent)
+		}
+	}
+	return rows
+}
+
+// nameColumn returns the width of the column of names.
 func (m *model) nameColumn() int {
 	most := 16
 	if m.width < narrow {
@@ -234,11 +238,14 @@ func (m *model) rule(paint lipgloss.Style, text string) string {
 	return paint.Render(fit(strings.Repeat("─", line/2)+text+strings.Repeat("─", line-line/2), m.width, m.method))
 }
 
-// helpRows shows a line of help: a tab stands between what and why.
-func (m *model) helpRows(line string) []string {
+// leastHelp is how many cells the second column of help needs: below that, words would be broken.
+const leastHelp = 18
+
+// helpRows shows a line of help in two columns: a tab separates them. Where the first one is too wide,
+// or leaves too little for the second, the second stands below.
+func (m *model) helpRows(line string) (rows []string) {
 	what, why, two := strings.Cut(line, "\t")
 	if !two {
-		var rows []string
 		for _, r := range wrap(line, m.width-2, m.method) {
 			rows = append(rows, "  "+m.style.strong.Render(r))
 		}
@@ -248,11 +255,18 @@ func (m *model) helpRows(line string) []string {
 	if m.width < narrow {
 		column = 16
 	}
+	indent := column + 3
 	head := "  " + m.style.code.Render(fill(what, column, m.method)) + " "
-	var rows []string
-	for _, r := range wrap(why, m.width-column-3, m.method) {
+	if m.method.StringWidth(what) > column || m.width-indent < leastHelp {
+		for _, r := range wrap(what, m.width-2, m.method) {
+			rows = append(rows, "  "+m.style.code.Render(r))
+		}
+		indent = 4
+		head = strings.Repeat(" ", indent)
+	}
+	for _, r := range wrap(why, m.width-indent, m.method) {
 		rows = append(rows, head+r)
-		head = strings.Repeat(" ", column+3)
+		head = strings.Repeat(" ", indent)
 	}
 	return rows
 }

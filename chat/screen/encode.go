@@ -1,0 +1,159 @@
+package screen
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+	"unicode/utf8"
+
+	"p2pchat/chat"
+)
+
+// Encode writes the object that JSON shows for an event. It writes nothing for an event that programs
+// learn of otherwise.
+func Encode(to io.Writer, e chat.Event) error {
+	o := describe(e)
+	if o == nil {
+		return nil
+	}
+	o["at"] = time.Now().Format(time.RFC3339Nano)
+	b, err := json.Marshal(o)
+	if err != nil {
+		return fmt.Errorf("showing an event: %w", err)
+	}
+	if _, err := to.Write(append(escape(b), '\n')); err != nil {
+		return outputError(err)
+	}
+	return nil
+}
+
+type object = map[string]any
+
+// describe returns the object of an event, or nil if programs learn of it otherwise.
+func describe(e chat.Event) object {
+	switch e := e.(type) {
+	case Event:
+		return describeOwn(e)
+	case chat.Connected:
+		words := e.SafetyWords
+		if words == nil {
+			words = []string{}
+		}
+		return object{"type": "connected", "verified": e.Verified, "safety_words": words, "peer": e.Peer, "path": e.Path, "took_ms": e.Took.Milliseconds()}
+	case chat.Message:
+		return with(object{"type": "message", "id": e.ID, "from": e.From, "text": e.Text}, "more", e.GoesOn)
+	case chat.Delivered:
+		return object{"type": "delivered", "id": e.ID}
+	case chat.InputEnded:
+		return object{"type": "input-ended"}
+	case chat.Disconnected:
+		return object{"type": "disconnected", "reason": e.Reason}
+	case chat.Renamed:
+		return object{"type": "renamed", "from": e.From, "to": e.To}
+	case chat.Reconnected:
+		return object{"type": "reconnected"}
+	case chat.Left:
+		if e.Reply {
+			return nil
+		}
+		return with(with(object{"type": "left"}, "page_closed", e.Closed), "words_differ", e.Overheard)
+	case chat.Notice:
+		return object{"type": "notice", "text": e.Text}
+	}
+	return describeFile(e)
+}
+
+// describeOwn returns the object of an event that only the program knows.
+func describeOwn(e Event) object {
+	switch e := e.(type) {
+	case Waiting:
+		o := object{"type": "waiting", "code": e.Code, "command": e.Command}
+		return with(with(o, "link", e.Link), "answering", e.Answering)
+	case NoCall:
+		return with(object{"type": "no-call", "room": e.Room}, "command", e.Command)
+	case WrongCode:
+		if e.Left < 0 {
+			return object{"type": "wrong-code"}
+		}
+		return object{"type": "wrong-code", "left": e.Left}
+	case Connecting:
+		return object{"type": "connecting"}
+	case Stats:
+		return object{"type": "stats", "rtt_ms": float64(e.RTT.Microseconds()) / 1000}
+	case StillLost:
+		return object{"type": "still-disconnected", "after_s": e.After.Seconds(), "code": e.Code}
+	case Failed:
+		return object{"type": "error", "code": e.Code, "message": e.Message}
+	}
+	return nil
+}
+
+// describeFile returns the object of an event about a file, or nil for any other event.
+func describeFile(e chat.Event) object {
+	switch e := e.(type) {
+	case chat.FileOffered:
+		o := offered(e.ID, e.Name, e.Size, e.Folder, e.Files)
+		o["direction"], o["from"] = "in", e.From
+		return with(o, "called", e.Called)
+	case chat.FileOffering:
+		o := offered(e.ID, e.Name, e.Size, e.Folder, e.Files)
+		o["direction"] = "out"
+		return o
+	case chat.FileProgress:
+		return object{"type": "file-progress", "direction": direction(e.Outgoing), "id": e.ID, "name": e.Name, "bytes": e.Bytes, "size": e.Size}
+	case chat.FileReceived:
+		o := object{"type": "file-received", "direction": "in", "id": e.ID, "name": e.Name, "path": e.Path, "size": e.Size, "sha256": hex.EncodeToString(e.SHA256[:])}
+		return with(with(o, "called", e.Called), "renamed", e.Renamed)
+	case chat.FileSent:
+		o := object{"type": "file-sent", "direction": "out", "id": e.ID, "name": e.Name, "size": e.Size, "sha256": hex.EncodeToString(e.SHA256[:])}
+		return with(with(o, "as", e.As), "renamed", e.Renamed)
+	case chat.FileLeftOut:
+		return object{"type": "file-left-out", "direction": direction(e.Outgoing), "id": e.ID, "name": e.Name, "file": e.File, "reason": e.Reason, "kept": e.Kept}
+	case chat.FileFailed:
+		return object{"type": "file-failed", "direction": direction(e.Outgoing), "id": e.ID, "name": e.Name, "reason": e.Reason}
+	}
+	return nil
+}
+
+// with adds a member that is there only if it says something.
+func with[T comparable](o object, member string, value T) object {
+	if value != *new(T) {
+		o[member] = value
+	}
+	return o
+}
+
+func offered(id uint64, name string, size int64, folder bool, files int) object {
+	o := object{"type": "file-offered", "id": id, "name": name, "size": size, "folder": folder}
+	if folder {
+		o["files"] = files
+	}
+	return o
+}
+
+func direction(outgoing bool) string {
+	if outgoing {
+		return "out"
+	}
+	return "in"
+}
+
+// escape writes as \u what JSON may hold and a terminal must not see: the same
+// characters that Clean makes visible. A reader of the JSON sees no difference.
+func escape(b []byte) []byte {
+	if !bytes.ContainsFunc(b, steers) {
+		return b
+	}
+	var out []byte
+	for _, r := range string(b) {
+		if steers(r) {
+			out = fmt.Appendf(out, `\u%04x`, r)
+		} else {
+			out = utf8.AppendRune(out, r)
+		}
+	}
+	return out
+}

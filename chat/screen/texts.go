@@ -1,0 +1,77 @@
+package screen
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Title says which call this side answers.
+func (e Waiting) Title() string {
+	if e.Lobby {
+		return "Answering in the lobby"
+	}
+	return "Answering " + Clean(e.Code)
+}
+
+// Text tells an answerer that no call is open, and what that can mean; takes says that the screen takes
+// a code.
+func (e NoCall) Text(takes bool) string {
+	if e.Command != "" {
+		code := map[bool]string{true: "type it here", false: "leave and run p2pchat answer CODE"}[takes]
+		return fmt.Sprintf("Nobody is calling in the %s yet. If the caller has a code, %s. %s: %s", Clean(e.Room), code, CommandLabel(e.Here), Clean(e.Command))
+	}
+	return fmt.Sprintf("Nobody is calling in room %s yet. If the caller is already waiting, the code is mistyped or used up: ask for a new one. If this program was started again, ask the other side to type /again.", Clean(e.Room))
+}
+
+// Text tells that name has not come back, and what that can mean; again is how the person opens
+// the code again, or empty if the person cannot.
+func (e StillLost) Text(name, again string) string {
+	text := fmt.Sprintf("%s has not come back for %d s. A program that was started again knows only the code %s.", name, int(e.After.Seconds()), Clean(e.Code))
+	if again == "" {
+		return text + " It cannot meet this one: end this program, and start both again."
+	}
+	return text + fmt.Sprintf(" To wait with that code as well, type %s: anyone who knows the code can then answer.", again)
+}
+
+// Text tells how many wrong answers are left. It is empty after the last one, and on the side that gave
+// it: there, the error says all.
+func (e WrongCode) Text() string {
+	switch {
+	case e.Left <= 0:
+		return ""
+	case e.Left == 1:
+		return "The other side gave a wrong code. 1 attempt left."
+	}
+	return fmt.Sprintf("The other side gave a wrong code. %d attempts left.", e.Left)
+}
+
+// OverheardText tells that name ended the call because the safety words differ.
+func OverheardText(name string) string {
+	return name + " says that the safety words differ: someone may be listening."
+}
+
+// CommandLabel introduces the other side's command; here says that the command works on this machine only.
+func CommandLabel(here bool) string {
+	if here {
+		return "On this machine, the other side types"
+	}
+	return "The other side types"
+}
+
+// PathText says in words by which kind of candidate (RFC 8445) the other side was reached.
+func PathText(path string) string {
+	return map[string]string{"host": "directly", "srflx": "directly, through NAT", "prflx": "directly, through NAT", "relay": "through a relay"}[path]
+}
+
+// Capital returns text with a capital letter at its beginning, unless it begins with an address or a path.
+// It is not for a text that begins with a name.
+func Capital(text string) string {
+	first, _, _ := strings.Cut(text, " ")
+	if strings.ContainsAny(first, "/.@") {
+		return text
+	}
+	r, n := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(r)) + text[n:]
+}
