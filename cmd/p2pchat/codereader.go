@@ -7,10 +7,10 @@ import (
 	"p2pchat/peer"
 )
 
-// An unlikelyCode is the error of a text that can be a code, but is probably mistyped.
-type unlikelyCode struct{ text string }
+// An unlikelyCodeError is returned for a text that can be a code but is probably mistyped.
+type unlikelyCodeError struct{ text string }
 
-func (e *unlikelyCode) Error() string { return e.text }
+func (e *unlikelyCodeError) Error() string { return e.text }
 
 // A codeReader reads codes that a person types. It refuses an unlikely one once, and takes it when the person
 // enters it again: a wrong code costs one of three attempts, and in a room without a caller the program would
@@ -20,7 +20,7 @@ type codeReader struct {
 	refused peer.Code  // as unlikely
 }
 
-// read returns the code of text. The error is an *unlikelyCode, or that of parse.
+// read returns the code of text. The error is an *unlikelyCodeError, or that of parse.
 func (r *codeReader) read(text string, parse func(string) (peer.Code, error)) (peer.Code, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -33,7 +33,7 @@ func (r *codeReader) read(text string, parse func(string) (peer.Code, error)) (p
 	}
 	r.refused = code
 	if typo := code.Unlisted(); typo != "" {
-		return peer.Code{}, &unlikelyCode{fmt.Sprintf("%q is not a code word. If it is right, press Enter again.", typo)}
+		return peer.Code{}, &unlikelyCodeError{fmt.Sprintf("%q is not a code word. If it is right, press Enter again.", typo)}
 	}
-	return peer.Code{}, &unlikelyCode{fmt.Sprintf("%q does not look like a code that p2pchat makes, such as 417-amber-falcon. If the caller chose it, press Enter again.", code)}
+	return peer.Code{}, &unlikelyCodeError{fmt.Sprintf("%q does not look like a code that p2pchat makes, such as 417-amber-falcon. If the caller chose it, press Enter again.", code)}
 }

@@ -13,8 +13,7 @@ import (
 	"p2pchat/signaling"
 )
 
-// stillLost is how long a lost connection may take to come back before the person is told what that
-// can mean.
+// stillLost is the time after which the screen explains what a connection that stays lost can mean.
 var stillLost = 30 * time.Second
 
 var (

@@ -149,8 +149,8 @@ func doctor(ctx context.Context, o doctorOptions, std stdio) error {
 	return errors.Join(err, d.Verdict.err)
 }
 
-// examine collects the findings. Servers that the flags name replace the signaling server's list, of which
-// those on host are used: on any host if it is empty.
+// examine collects the findings. It tests servers, or without any the signaling server's list, see
+// chosenICEServers.
 func examine(ctx context.Context, o doctorOptions, client *signaling.Client, servers []signaling.ICEServer, host string, log *slog.Logger) (d diagnosis) {
 	d = diagnosis{Server: serverFinding{URL: o.server}, ICE: []iceFinding{}, Candidates: []candidateFinding{}}
 	pong, err := client.Ping(ctx)

@@ -29,7 +29,7 @@ const (
 	exitServer      = 5
 	exitNoPath      = 6
 	exitInterrupted = 130
-	exitPipe        = 141 // as a shell says of a program that SIGPIPE ended
+	exitPipe        = 141 // of a shell, for a program that SIGPIPE ended
 )
 
 var (
@@ -189,7 +189,7 @@ func report(std stdio, err error, inJSON bool) int {
 	if errors.Is(err, context.Canceled) && exit == exitFailed {
 		exit = exitInterrupted
 	}
-	if only(err, screen.ErrOutputClosed) { // as the program that read the output wished
+	if only(err, screen.ErrOutputClosed) { // the reader of the output has enough, which is no failure
 		dieOfPipe()
 		return exit
 	}

@@ -32,8 +32,8 @@ func iceServers(urls []string) ([]signaling.ICEServer, error) {
 // anyICEServer, as the only --ice-server, means every server that the signaling server names.
 const anyICEServer = "any"
 
-// chosenICEServers returns the STUN and TURN servers that the flags name. If they name none, those of the
-// signaling server are used that are on host: on any host if it is empty.
+// chosenICEServers returns the STUN and TURN servers that the flags name. If the list is empty, the program uses
+// the signaling server's list, but only its servers on host; an empty host allows every host.
 func chosenICEServers(urls []string, server string) (list []signaling.ICEServer, host string, err error) {
 	if len(urls) == 1 && urls[0] == anyICEServer {
 		return nil, "", nil

@@ -45,7 +45,7 @@ func interruptible() context.Context {
 	return ctx
 }
 
-// stdio is what the program reads from and writes to.
+// A stdio has the standard streams, and says which of them are terminals.
 type stdio struct {
 	in                      io.Reader
 	out, err                io.Writer

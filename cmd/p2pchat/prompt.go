@@ -86,7 +86,7 @@ func readCode(in io.Reader, out io.Writer, parse func(string) (peer.Code, error)
 			return code, nil
 		}
 		fmt.Fprintf(t, "p2pchat: %v\n", err)
-		if u := (*unlikelyCode)(nil); errors.As(err, &u) {
+		if u := (*unlikelyCodeError)(nil); errors.As(err, &u) {
 			keys.pending = append(keys.pending, text...) // the person corrects it, or enters it again
 		}
 	}

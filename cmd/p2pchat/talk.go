@@ -29,7 +29,7 @@ var (
 	defaultServe  = defaultListen
 )
 
-// talkOptions are what call and answer share.
+// talkOptions are the options of call and answer.
 type talkOptions struct {
 	side     signaling.Side
 	meet     func(signaling.Store, peer.Code, peer.Config) *peer.Session // peer.Call or peer.Answer
