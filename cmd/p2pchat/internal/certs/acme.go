@@ -95,8 +95,7 @@ func FromACME(c ACMEConfig, log *slog.Logger) *Certificate {
 	if c.Roots != nil {
 		transport.TLSClientConfig = &tls.Config{RootCAs: c.Roots, MinVersion: tls.VersionTLS12}
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	a := &acmeCertificate{host: c.Host, log: log, issued: make(chan struct{}), transport: &acmeTransport{RoundTripper: transport, ctx: ctx, cancel: cancel}}
+	a := &acmeCertificate{host: c.Host, log: log, issued: make(chan struct{}), transport: &acmeTransport{RoundTripper: transport}}
 	a.manager = &autocert.Manager{
 		Prompt: autocert.AcceptTOS, Cache: autocert.DirCache(c.Folder), HostPolicy: autocert.HostWhitelist(c.Host),
 		Client: &acme.Client{DirectoryURL: c.Directory, UserAgent: "p2pchat", HTTPClient: &http.Client{
@@ -149,7 +148,7 @@ func (a *acmeCertificate) order() (*tls.Certificate, error) {
 
 // renew is Certificate.Renew.
 func (a *acmeCertificate) renew(ctx context.Context) {
-	defer context.AfterFunc(ctx, a.transport.cancel)()
+	a.transport.ctx = ctx
 	retry, issued := firstRetry, false
 	for {
 		pause := checkInterval
@@ -191,8 +190,7 @@ func (a *acmeCertificate) report(leaf *x509.Certificate) {
 // because autocert's errors do not have it.
 type acmeTransport struct {
 	http.RoundTripper
-	ctx     context.Context // ends the requests with Renew: autocert's own contexts end after minutes
-	cancel  context.CancelFunc
+	ctx     context.Context // of Renew, which causes the first request; autocert's own contexts end after minutes
 	refusal atomic.Pointer[string]
 }
 
