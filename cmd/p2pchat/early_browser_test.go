@@ -65,6 +65,7 @@ const earlyClient = `((role) => {
 // Browsers that post candidates before their description has arrived connect every time: a few
 // times here, and as often as P2PCHATTEST_EARLY says.
 func TestEarlyCandidatesOfBrowsers(t *testing.T) {
+	t.Parallel()
 	calls := 3
 	if n, err := strconv.Atoi(os.Getenv("P2PCHATTEST_EARLY")); err == nil {
 		calls = n
@@ -72,7 +73,7 @@ func TestEarlyCandidatesOfBrowsers(t *testing.T) {
 	server := serving(t)
 	pages := map[string]func(*testing.T) func(string) string{
 		"Chromium": func(t *testing.T) func(string) string {
-			p := startBrowser(t).open(t, server)
+			p := sharedBrowser(t).open(t, server)
 			return func(expression string) string { return eval[string](p, expression) }
 		},
 		"Firefox": func(t *testing.T) func(string) string {

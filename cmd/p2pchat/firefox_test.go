@@ -309,6 +309,9 @@ func (p firefoxTab) call() (code string) {
 func (p firefoxTab) answer(code string) {
 	p.t.Helper()
 	p.write("code", code+webEnter)
+	if p.js(`String(`+ownMaking+`)`) == "true" {
+		p.press("", webEnter)
+	}
 }
 
 func (p firefoxTab) say(text string) {

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	}})
 }
 
-// A suite is all tests of this package. It also fails if the race detector reported a race in a program that
+// A suite is all tests of this package, which share a browser. It also fails if the race detector reported a race in a program that
 // a test started, even if that test did not look at the program's exit code or stderr.
 type suite struct{ *testing.M }
 
@@ -46,6 +46,7 @@ func (s suite) Run() int {
 	defer os.RemoveAll(dir)
 	// By default each program sleeps for a second before it exits, a thousand times in all.
 	_ = os.Setenv(raceOptions, os.Getenv(raceOptions)+" atexit_sleep_ms=0 log_path="+filepath.Join(dir, "program"))
+	defer func() { stopBrowser() }() // a test sets it
 	code := s.M.Run()
 	reports, _ := filepath.Glob(filepath.Join(dir, "program.*")) // the pattern is correct
 	for _, path := range reports {

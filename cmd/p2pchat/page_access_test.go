@@ -17,7 +17,7 @@ func TestPageIsAccessible(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := startBrowser(t)
+	b := sharedBrowser(t)
 	server := serving(t)
 	judge := func(t *testing.T, state string, pages ...*tab) {
 		t.Helper()

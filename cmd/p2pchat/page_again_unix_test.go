@@ -14,7 +14,8 @@ import (
 
 // A connection that is lost, with all that was on its way.
 func TestPageMeetsAgain(t *testing.T) {
-	b := startBrowser(t)
+	t.Parallel()
+	b := sharedBrowser(t)
 	t.Run("with the program, over a server that was started anew", func(t *testing.T) {
 		address, err := freeAddress()
 		if err != nil {

@@ -14,7 +14,8 @@ import (
 
 // A typed code takes three wrong answers in its life, and loading the page again is no new one.
 func TestPageReloadForgetsNoGuess(t *testing.T) {
-	b := startBrowser(t)
+	t.Parallel()
+	b := sharedBrowser(t)
 	server := serving(t)
 	caller := b.open(t, server)
 	const own = "standup-falcon-zebra"
@@ -34,7 +35,8 @@ func TestPageReloadForgetsNoGuess(t *testing.T) {
 
 // What a server replies is read as far as a reply may be long.
 func TestPageReadsNoEndlessReply(t *testing.T) {
-	p := startBrowser(t).open(t, serving(t))
+	t.Parallel()
+	p := sharedBrowser(t).open(t, serving(t))
 	eval[bool](p, `(() => {
 		globalThis.pulled = 0;
 		globalThis.fetch = async () => new Response(new ReadableStream({ pull(c) {
@@ -79,7 +81,7 @@ func testPageBounds(t *testing.T, p *tab) {
 	if n := eval[[]int](p, `(() => {
 		const name = (i) => "candidate:1 1 udp 1 192.0.2.1 " + i + " typ host";
 		const count = (secret) => {
-			const c = new parts.Candidates(secret);
+			const c = new parts.CandidateLimit(secret);
 			const sdp = c.bounded("v=0\r\n" + Array.from({ length: 15 }, (_, i) => "a=" + name(i) + "\r\n").join("") + "a=mid:0\r\n");
 			return [sdp.split("a=candidate").length - 1, Array.from({ length: 300 }, (_, i) => c.accepts(name(i))).filter(Boolean).length];
 		};

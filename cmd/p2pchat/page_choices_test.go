@@ -11,7 +11,8 @@ import (
 
 // What a person can choose, besides whom to talk to.
 func TestPageChoices(t *testing.T) {
-	b := startBrowser(t)
+	t.Parallel()
+	b := sharedBrowser(t)
 	t.Run("another name in the middle of a call", func(t *testing.T) {
 		server := serving(t)
 		page := b.open(t, server)
@@ -122,7 +123,8 @@ func TestPageChoices(t *testing.T) {
 
 // What a person is shown has to be so.
 func TestPageIsHonest(t *testing.T) {
-	b := startBrowser(t)
+	t.Parallel()
+	b := sharedBrowser(t)
 	t.Run("about what there is to copy in the lobby", func(t *testing.T) {
 		page := b.open(t, serving(t))
 		page.do(chromedp.Click(chromedp.CSS("#call button.primary")))

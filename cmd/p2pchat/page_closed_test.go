@@ -50,7 +50,8 @@ func (p *tab) shuts() {
 
 // The other side of a page that is closed is told so, at once and when it is certain.
 func TestPageClosed(t *testing.T) {
-	b := startBrowser(t)
+	t.Parallel()
+	b := sharedBrowser(t)
 	t.Run("to a page", func(t *testing.T) {
 		caller, callee := inCall(t, b)
 		caller.waitsBriefly()

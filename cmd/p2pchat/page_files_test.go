@@ -20,7 +20,8 @@ import (
 
 // Files between two pages, and between a page and the program.
 func TestPageFiles(t *testing.T) {
-	b := startBrowser(t)
+	t.Parallel()
+	b := sharedBrowser(t)
 	t.Run("go from page to page, into memory and to disk", func(t *testing.T) {
 		server := serving(t)
 		caller, callee := b.open(t, server), b.open(t, server)

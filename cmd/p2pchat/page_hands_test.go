@@ -40,7 +40,8 @@ func (p *tab) focused() string {
 
 // What people do with their hands at a page, besides typing.
 func TestPageInHands(t *testing.T) {
-	b := startBrowser(t)
+	t.Parallel()
+	b := sharedBrowser(t)
 	t.Run("paste a link or a command in place of the code", func(t *testing.T) {
 		server := serving(t)
 		for _, id := range []string{"the-link", "the-command"} {
@@ -109,6 +110,7 @@ func TestPageInHands(t *testing.T) {
 		callee.hears("dragged")
 	})
 	t.Run("use each button by Enter, and never lose the focus", func(t *testing.T) {
+		usesClipboard(t)
 		server := serving(t)
 		caller, callee := b.open(t, server), b.open(t, server)
 		caller.looks(390, 800, "light")

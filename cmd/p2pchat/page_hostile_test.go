@@ -20,7 +20,8 @@ import (
 // The other side knows the code, and means ill. Whatever it sends, the page drops what
 // makes no sense, and the conversation goes on.
 func TestPageAmongStrangers(t *testing.T) {
-	b := startBrowser(t)
+	t.Parallel()
+	b := sharedBrowser(t)
 	server := serving(t)
 	page := b.open(t, server)
 	const code = "417-falcon-zebra"
@@ -126,7 +127,8 @@ func TestPageAmongStrangers(t *testing.T) {
 // What the other side says at once, before the page has proof that it knows the code, is kept
 // until then: as much as an outbox holds.
 func TestPageKeepsWhatComesEarly(t *testing.T) {
-	b := startBrowser(t)
+	t.Parallel()
+	b := sharedBrowser(t)
 	server := serving(t)
 	behind, err := url.Parse(server)
 	if err != nil {

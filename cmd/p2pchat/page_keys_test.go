@@ -11,7 +11,8 @@ import (
 
 // A person at the page has a keyboard.
 func TestPageTakesKeys(t *testing.T) {
-	b := startBrowser(t)
+	t.Parallel()
+	b := sharedBrowser(t)
 	t.Run("alone, from the first page to a message", func(t *testing.T) {
 		server := serving(t)
 		caller, callee := b.open(t, server), b.open(t, server)
@@ -40,6 +41,7 @@ func TestPageTakesKeys(t *testing.T) {
 		}
 	})
 	t.Run("in the message box", func(t *testing.T) {
+		usesClipboard(t)
 		caller, callee := inCall(t, b)
 		caller.write("text", "Hello, Wörld!")
 		if got := caller.value("text"); got != "Hello, Wörld!" {

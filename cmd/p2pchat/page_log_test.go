@@ -18,7 +18,8 @@ import (
 
 // What the log shows besides texts.
 func TestPageLog(t *testing.T) {
-	b := startBrowser(t)
+	t.Parallel()
+	b := sharedBrowser(t)
 	t.Run("the time of each message", func(t *testing.T) {
 		caller, callee := inCall(t, b)
 		caller.say("on time")

@@ -11,7 +11,8 @@ import (
 
 // How the page meets the other side where that is not straightforward.
 func TestPageMeets(t *testing.T) {
-	b := startBrowser(t)
+	t.Parallel()
+	b := sharedBrowser(t)
 	const code = "417-falcon-zebra"
 	t.Run("a wrong code is told to both sides, and the third one burns the right one", func(t *testing.T) {
 		server := serving(t)
@@ -156,7 +157,7 @@ func TestClickToChat(t *testing.T) {
 		t.Skip("measured by 'task bench:page'")
 	}
 	const calls = 7
-	b := startBrowser(t)
+	b := sharedBrowser(t)
 	// The other side waits, and the page answers or calls.
 	for name, other := range map[string]func(t *testing.T, server string) (page string){
 		"page calls page": func(t *testing.T, server string) string {

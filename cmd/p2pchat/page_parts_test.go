@@ -21,7 +21,8 @@ import (
 
 // Parts of the page, by themselves, in the browser that runs them.
 func TestPageParts(t *testing.T) {
-	b := startBrowser(t)
+	t.Parallel()
+	b := sharedBrowser(t)
 	bundle := exec.CommandContext(t.Context(), "go", "run", "-C", "../../signaling/web/build", ".", "-parts")
 	script, err := bundle.Output()
 	if err != nil {
@@ -49,7 +50,7 @@ func TestPageParts(t *testing.T) {
 		}
 		for _, v := range vectors {
 			got := eval[[]string](p, fmt.Sprintf(`(() => {
-				const next = new parts.Trust({ room: "417", secret: %s }, "answer", new Uint8Array(16), { secret: un(%q) }, undefined, new Uint8Array(16)).next();
+				const next = new parts.SessionKeys({ room: "417", secret: %s }, "answer", new Uint8Array(16), { secret: un(%q) }, undefined, new Uint8Array(16)).next();
 				return [next.room, next.secret];
 			})()`, js(v.Secret), v.Key))
 			if want := []string{v.Room, v.Next}; !slices.Equal(got, want) {
@@ -84,8 +85,9 @@ func TestPageParts(t *testing.T) {
 				t.Errorf("%q is %q to the page, and %q (%v) to the program", text, got, want, err)
 			}
 			if err == nil {
-				if odd := eval[string](p, `parts.unlisted(parts.parse(`+js(text)+`)) ?? ""`); odd != want.Unlisted() {
-					t.Errorf("of %q the page doubts %q, and the program %q", text, odd, want.Unlisted())
+				doubt, odd := eval[string](p, `parts.doubt(parts.parse(`+js(text)+`)) ?? ""`), want.Unlisted()
+				if (doubt == "") != want.IsGenerated() || odd != "" && !strings.HasPrefix(doubt, "“"+odd+"” is not a code word") {
+					t.Errorf("of %q the page says %q; the program doubts %q, and takes it for generated: %v", text, doubt, odd, want.IsGenerated())
 				}
 			}
 		}
@@ -145,6 +147,20 @@ func TestPageParts(t *testing.T) {
 			return [g.burnt, saved.join(), full.spend(), full.burnt].join(" ");
 		})()`); got != "true 2,1,2,3 false true" {
 			t.Errorf("the count is %s", got)
+		}
+	})
+	t.Run("a conversation is left by legal steps alone", func(t *testing.T) {
+		p := p.in(t)
+		legal := map[[2]string]string{
+			{"open", "leave"}: "leaving", {"open", "heard"}: "answering", {"leaving", "said"}: "said", {"leaving", "heard"}: "answering",
+			{"said", "heard"}: "closing", {"answering", "said"}: "answered",
+		}
+		for _, from := range []string{"open", "leaving", "said", "answering", "closing", "answered"} {
+			for _, step := range []string{"leave", "said", "heard"} {
+				if got := eval[string](p, fmt.Sprintf(`parts.after(%q, %q) ?? ""`, from, step)); got != legal[[2]string{from, step}] {
+					t.Errorf("%s is left by %s to %q", from, step, got)
+				}
+			}
 		}
 	})
 	t.Run("what a server and the other side name is bounded", func(t *testing.T) { testPageBounds(t, p.in(t)) })

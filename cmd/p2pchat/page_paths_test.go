@@ -12,7 +12,8 @@ import (
 
 // A server behind a path of another one: the page works there as the programs do.
 func TestPageBehindAPath(t *testing.T) {
-	b := startBrowser(t)
+	t.Parallel()
+	b := sharedBrowser(t)
 	target, err := url.Parse(serving(t))
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +46,8 @@ func TestPageBehindAPath(t *testing.T) {
 
 // A callee who waits in vain is told so, and can type another code.
 func TestPageAnswersNoCall(t *testing.T) {
-	b := startBrowser(t)
+	t.Parallel()
+	b := sharedBrowser(t)
 	server := serving(t)
 	callee := b.open(t, server+"/#601-animal-zebra")
 	callee.sees("No call is open in room 601 yet.")

@@ -61,7 +61,8 @@ func (p *tab) leaves(script string, sure, loads bool) {
 
 // A page that is loaded again is still in its call.
 func TestPageReload(t *testing.T) {
-	b := startBrowser(t)
+	t.Parallel()
+	b := sharedBrowser(t)
 	stored := `JSON.stringify([{ ...localStorage }, { ...sessionStorage }])`
 	t.Run("asks first while it waits, and a person who stays is still waiting", func(t *testing.T) {
 		server := serving(t)

@@ -23,7 +23,7 @@ func TestPageShots(t *testing.T) {
 	if err := certify(own, "chat.example.org"); err != nil {
 		t.Fatal(err)
 	}
-	b := startBrowser(t, chromedp.Flag("host-resolver-rules", "MAP chat.example.org 127.0.0.1"), chromedp.IgnoreCertErrors)
+	b := sharedBrowser(t)
 	server := strings.Replace(serving(t, "--tls-cert", own+".pem", "--tls-key", own+".key"), "127.0.0.1", "chat.example.org", 1)
 	caller, callee := b.open(t, server), b.open(t, server)
 	caller.looks(960, 780, "light")

@@ -150,7 +150,7 @@ const tick = 50 * time.Millisecond
 
 // A page whose network loses every packet notices, and is back soon after that is.
 func TestPageNoticesSilence(t *testing.T) {
-	b := startBrowser(t)
+	b := sharedBrowser(t)
 	server := launch(t, "serve", "--listen", "127.0.0.1:0", "--relay", "--relay-listen", "127.0.0.1:0")
 	address := server.notes(t, `listening on (\S+)`)[1]
 	relay := server.notes(t, `relaying at .*?(127\.0\.0\.1:\d+)`)[1]

@@ -11,7 +11,7 @@ import (
 // leave enough to the others.
 func TestPageLeavesConnectionsToOtherTabs(t *testing.T) {
 	const limit = 5 * time.Second // a read waits for 25 s
-	b := startBrowser(t)
+	b := sharedBrowser(t)
 	for name, wait := range map[string][]string{
 		"which wait for callers":  {"one-falcon-zebra", "two-falcon-zebra"},
 		"which wait in the lobby": {"lobby", "lobby", "lobby"},

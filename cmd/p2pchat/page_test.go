@@ -11,7 +11,8 @@ import (
 
 // The page in a real browser, with itself and with the program.
 func TestPage(t *testing.T) {
-	b := startBrowser(t)
+	t.Parallel()
+	b := sharedBrowser(t)
 	t.Run("meets itself in the lobby with one click in each of two tabs", func(t *testing.T) {
 		server := serving(t)
 		caller := b.tab(t, server)
@@ -68,9 +69,9 @@ func TestPage(t *testing.T) {
 		program.finish(t)
 	})
 	t.Run("meets itself on plain http, on a server of another machine", func(t *testing.T) {
-		far := startBrowser(t, chromedp.Flag("host-resolver-rules", "MAP chat.example.org 127.0.0.1"))
+		usesClipboard(t)
 		server := strings.Replace(serving(t, "--public-url", "http://chat.example.org"), "127.0.0.1", "chat.example.org", 1)
-		caller := far.open(t, server)
+		caller := b.open(t, server)
 		if eval[bool](caller, `isSecureContext || !document.getElementById("new-code-field").hidden`) {
 			t.Error("the page takes the server for one on its machine")
 		}
@@ -83,7 +84,7 @@ func TestPage(t *testing.T) {
 		}
 		caller.do(chromedp.Click(chromedp.CSS(`button[data-copy="the-link"]`)))
 		caller.sees("Copied")
-		callee := far.open(t, link)
+		callee := b.open(t, link)
 		verified(t, caller, callee)
 		converse(t, callee, caller)
 	})
@@ -92,10 +93,9 @@ func TestPage(t *testing.T) {
 		if err := certify(own, "chat.example.org"); err != nil {
 			t.Fatal(err)
 		}
-		far := startBrowser(t, chromedp.Flag("host-resolver-rules", "MAP chat.example.org 127.0.0.1"), chromedp.IgnoreCertErrors)
 		server := serving(t, "--tls-cert", own+".pem", "--tls-key", own+".key")
 		server = "https://chat.example.org" + server[strings.LastIndex(server, ":"):]
-		caller, callee := far.open(t, server), far.open(t, server)
+		caller, callee := b.open(t, server), b.open(t, server)
 		if !eval[bool](caller, `isSecureContext && !document.getElementById("notify").hidden`) {
 			t.Error("the page takes https for plain http")
 		}

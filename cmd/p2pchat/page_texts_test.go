@@ -73,7 +73,8 @@ func (p *tab) showsTextAlone() {
 
 // Each kind of text arrives as it was said, and is never more than text.
 func TestPageTexts(t *testing.T) {
-	b := startBrowser(t)
+	t.Parallel()
+	b := sharedBrowser(t)
 	server := serving(t)
 	t.Run("from page to page", func(t *testing.T) {
 		caller, callee := b.open(t, server), b.open(t, server)

@@ -1,11 +1,11 @@
-// Bytes, as the handshake and the frames write them.
+// Encodings of the handshake and the frames.
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export const utf8 = (text: string): Uint8Array => encoder.encode(text);
 
-/** The text that bytes are in UTF-8; it throws where they are none. */
+/** Decodes UTF-8; it throws if bytes are not valid UTF-8. */
 export const text = (bytes: Uint8Array): string => decoder.decode(bytes);
 
 export function concat(...parts: Uint8Array[]): Uint8Array {
@@ -18,7 +18,7 @@ export function concat(...parts: Uint8Array[]): Uint8Array {
   return all;
 }
 
-/** Joins parts, each behind its length in LEB128 (lv_cat of draft-irtf-cfrg-cpace-21). */
+/** Joins parts, each after its length in LEB128 (lv_cat of draft-irtf-cfrg-cpace-21). */
 export function lv(...parts: Uint8Array[]): Uint8Array {
   const all: Uint8Array[] = [];
   for (const p of parts) {
@@ -30,14 +30,14 @@ export function lv(...parts: Uint8Array[]): Uint8Array {
   return concat(...all);
 }
 
-/** 8 bytes, big-endian. */
+/** Writes n as 8 bytes, big-endian. */
 export function uint64(n: number): Uint8Array {
   const b = new Uint8Array(8);
   new DataView(b.buffer).setBigUint64(0, BigInt(n));
   return b;
 }
 
-/** Reads 8 bytes, big-endian. What no number of JavaScript can be is NaN. */
+/** Reads 8 bytes, big-endian; NaN for a number over 2⁵³ − 1, or for fewer bytes. */
 export function readUint64(b: Uint8Array, at = 0): number {
   if (b.length < at + 8) return NaN;
   const n = Number(new DataView(b.buffer, b.byteOffset).getBigUint64(at));
@@ -48,7 +48,7 @@ export function random(size: number): Uint8Array {
   return crypto.getRandomValues(new Uint8Array(size));
 }
 
-/** Returns a random number below n; all are equally likely. */
+/** Returns a random number below n. All are equally likely. */
 export function below(n: number): number {
   const limit = 2 ** 32 - (2 ** 32 % n);
   for (;;) {
@@ -57,14 +57,14 @@ export function below(n: number): number {
   }
 }
 
-/** Base64 of RFC 4648, section 4. */
+/** Encodes in base64 (RFC 4648, section 4). */
 export function base64(b: Uint8Array): string {
   let s = "";
   for (let i = 0; i < b.length; i += 8192) s += String.fromCharCode(...b.subarray(i, i + 8192));
   return btoa(s);
 }
 
-/** The inverse of base64: undefined for what is none. */
+/** Decodes base64; undefined for any other value. */
 export function fromBase64(s: unknown): Uint8Array | undefined {
   if (typeof s !== "string") return undefined;
   try {
@@ -74,7 +74,7 @@ export function fromBase64(s: unknown): Uint8Array | undefined {
   }
 }
 
-/** Base32 of RFC 4648, section 6, in lower case and without padding. */
+/** Encodes in base32 (RFC 4648, section 6), in lower case and without padding. */
 export function base32(b: Uint8Array): string {
   let out = "", bits = 0, have = 0;
   for (const byte of b) {
@@ -91,7 +91,7 @@ export function hex(b: Uint8Array): string {
   return Array.from(b, (n) => n.toString(16).padStart(2, "0")).join("");
 }
 
-/** Compares without telling by the time it takes where the two differ. */
+/** Compares in a time that does not depend on where the two differ. */
 export function equal(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   let differ = 0;

@@ -1,25 +1,109 @@
-// How many addresses the other side may have this one send packets to.
+// The candidates of both sides: this side's go to the server, the other side's come from there.
 
-const most = 256; // that are read of the other side: more than any browser has
-const mostUnproven = 20; // of a side that has not proven that it knows a secret, in its description and the list
+import { lobby } from "./code.ts";
+import { isAbort } from "./failure.ts";
+import type { SealedNote } from "./handshake.ts";
+import { forever, other, type Store, type Ticket } from "./store.ts";
 
-/** Counts the other side's candidates. */
-export class Candidates {
+/** How many candidates are read of the other side: more than any browser has. */
+export const maxCandidates = 256;
+const maxUnproven = 20; // of a side that has not proven that it knows a secret, in its description and the list
+
+/** Counts the addresses to which the other side makes this one send packets. */
+export class CandidateLimit {
+  readonly #secret: boolean;
   readonly #named = new Set<string>();
 
-  constructor(private readonly secret: boolean) {}
+  constructor(secret: boolean) {
+    this.#secret = secret;
+  }
 
-  /** Whether one may be used; the same one may come again. */
+  /** Reports whether a candidate may be used; a repeated one does not count twice. */
   accepts(candidate: string): boolean {
     const text = candidate.trim().replace(/^a=/, "");
     if (text === "" || this.#named.has(text)) return true;
-    if (this.#named.size >= (this.secret ? most : mostUnproven)) return false;
+    if (this.#named.size >= (this.#secret ? maxCandidates : maxUnproven)) return false;
     this.#named.add(text);
     return true;
   }
 
-  /** A plain program's SDP without the candidates that are too many. */
+  /** Returns a plain program's SDP without the candidates over the limit. */
   bounded(sdp: string): string {
     return sdp.split(/\r\n|\r|\n/).filter((line) => !line.startsWith("a=candidate:") || this.accepts(line)).join("\r\n");
   }
 }
+
+/** Sends this side's candidates to the server, as many as are ready in one request. */
+export class CandidateSender {
+  readonly #store: Store;
+  readonly #ticket: Ticket;
+  readonly #stored: () => void;
+  readonly #failed: (e: unknown) => void;
+  readonly #signal: AbortSignal;
+  #state: "held" | "idle" | "sending" | "stopped" = "held";
+  readonly #queue: string[] = [];
+  #sent = 0;
+
+  /** `stored` is called each time that the server has stored candidates, `failed` when it takes no more. */
+  constructor(
+    store: Store, ticket: Ticket, stored: () => void, failed: (e: unknown) => void, signal: AbortSignal,
+  ) {
+    this.#store = store;
+    this.#ticket = ticket;
+    this.#stored = stored;
+    this.#failed = failed;
+    this.#signal = signal;
+  }
+
+  send(body: string) {
+    this.#queue.push(body);
+    if (this.#state === "idle") void this.#run();
+  }
+
+  /** Starts sending: the server has this side's description. */
+  start() {
+    this.#state = "idle";
+    void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    this.#state = "sending";
+    await Promise.resolve(); // what the current step adds goes with it
+    try {
+      while (this.#queue.length > 0) {
+        const batch = this.#queue.splice(0);
+        const at = this.#ticket.room === lobby ? -1 : this.#sent; // in the lobby the list may hold another caller's
+        this.#sent += batch.length;
+        await this.#store.addCandidates(this.#ticket, at, batch, this.#signal);
+        this.#stored();
+      }
+      this.#state = "idle";
+    } catch (e) {
+      this.#state = "stopped";
+      if (!isAbort(e, this.#signal)) this.#failed(e);
+    }
+  }
+}
+
+/** Reads the other side's candidates, up to maxCandidates. */
+export async function readCandidates(store: Store, ticket: Ticket, take: (list: unknown[]) => void, failed: (e: unknown) => void, signal: AbortSignal): Promise<void> {
+  try {
+    for (let after = 0; after < maxCandidates; ) {
+      const list = (await store.candidates(ticket, other(ticket.side), after, forever, signal)).slice(0, maxCandidates - after);
+      after += list.length;
+      take(list);
+    }
+  } catch (e) {
+    if (!isAbort(e, signal)) failed(e);
+  }
+}
+
+/** Returns a plain program's candidate in the form that every browser takes. */
+export function tolerated(n: SealedNote): SealedNote {
+  const candidate = String(n.candidate).trim().replace(/^a=/, "");
+  return typeof n.sdpMid === "string" || typeof n.sdpMLineIndex === "number" ? { ...n, candidate } : { candidate, sdpMLineIndex: 0 };
+}
+
+/** Removes from a relay candidate the address that the relay hides. */
+export const withoutBase = (candidate: string): string =>
+  candidate.replace(/ raddr (\S+) rport \d+/, (_, a: string) => ` raddr ${a.includes(":") ? "::" : "0.0.0.0"} rport 9`);

@@ -1,28 +1,34 @@
-// What two people share to meet: ROOM or ROOM-SECRET. The room goes to the server, the
-// secret never does. The rules are those of peer/code.go.
+// The code that two people share to meet: ROOM or ROOM-SECRET. The server is told the room and never the secret. The rules are
+// those of peer/code.go.
 
 import { below } from "./bytes.ts";
 import list from "./words.txt";
 
-/** The EFF's second short word list (CC BY 3.0 US) without the word that has a dash. */
-export const words: readonly string[] = list.trim().split("\n");
+/** The EFF's second short word list (CC BY 3.0 US), without its one word that has a dash. */
+export const words: readonly string[] = frontDecoded(list);
 const listed = new Set(words);
 
 export const lobby = "lobby";
 
+/** Reads a sorted list as `build` bundles it: before each word the number of letters that it shares with the one before. */
+function frontDecoded(list: string): string[] {
+  let last = "";
+  return Array.from(list.matchAll(/(\d)(\D+)/g), ([, shared, rest]) => (last = last.slice(0, Number(shared)) + rest!));
+}
+
 const maxSecret = 256; // bytes
 
-// Marks that a sentence puts around a code or a link.
+// Marks around a code or a link in a sentence.
 const quotes = "\"'`“”„‟‘’‚‛«»‹›";
 const opening = ` \t([{<「『¿¡${quotes}`;
 const closing = ` \t)]}>」』.,;:!?…。、،؛؟${quotes}`;
 
 export interface Code {
   readonly room: string;
-  readonly secret: string; // empty: anybody who knows the room may come
+  readonly secret: string; // empty: anyone who knows the room may join
 }
 
-/** Why a text is not a code, in a sentence. */
+/** Says in a sentence why a text is not a code. */
 export class CodeError extends Error {}
 
 export const same = (a: Code | undefined, b: Code | undefined): boolean =>
@@ -30,9 +36,9 @@ export const same = (a: Code | undefined, b: Code | undefined): boolean =>
 
 export const print = (c: Code): string => (c.secret ? `${c.room}-${c.secret}` : c.room);
 
-/** Reads a code as people write it; it throws CodeError. */
+/** Reads a code as people write it. It throws a CodeError if the text is none. */
 export function parse(input: string): Code {
-  const text = bare(bare(normal(input)).replace(/^(p2pchat: )?code:/, "")); // the command line prints that before it
+  const text = bare(bare(normal(input)).replace(/^(p2pchat: )?code:/, "")); // as the command line prints it
   const parts = text.split(/[ \t\p{Pd}]+/u).filter((w) => w !== "");
   if (parts.length === 0) throw new CodeError("Type a code.");
   if (/^\p{Pd}/u.test(text)) throw new CodeError("The room before the dash is missing.");
@@ -50,7 +56,7 @@ export function parse(input: string): Code {
   return code;
 }
 
-/** A text without the spaces, quotes, brackets and sentence punctuation around it. */
+/** Removes the spaces, quotes, brackets and sentence punctuation around a text. */
 function bare(text: string): string {
   let from = 0, to = text.length;
   while (from < to && opening.includes(text[from]!)) from++;
@@ -58,33 +64,34 @@ function bare(text: string): string {
   return text.slice(from, to);
 }
 
-/** The form of a text that all who type it the same way have in common. */
+/** Normalizes a text: different ways to type the same letters become one. */
 function normal(text: string): string {
-  const lower = Array.from(text.normalize("NFKC"), (c) => (c === "İ" ? "i" : c.toLowerCase())); // each by itself, as in Go
+  const lower = Array.from(text.normalize("NFKC"), (c) => (c === "İ" ? "i" : c.toLowerCase())); // each letter separately, as Go does
   return lower.join("").normalize("NFKC");
 }
 
-/** Tells whether a room's name looks like a new code with other signs for its dashes. */
+/** Reports whether a room's name looks like a generated code with other marks in place of its dashes. */
 function misspelt(room: string): boolean {
   const parts = room.split(/[._~]+/).filter((w) => w !== "");
   return parts.length === 3 && /^\d+$/.test(parts[0]!) && parts.slice(1).every((w) => listed.has(w));
 }
 
-/** The word of a code that cannot be right if a caller's program made the code. */
-export function unlisted(c: Code): string | undefined {
+/** Says why a code is probably a mistake; undefined for a code of the form that call generates: a number and two listed words. */
+export function doubt(c: Code): string | undefined {
   const secret = c.secret.split("-");
-  if (secret.length !== 2 || !/^\d+$/.test(c.room)) return undefined;
-  return secret.find((w) => !listed.has(w));
+  const unlisted = secret.find((w) => !listed.has(w));
+  if (secret.length !== 2 || !/^\d+$/.test(c.room)) return `“${print(c)}” does not look like a code that p2pchat makes, such as 417-amber-falcon. If the caller chose it`;
+  return unlisted && `“${unlisted}” is not a code word. If it is right`;
 }
 
-/** A new code to read out: a room's number of so many digits, and two words. */
+/** Makes a code to read out: a number with that many digits for the room, and two words. */
 export function make(digits: number): Code {
   const least = 10 ** (digits - 1);
   const word = () => words[below(words.length)]!;
   return { room: String(least + below(9 * least)), secret: `${word()}-${word()}` };
 }
 
-/** The codes that one may be typing who has typed text so far, a few at most. */
+/** Lists up to 12 codes that begin with the text that a person has typed. */
 export function complete(text: string): string[] {
   const found = /^(.*[ -])([a-z]+)$/i.exec(text);
   if (!found) return [];

@@ -1,6 +1,6 @@
-// The page's elements. What strangers write only ever becomes text.
+// The page's elements. Text of strangers never becomes anything but text.
 
-/** The element of that ID, which the page has. */
+/** Returns the element with an ID. It throws if the page has none. */
 export function byId<E extends Element = HTMLElement>(id: string): E {
   const e = document.getElementById(id);
   if (!e) throw new Error(`the page has no #${id}`);
@@ -17,7 +17,7 @@ export function el<K extends keyof HTMLElementTagNameMap>(tag: K, properties: Pa
   return e;
 }
 
-/** Empties an element, or removes it, and frees the blobs that its links and pictures show. */
+/** Empties or removes an element, and frees the blobs of its links and pictures. */
 export function discard(e: HTMLElement, what: "content" | "all") {
   e.querySelectorAll("img").forEach(removePicture);
   for (const a of e.querySelectorAll<HTMLAnchorElement>("a[href^='blob:']")) URL.revokeObjectURL(a.href);
@@ -30,26 +30,26 @@ export function removePicture(img: HTMLImageElement) {
   img.remove();
 }
 
-/** The time of day now, with the date for those who ask. */
+/** Makes an element that shows the time of day, and the date on hover. */
 export function clock(): HTMLTimeElement {
   const now = new Date();
   return el("time", { dateTime: now.toISOString(), title: now.toLocaleString(), textContent: now.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }) });
 }
 
-/** Text for those who hear the page, and not for those who see it. */
+/** Makes text for screen readers alone. */
 export const spoken = (text: string) => el("span", { className: "hidden", textContent: text });
 
 const sections = ["start", "wait", "talk"] as const;
 export type Section = (typeof sections)[number];
 
-/** Shows one of the page's sections, and moves the focus to what it is about. */
+/** Shows one of the page's sections, and moves the focus. */
 export function show(which: Section, focus: HTMLElement) {
   for (const s of sections) byId(s).hidden = s !== which;
   document.body.classList.toggle("talking", which === "talk");
   focus.focus({ preventScroll: which === "talk" });
 }
 
-/** Puts text into the clipboard, also where the page is not on a secure origin. */
+/** Copies the text of an element, also on an origin that is not secure; status announces it. */
 export async function copy(from: HTMLElement, button: HTMLButtonElement, status: HTMLElement): Promise<void> {
   try {
     await navigator.clipboard.writeText(from.textContent);

@@ -1,5 +1,5 @@
-// How things can fail, in one table of kinds. What crosses the wire is named as in
-// signaling/problem.go, what the peers find out as in peer/peer.go.
+// The kinds of failure. Those of the server have the names of signaling/problem.go, those of the two sides the names of
+// peer/peer.go.
 
 export type Kind =
   // of the server
@@ -14,12 +14,16 @@ export class Failure extends Error {
   }
 }
 
-/** The kind of what was thrown; undefined for a program's own mistake, or an abort. */
+/** Returns the kind of a thrown value; undefined for an abort or a mistake in this program. */
 export const kindOf = (e: unknown): Kind | undefined => (e instanceof Failure ? e.kind : undefined);
 
 export const isAbort = (e: unknown, signal: AbortSignal): boolean => signal.aborted && kindOf(e) === undefined;
 
-/** Waits; it rejects when signal ends. */
+/** Makes any thrown value a Failure that a person can read. */
+export const readable = (e: unknown): Failure =>
+  e instanceof Failure ? e : new Failure("refused", e instanceof Error ? e.message : String(e));
+
+/** Waits for ms; it rejects when signal aborts. */
 export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
@@ -35,8 +39,8 @@ export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Slows down what comes again and again in a short time. The first time costs nothing. */
-export class Brake {
+/** Delays repeated attempts: not the first one, then from 10 ms up to 3 s. */
+export class Backoff {
   #times = 0;
   #last = -Infinity;
 

@@ -1,18 +1,20 @@
-// How many wrong answers a typed code takes in its life. peer/guesses.go for a browser.
+// Counts the wrong answers to a typed code. peer/guesses.go for a browser.
 
 import { print, type Code } from "./code.ts";
 import { Failure } from "./failure.ts";
 import type { Side } from "./store.ts";
 
-/** Wrong answers to a caller, and a callee's answers to callers without proof. */
+/** The most guesses at a code: wrong answers to a caller, or a callee's answers to callers without proof. */
 export const guesses = 3;
 
-/** The one count of guesses at a typed code's secret: for every attempt and reconnect, and after a reload. */
+/** Counts the guesses at a typed code's secret, over all attempts, reconnects and reloads. */
 export class Guesses {
+  readonly #save: (spent: number) => void;
   #spent: number;
 
-  /** keep saves the count before a wrong answer has any effect; if it throws, the code is burnt. */
-  constructor(spent = 0, private readonly keep: (spent: number) => void = () => {}) {
+  /** `save` stores the count before a wrong answer has any effect. If it throws, the code is burnt. */
+  constructor(spent = 0, save: (spent: number) => void = () => {}) {
+    this.#save = save;
     this.#spent = Math.max(0, spent);
   }
 
@@ -33,40 +35,40 @@ export class Guesses {
     return this.left === 0;
   }
 
-  /** Counts a guess; false says that the count could not be saved. */
+  /** Counts a guess; false if the count could not be saved. */
   spend(): boolean {
     this.#spent++;
     try {
-      this.keep(this.#spent);
+      this.#save(this.#spent);
       return true;
     } catch {
-      this.#spent = Math.max(this.#spent, guesses); // a reload would forget it
+      this.#spent = Math.max(this.#spent, guesses); // because a reload would forget the guess
       return false;
     }
   }
 
-  /** Takes back one guess that turned out to be none. */
+  /** Takes back a guess: the other side has proven that it knows the secret. */
   refund() {
     this.#spent = Math.max(0, this.#spent - 1);
     try {
-      this.keep(this.#spent);
+      this.#save(this.#spent);
     } catch {
-      // A reload knows of one guess too many.
+      // After a reload the count is one too high.
     }
   }
 }
 
 const remembered = 16; // codes
 
-/** The count for a code that was typed, over reloads of this tab. A code that the page makes is used once. */
+/** Returns the count for a typed code in this tab. A generated code is used once, and so has none to keep. */
 export function inStorage(base: string, side: Side, code: Code | undefined): Guesses {
-  if (!code?.secret || !storage()) return new Guesses();
+  if (!code?.secret || !hasStorage()) return new Guesses();
   const item = `p2pchat guesses at ${base}`, key = `${side} ${print(code)}`;
   const all = () => {
     try {
       return new Map<string, number>(JSON.parse(sessionStorage.getItem(item) ?? "[]") as [string, number][]);
     } catch {
-      return new Map<string, number>(); // another program wrote it
+      return new Map<string, number>(); // not written by this page
     }
   };
   const spent = Number(all().get(key) ?? 0);
@@ -77,8 +79,8 @@ export function inStorage(base: string, side: Side, code: Code | undefined): Gue
   });
 }
 
-/** Whether the browser lets the page keep anything. */
-function storage(): boolean {
+/** Reports whether the browser lets the page store anything. */
+function hasStorage(): boolean {
   try {
     return !!sessionStorage;
   } catch {
@@ -86,7 +88,7 @@ function storage(): boolean {
   }
 }
 
-/** Why a code that has taken all its guesses no longer works. */
+/** Returns the failure of a code that has taken all its guesses. */
 export const burnt = (side: Side) => side === "offer"
   ? new Failure("burnt", "Three wrong codes were tried, so this code no longer works.")
   : new Failure("impostor", `The other side is not who it should be: ${guesses} callers in this room did not prove that they know the code.`);

@@ -1,8 +1,8 @@
-// What makes the two sides trust each other; docs/security.md has each label and encoding.
+// The handshake, by which the two sides prove to each other that they know the code. docs/security.md has each label and encoding.
 //
 //   offer       "p2pchat": {v, sid, share, commit}
 //   answer      "p2pchat": {v, share, nonce, confirm, candidates}
-//   candidates  {"sealed"}: of the caller's the first one reveals its nonce
+//   candidates  {"sealed"}: the caller's first one reveals its nonce
 
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { expand, hkdf } from "@noble/hashes/hkdf.js";
@@ -16,11 +16,11 @@ import { other, type Side } from "./store.ts";
 const version = 1;
 const sidSize = 16, nonceSize = 16, padding = 128; // bytes
 
-/** What is read and written of a description. */
+/** A description as JSON. */
 export interface Document {
   type: string;
   sdp: string;
-  p2pchat?: Dialect; // none: of a plain WebRTC program
+  p2pchat?: Dialect; // a plain WebRTC program has none
 }
 
 /** One side's part of the handshake. Bytes are in base64. */
@@ -34,10 +34,10 @@ export interface Dialect {
   candidates?: unknown[];
 }
 
-/** What is sealed: a candidate, the end of them (an empty one), or the caller's nonce. */
-export type Note = RTCIceCandidateInit & { nonce?: string };
+/** A note that is sealed: a candidate, the end of the candidates (an empty one), or the caller's nonce. */
+export type SealedNote = RTCIceCandidateInit & { nonce?: string };
 
-/** All of a document that the other side must have seen just so. */
+/** Encodes the part of a document that both sides must have seen alike. */
 function bound(d: Document): Uint8Array {
   const bytes = (b?: string) => fromBase64(b) ?? new Uint8Array();
   return lv(Uint8Array.of(version), utf8(d.type), utf8(d.sdp), bytes(d.p2pchat!.commit), bytes(d.p2pchat!.nonce));
@@ -75,41 +75,46 @@ export class Proposal {
     };
   }
 
-  /** Takes the answer, once. Nothing of it may be used when this throws. */
-  settle(answer: Document): Trust {
+  /** Checks the answer, once. If it throws, the caller must use nothing of the answer. */
+  verify(answer: Document): SessionKeys {
     const key = finish(this.#party, this.document, answer);
     if (!key.confirms(fromBase64(answer.p2pchat!.confirm) ?? new Uint8Array())) {
       throw new Failure("unproven", "A person answered who does not know the code.");
     }
-    return new Trust(this.code, "offer", this.#sid, key, this.nonce, fromBase64(answer.p2pchat!.nonce) ?? new Uint8Array());
+    return new SessionKeys(this.code, "offer", this.#sid, key, this.nonce, fromBase64(answer.p2pchat!.nonce) ?? new Uint8Array());
   }
 }
 
-/** Makes the callee's answer to an offer. That the caller knows the code shows later. */
-export function respond(code: Code, offer: Document, sdp: string): [Trust, Document] {
+/** Makes the callee's answer to an offer. The caller's first note will prove that it knows the code. */
+export function respond(code: Code, offer: Document, sdp: string): [SessionKeys, Document] {
   const sid = fromBase64(offer.p2pchat!.sid) ?? new Uint8Array();
   const party = begin("responder", code, sid);
   const nonce = random(nonceSize);
   const reply: Document = { type: "answer", sdp, p2pchat: { v: version, share: base64(party.share), nonce: base64(nonce) } };
   const key = finish(party, reply, offer);
   reply.p2pchat!.confirm = base64(key.tag);
-  return [new Trust(code, "answer", sid, key, undefined, nonce, fromBase64(offer.p2pchat!.commit)), reply];
+  return [new SessionKeys(code, "answer", sid, key, undefined, nonce, fromBase64(offer.p2pchat!.commit)), reply];
 }
 
-/** Why a sealed note was not taken. */
+/** Says why a note was refused. */
 export type Refusal = "sealed" | "repeated" | "nonsense";
 
-/** What the two sides have in common: it seals this side's notes, and opens those of the other side. */
-export class Trust {
+/** The keys that the two sides derive from the handshake: they seal this side's notes and open the other side's. */
+export class SessionKeys {
+  #callerNonce: Uint8Array | undefined;
+  readonly #calleeNonce: Uint8Array;
+  readonly #commit: Uint8Array | undefined;
   #sealed = 0;
   readonly #opened = new Set<number>();
   readonly #sealing: Uint8Array;
   readonly #opening: Uint8Array;
 
   constructor(
-    readonly code: Code, readonly side: Side, readonly sid: Uint8Array, readonly key: Key,
-    private callers: Uint8Array | undefined, private readonly callees: Uint8Array, private readonly commit?: Uint8Array,
+    readonly code: Code, readonly side: Side, readonly sid: Uint8Array, readonly key: Key, callerNonce: Uint8Array | undefined, calleeNonce: Uint8Array, commit?: Uint8Array,
   ) {
+    this.#callerNonce = callerNonce;
+    this.#calleeNonce = calleeNonce;
+    this.#commit = commit;
     this.#sealing = this.#derive(`${side} candidates`, 32);
     this.#opening = this.#derive(`${other(side)} candidates`, 32);
   }
@@ -122,8 +127,8 @@ export class Trust {
     return chacha20poly1305(key, concat(new Uint8Array(4), uint64(n)), lv(utf8(this.code.room), utf8(side), this.sid));
   }
 
-  /** Makes of a note the candidate that goes to the server, as JSON. */
-  seal(n: Note): string {
+  /** Encrypts a note as a candidate for the server, in JSON. */
+  seal(n: SealedNote): string {
     let body = utf8(JSON.stringify(n));
     const over = body.length % padding;
     if (over > 0) body = concat(body, new Uint8Array(padding - over).fill(0x20));
@@ -132,8 +137,8 @@ export class Trust {
     return JSON.stringify({ sealed: base64(sealed) });
   }
 
-  /** The inverse of seal at the other side; each note opens once. */
-  open(candidate: unknown): Note | Refusal {
+  /** Decrypts a candidate of the other side; each one once. */
+  open(candidate: unknown): SealedNote | Refusal {
     const b = fromBase64((candidate as { sealed?: unknown } | null)?.sealed);
     if (!b) return "sealed";
     const n = readUint64(b);
@@ -144,9 +149,9 @@ export class Trust {
       return "sealed";
     }
     if (this.#opened.has(n)) return "repeated";
-    this.#opened.add(n); // as many at most as an attempt reads
+    this.#opened.add(n); // an attempt reads at most maxCandidates
     try {
-      const note = JSON.parse(text(body)) as Note | null;
+      const note = JSON.parse(text(body)) as SealedNote | null;
       if (typeof note !== "object" || note === null) return "nonsense";
       if (note.nonce !== undefined && !this.#reveal(fromBase64(note.nonce))) return "nonsense";
       return note;
@@ -155,26 +160,26 @@ export class Trust {
     }
   }
 
-  /** Takes the caller's nonce, which has to be the one that the offer promised. */
+  /** Takes the caller's nonce; false if it is not the one that the offer committed to. */
   #reveal(nonce: Uint8Array | undefined): boolean {
-    if (this.side !== "answer" || !nonce || !this.commit || !equal(sha256(nonce), this.commit)) return false;
-    this.callers = nonce;
+    if (this.side !== "answer" || !nonce || !this.#commit || !equal(sha256(nonce), this.#commit)) return false;
+    this.#callerNonce = nonce;
     return true;
   }
 
-  /** Whether the other side has shown that it has the same key. */
+  /** Whether the other side has proven that it has the same key. */
   get proven(): boolean {
-    return this.callers !== undefined;
+    return this.#callerNonce !== undefined;
   }
 
-  /** The same four on both sides, unless someone is in the middle. */
+  /** Returns four words, which are the same on both sides unless someone is in the middle. */
   safetyWords(): string[] {
-    const b = this.#derive("safety words", 32, lv(this.callers!, this.callees));
+    const b = this.#derive("safety words", 32, lv(this.#callerNonce!, this.#calleeNonce));
     const view = new DataView(b.buffer, b.byteOffset);
     return [0, 8, 16, 24].map((at) => words[Number(view.getBigUint64(at) % BigInt(words.length))]!);
   }
 
-  /** The room and secret where only these two can meet again: it follows from the secret with which they met, and this meeting's key. */
+  /** Returns the code with which only these two can meet again. It follows from the code's secret and this meeting's key. */
   next(): Code {
     const key = this.#derive("session", 32, utf8(this.code.secret));
     const part = (name: string) => base32(expand(sha256, key, utf8(name), 16));

@@ -1,15 +1,15 @@
-// Which STUN and TURN servers of the signaling server's list are used: peer/iceservers.go for a
-// browser. Each URL costs packets to the host that it names, and a server could name any host.
+// Selects the STUN and TURN servers from the signaling server's list: peer/iceservers.go for a browser. A malicious server could
+// name any host, and each URL makes the browser send packets there.
 
 const maxServers = 4;
-const maxUrls = 8; // of all of them
+const maxUrls = 8; // of all servers together
 
 export interface Chosen {
   readonly used: RTCIceServer[];
   readonly elsewhere: string[]; // URLs on other hosts than the server's
 }
 
-/** The servers of a list that are on the page's own host, or, with anywhere, on any. */
+/** Selects the servers on the page's own host, or with anywhere on any host. */
 export function choose(list: RTCIceServer[], hostname: string, anywhere: boolean): Chosen {
   const own: RTCIceServer[] = [], elsewhere: string[] = [];
   for (const s of list) {
@@ -27,12 +27,12 @@ export function choose(list: RTCIceServer[], hostname: string, anywhere: boolean
   return { used: used.filter((s) => s.urls.length > 0), elsewhere };
 }
 
-/** The host of stun:host:port or turn:host:port?transport=udp; an IPv6 address is in brackets. */
+/** Returns the host of stun:host:port or turn:host:port?transport=udp; an IPv6 address is in brackets. */
 const hostOf = (url: string): string => normal(/^[a-z]+:(\[[^\]]*\]|[^:?]*)/i.exec(url)?.[1] ?? "");
 
 const normal = (host: string) => host.toLowerCase().replace(/\.$/, "").replace(/^\[(.*)\]$/, "$1");
 
-/** A server on this machine, or in a private network, is its own host under each such address. */
+/** Reports whether two hosts may be the same. All private addresses count as one host: a server may have several. */
 const sameHost = (a: string, b: string): boolean => a === b || (isPrivate(a) && isPrivate(b));
 
 const isPrivate = (host: string): boolean =>

@@ -1,5 +1,5 @@
-// What a person may paste instead of a code: the link, or the command that the caller's program
-// shows. The rules are those of cmd/p2pchat/invitation.go.
+// Reads what a person may paste in place of a code: the link, or the command that the caller's program shows. The rules are those of
+// cmd/p2pchat/invitation.go.
 
 import { lobby } from "./code.ts";
 
@@ -8,14 +8,14 @@ export interface Invitation {
   readonly server: string; // its address, without a slash at the end; empty if the text names none
 }
 
-/** Splits what a person pasted; a text that is neither link nor command is taken for a code. */
+/** Splits a link or a command. Any other text is returned as the code. */
 export function invitation(text: string): Invitation {
   const link = /(https?:\/\/[^\s#]+)#(\S+)/i.exec(text);
   if (link) return { code: decoded(link[2]!), server: normal(link[1]!) };
   const command = /(?:^|[\s"'`(<“„‘«])p2pchat (?:answer|call)((?:[\s.,;:!?"'`)>”’“»].*)?)$/s.exec(text);
   if (!command) return { code: text, server: "" };
   const words = command[1]!.split(/\s+/), code: string[] = [];
-  let server = "", flags = false; // after a flag come its values, and no code
+  let server = "", flags = false; // no part of the code follows a flag
   for (const [i, word] of words.entries()) {
     if (word === "--server") server = normal((words[i + 1] ?? "").replace(/^'+|[.,;:!?"'`)>”’“»]+$/g, ""));
     flags ||= word.startsWith("--");

@@ -1,11 +1,11 @@
-// Web addresses in messages. A link says where it leads, if that is not what its text says.
+// Web addresses in messages. A link shows where it leads if its text says otherwise.
 
 import { el } from "./dom.ts";
 
 const maxLinks = 100; // of a message
 const maxLength = 2048; // characters of an address
 
-/** Splits text, which has passed name.ts, into plain text and links; together they read as the text does. */
+/** Splits text, which `visible` has made harmless, into plain text and links that read the same. */
 export function linked(text: string): (Node | string)[] {
   const parts: (Node | string)[] = [];
   let from = 0, links = 0;
@@ -20,7 +20,7 @@ export function linked(text: string): (Node | string)[] {
   return parts;
 }
 
-/** An address without the punctuation of the sentence around it. */
+/** Removes the punctuation of the sentence around an address. */
 function trimmed(found: string): string {
   if (found.length > maxLength) return "";
   const count = (text: string, sign: string) => text.split(sign).length;

@@ -1,16 +1,16 @@
-// What a stranger may be called: chat/name.go for a browser.
+// Names and texts of strangers, made fit to show: chat/name.go for a browser.
 
 export const stranger = "stranger";
 
-const most = 64;
+const maxName = 64; // characters
 
-/** Makes what a side calls itself fit for a line. It must not pass for the program. */
+/** Makes a side's name fit for one line. A name that looks like the program's becomes `stranger`. */
 export function properName(name: string): string {
-  const proper = Array.from(name).filter(seen).slice(0, most).join("").trim();
+  const proper = Array.from(name).filter(seen).slice(0, maxName).join("").trim();
   return proper === "" || looksLike(proper).startsWith("p2pchat") ? stranger : proper;
 }
 
-// What looks like the letters of the program's name: chat/lookalike.go has the same.
+// Characters that look like the letters of the program's name, as in chat/lookalike.go.
 const homoglyphs: Record<string, string> = {
   2: "Ƨƨᒿ२❷➁➋⓶",
   a: "аАαΑɑᴀⲀⲁᎪꓮ@🅐🅰🇦",
@@ -21,15 +21,15 @@ const homoglyphs: Record<string, string> = {
 };
 const likes = new Map(Object.entries(homoglyphs).flatMap(([like, all]) => Array.from(all, (c) => [c, like] as const)));
 
-/** A name without signs and marks, and with the letters that its own look like. */
+/** Returns a name's letters and digits, with those that they look like. */
 const looksLike = (name: string): string =>
   Array.from(name, (c) => likes.get(c) ?? c.normalize("NFKD")).join("").replace(/[^\p{L}\p{N}]/gu, "").toLowerCase();
 
-/** Whether a character can be seen: some of what counts as printable leaves no trace. */
+/** Reports whether a character is visible: some printable ones leave no trace. */
 const seen = (c: string): boolean =>
   /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u.test(c) && !/^[\p{Default_Ignorable_Code_Point}\p{Variation_Selector}]$/u.test(c);
 
-/** Makes visible what steers a terminal, or the order of letters, as the terminal program does: ␛ for an escape. */
+/** Makes control characters visible, of terminals and of text direction, as the terminal program does: ␛ for an escape. */
 export function visible(text: string): string {
   return text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g, (c) => {
     const code = c.charCodeAt(0);
@@ -37,14 +37,14 @@ export function visible(text: string): string {
   });
 }
 
-/** Makes what the other side calls a file fit for one: no path, nothing that steers. The browser takes away what its system does not allow. */
+/** Makes the other side's name of a file fit to save: without a path and control characters. The browser removes what its system does not allow. */
 export function properFile(name: unknown): string {
   const last = typeof name === "string" ? (name.split(/[/\\]/).pop() ?? "") : "";
   const proper = Array.from(last.replace(/[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g, "")).slice(0, 120).join("").replace(/^[. ]+/, "");
   return Array.from(proper).some((c) => c !== " " && seen(c)) ? proper : "file";
 }
 
-/** Makes what the other side gives as a reason fit for a line. */
+/** Makes the other side's reason fit for one line. */
 export function properReason(why: unknown): string {
   const shown = typeof why === "string" ? Array.from(why).filter(seen).slice(0, 200).join("").trim() : "";
   return shown || "the other side cancelled it";

@@ -1,5 +1,5 @@
-// CPace, suite CPACE-X25519-SHA512, with the key confirmation of draft-irtf-cfrg-cpace-21:
-// what peer/pake is to the terminal program, and with the same test vectors.
+// CPace, suite CPACE-X25519-SHA512, with the key confirmation of draft-irtf-cfrg-cpace-21: peer/pake for a browser, tested with the
+// same vectors.
 
 import { mod, pow } from "@noble/curves/abstract/modular.js";
 import { montgomery } from "@noble/curves/abstract/montgomery.js";
@@ -26,7 +26,7 @@ const x25519 = montgomery({
   powPminus2: (x: bigint) => pow(x, P - 2n, P),
 });
 
-/** The other side's share is none: of another length, or of low order. */
+/** Says that the other side's share has another length or is of low order. */
 export class InvalidShare extends Error {}
 
 export type Role = "initiator" | "responder";
@@ -36,7 +36,7 @@ export class Party {
   readonly share: Uint8Array;
   readonly #role: Role;
   readonly #session: Uint8Array;
-  #scalar: Uint8Array | undefined; // until it was used
+  #scalar: Uint8Array | undefined; // until finish uses it
 
   /** Both sides need the same password, channel (CI in the draft) and session (sid). */
   constructor(role: Role, password: Uint8Array, channel: Uint8Array, session: Uint8Array, scalar = random(32)) {
@@ -46,7 +46,7 @@ export class Party {
     this.share = multiply(scalar, generator(password, channel, session));
   }
 
-  /** Ends the run: `ad` is what this side says besides, `theirs` what the other side says. */
+  /** Ends the run: `ad` is this side's associated data, `theirs` the other side's. */
   finish(ad: Uint8Array, theirShare: Uint8Array, theirs: Uint8Array): Key {
     const scalar = this.#scalar;
     this.#scalar = undefined;
@@ -60,7 +60,7 @@ export class Party {
   }
 }
 
-/** What a run gives one side. */
+/** The result of a run. */
 export class Key {
   readonly #other: Uint8Array;
 
@@ -69,13 +69,13 @@ export class Key {
     this.#other = other;
   }
 
-  /** Tells whether tag is the other side's: then it has the same key and saw the same. */
+  /** Reports whether tag is the other side's: then it has the same key and saw the same data. */
   confirms(tag: Uint8Array): boolean {
     return equal(tag, this.#other);
   }
 }
 
-/** The point that the password stands for (draft, section 7.1). */
+/** Maps the password to a point (draft, section 7.1). */
 export function generator(password: Uint8Array, channel: Uint8Array, session: Uint8Array): Uint8Array {
   const padding = Math.max(0, blockSize - 1 - lv(password).length - lv(domain).length);
   return elligator2(sha512(lv(domain, password, new Uint8Array(padding), channel, session)).subarray(0, 32));
@@ -94,7 +94,7 @@ function elligator2(b: Uint8Array): Uint8Array {
   return out;
 }
 
-/** X25519 (RFC 7748, section 5) of a point that a stranger may have sent. */
+/** Computes X25519 (RFC 7748, section 5). It throws InvalidShare for an invalid point of a stranger. */
 export function multiply(scalar: Uint8Array, point: Uint8Array): Uint8Array {
   try {
     return x25519.scalarMult(scalar, point);

@@ -1,7 +1,7 @@
-// Which files are pictures that the page shows: by their first bytes, not by name or by what
-// the other side says; and only those that a browser decodes in little memory.
+// Recognizes the pictures that the page shows: by their first bytes, not by their names, and only if the browser decodes them in
+// little memory.
 
-const maxBytes = 32 << 20, maxPixels = 40e6, head = 256 << 10; // bytes in which a JPEG has told its size
+const maxBytes = 32 << 20, maxPixels = 40e6, head = 256 << 10; // bytes in which a JPEG names its size
 
 export interface Picture {
   readonly type: string;
@@ -9,14 +9,14 @@ export interface Picture {
   readonly height: number;
 }
 
-/** Tells what picture a file is; undefined for other files, and for pictures that are too large. */
+/** Returns the kind and size of a picture; undefined for other files and for pictures that are too large. */
 export async function picture(file: Blob): Promise<Picture | undefined> {
   if (file.size > maxBytes || file.size < 32) return undefined;
   const buffer = await file.slice(0, head).arrayBuffer();
   let p: Picture | undefined;
   try {
     p = read(new DataView(buffer));
-  } catch { // it ends before its size
+  } catch { // the file ends before its size
     return undefined;
   }
   return p && p.width > 0 && p.height > 0 && p.width * p.height <= maxPixels ? p : undefined;
@@ -44,7 +44,7 @@ function webp(b: DataView, chunk: string): Picture | undefined {
   return chunk === "VP8X" ? { type, width: uint24(24) + 1, height: uint24(27) + 1 } : undefined;
 }
 
-/** Looks for the start of frame, a marker from C0 to CF that is no table. */
+/** Finds the start of frame: a marker from C0 to CF that starts no table. */
 function jpeg(b: DataView): Picture | undefined {
   for (let at = 2; b.getUint8(at) === 0xff; at += 2 + b.getUint16(at + 2)) {
     const marker = b.getUint8(at + 1);

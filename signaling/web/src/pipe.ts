@@ -1,4 +1,4 @@
-// A DataChannel that carries whole messages, and what is known of the connection.
+// A DataChannel with backpressure, and the connection that the chat has. peer/pipe.go for a browser.
 
 import type { Code } from "./code.ts";
 import { Failure } from "./failure.ts";
@@ -6,32 +6,32 @@ import { Failure } from "./failure.ts";
 export const chatLabel = "chat", fileLabel = "file", protocol = "p2pchat.v1";
 
 const maxMessage = 256 << 10; // bytes
-const enoughBuffered = 1 << 20; // on their way out, before a sender waits
-// Messages that come before listen is called: more than the other side's outbox holds.
+const enoughBuffered = 1 << 20; // bytes in the browser's buffer at which a sender waits
+// Messages held before listen is called: more than the other side's outbox has.
 export const earlyMessages = 5000, earlyBytes = 8 << 20;
-// ms from look to look; without a packet before this side asks for one; and before the connection is lost.
-const beat = 400, quiet = 1000, silence = 2400;
-const reports = 12; // looks from one report to the next
+// ms between two checks; without a packet before this side asks for one; and before the connection counts as lost.
+const checkInterval = 400, quietLimit = 1000, lossLimit = 2400;
+const checksPerReport = 12;
 const lost = "The connection to the other side was lost.";
 
-export type Way = "host" | "srflx" | "prflx" | "relay"; // the longest that a packet takes is the last
+export type Way = "host" | "srflx" | "prflx" | "relay"; // from the shortest way of a packet to the longest
 
-/** What the attempt that made a connection knows of it. */
+/** A connection as the attempt that made it knows it. */
 export interface Met {
   readonly code: Code;
   readonly announced: boolean; // the other side has made the channel
-  readonly foreign: boolean; // a plain WebRTC program: it is sent texts
+  readonly foreign: boolean; // a plain WebRTC program, which gets plain texts
   readonly verified: boolean; // both sides knew the code's secret
   readonly safetyWords: string[];
   readonly next: Code | undefined; // where these two can meet again
   readonly took: number; // ms, from both descriptions to the open channel
 }
 
-/** A channel as messages in, and messages out with backpressure. */
+/** A channel for messages, with backpressure for a sender. */
 export class Channel {
-  /** Settles when messages can be sent, or the channel has ended. */
+  /** Resolves when messages can be sent, or the channel has ended. */
   readonly opened: Promise<unknown>;
-  /** Settles with the reason when the channel has ended. */
+  /** Resolves with the reason when the channel has ended. */
   readonly ended: Promise<Failure>;
   #end!: (why: Failure) => void;
   #early: (Uint8Array | string)[] | undefined = [];
@@ -47,11 +47,11 @@ export class Channel {
     dc.bufferedAmountLowThreshold = enoughBuffered / 2;
     dc.onbufferedamountlow = () => { this.#room.splice(0).forEach((f) => f()); };
     dc.onclose = () => { this.end(new Failure("ended", "The other side hung up.")); };
-    dc.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => { this.#take(typeof data === "string" ? data : new Uint8Array(data)); };
-    if (dc.readyState === "closing" || dc.readyState === "closed") this.end(new Failure("ended", "The other side hung up.")); // and no event will say so
+    dc.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => { this.#handle(typeof data === "string" ? data : new Uint8Array(data)); };
+    if (dc.readyState === "closing" || dc.readyState === "closed") this.end(new Failure("ended", "The other side hung up.")); // no event follows
   }
 
-  #take(message: Uint8Array | string) {
+  #handle(message: Uint8Array | string) {
     if (message.length > maxMessage) return;
     if (!this.#early) {
       this.#handler(message);
@@ -62,7 +62,7 @@ export class Channel {
     else this.close();
   }
 
-  /** Hands over each message, those first that came before. */
+  /** Gives the handler each message, first those that were held. */
   listen(handler: (message: Uint8Array | string) => void) {
     this.#handler = handler;
     const waiting = this.#early ?? [];
@@ -70,19 +70,19 @@ export class Channel {
     waiting.forEach(handler);
   }
 
-  /** Sends at once; false if the channel is full or closed: wait for room then. */
+  /** Sends at once; false if the channel is full or closed: then wait for room. */
   send(message: Uint8Array | string): boolean {
     if (this.dc.readyState !== "open" || this.dc.bufferedAmount > enoughBuffered) return false;
     try {
       this.dc.send(message as string);
       return true;
-    } catch { // it has ended, whatever its events say yet
+    } catch { // the channel has ended, and its event follows
       this.end(new Failure("lost", lost));
       return false;
     }
   }
 
-  /** Settles when send may succeed, or the channel has ended. */
+  /** Resolves when send may succeed, or the channel has ended. */
   async room(): Promise<void> {
     if (this.dc.readyState !== "open") await this.ended;
     else if (this.dc.bufferedAmount > enoughBuffered) await new Promise<void>((resolve) => this.#room.push(resolve));
@@ -98,14 +98,13 @@ export class Channel {
   }
 }
 
-/** The connection of two who trust each other as far as they can. */
+/** The chat channel of a connection, once the two sides have proven what they can. */
 export class Pipe extends Channel {
   path: Way = "host";
-  heard = false; // something of the other side
-  /** Settles with the other side's first message, or with the end. */
+  heard = false; // the other side has sent something
+  /** Resolves with the other side's first message, or with the end. */
   readonly settled: Promise<unknown>;
   #settle!: () => void;
-  /** Is told of each channel for a file that the other side opens. */
   #onFile: ((dc: RTCDataChannel) => void) | undefined;
   #files: RTCDataChannel[] = [];
 
@@ -116,7 +115,7 @@ export class Pipe extends Channel {
       if (state === "disconnected" || state === "failed") this.end(new Failure("lost", lost));
     };
     pc.onconnectionstatechange = changed;
-    changed(); // it may have, a moment ago
+    changed(); // the state may have changed before
     pc.onicecandidate = null;
     this.settled = new Promise<void>((resolve) => (this.#settle = resolve));
     void this.ended.then(() => {
@@ -134,23 +133,22 @@ export class Pipe extends Channel {
   }
 
   /**
-   * Tells the way that packets take, and the time there and back in ms; and ends a pipe over
-   * which nothing comes. `ask` sends something that the other machine acknowledges by itself: it is
-   * called when nothing has come for a while. Without it the browser has to notice by itself.
+   * Reports the way that packets take and their round-trip time in ms, and ends a pipe without packets. `ask`, which is called
+   * after quietLimit, sends a frame that the other machine's SCTP acknowledges; without `ask` only the browser notices a loss.
    */
   async watch(report: (path: Way, rtt: number | undefined) => void, ask?: () => void): Promise<void> {
     let over = false;
     const ended = this.ended.then(() => (over = true));
-    for (let n = 0, heard = NaN, still = 0, last = performance.now(); ; n++) {
+    for (let n = 0, heard = NaN, silent = 0, last = performance.now(); ; n++) {
       const now = await this.#measure();
       if (over) return;
-      if (n % reports === 0 || now.path !== this.path) report((this.path = now.path), now.rtt);
+      if (n % checksPerReport === 0 || now.path !== this.path) report((this.path = now.path), now.rtt);
       const at = performance.now();
-      still = now.heard > 0 && now.heard === heard ? still + Math.min(at - last, quiet) : 0; // what was longer, this page slept through
+      silent = now.heard > 0 && now.heard === heard ? silent + Math.min(at - last, quietLimit) : 0; // a longer time means that this page slept
       [heard, last] = [now.heard, at];
-      if (ask && still >= silence) this.end(new Failure("lost", lost));
-      else if (still >= quiet) ask?.();
-      await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, beat))]);
+      if (ask && silent >= lossLimit) this.end(new Failure("lost", lost));
+      else if (silent >= quietLimit) ask?.();
+      await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, checkInterval))]);
     }
   }
 
@@ -174,9 +172,9 @@ export class Pipe extends Channel {
     this.#files.splice(0).forEach(handler);
   }
 
-  /** Takes a further channel that the other side has opened. One that is not for a file is closed. */
+  /** Takes another channel that the other side has opened, and closes it if it is not for a file. */
   announced(dc: RTCDataChannel) {
-    if (dc.label !== fileLabel || dc.protocol !== protocol || !whole(dc)) dc.close();
+    if (dc.label !== fileLabel || dc.protocol !== protocol || !isReliable(dc)) dc.close();
     else if (this.#onFile) this.#onFile(dc);
     else if (this.#files.length < 64) this.#files.push(dc);
     else dc.close();
@@ -188,5 +186,5 @@ export class Pipe extends Channel {
   }
 }
 
-/** Whether a channel is ordered and loses nothing. */
-export const whole = (dc: RTCDataChannel): boolean => dc.ordered && dc.maxRetransmits === null && dc.maxPacketLifeTime === null;
+/** Reports whether a channel is ordered and loses no message. */
+export const isReliable = (dc: RTCDataChannel): boolean => dc.ordered && dc.maxRetransmits === null && dc.maxPacketLifeTime === null;

@@ -2,14 +2,14 @@
 
 import { utf8 } from "./bytes.ts";
 
-// Of each version from 1: codewords in all, those of error correction in a block, blocks.
+// For each version from 1: all codewords, those of error correction in a block, blocks.
 const sizes: [number, number, number][] = [
   [26, 10, 1], [44, 16, 1], [70, 26, 1], [100, 18, 2], [134, 24, 2], [172, 16, 4], [196, 18, 4], [242, 22, 4], [292, 22, 5], [346, 26, 5],
 ];
-// Where the small squares are, in versions from 2.
+// Positions of the alignment patterns, for each version from 2.
 const squares = [[6, 18], [6, 22], [6, 26], [6, 30], [6, 34], [6, 22, 38], [6, 24, 42], [6, 26, 46], [6, 28, 50]];
 
-/** The rows of the code, true where it is dark; undefined for a text that is too long. */
+/** Returns the rows of the code, true for a dark module; undefined for a text that is too long. */
 export function qr(text: string): boolean[][] | undefined {
   const bytes = utf8(text);
   const version = sizes.findIndex(([all, ec, blocks], i) => bytes.length + (i < 9 ? 2 : 3) <= all - ec * blocks) + 1;
@@ -25,7 +25,7 @@ export function qr(text: string): boolean[][] | undefined {
   return best!.dark;
 }
 
-/** The data codewords: mode, length, bytes, padding. */
+/** Returns the data codewords: mode, length, bytes, padding. */
 function encode(bytes: Uint8Array, version: number): Uint8Array {
   const [all, ec, blocks] = sizes[version - 1]!;
   const out = new Uint8Array(all - ec * blocks);
@@ -41,7 +41,7 @@ function encode(bytes: Uint8Array, version: number): Uint8Array {
   return out;
 }
 
-/** Splits the data into blocks, adds each one's error correction, and mixes them. */
+/** Splits the data into blocks, adds error correction to each, and interleaves them. */
 function interleave(data: Uint8Array, version: number): Uint8Array {
   const [, ec, count] = sizes[version - 1]!;
   const short = Math.floor(data.length / count), long = data.length % count;
@@ -58,14 +58,14 @@ function interleave(data: Uint8Array, version: number): Uint8Array {
   return Uint8Array.from(out);
 }
 
-/** The product in GF(256) modulo x⁸ + x⁴ + x³ + x² + 1. */
+/** Multiplies in GF(256) modulo x⁸ + x⁴ + x³ + x² + 1. */
 function times(a: number, b: number): number {
   let p = 0;
   for (let i = 7; i >= 0; i--) p = ((p << 1) ^ ((p >> 7) * 0x11d)) ^ (((b >> i) & 1) * a);
   return p;
 }
 
-/** The coefficients below the highest of (x − 1)(x − 2)(x − 4)… */
+/** Returns the coefficients of (x − 1)(x − 2)(x − 4)… without the highest. */
 function divisor(degree: number): Uint8Array {
   const g = new Uint8Array(degree);
   g[degree - 1] = 1;
@@ -162,7 +162,7 @@ class Grid {
   /** Writes the codewords, in pairs of columns from the right, up and down. */
   fill(codewords: Uint8Array, mask: number) {
     let at = 0, up = true;
-    for (let right = this.#size - 1; right > 0; right -= right === 8 ? 3 : 2, up = !up) { // column 6 is none of a pair
+    for (let right = this.#size - 1; right > 0; right -= right === 8 ? 3 : 2, up = !up) { // column 6 has the timing pattern
       for (let i = 0; i < this.#size; i++) {
         const y = up ? this.#size - 1 - i : i;
         for (const x of [right, right - 1]) {
@@ -175,7 +175,7 @@ class Grid {
     }
   }
 
-  /** How hard it may be to read (section 7.8.3). */
+  /** Returns how hard the code may be to read (section 7.8.3). */
   penalty(): number {
     const n = this.#size, d = this.dark;
     let sum = 0, count = 0;

@@ -1,18 +1,18 @@
-// The four documents of a room, behind the REST API of the server that the page came
-// from (/openapi.yaml). A request that fails in passing is sent again: each may be.
+// The four documents of a room, behind the REST API of the server that the page came from (/openapi.yaml). Every request can be
+// repeated, so one that fails for a moment is.
 
 import { random, base32 } from "./bytes.ts";
 import { Failure, sleep, type Kind } from "./failure.ts";
 
-export type Side = "offer" | "answer"; // what it writes: the caller the offer
+export type Side = "offer" | "answer"; // the description that a side writes: the caller the offer
 
 export const other = (s: Side): Side => (s === "offer" ? "answer" : "offer");
 
-/** What somebody holds of a room. */
+/** The right to write a side's documents of a room. */
 export interface Ticket {
   readonly room: string;
   readonly side: Side;
-  readonly token: string; // empty: good for reading
+  readonly token: string; // empty: for reading alone
 }
 
 export const newTicket = (room: string, side: Side): Ticket => ({ room, side, token: base32(random(16)) });
@@ -22,11 +22,11 @@ export interface Description {
   readonly version: string;
 }
 
-const patience = 5000; // with a server that is full, in ms
+const fullLimit = 5000; // ms in which a request to a full server is repeated
 const poll = 25; // seconds that one request waits at the server
-const answerLimit = 15_000; // beyond that
-const look = 1000; // ms from one look at whether the server is there to the next, and for its answer
-const firstPause = 100, longPause = 1000;
+const answerLimit = 15_000; // ms beyond that
+const healthInterval = 1000; // ms between two health checks, and for the answer to one
+const firstPause = 100, longestPause = 1000; // ms
 const unreachable = "The server does not answer.";
 const maxReply = 1 << 18; // bytes
 export const forever = Infinity;
@@ -41,23 +41,23 @@ interface Request {
   body?: string;
   wait?: number; // seconds
   keepalive?: boolean;
-  optional?: boolean; // 429 is an answer: what it asks for can be done without
+  optional?: boolean; // not repeated after 429: the page can do without the reply
 }
 
 interface Reply {
   readonly body: string;
   readonly version: string;
-  readonly digits: number; // NaN or 0 if it does not say
+  readonly digits: number; // NaN or 0 if the server does not say
 }
 
 export class Store {
   accessKey = "";
-  /** Is told when requests begin to fail, and, with nothing, when the server is back. */
+  /** Called with the reason when requests begin to fail, and without one when the server is back. */
   onTrouble: (why?: string) => void = () => {};
-  /** How many digits the number of a new room should have, as far as the server has said so. */
+  /** The number of digits that the server wants in the number of a new room; 0 if it did not say. */
   roomDigits = 0;
-  #trouble = false;
-  #flight = new AbortController(); // of all requests at a time
+  #failing = false;
+  #requests = new AbortController(); // aborted to repeat all current requests
 
   constructor(readonly origin: string) {}
 
@@ -73,12 +73,12 @@ export class Store {
     return this.#in(t, { method: "POST", path: "/answer", match: to, body }, signal);
   }
 
-  /** Waits for what `of` wrote, if it is not the version `known`, for `wait` seconds. */
+  /** Waits up to `wait` seconds for the description of side `of`, unless that is the version `known`. */
   async description(t: Ticket, of: Side, known: string, wait: number, signal: AbortSignal): Promise<Description> {
-    const again = (r: Reply) => known !== "" && r.version === known;
+    const unchanged = (r: Reply) => known !== "" && r.version === known;
     const r = await this.#read(t, { path: `/${of}`, known }, wait, signal, (r, kind) =>
-      r ? again(r) : kind === "no-offer" || kind === "no-answer" || kind === "no-room" || kind === "unchanged");
-    if (again(r)) throw new Failure("unchanged", "Nothing has changed.");
+      r ? unchanged(r) : kind === "no-offer" || kind === "no-answer" || kind === "no-room" || kind === "unchanged");
+    if (unchanged(r)) throw new Failure("unchanged", "Nothing has changed.");
     return r;
   }
 
@@ -86,30 +86,30 @@ export class Store {
     return this.#in(t, { method: "POST", path: `/${t.side}-candidates${at < 0 ? "" : `?at=${at}`}`, body: `[${list.join(",")}]` }, signal);
   }
 
-  /** Waits for candidates of a side from index `after` on. */
+  /** Waits up to `wait` seconds for the candidates of side `of` from index `after`. */
   async candidates(t: Ticket, of: Side, after: number, wait: number, signal: AbortSignal): Promise<unknown[]> {
     const r = await this.#read(t, { path: `/${of}-candidates?after=${after}` }, wait, signal, (r, kind) => (r ? isEmptyList(r.body) : kind === "no-room"));
     const list = json(r.body);
-    if (!Array.isArray(list)) throw foreign();
+    if (!Array.isArray(list)) throw nonsense();
     return list;
   }
 
-  /** Gives the room back; it goes on when the page is left. */
+  /** Closes the room, also while the page is left. */
   close(t: Ticket): Promise<unknown> {
     return this.#once({ method: "DELETE", path: `/rooms/${t.room}`, token: t.token, keepalive: true }, AbortSignal.timeout(2000));
   }
 
-  /** The STUN and TURN servers: a caller's without a ticket, else those of the guest who will answer with it. */
+  /** Returns the STUN and TURN servers: without a ticket those of a caller, with one those of the guest who answers with it. */
   async iceServers(t: Ticket | undefined, signal: AbortSignal): Promise<RTCIceServer[]> {
     const r = await this.#do(t ? { path: `/rooms/${t.room}/ice-servers`, token: t.token, optional: true } : { path: "/ice-servers", key: true, optional: true }, signal);
     const list = (json(r.body) as { iceServers?: unknown } | undefined)?.iceServers;
-    if (!Array.isArray(list)) throw foreign();
+    if (!Array.isArray(list)) throw nonsense();
     if (!t && r.digits > 0) this.roomDigits = r.digits;
     return list as RTCIceServer[];
   }
 
-  /** Repeats a read until wait is over, for as long as nothing is there. */
-  async #read(t: Ticket, r: Request, wait: number, signal: AbortSignal, nothing: (r: Reply | undefined, kind?: Kind) => boolean): Promise<Reply> {
+  /** Repeats a read that finds nothing, for up to `wait` seconds. */
+  async #read(t: Ticket, r: Request, wait: number, signal: AbortSignal, isNothing: (r: Reply | undefined, kind?: Kind) => boolean): Promise<Reply> {
     const asked = performance.now();
     for (;;) {
       const left = wait - (performance.now() - asked) / 1000;
@@ -122,11 +122,11 @@ export class Store {
         error = e;
       }
       const over = seconds === 0 || (performance.now() - asked) / 1000 >= wait;
-      if (over || !nothing(reply, error instanceof Failure ? error.kind : undefined)) {
+      if (over || !isNothing(reply, error instanceof Failure ? error.kind : undefined)) {
         if (reply) return reply;
         throw error;
       }
-      // A server that does not wait must not be asked without a pause.
+      // A server that answers at once is asked only once a second.
       if (performance.now() - sent < seconds * 500) await sleep(1000, signal);
     }
   }
@@ -135,60 +135,60 @@ export class Store {
     return this.#do({ ...r, path: `/rooms/${t.room}${r.path}`, token: t.token }, signal);
   }
 
-  /** Sends a request until it is answered for good. */
+  /** Sends a request until it has a lasting answer. */
   async #do(r: Request, signal: AbortSignal): Promise<Reply> {
     const started = performance.now();
     for (let attempt = 0; ; attempt++) {
-      const flight = this.#flight.signal;
+      const requests = this.#requests.signal;
       try {
-        const reply = await this.#once(r, AbortSignal.any([signal, flight, AbortSignal.timeout((r.wait ?? 0) * 1000 + answerLimit)]));
+        const reply = await this.#once(r, AbortSignal.any([signal, requests, AbortSignal.timeout((r.wait ?? 0) * 1000 + answerLimit)]));
         this.#recovered();
         return reply;
       } catch (e) {
         signal.throwIfAborted();
-        if (!(e instanceof Passing) || (r.optional && e.kind === "too-many")) {
+        if (!(e instanceof Transient) || (r.optional && e.kind === "too-many")) {
           this.#recovered();
           throw e;
         }
-        if (flight.aborted) continue;
-        const backoff = Math.min(firstPause * 2 ** Math.min(attempt, 10), longPause);
+        if (requests.aborted) continue;
+        const backoff = Math.min(firstPause * 2 ** Math.min(attempt, 10), longestPause);
         const next = e.after * 1000 + backoff / 2 + (Math.random() * backoff) / 2;
-        if (e.kind === "server-full" && performance.now() - started + next > patience) throw e;
+        if (e.kind === "server-full" && performance.now() - started + next > fullLimit) throw e;
         this.#troubled(e.message);
-        await sleep(next, AbortSignal.any([signal, flight])).catch(() => signal.throwIfAborted());
-        r = { ...r, wait: 0 }; // so that its being back is told at once
+        await sleep(next, AbortSignal.any([signal, requests])).catch(() => signal.throwIfAborted());
+        r = { ...r, wait: 0 }; // so that an answer shows at once that the server is back
       }
     }
   }
 
   /**
-   * Looks, until signal ends, whether the server is there. When it is back, all requests begin
-   * anew: TCP asks ever more seldom in an outage, and would wait for many seconds after it.
+   * Checks the server's health until signal aborts. When the server is back it repeats all requests: in an outage TCP retransmits
+   * at ever longer intervals, and would notice the end of it only after many seconds.
    */
   async watch(signal: AbortSignal): Promise<void> {
-    for (let there = true; !signal.aborted; ) {
-      const next = performance.now() + look;
-      const was = there;
-      there = await this.#once({ path: "/healthz" }, AbortSignal.any([signal, AbortSignal.timeout(look)])).then(() => true, (e) => !(e instanceof Passing));
+    for (let healthy = true; !signal.aborted; ) {
+      const next = performance.now() + healthInterval;
+      const was = healthy;
+      healthy = await this.#once({ path: "/healthz" }, AbortSignal.any([signal, AbortSignal.timeout(healthInterval)])).then(() => true, (e) => !(e instanceof Transient));
       if (signal.aborted) return;
-      if (there && !was) {
-        this.#flight.abort();
-        this.#flight = new AbortController();
+      if (healthy && !was) {
+        this.#requests.abort();
+        this.#requests = new AbortController();
         this.#recovered();
       }
-      if (!there) this.#troubled(unreachable);
+      if (!healthy) this.#troubled(unreachable);
       await sleep(next - performance.now(), signal).catch(() => {});
     }
   }
 
   #troubled(why: string) {
-    if (!this.#trouble) this.onTrouble(why);
-    this.#trouble = true;
+    if (!this.#failing) this.onTrouble(why);
+    this.#failing = true;
   }
 
   #recovered() {
-    if (this.#trouble) this.onTrouble();
-    this.#trouble = false;
+    if (this.#failing) this.onTrouble();
+    this.#failing = false;
   }
 
   async #once(r: Request, signal: AbortSignal): Promise<Reply> {
@@ -207,21 +207,21 @@ export class Store {
       });
       body = await text(res);
     } catch (e) {
-      throw e instanceof Failure ? e : new Passing("unreachable", unreachable, 0);
+      throw e instanceof Failure ? e : new Transient("unreachable", unreachable, 0);
     }
-    return judge(res, body);
+    return checkResponse(res, body);
   }
 }
 
-/** A failure that is worth another try, after some seconds. */
-class Passing extends Failure {
+/** A failure after which the request may succeed, `after` seconds later. */
+class Transient extends Failure {
   constructor(kind: Kind, message: string, readonly after: number) {
     super(kind, message);
   }
 }
 
-/** Makes of a reply what it means. */
-function judge(res: Response, body: string): Reply {
+/** Maps a response to a reply; it throws a Failure for an error. */
+function checkResponse(res: Response, body: string): Reply {
   const version = (res.headers.get("ETag") ?? "").replace(/^W\//, "").replaceAll('"', "");
   if (res.status === 304) throw new Failure("unchanged", "Nothing has changed.");
   if (res.ok) return { body, version, digits: Number(res.headers.get("P2PChat-Room-Digits")) };
@@ -232,12 +232,12 @@ function judge(res: Response, body: string): Reply {
   const detail = typeof p?.detail === "string" ? p.detail.slice(0, 300) : `The server answered with status ${res.status}.`;
   if ((res.status === 429 && !lasting) || res.status >= 500) {
     const after = Number(res.headers.get("Retry-After") ?? 0);
-    throw new Passing(kind, detail, Number.isFinite(after) ? Math.min(Math.max(after, 0), 60) : 1);
+    throw new Transient(kind, detail, Number.isFinite(after) ? Math.min(Math.max(after, 0), 60) : 1);
   }
   throw new Failure(kind, detail);
 }
 
-/** Reads a reply, and no more of it than one may have. */
+/** Reads a response, up to maxReply. */
 async function text(res: Response): Promise<string> {
   const decoder = new TextDecoder();
   let all = "", size = 0;
@@ -247,13 +247,13 @@ async function text(res: Response): Promise<string> {
     if (!part?.value) return all + decoder.decode();
     if ((size += part.value.length) > maxReply) {
       void reader!.cancel();
-      throw foreign();
+      throw nonsense();
     }
     all += decoder.decode(part.value, { stream: true });
   }
 }
 
-const foreign = () => new Failure("refused", "The server's reply makes no sense.");
+const nonsense = () => new Failure("refused", "The server's reply makes no sense.");
 
 const isEmptyList = (body: string) => body.trim() === "[]";
 

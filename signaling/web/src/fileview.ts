@@ -1,32 +1,34 @@
-// What a person sees of files.
+// The files in the log.
 
 import type { Conversation } from "./conversation.ts";
+import type { ConversationView } from "./conversationview.ts";
 import { byId, el, removePicture, spoken } from "./dom.ts";
+import { create, writesToDisk, type Arrived } from "./download.ts";
 import { picture } from "./picture.ts";
-import { place, streams, type Landed } from "./sink.ts";
-import type { Talking } from "./talk.ts";
 import { Files, type FileView, type Incoming, type Outgoing } from "./transfer.ts";
 
-const interval = 200; // ms from one progress to the next
-const maxPictures = 30; // that the log shows
+const interval = 200; // ms between two updates of a progress
+const maxPictures = 30; // in the log
 
 /** Shows the files of a conversation in its log. */
-export class FileItems {
+export class FileViews {
+  readonly #view: ConversationView;
   readonly files: Files;
 
-  constructor(talk: Conversation, private readonly view: Talking) {
-    this.files = new Files(talk, (f) => this.#incoming(f as Incoming));
+  constructor(conversation: Conversation, view: ConversationView) {
+    this.#view = view;
+    this.files = new Files(conversation, (f) => this.#incoming(f as Incoming));
   }
 
-  /** Offers files; the error is for a person. */
+  /** Offers files, and returns an error for a person to read, or "". */
   send(list: Iterable<File>): string {
     for (const file of list) {
-      const item = new Item(file.name, file.size, "mine", this.view);
+      const item = new Item(file.name, file.size, "mine", this.#view);
       try {
         const f: Outgoing = this.files.offer(file, item);
-        item.says(`${size(file.size)} · waiting for an answer`);
-        item.offers(["Cancel", () => this.files.cancel(f, "cancelled by its sender", "you cancelled it")]);
-        this.view.add(item.element);
+        item.status(`${size(file.size)} · waiting for an answer`);
+        item.buttons(["Cancel", () => this.files.cancel(f, "cancelled by its sender", "you cancelled it")]);
+        this.#view.add(item.element);
       } catch (e) {
         if (e instanceof RangeError) return e.message;
         throw e;
@@ -37,32 +39,40 @@ export class FileItems {
 
   #incoming(f: Incoming): FileView {
     const name = f.folder ? `${f.name}.tar` : f.name;
-    const item = new Item(name, f.size, "theirs", this.view);
+    const item = new Item(name, f.size, "theirs", this.#view);
     const what = f.folder ? `A folder of ${f.files === 1 ? "one file" : `${f.files} files`}, as a tar archive · ${size(f.size)}` : size(f.size);
-    item.says(`${what}. ${streams() ? "" : "This browser keeps it in memory until you save it. "}Accept it?`);
-    item.offers(
-      ["Accept", () => void place(name).then((sink) => {
-        if (!sink) return;
-        item.offers(["Cancel", () => this.files.cancel(f, "cancelled by its receiver", "you cancelled it")]);
-        this.files.accept(f, sink);
-      }, (e) => item.says(`The file cannot be written: ${String(e)}`))],
+    item.status(`${what}. ${writesToDisk() ? "" : "This browser keeps it in memory until you save it. "}Accept it?`);
+    item.buttons(
+      ["Accept", () => void create(name).then((download) => {
+        if (!download) return;
+        item.buttons(["Cancel", () => this.files.cancel(f, "cancelled by its receiver", "you cancelled it")]);
+        this.files.accept(f, download);
+      }, (e) => item.status(`The file cannot be written: ${String(e)}`))],
       ["Decline", () => this.files.cancel(f, "declined", "you declined it")],
     );
-    this.view.add(item.element);
+    this.#view.add(item.element);
     return item;
   }
 }
 
 /** One file in the log. */
 class Item implements FileView {
+  readonly #name: string;
+  readonly #size: number;
+  readonly #side: "mine" | "theirs";
+  readonly #view: ConversationView;
   readonly element: HTMLElement;
   readonly #how = el("span", { className: "how" });
   readonly #row = el("span", { className: "row" });
   readonly #bar: HTMLProgressElement;
-  #told = 0;
-  #from: [number, number] | undefined; // time and bytes at which it began to move
+  #shownAt = 0;
+  #from: [number, number] | undefined; // time and bytes at the first progress
 
-  constructor(private readonly name: string, private readonly size: number, private readonly side: "mine" | "theirs", private readonly view: Talking) {
+  constructor(name: string, size: number, side: "mine" | "theirs", view: ConversationView) {
+    this.#name = name;
+    this.#size = size;
+    this.#side = side;
+    this.#view = view;
     const title = el("b", { textContent: name, dir: "auto" });
     this.#bar = el("progress", { max: Math.max(size, 1), value: 0, hidden: true });
     this.#bar.setAttribute("aria-label", `Progress of ${name}`);
@@ -71,78 +81,78 @@ class Item implements FileView {
     this.element = el("div", { className: side }, el("div", { className: "file" }, el("span", {}, speaker, title), this.#bar, this.#how, this.#row));
   }
 
-  says(text: string) {
+  status(text: string) {
     this.#how.textContent = text;
   }
 
-  offers(...actions: [string, () => void][]) {
+  buttons(...actions: [string, () => void][]) {
     this.#controls(...actions.map(([label, act]) => {
-      const b = el("button", { type: "button" }, label, spoken(` ${this.name}`));
+      const b = el("button", { type: "button" }, label, spoken(` ${this.#name}`));
       b.onclick = () => { act(); };
       return b;
     }));
   }
 
-  /** Replaces the buttons. A focus that is on one of them moves to the next thing to use. */
+  /** Replaces the buttons. If one of them had the focus, the next control gets it. */
   #controls(...controls: HTMLElement[]) {
     const focused = this.#row.contains(document.activeElement);
     this.#row.replaceChildren(...controls);
     if (focused) (controls[0] ?? byId("text")).focus();
   }
 
-  /** Ends the item: what became of the file is announced, as its progress was not. */
-  #over(text: string, ...controls: HTMLElement[]) {
+  /** Shows how the file ended, and lets screen readers announce that, unlike its progress. */
+  #end(text: string, ...controls: HTMLElement[]) {
     this.#bar.remove();
     this.#how.removeAttribute("aria-live");
-    this.says(text);
+    this.status(text);
     this.#controls(...controls);
   }
 
   progress(bytes: number) {
     const now = performance.now();
-    if (now - this.#told < interval && bytes > 0 && bytes < this.size) return;
-    this.#told = now;
+    if (now - this.#shownAt < interval && bytes > 0 && bytes < this.#size) return;
+    this.#shownAt = now;
     this.#from ??= [now, bytes];
     this.#bar.hidden = false;
-    this.#bar.value = this.size === 0 ? 1 : bytes;
+    this.#bar.value = this.#size === 0 ? 1 : bytes;
     const seconds = (now - this.#from[0]) / 1000, rate = (bytes - this.#from[1]) / seconds;
-    const left = rate > 0 && seconds > 1 ? ` · ${size(rate)}/s · ${duration((this.size - bytes) / rate)} left` : "";
-    this.says(`${size(bytes)} of ${size(this.size)}${left}`);
+    const left = rate > 0 && seconds > 1 ? ` · ${size(rate)}/s · ${duration((this.#size - bytes) / rate)} left` : "";
+    this.status(`${size(bytes)} of ${size(this.#size)}${left}`);
   }
 
-  done(sum: string, landed: Landed | undefined, more: string) {
-    const link = landed?.content && !landed.saved ? this.#save(landed.content) : undefined;
-    this.#over(`${size(this.size)} · ✓ ${this.side === "mine" ? "delivered" : "received"}${more}`, ...(link ? [link] : []));
+  done(sum: string, received: Arrived | undefined, more: string) {
+    const link = received?.content && !received.saved ? this.#save(received.content) : undefined;
+    this.#end(`${size(this.#size)} · ✓ ${this.#side === "mine" ? "delivered" : "received"}${more}`, ...(link ? [link] : []));
     this.#how.title = `SHA-256 ${sum}`;
     this.element.dataset.sha256 = sum;
-    if (landed?.content) void this.#show(landed.content);
+    if (received?.content) void this.#show(received.content);
     link?.click();
   }
 
-  /** Returns a link that saves content, which stays in memory until the item is removed. */
+  /** Returns a link that saves content, which stays in memory while the log has the item. */
   #save(content: Blob): HTMLAnchorElement {
-    return el("a", { href: URL.createObjectURL(content), download: this.name, textContent: "Save" }, spoken(` ${this.name}`));
+    return el("a", { href: URL.createObjectURL(content), download: this.#name, textContent: "Save" }, spoken(` ${this.#name}`));
   }
 
-  /** Shows the file, if it is a picture. */
+  /** Shows the file if it is a picture. */
   async #show(content: Blob): Promise<void> {
     const p = await picture(content).catch(() => undefined);
     if (!p || !this.element.isConnected) return;
-    const img = el("img", { width: p.width, height: p.height, alt: this.name, decoding: "async", src: URL.createObjectURL(content.slice(0, content.size, p.type)) });
+    const img = el("img", { width: p.width, height: p.height, alt: this.#name, decoding: "async", src: URL.createObjectURL(content.slice(0, content.size, p.type)) });
     img.onerror = () => { removePicture(img); };
-    img.onload = () => { this.view.grew(); };
+    img.onload = () => { this.#view.grew(); };
     this.#how.before(img);
     const shown = document.querySelectorAll<HTMLImageElement>("#log img");
     if (shown.length > maxPictures) removePicture(shown[0]!);
   }
 
   failed(why: string) {
-    this.#over(`Not transferred: ${why}`);
+    this.#end(`Not transferred: ${why}`);
     this.element.classList.add("failed");
   }
 }
 
-/** A number of bytes as people say it. */
+/** Writes a number of bytes for people. */
 function size(bytes: number): string {
   const units = ["bytes", "kB", "MB", "GB", "TB"];
   let n = bytes, unit = 0;
@@ -155,7 +165,7 @@ function duration(seconds: number): string {
   return s < 60 ? `${s} s` : s < 3600 ? `${Math.ceil(s / 60)} min` : `${Math.floor(s / 3600)} h ${Math.round((s % 3600) / 60)} min`;
 }
 
-/** Takes files that are dropped on the page or pasted into box; active tells why it does not, "" if it does. */
+/** Takes files that a person drops on the page or pastes into box; active returns why the page takes none, or "". */
 export function dropping(box: HTMLElement, active: () => string, take: (files: File[]) => void, refuse: (why: string) => void) {
   const hint = byId("drop");
   const carries = (e: DragEvent) => active() === "" && (e.dataTransfer?.types.includes("Files") ?? false);
@@ -182,7 +192,7 @@ export function dropping(box: HTMLElement, active: () => string, take: (files: F
       e.preventDefault(); // else the browser opens the file in place of the page
       hint.hidden = !carries(e);
     } else if (!(e.target instanceof HTMLInputElement || e.target instanceof HTMLTextAreaElement)) {
-      e.preventDefault(); // or a link
+      e.preventDefault(); // else the browser opens a link in place of the page
       e.dataTransfer.dropEffect = "none";
     }
   };

@@ -1,19 +1,27 @@
-// What a person sees until the other side is there.
+// The page while it waits for the other side.
 
 import { print, same, lobby, type Code } from "./code.ts";
 import { byId, copy, el } from "./dom.ts";
 import { qr } from "./qr.ts";
-import type { Listener } from "./session.ts";
+import type { Listener } from "./meeting.ts";
 import type { Side } from "./store.ts";
 
 const maxNotes = 20;
 const inLobby = { room: lobby, secret: "" };
 
-export class Waiting implements Listener {
+export class WaitingView implements Listener {
+  readonly #side: Side;
+  readonly #base: string;
+  readonly #defaultServer: boolean;
+  readonly #local: boolean;
   readonly #status = byId("wait-status");
   readonly #notes = byId("wait-notes");
 
-  constructor(private readonly side: Side, private readonly base: string, private readonly defaultServer: boolean, private readonly local: boolean, code: Code | undefined) {
+  constructor(side: Side, base: string, defaultServer: boolean, local: boolean, code: Code | undefined) {
+    this.#side = side;
+    this.#base = base;
+    this.#defaultServer = defaultServer;
+    this.#local = local;
     const calling = side === "offer";
     byId("wait-title").textContent = calling ? "Your call" : same(code, inLobby) ? "Answering a call" : `Answering ${code ? print(code) : ""}`;
     byId("wait-about").textContent = calling ? "" : "You are connected as soon as the caller is there. It does not matter which of you is first.";
@@ -23,22 +31,22 @@ export class Waiting implements Listener {
   }
 
   waiting(code: Code) {
-    this.#status.textContent = this.side === "offer" ? "Waiting for the other person" : "Waiting for the caller";
-    if (this.side === "offer") this.#share(code);
+    this.#status.textContent = this.#side === "offer" ? "Waiting for the other person" : "Waiting for the caller";
+    if (this.#side === "offer") this.#share(code);
   }
 
   #share(code: Code) {
     const text = print(code), open = same(code, inLobby);
-    const link = `${this.base}/#${encodeURI(text)}`;
+    const link = `${this.#base}/#${encodeURI(text)}`;
     byId("wait-title").textContent = open ? "Your call in the lobby" : "Your call is open";
     byId("wait-about").textContent = open ? "Open this page in another tab on this machine, and answer there."
       : code.secret ? "Tell the other person the code, or send them the link. The server never sees its words."
       : "Tell the other person the code. It has no secret: anyone who knows it can join, so you will compare four words.";
     for (const id of ["code-label", "code-row"]) byId(id).hidden = open;
-    byId("here").hidden = open || !this.local;
+    byId("here").hidden = open || !this.#local;
     byId("the-code").textContent = text;
     byId("the-link").textContent = link;
-    const command = ["p2pchat answer", ...(open ? [] : [quoted(text)]), ...(this.defaultServer ? [] : ["--server", this.base])];
+    const command = ["p2pchat answer", ...(open ? [] : [quoted(text)]), ...(this.#defaultServer ? [] : ["--server", this.#base])];
     byId("the-command").textContent = command.join(" ");
     byId("once").hidden = code.secret === "";
     this.#draw(link);
@@ -46,7 +54,7 @@ export class Waiting implements Listener {
   }
 
   #draw(link: string) {
-    const rows = this.local ? undefined : qr(link); // a phone is another machine
+    const rows = this.#local ? undefined : qr(link); // a phone cannot reach this machine's own address
     byId("qr-figure").hidden = !rows;
     if (!rows) return;
     const quiet = 4, n = rows.length + 2 * quiet;
@@ -57,7 +65,13 @@ export class Waiting implements Listener {
     svg.replaceChildren(path);
   }
 
-  /** Adds a line to what has happened. */
+  /** Moves all further news to the log of the conversation: the two have met. */
+  met(note: (text: string) => void) {
+    this.note = note;
+    this.slow = () => {};
+  }
+
+  /** Adds a line to the notes. */
   note(text: string) {
     if (this.#notes.childElementCount >= maxNotes) this.#notes.firstElementChild!.remove();
     this.#notes.append(el("li", { textContent: text }));
@@ -68,7 +82,7 @@ export class Waiting implements Listener {
     byId("empty-title").textContent = open ? "No call is open in the lobby yet." : `No call is open in room ${room} yet.`;
     byId("empty-about").textContent = open
       ? "Start one in another tab, or in a terminal on this machine."
-      : "If the caller is already waiting, the code is mistyped or used up: ask for a new one.";
+      : "If the caller is already waiting, the code is mistyped or used up: ask for a new one. If you were in this call before, ask the other side to open the code again, with its button or with /again.";
     byId("empty").hidden = false;
   }
 
@@ -104,7 +118,7 @@ export class Waiting implements Listener {
 /** Quotes a word for a shell. */
 const quoted = (word: string) => (/^[\w.~:/%@-]+$/.test(word) && !word.startsWith("~") ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
-/** Makes the copy buttons work; status announces what was copied. */
+/** Makes the copy buttons work; status announces each copy. */
 export function copyButtons(status: HTMLElement) {
   for (const b of document.querySelectorAll<HTMLButtonElement>("button.copy")) b.onclick = () => { void copy(byId(b.dataset.copy!), b, status); };
 }

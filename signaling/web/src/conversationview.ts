@@ -1,44 +1,46 @@
-// What a person sees of the conversation.
+// The conversation on the page.
 
 import type { Reader } from "./conversation.ts";
 import { byId, clock, discard, el, removePicture, show, spoken } from "./dom.ts";
+import { readable } from "./failure.ts";
 import { linked } from "./links.ts";
 import { visible } from "./name.ts";
 import type { Met, Pipe, Way } from "./pipe.ts";
 
-const maxItems = 2000; // that the log shows
+const maxItems = 2000; // in the log
 const maxCharacters = 8 << 20;
-const maxJoined = 1 << 20; // characters of a message that came in parts; then it goes on as another one
+const maxJoined = 1 << 20; // characters of a message that comes in parts; the rest is shown as another one
 
-let resized = () => {}; // the log has another size: a phone's keyboard opened, or the window changed
+let resized = () => {}; // called when the size of the log changes, as when a phone's keyboard opens
 new ResizeObserver(() => { resized(); }).observe(byId("log"));
 
-export class Talking implements Reader {
+export class ConversationView implements Reader {
   onFile: Reader["file"] = () => {};
   onConnected: (pipe: Pipe) => void = () => {};
-  compared = false; // the person has found the safety words the same on both sides
-  gone = ""; // how the other side left, unless as a reply
+  departure = ""; // how the other side left, if it left first
+  pageClosed = false; // it closed its page
+  #compared = ""; // the safety words that the person has compared
   readonly #log = byId("log");
   readonly #marks = new Map<number, HTMLElement>();
-  #partial: HTMLElement | undefined; // the last message of the other side
-  #lost = ""; // what happened to the connection
+  #last: HTMLElement | undefined; // the last message of the other side
+  #lost = ""; // why there is no connection; empty if there is one
   #characters = 0;
   #trimmed = false;
   #unread = 0; // messages that came while the page was hidden
-  #below = 0; // messages that came below what the person sees
-  #atEnd = true; // of the log is what the person sees
+  #below = 0; // messages that came below the visible part of the log
+  #atEnd = true; // whether the end of the log is visible
   #scrolling = false;
   readonly #textBox = byId<HTMLTextAreaElement>("text");
 
   constructor() {
     discard(this.#log, "content");
-    // Measuring at each message would lay out the page each time: too slow for a flood of them.
+    // Measured here and not at each message, because each time the browser lays out the page: too slow for a flood.
     this.#log.onscroll = () => {
       this.#atEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 120;
-      if (this.#atEnd) this.#counts(0);
+      if (this.#atEnd) this.#showBelow(0);
     };
     resized = () => { this.grew(); };
-    this.#counts(0);
+    this.#showBelow(0);
     byId("below").onclick = () => {
       this.#log.scrollTop = this.#log.scrollHeight;
       this.#textBox.focus();
@@ -46,17 +48,16 @@ export class Talking implements Reader {
     byId("text-error").textContent = "";
     this.#textBox.value = "";
     for (const id of ["composer", "leave"]) byId(id).hidden = false;
-    byId("over").hidden = true;
-    byId("over-alarm").hidden = true;
+    for (const id of ["over", "over-alarm", "still-lost"]) byId(id).hidden = true;
     byId("more").hidden = false;
     byId("verify").dataset.words = "";
   }
 
-  // What happens.
+  // Events of the conversation.
 
   connected(pipe: Pipe, name: string, again: boolean) {
     byId("peer-name").textContent = name;
-    byId("connection").hidden = true;
+    byId("connection").hidden = byId("still-lost").hidden = true;
     this.#lost = "";
     for (const mark of this.#marks.values()) mark.textContent = "sending";
     this.#trust(pipe.met);
@@ -70,12 +71,13 @@ export class Talking implements Reader {
     this.onConnected(pipe);
   }
 
-  /** Goes on with a call of which this page has no connection yet. */
-  resumed(met: Met, name: string, waiting: { id: number; text: string }[], files: number) {
+  /** Resumes a call that has no connection yet. compared: the person has compared the safety words. */
+  resumed(met: Met, compared: boolean, name: string, waiting: { id: number; text: string }[], files: number) {
     show("talk", this.#textBox);
     byId("peer-name").textContent = name;
     byId("attach").hidden = byId("rename").hidden = false;
     document.title = `${name} – p2pchat`;
+    if (compared) this.#compared = met.safetyWords.join(" ");
     this.#trust(met);
     this.note("This page was loaded again. Earlier messages are no longer shown.");
     if (files > 0) this.note(files === 1 ? "One file was cancelled by that." : `${files} files were cancelled by that.`);
@@ -84,41 +86,45 @@ export class Talking implements Reader {
   }
 
   #trust(met: Met) {
-    const panel = byId("verify");
-    if (panel.dataset.words === met.safetyWords.join(" ") && panel.dataset.words !== "") return; // known since the first connection
+    const panel = byId("verify"), words = met.safetyWords.join(" ");
+    if (panel.dataset.words === words && words !== "") return; // shown since an earlier connection
     const badge = byId("trust");
     badge.className = met.verified ? "badge verified" : "badge";
     badge.textContent = met.verified ? "✓ Verified" : "Unverified";
     badge.title = met.verified ? "Both of you know the code, so no one is listening in." : "Not proven yet: someone could be listening in.";
-    panel.dataset.words = met.safetyWords.join(" ");
+    panel.dataset.words = words;
     panel.hidden = met.verified;
-    byId("safety-words").textContent = met.safetyWords.join(" ");
+    byId("safety-words").textContent = words;
     byId("verdict").hidden = met.foreign;
     byId("verify-about").textContent = met.foreign
       ? "The other side uses another WebRTC program. It cannot prove that no one is listening in."
       : "This call has no secret. Compare these four words aloud, on the phone or face to face. If you both see the same words, no one is listening in.";
-    if (this.compared) this.#verified();
+    if (words !== "" && words === this.#compared) this.#showCompared();
   }
 
   path(path: Way, rtt: number | undefined) {
     byId("path").textContent = [way[path], rtt === undefined ? "" : `${Math.max(1, Math.round(rtt))} ms`].filter(Boolean).join(" · ");
   }
 
-  /** The safety words are the same on both sides. */
+  /** The person has found the same safety words on both sides. */
   match() {
-    this.compared = true;
-    this.#verified();
+    this.#compared = byId("safety-words").textContent;
+    this.#showCompared();
     this.#textBox.focus();
   }
 
-  #verified() {
+  get compared(): boolean {
+    return this.#compared !== "" && this.#compared === byId("safety-words").textContent;
+  }
+
+  #showCompared() {
     byId("verify").hidden = true;
     byId("trust").classList.add("verified");
     byId("trust").textContent = "✓ Compared";
     byId("trust").title = "You have compared the safety words, so no one is listening in.";
   }
 
-  /** The safety words differ: no more is said in this call. */
+  /** The person has found other safety words: this side sends nothing more in this call. */
   differ() {
     for (const id of ["verify", "composer", "leave"]) byId(id).hidden = true;
     byId("trust").className = "badge unsafe";
@@ -128,17 +134,17 @@ export class Talking implements Reader {
   }
 
   message(_: number, from: string, text: string, continues: boolean) {
-    const begun = this.#partial?.isConnected && continues ? this.#partial : undefined;
-    if (begun && Number(begun.dataset.size) < maxJoined) { // more of it, in the same place
+    const begun = this.#last?.isConnected && continues ? this.#last : undefined;
+    if (begun && Number(begun.dataset.size) < maxJoined) { // the text continues in the same place
       const p = begun.querySelector(".text")!;
-      p.replaceChildren(...linked(p.textContent + visible(text))); // an address may be in two parts
+      p.replaceChildren(...linked(p.textContent + visible(text))); // both parts together, for an address that is in two
       this.#count(begun, text.length);
       return;
     }
     const item = el("div", { className: "theirs" }, spoken(`${from}: `), this.#text(text), foot());
     this.#add(item, text.length);
     this.#arrived();
-    this.#partial = item;
+    this.#last = item;
     if (document.hidden) this.#alert(from);
   }
 
@@ -147,7 +153,7 @@ export class Talking implements Reader {
     this.#characters += characters;
   }
 
-  /** Shows what this side says. */
+  /** Shows a message of this side. */
   said(id: number, text: string) {
     const mark = el("span", { className: "mark", textContent: this.#lost ? "waiting" : "sending" });
     mark.setAttribute("aria-live", "off");
@@ -175,7 +181,27 @@ export class Talking implements Reader {
     for (const mark of this.#marks.values()) mark.textContent = "waiting";
   }
 
-  /** Tells what keeps the server from bringing the two together again, or that it is back. */
+  /**
+   * Tells that the other side has not come back for some time, and offers to wait with the code of the first connection, too:
+   * a program that was started again knows no other.
+   */
+  stillLost(seconds: number, code: string, reopen: () => void) {
+    const name = byId("peer-name").textContent;
+    byId("still-lost-about").textContent = `${name} has not come back for ${seconds} s. A program that was started again knows only the code ${code}. To wait with that code, too, open it again: anyone who knows the code can then answer.`;
+    byId("still-lost").hidden = false;
+    byId("reopen").onclick = () => {
+      byId("still-lost").hidden = true;
+      this.#textBox.focus();
+      try {
+        reopen();
+        this.note(`Waiting with the code ${code}, too. ${name} types it again.`);
+      } catch (e) {
+        this.note(readable(e).message);
+      }
+    };
+  }
+
+  /** Tells why the server cannot connect the two again, or that it is back. */
   trouble(why = "") {
     byId("connection").textContent = `${this.#lost} ${why}`.trim();
   }
@@ -193,8 +219,9 @@ export class Talking implements Reader {
   left(reply: boolean, closed: boolean, overheard = false) {
     if (reply) return;
     if (overheard) this.note(`${byId("peer-name").textContent} says that the safety words differ: someone may be listening.`);
-    this.gone = `${byId("peer-name").textContent} ${closed ? "closed the page" : "has left"}.`;
-    this.note(this.gone);
+    this.departure = `${byId("peer-name").textContent} ${closed ? "closed the page" : "has left"}.`;
+    this.pageClosed = closed;
+    this.note(this.departure);
   }
 
   file: Reader["file"] = (...args) => this.onFile(...args);
@@ -227,28 +254,28 @@ export class Talking implements Reader {
     this.grew();
   }
 
-  /** Keeps the end of the log in sight, if the person is there. */
+  /** Scrolls to the end of the log, if the end was visible. */
   grew() {
     if (!this.#atEnd || this.#scrolling) return;
-    this.#scrolling = true; // once for all that come at a time
+    this.#scrolling = true; // once for all items that come together
     setTimeout(() => {
       this.#scrolling = false;
       this.#log.scrollTop = this.#log.scrollHeight;
     });
   }
 
-  /** Counts a message that came out of sight. */
+  /** Counts a message that is not visible. */
   #arrived() {
-    if (!this.#atEnd) this.#counts(this.#below + 1);
+    if (!this.#atEnd) this.#showBelow(this.#below + 1);
   }
 
-  #counts(below: number) {
+  #showBelow(below: number) {
     this.#below = below;
     byId("below").hidden = below === 0;
     if (below > 0) byId("below").textContent = below === 1 ? "One new message below" : `${below} new messages below`;
   }
 
-  /** Empties the log; what is not delivered, decided or saved stays, without its picture. */
+  /** Empties the log, but for undelivered messages and for files that are not decided or saved: these lose only their pictures. */
   clear() {
     const waiting = new Set<Element | null>(this.#marks.values());
     for (const item of [...this.#log.children] as HTMLElement[]) {
@@ -262,19 +289,19 @@ export class Talking implements Reader {
     this.note("Cleared on this page. The other side may still have the messages.");
   }
 
-  // Attention.
+  // Notifications.
 
   #alert(from: string) {
     this.#unread++;
     document.title = `(${this.#unread}) ${from} – p2pchat`;
     if (byId("notify").getAttribute("aria-pressed") !== "true" || this.#unread > 1) return;
-    try { // without the message, because a locked screen may show it
+    try { // without the text, because a locked screen may show the notification
       const n = new Notification(`Message from ${from}`, { tag: "p2pchat", icon: document.querySelector<HTMLLinkElement>("link[rel=icon]")!.href });
       n.onclick = () => {
         focus();
         n.close();
       };
-    } catch { // phones want a service worker for it
+    } catch { // phones allow it to service workers only
       byId("notify").hidden = true;
     }
   }
@@ -284,10 +311,10 @@ export class Talking implements Reader {
     document.title = `${byId("peer-name").textContent} – p2pchat`;
   }
 
-  /** Keeps the conversation for reading, once it is over, and says how it ended. */
+  /** Shows how the conversation ended. Its log stays readable. */
   over(how: string) {
     byId("menu").hidePopover();
-    for (const id of ["composer", "leave", "more", "verify", "connection", "drop"]) byId(id).hidden = true;
+    for (const id of ["composer", "leave", "more", "verify", "connection", "still-lost", "drop"]) byId(id).hidden = true;
     byId("over-about").textContent = how;
     byId("over").hidden = false;
     byId("again").focus();
@@ -296,12 +323,12 @@ export class Talking implements Reader {
   }
 }
 
-/** When, and what became of it. */
+/** Makes the last line of an item: the time, and more. */
 const foot = (...more: HTMLElement[]) => el("span", { className: "foot" }, clock(), ...more);
 
 const way: Record<Way, string> = { host: "Direct", srflx: "Direct, through NAT", prflx: "Direct, through NAT", relay: "Through a relay" };
 
-/** Switches notifications on or off; a browser asks the person. */
+/** Switches notifications on or off. The browser asks the person for permission. */
 export async function notify(button: HTMLButtonElement): Promise<void> {
   const on = button.getAttribute("aria-pressed") !== "true" && (await Notification.requestPermission()) === "granted";
   button.setAttribute("aria-pressed", String(on));

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/chromedp/chromedp/kb"
+)
+
+// A friend whose program was killed and started again has nothing but the typed code. The page that waits for the old
+// program says so, and opens that code again.
+func TestPageReopensTheCode(t *testing.T) {
+	t.Parallel()
+	b := sharedBrowser(t)
+	for side, command := range map[string]string{"caller": "answer", "callee": "call"} {
+		t.Run("as the "+side, func(t *testing.T) {
+			server := serving(t)
+			code := map[string]string{"caller": "417-falcon-zebra", "callee": "418-falcon-zebra"}[side]
+			page := b.open(t, server)
+			eval[bool](page, `(() => { // half a second passes for the half minute that a person waits
+				const real = setTimeout;
+				globalThis.setTimeout = (run, ms, ...args) => real(run, ms === 30_000 ? 500 : ms, ...args);
+				return true;
+			})()`)
+			if side == "caller" {
+				page.call(code)
+			} else {
+				page.answer(code)
+			}
+			friend := launch(t, command, code, "--server", server)
+			verified(t, page)
+			converseWith(t, page, friend)
+			if err := friend.cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			<-friend.ended
+			page.sees("tester has not come back for 30 s. A program that was started again knows only the code " + code + ".")
+			page.say("kept until then")
+			friend = launch(t, command, code, "--server", server)
+			if side == "caller" {
+				friend.notes(t, `If this program was started again, ask the other side to type /again`)
+				page.say("/again")
+			} else {
+				page.tabTo("Open the code again")
+				page.press(kb.Enter)
+			}
+			page.sees("Waiting with the code " + code + ", too.")
+			page.sees("Connected again.")
+			verified(t, page)
+			friend.hears(t, "kept until then")
+			friend.say(t, "Hello, it is me again")
+			page.hears("Hello, it is me again")
+			if eval[bool](page, `document.getElementById("still-lost").checkVisibility()`) {
+				t.Error("the page still asks what to do")
+			}
+		})
+	}
+}
+
+// A text that is no generated code may be a message or a mistake, so the page asks before it waits in such a room.
+func TestPageAsksAboutACode(t *testing.T) {
+	t.Parallel()
+	b := sharedBrowser(t)
+	server := serving(t)
+	page := b.open(t, server)
+	page.write("code", "foo bar")
+	page.press(kb.Enter)
+	page.sees("“foo-bar” does not look like a code that p2pchat makes, such as 417-amber-falcon. If the caller chose it, press Answer again.")
+	if at := page.focused(); at != "code" {
+		t.Errorf("the focus is on %q", at)
+	}
+	page.write("code", "417 falcon ovne")
+	page.press(kb.Enter)
+	page.sees("“ovne” is not a code word. If it is right, press Answer again.")
+	page.write("code", "foo bar") // each is asked about, unless it comes twice in a row
+	page.press(kb.Enter)
+	page.sees("“foo-bar” does not look like a code")
+	page.press(kb.Enter)
+	page.sees("Answering foo-bar")
+	page.sees("No call is open in room foo yet.")
+	linked := b.open(t, server+"/#foo-bar")
+	linked.sees("Answering foo-bar")
+}

@@ -1,0 +1,155 @@
+// A call: the session that connects it, its conversation and files, and what the page shows of them.
+
+import { print, type Code } from "./code.ts";
+import { backIn, Conversation } from "./conversation.ts";
+import { ConversationView } from "./conversationview.ts";
+import { byId, show } from "./dom.ts";
+import { readable, type Failure, type Kind } from "./failure.ts";
+import { FileViews } from "./fileview.ts";
+import type { Pipe } from "./pipe.ts";
+import { resumeLimit, saveCall, type SavedCall } from "./resume.ts";
+import { Session } from "./session.ts";
+import { Store, type Side } from "./store.ts";
+import { WaitingView } from "./waitingview.ts";
+
+const stillLost = 30_000; // ms that a lost connection may take to come back, before the person is told what that can mean
+
+export interface Choices {
+  readonly name: string;
+  readonly accessKey: string;
+  readonly relayOnly: boolean;
+  readonly anywhere: boolean; // whether STUN and TURN servers on other hosts may be used
+}
+
+export class Call {
+  readonly #base: string;
+  readonly #code: Code | undefined;
+  readonly #choices: Choices;
+  readonly view = new ConversationView();
+  readonly conversation: Conversation;
+  readonly #store: Store;
+  readonly #waiting: WaitingView;
+  readonly #session: Session;
+  readonly #files: FileViews;
+  readonly #life = new AbortController();
+  #met: boolean; // there was a connection
+  #peer: string; // the other side's last conversation
+
+  /** Begins a call at the server with the address base, or resumes a saved one. local: the server is on this machine. */
+  constructor(base: string, local: boolean, readonly side: Side, code: Code | undefined, choices: Choices, saved?: SavedCall) {
+    this.#base = base;
+    this.#code = code;
+    this.#choices = choices;
+    this.#store = new Store(base);
+    this.#store.accessKey = choices.accessKey;
+    this.#waiting = new WaitingView(side, base, base === "http://localhost:3000", local, code);
+    this.#session = new Session(this.#store, side, code, choices.relayOnly, this.#waiting, choices.anywhere);
+    this.conversation = new Conversation(choices.name, this.view, saved?.conversation);
+    this.#files = new FileViews(this.conversation, this.view);
+    this.view.onFile = (...args) => this.#files.files.handleFrame(...args);
+    this.view.onConnected = (pipe) => { this.#connected(pipe); };
+    this.#store.onTrouble = (why) => (this.#met ? this.view : this.#waiting).trouble(why);
+    this.#met = saved !== undefined;
+    this.#peer = saved?.conversation.peer.conversation ?? "";
+    if (!saved) {
+      show("wait", byId("wait-title"));
+      return;
+    }
+    this.#waiting.met((text) => this.view.note(text));
+    this.#session.resume(saved.session);
+    this.view.resumed(saved.session.last.met, saved.compared, saved.conversation.peer.name, this.conversation.waiting, saved.files);
+  }
+
+  get met(): boolean {
+    return this.#met;
+  }
+
+  #connected(pipe: Pipe) {
+    this.#met = true;
+    this.#waiting.met((text) => this.view.note(text));
+    this.#files.files.connected(pipe, this.#peer === "" || this.#peer === this.conversation.peer);
+    this.#peer = this.conversation.peer;
+  }
+
+  /** Holds the call until it ends, and returns the failure that ended it, if one did. */
+  async run(): Promise<Failure | undefined> {
+    let failure: Failure | undefined;
+    try {
+      await this.conversation.run((signal) => this.#nextPipe(signal), this.#life.signal);
+    } catch (e) {
+      failure = readable(e);
+    }
+    this.#life.abort();
+    const broken = this.#files.files.abandon("the conversation has ended");
+    if (this.#met) this.view.over([
+      failure ? `The call ended: ${failure.message}` : this.view.departure || "You have left.",
+      failure && hints[failure.kind],
+      undelivered(this.conversation.waiting.length),
+      broken === 0 ? "" : broken === 1 ? "One file was not transferred." : `${broken} files were not transferred.`,
+      this.view.pageClosed && talkAgain,
+    ].filter(Boolean).join(" "));
+    return failure;
+  }
+
+  async #nextPipe(signal: AbortSignal): Promise<Pipe> {
+    const { typed } = this.#session;
+    const late = typed && setTimeout(() => this.view.stillLost(stillLost / 1000, print(typed), () => this.#session.reopen()), stillLost);
+    try {
+      return await this.#session.pipe(signal);
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  /** Offers files, and returns an error for a person to read, or "". */
+  send(files: Iterable<File>): string {
+    return this.#files.send(files);
+  }
+
+  /** Shows a line, in the conversation or while the page waits for it. */
+  note(text: string) {
+    if (this.#met) this.view.note(text);
+    else this.#waiting.note(text);
+  }
+
+  /** Ends a call that waits for the other side. */
+  cancel() {
+    this.conversation.leave();
+    this.#life.abort();
+  }
+
+  /** Handles that the page is closed or reloads: it saves the call for the next page, or says goodbye. */
+  leavePage() {
+    const saved = this.#save();
+    if (!saved) this.conversation.abandon();
+    if (saved || !this.#met) this.#life.abort(); // which closes the room; a goodbye still needs the connection
+  }
+
+  #save(): boolean {
+    const session = this.#session.resumption;
+    if (!this.#met || !session || this.conversation.parting) return false;
+    const { relayOnly, anywhere, accessKey } = this.#choices;
+    const files = this.#files.files.interrupt("the page was loaded again");
+    return saveCall(this.#base, {
+      side: this.side, code: this.#code, relayOnly, anywhere, accessKey, compared: this.view.compared, files, conversation: this.conversation.save(), session,
+    }, this.conversation.pause() ? backIn : resumeLimit);
+  }
+}
+
+/** What a person can do after a failure. */
+export const hints: Partial<Record<Kind, string>> = {
+  "wrong-code": "Ask the caller to read the code out again.",
+  burnt: "Start a new call, and send the new code by another route: someone may be guessing.",
+  impostor: "Ask the caller for a new code: someone may be guessing.",
+  taken: "If the caller did not hang up, they are talking to another person who has the code: tell them.",
+  occupied: "Choose another code, or answer that call.",
+  "no-path": "You may need a relay: the operator of the server can start it with --relay.",
+  "no-relay": "Start again to connect directly, which shows your address to the other person.",
+  replaced: "One of you has to answer instead.",
+  silent: "Both sides need the same version of p2pchat.",
+};
+
+export const talkAgain = "To talk again, one of you starts a new call.";
+
+export const undelivered = (n: number) =>
+  n === 0 ? "All your messages were delivered." : n === 1 ? "One message was not delivered. They never saw it." : `${n} messages were not delivered. They never saw them.`;

@@ -1,0 +1,27 @@
+// How a conversation ends. Each side says goodbye once, and this side may leave or hear the other side's goodbye at any time:
+//
+//	open ──leave──▶ leaving ──said──▶ said ──heard──▶ closing
+//	  └────heard───────┴──heard──▶ answering ──said──▶ answered
+//
+// closing: this side said goodbye first, and hangs up when the other side has all messages. answered: the other side hangs up.
+
+export type Leaving = "open" | "leaving" | "said" | "answering" | "closing" | "answered";
+export type Step = "leave" | "said" | "heard";
+
+const steps: Record<Leaving, Partial<Record<Step, Leaving>>> = {
+  open: { leave: "leaving", heard: "answering" },
+  leaving: { said: "said", heard: "answering" },
+  said: { heard: "closing" },
+  answering: { said: "answered" },
+  closing: {},
+  answered: {},
+};
+
+/** Returns the state after a step; undefined if the step is not legal. */
+export const after = (from: Leaving, step: Step): Leaving | undefined => steps[from][step];
+
+/** Whether this side has said goodbye. */
+export const hasSaid = (s: Leaving): boolean => s === "said" || s === "closing" || s === "answered";
+
+/** Whether this side has heard the other side's goodbye. */
+export const hasHeard = (s: Leaving): boolean => s === "answering" || s === "closing" || s === "answered";

@@ -1,0 +1,91 @@
+// What the caller's and the callee's half of a Session share.
+
+import type { Report } from "./attempt.ts";
+import { same, type Code } from "./code.ts";
+import { Failure, isAbort, kindOf } from "./failure.ts";
+import { inStorage, type Guesses } from "./guesses.ts";
+import { choose } from "./iceservers.ts";
+import type { Met, Pipe } from "./pipe.ts";
+import type { Side, Store, Ticket } from "./store.ts";
+
+export const attempts = 3; // to connect, before the person is told that it does not work
+
+/** The part of a connection on which the next one depends. */
+export interface Connection {
+  readonly met: Met;
+  readonly heard: boolean; // the other side has sent something
+}
+
+/** The events that a person can be told while the two meet. */
+export interface Listener extends Report {
+  /** The server has no offer in the room yet. */
+  empty(code: Code): void;
+  taken(): void;
+  /** left: how many more wrong answers the code takes. */
+  wrongCode(left: number): void;
+  retrying(why: string): void;
+}
+
+export class Meeting {
+  readonly #relayOnly: boolean;
+  readonly #anywhere: boolean;
+  readonly guesses: Guesses; // at the typed code
+  last: Connection | undefined; // its key says where the two meet again; undefined before the first one
+  typed: Code | undefined; // the code of the first connection
+
+  constructor(
+    readonly store: Store, readonly side: Side, readonly code: Code | undefined, relayOnly: boolean, readonly listener: Listener, anywhere: boolean,
+  ) {
+    this.#relayOnly = relayOnly;
+    this.#anywhere = anywhere;
+    this.guesses = inStorage(store.origin, side, code);
+  }
+
+  /** Whether only the two who met can have code: it follows from their last key. */
+  isPrivate(code: Code | undefined): boolean {
+    const met = this.last?.met;
+    return met !== undefined && !same(code, this.typed) && (same(met.next, code) || same(met.code, code));
+  }
+
+  /** Whether wrong answers with code count as guesses: a person typed it, and it has a secret. */
+  isGuarded(code: Code | undefined): boolean {
+    return code !== undefined && code.secret !== "" && !this.isPrivate(code);
+  }
+
+  /** Takes over a new connection. */
+  joined(p: Pipe) {
+    if (this.last && this.isPrivate(p.met.code)) {
+      // Only the two who met at first know this room, so that what they verified then still holds.
+      const { verified, safetyWords } = this.last.met;
+      p.met = { ...p.met, verified, safetyWords };
+    } else {
+      this.typed = p.met.code;
+    }
+    this.last = p;
+  }
+
+  /** Tells that an attempt failed and another one follows. After the first connection the person knows that it is lost. */
+  retrying(why: unknown) {
+    if (!this.last) this.listener.retrying((why as Failure).message);
+  }
+
+  config(iceServers: RTCIceServer[]): RTCConfiguration {
+    return { iceServers, iceTransportPolicy: this.#relayOnly ? "relay" : "all" };
+  }
+
+  /** Returns the STUN and TURN servers: without a ticket those of a caller, with one those of its guest; undefined if the room does not exist. */
+  async iceServers(t: Ticket | undefined, signal: AbortSignal): Promise<RTCIceServer[] | undefined> {
+    let list: RTCIceServer[] = [];
+    try {
+      list = await this.store.iceServers(t, signal);
+    } catch (e) {
+      if (kindOf(e) === "no-room") return undefined;
+      // Two machines may meet without the list, but not without the server.
+      if (this.#relayOnly || isAbort(e, signal) || (!t && kindOf(e) === "access-key") || kindOf(e) === "unreachable") throw e;
+    }
+    const { used, elsewhere } = choose(list, new URL(this.store.origin).hostname, this.#anywhere);
+    if (elsewhere.length > 0) this.listener.dropped("Left out STUN and TURN servers on other hosts than this one.");
+    if (this.#relayOnly && !used.some((s) => s.username)) throw new Failure("no-relay", "This server has no relay, so it cannot hide your address.");
+    return used;
+  }
+}

@@ -1,0 +1,138 @@
+// Numbered frames that arrive exactly once and in order, over one pipe after another: this side keeps each frame until the other
+// side has acknowledged it. chat/reliable for a browser; it knows nothing of chat.
+
+import { base32, base64, fromBase64, random } from "./bytes.ts";
+import { encode, json, kind, type Frame, type FrameKind, type Hello } from "./frame.ts";
+
+const maxFrames = 4096, maxBytes = 4 << 20; // that wait for an acknowledgement
+
+/** What a page needs to continue the stream of an earlier one. */
+export interface SavedStream {
+  readonly id: string;
+  readonly peer: Hello;
+  readonly heard: number;
+  readonly last: number; // seq of this side
+  readonly frames: [FrameKind, number, string][]; // not acknowledged: kind, seq, body in base64
+}
+
+export class ReliableStream {
+  readonly id: string;
+  /** The frames that the other side has not acknowledged, in order; the first #sent of them went out on the current pipe. */
+  #outbox: Frame[] = [];
+  #sent = 0;
+  #bytes = 0;
+  #last = 0;
+  #peer: Hello = { conversation: "", name: "", first: 0, heard: 0, of: "" };
+  #consumed = 0; // the last seq of the other side that the reader has
+  #acked = 0; // and that this side has acknowledged
+  #receivedBefore = 0;
+
+  constructor(saved?: SavedStream) {
+    this.id = saved?.id ?? base32(random(16));
+    if (!saved) return;
+    this.#peer = saved.peer;
+    this.#consumed = this.#acked = saved.heard;
+    this.#last = saved.last;
+    this.#outbox = saved.frames.map(([kind, seq, body]) => ({ kind, seq, body: fromBase64(body)! }));
+    this.#bytes = this.#outbox.reduce((sum, f) => sum + f.body.length, 0);
+  }
+
+  save(): SavedStream {
+    return { id: this.id, peer: this.#peer, heard: this.#consumed, last: this.#last, frames: this.#outbox.map((f) => [f.kind, f.seq, base64(f.body)]) };
+  }
+
+  /** The other side's stream. A program that was started again has a new one. */
+  get peer(): string {
+    return this.#peer.conversation;
+  }
+
+  /** The last of this side's frames that an earlier program of the other side received, and not its current one. */
+  get receivedBefore(): number {
+    return this.#receivedBefore;
+  }
+
+  /** The frames of a kind that the other side has not acknowledged. */
+  unacknowledged(k: FrameKind): Frame[] {
+    return this.#outbox.filter((f) => f.kind === k);
+  }
+
+  get empty(): boolean {
+    return this.#outbox.length === 0;
+  }
+
+  get full(): boolean {
+    return this.#outbox.length >= maxFrames || this.#bytes >= maxBytes;
+  }
+
+  get #first(): number {
+    return this.#last + 1 - this.#outbox.length;
+  }
+
+  /** The last of this side's frames that the other side has acknowledged. */
+  get acknowledged(): number {
+    return this.#first - 1;
+  }
+
+  put(k: FrameKind, body: Uint8Array): number {
+    this.#outbox.push({ kind: k, seq: ++this.#last, body });
+    this.#bytes += body.length;
+    return this.#last;
+  }
+
+  /** Starts a new pipe: every frame without an acknowledgement goes out again. */
+  rewind() {
+    this.#sent = 0;
+  }
+
+  /** Returns this side's hello, which acknowledges what the reader has. */
+  hello(name: string): Uint8Array {
+    this.#acked = this.#consumed;
+    const hello: Hello = { conversation: this.id, name, first: this.#first, heard: this.#consumed, of: this.#peer.conversation, parts: true };
+    return encode({ kind: kind.hello, seq: 0, body: json(hello) });
+  }
+
+  /** Takes the other side's hello, and reports whether its program is new to this one. */
+  handleHello(h: Hello): boolean {
+    const isNew = h.conversation !== this.#peer.conversation;
+    if (isNew) this.#consumed = this.#acked = Math.max(h.first, 1) - 1;
+    const heard = h.of === this.id ? h.heard : 0;
+    this.#receivedBefore = Math.max(this.acknowledged, heard);
+    this.#peer = h;
+    return isNew;
+  }
+
+  /** Tells where a frame of the other side belongs: it is the next one, came on an earlier pipe, or others are missing before it. */
+  order(f: Frame): "next" | "repeated" | "gap" {
+    return f.seq === this.#consumed + 1 ? "next" : f.seq > this.#consumed ? "gap" : "repeated";
+  }
+
+  /** Notes that the reader has the next frame. */
+  consumed() {
+    this.#consumed++;
+  }
+
+  /** Drops and returns the frames up to seq, which the other side has acknowledged; undefined if seq was never sent. */
+  handleAck(seq: number): Frame[] | undefined {
+    if (seq > this.#last) return undefined;
+    const gone = this.#outbox.splice(0, Math.max(0, seq - this.#first + 1));
+    this.#sent = Math.max(0, this.#sent - gone.length);
+    for (const f of gone) this.#bytes -= f.body.length;
+    return gone;
+  }
+
+  /** Returns an acknowledgement; unless repeated, only if one is due. */
+  ack(repeated = false): Frame | undefined {
+    return repeated || this.#consumed > this.#acked ? { kind: kind.ack, seq: repeated ? this.#acked : this.#consumed, body: new Uint8Array() } : undefined;
+  }
+
+  /** Returns the next frame to go out on the current pipe. */
+  next(): Frame | undefined {
+    return this.#outbox[this.#sent];
+  }
+
+  /** Notes that a frame of ack or next has gone out. */
+  sent(f: Frame) {
+    if (f.kind === kind.ack) this.#acked = f.seq;
+    else this.#sent++;
+  }
+}

@@ -1,0 +1,50 @@
+// Keeps a call in its tab's session storage from the moment that the page is left until it is loaded again. While a page runs the
+// storage has no call: one that is older than the conversation would use its numbers twice.
+
+import type { Code } from "./code.ts";
+import type { Saved } from "./conversation.ts";
+import { kind } from "./frame.ts";
+import type { Resumption } from "./session.ts";
+import type { Side } from "./store.ts";
+
+/** ms in which a call can be resumed if the other side was not told that the page is away. */
+export const resumeLimit = 10 * 60_000;
+
+export interface SavedCall {
+  readonly side: Side;
+  readonly code: Code | undefined;
+  readonly relayOnly: boolean;
+  readonly anywhere: boolean; // whether STUN and TURN servers on other hosts may be used
+  readonly accessKey: string;
+  readonly compared: boolean; // whether the person has compared the safety words
+  readonly files: number; // that leaving the page has cancelled
+  readonly conversation: Saved;
+  readonly session: Resumption;
+}
+
+const item = (base: string) => `p2pchat call at ${base}`;
+
+/** Counts the messages of a call that were not delivered. */
+export const undeliveredIn = (call: SavedCall): number => call.conversation.frames.filter(([k]) => k === kind.message).length;
+
+/** Saves a call that can be resumed within ms; false if the browser does not store it. */
+export function saveCall(base: string, call: SavedCall, ms: number): boolean {
+  try {
+    sessionStorage.setItem(item(base), JSON.stringify({ ...call, at: Date.now(), ms }));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Returns the call in which the page was left, and whether it can still be resumed; and removes it from the storage. */
+export function takeCall(base: string): (SavedCall & { inTime: boolean }) | undefined {
+  try {
+    const text = sessionStorage.getItem(item(base));
+    sessionStorage.removeItem(item(base));
+    const call = JSON.parse(text ?? "null") as (SavedCall & { at: number; ms: number }) | null;
+    return call ? { ...call, inTime: Math.abs(Date.now() - call.at) < call.ms } : undefined;
+  } catch {
+    return undefined;
+  }
+}
