@@ -202,7 +202,7 @@ const guessingServer = `async (side) => {
 		},
 	};
 	const told = [], ends = [];
-	const listener = { waiting() {}, connecting() {}, slow() {}, dropped() {}, taken() {}, wrongCode: (left) => told.push("wrong " + left), retrying: () => told.push("unproven") };
+	const listener = { waiting() {}, connecting() {}, slow() {}, taken() {}, wrongCode: (left) => told.push("wrong " + left), retrying: () => told.push("unproven") };
 	const session = new parts.Session(store, side, code, false, listener);
 	for (let i = 0; i < 2; i++) {
 		const life = new AbortController();

@@ -25,7 +25,6 @@ export interface Report {
   waiting(code: Code): void;
   connecting(): void;
   slow(): void;
-  dropped(why: string): void;
 }
 
 /** How an attempt ended: with a pipe, with a newer offer to answer instead, or with an error. */
@@ -87,8 +86,7 @@ export class Attempt {
       this.#nonceStored = true;
       this.#guard(() => this.#openTrusted());
     }, (e) => {
-      if (kindOf(e) === "candidates-full") report.dropped("The server takes no more candidates.");
-      else this.#guard(() => this.#roomLost(e));
+      if (kindOf(e) !== "candidates-full") this.#guard(() => this.#roomLost(e));
     }, this.#signal);
     this.#pc = newConnection(config);
     this.#pc.onicecandidate = ({ candidate }) => { this.#gathered(candidate); };
@@ -307,19 +305,13 @@ export class Attempt {
     }, (e) => this.#guard(() => this.#roomLost(e)), this.#signal);
   }
 
+  /** Uses the other side's candidates, but those over the limit and those that were not sealed as they should be. */
   #add(list: unknown[]) {
     const foreign = this.#theirs!.foreign;
     for (const c of list) {
       const n = foreign ? (c as SealedNote) : this.#keys!.open(c);
-      if (n === "repeated") continue; // the first ones come with the answer and in the list
-      if (typeof n === "string") {
-        this.#report.dropped("A candidate of the other side was not sealed as it should be.");
-      } else if (n?.candidate && !this.#limits.accepts(String(n.candidate))) {
-        this.#report.dropped("The other side names too many addresses.");
-      } else if (n?.candidate) {
-        // The browser refuses a candidate that it cannot parse or resolve; the others still count.
-        this.#pc.addIceCandidate(foreign ? tolerated(n) : n).catch(() => this.#report.dropped("A candidate of the other side makes no sense."));
-      }
+      if (!n?.candidate || !this.#limits.accepts(String(n.candidate))) continue;
+      this.#pc.addIceCandidate(foreign ? tolerated(n) : n).catch(() => {}); // the browser cannot parse or resolve it
     }
     this.#guard(() => this.#openTrusted());
   }

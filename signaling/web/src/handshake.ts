@@ -96,9 +96,6 @@ export function respond(code: Code, offer: Document, sdp: string): [SessionKeys,
   return [new SessionKeys(code, "answer", sid, key, undefined, nonce, fromBase64(offer.p2pchat!.commit)), reply];
 }
 
-/** Says why a note was refused. */
-export type Refusal = "sealed" | "repeated" | "nonsense";
-
 /** The keys that the two sides derive from the handshake: they seal this side's notes and open the other side's. */
 export class SessionKeys {
   #callerNonce: Uint8Array | undefined;
@@ -137,26 +134,25 @@ export class SessionKeys {
     return JSON.stringify({ sealed: base64(sealed) });
   }
 
-  /** Decrypts a candidate of the other side; each one once. */
-  open(candidate: unknown): SealedNote | Refusal {
+  /** Decrypts a candidate of the other side; undefined if that fails, or for the same one again: the first ones come with the answer and in the list. */
+  open(candidate: unknown): SealedNote | undefined {
     const b = fromBase64((candidate as { sealed?: unknown } | null)?.sealed);
-    if (!b) return "sealed";
+    if (!b) return undefined;
     const n = readUint64(b);
     let body: Uint8Array;
     try {
       body = this.#cipher(this.#opening, other(this.side), n).decrypt(b.subarray(8));
     } catch {
-      return "sealed";
+      return undefined;
     }
-    if (this.#opened.has(n)) return "repeated";
+    if (this.#opened.has(n)) return undefined;
     this.#opened.add(n); // an attempt reads at most maxCandidates
     try {
       const note = JSON.parse(text(body)) as SealedNote | null;
-      if (typeof note !== "object" || note === null) return "nonsense";
-      if (note.nonce !== undefined && !this.#reveal(fromBase64(note.nonce))) return "nonsense";
+      if (typeof note !== "object" || note === null || (note.nonce !== undefined && !this.#reveal(fromBase64(note.nonce)))) return undefined;
       return note;
     } catch {
-      return "nonsense";
+      return undefined;
     }
   }
 

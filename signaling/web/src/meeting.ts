@@ -83,8 +83,7 @@ export class Meeting {
       // Two machines may meet without the list, but not without the server.
       if (this.#relayOnly || isAbort(e, signal) || (!t && kindOf(e) === "access-key") || kindOf(e) === "unreachable") throw e;
     }
-    const { used, elsewhere } = choose(list, new URL(this.store.origin).hostname, this.#anywhere);
-    if (elsewhere.length > 0) this.listener.dropped("Left out STUN and TURN servers on other hosts than this one.");
+    const { used } = choose(list, new URL(this.store.origin).hostname, this.#anywhere);
     if (this.#relayOnly && !used.some((s) => s.username)) throw new Failure("no-relay", "This server has no relay, so it cannot hide your address.");
     return used;
   }

@@ -95,8 +95,6 @@ export class WaitingView implements Listener {
     this.note("This is taking a while. You may need a relay: ask the operator of the server.");
   }
 
-  dropped() {}
-
   taken() {
     this.note("Another person has answered this call. Waiting for the next one.");
   }
