@@ -20,6 +20,10 @@ func (r *recoverModel) Init() tea.Cmd {
 }
 
 func (r *recoverModel) Update(message tea.Msg) (tea.Model, tea.Cmd) {
+	if p, is := message.(panicMsg); is {
+		close(p.taken)
+		return r, r.end(p.err)
+	}
 	return r, r.change(func() tea.Cmd {
 		_, next := r.model.Update(message)
 		return next
@@ -37,11 +41,46 @@ func (r *recoverModel) change(do func() tea.Cmd) (next tea.Cmd) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			r.err = fmt.Errorf("a mistake in p2pchat ended the screen, please report it: %v\n%s", p, debug.Stack())
-			r.view, next = tea.View{}, tea.Quit
+			next = r.end(panicError(p))
 		}
 	}()
 	next = do()
 	r.view = r.model.View()
 	return next
+}
+
+// end ends the screen because of a panic.
+func (r *recoverModel) end(err error) tea.Cmd {
+	r.err, r.view = err, tea.View{}
+	return tea.Quit
+}
+
+// panicError is the error of a panic, with the stack of the goroutine.
+func panicError(p any) error {
+	return fmt.Errorf("a mistake in p2pchat ended the screen, please report it: %v\n%s", p, debug.Stack())
+}
+
+// A panicMsg says that a goroutine of the screen has panicked. The model closes taken.
+type panicMsg struct {
+	err   error
+	taken chan<- struct{}
+}
+
+// guard returns f for a goroutine of its own: if f panics, the screen ends in order, and gives the terminal
+// back. Once gone is closed, the terminal is as it was, and the panic goes on.
+func guard(program *tea.Program, gone <-chan struct{}, f func()) func() {
+	return func() {
+		defer func() {
+			p := recover()
+			if p == nil {
+				return
+			}
+			taken := make(chan struct{})
+			program.Send(panicMsg{panicError(p), taken})
+			if !awaitTaken(taken, gone) {
+				panic(p)
+			}
+		}()
+		f()
+	}
 }

@@ -50,14 +50,14 @@ func show(ctx context.Context, c *chat.Conversation, m *model) error {
 	outbox, gone, finished := make(chan *entry, mostQueued), make(chan struct{}), make(chan struct{})
 	m.outbox = outbox
 	m.work = func(do func(context.Context) answer) {
-		workers.Go(func() { program.Send(do(working)) })
+		workers.Go(guard(program, gone, func() { program.Send(do(working)) }))
 	}
 	top := &recoverModel{model: m}
 	program = tea.NewProgram(top, tea.WithInput(inputOf(s)), tea.WithOutput(s.Out), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond))
 	var unsent []*entry
-	speaker.Go(func() { unsent = sendOutbox(working, c, outbox, program, gone) })
+	speaker.Go(guard(program, gone, func() { unsent = sendOutbox(working, c, outbox, program, gone) }))
 	var shown error
-	reader.Go(func() { shown = forwardEvents(c, program, finished, screen.Lines(s)) })
+	reader.Go(guard(program, gone, func() { shown = forwardEvents(c, program, finished, screen.Lines(s)) }))
 
 	if n, ok := s.Notes.(noteHolder); ok {
 		n.Hold()

@@ -140,6 +140,21 @@ func TestShow(t *testing.T) {
 		d.restored()
 	})
 
+	t.Run("and after a panic in another goroutine", func(t *testing.T) {
+		t.Parallel()
+		d := newDesk(t)
+		d.streams.Again = func() error { panic("a mistake") }
+		ended := d.begin(t.Context(), newModel(d.talk, d.streams))
+		d.sees("417-falcon-zebra")
+		d.types("/again\r")
+		d.sees("\x1b[?1049l")
+		d.talk.Close()
+		if err := <-ended; err == nil || !strings.Contains(err.Error(), "please report it: a mistake") {
+			t.Errorf("it ends with %v", err)
+		}
+		d.restored()
+	})
+
 	t.Run("what comes when the screen is gone becomes lines, and what was written is printed", func(t *testing.T) {
 		t.Parallel()
 		d := newDesk(t)
