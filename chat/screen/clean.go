@@ -6,8 +6,8 @@ import (
 	"unicode"
 )
 
-// Clean makes visible what could steer a terminal or the order of its letters: the
-// gate for all text of the other side. A line of text stays one line.
+// Clean makes characters visible that could steer a terminal or the order of its letters.
+// All text of the other side passes it. A line of text stays one line.
 func Clean(text string) string {
 	text = strings.ToValidUTF8(text, "\ufffd") // a lone byte may steer, too
 	if !strings.ContainsFunc(text, steers) {
@@ -29,8 +29,8 @@ func Clean(text string) string {
 	return b.String()
 }
 
-// steers tells control characters (but the tab) and line separators, and the
-// characters that embed, override or isolate a direction (UAX #9, section 2).
+// steers reports whether r is a control character other than the tab, a line separator, or a
+// character that embeds, overrides or isolates a direction (UAX #9, section 2).
 func steers(r rune) bool {
 	switch {
 	case r == '\t':

@@ -19,13 +19,13 @@ type line struct {
 	cut       bool // text is not all of it
 }
 
-// A splitter returns a function for the next line of in. Its error counts only if there is none.
+// A splitter returns a function that reads the next line of in. The error counts only if there is no line.
 type splitter func(in io.Reader) (next func() (line, error))
 
-// maxObject is how much of a line is kept where it is JSON: a message with every byte escaped.
+// maxObject bounds the bytes of a line of JSON: it has room for a message with every byte escaped.
 const maxObject = 6*chat.MaxMessage + 4<<10
 
-// wholeLines keeps of each line no more than maxObject.
+// wholeLines reads lines whole, and cuts those that are longer than maxObject.
 func wholeLines(in io.Reader) func() (line, error) {
 	r, number := bufio.NewReaderSize(in, chat.MaxMessage), 0
 	return func() (line, error) {
@@ -47,7 +47,7 @@ func wholeLines(in io.Reader) func() (line, error) {
 	}
 }
 
-// trimEnd takes away the newline, in either style.
+// trimEnd removes the newline, of Unix or Windows.
 func trimEnd(text []byte) []byte {
 	if whole, ok := bytes.CutSuffix(text, []byte("\n")); ok {
 		return bytes.TrimSuffix(whole, []byte("\r"))
@@ -55,8 +55,8 @@ func trimEnd(text []byte) []byte {
 	return text
 }
 
-// textLines gives lines that are too long for a message in parts, so that a line may have any length. Its
-// error is ErrBinary for input that is no text.
+// textLines reads lines, and splits those that are too long for a message, so that a line may have any
+// length. It returns ErrBinary if the input is not text.
 func textLines(in io.Reader) func() (line, error) {
 	r := bufio.NewReaderSize(in, chat.MaxMessage+len("\r\n"))
 	var rest []byte // of the line, read and not given yet
@@ -88,7 +88,7 @@ func textLines(in io.Reader) func() (line, error) {
 	}
 }
 
-// messageLength is how much of text fits into a message, without cutting a character.
+// messageLength returns how many bytes of text fit into a message, without cutting a character.
 func messageLength(text []byte) int {
 	if len(text) <= chat.MaxMessage {
 		return len(text)
@@ -101,7 +101,8 @@ func messageLength(text []byte) int {
 	return chat.MaxMessage // it is no UTF-8 anyway
 }
 
-// isBinary tells whether a NUL is near the beginning: no text has one, and few other files have none.
+// isBinary reports whether there is a NUL near the beginning: text has none, and nearly all other files have
+// one.
 func isBinary(r *bufio.Reader) bool {
 	const near = 8 << 10
 	_, _ = r.Peek(1) // waits

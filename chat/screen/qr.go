@@ -7,7 +7,7 @@ import (
 )
 
 // QR draws text as rows of a QR code (ISO/IEC 18004), two of its rows in each, for black on
-// white. It is empty when the text does not fit into one.
+// white. It returns nil if the text does not fit into a QR code.
 func QR(text string) []string {
 	code, err := qr.New(text, qr.Low)
 	if err != nil {

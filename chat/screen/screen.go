@@ -1,12 +1,13 @@
 // Package screen shows a conversation: Line for pipes and plain terminals, JSON for
-// programs. Its folder tui has the one for a whole terminal.
+// programs. Package tui below it shows one on a whole terminal.
 //
 //	in  ─▶ Say, Finish, Leave ─▶ ┌──────────────┐
 //	                             │ Conversation │
 //	out ◀─ Clean ◀──── Events ◀─ └──────────────┘
 //
-// Whatever the other side sent passes Clean, or JSON's escapes, before it can reach
-// a terminal.
+// All text of the other side passes Clean, or JSON's escapes, before it can reach a
+// terminal. The program adds its own events, of the union Event, with
+// chat.Conversation.Tell.
 package screen
 
 import (
@@ -34,29 +35,29 @@ type Streams struct {
 	Keeps    bool      // undelivered messages are kept for the next run
 
 	// Code takes another code from the person: after CodeWanted, and as long as the two have not
-	// met. The error says why it was not taken. It is nil if nothing but the first code counts.
+	// met. The error says why it was not taken. Code is nil if only the first code counts.
 	Code func(text string) error
 	// IsCode reports whether a line is the code of another call, as Code takes it, rather than a message:
-	// a generated code, alone or in what the caller's program shows, and the two have not met. It is nil
-	// if no line is.
+	// a generated code, alone or in what the caller's program shows, and the two have not met. IsCode is
+	// nil if no line can be a code.
 	IsCode func(text string) bool
-	// Complete returns the begun code continued as far as it is unambiguous, and the words that its
-	// last one may become. It may be nil.
+	// Complete continues the beginning of a code as far as that is unambiguous, and returns the choices
+	// for its last word. It may be nil.
 	Complete func(begun string) (text string, choice []string)
 	// Again makes the program wait for a lost side with the first code, too; see StillLost. It is
-	// nil if nobody can ask for that.
+	// nil if the person cannot ask for that.
 	Again func() error
 
-	// Interrupt is what Ctrl-C does where the terminal makes no signal of it; may be nil.
+	// Interrupt does what SIGINT does, for a terminal that makes no signal of Ctrl-C. It may be nil.
 	Interrupt func()
 }
 
-// A Screen shows c until its events end. It returns when all that it started has
-// ended; the error is that of a stream, or Refused. ctx ends when the program is
-// interrupted: the goodbye is still to be shown.
+// A Screen shows c until its events end. It returns when its goroutines have ended. The
+// error is that of a stream, or is or wraps Refused. ctx ends when the program is
+// interrupted: the screen still shows the goodbye.
 type Screen func(ctx context.Context, c *chat.Conversation, s Streams) error
 
-// Refused is how a screen ends when some of the input was not sent.
+// Refused is the error of a screen if some of the input was not sent.
 type Refused struct { //nolint:errname // screen.Refused says it
 	Messages int
 	Objects  bool // they are lines of JSON's input, and an object on the output says why
@@ -86,7 +87,7 @@ var ErrOverheard = errors.New("the safety words differ, so someone was listening
 // ErrBinary says that none of the input was sent.
 var ErrBinary = errors.New("the input is not text, so nothing of it was sent")
 
-// outputError is the error of a write to the output.
+// outputError returns the error for a failed write to the output: ErrOutputClosed if its reader has closed it.
 func outputError(err error) error {
 	if errors.Is(err, syscall.EPIPE) {
 		return ErrOutputClosed

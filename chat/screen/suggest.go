@@ -2,8 +2,8 @@ package screen
 
 import "strings"
 
-// Closest returns the one of names that a mistyped name probably means, or "". A name of which it is
-// the beginning counts, if there is only one.
+// Closest returns the one of names that a mistyped name probably means, or "". If only one of names begins
+// with it, that is the one.
 func Closest(name string, names []string) string {
 	best, least := "", max(1, len(name)/3)
 	begins := ""
@@ -24,7 +24,7 @@ func Closest(name string, names []string) string {
 	return best
 }
 
-// distance is how many letters have to be added, left out, changed, or swapped with their
+// distance returns how many letters have to be added, left out, changed, or swapped with their
 // neighbour to make b of a (optimal string alignment).
 func distance(a, b string) int {
 	x, y := []rune(a), []rune(b)

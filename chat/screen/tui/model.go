@@ -114,7 +114,7 @@ func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 	var next tea.Cmd
 	switch t := message.(type) {
 	case tea.KeyPressMsg, tea.PasteMsg, tea.MouseWheelMsg:
-		next = m.handInput(t)
+		next = m.personInput(t)
 	case eventMsg:
 		next = m.event(t.event)
 		close(t.taken)
@@ -141,8 +141,8 @@ func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 	return m, m.retitle(next)
 }
 
-// handInput handles what a person does with the keyboard or the mouse.
-func (m *model) handInput(message tea.Msg) (next tea.Cmd) {
+// personInput handles what the person does with the keyboard or the mouse.
+func (m *model) personInput(message tea.Msg) (next tea.Cmd) {
 	switch t := message.(type) {
 	case tea.KeyPressMsg:
 		m.lastKey = m.now()
