@@ -23,7 +23,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Nothing that a page is waited for takes longer, on the slowest machine.
+// pagePatience is longer than any wait for a page takes on the slowest machine.
 const pagePatience = time.Minute // also for files, where the machine has much to do
 
 // A chromium is a real browser, without a window.
@@ -51,7 +51,7 @@ func sharedBrowser(t *testing.T) chromium {
 	return b
 }
 
-// startBrowser starts a browser for one test, which does to it what the other tests would notice.
+// startBrowser starts a browser for one test, which affects all of its pages.
 func startBrowser(t *testing.T, options ...chromedp.ExecAllocatorOption) chromium {
 	t.Helper()
 	needsBrowser(t)
@@ -125,8 +125,8 @@ func loopbackAlone() bool {
 	})
 }
 
-// A tab is the page in a browser. When its test ends, nothing may have gone wrong in it
-// that a person would not have been told, and it may have spoken to its server alone.
+// A tab is the page in a browser. When its test ends, it must have logged no error, and have sent requests
+// to its server alone.
 type tab struct {
 	t      *testing.T
 	ctx    context.Context
@@ -171,7 +171,7 @@ func (b chromium) tab(t *testing.T, url string, options ...chromedp.ContextOptio
 	return p
 }
 
-// note hears what the browser tells of the tab.
+// note records the browser's events of the tab.
 func (p *tab) note(event any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -186,8 +186,7 @@ func (p *tab) note(event any) {
 			p.mistakes = append(p.mistakes, fmt.Sprintf("console: %s", text))
 		}
 	case *log.EventEntryAdded:
-		// A refusal of the API is news to the page, whatever the browser thinks of its status; a server that a test stops
-		// is none at all.
+		// The browser logs each status above 399 and each lost server as an error; the page handles both.
 		if l := e.Entry; l.Level == "error" && (l.Source != "network" || !strings.HasPrefix(l.URL, p.origin+"/") || strings.Contains(l.URL, "/assets/")) {
 			p.mistakes = append(p.mistakes, fmt.Sprintf("log: %s: %s (%s)", l.Source, l.Text, l.URL))
 		}
@@ -214,7 +213,7 @@ func (p *tab) check() {
 	}
 }
 
-// try evaluates an expression, and returns what became of it, as JSON.
+// try evaluates an expression, and returns its value as JSON, or the error.
 func (p *tab) try(expression string) string {
 	ctx, cancel := context.WithTimeout(p.ctx, pagePatience)
 	defer cancel()
@@ -237,7 +236,7 @@ func eval[T any](p *tab, expression string) T {
 	return v
 }
 
-// until waits for an expression to be true, or whatever counts as that, and returns it.
+// until waits for an expression to have a value that JavaScript takes for true, and returns it.
 func until[T any](p *tab, expression string) T {
 	p.t.Helper()
 	return eval[T](p, `new Promise((resolve) => {
@@ -253,7 +252,7 @@ func until[T any](p *tab, expression string) T {
 	})`)
 }
 
-// js is a Go string as JavaScript writes it.
+// js returns a Go string as a JavaScript literal.
 func js(text string) string {
 	b, _ := json.Marshal(text) // a string can always be
 	return string(b)
@@ -301,7 +300,7 @@ func (p *tab) answer(code string) {
 // ownMaking tells whether the page asks about a code that no program has generated.
 const ownMaking = `document.getElementById("code-error").textContent.includes("If the caller chose it, press Answer again.")`
 
-// connected waits for the conversation, and returns what the page says of trust.
+// connected waits for the conversation, and returns the page's badge of trust.
 func (p *tab) connected() string {
 	p.t.Helper()
 	return until[string](p, `!document.getElementById("talk").hidden && document.getElementById("trust").textContent`)
@@ -320,13 +319,13 @@ func (p *tab) hears(text string) {
 	until[bool](p, `[...document.querySelectorAll("#log > .theirs .text")].some((e) => e.textContent === `+js(text)+`)`)
 }
 
-// delivered waits until all that this side has said is marked as delivered.
+// delivered waits until that many messages of this side are marked as delivered.
 func (p *tab) delivered(messages int) {
 	p.t.Helper()
 	until[bool](p, fmt.Sprintf(`[...document.querySelectorAll("#log > .mine .mark")].filter((e) => e.textContent === "✓ delivered").length === %d`, messages))
 }
 
-// sees waits for a text somewhere in what the page shows.
+// sees waits until the page shows a text.
 func (p *tab) sees(text string) {
 	p.t.Helper()
 	until[bool](p, `document.querySelector("section:not([hidden])").innerText.includes(`+js(text)+`)`)

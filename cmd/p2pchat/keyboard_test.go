@@ -79,7 +79,7 @@ func (p *tab) write(id, text string) {
 	}
 }
 
-// value is what a field holds.
+// value returns the text of a field.
 func (p *tab) value(id string) string {
 	p.t.Helper()
 	return eval[string](p, `document.getElementById(`+js(id)+`).value`)

@@ -7,13 +7,13 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// The page as axe-core judges it, whose file P2PCHATTEST_AXE names ('task check:page').
+// axe-core finds nothing in the page to mend. P2PCHATTEST_AXE names its file ('task check:page').
 func TestPageIsAccessible(t *testing.T) {
 	path := os.Getenv("P2PCHATTEST_AXE")
 	if path == "" {
 		t.Skip("NOT RUN here: 'task check:page' fetches axe-core for it")
 	}
-	axe, err := os.ReadFile(path) //nolint:gosec // whoever runs the test names it
+	axe, err := os.ReadFile(path) //nolint:gosec // the path is of the person who runs the test
 	if err != nil {
 		t.Fatal(err)
 	}

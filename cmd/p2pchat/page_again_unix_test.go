@@ -12,11 +12,11 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// A connection that is lost, with all that was on its way.
+// A connection is lost with everything on its way, and the two meet again.
 func TestPageMeetsAgain(t *testing.T) {
 	t.Parallel()
 	b := sharedBrowser(t)
-	t.Run("with the program, over a server that was started anew", func(t *testing.T) {
+	t.Run("with the program, over a server that was started again", func(t *testing.T) {
 		address, err := freeAddress()
 		if err != nil {
 			t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"p2pchat/signaling"
 )
 
-// A typed code takes three wrong answers in its life, and loading the page again is no new one.
+// A typed code takes three wrong answers in its life, and a page that is loaded again still counts them.
 func TestPageReloadForgetsNoGuess(t *testing.T) {
 	t.Parallel()
 	b := sharedBrowser(t)
@@ -33,7 +33,7 @@ func TestPageReloadForgetsNoGuess(t *testing.T) {
 	caller.sees("Three wrong codes were tried")
 }
 
-// What a server replies is read as far as a reply may be long.
+// The page reads a reply of the server up to the longest that is valid.
 func TestPageReadsNoEndlessReply(t *testing.T) {
 	t.Parallel()
 	p := sharedBrowser(t).open(t, serving(t))
@@ -52,7 +52,7 @@ func TestPageReadsNoEndlessReply(t *testing.T) {
 	}
 }
 
-// testPageBounds compares what the page uses of what others name with what the program uses.
+// testPageBounds compares which servers and candidates the page and the program use.
 func testPageBounds(t *testing.T, p *tab) {
 	for _, c := range []struct{ host, urls string }{
 		{"chat.example.org", "stun:chat.example.org:3478 turn:Chat.Example.ORG.:3478?transport=tcp turns:chat.example.org stun:stun.example.org stun:chat.example.org.evil.example"},

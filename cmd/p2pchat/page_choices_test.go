@@ -9,7 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// What a person can choose, besides whom to talk to.
+// The choices of a person: a name, an empty screen, a hidden address.
 func TestPageChoices(t *testing.T) {
 	t.Parallel()
 	b := sharedBrowser(t)
@@ -121,7 +121,7 @@ func TestPageChoices(t *testing.T) {
 	})
 }
 
-// What a person is shown has to be so.
+// The page shows only what is true.
 func TestPageIsHonest(t *testing.T) {
 	t.Parallel()
 	b := sharedBrowser(t)

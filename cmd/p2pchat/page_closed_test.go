@@ -9,7 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// waitBriefly has a page ask the other side to wait 2 s for it and not 20, once it is closed.
+// waitBriefly makes a page that is closed ask the other side to wait 2 s for it, not 20.
 const waitBriefly = `(() => {
 	const send = RTCDataChannel.prototype.send;
 	RTCDataChannel.prototype.send = function (m) {
@@ -48,7 +48,7 @@ func (p *tab) shuts() {
 	}
 }
 
-// The other side of a page that is closed is told so, at once and when it is certain.
+// A page that is closed tells the other side so at once, and the call ends when the page has not come back.
 func TestPageClosed(t *testing.T) {
 	t.Parallel()
 	b := sharedBrowser(t)

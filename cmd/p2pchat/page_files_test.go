@@ -167,7 +167,7 @@ func same(t *testing.T, a, b string) {
 	}
 }
 
-// tarred are the files of an archive, with what is in them.
+// tarred returns the files of an archive with their content.
 func tarred(t *testing.T, path string) (names []string) {
 	t.Helper()
 	file, err := os.Open(path) //nolint:gosec // a file of the test
@@ -194,7 +194,7 @@ func tarred(t *testing.T, path string) (names []string) {
 	}
 }
 
-// item is the expression of a file in the log.
+// item returns the expression of a file in the log.
 func item(name string) string {
 	return `[...document.querySelectorAll("#log > div")].find((e) => e.querySelector(".file b")?.textContent === ` + js(name) + `)`
 }
@@ -211,25 +211,25 @@ func (p *tab) accepts(name string) {
 	p.choose(name, "Accept")
 }
 
-// whole waits until a file has arrived, and returns its SHA-256 as the page says it.
+// whole waits until a file has arrived, and returns its SHA-256 as the page shows it.
 func (p *tab) whole(name string) string {
 	p.t.Helper()
 	return until[string](p, item(name)+`.dataset.sha256`)
 }
 
-// picksNothing is a browser that gives a page no file to write to.
+// picksNothing makes the browser one that gives a page no file to write to.
 func (p *tab) picksNothing() {
 	p.t.Helper()
 	eval[bool](p, `delete globalThis.showSaveFilePicker, true`)
 }
 
-// picksDisk lets the page write to a real file of the browser's own, because nobody sees its dialog here.
+// picksDisk lets the page write to a real file of the browser's own, because a browser without a window has no dialog.
 func (p *tab) picksDisk() {
 	p.t.Helper()
 	eval[bool](p, `globalThis.showSaveFilePicker = async () => (await navigator.storage.getDirectory()).getFileHandle("kept", { create: true }), true`)
 }
 
-// onDisk is the SHA-256 of that file.
+// onDisk returns the SHA-256 of that file.
 func (p *tab) onDisk() string {
 	p.t.Helper()
 	return eval[string](p, `(async () => {
@@ -239,7 +239,7 @@ func (p *tab) onDisk() string {
 	})()`)
 }
 
-// downloadsTo lets the page save files in a folder; what it returns waits for one.
+// downloadsTo lets the page save files in a folder; the function that it returns waits for one.
 func (p *tab) downloadsTo(folder string) (saved func(name string) string) {
 	p.t.Helper()
 	done := make(chan string, 16)

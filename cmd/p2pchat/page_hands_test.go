@@ -18,7 +18,7 @@ func (p *tab) pastes(text string) {
 	}
 }
 
-// tabTo presses Tab until the focus is on what begins with label.
+// tabTo presses Tab until the focus is on an element whose text begins with label.
 func (p *tab) tabTo(label string) {
 	p.t.Helper()
 	var passed []string

@@ -17,8 +17,8 @@ import (
 	"p2pchat/signaling"
 )
 
-// The other side knows the code, and means ill. Whatever it sends, the page drops what
-// makes no sense, and the conversation goes on.
+// A malicious other side knows the code. The page drops each of its frames that makes no sense, and
+// the conversation goes on.
 func TestPageAmongStrangers(t *testing.T) {
 	b := sharedBrowser(t) // not in parallel: the flood at the end takes a core
 	server := serving(t)
@@ -123,8 +123,8 @@ func TestPageAmongStrangers(t *testing.T) {
 	}
 }
 
-// What the other side says at once, before the page has proof that it knows the code, is kept
-// until then: as much as an outbox holds.
+// The page keeps the messages that come before the proof that the other side knows the code: as many
+// as an outbox holds.
 func TestPageKeepsWhatComesEarly(t *testing.T) {
 	t.Parallel()
 	b := sharedBrowser(t)
@@ -139,7 +139,7 @@ func TestPageKeepsWhatComesEarly(t *testing.T) {
 			proxy.ServeHTTP(w, r)
 			return
 		}
-		// The server has the page's nonce; the page does not know yet that it has.
+		// The server has the page's nonce, and the page does not know that yet.
 		answer := httptest.NewRecorder()
 		proxy.ServeHTTP(answer, r)
 		<-arrived

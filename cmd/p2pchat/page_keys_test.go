@@ -9,7 +9,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// A person at the page has a keyboard.
+// The page takes every key of a keyboard.
 func TestPageTakesKeys(t *testing.T) {
 	t.Parallel()
 	b := sharedBrowser(t)
@@ -107,7 +107,7 @@ func TestPageTakesKeys(t *testing.T) {
 	})
 }
 
-// inCall is a verified call between two tabs.
+// inCall returns two tabs in a verified call.
 func inCall(t *testing.T, b chromium) (caller, callee *tab) {
 	t.Helper()
 	server := serving(t)

@@ -16,7 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// What the log shows besides texts.
+// The log shows times, news below, links and pictures.
 func TestPageLog(t *testing.T) {
 	t.Parallel()
 	b := sharedBrowser(t)
@@ -163,7 +163,7 @@ func TestPageLog(t *testing.T) {
 	})
 }
 
-// pictures are of 600 by 400 pixels, one of each kind that Go writes.
+// pictures returns pictures of 600 by 400 pixels, one of each kind that Go writes.
 func pictures(t *testing.T) map[string][]byte {
 	t.Helper()
 	img := image.NewPaletted(image.Rect(0, 0, 600, 400), color.Palette{color.White, color.RGBA{10, 100, 90, 255}})

@@ -9,7 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// How the page meets the other side where that is not straightforward.
+// The page meets the other side after wrong codes, outages and refusals.
 func TestPageMeets(t *testing.T) {
 	t.Parallel()
 	b := sharedBrowser(t)
@@ -52,7 +52,7 @@ func TestPageMeets(t *testing.T) {
 		verified(t, callee)
 		converseWith(t, callee, program)
 	})
-	t.Run("a server that is started anew costs those who wait nothing", func(t *testing.T) {
+	t.Run("a server that is started again costs waiting pages nothing", func(t *testing.T) {
 		address, err := freeAddress()
 		if err != nil {
 			t.Fatal(err)

@@ -212,7 +212,7 @@ const guessingServer = `async (side) => {
 	return written + (side === "offer" ? " offers; " : " answers; ") + told.join(", ") + "; " + ends.join(", ");
 }`
 
-// in is the same tab, whose complaints are those of t.
+// in returns the same tab, whose errors are those of t.
 func (p *tab) in(t *testing.T) *tab { return &tab{t: t, ctx: p.ctx} }
 
 func testPageVectors(t *testing.T, p *tab) {

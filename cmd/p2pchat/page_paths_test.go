@@ -44,7 +44,7 @@ func TestPageBehindAPath(t *testing.T) {
 	converseWith(t, page, program)
 }
 
-// A callee who waits in vain is told so, and can type another code.
+// The page tells a callee that no call is open, and takes another code.
 func TestPageAnswersNoCall(t *testing.T) {
 	t.Parallel()
 	b := sharedBrowser(t)

@@ -15,7 +15,7 @@ func (p *tab) reload(sure bool) {
 	p.leaves(`location.reload()`, sure, sure)
 }
 
-// leaves has a script leave the page, answers the browser's question, and waits for the next page, if there is one.
+// leaves lets a script leave the page, answers the browser's question, and waits for the next page, if there is one.
 func (p *tab) leaves(script string, sure, loads bool) {
 	p.t.Helper()
 	asked, loaded := make(chan struct{}, 1), make(chan struct{}, 1)

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// A network is what lies between a page and its server: TCP and UDP, which may fall silent, as a
-// network does that loses all packets. Whatever was connected then, or tried to, stays dead.
+// A networkBetween carries TCP and UDP between a page and its server. It can fall silent, like a network
+// that loses all packets. Connections of that time stay dead.
 type networkBetween struct {
 	tcp  net.Listener
 	udp  *net.UDPConn
@@ -49,7 +49,7 @@ func between(t *testing.T, address, relay string) *networkBetween {
 	return n
 }
 
-// falls has the network carry nothing, or carry again.
+// falls makes the network carry nothing, or carry again.
 func (n *networkBetween) falls(silent bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -204,7 +204,7 @@ func TestPageNoticesSilence(t *testing.T) {
 	t.Run("as the caller", func(t *testing.T) { lose(t, func(p *tab) { p.call("answer-falcon-zebra") }, "answer") })
 	t.Run("as the callee", func(t *testing.T) { lose(t, func(p *tab) { p.answer("call-falcon-zebra") }, "call") })
 	t.Logf("noticed after %v, back after %v", noticed, back)
-	// What else the machine does may slow one of them down.
+	// Other load on the machine may slow one of the two down.
 	if quickest := slices.Min(noticed); quickest > 3*time.Second {
 		t.Errorf("the page notices after %v that nothing comes", quickest)
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// A browser gives all its tabs six connections to a server that speaks HTTP/1: those that wait
-// leave enough to the others.
+// A browser gives all its tabs six connections to a server that speaks HTTP/1: the tabs
+// that wait leave enough of them to the others.
 func TestPageLeavesConnectionsToOtherTabs(t *testing.T) {
 	const limit = 5 * time.Second // a read waits for 25 s
 	b := sharedBrowser(t)

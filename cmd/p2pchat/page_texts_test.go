@@ -12,10 +12,10 @@ import (
 	"p2pchat/chat/screen"
 )
 
-// hostileName is what a side calls itself, and no more than that.
+// hostileName is a side's name, which must never become more than text.
 const hostileName = `<img src=x onerror="document.title='owned'">`
 
-// pageTexts are those that a page could get wrong.
+// pageTexts returns texts that a page could get wrong.
 func pageTexts() map[string]string {
 	lines := make([]string, 10_000)
 	for i := range lines {
@@ -38,7 +38,7 @@ func pageTexts() map[string]string {
 	}
 }
 
-// onPage is what a page makes of a text: as the terminal does, line by line.
+// onPage returns a text as the page shows it: cleaned line by line, as in the terminal.
 func onPage(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, l := range lines {
@@ -54,7 +54,7 @@ func (p *tab) writes(text string) {
 	p.click("send")
 }
 
-// showsTextAlone checks that nothing which was said became more than text.
+// showsTextAlone checks that no message became more than text.
 func (p *tab) showsTextAlone() {
 	p.t.Helper()
 	if inside := eval[string](p, `[...document.querySelectorAll("#log .text *")].filter((e) => e.href !== "https://example.org/?a=b&c=d" || e.childElementCount > 0).map((e) => e.outerHTML).join()`); inside != "" {
@@ -140,7 +140,7 @@ func TestPageTexts(t *testing.T) {
 	}
 }
 
-// said are the messages in what the program says in JSON.
+// said returns the messages in a program's JSON output.
 func said(t *testing.T, out string) (texts []string) {
 	t.Helper()
 	for line := range strings.Lines(out) {

@@ -1,5 +1,5 @@
 // Package web is the page that a server shows to browsers: either side of a call,
-// without a program. It is built of src (see build) and embedded here.
+// without a program. It is built from src (see build) and embedded here.
 package web
 
 import (
@@ -16,23 +16,22 @@ import (
 //go:embed dist
 var dist embed.FS
 
-// Policy is the Content-Security-Policy of the page: nothing but what this server has,
-// no script but the page's own, and none made of text. A Blob is how a page saves a file, and
-// shows a picture that the person has accepted.
+// Policy is the Content-Security-Policy of the page: it loads from this server alone, and runs no
+// script but its own and none made from text. Blobs let it show pictures that the person has accepted.
 const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
 	"require-trusted-types-for 'script'; trusted-types 'none'"
 
-// An asset is one file of the page, as it is sent.
+// An asset is one file of the page.
 type asset struct {
 	kind        string // its media type
 	plain, gzip []byte
 }
 
-// Handler serves the page at / and what belongs to it below /assets/. The names of the
-// latter tell their content, so that browsers may keep them.
+// Handler serves the page at / and its files below /assets/. Their names contain hashes of their
+// content, so that browsers may cache them for ever.
 func Handler() http.Handler {
-	all := sync.OnceValue(func() map[string]asset { return load(dist) }) // whoever never opens the page need not wait for it
+	all := sync.OnceValue(func() map[string]asset { return load(dist) }) // not before the first request: compressing takes time at the start
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := strings.TrimPrefix(path.Clean(r.URL.Path), "/")
 		if name == "" {
@@ -81,8 +80,8 @@ func (a asset) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// load reads and compresses every file. It panics for one that is not there: the page is
-// part of the program.
+// load reads and compresses every file. It panics if one is missing, because the page is part of
+// the program.
 func load(dist fs.FS) map[string]asset {
 	assets := map[string]asset{}
 	err := fs.WalkDir(dist, "dist", func(name string, d fs.DirEntry, err error) error {
@@ -113,7 +112,7 @@ func load(dist fs.FS) map[string]asset {
 	return assets
 }
 
-// kind is the media type of a file, whatever the machine's own tables say.
+// kind returns the media type of a file, which must not depend on the machine's own tables.
 func kind(ext string) string {
 	switch ext {
 	case ".html":

@@ -18,7 +18,7 @@ import (
 
 const maxWeight = 60 << 10 // of the whole page, compressed
 
-// A reply is what the handler sent.
+// A reply is the handler's response.
 type reply struct {
 	status int
 	header http.Header
@@ -37,7 +37,7 @@ func get(t *testing.T, method, path string, header ...string) reply {
 	return reply{w.Code, w.Header(), w.Body.Bytes()}
 }
 
-// paths are those of all files of the page.
+// paths returns the paths of all files of the page.
 func paths(t *testing.T) (list []string) {
 	t.Helper()
 	err := fs.WalkDir(dist, "dist", func(name string, d fs.DirEntry, err error) error {
@@ -197,7 +197,7 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// What strangers write must never become anything but text.
+// Text of strangers must never become anything but text.
 func TestSourcesMakeNoMarkup(t *testing.T) {
 	t.Parallel()
 	sources, err := filepath.Glob("src/*.ts")
