@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"p2pchat/chat/reliable"
-	"p2pchat/chat/transfer"
 )
 
 // talk holds the conversation over one pipe. It returns when the pipe breaks or both sides have said
@@ -264,7 +263,7 @@ func (c *Conversation) handleHello(h hello, link Link) {
 	c.greeted = true
 	c.mu.Unlock()
 	c.wakeSender()
-	c.transfers.Greeted(transfer.Peer{Conversation: h.Conversation, Name: h.Name})
+	c.transfers.Greeted(h.Name)
 }
 
 func (c *Conversation) handleFrame(f frame) {

@@ -44,14 +44,14 @@ func (m *Manager) expectChannels() {
 	m.expect(coming)
 }
 
-// Greeted notes that the other side's program is known on the current pipe, and which it is: from then on files
-// move. It tells the reader of the offers of an earlier run that have no answer.
-func (m *Manager) Greeted(peer Peer) {
+// Greeted notes that the other side has said hello on the current pipe, and its name: from then on files move. It tells
+// the reader of the offers of an earlier run that have no answer.
+func (m *Manager) Greeted(name string) {
 	for _, f := range m.list(func(f *file) bool { return f.earlier != nil && !f.outgoing && f.state == offered }) {
 		m.mu.Lock()
 		f.earlier = nil // once
 		m.mu.Unlock()
-		m.ask(f, peer.Name)
+		m.ask(f, name)
 	}
 	m.mu.Lock()
 	m.greeted = true

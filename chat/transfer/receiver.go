@@ -95,8 +95,12 @@ func (m *Manager) complete(f *file, sum [sha256.Size]byte, left []byte) {
 	}
 	d.leaveOut(spoiled)
 	path, err := d.commit()
+	outcome := done
+	if err != nil {
+		outcome = failed
+	}
 	m.mu.Lock()
-	f.state.move(map[bool]state{true: done, false: failed}[err == nil])
+	f.state.move(outcome)
 	m.mu.Unlock()
 	if err != nil {
 		err = unwritable(d.dir, err)
