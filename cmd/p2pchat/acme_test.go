@@ -59,7 +59,7 @@ func runDNS(ts *testscript.TestScript) (address string) {
 		if q := asked.Question[0]; q.Qtype == dns.TypeA {
 			m.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: q.Name, Rrtype: dns.TypeA, Class: dns.ClassINET}, A: net.IPv4(127, 0, 0, 1)}}
 		}
-		_ = w.WriteMsg(m) // whoever asks notices
+		_ = w.WriteMsg(m) // the client would time out
 	})}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = s.ActivateAndServe() }) // without it no name is found, which the script notices

@@ -20,8 +20,7 @@ import (
 	"p2pchat/signaling"
 )
 
-// served is `p2pchat serve` as a process, with all that a test asks of it. The variable
-// P2PCHATTEST_SERVER names another build of the program, whose figures are wanted.
+// served is `p2pchat serve` as a process. The variable P2PCHATTEST_SERVER names another build of the program to measure.
 type served struct {
 	*process
 	t       testing.TB
@@ -77,8 +76,8 @@ func (s *served) parks(room string) net.Conn {
 	return c
 }
 
-// A server that is attacked from elsewhere in every way at once serves its callers: one who
-// waits all along, and others who come.
+// A server that is attacked in every way at once serves its callers: one that waits during the whole attack, and
+// others that arrive.
 func TestAttacked(t *testing.T) {
 	t.Parallel()
 	const silent, crowd, slow, allowed = 8000, 2000, 50, 1000 // allowed: --connections' default
@@ -153,7 +152,7 @@ func TestAttacked(t *testing.T) {
 		}
 		turnedAway++
 	}
-	// Meanwhile others come, and are served.
+	// The server serves other clients during the attack.
 	calls := bench.Load{Servers: []string{"http://" + s.address}, Concurrency: 1, Calls: 10, Rate: 2} // 32 requests a second
 	r := calls.Run(t.Context())
 	if r.Failed > 0 || r.Served != 10 {
@@ -176,7 +175,7 @@ func TestAttacked(t *testing.T) {
 	_ = waiting.SetReadDeadline(time.Now().Add(10 * time.Second))
 	if text := make([]byte, 15); true {
 		if _, err := io.ReadFull(waiting, text); err != nil || string(text) != "HTTP/1.1 200 OK" {
-			t.Errorf("who waited hears %q, %v", text, err)
+			t.Errorf("the waiting read receives %q, %v", text, err)
 		}
 	}
 	// The silent ones are closed when they have been silent for 10 s, the slow ones too.
@@ -190,7 +189,7 @@ func TestAttacked(t *testing.T) {
 	if n := cut.Load(); n != 4*slow {
 		t.Errorf("%d of %d attacks were cut off", n, 4*slow)
 	}
-	// Whoever attacked is served at once when that is over.
+	// After the attack, the server serves the attacker's address at once.
 	c, err := s.from(2)
 	if err != nil {
 		t.Fatal(err)

@@ -54,7 +54,7 @@ func (m *mallory) asks(ctx context.Context, method, path, body string, header ..
 	return res.StatusCode
 }
 
-// burns waits in a room, again and again, and answers whoever calls there with junk.
+// burns waits in a room again and again, and answers each caller there with junk.
 func (m *mallory) burns(ctx context.Context, room int, answered *atomic.Int64) {
 	path := "/rooms/" + strconv.Itoa(room)
 	for ctx.Err() == nil {

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// Whatever stands where a server should be, the program says so and exits with 5.
+// If the address is not that of a p2pchat server, the program says what is there, and exits with 5.
 func TestBadServers(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -61,7 +61,7 @@ func TestBadServers(t *testing.T) {
 	})
 }
 
-// A port where another kind of server listens is told as what it is, in the words of every command.
+// Every command tells what kind of server listens at a wrong port.
 func TestOtherPorts(t *testing.T) {
 	t.Parallel()
 	secure := httptest.NewUnstartedServer(http.NotFoundHandler())

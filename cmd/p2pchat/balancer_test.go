@@ -11,7 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// A balancer hands each request to the next server, or to the one after that if nobody
+// A balancer hands each request to the next server, or to the one after that if no server
 // answers there.
 type balancer struct {
 	servers []string

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Who waits in the lobby of the server's own machine meets a caller elsewhere, who has a code.
+// An answerer in the lobby of the server's own machine meets a caller on another machine, who has a code.
 func TestTheHostMeetsAGuestWithACode(t *testing.T) {
 	t.Parallel()
 	proxy := serving(t, "--public-url", elsewhere)

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Ten thousand messages each way at once, through two processes: each prints what
-// the other was given, all of it, once, in order.
+// Ten thousand messages each way at once, through two processes. Each process prints every message that the other was
+// given, once and in order.
 func TestFlood(t *testing.T) {
 	t.Parallel()
 	const messages = 10_000

@@ -12,8 +12,8 @@ import (
 	"github.com/pion/webrtc/v4"
 )
 
-// A plainClient knows the diagram of the signaling API and nothing else: the paths
-// without a room, no tokens, no waiting, raw text on the channel.
+// A plainClient knows only the diagram of the signaling API: paths without a room, no tokens, no waiting, raw text on
+// the channel.
 type plainClient struct {
 	t      *testing.T
 	server string

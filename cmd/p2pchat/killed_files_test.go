@@ -13,8 +13,7 @@ import (
 	"testing"
 )
 
-// A receiver with an outbox that is killed in the middle of a file goes on with it when it is
-// started anew.
+// A receiver with an outbox that is killed in the middle of a file continues with the file when it is started again.
 func TestKilledWhileReceiving(t *testing.T) {
 	t.Parallel()
 	k := interrupt(t, "data.bin", "answer")
@@ -27,12 +26,12 @@ func TestKilledWhileReceiving(t *testing.T) {
 		t.Errorf("sent %v, received %v; its SHA-256 is %s", sent, received, k.sum)
 	}
 	if first := one(t, callee, "file-progress"); first.Bytes == 0 {
-		t.Error("it began anew")
+		t.Error("it started from the beginning")
 	}
 	k.holds(`^data\.bin$`)
 }
 
-// With a folder it begins anew.
+// A folder starts from the beginning.
 func TestKilledWhileReceivingAFolder(t *testing.T) {
 	t.Parallel()
 	k := interrupt(t, "folder", "answer")
@@ -43,7 +42,7 @@ func TestKilledWhileReceivingAFolder(t *testing.T) {
 	k.holds(`^folder$`)
 }
 
-// What somebody has removed meanwhile is said on both sides.
+// If a partial file is removed while the receiver is not running, both sides are told.
 func TestKilledWhileReceivingWhatIsRemoved(t *testing.T) {
 	t.Parallel()
 	k := interrupt(t, "data.bin", "answer")
@@ -61,7 +60,7 @@ func TestKilledWhileReceivingWhatIsRemoved(t *testing.T) {
 	}
 }
 
-// A sender that was killed goes on, too; the same command offers nothing twice.
+// A sender that was killed continues, too. The same command does not offer the file twice.
 func TestKilledWhileSending(t *testing.T) {
 	t.Parallel()
 	k := interrupt(t, "data.bin", "call")
@@ -72,7 +71,7 @@ func TestKilledWhileSending(t *testing.T) {
 		t.Errorf("sent %v; its SHA-256 is %s", sent, k.sum)
 	}
 	if first := one(t, caller, "file-progress"); first.Bytes == 0 {
-		t.Error("it began anew")
+		t.Error("it started from the beginning")
 	}
 	if n := strings.Count(k.other.out.String(), `"type":"file-offered"`); n != 1 {
 		t.Errorf("it was offered %d times", n)
@@ -80,7 +79,7 @@ func TestKilledWhileSending(t *testing.T) {
 	k.holds(`^data\.bin$`)
 }
 
-// What is another file by then is not sent as if it was the same; both sides are told.
+// A file that changed while its sender was not running is not sent. Both sides are told.
 func TestKilledWhileSendingWhatChanges(t *testing.T) {
 	t.Parallel()
 	k := interrupt(t, "data.bin", "call")
@@ -98,16 +97,16 @@ func TestKilledWhileSendingWhatChanges(t *testing.T) {
 	}
 }
 
-// A killing is a call in which a program is killed.
+// A killing is a call in which one of the two programs is killed.
 type killing struct {
 	*testing.T
 	dir, address string
 	sum          string   // of what is sent
-	other        *process // that lives
+	other        *process // is not killed
 }
 
-// interrupt sends a file, or a folder with one, and kills the side with that command before half of it has
-// come. A machine that is too quick for that gets twice as much.
+// interrupt sends a file, or a folder with one file, and kills the victim before half of the file has arrived. On a
+// machine that is too quick for that, interrupt tries again with twice the size.
 func interrupt(t *testing.T, name, victim string) *killing {
 	t.Helper()
 	for size := int64(4 << 20); ; size *= 2 {
@@ -159,7 +158,7 @@ func (k *killing) start(args ...string) *process {
 	return launchWith(k.T, k.dir, nil, args...)
 }
 
-// begin starts a side that has nothing to say.
+// begin starts a caller or an answerer whose input has ended.
 func (k *killing) begin(command string, args ...string) *process {
 	k.Helper()
 	if command == "answer" {
@@ -173,7 +172,7 @@ func (k *killing) begin(command string, args ...string) *process {
 	return p
 }
 
-// writes makes a file of noise.
+// writes creates a file of noise, and remembers its hash.
 func (k *killing) writes(name string, size int64) {
 	k.Helper()
 	path, hash := filepath.Join(k.dir, name), sha256.New()
@@ -193,7 +192,7 @@ func (k *killing) writes(name string, size int64) {
 	k.sum = hex.EncodeToString(hash.Sum(nil))
 }
 
-// holds checks what is in the download folder: one thing.
+// holds checks that the download folder has one entry, with this name.
 func (k *killing) holds(name string) {
 	k.Helper()
 	entries, err := os.ReadDir(filepath.Join(k.dir, "in"))
@@ -210,7 +209,7 @@ type told struct {
 	Bytes                            int64
 }
 
-// one is the first event of a kind.
+// one returns the first event of a kind.
 func one(t *testing.T, p *process, kind string) (e told) {
 	t.Helper()
 	for line := range strings.Lines(p.out.String()) {

@@ -11,9 +11,8 @@ import (
 	"testing"
 )
 
-// Two thousand messages each way, while both programs and the server are killed: with an
-// outbox none is lost, none is reordered, and none comes twice but the one that was
-// being shown, with the same ID.
+// Two thousand messages each way, while both programs and the server are killed. With an outbox, no message is lost or
+// reordered, and only the message that was being shown may come twice, with the same ID.
 func TestKilledWithAnOutbox(t *testing.T) {
 	t.Parallel()
 	const messages = 2000

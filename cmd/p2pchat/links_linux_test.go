@@ -111,7 +111,7 @@ func (l *lab) flow(size int64) *flow {
 	return f
 }
 
-// cubic makes a socket heed what most machines heed (RFC 9438).
+// cubic gives a socket the congestion control that most machines use (RFC 9438).
 func cubic(_, _ string, c syscall.RawConn) error {
 	var set error
 	err := c.Control(func(fd uintptr) {

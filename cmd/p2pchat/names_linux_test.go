@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Files of any name and of hardly any size arrive, each under the name that it has where this system takes it.
+// Small files of unusual names arrive, each under a name that this system allows.
 func TestFilesOfUnusualNames(t *testing.T) {
 	t.Parallel()
 	k := newKilling(t)
@@ -62,7 +62,7 @@ func TestFilesOfUnusualNames(t *testing.T) {
 		}
 		got[e.Name()] = string(b)
 	}
-	// Which of two comes first, nobody says.
+	// Either of the two may arrive first.
 	if got["empty"] == "another" {
 		got["empty"], got["empty (1)"] = got["empty (1)"], got["empty"]
 	}

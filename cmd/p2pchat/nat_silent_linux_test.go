@@ -13,7 +13,7 @@ import (
 const silentAddress = "203.0.113.66"
 
 // A STUN or TURN server that does not answer, or whose name does not resolve, delays neither
-// the connection, nor its end, nor that of a call that nobody has answered.
+// the connection, nor its end, nor that of a call that no one has answered.
 func TestNATSilentServers(t *testing.T) {
 	needsLab(t)
 	const most = 1500 * time.Millisecond // a fault takes 5 s and more, a busy machine less than this
@@ -36,7 +36,7 @@ func TestNATSilentServers(t *testing.T) {
 			begun := time.Now()
 			_ = a.cmd.Process.Signal(syscall.SIGTERM) // it runs
 			<-a.ended
-			tookAtMost(t, "the end of a call that nobody has answered", begun, most)
+			tookAtMost(t, "the end of a call that no one has answered", begun, most)
 
 			a = l.start("a", append([]string{"call"}, args...)...)
 			l.sees(a, `"type":"waiting"`)

@@ -115,7 +115,7 @@ func (s *served) asks(ctx context.Context) (r refusals) {
 		_, _ = io.Copy(io.Discard, res.Body)
 		_ = res.Body.Close()
 		switch {
-		case res.StatusCode == http.StatusNotFound: // nobody has opened it
+		case res.StatusCode == http.StatusNotFound: // no caller has opened it
 			r.served++
 		case res.StatusCode != http.StatusTooManyRequests && res.StatusCode != http.StatusServiceUnavailable:
 			r.failed++

@@ -123,7 +123,7 @@ func (c camera) take(w *window, name string) {
 	if err := os.MkdirAll(filepath.Dir(c.dir), 0o750); err != nil {
 		c.Fatal(err)
 	}
-	file, err := os.Create(c.dir + "-" + name + ".png") //nolint:gosec // where whoever runs it wants it
+	file, err := os.Create(c.dir + "-" + name + ".png") //nolint:gosec // the person who runs the test names the folder
 	if err != nil {
 		c.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 	"p2pchat/peer"
 )
 
-// A seat is a terminal with the program at it.
+// A seat is a terminal in which the program runs.
 type seat struct {
 	*testing.T
 	cmd      *exec.Cmd
@@ -88,7 +88,7 @@ func (s *seat) ends(code int) {
 // asksForCode is what stands before the code.
 const asksForCode = `the caller's code \(Tab completes its words\): $`
 
-// A server that is not this machine's, though nobody has to connect to it.
+// elsewhere is the address of a server on another machine. No test connects to it directly.
 const elsewhere = "http://chat.example.org"
 
 func TestPrompt(t *testing.T) {
@@ -128,7 +128,7 @@ func TestPrompt(t *testing.T) {
 		s.types("417 falcom zebra\r")
 		s.sees(`"falcom" is not a code word\. If it is right, press Enter again\.\r\n.*417 falcom zebra$`)
 		s.types("\r")
-		s.ends(exitServer) // nobody is there
+		s.ends(exitServer) // there is no server
 	})
 
 	t.Run("so is a text that would become a room of its own, but not one that was pasted with its command", func(t *testing.T) {
@@ -140,7 +140,7 @@ func TestPrompt(t *testing.T) {
 		s.types("\x15standup\r") // another one
 		s.sees(`(?s)"standup" does not look like a code .*standup$`)
 		s.types("\r")
-		s.ends(exitServer) // nobody is there
+		s.ends(exitServer) // there is no server
 		s = sitDown(t, nil, "answer", "--server", elsewhere, "--wait", "1ns")
 		s.sees(asksForCode)
 		s.types("p2pchat answer standup --server " + elsewhere + "\r")

@@ -41,7 +41,7 @@ func TestRecordingMeetings(t *testing.T) {
 		r.types("\r")
 	}
 
-	t.Run("a code that nobody calls with", func(t *testing.T) {
+	t.Run("a code that no one calls with", func(t *testing.T) {
 		_, env := call(t)
 		r := answer(t, env)
 		typed(r, "471-falcon-zebra")

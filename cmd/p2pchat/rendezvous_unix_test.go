@@ -17,7 +17,7 @@ import (
 	"p2pchat/signaling"
 )
 
-// servingElsewhere runs a server that is not this machine's, and returns the environment for it.
+// servingElsewhere runs a server that programs take for another machine's, and returns their environment.
 func servingElsewhere(t *testing.T) []string {
 	t.Helper()
 	return []string{"P2PCHAT_SERVER=" + elsewhere, "HTTP_PROXY=" + serving(t, "--public-url", elsewhere)}
@@ -194,7 +194,7 @@ func TestANewCodeAfterThreeWrongOnes(t *testing.T) {
 	})
 }
 
-// A program that was killed and started again has nothing but the code. The other one opens that again.
+// A program that was killed and started again has only the code. The program that was not killed opens the code again.
 func TestStartedAgain(t *testing.T) {
 	t.Parallel()
 	for name, callerDies := range map[string]bool{"the answerer": false, "the caller": true} {

@@ -33,7 +33,7 @@ func TestSignals(t *testing.T) {
 		server.finishes(t, 0)
 	})
 
-	t.Run("an interrupt ends a program whose output nobody reads", func(t *testing.T) {
+	t.Run("an interrupt ends a program whose output is not read", func(t *testing.T) {
 		t.Parallel()
 		server := serving(t)
 		unread, out, err := os.Pipe()

@@ -155,7 +155,7 @@ func TestWholeTerminal(t *testing.T) {
 		}
 	})
 
-	t.Run("a small window shows what matters, and a resized one is drawn anew", func(t *testing.T) {
+	t.Run("a small window shows what matters, and a resized one is drawn again", func(t *testing.T) {
 		t.Parallel()
 		ann, ben := twoWindows(t)
 		ann.resize(40, 10)
@@ -173,7 +173,7 @@ func TestWholeTerminal(t *testing.T) {
 		ann.shows(`Ben <U\+202E>evil`)
 	})
 
-	t.Run("a lost connection is told, and what is written meanwhile is marked, and arrives", func(t *testing.T) {
+	t.Run("a lost connection is told, and a message written during it is marked, and arrives", func(t *testing.T) {
 		t.Parallel()
 		ann, ben := twoWindows(t)
 		if err := ben.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
@@ -248,8 +248,8 @@ func TestWholeTerminal(t *testing.T) {
 	})
 }
 
-// What a person who was away comes back to: the title counts, a line divides, and what was said
-// can be found, opened and copied.
+// A person who was away comes back: the title has a count, a line divides old from new, and messages can be found,
+// opened and copied.
 func TestComingBackToAScreen(t *testing.T) {
 	t.Parallel()
 	ann, ben := twoWindows(t)
