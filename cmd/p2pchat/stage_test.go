@@ -122,7 +122,10 @@ func (s *stage) signal(_ *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	return p.cmd.Process.Signal(signals[args[1]])
+	if err := p.cmd.Process.Signal(signals[args[1]]); err != nil || args[1] != "STOP" {
+		return err
+	}
+	return waitStopped(p.cmd.Process.Pid)
 }
 
 func (s *stage) ends(_ *testscript.TestScript, args []string) error {
