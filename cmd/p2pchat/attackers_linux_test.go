@@ -108,7 +108,7 @@ func (s *served) calls(t *testing.T, digits int) time.Duration {
 		case <-over:
 			return 0
 		case <-time.After(time.Millisecond):
-			if strings.Contains(callee.err.String(), "p2pchat: verified") {
+			if strings.Contains(callee.err.String(), "p2pchat: Verified") {
 				return time.Since(began)
 			}
 		}
