@@ -125,6 +125,9 @@ type Conversation struct {
 	begun       bool   // something was said
 	late        int    // messages that were refused because the other side had left
 	unsaid      bool   // a foreign side closed its channel before either side said anything
+
+	ran    chan struct{} // closed when the Run of Start has returned; nil without Start
+	runErr error         // what it returned, once ran is closed
 }
 
 // New returns a conversation that the other side has not joined.

@@ -31,7 +31,7 @@ func TestTakeOverFromAStoppingServer(t *testing.T) {
 		_ = json.NewEncoder(w).Encode(problem) // the client may be gone
 		refused <- struct{}{}
 	}))
-	stopping.Listener.Close()
+	_ = stopping.Listener.Close() // l takes its place
 	stopping.Listener = l
 	stopping.Start()
 	t.Cleanup(stopping.Close)
