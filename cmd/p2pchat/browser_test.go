@@ -209,7 +209,7 @@ func (p *tab) check() {
 		p.t.Errorf("in the page: %s", m)
 	}
 	if p.t.Failed() {
-		p.t.Logf("the page at the end: %s", p.try(`document.querySelector("section:not([hidden])").innerText`))
+		p.t.Logf("the page at the end: %s", p.try(`document.querySelector("section:not([hidden])").innerText.slice(-2000)`))
 	}
 }
 
@@ -231,7 +231,7 @@ func eval[T any](p *tab, expression string) T {
 	defer cancel()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
-		p.t.Fatalf("%s: %v\nthe page: %s", expression, err, p.try(`document.querySelector("section:not([hidden])").innerText`))
+		p.t.Fatalf("%s: %v\nthe page: %s", expression, err, p.try(`document.querySelector("section:not([hidden])").innerText.slice(-2000)`))
 	}
 	return v
 }
@@ -268,7 +268,7 @@ func (p *tab) do(actions ...chromedp.Action[chromedp.Void]) {
 	ctx, cancel := context.WithTimeout(p.ctx, pagePatience)
 	defer cancel()
 	if err := chromedp.Do(ctx, actions...); err != nil {
-		p.t.Fatalf("%v\nthe page: %s", err, p.try(`document.querySelector("section:not([hidden])").innerText`))
+		p.t.Fatalf("%v\nthe page: %s", err, p.try(`document.querySelector("section:not([hidden])").innerText.slice(-2000)`))
 	}
 }
 

@@ -30,16 +30,22 @@ export class ConversationView implements Reader {
   #below = 0; // messages that came below the visible part of the log
   #atEnd = true; // whether the end of the log is visible
   #scrolling = false;
+  #height = 0; // of the log, in pixels, since it was last resized
   readonly #textBox = byId<HTMLTextAreaElement>("text");
 
   constructor() {
     discard(this.#log, "content");
     // Measured here and not at each message, because each time the browser lays out the page: too slow for a flood.
     this.#log.onscroll = () => {
+      // An earlier scroll is reported after a keyboard has opened: the end is out of sight then, and the person has not left it.
+      if (this.#log.clientHeight !== this.#height) return;
       this.#atEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 120;
       if (this.#atEnd) this.#showBelow(0);
     };
-    resized = () => { this.grew(); };
+    resized = () => {
+      this.#height = this.#log.clientHeight;
+      this.grew();
+    };
     this.#showBelow(0);
     byId("below").onclick = () => {
       this.#log.scrollTop = this.#log.scrollHeight;
