@@ -52,7 +52,7 @@ type (
 	}
 )
 
-// The events of files are those of their Manager.
+// FileOffered and the events after it come from the Manager of files.
 type (
 	FileOffered  = transfer.Offered
 	FileOffering = transfer.Offering

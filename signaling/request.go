@@ -242,7 +242,7 @@ func (c *Client) checkResponse(res *http.Response, body []byte) error {
 func parseProblem(kind string, body []byte) error {
 	var p Problem
 	if kind != "application/problem+json" || json.Unmarshal(body, &p) != nil || !strings.HasPrefix(p.Type, urn) {
-		return nil
+		return nil //nolint:nilerr // the response is no Problem
 	}
 	p.Title, p.Detail = cut(p.Title), cut(p.Detail)
 	return p

@@ -43,7 +43,7 @@ func (s suite) Run() int {
 	if err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // of this test alone
 	// By default each program sleeps for a second before it exits, a thousand times in all.
 	_ = os.Setenv(raceOptions, os.Getenv(raceOptions)+" atexit_sleep_ms=0 log_path="+filepath.Join(dir, "program"))
 	defer func() { stopBrowser() }() // a test sets it

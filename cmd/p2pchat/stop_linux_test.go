@@ -7,7 +7,7 @@ import "golang.org/x/sys/unix"
 func waitStopped(pid int) error {
 	for {
 		err := unix.Waitid(unix.P_PID, pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil)
-		if err != unix.EINTR { //nolint:errorlint // a system call's own error
+		if err != unix.EINTR {
 			return err
 		}
 	}

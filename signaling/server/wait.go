@@ -98,7 +98,7 @@ func (s *Server) mayWaitOn(info *requestInfo, nothing error) (more bool, refusal
 	client := ratelimit.Client(info.client)
 	if info.resumed != nil {
 		if s.rates.wakes.Allow(client) || s.draining.Err() != nil {
-			return true, nil
+			return true, nil //nolint:nilerr // a server that drains resumes its reads: no fault of the client
 		}
 		s.refuse(limitWakes, info.client)
 		return false, nil
