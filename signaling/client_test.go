@@ -10,32 +10,44 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"p2pchat/signaling"
+	"p2pchat/signaling/internal/pipenet"
 )
 
 const offerBody = `{"type":"offer","sdp":""}`
 
-// A bad server answers in turn as its steps say, the last one for ever, and
-// remembers when it was asked.
+// A badServer replies to each request with the next of its steps, and to all later requests with
+// the last one. It notes the times of requests.
 type badServer struct {
-	*httptest.Server
+	*pipenet.Listener
 	mu    sync.Mutex // guards what follows
 	asked []time.Time
 }
 
 func bad(t *testing.T, steps ...http.HandlerFunc) *badServer {
 	b := &badServer{}
-	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b.Listener = pipenet.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.mu.Lock()
 		b.asked = append(b.asked, time.Now())
 		step := steps[min(len(b.asked), len(steps))-1]
 		b.mu.Unlock()
 		step(w, r)
 	}))
-	t.Cleanup(b.Close)
 	return b
+}
+
+func (b *badServer) client(t *testing.T, config signaling.Config) *signaling.Client {
+	t.Helper()
+	return connected(t, b.Listener, config)
+}
+
+// virtually runs a test in virtual time.
+func virtually(t *testing.T, sentence string, test func(*testing.T)) {
+	t.Helper()
+	t.Run(sentence, func(t *testing.T) { synctest.Test(t, test) })
 }
 
 func (b *badServer) times() []time.Time {
@@ -44,7 +56,7 @@ func (b *badServer) times() []time.Time {
 	return slices.Clone(b.asked)
 }
 
-// says is a reply with these headers ("Name: value").
+// says replies with these headers ("Name: value").
 func says(status int, kind, body string, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", kind)
@@ -76,7 +88,7 @@ func midBody(w http.ResponseWriter, r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// readOffer reads the offer of a room that nobody may see in an error.
+// readOffer reads the offer of a room whose name must not be in an error.
 func readOffer(t *testing.T, c *signaling.Client, wait time.Duration) error {
 	t.Helper()
 	_, _, err := c.Description(t.Context(), secret, signaling.Caller, "", wait)
@@ -87,7 +99,7 @@ func readOffer(t *testing.T, c *signaling.Client, wait time.Duration) error {
 func discreet(t *testing.T, err error) {
 	t.Helper()
 	if err != nil && (strings.Contains(err.Error(), secret.Room) || strings.Contains(err.Error(), secret.Token)) {
-		t.Errorf("the error tells a secret: %v", err)
+		t.Errorf("the error has a secret: %v", err)
 	}
 }
 
@@ -103,17 +115,16 @@ func TestForeignServers(t *testing.T) {
 		"a redirect to itself":         {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", http.StatusFound) }, "it redirects"},
 		"a redirect to nowhere":        {says(302, "text/html", ""), "it redirects"},
 		"JSON of another shape":        {says(200, "application/json", `{"ok":true}`, `ETag: "v"`), `the member "type" must be "offer"`},
-		"JSON that is none":            {says(200, "application/json", `{"type":`, `ETag: "v"`), "not JSON"},
+		"broken JSON":                  {says(200, "application/json", `{"type":`, `ETag: "v"`), "not JSON"},
 		"a description without ETag":   {says(200, "application/json", offerBody), "no ETag"},
 		"nothing at all":               {says(204, "application/json", ""), "not JSON"},
-		"a reply without end":          {says(200, "application/json", long), "longer than 256 KiB"},
-		"a problem of somebody else's": {says(404, "application/problem+json", `{"type":"about:blank","detail":"gone"}`), `it answered "404 Not Found"`},
+		"a long reply":                 {says(200, "application/json", long), "longer than 256 KiB"},
+		"a problem of another API":     {says(404, "application/problem+json", `{"type":"about:blank","detail":"gone"}`), `it answered "404 Not Found"`},
 		"a problem in plain JSON":      {says(404, "application/json", `{"type":"urn:p2pchat:no-offer"}`), `it answered "404 Not Found"`},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		virtually(t, name, func(t *testing.T) {
 			b := bad(t, row.reply)
-			err := readOffer(t, client(t, b.URL, brief), signaling.Forever)
+			err := readOffer(t, b.client(t, brief), signaling.Forever)
 			if !errors.Is(err, signaling.ErrForeign) || errors.Is(err, signaling.ErrInvalid) || !strings.Contains(err.Error(), row.want) {
 				t.Errorf("got %v, want %q", err, row.want)
 			}
@@ -122,9 +133,9 @@ func TestForeignServers(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a long reply of a p2pchat server is not called another's", func(t *testing.T) {
+	virtually(t, "a long reply of a p2pchat server is not ErrForeign", func(t *testing.T) {
 		b := bad(t, says(200, "application/json", `{"type":"offer","sdp":""}`, `ETag: "1"`), says(200, "application/json", long))
-		c := client(t, b.URL, brief)
+		c := b.client(t, brief)
 		if err := readOffer(t, c, 0); err != nil {
 			t.Fatal(err)
 		}
@@ -132,8 +143,8 @@ func TestForeignServers(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
-	t.Run("replies of another shape to every other request", func(t *testing.T) {
-		c := client(t, bad(t, says(200, "application/json", `{}`)).URL, brief)
+	virtually(t, "replies of another shape to every other request", func(t *testing.T) {
+		c := bad(t, says(200, "application/json", `{}`)).client(t, brief)
 		_, offered := c.Offer(t.Context(), secret, signaling.Description(offerBody))
 		_, added := c.AddCandidates(t.Context(), secret, 0, signaling.Candidate("{}"))
 		_, listed := c.Candidates(t.Context(), secret, signaling.Caller, 0, 0)
@@ -148,25 +159,25 @@ func TestForeignServers(t *testing.T) {
 			t.Error(listed)
 		}
 	})
-	t.Run("a problem of our kind that is newer than this client", func(t *testing.T) {
+	virtually(t, "a problem of p2pchat that is newer than this client", func(t *testing.T) {
 		b := bad(t, says(403, "application/problem+json", `{"type":"urn:p2pchat:tomorrow","title":"T","detail":"Come back tomorrow."}`))
-		err := readOffer(t, client(t, b.URL, brief), 0)
+		err := readOffer(t, b.client(t, brief), 0)
 		if err == nil || errors.Is(err, signaling.ErrForeign) || err.Error() != "Come back tomorrow." {
 			t.Error(err)
 		}
 	})
-	t.Run("a long problem is cut short", func(t *testing.T) {
+	virtually(t, "a long problem is cut short", func(t *testing.T) {
 		for what, member := range map[string]string{"title": `"title"`, "detail": `"detail"`} {
 			b := bad(t, says(404, "application/problem+json", `{"type":"urn:p2pchat:no-offer",`+member+`:"a`+strings.Repeat("é", 100<<10)+`"}`))
-			err := readOffer(t, client(t, b.URL, brief), 0)
+			err := readOffer(t, b.client(t, brief), 0)
 			if want := "a" + strings.Repeat("é", 149); !errors.Is(err, signaling.ErrNoOffer) || err.Error() != want {
-				t.Errorf("a %s of %d bytes is left: %.400q", what, len(err.Error()), err)
+				t.Errorf("the %s has %d bytes: %.400q", what, len(err.Error()), err)
 			}
 		}
 	})
 }
 
-func TestFailuresInPassing(t *testing.T) {
+func TestTransientFailures(t *testing.T) {
 	for name, fail := range map[string]http.HandlerFunc{
 		"500":                        says(500, "text/plain", "oops"),
 		"502 of a proxy":             says(502, "text/html", "<h1>Bad gateway</h1>"),
@@ -175,24 +186,22 @@ func TestFailuresInPassing(t *testing.T) {
 		"hanging up mid-body":        midBody,
 		"hanging up before a header": hangsUp,
 	} {
-		t.Run(name+" twice is got over", func(t *testing.T) {
-			t.Parallel()
+		virtually(t, name+" twice is retried", func(t *testing.T) {
 			b := bad(t, fail, fail, good)
-			if err := readOffer(t, client(t, b.URL, signaling.Config{}), 0); err != nil {
+			if err := readOffer(t, b.client(t, signaling.Config{}), 0); err != nil {
 				t.Error(err)
 			}
 			if n := len(b.times()); n < 3 {
 				t.Errorf("it was asked %d times", n)
 			}
 		})
-		t.Run(name+" for ever is given up after Patience", func(t *testing.T) {
-			t.Parallel()
+		virtually(t, name+" for ever is given up after Patience", func(t *testing.T) {
 			if name == "draining" {
-				t.Skip("a server that drains is one of ours: waited for until the context ends")
+				t.Skip("a server that drains is a p2pchat server: the client retries until the context ends")
 			}
 			b := bad(t, fail)
 			started := time.Now()
-			err := readOffer(t, client(t, b.URL, brief), signaling.Forever)
+			err := readOffer(t, b.client(t, brief), signaling.Forever)
 			if !errors.Is(err, signaling.ErrUnreachable) || errors.Is(err, signaling.ErrForeign) {
 				t.Error(err)
 			}
@@ -209,21 +218,19 @@ func TestFailuresInPassing(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("a server that never answers ends with the context", func(t *testing.T) {
-		t.Parallel()
+	virtually(t, "a server that never answers ends with the context", func(t *testing.T) {
 		b := bad(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()
-		_, _, err := client(t, b.URL, brief).Description(ctx, secret, signaling.Caller, "", signaling.Forever)
+		_, _, err := b.client(t, brief).Description(ctx, secret, signaling.Caller, "", signaling.Forever)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
 		discreet(t, err)
 	})
-	t.Run("a server that was met is tried until the context ends", func(t *testing.T) {
-		t.Parallel()
+	virtually(t, "a server that has replied once is tried until the context ends", func(t *testing.T) {
 		b := bad(t, good, says(500, "text/plain", "oops"))
-		c := client(t, b.URL, signaling.Config{Patience: time.Millisecond})
+		c := b.client(t, signaling.Config{Patience: time.Millisecond})
 		if err := readOffer(t, c, 0); err != nil {
 			t.Fatal(err)
 		}
@@ -234,10 +241,9 @@ func TestFailuresInPassing(t *testing.T) {
 			t.Errorf("after %d requests: %v", n, err)
 		}
 	})
-	t.Run("a full server is given up after Patience though it was met", func(t *testing.T) {
-		t.Parallel()
+	virtually(t, "a full server is given up after Patience though it has replied", func(t *testing.T) {
 		b := bad(t, problem(signaling.ErrServerFull))
-		_, err := client(t, b.URL, brief).Offer(t.Context(), secret, signaling.Description(offerBody))
+		_, err := b.client(t, brief).Offer(t.Context(), secret, signaling.Description(offerBody))
 		if n := len(b.times()); !errors.Is(err, signaling.ErrServerFull) || n < 2 {
 			t.Errorf("after %d requests: %v", n, err)
 		}

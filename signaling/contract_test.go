@@ -2,13 +2,12 @@ package signaling_test
 
 import (
 	"log/slog"
-	"net/http/httptest"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
 	"p2pchat/signaling"
+	"p2pchat/signaling/internal/pipenet"
 	"p2pchat/signaling/memstore"
 	"p2pchat/signaling/server"
 	"p2pchat/signaling/storetest"
@@ -16,19 +15,26 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A Client passes the contract of a Store, through a real server.
+// TestClientIsAStore runs the tests of Stores with a Client and a server.
 func TestClientIsAStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T, limits storetest.Limits, observe func(signaling.Store) signaling.Store) signaling.Store {
+	storetest.RunVirtual(t, func(t *testing.T, limits storetest.Limits, observe func(signaling.Store) signaling.Store) signaling.Store {
 		below := observe(memstore.New(memstore.Limits{Rooms: limits.Rooms, Candidates: limits.Candidates, ListBytes: limits.ListBytes}))
 		s := server.New(below, server.Config{Log: slog.New(slog.DiscardHandler)})
-		h := httptest.NewServer(s)
-		t.Cleanup(h.Close)
+		l := pipenet.Serve(t, s)
 		t.Cleanup(s.Drain)
-		return client(t, h.URL, signaling.Config{Patience: 500 * time.Millisecond})
+		return connected(t, l, signaling.Config{})
 	})
 }
 
-// client is a Client whose connections are closed with the test.
+// connected returns a Client of the server that listens in memory.
+func connected(t *testing.T, l *pipenet.Listener, config signaling.Config) *signaling.Client {
+	t.Helper()
+	c := client(t, pipenet.URL, config)
+	c.DialWith(l.Dial)
+	return c
+}
+
+// client returns a Client whose connections are closed when the test ends.
 func client(t *testing.T, base string, config signaling.Config) *signaling.Client {
 	t.Helper()
 	c, err := signaling.NewClient(base, config)

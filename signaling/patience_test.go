@@ -27,12 +27,11 @@ func TestRetryAfter(t *testing.T) {
 		"in seconds": {func() string { return "2" }, 2 * time.Second},
 		"as a date":  {func() string { return time.Now().Add(3 * time.Second).UTC().Format(http.TimeFormat) }, 2 * time.Second}, // of whole seconds
 	} {
-		t.Run("a server that asks for time "+name+" is given it", func(t *testing.T) {
-			t.Parallel()
+		virtually(t, "a Retry-After "+name+" is respected", func(t *testing.T) {
 			b := bad(t, func(w http.ResponseWriter, r *http.Request) {
 				problem(signaling.ErrDraining, "Retry-After: "+row.after())(w, r)
 			}, good)
-			if err := readOffer(t, client(t, b.URL, signaling.Config{}), 0); err != nil {
+			if err := readOffer(t, b.client(t, signaling.Config{}), 0); err != nil {
 				t.Fatal(err)
 			}
 			at := b.times()
@@ -41,9 +40,9 @@ func TestRetryAfter(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a full server that asks for more time than Patience is given up at once", func(t *testing.T) {
+	virtually(t, "a full server that asks for more time than Patience is given up at once", func(t *testing.T) {
 		b := bad(t, problem(signaling.ErrServerFull, "Retry-After: 50"))
-		if err := readOffer(t, client(t, b.URL, signaling.Config{}), 0); !errors.Is(err, signaling.ErrServerFull) || len(b.times()) != 1 {
+		if err := readOffer(t, b.client(t, signaling.Config{}), 0); !errors.Is(err, signaling.ErrServerFull) || len(b.times()) != 1 {
 			t.Errorf("after %d requests: %v", len(b.times()), err)
 		}
 	})
@@ -54,11 +53,10 @@ func TestServersThatDoNotWait(t *testing.T) {
 		"no offer":  problem(signaling.ErrNoOffer),
 		"unchanged": says(304, "", ""),
 	} {
-		t.Run("a server that ignores Prefer is asked with pauses: "+name, func(t *testing.T) {
-			t.Parallel()
+		virtually(t, "a server that ignores Prefer is asked with pauses: "+name, func(t *testing.T) {
 			b := bad(t, reply)
 			started := time.Now()
-			err := readOffer(t, client(t, b.URL, brief), 2*time.Second)
+			err := readOffer(t, b.client(t, brief), 2*time.Second)
 			if !errors.Is(err, signaling.ErrNoOffer) && !errors.Is(err, signaling.ErrUnchanged) {
 				t.Error(err)
 			}
@@ -67,22 +65,20 @@ func TestServersThatDoNotWait(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a server that sends again what is known is asked with pauses", func(t *testing.T) {
-		t.Parallel()
+	virtually(t, "a server that sends again what is known is asked with pauses", func(t *testing.T) {
 		for wait, most := range map[time.Duration]int{0: 1, 2 * time.Second: 4} {
 			b := bad(t, good)
 			started := time.Now()
-			d, v, err := client(t, b.URL, brief).Description(t.Context(), secret, signaling.Caller, "v1", wait)
+			d, v, err := b.client(t, brief).Description(t.Context(), secret, signaling.Caller, "v1", wait)
 			if !errors.Is(err, signaling.ErrUnchanged) || d != nil || v != "" {
-				t.Errorf("heard %q of version %q, %v", d, v, err)
+				t.Errorf("got %q of version %q, %v", d, v, err)
 			}
 			if n, took := len(b.times()), time.Since(started); n > most || took < wait {
 				t.Errorf("it was asked %d times in %v", n, took)
 			}
 		}
 	})
-	t.Run("a long wait is made of polls", func(t *testing.T) {
-		t.Parallel()
+	virtually(t, "a long wait consists of polls", func(t *testing.T) {
 		var prefer []string
 		b := bad(t, func(w http.ResponseWriter, r *http.Request) {
 			prefer = append(prefer, r.Header.Get("Prefer"))
@@ -92,24 +88,24 @@ func TestServersThatDoNotWait(t *testing.T) {
 			}
 			says(200, "application/json", "[]")(w, r)
 		}, good)
-		c := client(t, b.URL, signaling.Config{Poll: time.Second})
+		c := b.client(t, signaling.Config{Poll: time.Second})
 		list, err := c.Candidates(t.Context(), secret, signaling.Caller, 0, signaling.Forever)
 		if err != nil || len(list) != 1 || len(prefer) != 1 || prefer[0] != "wait=1" {
-			t.Errorf("heard %q, %v after asking with %q", list, err, prefer)
+			t.Errorf("got %q, %v after asking with %q", list, err, prefer)
 		}
 	})
 }
 
-func TestTrouble(t *testing.T) {
-	t.Run("it is told once when requests begin to fail and once when they end", func(t *testing.T) {
+func TestOutage(t *testing.T) {
+	virtually(t, "OnOutage is called once when requests begin to fail, and once when they succeed again", func(t *testing.T) {
 		fail := says(500, "text/plain", "oops")
 		b := bad(t, good, fail, fail, fail, good)
 		var mu sync.Mutex
-		var told []error
-		c := client(t, b.URL, signaling.Config{OnOutage: func(err error) {
+		var calls []error
+		c := b.client(t, signaling.Config{OnOutage: func(err error) {
 			mu.Lock()
 			defer mu.Unlock()
-			told = append(told, err)
+			calls = append(calls, err)
 		}})
 		for range 3 {
 			if err := readOffer(t, c, 0); err != nil {
@@ -118,18 +114,18 @@ func TestTrouble(t *testing.T) {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		if len(told) != 2 || !errors.Is(told[0], signaling.ErrUnreachable) || told[1] != nil {
-			t.Fatalf("it was told %v", told)
+		if len(calls) != 2 || !errors.Is(calls[0], signaling.ErrUnreachable) || calls[1] != nil {
+			t.Fatalf("it was called with %v", calls)
 		}
-		discreet(t, told[0])
+		discreet(t, calls[0])
 	})
-	t.Run("a read that is called off is no trouble", func(t *testing.T) {
+	virtually(t, "a canceled read is not an outage", func(t *testing.T) {
 		asked := make(chan struct{})
 		b := bad(t, good, func(_ http.ResponseWriter, r *http.Request) {
 			close(asked)
 			<-r.Context().Done()
 		})
-		c := client(t, b.URL, signaling.Config{OnOutage: func(err error) { t.Errorf("it was told %v", err) }})
+		c := b.client(t, signaling.Config{OnOutage: func(err error) { t.Errorf("it was called with %v", err) }})
 		if err := readOffer(t, c, 0); err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +141,7 @@ func TestTrouble(t *testing.T) {
 	})
 }
 
-// serve serves an empty store on l until stop is called, and tells of reads that wait.
+// serve serves an empty store on l until stop is called. It sends to parked for each read that waits.
 func serve(t *testing.T, l net.Listener, parked chan<- struct{}) (stop func()) {
 	t.Helper()
 	s := server.New(storetest.Observe(memstore.New(memstore.Limits{}), parked), server.Config{Log: slog.New(slog.DiscardHandler)})
@@ -163,6 +159,7 @@ func serve(t *testing.T, l net.Listener, parked chan<- struct{}) (stop func()) {
 }
 
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -173,22 +170,22 @@ func TestRestart(t *testing.T) {
 	parked := make(chan struct{}, 20)
 	stop := serve(t, l, parked)
 
-	// What each client runs into tells that its read had begun, and broke off.
-	trouble := make(chan error, 20)
-	tell := signaling.Config{OnOutage: func(err error) {
+	// An outage shows that a client's read had begun, and broke off.
+	outages := make(chan error, 20)
+	config := signaling.Config{OnOutage: func(err error) {
 		if err != nil {
-			trouble <- err
+			outages <- err
 		}
 	}}
-	caller, callee := client(t, "http://"+addr, tell), client(t, "http://"+addr, tell)
-	mine := signaling.NewTicket("room", signaling.Caller)
-	old, err := caller.Offer(ctx, mine, signaling.Description(offerBody))
+	caller, callee := client(t, "http://"+addr, config), client(t, "http://"+addr, config)
+	ticket := signaling.NewTicket("room", signaling.Caller)
+	old, err := caller.Offer(ctx, ticket, signaling.Description(offerBody))
 	if err != nil {
 		t.Fatal(err)
 	}
 	callersRead, calleesRead := make(chan error, 1), make(chan signaling.Version, 1)
 	go func() {
-		_, _, err := caller.Description(ctx, mine, signaling.Callee, "", signaling.Forever)
+		_, _, err := caller.Description(ctx, ticket, signaling.Callee, "", signaling.Forever)
 		callersRead <- err
 	}()
 	go func() {
@@ -208,26 +205,26 @@ func TestRestart(t *testing.T) {
 	stop()
 	for range 2 {
 		select {
-		case err := <-trouble:
+		case err := <-outages:
 			discreet(t, err)
 		case <-ctx.Done():
 			t.Fatal("the reads did not notice that the server went away")
 		}
 	}
-	again, err := net.Listen("tcp", addr)
+	l, err = net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	serve(t, again, parked)
+	serve(t, l, parked)
 	if err := <-callersRead; !errors.Is(err, signaling.ErrClosed) {
 		t.Errorf("the caller's read: %v", err)
 	}
-	v, err := caller.Offer(ctx, mine, signaling.Description(offerBody))
+	v, err := caller.Offer(ctx, ticket, signaling.Description(offerBody))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if heard := <-calleesRead; heard != v || v == old {
-		t.Errorf("the callee heard version %q; the new offer is %q, the old one was %q", heard, v, old)
+	if got := <-calleesRead; got != v || v == old {
+		t.Errorf("the callee got version %q; the new offer is %q, the old one was %q", got, v, old)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// In the package itself: the table is what is tested.
+// TestProblems is in the package itself because it tests the table.
 func TestProblems(t *testing.T) {
 	seen := map[string]bool{}
 	for _, row := range problems {
@@ -32,13 +32,13 @@ func TestProblems(t *testing.T) {
 				}
 			}
 			if again, ok := ProblemOf(back); !ok || again.Type != p.Type {
-				t.Errorf("sent on it becomes %+v", again)
+				t.Errorf("it is forwarded as %+v", again)
 			}
 		})
-		t.Run(row.name+" is for a person to read", func(t *testing.T) {
+		t.Run(row.name+" is a sentence", func(t *testing.T) {
 			for _, text := range []string{row.detail, capital(row.err.Error()) + "."} {
 				if text != capital(text) || !strings.HasSuffix(text, ".") || strings.Contains(text, urn) {
-					t.Errorf("%q is no sentence", text)
+					t.Errorf("%q is not a sentence", text)
 				}
 			}
 		})
@@ -47,14 +47,14 @@ func TestProblems(t *testing.T) {
 		}
 		seen[row.name] = true
 	}
-	t.Run("what is not valid says why", func(t *testing.T) {
+	t.Run("an invalid request says why", func(t *testing.T) {
 		_, err := ParseCandidates([]byte(`[{}, 7]`))
 		p, ok := ProblemOf(err)
 		if want := "Element 1: a JSON object was expected, not a number."; !ok || p.Detail != want || p.Error() != want {
 			t.Errorf("the detail is %q, want %q", p.Detail, want)
 		}
 	})
-	t.Run("any other error is none", func(t *testing.T) {
+	t.Run("other errors are no problems", func(t *testing.T) {
 		for _, err := range []error{nil, errors.New("disk on fire"), ErrForeign, ErrUnreachable} {
 			if p, ok := ProblemOf(err); ok {
 				t.Errorf("%v travels as %+v", err, p)

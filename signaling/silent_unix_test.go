@@ -15,7 +15,9 @@ import (
 )
 
 func TestSilentAddress(t *testing.T) {
+	t.Parallel()
 	t.Run("an address that is silent is given up after Patience", func(t *testing.T) {
+		t.Parallel()
 		c := client(t, "http://"+silent(t).Addr().String(), brief)
 		started := time.Now()
 		if err := readOffer(t, c, 0); !errors.Is(err, signaling.ErrUnreachable) {
@@ -26,7 +28,8 @@ func TestSilentAddress(t *testing.T) {
 		}
 	})
 
-	t.Run("one that speaks again is heard soon, however long it was silent", func(t *testing.T) {
+	t.Run("one that accepts connections again is reached soon", func(t *testing.T) {
+		t.Parallel()
 		l := silent(t)
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			says(404, "application/problem+json", `{"type":"urn:p2pchat:no-offer"}`)(w, r)
@@ -34,7 +37,7 @@ func TestSilentAddress(t *testing.T) {
 		var wg sync.WaitGroup
 		t.Cleanup(wg.Wait)
 		t.Cleanup(func() { _ = server.Close() })
-		// TCP itself asks after 1, 3 and 7 seconds.
+		// TCP itself retransmits after 1, 3 and 7 seconds.
 		const silence = 3500 * time.Millisecond
 		time.AfterFunc(silence, func() { wg.Go(func() { _ = server.Serve(l) }) })
 		started := time.Now()
@@ -47,8 +50,8 @@ func TestSilentAddress(t *testing.T) {
 	})
 }
 
-// silent is an address that takes no connection and refuses none: of a listener
-// whose short backlog is full.
+// silent returns a listener whose backlog is full, so that its address neither accepts nor refuses
+// connections.
 func silent(t *testing.T) net.Listener {
 	t.Helper()
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -73,6 +76,6 @@ func silent(t *testing.T) net.Listener {
 			t.Cleanup(func() { _ = c.Close() })
 		}
 	}
-	t.Skip("this system lets nobody wait outside a full backlog")
+	t.Skip("this system has no full backlog")
 	return nil
 }

@@ -9,8 +9,8 @@ import (
 	"p2pchat/signaling"
 )
 
-// What speaks before it is asked shows in two ways, by chance: as a malformed response, or as this
-// error of net/http, whose text is a mistake of its own.
+// A server that sends before the request causes one of two errors, by chance: a malformed response,
+// or this error of net/http, whose text is a bug.
 func TestUnanswered(t *testing.T) {
 	early := &url.Error{Op: http.MethodGet, URL: "http://127.0.0.1:22/readyz", Err: errors.New("readLoopPeekFailLocked: %!w(<nil>)")}
 	err := signaling.Unanswered(t.Context(), early)

@@ -13,7 +13,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(_ *testing.T, limits storetest.Limits, observe func(signaling.Store) signaling.Store) signaling.Store {
+	storetest.RunVirtual(t, func(_ *testing.T, limits storetest.Limits, observe func(signaling.Store) signaling.Store) signaling.Store {
 		return observe(memstore.New(memstore.Limits{Rooms: limits.Rooms, Candidates: limits.Candidates, ListBytes: limits.ListBytes}))
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"p2pchat/signaling"
@@ -30,25 +31,40 @@ type Opener func(t *testing.T, limits Limits, observe func(signaling.Store) sign
 
 // Run runs the tests in parallel, each with its own Store.
 func Run(t *testing.T, open Opener) {
-	t.Run("offer", suite{t, open}.of(offers))
-	t.Run("reoffer", suite{t, open}.of(reoffers))
-	t.Run("answer", suite{t, open}.of(answers))
-	t.Run("lobby", suite{t, open}.of(lobby))
-	t.Run("read", suite{t, open}.of(reads))
-	t.Run("wait", suite{t, open}.of(waits))
-	t.Run("candidates", suite{t, open}.of(candidates))
-	t.Run("early candidates", suite{t, open}.of(earlyCandidates))
-	t.Run("close", suite{t, open}.of(closing))
-	t.Run("crowd", suite{t, open}.of(crowds))
+	suite{open: open, bubble: func(t *testing.T, test func(*testing.T)) { test(t) }}.run(t)
 }
+
+// RunVirtual is Run with each test in a bubble of [testing/synctest], in virtual time. It is for
+// Stores that use no network.
+func RunVirtual(t *testing.T, open Opener) { suite{open: open, bubble: synctest.Test}.run(t) }
 
 type suite struct {
-	t    *testing.T
-	open Opener
+	t      *testing.T
+	open   Opener
+	bubble func(*testing.T, func(*testing.T))
 }
 
-func (s suite) of(tests func(suite)) func(*testing.T) {
-	return func(t *testing.T) { tests(suite{t, s.open}) }
+func (s suite) run(t *testing.T) {
+	for _, group := range []struct {
+		name  string
+		tests func(suite)
+	}{
+		{"offer", offers},
+		{"reoffer", reoffers},
+		{"answer", answers},
+		{"lobby", lobby},
+		{"read", reads},
+		{"wait", waits},
+		{"candidates", candidates},
+		{"early candidates", earlyCandidates},
+		{"close", closing},
+		{"crowd", crowds},
+	} {
+		t.Run(group.name, func(t *testing.T) {
+			s.t = t
+			group.tests(s)
+		})
+	}
 }
 
 func (s suite) test(sentence string, test func(*store)) { s.limited(sentence, Limits{}, test) }
@@ -56,11 +72,13 @@ func (s suite) test(sentence string, test func(*store)) { s.limited(sentence, Li
 func (s suite) limited(sentence string, limits Limits, test func(*store)) {
 	s.t.Run(sentence, func(t *testing.T) {
 		t.Parallel()
-		ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
-		t.Cleanup(cancel)
-		x := &store{T: t, ctx: ctx, parked: make(chan struct{}, 10_000)}
-		x.Store = s.open(t, limits, func(below signaling.Store) signaling.Store { return Observe(below, x.parked) })
-		test(x)
+		s.bubble(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
+			t.Cleanup(cancel)
+			x := &store{T: t, ctx: ctx, parked: make(chan struct{}, 10_000)}
+			x.Store = s.open(t, limits, func(below signaling.Store) signaling.Store { return Observe(below, x.parked) })
+			test(x)
+		})
 	})
 }
 

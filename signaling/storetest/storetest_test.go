@@ -96,7 +96,7 @@ func (s tidy) Offer(ctx context.Context, t signaling.Ticket, d signaling.Descrip
 func TestBrokenStores(t *testing.T) {
 	const which = "STORETEST_BROKEN"
 	if name := os.Getenv(which); name != "" {
-		storetest.Run(t, func(_ *testing.T, limits storetest.Limits, observe func(signaling.Store) signaling.Store) signaling.Store {
+		storetest.RunVirtual(t, func(_ *testing.T, limits storetest.Limits, observe func(signaling.Store) signaling.Store) signaling.Store {
 			return broken[name].store(observe(memstore.New(memstore.Limits{Rooms: limits.Rooms, Candidates: limits.Candidates, ListBytes: limits.ListBytes})))
 		})
 		return
