@@ -9,36 +9,40 @@ import (
 	"github.com/pion/stun/v4"
 )
 
-// How often a question is repeated that has no answer (RFC 8489, section 6.2.1, but
-// sooner: a person waits).
+// Retransmissions of a request (RFC 8489, section 6.2.1, but sooner, because a person waits). The
+// interval doubles each time.
 const (
-	firstPause = 100 * time.Millisecond
-	questions  = 4
+	firstInterval = 100 * time.Millisecond
+	maxRequests   = 4
 )
 
-// A socket asks STUN servers from one local address.
-type socket struct{ conn *net.UDPConn }
+// A socket sends requests to STUN servers, all of which see the same local address.
+type socket struct{ conn net.PacketConn }
 
-// open opens a socket of the address family of at.
-func open(at netip.AddrPort) (*socket, error) {
-	c, err := listen(at)
+// open opens a socket of the address family of server.
+func (p prober) open(server netip.AddrPort) (*socket, error) {
+	c, err := p.listen(family(server))
 	if err != nil {
 		return nil, err
 	}
-	return &socket{c.(*net.UDPConn)}, nil
+	return &socket{c}, nil
 }
 
-func listen(at netip.AddrPort) (net.PacketConn, error) {
-	network := "udp4"
+func family(at netip.AddrPort) string {
 	if at.Addr().Is6() {
-		network = "udp6"
+		return "udp6"
 	}
-	return net.ListenUDP(network, nil)
+	return "udp4"
 }
 
-func (s *socket) close() { _ = s.conn.Close() } // nothing is on its way
+func (s *socket) send(b []byte, to netip.AddrPort) error {
+	_, err := s.conn.WriteTo(b, net.UDPAddrFromAddrPort(to))
+	return err
+}
 
-// A change says from which of its addresses a server is to answer (RFC 5780, section 7.2).
+func (s *socket) close() { _ = s.conn.Close() } // nothing is being sent
+
+// A change asks a server to reply from another port or address (RFC 5780, section 7.2).
 type change uint32
 
 const (
@@ -49,77 +53,67 @@ const (
 
 func (c change) AddTo(m *stun.Message) error {
 	if c != changeNothing {
-		m.Add(stun.AttrChangeRequest, []byte{0, 0, 0, byte(c)}) //nolint:gosec // a bit or two
+		m.Add(stun.AttrChangeRequest, []byte{0, 0, 0, byte(c)}) //nolint:gosec // it fits
 	}
 	return nil
 }
 
-// An answer is that of a STUN server.
-type answer struct {
-	mapped netip.AddrPort // the socket's address, as the server saw it
+// A binding is a STUN server's response to a binding request.
+type binding struct {
+	mapped netip.AddrPort // the client's address as the server sees it
 	other  netip.AddrPort // another address of the server, if it has one (RFC 5780, section 7.4)
 }
 
-// ask sends a binding request until there is an answer, from any address. It returns ErrSilent if there is
-// none, or the context's error.
-func (s *socket) ask(ctx context.Context, server netip.AddrPort, c change) (answer, error) {
+// request sends a binding request until there is a response, which may come from any address. It
+// returns ErrSilent if there is none, or the context's error.
+func (s *socket) request(ctx context.Context, server netip.AddrPort, c change) (binding, error) {
 	request, err := stun.Build(stun.TransactionID, stun.BindingRequest, c, stun.Fingerprint)
 	if err != nil {
-		return answer{}, err
+		return binding{}, err
 	}
 	defer context.AfterFunc(ctx, func() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) })()
-	pause := firstPause
-	for range questions {
-		if _, err := s.conn.WriteToUDPAddrPort(request.Raw, server); err != nil {
-			return answer{}, err
+	interval := firstInterval
+	for range maxRequests {
+		if err := s.send(request.Raw, server); err != nil {
+			return binding{}, err
 		}
-		if err := s.conn.SetReadDeadline(time.Now().Add(pause)); err != nil || ctx.Err() != nil {
-			return answer{}, context.Cause(ctx)
+		if err := s.conn.SetReadDeadline(time.Now().Add(interval)); err != nil || ctx.Err() != nil {
+			return binding{}, context.Cause(ctx)
 		}
-		pause *= 2
-		if a, ok := s.hear(request.TransactionID); ok {
+		interval *= 2
+		if a, ok := s.response(request.TransactionID); ok {
 			return a, nil
 		}
 	}
-	return answer{}, ErrSilent
+	return binding{}, ErrSilent
 }
 
-// hear waits for the answer with an ID, until the deadline.
-func (s *socket) hear(id [stun.TransactionIDSize]byte) (a answer, ok bool) {
+// response waits for the response with that ID, until the read deadline.
+func (s *socket) response(id [stun.TransactionIDSize]byte) (a binding, ok bool) {
 	b := make([]byte, 1500)
 	for {
-		n, _, err := s.conn.ReadFromUDPAddrPort(b)
+		n, _, err := s.conn.ReadFrom(b)
 		if err != nil {
 			return a, false
 		}
 		m := &stun.Message{Raw: b[:n]}
 		if m.Decode() != nil || m.TransactionID != id || m.Type != stun.BindingSuccess {
-			continue // the answer to another request
+			continue // to another request
 		}
 		var seen stun.XORMappedAddress
 		if seen.GetFrom(m) != nil {
 			continue
 		}
-		a.mapped = of(seen.IP, seen.Port)
+		a.mapped = join(seen.IP, seen.Port)
 		var other stun.OtherAddress
 		if other.GetFrom(m) == nil {
-			a.other = of(other.IP, other.Port)
+			a.other = join(other.IP, other.Port)
 		}
 		return a, true
 	}
 }
 
-func of(ip net.IP, port int) netip.AddrPort {
+func join(ip net.IP, port int) netip.AddrPort {
 	a, _ := netip.AddrFromSlice(ip)
 	return netip.AddrPortFrom(a.Unmap(), uint16(port)) //nolint:gosec // a port
-}
-
-// near returns the local address from which packets to server go.
-func (s *socket) near(server netip.AddrPort) netip.AddrPort {
-	c, err := net.Dial("udp", server.String())
-	if err != nil {
-		return netip.AddrPort{}
-	}
-	defer c.Close()
-	return netip.AddrPortFrom(addrPort(c.LocalAddr()).Addr(), addrPort(s.conn.LocalAddr()).Port())
 }

@@ -1,10 +1,10 @@
-// Package survey finds out what a network lets a peer do: which STUN and TURN servers it
-// reaches, over which protocol, and how the NAT between them behaves.
+// Package survey finds out what a network allows a peer: which STUN and TURN servers are reachable,
+// over which protocol, and how the NAT in between behaves.
 //
-//	Probe   a URL of an ICE server: does it answer, how soon, with which address
-//	Behave  mapping and filtering of the NAT (RFC 5780, or with a relay's help)
+//	Probe   the URLs of ICE servers: reachable, round-trip time, address
+//	Behave  mapping and filtering of the NAT (RFC 5780, or with the help of a relay)
 //
-// It asks as a peer does, and contacts only those servers.
+// It contacts only those servers.
 package survey
 
 import (
@@ -26,27 +26,48 @@ import (
 	"p2pchat/signaling"
 )
 
-// limit is how long one question may take.
+// limit is how long Probe may take. Behave may take twice as long.
 const limit = 5 * time.Second
 
-// A Reach is the result for one URL.
+// A Reach is the result of [Probe] for one URL.
 type Reach struct {
 	URL     string         // RFC 7064, RFC 7065
-	TURN    bool           // otherwise STUN
+	TURN    bool           // a TURN server, otherwise a STUN server
 	Over    string         // udp, tcp or tls
-	RTT     time.Duration  // of its first answer, connections included
-	Address netip.AddrPort // of this machine as STUN saw it, or that TURN relays at
+	RTT     time.Duration  // of the first reply, including the time to connect
+	Address netip.AddrPort // of this machine as the STUN server sees it, or of the allocation on the TURN server
 	Err     error          // why there is no address
 }
 
-// ErrSilent says that a server did not answer in time.
+// ErrSilent is returned if a server did not reply in time.
 var ErrSilent = errors.New("no answer")
 
-// errUnsupported says that a URL is of a kind that this program does not use.
 var errUnsupported = errors.New("TURN over DTLS is not supported")
 
-// Probe asks all URLs of the servers at once, for 5 s at most.
+// A prober sends over a network: this machine's or, in tests, a virtual one.
+type prober struct {
+	listen    func(family string) (net.PacketConn, error)    // opens a UDP socket; family is udp4 or udp6
+	localAddr func(server netip.AddrPort) (netip.Addr, bool) // returns the address that packets to server have as source
+}
+
+var machine = prober{
+	listen: func(family string) (net.PacketConn, error) { return net.ListenUDP(family, nil) },
+	localAddr: func(server netip.AddrPort) (netip.Addr, bool) {
+		c, err := net.Dial("udp", server.String())
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		defer c.Close()
+		return addrPort(c.LocalAddr()).Addr(), true
+	},
+}
+
+// Probe contacts the URLs of all servers at once, for 5 s at most.
 func Probe(ctx context.Context, servers []signaling.ICEServer) []Reach {
+	return machine.probe(ctx, servers)
+}
+
+func (p prober) probe(ctx context.Context, servers []signaling.ICEServer) []Reach {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var list []Reach
@@ -61,14 +82,15 @@ func Probe(ctx context.Context, servers []signaling.ICEServer) []Reach {
 		for range s.URLs {
 			r := &list[i]
 			i++
-			wg.Go(func() { r.probe(ctx, s) })
+			wg.Go(func() { p.probeURL(ctx, r, s) })
 		}
 	}
 	wg.Wait()
 	return list
 }
 
-func (r *Reach) probe(ctx context.Context, s signaling.ICEServer) {
+// probeURL completes r, one of the URLs of server s.
+func (p prober) probeURL(ctx context.Context, r *Reach, s signaling.ICEServer) {
 	u, err := stun.ParseURI(r.URL)
 	if err != nil {
 		r.Err = err
@@ -80,21 +102,21 @@ func (r *Reach) probe(ctx context.Context, s signaling.ICEServer) {
 	if secure && u.Proto == stun.ProtoTypeTCP {
 		r.Over = "tls"
 	}
-	begun := time.Now()
+	started := time.Now()
 	if r.TURN {
-		r.Address, r.Err = allocated(ctx, u, s)
+		r.Address, r.Err = p.relayedAddress(ctx, u, s)
 	} else {
-		r.Address, r.Err = mapped(ctx, u)
+		r.Address, r.Err = p.mappedAddress(ctx, u)
 	}
-	r.RTT = time.Since(begun)
+	r.RTT = time.Since(started)
 	if ctx.Err() != nil && r.Err != nil {
 		r.Err = ErrSilent
 	}
 }
 
-// allocated returns the address that a TURN server relays at, and gives it up again.
-func allocated(ctx context.Context, u *stun.URI, s signaling.ICEServer) (netip.AddrPort, error) {
-	r, err := allocate(ctx, u, s)
+// relayedAddress makes an allocation on a TURN server, ends it, and returns its address.
+func (p prober) relayedAddress(ctx context.Context, u *stun.URI, s signaling.ICEServer) (netip.AddrPort, error) {
+	r, err := p.allocate(ctx, u, s)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
@@ -102,27 +124,27 @@ func allocated(ctx context.Context, u *stun.URI, s signaling.ICEServer) (netip.A
 	return addrPort(r.conn.LocalAddr()), nil
 }
 
-// A relayed is an allocation.
-type relayed struct {
-	under  net.PacketConn
+// An allocation is a port of a TURN server.
+type allocation struct {
+	under  net.PacketConn // to the server
 	client *turn.Client
 	conn   net.PacketConn
 }
 
-func allocate(ctx context.Context, u *stun.URI, s signaling.ICEServer) (r *relayed, err error) {
-	r = &relayed{}
+func (p prober) allocate(ctx context.Context, u *stun.URI, s signaling.ICEServer) (r *allocation, err error) {
+	r = &allocation{}
 	defer func() {
 		if err != nil {
 			r.close()
 		}
 	}()
 	host := net.JoinHostPort(u.Host, strconv.Itoa(u.Port))
-	if r.under, err = dial(ctx, u, host); err != nil {
+	if r.under, err = p.dial(ctx, u, host); err != nil {
 		return r, err
 	}
 	r.client, err = turn.NewClient(&turn.ClientConfig{
 		TURNServerAddr: host, Conn: r.under, Username: s.Username, Password: s.Credential,
-		LoggerFactory: &logging.DefaultLoggerFactory{Writer: io.Discard}, RTO: firstPause,
+		LoggerFactory: &logging.DefaultLoggerFactory{Writer: io.Discard}, RTO: firstInterval,
 	})
 	if err != nil {
 		return r, err
@@ -134,7 +156,7 @@ func allocate(ctx context.Context, u *stun.URI, s signaling.ICEServer) (r *relay
 	return r, err
 }
 
-func (r *relayed) close() {
+func (r *allocation) close() {
 	if r.conn != nil {
 		_ = r.conn.Close() // the server may be gone
 	}
@@ -142,12 +164,12 @@ func (r *relayed) close() {
 		r.client.Close()
 	}
 	if r.under != nil {
-		_ = r.under.Close() // the client may have
+		_ = r.under.Close() // the client may have closed it
 	}
 }
 
-// dial connects to a TURN server as its URL says.
-func dial(ctx context.Context, u *stun.URI, host string) (net.PacketConn, error) {
+// dial connects to a TURN server over the protocol in its URL.
+func (p prober) dial(ctx context.Context, u *stun.URI, host string) (net.PacketConn, error) {
 	secure := u.Scheme == stun.SchemeTypeTURNS
 	switch {
 	case u.Proto == stun.ProtoTypeUDP && secure:
@@ -157,7 +179,7 @@ func dial(ctx context.Context, u *stun.URI, host string) (net.PacketConn, error)
 		if err != nil {
 			return nil, err
 		}
-		return listen(at)
+		return p.listen(family(at))
 	}
 	var c net.Conn
 	var err error
@@ -172,7 +194,7 @@ func dial(ctx context.Context, u *stun.URI, host string) (net.PacketConn, error)
 	return turn.NewSTUNConn(c), nil
 }
 
-// resolve returns the address of host, IPv4 if it has one.
+// resolve returns the address of host, an IPv4 address if it has one.
 func resolve(ctx context.Context, host string) (netip.AddrPort, error) {
 	name, port, err := net.SplitHostPort(host)
 	if err != nil {
@@ -203,8 +225,8 @@ func addrPort(a net.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 }
 
-// mapped returns this machine's address as a STUN server sees it (RFC 8489).
-func mapped(ctx context.Context, u *stun.URI) (netip.AddrPort, error) {
+// mappedAddress returns this machine's address as a STUN server sees it (RFC 8489).
+func (p prober) mappedAddress(ctx context.Context, u *stun.URI) (netip.AddrPort, error) {
 	if u.Proto != stun.ProtoTypeUDP || u.Scheme == stun.SchemeTypeSTUNS {
 		return netip.AddrPort{}, fmt.Errorf("STUN over %v is not supported", u.Proto)
 	}
@@ -212,11 +234,11 @@ func mapped(ctx context.Context, u *stun.URI) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	s, err := open(at)
+	s, err := p.open(at)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
 	defer s.close()
-	a, err := s.ask(ctx, at, changeNothing)
+	a, err := s.request(ctx, at, changeNothing)
 	return a.mapped, err
 }

@@ -3,14 +3,18 @@ package survey
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/pion/logging"
 	"github.com/pion/stun/v4"
+	"github.com/pion/transport/v5/vnet"
 	"go.uber.org/goleak"
 
 	"p2pchat/signaling"
@@ -18,20 +22,67 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A server is one of RFC 5780, with two addresses and two ports of each: sockets 0 and 1
-// are at the first address, 2 and 3 at the other, 0 and 2 on the first port.
-type server struct {
-	sockets [4]*net.UDPConn
-	alone   bool                           // it does not tell of the other address
-	seen    func(socket int, port int) int // the port as which it sees the client's
-	lets    func(socket, from int) bool    // whether a NAT lets its answer in
-	wg      sync.WaitGroup
+// A world is a virtual network with this machine and a STUN server.
+type world struct {
+	prober
+	server *server
 }
 
-// isNAT makes a server look as if a NAT was in front of its clients.
-func isNAT(mapping, filtering Behaviour) *server {
+// newWorld makes a world in a bubble of testing/synctest.
+func newWorld(t *testing.T, s *server) *world {
+	t.Helper()
+	router, err := vnet.NewRouter(&vnet.RouterConfig{CIDR: "10.0.0.0/24", MinDelay: 5 * time.Millisecond, LoggerFactory: logging.NewDefaultLoggerFactory()})
+	ok(t, err)
+	near, far := addNet(t, router, "10.0.0.1"), addNet(t, router, "10.0.0.2", "10.0.0.3")
+	ok(t, router.Start())
+	t.Cleanup(func() { ok(t, router.Stop()) })
+	s.serve(t, far)
+	return &world{server: s, prober: prober{
+		listen:    func(family string) (net.PacketConn, error) { return near.ListenPacket(family, "10.0.0.1:0") },
+		localAddr: func(netip.AddrPort) (netip.Addr, bool) { return netip.MustParseAddr("10.0.0.1"), true },
+	}}
+}
+
+func addNet(t *testing.T, router *vnet.Router, addresses ...string) *vnet.Net {
+	t.Helper()
+	n, err := vnet.NewNet(&vnet.NetConfig{StaticIPs: addresses})
+	ok(t, err)
+	ok(t, router.AddNet(n))
+	return n
+}
+
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ice returns the STUN server's URL.
+func (w *world) ice() signaling.ICEServer {
+	return signaling.ICEServer{URLs: []string{"stun:10.0.0.2:3478"}}
+}
+
+// virtually runs a test in virtual time.
+func virtually(t *testing.T, sentence string, test func(*testing.T)) {
+	t.Helper()
+	t.Run(sentence, func(t *testing.T) { synctest.Test(t, test) })
+}
+
+// A server is a STUN server with two addresses and two ports at each (RFC 5780): sockets 0 and 1 are
+// at the first address, 2 and 3 at the second; 0 and 2 have the first port.
+type server struct {
+	sockets  [4]net.PacketConn
+	alone    bool                           // does not tell its other address
+	seenPort func(socket int, port int) int // returns the mapped port of a client's port
+	letsIn   func(socket, from int) bool    // reports whether a NAT lets the response in
+	wg       sync.WaitGroup
+}
+
+// behindNAT returns a server that responds as if a NAT was in front of its clients.
+func behindNAT(mapping, filtering Behaviour) *server {
 	return &server{
-		seen: func(socket, port int) int {
+		seenPort: func(socket, port int) int {
 			switch mapping {
 			case AddressDependent:
 				return port/2 + socket/2
@@ -41,7 +92,7 @@ func isNAT(mapping, filtering Behaviour) *server {
 				return port / 2
 			}
 		},
-		lets: func(asked, from int) bool {
+		letsIn: func(asked, from int) bool {
 			switch filtering {
 			case AddressDependent:
 				return asked/2 == from/2
@@ -54,34 +105,26 @@ func isNAT(mapping, filtering Behaviour) *server {
 	}
 }
 
-func (s *server) serve(t *testing.T) signaling.ICEServer {
+func (s *server) serve(t *testing.T, n *vnet.Net) {
 	t.Helper()
-	ports := [2]int{}
 	for i := range s.sockets {
-		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, byte(1+i/2)), Port: ports[i%2]})
-		if err != nil {
-			t.Skip("this machine has no second loopback address: ", err)
-		}
+		c, err := n.ListenPacket("udp4", fmt.Sprintf("10.0.0.%d:%d", 2+i/2, 3478+i%2))
+		ok(t, err)
 		s.sockets[i] = c
-		ports[i%2] = c.LocalAddr().(*net.UDPAddr).Port
-		t.Cleanup(func() { _ = c.Close() }) // nothing is on its way
+		s.wg.Go(func() { s.respond(i) })
 	}
 	t.Cleanup(func() {
 		for _, c := range s.sockets {
-			_ = c.Close() // nothing is on its way
+			_ = c.Close() // the responses were received
 		}
 		s.wg.Wait()
 	})
-	for i := range s.sockets {
-		s.wg.Go(func() { s.answer(i) })
-	}
-	return signaling.ICEServer{URLs: []string{"stun:" + s.sockets[0].LocalAddr().String()}}
 }
 
-func (s *server) answer(asked int) {
+func (s *server) respond(asked int) {
 	b := make([]byte, 1500)
 	for {
-		n, from, err := s.sockets[asked].ReadFromUDP(b)
+		n, from, err := s.sockets[asked].ReadFrom(b)
 		if err != nil {
 			return
 		}
@@ -98,16 +141,17 @@ func (s *server) answer(asked int) {
 				by ^= 2
 			}
 		}
-		if !s.lets(asked, by) {
+		if !s.letsIn(asked, by) {
 			continue
 		}
-		setters := []stun.Setter{m, stun.BindingSuccess, &stun.XORMappedAddress{IP: from.IP, Port: s.seen(asked, from.Port)}}
+		client := from.(*net.UDPAddr)
+		setters := []stun.Setter{m, stun.BindingSuccess, &stun.XORMappedAddress{IP: client.IP, Port: s.seenPort(asked, client.Port)}}
 		if !s.alone {
 			other := s.sockets[asked^3].LocalAddr().(*net.UDPAddr)
 			setters = append(setters, &stun.OtherAddress{IP: other.IP, Port: other.Port})
 		}
 		if reply, err := stun.Build(setters...); err == nil {
-			_, _ = s.sockets[by].WriteToUDP(reply.Raw, from) // a lost answer is asked for again
+			_, _ = s.sockets[by].WriteTo(reply.Raw, from) // the client retransmits
 		}
 	}
 }
@@ -116,9 +160,9 @@ func TestBehave(t *testing.T) {
 	kinds := []Behaviour{EndpointIndependent, AddressDependent, AddressAndPortDependent}
 	for _, mapping := range kinds {
 		for _, filtering := range kinds {
-			t.Run(string(mapping)+" mapping and "+string(filtering)+" filtering are told apart", func(t *testing.T) {
-				t.Parallel()
-				n, err := Behave(t.Context(), []signaling.ICEServer{isNAT(mapping, filtering).serve(t)})
+			virtually(t, string(mapping)+" mapping and "+string(filtering)+" filtering are told apart", func(t *testing.T) {
+				w := newWorld(t, behindNAT(mapping, filtering))
+				n, err := w.behave(t.Context(), []signaling.ICEServer{w.ice()})
 				if err != nil || n.Mapping != mapping || n.Filtering != filtering || n.None() {
 					t.Errorf("it is %+v, %v", n, err)
 				}
@@ -126,18 +170,20 @@ func TestBehave(t *testing.T) {
 		}
 	}
 
-	t.Run("no NAT is told from one", func(t *testing.T) {
-		s := isNAT(EndpointIndependent, EndpointIndependent)
-		s.seen = func(_, port int) int { return port }
-		if n, err := Behave(t.Context(), []signaling.ICEServer{s.serve(t)}); err != nil || !n.None() {
+	virtually(t, "no NAT is told from one", func(t *testing.T) {
+		s := behindNAT(EndpointIndependent, EndpointIndependent)
+		s.seenPort = func(_, port int) int { return port }
+		w := newWorld(t, s)
+		if n, err := w.behave(t.Context(), []signaling.ICEServer{w.ice()}); err != nil || !n.None() {
 			t.Errorf("it is %+v, %v", n, err)
 		}
 	})
 
-	t.Run("a server with one address cannot tell", func(t *testing.T) {
-		s := isNAT(EndpointIndependent, EndpointIndependent)
+	virtually(t, "a server with one address cannot tell", func(t *testing.T) {
+		s := behindNAT(EndpointIndependent, EndpointIndependent)
 		s.alone = true
-		n, err := Behave(t.Context(), []signaling.ICEServer{{URLs: []string{"nonsense", "stun:127.0.0.1:9"}}, s.serve(t)})
+		w := newWorld(t, s)
+		n, err := w.behave(t.Context(), []signaling.ICEServer{{URLs: []string{"nonsense", "stun:10.0.0.9:9"}}, w.ice()})
 		if err != nil || n.Mapping != Unknown || n.Filtering != Unknown || !n.Mapped.IsValid() {
 			t.Errorf("it is %+v, %v", n, err)
 		}
@@ -149,25 +195,26 @@ func TestBehave(t *testing.T) {
 		}
 	})
 
-	t.Run("it ends with its context", func(t *testing.T) {
+	virtually(t, "it ends with its context", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		silent := isNAT(EndpointIndependent, EndpointIndependent)
-		silent.lets = func(int, int) bool { cancel(); return false }
-		if _, err := Behave(ctx, []signaling.ICEServer{silent.serve(t)}); !errors.Is(err, context.Canceled) {
+		silent := behindNAT(EndpointIndependent, EndpointIndependent)
+		silent.letsIn = func(int, int) bool { cancel(); return false }
+		w := newWorld(t, silent)
+		if _, err := w.behave(ctx, []signaling.ICEServer{w.ice()}); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 	})
 }
 
 func TestProbe(t *testing.T) {
-	t.Run("what cannot work is said", func(t *testing.T) {
+	t.Run("what cannot work is reported", func(t *testing.T) {
 		for text, want := range map[string]string{
-			"nonsense":                          "",
-			"stuns:127.0.0.1:9":                 "not supported",
-			"turns:127.0.0.1:9?transport=udp":   "not supported",
-			"turn:127.0.0.1:9?transport=tcp":    "refused",
-			"stun:nobody.invalid:3478":          "",
-			"turn:nobody.invalid?transport=udp": "",
+			"nonsense":                           "",
+			"stuns:127.0.0.1:9":                  "not supported",
+			"turns:127.0.0.1:9?transport=udp":    "not supported",
+			"turn:127.0.0.1:9?transport=tcp":     "refused",
+			"stun:unknown.invalid:3478":          "",
+			"turn:unknown.invalid?transport=udp": "",
 		} {
 			list := Probe(t.Context(), []signaling.ICEServer{{URLs: []string{text}, Username: "u", Credential: "p"}})
 			if len(list) != 1 || list[0].Err == nil || !strings.Contains(list[0].Err.Error(), want) {
@@ -176,19 +223,20 @@ func TestProbe(t *testing.T) {
 		}
 	})
 
-	t.Run("a STUN server says who one is", func(t *testing.T) {
-		s := isNAT(EndpointIndependent, EndpointIndependent)
-		list := Probe(t.Context(), []signaling.ICEServer{s.serve(t)})
-		if len(list) != 1 || list[0].Err != nil || list[0].Over != "udp" || list[0].TURN || list[0].Address.Addr() != netip.MustParseAddr("127.0.0.1") || list[0].RTT <= 0 {
+	virtually(t, "a STUN server returns the address that it sees", func(t *testing.T) {
+		w := newWorld(t, behindNAT(EndpointIndependent, EndpointIndependent))
+		list := w.probe(t.Context(), []signaling.ICEServer{w.ice()})
+		if len(list) != 1 || list[0].Err != nil || list[0].Over != "udp" || list[0].TURN || list[0].Address.Addr() != netip.MustParseAddr("10.0.0.1") || list[0].RTT <= 0 {
 			t.Errorf("it says %+v", list)
 		}
 	})
 
-	t.Run("silence does not take long", func(t *testing.T) {
-		s := isNAT(EndpointIndependent, EndpointIndependent)
-		s.lets = func(int, int) bool { return false }
-		list := Probe(t.Context(), []signaling.ICEServer{s.serve(t)})
-		if len(list) != 1 || !errors.Is(list[0].Err, ErrSilent) || list[0].RTT > limit+time.Second {
+	virtually(t, "a silent server does not take long", func(t *testing.T) {
+		s := behindNAT(EndpointIndependent, EndpointIndependent)
+		s.letsIn = func(int, int) bool { return false }
+		w := newWorld(t, s)
+		list := w.probe(t.Context(), []signaling.ICEServer{w.ice()})
+		if len(list) != 1 || !errors.Is(list[0].Err, ErrSilent) || list[0].RTT > limit {
 			t.Errorf("it says %+v", list)
 		}
 	})
