@@ -15,7 +15,7 @@ import (
 	"github.com/pion/stun/v4"
 )
 
-// An attacker speaks TURN by hand: it asks for what no client would.
+// An attacker sends requests of TURN that no client sends.
 type attacker struct {
 	t        *testing.T
 	conn     net.Conn
@@ -24,8 +24,8 @@ type attacker struct {
 	nonce    stun.Nonce
 }
 
-// attack connects to the relay over udp or tcp, with the credentials of a user.
-func attack(t *testing.T, r *Relay, user, over string) *attacker { //nolint:unparam // a name says who it is
+// attack connects to the relay over udp or tcp, with the credentials of user.
+func attack(t *testing.T, r *Relay, user, over string) *attacker {
 	t.Helper()
 	s := r.Credentials(user, nil)[1]
 	for _, u := range s.URLs {
@@ -42,7 +42,7 @@ func attack(t *testing.T, r *Relay, user, over string) *attacker { //nolint:unpa
 	return nil
 }
 
-// message builds a request with credentials, once there is a nonce.
+// message builds a request. It has credentials if there is a nonce.
 func (a *attacker) message(method stun.Method, attributes ...stun.Setter) []byte {
 	list := append([]stun.Setter{stun.TransactionID, stun.NewType(method, stun.ClassRequest)}, attributes...)
 	if a.nonce != nil {
@@ -55,7 +55,7 @@ func (a *attacker) message(method stun.Method, attributes ...stun.Setter) []byte
 	return m.Raw
 }
 
-// asks sends a request and returns the answer, or nil if there is none within patience.
+// asks sends a request, and returns the response, or nil if there is none within patience.
 func (a *attacker) asks(patience time.Duration, method stun.Method, attributes ...stun.Setter) *stun.Message {
 	a.t.Helper()
 	request := a.message(method, attributes...)
@@ -81,7 +81,7 @@ func (a *attacker) answerTo(request []byte, patience time.Duration) *stun.Messag
 	}
 }
 
-// allocates makes an allocation; the error code is 0 for a success.
+// allocates makes an allocation. code is 0 if it succeeds.
 func (a *attacker) allocates(attributes ...stun.Setter) (m *stun.Message, code stun.ErrorCode) {
 	a.t.Helper()
 	all := append([]stun.Setter{raw{stun.AttrRequestedTransport, []byte{17, 0, 0, 0}}}, attributes...)
@@ -118,7 +118,7 @@ func (r raw) AddTo(m *stun.Message) error {
 	return nil
 }
 
-// peers are n addresses of the Internet, beginning with the i-th.
+// peers returns n addresses of the Internet, from the i-th on.
 func peers(i, n int) (list []stun.Setter) {
 	for ; n > 0; i, n = i+1, n-1 {
 		list = append(list, peerAt(i, 9))
@@ -140,7 +140,7 @@ func channel(n int) stun.Setter {
 	return raw{stun.AttrChannelNumber, []byte{byte(n >> 8), byte(n), 0, 0}} //nolint:gosec // two bytes of a number
 }
 
-// heap is how many bytes are in use.
+// heap returns how many bytes are in use.
 func heap() int {
 	runtime.GC()
 	var m runtime.MemStats
@@ -150,9 +150,9 @@ func heap() int {
 
 func TestAttacks(t *testing.T) {
 	for _, over := range []string{"udp", "tcp"} {
-		t.Run("permissions without end, over "+over+", take no memory", func(t *testing.T) {
+		t.Run("permissions without end, over "+over+", use no memory", func(t *testing.T) {
 			r := serving(t, Config{})
-			a := attack(t, r, "a", over)
+			a, pace := attack(t, r, "a", over), attack(t, r, "b", over)
 			if _, code := a.allocates(); code != 0 {
 				t.Fatal(code)
 			}
@@ -162,13 +162,15 @@ func TestAttacks(t *testing.T) {
 				if _, err := a.conn.Write(a.message(stun.MethodCreatePermission, peers(i*each, each)...)); err != nil {
 					t.Fatal(err)
 				}
-				if i%20 == 0 { // so that the socket's buffer loses nothing
-					a.answerTo(a.message(stun.MethodBinding), time.Millisecond)
+				// Another client's request is answered once the relay has read those before it, so
+				// the buffer of the relay's UDP socket does not overflow.
+				if i%20 == 0 && pace.asks(10*time.Second, stun.MethodBinding) == nil {
+					t.Fatal("the relay does not answer")
 				}
 			}
 			eventually(t, "the relay refuses", func() bool { return r.Stats().Refused[RefusedRequest] > requests/2 })
 			if grown := heap() - before; grown > 1<<20 {
-				t.Errorf("%d permissions took %d kB", requests*each, grown>>10)
+				t.Errorf("%d permissions use %d kB", requests*each, grown>>10)
 			}
 			if n := r.Stats().Refused[RefusedPermission]; n == 0 {
 				t.Error("no permission was refused")
@@ -176,7 +178,7 @@ func TestAttacks(t *testing.T) {
 			a.leaves()
 		})
 
-		t.Run("an allocation has so many permissions and channels, over "+over+", and keeps them", func(t *testing.T) {
+		t.Run("an allocation has a limited number of permissions and channels, over "+over+", and can refresh them", func(t *testing.T) {
 			r := serving(t, Config{})
 			a := attack(t, r, "a", over)
 			if _, code := a.allocates(); code != 0 {
@@ -209,7 +211,7 @@ func TestAttacks(t *testing.T) {
 		})
 	}
 
-	t.Run("who makes and ends allocations is limited, too", func(t *testing.T) {
+	t.Run("the requests of a client without an allocation are limited, too", func(t *testing.T) {
 		r := serving(t, Config{})
 		a := attack(t, r, "a", "udp")
 		for r.Stats().Refused[RefusedRequest] == 0 {
@@ -222,7 +224,7 @@ func TestAttacks(t *testing.T) {
 		}
 	})
 
-	t.Run("an operator is told once, and how often", func(t *testing.T) {
+	t.Run("a refusal is logged once, and then counted", func(t *testing.T) {
 		var text strings.Builder
 		var mu sync.Mutex
 		r, err := New(Config{Addresses: []netip.Addr{loopback}, Log: slog.New(slog.NewTextHandler(locked{&mu, &text}, nil))})
@@ -242,7 +244,7 @@ func TestAttacks(t *testing.T) {
 		}
 		for _, reason := range Refusals {
 			if reason.String() == "" || reasons[reason].why == "" {
-				t.Errorf("refusal %d has no words", reason)
+				t.Errorf("refusal %d has no text", reason)
 			}
 		}
 		if len(Refusals) != int(refusalKinds) {
@@ -262,14 +264,14 @@ func (l locked) Write(b []byte) (int, error) {
 	return l.to.Write(b)
 }
 
-// leaves gives the allocation back.
+// leaves ends the allocation.
 func (a *attacker) leaves() {
 	a.t.Helper()
 	if a.conn.LocalAddr().Network() == "tcp" {
-		_ = a.conn.Close() // that is all it takes
+		_ = a.conn.Close() // which ends the allocation
 		return
 	}
-	for a.asks(time.Second, stun.MethodRefresh, raw{stun.AttrLifetime, make([]byte, 4)}) == nil { // it may ask too often
+	for a.asks(time.Second, stun.MethodRefresh, raw{stun.AttrLifetime, make([]byte, 4)}) == nil { // unless the limit of requests is reached
 	}
 }
 
@@ -318,7 +320,7 @@ func TestEvenPort(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// Nobody else is given the next one, though it is closed.
+			// The next port is reserved, though it is not open.
 			r.mu.Lock()
 			_, reserved := r.reserved[uint16(at.Port+1)] //nolint:gosec // a port
 			r.mu.Unlock()

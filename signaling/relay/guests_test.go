@@ -46,7 +46,7 @@ func TestGuests(t *testing.T) {
 		})
 	}
 
-	t.Run("one who is not accepted gets nothing, not even an answer", func(t *testing.T) {
+	t.Run("one who is not accepted gets no response", func(t *testing.T) {
 		r := servingGuests(t, Config{}, func(context.Context, signaling.Ticket) bool { return false })
 		a := guestAttack(t, r, &guest)
 		if m := a.asks(300*time.Millisecond, stun.MethodAllocate, raw{stun.AttrRequestedTransport, []byte{17, 0, 0, 0}}); m != nil {
@@ -58,7 +58,7 @@ func TestGuests(t *testing.T) {
 		}
 	})
 
-	t.Run("one who makes the ticket up is no guest", func(t *testing.T) {
+	t.Run("one who forges a ticket gets no allocation", func(t *testing.T) {
 		r := servingGuests(t, Config{}, func(context.Context, signaling.Ticket) bool { return true })
 		a := guestAttack(t, r, &guest)
 		for name, user := range map[string]string{
@@ -81,8 +81,8 @@ func TestGuests(t *testing.T) {
 
 	t.Run("without a token there are no credentials", func(t *testing.T) {
 		r := serving(t, Config{})
-		for _, nobody := range []signaling.Ticket{{Room: "417"}, {Room: "417", Token: strings.Repeat("x", 1000)}} {
-			for _, s := range r.Credentials("a", &nobody) {
+		for _, unknown := range []signaling.Ticket{{Room: "417"}, {Room: "417", Token: strings.Repeat("x", 1000)}} {
+			for _, s := range r.Credentials("a", &unknown) {
 				if s.Credential != "" || !strings.HasPrefix(s.URLs[0], "stun:") {
 					t.Errorf("there is %v", s)
 				}
@@ -90,7 +90,7 @@ func TestGuests(t *testing.T) {
 		}
 	})
 
-	t.Run("the user's name does not tell the room", func(t *testing.T) {
+	t.Run("the user name does not show the room", func(t *testing.T) {
 		r := serving(t, Config{})
 		long := signaling.Ticket{Room: strings.Repeat("r", 64), Side: signaling.Callee, Token: guest.Token}
 		for _, s := range r.Credentials("a", &long) {
@@ -100,7 +100,7 @@ func TestGuests(t *testing.T) {
 		}
 	})
 
-	t.Run("those who wait are bounded, in all and of one address", func(t *testing.T) {
+	t.Run("held requests are limited, in all and from one address", func(t *testing.T) {
 		h := newHeldRequests(t.Context(), nil)
 		at := func(network, port int) source {
 			return source{at: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(network >> 8), byte(network)}), uint16(port))} //nolint:gosec // a test's
@@ -127,7 +127,7 @@ func TestGuests(t *testing.T) {
 		}
 		h.leave(at(0, 7), "client 0")
 		if !enter(0, 7) {
-			t.Error("what one leaves is not free")
+			t.Error("a request that has ended still counts")
 		}
 		for i := range maxHeld - maxHeldFrom {
 			h.leave(at(1+i/maxHeldFrom, i%maxHeldFrom), fmt.Sprint("client ", 1+i/maxHeldFrom))
@@ -156,11 +156,11 @@ func TestGuests(t *testing.T) {
 			t.Error("the network may have more")
 		}
 		if ok, _ := h.enter(in("2001:db8:0:2", 0), ""); !ok {
-			t.Error("another network has no place")
+			t.Error("another network is refused")
 		}
 	})
 
-	t.Run("requests that do not prove the password take no place", func(t *testing.T) {
+	t.Run("requests with a wrong password are not held", func(t *testing.T) {
 		accept := make(chan struct{})
 		r := servingGuests(t, Config{}, func(ctx context.Context, _ signaling.Ticket) bool {
 			select {
@@ -183,11 +183,11 @@ func TestGuests(t *testing.T) {
 		}
 		a.leaves()
 		if n := r.Stats().Refused[RefusedHeld]; n > 0 {
-			t.Errorf("%d requests found no place", n)
+			t.Errorf("%d requests were refused", n)
 		}
 	})
 
-	t.Run("an operator hears of requests that find no place", func(t *testing.T) {
+	t.Run("a request over the limit is counted", func(t *testing.T) {
 		r := servingGuests(t, Config{}, func(ctx context.Context, _ signaling.Ticket) bool { <-ctx.Done(); return false })
 		for range maxHeldFrom + 1 {
 			a := guestAttack(t, r, &guest)
@@ -199,7 +199,7 @@ func TestGuests(t *testing.T) {
 	})
 }
 
-// guesses is attack with a guest's credentials, and a nonce.
+// guestAttack is attack with a guest's credentials and a nonce.
 func guestAttack(t *testing.T, r *Relay, guest *signaling.Ticket) *attacker {
 	t.Helper()
 	a := attack(t, r, "a", "udp")

@@ -35,13 +35,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var loopback = netip.MustParseAddr("127.0.0.1")
 
-// serving is a relay on loopback, over UDP, TCP and TLS.
+// serving runs a relay on loopback, over UDP, TCP and TLS.
 func serving(t *testing.T, config Config) *Relay {
 	t.Helper()
 	return servingGuests(t, config, nil)
 }
 
-// servingGuests is one that asks accepted about its guests.
+// servingGuests runs a relay that calls accepted for its guests.
 func servingGuests(t *testing.T, config Config, accepted func(context.Context, signaling.Ticket) bool) *Relay {
 	t.Helper()
 	if config.Addresses == nil {
@@ -64,7 +64,7 @@ func servingGuests(t *testing.T, config Config, accepted func(context.Context, s
 	go func() { ended <- r.Serve(ctx, on) }()
 	<-ready
 	t.Cleanup(func() {
-		eventually(t, "all allocations are given back", func() bool { return r.Stats().Allocations == 0 })
+		eventually(t, "all allocations end", func() bool { return r.Stats().Allocations == 0 })
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
@@ -85,7 +85,7 @@ func onePort(t *testing.T, a netip.Addr) (net.PacketConn, net.Listener) {
 		if err == nil {
 			return udp, tcp
 		}
-		_ = udp.Close() // nobody has used it
+		_ = udp.Close() // it is not used
 		if tries == 20 {
 			t.Fatal(err)
 		}
@@ -101,12 +101,12 @@ func eventually(t *testing.T, what string, holds func() bool) {
 		select {
 		case <-tick.C:
 		case <-limit:
-			t.Fatal("waited in vain: ", what)
+			t.Fatal("it did not happen within 10 s: ", what)
 		}
 	}
 }
 
-// client talks to the relay with what it was handed out.
+// client returns a TURN client of the relay in the list, over udp, tcp or tls.
 func client(t *testing.T, servers []signaling.ICEServer, over string) *turn.Client {
 	t.Helper()
 	relay := servers[len(servers)-1]
@@ -183,8 +183,8 @@ func allocate(t *testing.T, c *turn.Client) net.PacketConn {
 	return conn
 }
 
-// hears reads the next packet.
-func hears(t *testing.T, conn net.PacketConn, within time.Duration) (string, bool) {
+// receives reads the next packet.
+func receives(t *testing.T, conn net.PacketConn, within time.Duration) (string, bool) {
 	t.Helper()
 	if err := conn.SetReadDeadline(time.Now().Add(within)); err != nil {
 		t.Fatal(err)
@@ -196,7 +196,7 @@ func hears(t *testing.T, conn net.PacketConn, within time.Duration) (string, boo
 
 func TestRelaying(t *testing.T) {
 	for _, over := range []string{"udp", "tcp", "tls", "udp and IPv6", "tcp and IPv6"} {
-		t.Run("two who cannot reach each other do over "+over, func(t *testing.T) {
+		t.Run("two clients reach each other over "+over, func(t *testing.T) {
 			var config Config
 			over, _, isIPv6 := strings.Cut(over, " and ")
 			if isIPv6 {
@@ -207,22 +207,22 @@ func TestRelaying(t *testing.T) {
 			if r.Stats().Allocations != 2 {
 				t.Errorf("%d allocations", r.Stats().Allocations)
 			}
-			// A permission first (RFC 8656, section 9), in both directions.
+			// Permissions (RFC 8656, section 9) in both directions.
 			if _, err := b.WriteTo([]byte("hello?"), a.LocalAddr()); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := a.WriteTo([]byte("hello"), b.LocalAddr()); err != nil {
 				t.Fatal(err)
 			}
-			if got, ok := hears(t, b, 10*time.Second); got != "hello" || !ok {
-				t.Errorf("it heard %q", got)
+			if got, ok := receives(t, b, 10*time.Second); got != "hello" || !ok {
+				t.Errorf("it received %q", got)
 			}
 			if _, err := b.WriteTo([]byte("yes, I can"), a.LocalAddr()); err != nil {
 				t.Fatal(err)
 			}
-			for got, ok := hears(t, a, 10*time.Second); got != "yes, I can"; got, ok = hears(t, a, 10*time.Second) {
+			for got, ok := receives(t, a, 10*time.Second); got != "yes, I can"; got, ok = receives(t, a, 10*time.Second) {
 				if !ok {
-					t.Fatalf("it heard %q", got)
+					t.Fatalf("it received %q", got)
 				}
 			}
 			if s := r.Stats(); s.Made != 2 || s.Sent < uint64(len("hello")) || s.Received < uint64(len("hello")) || s.Dropped > 0 {
@@ -231,7 +231,7 @@ func TestRelaying(t *testing.T) {
 		})
 	}
 
-	t.Run("one of both families is reached by either", func(t *testing.T) {
+	t.Run("a relay with addresses of both families has URLs for both", func(t *testing.T) {
 		r := serving(t, Config{Addresses: []netip.Addr{loopback, netip.IPv6Loopback()}, Name: "relay.example"})
 		list := r.Credentials("a", nil)
 		var hosts []string
@@ -244,7 +244,7 @@ func TestRelaying(t *testing.T) {
 		}
 	})
 
-	t.Run("clients are told its name, where that leads to it", func(t *testing.T) {
+	t.Run("the URLs have the relay's name if it resolves", func(t *testing.T) {
 		r := serving(t, Config{Name: "localhost", Named: true})
 		list := r.Credentials("a", nil)
 		for _, u := range append(list[0].URLs, list[1].URLs...) {
@@ -258,7 +258,7 @@ func TestRelaying(t *testing.T) {
 		}
 	})
 
-	t.Run("anybody is told the own address", func(t *testing.T) {
+	t.Run("a client without credentials gets its address", func(t *testing.T) {
 		r := serving(t, Config{})
 		c := client(t, r.Credentials("a", nil), "udp")
 		address, err := c.SendBindingRequest()
@@ -285,9 +285,9 @@ func TestStrangers(t *testing.T) {
 			s[1].Username = "9" + s[1].Username
 			return s
 		},
-		"with a name that is none": func(r *Relay) []signaling.ICEServer {
+		"with a name without a time": func(r *Relay) []signaling.ICEServer {
 			s := r.Credentials("a", nil)
-			s[1].Username, s[1].Credential = "somebody", r.password("somebody")
+			s[1].Username, s[1].Credential = "name", r.password("name")
 			return s
 		},
 		"with another relay's": func(r *Relay) []signaling.ICEServer {
@@ -310,7 +310,7 @@ func TestStrangers(t *testing.T) {
 		})
 	}
 
-	t.Run("with expired credentials get nothing, and who has an allocation keeps it", func(t *testing.T) {
+	t.Run("with expired credentials get nothing, but keep their allocations", func(t *testing.T) {
 		r := serving(t, Config{Quota: Quota{Lifetime: time.Nanosecond}})
 		if _, err := client(t, r.Credentials("a", nil), "udp").Allocate(); err == nil {
 			t.Error("they are relayed")
@@ -359,7 +359,7 @@ func TestQuota(t *testing.T) {
 		}
 	})
 
-	t.Run("of all together, and what is given back is free", func(t *testing.T) {
+	t.Run("of all users, and an allocation that has ended does not count", func(t *testing.T) {
 		r := serving(t, Config{Quota: Quota{All: 1}})
 		first := allocate(t, client(t, r.Credentials("a", nil), "udp"))
 		if _, err := client(t, r.Credentials("b", nil), "udp").Allocate(); err == nil {
@@ -368,11 +368,11 @@ func TestQuota(t *testing.T) {
 		if err := first.Close(); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "it is given back", func() bool { return r.Stats().Allocations == 0 })
+		eventually(t, "the allocation ends", func() bool { return r.Stats().Allocations == 0 })
 		allocate(t, client(t, r.Credentials("b", nil), "udp"))
 	})
 
-	t.Run("of bandwidth drops what is too much", func(t *testing.T) {
+	t.Run("of bandwidth drops packets over it", func(t *testing.T) {
 		const limit, size, packets = 50_000, 1000, 500
 		r := serving(t, Config{Quota: Quota{Bandwidth: limit}})
 		a, b := allocate(t, client(t, r.Credentials("a", nil), "udp")), allocate(t, client(t, r.Credentials("b", nil), "udp"))
@@ -387,7 +387,7 @@ func TestQuota(t *testing.T) {
 		}
 		got := 0
 		for {
-			text, ok := hears(t, b, 300*time.Millisecond)
+			text, ok := receives(t, b, 300*time.Millisecond)
 			if !ok {
 				break
 			}
@@ -472,7 +472,7 @@ func TestWhereItCarries(t *testing.T) {
 		}
 	}
 
-	t.Run("nor to another address of its machine", func(t *testing.T) {
+	t.Run("nor to another address of this machine", func(t *testing.T) {
 		machine := &Relay{own: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8:1::/64")}}
 		for peer, want := range map[string]bool{"192.0.2.7:22": false, "192.0.2.8:22": true, "[2001:db8:1::99]:22": false, "[2001:db8:2::99]:22": true} {
 			if got := machine.mayReach(netip.MustParseAddrPort(peer)); got != want {
@@ -485,7 +485,7 @@ func TestWhereItCarries(t *testing.T) {
 		}
 	})
 
-	t.Run("a client cannot even name such a peer", func(t *testing.T) {
+	t.Run("a client gets no permission for such a peer", func(t *testing.T) {
 		r := serving(t, Config{FirstPort: 60000, LastPort: 60100})
 		c := client(t, r.Credentials("a", nil), "udp")
 		conn := allocate(t, c)
@@ -495,7 +495,7 @@ func TestWhereItCarries(t *testing.T) {
 				t.Errorf("there is a permission for %s", peer)
 			}
 		}
-		// Its own address it may name, but there is nothing but allocations to reach.
+		// It gets one for the relay's own address, where it reaches allocations only.
 		secret, err := net.ListenPacket("udp4", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -504,8 +504,8 @@ func TestWhereItCarries(t *testing.T) {
 		if _, err := conn.WriteTo([]byte("psst"), secret.LocalAddr()); err != nil && !errors.Is(err, errRefused) {
 			t.Log(err)
 		}
-		if got, ok := hears(t, secret, 300*time.Millisecond); ok {
-			t.Errorf("a program of the machine heard %q", got)
+		if got, ok := receives(t, secret, 300*time.Millisecond); ok {
+			t.Errorf("a program of this machine received %q", got)
 		}
 	})
 }
@@ -524,7 +524,7 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// listening is a listener on loopback with a tcpListener, and what dials it.
+// listening returns a tcpListener on loopback, and a function that connects to it.
 func listening(t *testing.T, config *tls.Config) (g *tcpListener, dial func() (near *conn, far net.Conn)) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -552,8 +552,8 @@ func listening(t *testing.T, config *tls.Config) (g *tcpListener, dial func() (n
 	}
 }
 
-func TestGuard(t *testing.T) {
-	t.Run("who shows no credentials is not waited for, whatever it says", func(t *testing.T) {
+func TestTCPListener(t *testing.T) {
+	t.Run("a client that shows no credentials is disconnected, whatever it sends", func(t *testing.T) {
 		secure := &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}
 		for name, says := range map[string]string{"nothing": "", "half a request": "\x00\x01", "half of TLS": "\x16\x03\x01"} {
 			_, dial := listening(t, secure)
@@ -572,28 +572,28 @@ func TestGuard(t *testing.T) {
 		}
 	})
 
-	t.Run("who has shown them is", func(t *testing.T) {
+	t.Run("a client that has shown credentials is not", func(t *testing.T) {
 		r := serving(t, Config{})
 		allocate(t, client(t, r.Credentials("a", nil), "tcp"))
 		if _, err := client(t, []signaling.ICEServer{{URLs: r.Credentials("b", nil)[1].URLs, Username: r.Credentials("b", nil)[1].Username, Credential: "wrong"}}, "tcp").Allocate(); err == nil {
-			t.Error("a wrong password is taken")
+			t.Error("a wrong password is accepted")
 		}
-		patient, g := 0, r.listeners[0]
+		authenticated, g := 0, r.listeners[0]
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		for _, c := range g.open {
 			c.mu.Lock()
 			if c.until.IsZero() {
-				patient++
+				authenticated++
 			}
 			c.mu.Unlock()
 		}
-		if patient != 1 {
-			t.Errorf("%d of %d connections have shown credentials", patient, len(g.open))
+		if authenticated != 1 {
+			t.Errorf("%d of %d connections have shown credentials", authenticated, len(g.open))
 		}
 	})
 
-	t.Run("one address does not take all of it, and gives back what it closes", func(t *testing.T) {
+	t.Run("connections of one address are limited, and a closed one does not count", func(t *testing.T) {
 		g, dial := listening(t, nil)
 		for range 2 {
 			var all []*conn
@@ -607,11 +607,11 @@ func TestGuard(t *testing.T) {
 			}
 			accepted := make(chan net.Conn, 1)
 			go func() {
-				c, _ := g.Accept() // nil when the tcpListener is closed
+				c, _ := g.Accept() // nil after Close
 				accepted <- c
 			}()
 			if _, err := one.Read(make([]byte, 1)); err == nil {
-				t.Error("one more is let in")
+				t.Error("one more is accepted")
 			}
 			one.Close()
 			for _, c := range all {
@@ -626,13 +626,13 @@ func TestGuard(t *testing.T) {
 		}
 	})
 
-	t.Run("who does not read holds nothing up for long", func(t *testing.T) {
+	t.Run("a client that does not read delays a write for a limited time", func(t *testing.T) {
 		_, dial := listening(t, nil)
 		near, _ := dial()
 		if _, err := near.Write(nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := near.SetWriteDeadline(time.Now()); err != nil { // as Write has it, but sooner
+		if err := near.SetWriteDeadline(time.Now()); err != nil { // as Write does, but sooner
 			t.Fatal(err)
 		}
 		if _, err := near.Conn.Write(make([]byte, 1<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -640,7 +640,7 @@ func TestGuard(t *testing.T) {
 		}
 	})
 
-	t.Run("all connections end with it", func(t *testing.T) {
+	t.Run("Close closes all connections", func(t *testing.T) {
 		g, dial := listening(t, nil)
 		_, far := dial()
 		if err := g.Close(); err != nil {
@@ -651,7 +651,7 @@ func TestGuard(t *testing.T) {
 		}
 	})
 
-	t.Run("TLS ends a connection where there is no certificate, as does whatever else is no message", func(t *testing.T) {
+	t.Run("bytes that are not a message end a connection, as does TLS without a certificate", func(t *testing.T) {
 		for name, says := range map[string]string{
 			"TLS": "\x16\x03\x01\x02\x00" + strings.Repeat("\x01", 40), "HTTP": "GET / HTTP/1.1\r\n", "a huge message": "\x00\x01\xff\xfc\x21\x12\xa4\x42" + strings.Repeat("\x01", 40), "huge data": "\x40\x00\xff\xff",
 		} {

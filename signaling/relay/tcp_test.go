@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Scripted is a listener whose Accept returns what a test has written down.
+// A scripted listener returns from Accept what the next step returns.
 type scripted struct {
 	net.Listener
 	steps chan func() (net.Conn, error)
@@ -26,7 +26,7 @@ func (l *scripted) Accept() (net.Conn, error) {
 
 func (l *scripted) Close() error { return nil }
 
-// A remote is a connection from an address of a test's choice.
+// A remote is a connection that seems to come from another address.
 type remote struct {
 	net.Conn
 	from net.Addr
@@ -34,7 +34,7 @@ type remote struct {
 
 func (c remote) RemoteAddr() net.Addr { return c.from }
 
-// from is one end of a connection from an address; the test has the other.
+// from returns a connection from an address, and its other end.
 func from(address string) (c remote, other net.Conn) {
 	here, there := net.Pipe()
 	return remote{here, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(address))}, there
@@ -50,7 +50,7 @@ func bareListener(t *testing.T, config *tls.Config) *tcpListener {
 	return newTCPListener(&scripted{steps: make(chan func() (net.Conn, error), 8)}, config, r)
 }
 
-// A machine that can open no more files for a moment does not end the relay's TCP.
+// A process that has too many open files for a moment accepts connections later.
 func TestNoMoreFiles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := bareListener(t, nil)
@@ -69,13 +69,13 @@ func TestNoMoreFiles(t *testing.T) {
 		close(steps)
 		_ = g.Close()
 		if _, err := g.Accept(); err == nil {
-			t.Error("it accepts after its end")
+			t.Error("it accepts after Close")
 		}
 		g.relay.refused.Close()
 	})
 }
 
-// IPv6 connections count by network of 64 bits.
+// IPv6 connections are counted by network of 64 bits.
 func TestConnectionsOfANetwork(t *testing.T) {
 	g := bareListener(t, nil)
 	admitted := func(address string) bool {
@@ -99,8 +99,8 @@ func TestConnectionsOfANetwork(t *testing.T) {
 	}
 }
 
-// A client that sends a byte a second, and reads nothing, is cut off when it has not shown
-// credentials in time, be it in a message, in a TLS handshake, or in its alert.
+// A client that sends a byte a second and reads nothing is disconnected if it has not shown
+// credentials in time, whether it sends a message, a TLS handshake, or causes a TLS alert.
 func TestSlowConnections(t *testing.T) {
 	for name, bytes := range map[string][]byte{
 		"a message":       {0, 3, 0, 8, 0x21, 0x12, 0xa4, 0x42},
