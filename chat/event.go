@@ -52,16 +52,25 @@ type (
 	}
 )
 
-// FileOffered and the events after it come from the Manager of files.
+// The events of files come from their Manager.
+
 type (
-	FileOffered  = transfer.Offered
+	// FileOffered is [transfer.Offered].
+	FileOffered = transfer.Offered
+	// FileOffering is [transfer.Offering].
 	FileOffering = transfer.Offering
+	// FileProgress is [transfer.Progress].
 	FileProgress = transfer.Progress
+	// FileReceived is [transfer.Received].
 	FileReceived = transfer.Received
-	FileSent     = transfer.Sent
-	FileLeftOut  = transfer.LeftOut
-	FileFailed   = transfer.Failed
-	Notice       = transfer.Notice
+	// FileSent is [transfer.Sent].
+	FileSent = transfer.Sent
+	// FileLeftOut is [transfer.LeftOut].
+	FileLeftOut = transfer.LeftOut
+	// FileFailed is [transfer.Failed].
+	FileFailed = transfer.Failed
+	// Notice is [transfer.Notice].
+	Notice = transfer.Notice
 )
 
 // consumed marks, unseen by the reader, the place of a frame that is no event, so that it is acknowledged

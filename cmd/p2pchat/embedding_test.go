@@ -15,7 +15,7 @@ func TestEmbedding(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, err := os.ReadFile(filepath.Join(root, "docs", "embedding.md"))
+	page, err := os.ReadFile(filepath.Join(root, "docs", "embedding.md")) //nolint:gosec // of this repository
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +23,7 @@ func TestEmbedding(t *testing.T) {
 	if code == nil {
 		t.Fatal("docs/embedding.md has no program")
 	}
-	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
+	sums, err := os.ReadFile(filepath.Join(root, "go.sum")) //nolint:gosec // of this repository
 	if err != nil {
 		t.Fatal(err)
 	}
