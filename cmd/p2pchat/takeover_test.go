@@ -49,5 +49,5 @@ func TestTakeOverFromAStoppingServer(t *testing.T) {
 	<-refused
 	stopping.Close()
 	p.notes(t, "No server at")
-	p.notes(t, "the server answers")
+	p.notes(t, "The server answers")
 }
