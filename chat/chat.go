@@ -86,8 +86,8 @@ type Config struct {
 }
 
 // A Conversation is one side of a talk between two. Its methods may be called from any
-// goroutine; but the goroutine that ranges over Events must not call those that wait (Say, SayPart, Finish, and those
-// about files): it would wait for itself once the events are full.
+// goroutine. The goroutine that ranges over Events may call those that wait (Say, SayPart, Finish, and those about
+// files) only with a context that ends: they can wait for the next events to be read.
 type Conversation struct {
 	config  Config
 	events  chan Event
@@ -123,6 +123,7 @@ type Conversation struct {
 	goodbyeText string // the text of this side's goodbye
 	renamed     bool   // the other side does not know this side's new name
 	begun       bool   // something was said
+	putting     bool   // tryPut is putting something into the outbox: no goodbye is said before it
 	late        int    // messages that were refused because the other side had left
 	unsaid      bool   // a foreign side closed its channel before either side said anything
 
@@ -242,6 +243,7 @@ func (c *Conversation) tryPut(k kind, text string) (seq uint64, room <-chan stru
 	room = c.stream.Room()
 	c.mu.Lock()
 	ended := c.life.past(ours, inputEnded)
+	c.putting = !ended && room == nil
 	c.mu.Unlock()
 	switch {
 	case ended:
@@ -249,11 +251,14 @@ func (c *Conversation) tryPut(k kind, text string) (seq uint64, room <-chan stru
 	case room != nil:
 		return 0, room, nil
 	}
-	if seq, err = c.enqueue(k, text); err == nil && k == kindEnd {
-		c.mu.Lock()
+	seq, err = c.enqueue(k, text)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil && k == kindEnd {
 		c.life.move(ours, inputEnded) // or this side leaves by now
-		c.mu.Unlock()
 	}
+	c.putting = false
+	c.wakeSender() // which may have waited to say goodbye
 	return seq, nil, err
 }
 

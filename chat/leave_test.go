@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -237,6 +238,33 @@ func TestSayAndLeave(t *testing.T) {
 				t.Error(err)
 			}
 			equal(t, "the other side reads", texts(b.seen()), []string{"one", "two"})
+		})
+	}
+}
+
+// A message that Say has taken is read before the goodbye, or Say refuses it: not one is cut off, however the two meet.
+func TestSayWhileLeaving(t *testing.T) {
+	for range 2000 {
+		synctest.Test(t, func(t *testing.T) {
+			left, right := newPair(4)
+			a, b := newTalker().joins(left).run(t.Context(), nil), newTalker().joins(right).run(t.Context(), nil)
+			synctest.Wait()
+			var said []string
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				for i := range 5 {
+					text := strconv.Itoa(i)
+					if _, err := a.Say(t.Context(), text); err == nil {
+						said = append(said, text)
+					}
+				}
+			})
+			wg.Go(a.Leave)
+			wg.Wait()
+			if err := errors.Join(a.end(), b.end()); err != nil {
+				t.Error(err)
+			}
+			equal(t, "the other side reads", texts(b.seen()), said)
 		})
 	}
 }

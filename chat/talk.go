@@ -137,7 +137,8 @@ func (c *Conversation) introduce() frame {
 // next returns the next frame to write, if todo. It returns last if none will follow.
 func (c *Conversation) next(foreign bool) (f frame, todo, last bool) {
 	c.mu.Lock()
-	was := c.life // before looking at the outbox: what was queued before a step goes out before the next step
+	was := c.life                         // before looking at the outbox: what was queued before a step goes out before the next step
+	busy, parted := c.putting, c.parted() // before looking for an acknowledgement: what was read before the goodbye is acknowledged
 	c.mu.Unlock()
 	if f, todo = c.nextQueued(was, foreign); todo {
 		return f, true, false
@@ -152,13 +153,15 @@ func (c *Conversation) next(foreign bool) (f frame, todo, last bool) {
 			c.beginLeave() // which wakes send for the goodbye
 		}
 		return frame{}, false, false
+	case busy: // what is being said goes out before the goodbye
+		return frame{}, false, false
 	case foreign:
 		return frame{}, false, out.Left == 0
-	case (!c.life.past(theirs, goodbye) || c.parted()) && c.life.move(ours, goodbye):
+	case (!c.life.past(theirs, goodbye) || parted) && c.life.move(ours, goodbye):
 		return frame{kind: kindGoodbye, seq: out.Confirmed, text: c.goodbyeText}, true, false
 	}
 	// If both leave at once, the last messages of this side are still to be acknowledged.
-	if c.parted() && (!c.life.first || out.Left == 0) {
+	if parted && (!c.life.first || out.Left == 0) {
 		c.life.move(ours, over)
 	}
 	return frame{}, false, c.life.is(ours, over)
