@@ -52,13 +52,13 @@ func Example() {
 	var answered error
 	var wg sync.WaitGroup
 	wg.Go(func() { // the other side's program
+		answered = callee.Finish(ctx) // it only listens
 		for event := range callee.Events() {
 			switch e := event.(type) {
 			case chat.Connected:
 				fmt.Println("connected with", e.Peer, "verified:", e.Verified)
 			case chat.Message:
 				fmt.Println(e.Text)
-				answered = callee.Finish(ctx)
 			}
 		}
 	})
@@ -78,7 +78,7 @@ func Example() {
 	// <nil>
 }
 
-// The side that receives a file accepts each offer; the file is in its download folder once FileReceived says so.
+// A program that only receives accepts each offer. A file is in the download folder once FileReceived says so.
 func ExampleConversation_SendFiles() {
 	at := httptest.NewServer(server.New(memstore.New(memstore.Limits{}), server.Config{Log: slog.New(slog.DiscardHandler)}))
 	defer at.Close()
@@ -106,20 +106,17 @@ func ExampleConversation_SendFiles() {
 	defer answering.Close()
 
 	caller := chat.Start(ctx, chat.Config{Name: "ann"}, over(calling))
-	callee := chat.Start(ctx, chat.Config{Name: "ben", DownloadDir: filepath.Join(dir, "inbox")}, over(answering))
+	callee := chat.Start(ctx, chat.Config{Name: "ben", DownloadDir: filepath.Join(dir, "inbox"), AcceptFiles: true}, over(answering))
 	_, err = caller.SendFiles(ctx, note)
 	err = errors.Join(err, caller.Finish(ctx))
-	var received error
+	received := callee.Finish(ctx) // it says nothing
 	var wg sync.WaitGroup
 	wg.Go(func() { // the other side's program
 		for event := range callee.Events() {
-			switch e := event.(type) {
-			case chat.FileOffered:
-				received = callee.Accept(e.ID)
-			case chat.FileReceived:
+			if e, ok := event.(chat.FileReceived); ok {
 				content, failed := os.ReadFile(e.Path)
 				fmt.Printf("%s: %s\n", e.Name, content)
-				received = errors.Join(received, failed, callee.Finish(ctx))
+				received = errors.Join(received, failed)
 			}
 		}
 	})
