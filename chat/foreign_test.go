@@ -3,10 +3,13 @@ package chat
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"p2pchat/chat/reliable"
 )
 
 // withForeign is a talker whose other side speaks plain text, and is played by the
@@ -174,4 +177,43 @@ func TestForeign(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Files that wait for room in the outbox are offered, and refused, once a plain program has what was said before.
+func TestFilesQueuedForForeign(t *testing.T) {
+	path := create(t, "data", noise(5))
+	synctest.Test(t, func(t *testing.T) {
+		left, right := newPair(16)
+		a := newTalker(leavesWhenSaid)
+		for range reliable.MaxFrames {
+			say(t, a, "x")
+		}
+		const files = maxOffers + 1
+		if err := a.MustSend(t.Context(), slices.Repeat([]string{path}, files)...); err != nil {
+			t.Fatal(err)
+		}
+		a.links <- Link{Pipe: left, Details: Details{Foreign: true}}
+		a.run(t.Context(), nil)
+		go func() {
+			for {
+				if _, err := right.Recv(t.Context()); err != nil {
+					return
+				}
+			}
+		}()
+		finish(t, a)
+		synctest.Wait()
+		if !isClosed(a.ended) {
+			t.Errorf("it does not leave; files are pending: %v", a.transfers.Pending())
+			a.Leave()
+		}
+		missed := 0
+		if i := (*Incomplete)(nil); errors.As(a.end(), &i) {
+			missed = i.Files
+		}
+		if missed != files {
+			t.Errorf("%d files are missed, not %d", missed, files)
+		}
+		equal(t, "the reader is told", failures(a), slices.Repeat([]string{ErrNoFiles.Error()}, files))
+	})
 }

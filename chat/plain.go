@@ -43,6 +43,7 @@ func (c *Conversation) confirmPlain(ctx context.Context, link Link) {
 		}
 		c.stream.Acked(sent)
 		c.wakeSender()
+		c.transfers.OfferQueued() // sendPlain refuses what it offers
 	}
 }
 
