@@ -47,13 +47,14 @@ func (c *Conversation) Run(ctx context.Context, next func(context.Context) (Link
 	c.saying.Lock() // what is being said is counted
 	left := c.stream.Count(kindMessage)
 	c.saying.Unlock()
+	missed := c.transfers.Missed()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if n := left + c.late; n > 0 || unended {
 		err = and(err, &Undelivered{n, c.config.Input})
 	}
-	if n := c.transfers.Missed(); n > 0 {
-		err = and(err, &Incomplete{n})
+	if missed > 0 {
+		err = and(err, &Incomplete{missed})
 	}
 	if c.unsaid && err == nil {
 		err = ErrUnsaid
