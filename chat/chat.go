@@ -13,8 +13,10 @@
 //	     (its end is read)     or LeaveWhenSaid         all was sent        the other side has left, too
 //	open ─────────▶ input ended ─────────▶ leaving ────────────▶ goodbye ─────────────────────────────▶ over
 //	 │                  │                     ▲                     ▲           (the reader knows)
-//	 ├──── Leave, or the other side has left ─┘                     │
-//	 └────────────────── (its goodbye comes, or its page stays away)┘
+//	 ├──────────────────┼─ Leave, or the ─────┘                     │
+//	 │                  │  other side has left                      │
+//	 └──────────────────┴─ (its goodbye comes, or its page ─────────┘
+//	                        stays away)
 //
 // The steps in parentheses are those of the other side, which is never seen to be leaving. If its program begins from
 // nothing, its ended input is open again.

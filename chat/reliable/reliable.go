@@ -5,7 +5,7 @@
 //	Acked ◀──────────────────── ack ◀──── NextAck ◀─────────────────────────┘
 //
 // A frame stays in the outbox until the other side acknowledges that its reader has handled it. On a new pipe, both
-// sides begin with a Hello, which says what they have, and Rewind sends the rest again. With a Journal, that outlasts
+// sides begin with a Hello, which says what they have, and begin to send the rest again. With a Journal, that outlasts
 // the program: it goes on as if only the pipe had broken.
 package reliable
 
