@@ -195,3 +195,16 @@ func TestFileAnswers(t *testing.T) {
 		})
 	}
 }
+
+func TestLongReason(t *testing.T) {
+	path := create(t, "data", noise(5))
+	why := func(_ *talker, c *Config) { c.DeclineFiles = strings.Repeat("<", 5000) }
+	meets(t, nil, []option{why}, func(t *testing.T, a, b *talker) {
+		offers(t, a, path)
+		synctest.Wait()
+		say(t, b, "next")
+		synctest.Wait()
+		equal(t, "the sender hears", failures(a), []string{strings.Repeat("<", 200)})
+		equal(t, "and reads", texts(a.seen()), []string{"next"})
+	})
+}
