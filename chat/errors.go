@@ -3,13 +3,15 @@ package chat
 import (
 	"errors"
 	"fmt"
+
+	"p2pchat/chat/transfer"
 )
 
 // Errors returned by Conversation methods.
 var (
 	ErrTooLong = fmt.Errorf("a message holds at most %d bytes", MaxMessage)
 	ErrNotText = errors.New("a message must be UTF-8")
-	ErrOver    = errors.New("the conversation is over")
+	ErrOver    = transfer.ErrOver
 	ErrLate    = fmt.Errorf("%w: the other side has left", ErrOver) // Run counts the message: see Config.Drain
 	ErrUnkept  = errors.New("the outbox cannot be written")
 	ErrSilent  = errors.New("the other side connected, but sent nothing that p2pchat understands")

@@ -14,9 +14,18 @@ type fakeHost struct {
 	frames []string
 	events []Event
 	kept   []Record
+
+	fails func(Kind) error // the error of Send; may be nil
 }
 
-func (h *fakeHost) Send(_ Kind, text string) (uint64, error) {
+func (h *fakeHost) Queued(error) {}
+
+func (h *fakeHost) Send(k Kind, text string) (uint64, error) {
+	if h.fails != nil {
+		if err := h.fails(k); err != nil {
+			return 0, err
+		}
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.seq++

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // queued is a source that has to wait before it is offered.
@@ -16,8 +17,8 @@ type queued struct {
 
 // SendFiles offers the other side the files and folders at these paths, in this order, and returns the
 // IDs of those that need not wait for others. If one cannot be sent, none is offered. If must, each counts
-// as missed unless the other side gets it. It returns ErrNoFiles, ErrTooManyFiles, the Host's error, the
-// context's, or which path cannot be sent and why.
+// as missed unless the other side gets it. It returns ErrNoFiles, ErrTooManyFiles, ErrOver, the Host's
+// error, the context's, or which path cannot be sent and why.
 func (m *Manager) SendFiles(ctx context.Context, must bool, paths []string) (ids []uint64, err error) {
 	if m.foreign.Load() {
 		return nil, ErrNoFiles
@@ -40,12 +41,23 @@ func (m *Manager) SendFiles(ctx context.Context, must bool, paths []string) (ids
 		switch {
 		case err != nil:
 			closeAll(sources[i:])
+			m.missRest(must, len(sources)-i-1)
 			return ids, err
 		case id != 0:
 			ids = append(ids, id)
 		}
 	}
 	return ids, nil
+}
+
+// missRest counts as missed, if must, the n sources after one that could not be offered: that one is counted by offer
+// or offerOrResume.
+func (m *Manager) missRest(must bool, n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if must {
+		m.missed += n
+	}
 }
 
 // loaded notes that n paths are offered, queued, or refused.
@@ -67,40 +79,58 @@ func (m *Manager) offerOrResume(q queued) (id uint64, err error) {
 			return f.id, nil
 		}
 	}
-	m.mu.Lock()
-	wait := !m.leaving.Load() && (len(m.out) >= maxOffers || len(m.queue) > 0)
-	m.mu.Unlock()
-	if !wait {
+	wait, err := m.queueOrBegin(q)
+	if err == nil && !wait {
 		id, err = m.offer(q)
 	}
 	if wait || errors.Is(err, ErrFull) {
-		m.mu.Lock()
-		m.queue = append(m.queue, q)
-		m.recount()
-		m.mu.Unlock()
 		m.OfferQueued() // there may be room by now
 		return 0, nil
 	}
 	return id, err
 }
 
-// offer tells both sides of a file. The error is that of Host.Send.
-func (m *Manager) offer(q queued) (id uint64, err error) {
-	text, err := json.Marshal(q.source.Offer)
-	if err != nil {
-		return 0, err
+// queueOrBegin queues a source that has to wait, and counts any other one in offering. It returns ErrOver if Close has
+// emptied the queue.
+func (m *Manager) queueOrBegin(q queued) (wait bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.closed:
+		if q.must {
+			m.missed++
+		}
+		return false, ErrOver
+	case !m.leaving.Load() && (len(m.out) >= maxOffers || len(m.queue) > 0):
+		m.queue = append(m.queue, q)
+		m.recount()
+		return true, nil
 	}
+	m.offering++
+	return false, nil
+}
+
+// offer tells both sides of a file that the caller has counted in offering. The error is that of Host.Send: after
+// ErrFull, the source is the first of the queue; after another one, it counts as missed if it had to get through.
+func (m *Manager) offer(q queued) (id uint64, err error) {
 	f := &file{Offer: q.source.Offer, of: m.own, outgoing: true, must: q.must, source: q.source, hash: sha256.New()}
 	f.turn.Lock() // the reader hears of the offer first
 	defer f.turn.Unlock()
+	text, err := json.Marshal(q.source.Offer)
+	if err == nil {
+		id, err = m.host.Send(KindOffer, string(text))
+	}
 	m.mu.Lock()
-	m.offering++
-	m.mu.Unlock()
-	id, err = m.host.Send(KindOffer, string(text))
-	m.mu.Lock()
-	m.offering--
-	if f.id = id; err == nil {
+	m.offering-- // Close waits for that, and finds what is put or queued here
+	f.id = id
+	switch {
+	case err == nil:
 		m.put(f)
+	case errors.Is(err, ErrFull):
+		m.queue = slices.Insert(m.queue, 0, q)
+		m.recount()
+	case q.must:
+		m.missed++
 	}
 	m.registered.Broadcast()
 	m.mu.Unlock()
@@ -119,18 +149,9 @@ func (m *Manager) OfferQueued() {
 			return
 		}
 		_, err := m.offer(q)
-		m.mu.Lock()
-		full := errors.Is(err, ErrFull)
-		switch {
-		case full:
-			m.queue = append([]queued{q}, m.queue...)
-		case err != nil && q.must:
-			m.missed++
-		}
-		m.mu.Unlock()
 		m.loaded(1)
 		switch {
-		case full:
+		case errors.Is(err, ErrFull):
 			return
 		case err != nil: // the journal cannot be written; the next may be
 			q.source.close()
@@ -139,7 +160,7 @@ func (m *Manager) OfferQueued() {
 	}
 }
 
-// dequeue takes the next of the queue, if it may be offered now.
+// dequeue takes the next of the queue, if it may be offered now, and counts it in offering.
 func (m *Manager) dequeue() (q queued, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -148,6 +169,7 @@ func (m *Manager) dequeue() (q queued, ok bool) {
 	}
 	q, m.queue = m.queue[0], m.queue[1:]
 	m.loading++ // the conversation does not end before it is offered
+	m.offering++
 	return q, true
 }
 

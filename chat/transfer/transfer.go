@@ -37,6 +37,8 @@ var (
 	ErrNoFile = errors.New("there is no such file")
 	// ErrTooManyFiles says that too many files wait to be offered.
 	ErrTooManyFiles = fmt.Errorf("more than %d files are waiting: send a folder, or wait", maxQueued)
+	// ErrOver says that the conversation is over.
+	ErrOver = errors.New("the conversation is over")
 	// ErrFull is returned by Host.Send if there is no room for an offer.
 	ErrFull = errors.New("too much is on its way")
 )
@@ -92,8 +94,9 @@ type Manager struct {
 	sent       map[uint64]bool // files that the other side has
 	missed     int             // files that had to get through, and have not
 	loading    int             // paths that are being looked at, or offered
-	offering   int             // offers that are sent, but have no ID yet
-	registered sync.Cond       // tells that one has it
+	offering   int             // offers that are about to be sent, or are sent, but have no ID yet
+	registered sync.Cond       // tells that one has it, or was not sent
+	closed     bool            // Close was called: nothing is queued any more
 	suspending bool            // the next run of the program continues the files
 	cutOff     bool            // the conversation ended against the will of this side
 	unattended bool            // no reader will answer an offer
@@ -186,7 +189,7 @@ func (m *Manager) Close(why string, suspend, cutOff bool) {
 	for m.offering > 0 {
 		m.registered.Wait()
 	}
-	m.suspending, m.cutOff = suspend, cutOff
+	m.closed, m.suspending, m.cutOff = true, suspend, cutOff
 	queue := m.queue
 	m.queue = nil
 	for _, q := range queue {
