@@ -22,6 +22,16 @@ func (m *Manager) accept(f *file) error {
 	if err != nil {
 		return unwritable(m.config.DownloadDir, err)
 	}
+	begun, err := m.answer(f, d)
+	if begun { // a file cannot wait for its answer again once a channel had it
+		m.giveUpWith(f, err)
+	}
+	return err
+}
+
+// answer tells the other side that f is accepted. After an error, f waits for an answer again, unless begun: the other
+// side has opened a channel before it was told.
+func (m *Manager) answer(f *file, d *download) (begun bool, err error) {
 	f.turn.Lock()
 	defer f.turn.Unlock()
 	m.mu.Lock()
@@ -33,20 +43,23 @@ func (m *Manager) accept(f *file) error {
 	m.mu.Unlock()
 	if !ok {
 		d.discard()
-		return ErrNoFile
+		return false, ErrNoFile
 	}
 	if err := m.send(KindAccept, f, note{}); err != nil {
 		m.mu.Lock()
-		if f.state.move(offered) {
+		back := f.state.move(offered)
+		if back {
 			f.download = nil
 			m.expectChannels()
 		}
 		m.mu.Unlock()
-		d.discard()
-		return err
+		if back { // or finish discards it
+			d.discard()
+		}
+		return !back, err
 	}
 	m.keep(f)
-	return nil
+	return false, nil
 }
 
 // Decline declines the file of the other side with that ID. It returns ErrNoFile unless the file waits for an answer.
