@@ -11,12 +11,16 @@
 //
 // The life of a file, the same on both sides:
 //
-//	         Accept          channel         all sent and confirmed
-//	offered ───────▶ accepted ───────▶ moving ───────────────────────▶ done
-//	   │                │              │  ▲ │                           ▲
-//	   │                │  pipe broke  ▼  │ └─ all arrived ▶ committing ┤
-//	   │                │            waiting ───── confirmed ────────── ┘
-//	   └────────────────┴───── declined, cancelled, given up ─────────▶ failed
+//	         Accept            channel           all sent and confirmed
+//	offered ────────▶ accepted ────────▶ moving ─────────────────────────────▶ done
+//	│ │ ▲              │ │               │ ▲  │                                 ▲
+//	│ │ └─ unkept ─────┘ │    pipe broke ▼ │  ├─ all arrived ─▶ committing ─────┤
+//	│ └─ resumed ────────┼──────────▶ waiting ┼─ confirmed ─────────┼───────────┘
+//	│                    │               │    │                     │
+//	└────────────────────┴───────────────┴────┴─────────────────────┴────────▶ failed
+//
+// To failed: declined, cancelled, or given up. Unkept: the journal could not be written, so the other side was not told.
+// Resumed: an earlier run of the program has accepted it.
 //
 // A Manager has a mutex of its own, which it does not hold while it calls its Host, reads or writes a file, or hashes.
 package transfer
