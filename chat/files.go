@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"errors"
 
 	"p2pchat/chat/transfer"
 )
@@ -72,11 +73,14 @@ func (h host) Send(k transfer.Kind, text string) (seq uint64, err error) {
 	case k == transfer.KindOffer && c.stream.Status().Full:
 		return 0, transfer.ErrFull
 	}
-	seq, err = c.enqueue(kind(k), text)
-	if k == transfer.KindCancel || k == transfer.KindReceived { // the other errors are returned to the person
-		c.tellStale(err)
+	return c.enqueue(kind(k), text)
+}
+
+// Queued tells the reader whether the Journal could be written.
+func (h host) Queued(err error) {
+	if err == nil || errors.Is(err, ErrUnkept) {
+		h.tellStale(err)
 	}
-	return seq, err
 }
 
 // Emit tells the reader an event of a file.

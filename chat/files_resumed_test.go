@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 )
@@ -184,7 +185,13 @@ func TestJournalRewrittenAtTheEnd(t *testing.T) {
 		offers(t, a, path)
 		<-stop
 		die()
-		_ = b.end()                    // as it was told
+		_ = b.end()    // as it was told
+		for range 40 { // its journal is compacted while it is open
+			b.noted(entry{Resumption: strings.Repeat("x", 100_000)})
+		}
+		if info, err := os.Stat(box); err != nil || info.Size() > 3_000_000 {
+			t.Errorf("the journal was not compacted: %v, %v", info, err)
+		}
 		_ = b.config.Journal.End(true) // it stays
 		for range 2 {                  // each opening compacts it
 			j, err := OpenJournal(box)
@@ -200,6 +207,38 @@ func TestJournalRewrittenAtTheEnd(t *testing.T) {
 		}
 		a.Leave()
 		_ = a.end() // the other side has ended before
+	})
+}
+
+// A resumed receiver whose journal cannot be written says so.
+func TestResumedReceiverWithoutAJournal(t *testing.T) {
+	box := filepath.Join(t.TempDir(), "box")
+	path, dir := create(t, "data", noise(3<<20)), t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		left, right := newPair(16)
+		a, b := newTalker(named("Ann")), newTalker(keeps(t, box), into(dir), accepts)
+		stop := stopsAt(t, left, fileData, 20)
+		a.joins(left).run(t.Context(), nil)
+		ctx, die := context.WithCancel(t.Context())
+		b.joins(right).run(ctx, nil)
+		offers(t, a, path)
+		<-stop
+		die()
+		_ = b.end()                    // as it was told
+		_ = b.config.Journal.End(true) // it stays
+		a.Leave()
+		_ = a.end() // the other side has ended before
+
+		b = newTalker(keeps(t, box), into(dir))
+		_ = b.config.Journal.End(true) // its file is closed, so that no write succeeds
+		ctx, die = context.WithCancel(t.Context())
+		b.run(ctx, nil)
+		synctest.Wait()
+		if got := only[Notice](b.seen()); len(got) != 2 || !strings.HasPrefix(got[0].Text, sentence(ErrUnkept)) {
+			t.Errorf("the reader is told %v", got)
+		}
+		die()
+		_ = b.end() // the context's
 	})
 }
 

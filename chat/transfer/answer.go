@@ -198,7 +198,8 @@ func (m *Manager) ask(f *file, from string) {
 
 // tell is send for what may be lost: then the other side waits until the conversation ends.
 func (m *Manager) tell(k Kind, f *file, n note) {
-	if err := m.send(k, f, n); err != nil {
+	err := m.send(k, f, n)
+	if m.host.Queued(err); err != nil {
 		m.config.Log.Info("the other side cannot be told of a file", "why", err)
 	}
 }

@@ -59,6 +59,9 @@ type Host interface {
 	// Send queues a frame for the other side, and returns its number: that of an offer is the file's ID.
 	// It returns ErrFull for an offer that has to wait; other errors are those of the conversation.
 	Send(kind Kind, text string) (seq uint64, err error)
+	// Queued tells the reader if err says that the journal could not be written. It is called with each result of Send
+	// that no method returns, and does not wait.
+	Queued(err error)
 	// Emit hands the reader an event. It waits while the reader is busy.
 	Emit(e Event)
 	// Keep notes what a later run of the program needs.
