@@ -81,7 +81,7 @@ func TestTURNServersLearnNoPrivateAddress(t *testing.T) {
 		caller, callee := both(t, n.calls(t, store, right, config), n.answers(t, store, right, config))
 		talk(t, caller, callee)
 		before := hears.permissions()
-		time.Sleep(150 * time.Second) // pion asks for its permissions again every 2 minutes
+		time.Sleep(10 * time.Minute) // pion asks for its permissions again every 2 minutes
 		talk(t, caller, callee)
 		if hears.permissions() == before {
 			t.Error("no permission was asked for again")

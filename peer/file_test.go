@@ -81,7 +81,7 @@ func newPorter(wg *sync.WaitGroup, session *peer.Session, config chat.Config) *p
 // A file while the path is cut five times: it arrives whole, and what was acknowledged is not
 // sent again.
 func TestAFileThroughCuts(t *testing.T) {
-	const cuts, size, ahead = 5, 8 << 20, 3 << 20
+	const cuts, size, ahead = 10, 16 << 20, 3 << 20
 	content := noise(size)
 	path := filepath.Join(t.TempDir(), "data")
 	if err := os.WriteFile(path, content, 0o600); err != nil {

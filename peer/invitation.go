@@ -40,8 +40,8 @@ func (s *Session) invite(ctx context.Context, wg *sync.WaitGroup, r rooms) (invi
 	return all, nil
 }
 
-// awaitInvitation waits for a room, and for an invitation to it. A refusal ends the call, unless it is one of
-// too many requests, which is told once.
+// awaitInvitation waits for a room, and for an invitation to it. A refusal ends the call, unless the server may do it
+// later; that it refuses too many requests is told once.
 func (s *Session) awaitInvitation(ctx context.Context, room string, ready chan<- invitation, r rooms) {
 	var pause backoff
 	for told := false; ; {
@@ -55,7 +55,7 @@ func (s *Session) awaitInvitation(ctx context.Context, room string, ready chan<-
 		case errors.Is(err, signaling.ErrTooMany) && !told:
 			told = true
 			r.refused <- err
-		case !errors.Is(err, signaling.ErrTooMany) && !errors.Is(err, signaling.ErrNoRoom):
+		case !passing(err):
 			r.lost <- err
 			return
 		}
@@ -63,6 +63,16 @@ func (s *Session) awaitInvitation(ctx context.Context, room string, ready chan<-
 			return
 		}
 	}
+}
+
+// passing reports whether a server that refuses an invitation with err may give one later.
+func passing(err error) bool {
+	for _, kind := range []error{signaling.ErrNoRoom, signaling.ErrTooMany, signaling.ErrServerFull, signaling.ErrDraining, signaling.ErrUnreachable} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
 }
 
 // take returns an invitation to the room of an offer: the one that was asked for before the

@@ -36,7 +36,7 @@ func (o *clientOptions) register(f *pflag.FlagSet) {
 func (o *clientOptions) configure(c *server.Config) error {
 	c.Rate, c.Connections = server.Rate{Client: 50, Burst: 200}, server.Connections{Client: 1000, All: 60_000}
 	if err := parseLimits("--rate", o.rate, "client=50,burst=200", map[string]func(string) bool{
-		"client": readRate(&c.Rate.Client), "burst": readInt(&c.Rate.Burst, 0, 1e6), "all": readRate(&c.Rate.All),
+		"client": readRate(&c.Rate.Client), "burst": readWhole(&c.Rate.Burst), "all": readRate(&c.Rate.All),
 	}); err != nil {
 		return err
 	}
@@ -88,9 +88,19 @@ func parseLimits(flag, text, example string, read map[string]func(string) bool) 
 // readInt returns a function that reads an integer from least to most.
 func readInt(into *int, least, most int) func(string) bool {
 	return func(text string) bool {
-		n, err := strconv.Atoi(text)
-		*into = n
-		return err == nil && least <= n && n <= most
+		n, err := strconv.ParseUint(text, 10, 63)
+		*into = int(n) //nolint:gosec // of 63 bits
+		return err == nil && least <= *into && *into <= most
+	}
+}
+
+// readWhole returns a function that reads a number up to a million, and drops what is behind its decimal point.
+func readWhole(into *int) func(string) bool {
+	return func(text string) bool {
+		var n float64
+		ok := readRate(&n)(text)
+		*into = int(n)
+		return ok
 	}
 }
 

@@ -31,7 +31,7 @@ type allocation struct {
 	sent, received atomic.Uint64 // bytes
 	closeOnce      sync.Once
 
-	// listening by relay.mu:
+	// guarded by relay.mu:
 	client      source
 	permissions map[netip.Addr]bool
 	channels    map[uint16]bool

@@ -17,6 +17,10 @@ const (
 	strangerBurst = 500
 )
 
+// strangerBounds bound those requests in all: no client has a bucket of its own, because anyone can forge the
+// source of a packet.
+var strangerBounds = ratelimit.Bounds{Shared: 1 << 10}
+
 // A source is the address that a client's messages come from. It identifies the client: two
 // listeners differ in protocol or in address family.
 type source struct {

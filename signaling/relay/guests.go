@@ -102,7 +102,7 @@ type heldRequests struct {
 
 	mu    sync.Mutex // guards what follows
 	from  map[source]bool
-	of    map[netip.Addr]int // number of requests, by clientNetwork
+	of    map[netip.Addr]int // number of requests, by ratelimit.Client
 	given map[string]int     // number of requests, by signaling.Ticket.From
 	ended bool
 }

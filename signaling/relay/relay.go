@@ -119,7 +119,7 @@ func New(config Config) (*Relay, error) {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails
 	r := &Relay{
-		own: ownNetworks(), config: config, secret: secret, seal: newSeal(secret), strangers: ratelimit.New[netip.Addr](strangerRate, strangerBurst),
+		own: ownNetworks(), config: config, secret: secret, seal: newSeal(secret), strangers: ratelimit.New[netip.Addr](strangerRate, strangerBurst, strangerBounds),
 		users: map[string]int{}, allocations: map[netip.AddrPort]*allocation{}, byClient: map[source]*allocation{}, reserved: map[uint16]time.Time{},
 	}
 	r.refused.Write = r.logRefusals

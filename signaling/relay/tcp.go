@@ -37,7 +37,7 @@ type tcpListener struct {
 
 	mu     sync.Mutex // guards what follows
 	open   map[source]*conn
-	of     map[netip.Addr]int // number of connections, by clientNetwork
+	of     map[netip.Addr]int // number of connections, by ratelimit.Client
 	closed bool
 	done   chan struct{} // closed by Close
 }

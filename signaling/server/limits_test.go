@@ -19,7 +19,7 @@ func TestWhatLimitsSay(t *testing.T) {
 		s.get("/rooms/blue/ice-servers").is(200)
 	}
 	said["guests"] = s.get("/rooms/blue/ice-servers").problem(429, "too-many")
-	s.rates.all = ratelimit.New[struct{}](1e-9, 1)
+	s.rates.all = ratelimit.New[struct{}](1e-9, 1, ratelimit.Bounds{Keys: 1})
 	s.rates.all.Allow(struct{}{})
 	said["all"] = s.get("/offer").problem(429, "too-many")
 	s.Drain()

@@ -14,7 +14,7 @@ import (
 func TestRate(t *testing.T) {
 	t.Run("addresses of one IPv6 network share a rate, and all clients have one together", func(t *testing.T) {
 		s := open(t, memstore.Limits{}, Config{TrustedProxies: behindProxy, Rate: Rate{Client: 1e-3, Burst: 2, All: 4}})
-		s.rates.all = ratelimit.New[struct{}](1e-9, 4) // none comes back while the test runs
+		s.rates.all = ratelimit.New[struct{}](1e-9, 4, ratelimit.Bounds{Keys: 1}) // none comes back while the test runs
 		for _, one := range []struct {
 			client string
 			status int

@@ -36,12 +36,15 @@ type guestKey struct {
 	client netip.Addr // ratelimit.Client
 }
 
+// clientBounds bound what the clients beyond the first 65,536 may do together: as much as one of those.
+var clientBounds = ratelimit.Bounds{Keys: 1 << 16, Shared: 1}
+
 func newRateLimits(r Rate) rateLimits {
 	return rateLimits{
-		client: ratelimit.New[netip.Addr](r.Client, r.Burst),
-		all:    ratelimit.New[struct{}](r.All, int(math.Ceil(r.All))),
-		wakes:  ratelimit.New[netip.Addr](r.Client, r.Burst),
-		guests: ratelimit.New[guestKey](guestRate, guestBurst),
+		client: ratelimit.New[netip.Addr](r.Client, r.Burst, clientBounds),
+		all:    ratelimit.New[struct{}](r.All, int(math.Ceil(r.All)), ratelimit.Bounds{Keys: 1}),
+		wakes:  ratelimit.New[netip.Addr](r.Client, r.Burst, clientBounds),
+		guests: ratelimit.New[guestKey](guestRate, guestBurst, ratelimit.Bounds{Keys: 1 << 16, Shared: 1 << 10}),
 	}
 }
 

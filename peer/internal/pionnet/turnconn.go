@@ -32,8 +32,7 @@ const (
 	permissionTries = 7
 )
 
-// WriteTo sends a message to the server, unless it is refused in the server's stead.
-
+// WriteTo sends a message to the server, unless it is refused in the server's place.
 func (c *turnPackets) WriteTo(b []byte, server net.Addr) (int, error) {
 	c.mu.Lock()
 	c.server = server

@@ -10,12 +10,13 @@ import (
 	"golang.org/x/time/rate"
 )
 
-const (
-	// maxKeys bounds the memory of a Limiter: further keys share sharedBuckets, by their hash.
-	maxKeys       = 1 << 16
-	sharedBuckets = 1 << 10
-	minSweep      = 1 << 10 // keys
-)
+const minSweep = 1 << 10 // keys
+
+// Bounds are the memory of a Limiter, and with it how much all keys together may do, however many they are.
+type Bounds struct {
+	Keys   int // that have a bucket of their own
+	Shared int // buckets that further keys share, by their hash; at least 1
+}
 
 // Client returns the address that limits count by: an IPv4 address, or the network of 64 bits of an
 // IPv6 address, because one customer has all of it.
@@ -30,26 +31,27 @@ func Client(a netip.Addr) netip.Addr {
 // A Limiter has a bucket of tokens for each key, such as a client's address. A nil Limiter has no
 // limit. Its methods may be called concurrently.
 type Limiter[K comparable] struct {
-	rate  rate.Limit
-	burst int
-	seed  maphash.Seed
+	rate   rate.Limit
+	burst  int
+	bounds Bounds
+	seed   maphash.Seed
 
 	mu      sync.Mutex // guards what follows
 	buckets map[K]*rate.Limiter
-	shared  []*rate.Limiter // made when it is needed, and each of them
+	shared  []*rate.Limiter // each is nil until it is needed
 	sweepAt int             // number of keys at which to look for full buckets
 	swept   time.Time       // when it last looked
 }
 
 // New returns a Limiter that allows each key burst events at once (at least 1), and perSecond events
 // a second in the long run. It returns nil if perSecond is zero.
-func New[K comparable](perSecond float64, burst int) *Limiter[K] {
+func New[K comparable](perSecond float64, burst int, bounds Bounds) *Limiter[K] {
 	if perSecond == 0 {
 		return nil
 	}
 	return &Limiter[K]{
-		rate: rate.Limit(perSecond), burst: max(burst, 1), seed: maphash.MakeSeed(),
-		buckets: map[K]*rate.Limiter{}, sweepAt: minSweep,
+		rate: rate.Limit(perSecond), burst: max(burst, 1), bounds: bounds, seed: maphash.MakeSeed(),
+		buckets: map[K]*rate.Limiter{}, shared: make([]*rate.Limiter, max(bounds.Shared, 1)), sweepAt: min(minSweep, bounds.Keys),
 	}
 }
 
@@ -65,15 +67,12 @@ func (l *Limiter[K]) bucket(key K) *rate.Limiter {
 	if len(l.buckets) >= l.sweepAt {
 		l.sweep()
 	}
-	if len(l.buckets) < maxKeys {
+	if len(l.buckets) < l.bounds.Keys {
 		b := rate.NewLimiter(l.rate, l.burst)
 		l.buckets[key] = b
 		return b
 	}
-	if l.shared == nil {
-		l.shared = make([]*rate.Limiter, sharedBuckets)
-	}
-	b := &l.shared[maphash.Comparable(l.seed, key)%sharedBuckets]
+	b := &l.shared[maphash.Comparable(l.seed, key)%uint64(len(l.shared))]
 	if *b == nil {
 		*b = rate.NewLimiter(l.rate, l.burst)
 	}
@@ -81,9 +80,9 @@ func (l *Limiter[K]) bucket(key K) *rate.Limiter {
 }
 
 // sweep, under mu, forgets the buckets that are full: a new one would be the same. It looks once a
-// second at most if there are maxKeys.
+// second at most if all keys of the bounds are in use.
 func (l *Limiter[K]) sweep() {
-	if len(l.buckets) >= maxKeys && time.Since(l.swept) < time.Second {
+	if len(l.buckets) >= l.bounds.Keys && time.Since(l.swept) < time.Second {
 		return
 	}
 	l.swept = time.Now()
@@ -92,5 +91,5 @@ func (l *Limiter[K]) sweep() {
 			delete(l.buckets, key)
 		}
 	}
-	l.sweepAt = min(max(2*len(l.buckets), minSweep), maxKeys)
+	l.sweepAt = min(max(2*len(l.buckets), minSweep), l.bounds.Keys)
 }

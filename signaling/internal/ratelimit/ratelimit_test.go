@@ -23,6 +23,7 @@ func TestClient(t *testing.T) {
 }
 
 func TestLimiter(t *testing.T) {
+	bounds := Bounds{Keys: 1 << 16, Shared: 1 << 10}
 	sentence := func(name string, test func(*testing.T)) {
 		t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
 	}
@@ -35,7 +36,7 @@ func TestLimiter(t *testing.T) {
 		return count
 	}
 	sentence("a key has its burst, then its rate", func(t *testing.T) {
-		l := New[int](10, 5)
+		l := New[int](10, 5, bounds)
 		if n := allowed(l, 100, 1); n != 5 {
 			t.Errorf("%d at once", n)
 		}
@@ -52,19 +53,19 @@ func TestLimiter(t *testing.T) {
 		}
 	})
 	sentence("a burst is at least one, and a nil Limiter has no limit", func(t *testing.T) {
-		if n := allowed(New[int](1, 0), 3, 1); n != 1 {
+		if n := allowed(New[int](1, 0, bounds), 3, 1); n != 1 {
 			t.Errorf("%d at once", n)
 		}
-		if n := allowed(New[int](0, 1), 1000, 1); n != 1000 {
+		if n := allowed(New[int](0, 1, bounds), 1000, 1); n != 1000 {
 			t.Errorf("without a limit, %d", n)
 		}
 	})
 	sentence("many keys do not fill the memory, and those that rest are forgotten", func(t *testing.T) {
-		l := New[int](1, 1)
-		for key := range 2 * maxKeys {
+		l := New[int](1, 1, bounds)
+		for key := range 2 * bounds.Keys {
 			l.Allow(key)
 		}
-		if n := len(l.buckets); n != maxKeys {
+		if n := len(l.buckets); n != bounds.Keys {
 			t.Errorf("%d are remembered", n)
 		}
 		time.Sleep(2 * time.Second)
@@ -74,24 +75,41 @@ func TestLimiter(t *testing.T) {
 		}
 	})
 	sentence("keys beyond those share buckets, but not all of them one", func(t *testing.T) {
-		l := New[int](1e-3, 1)
-		for key := range maxKeys {
+		l := New[int](1e-3, 1, bounds)
+		for key := range bounds.Keys {
 			l.Allow(key)
 		}
 		n := 0
-		for key := range 30 * sharedBuckets {
-			if l.Allow(maxKeys + key) {
+		for key := range 30 * bounds.Shared {
+			if l.Allow(bounds.Keys + key) {
 				n++
 			}
 		}
-		if n != sharedBuckets {
-			t.Errorf("%d further keys were allowed, want %d", n, sharedBuckets)
+		if n != bounds.Shared {
+			t.Errorf("%d further keys were allowed, want %d", n, bounds.Shared)
 		}
 	})
 }
 
+func TestBounds(t *testing.T) {
+	for _, bounds := range []Bounds{{Keys: 0, Shared: 1 << 10}, {Keys: 1 << 10, Shared: 1}, {Keys: 1}} {
+		synctest.Test(t, func(t *testing.T) {
+			l, n := New[int](1e-3, 3, bounds), 0
+			for key := range 1 << 18 {
+				if l.Allow(key) {
+					n++
+				}
+			}
+			// Each key of its own has one event here; all others have the bursts of the shared buckets.
+			if most := bounds.Keys + 3*max(bounds.Shared, 1); n != most {
+				t.Errorf("%+v: %d events of many keys were allowed, want %d", bounds, n, most)
+			}
+		})
+	}
+}
+
 func BenchmarkAllow(b *testing.B) {
-	l := New[netip.Addr](1e9, 1<<30)
+	l := New[netip.Addr](1e9, 1<<30, Bounds{Keys: 1 << 16})
 	var clients []netip.Addr
 	for i := range 1000 {
 		clients = append(clients, netip.MustParseAddr(fmt.Sprintf("10.0.%d.%d", i/250, i%250)))
