@@ -69,7 +69,7 @@ func TestPageInFirefox(t *testing.T) {
 		page.js(waitBriefly + ` && ""`)
 		f.command(t, "browsingContext.close", map[string]any{"context": page.context}, nil)
 		program.finish(t)
-		for _, object := range []string{`"reason":"the other side closed or reloaded its page. If the page is not back within 20 s, the call ends"`, `"reason":"the other side closed or reloaded its page. If the page is not back within 2 s, the call ends"`, `"page_closed":true`} {
+		for _, object := range []string{`"reason":"the other side closed or reloaded its page. If the page is not back within 20 s, the call ends"`, `"reason":"the other side closed or reloaded its page. If the page is not back within 8 s, the call ends"`, `"page_closed":true`} {
 			if out := program.out.String(); !strings.Contains(out, object) {
 				t.Errorf("there is no %s in\n%s", object, out)
 			}

@@ -13,7 +13,7 @@ import (
 const waitBriefly = `(() => {
 	const send = RTCDataChannel.prototype.send;
 	RTCDataChannel.prototype.send = function (m) {
-		if (m[0] === 12) m[8] = 2;
+		if (m[0] === 12) m[8] = 8;
 		send.call(this, m);
 	};
 	return true;
@@ -56,7 +56,7 @@ func TestPageClosed(t *testing.T) {
 		caller, callee := inCall(t, b)
 		caller.waitsBriefly()
 		caller.shuts()
-		callee.sees("The other side closed or reloaded its page. If the page is not back within 2 s, the call ends.")
+		callee.sees("The other side closed or reloaded its page. If the page is not back within 8 s, the call ends.")
 		callee.say("never read")
 		callee.sees("guest closed the page. One message was not delivered. They never saw it.")
 		if !eval[bool](callee, `document.getElementById("composer").hidden`) {
@@ -75,7 +75,7 @@ func TestPageClosed(t *testing.T) {
 		program.finish(t)
 		for _, object := range []string{
 			`{"at":"[^"]*","from":"guest","id":1,"text":"bye","type":"message"}`,
-			`{"at":"[^"]*","reason":"the other side closed or reloaded its page. If the page is not back within 2 s, the call ends","type":"disconnected"}`,
+			`{"at":"[^"]*","reason":"the other side closed or reloaded its page. If the page is not back within 8 s, the call ends","type":"disconnected"}`,
 			`{"at":"[^"]*","page_closed":true,"type":"left"}`,
 		} {
 			if out := program.out.String(); !regexp.MustCompile(object).MatchString(out) {
