@@ -149,7 +149,7 @@ func (c *Conversation) next(foreign bool) (f frame, todo, last bool) {
 	defer c.mu.Unlock()
 	switch {
 	case !was.past(ours, leaving):
-		if was.is(ours, inputEnded) && out.Left == 0 && !files && (was.past(theirs, inputEnded) || c.leavesAlone()) {
+		if out.Left == 0 && !files && c.mayLeave(was) {
 			c.beginLeave() // which wakes send for the goodbye
 		}
 		return frame{}, false, false
@@ -165,6 +165,12 @@ func (c *Conversation) next(foreign bool) (f frame, todo, last bool) {
 		c.life.move(ours, over)
 	}
 	return frame{}, false, c.life.is(ours, over)
+}
+
+// mayLeave reports, under mu, whether this side leaves once everything is delivered: both inputs have ended, or its own
+// is enough.
+func (c *Conversation) mayLeave(was life) bool {
+	return was.is(ours, inputEnded) && (was.past(theirs, inputEnded) || c.leavesAlone())
 }
 
 // nextQueued returns the next frame to write that is not a goodbye: an acknowledgement, a new name, or one of the
