@@ -89,7 +89,7 @@ func parseLimits(flag, text, example string, read map[string]func(string) bool) 
 func readInt(into *int, least, most int) func(string) bool {
 	return func(text string) bool {
 		n, err := strconv.ParseUint(text, 10, 63)
-		*into = int(n) //nolint:gosec // of 63 bits
+		*into = int(n)
 		return err == nil && least <= *into && *into <= most
 	}
 }
