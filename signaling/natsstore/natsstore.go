@@ -85,6 +85,7 @@ type Store struct {
 	mu      sync.Mutex               // guards what follows
 	applied uint64                   // sequence of the last message that the replica has applied
 	awaited map[uint64]chan struct{} // by sequence: closed once the replica has applied it
+	writing map[string]bool          // ids of this server's writes under way: whether the replica has applied them
 }
 
 var _ signaling.Watcher = (*Store)(nil)
@@ -108,7 +109,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Patience == 0 {
 		c.Patience = 12 * time.Second
 	}
-	s := &Store{config: c, auditRequested: make(chan struct{}, 1), awaited: map[uint64]chan struct{}{}}
+	s := &Store{config: c, auditRequested: make(chan struct{}, 1), awaited: map[uint64]chan struct{}{}, writing: map[string]bool{}}
 	// The replica renews a room in use each fifth of its life, so after its last use a room lives
 	// for at least four fifths, which are Idle.
 	s.roomLife = (c.Limits.Idle*5/4 + time.Second - 1).Truncate(time.Second)

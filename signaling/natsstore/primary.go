@@ -35,6 +35,8 @@ func (p primary) write(ctx context.Context, room string, revision uint64, state 
 	m := nats.NewMsg(p.subject(room))
 	m.Data = state
 	id, expected := rand.Text(), revision
+	p.setWriting(id)
+	defer p.endWriting(id)
 	for {
 		seq, err := p.publish(ctx, m, id, expected)
 		switch {
@@ -47,7 +49,14 @@ func (p primary) write(ctx context.Context, room string, revision uint64, state 
 			}
 			expected = 0
 		case isConflict(err):
-			if expected, err = p.resolveConflict(ctx, room, revision, expected); err != nil {
+			expected, err = p.resolveConflict(ctx, room, revision, expected)
+			// A single NATS server compares the sequence before it looks for a message with the same
+			// id (a cluster does the opposite). So an attempt may conflict with an earlier one whose
+			// reply was late.
+			if p.hasWritten(id) {
+				return nil
+			}
+			if err != nil {
 				return err
 			}
 		default:
@@ -84,6 +93,25 @@ func (p primary) resolveConflict(ctx context.Context, room string, revision, exp
 		}
 	}
 	return 0, memstore.ErrConflict
+}
+
+func (p primary) setWriting(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.writing[id] = false
+}
+
+func (p primary) endWriting(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.writing, id)
+}
+
+// hasWritten reports whether the replica has applied this server's message with that id.
+func (p primary) hasWritten(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.writing[id]
 }
 
 // publish sends m until NATS has stored or refused it, and returns its sequence.

@@ -31,7 +31,7 @@ func (s *Store) receive(m *nats.Msg) {
 	switch last := s.lastApplied(); {
 	case s.epoch == "" || seq <= last:
 	case seq == last+1:
-		s.applyMessage(m.Header.Get("Nats-Subject"), seq, m.Data, time.Now())
+		s.applyMessage(m.Header.Get("Nats-Subject"), m.Header, seq, m.Data, time.Now())
 	default:
 		ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 		defer cancel()
@@ -42,13 +42,24 @@ func (s *Store) receive(m *nats.Msg) {
 }
 
 // applyMessage applies a message of the stream to the replica.
-func (s *Store) applyMessage(subject string, seq uint64, data []byte, written time.Time) {
+func (s *Store) applyMessage(subject string, header nats.Header, seq uint64, data []byte, written time.Time) {
 	if room := s.room(subject); room != epochToken {
 		if err := s.Set(room, seq, data, written); err != nil {
 			s.config.Log.Warn("a message of the stream makes no sense", "sequence", seq, "error", err)
 		}
 	}
+	s.noteWritten(header.Get(jetstream.MsgIDHeader))
 	s.advance(seq)
+}
+
+// noteWritten notes that the replica has applied the message with that id, if this server's write of
+// it is under way.
+func (s *Store) noteWritten(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, own := s.writing[id]; own {
+		s.writing[id] = true
+	}
 }
 
 // runAudits calls audit every auditInterval and on request, because no later message shows that
@@ -137,7 +148,7 @@ func (s *Store) replay(ctx context.Context, info *jetstream.StreamInfo) error {
 		if err != nil {
 			return err
 		}
-		s.applyMessage(m.Subject, m.Sequence, m.Data, localTime(m.Time, time.Now(), ahead))
+		s.applyMessage(m.Subject, m.Header, m.Sequence, m.Data, localTime(m.Time, time.Now(), ahead))
 	}
 	return nil
 }
@@ -162,7 +173,7 @@ func (s *Store) replayBatches(ctx context.Context, ahead time.Duration) error {
 				return err
 			}
 			n++
-			s.applyMessage(m.Subject(), meta.Sequence.Stream, m.Data(), localTime(meta.Timestamp, time.Now(), ahead))
+			s.applyMessage(m.Subject(), m.Headers(), meta.Sequence.Stream, m.Data(), localTime(meta.Timestamp, time.Now(), ahead))
 		}
 		if err := messages.Error(); err != nil {
 			return err
