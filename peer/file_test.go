@@ -78,7 +78,7 @@ func newPorter(wg *sync.WaitGroup, session *peer.Session, config chat.Config) *p
 	return p
 }
 
-// A file while the path is cut five times: it arrives whole, and what was acknowledged is not
+// A file while the path is cut ten times: it arrives whole, and what was acknowledged is not
 // sent again.
 func TestAFileThroughCuts(t *testing.T) {
 	const cuts, size, ahead = 10, 16 << 20, 3 << 20

@@ -344,7 +344,7 @@ func TestGrinding(t *testing.T) {
 				matches++
 			}
 		}
-		// 0.8 are to be expected; 10 come once in a hundred million runs.
+		// 1.6 are to be expected; 13 come once in a hundred million runs.
 		if matches > 12 {
 			t.Errorf("%d of %d attempts matched", matches, attempts)
 		}
