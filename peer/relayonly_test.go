@@ -84,4 +84,30 @@ func TestRelayOnlyIsRefused(t *testing.T) {
 			}
 		})
 	})
+
+	for name, refusal := range map[string]error{
+		"a full server": signaling.ErrServerFull, "a server that stops": signaling.ErrDraining, "a server that cannot be reached": signaling.ErrUnreachable,
+	} {
+		t.Run(name+" is asked again", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{})
+				relays := relayed(t, n)
+				config := quiet()
+				config.RelayOnly = true
+				asked := 0
+				config.Discover = func(context.Context, signaling.Ticket, time.Duration) ([]signaling.ICEServer, error) {
+					switch asked++; asked {
+					case 1:
+						return nil, signaling.ErrNoRoom
+					case 2, 3:
+						return nil, refusal
+					}
+					return []signaling.ICEServer{relays}, nil
+				}
+				callee := n.answers(t, store, room, config)
+				_ = pipeOf(t, n.calls(t, store, room, quiet()))
+				_ = pipeOf(t, callee)
+			})
+		})
+	}
 }

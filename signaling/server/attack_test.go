@@ -138,7 +138,7 @@ func TestWaitingWhereNobodyCalls(t *testing.T) {
 	_, first := wait("a", mallory)
 	gone, _ := wait("b", mallory)
 	s.untilParked(2)
-	if detail := s.get("/rooms/c/offer", "Prefer: wait=60", mallory).problem(429, "too-many"); !strings.Contains(detail, "rooms that nobody has opened") {
+	if detail := s.get("/rooms/c/offer", "Prefer: wait=60", mallory).problem(429, "too-many"); !strings.Contains(detail, "rooms that no one has opened") {
 		t.Errorf("a third read is told %q", detail)
 	}
 	if _, third := wait("c", mallory); third() != "HTTP/1.1 429" {

@@ -39,7 +39,7 @@ var limits = map[string]string{
 	limitFiles:             "the system lets the server open no more files: raise its limit (ulimit -n, LimitNOFILE)",
 	limitGuesses:           "callers turned down three answers of a client in ten minutes, or have not judged ten of them: it may be guessing codes",
 	limitClientRooms:       "a client opens more rooms than --max-client-rooms allows",
-	limitClientWaiting:     "a client waits in more rooms that nobody has opened than --max-client-waiting allows",
+	limitClientWaiting:     "a client waits in more rooms that no one has opened than --max-client-waiting allows",
 	limitWakes:             "a client's waiting reads are woken for nothing more often than --rate client allows",
 	limitOtherSite:         "a web page of another site tries to write: --cors-origin allows it",
 	limitOtherHost:         "a browser asks for another name than localhost: --public-url allows it",

@@ -21,7 +21,7 @@ const (
 // Errors that the server itself returns to reads; a Store does not know them.
 var (
 	errWaiting  = signaling.Explain(signaling.ErrServerFull, "As many requests wait at this server as it can hold. Try again in a moment.")
-	errUnopened = signaling.Explain(signaling.ErrTooMany, "Your network address waits in as many rooms that nobody has opened as this server allows one address. Wait in fewer rooms, or try again in a moment.")
+	errUnopened = signaling.Explain(signaling.ErrTooMany, "Your network address waits in as many rooms that no one has opened as this server allows one address. Wait in fewer rooms, or try again in a moment.")
 )
 
 // awaited is the document that a read waits for.
