@@ -76,25 +76,19 @@ func failures(c *talker) (why []string) {
 	return why
 }
 
-// meets joins two talkers, and ends them when f has returned.
+// meets is meetingWith, and checks that neither side has logged anything.
 func meets(t *testing.T, as, bs []option, f func(t *testing.T, a, b *talker)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		left, right := newPair(16)
-		a, b := newTalker(append(as, named("Ann"))...), newTalker(append(bs, named("Ben"))...)
-		a.joins(left).run(t.Context(), nil)
-		b.joins(right).run(t.Context(), nil)
+	var both []*talker
+	meetingWith(t, as, bs, func(t *testing.T, a, b *talker) {
+		both = []*talker{a, b}
 		f(t, a, b)
-		a.Leave()
-		b.Leave()
-		<-a.ended
-		<-b.ended
-		for _, c := range []*talker{a, b} {
-			if log := c.log.String(); log != "" {
-				t.Errorf("the log says %.500s", log)
-			}
-		}
 	})
+	for _, c := range both {
+		if log := c.log.String(); log != "" {
+			t.Errorf("the log says %.500s", log)
+		}
+	}
 }
 
 // toOne is what a side hears of why: that it has cancelled a file, it knows.

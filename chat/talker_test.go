@@ -147,9 +147,15 @@ func finish(t *testing.T, cs ...*talker) {
 // meeting is two talkers over a pair, in a bubble of their own time.
 func meeting(t *testing.T, f func(t *testing.T, a, b *talker)) {
 	t.Helper()
+	meetingWith(t, nil, nil, f)
+}
+
+// meetingWith is meeting for two talkers with options.
+func meetingWith(t *testing.T, as, bs []option, f func(t *testing.T, a, b *talker)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		left, right := newPair(16)
-		a, b := newTalker(named("Ann")), newTalker(named("Ben"))
+		a, b := newTalker(append(as, named("Ann"))...), newTalker(append(bs, named("Ben"))...)
 		a.joins(left).run(t.Context(), nil)
 		b.joins(right).run(t.Context(), nil)
 		f(t, a, b)
@@ -235,12 +241,5 @@ func (r raw) drain() (frames []frame) {
 // leaves; the pipe is closed.
 func withRaw(t *testing.T, f func(t *testing.T, a *talker, r raw)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		left, right := newPair(64)
-		a := newTalker(named("Ann")).joins(left).run(t.Context(), nil)
-		f(t, a, raw{right, t})
-		a.Leave()
-		right.hangUp()
-		<-a.ended
-	})
+	withRawOf(t, nil, f)
 }

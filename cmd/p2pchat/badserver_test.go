@@ -64,12 +64,7 @@ func TestBadServers(t *testing.T) {
 // Every command tells what kind of server listens at a wrong port.
 func TestOtherPorts(t *testing.T) {
 	t.Parallel()
-	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
-	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
-	secure.StartTLS()
-	t.Cleanup(secure.Close)
-	plain := httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(plain.Close)
+	secure, plain := foreignServers(t)
 	_, securePort, _ := strings.Cut(secure.URL, "://")
 	_, plainPort, _ := strings.Cut(plain.URL, "://")
 	ssh := answersEach(t, func(c net.Conn) { write(c, "SSH-2.0-OpenSSH_9.6\r\n") })
@@ -141,12 +136,7 @@ func write(c net.Conn, text string) {
 // An address that is wrong in one part is answered with the right one.
 func TestServerHints(t *testing.T) {
 	t.Parallel()
-	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
-	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
-	secure.StartTLS()
-	t.Cleanup(secure.Close)
-	plain := httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(plain.Close)
+	secure, plain := foreignServers(t)
 	_, securePort, _ := strings.Cut(secure.URL, "://")
 	for server, want := range map[string]string{
 		"http://" + securePort:                         "did you mean --server " + secure.URL + "?",
@@ -200,4 +190,16 @@ func refused(t *testing.T, command, server, says string) {
 	if p.out.String() != "" {
 		t.Errorf("stdout has %q", p.out)
 	}
+}
+
+// foreignServers returns web servers over https and http that are not p2pchat's.
+func foreignServers(t *testing.T) (secure, plain *httptest.Server) {
+	t.Helper()
+	secure = httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
+	secure.StartTLS()
+	t.Cleanup(secure.Close)
+	plain = httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(plain.Close)
+	return secure, plain
 }
