@@ -94,7 +94,10 @@ func (p *nodes) kill(name string) {
 
 // TestALeaderIsKilled has two replicas serve calls while the node that leads the stream is
 // killed: calls wait, no call fails, and no acknowledged write is lost.
-func TestALeaderIsKilled(t *testing.T) { chaos(t, 1, 40) }
+func TestALeaderIsKilled(t *testing.T) {
+	t.Parallel()
+	chaos(t, 1, 40)
+}
 
 // TestChaos is the same for 500 calls and ten kills; each killed node is started again.
 func TestChaos(t *testing.T) {

@@ -1,6 +1,7 @@
 package natsstore_test
 
 import (
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
@@ -22,6 +23,7 @@ func TestMain(m *testing.M) {
 		runNode(node)
 		return
 	}
+	_ = flag.Set("test.parallel", "6") // more than there are processors: these tests wait for elections and timeouts
 	goleak.VerifyTestMain(m,
 		// A NATS server leaves this goroutine after its shutdown.
 		goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*Server).startGoRoutine.func1"),

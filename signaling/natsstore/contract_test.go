@@ -11,8 +11,10 @@ import (
 )
 
 func TestStore(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	for _, n := range []int{1, 3} {
 		t.Run(fmt.Sprint("nodes=", n), func(t *testing.T) {
+			t.Parallel()
 			c := nats(t, n)
 			var opened atomic.Int64
 			storetest.Run(t, func(t *testing.T, limits storetest.Limits, observe func(signaling.Store) signaling.Store) signaling.Store {

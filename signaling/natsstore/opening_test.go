@@ -29,6 +29,7 @@ import (
 )
 
 func TestOpening(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	c := nats(t, 1)
 	open := func(url string) error {
 		s, err := natsstore.Open(t.Context(), natsstore.Config{URL: url, Patience: time.Second, Log: slog.New(slog.DiscardHandler)})
@@ -45,6 +46,7 @@ func TestOpening(t *testing.T) {
 		"another scheme":         "http://" + ann + "127.0.0.1:1",
 	} {
 		t.Run(name+" is reported without the password", func(t *testing.T) {
+			t.Parallel()
 			if err := open(url); err == nil || strings.Contains(err.Error(), "s3cret") {
 				t.Errorf("%v", err)
 			}
@@ -126,6 +128,7 @@ func TestRoomsThatAreTooLarge(t *testing.T) {
 
 // TestCredentials has NATS ask for a user's key and show a certificate of a private CA.
 func TestCredentials(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	dir := t.TempDir()
 	ca, certificate := authority(t, dir)
 	operator, err := nkeys.CreateOperator()

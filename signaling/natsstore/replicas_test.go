@@ -86,6 +86,7 @@ func ok(t testing.TB, err error) {
 }
 
 func TestReplicas(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	c := nats(t, 3)
 
 	t.Run("rooms are kept on three nodes", func(t *testing.T) {
@@ -280,6 +281,7 @@ func TestReplicas(t *testing.T) {
 }
 
 func TestTheClusterDown(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	c := nats(t, 3)
 	s, err := natsstore.Open(t.Context(), natsstore.Config{URL: c.url(), Patience: 3 * time.Second, Log: slog.New(slog.DiscardHandler)})
 	ok(t, err)

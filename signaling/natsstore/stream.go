@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	replicas   = 3   // of the stream, if the cluster has as many nodes
+	copies     = 3   // of the stream, if the cluster has as many nodes
 	epochToken = "@" // takes a room's place in the subject of the epoch: no room has this name
 
 	// Errors of JetStream that the client has no name for.
-	errNotClustered = 10074 // more than one replica on a single server
-	errNoPeers      = 10005 // fewer nodes than replicas
+	errNotClustered = 10074 // more than one copy on a single server
+	errNoPeers      = 10005 // fewer nodes than copies
 	errInProcess    = 10158 // NATS is storing a message of the same id
 	errNoMemory     = 10028 // for another message
 	errNoResources  = 10023 // memory or storage
@@ -44,7 +44,7 @@ func (s *Store) ensureStream(ctx context.Context) error {
 		Description:       "Rooms of p2pchat: one message each",
 		Subjects:          []string{s.config.Name + ".*"},
 		Storage:           jetstream.MemoryStorage,
-		Replicas:          replicas,
+		Replicas:          copies,
 		Discard:           jetstream.DiscardOld,
 		MaxMsgsPerSubject: 1,
 		MaxAge:            max(maxAge, 2*s.roomLife),
