@@ -68,6 +68,19 @@ func TestPageTakesKeys(t *testing.T) {
 		callee.hears("taketake")
 		caller.delivered(3)
 	})
+	t.Run("as the call ends", func(t *testing.T) {
+		caller, callee := inCall(t, b)
+		caller.press("half a sent")
+		callee.click("leave")
+		until[bool](caller, `!document.getElementById("over").hidden`)
+		caller.press("ence" + kb.Enter)
+		if !eval[bool](caller, `document.getElementById("talk").checkVisibility()`) {
+			t.Error("Enter, typed for a message, closes the log of the call")
+		}
+		caller.sees("Not sent, because the call had ended: half a sent")
+		caller.press(kb.Tab + kb.Enter)
+		until[bool](caller, `document.activeElement.id === "start-title"`)
+	})
 	t.Run("of an input method", func(t *testing.T) {
 		caller, callee := inCall(t, b)
 		caller.click("text")

@@ -320,10 +320,12 @@ export class ConversationView implements Reader {
   /** Shows how the conversation ended. Its log stays readable. */
   over(how: string) {
     byId("menu").hidePopover();
+    const typing = document.activeElement === this.#textBox;
+    if (this.#textBox.value.trim() !== "") this.note(`Not sent, because the call had ended: ${this.#textBox.value}`);
     for (const id of ["composer", "leave", "more", "verify", "connection", "still-lost", "drop"]) byId(id).hidden = true;
     byId("over-about").textContent = how;
     byId("over").hidden = false;
-    byId("again").focus();
+    byId(typing ? "over-about" : "again").focus(); // the next Enter of a person who types must not press a button
     byId("path").textContent = "";
     for (const mark of this.#marks.values()) mark.textContent = "not delivered";
   }
