@@ -41,8 +41,12 @@ func environment(c *cobra.Command, variables []string, notes io.Writer) (err err
 		return err
 	}
 	c.Flags().VisitAll(func(f *pflag.Flag) {
-		if err == nil {
-			err = setFromVariable(c.Flags(), f, values[variable(f.Name)])
+		if value := values[variable(f.Name)]; err == nil && value != "" {
+			given := []string{value}
+			if isList(f) {
+				given = strings.Fields(value)
+			}
+			err = setUnchanged(c.Flags(), f, given, variable(f.Name))
 		}
 	})
 	if err != nil {
@@ -51,9 +55,17 @@ func environment(c *cobra.Command, variables []string, notes io.Writer) (err err
 	return checkVariables(c, values, notes)
 }
 
-// checkEmpty returns a usageError if a variable that protects something is set but empty: a compose file sets it
-// so if it refers to an unset variable.
-func checkEmpty(c *cobra.Command, values map[string]string) error {
+// checkEmpty returns a usageError if a flag of a text is given but empty, or if a variable that protects something
+// is: a compose file sets it so if it refers to an unset variable.
+func checkEmpty(c *cobra.Command, values map[string]string) (err error) {
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if err == nil && f.Value.Type() == "string" && f.Value.String() == "" {
+			err = &usageError{err: fmt.Errorf("--%s is empty", f.Name), hint: "give it a value, or leave it out"}
+		}
+	})
+	if err != nil {
+		return err
+	}
 	unset := func(flag string) bool { f := c.Flags().Lookup(flag); return f != nil && !f.Changed }
 	for _, v := range []struct{ flag, variable string }{
 		{"access-key-file", variable("access-key-file")}, {"access-key-file", variable("access-key")}, {"relay-only", variable("relay-only")},
@@ -65,25 +77,22 @@ func checkEmpty(c *cobra.Command, values map[string]string) error {
 	return nil
 }
 
-// setFromVariable sets the flag to the variable's value, unless the command line has set it.
-func setFromVariable(flags *pflag.FlagSet, f *pflag.Flag, value string) error {
-	if f.Changed && f.Value.Type() == "string" && f.Value.String() == "" {
-		return &usageError{err: fmt.Errorf("--%s is empty", f.Name), hint: "give it a value, or leave it out"}
-	}
-	if f.Changed || value == "" || f.Name == "help" {
+// isList reports whether the flag can be given more than once.
+func isList(f *pflag.Flag) bool { return f.Value.Type() == "stringArray" }
+
+// setUnchanged gives the flag the values, unless it has been set. It returns a usageError that names the origin
+// of a value which the flag cannot take.
+func setUnchanged(flags *pflag.FlagSet, f *pflag.Flag, values []string, origin string) error {
+	if f.Changed || f.Name == "help" {
 		return nil
-	}
-	values := []string{value}
-	if f.Value.Type() == "stringArray" { // repeatable
-		values = strings.Fields(value)
 	}
 	for _, v := range values {
 		invalid := (*pflag.InvalidValueError)(nil)
 		switch err := flags.Set(f.Name, v); {
 		case errors.As(err, &invalid):
-			return badValue(variable(f.Name), invalid)
+			return badValue(origin, invalid)
 		case err != nil:
-			return &usageError{err: fmt.Errorf("%s: %w", variable(f.Name), err)}
+			return &usageError{err: fmt.Errorf("%s: %w", origin, err)}
 		}
 	}
 	return nil

@@ -168,7 +168,8 @@ func speaksJSON(c *cobra.Command, args []string, getenv func(string) string) boo
 			return args[i] == "--ui=json"
 		}
 	}
-	return getenv(variable("ui")) == "json" && c.Flags().Lookup("ui") != nil
+	f := c.Flags().Lookup("ui")
+	return f != nil && (getenv(variable("ui")) == "json" || f.Value.String() == "json")
 }
 
 // report writes how the program ended: on stderr, in two lines at most, and if inJSON as an object on stdout,

@@ -59,6 +59,9 @@ func (o *talkOptions) report(to *chat.Conversation, now *outage) func(peer.Event
 			now.set(func(t *outage) { t.open = true })
 		case peer.NoCall:
 			to.Tell(o.noCall(e.Code))
+			if o.isElsewhere(e.Code) {
+				to.Tell(chat.Notice{Text: elsewhereText})
+			}
 		case peer.Connecting:
 			now.set(func(t *outage) { t.path = cmp.Or(t.path, fmt.Errorf("%w in time", peer.ErrNoPath)) })
 			to.Tell(screen.Connecting{})
@@ -103,6 +106,15 @@ func (o *talkOptions) noCall(code peer.Code) screen.NoCall {
 	return n
 }
 
+// elsewhereText tells an answerer who has named no server what a code like 417-amber-falcon may need.
+const elsewhereText = "If the call is on another server, paste the link or the whole command that the caller sees, or name that server: --server URL."
+
+// isElsewhere reports whether the call with the code is probably on another server: only the default server is
+// known here, and its calls are in the lobby unless the caller named a room.
+func (o *talkOptions) isElsewhere(code peer.Code) bool {
+	return !o.serverGiven && code.IsGenerated()
+}
+
 // serverNotice returns the state of the server: err, or that it answers again.
 func (o *talkOptions) serverNotice(err error) string {
 	p := signaling.Problem{}
@@ -110,6 +122,9 @@ func (o *talkOptions) serverNotice(err error) string {
 	case err == nil:
 		return "the server answers"
 	case o.patience == signaling.Forever:
+		if o.isElsewhere(o.code) {
+			return fmt.Sprintf("waiting for a server at %s. %s", o.server, elsewhereText)
+		}
 		return fmt.Sprintf("waiting for a server at %s ('p2pchat call' or 'p2pchat serve' starts one)", o.server)
 	case errors.As(err, &p): // its detail says what a person should do, but this program does it
 		err = errors.New(p.Title)

@@ -44,6 +44,7 @@ var floors = []struct{ these, mayNotImport, because string }{
 	{"p2pchat/peer/...", "p2pchat/cmd/...", "the program is built on the libraries"},
 	{"p2pchat/chat/...", "p2pchat/cmd/...", "the program is built on the libraries"},
 	{"p2pchat/cmd/p2pchat/internal/bench", "p2pchat/chat/...", "a benchmark measures servers and peers"},
+	{"p2pchat/cmd/p2pchat/internal/settings", "p2pchat/...", "a file of names and values knows no flags"},
 	{"p2pchat/cmd/p2pchat/internal/certs", "p2pchat/...", "a certificate is the same for any server"},
 }
 
@@ -53,6 +54,7 @@ var doors = map[string]string{
 	"github.com/pion":                      "p2pchat/peer or p2pchat/peer/internal/pionnet or p2pchat/peer/survey or p2pchat/signaling/relay",
 	"github.com/prometheus":                "p2pchat/signaling/server",
 	"github.com/nats-io":                   "p2pchat/signaling/natsstore",
+	"github.com/pelletier":                 "p2pchat/cmd/p2pchat/internal/settings",
 	"golang.org/x/time":                    "p2pchat/signaling/relay or p2pchat/signaling/internal/ratelimit",
 	"github.com/spf13":                     "p2pchat/cmd/p2pchat",
 	"charm.land":                           "p2pchat/chat/screen/tui",

@@ -38,10 +38,10 @@ func (o *talkOptions) parse(text string) (peer.Code, error) {
 	text, server := invitation(text)
 	switch {
 	case server == "" || strings.TrimRight(server, "/") == strings.TrimRight(o.server, "/"):
-	case o.serverGiven:
+	case o.serverGiven && !o.serverSaved:
 		return peer.Code{}, &usageError{err: fmt.Errorf("that call is on %s, but --server says %s", server, o.server), hint: "leave --server out, or use --server " + quoted(server)}
 	default:
-		o.server, o.serverGiven = server, true
+		o.server, o.serverGiven, o.serverSaved = server, true, false
 	}
 	if err := o.checkServer(); err != nil {
 		return peer.Code{}, err

@@ -81,7 +81,8 @@ On one machine, in two terminals:
   p2pchat answer
 
 An environment variable can set each flag of a command: P2PCHAT_ and the flag's name in
-capitals, with _ for -. A flag on the command line wins.
+capitals, with _ for -. 'p2pchat config set' saves a flag in a file for every run. A flag on
+the command line wins over a variable, and a variable over the file.
 
 Exit codes: 0 the conversation ended as one side wished; 1 failed, or not all was
 delivered; 2 wrong usage; 3 wrong code; 4 the other side did not come; 5 the server
@@ -93,14 +94,17 @@ cannot be reached, or refused; 6 the machines cannot reach each other; 130 inter
 		SilenceUsage:  true,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
-			return environment(c, os.Environ(), std.err)
+			if err := environment(c, os.Environ(), std.err); err != nil {
+				return err
+			}
+			return applySettings(c, settingsPath())
 		},
 	}
 	root.SetIn(std.in)
 	root.SetOut(std.out)
 	root.SetErr(std.err)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serveCommand(std), callCommand(std), answerCommand(std), doctorCommand(std), demoCommand(std), benchCommand(std), readyCommand(), versionCommand(std))
+	root.AddCommand(serveCommand(std), callCommand(std), answerCommand(std), doctorCommand(std), demoCommand(std), benchCommand(std), configCommand(std), readyCommand(), versionCommand(std))
 	for _, c := range root.Commands() {
 		completeChoices(c)
 	}

@@ -44,6 +44,7 @@ func (s suite) Run() int {
 		panic(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // of this test alone
+	_ = os.Setenv("XDG_CONFIG_HOME", dir)    // no test reads the settings of the person who runs it
 	// By default each program sleeps for a second before it exits, a thousand times in all.
 	_ = os.Setenv(raceOptions, os.Getenv(raceOptions)+" atexit_sleep_ms=0 log_path="+filepath.Join(dir, "program"))
 	defer func() { stopBrowser() }() // a test sets it

@@ -71,7 +71,7 @@ func (b *outbox) open(path string, side signaling.Side) (err error) {
 // caller whose code is burnt gets a new one.
 func (o *talkOptions) continueCode(text string) error {
 	was, met := o.outbox.resume.Again, o.outbox.met()
-	if !o.serverGiven {
+	if !o.serverGiven || o.serverSaved {
 		o.server, o.serverGiven = o.outbox.resume.Server, o.outbox.resume.Server != defaultServer
 	}
 	o.code = was.Typed

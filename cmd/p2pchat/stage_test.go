@@ -62,7 +62,7 @@ func onStage(command func(*stage, *testscript.TestScript, []string) error) func(
 
 func (s *stage) run(ts *testscript.TestScript, args []string) error {
 	env := []string{"HOME=" + s.dir, "USER=" + args[0], "P2PCHAT_NAME=" + args[0]}
-	for _, name := range []string{"PATH", "HTTP_PROXY", "SSL_CERT_FILE", "P2PCHAT_CODE", "P2PCHAT_SEND", "P2PCHAT_ACCEPT_FILES", "P2PCHAT_DOWNLOAD_DIR", "P2PCHAT_STORE", testAddress, testStillLost, raceOptions} {
+	for _, name := range []string{"PATH", "HTTP_PROXY", "SSL_CERT_FILE", "P2PCHAT_CODE", "P2PCHAT_UI", "P2PCHAT_SEND", "P2PCHAT_ACCEPT_FILES", "P2PCHAT_DOWNLOAD_DIR", "P2PCHAT_STORE", testAddress, testStillLost, raceOptions} {
 		env = append(env, name+"="+ts.Getenv(name))
 	}
 	p, err := start(s.dir, env, args[1:]...)

@@ -53,7 +53,8 @@ type talkOptions struct {
 	log        logOptions
 
 	// derived by prepare:
-	serverGiven bool
+	serverGiven bool // not the default one
+	serverSaved bool // given by the settings file: a link may name another one
 	code        peer.Code
 	screen      screen.Screen
 	declines    string // why the screen accepts no files; empty if it does
@@ -88,7 +89,7 @@ func (o *talkOptions) register(f *pflag.FlagSet) {
 
 // prepare checks the flags and the arguments, and derives the other options from them.
 func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err error) {
-	o.serverGiven = c.Flags().Changed("server")
+	o.serverGiven, o.serverSaved = c.Flags().Changed("server"), isFromFile(c, "server")
 	if o.logger, err = o.log.logger(std.err); err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func checkArguments(c *cobra.Command) {
 			}
 			return unknownCommand(at, rest[0])
 		}
-	case c.HasParent() && c.HasSubCommands(): // such as bench, which does nothing without a subcommand
+	case c.HasParent() && c.HasSubCommands() && !c.Runnable(): // such as bench, which does nothing without a subcommand
 		c.RunE = func(*cobra.Command, []string) error { return nil }
 		c.Args = func(c *cobra.Command, given []string) error {
 			if len(given) > 0 {

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"p2pchat/chat/screen"
+	"p2pchat/cmd/p2pchat/internal/settings"
+)
+
+func configCommand(std stdio) *cobra.Command {
+	asJSON := false
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "Show or change the settings that every run uses",
+		Long: `Without a subcommand, config prints each setting, its value, and where that comes from:
+the settings file, an environment variable, or the default.
+
+The name of a setting is that of a flag without the dashes. The file is config.toml in the
+folder p2pchat of your folder for configuration, a line for each setting:
+
+  server = "https://chat.example.org"
+  relay-only = true
+  ice-server = ["stun:stun.example.org:3478"]
+
+A flag on the command line wins over an environment variable, and a variable over the file.`,
+		Example: `  p2pchat config set server https://chat.example.org
+  p2pchat config unset server
+  p2pchat config`,
+		Args: cobra.NoArgs,
+		// In place of the root's: config must work whatever is in the file.
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return environment(c, os.Environ(), std.err) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			file, err := openSettings()
+			if err != nil {
+				return err
+			}
+			return printSettings(std.out, file, settable(c.Root()), asJSON)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of text")
+	set := &cobra.Command{
+		Use:   "set NAME VALUE...",
+		Short: "Save a setting for every run",
+		Long: `set saves the value of a flag in the settings file. A flag that can be given more than once
+takes several values. Comments and other lines of the file stay as they are.`,
+		Example: `  p2pchat config set server https://chat.example.org
+  p2pchat config set relay-only true`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return &usageError{err: fmt.Errorf("'%s' takes a name and a value", c.CommandPath()), hint: "example: p2pchat config set server https://chat.example.org"}
+			}
+			return setSetting(std.err, settable(c.Root()), args[0], args[1:])
+		},
+		ValidArgsFunction: completeSettings,
+	}
+	unset := &cobra.Command{
+		Use:     "unset NAME",
+		Short:   "Remove a setting from the file",
+		Example: `  p2pchat config unset server`,
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return &usageError{err: fmt.Errorf("'%s' takes the name of a setting", c.CommandPath()), hint: "example: p2pchat config unset server"}
+			}
+			return unsetSetting(std.err, args[0])
+		},
+		ValidArgsFunction: completeSettings,
+	}
+	c.AddCommand(set, unset)
+	return c
+}
+
+// openSettings opens the settings file. It returns a usageError if the user has no folder for it, or if it cannot
+// be read.
+func openSettings() (*settings.File, error) {
+	path := settingsPath()
+	if path == "" {
+		return nil, &usageError{err: errors.New("this user has no folder for settings"), hint: "set HOME or XDG_CONFIG_HOME"}
+	}
+	file, err := settings.Open(path)
+	if err != nil {
+		return nil, &usageError{err: err, hint: "mend the file, or remove it"}
+	}
+	return file, nil
+}
+
+// A shownSetting is a setting as config prints it.
+type shownSetting struct {
+	Name   string   `json:"name"`
+	Values []string `json:"values"` // one, but for flags that can be given more than once; none if it is not set
+	From   string   `json:"from"`   // settings, default, or the name of an environment variable
+}
+
+// show returns the value that the flag has without a flag on the command line.
+func show(f *pflag.Flag, file *settings.File) shownSetting {
+	s := shownSetting{Name: f.Name, From: "default"}
+	if value := os.Getenv(variable(f.Name)); value != "" {
+		s.Values, s.From = []string{value}, variable(f.Name)
+		if isList(f) {
+			s.Values = strings.Fields(value)
+		}
+		return s
+	}
+	for _, in := range file.Settings() {
+		if in.Name == f.Name {
+			s.Values, s.From = in.Values, "settings"
+			return s
+		}
+	}
+	if !isList(f) && f.DefValue != "" {
+		s.Values = []string{f.DefValue}
+	}
+	return s
+}
+
+// printSettings prints each setting, its value, and where that comes from.
+func printSettings(out io.Writer, file *settings.File, known map[string]*pflag.Flag, asJSON bool) error {
+	shown := []shownSetting{}
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		shown = append(shown, show(known[name], file))
+	}
+	if asJSON {
+		return json.NewEncoder(out).Encode(map[string]any{"path": file.Path(), "settings": shown})
+	}
+	fmt.Fprintf(out, "Settings file: %s\n\n", screen.Clean(file.Path()))
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "SETTING\tVALUE\tFROM")
+	for _, s := range shown {
+		value := "(not set)"
+		if len(s.Values) > 0 {
+			value = screen.Clean(strings.Join(s.Values, " "))
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\n", s.Name, value, s.From)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, s := range file.Settings() {
+		if known[s.Name] == nil {
+			return &usageError{err: fmt.Errorf("%s, line %d: %s is not a setting", file.Path(), s.Line, screen.Clean(s.Name)), hint: meantSetting(s.Name, known)}
+		}
+		if err := checkSetting(known[s.Name], s.Values, fmt.Sprintf("%s, line %d: %s", file.Path(), s.Line, s.Name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setSetting saves a setting, and writes a line about it to notes.
+func setSetting(notes io.Writer, known map[string]*pflag.Flag, name string, values []string) error {
+	name = strings.TrimPrefix(name, "--")
+	f := known[name]
+	if f == nil {
+		return &usageError{err: fmt.Errorf("%s is not a setting", screen.Clean(name)), hint: meantSetting(name, known)}
+	}
+	if err := checkSetting(f, values, name); err != nil {
+		return err
+	}
+	if name == "server" {
+		if _, err := serverURL(values[0]); err != nil {
+			return err
+		}
+	}
+	file, err := openSettings()
+	if err != nil {
+		return err
+	}
+	if err := file.Set(name, typed(f, values)); err != nil {
+		return err
+	}
+	if err := file.Save(); err != nil {
+		return err
+	}
+	fmt.Fprintf(notes, "p2pchat: %s is now %s, in %s\n", name, screen.Clean(strings.Join(values, " ")), screen.Clean(file.Path()))
+	if os.Getenv(variable(name)) != "" {
+		fmt.Fprintf(notes, "p2pchat: %s is set in the environment, and wins\n", variable(name))
+	}
+	return nil
+}
+
+// typed returns the values as the settings file has them: lists, texts, true and false, and whole numbers.
+func typed(f *pflag.Flag, values []string) any {
+	if isList(f) {
+		return values
+	}
+	switch f.Value.Type() {
+	case "bool":
+		if b, err := strconv.ParseBool(values[0]); err == nil {
+			return b
+		}
+	case "int", "int64":
+		if n, err := strconv.ParseInt(values[0], 10, 64); err == nil {
+			return n
+		}
+	}
+	return values[0]
+}
+
+// unsetSetting removes a setting, and writes a line about it to notes.
+func unsetSetting(notes io.Writer, name string) error {
+	name = strings.TrimPrefix(name, "--")
+	file, err := openSettings()
+	if err != nil {
+		return err
+	}
+	was, err := file.Unset(name)
+	if err != nil {
+		return err
+	}
+	if !was {
+		fmt.Fprintf(notes, "p2pchat: %s was not set in %s\n", screen.Clean(name), screen.Clean(file.Path()))
+		return nil
+	}
+	if err := file.Save(); err != nil {
+		return err
+	}
+	fmt.Fprintf(notes, "p2pchat: %s is no longer set in %s\n", screen.Clean(name), screen.Clean(file.Path()))
+	return nil
+}
+
+// completeSettings lets a shell complete the name of a setting, and then a choice.
+func completeSettings(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return slices.Sorted(maps.Keys(settable(c.Root()))), cobra.ShellCompDirectiveNoFileComp
+	}
+	return choices[args[0]], cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,187 @@
+package settings
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// write returns a file of settings with the text.
+func fileWith(t testing.TB, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestOpen(t *testing.T) {
+	f, err := Open(fileWith(t, "# mine\nserver = \"https://chat.example.org\"\n\nrelay-only = true # always\nmax-rooms = 1_000\nice-server = [\n  \"stun:a\", # near\n  'stun:b',\n]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Setting{
+		{Name: "server", Values: []string{"https://chat.example.org"}, Line: 2}, {Name: "relay-only", Values: []string{"true"}, Line: 4},
+		{Name: "max-rooms", Values: []string{"1_000"}, Line: 5}, {Name: "ice-server", Values: []string{"stun:a", "stun:b"}, Line: 6},
+	}
+	if !slices.EqualFunc(f.Settings(), want, func(a, b Setting) bool {
+		return a.Name == b.Name && slices.Equal(a.Values, b.Values) && a.Line == b.Line
+	}) {
+		t.Errorf("the file has %+v", f.Settings())
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		line int
+		says string
+	}{
+		"no quotes":       {"server = chat.example.org", 1, "not TOML"},
+		"a table":         {"name = 'ann'\n\n[serve]\nlisten = ':1'", 3, "no tables"},
+		"a list of those": {"[[serve]]", 1, "no tables"},
+		"a dotted name":   {"serve.listen = ':1'", 1, "no dots"},
+		"an inline table": {"\nserver = { host = 'a' }", 2, "must be a text"},
+		"a date":          {"wait = 2026-11-28", 1, "must be a text"},
+		"nested lists":    {"send = [['a']]", 1, "must be a text"},
+		"a name twice":    {"name = 'ann'\nname = 'ben'", 2, "set twice"},
+		"not UTF-8":       {"name = '\xff'", 1, "not TOML"},
+		"an open quote":   {"\n\nname = 'ann", 3, "not TOML"},
+		"too much":        {"# " + strings.Repeat("x", maxSize), 0, "more than 64 KiB"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Open(fileWith(t, c.text))
+			var e *Error
+			if !errors.As(err, &e) || e.Line != c.line || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("the error is %v", err)
+			}
+		})
+	}
+	if _, err := Open(t.TempDir()); err == nil {
+		t.Error("a folder is a settings file")
+	}
+}
+
+// Nothing but the line of a setting changes, whatever surrounds it.
+func TestSetAndUnset(t *testing.T) {
+	const before = "# a\r\nserver = \"x\" # b\r\n\n  send=[ # c\n'1' ,\n]# d\nlast = 1"
+	for name, c := range map[string]struct {
+		change func(*File) error
+		after  string
+	}{
+		"a text":          {func(f *File) error { return f.Set("server", "y\n\"'") }, strings.Replace(before, `server = "x"`, `server = "y\n\"'"`, 1)},
+		"a list":          {func(f *File) error { return f.Set("send", []string{"2", "3"}) }, strings.Replace(before, "send=[ # c\n'1' ,\n]", "send = ['2', '3']", 1)},
+		"the last line":   {func(f *File) error { return f.Set("last", true) }, strings.Replace(before, "last = 1", "last = true", 1)},
+		"a new line":      {func(f *File) error { return f.Set("new", int64(7)) }, before + "\nnew = 7\n"},
+		"none of server":  {func(f *File) error { _, err := f.Unset("server"); return err }, strings.Replace(before, "server = \"x\" # b\r\n", "", 1)},
+		"none of send":    {func(f *File) error { _, err := f.Unset("send"); return err }, strings.Replace(before, "  send=[ # c\n'1' ,\n]# d\n", "", 1)},
+		"none of last":    {func(f *File) error { _, err := f.Unset("last"); return err }, strings.TrimSuffix(before, "last = 1")},
+		"none of nothing": {func(f *File) error { _, err := f.Unset("other"); return err }, before},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := fileWith(t, before)
+			f, err := Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(c.change(f), f.Save()); err != nil {
+				t.Fatal(err)
+			}
+			if got, _ := os.ReadFile(path); string(got) != c.after {
+				t.Errorf("the file is\n%s\nand should be\n%s", got, c.after)
+			}
+		})
+	}
+}
+
+func TestSave(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no such permissions, and links only for some people")
+	}
+	folder := t.TempDir()
+	path := filepath.Join(folder, "missing", "p2pchat", "config.toml")
+	f, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Set("name", "ann"), f.Save()); err != nil {
+		t.Fatal(err)
+	}
+	for of, want := range map[string]os.FileMode{path: 0o600, filepath.Dir(path): 0o700 | os.ModeDir} {
+		if info, err := os.Stat(of); err != nil || info.Mode() != want {
+			t.Errorf("%s: %v, %v", of, info.Mode(), err)
+		}
+	}
+	kept := filepath.Join(folder, "dotfile") // some keep their settings elsewhere, for others to read
+	if err := errors.Join(os.Rename(path, kept), os.Chmod(kept, 0o644), os.Symlink(kept, path)); err != nil {
+		t.Fatal(err)
+	}
+	if f, err = Open(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Set("name", "ben"), f.Save()); err != nil {
+		t.Fatal(err)
+	}
+	got, _ := os.ReadFile(kept)
+	info, err := os.Lstat(kept)
+	if string(got) != "name = 'ben'\n" || err != nil || info.Mode() != 0o644 {
+		t.Errorf("behind the link is %q, %v, %v", got, info.Mode(), err)
+	}
+	left, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(left) != 1 {
+		t.Errorf("the folder has %v, %v", left, err)
+	}
+}
+
+// A file that is full, or whose folder cannot be written to, stays as it is.
+func TestSaveFails(t *testing.T) {
+	full := "# " + strings.Repeat("x", maxSize-3)
+	f, err := Open(fileWith(t, full))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Set("name", "ann"); err == nil {
+		t.Error("it may grow over its bound")
+	}
+	in := fileWith(t, "")
+	if f, err = Open(filepath.Join(in, "config.toml")); err == nil {
+		err = errors.Join(f.Set("name", "ann"), f.Save())
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		t.Errorf("below a file, the error is %v", err)
+	}
+}
+
+// Whatever a file contains, reading it does not panic, and a change keeps all other lines.
+func FuzzFile(f *testing.F) {
+	for _, text := range []string{"", "a = 1\nb = 'x' # y\n", "a=[1,\n2]\nname = \"\"\"\nx\"\"\"", "[t]", "a.b = 1", "name = 1\r\n", "# \xff", "\ufeffname = 1"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		file := &File{text: text}
+		if file.parse() != nil {
+			return
+		}
+		if err := file.Set("name", "a 'b' \"c\"\n\u202e"); err != nil {
+			t.Fatal(err)
+		}
+		if s := file.find("name"); s == nil || s.Values[0] != "a 'b' \"c\"\n\u202e" {
+			t.Fatalf("after Set it is %q", file.text)
+		}
+		if was, err := file.Unset("name"); !was || err != nil {
+			t.Fatalf("Unset: %v, %v", was, err)
+		}
+		for line := range bytes.Lines(file.text) {
+			if !bytes.Contains(text, bytes.TrimSuffix(line, []byte{'\n'})) {
+				t.Fatalf("%q has become %q", text, file.text)
+			}
+		}
+	})
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"p2pchat/chat/screen"
+	"p2pchat/cmd/p2pchat/internal/settings"
+)
+
+// settingsPath returns the path of the settings file, or "" if the user has no folder for configuration, as some
+// services do not.
+func settingsPath() string {
+	folder, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(folder, "p2pchat", "config.toml")
+}
+
+// fromFile is the annotation of a flag that the settings file has set.
+const fromFile = "p2pchat-settings"
+
+// isFromFile reports whether the settings file has set the flag of c.
+func isFromFile(c *cobra.Command, name string) bool {
+	f := c.Flags().Lookup(name)
+	return f != nil && f.Annotations[fromFile] != nil
+}
+
+// applySettings sets the flags of c that neither the command line nor a variable has set from the settings file.
+// It returns a usageError if the file cannot be read, or has a setting or a value that no flag has.
+func applySettings(c *cobra.Command, path string) error {
+	if path == "" || !usesSettings(c) {
+		return nil
+	}
+	file, err := settings.Open(path)
+	if err != nil {
+		return &usageError{err: err, hint: "mend the file; 'p2pchat help config' has its form"}
+	}
+	known := settable(c.Root())
+	for _, s := range file.Settings() {
+		origin := fmt.Sprintf("%s, line %d: %s", path, s.Line, screen.Clean(s.Name))
+		if known[s.Name] == nil {
+			return &usageError{err: fmt.Errorf("%s is not a setting", origin), hint: meantSetting(s.Name, known)}
+		}
+		if err := checkSetting(known[s.Name], s.Values, origin); err != nil {
+			return err
+		}
+		f := c.Flags().Lookup(s.Name)
+		if f == nil || f.Changed {
+			continue
+		}
+		if err := setUnchanged(c.Flags(), f, s.Values, origin); err != nil {
+			return err
+		}
+		if err := c.Flags().SetAnnotation(f.Name, fromFile, []string{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// usesSettings reports whether the settings are for c: they are not for bench, whose flags each measurement
+// chooses, and for those commands that must work whatever is in the file.
+func usesSettings(c *cobra.Command) bool {
+	for at := c; at.HasParent(); at = at.Parent() {
+		if at.Hidden || slices.Contains([]string{"bench", "config", "help", "version", "completion"}, at.Name()) {
+			return false
+		}
+	}
+	return c.HasParent()
+}
+
+// settable returns the flags that settings can set, by name: all flags of all commands. A flag that several
+// commands have counts as that of the first, in alphabetical order.
+func settable(root *cobra.Command) map[string]*pflag.Flag {
+	flags := map[string]*pflag.Flag{}
+	var look func(c *cobra.Command)
+	look = func(c *cobra.Command) {
+		if usesSettings(c) {
+			c.Flags().VisitAll(func(f *pflag.Flag) {
+				if flags[f.Name] == nil && f.Name != "help" && !f.Hidden {
+					flags[f.Name] = f
+				}
+			})
+		}
+		for _, sub := range c.Commands() {
+			look(sub)
+		}
+	}
+	look(root)
+	return flags
+}
+
+// meantSetting returns the hint which setting was probably meant.
+func meantSetting(name string, known map[string]*pflag.Flag) string {
+	names := make([]string, 0, len(known))
+	for n := range known {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	if name == "access-key" {
+		return "a key is kept in a file of its own: access-key-file"
+	}
+	if meant := screen.Closest(name, names); meant != "" {
+		return "did you mean " + meant + "?"
+	}
+	return "a setting has the name of a flag, without the dashes: 'p2pchat config' lists all"
+}
+
+// checkSetting returns a usageError that names the origin if the flag cannot take the values.
+func checkSetting(f *pflag.Flag, values []string, origin string) error {
+	if !isList(f) && len(values) != 1 {
+		return &usageError{err: fmt.Errorf("%s takes one value", origin), hint: fmt.Sprintf("example: %s", example(f))}
+	}
+	if slices.Contains(values, "") {
+		return &usageError{err: fmt.Errorf("%s is empty", origin), hint: fmt.Sprintf("give it a value, or take it out: p2pchat config unset %s", f.Name)}
+	}
+	if choices[f.Name] != nil && !slices.Contains(choices[f.Name], values[0]) {
+		return &usageError{err: fmt.Errorf("%s must be %s, not %q", origin, either(choices[f.Name]), values[0])}
+	}
+	return canTake(f, values, origin)
+}
+
+// canTake returns a usageError if the flag's type cannot take the values. It leaves the flag as it is.
+func canTake(f *pflag.Flag, values []string, origin string) error {
+	before, changed := f.Value.String(), f.Changed
+	if isList(f) {
+		return nil // takes any text
+	}
+	defer func() {
+		_ = f.Value.Set(before) // it had that value
+		f.Changed = changed
+	}()
+	if err := f.Value.Set(values[0]); err != nil {
+		probe := pflag.NewFlagSet("", pflag.ContinueOnError)
+		probe.AddFlag(f)
+		if invalid := (*pflag.InvalidValueError)(nil); errors.As(probe.Set(f.Name, values[0]), &invalid) {
+			return badValue(origin, invalid)
+		}
+		return &usageError{err: fmt.Errorf("%s: %w", origin, err)}
+	}
+	return nil
+}
