@@ -3,6 +3,7 @@ package peer
 import (
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/mlkem"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -11,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pion/webrtc/v4"
@@ -22,13 +24,15 @@ import (
 
 // The handshake rides on the documents that the two sides swap anyway:
 //
-//	offer       "p2pchat": {v, sid, share, commit}
-//	answer      "p2pchat": {v, share, nonce, confirm, candidates}
+//	offer       "p2pchat": {v, sid, share, kem, commit}
+//	answer      "p2pchat": {v, share, kem, nonce, confirm, candidates}
 //	candidates  {"sealed"}: of the caller's the first one reveals its nonce
 //
 // The PAKE's key binds both SDPs, and with them the fingerprints. The signaling server, which
-// carries these documents, cannot change them unnoticed, and learns no address.
-const dialectVersion = 1
+// carries these documents, cannot change them unnoticed, and learns no address. All other keys follow
+// from the PAKE's key and from that of ML-KEM-768 (FIPS 203) together: a quantum computer that recovers the first
+// from a recording does not have the second.
+const dialectVersion = 2
 
 // A document is the part of a description that this package reads and writes.
 type document struct {
@@ -49,6 +53,7 @@ type dialect struct {
 	V       int    `json:"v"`
 	SID     []byte `json:"sid,omitempty"`     // in the offer: names the run of the PAKE
 	Share   []byte `json:"share"`             // of the PAKE
+	KEM     []byte `json:"kem"`               // of ML-KEM-768: in the offer the encapsulation key, in the answer the ciphertext
 	Commit  []byte `json:"commit,omitempty"`  // in the offer: SHA-256 of the caller's nonce
 	Nonce   []byte `json:"nonce,omitempty"`   // in the answer: the callee's
 	Confirm []byte `json:"confirm,omitempty"` // in the answer: the PAKE's tag
@@ -85,6 +90,7 @@ var (
 type proposal struct {
 	code  Code
 	party *pake.Party
+	kem   *mlkem.DecapsulationKey768
 	sid   []byte
 	nonce []byte
 	says  []byte // what the PAKE binds of the offer
@@ -97,7 +103,10 @@ func propose(code Code, sdp string) (*proposal, document, error) {
 	if p.party, err = begin(pake.Initiator, code, p.sid); err != nil {
 		return nil, document{}, err
 	}
-	d := document{Type: "offer", SDP: sdp, P2PChat: &dialect{V: dialectVersion, SID: p.sid, Share: p.party.Share(), Commit: commitment(p.nonce)}}
+	if p.kem, err = mlkem.GenerateKey768(); err != nil {
+		return nil, document{}, err
+	}
+	d := document{Type: "offer", SDP: sdp, P2PChat: &dialect{V: dialectVersion, SID: p.sid, Share: p.party.Share(), KEM: p.kem.EncapsulationKey().Bytes(), Commit: commitment(p.nonce)}}
 	p.says = d.bound()
 	return p, d, nil
 }
@@ -116,7 +125,11 @@ func (p *proposal) accept(answer document) (*sessionKeys, error) {
 	if !key.Confirms(theirs.Confirm) {
 		return nil, errUnproven
 	}
-	return newSessionKeys(p.code, signaling.Caller, p.sid, key, p.nonce, theirs.Nonce), nil
+	shared, err := p.kem.Decapsulate(theirs.KEM)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errGarbled, err)
+	}
+	return newSessionKeys(p.code, signaling.Caller, p.sid, slices.Concat(key.Secret(), shared), p.nonce, theirs.Nonce), nil
 }
 
 // respond makes the callee's answer with sdp to an offer. It returns errGarbled if the offer makes no sense. The
@@ -126,30 +139,35 @@ func respond(code Code, offer document, sdp string) (*sessionKeys, document, err
 	if err := theirs.check(); err != nil {
 		return nil, document{}, err
 	}
+	kem, err := mlkem.NewEncapsulationKey768(theirs.KEM)
+	if err != nil {
+		return nil, document{}, fmt.Errorf("%w: %w", errGarbled, err)
+	}
 	party, err := begin(pake.Responder, code, theirs.SID)
 	if err != nil {
 		return nil, document{}, err
 	}
 	nonce := random(nonceSize)
-	d := document{Type: "answer", SDP: sdp, P2PChat: &dialect{V: dialectVersion, Share: party.Share(), Nonce: nonce}}
+	shared, ciphertext := kem.Encapsulate()
+	d := document{Type: "answer", SDP: sdp, P2PChat: &dialect{V: dialectVersion, Share: party.Share(), KEM: ciphertext, Nonce: nonce}}
 	key, err := party.Finish(d.bound(), theirs.Share, offer.bound())
 	if err != nil {
 		return nil, document{}, fmt.Errorf("%w: %w", errGarbled, err)
 	}
 	d.P2PChat.Confirm = key.Tag()
-	k := newSessionKeys(code, signaling.Callee, theirs.SID, key, nil, nonce)
+	k := newSessionKeys(code, signaling.Callee, theirs.SID, slices.Concat(key.Secret(), shared), nil, nonce)
 	k.commit = theirs.Commit
 	return k, d, nil
 }
 
 func begin(role pake.Role, code Code, sid []byte) (*pake.Party, error) {
-	return pake.New(role, []byte(code.Secret), pake.LV([]byte("p2pchat/1"), []byte(code.Room)), sid)
+	return pake.New(role, []byte(code.Secret), pake.LV([]byte("p2pchat/2"), []byte(code.Room)), sid)
 }
 
 // bound returns the parts of a document that the other side must have seen unchanged. (The PAKE itself
 // binds the share, and the confirmation confirms itself.)
 func (d document) bound() []byte {
-	return pake.LV([]byte{dialectVersion}, []byte(d.Type), []byte(d.SDP), d.P2PChat.Commit, d.P2PChat.Nonce)
+	return pake.LV([]byte{dialectVersion}, []byte(d.Type), []byte(d.SDP), d.P2PChat.KEM, d.P2PChat.Commit, d.P2PChat.Nonce)
 }
 
 // check returns errGarbled if no version of this program sends such a dialect.
@@ -177,7 +195,7 @@ type sessionKeys struct {
 	code   Code
 	side   signaling.Side
 	sid    []byte
-	secret []byte    // of the PAKE; all keys are derived from it
+	secret []byte    // of the PAKE and of ML-KEM, one behind the other: 96 bytes, from which all keys are derived
 	nonces [2][]byte // of the caller and of the callee, who learns the caller's late
 	commit []byte    // the callee was promised a nonce with this hash
 
@@ -186,8 +204,8 @@ type sessionKeys struct {
 	opened           map[uint64]bool // notes, by their counter
 }
 
-func newSessionKeys(code Code, side signaling.Side, sid []byte, key *pake.Key, callers, callees []byte) *sessionKeys {
-	k := &sessionKeys{code: code, side: side, sid: sid, secret: key.Secret(), nonces: [2][]byte{callers, callees}, opened: map[uint64]bool{}}
+func newSessionKeys(code Code, side signaling.Side, sid, secret, callers, callees []byte) *sessionKeys {
+	k := &sessionKeys{code: code, side: side, sid: sid, secret: secret, nonces: [2][]byte{callers, callees}, opened: map[uint64]bool{}}
 	k.sealing, k.opening = k.aead(side), k.aead(side.Other())
 	return k
 }
@@ -202,7 +220,7 @@ func (k *sessionKeys) aead(of signaling.Side) cipher.AEAD {
 
 // derive makes size bytes for one purpose (HKDF-SHA256, RFC 5869).
 func (k *sessionKeys) derive(salt []byte, purpose string, size int) []byte {
-	b, err := hkdf.Key(sha256.New, k.secret, salt, "p2pchat/1 "+purpose, size)
+	b, err := hkdf.Key(sha256.New, k.secret, salt, "p2pchat/2 "+purpose, size)
 	if err != nil {
 		panic(err) // only for a size above 8,160
 	}

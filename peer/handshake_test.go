@@ -2,6 +2,7 @@ package peer
 
 import (
 	"bytes"
+	"crypto/mlkem"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -136,13 +137,24 @@ func TestEveryMember(t *testing.T) {
 	for name, change := range map[string]func(*document){
 		"offer: sdp":         func(d *document) { d.SDP += "a=extra\r\n" },
 		"offer: fingerprint": func(d *document) { d.SDP = strings.Replace(d.SDP, "sha-256 ", "sha-256 00:", 1) },
-		"offer: v":           func(d *document) { d.P2PChat.V = 2 },
+		"offer: v":           func(d *document) { d.P2PChat.V = 1 },
 		"offer: sid":         func(d *document) { bit(d.P2PChat.SID) },
 		"offer: no sid":      func(d *document) { d.P2PChat.SID = nil },
 		"offer: share":       func(d *document) { bit(d.P2PChat.Share) },
 		"offer: low share":   func(d *document) { d.P2PChat.Share = make([]byte, 32) },
 		"offer: short share": func(d *document) { d.P2PChat.Share = d.P2PChat.Share[:31] },
 		"offer: no share":    func(d *document) { d.P2PChat.Share = nil },
+		"offer: another kem": func(d *document) { d.P2PChat.KEM = newKEM(t).EncapsulationKey().Bytes() },
+		"offer: kem":         func(d *document) { bit(d.P2PChat.KEM) },
+		"offer: short kem":   func(d *document) { d.P2PChat.KEM = d.P2PChat.KEM[1:] },
+		"offer: no kem":      func(d *document) { d.P2PChat.KEM = nil },
+		"offer: kem of 4095": func(d *document) { d.P2PChat.KEM = bytes.Repeat([]byte{0xff}, mlkem.EncapsulationKeySize768) },
+		"answer: kem":        func(d *document) { bit(d.P2PChat.KEM) },
+		"answer: another kem": func(d *document) {
+			_, d.P2PChat.KEM = newKEM(t).EncapsulationKey().Encapsulate()
+		},
+		"answer: short kem":  func(d *document) { d.P2PChat.KEM = d.P2PChat.KEM[1:] },
+		"answer: no kem":     func(d *document) { d.P2PChat.KEM = nil },
 		"offer: commit":      func(d *document) { bit(d.P2PChat.Commit) },
 		"offer: no commit":   func(d *document) { d.P2PChat.Commit = nil },
 		"offer: a nonce":     func(d *document) { d.P2PChat.Nonce = random(nonceSize) },
@@ -177,6 +189,49 @@ func TestEveryMember(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func newKEM(t testing.TB) *mlkem.DecapsulationKey768 {
+	t.Helper()
+	k, err := mlkem.GenerateKey768()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// A recorder with a quantum computer has the discrete logarithms of a recorded call, and so the PAKE's key. Without the
+// secret of ML-KEM it opens no candidate, and does not find the place where the two meet again.
+func TestARecorderWithTheLogarithms(t *testing.T) {
+	t.Parallel()
+	caller, callee, nonce := agreed(t, secretCode)
+	if _, err := callee.open(nonce); err != nil {
+		t.Fatal(err)
+	}
+	recorded, err := caller.seal(sealedNote{ICECandidateInit: &webrtc.ICECandidateInit{Candidate: "candidate:1 1 udp 2130706431 10.0.0.9 9999 typ host"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	isk, shared := caller.secret[:64], caller.secret[64:]
+	with := func(secret []byte) *sessionKeys {
+		return newSessionKeys(secretCode, signaling.Callee, caller.sid, secret, caller.nonces[signaling.Caller], caller.nonces[signaling.Callee])
+	}
+	for name, secret := range map[string][]byte{
+		"the PAKE's key":                      isk,
+		"the PAKE's key and no shared secret": slices.Concat(isk, make([]byte, mlkem.SharedKeySize)),
+		"the shared secret alone":             shared,
+	} {
+		k := with(secret)
+		if _, err := k.open(recorded); !errors.Is(err, errSealed) {
+			t.Errorf("%s opens a candidate: %v", name, err)
+		}
+		if k.rendezvous() == caller.rendezvous() || slices.Equal(k.words(), caller.words()) {
+			t.Errorf("%s gives the place where the two meet again, or the safety words", name)
+		}
+	}
+	if _, err := with(slices.Concat(isk, shared)).open(recorded); err != nil {
+		t.Errorf("both together do not open it: %v", err) // the control
 	}
 }
 

@@ -50,11 +50,32 @@ func TestPageParts(t *testing.T) {
 		}
 		for _, v := range vectors {
 			got := eval[[]string](p, fmt.Sprintf(`(() => {
-				const next = new parts.SessionKeys({ room: "417", secret: %s }, "answer", new Uint8Array(16), { secret: un(%q) }, undefined, new Uint8Array(16)).next();
+				const next = new parts.SessionKeys({ room: "417", secret: %s }, "answer", new Uint8Array(16), un(%q), undefined, new Uint8Array(16)).next();
 				return [next.room, next.secret];
 			})()`, js(v.Secret), v.Key))
 			if want := []string{v.Room, v.Next}; !slices.Equal(got, want) {
 				t.Errorf("after %q the page meets again at %q, want %q", v.Secret, got, want)
+			}
+		}
+	})
+	t.Run("ML-KEM-768 is the program's", func(t *testing.T) {
+		p := p.in(t)
+		var vectors []struct{ Seed, M, EK, CT, Shared string }
+		b, err := os.ReadFile("../../peer/testdata/mlkem768.json")
+		if err == nil {
+			err = json.Unmarshal(b, &vectors)
+		}
+		if err != nil || len(vectors) == 0 {
+			t.Fatalf("%d vectors: %v", len(vectors), err)
+		}
+		for _, v := range vectors {
+			got := eval[[]string](p, fmt.Sprintf(`(() => {
+				const { publicKey, secretKey } = parts.ml_kem768.keygen(un(%q));
+				const { cipherText, sharedSecret } = parts.ml_kem768.encapsulate(publicKey, un(%q));
+				return [publicKey, cipherText, sharedSecret, parts.ml_kem768.decapsulate(cipherText, secretKey)].map(parts.hex);
+			})()`, v.Seed, v.M))
+			if want := []string{v.EK, v.CT, v.Shared, v.Shared}; !slices.Equal(got, want) {
+				t.Errorf("of the seed %s the page makes %.120q, want %.120q", v.Seed, got, want)
 			}
 		}
 	})

@@ -11,7 +11,7 @@ import (
 	"p2pchat/signaling"
 )
 
-var secretOffer = signaling.Description(`{"type":"offer","sdp":"","p2pchat":{"v":1}}`)
+var secretOffer = signaling.Description(`{"type":"offer","sdp":"","p2pchat":{"v":2}}`)
 
 // Guesses of a client count on every server that shares the rooms, and expire.
 func TestClientsOfManyServers(t *testing.T) {

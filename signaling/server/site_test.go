@@ -20,7 +20,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	codeOffer  = `{"type":"offer","sdp":"v=0 the caller","p2pchat":{"v":1}}`
+	codeOffer  = `{"type":"offer","sdp":"v=0 the caller","p2pchat":{"v":2}}`
 	anOffer    = `{"type":"offer","sdp":"v=0 the caller"}`
 	anAnswer   = `{"type":"answer","sdp":"v=0 the callee"}`
 	aCandidate = `{"candidate":"candidate:1 1 UDP 1 192.0.2.1 9 typ host"}`

@@ -16,7 +16,7 @@ import (
 	"testing"
 )
 
-const maxWeight = 60 << 10 // of the whole page, compressed
+const maxWeight = 80 << 10 // of the whole page, compressed
 
 // A reply is the handler's response.
 type reply struct {

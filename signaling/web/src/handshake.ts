@@ -1,19 +1,20 @@
 // The handshake, by which the two sides prove to each other that they know the code. docs/security.md has each label and encoding.
 //
-//   offer       "p2pchat": {v, sid, share, commit}
-//   answer      "p2pchat": {v, share, nonce, confirm, candidates}
+//   offer       "p2pchat": {v, sid, share, kem, commit}
+//   answer      "p2pchat": {v, share, kem, nonce, confirm, candidates}
 //   candidates  {"sealed"}: the caller's first one reveals its nonce
 
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { expand, hkdf } from "@noble/hashes/hkdf.js";
 import { sha256 } from "@noble/hashes/sha2.js";
+import { ml_kem768 } from "@noble/post-quantum/ml-kem.js";
 import { base32, base64, concat, equal, fromBase64, lv, random, readUint64, text, uint64, utf8 } from "./bytes.ts";
 import { words, type Code } from "./code.ts";
 import { Failure } from "./failure.ts";
 import { InvalidShare, Party, type Key } from "./pake.ts";
 import { other, type Side } from "./store.ts";
 
-const version = 1;
+const version = 2;
 const sidSize = 16, nonceSize = 16, padding = 128; // bytes
 
 /** A description as JSON. */
@@ -28,6 +29,7 @@ export interface Dialect {
   v: number;
   sid?: string;
   share: string;
+  kem: string; // of ML-KEM-768: in the offer the encapsulation key, in the answer the ciphertext
   commit?: string;
   nonce?: string;
   confirm?: string;
@@ -40,23 +42,35 @@ export type SealedNote = RTCIceCandidateInit & { nonce?: string };
 /** Encodes the part of a document that both sides must have seen alike. */
 function bound(d: Document): Uint8Array {
   const bytes = (b?: string) => fromBase64(b) ?? new Uint8Array();
-  return lv(Uint8Array.of(version), utf8(d.type), utf8(d.sdp), bytes(d.p2pchat!.commit), bytes(d.p2pchat!.nonce));
+  return lv(Uint8Array.of(version), utf8(d.type), utf8(d.sdp), bytes(d.p2pchat!.kem), bytes(d.p2pchat!.commit), bytes(d.p2pchat!.nonce));
 }
 
 function begin(role: "initiator" | "responder", code: Code, sid: Uint8Array): Party {
-  return new Party(role, utf8(code.secret), lv(utf8("p2pchat/1"), utf8(code.room)), sid);
+  return new Party(role, utf8(code.secret), lv(utf8("p2pchat/2"), utf8(code.room)), sid);
+}
+
+function checkVersion(d: Dialect) {
+  if (d.v !== version) {
+    throw new Failure("garbled", `The other side speaks version ${Number(d.v)} of the handshake, and this page knows version ${version}.`);
+  }
 }
 
 function finish(party: Party, mine: Document, theirs: Document): Key {
   const d = theirs.p2pchat!;
-  if (d.v !== version) {
-    throw new Failure("garbled", `The other side speaks version ${Number(d.v)} of the handshake, and this page knows version ${version}.`);
-  }
   try {
     return party.finish(bound(mine), fromBase64(d.share) ?? new Uint8Array(), bound(theirs));
   } catch (e) {
     if (e instanceof InvalidShare) throw new Failure("garbled", "The other side's part of the key exchange makes no sense.");
     throw e;
+  }
+}
+
+/** Runs a step of ML-KEM, which throws if the other side's bytes are no key or no ciphertext. */
+function ofKEM<T>(step: () => T): T {
+  try {
+    return step();
+  } catch {
+    throw new Failure("garbled", "The other side's part of the key exchange makes no sense.");
   }
 }
 
@@ -66,37 +80,45 @@ export class Proposal {
   readonly nonce = random(nonceSize);
   readonly #sid = random(sidSize);
   readonly #party: Party;
+  readonly #kem = ml_kem768.keygen();
 
   constructor(readonly code: Code, sdp: string) {
     this.#party = begin("initiator", code, this.#sid);
     this.document = {
       type: "offer", sdp,
-      p2pchat: { v: version, sid: base64(this.#sid), share: base64(this.#party.share), commit: base64(sha256(this.nonce)) },
+      p2pchat: { v: version, sid: base64(this.#sid), share: base64(this.#party.share), kem: base64(this.#kem.publicKey), commit: base64(sha256(this.nonce)) },
     };
   }
 
   /** Checks the answer, once. If it throws, the caller must use nothing of the answer. */
   verify(answer: Document): SessionKeys {
+    checkVersion(answer.p2pchat!);
     const key = finish(this.#party, this.document, answer);
     if (!key.confirms(fromBase64(answer.p2pchat!.confirm) ?? new Uint8Array())) {
       throw new Failure("unproven", "A person answered who does not know the code.");
     }
-    return new SessionKeys(this.code, "offer", this.#sid, key, this.nonce, fromBase64(answer.p2pchat!.nonce) ?? new Uint8Array());
+    const shared = ofKEM(() => ml_kem768.decapsulate(fromBase64(answer.p2pchat!.kem) ?? new Uint8Array(), this.#kem.secretKey));
+    return new SessionKeys(this.code, "offer", this.#sid, concat(key.secret, shared), this.nonce, fromBase64(answer.p2pchat!.nonce) ?? new Uint8Array());
   }
 }
 
 /** Makes the callee's answer to an offer. The caller's first note will prove that it knows the code. */
 export function respond(code: Code, offer: Document, sdp: string): [SessionKeys, Document] {
+  checkVersion(offer.p2pchat!);
   const sid = fromBase64(offer.p2pchat!.sid) ?? new Uint8Array();
   const party = begin("responder", code, sid);
   const nonce = random(nonceSize);
-  const reply: Document = { type: "answer", sdp, p2pchat: { v: version, share: base64(party.share), nonce: base64(nonce) } };
+  const { cipherText, sharedSecret } = ofKEM(() => ml_kem768.encapsulate(fromBase64(offer.p2pchat!.kem) ?? new Uint8Array()));
+  const reply: Document = { type: "answer", sdp, p2pchat: { v: version, share: base64(party.share), kem: base64(cipherText), nonce: base64(nonce) } };
   const key = finish(party, reply, offer);
   reply.p2pchat!.confirm = base64(key.tag);
-  return [new SessionKeys(code, "answer", sid, key, undefined, nonce, fromBase64(offer.p2pchat!.commit)), reply];
+  return [new SessionKeys(code, "answer", sid, concat(key.secret, sharedSecret), undefined, nonce, fromBase64(offer.p2pchat!.commit)), reply];
 }
 
-/** The keys that the two sides derive from the handshake: they seal this side's notes and open the other side's. */
+/**
+ * The keys that the two sides derive from the secret of the handshake: that of the PAKE and that of ML-KEM, one behind the other. They seal
+ * this side's notes and open the other side's.
+ */
 export class SessionKeys {
   #callerNonce: Uint8Array | undefined;
   readonly #calleeNonce: Uint8Array;
@@ -107,7 +129,7 @@ export class SessionKeys {
   readonly #opening: Uint8Array;
 
   constructor(
-    readonly code: Code, readonly side: Side, readonly sid: Uint8Array, readonly key: Key, callerNonce: Uint8Array | undefined, calleeNonce: Uint8Array, commit?: Uint8Array,
+    readonly code: Code, readonly side: Side, readonly sid: Uint8Array, readonly secret: Uint8Array, callerNonce: Uint8Array | undefined, calleeNonce: Uint8Array, commit?: Uint8Array,
   ) {
     this.#callerNonce = callerNonce;
     this.#calleeNonce = calleeNonce;
@@ -117,7 +139,7 @@ export class SessionKeys {
   }
 
   #derive(purpose: string, size: number, salt?: Uint8Array): Uint8Array {
-    return hkdf(sha256, this.key.secret, salt, utf8(`p2pchat/1 ${purpose}`), size);
+    return hkdf(sha256, this.secret, salt, utf8(`p2pchat/2 ${purpose}`), size);
   }
 
   #cipher(key: Uint8Array, side: Side, n: number) {

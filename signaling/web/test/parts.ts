@@ -11,5 +11,6 @@ export { qr } from "../src/qr.ts";
 export { Guesses, inStorage } from "../src/guesses.ts";
 export { Session } from "../src/session.ts";
 export { after } from "../src/leaving.ts";
+export { ml_kem768 } from "@noble/post-quantum/ml-kem.js";
 export { Failure } from "../src/failure.ts";
 export { Proposal, respond, SessionKeys } from "../src/handshake.ts";
