@@ -85,6 +85,8 @@ type Config struct {
 	// undelivered. Zero is for input that a person types, and sees refused.
 	Drain time.Duration
 	Input string // what errors call a message: "message" if empty
+
+	Unbundled bool // every frame is a message of its own, both ways, as with earlier versions: for tests
 }
 
 // A Conversation is one side of a talk between two. Its methods may be called from any

@@ -39,6 +39,8 @@ const (
 	kindPart kind = 11 // seq, then text that the next part or message continues; for a side whose hello has parts
 
 	kindAway kind = 12 // seconds: this side's page was closed or is reloading; unless it is back within that time, it has left
+
+	kindBundle kind = 13 // frames, each after its length: see bundle.go; for a side whose hello has bundles
 )
 
 // seqSize is the size of a seq, in bytes, big-endian. It counts the acknowledged frames of one side, from 1.
@@ -48,10 +50,11 @@ const seqSize = 8
 type hello struct {
 	Conversation string `json:"conversation"` // random; another one is that of a restarted program, which has none of the files
 	Name         string `json:"name"`
-	First        uint64 `json:"first"`           // as in reliable.Hello, like
-	Heard        uint64 `json:"heard"`           // this,
-	Of           string `json:"of"`              // and this
-	Parts        bool   `json:"parts,omitempty"` // this side understands kindPart; earlier versions do not
+	First        uint64 `json:"first"`             // as in reliable.Hello, like
+	Heard        uint64 `json:"heard"`             // this,
+	Of           string `json:"of"`                // and this
+	Parts        bool   `json:"parts,omitempty"`   // this side understands kindPart; earlier versions do not
+	Bundles      bool   `json:"bundles,omitempty"` // this side understands kindBundle; pages and earlier versions do not
 }
 
 type frame struct {

@@ -42,8 +42,18 @@ func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{"", "\x01{}", "\x01" + `{"name":"<\u0000","first":1}`, "\x02\x00\x00\x00\x00\x00\x00\x00\x01hi", "\x03\x00\x00\x00\x00\x00\x00\x00\x01x", "\x05\x00\x00\x00\x00\x00\x00\x00\x01"} {
 		f.Add([]byte(seed))
 	}
+	f.Add([]byte("\x0d\x00\x00\x00\x09\x03\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x01\x0d"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		was := bytes.Clone(b)
+		bytesOf := 0
+		for f, err := range frames(b) {
+			if bytesOf += len(f.text); err != nil && !errors.Is(err, errFrame) {
+				t.Fatalf("an error of another kind: %v", err)
+			}
+		}
+		if bytesOf > len(b) {
+			t.Fatalf("%d bytes of text come out of %d", bytesOf, len(b))
+		}
 		got, err := decode(b)
 		if !bytes.Equal(b, was) {
 			t.Fatal("decode writes into what it reads")

@@ -29,6 +29,10 @@ func TestHostile(t *testing.T) {
 		"a hello that is no JSON":               {[][]byte{{1}, []byte("\x01[]"), []byte("\x01{\"first\":-1}")}, 3},
 		"an acknowledgement of what was unsaid": {[][]byte{{4, 0, 0, 0, 0, 0, 0, 0, 9}, {4, 255, 255, 255, 255, 255, 255, 255, 255}}, 2},
 		"frames out of order":                   {[][]byte{{2, 0, 0, 0, 0, 0, 0, 0, 9}, {3, 255, 255, 255, 255, 255, 255, 255, 255}}, 2},
+		"bundles that make no sense":            {[][]byte{{13}, {13, 0, 0, 0}, {13, 0, 0, 0, 2, 4}, {13, 255, 255, 255, 255, 4}, {13, 0, 0, 0, 0}}, 5},
+		"a bundle in a bundle":                  {[][]byte{{13, 0, 0, 0, 14, 13, 0, 0, 0, 9, 2, 0, 0, 0, 0, 0, 0, 0, 1}}, 1},
+		"a hello in a bundle":                   {[][]byte{append([]byte{13, 0, 0, 0, 3, 1}, "{}"...)}, 1},
+		"a bundle whose frames make no sense":   {[][]byte{{13, 0, 0, 0, 1, 255, 0, 0, 0, 1, 2, 0, 0, 0, 9, 2, 0, 0, 0, 0, 0, 0, 0, 9}}, 3},
 		"a message that came before":            {[][]byte{{2, 0, 0, 0, 0, 0, 0, 0, 0, 'x'}}, 0},
 	} {
 		t.Run(name+" is dropped, and the conversation goes on", func(t *testing.T) {

@@ -67,7 +67,8 @@ func TestReconnect(t *testing.T) {
 			seeds = 10
 		}
 		for seed := range seeds {
-			synctest.Test(t, func(t *testing.T) { breakAndTalk(t, seed, messages) })
+			options := [][]option{nil, {unbundled}}[seed%2]
+			synctest.Test(t, func(t *testing.T) { breakAndTalk(t, seed, messages, options...) })
 		}
 	})
 
@@ -102,9 +103,9 @@ func TestReconnect(t *testing.T) {
 }
 
 // breakAndTalk lets two talk over pipes that break at random, until all is said.
-func breakAndTalk(t *testing.T, seed uint64, messages int) {
+func breakAndTalk(t *testing.T, seed uint64, messages int, options ...option) {
 	r := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // the same every time
-	a, b := newTalker().run(t.Context(), nil), newTalker().run(t.Context(), nil)
+	a, b := newTalker(options...).run(t.Context(), nil), newTalker().run(t.Context(), nil)
 	said := func(c *talker, who string) (all []string) {
 		pauses := rand.New(rand.NewPCG(seed, uint64(len(who)))) //nolint:gosec // the same every time
 		for i := range messages {

@@ -74,7 +74,7 @@ func (c *Conversation) peerMissesAck() bool {
 // send writes the frames of this side. It returns nil when no further one will follow.
 func (c *Conversation) send(ctx context.Context, link Link, hello frame) error {
 	if !link.Foreign {
-		if err := write(ctx, link, hello); err != nil {
+		if err := c.write(ctx, link, hello); err != nil {
 			return err
 		}
 	}
@@ -90,7 +90,7 @@ func (c *Conversation) send(ctx context.Context, link Link, hello frame) error {
 				return err
 			}
 		case todo:
-			if err := write(ctx, link, c.translate(f)); err != nil {
+			if err := c.write(ctx, link, f); err != nil {
 				return err
 			}
 		default:
@@ -116,21 +116,13 @@ func (c *Conversation) translate(f frame) frame {
 	return f
 }
 
-func write(ctx context.Context, link Link, f frame) error {
-	b, err := f.encode()
-	if err != nil {
-		return err
-	}
-	return link.Send(ctx, b)
-}
-
 func (c *Conversation) introduce() frame {
 	h := c.stream.Hello()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.renamed = false
 	return frame{kind: kindHello, hello: hello{
-		Conversation: h.Conversation, Name: c.config.Name, First: h.First, Of: h.Of, Heard: h.Heard, Parts: true,
+		Conversation: h.Conversation, Name: c.config.Name, First: h.First, Of: h.Of, Heard: h.Heard, Parts: true, Bundles: !c.config.Unbundled,
 	}}
 }
 
@@ -140,7 +132,7 @@ func (c *Conversation) next(foreign bool) (f frame, todo, last bool) {
 	was := c.life                         // before looking at the outbox: what was queued before a step goes out before the next step
 	busy, parted := c.putting, c.parted() // before looking for an acknowledgement: what was read before the goodbye is acknowledged
 	c.mu.Unlock()
-	if f, todo = c.nextQueued(was, foreign); todo {
+	if f, todo = c.nextQueued(foreign, MaxMessage); todo {
 		return f, true, false
 	}
 	files := c.transfers.Pending() // before the outbox, too: a file queues its last frame before it ends
@@ -174,23 +166,24 @@ func (c *Conversation) mayLeave(was life) bool {
 }
 
 // nextQueued returns the next frame to write that is not a goodbye: an acknowledgement, a new name, or one of the
-// outbox. A part waits for the other side's hello, which says whether it understands parts.
-func (c *Conversation) nextQueued(was life, foreign bool) (f frame, todo bool) {
+// outbox with at most limit bytes of text. A part waits for the other side's hello, which says whether it understands
+// parts.
+func (c *Conversation) nextQueued(foreign bool, limit int) (f frame, todo bool) {
 	if seq, ok := c.stream.NextAck(); ok {
 		return frame{kind: kindAck, seq: seq}, true
 	}
 	c.mu.Lock()
-	renamed, name := c.renamed && !foreign && !was.past(ours, goodbye), c.config.Name
+	renamed, name := c.renamed && !foreign && !c.life.past(ours, goodbye), c.config.Name
 	c.renamed = c.renamed && !renamed
-	known := c.greeted || foreign
+	known, left := c.greeted || foreign, c.life.past(theirs, goodbye)
 	c.mu.Unlock()
 	switch {
 	case renamed:
 		return frame{kind: kindName, text: name}, true
-	case was.past(theirs, goodbye), !known && c.stream.Status().Next == kindPart:
+	case left, !known && c.stream.Status().Next == kindPart:
 		return frame{}, false
 	}
-	next, todo := c.stream.Next()
+	next, todo := c.stream.Next(limit)
 	return frame{kind: next.Kind, seq: next.Seq, text: next.Text}, todo
 }
 
@@ -211,14 +204,15 @@ func (c *Conversation) receive(ctx context.Context, link Link, again bool) error
 		if err != nil {
 			return err
 		}
-		f, err := decode(b)
-		switch {
-		case err != nil:
-			c.drop(err)
-		case f.kind == kindHello:
-			c.drop("a second hello")
-		default:
-			c.handleFrame(f)
+		for f, err := range frames(b) {
+			switch {
+			case err != nil:
+				c.drop(err)
+			case f.kind == kindHello:
+				c.drop("a second hello")
+			default:
+				c.handleFrame(f)
+			}
 		}
 	}
 }

@@ -33,8 +33,8 @@ type guards struct {
 }
 
 // newPeerConnection sets pion for two programs that want to talk soon and notice
-// soon when they no longer can. Its connections to TURN servers end with ctx.
-func newPeerConnection(ctx context.Context, config Config, machine transport.Net, servers []signaling.ICEServer, g guards) (*webrtc.PeerConnection, error) {
+// soon when they no longer can; further settings are made last. Its connections to TURN servers end with ctx.
+func newPeerConnection(ctx context.Context, config Config, machine transport.Net, servers []signaling.ICEServer, g guards, further ...func(*webrtc.SettingEngine)) (*webrtc.PeerConnection, error) {
 	e := webrtc.SettingEngine{LoggerFactory: pionnet.Log{To: config.Log}}
 	list := configured(servers)
 	network := pionnet.NewTURNNet(ctx, machine, list, g.outside)
@@ -75,6 +75,9 @@ func newPeerConnection(ctx context.Context, config Config, machine transport.Net
 	// long as an attempt, because its network may come back.
 	e.SetICETimeouts(silence, 5*time.Second, heartbeat)
 	e.SetICEMaxBindingRequests(uint16(connectLimit/checkInterval) + forcedChecks)
+	for _, set := range further {
+		set(&e)
+	}
 
 	// No media: neither codecs nor what would look into their packets.
 	api := webrtc.NewAPI(webrtc.WithSettingEngine(e), webrtc.WithMediaEngine(&webrtc.MediaEngine{}), webrtc.WithInterceptorRegistry(&interceptor.Registry{}))

@@ -27,9 +27,9 @@ func (o *outbox) put(k Kind, text string) uint64 {
 // first returns the lowest number that may still be sent.
 func (o *outbox) first() uint64 { return o.last + 1 - uint64(len(o.frames)) }
 
-// next returns the next frame to go out on the current pipe.
-func (o *outbox) next() (Frame, bool) {
-	if o.sent == len(o.frames) {
+// next returns the next frame to go out on the current pipe, if it has at most limit bytes of text.
+func (o *outbox) next(limit int) (Frame, bool) {
+	if o.sent == len(o.frames) || len(o.frames[o.sent].Text) > limit {
 		return Frame{}, false
 	}
 	o.sent++

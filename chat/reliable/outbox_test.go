@@ -18,7 +18,7 @@ func filled(n, sent int) *outbox {
 		o.put(testMessage, fmt.Sprintf("%02d", i+1))
 	}
 	for range sent {
-		o.next()
+		o.next(MaxBytes)
 	}
 	return o
 }
@@ -30,11 +30,11 @@ func TestOutbox(t *testing.T) {
 			t.Errorf("the fourth is %d", id)
 		}
 		for seq := uint64(1); seq <= 4; seq++ {
-			if f, ok := o.next(); !ok || f.Seq != seq {
+			if f, ok := o.next(MaxBytes); !ok || f.Seq != seq {
 				t.Errorf("next is %+v, not %d", f, seq)
 			}
 		}
-		if f, ok := o.next(); ok {
+		if f, ok := o.next(MaxBytes); ok {
 			t.Errorf("then comes %+v", f)
 		}
 		if got := o.count(testMessage); got != 3 {
@@ -73,7 +73,7 @@ func TestOutbox(t *testing.T) {
 			if ok != test.ok || o.first() != test.first || o.bytes != test.bytes || o.count(testMessage) != test.bytes/2 {
 				t.Errorf("ok %v, first %d, %d bytes, %d messages", ok, o.first(), o.bytes, o.count(testMessage))
 			}
-			if f, _ := o.next(); f.Seq != test.next {
+			if f, _ := o.next(MaxBytes); f.Seq != test.next {
 				t.Errorf("next is %d, not %d", f.Seq, test.next)
 			}
 			if id := o.put(testMessage, ""); id != 7 {
@@ -87,7 +87,7 @@ func TestOutbox(t *testing.T) {
 		o.ack(2)
 		o.sent = 0
 		for seq := uint64(3); seq <= 5; seq++ {
-			if f, ok := o.next(); !ok || f.Seq != seq || f.Text != fmt.Sprintf("%02d", seq) {
+			if f, ok := o.next(MaxBytes); !ok || f.Seq != seq || f.Text != fmt.Sprintf("%02d", seq) {
 				t.Errorf("next is %+v, not %d", f, seq)
 			}
 		}

@@ -142,11 +142,11 @@ func (s *Stream) Greet(h Hello) (fresh bool, heard uint64) {
 	return true, heard
 }
 
-// Next returns the next frame to go out, if there is one.
-func (s *Stream) Next() (Frame, bool) {
+// Next returns the next frame to go out, if there is one and it has at most limit bytes of text.
+func (s *Stream) Next(limit int) (Frame, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.out.next()
+	return s.out.next(limit)
 }
 
 // NextAck returns the acknowledgement to go out, if there is one.

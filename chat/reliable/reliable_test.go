@@ -30,7 +30,7 @@ func TestStream(t *testing.T) {
 				delivered += len(got)
 			}
 			for range r.IntN(30) { // then the pipe breaks
-				f, ok := a.Next()
+				f, ok := a.Next(MaxBytes)
 				if !ok {
 					break
 				}

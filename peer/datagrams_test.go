@@ -1,0 +1,69 @@
+package peer_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pion/transport/v5/vnet"
+
+	"p2pchat/chat"
+	"p2pchat/signaling/memstore"
+)
+
+// Lines that are said faster than datagrams go out share them.
+func TestDatagrams(t *testing.T) {
+	const lines = 5000
+	spend := func(t *testing.T, config chat.Config) (datagrams int64) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
+			var count atomic.Int64
+			n.router.AddChunkFilter(func(vnet.Chunk) bool {
+				count.Add(1)
+				return true
+			})
+			from, to := n.connect(t, store)
+			var wg sync.WaitGroup
+			a, b := newPorter(&wg, from, config), newPorter(&wg, to, chat.Config{})
+			awaitEvents[chat.Connected](t, a, 1)
+			synctest.Wait()
+			before := count.Load()
+			text := strings.Repeat("x", 64)
+			for range lines {
+				if _, err := a.Say(context.Background(), text); err != nil {
+					t.Fatal(err)
+				}
+			}
+			awaitEvents[chat.Delivered](t, a, lines)
+			datagrams = count.Load() - before
+			a.Leave()
+			for range b.events { // until its Events end, too
+			}
+			wg.Wait()
+		})
+		return datagrams
+	}
+	alone, together := spend(t, chat.Config{Unbundled: true}), spend(t, chat.Config{})
+	t.Logf("datagrams for %d lines, both ways: %d alone, %d together", lines, alone, together)
+	if together > lines/4 || alone < lines {
+		t.Errorf("%d datagrams for %d lines, want %d at most; each alone, %d", together, lines, lines/4, alone)
+	}
+}
+
+// awaitEvents reads what a side is told until it has been told n events of type E.
+func awaitEvents[E chat.Event](t *testing.T, p *porter, n int) {
+	t.Helper()
+	for e := range p.events {
+		if _, ok := e.(E); ok {
+			n--
+		}
+		if n == 0 {
+			return
+		}
+	}
+	t.Fatalf("%d of %T are missing", n, *new(E))
+}
