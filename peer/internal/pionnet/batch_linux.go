@@ -36,7 +36,7 @@ const (
 // listeners that share a socket; the sockets that an ICE agent gathers have none. Batches there would
 // retire this file.
 type batchConn struct {
-	*net.UDPConn
+	*quietUDP
 	wg sync.WaitGroup
 
 	// owned by ReadFromAddrPort:
@@ -77,7 +77,11 @@ func batched(c transport.UDPConn) transport.UDPConn {
 			_ = syscall.SetsockoptInt(int(fd), solUDP, udpGRO, 1)
 		})
 	}
-	b := &batchConn{UDPConn: u, oob: make([]byte, syscall.CmsgSpace(4)), next: &batch{}, spare: &batch{}}
+	q, err := newQuietUDP(u)
+	if err != nil {
+		return c
+	}
+	b := &batchConn{quietUDP: q, oob: make([]byte, syscall.CmsgSpace(4)), next: &batch{}, spare: &batch{}}
 	b.changed = sync.NewCond(&b.mu)
 	return b
 }
