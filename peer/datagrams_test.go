@@ -12,6 +12,7 @@ import (
 	"github.com/pion/transport/v5/vnet"
 
 	"p2pchat/chat"
+	"p2pchat/peer"
 	"p2pchat/signaling/memstore"
 )
 
@@ -52,6 +53,28 @@ func TestDatagrams(t *testing.T) {
 	if together > lines/4 || alone < lines {
 		t.Errorf("%d datagrams for %d lines, want %d at most; each alone, %d", together, lines, lines/4, alone)
 	}
+}
+
+// Two sides that say nothing let each other know twice a second that they are there, and get a reply. Every further packet
+// would wake both machines.
+func TestIdleDatagrams(t *testing.T) {
+	const watched = time.Minute
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t, 5*time.Millisecond)
+		var count atomic.Int64
+		n.router.AddChunkFilter(func(vnet.Chunk) bool {
+			count.Add(1)
+			return true
+		})
+		from, to := n.connect(t, memstore.New(memstore.Limits{}))
+		talk(t, pipeOf(t, from), pipeOf(t, to))
+		time.Sleep(5 * time.Second) // what is left of connecting
+		before := count.Load()
+		time.Sleep(watched)
+		if got, most := count.Load()-before, int64(2*2*watched/peer.Heartbeat)+4; got > most {
+			t.Errorf("%d datagrams in %v, want %d at most", got, watched, most)
+		}
+	})
 }
 
 // awaitEvents reads what a side is told until it has been told n events of type E.

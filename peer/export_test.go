@@ -18,6 +18,7 @@ const (
 	ConnectLimit  = connectLimit
 	Attempts      = attempts
 	MaxCandidates = maxCandidates
+	Heartbeat     = heartbeat
 )
 
 var ErrGarbled = errGarbled

@@ -5,6 +5,9 @@ import (
 	"encoding/binary"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -201,4 +204,50 @@ func BenchmarkMessageLatency(b *testing.B) {
 	b.ReportMetric(float64(p(.5, theirs).Nanoseconds())/1000, "bare-p50-µs")
 	b.ReportMetric(ratio(p(.5, ours), p(.5, theirs)), "x-bare-p50")
 	b.ReportMetric(ratio(p(.99, ours), p(.99, theirs)), "x-bare-p99")
+}
+
+// How often the threads of this process wake up in a second while two sides are connected and say nothing, beside two
+// bare PeerConnections.
+func BenchmarkIdleWakeUps(b *testing.B) {
+	const watched = 5 * time.Second
+	var ours, theirs float64
+	for b.Loop() {
+		store := memstore.New(memstore.Limits{})
+		caller, callee := peer.Call(store, code(room), quiet()), peer.Answer(store, code(room), quiet())
+		talk(b, pipeOf(b, caller), pipeOf(b, callee))
+		time.Sleep(time.Second) // until the threads of the handshake rest
+		ours += wakeUps(b, watched)
+		caller.Close()
+		callee.Close()
+
+		_, _, hangUp := bare(b)
+		time.Sleep(time.Second)
+		theirs += wakeUps(b, watched)
+		hangUp()
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(ours/float64(b.N), "wake-ups/s")
+	b.ReportMetric(theirs/float64(b.N), "bare-wake-ups/s")
+}
+
+// wakeUps returns how often a second the threads of this process have waited in that time (proc(5)).
+func wakeUps(b *testing.B, watched time.Duration) float64 {
+	b.Helper()
+	count := func() (n int) {
+		threads, err := filepath.Glob("/proc/self/task/*/status")
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, path := range threads {
+			status, _ := os.ReadFile(path) //nolint:gosec // a thread may have ended
+			_, after, _ := strings.Cut(string(status), "\nvoluntary_ctxt_switches:")
+			line, _, _ := strings.Cut(after, "\n")
+			switches, _ := strconv.Atoi(strings.TrimSpace(line))
+			n += switches
+		}
+		return n
+	}
+	before := count()
+	time.Sleep(watched)
+	return float64(count()-before) / watched.Seconds()
 }
