@@ -10,6 +10,7 @@ package bench
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -92,6 +93,8 @@ type Load struct {
 	Calls       int           // unlimited if zero
 	Duration    time.Duration // unlimited if zero
 	Rate        float64       // calls to start each second; unlimited if zero
+
+	tls *tls.Config // of tests
 }
 
 // A Result is what a Load measured. It is printed as JSON, too; times are in milliseconds.
@@ -157,7 +160,7 @@ func (l Load) Run(ctx context.Context) Result {
 		ctx, cancel = context.WithTimeout(ctx, l.Duration)
 		defer cancel()
 	}
-	transport := &http.Transport{MaxIdleConnsPerHost: l.Concurrency, Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: 10 * time.Second}
+	transport := &http.Transport{MaxIdleConnsPerHost: l.Concurrency, Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: 10 * time.Second, TLSClientConfig: l.tls, ForceAttemptHTTP2: true}
 	defer transport.CloseIdleConnections()
 	workers := make([]*worker, l.Concurrency)
 	var started atomic.Int64
