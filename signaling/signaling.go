@@ -207,6 +207,9 @@ type Description []byte
 
 // Check returns [ErrInvalid] if d is not a description by side.
 func (d Description) Check(side Side) error {
+	if d.scan(side) {
+		return nil
+	}
 	members, err := object(d)
 	if err != nil {
 		return err
@@ -221,12 +224,35 @@ func (d Description) Check(side Side) error {
 	return nil
 }
 
+// scan reports whether d is a description by side. Only an error of Check says that it is not.
+func (d Description) scan(side Side) bool {
+	s := scanner{rest: d}
+	var isKind, hasSDP bool
+	for name, value := range s.members { // the last one of a name counts
+		switch {
+		case string(name) == `"type"`:
+			isKind = value[0] == '"' && string(value[1:len(value)-1]) == side.String()
+		case string(name) == `"sdp"`:
+			hasSDP = value[0] == '"'
+		case bytes.IndexByte(name, '\\') >= 0: // it may be one of these
+			return false
+		}
+	}
+	return s.end() && isKind && hasSDP
+}
+
 // A Candidate is an ICE candidate: one JSON object, as RTCIceCandidate.toJSON makes it. A [Store]
 // keeps its bytes.
 type Candidate []byte
 
 // Check returns [ErrInvalid] if c is not a JSON object.
 func (c Candidate) Check() error {
+	s := scanner{rest: c}
+	for range s.members {
+	}
+	if s.end() {
+		return nil
+	}
 	_, err := object(c)
 	return err
 }
@@ -239,6 +265,9 @@ func ParseCandidates(body []byte) ([]Candidate, error) {
 			return nil, err
 		}
 		return []Candidate{one}, nil
+	}
+	if list, ok := scanCandidates(body); ok {
+		return list, nil
 	}
 	var raw []json.RawMessage
 	if err := decode(body, &raw, "list"); err != nil {
@@ -254,9 +283,27 @@ func ParseCandidates(body []byte) ([]Candidate, error) {
 	return list, nil
 }
 
+// scanCandidates returns the objects in an array. ok is false if body is anything else, which only an error of
+// ParseCandidates says.
+func scanCandidates(body []byte) (list []Candidate, ok bool) {
+	s := scanner{rest: body}
+	list = make([]Candidate, 0, 8)
+	for value := range s.elements {
+		if value[0] != '{' {
+			return nil, false
+		}
+		list = append(list, value)
+	}
+	return list, s.end()
+}
+
 // JoinCandidates returns a JSON array of the candidates. It is the inverse of [ParseCandidates].
 func JoinCandidates(list []Candidate) []byte {
-	joined := []byte{'['}
+	size := len("[]") + len(list)
+	for _, c := range list {
+		size += len(c)
+	}
+	joined := append(make([]byte, 0, size), '[')
 	for i, c := range list {
 		if i > 0 {
 			joined = append(joined, ',')
