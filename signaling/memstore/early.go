@@ -73,6 +73,9 @@ func (r *state) claimEarly(d signaling.Description, now time.Time) (claimed []si
 // dropEarly removes the early candidates of the offer d, whose call ends. It leaves those of the
 // next offer: a client may send them before the client of the last call closes the room.
 func (r *state) dropEarly(d signaling.Description, now time.Time) {
+	if len(r.early) == 0 {
+		return
+	}
 	known := fragmentsOf(d)
 	r.early = slices.DeleteFunc(slices.Clone(r.early), func(e earlyCandidate) bool {
 		decides, matches := e.match(known)

@@ -27,12 +27,7 @@ func (s *Store) read(ctx context.Context, t signaling.Ticket, of signaling.Side,
 		return err
 	}
 	owner := hashToken(t.Token)
-	var over <-chan time.Time
-	if 0 < wait && wait < signaling.Forever {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		over = timer.C
-	}
+	var over <-chan time.Time // once this sleeps
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
@@ -43,6 +38,11 @@ func (s *Store) read(ctx context.Context, t signaling.Ticket, of signaling.Side,
 		list, err := look(r)
 		if err == nil || wait <= 0 {
 			return err
+		}
+		if over == nil && wait < signaling.Forever {
+			timer := time.NewTimer(wait)
+			defer timer.Stop()
+			over = timer.C
 		}
 		notified, err := s.sleep(ctx, r, list, over)
 		if err != nil {

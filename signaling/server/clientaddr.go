@@ -26,9 +26,13 @@ func addresses(proxies []netip.Prefix) echo.IPExtractor {
 	return echo.ExtractIPFromXFFHeader(trust...)
 }
 
-// clientOf returns the address of the client that sent the request.
-func clientOf(c echo.Context) netip.Addr {
-	a, _ := netip.ParseAddr(c.RealIP()) // the zero Addr for a client without an address, as in tests
+// clientOf returns the address of the client that sent the request, or the zero Addr if it has none, as in tests.
+func (s *Server) clientOf(c echo.Context) netip.Addr {
+	if len(s.config.TrustedProxies) == 0 {
+		at, _ := netip.ParseAddrPort(c.Request().RemoteAddr)
+		return at.Addr().Unmap()
+	}
+	a, _ := netip.ParseAddr(c.RealIP())
 	return a.Unmap()
 }
 

@@ -33,27 +33,25 @@ func allowOrigins(origins []string) echo.MiddlewareFunc {
 // may send requests to a server on the person's own machine, though it cannot read the replies
 // (CORS), unless the page's name leads there (DNS rebinding). Clients other than browsers send
 // neither Origin nor Sec-Fetch-Site, and are served whatever their Content-Type.
-func (s *Server) guardPages(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		r := c.Request()
-		if err := s.guardHost(r, s.onLoopback.Load()); err != nil {
-			return err
-		}
-		if r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions {
-			return next(c)
-		}
-		origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
-		if origin == "" && site == "" {
-			return next(c)
-		}
-		if !s.mayWrite(r, origin, site) {
-			return fmt.Errorf("%w: %q", signaling.ErrOtherSite, origin)
-		}
-		if r.ContentLength != 0 && !isJSON(r.Header.Get("Content-Type")) {
-			return signaling.ErrNotJSON
-		}
-		return next(c)
+func (s *Server) guardPages(c echo.Context) error {
+	r := c.Request()
+	if err := s.guardHost(r, s.onLoopback.Load()); err != nil {
+		return err
 	}
+	if r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions {
+		return nil
+	}
+	origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
+	if origin == "" && site == "" {
+		return nil
+	}
+	if !s.mayWrite(r, origin, site) {
+		return fmt.Errorf("%w: %q", signaling.ErrOtherSite, origin)
+	}
+	if r.ContentLength != 0 && !isJSON(r.Header.Get("Content-Type")) {
+		return signaling.ErrNotJSON
+	}
+	return nil
 }
 
 // guardHost refuses requests for names other than this machine's if the server listens on

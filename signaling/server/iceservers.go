@@ -120,7 +120,9 @@ func writeICEServers(c echo.Context, list []signaling.ICEServer) error {
 	if list == nil {
 		list = []signaling.ICEServer{}
 	}
-	return c.JSON(http.StatusOK, map[string]any{"iceServers": list})
+	return c.JSON(http.StatusOK, struct {
+		ICEServers []signaling.ICEServer `json:"iceServers"`
+	}{list})
 }
 
 // acceptedFrom returns the index of the first of the caller's candidates that shows that the

@@ -8,30 +8,24 @@ import (
 	"strings"
 	"time"
 
-	"github.com/labstack/echo/v4"
-
 	"p2pchat/signaling"
 	"p2pchat/signaling/tracing"
 )
 
-// record counts and logs each request once it is answered, and answers it if its handler has not.
-func (s *Server) record(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		info := infoOf(c)
-		err := next(c)
-		if info.parked {
-			return nil
-		}
-		if info.waits {
-			s.endWait(info)
-		}
-		if err != nil {
-			s.fail(err, c)
-		}
-		info.status, info.in, info.out = c.Response().Status, c.Request().ContentLength, c.Response().Size
-		s.recordEnd(info)
-		return nil
+// record counts and logs a request that its handler has answered, or could not because of err.
+func (s *Server) record(own *requestContext, err error) {
+	info := &own.info
+	if info.parked {
+		return
 	}
+	if info.waits {
+		s.endWait(info)
+	}
+	if err != nil {
+		s.fail(err, own)
+	}
+	info.status, info.in, info.out = own.Response().Status, own.Request().ContentLength, own.Response().Size
+	s.recordEnd(info)
 }
 
 // recordEnd counts and logs a request that has ended.
@@ -49,33 +43,33 @@ func (s *Server) recordEnd(info *requestInfo) {
 	}
 }
 
-// trace makes a span of each request if there is a Tracer. Its attributes are the values of the
-// metrics' labels, none of which a client has chosen.
-func (s *Server) trace(next echo.HandlerFunc) echo.HandlerFunc {
+// trace begins the span of a request. It returns nil if there is no Tracer, or if the request is not recorded.
+func (s *Server) trace(own *requestContext) *tracing.Span {
 	if s.config.Tracer == nil {
-		return next
+		return nil
 	}
-	return func(c echo.Context) error {
-		r, span := s.config.Tracer.Request(c.Request(), s.fromProxy(c.Request()))
-		c.SetRequest(r)
-		err := next(c)
-		if span == nil {
-			return err
-		}
-		info := infoOf(c)
-		method, route, found := strings.Cut(info.name(), " ")
-		if !found {
-			method = "_OTHER" // as OpenTelemetry's conventions have it
-		}
-		attributes := []slog.Attr{slog.String("http.request.method", method), slog.String("http.route", route), slog.Bool("p2pchat.waits", info.waits)}
-		if info.parked { // once it is resumed it has another span
-			attributes = append(attributes, slog.Bool("p2pchat.set_aside", true))
-		} else {
-			attributes = append(attributes, slog.Int("http.response.status_code", info.status))
-		}
-		span.End(info.name(), info.status >= http.StatusInternalServerError, attributes...)
-		return err
+	r, span := s.config.Tracer.Request(own.Request(), s.fromProxy(own.Request()))
+	own.SetRequest(r)
+	return span
+}
+
+// endTrace ends the span of a request. Its attributes are the values of the metrics' labels, none of which a
+// client has chosen.
+func endTrace(span *tracing.Span, info *requestInfo) {
+	if span == nil {
+		return
 	}
+	method, route, found := strings.Cut(info.name(), " ")
+	if !found {
+		method = "_OTHER" // as OpenTelemetry's conventions have it
+	}
+	attributes := []slog.Attr{slog.String("http.request.method", method), slog.String("http.route", route), slog.Bool("p2pchat.waits", info.waits)}
+	if info.parked { // once it is resumed it has another span
+		attributes = append(attributes, slog.Bool("p2pchat.set_aside", true))
+	} else {
+		attributes = append(attributes, slog.Int("http.response.status_code", info.status))
+	}
+	span.End(info.name(), info.status >= http.StatusInternalServerError, attributes...)
 }
 
 // An instrumentedStore counts and traces the operations of another Store.
@@ -101,15 +95,20 @@ func begin(ctx context.Context, name string) operation {
 // end counts an operation and, if it succeeded, the event of the call.
 func (s instrumentedStore) end(o operation, event string, wait time.Duration, err error) {
 	if wait <= 0 {
-		s.metrics.store.WithLabelValues(o.name).Observe(time.Since(o.started).Seconds())
+		s.metrics.store[o.name].Observe(time.Since(o.started).Seconds())
 	}
-	problem, known := signaling.ProblemOf(err)
-	failed := errors.Is(err, signaling.ErrUnavailable) || err != nil && !known && !errors.Is(err, context.Canceled)
+	var problem signaling.Problem
+	failed := false
+	if err != nil {
+		var known bool
+		problem, known = signaling.ProblemOf(err)
+		failed = errors.Is(err, signaling.ErrUnavailable) || !known && !errors.Is(err, context.Canceled)
+	}
 	switch {
 	case failed:
 		s.metrics.failures.WithLabelValues(o.name).Inc()
 	case err == nil && event != "":
-		s.metrics.calls.WithLabelValues(event).Inc()
+		s.metrics.calls[event].Inc()
 	}
 	if o.span != nil {
 		o.span.End("store."+o.name, failed, slog.String("p2pchat.problem", problem.Type))

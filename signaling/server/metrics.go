@@ -1,8 +1,11 @@
 package server
 
 import (
+	"maps"
 	"net/http"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,11 +34,27 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
-	bytes    *prometheus.CounterVec
-	calls    *prometheus.CounterVec
+	in, out  prometheus.Counter            // bytes of bodies
+	calls    map[string]prometheus.Counter // by event
 	limits   *prometheus.CounterVec
-	store    *prometheus.HistogramVec
+	store    map[string]prometheus.Observer // by operation
 	failures *prometheus.CounterVec
+
+	answered atomic.Pointer[map[requestLabels]requestMetrics] // so far; replaced under adding
+	adding   sync.Mutex
+}
+
+// requestLabels are what the labels of a request's metrics follow from. There are not many: clients choose none.
+type requestLabels struct {
+	method, route string
+	status        int
+	waits         bool
+}
+
+// requestMetrics count the requests with the same labels.
+type requestMetrics struct {
+	count   prometheus.Counter
+	seconds prometheus.Observer
 }
 
 func newMetrics(s *Server, measures []Measure) *metrics {
@@ -50,25 +69,30 @@ func newMetrics(s *Server, measures []Measure) *metrics {
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "p2pchat_request_seconds", Help: "Duration of requests, by route and by whether they may wait.", Buckets: buckets,
 		}, []string{"route", "waits"}),
-		bytes:  counter("p2pchat_bytes_total", "Bytes of request and response bodies.", "direction"),
-		calls:  counter("p2pchat_calls_total", "Rooms opened, offers answered, answers turned down by a new offer, rooms closed.", "event"),
-		limits: counter("p2pchat_limit_hits_total", "Requests and connections that were refused, by limit.", "limit"),
-		store: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "p2pchat_store_seconds", Help: "Duration of operations of the store, without reads that wait.", Buckets: buckets,
-		}, []string{"operation"}),
+		calls:    map[string]prometheus.Counter{},
+		store:    map[string]prometheus.Observer{},
+		limits:   counter("p2pchat_limit_hits_total", "Requests and connections that were refused, by limit.", "limit"),
 		failures: counter("p2pchat_store_failures_total", "Operations in which the store failed; refusals are not failures.", "operation"),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.bytes, m.calls, m.limits, m.store, m.failures,
+	bytes := counter("p2pchat_bytes_total", "Bytes of request and response bodies.", "direction")
+	calls := counter("p2pchat_calls_total", "Rooms opened, offers answered, answers turned down by a new offer, rooms closed.", "event")
+	store := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "p2pchat_store_seconds", Help: "Duration of operations of the store, without reads that wait.", Buckets: buckets,
+	}, []string{"operation"})
+	m.registry.MustRegister(m.requests, m.seconds, bytes, calls, m.limits, store, m.failures,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, event := range []string{callOpened, callAnswered, callTurnedDown, callClosed} {
-		m.calls.WithLabelValues(event)
+		m.calls[event] = calls.WithLabelValues(event)
 	}
 	for limit := range limits {
 		m.limits.WithLabelValues(limit)
 	}
 	for _, operation := range storeOperations {
 		m.failures.WithLabelValues(operation)
+		m.store[operation] = store.WithLabelValues(operation)
 	}
+	m.in, m.out = bytes.WithLabelValues("in"), bytes.WithLabelValues("out")
+	m.answered.Store(&map[requestLabels]requestMetrics{})
 	measures = append(measures,
 		Measure{Name: "p2pchat_parked_reads", Help: "Waiting reads.", Value: func() float64 { return float64(s.Waiting()) }},
 		Measure{Name: "p2pchat_connections", Help: "Open connections.", Value: func() float64 { return float64(s.connections.open()) }},
@@ -93,14 +117,29 @@ func (m Measure) collector() prometheus.Collector {
 
 // request counts an answered request.
 func (m *metrics) request(info *requestInfo, took time.Duration) {
-	route, waits := info.name(), "no"
-	if info.waits {
+	labels := requestLabels{info.method, info.route, info.status, info.waits}
+	of, known := (*m.answered.Load())[labels]
+	if !known {
+		of = m.add(labels, info.name())
+	}
+	of.count.Inc()
+	of.seconds.Observe(took.Seconds())
+	m.in.Add(float64(max(info.in, 0)))
+	m.out.Add(float64(info.out))
+}
+
+// add returns the metrics of requests with the same labels, the first of which was answered.
+func (m *metrics) add(l requestLabels, name string) requestMetrics {
+	m.adding.Lock()
+	defer m.adding.Unlock()
+	waits := "no"
+	if l.waits {
 		waits = "yes"
 	}
-	m.requests.WithLabelValues(route, strconv.Itoa(info.status)).Inc()
-	m.seconds.WithLabelValues(route, waits).Observe(took.Seconds())
-	m.bytes.WithLabelValues("in").Add(float64(max(info.in, 0)))
-	m.bytes.WithLabelValues("out").Add(float64(info.out))
+	all := maps.Clone(*m.answered.Load())
+	all[l] = requestMetrics{m.requests.WithLabelValues(name, strconv.Itoa(l.status)), m.seconds.WithLabelValues(name, waits)}
+	m.answered.Store(&all)
+	return all[l]
 }
 
 // Metrics returns the handler of /metrics, in Prometheus's text format.

@@ -1,14 +1,14 @@
 package server
 
 import (
-	"crypto/rand"
-	"maps"
+	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"github.com/labstack/echo/v4/middleware"
 
 	"p2pchat/signaling/server/longpoll"
 )
@@ -56,45 +56,81 @@ func methodOf(method string) string {
 // A requestContext is echo's context of a request, with its requestInfo.
 type requestContext struct {
 	echo.Context
-	info requestInfo
+	info   requestInfo
+	writer deadlineWriter
 }
 
 // infoOf returns the requestInfo of a request that has passed identify.
 func infoOf(c echo.Context) *requestInfo { return &c.(*requestContext).info }
 
-// use sets the middleware, from the outside in.
+// use sets the middleware. It is few functions that call others, because echo makes a closure of each for
+// every request.
 func (s *Server) use() {
-	s.echo.Use(
-		s.identify,
-		s.trace,
-		s.record,
-		s.recoverPanic(),
-		s.setHeaders,
-	)
+	s.echo.Use(s.handle)
 	if len(s.config.Origins) > 0 {
 		s.echo.Use(allowOrigins(s.config.Origins))
 	}
-	s.echo.Use(s.limitRate, s.guardPages, s.limitBody())
+	s.echo.Use(s.guard)
 }
 
-// identify gives each request its requestInfo and an id: X-Request-Id if isID accepts it, or a
-// random one. A request that was parked has those that it had before.
-func (s *Server) identify(next echo.HandlerFunc) echo.HandlerFunc {
+// handle notes what a request is, and what became of it.
+func (s *Server) handle(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		r := c.Request()
-		own := &requestContext{Context: c}
-		if before := longpoll.Resume(r); before != nil {
-			own.info = *before.State.(*requestInfo)
-			own.info.resumed = before
-		} else {
-			own.info = requestInfo{began: time.Now(), method: methodOf(r.Method), route: c.Path(), id: r.Header.Get(echo.HeaderXRequestID), client: clientOf(c)}
-			if !isID(own.info.id) {
-				own.info.id = rand.Text()
-			}
-		}
-		c.Response().Header().Set(echo.HeaderXRequestID, own.info.id)
-		return next(own)
+		own := s.identify(c)
+		span := s.trace(own)
+		s.setHeaders(own)
+		s.record(own, s.recoverPanic(own, next))
+		endTrace(span, &own.info)
+		return nil
 	}
+}
+
+// guard returns the error of the first policy that refuses a request.
+func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		err := s.limitRate(c)
+		if err == nil {
+			err = s.guardPages(c)
+		}
+		if err == nil {
+			err = s.limitBody(c)
+		}
+		if err != nil {
+			return err
+		}
+		return next(c)
+	}
+}
+
+// identify gives a request its requestInfo and an id: X-Request-Id if isID accepts it, or a random one. A
+// request that was parked has those that it had before.
+func (s *Server) identify(c echo.Context) *requestContext {
+	r := c.Request()
+	own := &requestContext{Context: c}
+	if before := longpoll.Resume(r); before != nil {
+		own.info = *before.State.(*requestInfo)
+		own.info.resumed = before
+	} else {
+		own.info = requestInfo{began: time.Now(), method: methodOf(r.Method), route: c.Path(), id: r.Header.Get(echo.HeaderXRequestID), client: s.clientOf(c)}
+		if !isID(own.info.id) {
+			own.info.id = newID()
+		}
+	}
+	return own
+}
+
+// newID returns a random id of 128 bits. It is no secret, so it need not come from the system.
+func newID() string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+	var id [26]byte
+	for half := range 2 {
+		bits := rand.Uint64()
+		for i := range 13 {
+			id[13*half+i] = alphabet[bits%32]
+			bits /= 32
+		}
+	}
+	return string(id[:])
 }
 
 func isID(s string) bool {
@@ -109,49 +145,67 @@ func isID(s string) bool {
 	return true
 }
 
-// recoverPanic turns a panic of a handler into an error, which record answers.
-func (s *Server) recoverPanic() echo.MiddlewareFunc {
-	return middleware.RecoverWithConfig(middleware.RecoverConfig{
-		DisableErrorHandler: true,
-		LogErrorFunc: func(c echo.Context, err error, stack []byte) error {
-			info := infoOf(c)
-			s.config.Log.Error("a handler panicked", "route", info.route, "request_id", info.id, "error", err, "stack", string(stack))
-			return err
-		},
-	})
+// recoverPanic calls a handler, and turns its panic into an error.
+func (s *Server) recoverPanic(own *requestContext, handler echo.HandlerFunc) (err error) {
+	defer func() {
+		switch why := recover(); {
+		case why == nil:
+		case why == http.ErrAbortHandler:
+			panic(why)
+		default:
+			if err, _ = why.(error); err == nil {
+				err = fmt.Errorf("%v", why)
+			}
+			s.config.Log.Error("a handler panicked", "route", own.info.route, "request_id", own.info.id, "error", err, "stack", string(debug.Stack()))
+		}
+	}()
+	return handler(own)
 }
 
-// everyResponse has the headers of every response; the page sets a Content-Security-Policy of its own.
-var everyResponse = http.Header{
-	"Cache-Control":           {"no-store"},
-	"X-Content-Type-Options":  {"nosniff"},
-	"X-Frame-Options":         {"DENY"},
-	"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
-	"Referrer-Policy":         {"no-referrer"},
-}
+// Values of headers; net/http does not change them.
+var (
+	noStore         = []string{"no-store"}
+	noSniff         = []string{"nosniff"}
+	deny            = []string{"DENY"}
+	noContent       = []string{"default-src 'none'; frame-ancestors 'none'"} // the page sets one of its own
+	noReferrer      = []string{"no-referrer"}
+	strictTransport = []string{"max-age=31536000"} // browsers use https for a year (RFC 6797)
+)
 
-// strictTransport makes browsers use https for a year (RFC 6797).
-var strictTransport = []string{"max-age=31536000"}
-
-// setHeaders sets the headers of every response, and the deadlines for a client to send its body
-// and to take the response.
-func (s *Server) setHeaders(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		r := c.Response()
-		maps.Copy(r.Header(), everyResponse)
-		if c.Request().TLS != nil && !isLoopbackHost(c.Request().Host) { // other servers on localhost may not have TLS
-			r.Header()["Strict-Transport-Security"] = strictTransport
-		}
-		// The ResponseWriters of some tests have no deadlines.
-		control := http.NewResponseController(r.Writer)
-		if c.Request().ContentLength != 0 {
-			// The handler reads the body, or net/http discards it.
-			_ = control.SetReadDeadline(time.Now().Add(s.config.SlowClient))
-		}
-		r.Before(func() {
-			// Twice, because net/http first reads a body that the handler did not read.
-			_ = control.SetWriteDeadline(time.Now().Add(2 * s.config.SlowClient))
-		})
-		return next(c)
+// setHeaders sets the headers of every response, and the deadlines for a client to send its body and to take
+// the response.
+func (s *Server) setHeaders(own *requestContext) {
+	r, w := own.Request(), own.Response()
+	h := w.Header()
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = noSniff
+	h["X-Frame-Options"] = deny
+	h["Content-Security-Policy"] = noContent
+	h["Referrer-Policy"] = noReferrer
+	h["X-Request-Id"] = []string{own.info.id}
+	if r.TLS != nil && !isLoopbackHost(r.Host) { // other servers on localhost may not have TLS
+		h["Strict-Transport-Security"] = strictTransport
+	}
+	own.writer = deadlineWriter{w.Writer, s.config.SlowClient}
+	w.Writer = &own.writer
+	if r.ContentLength != 0 {
+		// The handler reads the body, or net/http discards it. The ResponseWriters of some tests have no deadlines.
+		_ = http.NewResponseController(own.writer.ResponseWriter).SetReadDeadline(time.Now().Add(s.config.SlowClient))
 	}
 }
+
+// A deadlineWriter gives a client some time to take the response.
+type deadlineWriter struct {
+	http.ResponseWriter
+	slowClient time.Duration
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *deadlineWriter) WriteHeader(status int) {
+	// Twice, because net/http first reads a body that the handler did not read.
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(2 * w.slowClient))
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *deadlineWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

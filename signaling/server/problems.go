@@ -80,15 +80,13 @@ func problemOf(err error) (p signaling.Problem, known bool) {
 	return p, known
 }
 
-// httpProblem returns the problem of a refusal by the router or the body limit.
+// httpProblem returns the problem of a refusal by the router.
 func httpProblem(status int) (p signaling.Problem, known bool) {
 	switch status {
 	case http.StatusNotFound:
 		return signaling.Problem{Type: "urn:p2pchat:not-found", Title: "Not found", Status: status, Detail: "No such address: /openapi.yaml lists the addresses of this server."}, true
 	case http.StatusMethodNotAllowed:
 		return signaling.Problem{Type: "urn:p2pchat:method-not-allowed", Title: "Method not allowed", Status: status, Detail: "This address does not support this method: /openapi.yaml lists the methods."}, true
-	case http.StatusRequestEntityTooLarge:
-		return signaling.ProblemOf(signaling.ErrTooLarge)
 	}
 	return signaling.Problem{}, false
 }

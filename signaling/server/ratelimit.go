@@ -53,21 +53,19 @@ var (
 	errGuests = signaling.Explain(signaling.ErrTooMany, "Your network address asked for the ICE servers of this room too often. Try again in a few seconds.")
 )
 
-// limitRate answers 429 to requests over the rate.
-func (s *Server) limitRate(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		info := infoOf(c)
-		if info.route == "/healthz" || info.route == "/readyz" || info.resumed != nil {
-			return next(c)
-		}
-		if !s.rates.client.Allow(ratelimit.Client(info.client)) {
-			return s.tooMany(c, limitClient, s.config.Rate.Client, signaling.ErrTooMany)
-		}
-		if !s.rates.all.Allow(struct{}{}) {
-			return s.tooMany(c, limitAll, s.config.Rate.All, errAll)
-		}
-		return next(c)
+// limitRate refuses requests over the rate.
+func (s *Server) limitRate(c echo.Context) error {
+	info := infoOf(c)
+	if info.route == "/healthz" || info.route == "/readyz" || info.resumed != nil {
+		return nil
 	}
+	if !s.rates.client.Allow(ratelimit.Client(info.client)) {
+		return s.tooMany(c, limitClient, s.config.Rate.Client, signaling.ErrTooMany)
+	}
+	if !s.rates.all.Allow(struct{}{}) {
+		return s.tooMany(c, limitAll, s.config.Rate.All, errAll)
+	}
+	return nil
 }
 
 // tooMany refuses a request that met a limit of perSecond requests.

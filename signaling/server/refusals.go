@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"net/netip"
 
-	"github.com/labstack/echo/v4"
-
 	"p2pchat/signaling"
 )
 
@@ -56,7 +54,7 @@ func limitOf(err error) string {
 		return limitRooms
 	case errors.Is(err, signaling.ErrListFull):
 		return limitCandidates
-	case errors.Is(err, signaling.ErrTooLarge), errors.Is(err, echo.ErrStatusRequestEntityTooLarge):
+	case errors.Is(err, signaling.ErrTooLarge):
 		return limitBody
 	case errors.Is(err, signaling.ErrOtherSite), errors.Is(err, signaling.ErrNotJSON):
 		return limitOtherSite

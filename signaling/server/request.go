@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -14,11 +15,13 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"github.com/labstack/echo/v4/middleware"
 
 	"p2pchat/signaling"
 	"p2pchat/signaling/internal/ratelimit"
 )
+
+// trustedLength is up to how many bytes a body has memory before it has arrived.
+const trustedLength = 4 << 10
 
 // ticket returns the room of a request, and the request's token.
 func ticket(c echo.Context, side signaling.Side) (signaling.Ticket, error) {
@@ -44,16 +47,22 @@ func (s *Server) from(c echo.Context, side signaling.Side) string {
 	return ""
 }
 
-// limitBody refuses bodies of more than MaxBody bytes.
-func (s *Server) limitBody() echo.MiddlewareFunc {
-	return middleware.BodyLimit(fmt.Sprintf("%dB", s.config.MaxBody))
+// limitBody refuses requests that announce a body of more than MaxBody bytes. readBody finds those that do not.
+func (s *Server) limitBody(c echo.Context) error {
+	if c.Request().ContentLength > s.config.MaxBody {
+		return signaling.ErrTooLarge
+	}
+	return nil
 }
 
 // readBody reads the body, up to the deadline that setHeaders has set.
 func (s *Server) readBody(c echo.Context) ([]byte, error) {
-	body, err := io.ReadAll(c.Request().Body)
+	r := c.Request()
+	var body bytes.Buffer
+	body.Grow(int(min(max(r.ContentLength, 0), trustedLength)) + bytes.MinRead)
+	_, err := body.ReadFrom(io.LimitReader(r.Body, s.config.MaxBody+1))
 	switch {
-	case errors.Is(err, echo.ErrStatusRequestEntityTooLarge):
+	case int64(body.Len()) > s.config.MaxBody:
 		return nil, signaling.ErrTooLarge
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, fmt.Errorf("%w: the body did not arrive within %v", signaling.ErrInvalid, s.config.SlowClient)
@@ -62,7 +71,7 @@ func (s *Server) readBody(c echo.Context) ([]byte, error) {
 	}
 	// From here on the connection is read only to notice that the client hangs up.
 	_ = http.NewResponseController(c.Response().Writer).SetReadDeadline(time.Time{})
-	return body, nil
+	return body.Bytes(), nil
 }
 
 // index returns the whole number of the query's parameter name, or missing without it.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -65,14 +66,13 @@ func (s *Server) postDescription(c echo.Context, side signaling.Side, write func
 	if err != nil {
 		return err
 	}
-	reply := map[string]string{"token": t.Token}
 	h := c.Response().Header()
-	h.Set("ETag", tag(v))
-	if side == signaling.Caller {
-		h.Set("Location", "/rooms/"+url.PathEscape(t.Room)+"/offer")
-		reply["room"] = t.Room
+	h["Etag"] = []string{tag(v)}
+	if side == signaling.Callee {
+		return c.JSONBlob(http.StatusCreated, appendReply(nil, "token", t.Token))
 	}
-	return c.JSON(http.StatusCreated, reply)
+	h["Location"] = []string{"/rooms/" + url.PathEscape(t.Room) + "/offer"}
+	return c.JSONBlob(http.StatusCreated, appendReply(nil, "room", t.Room, "token", t.Token))
 }
 
 func (s *Server) putOffer(c echo.Context) error {
@@ -89,8 +89,8 @@ func (s *Server) putOffer(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Response().Header().Set("ETag", tag(v))
-	return c.JSON(http.StatusOK, map[string]string{"room": t.Room})
+	c.Response().Header()["Etag"] = []string{tag(v)}
+	return c.JSONBlob(http.StatusOK, appendReply(nil, "room", t.Room))
 }
 
 func (s *Server) getDescription(of signaling.Side) echo.HandlerFunc {
@@ -116,7 +116,7 @@ func (s *Server) getDescription(of signaling.Side) echo.HandlerFunc {
 				return nil, err
 			}
 			return func() error {
-				c.Response().Header().Set("ETag", tag(v))
+				c.Response().Header()["Etag"] = []string{tag(v)}
 				return c.JSONBlob(http.StatusOK, d)
 			}, nil
 		})
@@ -145,7 +145,7 @@ func (s *Server) postCandidates(side signaling.Side) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		return c.JSON(http.StatusCreated, map[string]int{"count": n})
+		return c.JSONBlob(http.StatusCreated, append(strconv.AppendInt([]byte(`{"count":`), int64(n), 10), "}\n"...))
 	}
 }
 

@@ -45,14 +45,10 @@ func (s *Server) await(c echo.Context, doc awaited, read readFunc) error {
 		}
 	}
 	if asked {
-		c.Response().Header().Set("Preference-Applied", fmt.Sprintf("wait=%d", wait/time.Second))
+		c.Response().Header()["Preference-Applied"] = applied[wait/time.Second]
 	}
-	ctx := r.Context()
-	if wait > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = s.untilDrain(ctx)
-		defer cancel()
-	}
+	ctx := &drainContext{Context: r.Context(), server: s}
+	defer ctx.stop()
 	write, err := s.find(ctx, c, doc, wait, read)
 	switch {
 	case info.parked:
@@ -64,6 +60,14 @@ func (s *Server) await(c echo.Context, doc awaited, read readFunc) error {
 	}
 	return err
 }
+
+// applied has the values of Preference-Applied by the seconds of the wait.
+var applied = func() (list [maxWait/time.Second + 1][]string) {
+	for n := range list {
+		list[n] = []string{fmt.Sprintf("wait=%d", n)}
+	}
+	return list
+}()
 
 // find calls read until it finds something, or the time is over. Between the calls it may park the
 // request.
