@@ -157,3 +157,22 @@ func TestAgain(t *testing.T) {
 	}
 	r.press("/again<enter>").shows(`It was tried too often\.`)
 }
+
+// View asks for the QR code after each key, and makes one only for another link.
+func TestQRCodeIsMadeOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 120, 40)
+	r.streams.QR = true
+	r.happens(invited)
+	first := r.qr
+	r.press("a")
+	if len(first) == 0 || &r.qr[0] != &first[0] {
+		t.Error("a key makes it again")
+	}
+	other := invited
+	other.Link += "s"
+	r.happens(other)
+	if want := screen.QR(other.Link); !slices.Equal(r.qr, want) || slices.Equal(first, want) {
+		t.Error("another link has the same code")
+	}
+}

@@ -76,7 +76,7 @@ func (m *model) invitation(height int) []string {
 // there is no room even for both codes alone.
 func (m *model) withQR(i invitation, height int) []string {
 	var qr []string
-	for _, r := range screen.QR(m.code.Link) {
+	for _, r := range m.qrRows() {
 		qr = append(qr, m.style.qr.Render(r))
 	}
 	if len(qr) == 0 {
@@ -100,6 +100,14 @@ func (m *model) withQR(i invitation, height int) []string {
 		return codes
 	}
 	return nil
+}
+
+// qrRows returns the rows of the link's QR code. It makes them once, because View asks for them after each key.
+func (m *model) qrRows() []string {
+	if m.qrLink != m.code.Link {
+		m.qrLink, m.qr = m.code.Link, screen.QR(m.code.Link)
+	}
+	return m.qr
 }
 
 func indent(rows []string, by int) []string {

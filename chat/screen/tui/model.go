@@ -61,8 +61,10 @@ type model struct {
 	// the conversation:
 	phase          phase
 	code           screen.Waiting
-	noCall         string // what an answerer is told while no call is open
-	newCode        string // why a caller can have a new code; empty if not
+	qrLink         string   // the link that qr was made of
+	qr             []string // the rows of a QR code
+	noCall         string   // what an answerer is told while no call is open
+	newCode        string   // why a caller can have a new code; empty if not
 	link           chat.Connected
 	compared       bool // the person has compared the safety words, and they are the same
 	refused        bool // this side has ended the call, because they differ

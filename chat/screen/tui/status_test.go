@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
+
 	"p2pchat/chat"
 	"p2pchat/chat/screen"
 )
@@ -14,17 +16,24 @@ import (
 func TestUnverifiedIsTheLastPartOfANarrowStatus(t *testing.T) {
 	t.Parallel()
 	for _, peer := range []chat.Connected{evesdrp, {Peer: strings.Repeat("Ben", 20), SafetyWords: evesdrp.SafetyWords, Path: "host"}, {Peer: chat.Stranger, Foreign: true, Path: "host"}} {
-		for columns := 11; columns <= 130; columns++ {
-			r := newRig(t, columns, 10).happens(peer, screen.Stats{RTT: time.Millisecond})
-			r.shows(`^ .*unverified`)
-			for i := range 20 { // scrolled up, with new messages below
-				r.happens(chat.Message{From: "Ben", Text: fmt.Sprint("message ", i)})
+		r := newRig(t, 80, 10).happens(peer, screen.Stats{RTT: time.Millisecond})
+		everyWidth := func() {
+			t.Helper()
+			for columns := 11; columns <= 130; columns++ {
+				r.send(tea.WindowSizeMsg{Width: columns, Height: 10}).shows(`^ .*unverified`)
+				if t.Failed() {
+					t.FailNow()
+				}
 			}
-			r.press("<pgup>").happens(chat.Message{From: "Ben", Text: "more"})
-			r.shows(`^ .*unverified`)
-			if t.Failed() {
-				t.FailNow()
-			}
+		}
+		everyWidth()
+		for i := range 20 {
+			r.happens(chat.Message{From: "Ben", Text: fmt.Sprint("message ", i)})
+		}
+		r.press("<pgup>").happens(chat.Message{From: "Ben", Text: "more"})
+		everyWidth()
+		if r.history.follows() || r.history.unseen != 1 {
+			t.Errorf("it shows the end of the history, or has %d new messages below", r.history.unseen)
 		}
 	}
 	r := newRig(t, 24, 10).happens(evesdrp)
