@@ -95,8 +95,10 @@ func newBrowser(options ...chromedp.ExecAllocatorOption) (b chromium, stop func(
 		chromedp.ExecPath(chromiumPath()), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
 		chromedp.Flag("host-resolver-rules", "MAP chat.example.org 127.0.0.1"),
+		chromedp.Flag("force-prefers-reduced-motion", true), // without a GPU, each frame of a page that waits costs CPU
 	)
-	off := "Translate,WebUIOmniboxPopup,WebUIOmniboxAimPopup" // the popups cost each profile a renderer, and a second of CPU
+	// Of these, the popups and the spare renderer cost each profile a process more, and a second of CPU.
+	off := "Translate,WebUIOmniboxPopup,WebUIOmniboxAimPopup,SpareRendererForSitePerProcess"
 	if loopbackAlone() {
 		flags = append(flags, chromedp.Flag("allow-loopback-in-peer-connection", true))
 		off += ",WebRtcHideLocalIpsWithMdns"
