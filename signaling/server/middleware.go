@@ -1,11 +1,13 @@
 package server
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -58,6 +60,20 @@ type requestContext struct {
 	echo.Context
 	info   requestInfo
 	writer deadlineWriter
+	body   bytes.Buffer // see readBody
+}
+
+// contexts has requestContexts of requests that have ended.
+var contexts = sync.Pool{New: func() any { return new(requestContext) }}
+
+// release ends the life of a requestContext. It keeps the memory of usual bodies for later requests.
+func (own *requestContext) release() {
+	body := own.body
+	if body.Reset(); body.Cap() > maxPooledBody {
+		body = bytes.Buffer{}
+	}
+	*own = requestContext{body: body}
+	contexts.Put(own)
 }
 
 // infoOf returns the requestInfo of a request that has passed identify.
@@ -81,6 +97,7 @@ func (s *Server) handle(next echo.HandlerFunc) echo.HandlerFunc {
 		s.setHeaders(own)
 		s.record(own, s.recoverPanic(own, next))
 		endTrace(span, &own.info)
+		own.release()
 		return nil
 	}
 }
@@ -106,7 +123,8 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 // request that was parked has those that it had before.
 func (s *Server) identify(c echo.Context) *requestContext {
 	r := c.Request()
-	own := &requestContext{Context: c}
+	own := contexts.Get().(*requestContext)
+	own.Context = c
 	if before := longpoll.Resume(r); before != nil {
 		own.info = *before.State.(*requestInfo)
 		own.info.resumed = before

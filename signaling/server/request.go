@@ -20,8 +20,10 @@ import (
 	"p2pchat/signaling/internal/ratelimit"
 )
 
-// trustedLength is up to how many bytes a body has memory before it has arrived.
-const trustedLength = 4 << 10
+const (
+	trustedLength = 4 << 10 // bytes of a body that have memory before they arrive
+	maxPooledBody = 8 << 10 // bytes of memory that is kept for the body of another request
+)
 
 // ticket returns the room of a request, and the request's token.
 func ticket(c echo.Context, side signaling.Side) (signaling.Ticket, error) {
@@ -55,10 +57,9 @@ func (s *Server) limitBody(c echo.Context) error {
 	return nil
 }
 
-// readBody reads the body, up to the deadline that setHeaders has set.
+// readBody reads the body, up to the deadline that setHeaders has set. The bytes are valid until the request ends.
 func (s *Server) readBody(c echo.Context) ([]byte, error) {
-	r := c.Request()
-	var body bytes.Buffer
+	r, body := c.Request(), &c.(*requestContext).body
 	body.Grow(int(min(max(r.ContentLength, 0), trustedLength)) + bytes.MinRead)
 	_, err := body.ReadFrom(io.LimitReader(r.Body, s.config.MaxBody+1))
 	switch {
@@ -76,7 +77,10 @@ func (s *Server) readBody(c echo.Context) ([]byte, error) {
 
 // index returns the whole number of the query's parameter name, or missing without it.
 func index(c echo.Context, name string, missing int) (int, error) {
-	value := c.QueryParam(name)
+	value, alone := strings.CutPrefix(c.Request().URL.RawQuery, name+"=")
+	if !alone || strings.ContainsAny(value, "&;%+") {
+		value = c.QueryParam(name)
+	}
 	if value == "" {
 		return missing, nil
 	}
@@ -90,6 +94,19 @@ func index(c echo.Context, name string, missing int) (int, error) {
 // preferredWait returns the preference wait=N (RFC 7240, section 4.3), capped at maxWait. It ignores
 // a preference that makes no sense, as section 2 asks.
 func preferredWait(prefer []string) (wait time.Duration, asked bool) {
+	if len(prefer) == 0 {
+		return 0, false
+	}
+	if value, found := strings.CutPrefix(prefer[0], "wait="); found && len(prefer) == 1 { // as most clients write it
+		if n, err := strconv.ParseUint(value, 10, 16); err == nil {
+			return min(time.Duration(n)*time.Second, maxWait), true
+		}
+	}
+	return waitIn(prefer)
+}
+
+// waitIn is preferredWait for any list of preferences.
+func waitIn(prefer []string) (wait time.Duration, asked bool) {
 	for preference := range elements(prefer) {
 		preference, _, _ = strings.Cut(preference, ";")
 		name, value, _ := strings.Cut(preference, "=")
@@ -107,6 +124,9 @@ func preferredWait(prefer []string) (wait time.Duration, asked bool) {
 
 // tags returns a list of entity tags (RFC 9110, section 8.8.3), weak or strong.
 func tags(values []string) []signaling.Version {
+	if len(values) == 0 {
+		return nil
+	}
 	var list []signaling.Version
 	for t := range elements(values) {
 		t = strings.Trim(strings.TrimPrefix(strings.TrimSpace(t), "W/"), `"`)
