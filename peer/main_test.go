@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -173,6 +174,17 @@ func fails(t testing.TB, s *peer.Session, want error) error {
 		t.Fatalf("the session has %v and says %v, want %v", p, err, want)
 	}
 	return err
+}
+
+// eachSeed runs a test in virtual time for each seed, as many at once as there are cores.
+func eachSeed(t *testing.T, seeds uint64, test func(t *testing.T, seed uint64)) {
+	t.Helper()
+	for seed := range seeds {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { test(t, seed) })
+		})
+	}
 }
 
 // eventually polls until a condition holds for which there is no event.

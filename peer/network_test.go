@@ -1,6 +1,7 @@
 package peer_test
 
 import (
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,9 +21,14 @@ type network struct {
 	cut            atomic.Bool // nothing gets through
 }
 
+// addresses guards the counter from which vnet makes MAC addresses, because tests run at once.
+var addresses sync.Mutex
+
 // newNetwork returns a network on which a packet takes delay.
 func newNetwork(t *testing.T, delay time.Duration) *network {
 	t.Helper()
+	addresses.Lock()
+	defer addresses.Unlock()
 	router, err := vnet.NewRouter(&vnet.RouterConfig{CIDR: "10.0.0.0/24", MinDelay: delay, LoggerFactory: logging.NewDefaultLoggerFactory()})
 	if err != nil {
 		t.Fatal(err)

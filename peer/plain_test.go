@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pion/transport/v5/vnet"
@@ -40,24 +41,28 @@ func texts(t *testing.T, p *peer.Pipe, s *stranger) {
 func TestStrangers(t *testing.T) {
 	for name, trickle := range map[string]bool{"with candidates one by one": true, "with all candidates in the description": false} {
 		t.Run("a plain WebRTC program calls "+name, func(t *testing.T) {
-			n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
-			s := newStranger(t, store, n.caller, signaling.Caller)
-			s.channel(t, "a name of its own")
-			if trickle {
-				s.trickle(t)
-			}
-			s.call(t)
-			texts(t, pipeOf(t, n.answers(t, store, signaling.Lobby, quiet())), s)
+			synctest.Test(t, func(t *testing.T) {
+				n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
+				s := newStranger(t, store, n.caller, signaling.Caller)
+				s.channel(t, "a name of its own")
+				if trickle {
+					s.trickle(t)
+				}
+				s.call(t)
+				texts(t, pipeOf(t, n.answers(t, store, signaling.Lobby, quiet())), s)
+			})
 		})
 
 		t.Run("a plain WebRTC program answers "+name, func(t *testing.T) {
-			n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
-			s := newStranger(t, store, n.callee, signaling.Callee)
-			if trickle {
-				s.trickle(t)
-			}
-			s.answer(t)
-			texts(t, pipeOf(t, n.calls(t, store, signaling.Lobby, quiet())), s)
+			synctest.Test(t, func(t *testing.T) {
+				n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
+				s := newStranger(t, store, n.callee, signaling.Callee)
+				if trickle {
+					s.trickle(t)
+				}
+				s.answer(t)
+				texts(t, pipeOf(t, n.calls(t, store, signaling.Lobby, quiet())), s)
+			})
 		})
 	}
 
@@ -157,16 +162,18 @@ func TestStrangers(t *testing.T) {
 // "first".
 func strangerCalls(t *testing.T, test func(*testing.T, *stranger, *peer.Session, *peer.Pipe, *logbook)) {
 	t.Helper()
-	n, store, log := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{}), &logbook{}
-	s := newStranger(t, store, n.caller, signaling.Caller)
-	s.limit = "1073741823"
-	s.channel(t, "first")
-	s.trickle(t)
-	s.call(t)
-	config := quiet()
-	config.Log = log.logger()
-	session := n.answers(t, store, signaling.Lobby, config)
-	test(t, s, session, pipeOf(t, session), log)
+	synctest.Test(t, func(t *testing.T) {
+		n, store, log := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{}), &logbook{}
+		s := newStranger(t, store, n.caller, signaling.Caller)
+		s.limit = "1073741823"
+		s.channel(t, "first")
+		s.trickle(t)
+		s.call(t)
+		config := quiet()
+		config.Log = log.logger()
+		session := n.answers(t, store, signaling.Lobby, config)
+		test(t, s, session, pipeOf(t, session), log)
+	})
 }
 
 func TestTheWrongChannel(t *testing.T) {
@@ -341,13 +348,14 @@ func TestChoiceOfChannels(t *testing.T) {
 }
 
 func TestNegotiatedChannel(t *testing.T) {
-	t.Parallel() // it waits 15 s for a channel
-	n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
-	s := newStranger(t, store, n.caller, signaling.Caller)
-	negotiated, id := true, uint16(0)
-	s.announce(t, "chat", &webrtc.DataChannelInit{Negotiated: &negotiated, ID: &id})
-	s.call(t)
-	if _, err := n.answers(t, store, signaling.Lobby, quiet()).Pipe(soon(t)); !errors.Is(err, peer.ErrNoChannel) {
-		t.Errorf("the error is %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) { // it waits 15 s for a channel
+		n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
+		s := newStranger(t, store, n.caller, signaling.Caller)
+		negotiated, id := true, uint16(0)
+		s.announce(t, "chat", &webrtc.DataChannelInit{Negotiated: &negotiated, ID: &id})
+		s.call(t)
+		if _, err := n.answers(t, store, signaling.Lobby, quiet()).Pipe(soon(t)); !errors.Is(err, peer.ErrNoChannel) {
+			t.Errorf("the error is %v", err)
+		}
+	})
 }

@@ -63,37 +63,35 @@ func TestKilledBetweenTwoSecrets(t *testing.T) {
 	if testing.Short() {
 		seeds = 8
 	}
-	for seed := range seeds {
-		synctest.Test(t, func(t *testing.T) {
-			random := rand.New(rand.NewPCG(seed, 10)) //nolint:gosec // the same each time
-			n, both := twoPrograms(t)
-			if !meet(both, [2]peer.Code{}) {
-				t.Fatal("they do not meet at first")
-			}
-			for range 6 { // at any step of a meeting, which takes some 60 ms after the loss was noticed
-				n.cut.Store(true)
-				time.Sleep(5 * time.Second)
-				n.cut.Store(false)
-				for range 1 + random.IntN(3) {
-					time.Sleep(time.Duration(random.IntN(150)) * time.Millisecond)
-					p := both[random.IntN(2)]
-					p.stop()
-					time.Sleep(time.Duration(random.IntN(3)) * 2 * time.Second)
-					p.start()
-				}
-			}
+	eachSeed(t, seeds, func(t *testing.T, seed uint64) {
+		random := rand.New(rand.NewPCG(seed, 10)) //nolint:gosec // the same each time
+		n, both := twoPrograms(t)
+		if !meet(both, [2]peer.Code{}) {
+			t.Fatal("they do not meet at first")
+		}
+		for range 6 { // at any step of a meeting, which takes some 60 ms after the loss was noticed
 			n.cut.Store(true)
 			time.Sleep(5 * time.Second)
-			before := [2]peer.Code{both[0].saved().Rendezvous, both[1].saved().Rendezvous}
 			n.cut.Store(false)
-			if !meet(both, before) {
-				t.Errorf("seed %d: they do not meet again: %+v and %+v", seed, both[0].saved(), both[1].saved())
-			}
-			for _, p := range both {
+			for range 1 + random.IntN(3) {
+				time.Sleep(time.Duration(random.IntN(150)) * time.Millisecond)
+				p := both[random.IntN(2)]
 				p.stop()
+				time.Sleep(time.Duration(random.IntN(3)) * 2 * time.Second)
+				p.start()
 			}
-		})
-	}
+		}
+		n.cut.Store(true)
+		time.Sleep(5 * time.Second)
+		before := [2]peer.Code{both[0].saved().Rendezvous, both[1].saved().Rendezvous}
+		n.cut.Store(false)
+		if !meet(both, before) {
+			t.Errorf("seed %d: they do not meet again: %+v and %+v", seed, both[0].saved(), both[1].saved())
+		}
+		for _, p := range both {
+			p.stop()
+		}
+	})
 }
 
 // A stolen outbox lets a thief in until the two have met once more, and not after that.

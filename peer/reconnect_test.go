@@ -390,49 +390,47 @@ func (unclosing) Close(context.Context, signaling.Ticket) error { return signali
 // Two thousand messages each way, while the path is cut twenty times: nothing is lost,
 // doubled or out of order.
 func TestAConversationThroughCuts(t *testing.T) {
-	for seed := range uint64(5) {
-		synctest.Test(t, func(t *testing.T) {
-			const messages, cuts = 2000, 20
-			random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // the same each time
-			n, store := newNetwork(t, 10*time.Millisecond), memstore.New(memstore.Limits{})
-			from, to := n.calls(t, store, right, quiet()), n.answers(t, store, right, quiet())
-			a, b := newSide(t, from, "a"), newSide(t, to, "b")
-			var wg sync.WaitGroup
-			for _, s := range []*side{a, b} {
-				wg.Go(func() { s.run(t) })
-				wg.Go(func() { s.read() })
-				pace := time.Duration(random.IntN(20)+30) * time.Millisecond
-				wg.Go(func() {
-					for i := range messages {
-						if _, err := s.Say(context.Background(), fmt.Sprint(s.name, " ", i)); err != nil {
-							t.Error(err)
-							return
-						}
-						time.Sleep(pace)
-					}
-					if err := s.Finish(context.Background()); err != nil {
+	eachSeed(t, 5, func(t *testing.T, seed uint64) {
+		const messages, cuts = 2000, 20
+		random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // the same each time
+		n, store := newNetwork(t, 10*time.Millisecond), memstore.New(memstore.Limits{})
+		from, to := n.calls(t, store, right, quiet()), n.answers(t, store, right, quiet())
+		a, b := newSide(t, from, "a"), newSide(t, to, "b")
+		var wg sync.WaitGroup
+		for _, s := range []*side{a, b} {
+			wg.Go(func() { s.run(t) })
+			wg.Go(func() { s.read() })
+			pace := time.Duration(random.IntN(20)+30) * time.Millisecond
+			wg.Go(func() {
+				for i := range messages {
+					if _, err := s.Say(context.Background(), fmt.Sprint(s.name, " ", i)); err != nil {
 						t.Error(err)
+						return
 					}
-				})
-			}
-			for range cuts {
-				time.Sleep(time.Duration(random.IntN(3000)) * time.Millisecond)
-				n.cut.Store(true)
-				outage := time.Duration(random.IntN(1500)) * time.Millisecond // too short to be noticed
-				if random.IntN(3) > 0 {
-					outage = 4*time.Second + time.Duration(random.IntN(6000))*time.Millisecond
+					time.Sleep(pace)
 				}
-				time.Sleep(outage)
-				n.cut.Store(false)
+				if err := s.Finish(context.Background()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		for range cuts {
+			time.Sleep(time.Duration(random.IntN(3000)) * time.Millisecond)
+			n.cut.Store(true)
+			outage := time.Duration(random.IntN(1500)) * time.Millisecond // too short to be noticed
+			if random.IntN(3) > 0 {
+				outage = 4*time.Second + time.Duration(random.IntN(6000))*time.Millisecond
 			}
-			wg.Wait()
-			a.heardAll(t, b, messages)
-			b.heardAll(t, a, messages)
-			if a.losses+b.losses < cuts/2 {
-				t.Errorf("only %d losses were noticed", a.losses+b.losses)
-			}
-		})
-	}
+			time.Sleep(outage)
+			n.cut.Store(false)
+		}
+		wg.Wait()
+		a.heardAll(t, b, messages)
+		b.heardAll(t, a, messages)
+		if a.losses+b.losses < cuts/2 {
+			t.Errorf("only %d losses were noticed", a.losses+b.losses)
+		}
+	})
 }
 
 // A side is a conversation over a session.
