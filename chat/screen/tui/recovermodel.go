@@ -11,10 +11,8 @@ import (
 // goroutine that reads the terminal behind, and closes the terminal under it.
 type recoverModel struct {
 	*model
-	program *tea.Program // nil in a test without one
-	clock   *frameClock  // nil before the first message
-	view    tea.View
-	err     error // what the model panicked with
+	view tea.View
+	err  error // what the model panicked with
 }
 
 func (r *recoverModel) Init() tea.Cmd {
@@ -22,10 +20,6 @@ func (r *recoverModel) Init() tea.Cmd {
 }
 
 func (r *recoverModel) Update(message tea.Msg) (tea.Model, tea.Cmd) {
-	if r.clock == nil {
-		r.clock = newFrameClock(r.program)
-	}
-	r.clock.wake()
 	if p, is := message.(panicMsg); is {
 		close(p.taken)
 		return r, r.end(p.err)

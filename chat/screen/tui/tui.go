@@ -4,7 +4,7 @@
 //	          │ model │ ─▶ work ─▶ SendFiles, … │ Conversation │
 //	screen ◀─ └───────┘ ◀─ tidy ◀───── Events ◀─└──────────────┘
 //
-// Bubble Tea runs the model, and draws at most framesPerSecond, while something changes. Only visible rows are made.
+// Bubble Tea runs the model, and draws at most framesPerSecond. Only visible rows are made.
 // All text of the other side passes tidy, which is screen.Clean and more. When the screen ends,
 // the terminal is restored first. Then the conversation is printed, and later events follow as
 // lines.
@@ -29,8 +29,8 @@ import (
 // mostQueued bounds the messages that wait until the conversation takes them.
 const mostQueued = 256
 
-// framesPerSecond bounds how often the screen is drawn: a key is seen within 17 ms.
-const framesPerSecond = 60
+// framesPerSecond bounds how often the screen is drawn: a key is seen within 33 ms.
+const framesPerSecond = 30
 
 // flushTimeout bounds how long the last messages may take to get into the outbox when the screen ends.
 const flushTimeout = 500 * time.Millisecond
@@ -54,7 +54,6 @@ func show(ctx context.Context, c *chat.Conversation, m *model) error {
 	}
 	top := &recoverModel{model: m}
 	program = tea.NewProgram(top, tea.WithInput(inputOf(s)), tea.WithOutput(s.Out), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond))
-	top.program = program
 	var unsent []*entry
 	speaker.Go(guard(program, gone, func() { unsent = sendOutbox(working, c, outbox, program, gone) }))
 	var shown error
