@@ -74,7 +74,7 @@ func frames(b []byte) iter.Seq2[frame, error] {
 			return
 		}
 		for rest := b[1:]; ; {
-			if len(rest) < lengthSize || uint64(binary.BigEndian.Uint32(rest)) > uint64(len(rest)-lengthSize) {
+			if len(rest) < lengthSize || int64(binary.BigEndian.Uint32(rest)) > int64(len(rest)-lengthSize) {
 				yield(frame{}, fmt.Errorf("%w: a bundle that ends with %d bytes", errFrame, len(rest)))
 				return
 			}

@@ -117,10 +117,10 @@ func meantSetting(name string, known map[string]*pflag.Flag) string {
 // checkSetting returns a usageError that names the origin if the flag cannot take the values.
 func checkSetting(f *pflag.Flag, values []string, origin string) error {
 	if !isList(f) && len(values) != 1 {
-		return &usageError{err: fmt.Errorf("%s takes one value", origin), hint: fmt.Sprintf("example: %s", example(f))}
+		return &usageError{err: fmt.Errorf("%s takes one value", origin), hint: "example: " + example(f)}
 	}
 	if slices.Contains(values, "") {
-		return &usageError{err: fmt.Errorf("%s is empty", origin), hint: fmt.Sprintf("give it a value, or take it out: p2pchat config unset %s", f.Name)}
+		return &usageError{err: fmt.Errorf("%s is empty", origin), hint: "give it a value, or take it out: p2pchat config unset " + f.Name}
 	}
 	if choices[f.Name] != nil && !slices.Contains(choices[f.Name], values[0]) {
 		return &usageError{err: fmt.Errorf("%s must be %s, not %q", origin, either(choices[f.Name]), values[0])}

@@ -142,7 +142,7 @@ func newID() string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 	var id [26]byte
 	for half := range 2 {
-		bits := rand.Uint64()
+		bits := rand.Uint64() //nolint:gosec // it is no secret
 		for i := range 13 {
 			id[13*half+i] = alphabet[bits%32]
 			bits /= 32
@@ -166,9 +166,9 @@ func isID(s string) bool {
 // recoverPanic calls a handler, and turns its panic into an error.
 func (s *Server) recoverPanic(own *requestContext, handler echo.HandlerFunc) (err error) {
 	defer func() {
-		switch why := recover(); {
-		case why == nil:
-		case why == http.ErrAbortHandler:
+		switch why := recover(); why {
+		case nil:
+		case http.ErrAbortHandler:
 			panic(why)
 		default:
 			if err, _ = why.(error); err == nil {

@@ -39,7 +39,7 @@ func newQuietUDP(u *net.UDPConn) (*quietUDP, error) {
 	var family int
 	var familyErr error
 	err = raw.Control(func(fd uintptr) {
-		family, familyErr = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_DOMAIN) //nolint:gosec // a descriptor
+		family, familyErr = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_DOMAIN)
 	})
 	if err = cmp.Or(err, familyErr); err != nil {
 		return nil, err
@@ -99,18 +99,18 @@ func (p *packetCall) runs(number uintptr) func(uintptr) bool {
 			case syscall.EAGAIN:
 				return false
 			}
-			p.n, p.errno = int(n), errno //nolint:gosec // a count of bytes
+			p.n, p.errno = int(n), errno
 			return true
 		}
 	}
 }
 
 func (p *packetCall) set(b, oob []byte, addressSize uint32) {
-	p.vector = syscall.Iovec{Base: unsafe.SliceData(b)}
+	p.vector = syscall.Iovec{Base: unsafe.SliceData(b)} //nolint:gosec // recvmsg(2), sendmsg(2)
 	p.vector.SetLen(len(b))
 	p.header = syscall.Msghdr{Name: (*byte)(unsafe.Pointer(&p.at)), Namelen: addressSize, Iov: &p.vector, Iovlen: 1} //nolint:gosec // recvmsg(2)
 	if len(oob) > 0 {
-		p.header.Control = unsafe.SliceData(oob)
+		p.header.Control = unsafe.SliceData(oob) //nolint:gosec // of the same call
 		p.header.SetControllen(len(oob))
 	}
 }

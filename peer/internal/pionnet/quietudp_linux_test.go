@@ -53,7 +53,7 @@ func TestQuietUDP(t *testing.T) {
 							n, _, _, from, err := to.ReadMsgUDPAddrPort(b, nil)
 							return n, from, err
 						},
-						"net": func() (int, netip.AddrPort, error) { return to.UDPConn.ReadFromUDPAddrPort(b) },
+						"net": func() (int, netip.AddrPort, error) { return to.ReadFromUDPAddrPort(b) },
 					} {
 						n, from, err := read()
 						if err != nil || string(b[:n]) != message || from != want {
@@ -63,7 +63,7 @@ func TestQuietUDP(t *testing.T) {
 							t.Fatal(err)
 						}
 					}
-					if _, err := to.UDPConn.Read(b); err != nil { // the last one was for no reader
+					if _, err := to.Read(b); err != nil { // the last one was for no reader
 						t.Fatal(err)
 					}
 				}

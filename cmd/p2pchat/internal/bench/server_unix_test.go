@@ -88,7 +88,7 @@ type measured struct {
 }
 
 func startMeasured(b *testing.B, kind, scheme string) *measured {
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.Command(os.Args[0]) //nolint:gosec // this program
 	cmd.Env = append(os.Environ(), serverVariable+"="+kind+"-"+scheme)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
@@ -162,7 +162,7 @@ func serveMeasured(kind string) error {
 		l = tls.NewListener(l, testTLS(scheme))
 	}
 	if directory := os.Getenv(profileVariable); directory != "" {
-		f, err := os.Create(filepath.Join(directory, kind+"-"+scheme+".prof"))
+		f, err := os.Create(filepath.Join(directory, kind+"-"+scheme+".prof")) //nolint:gosec // named by the person who measures
 		if err != nil {
 			return err
 		}
@@ -201,7 +201,7 @@ func serveKind(kind string, l net.Listener) {
 	if kind == "p2pchat" {
 		s := server.New(memstore.New(memstore.Limits{Rooms: plenty, Client: plenty}), server.Config{
 			Rate: server.Rate{Client: plenty, Burst: plenty, All: plenty}, Connections: server.Connections{Client: plenty, All: plenty},
-			ClientWaiting: plenty, Log: slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelWarn})),
+			ClientWaiting: plenty, Log: slog.New(slog.DiscardHandler),
 		})
 		_ = s.Serve(context.Background(), l, time.Second) // until the process ends
 		return

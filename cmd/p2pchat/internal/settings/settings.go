@@ -56,7 +56,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // larger than 64 KiB, or is not TOML of simple values without tables.
 func Open(path string) (*File, error) {
 	f := &File{path: path}
-	file, err := os.Open(path)
+	file, err := os.Open(path) //nolint:gosec // the user's own
 	if errors.Is(err, fs.ErrNotExist) {
 		return f, nil
 	}
@@ -204,8 +204,8 @@ func (f *File) Unset(name string) (bool, error) {
 // new one. It makes missing folders, and follows a symbolic link. Only the owner can read a new file.
 func (f *File) Save() error {
 	path := f.path
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return &Error{Path: f.path, Err: cause(err)}

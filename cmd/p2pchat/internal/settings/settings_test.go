@@ -93,7 +93,7 @@ func TestSetAndUnset(t *testing.T) {
 			if err := errors.Join(c.change(f), f.Save()); err != nil {
 				t.Fatal(err)
 			}
-			if got, _ := os.ReadFile(path); string(got) != c.after {
+			if got, _ := os.ReadFile(path); string(got) != c.after { //nolint:gosec // the test's own
 				t.Errorf("the file is\n%s\nand should be\n%s", got, c.after)
 			}
 		})
@@ -118,8 +118,8 @@ func TestSave(t *testing.T) {
 			t.Errorf("%s: %v, %v", of, info.Mode(), err)
 		}
 	}
-	kept := filepath.Join(folder, "dotfile") // some keep their settings elsewhere, for others to read
-	if err := errors.Join(os.Rename(path, kept), os.Chmod(kept, 0o644), os.Symlink(kept, path)); err != nil {
+	kept := filepath.Join(folder, "dotfile")                                                                  // some keep their settings elsewhere, for others to read
+	if err := errors.Join(os.Rename(path, kept), os.Chmod(kept, 0o644), os.Symlink(kept, path)); err != nil { //nolint:gosec // that others can read it is the case in question
 		t.Fatal(err)
 	}
 	if f, err = Open(path); err != nil {
@@ -128,7 +128,7 @@ func TestSave(t *testing.T) {
 	if err := errors.Join(f.Set("name", "ben"), f.Save()); err != nil {
 		t.Fatal(err)
 	}
-	got, _ := os.ReadFile(kept)
+	got, _ := os.ReadFile(kept) //nolint:gosec // the test's own
 	info, err := os.Lstat(kept)
 	if string(got) != "name = 'ben'\n" || err != nil || info.Mode() != 0o644 {
 		t.Errorf("behind the link is %q, %v, %v", got, info.Mode(), err)
