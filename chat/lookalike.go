@@ -1,6 +1,9 @@
 package chat
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // Characters that look like one or two of the program's name. Compatibility decomposition (UAX #15) turns those of
 // compat into the same letters, without marks, as a test checks; those of homoglyphs only look similar (UTS #39).
@@ -23,7 +26,7 @@ var (
 		"p": "рРҏҎρΡϱƿᴘⲢⲣᏢꓑ⍴🅟🅿🇵",
 		"t": "тТτΤᴛⲦⲧᎢꓔ†🅣🆃🇹",
 	}
-	lookalikes = func() map[rune]string {
+	lookalikes = sync.OnceValue(func() map[rune]string { // 1,000 runes are not entered at each start
 		m := map[rune]string{}
 		for _, table := range []map[string]string{compat, homoglyphs} {
 			for like, all := range table {
@@ -33,14 +36,14 @@ var (
 			}
 		}
 		return m
-	}()
+	})
 )
 
 // looksLike returns the letters and digits that a name seems to have, without signs and marks.
 func looksLike(name string) string {
 	var b strings.Builder
 	for _, r := range name {
-		if like, ok := lookalikes[r]; ok {
+		if like, ok := lookalikes()[r]; ok {
 			b.WriteString(like)
 		} else if alphanumeric(r) {
 			b.WriteRune(r)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 
 	"p2pchat/chat"
 )
@@ -85,12 +86,14 @@ func (l *lineScreen) handle(ctx context.Context, in line) error {
 }
 
 // fullScreenCommand matches a line that the full screen would take as a command, and not a path.
-var fullScreenCommand = regexp.MustCompile(`^/[a-z]+( |$)`)
+var fullScreenCommand = sync.OnceValue(func() *regexp.Regexp { // not compiled at each start
+	return regexp.MustCompile(`^/[a-z]+( |$)`)
+})
 
 // holdCommand reports whether a line is not sent because the person who typed it seems to expect a command.
 // A note says so, once: the next line of that kind is sent.
 func (l *lineScreen) holdCommand(in line) bool {
-	if !l.Typed || l.warned || in.goesOn || in.continues || !fullScreenCommand.MatchString(in.text) {
+	if !l.Typed || l.warned || in.goesOn || in.continues || !fullScreenCommand().MatchString(in.text) {
 		return false
 	}
 	l.warned = true

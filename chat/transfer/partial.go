@@ -11,13 +11,16 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"sync"
 
 	"p2pchat/chat/internal/disk"
 )
 
 // A partial file is called .p2pchat-RANDOM.part in the download folder, or .p2pchat-RANDOM.kept if
 // the next run of the program can continue it. The program that writes it has locked it.
-var partName = regexp.MustCompile(`^\.p2pchat-[A-Z2-7]{12}\.part$`)
+var partName = sync.OnceValue(func() *regexp.Regexp { // not compiled at each start
+	return regexp.MustCompile(`^\.p2pchat-[A-Z2-7]{12}\.part$`)
+})
 
 func tempName(resumable bool) string {
 	suffix := ".part"
@@ -129,7 +132,7 @@ func Sweep(dir string) (removed int) {
 		return 0
 	}
 	for _, e := range entries {
-		if partName.MatchString(e.Name()) && sweep(root, e.Name()) {
+		if partName().MatchString(e.Name()) && sweep(root, e.Name()) {
 			removed++
 		}
 	}

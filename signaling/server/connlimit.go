@@ -98,7 +98,7 @@ func (l limitedListener) Accept() (net.Conn, error) {
 		l.server.refuse(limit, client)
 		if _, plain := c.(*net.TCPConn); plain { // a TLS handshake would hold up Accept
 			_ = c.SetWriteDeadline(time.Now().Add(time.Second)) // a new connection has room for it
-			_, _ = c.Write(turnedAway[limit])
+			_, _ = c.Write(turnedAway()[limit])
 		}
 		_ = c.Close()
 	}
@@ -112,10 +112,12 @@ func (s *Server) connState(c net.Conn, state http.ConnState) {
 }
 
 // turnedAway has the HTTP responses for connections over a limit.
-var turnedAway = map[string][]byte{
-	limitConnections:       refusal(signaling.Explain(signaling.ErrServerFull, "As many connections are open at this server as it can hold. Try again in a moment.")),
-	limitClientConnections: refusal(signaling.Explain(signaling.ErrTooMany, "Your network address has too many open connections. Close some, or try again in a moment.")),
-}
+var turnedAway = sync.OnceValue(func() map[string][]byte { // not encoded at each start of a client
+	return map[string][]byte{
+		limitConnections:       refusal(signaling.Explain(signaling.ErrServerFull, "As many connections are open at this server as it can hold. Try again in a moment.")),
+		limitClientConnections: refusal(signaling.Explain(signaling.ErrTooMany, "Your network address has too many open connections. Close some, or try again in a moment.")),
+	}
+})
 
 // refusal returns the HTTP response for err.
 func refusal(err error) []byte {

@@ -30,7 +30,7 @@ func TestWhatLimitsSay(t *testing.T) {
 		}
 	}
 	for limit, want := range map[string]string{limitConnections: "connections are open", limitClientConnections: "open connections"} {
-		if text := string(turnedAway[limit]); !strings.Contains(text, want) {
+		if text := string(turnedAway()[limit]); !strings.Contains(text, want) {
 			t.Errorf("%s: %q, which has no %q", limit, text, want)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/charmbracelet/x/ansi"
 )
@@ -56,12 +57,14 @@ const (
 	longestLink = 2000 // bytes; terminals drop those over 2083
 )
 
-var address = regexp.MustCompile("https?://[^\\s<>\"`{}|\\\\^]+")
+var address = sync.OnceValue(func() *regexp.Regexp { // not compiled at each start
+	return regexp.MustCompile("https?://[^\\s<>\"`{}|\\\\^]+")
+})
 
 // links returns hyperlinks (OSC 8) for the addresses of web pages in a tidy line. The whole address is
 // shown, so that no text hides where it leads.
 func links(line string) (marks []mark) {
-	for _, at := range address.FindAllStringIndex(line, mostLinks) {
+	for _, at := range address().FindAllStringIndex(line, mostLinks) {
 		text := trimAddress(line[at[0]:at[1]])
 		target, ok := linkTarget(text)
 		if !ok {

@@ -21,7 +21,9 @@ const (
 )
 
 // hiddenName matches the names of draft-ietf-mmusic-mdns-ice-candidates, section 3.1.1. No other name is looked up.
-var hiddenName = regexp.MustCompile(`(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.local$`)
+var hiddenName = sync.OnceValue(func() *regexp.Regexp { // not compiled at each start
+	return regexp.MustCompile(`(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.local$`)
+})
 
 // A Names asks the local network for the addresses behind the names that browsers give.
 //
@@ -50,7 +52,7 @@ func NewNames(ctx context.Context, machine transport.Net, log *slog.Logger) *Nam
 }
 
 // IsHidden reports whether host is a name that a browser made to hide an address.
-func IsHidden(host string) bool { return hiddenName.MatchString(host) }
+func IsHidden(host string) bool { return hiddenName().MatchString(host) }
 
 // LookUp returns the address behind a name.
 func (n *Names) LookUp(name string) (netip.Addr, error) {
