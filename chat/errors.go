@@ -15,6 +15,7 @@ var (
 	ErrLate    = fmt.Errorf("%w: the other side has left", ErrOver) // Run counts the message: see Config.Drain
 	ErrUnkept  = errors.New("the outbox cannot be written")
 	ErrSilent  = errors.New("the other side connected, but sent nothing that p2pchat understands")
+	ErrPurpose = errors.New("the other side runs 'p2pchat bench', which measures the connection and does not chat")
 )
 
 var errHungUp = errors.New("the connection dropped")

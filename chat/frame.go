@@ -55,6 +55,7 @@ type hello struct {
 	Of           string `json:"of"`                // and this
 	Parts        bool   `json:"parts,omitempty"`   // this side understands kindPart; earlier versions do not
 	Bundles      bool   `json:"bundles,omitempty"` // this side understands kindBundle; pages and earlier versions do not
+	Purpose      string `json:"purpose,omitempty"` // of a program that holds no conversation, such as p2pchat bench
 }
 
 type frame struct {

@@ -218,7 +218,7 @@ func (c *Conversation) receive(ctx context.Context, link Link, again bool) error
 }
 
 // awaitHello handles the other side's hello, and drops what comes before. It returns ErrSilent if none comes
-// within helloTimeout.
+// within helloTimeout, and ErrPurpose if the other side does not chat.
 func (c *Conversation) awaitHello(ctx context.Context, link Link) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, helloTimeout, ErrSilent)
 	defer cancel()
@@ -236,6 +236,8 @@ func (c *Conversation) awaitHello(ctx context.Context, link Link) error {
 			c.drop(err)
 		case f.kind != kindHello:
 			c.drop("no hello before it", "kind", f.kind)
+		case f.hello.Purpose != "":
+			return ErrPurpose
 		default:
 			c.handleHello(f.hello, link)
 			return nil

@@ -21,7 +21,7 @@ const pingPatience = 3 * time.Second
 func benchCommand(std stdio) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure a server, or two peers on this machine",
+		Short: "Measure a server, two peers on this machine, or the path to another person",
 	}
 	c.AddCommand(signalingBenchCommand(std))
 	for _, b := range peerBenches {
@@ -82,12 +82,9 @@ func benchSignaling(ctx context.Context, o benchOptions, out io.Writer) error {
 	}
 	if !o.ramp {
 		r := load.Run(ctx)
-		if err := r.Err(); err != nil {
-			return err
-		}
-		return o.print(out, r, r.Write)
+		return printed(out, r, r.Err(), o.json, r.Write)
 	}
-	best, err := load.Climb(ctx, func(r bench.Result) error { return o.print(out, r, r.WriteStep) })
+	best, err := load.Climb(ctx, func(r bench.Result) error { return printed(out, r, nil, o.json, r.WriteStep) })
 	if err == nil && !o.json {
 		_, err = fmt.Fprintf(out, "\nthe knee: %d calls at once, %.0f calls a second\n", best.Concurrency, best.CallsPerSecond)
 	}
@@ -120,14 +117,6 @@ func (o benchOptions) validate() (load bench.Load, err error) {
 	return load, err
 }
 
-// print writes r as JSON if the flags ask for it, and else as text writes it.
-func (o benchOptions) print(out io.Writer, r bench.Result, text func(io.Writer) error) error {
-	if o.json {
-		return json.NewEncoder(out).Encode(r)
-	}
-	return text(out)
-}
-
 // ping returns an error if no p2pchat server answers at that URL.
 func ping(ctx context.Context, server string) error {
 	client, err := signaling.NewClient(server, signaling.Config{Patience: pingPatience})
@@ -141,45 +130,76 @@ func ping(ctx context.Context, server string) error {
 	return nil
 }
 
-// A peerBench is a subcommand that measures two peers of this process.
+// A peerBench is a subcommand that measures two peers of this process or, if it has a path, those of two people.
 type peerBench struct {
-	name, short, long string
-	count             int // default of --count
-	measure           func(ctx context.Context, n int) (bench.Comparison, error)
+	name, short, long, example string
+	count                      int // default of --count
+	measure                    func(ctx context.Context, n int) (bench.Comparison, error)
+	path                       bool
 }
 
 var peerBenches = []peerBench{
-	{"connect", "Measure how long two peers take to connect", `Measure the time from the callee's start until both peers can chat, verified, over a
+	{name: "connect", short: "Measure how long two peers take to connect", long: `Measure the time from the callee's start until both peers can chat, verified, over a
 signaling server on loopback. For comparison: two bare PeerConnections that exchange
-their descriptions in memory.`, 50, bench.Connect},
-	{"message", "Measure the round trip of a message", `Measure the round trip of 64 bytes on loopback. For comparison: the same over a bare
-DataChannel.`, 5000, bench.Message},
-	{"transfer", "Measure the throughput in one direction", `Measure the throughput of 64 KiB messages on loopback, 16 MiB at a time. For
-comparison: the same over a bare DataChannel.`, 10, bench.Transfer},
+their descriptions in memory.`, count: 50, measure: bench.Connect},
+	{name: "message", short: "Measure the round trip of a message, here or to another person", long: `Measure the round trip of 64 bytes on loopback. For comparison: the same over a bare
+DataChannel.
+
+To measure the path between two people, one runs it with --call, which prints a code, and
+the other one with that code, as with call and answer. Both see the route, the round trip
+times and the pauses of the connection.`, example: `  p2pchat bench message
+  p2pchat bench message --call
+  p2pchat bench message 417-amber-falcon`, count: 5000, measure: bench.Message, path: true},
+	{name: "transfer", short: "Measure the throughput, here or to another person", long: `Measure the throughput of 64 KiB messages on loopback, 16 MiB at a time. For
+comparison: the same over a bare DataChannel.
+
+To measure the path between two people, one runs it with --call, which prints a code, and
+the other one with that code, as with call and answer. Random bytes go first one way, then
+the other, for --duration each. Both see the route, the throughput in each direction, and
+the round trip times and pauses of the connection. Nothing is written to disk.`, example: `  p2pchat bench transfer
+  p2pchat bench transfer --call --server https://chat.example.org
+  p2pchat bench transfer 417-amber-falcon --server https://chat.example.org`, count: 10, measure: bench.Transfer, path: true},
 }
 
 func (b peerBench) command(std stdio) *cobra.Command {
 	var count int
 	var asJSON bool
+	var path pathBench
 	c := &cobra.Command{
-		Use: b.name, Short: b.short, Long: b.long, Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if count < 1 {
+		Use: b.name, Short: b.short, Long: b.long, Example: b.example, Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if b.path && (path.calls || len(args) > 0) {
+				r, err := path.run(c, b.name, args, std)
+				return printed(std.out, r, err, asJSON, r.Write)
+			}
+			switch changed := c.Flags().Changed; {
+			case count < 1:
 				return &usageError{err: errors.New("--count must be greater than 0")}
+			case changed("duration"), changed("max-mb"):
+				return &usageError{err: errors.New("--duration and --max-mb are for a path to another person"), hint: "add --call, or the code that the other side's --call prints"}
 			}
 			r, err := b.measure(c.Context(), count)
-			switch {
-			case err != nil:
-				return err
-			case asJSON:
-				return json.NewEncoder(std.out).Encode(r)
-			}
-			return r.Write(std.out, b.name)
+			return printed(std.out, r, err, asJSON, func(to io.Writer) error { return r.Write(to, b.name) })
 		},
 	}
 	f := c.Flags()
 	f.SortFlags = false
 	f.IntVar(&count, "count", b.count, "number of measurements")
 	f.BoolVar(&asJSON, "json", false, "print the result as one JSON object")
+	if b.path {
+		c.Use, c.Args = b.name+" [CODE]", cobra.ArbitraryArgs // a code may be written with spaces
+		path.register(f, b.name)
+	}
 	return c
+}
+
+// printed writes what was measured unless err is not nil, as JSON or as text writes it.
+func printed(out io.Writer, result any, err error, asJSON bool, text func(io.Writer) error) error {
+	switch {
+	case err != nil:
+		return err
+	case asJSON:
+		return json.NewEncoder(out).Encode(result)
+	}
+	return text(out)
 }

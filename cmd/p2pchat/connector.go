@@ -195,14 +195,11 @@ func (c *connector) link(ctx context.Context, session *peer.Session, late error)
 	if errors.Is(err, errAbsent) {
 		err = c.outage.cause(c.o, err)
 	}
-	switch {
-	case err == nil:
-		c.outage.set(func(t *outage) { t.path = nil })
-		return chat.Link{Pipe: p, Details: chat.Details(p.Details), Resumption: c.o.resumeText(p)}, p, nil
-	case errors.Is(err, signaling.ErrUnreachable), errors.Is(err, signaling.ErrForeign), errors.As(err, &signaling.Problem{}):
-		err = withHint(c.o.server, fmt.Errorf("%s: %w", c.o.server, err))
+	if err != nil {
+		return chat.Link{}, nil, atServer(c.o.server, err)
 	}
-	return chat.Link{}, nil, err
+	c.outage.set(func(t *outage) { t.path = nil })
+	return chat.Link{Pipe: p, Details: chat.Details(p.Details), Resumption: c.o.resumeText(p)}, p, nil
 }
 
 // question returns why the person is asked for another code after err, or "" if there is no question. A code

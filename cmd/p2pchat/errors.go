@@ -16,6 +16,7 @@ import (
 
 	"p2pchat/chat"
 	"p2pchat/chat/screen"
+	"p2pchat/cmd/p2pchat/internal/bench"
 	"p2pchat/peer"
 	"p2pchat/signaling"
 )
@@ -74,6 +75,10 @@ var endings = []struct {
 	{errConfined, exitNoPath, "confined", ""},
 	{peer.ErrLost, exitFailed, "lost", "start the call again on both sides"},
 	{chat.ErrSilent, exitFailed, "silent", "use the same version on both sides: p2pchat version"},
+	{chat.ErrPurpose, exitFailed, "other-purpose", "to chat, have the other side run p2pchat call or answer; to measure, run p2pchat bench on both sides"},
+	{bench.ErrConversation, exitFailed, "other-purpose", "to measure, have the other side run p2pchat bench, too; to chat, run p2pchat call or answer"},
+	{bench.ErrSilent, exitFailed, "other-purpose", "to measure, have the other side run p2pchat bench, too, in the same version"},
+	{bench.ErrOther, exitFailed, "other-purpose", "run the same on both sides: p2pchat bench message, or p2pchat bench transfer"},
 	{chat.ErrUnsaid, exitFailed, "unsaid", "look at what the other program reports; its channel has to stay open"},
 	{peer.ErrNoChannel, exitFailed, "no-channel", "have it announce the channel: createDataChannel without negotiated and id"},
 	{errStuck, exitFailed, "output-stuck", ""},

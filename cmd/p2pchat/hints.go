@@ -17,6 +17,14 @@ type hintedError struct {
 
 func (e hintedError) Unwrap() error { return e.error }
 
+// atServer adds the server's address, and a hint if one helps, to an error of requests to it.
+func atServer(server string, err error) error {
+	if errors.Is(err, signaling.ErrUnreachable) || errors.Is(err, signaling.ErrForeign) || errors.As(err, &signaling.Problem{}) {
+		return withHint(server, fmt.Errorf("%s: %w", server, err))
+	}
+	return err
+}
+
 // withHint adds a hint to err, the error of a request to server, if the URL's scheme or path seems to be wrong.
 func withHint(server string, err error) error {
 	u, bad := url.Parse(server)

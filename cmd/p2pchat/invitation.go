@@ -87,14 +87,18 @@ var commandPattern = sync.OnceValue(func() *regexp.Regexp { // not compiled at e
 
 // invite returns the command that the other side types in a shell.
 func (o *talkOptions) invite(code peer.Code) string {
-	c := "p2pchat " + command(o.side.Other())
+	return "p2pchat " + command(o.side.Other()) + o.arguments(code)
+}
+
+// arguments returns the arguments of the other side's command, with a space before each: the code, and the server.
+func (o *talkOptions) arguments(code peer.Code) (text string) {
 	if code != (peer.Code{Room: signaling.Lobby}) || !onLoopback(o.server) {
-		c += " " + quoted(code.String())
+		text += " " + quoted(code.String())
 	}
 	if o.server != defaultServer {
-		c += " --server " + quoted(o.server)
+		text += " --server " + quoted(o.server)
 	}
-	return c
+	return text
 }
 
 // quoted quotes a word for a shell: a person may paste a code that a stranger made.

@@ -67,3 +67,40 @@ func (c Comparison) Write(to io.Writer, name string) error {
 }
 
 func ms(n float64) string { return fmt.Sprintf("%.3g ms", n) }
+
+// Write writes the result as text, for the person who ran it.
+func (r PathResult) Write(to io.Writer) error {
+	var b strings.Builder
+	verified := map[bool]string{true: "verified", false: "unverified"}[r.Verified]
+	fmt.Fprintf(&b, "%s path, %s, connected in %s\n\n", r.Path, verified, ms(r.Connect))
+	fmt.Fprintf(&b, "%-24s %9s %9s %9s %9s   %s\n", "round trip", "least", "p50", "p99", "most", "pauses")
+	trip := func(name string, t RoundTrip) {
+		fmt.Fprintf(&b, "%-24s %9s %9s %9s %9s   %s\n", fmt.Sprintf("%s, %d times", name, t.Pings), ms(t.Min), ms(t.P50), ms(t.P99), ms(t.Most), pauses(t.Pauses, t.Longest))
+	}
+	trip("idle", r.Idle)
+	if r.Loaded != nil {
+		trip("beside data", *r.Loaded)
+	}
+	for _, way := range []struct {
+		name string
+		*Flow
+	}{{"sent", r.Sent}, {"received", r.Received}} {
+		if way.Flow != nil {
+			fmt.Fprintf(&b, "\n%-24s %.3g MB/s: %s in %.1f s; %s", way.name, way.Speed, megabytes(way.Bytes), way.Time/1000, pauses(way.Pauses, way.Longest))
+		}
+	}
+	if r.Sent != nil {
+		b.WriteByte('\n')
+	}
+	_, err := io.WriteString(to, b.String())
+	return err
+}
+
+func pauses(n int, longest float64) string {
+	if n == 0 {
+		return "no pause"
+	}
+	return fmt.Sprintf("%d pauses, the longest %s", n, ms(longest))
+}
+
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
