@@ -328,6 +328,11 @@ func (k *sessionKeys) rendezvous() Code {
 	return Code{Room: part("room"), Secret: part("secret")}
 }
 
+// contact returns the key from which the keys of contacts follow. It tells nothing of the other keys, nor they of it.
+func (k *sessionKeys) contact() []byte {
+	return k.derive(pake.LV(k.nonces[:]...), "contact", keySize)
+}
+
 func commitment(nonce []byte) []byte {
 	sum := sha256.Sum256(nonce)
 	return sum[:]

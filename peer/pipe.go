@@ -52,6 +52,7 @@ type Pipe struct {
 	typed    Code   // with which they met first
 	token    string // of the caller in that room
 	spent    int    // guesses at the typed code when the two met
+	contact  []byte // see ContactKey
 	pc       *webrtc.PeerConnection
 	log      *slog.Logger
 	main     *channel
@@ -83,6 +84,7 @@ func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 	}
 	if !a.foreign {
 		p.Verified, p.SafetyWords, p.Rendezvous = a.code.Secret != "", a.keys.words(), a.keys.rendezvous()
+		p.contact = a.keys.contact()
 	}
 	p.pc.OnDataChannel(func(dc *webrtc.DataChannel) { dc.OnOpen(func() { p.announced(dc) }) })
 	p.pc.SCTP().OnClose(func(error) { close(p.associationEnded) })
@@ -90,6 +92,11 @@ func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 	p.changed(p.pc.ConnectionState()) // it may have changed before the callback was there
 	return p, nil
 }
+
+// ContactKey returns 32 bytes from which the two derive the keys of contacts (package contact): the same on both sides, and on
+// every Pipe of their conversation. An attacker in the middle of an unverified call has them, too. It returns nil for a
+// plain WebRTC program.
+func (p *Pipe) ContactKey() []byte { return p.contact }
 
 func (p *Pipe) changed(state webrtc.PeerConnectionState) {
 	switch state {

@@ -1,6 +1,7 @@
 package peer_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -46,12 +47,12 @@ func twoPrograms(t *testing.T) (*network, []*program) {
 	return n, both
 }
 
-// meet waits until both have heard each other on a connection that is newer than before.
+// meet waits until both have heard each other on a connection that is newer than before, and have the same key for contacts.
 func meet(both []*program, before [2]peer.Code) bool {
 	for range 600 {
 		a, b := both[0].saved(), both[1].saved()
 		if a.Heard && b.Heard && a.Rendezvous == b.Rendezvous && a.Rendezvous != before[0] && b.Rendezvous != before[1] {
-			return true
+			return len(a.Contact) == 32 && bytes.Equal(a.Contact, b.Contact)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}

@@ -23,11 +23,12 @@ type Resumption struct {
 	Spent       int    // guesses at Typed's secret so far, see Guesses
 	Verified    bool
 	SafetyWords []string
+	Contact     []byte `json:",omitempty"` // see Pipe.ContactKey
 }
 
 // Resumption returns how to meet this Pipe's other side again.
 func (p *Pipe) Resumption() Resumption {
-	return Resumption{Side: p.side, Typed: p.typed, Token: p.token, Rendezvous: p.Rendezvous, Before: p.code, Spent: p.spent, Verified: p.Verified, SafetyWords: p.SafetyWords}
+	return Resumption{Side: p.side, Typed: p.typed, Token: p.token, Rendezvous: p.Rendezvous, Before: p.code, Spent: p.spent, Verified: p.Verified, SafetyWords: p.SafetyWords, Contact: p.contact}
 }
 
 // Burnt returns ErrBurnt or ErrImpostor if the two can no longer meet with Typed, because it has taken all its
@@ -103,7 +104,7 @@ func (s *Session) resume(r Resumption) []Code {
 	}
 	s.last = &Pipe{
 		Details: Details{Verified: r.Verified, SafetyWords: r.SafetyWords}, Rendezvous: r.Rendezvous,
-		side: r.Side, code: r.Before, typed: r.Typed, token: r.Token,
+		side: r.Side, code: r.Before, typed: r.Typed, token: r.Token, contact: r.Contact,
 	}
 	if r.Heard {
 		return []Code{r.Rendezvous}

@@ -169,7 +169,7 @@ func (s *Session) adopt(p *Pipe) {
 	if s.isRendezvous(p.code) {
 		// The two are those who met at first. The proof of that meeting holds.
 		p.Verified, p.SafetyWords = s.last.Verified, s.last.SafetyWords
-		p.typed, p.token = s.last.typed, s.last.token
+		p.typed, p.token, p.contact = s.last.typed, s.last.token, s.last.contact
 	}
 	s.last = p
 	p.spent = s.guesses.used()

@@ -39,6 +39,7 @@ var floors = []struct{ these, mayNotImport, because string }{
 	{"p2pchat/peer/...", "p2pchat/signaling/memstore", "a peer is handed a Store"},
 	{"p2pchat/peer/...", "p2pchat/signaling/natsstore", "a peer is handed a Store"},
 	{"p2pchat/peer/pake", "p2pchat/...", "the PAKE stands alone"},
+	{"p2pchat/peer/contact", "*/...", "the keys of a contact follow from bytes alone"},
 	{"p2pchat/peer/internal/pionnet", "p2pchat/...", "what is done to pion knows no calls"},
 	{"p2pchat/signaling/...", "p2pchat/cmd/...", "the program is built on the libraries"},
 	{"p2pchat/peer/...", "p2pchat/cmd/...", "the program is built on the libraries"},

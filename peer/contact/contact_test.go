@@ -1,0 +1,234 @@
+package contact
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func key(n byte) []byte { return bytes.Repeat([]byte{n}, KeySize) }
+
+func kept() (first, second Keys) {
+	return Keep(First, key(1), key(2)[:NonceSize], key(3)[:NonceSize]), Keep(Second, key(1), key(2)[:NonceSize], key(3)[:NonceSize])
+}
+
+// common returns the IDs of the generations that both have, the newest of the first one's first.
+func common(a, b Keys) []string {
+	var ids []string
+	for _, g := range a.Generations {
+		if slices.ContainsFunc(b.Generations, func(h Generation) bool { return h.ID() == g.ID() }) {
+			ids = append(ids, g.ID())
+		}
+	}
+	return ids
+}
+
+// Every order in which the two sides of a call take their steps, with a kill after any of them, three calls in a row, and with
+// each generation in which the two may meet.
+func TestAKillStrandsNeitherSide(t *testing.T) {
+	t.Parallel()
+	schedules := 0
+	var calls func(sides [2]Keys, left byte)
+	calls = func(sides [2]Keys, left byte) {
+		ids := common(sides[0], sides[1])
+		if len(ids) == 0 {
+			t.Fatal("the two have no generation in common")
+		}
+		if left == 0 {
+			schedules++
+			return
+		}
+		for _, met := range ids {
+			secret := key(10 + left)
+			var rolled [2]Keys
+			for s := range sides {
+				var err error
+				if rolled[s], err = sides[s].Roll(met, secret); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// steps: a side stores; then what it shows may reach the other, if that has stored
+			var steps func(now [2]Keys, stored, shown [2]bool)
+			steps = func(now [2]Keys, stored, shown [2]bool) {
+				calls(now, left-1) // both are killed here
+				for s := range now {
+					next, st, sh := now, stored, shown
+					switch {
+					case !stored[s]:
+						next[s], st[s] = rolled[s], true
+					case stored[1-s] && !shown[s]:
+						next[1-s], sh[s] = now[1-s].Show(rolled[s].ID()), true
+					default:
+						continue
+					}
+					steps(next, st, sh)
+				}
+			}
+			steps(sides, [2]bool{}, [2]bool{})
+		}
+	}
+	a, b := kept()
+	calls([2]Keys{a, b}, 3)
+	t.Log(schedules, "schedules")
+	if schedules < 1000 {
+		t.Errorf("only %d schedules were tried", schedules)
+	}
+}
+
+func TestBothSidesDeriveTheSame(t *testing.T) {
+	t.Parallel()
+	a, b := kept()
+	for n := range byte(3) {
+		if a.ID() != b.ID() || a.Side == b.Side {
+			t.Fatalf("generation %d: %s and %s", n, a.ID(), b.ID())
+		}
+		for _, caller := range []Side{First, Second} {
+			theirs, _ := b.Places(caller, time.Unix(7200, 0))
+			if ours, _ := a.Places(caller, time.Unix(7200, 0)); !slices.Equal(ours, theirs) {
+				t.Errorf("generation %d, %s calls: other places", n, caller)
+			}
+		}
+		met := a.ID()
+		var err error
+		if a, err = a.Roll(met, key(20+n)); err != nil {
+			t.Fatal(err)
+		}
+		if b, err = b.Roll(met, key(20+n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := a.Roll("another", key(1)); err == nil {
+		t.Error("a generation that was never kept rolls")
+	}
+	if got := a.Show("another"); len(got.Generations) != 2 || got.Shown {
+		t.Error("a wrong ID drops a generation")
+	}
+}
+
+// Clocks that are up to an hour apart find each other, whatever the minute.
+func TestPlacesOfWrongClocks(t *testing.T) {
+	t.Parallel()
+	a, b := kept()
+	for minute := range 60 {
+		for _, off := range []time.Duration{-time.Hour, -31 * time.Minute, 0, time.Minute, time.Hour} {
+			now := time.Unix(1_700_000_000, 0).Add(time.Duration(minute) * time.Minute)
+			calls, _ := a.Places(First, now)
+			if waits, _ := b.Places(First, now.Add(off)); !slices.Contains(waits, calls[0]) {
+				t.Errorf("minute %d, clock off by %s: the two miss each other", minute, off)
+			}
+		}
+	}
+}
+
+// No two derived values are equal, and none is part of another: not over sides, hours, generations, or purposes.
+func TestNothingIsDerivedTwice(t *testing.T) {
+	t.Parallel()
+	k, _ := kept()
+	seen := map[string]string{}
+	see := func(what, value string) {
+		if was, twice := seen[value]; twice {
+			t.Errorf("%s is %s", what, was)
+		}
+		seen[value] = what
+	}
+	for n := range byte(3) {
+		g := k.Generations[0]
+		see(fmt.Sprint("root ", n), string(g.Root))
+		see(fmt.Sprint("id ", n), g.ID())
+		for _, s := range []Side{First, Second} {
+			for hour := range int64(5) {
+				p := g.Place(s, hour)
+				see(fmt.Sprint("room ", n, s, hour), p.Room)
+				see(fmt.Sprint("secret ", n, s, hour), p.Secret)
+			}
+			b := g.Boxes[s]
+			see(fmt.Sprint("put ", n, s), string(b.Put))
+			see(fmt.Sprint("take ", n, s), string(b.Take))
+			for block := range 5 {
+				see(fmt.Sprint("chain ", n, s, block), string(b.Chain))
+				var key []byte
+				key, _, b = b.Next()
+				see(fmt.Sprint("key ", n, s, block), string(key))
+			}
+		}
+		var err error
+		if k, err = k.Roll(k.ID(), key(30)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	k, _ := kept()
+	if err := k.Check(); err != nil {
+		t.Error(err)
+	}
+	for name, spoil := range map[string]func(*Keys){
+		"no generation": func(k *Keys) { k.Generations = nil },
+		"three":         func(k *Keys) { k.Generations = slices.Repeat(k.Generations, 3) },
+		"another side":  func(k *Keys) { k.Side = 2 },
+		"a short root":  func(k *Keys) { k.Generations[0].Root = k.Generations[0].Root[1:] },
+		"no chain":      func(k *Keys) { k.Generations[0].Boxes[1].Chain = nil },
+	} {
+		k, _ := kept()
+		if spoil(&k); k.Check() == nil {
+			t.Error(name, "passes")
+		}
+	}
+}
+
+// The page derives the same.
+func TestVectors(t *testing.T) {
+	t.Parallel()
+	type vector struct {
+		Key, Firsts, Seconds []byte
+		Call                 []byte // the key of the next call
+		Epoch                int64
+		Kept, Rolled         Generation
+		IDs                  []string
+		Places               map[string]Place // by generation and caller
+		BlockKeys            [][]byte         // of the first's box in Kept
+	}
+	v := vector{Key: key(1), Firsts: key(2)[:NonceSize], Seconds: key(3)[:NonceSize], Call: key(4), Epoch: 473040, Places: map[string]Place{}}
+	k := Keep(First, v.Key, v.Firsts, v.Seconds)
+	v.Kept = k.Generations[0]
+	k, err := k.Roll(k.ID(), v.Call)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Rolled = k.Generations[0]
+	v.IDs = []string{v.Kept.ID(), v.Rolled.ID()}
+	for _, s := range []Side{First, Second} {
+		v.Places["kept "+s.String()] = v.Kept.Place(s, v.Epoch)
+		v.Places["rolled "+s.String()] = v.Rolled.Place(s, v.Epoch)
+	}
+	box := v.Kept.Boxes[First]
+	for range 3 {
+		var key []byte
+		key, _, box = box.Next()
+		v.BlockKeys = append(v.BlockKeys, key)
+	}
+	got, err := json.MarshalIndent(v, "", "\t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const file = "testdata/contact.json"
+	if os.Getenv("UPDATE") != "" {
+		if err := os.WriteFile(file, append(got, '\n'), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.TrimSpace(string(want)) != string(got) {
+		t.Errorf("%s has other values than this package derives: the page and older files would not meet it", file)
+	}
+}
