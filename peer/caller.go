@@ -119,7 +119,7 @@ func (c *caller) enterOccupied(why error) error {
 		c.digits++
 		c.code = newCode(c.digits)
 		c.ticket = s.ticket(c.code)
-	case s.met || s.config.Resume != nil: // by this side's own last offer
+	case s.met || s.config.Resume != nil || s.config.private: // by this side's own last offer
 		c.write = s.store.Reoffer
 	default:
 		return why
@@ -138,7 +138,7 @@ func (s *Session) roomDigits() int {
 
 // ticket returns the caller's ticket for the room of code: the same one each time.
 func (s *Session) ticket(code Code) signaling.Ticket {
-	if s.isRendezvous(code) {
+	if s.isPrivate(code) {
 		return signaling.Ticket{Room: code.Room, Side: signaling.Caller, Token: code.token()}
 	}
 	if _, ok := s.tickets[code]; !ok {

@@ -71,6 +71,9 @@ type Config struct {
 	Log    *slog.Logger // slog.Default() if nil
 
 	net transport.Net // the machine's own if nil
+
+	contact *Contact // whom to meet without a code; nil with one
+	private bool     // only the two have the codes: wrong answers are no guesses
 }
 
 // An Event is one of the types below.
@@ -118,11 +121,11 @@ func (Stats) event()      {}
 // same secret. The zero Code makes a new code, for a free room, and Waiting reports it.
 // The Session runs until Close.
 func Call(at signaling.Store, code Code, config Config) *Session {
-	return start(at, signaling.Caller, code, config)
+	return start(at, signaling.Caller, []Code{code}, config)
 }
 
 // Answer joins the caller of the code's room, as soon as there is one. The Session runs
 // until Close.
 func Answer(at signaling.Store, code Code, config Config) *Session {
-	return start(at, signaling.Callee, code, config)
+	return start(at, signaling.Callee, []Code{code}, config)
 }

@@ -47,12 +47,15 @@ type Pipe struct {
 	// call has it, too. It is zero for a plain WebRTC program.
 	Rendezvous Code
 
-	side     signaling.Side
-	code     Code   // with which the two met
-	typed    Code   // with which they met first
-	token    string // of the caller in that room
-	spent    int    // guesses at the typed code when the two met
-	contact  []byte // see ContactKey
+	side    signaling.Side
+	code    Code   // with which the two met
+	typed   Code   // with which they met first
+	token   string // of the caller in that room
+	spent   int    // guesses at the typed code when the two met
+	contact []byte // see ContactKey
+
+	generation string // see Generation
+
 	pc       *webrtc.PeerConnection
 	log      *slog.Logger
 	main     *channel

@@ -81,7 +81,7 @@ func (s *Session) saveSpent(now Resumption) func(spent int) error {
 // countsGuesses reports whether wrong answers with code count as guesses: it was typed, and has a
 // secret.
 func (s *Session) countsGuesses(code Code) bool {
-	return code.Secret != "" && !s.isRendezvous(code)
+	return code.Secret != "" && !s.isPrivate(code)
 }
 
 // unburnt returns the codes that still take guesses, or whose guesses do not count.

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -23,7 +24,7 @@ const (
 // lost, the two meet again, in a room that only they can find.
 type Session struct {
 	store  signaling.Store
-	code   Code
+	codes  []Code // to meet with at first; none for a contact
 	config Config
 	cancel context.CancelFunc
 	done   chan struct{} // closed by run, when everything it started has ended
@@ -45,9 +46,11 @@ type Session struct {
 	tcp     ice.TCPMux                // nil: none, see allowTCP
 
 	guesses guesses // at the typed code
+
+	reporting sync.Mutex // held while a Session in a contact's rooms reports
 }
 
-func start(at signaling.Store, side signaling.Side, code Code, config Config) *Session {
+func start(at signaling.Store, side signaling.Side, codes []Code, config Config) *Session {
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
@@ -56,7 +59,7 @@ func start(at signaling.Store, side signaling.Side, code Code, config Config) *S
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Session{
-		store: at, side: side, code: code, config: config, cancel: cancel, tickets: map[Code]signaling.Ticket{},
+		store: at, side: side, codes: codes, config: config, cancel: cancel, tickets: map[Code]signaling.Ticket{},
 		done: make(chan struct{}), pipe: make(chan *Pipe, 1), wanted: make(chan struct{}, 1), reopen: make(chan struct{}, 1), over: make(chan struct{}),
 	}
 	go s.run(ctx)
@@ -108,14 +111,18 @@ func (s *Session) run(ctx context.Context) {
 	defer close(s.done)
 	defer s.closeTCP()
 	defer s.wg.Wait()
-	s.err = s.maintain(ctx)
+	if s.config.contact != nil {
+		s.err = s.maintainContact(ctx)
+	} else {
+		s.err = s.maintain(ctx)
+	}
 	close(s.over)
 }
 
 // maintain meets the other side, follows the connection to its end, and meets again. That goes
 // on for ever, because a network may come back at any time.
 func (s *Session) maintain(ctx context.Context) error {
-	codes := []Code{s.code}
+	codes := s.codes
 	if r := s.config.Resume; r != nil {
 		codes = s.resume(*r)
 	}
@@ -153,7 +160,10 @@ func (s *Session) connect(ctx context.Context, codes []Code) (*Pipe, error) {
 			codes = s.withTyped(codes)
 			s.tries = len(codes) - 1 // the typed code is next: the other side may be waiting there
 			continue
-		case !s.met || ctx.Err() != nil:
+		case ctx.Err() != nil:
+			return nil, err
+		case s.met, s.config.private && errors.Is(err, context.DeadlineExceeded): // see callLimit
+		default:
 			return nil, err
 		}
 		s.config.Log.Info("could not meet again; trying once more", "why", err)
@@ -166,13 +176,18 @@ func (s *Session) connect(ctx context.Context, codes []Code) (*Pipe, error) {
 // adopt makes p the Session's connection, and hands it to Pipe.
 func (s *Session) adopt(p *Pipe) {
 	s.met = true
-	if s.isRendezvous(p.code) {
+	if s.last != nil && s.isPrivate(p.code) {
 		// The two are those who met at first. The proof of that meeting holds.
 		p.Verified, p.SafetyWords = s.last.Verified, s.last.SafetyWords
 		p.typed, p.token, p.contact = s.last.typed, s.last.token, s.last.contact
 	}
 	s.last = p
 	p.spent = s.guesses.used()
+	s.deliver(p)
+}
+
+// deliver hands p to Pipe.
+func (s *Session) deliver(p *Pipe) {
 	select {
 	case <-s.pipe: // no Pipe took it, and it is lost
 	default:
@@ -214,9 +229,10 @@ func rendezvous(p *Pipe) []Code {
 	return []Code{p.Rendezvous, p.code}
 }
 
-// isRendezvous reports whether only these two can have code.
-func (s *Session) isRendezvous(code Code) bool {
-	return s.last != nil && code != s.last.typed && (code == s.last.Rendezvous || code == s.last.code)
+// isPrivate reports whether only these two can have code: it follows from the key of an earlier meeting.
+func (s *Session) isPrivate(code Code) bool {
+	return s.config.private ||
+		s.last != nil && code != s.last.typed && (code == s.last.Rendezvous || code == s.last.code)
 }
 
 // untilReopened returns ctx, which ends early if Reopen is called. The function end ends it, and reports

@@ -1,0 +1,357 @@
+package peer_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pion/transport/v5/vnet"
+
+	"p2pchat/peer"
+	"p2pchat/peer/contact"
+	"p2pchat/signaling"
+	"p2pchat/signaling/memstore"
+)
+
+// A keeper is one side of two who have kept each other: its keys are on its disk.
+type keeper struct {
+	mu   sync.Mutex // guards what follows
+	keys contact.Keys
+}
+
+func (k *keeper) load() contact.Keys {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.keys
+}
+
+// rolls stores the keys of a connection.
+func (k *keeper) rolls(t *testing.T, p *peer.Pipe) string {
+	t.Helper()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	next, err := k.keys.Roll(p.Generation(), p.ContactKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.keys = next
+	return next.ID()
+}
+
+func (k *keeper) shown(id string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.keys = k.keys.Show(id)
+}
+
+// friends returns two who have kept each other.
+func friends(secret byte) [2]*keeper {
+	key, nonce := bytes.Repeat([]byte{secret}, contact.KeySize), make([]byte, contact.NonceSize)
+	return [2]*keeper{{keys: contact.Keep(contact.First, key, nonce, nonce)}, {keys: contact.Keep(contact.Second, key, nonce, nonce)}}
+}
+
+// meets starts a Session of k.
+func (k *keeper) meets(at signaling.Store, calls bool, on *vnet.Net) *peer.Session {
+	return peer.Meet(at, peer.Contact{Keys: k.load, Calls: calls}, quiet().Over(on))
+}
+
+// roll makes both sides store the keys of a call, and show that they have.
+func roll(t *testing.T, both [2]*keeper, a, b *peer.Pipe) {
+	t.Helper()
+	first, second := both[0].rolls(t, a), both[1].rolls(t, b)
+	if first != second {
+		t.Fatalf("after the call their keys are %s and %s", first, second)
+	}
+	both[0].shown(second)
+	both[1].shown(first)
+}
+
+func TestContactsWhoCallAtOnce(t *testing.T) {
+	seeds := uint64(200)
+	if testing.Short() {
+		seeds = 20
+	}
+	eachSeed(t, seeds, func(t *testing.T, seed uint64) {
+		random := rand.New(rand.NewPCG(seed, 16)) //nolint:gosec // the same each time
+		n, store, both := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{}), friends(1)
+		for range 2 { // the second call is with the keys of the first
+			order := random.Perm(2)
+			var sessions [2]*peer.Session
+			for _, side := range order {
+				sessions[side] = both[side].meets(store, true, []*vnet.Net{n.caller, n.callee}[side])
+				time.Sleep(time.Duration(random.IntN(60)) * time.Millisecond)
+			}
+			a, b := pipeOf(t, sessions[0]), pipeOf(t, sessions[1])
+			talk(t, a, b)
+			if !a.Verified || !b.Verified {
+				t.Error("the call is not verified")
+			}
+			roll(t, both, a, b)
+			n.cut.Store(true) // see network.calls
+			for _, s := range sessions {
+				s.Close()
+			}
+			n.cut.Store(false)
+		}
+	})
+}
+
+func TestContactsMeet(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		calls  [2]bool
+		before func(*testing.T, [2]*keeper)
+		apart  time.Duration // the second side comes so much later
+	}{
+		{name: "the first calls", calls: [2]bool{true, false}},
+		{name: "the second calls", calls: [2]bool{false, true}},
+		{name: "some hours later", calls: [2]bool{true, false}, apart: 3*time.Hour + 20*time.Minute},
+		{name: "the caller comes some hours later", calls: [2]bool{false, true}, apart: 5 * time.Hour},
+		{name: "both call, some hours apart", calls: [2]bool{true, true}, apart: 7 * time.Hour},
+		{name: "the first was killed before it had the new keys", calls: [2]bool{true, false}, before: ahead(1)},
+		{name: "the second was killed before it had the new keys", calls: [2]bool{true, false}, before: ahead(0)},
+		{name: "the first was killed, and calls too", calls: [2]bool{true, true}, before: ahead(1)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, store, both := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{}), friends(2)
+				if c.before != nil {
+					c.before(t, both)
+				}
+				t.Cleanup(n.sever)
+				first := both[0].meets(store, c.calls[0], n.caller)
+				t.Cleanup(first.Close)
+				time.Sleep(c.apart)
+				second := both[1].meets(store, c.calls[1], n.callee)
+				t.Cleanup(second.Close)
+				a, b := pipeOf(t, first), pipeOf(t, second)
+				talk(t, a, b)
+				roll(t, both, a, b)
+				n.outage(t, 5*time.Second, a, b)
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				defer cancel()
+				a, b = again(t, ctx, first, second)
+				talk(t, a, b)
+				roll(t, both, a, b)
+			})
+		})
+	}
+}
+
+// ahead lets side have stored the keys of a call that the other side has not: a kill came between.
+func ahead(side int) func(*testing.T, [2]*keeper) {
+	return func(t *testing.T, both [2]*keeper) {
+		t.Helper()
+		next, err := both[side].keys.Roll(both[side].keys.ID(), bytes.Repeat([]byte{9}, contact.KeySize))
+		if err != nil {
+			t.Fatal(err)
+		}
+		both[side].keys = next
+	}
+}
+
+// again waits for the next pipe of both.
+func again(t *testing.T, ctx context.Context, first, second *peer.Session) (a, b *peer.Pipe) {
+	t.Helper()
+	var wg sync.WaitGroup
+	var errs [2]error
+	wg.Go(func() { a, errs[0] = first.Pipe(ctx) })
+	wg.Go(func() { b, errs[1] = second.Pipe(ctx) })
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			t.Fatal("they do not meet again: ", err)
+		}
+	}
+	return a, b
+}
+
+// A meeting is what a server learns of it: nothing else reaches the Store.
+type meeting struct {
+	pair  int // what the server wants to know
+	names []string
+	sizes []int
+}
+
+// A notebook notes all that a server sees of a meeting.
+type notebook struct {
+	signaling.Store
+
+	mu sync.Mutex // guards what follows
+	of meeting
+}
+
+func (n *notebook) note(t signaling.Ticket, content ...[]byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, name := range []string{t.Room, t.Token} {
+		if name != "" && !slices.Contains(n.of.names, name) {
+			n.of.names = append(n.of.names, name)
+		}
+	}
+	for _, c := range content {
+		n.of.sizes = append(n.of.sizes, len(c))
+	}
+}
+
+func (n *notebook) Offer(ctx context.Context, t signaling.Ticket, d signaling.Description) (signaling.Version, error) {
+	n.note(t, d)
+	return n.Store.Offer(ctx, t, d)
+}
+
+func (n *notebook) Reoffer(ctx context.Context, t signaling.Ticket, d signaling.Description) (signaling.Version, error) {
+	n.note(t, d)
+	return n.Store.Reoffer(ctx, t, d)
+}
+
+func (n *notebook) Answer(ctx context.Context, t signaling.Ticket, to signaling.Version, d signaling.Description) (signaling.Version, error) {
+	n.note(t, d)
+	return n.Store.Answer(ctx, t, to, d)
+}
+
+func (n *notebook) AddCandidates(ctx context.Context, t signaling.Ticket, at int, list ...signaling.Candidate) (int, error) {
+	for _, c := range list {
+		n.note(t, c)
+	}
+	return n.Store.AddCandidates(ctx, t, at, list...)
+}
+
+func (n *notebook) Description(ctx context.Context, t signaling.Ticket, of signaling.Side, known signaling.Version, wait time.Duration) (signaling.Description, signaling.Version, error) {
+	n.note(t)
+	return n.Store.Description(ctx, t, of, known, wait)
+}
+
+// likeness is how an adversary judges whether two meetings are of the same pair: names that are equal or alike, and documents of
+// like sizes.
+func likeness(a, b meeting) float64 {
+	var alike float64
+	for _, x := range a.names {
+		for _, y := range b.names {
+			if x == y {
+				alike += 1000
+			}
+			for i := range min(len(x), len(y)) {
+				if x[i] == y[i] {
+					alike += 0.01
+				}
+			}
+		}
+	}
+	for i := range min(len(a.sizes), len(b.sizes)) {
+		if a.sizes[i] == b.sizes[i] {
+			alike++
+		}
+	}
+	return alike
+}
+
+// Fifty meetings of five pairs, some in the same hour and some hours apart: a server that compares all it has seen links two
+// of them no better than chance.
+func TestAServerCannotLinkMeetings(t *testing.T) {
+	const pairs, meetings = 5, 50
+	var seen []meeting
+	synctest.Test(t, func(t *testing.T) {
+		random := rand.New(rand.NewPCG(5, 50)) //nolint:gosec // the same each time
+		store := memstore.New(memstore.Limits{})
+		n := newNetwork(t, 5*time.Millisecond)
+		var all [pairs][2]*keeper
+		for i := range all {
+			all[i] = friends(byte(i))
+		}
+		for range meetings {
+			pair, caller := random.IntN(pairs), random.IntN(2)
+			book := &notebook{Store: store, of: meeting{pair: pair}}
+			first := all[pair][0].meets(book, caller == 0, n.caller)
+			second := all[pair][1].meets(book, caller == 1, n.callee)
+			a, b := pipeOf(t, first), pipeOf(t, second)
+			talk(t, a, b)
+			roll(t, all[pair], a, b)
+			n.cut.Store(true)
+			first.Close()
+			second.Close()
+			n.cut.Store(false)
+			seen = append(seen, book.of)
+			time.Sleep(time.Duration(random.IntN(90)) * time.Minute)
+		}
+	})
+	advantage := linked(seen)
+	t.Logf("of two meetings of one pair and two of other pairs, the server takes the right two for one pair with probability %.3f", advantage)
+	if advantage < 0.4 || advantage > 0.6 {
+		t.Errorf("the server links meetings with probability %.3f; chance is 0.5", advantage)
+	}
+	for i, m := range seen { // the adversary is no straw man: it finds pairs that have a name in common
+		seen[i].names = append(slices.Clone(m.names), fmt.Sprint("pair ", m.pair))
+	}
+	if certain := linked(seen); certain < 0.99 {
+		t.Errorf("with a name in common, the adversary links meetings with probability %.3f", certain)
+	}
+}
+
+// linked returns the probability that two meetings of one pair are more alike than two of different pairs.
+func linked(seen []meeting) float64 {
+	var same, other []float64
+	for i, a := range seen {
+		for _, b := range seen[:i] {
+			if a.pair == b.pair {
+				same = append(same, likeness(a, b))
+			} else {
+				other = append(other, likeness(a, b))
+			}
+		}
+	}
+	wins := 0.0
+	for _, x := range same {
+		for _, y := range other {
+			switch {
+			case x > y:
+				wins++
+			case x == y:
+				wins += 0.5
+			}
+		}
+	}
+	return wins / float64(len(same)*len(other))
+}
+
+// One who has copied the keys of a side can meet in its place before the next call, and not after it.
+func TestAStolenContact(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, store, both := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{}), friends(3)
+		stolen := both[1].load()
+		first, second := both[0].meets(store, true, n.caller), both[1].meets(store, false, n.callee)
+		a, b := pipeOf(t, first), pipeOf(t, second)
+		talk(t, a, b)
+		roll(t, both, a, b)
+		n.cut.Store(true)
+		first.Close()
+		second.Close()
+		n.cut.Store(false)
+
+		t.Cleanup(n.sever)
+		victim := both[0].meets(store, true, n.caller)
+		t.Cleanup(victim.Close)
+		thief := (&keeper{keys: stolen}).meets(store, false, n.callee)
+		t.Cleanup(thief.Close)
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Hour)
+		defer cancel()
+		if p, err := thief.Pipe(ctx); err == nil {
+			t.Error("the thief meets the victim: ", p.SafetyWords)
+		}
+		old, err := json.Marshal(stolen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range both[0].load().Generations {
+			if root, _ := json.Marshal(g.Root); bytes.Contains(old, root) {
+				t.Error("the stolen file has the root of after the call")
+			}
+		}
+	})
+}
