@@ -117,7 +117,7 @@ func (c *Client) Description(ctx context.Context, t Ticket, of Side, known Versi
 		v, _ := r.version()
 		return err == nil && v != "" && v == known
 	}
-	r, err := c.poll(ctx, t, request{path: "/" + of.String(), header: header}, wait, func(r reply, err error) bool {
+	r, err := c.pollRoom(ctx, t, request{path: "/" + of.String(), header: header}, wait, func(r reply, err error) bool {
 		return errors.Is(err, ErrNoOffer) || errors.Is(err, ErrNoAnswer) || errors.Is(err, ErrNoRoom) || errors.Is(err, ErrUnchanged) || isKnown(r, err)
 	})
 	if isKnown(r, err) {
@@ -161,7 +161,7 @@ func (c *Client) Candidates(ctx context.Context, t Ticket, of Side, after int, w
 		return nil, invalid("candidates are counted from 0")
 	}
 	path := "/" + of.String() + "-candidates?after=" + strconv.Itoa(after)
-	r, err := c.poll(ctx, t, request{path: path}, wait, func(r reply, err error) bool {
+	r, err := c.pollRoom(ctx, t, request{path: path}, wait, func(r reply, err error) bool {
 		return errors.Is(err, ErrNoRoom) || err == nil && isEmptyList(r.body)
 	})
 	if err != nil || isEmptyList(r.body) {
@@ -232,7 +232,7 @@ func (c *Client) ICEServers(ctx context.Context, t Ticket, wait time.Duration) (
 			c.digits.Store(int32(max(MinRoomDigits, min(n, MaxRoomDigits))))
 		}
 	} else {
-		r, err = c.poll(ctx, t, request{path: "/ice-servers", optional: true}, wait, func(_ reply, err error) bool {
+		r, err = c.pollRoom(ctx, t, request{path: "/ice-servers", optional: true}, wait, func(_ reply, err error) bool {
 			return errors.Is(err, ErrNoRoom)
 		})
 	}

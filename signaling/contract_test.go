@@ -44,3 +44,14 @@ func client(t *testing.T, base string, config signaling.Config) *signaling.Clien
 	t.Cleanup(c.CloseIdle)
 	return c
 }
+
+// TestClientIsAMail runs the tests of a Mail with a Client and a server.
+func TestClientIsAMail(t *testing.T) {
+	storetest.RunMailVirtual(t, func(t *testing.T, limits storetest.MailLimits, observe func(signaling.MailWatcher) signaling.MailWatcher) signaling.Mail {
+		below := observe(memstore.NewMail(memstore.MailLimits(limits)))
+		s := server.New(memstore.New(memstore.Limits{}), server.Config{Mail: server.MailConfig{Boxes: below}, Log: slog.New(slog.DiscardHandler)})
+		l := pipenet.Serve(t, s)
+		t.Cleanup(s.Drain)
+		return connected(t, l, signaling.Config{})
+	})
+}

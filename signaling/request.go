@@ -52,7 +52,7 @@ func (r reply) version() (Version, error) {
 
 // poll repeats a read for as long as isNothing reports that there is nothing to read, until wait
 // is over.
-func (c *Client) poll(ctx context.Context, t Ticket, r request, wait time.Duration, isNothing func(reply, error) bool) (reply, error) {
+func (c *Client) poll(ctx context.Context, r request, wait time.Duration, isNothing func(reply, error) bool) (reply, error) {
 	started := time.Now()
 	for {
 		left := wait
@@ -61,7 +61,7 @@ func (c *Client) poll(ctx context.Context, t Ticket, r request, wait time.Durati
 		}
 		r.wait = max(0, min(left, c.config.Poll)+time.Second-1).Truncate(time.Second)
 		sent := time.Now()
-		rep, err := c.inRoom(ctx, t, r)
+		rep, err := c.do(ctx, r)
 		if r.wait == 0 || wait < Forever && time.Since(started) >= wait || !isNothing(rep, err) {
 			return rep, err
 		}
@@ -76,11 +76,24 @@ func (c *Client) poll(ctx context.Context, t Ticket, r request, wait time.Durati
 
 // inRoom sends r to t's room, with t's token.
 func (c *Client) inRoom(ctx context.Context, t Ticket, r request) (reply, error) {
-	if err := CheckRoom(t.Room); err != nil {
+	if err := r.address(t); err != nil {
 		return reply{}, err
 	}
-	r.path, r.token = "/rooms/"+t.Room+r.path, t.Token
 	return c.do(ctx, r)
+}
+
+// pollRoom is poll for a read in t's room, with t's token.
+func (c *Client) pollRoom(ctx context.Context, t Ticket, r request, wait time.Duration, isNothing func(reply, error) bool) (reply, error) {
+	if err := r.address(t); err != nil {
+		return reply{}, err
+	}
+	return c.poll(ctx, r, wait, isNothing)
+}
+
+// address puts the path of r into t's room.
+func (r *request) address(t Ticket) error {
+	r.path, r.token = "/rooms/"+t.Room+r.path, t.Token
+	return CheckRoom(t.Room)
 }
 
 // do sends r until the reply is not a transient error.
@@ -251,7 +264,7 @@ func parseProblem(kind string, body []byte) error {
 // isTransient reports whether the request of a response with that status may succeed soon.
 func (c *Client) isTransient(status int, err error) bool {
 	switch {
-	case errors.Is(err, ErrGuesses), errors.Is(err, ErrTooManyRooms): // they last for minutes
+	case errors.Is(err, ErrGuesses), errors.Is(err, ErrTooManyRooms), errors.Is(err, ErrClientMail), errors.Is(err, ErrMailFull): // they last for minutes
 		return false
 	case status == http.StatusNotImplemented && !c.reached.Load(): // a server of files
 		return false

@@ -11,6 +11,8 @@
 // A [Store] keeps rooms: in this process (package memstore), in NATS (package natsstore), or on a
 // server ([Client]). Package server serves any Store over HTTP. All Stores pass the same tests
 // (package storetest), so their users need not know which Store they have.
+//
+// A [Mail] keeps mailboxes, in which a person leaves sealed blocks for one who is away.
 package signaling
 
 import (
@@ -136,6 +138,15 @@ var (
 	ErrServerFull   = errors.New("the server is full")
 	ErrInvalid      = errors.New("the request is not valid")
 	ErrUnavailable  = errors.New("the place where rooms are kept cannot be reached")
+)
+
+// Errors returned by the methods of a [Mail].
+var (
+	ErrMailOff     = errors.New("the server keeps no mail")
+	ErrBoxFull     = errors.New("the mailbox is full")
+	ErrBlockExists = errors.New("the mailbox has this number already, or a higher one")
+	ErrClientMail  = errors.New("this client has left too much mail")
+	ErrMailFull    = errors.New("the server's mailboxes are full")
 )
 
 // A RetryError wraps an error of a [Store] that is over after some time.

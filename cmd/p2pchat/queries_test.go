@@ -50,7 +50,7 @@ func queries(t *testing.T) (list []string) {
 // metricsOfServer returns what a server with a relay says at /metrics, once a room is open.
 func metricsOfServer(t *testing.T) string {
 	t.Helper()
-	server := launch(t, "serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--relay", "--relay-listen", "127.0.0.1:0")
+	server := launch(t, "serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--mail", "--relay", "--relay-listen", "127.0.0.1:0")
 	c, err := signaling.NewClient(server.notes(t, `listening on (http://\S+)`)[1], signaling.Config{})
 	if err != nil {
 		t.Fatal(err)

@@ -48,16 +48,6 @@ func (o *relayOptions) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.allowPrivate, "relay-allow-private", false, "also relay to private addresses, for use inside one network")
 }
 
-// checkUnused returns a usageError for a flag, or its variable, that has no effect because there is no relay.
-func (o *relayOptions) checkUnused(f *pflag.FlagSet) (err error) {
-	f.VisitAll(func(flag *pflag.Flag) {
-		if err == nil && !o.on && flag.Changed && strings.HasPrefix(flag.Name, "relay-") {
-			err = &usageError{err: fmt.Errorf("--%s has no effect without --relay", flag.Name), hint: "add --relay, or leave --" + flag.Name + " out"}
-		}
-	})
-	return err
-}
-
 // validate reads the values of the flags.
 func (o *relayOptions) validate() (err error) {
 	if !o.on {

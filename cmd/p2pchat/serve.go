@@ -7,9 +7,11 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"p2pchat/signaling/memstore"
 	"p2pchat/signaling/server"
@@ -29,6 +31,7 @@ type serveOptions struct {
 	tls        tlsOptions
 	iceServers []string
 	relay      relayOptions
+	mail       mailOptions
 	keyFile    string
 	grace      time.Duration
 	log        logOptions
@@ -45,14 +48,17 @@ people call from a browser.
 With --relay it is also a STUN and TURN server, for machines that cannot reach each
 other. Other machines may use the relay only with an access key (callers need it, and
 their guests only the code) or with --relay-open. The flags that begin with --relay- need
---relay.`,
+--relay.
+
+With --mail it keeps what contacts write to a person who is away, sealed, until that person
+reads it. The server can open none of it. The flags that begin with --mail- need --mail.`,
 		Example: `  p2pchat serve                       on this machine only
   p2pchat serve --listen :3000        for every machine that can reach this one
   p2pchat serve --listen :3000 --relay --access-key-file key
   p2pchat serve --listen :443 --tls-auto chat.example.org`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := o.relay.checkUnused(c.Flags()); err != nil {
+			if err := checkUnused(c.Flags(), map[string]bool{"relay": o.relay.on, "mail": o.mail.on}); err != nil {
 				return err
 			}
 			return serve(c.Context(), o, std)
@@ -74,6 +80,7 @@ their guests only the code) or with --relay-open. The flags that begin with --re
 	o.clients.register(f)
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "`URL` of a STUN or TURN server that callers are told to use: stun:host:port, turn:user:password@host:port (repeatable)")
 	o.relay.register(f)
+	o.mail.register(f)
 	f.StringVar(&o.keyFile, "access-key-file", "", "`FILE` with a key that callers need to open a room (or P2PCHAT_ACCESS_KEY)")
 	f.StringVar(&o.metrics, "metrics-listen", "", "`ADDRESS` that serves /metrics to Prometheus; keep it private")
 	f.DurationVar(&o.grace, "shutdown-grace", 10*time.Second, "time for running requests to end when the server stops")
@@ -97,6 +104,18 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 	return s.run(ctx)
 }
 
+// checkUnused returns a usageError for a flag, or its variable, that has no effect because the flag that its name
+// begins with is off.
+func checkUnused(f *pflag.FlagSet, on map[string]bool) (err error) {
+	f.VisitAll(func(flag *pflag.Flag) {
+		part, _, isPart := strings.Cut(flag.Name, "-")
+		if isOn, known := on[part]; err == nil && isPart && known && !isOn && flag.Changed {
+			err = &usageError{err: fmt.Errorf("--%s has no effect without --%s", flag.Name, part), hint: fmt.Sprintf("add --%s, or leave --%s out", part, flag.Name)}
+		}
+	})
+	return err
+}
+
 // validate checks the flags that need no connection and no listener, and reads their values into server,
 // limits and relay.
 func (o *serveOptions) validate() (err error) {
@@ -107,7 +126,7 @@ func (o *serveOptions) validate() (err error) {
 		return err
 	}
 	for _, part := range []func() error{
-		func() error { return o.clients.configure(&o.server) }, o.validateLimits, o.validateAddresses, o.tls.validate, o.relay.validate,
+		func() error { return o.clients.configure(&o.server) }, o.validateLimits, o.validateAddresses, o.tls.validate, o.relay.validate, o.mail.validate,
 	} {
 		if err := part(); err != nil {
 			return err

@@ -46,6 +46,11 @@ func (o *serveOptions) build(ctx context.Context, log *slog.Logger, notes io.Wri
 	s.parts = append(s.parts, s.rooms.stop)
 	s.config.PublicURL, s.config.Load = o.publicURL, s.rooms.load
 	s.config.Ready, s.config.Log, s.config.Measures = s.rooms.ready, log, s.rooms.measures
+	var mailMeasures []server.Measure
+	if s.config.Mail, mailMeasures, err = o.mail.build(ctx, s.rooms); err != nil {
+		return s, err
+	}
+	s.config.Measures = append(s.config.Measures, mailMeasures...)
 	s.trace(ctx, log)
 	if err := s.listen(); err != nil {
 		return s, err

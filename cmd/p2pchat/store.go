@@ -41,14 +41,18 @@ type store struct {
 	ready    func() error
 	stop     func()
 	measures []server.Measure
-	load     func() int // rooms that are open or in which a callee waits
+	load     func() int                                                         // rooms that are open or in which a callee waits
+	mail     func(context.Context, memstore.MailLimits) (*memstore.Mail, error) // opens the mailboxes beside the rooms
 }
 
 // open returns the store that the flags name.
 func (o *storeOptions) open(ctx context.Context, limits memstore.Limits, log *slog.Logger) (*store, error) {
 	if o.where == storeInMemory {
 		s := memstore.New(limits)
-		return &store{s, func() error { return nil }, func() {}, measures(s), load(s)}, nil
+		mail := func(_ context.Context, limits memstore.MailLimits) (*memstore.Mail, error) {
+			return memstore.NewMail(limits), nil
+		}
+		return &store{s, func() error { return nil }, func() {}, measures(s), load(s), mail}, nil
 	}
 	if scheme, _, _ := strings.Cut(o.where, "://"); scheme != "nats" && scheme != "tls" {
 		return nil, &usageError{err: errors.New("--store must be memory, or begin with nats:// or tls://")}
@@ -62,7 +66,7 @@ func (o *storeOptions) open(ctx context.Context, limits memstore.Limits, log *sl
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errStore, err)
 	}
-	return &store{s, s.Ready, s.Stop, measures(s.Store), load(s.Store)}, nil
+	return &store{s, s.Ready, s.Stop, measures(s.Store), load(s.Store), s.OpenMail}, nil
 }
 
 // load returns a function that counts the rooms in use, see store.load.

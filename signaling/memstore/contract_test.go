@@ -17,3 +17,9 @@ func TestStore(t *testing.T) {
 		return observe(memstore.New(memstore.Limits{Rooms: limits.Rooms, Candidates: limits.Candidates, ListBytes: limits.ListBytes}))
 	})
 }
+
+func TestMail(t *testing.T) {
+	storetest.RunMailVirtual(t, func(_ *testing.T, limits storetest.MailLimits, observe func(signaling.MailWatcher) signaling.MailWatcher) signaling.Mail {
+		return observe(memstore.NewMail(memstore.MailLimits(limits)))
+	})
+}

@@ -154,7 +154,7 @@ func chaos(t *testing.T, kills, calls int) {
 		eventually(t, "calls are served", func() bool { return done.Load() >= due })
 		leader := ""
 		eventually(t, "three nodes have the stream", func() bool {
-			leader = leaderOf(t, js)
+			leader = leaderOf(t, js, "sig")
 			return leader != ""
 		})
 		p.kill(leader)
@@ -181,10 +181,10 @@ func chaos(t *testing.T, kills, calls int) {
 }
 
 // leaderOf returns the node that leads the stream, or "" unless all three nodes have all of it.
-func leaderOf(t *testing.T, js jetstream.JetStream) string {
+func leaderOf(t *testing.T, js jetstream.JetStream, name string) string {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	stream, err := js.Stream(ctx, "sig")
+	stream, err := js.Stream(ctx, name)
 	if err != nil || stream.CachedInfo().Cluster == nil || len(stream.CachedInfo().Cluster.Replicas) != 2 {
 		return ""
 	}

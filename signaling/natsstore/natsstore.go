@@ -8,6 +8,8 @@
 // applied the write. Reads come from the replica, and cost NATS nothing. The stream itself drops
 // idle rooms.
 //
+// Mailboxes are in a stream of their own: see mail.go.
+//
 // It is the only package that imports NATS, which has to be 2.11 or later.
 package natsstore
 
@@ -74,7 +76,8 @@ type Store struct {
 	stream         jetstream.Stream
 	sub            *nats.Subscription // to the feed
 	auditRequested chan struct{}
-	suspended      atomic.Bool // NATS cannot be reached
+	suspended      atomic.Bool                   // NATS cannot be reached
+	mail           atomic.Pointer[memstore.Mail] // nil before OpenMail
 	stop           context.CancelFunc
 	running        sync.WaitGroup
 
@@ -166,6 +169,9 @@ func (s *Store) connect(ctx context.Context) error {
 		nats.ReconnectHandler(func(c *nats.Conn) {
 			log.Info("connected to NATS again", "url", c.ConnectedUrlRedacted())
 			s.requestAudit()
+			if m := s.mail.Load(); m != nil {
+				m.Changed("") // the feed may have told of any box in between
+			}
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			log.Warn("NATS reports an error", "error", err)

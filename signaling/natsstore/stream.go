@@ -52,19 +52,26 @@ func (s *Store) ensureStream(ctx context.Context) error {
 		Duplicates:        2 * s.config.Patience, // a repeated write has the same id
 		RePublish:         &jetstream.RePublish{Source: all, Destination: "feed." + all},
 	}
-	stream, err := s.js.CreateOrUpdateStream(ctx, config)
-	if code := errorCode(err); code == errNotClustered || code == errNoPeers {
-		if stream, err = s.js.Stream(ctx, config.Name); errors.Is(err, jetstream.ErrStreamNotFound) {
-			s.config.Log.Warn("NATS has fewer than three nodes: rooms are kept on one, and lost with it")
-			config.Replicas = 1
-			stream, err = s.js.CreateStream(ctx, config)
-		}
-	}
+	stream, err := s.createStream(ctx, config)
 	if err != nil {
 		return err
 	}
 	s.stream = stream
 	return nil
+}
+
+// createStream creates a stream, or updates its configuration. Where NATS has too few nodes for its
+// copies, it creates one of one copy.
+func (s *Store) createStream(ctx context.Context, config jetstream.StreamConfig) (jetstream.Stream, error) {
+	stream, err := s.js.CreateOrUpdateStream(ctx, config)
+	if code := errorCode(err); code == errNotClustered || code == errNoPeers {
+		if stream, err = s.js.Stream(ctx, config.Name); errors.Is(err, jetstream.ErrStreamNotFound) {
+			s.config.Log.Warn("NATS has fewer than three nodes: what is kept there is kept on one, and lost with it", "stream", config.Name)
+			config.Replicas = 1
+			stream, err = s.js.CreateStream(ctx, config)
+		}
+	}
+	return stream, err
 }
 
 // readEpoch returns the name of the stream's contents, and makes one if there is none: another

@@ -45,10 +45,10 @@ func (s *Server) getGuestICEServers(c echo.Context) error {
 		return err
 	}
 	anyone := signaling.Ticket{Room: t.Room, Side: t.Side}
-	w := awaited{anyone, signaling.Caller, signaling.DocDescription}
+	w := s.document(anyone, signaling.Caller, signaling.DocDescription)
 	_, answered := s.acceptedFrom(t)
 	if answered {
-		w = awaited{t, signaling.Caller, signaling.DocCandidates}
+		w = s.document(t, signaling.Caller, signaling.DocCandidates)
 	}
 	return s.await(c, w, func(ctx context.Context, wait time.Duration) (func() error, error) {
 		if answered {

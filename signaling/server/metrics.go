@@ -3,6 +3,7 @@ package server
 import (
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -87,7 +88,7 @@ func newMetrics(s *Server, measures []Measure) *metrics {
 	for limit := range limits {
 		m.limits.WithLabelValues(limit)
 	}
-	for _, operation := range storeOperations {
+	for _, operation := range slices.Concat(storeOperations, mailOperations) {
 		m.failures.WithLabelValues(operation)
 		m.store[operation] = store.WithLabelValues(operation)
 	}

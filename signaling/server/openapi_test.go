@@ -187,7 +187,7 @@ func TestOpenAPI(t *testing.T) {
 				continue
 			}
 			if r.Path != "/" && r.Path != "/assets/*" { // the page for browsers
-				routes[r.Method+" "+strings.ReplaceAll(r.Path, ":room", "{room}")] = true
+				routes[r.Method+" "+strings.NewReplacer(":room", "{room}", ":box", "{box}").Replace(r.Path)] = true
 			}
 		}
 		documented := map[string]bool{}
@@ -203,6 +203,7 @@ func TestOpenAPI(t *testing.T) {
 		for _, room := range []string{"", "/rooms/blue"} {
 			maps.Copy(seen, walk(t, room))
 		}
+		maps.Copy(seen, walkMail(t))
 		same(t, "documented, but it never happened", outcomes, seen)
 		same(t, "it happened, but is not documented", seen, outcomes)
 	})
@@ -218,6 +219,7 @@ func TestOpenAPI(t *testing.T) {
 			signaling.ErrNoRoom, signaling.ErrNoOffer, signaling.ErrNoAnswer, signaling.ErrClosed, signaling.ErrTurnedDown, signaling.ErrOccupied,
 			signaling.ErrAnswered, signaling.ErrSuperseded, signaling.ErrWrongToken, signaling.ErrListFull, signaling.ErrGap, signaling.ErrServerFull,
 			signaling.ErrInvalid, signaling.ErrTooLarge, signaling.ErrDraining, signaling.ErrUnavailable, signaling.ErrNoKey, signaling.ErrTooMany, signaling.ErrGuesses, signaling.ErrTooManyRooms,
+			signaling.ErrMailOff, signaling.ErrBoxFull, signaling.ErrBlockExists, signaling.ErrClientMail, signaling.ErrMailFull,
 			signaling.ErrOtherSite, signaling.ErrOtherHost, signaling.ErrNotJSON,
 		} {
 			p, _ := signaling.ProblemOf(err)
@@ -331,7 +333,7 @@ func walk(t *testing.T, room string) map[string]bool {
 	locked.get("/ice-servers").is(401)
 
 	// A server whose store cannot be reached.
-	lost := openStore(t, gone{}, Config{Ready: func() error { return signaling.ErrUnavailable }})
+	lost := openStore(t, gone{}, Config{Mail: MailConfig{Boxes: goneMail{}}, Ready: func() error { return signaling.ErrUnavailable }})
 	lost.each(func(path string, r reply) {
 		switch path {
 		case "/ice-servers", "/healthz", "/openapi.yaml":
@@ -366,9 +368,13 @@ func walk(t *testing.T, room string) map[string]bool {
 func (s *site) each(check func(path string, r reply)) {
 	for name := range operations() {
 		method, path, _ := strings.Cut(name, " ")
-		path = strings.Replace(path, "{room}", "blue", 1)
-		body := ""
+		path = strings.NewReplacer("{room}", "blue", "{box}", aBox.Name).Replace(path)
+		body, header := "", "X-Token: none"
 		switch {
+		case path == aBox.path() && method == http.MethodPost:
+			body, header = aBlock(1), aBox.put()
+		case path == aBox.path():
+			path, header = path+"?through=1", aBox.take()
 		case method == http.MethodGet, method == http.MethodDelete:
 		case strings.Contains(path, "candidate"):
 			body = aCandidate
@@ -377,7 +383,7 @@ func (s *site) each(check func(path string, r reply)) {
 		default:
 			body = anAnswer
 		}
-		check(path, s.send(method, path, body))
+		check(path, s.send(method, path, body, header))
 	}
 }
 

@@ -59,6 +59,17 @@ func TestWaitingReads(t *testing.T) {
 func testWaitingReads(t *testing.T, open func(*testing.T, Config) parkingSite) {
 	const read = "GET /rooms/blue/offer HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=60\r\n"
 
+	t.Run("a block is the answer of a read of its mailbox", func(t *testing.T) {
+		s := open(t, mailConfig(memstore.MailLimits{}, 0))
+		l := dial(t, s.address)
+		for n := range uint64(2) {
+			l.say(fmt.Sprintf("GET %s?after=%d HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=60\r\n%s", aBox.path(), n, aBox.take()), "", "")
+			s.untilWaiting(1)
+			s.post(aBox.path(), aBlock(n+1), aBox.put()).is(201)
+			l.hear().is(200).says("[" + aBlock(n+1) + "]\n")
+		}
+	})
+
 	t.Run("news is the answer on the same connection, which stays open", func(t *testing.T) {
 		s := open(t, Config{})
 		l := dial(t, s.address)

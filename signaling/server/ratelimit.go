@@ -29,6 +29,7 @@ type rateLimits struct {
 	all    *ratelimit.Limiter[struct{}]   // requests
 	wakes  *ratelimit.Limiter[netip.Addr] // parked reads that are resumed for nothing, by ratelimit.Client
 	guests *ratelimit.Limiter[guestKey]   // requests for a room's ICE servers
+	mail   *ratelimit.Limiter[netip.Addr] // bytes of blocks, by ratelimit.Client
 }
 
 type guestKey struct {

@@ -21,6 +21,8 @@ const (
 	limitClientWaiting, limitWakes     = "client_waiting", "client_wakes"
 	limitOtherSite, limitOtherHost     = "other_site", "other_host"
 	limitKey                           = "access_key"
+	limitMail, limitBox                = "mail", "mailbox"
+	limitClientMail                    = "client_mail"
 )
 
 // limits has every limit, and what the log says that a client does.
@@ -41,6 +43,9 @@ var limits = map[string]string{
 	limitWakes:             "a client's waiting reads are woken for nothing more often than --rate client allows",
 	limitOtherSite:         "a web page of another site tries to write: --cors-origin allows it",
 	limitOtherHost:         "a browser asks for another name than localhost: --public-url allows it",
+	limitMail:              "the mailboxes hold as much as --mail-quota all allows",
+	limitBox:               "a client puts more into a mailbox than --mail-quota blocks and box allow",
+	limitClientMail:        "a client puts more into mailboxes than --mail-quota client allows",
 	limitKey:               "a client sends a wrong access key: it may be guessing the key",
 }
 
@@ -62,6 +67,12 @@ func limitOf(err error) string {
 		return limitGuesses
 	case errors.Is(err, signaling.ErrTooManyRooms):
 		return limitClientRooms
+	case errors.Is(err, signaling.ErrMailFull):
+		return limitMail
+	case errors.Is(err, signaling.ErrBoxFull):
+		return limitBox
+	case errors.Is(err, signaling.ErrClientMail):
+		return limitClientMail
 	case errors.Is(err, signaling.ErrOtherHost):
 		return limitOtherHost
 	}

@@ -3,7 +3,7 @@
 //	request
 //	  ─▶ middleware.go    an id, a trace, the log and the metrics (instrument.go), headers
 //	  ─▶ the policies     cors.go, ratelimit.go, accesskey.go
-//	  ─▶ the endpoints    rooms.go, iceservers.go, health.go, page.go ─▶ Store
+//	  ─▶ the endpoints    rooms.go, mail.go, iceservers.go, health.go, page.go ─▶ Store
 //	  ─▶ problems.go      errors ─▶ signaling.ProblemOf ─▶ problem+json
 //
 // Reads that wait are in wait.go; package longpoll parks them. Serve also limits connections
@@ -39,7 +39,8 @@ type Config struct {
 
 	Rate        Rate        // limit of requests
 	Connections Connections // limit of Serve's open connections
-	AccessKey   string      // what opening a room and asking for ICEServers takes; nothing if empty
+	AccessKey   string      // what opening a room, putting mail and asking for ICEServers takes; nothing if empty
+	Mail        MailConfig
 
 	// TrustedProxies are believed when they name, in X-Forwarded-For, the client that they ask for.
 	TrustedProxies []netip.Prefix
@@ -71,8 +72,9 @@ type Server struct {
 	config   Config
 	echo     *echo.Echo
 	store    signaling.Store
-	watcher  signaling.Watcher // the store if it is a Watcher, else nil
-	acceptor Acceptor          // the store if it is an Acceptor, else nil
+	watcher  signaling.Watcher     // the store if it is a Watcher, else nil
+	acceptor Acceptor              // the store if it is an Acceptor, else nil
+	mail     signaling.MailWatcher // nil: see MailConfig
 
 	rates       rateLimits
 	connections connLimiter
@@ -116,6 +118,9 @@ func New(store signaling.Store, config Config) *Server {
 	s.refused.Write = s.logRefusals
 	s.metrics = newMetrics(s, config.Measures)
 	s.store = instrumentedStore{store, s.metrics}
+	if s.rates.mail = config.Mail.limiter(); config.Mail.Boxes != nil {
+		s.mail = instrumentedMail{config.Mail.Boxes, instrumentedStore{metrics: s.metrics}}
+	}
 	s.watcher, _ = store.(signaling.Watcher)
 	s.acceptor, _ = store.(Acceptor)
 	s.draining, s.drain = context.WithCancel(context.Background())
@@ -143,6 +148,9 @@ func (s *Server) routes() {
 		}
 	}
 	s.echo.DELETE("/rooms/:room", s.deleteRoom)
+	s.echo.POST("/mail/:box", s.postBlock, s.requireKey)
+	s.echo.Match(reads, "/mail/:box", s.getBlocks)
+	s.echo.DELETE("/mail/:box", s.deleteBlocks)
 	s.echo.Match(reads, "/ice-servers", s.getICEServers, s.requireKey)
 	s.echo.Match(reads, "/rooms/:room/ice-servers", s.getGuestICEServers)
 	s.echo.Match(reads, "/healthz", s.getHealth)

@@ -24,11 +24,16 @@ var (
 	errUnopened = signaling.Explain(signaling.ErrTooMany, "Your network address waits in as many rooms that no one has opened as this server allows one address. Wait in fewer rooms, or try again in a moment.")
 )
 
-// awaited is the document that a read waits for.
-type awaited struct {
-	signaling.Ticket
-	of   signaling.Side
-	what signaling.Document
+// A watchFunc calls wake once when what a read waits for may have changed, as [signaling.Watcher].Watch does. It is
+// nil if the Store cannot tell.
+type watchFunc func(wake func(error)) (stop func())
+
+// document returns the watchFunc of a document of a room.
+func (s *Server) document(t signaling.Ticket, of signaling.Side, what signaling.Document) watchFunc {
+	if s.watcher == nil {
+		return nil
+	}
+	return func(wake func(error)) (stop func()) { return s.watcher.Watch(t, of, what, wake) }
 }
 
 // A readFunc looks for the document that a request wants, and waits up to wait for it. With
@@ -36,7 +41,7 @@ type awaited struct {
 type readFunc func(ctx context.Context, wait time.Duration) (write func() error, err error)
 
 // await answers a request as soon as read finds something, or when the request's time is over.
-func (s *Server) await(c echo.Context, doc awaited, read readFunc) error {
+func (s *Server) await(c echo.Context, watch watchFunc, read readFunc) error {
 	info, r := infoOf(c), c.Request()
 	wait, asked := preferredWait(r.Header.Values("Prefer"))
 	if wait > 0 && info.resumed == nil {
@@ -49,7 +54,7 @@ func (s *Server) await(c echo.Context, doc awaited, read readFunc) error {
 	}
 	ctx := &drainContext{Context: r.Context(), server: s}
 	defer ctx.stop()
-	write, err := s.find(ctx, c, doc, wait, read)
+	write, err := s.find(ctx, c, watch, wait, read)
 	switch {
 	case info.parked:
 		return nil
@@ -71,7 +76,7 @@ var applied = func() (list [maxWait/time.Second + 1][]string) {
 
 // find calls read until it finds something, or the time is over. Between the calls it may park the
 // request.
-func (s *Server) find(ctx context.Context, c echo.Context, doc awaited, wait time.Duration, read readFunc) (write func() error, err error) {
+func (s *Server) find(ctx context.Context, c echo.Context, watch watchFunc, wait time.Duration, read readFunc) (write func() error, err error) {
 	info := infoOf(c)
 	until, first := time.Now().Add(wait), min(wait, s.parkAfter)
 	if before := info.resumed; before != nil {
@@ -88,7 +93,7 @@ func (s *Server) find(ctx context.Context, c echo.Context, doc awaited, wait tim
 	switch {
 	case refusal != nil:
 		return nil, refusal
-	case more && !s.park(c, doc, until, read):
+	case more && !s.park(c, watch, until, read):
 		return read(ctx, time.Until(until))
 	}
 	return write, err
@@ -118,8 +123,8 @@ func (s *Server) mayWaitOn(info *requestInfo, nothing error) (more bool, refusal
 }
 
 // park hands the request over to longpoll, and reports whether longpoll took it.
-func (s *Server) park(c echo.Context, doc awaited, until time.Time, read readFunc) bool {
-	if s.watcher == nil {
+func (s *Server) park(c echo.Context, watch watchFunc, until time.Time, read readFunc) bool {
+	if watch == nil {
 		return false
 	}
 	info, r := infoOf(c), c.Request()
@@ -127,7 +132,7 @@ func (s *Server) park(c echo.Context, doc awaited, until time.Time, read readFun
 	kept.resumed = nil // or each time it is parked would keep the one before
 	info.parked = s.parker.Park(c.Response().Writer, r, longpoll.Wait{
 		Until: until,
-		Watch: func(wake func(error)) (stop func()) { return s.watcher.Watch(doc.Ticket, doc.of, doc.what, wake) },
+		Watch: watch,
 		NoNews: func() bool {
 			_, err := read(r.Context(), 0)
 			return nothingYet(err)

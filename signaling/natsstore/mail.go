@@ -1,0 +1,157 @@
+package natsstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"p2pchat/signaling"
+	"p2pchat/signaling/memstore"
+)
+
+// maxDuplicates bounds how long NATS remembers the ids of messages; mail has none.
+const maxDuplicates = time.Minute
+
+// mailPrimary keeps mailboxes in a stream of their own, on disk:
+//
+//	AddBlock ─▶ stream sigmail.BOX ─▶ feed.sigmail.BOX ─▶ every server's reads that wait
+//	            (one message a box, all of its blocks)
+//
+// Unlike rooms, boxes have no replica in the servers: a request reads its box from the stream. Each
+// change of a box replaces what it holds, if the box has not changed in between. A change may be
+// tried again after its reply was lost: then it finds itself done.
+type mailPrimary struct {
+	*Store
+	name   string // of the stream
+	limits memstore.MailLimits
+	stream jetstream.Stream
+}
+
+// OpenMail returns the mailboxes in the same NATS, with these limits; give all servers the same. It
+// works until Stop.
+func (s *Store) OpenMail(ctx context.Context, limits memstore.MailLimits) (*memstore.Mail, error) {
+	limits = limits.WithDefaults()
+	p := &mailPrimary{Store: s, name: s.config.Name + "mail", limits: limits}
+	if boxBytes := int64(limits.BoxBytes + 32*limits.Blocks + 1<<10); s.conn.MaxPayload() < boxBytes {
+		return nil, fmt.Errorf("a mailbox may have %d bytes and NATS takes messages of %d: lower the limit of a box, or raise max_payload there", boxBytes, s.conn.MaxPayload())
+	}
+	m := memstore.NewMailReplica(limits, p)
+	ctx, cancel := context.WithTimeout(ctx, s.config.Patience)
+	defer cancel()
+	if err := s.retry(ctx, p.ensureStream); err != nil {
+		return nil, err
+	}
+	if _, err := s.conn.Subscribe("feed."+p.name+".*", func(message *nats.Msg) {
+		m.Changed(strings.TrimPrefix(message.Subject, "feed."+p.name+"."))
+	}); err != nil {
+		return nil, err
+	}
+	s.mail.Store(m)
+	return m, nil
+}
+
+func (p *mailPrimary) ensureStream(ctx context.Context) (err error) {
+	p.stream, err = p.createStream(ctx, jetstream.StreamConfig{
+		Name:              p.name,
+		Description:       "Mailboxes of p2pchat: one message each",
+		Subjects:          []string{p.name + ".*"},
+		Storage:           jetstream.FileStorage,
+		Replicas:          copies,
+		Discard:           jetstream.DiscardNew,
+		MaxMsgsPerSubject: 1,
+		MaxBytes:          p.limits.Bytes,
+		MaxAge:            p.limits.Life + time.Second,
+		Duplicates:        min(maxDuplicates, p.limits.Life),
+		RePublish:         &jetstream.RePublish{Source: p.name + ".>", Destination: "feed." + p.name + ".>", HeadersOnly: true},
+	})
+	return err
+}
+
+// Load implements [memstore.MailPrimary].
+func (p *mailPrimary) Load(ctx context.Context, box string) (encoded []byte, revision uint64, err error) {
+	err = p.attempt(ctx, func(ctx context.Context) error {
+		m, err := p.stream.GetLastMsgForSubject(ctx, p.name+"."+box)
+		switch {
+		case errors.Is(err, jetstream.ErrMsgNotFound):
+			encoded, revision = nil, 0
+			return nil
+		case err == nil:
+			encoded, revision = m.Data, m.Sequence
+		}
+		return err
+	})
+	return encoded, revision, err
+}
+
+// Save implements [memstore.MailPrimary].
+func (p *mailPrimary) Save(ctx context.Context, box string, revision uint64, encoded []byte) error {
+	subject := p.name + "." + box
+	if len(encoded) == 0 {
+		return p.attempt(ctx, func(ctx context.Context) error { return p.remove(ctx, subject, revision) })
+	}
+	return p.attempt(ctx, func(ctx context.Context) error {
+		_, err := p.js.Publish(ctx, subject, encoded, jetstream.WithExpectLastSequencePerSubject(revision), jetstream.WithRetryAttempts(0))
+		switch code := errorCode(err); {
+		case isConflict(err):
+			return permanentError{memstore.ErrConflict}
+		case errors.Is(err, nats.ErrMaxPayload), code == jetstream.JSErrCodeStreamMessageExceedsMaximum:
+			return permanentError{fmt.Errorf("%w: %w", signaling.ErrTooLarge, err)}
+		case code == errNoMemory, code == errNoResources, code == errStoreFailed:
+			return permanentError{fmt.Errorf("%w: %w", signaling.ErrMailFull, err)}
+		}
+		return err
+	})
+}
+
+// remove deletes a box's message with that revision, or returns ErrConflict if the box has a later one.
+func (p *mailPrimary) remove(ctx context.Context, subject string, revision uint64) error {
+	if err := p.stream.Purge(ctx, jetstream.WithPurgeSubject(subject), jetstream.WithPurgeSequence(revision+1)); err != nil {
+		return err
+	}
+	switch _, err := p.stream.GetLastMsgForSubject(ctx, subject); {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return nil
+	case err == nil:
+		return permanentError{memstore.ErrConflict}
+	default:
+		return err
+	}
+}
+
+// attempt calls do until it succeeds, fails for good, or NATS was away for Config.Patience.
+func (p *mailPrimary) attempt(caller context.Context, do func(context.Context) error) error {
+	if p.suspended.Load() {
+		return signaling.ErrUnavailable
+	}
+	ctx, cancel := context.WithTimeout(caller, p.config.Patience)
+	defer cancel()
+	var final permanentError
+	err := p.retry(ctx, func(ctx context.Context) error {
+		err := do(ctx)
+		_ = errors.As(err, &final)
+		return err
+	})
+	switch {
+	case err == nil, final.error != nil:
+		return err
+	case caller.Err() != nil:
+		return caller.Err()
+	}
+	return fmt.Errorf("%w: %w", signaling.ErrUnavailable, err)
+}
+
+// Usage returns the number of boxes of all servers and their bytes, or zeros if NATS does not answer.
+func (p *mailPrimary) Usage() (boxes int, bytes int64) {
+	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	defer cancel()
+	info, err := p.stream.Info(ctx)
+	if err != nil {
+		return 0, 0
+	}
+	return int(info.State.Msgs), int64(info.State.Bytes) //nolint:gosec // bounded by the stream's limits
+}
