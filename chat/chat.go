@@ -59,6 +59,8 @@ type Link struct {
 	Pipe
 	Details
 	Resumption string // how to meet the other side again, for the Journal
+	ContactKey []byte // what the keys of a contact would follow from; nil: the two cannot keep each other
+	Shows      string // between contacts: the ID of the keys that this side has stored for this call
 }
 
 // Details are what is known of a connection. They have the fields of peer.Details, so that one converts to the
@@ -78,6 +80,9 @@ type Config struct {
 	Journal       *Journal     // the conversation that it holds is continued, and it is kept up to date; nil: nothing is kept
 	DownloadDir   string       // where accepted files go; made if it does not exist; the working directory if empty
 	AcceptFiles   bool         // accept every file; with LeaveWhenSaid, wait for the first one before leaving
+	Keeper        Keeper       // stores contacts; nil: the two cannot keep each other
+	KeepAs        string       // keep the other side as a contact of that name, as soon as a verified pipe allows it
+	Contact       string       // the other side is this contact, whatever name it gives itself; empty: it is none
 	DeclineFiles  string       // why every file is declined, unless AcceptFiles; empty: the reader is asked
 	Log           *slog.Logger // slog.Default() if nil
 
@@ -115,9 +120,12 @@ type Conversation struct {
 
 	saying sync.Mutex // puts what is said in order, the end of the input last
 
-	keeping    sync.Mutex // held while the Journal is written; guards what follows
+	noting     sync.Mutex // held while the Journal is written; guards what follows
 	resumption string     // that of the last Link,
 	confirmed  bool       // on which the other side was heard
+
+	agreeing sync.Mutex // held while the Keeper stores; guards what follows
+	keeping  keeping
 
 	mu          sync.Mutex // guards what follows
 	life        life

@@ -18,6 +18,7 @@ type (
 		Foreign     bool   // a plain WebRTC program: it sends nothing but text
 		Verified    bool   // the key exchange has proven that no third party is in between
 		SafetyWords []string
+		Contact     bool   // the two have kept each other
 		Path        string // host, srflx, prflx or relay
 		Took        time.Duration
 	}
@@ -39,6 +40,13 @@ type (
 	Renamed struct{ From, To string }
 	// InputEnded says that the other side will say no more. It still listens.
 	InputEnded struct{ at reliable.Place }
+	// KeepAsked says that the other side keeps this one as a contact once this side says so, too: KeepPeer.
+	KeepAsked struct {
+		From     string
+		Verified bool // the call is
+	}
+	// Kept says that the two have kept each other: both have stored it. Name is what the person calls the other side.
+	Kept struct{ Name string }
 	// Disconnected says that the pipe broke. Run waits for the next one.
 	Disconnected struct{ Reason string }
 	// Reconnected says that the next pipe is up.

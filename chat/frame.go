@@ -40,6 +40,9 @@ const (
 
 	kindAway kind = 12 // seconds: this side's page was closed or is reloading; unless it is back within that time, it has left
 
+	kindKeep kind = 14 // seq, JSON, see keepNote: this side keeps the other as a contact; for a side whose hello has contacts, like the next
+	kindKept kind = 15 // seq, then an ID: this side has stored the contact, and the ID is that of its keys
+
 	kindBundle kind = 13 // frames, each after its length: see bundle.go; for a side whose hello has bundles
 )
 
@@ -50,12 +53,14 @@ const seqSize = 8
 type hello struct {
 	Conversation string `json:"conversation"` // random; another one is that of a restarted program, which has none of the files
 	Name         string `json:"name"`
-	First        uint64 `json:"first"`             // as in reliable.Hello, like
-	Heard        uint64 `json:"heard"`             // this,
-	Of           string `json:"of"`                // and this
-	Parts        bool   `json:"parts,omitempty"`   // this side understands kindPart; earlier versions do not
-	Bundles      bool   `json:"bundles,omitempty"` // this side understands kindBundle; pages and earlier versions do not
-	Purpose      string `json:"purpose,omitempty"` // of a program that holds no conversation, such as p2pchat bench
+	First        uint64 `json:"first"`              // as in reliable.Hello, like
+	Heard        uint64 `json:"heard"`              // this,
+	Of           string `json:"of"`                 // and this
+	Parts        bool   `json:"parts,omitempty"`    // this side understands kindPart; earlier versions do not
+	Contacts     bool   `json:"contacts,omitempty"` // this side understands kindKeep and kindKept
+	Holds        string `json:"holds,omitempty"`    // between contacts: the ID of the keys that this side has stored for this call
+	Bundles      bool   `json:"bundles,omitempty"`  // this side understands kindBundle; pages and earlier versions do not
+	Purpose      string `json:"purpose,omitempty"`  // of a program that holds no conversation, such as p2pchat bench
 }
 
 type frame struct {
@@ -91,7 +96,7 @@ func decode(b []byte) (frame, error) {
 			return frame{}, fmt.Errorf("%w: a hello of %d bytes", errFrame, len(body))
 		}
 		return f, nil
-	case kindMessage, kindEnd, kindAck, kindGoodbye, kindOffer, kindAccept, kindCancel, kindReceived, kindName, kindPart, kindAway:
+	case kindMessage, kindEnd, kindAck, kindGoodbye, kindOffer, kindAccept, kindCancel, kindReceived, kindName, kindPart, kindAway, kindKeep, kindKept:
 	default:
 		return frame{}, fmt.Errorf("%w: its kind %d is not known here", errFrame, f.kind)
 	}

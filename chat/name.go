@@ -27,4 +27,12 @@ func properName(name string) string {
 	return name
 }
 
+// peerName returns what the other side is called, which gives itself that name: a contact has the name that the person gave it.
+func (c *Conversation) peerName(name string) string {
+	if c.config.Contact != "" {
+		return c.config.Contact
+	}
+	return properName(name)
+}
+
 func alphanumeric(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }

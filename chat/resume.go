@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	"p2pchat/chat/internal/disk"
 	"p2pchat/chat/reliable"
 	"p2pchat/chat/transfer"
+	"p2pchat/internal/disk"
 )
 
 // resume continues what an earlier run has kept, and returns the files of both sides.
@@ -31,8 +31,8 @@ func (c *Conversation) resume() []transfer.Record {
 
 // Keep notes in the Journal how to meet the other side, before there is a Link.
 func (c *Conversation) Keep(resumption string) {
-	c.keeping.Lock()
-	defer c.keeping.Unlock()
+	c.noting.Lock()
+	defer c.noting.Unlock()
 	c.keepResumption(resumption, false)
 }
 
@@ -43,8 +43,8 @@ func (c *Conversation) Commit(resumption string) error {
 	if j == nil {
 		return nil
 	}
-	c.keeping.Lock()
-	defer c.keeping.Unlock()
+	c.noting.Lock()
+	defer c.noting.Unlock()
 	if err := c.unkept(j.file.Note(entry{Resumption: resumption}, false)); err != nil {
 		return err
 	}
@@ -58,8 +58,8 @@ func (c *Conversation) Commit(resumption string) error {
 // keepLink keeps how the two meet again after this pipe, so that it survives a crash of the machine: the other side
 // forgets how they met before as soon as this side says hello.
 func (c *Conversation) keepLink(resumption string) {
-	c.keeping.Lock()
-	defer c.keeping.Unlock()
+	c.noting.Lock()
+	defer c.noting.Unlock()
 	if resumption == c.resumption {
 		return
 	}
@@ -73,14 +73,14 @@ func (c *Conversation) keepLink(resumption string) {
 
 // confirmLink keeps that the other side was heard on the pipe that leads to resumption.
 func (c *Conversation) confirmLink(resumption string) {
-	c.keeping.Lock()
-	defer c.keeping.Unlock()
+	c.noting.Lock()
+	defer c.noting.Unlock()
 	if resumption == c.resumption {
 		c.keepResumption(resumption, true)
 	}
 }
 
-// keepResumption keeps, under keeping, how to meet again.
+// keepResumption keeps, under noting, how to meet again.
 func (c *Conversation) keepResumption(resumption string, confirmed bool) {
 	if resumption == "" || resumption == c.resumption && confirmed == c.confirmed {
 		return

@@ -18,7 +18,7 @@ func (c *Conversation) talk(ctx context.Context, link Link, again bool) error {
 	defer cancel()
 	received, sent := make(chan error, 1), make(chan error, 1)
 	defer c.begin(link)()
-	hello := c.introduce() // before receive runs: the hello says what came over earlier pipes
+	hello := c.introduce(link.Shows) // before receive runs: the hello says what came over earlier pipes
 	if link.Foreign {
 		wg.Go(func() { c.confirmPlain(ctx, link) })
 	} else {
@@ -40,6 +40,7 @@ func (c *Conversation) talk(ctx context.Context, link Link, again bool) error {
 // begin prepares for a new pipe, and returns what ends it.
 func (c *Conversation) begin(link Link) (end func()) {
 	c.transfers.Attach(link, link.Foreign)
+	c.agreeOn(link)
 	c.keepLink(link.Resumption)
 	return func() {
 		c.transfers.Detach()
@@ -52,7 +53,7 @@ func (c *Conversation) begin(link Link) (end func()) {
 func (c *Conversation) connected(link Link, peer string) {
 	c.Tell(Connected{
 		Peer: peer, Foreign: link.Foreign, Path: link.Path, Took: link.Took,
-		Verified: link.Verified, SafetyWords: link.SafetyWords,
+		Verified: link.Verified, SafetyWords: link.SafetyWords, Contact: c.config.Contact != "",
 	})
 }
 
@@ -103,26 +104,34 @@ func (c *Conversation) send(ctx context.Context, link Link, hello frame) error {
 	}
 }
 
-// translate returns f as the other side understands it: an earlier version knows no parts, and shows each as a message.
+// translate returns f as the other side understands it. An earlier version knows no parts, and shows each as a message. One that
+// keeps no contacts, which came after one that does, takes a keep for the cancellation of a file that it does not have.
 func (c *Conversation) translate(f frame) frame {
-	if f.kind != kindPart {
+	if !needsHello(f.kind) {
 		return f
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.peer.Parts {
+	switch {
+	case f.kind == kindPart && !c.peer.Parts:
 		f.kind = kindMessage
+	case (f.kind == kindKeep || f.kind == kindKept) && !c.peer.Contacts:
+		f.kind, f.text = kindCancel, "{}"
 	}
 	return f
 }
 
-func (c *Conversation) introduce() frame {
+// needsHello reports whether a frame of kind k waits for the other side's hello, which says whether it is understood.
+func needsHello(k kind) bool { return k == kindPart || k == kindKeep || k == kindKept }
+
+func (c *Conversation) introduce(shows string) frame {
 	h := c.stream.Hello()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.renamed = false
 	return frame{kind: kindHello, hello: hello{
 		Conversation: h.Conversation, Name: c.config.Name, First: h.First, Of: h.Of, Heard: h.Heard, Parts: true, Bundles: !c.config.Unbundled,
+		Contacts: c.config.Keeper != nil, Holds: shows,
 	}}
 }
 
@@ -166,8 +175,7 @@ func (c *Conversation) mayLeave(was life) bool {
 }
 
 // nextQueued returns the next frame to write that is not a goodbye: an acknowledgement, a new name, or one of the
-// outbox with at most limit bytes of text. A part waits for the other side's hello, which says whether it understands
-// parts.
+// outbox with at most limit bytes of text.
 func (c *Conversation) nextQueued(foreign bool, limit int) (f frame, todo bool) {
 	if seq, ok := c.stream.NextAck(); ok {
 		return frame{kind: kindAck, seq: seq}, true
@@ -180,7 +188,7 @@ func (c *Conversation) nextQueued(foreign bool, limit int) (f frame, todo bool) 
 	switch {
 	case renamed:
 		return frame{kind: kindName, text: name}, true
-	case left, !known && c.stream.Status().Next == kindPart:
+	case left, !known && needsHello(c.stream.Status().Next):
 		return frame{}, false
 	}
 	next, todo := c.stream.Next(limit)
@@ -247,7 +255,7 @@ func (c *Conversation) awaitHello(ctx context.Context, link Link) error {
 
 // handleHello continues from where the other side's hello says.
 func (c *Conversation) handleHello(h hello, link Link) {
-	h.Name = properName(h.Name)
+	h.Name = c.peerName(h.Name)
 	c.away = nil
 	fresh, heard := c.stream.Greet(reliable.Hello{Conversation: h.Conversation, First: h.First, Heard: h.Heard, Of: h.Of})
 	c.mu.Lock()
@@ -257,6 +265,9 @@ func (c *Conversation) handleHello(h hello, link Link) {
 	}
 	c.mu.Unlock()
 	c.confirmLink(link.Resumption)
+	if c.config.Keeper != nil && h.Holds != "" {
+		c.config.Keeper.Shown(h.Holds)
+	}
 	c.connected(link, h.Name)
 	if fresh {
 		c.transfers.Restarted(heard)
@@ -269,6 +280,7 @@ func (c *Conversation) handleHello(h hello, link Link) {
 	c.mu.Unlock()
 	c.wakeSender()
 	c.transfers.Greeted(h.Name)
+	c.keepAtOnce()
 }
 
 func (c *Conversation) handleFrame(f frame) {
@@ -308,7 +320,7 @@ func (c *Conversation) handleGoodbye(f frame) {
 
 // rename notes the other side's new name.
 func (c *Conversation) rename(name string) {
-	name = properName(name)
+	name = c.peerName(name)
 	c.mu.Lock()
 	was := c.peer.Name
 	c.peer.Name = name
@@ -329,6 +341,11 @@ func (c *Conversation) take(f frame, at reliable.Place) {
 		e = Message{ID: f.seq, From: from.Name, Text: f.text, GoesOn: f.kind == kindPart, Continues: c.partial, at: at}
 	case kindEnd:
 		e = InputEnded{at}
+	case kindKeep, kindKept:
+		if told := c.handleAgreement(f, from); told != nil {
+			c.Tell(told)
+		}
+		e = consumed{at}
 	default:
 		c.handleFile(f, from)
 		e = consumed{at}

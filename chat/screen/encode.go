@@ -49,6 +49,10 @@ func describe(e chat.Event) object {
 		return object{"type": "delivered", "id": e.ID}
 	case chat.InputEnded:
 		return object{"type": "input-ended"}
+	case chat.KeepAsked:
+		return object{"type": "keep-asked", "from": e.From, "verified": e.Verified}
+	case chat.Kept:
+		return object{"type": "kept", "name": e.Name}
 	case chat.Disconnected:
 		return object{"type": "disconnected", "reason": e.Reason}
 	case chat.Renamed:
@@ -70,6 +74,9 @@ func describe(e chat.Event) object {
 func describeOwn(e Event) object {
 	switch e := e.(type) {
 	case Waiting:
+		if e.Contact != "" {
+			return with(object{"type": "waiting", "contact": e.Contact}, "answering", e.Answering)
+		}
 		o := object{"type": "waiting", "code": e.Code, "command": e.Command}
 		return with(with(o, "link", e.Link), "answering", e.Answering)
 	case NoCall:

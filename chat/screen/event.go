@@ -13,9 +13,10 @@ type (
 		Command string // what the other side types
 		Link    string // what the other side opens in a browser; empty for a call that this side answers
 
-		Answering bool // this side answers
-		Lobby     bool // in the lobby, without a code
-		Here      bool // Command and Link work on this machine only
+		Contact   string // the contact that this side calls, or that may call it, instead of a code
+		Answering bool   // this side answers
+		Lobby     bool   // in the lobby, without a code
+		Here      bool   // Command and Link work on this machine only
 	}
 	// NoCall says that this side answers, and that no call is open in the room.
 	NoCall struct {

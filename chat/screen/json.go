@@ -31,6 +31,8 @@ type command struct {
 	Path      json.RawMessage `json:"path"`
 	ID        json.RawMessage `json:"id"`
 	Direction json.RawMessage `json:"direction"`
+	Name      json.RawMessage `json:"name"`
+	Compared  bool            `json:"compared"`
 }
 
 // handle runs the command of a line. A command of an unknown type is for a later version.
@@ -53,6 +55,10 @@ func (j jsonScreen) handle(ctx context.Context, in line) error {
 		}
 		if err := j.Again(); err != nil {
 			_ = j.refuse(in, "not-again", err) // nothing was to be delivered
+		}
+	case "keep":
+		if err := m.keep(j.talk); err != nil {
+			_ = j.refuse(in, "not-kept", err) // nothing was to be delivered
 		}
 	case "send-file":
 		if code, err := m.sendFile(ctx, j.talk); err != nil {
@@ -125,6 +131,15 @@ func (m command) sendFile(ctx context.Context, c *chat.Conversation) (code strin
 	}
 	_, err = c.SendFiles(ctx, path)
 	return "not-sent", err
+}
+
+// keep keeps the other side as a contact.
+func (m command) keep(c *chat.Conversation) error {
+	var name string
+	if m.Name != nil && json.Unmarshal(m.Name, &name) != nil {
+		return errors.New("the name of a contact is a text")
+	}
+	return c.KeepPeer(name, m.Compared)
 }
 
 // decide accepts, declines or cancels a file. The code of an error is for programs.

@@ -122,20 +122,30 @@ func (l *lineScreen) show(e chat.Event) error {
 	case chat.Reconnected:
 		l.note("Connected again")
 	case chat.Left:
-		switch {
-		case e.Overheard && !e.Reply:
-			l.note("%s", OverheardText("The other side"))
-		case e.Closed:
-			l.note("The other side closed the page.")
-		case !e.Reply:
-			l.note("The other side has left.")
-		}
+		l.left(e)
+	case chat.KeepAsked:
+		l.question.setKeep()
+		l.note("%s", KeepAskedText(e, Clean(e.From), map[bool]string{true: "type /keep", false: "start this program with --keep NAME"}[l.Typed]))
+	case chat.Kept:
+		l.note("%s", KeptText(e))
 	case chat.Notice:
 		l.note("%s", Capital(Clean(e.Text)))
 	default:
 		l.file(e)
 	}
 	return nil
+}
+
+// left shows that the other side has left.
+func (l *lineScreen) left(e chat.Left) {
+	switch {
+	case e.Overheard && !e.Reply:
+		l.note("%s", OverheardText("The other side"))
+	case e.Closed:
+		l.note("The other side closed the page.")
+	case !e.Reply:
+		l.note("The other side has left.")
+	}
 }
 
 // showOwn shows an event that only the program knows.
@@ -181,7 +191,7 @@ func (l *lineScreen) file(e chat.Event) {
 }
 
 func (l *lineScreen) waiting(e Waiting) {
-	if e.Answering {
+	if e.Answering || e.Contact != "" {
 		l.note("%s", e.Title())
 		return
 	}
@@ -200,7 +210,7 @@ func (l *lineScreen) connected(e chat.Connected) {
 	}
 	switch {
 	case e.Verified:
-		l.note("Verified: both sides know the code, so nobody is listening in.")
+		l.note("%s", VerifiedText(e))
 	case e.Foreign:
 		l.note("Unverified: the other side is another WebRTC program, so someone could be listening in.")
 	default:

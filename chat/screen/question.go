@@ -1,6 +1,9 @@
 package screen
 
-import "sync"
+import (
+	"strings"
+	"sync"
+)
 
 // A question is what the next line of the input may answer, instead of being a message. The goroutine that
 // shows events asks it, and the one that reads the input answers it.
@@ -11,6 +14,7 @@ type question struct {
 	calling bool       // by a caller, who gets a new one
 	last    string     // what was typed instead
 	lost    bool       // the connection is, so that /again is a command
+	keep    bool       // the other side wants to keep this one, so that /keep is a command
 	ended   bool       // no line follows
 }
 
@@ -18,6 +22,7 @@ type question struct {
 type reply struct {
 	code  string
 	again bool // the command /again, instead of a code
+	keep  bool // the command /keep; code is its argument
 	asked int  // the question's, when the line came
 }
 
@@ -25,6 +30,12 @@ func (q *question) setLost(lost bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.lost = lost
+}
+
+func (q *question) setKeep() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.keep = true
 }
 
 // inputEnded notes that no line follows, and reports whether a code was wanted.
@@ -58,6 +69,8 @@ func (q *question) reply(text string, isCode bool) (r reply, ok bool) {
 	case q.code && text == "": // for a new code
 	case q.lost && text == "/again":
 		r.again = true
+	case q.keep && (text == "/keep" || strings.HasPrefix(text, "/keep ")):
+		r.keep, r.code = true, strings.TrimSpace(strings.TrimPrefix(text, "/keep"))
 	case isCode:
 		r.code = text
 	default:
@@ -94,8 +107,10 @@ func (l *lineScreen) answer(in line) bool {
 	r, ok := l.question.reply(in.text, l.IsCode != nil && l.IsCode(in.text))
 	var err error
 	switch {
-	case !ok, r.again && l.Again == nil:
+	case !ok, r.again && l.Again == nil, r.keep && !l.Typed:
 		return false
+	case r.keep:
+		err = l.talk.KeepPeer(r.code, false)
 	case r.again:
 		err = l.Again()
 	default:

@@ -5,14 +5,41 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"p2pchat/chat"
 )
 
 // Title says which call this side answers.
 func (e Waiting) Title() string {
+	switch {
+	case e.Contact != "" && e.Answering:
+		return "Waiting for " + Clean(e.Contact) + " to call"
+	case e.Contact != "":
+		return "Calling " + Clean(e.Contact)
+	}
 	if e.Lobby {
 		return "Answering in the lobby"
 	}
 	return "Answering " + Clean(e.Code)
+}
+
+// VerifiedText says why a call is verified.
+func VerifiedText(e chat.Connected) string {
+	if e.Contact {
+		return "Verified: you have kept each other, so nobody is listening in."
+	}
+	return "Verified: both sides know the code, so nobody is listening in."
+}
+
+// KeepAskedText tells that name wants to keep this side; keep is how the person agrees.
+func KeepAskedText(e chat.KeepAsked, name, keep string) string {
+	first := map[bool]string{false: "first compare the safety words, then "}[e.Verified]
+	return fmt.Sprintf("%s wants to keep you as a contact, to call each other without a code. To agree, %s%s.", name, first, keep)
+}
+
+// KeptText tells that the two have kept each other.
+func KeptText(e chat.Kept) string {
+	return fmt.Sprintf("You have kept each other. From now on: p2pchat call @%s, or p2pchat answer @%s", e.Name, e.Name)
 }
 
 // Text tells an answerer that no call is open, and what that can mean; takes says that the screen takes

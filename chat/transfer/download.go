@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"time"
 
-	"p2pchat/chat/internal/disk"
+	"p2pchat/internal/disk"
 )
 
 // A download is an accepted file of the other side: it has a temporary name in the download

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"unicode/utf8"
 
-	"p2pchat/chat/internal/disk"
+	"p2pchat/internal/disk"
 )
 
 // handleReceived ends a file of this side that the other side has.

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"p2pchat/chat/internal/disk"
+	"p2pchat/internal/disk"
 )
 
 // The first byte of each message on a file's channel.

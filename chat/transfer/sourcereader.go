@@ -12,7 +12,7 @@ import (
 	"sort"
 	"time"
 
-	"p2pchat/chat/internal/disk"
+	"p2pchat/internal/disk"
 )
 
 // header returns what precedes the part in a tar stream.

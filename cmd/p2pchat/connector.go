@@ -71,12 +71,21 @@ func (c *connector) open() error {
 	if err != nil {
 		return err
 	}
-	session := c.o.meet(client, c.o.code, peer.Config{
+	config := peer.Config{
 		Resume: c.o.outbox.again(), ICEServers: servers, RelayOnly: c.o.relayOnly, Log: c.o.logger,
 		Discover: client.ICEServers, Host: host,
-		Save:   func(a peer.Resumption) error { return c.o.outbox.save(c.conversation, resumePoint{c.o.server, a}) },
+		Save: func(a peer.Resumption) error {
+			return c.o.outbox.save(c.conversation, resumePoint{Server: c.o.server, Again: a})
+		},
 		Report: c.o.report(c.conversation, &c.outage),
-	})
+	}
+	var session *peer.Session
+	if k := c.o.keeper; k.contact() != "" {
+		session = peer.Meet(client, peer.Contact{Keys: k.keys, Calls: c.o.side == signaling.Caller}, config)
+	} else {
+		k.at(c.o.server)
+		session = c.o.meet(client, c.o.code, config)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.client, c.session = client, session
@@ -135,9 +144,12 @@ func (c *connector) wait(ctx context.Context) (link chat.Link, other *codeEntry,
 	c.mu.Unlock()
 	late, long := errAbsent, make(<-chan time.Time)
 	if connected {
+		late = errNotBack
+	}
+	if connected && c.o.keeper.contact() == "" { // a contact's program that was started again comes back by itself
 		timer := time.NewTimer(stillLost)
 		defer timer.Stop()
-		late, long = errNotBack, timer.C
+		long = timer.C
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -199,7 +211,19 @@ func (c *connector) link(ctx context.Context, session *peer.Session, late error)
 		return chat.Link{}, nil, atServer(c.o.server, err)
 	}
 	c.outage.set(func(t *outage) { t.path = nil })
-	return chat.Link{Pipe: p, Details: chat.Details(p.Details), Resumption: c.o.resumeText(p)}, p, nil
+	return c.linkOver(p), p, nil
+}
+
+// linkOver returns the Link of a pipe. The keys that follow from a call with a contact are on disk then.
+func (c *connector) linkOver(p *peer.Pipe) chat.Link {
+	link := chat.Link{Pipe: p, Details: chat.Details(p.Details), Resumption: c.o.resumeText(p), ContactKey: p.ContactKey()}
+	if k := c.o.keeper; k.contact() != "" {
+		var err error
+		if link.Shows, err = k.roll(p); err != nil {
+			c.conversation.Tell(chat.Notice{Text: fmt.Sprintf("The new keys of %s%s could not be saved: %v. The next call uses the old ones.", contactMark, k.contact(), err)})
+		}
+	}
+	return link
 }
 
 // question returns why the person is asked for another code after err, or "" if there is no question. A code

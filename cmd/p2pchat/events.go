@@ -52,12 +52,14 @@ func (o *talkOptions) report(to *chat.Conversation, now *outage) func(peer.Event
 		switch e := e.(type) {
 		case peer.Waiting:
 			if !waited { // not again after a server was restarted
-				to.Keep(resumePoint{o.server, e.Resumption}.String())
-				to.Tell(o.waiting(e.Code))
+				to.Tell(o.waitingFor(to, e))
 			}
 			waited = true
 			now.set(func(t *outage) { t.open = true })
 		case peer.NoCall:
+			if o.keeper.contact() != "" {
+				break // a contact mistypes no code
+			}
 			to.Tell(o.noCall(e.Code))
 			if o.isElsewhere(e.Code) {
 				to.Tell(chat.Notice{Text: elsewhereText})
@@ -86,6 +88,15 @@ func (o *talkOptions) report(to *chat.Conversation, now *outage) func(peer.Event
 			to.Tell(screen.Stats{RTT: e.RTT})
 		}
 	}
+}
+
+// waitingFor returns what a person should know while the other side can come, and notes in the outbox how to go on waiting.
+func (o *talkOptions) waitingFor(to *chat.Conversation, e peer.Waiting) screen.Waiting {
+	if name := o.keeper.contact(); name != "" {
+		return screen.Waiting{Contact: name, Answering: o.side == signaling.Callee}
+	}
+	to.Keep(resumePoint{Server: o.server, Again: e.Resumption}.String())
+	return o.waiting(e.Code)
 }
 
 // waiting returns what a person should know while the other side can come.

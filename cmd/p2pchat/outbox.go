@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"p2pchat/chat"
+	"p2pchat/cmd/p2pchat/internal/contacts"
 	"p2pchat/peer"
 	"p2pchat/signaling"
 )
@@ -21,8 +23,9 @@ type outbox struct {
 
 // A resumePoint says where and how to meet the other side again. The journal keeps it as JSON.
 type resumePoint struct {
-	Server string
-	Again  peer.Resumption
+	Server  string
+	Again   peer.Resumption
+	Contact string `json:",omitempty"` // the ID of the contact whom the conversation is with; Again is empty then
 }
 
 // String returns the resumePoint as JSON.
@@ -57,7 +60,7 @@ func (b *outbox) open(path string, side signaling.Side) (err error) {
 	}
 	b.resume.Again.Heard = heard
 	b.guessed = b.resume.Again.Spent > 0 && !b.met()
-	if started := b.resume.Again.Side; started != side {
+	if started := b.resume.Again.Side; started != side && b.resume.Contact == "" {
 		return &usageError{
 			err:  fmt.Errorf("--outbox: the conversation in %s was started with 'p2pchat %s'", path, command(started)),
 			hint: "continue with p2pchat " + command(started) + ", or name another file",
@@ -100,6 +103,23 @@ func (o *talkOptions) continueCode(text string) error {
 	}
 	o.outbox.startOver()
 	return nil
+}
+
+// continueContact continues the conversation with a contact in the outbox; named says that the person gave its name.
+func (o *talkOptions) continueContact(name string, named bool) error {
+	book, err := contactBook()
+	if err != nil {
+		return &usageError{err: err}
+	}
+	list, err := book.List()
+	i := slices.IndexFunc(list, func(c contacts.Contact) bool { return c.ID == o.outbox.resume.Contact })
+	if i < 0 {
+		return errors.Join(&usageError{err: fmt.Errorf("--outbox: %s holds a conversation with a contact whom you have forgotten", o.outboxPath), hint: "name another file"}, err)
+	}
+	if c, _ := book.Find(name); named && c.ID != list[i].ID {
+		return &usageError{err: fmt.Errorf("--outbox: %s holds a conversation with %s%s", o.outboxPath, contactMark, list[i].Name), hint: "leave the contact out to continue it, or name another file"}
+	}
+	return o.holdContact(list[i].Name)
 }
 
 // startOver forgets the earlier conversation.

@@ -54,13 +54,14 @@ func (o *talkOptions) show(ctx context.Context, c *connector, std stdio, interru
 		In: in, Out: std.out, Notes: std.err, Typed: std.inTerminal, Terminal: std.outTerminal, Watched: std.errTerminal,
 		QR: o.qr, Quiet: o.noNotify, Accepts: o.accept, Keeps: o.outbox.journal != nil, Interrupt: interrupt,
 	}
-	if o.prompts && !o.outbox.met() {
+	isContact := o.keeper.contact() != ""
+	if o.prompts && !o.outbox.met() && !isContact {
 		streams.Code, streams.Complete = c.enter, completed
 		if o.side == signaling.Callee {
 			streams.IsCode = c.isCode
 		}
 	}
-	if o.prompts || o.ui == "json" {
+	if (o.prompts || o.ui == "json") && !isContact { // contacts meet again without it
 		streams.Again = c.reopen
 	}
 	shown := make(chan error, 1)

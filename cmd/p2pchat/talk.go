@@ -44,6 +44,7 @@ type talkOptions struct {
 	relayOnly  bool
 	leaveOnEOF bool
 	outboxPath string
+	keepAs     string
 	download   string
 	accept     bool
 	send       []string
@@ -66,6 +67,7 @@ type talkOptions struct {
 	asked       bool // the person was asked for the code
 	prompts     bool // the person can be asked for another code
 	outbox      outbox
+	keeper      *keeper // nil without a place for contacts
 }
 
 func (o *talkOptions) register(f *pflag.FlagSet) {
@@ -80,6 +82,7 @@ func (o *talkOptions) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.relayOnly, "relay-only", false, "never reveal this machine's addresses to the other side")
 	f.BoolVar(&o.leaveOnEOF, "leave-on-eof", false, "leave when the input has ended and the other side has received all of it")
 	f.StringVar(&o.outboxPath, "outbox", "", "`FILE` that keeps undelivered messages and how to reconnect: run the same command again to continue the conversation")
+	f.StringVar(&o.keepAs, "keep", "", "keep the other side as a contact, `NAME`, to call it without a code; it must keep you, too (or type /keep)")
 	f.StringVar(&o.download, "download-dir", "", "`FOLDER` for accepted files (default the working directory)")
 	f.BoolVar(&o.accept, "accept-files", false, "accept all offered files without asking")
 	f.StringArrayVar(&o.send, "send", nil, "offer this `FILE` or folder; with --leave-on-eof, leave when the other side has it (repeatable)")
@@ -118,15 +121,30 @@ func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err e
 		return err
 	}
 	text, named := cmp.Or(strings.Join(args, " "), os.Getenv("P2PCHAT_CODE")), o.server
-	if o.outbox.resume != nil {
-		err = o.continueCode(text)
-	} else {
-		o.code, err = o.findCode(c.Context(), text, std)
+	if err := o.findPeer(c.Context(), text, std); err != nil {
+		return err
 	}
-	if err != nil {
+	if err := o.findKeeper(); err != nil {
 		return err
 	}
 	return o.findKey(named, std)
+}
+
+// findPeer finds out whom the call is with: a contact, or one who has the code.
+func (o *talkOptions) findPeer(ctx context.Context, text string, std stdio) (err error) {
+	name, isContact := strings.CutPrefix(text, contactMark)
+	switch r := o.outbox.resume; {
+	case r != nil && r.Contact != "":
+		return o.continueContact(name, isContact)
+	case r != nil && isContact:
+		return &usageError{err: fmt.Errorf("--outbox: %s holds a conversation with a code that has not ended", o.outboxPath), hint: "leave the contact out to continue it, or name another file"}
+	case r != nil:
+		return o.continueCode(text)
+	case isContact:
+		return o.holdContact(name)
+	}
+	o.code, err = o.findCode(ctx, text, std)
+	return err
 }
 
 // findKey reads the access key that a caller sends. Only the server that the person named gets it: the server
@@ -177,7 +195,9 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(300) // a connection keeps little, and makes much garbage: a file takes a quarter less of the processor
 	}
+	defer o.keeper.release()
 	conversation := chat.New(chat.Config{
+		KeepAs: o.keepAs, Contact: o.keeper.contact(), Keeper: o.chatKeeper(),
 		Name: o.name, LeaveWhenSaid: o.leaveOnEOF, Journal: o.outbox.journal,
 		DownloadDir: o.download, AcceptFiles: o.accept, DeclineFiles: o.declines, Log: o.logger,
 		Drain: o.drain, Input: o.unit,
@@ -241,8 +261,12 @@ func (o *talkOptions) end(ctx context.Context, conversation *chat.Conversation, 
 // recordCode notes in the outbox for which code the conversation is, before the first message: what was typed
 // for one person must not be delivered to another.
 func (o *talkOptions) recordCode(c *chat.Conversation) {
-	if o.outbox.resume == nil && o.code != (peer.Code{}) {
-		c.Keep(resumePoint{o.server, peer.Resumption{Side: o.side, Typed: o.code}}.String())
+	switch {
+	case o.outbox.resume != nil:
+	case o.keeper.contact() != "":
+		c.Keep(resumePoint{Server: o.server, Contact: o.keeper.held.ID}.String())
+	case o.code != (peer.Code{}):
+		c.Keep(resumePoint{Server: o.server, Again: peer.Resumption{Side: o.side, Typed: o.code}}.String())
 	}
 }
 
@@ -252,7 +276,10 @@ func (o *talkOptions) resumeText(p *peer.Pipe) string {
 		return ""
 	}
 	o.outbox.guessed = false // the two sides have met
-	return resumePoint{o.server, p.Resumption()}.String()
+	if o.keeper.contact() != "" {
+		return resumePoint{Server: o.server, Contact: o.keeper.held.ID}.String()
+	}
+	return resumePoint{Server: o.server, Again: p.Resumption()}.String()
 }
 
 // waitForScreen waits until the screen has ended, and after an interrupt for 1 s at most: the program that

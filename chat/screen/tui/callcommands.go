@@ -1,12 +1,16 @@
 package tui
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+
+	"p2pchat/chat"
+	"p2pchat/chat/screen"
 )
 
 // verify is /verify: what the safety words are, and what the person says of them.
@@ -30,6 +34,18 @@ func (m *model) verify(argument string) (tea.Cmd, string) {
 		m.showAnswer("The safety words are: "+words,
 			"Read them to each other by telephone, or face to face. If both of you see the same words, nobody is listening in: type /verify yes. If not, type /verify no.")
 	}
+	return nil, ""
+}
+
+// keep is /keep: this side keeps the other one as a contact.
+func (m *model) keep(argument string) (tea.Cmd, string) {
+	switch err := m.talk.KeepPeer(argument, m.compared); {
+	case errors.Is(err, chat.ErrKeepUnproven):
+		return nil, "First compare the safety words: /verify"
+	case err != nil:
+		return nil, screen.Capital(tidyLine(err.Error())) + "."
+	}
+	m.addNote(note, "Noted. You have kept each other once "+m.other()+" types /keep, too.")
 	return nil, ""
 }
 

@@ -39,6 +39,11 @@ func (m *model) event(e chat.Event) tea.Cmd {
 	case chat.Reconnected: // Connected follows
 	case chat.Left:
 		return m.peerLeft(e)
+	case chat.KeepAsked:
+		m.addNote(note, screen.KeepAskedText(e, m.other(), "type /keep"))
+		return m.ring(m.other() + " wants to keep you as a contact")
+	case chat.Kept:
+		m.addNote(note, screen.KeptText(e))
 	case chat.Notice:
 		m.addNote(note, screen.Capital(e.Text))
 	default:
@@ -107,7 +112,7 @@ func (m *model) connected(e chat.Connected) {
 	m.addNote(note, fmt.Sprintf("Connected with %s %s in %d ms", m.other(), screen.PathText(e.Path), e.Took.Milliseconds()))
 	switch {
 	case e.Verified:
-		m.addNote(note, "Verified: both sides know the code, so nobody is listening in.")
+		m.addNote(note, screen.VerifiedText(e))
 	case e.Foreign:
 		m.addNote(alarm, "Unverified: the other side is another WebRTC program. It cannot show that nobody is listening in.")
 	default:

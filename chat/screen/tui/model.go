@@ -81,6 +81,7 @@ type model struct {
 // talk is the part of a conversation that the model uses. Other goroutines call Say and Events.
 type talk interface {
 	SetName(name string) string
+	KeepPeer(name string, compared bool) error
 	SendFiles(ctx context.Context, paths ...string) (ids []uint64, err error)
 	Accept(id uint64) error
 	Decline(id uint64) error

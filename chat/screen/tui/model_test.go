@@ -37,6 +37,11 @@ func (s *stagehand) SetName(name string) string {
 	return name
 }
 
+func (s *stagehand) KeepPeer(name string, compared bool) error {
+	s.did = append(s.did, fmt.Sprint("keep ", name, compared))
+	return s.err
+}
+
 func (s *stagehand) LeaveOverheard() { s.did = append(s.did, "leave overheard") }
 func (s *stagehand) Leave()          { s.did = append(s.did, "leave") }
 

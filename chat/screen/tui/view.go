@@ -83,7 +83,7 @@ func (m *model) upperRows(height int) []string {
 	var head []string
 	if m.phase == waiting || m.phase == connecting && m.code.Code != "" {
 		part := m.invitation
-		if m.code.Answering || m.asking != nil || m.newCode != "" {
+		if m.code.Answering || m.code.Contact != "" || m.asking != nil || m.newCode != "" {
 			part = m.answering
 		}
 		head = part(height - min(len(m.history.entries), 3))

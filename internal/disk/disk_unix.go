@@ -41,12 +41,17 @@ func Replace(file *os.File, path string, content []byte) (*os.File, error) {
 		return file, err
 	}
 	file.Close()
-	folder, err := os.Open(filepath.Dir(path))
+	return fresh, SyncFolder(filepath.Dir(path))
+}
+
+// SyncFolder returns once the names in a folder are on disk: a rename, too, has to survive a crash of the machine.
+func SyncFolder(path string) error {
+	folder, err := os.Open(path) //nolint:gosec // a folder that the caller writes to
 	if err != nil {
-		return fresh, err
+		return err
 	}
 	defer folder.Close()
-	return fresh, folder.Sync() // the rename, too, has to survive a crash of the machine
+	return folder.Sync()
 }
 
 // Links returns how many names a file has.

@@ -41,6 +41,9 @@ func Replace(file *os.File, _ string, content []byte) (*os.File, error) {
 	return file, file.Sync()
 }
 
+// SyncFolder does nothing: Windows syncs no folder.
+func SyncFolder(string) error { return nil }
+
 // Links returns 1: how many names a file has is not known on Windows.
 func Links(os.FileInfo) uint64 { return 1 }
 

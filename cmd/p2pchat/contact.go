@@ -1,0 +1,219 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"p2pchat/chat"
+	"p2pchat/cmd/p2pchat/internal/contacts"
+	"p2pchat/peer"
+	"p2pchat/peer/contact"
+	"p2pchat/signaling"
+)
+
+// contactMark begins the name of a contact where a code could stand.
+const contactMark = "@"
+
+// A keeper stores what a conversation learns of contacts: the other side that is kept in it, or the next keys of the contact
+// whom it is with. It implements chat.Keeper.
+type keeper struct {
+	book   *contacts.Book
+	side   signaling.Side
+	server string
+
+	mu    sync.Mutex     // guards what follows
+	held  *contacts.Held // the contact whom the call is with; nil in a call with a code
+	added string         // the ID of the contact that was kept in this call; empty before
+}
+
+// holdContact makes the call one with the contact of that name. No other program can call the contact until release.
+func (o *talkOptions) holdContact(name string) error {
+	c, err := findContact(name)
+	if err != nil {
+		return err
+	}
+	book, err := contactBook()
+	if err != nil {
+		return err
+	}
+	held, err := book.Hold(c.ID)
+	if err != nil {
+		return contactError(name, err)
+	}
+	if !o.serverGiven || o.serverSaved {
+		o.server, o.serverGiven, o.serverSaved = held.Server, held.Server != defaultServer, false
+	}
+	o.keeper = &keeper{book: book, side: o.side, server: o.server, held: held}
+	return nil
+}
+
+// findContact returns the contact of that name, or a usageError that names those who are meant perhaps.
+func findContact(name string) (contacts.Contact, error) {
+	book, err := contactBook()
+	if err != nil {
+		return contacts.Contact{}, &usageError{err: err}
+	}
+	c, err := book.Find(name)
+	if err != nil {
+		return c, contactError(name, err)
+	}
+	return c, nil
+}
+
+// contactError words an error about a contact.
+func contactError(name string, err error) error {
+	u := &usageError{err: fmt.Errorf("%s%s: %w", contactMark, name, err)}
+	switch {
+	case errors.Is(err, contacts.ErrNone):
+		u.hint = "p2pchat contacts lists those whom you have kept"
+	case errors.Is(err, contacts.ErrInUse):
+		u.hint = "end that program first"
+	}
+	return u
+}
+
+// findKeeper finds the place for the contact that may be kept in this call. Without one, nothing is kept.
+func (o *talkOptions) findKeeper() error {
+	if o.keepAs != "" {
+		if err := o.keeper.Check(o.keepAs); err != nil {
+			return &usageError{err: fmt.Errorf("--keep %q: %w", o.keepAs, err), hint: "example: --keep ben"}
+		}
+	}
+	if o.keeper != nil {
+		return nil
+	}
+	book, err := contactBook()
+	switch {
+	case err == nil:
+		o.keeper = &keeper{book: book, side: o.side, server: o.server}
+	case o.keepAs != "":
+		return &usageError{err: fmt.Errorf("--keep: %w", err)}
+	}
+	return nil
+}
+
+// chatKeeper returns the keeper, as the conversation wants it.
+func (o *talkOptions) chatKeeper() chat.Keeper {
+	if o.keeper == nil {
+		return nil
+	}
+	return o.keeper
+}
+
+// at notes the server of the call, where the two will meet again.
+func (k *keeper) at(server string) {
+	if k == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.server = server
+}
+
+// release lets other programs call the contact.
+func (k *keeper) release() {
+	if k != nil && k.held != nil {
+		k.held.Release()
+	}
+}
+
+// contact returns the name of the contact whom the call is with, or "".
+func (k *keeper) contact() string {
+	if k == nil || k.held == nil {
+		return ""
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.held.Name
+}
+
+// keys returns the contact's newest keys.
+func (k *keeper) keys() contact.Keys {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.held.Keys
+}
+
+// roll stores the keys that follow from a meeting with the contact, and returns the ID to show to the other side once they are
+// on disk.
+func (k *keeper) roll(p *peer.Pipe) (shows string, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	next, err := k.held.Keys.Roll(p.Generation(), p.ContactKey())
+	if err != nil {
+		return "", err
+	}
+	err = k.held.Update(func(c *contacts.Contact) { c.Keys, c.Seen, c.Server = next, time.Now(), k.server })
+	if err != nil {
+		return "", err
+	}
+	return next.ID(), nil
+}
+
+// Check implements chat.Keeper.
+func (k *keeper) Check(name string) error {
+	return contacts.CheckName(strings.TrimPrefix(name, contactMark))
+}
+
+// Store implements chat.Keeper.
+func (k *keeper) Store(a chat.Agreement) (name, id string, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	side, firsts, seconds := contact.First, a.Ours, a.Theirs
+	if k.side == signaling.Callee {
+		side, firsts, seconds = contact.Second, a.Theirs, a.Ours
+	}
+	keys := contact.Keep(side, a.Key, firsts, seconds)
+	name = strings.TrimPrefix(a.Name, contactMark)
+	if k.added == "" {
+		if name == "" {
+			name = contacts.Proper(a.Peer)
+		}
+		now := time.Now()
+		c, err := k.book.Add(contacts.Contact{Name: name, Peer: a.Peer, Server: k.server, Kept: now, Seen: now, Keys: keys})
+		if err != nil {
+			return "", "", err
+		}
+		k.added = c.ID
+		return c.Name, keys.ID(), nil
+	}
+	held, err := k.book.Hold(k.added)
+	if err != nil {
+		return "", "", err
+	}
+	defer held.Release()
+	if name != "" && name != held.Name {
+		if err := k.book.Rename(held, name); err != nil {
+			return "", "", err
+		}
+	}
+	if held.Keys.ID() != keys.ID() {
+		err = held.Update(func(c *contacts.Contact) { c.Keys = keys })
+	}
+	return held.Name, keys.ID(), err
+}
+
+// Shown implements chat.Keeper.
+func (k *keeper) Shown(id string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	held := k.held
+	if held == nil {
+		var err error
+		if held, err = k.book.Hold(k.added); err != nil {
+			return false
+		}
+		defer held.Release()
+	}
+	if held.Keys.ID() != id {
+		return false
+	}
+	next := held.Keys.Show(id)
+	if held.Keys.Shown && len(held.Keys.Generations) == len(next.Generations) {
+		return true
+	}
+	return held.Update(func(c *contacts.Contact) { c.Keys = next }) == nil // else the older keys stay, which does no harm
+}

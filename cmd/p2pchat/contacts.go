@@ -1,0 +1,161 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"p2pchat/chat/screen"
+	"p2pchat/cmd/p2pchat/internal/contacts"
+)
+
+func contactsCommand(std stdio) *cobra.Command {
+	asJSON := false
+	c := &cobra.Command{
+		Use:   "contacts",
+		Short: "List, rename or forget the people whom you call without a code",
+		Long: `Two who are in a verified call keep each other: both type /keep, or start with --keep NAME.
+From then on 'p2pchat call @NAME' and 'p2pchat answer @NAME' need no code.
+
+Without a subcommand, contacts lists them. Their keys are in the folder p2pchat/contacts of
+$XDG_STATE_HOME, a file for each that only you can read. Every call changes the keys.`,
+		Example: `  p2pchat call @ben
+  p2pchat contacts rename @ben @benjamin
+  p2pchat contacts forget @ben`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			book, err := contactBook()
+			if err != nil {
+				return &usageError{err: err}
+			}
+			list, err := book.List()
+			if asJSON {
+				return errors.Join(listJSON(std.out, list), err)
+			}
+			return errors.Join(listContacts(std.out, list), err)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a contact instead of a table")
+	forget := &cobra.Command{
+		Use:   "forget @NAME",
+		Short: "Remove a contact and its keys",
+		Long: `forget removes the contact's file. The other side is not told; its calls no longer reach you.
+To be able to call each other again, meet with a code and keep each other.`,
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: completeContact,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return &usageError{err: fmt.Errorf("'%s' takes a contact", c.CommandPath()), hint: "example: p2pchat contacts forget @ben"}
+			}
+			return withContact(args[0], func(_ *contacts.Book, h *contacts.Held) error { return h.Forget() })
+		},
+	}
+	rename := &cobra.Command{
+		Use:               "rename @NAME @NEW",
+		Short:             "Give a contact another name",
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: completeContact,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return &usageError{err: fmt.Errorf("'%s' takes a contact and its new name", c.CommandPath()), hint: "example: p2pchat contacts rename @ben @benjamin"}
+			}
+			return withContact(args[0], func(b *contacts.Book, h *contacts.Held) error {
+				defer h.Release()
+				if err := b.Rename(h, strings.TrimPrefix(args[1], contactMark)); err != nil {
+					return contactError(strings.TrimPrefix(args[1], contactMark), err)
+				}
+				return nil
+			})
+		},
+	}
+	c.AddCommand(forget, rename)
+	return c
+}
+
+// withContact locks the contact of that name, and runs do.
+func withContact(name string, do func(*contacts.Book, *contacts.Held) error) error {
+	name = strings.TrimPrefix(name, contactMark)
+	c, err := findContact(name)
+	if err != nil {
+		return err
+	}
+	book, err := contactBook()
+	if err != nil {
+		return err
+	}
+	h, err := book.Hold(c.ID)
+	if err != nil {
+		return contactError(name, err)
+	}
+	return do(book, h)
+}
+
+// listContacts prints a table of the contacts.
+func listContacts(to io.Writer, list []contacts.Contact) error {
+	if len(list) == 0 {
+		_, err := fmt.Fprintln(to, "You have kept no contacts. In a verified call, both of you type /keep.")
+		return err
+	}
+	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "NAME\tCALLS ITSELF\tLAST CALL\tSERVER")
+	for _, c := range list {
+		fmt.Fprintf(t, "%s%s\t%s\t%s\t%s\n", contactMark, c.Name, screen.Clean(c.Peer), lastCall(c), screen.Clean(c.Server))
+	}
+	return t.Flush()
+}
+
+// lastCall says when a contact was in a call, or that the other side may not have kept this one.
+func lastCall(c contacts.Contact) string {
+	if !c.Keys.Shown {
+		return "not confirmed: they may not have kept you"
+	}
+	return c.Seen.Local().Format(time.DateTime)
+}
+
+// listJSON prints an object a contact.
+func listJSON(to io.Writer, list []contacts.Contact) error {
+	encoder := json.NewEncoder(to)
+	for _, c := range list {
+		err := encoder.Encode(struct {
+			Name      string    `json:"name"`
+			Peer      string    `json:"peer"`
+			Server    string    `json:"server"`
+			Kept      time.Time `json:"kept"`
+			Seen      time.Time `json:"seen"`
+			Confirmed bool      `json:"confirmed"`
+		}{c.Name, c.Peer, c.Server, c.Kept, c.Seen, c.Keys.Shown})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// completeContact completes the name of a contact.
+func completeContact(_ *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return contactNames(begun), cobra.ShellCompDirectiveNoFileComp
+}
+
+// contactNames returns the contacts whose names begin with begun, which may have its mark.
+func contactNames(begun string) (names []string) {
+	book, err := contactBook()
+	if err != nil {
+		return nil
+	}
+	list, _ := book.List() // those that can be read
+	for _, c := range list {
+		if strings.HasPrefix(c.Name, strings.TrimPrefix(begun, contactMark)) {
+			names = append(names, contactMark+c.Name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,281 @@
+// Package contacts keeps the people whom a person calls without a code: one file for each, which only the user can read.
+package contacts
+
+import (
+	"cmp"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"p2pchat/internal/disk"
+	"p2pchat/peer/contact"
+)
+
+// Errors of a Book.
+var (
+	ErrNone  = errors.New("there is no such contact")
+	ErrTaken = errors.New("there is another contact with that name")
+	ErrName  = errors.New("a contact's name has up to 32 letters, digits, - and _")
+	ErrInUse = errors.New("another program is in a call with this contact, or calls it")
+	errFile  = errors.New("this is not the file of a contact")
+)
+
+// extension is that of a contact's file.
+const extension = ".contact"
+
+// maxFile bounds the bytes of a file that are read.
+const maxFile = 64 << 10
+
+// A Contact is a person who was kept.
+type Contact struct {
+	ID     string       `json:"id"`               // of the file: random, so that names do not have to be fit for file systems
+	Name   string       `json:"name"`             // by which this person calls the other
+	Peer   string       `json:"peer,omitempty"`   // the name that the other gives itself
+	Server string       `json:"server"`           // where the two meet
+	Kept   time.Time    `json:"kept"`             // when the two kept each other
+	Seen   time.Time    `json:"seen"`             // when their last call began
+	Ring   string       `json:"ring,omitempty"`   // what listen does when the contact calls: ask if empty, accept or refuse
+	Folder string       `json:"folder,omitempty"` // where listen puts the contact's files, which it accepts; empty: it does not
+	Keys   contact.Keys `json:"keys"`
+}
+
+// A Book is a folder of contacts. Several programs may use it at once.
+type Book struct{ dir string }
+
+// Open returns the Book in dir, which is made when the first contact is added.
+func Open(dir string) *Book { return &Book{dir} }
+
+// List returns the contacts by name, and an error that names each file that cannot be read.
+func (b *Book) List() ([]Contact, error) {
+	entries, err := os.ReadDir(b.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var list []Contact
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), extension) {
+			continue
+		}
+		path := filepath.Join(b.dir, e.Name())
+		c, bad := read(path)
+		switch {
+		case bad == nil:
+			list = append(list, c)
+		case !errors.Is(bad, fs.ErrNotExist): // forgotten since
+			err = errors.Join(err, fmt.Errorf("%s: %w", path, disk.WithoutPath(bad)))
+		}
+	}
+	slices.SortFunc(list, func(x, y Contact) int { return cmp.Compare(fold(x.Name), fold(y.Name)) })
+	return list, err
+}
+
+func read(path string) (Contact, error) {
+	f, err := os.Open(path) //nolint:gosec // a file of the Book
+	if err != nil {
+		return Contact{}, err
+	}
+	defer f.Close()
+	return decode(f)
+}
+
+func decode(f *os.File) (c Contact, err error) {
+	info, err := f.Stat()
+	if err != nil {
+		return c, err
+	}
+	if !disk.IsOwn(info) || info.Mode().Perm()&0o077 != 0 && os.PathSeparator == '/' {
+		return c, errors.New("others can read or write it: chmod 600")
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxFile))
+	if err != nil {
+		return c, err
+	}
+	if err := json.Unmarshal(text, &c); err != nil {
+		return c, errFile
+	}
+	if CheckName(c.Name) != nil || c.ID != strings.TrimSuffix(filepath.Base(f.Name()), extension) {
+		return c, errFile
+	}
+	return c, c.Keys.Check()
+}
+
+// Find returns the contact of that name: letter case makes no difference. It returns ErrNone if there is none.
+func (b *Book) Find(name string) (Contact, error) {
+	list, err := b.List()
+	for _, c := range list {
+		if fold(c.Name) == fold(name) {
+			return c, nil
+		}
+	}
+	return Contact{}, errors.Join(ErrNone, err)
+}
+
+// Add writes the file of a new contact, and returns once it is on disk. Its ID is made, and its Name may get a number, as no two
+// contacts have the same.
+func (b *Book) Add(c Contact) (Contact, error) {
+	if err := os.MkdirAll(b.dir, 0o700); err != nil {
+		return c, err
+	}
+	unlock, err := b.lockNames()
+	if err != nil {
+		return c, err
+	}
+	defer unlock()
+	name := c.Name
+	for n := 2; b.isTaken(c); n++ {
+		suffix := fmt.Sprint("-", n)
+		c.Name = string([]rune(name)[:min(len([]rune(name)), maxName-len(suffix))]) + suffix
+	}
+	id := make([]byte, 8)
+	_, _ = rand.Read(id) // never fails
+	c.ID = hex.EncodeToString(id)
+	text, err := json.MarshalIndent(c, "", "\t")
+	if err != nil {
+		return c, err
+	}
+	return c, b.create(c.ID+extension, text)
+}
+
+// create writes a new file, wholly or not at all.
+func (b *Book) create(name string, text []byte) error {
+	f, err := os.CreateTemp(b.dir, ".new-*") // 0600
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // it is gone if all went well
+	_, err = f.Write(text)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), filepath.Join(b.dir, name)); err != nil {
+		return err
+	}
+	return disk.SyncFolder(b.dir)
+}
+
+// isTaken reports whether another contact has the name of c.
+func (b *Book) isTaken(c Contact) bool {
+	list, _ := b.List() // a file that cannot be read has no name
+	return slices.ContainsFunc(list, func(o Contact) bool { return o.ID != c.ID && fold(o.Name) == fold(c.Name) })
+}
+
+// lockNames keeps other programs from giving names until unlock.
+func (b *Book) lockNames() (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(b.dir, ".names"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for range 100 { // another program needs a few milliseconds
+		if err = disk.Lock(f); !errors.Is(err, disk.ErrLocked) {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() { f.Close() }, nil
+}
+
+// A Held is a contact that no other program can call or change until Release.
+type Held struct {
+	Contact
+	book *Book
+	file *os.File // locked
+}
+
+// Hold locks the contact with that ID. It returns ErrInUse if another program has it, and ErrNone if it was forgotten.
+func (b *Book) Hold(id string) (*Held, error) {
+	path := filepath.Join(b.dir, id+extension)
+	for {
+		f, err := os.OpenFile(path, os.O_RDWR, 0) //nolint:gosec // a file of the Book
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, ErrNone
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := disk.Lock(f); err != nil {
+			f.Close()
+			if errors.Is(err, disk.ErrLocked) {
+				return nil, ErrInUse
+			}
+			return nil, err
+		}
+		opened, err := f.Stat()
+		if now, gone := os.Stat(path); err != nil || gone != nil || !os.SameFile(opened, now) { // it was replaced before the lock
+			f.Close()
+			continue
+		}
+		c, err := decode(f)
+		if err != nil {
+			f.Close()
+			return nil, fmt.Errorf("%s: %w", path, disk.WithoutPath(err))
+		}
+		return &Held{c, b, f}, nil
+	}
+}
+
+// Update changes the contact, and returns once that is on disk. If it fails, nothing has changed.
+func (h *Held) Update(change func(*Contact)) error {
+	c := h.Contact
+	change(&c)
+	text, err := json.MarshalIndent(c, "", "\t")
+	if err != nil {
+		return err
+	}
+	if _, err := h.file.Seek(0, io.SeekStart); err != nil { // Windows writes over it
+		return err
+	}
+	h.file, err = disk.Replace(h.file, filepath.Join(h.book.dir, c.ID+extension), text)
+	if err == nil {
+		h.Contact = c
+	}
+	return err
+}
+
+// Release lets other programs use the contact.
+func (h *Held) Release() { h.file.Close() }
+
+// Rename gives a contact another name. It returns ErrName or ErrTaken if it cannot have that.
+func (b *Book) Rename(h *Held, name string) error {
+	if err := CheckName(name); err != nil {
+		return err
+	}
+	unlock, err := b.lockNames()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if b.isTaken(Contact{ID: h.ID, Name: name}) {
+		return ErrTaken
+	}
+	return h.Update(func(c *Contact) { c.Name = name })
+}
+
+// Forget removes the contact and releases it.
+func (h *Held) Forget() error {
+	path := filepath.Join(h.book.dir, h.ID+extension)
+	if os.PathSeparator != '/' { // Windows removes no open file
+		h.file.Close()
+	}
+	err := os.Remove(path)
+	h.file.Close()
+	if err != nil {
+		return err
+	}
+	return disk.SyncFolder(h.book.dir)
+}
