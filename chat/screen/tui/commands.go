@@ -39,12 +39,11 @@ func init() { // not in the declaration, because help refers to commands
 
 // keyHelp is the help on keys.
 const keyHelp = `Enter, Alt-Enter, //	send; start another line; begin a message with a slash
-PgUp PgDn wheel Esc	scroll up and down; back to the end
+PgUp PgDn wheel Esc	scroll; back to the end (Shift and mouse select text)
 ↑ ↓ Tab	bring back what you wrote; complete a command or path
 Ctrl-A E B F U K W Y	edit as in a shell; Ctrl-_ undoes
 Ctrl-F, Ctrl-Y	in an empty box, search; while waiting, copy the link
 Ctrl-L, Ctrl-Z, Ctrl-C	redraw; suspend until fg; clear a draft, or leave
-Shift and the mouse	select text
 ○ ✓ ✓✓	waiting, sent, delivered`
 
 // submit is Enter: a command, or a message.
