@@ -350,6 +350,14 @@ func (r *replaced) Answer(ctx context.Context, t signaling.Ticket, to signaling.
 	return s.Answer(ctx, t, to, d)
 }
 
+func (r *replaced) Offers(ctx context.Context, wanted []signaling.WantedOffer, wait time.Duration) ([]signaling.Offered, error) {
+	s, err := r.at(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.Offers(ctx, wanted, wait)
+}
+
 func (r *replaced) Description(ctx context.Context, t signaling.Ticket, of signaling.Side, known signaling.Version, wait time.Duration) (signaling.Description, signaling.Version, error) {
 	s, err := r.at(ctx)
 	if err != nil {

@@ -90,6 +90,13 @@ type Store interface {
 	Answer(ctx context.Context, t Ticket, to Version, d Description) (Version, error)
 	// Description returns the description of side of, unless its version is known.
 	Description(ctx context.Context, t Ticket, of Side, known Version, wait time.Duration) (Description, Version, error)
+	// Offers returns the offers of any of the wanted rooms that its caller does not have yet, and
+	// waits for one. When the wait is over it returns an empty list. It returns at most
+	// [MaxOffersRead] bytes of offers, and at least one; a caller asks again for the rest. It returns
+	// ErrInvalid for more than [MaxOffers] rooms, or for a room with a name of less than
+	// [MinListenName] characters: rooms whose names can be guessed are waited for one by one. A wait
+	// does not count as use of a room.
+	Offers(ctx context.Context, wanted []WantedOffer, wait time.Duration) ([]Offered, error)
 	// AddCandidates adds candidates to the list of t.Side, the first one at index at, or at the
 	// end if at is negative. It does not add candidates at indexes that the list has already. It
 	// returns the list's length. It returns ErrNoRoom, ErrWrongToken if t.Token does not own the
@@ -117,6 +124,9 @@ type Watcher interface {
 	// stop once; after that, notify is not called. Until then the room does not expire. CheckRoom
 	// must accept the room's name.
 	Watch(t Ticket, of Side, what Document, notify func(error)) (stop func())
+	// WatchOffers is Watch for the offers of many rooms, which it does not keep from expiring. notify
+	// may be called once for each, and has to ignore all calls but the first.
+	WatchOffers(wanted []WantedOffer, notify func(error)) (stop func())
 }
 
 // Errors returned by the methods of a [Store]. [ProblemOf] says how each travels over HTTP.

@@ -93,42 +93,14 @@ func (m *Mail) Blocks(ctx context.Context, b signaling.Box, after uint64, wait t
 	if err := b.CheckTake(); err != nil {
 		return nil, err
 	}
-	if wait <= 0 {
+	look := func() ([]signaling.Block, error) {
 		box, _, err := m.load(ctx, b.Name, time.Now())
 		return box.after(after), err
 	}
-	over := make(chan struct{})
-	if wait < signaling.Forever {
-		defer time.AfterFunc(wait, func() { close(over) }).Stop()
+	if wait <= 0 {
+		return look()
 	}
-	for {
-		list, err := m.lookOrSleep(ctx, b, after, over)
-		if !errors.Is(err, errWoken) {
-			return list, err
-		}
-	}
-}
-
-// errWoken is returned by lookOrSleep if the caller has to look again.
-var errWoken = errors.New("the box may have changed")
-
-// lookOrSleep returns the blocks after a number. If there are none, it waits until the box may have changed, and
-// returns errWoken, or until over is closed, and returns none.
-func (m *Mail) lookOrSleep(ctx context.Context, b signaling.Box, after uint64, over <-chan struct{}) ([]signaling.Block, error) {
-	changed := make(chan struct{}, 1)
-	defer m.WatchBox(b.Name, func(error) { changed <- struct{}{} })()
-	box, _, err := m.load(ctx, b.Name, time.Now())
-	if list := box.after(after); err != nil || len(list) > 0 {
-		return list, err
-	}
-	select {
-	case <-changed:
-		return nil, errWoken
-	case <-over:
-		return nil, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return await(ctx, wait, func(notify func(error)) (stop func()) { return m.WatchBox(b.Name, notify) }, look)
 }
 
 // WatchBox implements [signaling.MailWatcher].
@@ -147,12 +119,10 @@ func (m *Mail) WatchBox(name string, notify func(error)) (stop func()) {
 func (m *Mail) Changed(box string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if box != "" {
+	if box == "" {
+		m.watchers.wakeAll()
+	} else {
 		m.watchers.wake(box)
-		return
-	}
-	for name := range m.watchers {
-		m.watchers.wake(name)
 	}
 }
 

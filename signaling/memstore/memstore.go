@@ -40,6 +40,7 @@ type Store struct {
 	offered   int // rooms that have an offer
 	answered  int // rooms that have an answer
 	clients   clients
+	listeners watchers  // for offers, by the names of rooms: see Offers
 	idle      list.List // *room without waiting reads, the longest unused first
 	versions  uint64    // so far
 	suspended error     // returned by every method if it is not nil: see Suspend
@@ -61,7 +62,7 @@ func New(limits Limits) *Store {
 	if limits.Idle == 0 {
 		limits.Idle = 10 * time.Minute
 	}
-	return &Store{limits: limits, versionPrefix: rand.Text()[:10], renewalsDue: make(chan string, 1024), rooms: map[string]*room{}}
+	return &Store{limits: limits, versionPrefix: rand.Text()[:10], renewalsDue: make(chan string, 1024), rooms: map[string]*room{}, listeners: watchers{}}
 }
 
 // Rooms returns the number of rooms that have an offer.

@@ -87,6 +87,7 @@ func (s *Store) Suspend(err error) {
 		for _, r := range s.rooms {
 			r.wakeAll(nil)
 		}
+		s.listeners.wakeAll()
 	}
 }
 

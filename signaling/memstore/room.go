@@ -123,6 +123,9 @@ func (s *Store) apply(name string, next state) *room {
 	r.state = next
 	s.tally(&next, 1)
 	r.wakeChanged(&before)
+	if before.sides[signaling.Caller].version != r.sides[signaling.Caller].version {
+		s.listeners.wake(name)
+	}
 	return r
 }
 

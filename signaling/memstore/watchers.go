@@ -1,5 +1,43 @@
 package memstore
 
+import (
+	"context"
+	"time"
+
+	"p2pchat/signaling"
+)
+
+// await calls look until it finds something or fails, and between two calls waits to be notified. It returns
+// nothing when the wait is over.
+func await[T any](ctx context.Context, wait time.Duration, watch func(notify func(error)) (stop func()), look func() ([]T, error)) ([]T, error) {
+	over := make(chan struct{})
+	if wait < signaling.Forever {
+		defer time.AfterFunc(wait, func() { close(over) }).Stop()
+	}
+	for {
+		changed := make(chan struct{}, 1)
+		stop := watch(func(error) {
+			select {
+			case changed <- struct{}{}:
+			default:
+			}
+		})
+		list, err := look()
+		if err == nil && len(list) == 0 {
+			select {
+			case <-changed:
+				stop()
+				continue
+			case <-over:
+			case <-ctx.Done():
+				err = ctx.Err()
+			}
+		}
+		stop()
+		return list, err
+	}
+}
+
 // watchers are the waiters for changes of named things, which need not exist.
 type watchers map[string]*waiters
 
@@ -23,6 +61,13 @@ func (w watchers) add(notify func(error), names ...string) (remove func()) {
 				delete(w, names[i])
 			}
 		}
+	}
+}
+
+// wakeAll notifies all who wait.
+func (w watchers) wakeAll() {
+	for name := range w {
+		w.wake(name)
 	}
 }
 

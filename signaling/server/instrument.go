@@ -79,7 +79,7 @@ type instrumentedStore struct {
 }
 
 // storeOperations are the values of the label operation.
-var storeOperations = []string{"offer", "reoffer", "answer", "read_description", "add_candidates", "read_candidates", "close"}
+var storeOperations = []string{"offer", "reoffer", "answer", "read_description", "read_offers", "add_candidates", "read_candidates", "close"}
 
 // An operation is one call of a method of the Store.
 type operation struct {
@@ -141,6 +141,13 @@ func (s instrumentedStore) Description(ctx context.Context, t signaling.Ticket, 
 	d, v, err := s.below.Description(ctx, t, of, known, wait)
 	s.end(o, "", wait, err)
 	return d, v, err
+}
+
+func (s instrumentedStore) Offers(ctx context.Context, wanted []signaling.WantedOffer, wait time.Duration) ([]signaling.Offered, error) {
+	o := begin(ctx, "read_offers")
+	list, err := s.below.Offers(ctx, wanted, wait)
+	s.end(o, "", wait, err)
+	return list, err
 }
 
 func (s instrumentedStore) AddCandidates(ctx context.Context, t signaling.Ticket, at int, c ...signaling.Candidate) (int, error) {

@@ -26,6 +26,7 @@ type requestInfo struct {
 	id     string
 	client netip.Addr // see addresses
 
+	cost     int64            // how many requests it counts as: see listenCost
 	waits    bool             // it may wait for news, and is counted by beginWait
 	unopened bool             // it is counted among the reads of rooms without an offer
 	parked   bool             // longpoll has the request: its handler returned without an answer
@@ -129,7 +130,7 @@ func (s *Server) identify(c echo.Context) *requestContext {
 		own.info = *before.State.(*requestInfo)
 		own.info.resumed = before
 	} else {
-		own.info = requestInfo{began: time.Now(), method: methodOf(r.Method), route: c.Path(), id: r.Header.Get(echo.HeaderXRequestID), client: s.clientOf(c)}
+		own.info = requestInfo{began: time.Now(), method: methodOf(r.Method), route: c.Path(), id: r.Header.Get(echo.HeaderXRequestID), client: s.clientOf(c), cost: 1}
 		if !isID(own.info.id) {
 			own.info.id = newID()
 		}

@@ -161,6 +161,10 @@ func (gone) Description(context.Context, signaling.Ticket, signaling.Side, signa
 	return nil, "", signaling.ErrUnavailable
 }
 
+func (gone) Offers(context.Context, []signaling.WantedOffer, time.Duration) ([]signaling.Offered, error) {
+	return nil, signaling.ErrUnavailable
+}
+
 func (gone) AddCandidates(context.Context, signaling.Ticket, int, ...signaling.Candidate) (int, error) {
 	return 0, signaling.ErrUnavailable
 }
@@ -204,6 +208,7 @@ func TestOpenAPI(t *testing.T) {
 			maps.Copy(seen, walk(t, room))
 		}
 		maps.Copy(seen, walkMail(t))
+		maps.Copy(seen, walkListen(t))
 		same(t, "documented, but it never happened", outcomes, seen)
 		same(t, "it happened, but is not documented", seen, outcomes)
 	})
@@ -376,6 +381,8 @@ func (s *site) each(check func(path string, r reply)) {
 		case path == aBox.path():
 			path, header = path+"?through=1", aBox.take()
 		case method == http.MethodGet, method == http.MethodDelete:
+		case path == "/listen":
+			body = wants(longName(1))
 		case strings.Contains(path, "candidate"):
 			body = aCandidate
 		case strings.HasSuffix(path, "offer"):

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 
@@ -58,6 +59,24 @@ func TestWaitingReads(t *testing.T) {
 
 func testWaitingReads(t *testing.T, open func(*testing.T, Config) parkingSite) {
 	const read = "GET /rooms/blue/offer HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=60\r\n"
+
+	t.Run("an offer is the answer of a read of many rooms, whose body is kept", func(t *testing.T) {
+		s := open(t, Config{Rate: Rate{Client: 1e-3, Burst: 100}})
+		l := dial(t, s.address)
+		for n := range 2 {
+			body := wants(manyNames(1000)[500*n : 500*n+500]...)
+			l.say(fmt.Sprintf("POST /listen HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=60\r\nContent-Type: application/json\r\nContent-Length: %d", len(body)), "", body)
+			s.site.untilWaiting(32)
+			if s.parker != nil {
+				s.untilParked(1)
+			}
+			s.post("/rooms/"+longName(501*n)+"/offer", anOffer).is(201)
+			if r := l.hear().is(200).has("Preference-Applied", "wait=60"); !strings.Contains(r.body, longName(501*n)) {
+				t.Errorf("heard %q", r.body)
+			}
+			s.untilWaiting(0)
+		}
+	})
 
 	t.Run("a block is the answer of a read of its mailbox", func(t *testing.T) {
 		s := open(t, mailConfig(memstore.MailLimits{}, 0))

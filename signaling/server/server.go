@@ -3,7 +3,7 @@
 //	request
 //	  ─▶ middleware.go    an id, a trace, the log and the metrics (instrument.go), headers
 //	  ─▶ the policies     cors.go, ratelimit.go, accesskey.go
-//	  ─▶ the endpoints    rooms.go, mail.go, iceservers.go, health.go, page.go ─▶ Store
+//	  ─▶ the endpoints    rooms.go, listen.go, mail.go, iceservers.go, health.go, page.go ─▶ Store
 //	  ─▶ problems.go      errors ─▶ signaling.ProblemOf ─▶ problem+json
 //
 // Reads that wait are in wait.go; package longpoll parks them. Serve also limits connections
@@ -148,6 +148,7 @@ func (s *Server) routes() {
 		}
 	}
 	s.echo.DELETE("/rooms/:room", s.deleteRoom)
+	s.echo.POST("/listen", s.postListen)
 	s.echo.POST("/mail/:box", s.postBlock, s.requireKey)
 	s.echo.Match(reads, "/mail/:box", s.getBlocks)
 	s.echo.DELETE("/mail/:box", s.deleteBlocks)

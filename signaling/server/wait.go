@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -131,6 +132,7 @@ func (s *Server) park(c echo.Context, watch watchFunc, until time.Time, read rea
 	kept := new(*info)
 	kept.resumed = nil // or each time it is parked would keep the one before
 	info.parked = s.parker.Park(c.Response().Writer, r, longpoll.Wait{
+		Body:  bytes.Clone(c.(*requestContext).body.Bytes()),
 		Until: until,
 		Watch: watch,
 		NoNews: func() bool {
@@ -153,13 +155,14 @@ func nothingYet(err error) bool {
 		errors.Is(err, signaling.ErrNoRoom) || errors.Is(err, signaling.ErrUnchanged)
 }
 
-// Waiting returns the number of reads that wait, parked ones included.
+// Waiting returns the number of reads that wait, parked ones included. One for the offers of many rooms counts as
+// several: see listenCost.
 func (s *Server) Waiting() int { return int(s.waiting.Load()) }
 
 // beginWait counts a read that may wait. It returns errWaiting if there are too many.
 func (s *Server) beginWait(info *requestInfo) error {
-	if s.waiting.Add(1) > int64(s.config.MaxWaiting) {
-		s.waiting.Add(-1)
+	if s.waiting.Add(info.cost) > int64(s.config.MaxWaiting) {
+		s.waiting.Add(-info.cost)
 		return errWaiting
 	}
 	info.waits = true
@@ -168,7 +171,7 @@ func (s *Server) beginWait(info *requestInfo) error {
 
 // endWait counts a read that no longer waits.
 func (s *Server) endWait(info *requestInfo) {
-	s.waiting.Add(-1)
+	s.waiting.Add(-info.cost)
 	if info.unopened {
 		s.unopened.leave(ratelimit.Client(info.client))
 	}

@@ -57,6 +57,7 @@ func (s suite) run(t *testing.T) {
 		{"wait", waits},
 		{"candidates", candidates},
 		{"early candidates", earlyCandidates},
+		{"listen", listening},
 		{"close", closing},
 		{"crowd", crowds},
 	} {

@@ -23,6 +23,10 @@ func (o observed) Description(ctx context.Context, t signaling.Ticket, of signal
 	return o.Store.Description(o.context(ctx, wait), t, of, known, wait)
 }
 
+func (o observed) Offers(ctx context.Context, wanted []signaling.WantedOffer, wait time.Duration) ([]signaling.Offered, error) {
+	return o.Store.Offers(o.context(ctx, wait), wanted, wait)
+}
+
 func (o observed) Candidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration) ([]signaling.Candidate, error) {
 	return o.Store.Candidates(o.context(ctx, wait), t, of, after, wait)
 }

@@ -12,8 +12,8 @@
 // From a returned connection, net/http reads the head once more, and handles the request like any
 // other. There Resume gives the handler what was kept of the request.
 //
-// A request can be parked if it came over HTTP/1.1 without TLS and without a body, to a system with
-// epoll (Linux). Park returns false for other requests, whose handlers have to wait themselves.
+// A request can be parked if it came over HTTP/1.1 without TLS, and without a body or with one of
+// known length, to a system with epoll (Linux). Park returns false for other requests, whose handlers have to wait themselves.
 package longpoll
 
 import (
@@ -31,6 +31,8 @@ const maxHead = 4 << 10
 
 // A Wait is what a request waits for.
 type Wait struct {
+	// Body is the request's body, which the handler has read. The Parker keeps it.
+	Body []byte
 	// Until is when the wait ends without news.
 	Until time.Time
 	// Watch calls wake when there may be news: with nil if the handler has to look, else with the
@@ -106,13 +108,14 @@ func (p *Parker) Attach(h *http.Server, at net.Addr) (net.Listener, error) {
 // Park parks the request r, and reports whether it did. Then its handler has to return without an
 // answer: w is no longer of use.
 func (p *Parker) Park(w http.ResponseWriter, r *http.Request, wait Wait) bool {
-	if !p.mayPark(r) {
+	if !p.mayPark(r) || r.ContentLength != int64(len(wait.Body)) {
 		return false
 	}
 	c := &parkedConn{parker: p, head: head(r), gone: wait.Gone, request: &Parked{State: wait.State, Until: wait.Until}}
 	if len(c.head) > maxHead || !p.add(c) {
 		return false
 	}
+	c.head = append(c.head, wait.Body...)
 	c.stop = wait.Watch(c.wake)
 	if !wait.NoNews() || !c.takeOver(w) {
 		c.stop()
@@ -124,7 +127,7 @@ func (p *Parker) Park(w http.ResponseWriter, r *http.Request, wait Wait) bool {
 }
 
 func (p *Parker) mayPark(r *http.Request) bool {
-	if p == nil || r.Context().Value(parkerKey{}) != p || r.TLS != nil || r.ProtoMajor != 1 || r.ProtoMinor != 1 || r.ContentLength != 0 {
+	if p == nil || r.Context().Value(parkerKey{}) != p || r.TLS != nil || r.ProtoMajor != 1 || r.ProtoMinor != 1 {
 		return false
 	}
 	before, _ := r.Context().Value(connKey{}).(*parkedConn)
@@ -135,7 +138,7 @@ func (p *Parker) mayPark(r *http.Request) bool {
 func head(r *http.Request) []byte {
 	var b bytes.Buffer
 	b.WriteString(r.Method + " " + r.RequestURI + " HTTP/1.1\r\nHost: " + r.Host + "\r\n")
-	_ = r.Header.Write(&b) // into memory
+	_ = r.Header.WriteSubset(&b, map[string]bool{"Expect": true}) // into memory; the client has sent its body
 	b.WriteString("\r\n")
 	return bytes.Clone(b.Bytes()) // without the buffer's spare room
 }
