@@ -54,6 +54,8 @@ func BenchmarkConnect(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(float64(p(.5, ours).Microseconds())/1000, "ms/connect")
 	b.ReportMetric(float64(p(.95, ours).Microseconds())/1000, "p95-ms")
+	b.ReportMetric(float64(p(.5, same).Microseconds())/1000, "same-settings-ms")
+	b.ReportMetric(float64(p(.5, defaults).Microseconds())/1000, "pion-defaults-ms")
 	b.ReportMetric(ratio(p(.5, ours), p(.5, same)), "x-same-settings")
 	b.ReportMetric(ratio(p(.5, ours), p(.5, defaults)), "x-pion-defaults")
 }
