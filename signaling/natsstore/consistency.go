@@ -14,7 +14,8 @@ import (
 // It does not ask for readers without a token of the room: they wait for the feed.
 
 // retryIfBehind calls an operation, and calls it again if it was refused with an error that
-// mayBeStale accepts while the replica was behind.
+// mayBeStale accepts while the replica was behind. It returns ErrUnavailable or the context's error in place of a
+// refusal that could not be checked: a peer would believe it.
 func (s *Store) retryIfBehind(ctx context.Context, room string, mayBeStale func(error) bool, do func() error) error {
 	before := s.lastApplied()
 	err := do()
@@ -22,8 +23,14 @@ func (s *Store) retryIfBehind(ctx context.Context, room string, mayBeStale func(
 		return err
 	}
 	last, unknown := s.lastSequence(ctx, s.subject(room))
-	if unknown != nil || last <= before || s.waitFor(ctx, last) != nil {
+	switch {
+	case unknown != nil:
+		return unavailable(ctx, unknown)
+	case last <= before:
 		return err
+	}
+	if unknown = s.waitFor(ctx, last); unknown != nil {
+		return unknown
 	}
 	return do()
 }

@@ -1,6 +1,8 @@
 package natsstore_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -92,5 +94,29 @@ func TestLateReplies(t *testing.T) {
 				t.Errorf("closing the room: %v", err)
 			}
 		})
+	}
+}
+
+// A server that cannot ask NATS whether its replica is behind does not refuse a peer: the refusal may be wrong.
+func TestRefusalsThatCannotBeChecked(t *testing.T) {
+	t.Parallel()
+	c := nats(t, 1)
+	link := newLateLink(t, c.options[0].Port)
+	s, err := natsstore.Open(t.Context(), natsstore.Config{URL: "nats://ann:s3cret@" + link.Addr().String(), Log: slog.New(slog.DiscardHandler)})
+	ok(t, err)
+	defer s.Stop()
+	callee := signaling.NewTicket("room", signaling.Callee)
+	if _, err := s.Candidates(t.Context(), callee, signaling.Caller, 0, 0); !errors.Is(err, signaling.ErrNoRoom) {
+		t.Errorf("before: %v", err)
+	}
+	link.held.Lock()
+	defer link.held.Unlock()
+	if _, err := s.Candidates(t.Context(), callee, signaling.Caller, 0, 0); !errors.Is(err, signaling.ErrUnavailable) {
+		t.Errorf("while NATS does not reply: %v", err)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if _, err := s.Candidates(ended, callee, signaling.Caller, 0, 0); !errors.Is(err, context.Canceled) {
+		t.Errorf("once the read has ended: %v", err)
 	}
 }

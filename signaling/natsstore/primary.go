@@ -22,11 +22,17 @@ func (p primary) Write(ctx context.Context, room string, revision uint64, state 
 	ctx, cancel := context.WithTimeout(ctx, p.config.Patience)
 	defer cancel()
 	err := p.write(ctx, room, revision, state)
-	switch {
-	case err == nil, errors.Is(err, memstore.ErrConflict), errors.Is(err, signaling.ErrServerFull), errors.Is(err, signaling.ErrTooLarge):
+	if err == nil || errors.Is(err, memstore.ErrConflict) || errors.Is(err, signaling.ErrServerFull) || errors.Is(err, signaling.ErrTooLarge) {
 		return err
-	case caller.Err() != nil:
-		return caller.Err()
+	}
+	return unavailable(caller, err)
+}
+
+// unavailable returns the error of a caller for whom NATS did not do its part: the context's if that has ended, or
+// else ErrUnavailable.
+func unavailable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	return fmt.Errorf("%w: %w", signaling.ErrUnavailable, err)
 }

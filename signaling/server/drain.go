@@ -2,8 +2,7 @@ package server
 
 import (
 	"context"
-
-	"p2pchat/signaling"
+	"sync"
 )
 
 // Drain answers every waiting read with 503, and every read that would wait from now on.
@@ -13,30 +12,38 @@ func (s *Server) Drain() {
 	s.parker.Drain()
 }
 
-// A drainContext is the context of a request until a read waits with it. Then it also ends, because of
-// ErrDraining, when the server drains. Most reads find what they want, and need not wait. The first call of
-// Done must not be concurrent with others.
+// A drainContext is the context of a request that may wait. It also ends when the server drains. Most reads find
+// what they want at once: only the first one that waits makes what can end.
 type drainContext struct {
-	context.Context
-	server *Server
-	end    func() // nil before Done
+	context.Context // the request's
+	draining        context.Context
+
+	once  sync.Once       // makes what follows
+	waits context.Context // ends with either
+	end   func()          // frees it
 }
 
 // Done implements context.Context.
 func (c *drainContext) Done() <-chan struct{} {
-	if c.end == nil {
-		ctx, cancel := context.WithCancelCause(c.Context)
-		stop := context.AfterFunc(c.server.draining, func() { cancel(signaling.ErrDraining) })
-		c.Context, c.end = ctx, func() {
+	c.once.Do(func() {
+		ctx, cancel := context.WithCancel(c.Context)
+		stop := context.AfterFunc(c.draining, cancel)
+		c.waits, c.end = ctx, func() {
 			stop()
-			cancel(nil)
+			cancel()
 		}
-	}
-	return c.Context.Done()
+	})
+	return c.waits.Done()
 }
 
+// Err implements context.Context.
+func (c *drainContext) Err() error {
+	c.Done()
+	return c.waits.Err()
+}
+
+// stop frees what Done has made. No other method may be called afterwards.
 func (c *drainContext) stop() {
-	if c.end != nil {
-		c.end()
-	}
+	c.once.Do(func() { c.end = func() {} })
+	c.end()
 }

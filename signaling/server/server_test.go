@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"p2pchat/signaling"
 	"p2pchat/signaling/memstore"
@@ -198,4 +199,23 @@ func TestHealth(t *testing.T) {
 	s.get("/readyz").has("Retry-After", "1").problem(503, "draining")
 	s.get("/offer", "Prefer: wait=60").has("Retry-After", "1").problem(503, "draining")
 	s.get("/offer").problem(404, "no-offer") // who does not wait is served to the end
+}
+
+// An asking store asks another machine before it refuses, and gives up when the read has ended.
+type asking struct{ signaling.Store }
+
+func (s asking) Description(ctx context.Context, t signaling.Ticket, of signaling.Side, known signaling.Version, wait time.Duration) (signaling.Description, signaling.Version, error) {
+	select {
+	case <-ctx.Done():
+		return nil, "", ctx.Err()
+	default:
+		return s.Store.Description(ctx, t, of, known, wait)
+	}
+}
+
+func TestDrainOfAStoreThatAsks(t *testing.T) {
+	s := openStore(t, asking{memstore.New(memstore.Limits{})}, Config{})
+	s.Drain()
+	s.get("/offer", "Prefer: wait=60").has("Retry-After", "1").problem(503, "draining")
+	s.get("/offer").problem(404, "no-offer")
 }

@@ -53,16 +53,20 @@ func (s *Server) await(c echo.Context, watch watchFunc, read readFunc) error {
 	if asked {
 		c.Response().Header()["Preference-Applied"] = applied[wait/time.Second]
 	}
-	ctx := &drainContext{Context: r.Context(), server: s}
-	defer ctx.stop()
+	ctx := r.Context()
+	if wait > 0 {
+		drains := &drainContext{Context: ctx, draining: s.draining}
+		defer drains.stop()
+		ctx = drains
+	}
 	write, err := s.find(ctx, c, watch, wait, read)
 	switch {
 	case info.parked:
 		return nil
 	case write != nil:
 		return write()
-	case context.Cause(ctx) != nil && errors.Is(err, ctx.Err()):
-		return context.Cause(ctx) // that is why the read ended
+	case s.draining.Err() != nil && r.Context().Err() == nil && errors.Is(err, context.Canceled):
+		return signaling.ErrDraining // that is why the read ended
 	}
 	return err
 }
