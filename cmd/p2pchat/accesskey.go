@@ -7,11 +7,13 @@ import (
 	"unicode"
 )
 
+const keyVariable = variablePrefix + "ACCESS_KEY"
+
 // accessKey reads the server's access key from the file or the environment. A flag's value would be
 // visible to other users of the machine. It returns "" if there is no key.
 func accessKey(file string) (string, error) {
 	if file == "" {
-		return os.Getenv("P2PCHAT_ACCESS_KEY"), nil
+		return os.Getenv(keyVariable), nil
 	}
 	b, err := os.ReadFile(file) //nolint:gosec // the person named it
 	if err != nil {

@@ -7,9 +7,11 @@ import (
 	"io"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -34,7 +36,10 @@ folder p2pchat of your folder for configuration, a line for each setting:
   relay-only = true
   ice-server = ["stun:stun.example.org:3478"]
 
-A flag on the command line wins over an environment variable, and a variable over the file.`,
+A flag on the command line wins over an environment variable, and a variable over the file.
+Three things are not taken from it: what bench measures, the server that ready asks, and the
+ice-server that serve hands out. P2PCHAT_CONFIG names another file; P2PCHAT_CONFIG=none
+ignores all settings for one run.`,
 		Example: `  p2pchat config set server https://chat.example.org
   p2pchat config unset server
   p2pchat config`,
@@ -88,11 +93,14 @@ takes several values. Comments and other lines of the file stay as they are.`,
 func openSettings() (*settings.File, error) {
 	path := settingsPath()
 	if path == "" {
-		return nil, &usageError{err: errors.New("this user has no folder for settings"), hint: "set HOME or XDG_CONFIG_HOME"}
+		if os.Getenv(configVariable) == noSettings {
+			return nil, &usageError{err: errors.New(configVariable + " says that there is no settings file"), hint: "unset it, or let it name a file"}
+		}
+		return nil, &usageError{err: errors.New("this user has no folder for settings"), hint: "set HOME or XDG_CONFIG_HOME, or name a file in " + configVariable}
 	}
 	file, err := settings.Open(path)
 	if err != nil {
-		return nil, &usageError{err: err, hint: "mend the file, or remove it"}
+		return nil, unreadable(err)
 	}
 	return file, nil
 }
@@ -107,6 +115,10 @@ type shownSetting struct {
 // show returns the value that the flag has without a flag on the command line.
 func show(f *pflag.Flag, file *settings.File) shownSetting {
 	s := shownSetting{Name: f.Name, From: "default"}
+	if f.Name == "access-key-file" && os.Getenv(keyVariable) != "" { // it wins over a file's name, and is not to be seen
+		s.From = keyVariable
+		return s
+	}
 	if value := os.Getenv(variable(f.Name)); value != "" {
 		s.Values, s.From = []string{value}, variable(f.Name)
 		if isList(f) {
@@ -126,11 +138,25 @@ func show(f *pflag.Flag, file *settings.File) shownSetting {
 	return s
 }
 
+// password is that of a user in the address of a NATS or TURN server.
+var password = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([a-z]+:(?://)?[^:@/]*:)([^@]+)(@)`) })
+
+// hidePasswords returns the values with asterisks for the password of each address.
+func hidePasswords(values []string) []string {
+	var hidden []string
+	for _, v := range values {
+		hidden = append(hidden, password().ReplaceAllString(v, "$1***$3"))
+	}
+	return hidden
+}
+
 // printSettings prints each setting, its value, and where that comes from.
 func printSettings(out io.Writer, file *settings.File, known map[string]*pflag.Flag, asJSON bool) error {
 	shown := []shownSetting{}
 	for _, name := range slices.Sorted(maps.Keys(known)) {
-		shown = append(shown, show(known[name], file))
+		one := show(known[name], file)
+		one.Values = hidePasswords(one.Values)
+		shown = append(shown, one)
 	}
 	if asJSON {
 		return json.NewEncoder(out).Encode(map[string]any{"path": file.Path(), "settings": shown})
@@ -149,10 +175,7 @@ func printSettings(out io.Writer, file *settings.File, known map[string]*pflag.F
 		return err
 	}
 	for _, s := range file.Settings() {
-		if known[s.Name] == nil {
-			return &usageError{err: fmt.Errorf("%s, line %d: %s is not a setting", file.Path(), s.Line, screen.Clean(s.Name)), hint: meantSetting(s.Name, known)}
-		}
-		if err := checkSetting(known[s.Name], s.Values, fmt.Sprintf("%s, line %d: %s", file.Path(), s.Line, s.Name)); err != nil {
+		if _, err := checkLine(s, file.Path(), known); err != nil {
 			return err
 		}
 	}
@@ -181,10 +204,14 @@ func setSetting(notes io.Writer, known map[string]*pflag.Flag, name string, valu
 	if err := file.Set(name, typed(f, values)); err != nil {
 		return err
 	}
+	shown := hidePasswords(values)
+	if !slices.Equal(shown, values) {
+		file.Secret()
+	}
 	if err := file.Save(); err != nil {
 		return err
 	}
-	fmt.Fprintf(notes, "p2pchat: %s is now %s, in %s\n", name, screen.Clean(strings.Join(values, " ")), screen.Clean(file.Path()))
+	fmt.Fprintf(notes, "p2pchat: %s is now %s, in %s\n", name, screen.Clean(strings.Join(shown, " ")), screen.Clean(file.Path()))
 	if os.Getenv(variable(name)) != "" {
 		fmt.Fprintf(notes, "p2pchat: %s is set in the environment, and wins\n", variable(name))
 	}

@@ -105,11 +105,11 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 }
 
 // checkUnused returns a usageError for a flag, or its variable, that has no effect because the flag that its name
-// begins with is off.
+// begins with is off. The settings may have it for other runs.
 func checkUnused(f *pflag.FlagSet, on map[string]bool) (err error) {
 	f.VisitAll(func(flag *pflag.Flag) {
 		part, _, isPart := strings.Cut(flag.Name, "-")
-		if isOn, known := on[part]; err == nil && isPart && known && !isOn && flag.Changed {
+		if isOn, known := on[part]; err == nil && isPart && known && !isOn && flag.Changed && flag.Annotations[fromFile] == nil {
 			err = &usageError{err: fmt.Errorf("--%s has no effect without --%s", flag.Name, part), hint: fmt.Sprintf("add --%s, or leave --%s out", part, flag.Name)}
 		}
 	})

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,9 +15,22 @@ import (
 	"p2pchat/cmd/p2pchat/internal/settings"
 )
 
-// settingsPath returns the path of the settings file, or "" if the user has no folder for configuration, as some
-// services do not.
+// configVariable names the settings file, or is noSettings.
+const (
+	configVariable = variablePrefix + "CONFIG"
+	noSettings     = "none"
+)
+
+// settingsPath returns the path of the settings file, or "" if there is none for this run, or if the user has no
+// folder for configuration, as some services do not.
 func settingsPath() string {
+	switch path := os.Getenv(configVariable); path {
+	case "":
+	case noSettings:
+		return ""
+	default:
+		return path
+	}
 	folder, err := os.UserConfigDir()
 	if err != nil {
 		return ""
@@ -41,19 +55,16 @@ func applySettings(c *cobra.Command, path string) error {
 	}
 	file, err := settings.Open(path)
 	if err != nil {
-		return &usageError{err: err, hint: "mend the file; 'p2pchat help config' has its form"}
+		return unreadable(err)
 	}
 	known := settable(c.Root())
 	for _, s := range file.Settings() {
-		origin := fmt.Sprintf("%s, line %d: %s", path, s.Line, screen.Clean(s.Name))
-		if known[s.Name] == nil {
-			return &usageError{err: fmt.Errorf("%s is not a setting", origin), hint: meantSetting(s.Name, known)}
-		}
-		if err := checkSetting(known[s.Name], s.Values, origin); err != nil {
+		origin, err := checkLine(s, path, known)
+		if err != nil {
 			return err
 		}
 		f := c.Flags().Lookup(s.Name)
-		if f == nil || f.Changed {
+		if f == nil || f.Changed || c.Name() == "serve" && f.Name == "ice-server" || f.Name == "access-key-file" && os.Getenv(keyVariable) != "" {
 			continue
 		}
 		if err := setUnchanged(c.Flags(), f, s.Values, origin); err != nil {
@@ -66,11 +77,22 @@ func applySettings(c *cobra.Command, path string) error {
 	return nil
 }
 
+// unreadable returns the usageError of a settings file that cannot be read. It is no reason to go on without the
+// file: that could say relay-only.
+func unreadable(err error) error {
+	hint := "mend the file; 'p2pchat help config' has its form"
+	if errors.Is(err, fs.ErrPermission) {
+		hint = "if the file is another user's, set HOME or XDG_CONFIG_HOME to a folder of your own; without settings: " + configVariable + "=" + noSettings
+	}
+	return &usageError{err: err, hint: hint}
+}
+
 // usesSettings reports whether the settings are for c: they are not for bench, whose flags each measurement
-// chooses, and for those commands that must work whatever is in the file.
+// chooses, for ready, which asks the server of this machine, and for those commands that must work whatever is in
+// the file.
 func usesSettings(c *cobra.Command) bool {
 	for at := c; at.HasParent(); at = at.Parent() {
-		if at.Hidden || slices.Contains([]string{"bench", "config", "help", "version", "completion"}, at.Name()) {
+		if at.Hidden || slices.Contains([]string{"bench", "config", "help", "ready", "version", "completion"}, at.Name()) {
 			return false
 		}
 	}
@@ -114,6 +136,16 @@ func meantSetting(name string, known map[string]*pflag.Flag) string {
 	return "a setting has the name of a flag, without the dashes: 'p2pchat config' lists all"
 }
 
+// checkLine returns what to call a setting of the file at path, and a usageError if it is none of those that are
+// known, or has a value that its flag cannot take.
+func checkLine(s settings.Setting, path string, known map[string]*pflag.Flag) (origin string, err error) {
+	origin = fmt.Sprintf("%s, line %d: %s", screen.Clean(path), s.Line, screen.Clean(s.Name))
+	if known[s.Name] == nil {
+		return origin, &usageError{err: fmt.Errorf("%s is not a setting", origin), hint: meantSetting(s.Name, known)}
+	}
+	return origin, checkSetting(known[s.Name], s.Values, origin)
+}
+
 // checkSetting returns a usageError that names the origin if the flag cannot take the values.
 func checkSetting(f *pflag.Flag, values []string, origin string) error {
 	if !isList(f) && len(values) != 1 {
@@ -130,21 +162,19 @@ func checkSetting(f *pflag.Flag, values []string, origin string) error {
 
 // canTake returns a usageError if the flag's type cannot take the values. It leaves the flag as it is.
 func canTake(f *pflag.Flag, values []string, origin string) error {
-	before, changed := f.Value.String(), f.Changed
 	if isList(f) {
 		return nil // takes any text
 	}
+	before, changed := f.Value.String(), f.Changed
 	defer func() {
 		_ = f.Value.Set(before) // it had that value
 		f.Changed = changed
 	}()
-	if err := f.Value.Set(values[0]); err != nil {
-		probe := pflag.NewFlagSet("", pflag.ContinueOnError)
-		probe.AddFlag(f)
-		if invalid := (*pflag.InvalidValueError)(nil); errors.As(probe.Set(f.Name, values[0]), &invalid) {
-			return badValue(origin, invalid)
-		}
-		return &usageError{err: fmt.Errorf("%s: %w", origin, err)}
+	probe := pflag.NewFlagSet("", pflag.ContinueOnError)
+	probe.AddFlag(f)
+	err := probe.Set(f.Name, values[0])
+	if invalid := (*pflag.InvalidValueError)(nil); errors.As(err, &invalid) {
+		return badValue(origin, invalid)
 	}
-	return nil
+	return err
 }

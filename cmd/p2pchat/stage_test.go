@@ -63,8 +63,10 @@ func onStage(command func(*stage, *testscript.TestScript, []string) error) func(
 
 func (s *stage) run(ts *testscript.TestScript, args []string) error {
 	env := []string{"HOME=" + s.dir, "USER=" + args[0], "P2PCHAT_NAME=" + args[0], "XDG_STATE_HOME=" + filepath.Join(s.dir, "state", args[0])}
-	for _, name := range []string{"PATH", "HTTP_PROXY", "SSL_CERT_FILE", "P2PCHAT_CODE", "P2PCHAT_UI", "P2PCHAT_SEND", "P2PCHAT_ACCEPT_FILES", "P2PCHAT_DOWNLOAD_DIR", "P2PCHAT_STORE", testAddress, testStillLost, raceOptions} {
-		env = append(env, name+"="+ts.Getenv(name))
+	for _, name := range []string{"PATH", "HTTP_PROXY", "SSL_CERT_FILE", "P2PCHAT_CODE", "P2PCHAT_UI", "P2PCHAT_SEND", "P2PCHAT_ACCEPT_FILES", "P2PCHAT_DOWNLOAD_DIR", "P2PCHAT_STORE", keyVariable, configVariable, testAddress, testStillLost, raceOptions} {
+		if value := ts.Getenv(name); value != "" {
+			env = append(env, name+"="+value)
+		}
 	}
 	p, err := start(s.dir, env, args[1:]...)
 	s.cast[args[0]] = p

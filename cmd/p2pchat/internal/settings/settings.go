@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -34,6 +35,7 @@ type File struct {
 	path     string
 	text     []byte
 	settings []Setting
+	secret   bool
 }
 
 // An Error says where the file cannot be read.
@@ -56,8 +58,8 @@ func (e *Error) Unwrap() error { return e.Err }
 // larger than 64 KiB, or is not TOML of simple values without tables.
 func Open(path string) (*File, error) {
 	f := &File{path: path}
-	file, err := os.Open(path) //nolint:gosec // the user's own
-	if errors.Is(err, fs.ErrNotExist) {
+	file, err := os.Open(path)                                             //nolint:gosec // the user's own
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) { // HOME may be /dev/null
 		return f, nil
 	}
 	if err != nil {
@@ -201,11 +203,14 @@ func (f *File) Unset(name string) (bool, error) {
 }
 
 // Save writes the file to a temporary name, syncs it, and renames it, so that a crash leaves the old file or the
-// new one. It makes missing folders, and follows a symbolic link. Only the owner can read a new file.
+// new one. It makes missing folders, and follows a symbolic link, if it leads to a file. Only the owner can read a
+// new file, and one with a secret.
 func (f *File) Save() error {
 	path := f.path
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
+	if _, err := os.Lstat(path); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			return &Error{Path: f.path, Err: fmt.Errorf("it is a link: %w", cause(err))}
+		}
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return &Error{Path: f.path, Err: cause(err)}
@@ -216,7 +221,7 @@ func (f *File) Save() error {
 	}
 	err = write(temporary, f.text)
 	if info, missing := os.Stat(path); err == nil && missing == nil {
-		err = os.Chmod(temporary.Name(), info.Mode().Perm())
+		err = os.Chmod(temporary.Name(), f.mode(info))
 	}
 	if err == nil {
 		err = os.Rename(temporary.Name(), path)
@@ -226,6 +231,17 @@ func (f *File) Save() error {
 		return &Error{Path: f.path, Err: cause(err)}
 	}
 	return nil
+}
+
+// Secret says that the file has a value which only the owner may read.
+func (f *File) Secret() { f.secret = true }
+
+// mode returns the permissions of the file that takes the place of another one.
+func (f *File) mode(before fs.FileInfo) fs.FileMode {
+	if f.secret {
+		return before.Mode().Perm() & 0o700
+	}
+	return before.Mode().Perm()
 }
 
 // write writes text to the file, syncs and closes it.

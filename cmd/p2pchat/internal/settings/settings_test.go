@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// write returns a file of settings with the text.
+// fileWith returns a file of settings with the text.
 func fileWith(t testing.TB, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "config.toml")
@@ -159,14 +159,76 @@ func TestSaveFails(t *testing.T) {
 	}
 }
 
+// A link to a file that is not there is left alone: a file in its place would be another one than the owner means.
+func TestSaveThroughALink(t *testing.T) {
+	real := fileWith(t, "name = 'ann'\n")
+	link := filepath.Join(t.TempDir(), "config.toml")
+	if err := os.Symlink(real, link); err != nil {
+		t.Skip(err) // Windows asks for a privilege
+	}
+	save := func() error {
+		f, err := Open(link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return errors.Join(f.Set("name", "ben"), f.Save())
+	}
+	if err := save(); err != nil {
+		t.Error(err)
+	}
+	if text, err := os.ReadFile(real); string(text) != "name = 'ben'\n" {
+		t.Errorf("the file has %q, %v", text, err)
+	}
+	if err := os.Remove(real); err != nil {
+		t.Fatal(err)
+	}
+	if err := save(); err == nil {
+		t.Error("a link that leads nowhere was replaced")
+	}
+	if _, err := os.Readlink(link); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSecret(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("permissions are others there")
+	}
+	path := fileWith(t, "name = 'ann'\n")
+	if err := os.Chmod(path, 0o644); err != nil { //nolint:gosec // so are files of settings
+		t.Fatal(err)
+	}
+	for _, secret := range []bool{false, true} {
+		f, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if secret {
+			f.Secret()
+		}
+		if err := f.Save(); err != nil {
+			t.Fatal(err)
+		}
+		want := map[bool]os.FileMode{false: 0o644, true: 0o600}[secret]
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("with a secret, %v: %v, %v", secret, info.Mode(), err)
+		}
+	}
+}
+
+// others returns the settings of f but name.
+func others(f *File) []Setting {
+	return slices.DeleteFunc(slices.Clone(f.settings), func(s Setting) bool { return s.Name == "name" })
+}
+
 // Whatever a file contains, reading it does not panic, and a change keeps all other lines.
 func FuzzFile(f *testing.F) {
 	for _, text := range []string{"", "a = 1\nb = 'x' # y\n", "a=[1,\n2]\nname = \"\"\"\nx\"\"\"", "[t]", "a.b = 1", "name = 1\r\n", "# \xff", "\ufeffname = 1"} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		file := &File{text: text}
-		if file.parse() != nil {
+		file, before := &File{text: text}, &File{text: text}
+		if file.parse() != nil || before.parse() != nil {
 			return
 		}
 		if err := file.Set("name", "a 'b' \"c\"\n\u202e"); err != nil {
@@ -178,10 +240,22 @@ func FuzzFile(f *testing.F) {
 		if was, err := file.Unset("name"); !was || err != nil {
 			t.Fatalf("Unset: %v, %v", was, err)
 		}
+		want := others(before)
+		if got := others(file); !slices.EqualFunc(got, want, func(a, b Setting) bool { return a.Name == b.Name && slices.Equal(a.Values, b.Values) }) {
+			t.Fatalf("%q has become %q", text, file.text)
+		}
 		for line := range bytes.Lines(file.text) {
 			if !bytes.Contains(text, bytes.TrimSuffix(line, []byte{'\n'})) {
 				t.Fatalf("%q has become %q", text, file.text)
 			}
+		}
+		gone := 0
+		if s := before.find("name"); s != nil { // its lines, with the rest of the last one
+			gone = 1 + bytes.Count(text[s.start:s.end], []byte{'\n'})
+		}
+		lines := func(b []byte) int { return bytes.Count(bytes.TrimSuffix(b, []byte{'\n'}), []byte{'\n'}) + 1 }
+		if len(bytes.TrimSpace(file.text)) > 0 && lines(file.text) != lines(text)-gone {
+			t.Fatalf("%q has become %q, without %d lines", text, file.text, gone)
 		}
 	})
 }
