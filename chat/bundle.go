@@ -9,7 +9,7 @@ import (
 
 // A bundle is several frames in one message of the pipe. A pipe sends the next message once the one before it has
 // gone out, and SCTP gives each a chunk, mostly in a datagram of its own. The frames that wait for that go out
-// together; a frame that finds the pipe free goes out alone, at once.
+// together, with an acknowledgement or a name that is due; a frame that finds the pipe free goes out at once.
 
 // maxBundle is the size of a bundle, in bytes, from which on no frame is added. With one it stays
 // below the 16 KiB that a peer.Pipe reads without a larger buffer.
@@ -34,7 +34,7 @@ func (c *Conversation) write(ctx context.Context, link Link, f frame) error {
 func (c *Conversation) bundles(f frame) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.greeted && c.peer.Bundles && !c.config.Unbundled && f.kind != kindHello && f.kind != kindGoodbye
+	return c.greeted && c.peer.Bundles && !c.config.unbundled && f.kind != kindHello && f.kind != kindGoodbye
 }
 
 // bundle returns the bundle of first and the frames that wait, or first if none do.

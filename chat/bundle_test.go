@@ -40,7 +40,7 @@ func withSlowRaw(t *testing.T, f func(t *testing.T, a *talker, r raw), options .
 	})
 }
 
-func unbundled(_ *talker, c *Config) { c.Unbundled = true }
+func unbundled(_ *talker, c *Config) { c.unbundled = true }
 
 func TestBundles(t *testing.T) {
 	const lines = 500

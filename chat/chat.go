@@ -91,7 +91,7 @@ type Config struct {
 	Drain time.Duration
 	Input string // what errors call a message: "message" if empty
 
-	Unbundled bool // every frame is a message of its own, both ways, as with earlier versions: for tests
+	unbundled bool // every frame is a message of its own, both ways, as with sides that know no bundles: for tests
 }
 
 // A Conversation is one side of a talk between two. Its methods may be called from any

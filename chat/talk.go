@@ -130,7 +130,7 @@ func (c *Conversation) introduce(shows string) frame {
 	defer c.mu.Unlock()
 	c.renamed = false
 	return frame{kind: kindHello, hello: hello{
-		Conversation: h.Conversation, Name: c.config.Name, First: h.First, Of: h.Of, Heard: h.Heard, Parts: true, Bundles: !c.config.Unbundled,
+		Conversation: h.Conversation, Name: c.config.Name, First: h.First, Of: h.Of, Heard: h.Heard, Parts: true, Bundles: !c.config.unbundled,
 		Contacts: c.config.Keeper != nil, Holds: shows,
 	}}
 }

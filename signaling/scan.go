@@ -49,7 +49,8 @@ func (s *scanner) take(c byte) {
 
 // value reads any value, and returns its bytes.
 func (s *scanner) value() []byte {
-	first, from := s.peek(), s.rest
+	first := s.peek() // moves s.rest
+	from := s.rest
 	switch first {
 	case '{':
 		for range s.members {
