@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strings"
 
+	"p2pchat/chat/disk"
 	"p2pchat/chat/reliable"
 	"p2pchat/chat/transfer"
-	"p2pchat/internal/disk"
 )
 
 // resume continues what an earlier run has kept, and returns the files of both sides.

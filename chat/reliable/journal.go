@@ -15,7 +15,7 @@ import (
 	"slices"
 	"sync"
 
-	"p2pchat/internal/disk"
+	"p2pchat/chat/disk"
 )
 
 // A Journal is a file with what a Stream needs to go on after its program was killed: what the other side has not

@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"time"
 
-	"p2pchat/internal/disk"
+	"p2pchat/chat/disk"
 )
 
 // A download is an accepted file of the other side: it has a temporary name in the download

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"unicode/utf8"
 
-	"p2pchat/internal/disk"
+	"p2pchat/chat/disk"
 )
 
 // handleReceived ends a file of this side that the other side has.

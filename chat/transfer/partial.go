@@ -13,7 +13,7 @@ import (
 	"regexp"
 	"sync"
 
-	"p2pchat/internal/disk"
+	"p2pchat/chat/disk"
 )
 
 // A partial file is called .p2pchat-RANDOM.part in the download folder, or .p2pchat-RANDOM.kept if

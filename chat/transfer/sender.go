@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"p2pchat/internal/disk"
+	"p2pchat/chat/disk"
 )
 
 // The first byte of each message on a file's channel.

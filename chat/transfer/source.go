@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"p2pchat/internal/disk"
+	"p2pchat/chat/disk"
 )
 
 // A source is a file or folder of this side: a stream that can be read from any offset, and is

@@ -12,7 +12,7 @@ import (
 	"sort"
 	"time"
 
-	"p2pchat/internal/disk"
+	"p2pchat/chat/disk"
 )
 
 // header returns what precedes the part in a tar stream.

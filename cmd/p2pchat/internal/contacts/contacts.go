@@ -16,7 +16,7 @@ import (
 	"strings"
 	"time"
 
-	"p2pchat/internal/disk"
+	"p2pchat/chat/disk"
 	"p2pchat/peer/contact"
 )
 
