@@ -48,6 +48,9 @@ type Pipe interface {
 	// Open makes a further channel to the other side, for which each Write is a message,
 	// and each Read. Close ends it on both sides, and a Read or Write that waits.
 	Open(ctx context.Context) (io.ReadWriteCloser, error)
+	// OpenApart is Open for a channel whose messages may overtake each other, and that shares nothing with the
+	// others: what it loses does not slow them down. It returns an error if the path has no room for one more.
+	OpenApart(ctx context.Context) (io.ReadWriteCloser, error)
 	// Accept waits for a channel that the other side has opened.
 	Accept(ctx context.Context) (io.ReadWriteCloser, error)
 	// Expect says whether the other side may open channels: else they are closed.
@@ -84,6 +87,7 @@ type Config struct {
 	KeepAs        string       // keep the other side as a contact of that name, as soon as a verified pipe allows it
 	Contact       string       // the other side is this contact, whatever name it gives itself; empty: it is none
 	DeclineFiles  string       // why every file is declined, unless AcceptFiles; empty: the reader is asked
+	Stripes       Stripes      // which files are spread over several connections
 	Log           *slog.Logger // slog.Default() if nil
 
 	// Drain is how long Run waits for Finish once the other side has left: what Say is given until then counts as
@@ -163,7 +167,7 @@ func New(config Config) *Conversation {
 	}
 	earlier := c.resume()
 	c.transfers = transfer.New(transfer.Config{
-		DownloadDir: config.DownloadDir, AcceptFiles: config.AcceptFiles, DeclineFiles: config.DeclineFiles, Resumable: config.Journal != nil, Unattended: c.life.is(ours, inputEnded), Log: config.Log,
+		DownloadDir: config.DownloadDir, AcceptFiles: config.AcceptFiles, DeclineFiles: config.DeclineFiles, Resumable: config.Journal != nil, Stripes: config.Stripes, Unattended: c.life.is(ours, inputEnded), Log: config.Log,
 	}, host{c}, c.stream.ID(), c.stream.Peer(), earlier)
 	return c
 }

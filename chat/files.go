@@ -17,6 +17,16 @@ var (
 	ErrTooManyFiles = transfer.ErrTooManyFiles
 )
 
+// Stripes is [transfer.Stripes].
+type Stripes = transfer.Stripes
+
+// The values of Stripes.
+const (
+	StripesAuto   = transfer.StripesAuto
+	StripesNever  = transfer.StripesNever
+	StripesAlways = transfer.StripesAlways
+)
+
 // Cancelled is the Reason of a FileFailed that this side cancelled.
 const Cancelled = transfer.Cancelled
 

@@ -61,6 +61,7 @@ type hello struct {
 	Holds        string `json:"holds,omitempty"`    // between contacts: the ID of the keys that this side has stored for this call
 	Bundles      bool   `json:"bundles,omitempty"`  // this side understands kindBundle; pages and earlier versions do not
 	Purpose      string `json:"purpose,omitempty"`  // of a program that holds no conversation, such as p2pchat bench
+	Stripes      bool   `json:"stripes,omitempty"`  // this side takes a file over several channels
 }
 
 type frame struct {

@@ -42,6 +42,8 @@ func (e *end) Open(ctx context.Context) (io.ReadWriteCloser, error) {
 	}
 }
 
+func (e *end) OpenApart(ctx context.Context) (io.ReadWriteCloser, error) { return e.Open(ctx) }
+
 func (e *end) Accept(ctx context.Context) (io.ReadWriteCloser, error) {
 	for {
 		select {

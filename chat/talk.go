@@ -131,7 +131,7 @@ func (c *Conversation) introduce(shows string) frame {
 	c.renamed = false
 	return frame{kind: kindHello, hello: hello{
 		Conversation: h.Conversation, Name: c.config.Name, First: h.First, Of: h.Of, Heard: h.Heard, Parts: true, Bundles: !c.config.unbundled,
-		Contacts: c.config.Keeper != nil, Holds: shows,
+		Stripes: c.config.Stripes != StripesNever, Contacts: c.config.Keeper != nil, Holds: shows,
 	}}
 }
 
@@ -279,7 +279,7 @@ func (c *Conversation) handleHello(h hello, link Link) {
 	c.greeted = true
 	c.mu.Unlock()
 	c.wakeSender()
-	c.transfers.Greeted(h.Name)
+	c.transfers.Greeted(h.Name, h.Stripes)
 	c.keepAtOnce()
 }
 

@@ -32,8 +32,9 @@ type attempt struct {
 	outgoing  chan []signaling.Candidate // from run to send
 	declined  tally                      // channels
 	machine   pionnet.Addresses
-	outside   *pionnet.Outside // the other side's addresses, for this machine's TURN servers
-	sources   *pionnet.Sources // of checks
+	another   func(context.Context, *pionnet.Sources) (*webrtc.PeerConnection, error) // to the same side, see apart
+	outside   *pionnet.Outside                                                        // the other side's addresses, for this machine's TURN servers
+	sources   *pionnet.Sources                                                        // of checks
 
 	// owned by run:
 	pc         *webrtc.PeerConnection
@@ -69,7 +70,7 @@ func (s *Session) newAttempt(ctx context.Context, t signaling.Ticket, code Code,
 	if err != nil {
 		return nil, err
 	}
-	g := guards{s.tcp, &pionnet.Outside{}, &pionnet.Sources{}}
+	g := guards{tcp: s.tcp, outside: &pionnet.Outside{}, sources: &pionnet.Sources{}}
 	pc, err := newPeerConnection(ctx, s.config, machine, servers, g)
 	if err != nil {
 		return nil, err
@@ -78,6 +79,9 @@ func (s *Session) newAttempt(ctx context.Context, t signaling.Ticket, code Code,
 		store: s.store, ticket: t, code: code, resumption: s.resumption(t, code),
 		publish: publish, relayOnly: s.config.RelayOnly, report: s.config.Report, log: s.config.Log,
 		posts: make(chan post), done: make(chan struct{}), outgoing: make(chan []signaling.Candidate, 128),
+		another: func(ctx context.Context, sources *pionnet.Sources) (*webrtc.PeerConnection, error) {
+			return newPeerConnection(ctx, s.config, machine, withoutTURN(servers), guards{outside: g.outside, sources: sources}, apartSettings)
+		},
 		machine: addresses, outside: g.outside, sources: g.sources, pc: pc,
 		remote: remoteCandidates{names: newNames(ctx, machine, s.config), named: map[string]bool{}},
 	}

@@ -110,10 +110,18 @@ func (c *channel) Close() error {
 // Open opens a further channel. It returns ErrLost, io.EOF once the connection has
 // ended, or the context's error.
 func (p *Pipe) Open(ctx context.Context) (io.ReadWriteCloser, error) {
+	c, err := p.open(ctx, furtherLabel)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (p *Pipe) open(ctx context.Context, label string) (*channel, error) {
 	ctx, cancel := context.WithTimeout(ctx, openLimit)
 	defer cancel()
 	protocol := channelProtocol
-	dc, err := p.pc.CreateDataChannel(furtherLabel, &webrtc.DataChannelInit{Protocol: &protocol})
+	dc, err := p.pc.CreateDataChannel(label, &webrtc.DataChannelInit{Protocol: &protocol})
 	if err != nil {
 		return nil, p.reason(ctx, fmt.Errorf("making a channel: %w", err))
 	}
@@ -149,23 +157,30 @@ func (p *Pipe) Accept(ctx context.Context) (io.ReadWriteCloser, error) {
 
 // announced takes a further channel that the other side has opened.
 func (p *Pipe) announced(dc *webrtc.DataChannel) {
-	if p.Foreign || !p.expects.Load() || !ours(dc, furtherLabel) {
+	apart := ours(dc, apartLabel)
+	if p.Foreign || !p.expects.Load() || !apart && !ours(dc, furtherLabel) {
 		decline(dc, p.declined, p.log)
 		return
 	}
+	release := func() { p.further.Add(-1) }
 	if p.further.Add(1) > furtherChannels {
-		p.further.Add(-1)
+		release()
 		decline(dc, p.declined, p.log)
 		return
 	}
 	c, err := newChannel(p, dc, furtherBuffer)
+	if err == nil && apart {
+		err = p.acceptApart(c, release)
+	}
 	if err != nil {
-		p.further.Add(-1)
+		release()
 		decline(dc, p.declined, p.log)
 		return
 	}
-	c.closed = func() { p.further.Add(-1) }
-	p.arrived <- c // there is room for all
+	if !apart {
+		c.closed = release
+		p.arrived <- c // there is room for all
+	}
 }
 
 // announced takes the channel that the other side has opened. The caller opens it, once:

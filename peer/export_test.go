@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"reflect"
 
@@ -105,3 +106,15 @@ func Bounded(list []signaling.ICEServer) []signaling.ICEServer {
 func Rendezvous(secret []byte, code Code) Code {
 	return (&sessionKeys{secret: secret, code: code}).rendezvous()
 }
+
+// Ask opens a channel with that label, as a hostile side may.
+func (p *Pipe) Ask(ctx context.Context, label string) (io.ReadWriteCloser, error) {
+	c, err := p.open(ctx, label)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// ApartLabel is that of a channel for the descriptions of a further connection.
+const ApartLabel = apartLabel

@@ -39,6 +39,14 @@ func (p tallied) Open(ctx context.Context) (io.ReadWriteCloser, error) {
 	return talliedChannel{c, p.written}, err
 }
 
+func (p tallied) OpenApart(ctx context.Context) (io.ReadWriteCloser, error) {
+	c, err := p.Pipe.OpenApart(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return talliedChannel{c, p.written}, nil
+}
+
 type talliedChannel struct {
 	io.ReadWriteCloser
 	written *atomic.Int64
@@ -81,6 +89,13 @@ func newPorter(wg *sync.WaitGroup, session *peer.Session, config chat.Config) *p
 // A file while the path is cut ten times: it arrives whole, and what was acknowledged is not
 // sent again.
 func TestAFileThroughCuts(t *testing.T) {
+	for name, config := range map[string]chat.Config{"over stripes": {}, "without stripes": {Stripes: chat.StripesNever}} {
+		t.Run(name, func(t *testing.T) { fileThroughCuts(t, config) })
+	}
+}
+
+func fileThroughCuts(t *testing.T, config chat.Config) {
+	t.Helper()
 	const cuts, size, ahead = 10, 16 << 20, 3 << 20
 	content := noise(size)
 	path := filepath.Join(t.TempDir(), "data")
@@ -92,7 +107,7 @@ func TestAFileThroughCuts(t *testing.T) {
 		n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
 		from, to := n.calls(t, store, right, quiet()), n.answers(t, store, right, quiet())
 		var wg sync.WaitGroup
-		a, b := newPorter(&wg, from, chat.Config{}), newPorter(&wg, to, chat.Config{DownloadDir: dir, AcceptFiles: true})
+		a, b := newPorter(&wg, from, config), newPorter(&wg, to, chat.Config{DownloadDir: dir, AcceptFiles: true})
 		ids, err := a.SendFiles(context.Background(), path)
 		if err != nil {
 			t.Fatal(err)

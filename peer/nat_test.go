@@ -106,6 +106,16 @@ func TestNATs(t *testing.T) {
 						if took > 600*time.Millisecond {
 							t.Errorf("it took %v", took)
 						}
+						for _, way := range [][2]*peer.Pipe{{caller, callee}, {callee, caller}} {
+							way[1].Expect(true)
+							c, err := way[0].OpenApart(soon(t))
+							if opened := err == nil; opened == relayNeeded(a, b) {
+								t.Errorf("there is a connection beside it: %v (%v)", opened, err)
+							}
+							if err == nil {
+								c.Close()
+							}
+						}
 					})
 				})
 			}

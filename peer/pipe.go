@@ -65,6 +65,10 @@ type Pipe struct {
 	further  atomic.Int32  // channels of the other side that are not closed yet
 	declined *tally        // channels
 
+	life   context.Context // of all that belongs to it
+	kill   context.CancelFunc
+	aparts aparts
+
 	ending sync.Once     // guards what follows
 	ended  chan struct{} // closed when the connection has ended
 	why    error         // once it is: ErrLost or io.EOF
@@ -89,6 +93,11 @@ func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 		p.Verified, p.SafetyWords, p.Rendezvous = a.code.Secret != "", a.keys.words(), a.keys.rendezvous()
 		p.contact = a.keys.contact()
 	}
+	p.life, p.kill = context.WithCancel(context.Background())
+	p.aparts.make = a.another
+	if !a.foreign && !a.relayOnly {
+		p.aparts.direct = a.direct
+	}
 	p.pc.OnDataChannel(func(dc *webrtc.DataChannel) { dc.OnOpen(func() { p.announced(dc) }) })
 	p.pc.SCTP().OnClose(func(error) { close(p.associationEnded) })
 	p.pc.OnConnectionStateChange(p.changed)
@@ -110,8 +119,10 @@ func (p *Pipe) changed(state webrtc.PeerConnectionState) {
 	}
 }
 
-// close closes the connection.
+// close closes the connection, and all beside it.
 func (p *Pipe) close() {
+	p.kill()
+	defer p.aparts.close()
 	if isClosed(p.ended) && errors.Is(p.why, io.EOF) {
 		select {
 		case <-p.associationEnded:

@@ -156,6 +156,9 @@ func TestRelays(t *testing.T) {
 					if p.Path != "relay" {
 						t.Errorf("the %s's path is %q, want relay", side, p.Path)
 					}
+					if _, err := p.OpenApart(soon(t)); err == nil {
+						t.Errorf("the %s has opened a connection beside it", side)
+					}
 				}
 				if only.caller {
 					byCaller.discreet(t, first)

@@ -180,6 +180,8 @@ func (*pipe) Open(context.Context) (io.ReadWriteCloser, error) {
 	return nil, errors.New("it has no further channels")
 }
 
+func (p *pipe) OpenApart(ctx context.Context) (io.ReadWriteCloser, error) { return p.Open(ctx) }
+
 func (*pipe) Accept(ctx context.Context) (io.ReadWriteCloser, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()

@@ -108,6 +108,8 @@ type file struct {
 	earlier  *Record            // of an earlier run, until this one continues the file
 	stop     context.CancelFunc // ends the sending; may be nil
 	bytes    int64              // that the receiver has
+	beyond   int64              // that it holds until what comes before them is there
+	arrival  *arrival           // of an incoming one while it has a channel
 	told     time.Time          // of the last progress
 	sum      *[sha256.Size]byte // of the whole stream, once all was sent
 	futile   int                // channels in a row on which nothing moved
@@ -135,6 +137,14 @@ func (f *file) record() Record {
 		r.Sum = f.sum[:]
 	}
 	return r
+}
+
+// sendable, under mu, returns how many bytes of the stream the receiver can have.
+func (f *file) sendable() int64 {
+	if f.unhashed {
+		return f.Size
+	}
+	return f.hashed
 }
 
 // keep hands the Host the record of f, unless f has ended. It is called in the turn of f.

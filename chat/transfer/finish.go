@@ -83,8 +83,12 @@ func (m *Manager) end(f *file, to state) bool {
 // finish tells how f ended, and forgets it. Pending reports it until then.
 func (m *Manager) finish(f *file, e Event) {
 	m.mu.Lock()
-	s, d, suspend := f.source, f.download, m.suspending
+	s, d, a, suspend := f.source, f.download, f.arrival, m.suspending
+	f.arrival = nil
 	m.mu.Unlock()
+	if a != nil {
+		a.close()
+	}
 	if s != nil {
 		s.close()
 	}

@@ -5,13 +5,26 @@ import "time"
 // A window says how many bytes a file may be ahead of what the receiver has: twice what the path
 // holds, as measured, or what it moves in 25 ms. More would only wait in queues, with every message
 // behind it; less would leave the path idle while a busy processor lets a goroutine wait.
+//
+// Over stripes it is the only brake: an association's least congestion window does not follow the path. It
+// is what BBR does (draft-ietf-ccwg-bbr) with the receiver's haves: the highest rate of late, the shortest round trip of
+// the last 10 s, and now and then a pause that lets queues drain, to measure that again.
 type window struct {
 	moving int // files that share the path
 
-	marks []mark        // what was sent and is not acknowledged
-	least time.Duration // the shortest round trip
-	since mark          // where the measured period began
-	rate  float64       // bytes a second
+	marks []mark  // what was sent and is not acknowledged
+	since mark    // where the measured period began
+	rate  float64 // bytes a second
+	last  int64   // what the receiver had
+	step  float64 // bytes from one have to the next, the most of late
+
+	least   time.Duration // the shortest round trip
+	leastAt time.Time     // when it was measured
+	probe   time.Time     // until when queues drain; zero: they need not
+	fresh   time.Duration // the shortest round trip since they do; 0 before there is one
+
+	peak float64 // the rate at which the path was last seen to hold more
+	flat int     // periods since, which is flatPeriods at most
 }
 
 // A mark is a time at which the stream was at an offset.
@@ -21,21 +34,43 @@ type mark struct {
 }
 
 const (
-	windowFirst  = 1 << 20             // bytes, before anything is measured
-	windowLeast  = 256<<10 + fileChunk // of each: twice what a receiver takes from one have to the next, and one more
-	windowMost   = 3 << 20             // of each; SCTP's receive buffer holds 4 MiB
+	windowFirst  = 1 << 20 // bytes, before anything is measured
+	windowMost   = aheadMost
 	windowPeriod = 20 * time.Millisecond
 	windowQueue  = 25 * time.Millisecond
+	windowGain   = 2   // times what the path holds
+	firstGain    = 3   // the same while the rate still grows, so that it can double in a round trip
+	drainGain    = 0.5 // the same while queues drain
+	flatPeriods  = 3   // without growth, until the path is full
+	leastAge     = 10 * time.Second
+	chunkLeast   = 8 << 10 // bytes in a message
+	chunkShare   = 8       // messages in what the path holds
 )
 
 // size returns the window in bytes.
 func (w *window) size() int64 {
 	share := int64(max(1, w.moving))
 	if w.rate == 0 {
-		return max(windowFirst/share, windowLeast)
+		return max(windowFirst/share, w.floor())
 	}
-	holds := int64(w.rate * max(2*w.least, windowQueue).Seconds())
-	return min(max(holds, windowLeast), windowMost)
+	gain := float64(windowGain)
+	switch {
+	case !w.probe.IsZero():
+		gain = drainGain
+	case w.flat < flatPeriods:
+		gain = firstGain
+	}
+	holds := w.rate * max(gain*w.least.Seconds(), windowQueue.Seconds())
+	return min(max(int64(holds), w.floor()), windowMost)
+}
+
+// floor returns the least window: twice what the receiver takes from one have to the next, and one message more.
+func (w *window) floor() int64 { return 2*int64(w.step) + w.chunk() }
+
+// chunk returns how many bytes a message may have. On a slow path a long one would keep others waiting.
+func (w *window) chunk() int64 {
+	holds := w.rate * max(w.least, windowQueue).Seconds()
+	return min(max(int64(holds)/chunkShare, chunkLeast), fileChunk)
 }
 
 // sent notes that the stream was sent up to offset.
@@ -43,24 +78,47 @@ func (w *window) sent(offset int64, now time.Time) {
 	w.marks = append(w.marks, mark{offset, now})
 }
 
-// has notes that the receiver has the stream up to offset.
+// has notes that the receiver has so much of the stream.
 func (w *window) has(offset int64, now time.Time) {
 	acked := 0
 	for acked < len(w.marks) && w.marks[acked].at <= offset {
 		acked++
 	}
 	if acked > 0 {
-		trip := now.Sub(w.marks[acked-1].when)
-		if w.least == 0 || trip < w.least {
-			w.least = trip
-		}
+		w.returned(now.Sub(w.marks[acked-1].when), now)
 		w.marks = append(w.marks[:0], w.marks[acked:]...)
 	}
-	switch took := now.Sub(w.since.when); {
-	case w.since.when.IsZero():
-		w.since = mark{offset, now}
-	case took >= max(windowPeriod, w.least):
-		w.rate = max(float64(offset-w.since.at)/took.Seconds(), 0.9*w.rate) // a pause says little about the path
-		w.since = mark{offset, now}
+	if w.since.when.IsZero() {
+		w.since, w.last = mark{offset, now}, offset
+		return
+	}
+	w.step = max(float64(offset-w.last), 0.9*w.step)
+	w.last = offset
+	took := now.Sub(w.since.when)
+	if took < max(windowPeriod, w.least) {
+		return
+	}
+	w.rate = max(float64(offset-w.since.at)/took.Seconds(), 0.9*w.rate) // a pause says little about the path
+	w.since = mark{offset, now}
+	w.flat = min(w.flat+1, flatPeriods)
+	if w.rate > 1.25*w.peak {
+		w.peak, w.flat = w.rate, 0
+	}
+}
+
+// returned notes how long a round trip took.
+func (w *window) returned(trip time.Duration, now time.Time) {
+	switch {
+	case w.least == 0 || trip <= w.least:
+		w.least, w.leastAt, w.probe = trip, now, time.Time{}
+	case now.Sub(w.leastAt) <= leastAge:
+	case w.probe.IsZero() && w.rate*w.least.Seconds() < float64(w.floor()): // queues do not drain: the floor fills them
+		w.leastAt = now
+	case w.probe.IsZero():
+		w.probe, w.fresh = now.Add(2*trip), trip
+	default:
+		if w.fresh = min(w.fresh, trip); now.After(w.probe) {
+			w.least, w.leastAt, w.probe = w.fresh, now, time.Time{}
+		}
 	}
 }

@@ -66,3 +66,44 @@ func TestWindow(t *testing.T) {
 		})
 	}
 }
+
+// A path that becomes longer while a file moves, because another one takes its packets, or because other
+// flows fill its queues.
+func TestWindowOnALongerPath(t *testing.T) {
+	const rate, chunk = 12_000_000, 64 << 10
+	var w window
+	now, begun := time.Unix(0, 0), time.Unix(0, 0)
+	free, sent, had := now, int64(0), int64(0)
+	var coming []mark
+	longer := begun.Add(5 * time.Second)
+	var before, after int64 // bytes in a second: the 4th, and the 20th after the change
+	for now.Before(longer.Add(20 * time.Second)) {
+		for sent-had < w.size() {
+			sent += chunk
+			w.sent(sent, now)
+			if free.Before(now) {
+				free = now
+			}
+			free = free.Add(chunk * time.Second / rate)
+			trip := 10 * time.Millisecond
+			if now.After(longer) {
+				trip = 200 * time.Millisecond
+			}
+			coming = append(coming, mark{sent, free.Add(trip)})
+		}
+		step := coming[0].at - had
+		now, had = coming[0].when, coming[0].at
+		coming = coming[1:]
+		w.has(had, now)
+		switch {
+		case now.Before(longer) && now.After(longer.Add(-time.Second)):
+			before += step
+		case now.After(longer.Add(19 * time.Second)):
+			after += step
+		}
+	}
+	t.Logf("%.1f MB/s, then %.1f", float64(before)/1e6, float64(after)/1e6)
+	if float64(before) < 0.95*rate || float64(after) < 0.8*rate {
+		t.Errorf("it moves %.1f MB/s, then %.1f, of 12", float64(before)/1e6, float64(after)/1e6)
+	}
+}

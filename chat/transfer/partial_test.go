@@ -77,11 +77,11 @@ func TestReceiverThatAlwaysStartsOver(t *testing.T) {
 	m := New(Config{}, &fakeHost{}, "", "", nil)
 	f := &file{Offer: Offer{Size: 100}, hashed: 100, bytes: 50, outgoing: true}
 	for i := range maxLowered + 1 {
-		if f.bytes = 50; m.mayHave(f, 0, true) != (i < maxLowered) {
+		if f.bytes = 50; m.mayHave(f, 0, 0, true) != (i < maxLowered) {
 			t.Errorf("%d: it may, or not", i)
 		}
 	}
-	if m.mayHave(&file{hashed: 100, bytes: 50}, 0, false) || m.mayHave(f, 101, true) || m.mayHave(f, -1, true) {
+	if m.mayHave(&file{hashed: 100, bytes: 50}, 0, 0, false) || m.mayHave(f, 101, 0, true) || m.mayHave(f, 0, 101, true) || m.mayHave(f, 0, -1, true) || m.mayHave(f, -1, 0, true) {
 		t.Error("it says what makes no sense")
 	}
 }

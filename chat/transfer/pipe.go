@@ -8,6 +8,7 @@ import (
 // A Pipe carries the channels of files. See chat.Pipe.
 type Pipe interface {
 	Open(ctx context.Context) (io.ReadWriteCloser, error)
+	OpenApart(ctx context.Context) (io.ReadWriteCloser, error)
 	Accept(ctx context.Context) (io.ReadWriteCloser, error)
 	Expect(channels bool)
 }
@@ -28,7 +29,7 @@ func (m *Manager) Attach(pipe Pipe, foreign bool) {
 func (m *Manager) Detach() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.expect, m.greeted = nil, false
+	m.expect, m.greeted, m.stripes = nil, false, 0
 }
 
 // expectChannels, under mu, allows the other side to open channels while a file of its own is to come. The
@@ -44,9 +45,9 @@ func (m *Manager) expectChannels() {
 	m.expect(coming)
 }
 
-// Greeted notes that the other side has said hello on the current pipe, and its name: from then on files move. It tells
-// the reader of the offers of an earlier run that have no answer.
-func (m *Manager) Greeted(name string) {
+// Greeted notes that the other side has said hello on the current pipe, its name, and whether it
+// takes stripes: from then on files move. It tells the reader of the offers of an earlier run that have no answer.
+func (m *Manager) Greeted(name string, stripes bool) {
 	for _, f := range m.list(func(f *file) bool { return f.earlier != nil && !f.outgoing && f.state == offered }) {
 		m.mu.Lock()
 		f.earlier = nil // once
@@ -54,7 +55,10 @@ func (m *Manager) Greeted(name string) {
 		m.ask(f, name)
 	}
 	m.mu.Lock()
-	m.greeted = true
+	m.greeted, m.stripes = true, 0
+	if stripes && m.config.Stripes != StripesNever {
+		m.stripes = stripesTries
+	}
 	m.mu.Unlock()
 	m.wakeTransfers()
 }

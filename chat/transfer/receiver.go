@@ -6,25 +6,35 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"io"
 	"path/filepath"
+	"sync"
 	"time"
 )
 
-// receiveFile receives a file, or the rest of it, over a channel that the other side has opened. It returns
-// when the channel closes.
+// receiveFile receives a file, or the rest of it, over a channel that the other side has opened, or pieces of one
+// over a stripe. It returns when the channel closes.
 func (m *Manager) receiveFile(ctx context.Context, ch io.ReadWriteCloser) {
 	defer ch.Close()
 	defer context.AfterFunc(ctx, func() { ch.Close() })()
 	late := time.AfterFunc(beginTimeout, func() { ch.Close() })
-	b := make([]byte, 1+fileChunk)
+	b := make([]byte, pieceHead+fileChunk)
 	n, err := ch.Read(b)
 	late.Stop()
-	if err != nil || n != 1+8 || b[0] != fileBegin {
+	switch {
+	case err == nil && n == 1+8 && b[0] == fileBegin:
+		m.receiveOver(ctx, ch, binary.BigEndian.Uint64(b[1:]), b)
+	case err == nil && isPiece(b[:n]):
+		m.receiveStripe(ch, b, n)
+	default:
 		m.config.Log.Debug("closed a channel that is no file's", "bytes", n, "error", err)
-		return
 	}
-	f := m.awaited(binary.BigEndian.Uint64(b[1:]))
+}
+
+// receiveOver receives the file with that ID, or the rest of it, over its channel. Messages are read into b.
+func (m *Manager) receiveOver(ctx context.Context, ch io.ReadWriter, id uint64, b []byte) {
+	f := m.awaited(id)
 	if f == nil {
 		return // it has ended here
 	}
@@ -37,45 +47,100 @@ func (m *Manager) receiveFile(ctx context.Context, ch io.ReadWriteCloser) {
 		return
 	}
 	m.progress(f, had, true)
-	if postHave(ch, had) != nil {
+	a := newArrival(f.Size, had, f.download.write)
+	m.mu.Lock()
+	f.arrival = a
+	m.mu.Unlock()
+	defer a.close() // before release lets the next channel begin
+	if postHave(ch, had, 0) != nil {
 		return
 	}
-	for {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	telling, stop := context.WithCancel(ctx)
+	defer stop()
+	wg.Go(func() { a.postHaves(telling, ch) })
+	for at := had; ; {
 		n, err := ch.Read(b)
 		if err != nil {
 			return
 		}
-		has, ok := m.receive(f, b[:n])
-		if ok && (has-had >= fileHaves || has == f.Size && has > had) {
-			had = has
-			if postHave(ch, has) != nil {
-				return
-			}
+		at += m.receive(f, a, b[:n], at)
+	}
+}
+
+// receiveStripe receives pieces of a file until the stripe closes. The first one is in b, and has n bytes.
+func (m *Manager) receiveStripe(ch io.Reader, b []byte, n int) {
+	id := binary.BigEndian.Uint64(b[1:])
+	f, a := m.striping(id)
+	if a == nil {
+		return
+	}
+	for {
+		if !isPiece(b[:n]) || binary.BigEndian.Uint64(b[1:]) != id {
+			m.giveUp(f, errUnordered.Error(), true)
+			return
+		}
+		offset := int64(binary.BigEndian.Uint64(b[1+8:])) //nolint:gosec // take refuses a negative one
+		m.receivePiece(f, a, offset, b[pieceHead:n])
+		var err error
+		if n, err = ch.Read(b); err != nil {
+			return
 		}
 	}
 }
 
-// receive takes a message of the sender. What arrives after the file has ended is dropped.
-func (m *Manager) receive(f *file, message []byte) (has int64, ok bool) {
+func isPiece(message []byte) bool { return len(message) >= pieceHead && message[0] == filePiece }
+
+// striping returns the file with that ID, and what puts its pieces in order: nil if its channel has closed, or while another file
+// has stripes. So all files of the other side together hold heldMost bytes.
+func (m *Manager) striping(id uint64) (*file, *arrival) {
 	m.mu.Lock()
-	over := f.state.over()
-	m.mu.Unlock()
+	defer m.mu.Unlock()
+	f := m.in[id]
+	if f == nil || f.arrival == nil || m.stripedIn != nil && m.stripedIn != f && m.stripedIn.arrival != nil {
+		return nil, nil
+	}
+	m.stripedIn = f
+	return f, f.arrival
+}
+
+// receive takes a message of the sender on the file's channel, where the stream is at offset. It returns how many
+// bytes of the stream that was. What arrives after the file has ended is dropped.
+func (m *Manager) receive(f *file, a *arrival, message []byte, offset int64) (n int64) {
 	switch {
-	case over:
+	case m.isOver(f):
 	case len(message) > 0 && message[0] == fileData:
-		has, err := f.download.write(message[1:])
-		if err != nil {
-			m.giveUpWith(f, unwritable(f.download.dir, err))
-			return 0, false
-		}
-		m.progress(f, has, false)
-		return has, true
+		m.receivePiece(f, a, offset, message[1:])
+		return int64(len(message) - 1)
 	case len(message) >= 1+sha256.Size && message[0] == fileDone:
 		m.complete(f, [sha256.Size]byte(message[1:]), message[1+sha256.Size:])
 	default:
-		m.giveUp(f, "the sender broke the protocol of transfers", true)
+		m.giveUp(f, errUnordered.Error(), true)
 	}
-	return 0, false
+	return 0
+}
+
+// receivePiece takes a piece of the stream.
+func (m *Manager) receivePiece(f *file, a *arrival, offset int64, b []byte) {
+	if m.isOver(f) {
+		return
+	}
+	switch next, err := a.take(offset, b); {
+	case errors.Is(err, errClosed):
+	case errors.Is(err, errUnordered):
+		m.giveUp(f, err.Error(), true)
+	case err != nil:
+		m.giveUpWith(f, unwritable(f.download.dir, err))
+	default:
+		m.progress(f, next, false)
+	}
+}
+
+func (m *Manager) isOver(f *file) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return f.state.over()
 }
 
 // complete gives a file its name, if all of it has arrived as it was sent.
@@ -139,6 +204,7 @@ func (m *Manager) awaited(id uint64) *file {
 func (m *Manager) release(f *file) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	f.arrival = nil
 	f.state.move(waiting) // unless it has ended
 }
 
@@ -149,6 +215,11 @@ func (m *Manager) emitLeftOut(f *file, all []leftOut) {
 	}
 }
 
-func postHave(to io.Writer, offset int64) error {
-	return post(to, fileHave, binary.BigEndian.AppendUint64(nil, uint64(offset))) //nolint:gosec // not negative
+// postHave says how much of the stream has arrived, and how much is held beyond.
+func postHave(to io.Writer, offset, beyond int64) error {
+	b := binary.BigEndian.AppendUint64(nil, uint64(offset)) //nolint:gosec // not negative
+	if beyond > 0 {
+		b = binary.BigEndian.AppendUint64(b, uint64(beyond))
+	}
+	return post(to, fileHave, b)
 }

@@ -17,13 +17,15 @@ import (
 // The first byte of each message on a file's channel.
 const (
 	fileBegin byte = 1 // ID: whose channel this is; the sender's first message
-	fileHave  byte = 2 // offset: where the receiver begins, and then how far it has come
+	fileHave  byte = 2 // offset: where the receiver begins, and then how far it has come; if it holds bytes beyond, then how many
 	fileData  byte = 3 // bytes of the stream
 	fileDone  byte = 4 // SHA-256 of the whole stream; then, of a folder, the JSON of what is left out: see leftOut
+	filePiece byte = 5 // ID, offset, then bytes of the stream: on stripes, in any order
 )
 
 const (
 	fileChunk  = 64 << 10  // bytes in a message
+	pieceHead  = 1 + 8 + 8 // bytes before those of the stream
 	fileHaves  = 128 << 10 // bytes from one have to the next
 	fileMoving = 4         // files of this side that have a channel at a time
 
@@ -129,7 +131,9 @@ func (m *Manager) sendOver(ctx context.Context, pipe Pipe, f *file) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
+	over := &spread{m: m, f: f, pipe: pipe, own: ch, end: cancel, pieces: make(chan []byte)}
 	defer wg.Wait()
+	defer over.close()
 	defer ch.Close()
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { ch.Close() })()
@@ -146,7 +150,7 @@ func (m *Manager) sendOver(ctx context.Context, pipe Pipe, f *file) {
 	case <-ctx.Done():
 		return
 	}
-	sum, err := m.stream(ctx, ch, f, moved)
+	sum, err := m.stream(ctx, over, f, moved)
 	switch {
 	case ctx.Err() != nil, errors.Is(err, errChannel):
 		return
@@ -168,7 +172,7 @@ var errChannel = errors.New("the file's channel has ended")
 
 // stream sends what the receiver lacks, and returns the SHA-256 of the whole stream. It returns errChannel
 // if the channel ends; other errors are the source's.
-func (m *Manager) stream(ctx context.Context, to io.Writer, f *file, moved <-chan struct{}) ([]byte, error) {
+func (m *Manager) stream(ctx context.Context, to *spread, f *file, moved <-chan struct{}) ([]byte, error) {
 	m.mu.Lock()
 	at := f.bytes
 	f.window = window{}
@@ -178,28 +182,31 @@ func (m *Manager) stream(ctx context.Context, to io.Writer, f *file, moved <-cha
 	}
 	from := f.source.open(at)
 	defer from.Close()
-	message := make([]byte, 1+fileChunk)
-	message[0] = fileData
+	message := make([]byte, pieceHead+fileChunk)
 	for at < f.Size {
-		for !m.mayStream(f, at) {
-			select {
-			case <-moved:
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			}
-		}
-		n, err := io.ReadFull(from, message[1:1+min(fileChunk, f.Size-at)])
+		chunk, err := m.awaitRoom(ctx, f, at, moved)
 		if err != nil {
 			return nil, err
 		}
-		at += int64(n)
-		m.streamed(f, message[1:1+n], at)
-		if _, err := to.Write(message[:1+n]); err != nil {
-			return nil, errChannel
+		to.widen(ctx, f.Size-at)
+		n, err := io.ReadFull(from, message[pieceHead:pieceHead+min(chunk, f.Size-at)])
+		if err != nil {
+			return nil, err
 		}
+		piece := message[:pieceHead+n]
+		m.streamed(f, piece[pieceHead:], at+int64(n))
+		if err := to.write(ctx, piece, at); err != nil {
+			return nil, err
+		}
+		at += int64(n)
 	}
 	if _, err := from.Read(message[1:]); !errors.Is(err, io.EOF) {
 		return nil, err
+	}
+	if to.asked {
+		if err := m.awaitArrival(ctx, f, moved); err != nil {
+			return nil, err
+		}
 	}
 	sum := f.hash.Sum(nil)
 	m.mu.Lock()
@@ -211,12 +218,46 @@ func (m *Manager) stream(ctx context.Context, to io.Writer, f *file, moved <-cha
 	return sum, nil
 }
 
-// mayStream reports whether more may be on its way than is.
-func (m *Manager) mayStream(f *file, at int64) bool {
+// awaitRoom waits until more may be on its way than is, and returns how many bytes the next message may have.
+func (m *Manager) awaitRoom(ctx context.Context, f *file, at int64, moved <-chan struct{}) (chunk int64, err error) {
+	for {
+		if chunk := m.mayStream(f, at); chunk > 0 {
+			return chunk, nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+}
+
+// awaitArrival waits until the receiver has all: what a stripe brings may come after what follows on the file's channel.
+func (m *Manager) awaitArrival(ctx context.Context, f *file, moved <-chan struct{}) error {
+	for {
+		m.mu.Lock()
+		arrived := f.bytes == f.Size
+		m.mu.Unlock()
+		if arrived {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// mayStream returns how many bytes the next message may have: 0 while as much is on its way as may be.
+func (m *Manager) mayStream(f *file, at int64) int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f.window.moving = m.moving
-	return at-f.bytes < f.window.size()
+	if at-f.bytes >= aheadMost || at-f.bytes-f.beyond >= f.window.size() {
+		return 0
+	}
+	return f.window.chunk()
 }
 
 // streamed notes the bytes up to at. What is sent again is not hashed again.
@@ -267,11 +308,14 @@ func (m *Manager) receiveHaves(from io.Reader, f *file, moved chan<- struct{}) {
 		if err != nil {
 			return
 		}
-		have := int64(-1)
-		if n == 1+8 && b[0] == fileHave {
-			have = int64(binary.BigEndian.Uint64(b[1:])) //nolint:gosec // mayHave refuses a negative one
+		have, beyond := int64(-1), int64(0)
+		if (n == 1+8 || n == 1+16) && b[0] == fileHave {
+			have = int64(binary.BigEndian.Uint64(b[1:])) //nolint:gosec // mayHave refuses a negative one, here
+			if n == 1+16 {
+				beyond = int64(binary.BigEndian.Uint64(b[1+8:])) //nolint:gosec // and here
+			}
 		}
-		if !m.mayHave(f, have, begins) {
+		if !m.mayHave(f, have, beyond, begins) {
 			m.giveUp(f, "the receiver broke the protocol of transfers", true)
 			return
 		}
@@ -285,17 +329,18 @@ func (m *Manager) receiveHaves(from io.Reader, f *file, moved chan<- struct{}) {
 
 // mayHave reports whether the receiver can have so much. A channel may begin with less than the
 // one before it reached: the receiver's program, or its machine, was restarted.
-func (m *Manager) mayHave(f *file, have int64, begins bool) bool {
+func (m *Manager) mayHave(f *file, have, beyond int64, begins bool) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	switch {
-	case have < 0, have > f.hashed && !f.unhashed, have > f.Size:
+	switch most := f.sendable(); {
+	case have < 0, have > most, beyond < 0, beyond > most-have:
 		return false
 	case have < f.bytes:
-		f.lowered++
+		f.beyond, f.lowered = 0, f.lowered+1
 		return begins && f.lowered <= maxLowered
 	}
-	f.window.has(have, time.Now())
+	f.beyond = beyond
+	f.window.has(have+beyond, time.Now())
 	return true
 }
 

@@ -81,6 +81,7 @@ type Config struct {
 	DeclineFiles string // why all are declined, unless AcceptFiles; empty: the reader is asked
 	Resumable    bool   // the Host keeps records for a later run
 	Unattended   bool   // as after EndInput
+	Stripes      Stripes
 	Log          *slog.Logger
 }
 
@@ -108,9 +109,12 @@ type Manager struct {
 	cutOff     bool            // the conversation ended against the will of this side
 	unattended bool            // no reader will answer an offer
 
-	expect  func(bool) // Pipe.Expect of the current pipe; nil without one
-	greeted bool       // the other side is known
-	moving  int        // files of this side with a channel
+	expect    func(bool) // Pipe.Expect of the current pipe; nil without one
+	greeted   bool       // the other side is known
+	moving    int        // files of this side with a channel
+	stripes   int        // how often files may still be spread over stripes
+	striped   *file      // of this side, has them; nil: none
+	stripedIn *file      // of the other side, had them last; nil: none
 }
 
 // New returns a Manager for the conversation with the ID own, which continues the files of an earlier run:

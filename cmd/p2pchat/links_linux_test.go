@@ -7,6 +7,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -17,13 +21,14 @@ import (
 
 // BenchmarkLink is how fast a file goes over a link of 100 Mbit/s whose ends are 50 ms apart,
 // there and back, and that loses some packets; beside it TCP (with CUBIC) over the same link,
-// alone and at the same time. With 'task bench:links'.
+// alone and at the same time, and two files at the same time. With 'task bench:links'.
 func BenchmarkLink(b *testing.B) {
 	needsLab(b)
 	for _, c := range []struct {
 		loss float64
-		size int64
-	}{{0, 60e6}, {0.001, 30e6}, {0.01, 10e6}} {
+		size int64 // of the file
+		flow int64 // bytes by TCP
+	}{{0, 60e6, 60e6}, {0.001, 60e6, 30e6}, {0.01, 60e6, 5e6}} {
 		b.Run(fmt.Sprintf("that loses %g %%", 100*c.loss), func(b *testing.B) {
 			l := newLab(b, cone, cone, quality{delay: 12500 * time.Microsecond, loss: c.loss / 2, rate: 100e6 / 8})
 			l.serve("--relay", "--relay-open")
@@ -31,13 +36,13 @@ func BenchmarkLink(b *testing.B) {
 			if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, c.size)); err != nil {
 				b.Fatal(err)
 			}
-			var alone, tcp, shared, beside float64
+			var alone, tcp, shared, beside, less float64
 			for b.Loop() {
 				alone += l.transfer(path)
 
-				begun, flow := time.Now(), l.flow(c.size)
+				begun, flow := time.Now(), l.flow(c.flow)
 				arrived := flow.wait()
-				if arrived < c.size {
+				if arrived < c.flow {
 					b.Fatalf("only %d bytes arrive by TCP", arrived)
 				}
 				tcp += time.Since(begun).Seconds()
@@ -46,15 +51,115 @@ func BenchmarkLink(b *testing.B) {
 				shared += l.transfer(path)
 				flow.near.Close()
 				beside += float64(flow.wait()) / time.Since(begun).Seconds()
+
+				less += l.share(path)
 			}
 			total := float64(b.N) * float64(c.size) / 1e6
 			b.ReportMetric(0, "ns/op")
 			b.ReportMetric(total/alone, "MB/s")
-			b.ReportMetric(total/tcp, "TCP-MB/s")
+			b.ReportMetric(float64(b.N)*float64(c.flow)/1e6/tcp, "TCP-MB/s")
 			b.ReportMetric(total/shared, "shared-MB/s")
 			b.ReportMetric(beside/float64(b.N)/1e6, "TCP-shared-MB/s")
+			b.ReportMetric(100*less/float64(b.N), "%-of-the-slower-of-two")
 		})
 	}
+}
+
+// BenchmarkMessageDuringFile is how long a message takes, from its line to the other side's answer that it has been read, on a
+// link of 5 Mbit/s and 50 ms that a file fills; beside it how long without the file. With 'task bench:links'.
+func BenchmarkMessageDuringFile(b *testing.B) {
+	needsLab(b)
+	const messages = 50
+	l := newLab(b, cone, cone, quality{delay: 12500 * time.Microsecond, rate: 5e6 / 8})
+	l.serve("--relay", "--relay-open")
+	path := filepath.Join(b.TempDir(), "data")
+	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 100e6)); err != nil {
+		b.Fatal(err)
+	}
+	var during, without []float64
+	for b.Loop() {
+		from, to := l.hold("", "")
+		for range messages {
+			without = append(without, l.delivers(from))
+		}
+		l.leave(from, to)
+		from, to = l.hold(path, "")
+		l.sees(from, `"bytes":[1-9]\d{5,},.*"type":"file-progress"`)
+		for range messages {
+			during = append(during, l.delivers(from))
+		}
+		l.leave(from, to)
+	}
+	slices.Sort(during)
+	slices.Sort(without)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(without[len(without)/2], "ms-without-a-file")
+	b.ReportMetric(during[len(during)/2], "ms/median")
+	b.ReportMetric(during[len(during)*95/100], "ms/p95")
+}
+
+// delivers says something, and returns how many milliseconds it takes until it is delivered.
+func (l *lab) delivers(p *process) float64 {
+	l.Helper()
+	before := strings.Count(p.out.String(), `"type":"delivered"`)
+	begun := time.Now()
+	l.say(p, "x")
+	l.sees(p, fmt.Sprintf(`(?s)(?:"type":"delivered".*){%d}`, before+1))
+	return float64(time.Since(begun).Microseconds()) / 1000
+}
+
+// hold connects a and b, with a file on its way from a unless path is empty.
+func (l *lab) hold(path, room string) (a, b *process) {
+	l.Helper()
+	server, send := "http://"+serverAddress+":3000", []string(nil)
+	if path != "" {
+		send = []string{"--send", path}
+	}
+	code := "417" + room + "-falcon-zebra"
+	a = l.start("a", append([]string{"call", code, "--server", server, "--ui", "json"}, send...)...)
+	l.sees(a, `"type":"waiting"`)
+	b = l.start("b", "answer", code, "--server", server, "--ui", "json", "--accept-files", "--download-dir", l.TempDir())
+	l.sees(a, `"type":"connected"`)
+	l.sees(b, `"type":"connected"`)
+	return a, b
+}
+
+func (l *lab) leave(all ...*process) {
+	for _, p := range all {
+		_, _ = io.WriteString(p.in, `{"type":"leave"}`+"\n") // or else it is killed in the end
+		<-p.ended
+	}
+}
+
+// share sends two files at the same time, and returns how much of the bytes is of the slower one when the
+// first has arrived.
+func (l *lab) share(path string) float64 {
+	l.Helper()
+	one, to := l.hold(path, "1")
+	two, also := l.hold(path, "2")
+	sent := make(chan *process, 2)
+	var wg sync.WaitGroup
+	for _, p := range []*process{one, two} {
+		wg.Go(func() {
+			l.sees(p, `"type":"file-sent"`)
+			sent <- p
+		})
+	}
+	first := <-sent
+	slower := one
+	if first == one {
+		slower = two
+	}
+	progress := regexp.MustCompile(`"bytes":(\d+),.*"size":(\d+),"type":"file-progress"`).FindAllStringSubmatch(slower.out.String(), -1)
+	last := progress[len(progress)-1]
+	bytes, err := strconv.ParseFloat(last[1], 64)
+	size, err2 := strconv.ParseFloat(last[2], 64)
+	if err := errors.Join(err, err2); err != nil {
+		l.Fatal(err)
+	}
+	wg.Wait()
+	l.leave(one, to, two, also)
+	return bytes / (size + bytes)
 }
 
 // transfer sends a file from a to b, and returns how many seconds it took.

@@ -29,6 +29,9 @@ var (
 	defaultServe  = defaultListen
 )
 
+// stripes has the values of --stripes.
+var stripes = map[string]chat.Stripes{"auto": chat.StripesAuto, "always": chat.StripesAlways, "never": chat.StripesNever}
+
 // talkOptions are the options of call and answer.
 type talkOptions struct {
 	side     signaling.Side
@@ -48,6 +51,7 @@ type talkOptions struct {
 	download   string
 	accept     bool
 	send       []string
+	stripes    string
 	keyFile    string
 	qr         bool
 	noNotify   bool
@@ -86,6 +90,7 @@ func (o *talkOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.download, "download-dir", "", "`FOLDER` for accepted files (default the working directory)")
 	f.BoolVar(&o.accept, "accept-files", false, "accept all offered files without asking")
 	f.StringArrayVar(&o.send, "send", nil, "offer this `FILE` or folder; with --leave-on-eof, leave when the other side has it (repeatable)")
+	f.StringVar(&o.stripes, "stripes", "auto", "`WHEN` to send a file over four more connections, which is faster where packets are lost: auto (large files, on a direct path of 10 ms or more), always (on any direct path), or never, in either direction")
 	o.log.sentences = true
 	o.log.register(f)
 }
@@ -103,6 +108,9 @@ func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err e
 		return err
 	}
 	if err := o.refusePaths(args); err != nil {
+		return err
+	}
+	if err := checkChoice("stripes", o.stripes); err != nil {
 		return err
 	}
 	if o.wait < 0 {
@@ -199,7 +207,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	conversation := chat.New(chat.Config{
 		KeepAs: o.keepAs, Contact: o.keeper.contact(), Keeper: o.chatKeeper(),
 		Name: o.name, LeaveWhenSaid: o.leaveOnEOF, Journal: o.outbox.journal,
-		DownloadDir: o.download, AcceptFiles: o.accept, DeclineFiles: o.declines, Log: o.logger,
+		DownloadDir: o.download, AcceptFiles: o.accept, DeclineFiles: o.declines, Stripes: stripes[o.stripes], Log: o.logger,
 		Drain: o.drain, Input: o.unit,
 	})
 	c := newConnector(&o, conversation)
