@@ -43,7 +43,7 @@ func FileText(e chat.Event, number uint64) string {
 		if e.As != "" {
 			text += fmt.Sprintf(" The other side saved it as %s.", QuotedName(e.As))
 		}
-		return text + renamed(e.Renamed, "", "had to be changed there")
+		return text + changedNames(e.Renamed, "", " there")
 	case chat.FileLeftOut:
 		if e.Kept {
 			return fmt.Sprintf("%s in %s is not complete: %s.", QuotedName(e.File), name(e.Name), Clean(e.Reason))
@@ -73,10 +73,20 @@ func saved(e chat.FileReceived, name string) string {
 	if strings.HasPrefix(is, "-") {
 		text += " Its name begins with a dash: type it as ./" + Clean(is) + "."
 	}
-	return text + renamed(e.Renamed, e.Example, "had to be changed")
+	return text + changedNames(e.Renamed, e.Example, "")
 }
 
-func renamed(n int, example, how string) string {
+// RenamedWithin returns the end of a sentence about a folder in which n names had to be changed, or "".
+func RenamedWithin(n int, example, where string) string {
+	if n == 0 {
+		return ""
+	}
+	return "." + strings.TrimSuffix(changedNames(n, example, where), ".")
+}
+
+// changedNames returns a sentence on the n names that had to be changed in a folder, or "" if n is 0.
+func changedNames(n int, example, where string) string {
+	how := "had to be changed" + where
 	if example != "" {
 		how += ": " + Clean(example)
 	}

@@ -82,11 +82,19 @@ func benchSignaling(ctx context.Context, o benchOptions, out io.Writer) error {
 	}
 	if !o.ramp {
 		r := load.Run(ctx)
-		return printed(out, r, r.Err(), o.json, r.Write)
+		return printed(out, r, withoutLimit(r.Err()), o.json, r.Write)
 	}
 	best, err := load.Climb(ctx, func(r bench.Result) error { return printed(out, r, nil, o.json, r.WriteStep) })
 	if err == nil && !o.json {
 		_, err = fmt.Fprintf(out, "\nthe knee: %d calls at once, %.0f calls a second\n", best.Concurrency, best.CallsPerSecond)
+	}
+	return err
+}
+
+// withoutLimit adds to err how to start a server that does not limit this machine, if that is why it refused.
+func withoutLimit(err error) error {
+	if errors.Is(err, signaling.ErrTooMany) {
+		return hintedError{err, "start the server with --rate client=0 for this measurement"}
 	}
 	return err
 }

@@ -80,7 +80,7 @@ takes several values. Comments and other lines of the file stay as they are.`,
 			if len(args) != 1 {
 				return &usageError{err: fmt.Errorf("'%s' takes the name of a setting", c.CommandPath()), hint: "example: p2pchat config unset server"}
 			}
-			return unsetSetting(std.err, args[0])
+			return unsetSetting(std.err, settable(c.Root()), args[0])
 		},
 		ValidArgsFunction: completeSettings,
 	}
@@ -237,7 +237,7 @@ func typed(f *pflag.Flag, values []string) any {
 }
 
 // unsetSetting removes a setting, and writes a line about it to notes.
-func unsetSetting(notes io.Writer, name string) error {
+func unsetSetting(notes io.Writer, known map[string]*pflag.Flag, name string) error {
 	name = strings.TrimPrefix(name, "--")
 	file, err := openSettings()
 	if err != nil {
@@ -246,6 +246,9 @@ func unsetSetting(notes io.Writer, name string) error {
 	was, err := file.Unset(name)
 	if err != nil {
 		return err
+	}
+	if !was && known[name] == nil {
+		return &usageError{err: fmt.Errorf("%s is not a setting", screen.Clean(name)), hint: meantSetting(name, known)}
 	}
 	if !was {
 		fmt.Fprintf(notes, "p2pchat: %s was not set in %s\n", screen.Clean(name), screen.Clean(file.Path()))

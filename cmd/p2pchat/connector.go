@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -306,16 +307,18 @@ func (c *connector) enter(text string) error {
 	}
 }
 
-// minRoomDigits is how many digits the room of a generated code has: "2 blue cups" is a message.
+// minRoomDigits is how many digits the room of a generated code has: "2 blue-cups" is a message.
 const minRoomDigits = 3
 
-// isCode implements screen.Streams.IsCode.
+// isCode implements screen.Streams.IsCode. A mistyped code is one, too: most of a secret must not become a message. With
+// spaces it has to be right, because "417 people came" is a message.
 func (c *connector) isCode(text string) bool {
 	c.mu.Lock()
 	connected, o := c.connected, talkOptions{server: c.o.server}
 	c.mu.Unlock()
 	code, err := o.parse(text)
-	return !connected && err == nil && code.IsGenerated() && len(code.Room) >= minRoomDigits
+	mistyped := code.Unlisted() != "" && !strings.Contains(strings.TrimSpace(text), " ")
+	return !connected && err == nil && (code.IsGenerated() || mistyped) && len(code.Room) >= minRoomDigits
 }
 
 // reopen implements screen.Streams.Again: the other side's program, if it was started again, knows only the

@@ -56,7 +56,7 @@ var endings = []struct {
 	{peer.ErrImpostor, exitCode, "impostor", "ask the caller for a new code and for the server's address: a stranger may be guessing"},
 	{screen.ErrOverheard, exitCode, "overheard", "do not trust what was said in this call; call again with a code that has a secret: p2pchat call"},
 	{peer.ErrTaken, exitFailed, "taken", "if the caller did not hang up, a stranger has used the code: tell the caller"},
-	{signaling.ErrOccupied, exitServer, "occupied", "to join that call, type p2pchat answer; a room whose caller has died closes after a while"},
+	{signaling.ErrOccupied, exitServer, "occupied", "to join that call, type p2pchat answer with the same code; a room whose caller has died closes after a while"},
 	{signaling.ErrNoKey, exitServer, "access-key", "ask the server's operator for its access key, and give it with --access-key-file or P2PCHAT_ACCESS_KEY"},
 	{signaling.ErrServerFull, exitServer, "server-full", "try again in a moment, or use another server: --server URL"},
 	{errStore, exitServer, "store-unreachable", "check --store: NATS 2.11 or later with JetStream must run there"},
@@ -195,7 +195,7 @@ func report(std stdio, err error, inJSON bool) int {
 	if errors.Is(err, context.Canceled) && exit == exitFailed {
 		exit = exitInterrupted
 	}
-	if only(err, screen.ErrOutputClosed) { // the reader of the output has enough, which is no failure
+	if only(err, screen.ErrOutputClosed) || errors.Is(err, syscall.EPIPE) { // the reader of the output has enough, which is no failure
 		dieOfPipe()
 		return exit
 	}

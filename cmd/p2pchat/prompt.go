@@ -80,6 +80,8 @@ func readCode(in io.Reader, out io.Writer, parse func(string) (peer.Code, error)
 			return peer.Code{}, fmt.Errorf("asking for the code: %w", err)
 		case strings.TrimSpace(text) == "":
 			continue
+		case strings.TrimSpace(text) == "/quit":
+			return peer.Code{}, errInterrupted
 		}
 		code, err := codes.read(text, parse)
 		if err == nil {

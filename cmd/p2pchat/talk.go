@@ -189,6 +189,12 @@ func (o *talkOptions) checkServer() (err error) {
 // serverURL checks the value of --server. Without a scheme it is an https address.
 func serverURL(server string) (string, error) {
 	whole := server
+	if strings.HasPrefix(server, "-") {
+		return "", &usageError{err: fmt.Errorf("--server needs an address before %s", server), hint: "an address looks like https://chat.example.org or http://localhost:3000"}
+	}
+	if _, at := invitation(server); at != "" {
+		return "", &usageError{err: errors.New("--server takes an address, and this is the link of a call"), hint: "give the link in place of the code: p2pchat answer LINK"}
+	}
 	if !strings.Contains(server, "://") {
 		whole = "https://" + server
 	}

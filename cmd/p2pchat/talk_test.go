@@ -5,6 +5,20 @@ import (
 	"testing"
 )
 
+// What looks like a code does not go to the other side as a message while the two have not met, also with a typo.
+func TestIsCode(t *testing.T) {
+	t.Parallel()
+	c := &connector{o: &talkOptions{server: defaultServer}}
+	for text, want := range map[string]bool{
+		"417-falcon-zebra": true, "417 falcon zebra": true, "417-falcon-zebbra": true, "417-falcn-zebra ": true,
+		"417 people came": false, "2 blue-cups": false, "417": false, "hello": false, "see-you-soon": false, "417-8-9-10": false,
+	} {
+		if got := c.isCode(text); got != want {
+			t.Errorf("%q is a code: %v", text, got)
+		}
+	}
+}
+
 // What the program tells people to type, a shell takes as it is meant.
 func TestQuoted(t *testing.T) {
 	t.Parallel()

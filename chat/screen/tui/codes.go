@@ -53,7 +53,7 @@ func (m *model) endQuestion() {
 func (m *model) codeKey(k tea.KeyPressMsg) tea.Cmd {
 	switch k.String() {
 	case "enter", "kpenter", "ctrl+j":
-		m.giveCode()
+		return m.giveCode()
 	case "tab":
 		m.completeCode()
 	case "esc":
@@ -66,16 +66,20 @@ func (m *model) codeKey(k tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
-func (m *model) giveCode() {
+func (m *model) giveCode() tea.Cmd {
 	text := strings.TrimSpace(m.input.text)
-	if text == "" {
-		return
+	switch {
+	case text == "":
+		return nil
+	case strings.HasPrefix(text, "/"): // no code begins so
+		return m.runCommand(text)
 	}
 	if err := m.streams.Code(text); err != nil {
 		m.hint = screen.Capital(tidyLine(err.Error()))
-		return
+		return nil
 	}
 	m.endQuestion()
+	return nil
 }
 
 func (m *model) completeCode() {

@@ -114,6 +114,18 @@ func TestACodeIsNoMessage(t *testing.T) {
 	}
 }
 
+// At the question for a code, commands are commands.
+func TestACommandIsNoCode(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 80, 24).happens(answered)
+	codes := r.takesCodes()
+	r.happens(screen.CodeWanted{Why: "Wrong code."})
+	r.press("/help<enter>").shows(`^ *send; start another line; begin a message with a slash|begin a message with a slash`)
+	if r.press("/quit<enter>"); !r.quits() || len(*codes) > 0 {
+		t.Errorf("it stays; codes: %q", *codes)
+	}
+}
+
 func TestNewCode(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 80, 24).happens(invited)

@@ -100,6 +100,8 @@ func (m *model) leaveWarning(how string) string {
 		return ""
 	case files == 0:
 		what = count(messages, "message has", "messages have") + " not been delivered."
+	case messages == 0 && files == m.offers():
+		what = count(files, "offered file waits", "offered files wait") + " for your answer: /accept all takes " + map[bool]string{true: "it", false: "them"}[files == 1] + "."
 	case messages == 0:
 		what = map[bool]string{true: "A file is still on its way.", false: fmt.Sprintf("%d files are still on their way.", files)}[files == 1]
 	default:
@@ -109,6 +111,16 @@ func (m *model) leaveWarning(how string) string {
 		them = "it"
 	}
 	return what + " " + how + " again to drop " + them + "."
+}
+
+// offers counts the files that wait for this person's answer.
+func (m *model) offers() (n int) {
+	for _, t := range m.transfers {
+		if !t.outgoing && !t.accepted && t.ended == "" {
+			n++
+		}
+	}
+	return n
 }
 
 // undelivered counts the messages that the other side has not read, as far as one can know.

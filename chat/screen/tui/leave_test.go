@@ -42,6 +42,9 @@ func TestLeaving(t *testing.T) {
 		asks string
 	}{
 		"a file": {func(r *rig) { r.happens(benIs, chat.FileOffering{ID: 1, Name: "x"}) }, "A file is still on its way. %s again to drop it."},
+		"offers without an answer": {func(r *rig) {
+			r.happens(benIs, chat.FileOffered{ID: 1, Name: "x"}, chat.FileOffered{ID: 2, Name: "y"})
+		}, "2 offered files wait for your answer: /accept all takes them. %s again to drop them."},
 		"two files": {func(r *rig) {
 			r.happens(benIs, chat.FileOffering{ID: 1, Name: "x"}, chat.FileOffering{ID: 2, Name: "y"})
 		}, "2 files are still on their way. %s again to drop them."},

@@ -63,11 +63,11 @@ func (m *model) file(e chat.Event) tea.Cmd {
 		m.progress(e)
 	case chat.FileReceived:
 		m.drop(e.ID, false)
-		m.addNote(note, fmt.Sprintf("Saved %s (%s, verified) %s", quoted(e.Name), screen.Bytes(e.Size), savedWhere(e.Name, e.Path)))
+		m.addNote(note, fmt.Sprintf("Saved %s (%s, verified) %s", quoted(e.Name), screen.Bytes(e.Size), savedWhere(e.Name, e.Path))+screen.RenamedWithin(e.Renamed, e.Example, ""))
 		return m.ring("a file has arrived")
 	case chat.FileSent:
 		m.drop(e.ID, true)
-		m.addNote(note, fmt.Sprintf("%s has %s (%s, verified)", m.other(), quoted(e.Name), screen.Bytes(e.Size)))
+		m.addNote(note, fmt.Sprintf("%s has %s (%s, verified)", m.other(), quoted(e.Name), screen.Bytes(e.Size))+screen.RenamedWithin(e.Renamed, "", " there"))
 	case chat.FileLeftOut:
 		m.addNote(alarm, screen.FileText(e, 0))
 	case chat.FileFailed:

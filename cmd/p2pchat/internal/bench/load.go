@@ -18,6 +18,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -112,12 +113,17 @@ type Result struct {
 	Histogram         []Bar              `json:"histogram"`
 }
 
-// Err returns signaling.ErrUnreachable, with the causes, if every call failed.
+// Err returns signaling.ErrUnreachable, with the causes, if every call failed, or signaling.ErrTooMany if the server
+// limits this machine.
 func (r Result) Err() error {
 	if r.Served > 0 || r.Failed == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: no call was served: %s", signaling.ErrUnreachable, strings.Join(slices.Sorted(maps.Keys(r.Errors)), ", "))
+	causes := strings.Join(slices.Sorted(maps.Keys(r.Errors)), ", ")
+	if strings.Contains(causes, ": "+strconv.Itoa(http.StatusTooManyRequests)+" ") {
+		return fmt.Errorf("%w: no call was served: %s", signaling.ErrTooMany, causes)
+	}
+	return fmt.Errorf("%w: no call was served: %s", signaling.ErrUnreachable, causes)
 }
 
 // Climb doubles the concurrency from 1 on until the throughput grows by less than a tenth, and returns the

@@ -66,7 +66,13 @@ func (c Comparison) Write(to io.Writer, name string) error {
 	return err
 }
 
-func ms(n float64) string { return fmt.Sprintf("%.3g ms", n) }
+// ms returns a time with three digits, or with all before the point.
+func ms(n float64) string {
+	if n >= 1000 {
+		return fmt.Sprintf("%.0f ms", n)
+	}
+	return fmt.Sprintf("%.3g ms", n)
+}
 
 // Write writes the result as text, for the person who ran it.
 func (r PathResult) Write(to io.Writer) error {
