@@ -126,7 +126,7 @@ func (c *Conversation) endFiles() {
 	why := "the conversation has ended"
 	switch {
 	case suspend:
-		why = "this program ended before the transfer did. To go on, start it again with the same --outbox"
+		why = "this program ended before the transfer did. To go on, start it again with the same outbox"
 	case theyLeft:
 		why = "the other side has left"
 	}

@@ -43,8 +43,10 @@ func (s suite) Run() int {
 	if err != nil {
 		panic(err)
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // of this test alone
-	_ = os.Setenv("XDG_CONFIG_HOME", dir)    // no test reads the settings of the person who runs it
+	defer func() { _ = os.RemoveAll(dir) }()   // of this test alone
+	_ = os.Setenv("XDG_CONFIG_HOME", dir)      // no test reads the settings of the person who runs it
+	_ = os.Setenv("P2PCHAT_NO_OUTBOX", "true") // scripts have outboxes; other tests name theirs
+	_ = os.Setenv("XDG_STATE_HOME", filepath.Join(dir, "state"))
 	// By default each program sleeps for a second before it exits, a thousand times in all.
 	_ = os.Setenv(raceOptions, os.Getenv(raceOptions)+" atexit_sleep_ms=0 log_path="+filepath.Join(dir, "program"))
 	defer func() { stopBrowser() }() // a test sets it

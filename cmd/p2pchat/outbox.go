@@ -13,11 +13,12 @@ import (
 	"p2pchat/signaling"
 )
 
-// An outbox is the file of --outbox. Without the flag, it is empty and nothing is saved.
+// An outbox is the file of --outbox, or one in the folder of the user's state. With --no-outbox it is empty, and nothing is saved.
 type outbox struct {
 	path    string
-	journal *chat.Journal // nil without the flag
+	journal *chat.Journal // nil without an outbox
 	resume  *resumePoint  // of the conversation that an earlier run did not end; nil for a new one
+	own     bool          // the program chose the file: see earlier.go
 	guessed bool          // wrong codes were tried before the two sides met: the next run must count them
 }
 
@@ -136,7 +137,7 @@ func (b *outbox) save(c *chat.Conversation, at resumePoint) error {
 
 // again returns where the session continues: nil for a new conversation.
 func (b *outbox) again() *peer.Resumption {
-	if b.resume == nil {
+	if b.resume == nil || b.resume.Contact != "" { // the keys of a contact say where to meet
 		return nil
 	}
 	return &b.resume.Again
@@ -171,6 +172,9 @@ func (b *outbox) notice() string {
 // explain adds to err that the outbox keeps undelivered messages, if it does.
 func (b *outbox) explain(c *chat.Conversation, err error) error {
 	if u := (*chat.Undelivered)(nil); b.journal != nil && errors.As(err, &u) && c.Resumable() {
+		if b.own {
+			return fmt.Errorf("%w; kept for the next run", err)
+		}
 		return fmt.Errorf("%w; kept in %s: run the same command to continue", err, b.path)
 	}
 	return err

@@ -47,6 +47,8 @@ type talkOptions struct {
 	relayOnly  bool
 	leaveOnEOF bool
 	outboxPath string
+	noOutbox   bool
+	resume     bool
 	keepAs     string
 	download   string
 	accept     bool
@@ -85,7 +87,9 @@ func (o *talkOptions) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "`URL` of a STUN or TURN server to use instead of the server's own: stun:host:port, turn:user:password@host:port?transport=udp (repeatable); any: all that the server names, on other hosts too")
 	f.BoolVar(&o.relayOnly, "relay-only", false, "never reveal this machine's addresses to the other side")
 	f.BoolVar(&o.leaveOnEOF, "leave-on-eof", false, "leave when the input has ended and the other side has received all of it")
-	f.StringVar(&o.outboxPath, "outbox", "", "`FILE` that keeps undelivered messages and how to reconnect: run the same command again to continue the conversation")
+	f.StringVar(&o.outboxPath, "outbox", "", "`FILE` that keeps undelivered messages and how to reconnect, instead of one in the state folder: run the same command again to continue the conversation")
+	f.BoolVar(&o.noOutbox, "no-outbox", false, "keep undelivered messages only while this program runs")
+	f.BoolVar(&o.resume, "resume", false, "go on with the last conversation that was not ended")
 	f.StringVar(&o.keepAs, "keep", "", "keep the other side as a contact, `NAME`, to call it without a code; it must keep you, too (or type /keep)")
 	f.StringVar(&o.download, "download-dir", "", "`FOLDER` for accepted files (default the working directory)")
 	f.BoolVar(&o.accept, "accept-files", false, "accept all offered files without asking")
@@ -125,10 +129,15 @@ func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err e
 	if err := o.checkFiles(); err != nil {
 		return err
 	}
-	if err = o.outbox.open(o.outboxPath, o.side); err != nil {
+	text, named := cmp.Or(strings.Join(args, " "), os.Getenv("P2PCHAT_CODE")), o.server
+	if o.outboxPath != "" {
+		err = o.outbox.open(o.outboxPath, o.side)
+	} else {
+		err = o.openDefault(c.Context(), text, std)
+	}
+	if err != nil {
 		return err
 	}
-	text, named := cmp.Or(strings.Join(args, " "), os.Getenv("P2PCHAT_CODE")), o.server
 	if err := o.findPeer(c.Context(), text, std); err != nil {
 		return err
 	}

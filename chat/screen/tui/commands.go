@@ -29,7 +29,7 @@ func init() { // not in the declaration, because help refers to commands
 		{"/copy", "", "copy the last message to the clipboard", (*model).copyMessage, nil},
 		{"/name", "NAME", "change your name", (*model).rename, nil},
 		{"/verify", "[yes|no]", "compare safety words, and say if they are the same", (*model).verify, completeAnswer},
-		{"/keep", "[NAME]", "keep the other side as a contact, to call without a code", (*model).keep, nil},
+		{"/keep", "[NAME]", "call each other without a code from then on", (*model).keep, nil},
 		{"/stats", "", "show the state of the connection", (*model).stats, nil},
 		{"/again", "", "wait for a lost side with the code of the call, too", (*model).again, nil},
 		{"/clear", "", "clear this screen", (*model).clear, nil},

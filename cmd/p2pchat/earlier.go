@@ -1,0 +1,167 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"p2pchat/chat"
+	"p2pchat/peer"
+)
+
+// Without --outbox, each conversation has an outbox in the folder of the user's state, until its goodbye: one file a contact, and one
+// for each conversation with a code.
+
+// oldest is how long an outbox that no run continues is kept.
+const oldest = 30 * 24 * time.Hour
+
+// outboxExtension is that of an outbox in the folder of the user's state.
+const outboxExtension = ".outbox"
+
+// An earlierTalk is a conversation with a code that an earlier run did not end.
+type earlierTalk struct {
+	path    string
+	point   resumePoint
+	waiting int // messages that were not delivered
+	at      time.Time
+}
+
+// openDefault opens the outbox of a conversation whose person named none. It prefers to go on with an earlier conversation, if the
+// person agrees. A disk that takes no outbox keeps no one from calling.
+func (o *talkOptions) openDefault(ctx context.Context, text string, std stdio) error {
+	folder := statePath("outboxes")
+	if o.noOutbox || folder == "" {
+		if o.resume {
+			return &usageError{err: errors.New("--resume: without an outbox there is nothing to go on with")}
+		}
+		return nil
+	}
+	if name, isContact := strings.CutPrefix(text, contactMark); isContact {
+		c, err := findContact(name)
+		if err != nil {
+			return err
+		}
+		return o.openIn(folder, c.ID, std)
+	}
+	if was := o.earlier(folder, text); was != nil {
+		on, err := o.goOn(ctx, *was, std)
+		if err != nil {
+			return err
+		}
+		if on {
+			o.outbox.own = true
+			return o.outbox.open(was.path, o.side)
+		}
+	} else if o.resume {
+		return &usageError{err: errors.New("--resume: there is no conversation to go on with"), hint: "leave --resume out to begin one"}
+	}
+	return o.openIn(folder, fmt.Sprintf("%d-%d", time.Now().UnixNano(), os.Getpid()), std)
+}
+
+// openIn opens the outbox of that name.
+func (o *talkOptions) openIn(folder, name string, std stdio) error {
+	err := os.MkdirAll(folder, 0o700)
+	if err == nil {
+		err = o.outbox.open(filepath.Join(folder, name+outboxExtension), o.side)
+	}
+	if o.outbox.own = true; err != nil {
+		fmt.Fprintf(std.err, "p2pchat: undelivered messages are not kept when this program ends: %v\n", err)
+		o.outbox = outbox{}
+	}
+	return nil
+}
+
+// earlier returns the newest conversation of this side that an earlier run did not end, of any code if text is empty. It removes
+// outboxes in which there is nothing, or that are too old.
+func (o *talkOptions) earlier(folder, text string) *earlierTalk {
+	paths, _ := filepath.Glob(filepath.Join(folder, "*-*"+outboxExtension)) // the pattern is correct
+	var all []earlierTalk
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			continue
+		}
+		journal, err := chat.OpenJournal(path)
+		if err != nil { // in use, or damaged
+			continue
+		}
+		was := earlierTalk{path: path, waiting: journal.Waiting(), at: info.ModTime()}
+		resumption, _ := journal.Resumption()
+		known := json.Unmarshal([]byte(resumption), &was.point) == nil
+		kept := known && (was.waiting > 0 || was.point.Again.Rendezvous != (peer.Code{})) && time.Since(was.at) < oldest
+		if journal.End(kept) == nil && kept && was.point.Again.Side == o.side && was.isFor(text) {
+			all = append(all, was)
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	newest := slices.MaxFunc(all, func(a, b earlierTalk) int { return cmp.Compare(a.at.UnixNano(), b.at.UnixNano()) })
+	return &newest
+}
+
+// isFor reports whether a person who gave text may mean this conversation.
+func (e earlierTalk) isFor(text string) bool {
+	if text == "" {
+		return true
+	}
+	text, _ = invitation(text)
+	code, err := peer.ParseCode(text)
+	return err == nil && code == e.point.Again.Typed
+}
+
+// String says which conversation it is, and what waits in it.
+func (e earlierTalk) String() string {
+	left := ""
+	if e.waiting > 0 {
+		left = fmt.Sprintf(", %d undelivered", e.waiting)
+	}
+	return fmt.Sprintf("the conversation of %s (%s%s)", e.at.Local().Format("Jan 2 15:04"), e.point.Again.Typed.Room, left)
+}
+
+// goOn asks the person whether to continue an earlier conversation. Where no one can be asked, --resume says so.
+func (o *talkOptions) goOn(ctx context.Context, was earlierTalk, std stdio) (bool, error) {
+	switch {
+	case o.resume:
+		return true, nil
+	case !o.prompts:
+		fmt.Fprintf(std.err, "p2pchat: %s was not ended. To go on with it: p2pchat %s --resume\n", was, command(o.side))
+		return false, nil
+	}
+	fmt.Fprintf(std.err, "Go on with %s? [Enter/n] ", was)
+	answer, err := readLine(ctx, std)
+	return !strings.HasPrefix(strings.ToLower(answer), "n"), err
+}
+
+// readLine reads a line byte by byte, because the screen reads the rest of the input. It returns errInterrupted if ctx ends.
+func readLine(ctx context.Context, std stdio) (string, error) {
+	type result struct {
+		line string
+		err  error
+	}
+	read := make(chan result, 1)
+	go func() { // not waited for: a read of stdin cannot be interrupted
+		var line []byte
+		for b := make([]byte, 1); ; {
+			n, err := std.in.Read(b)
+			if err != nil || n > 0 && b[0] == '\n' {
+				read <- result{string(line), err}
+				return
+			}
+			line = append(line, b[:n]...)
+		}
+	}()
+	select {
+	case r := <-read:
+		return r.line, r.err
+	case <-ctx.Done():
+		return "", errInterrupted
+	}
+}
