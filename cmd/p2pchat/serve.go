@@ -50,8 +50,8 @@ other. Other machines may use the relay only with an access key (callers need it
 their guests only the code) or with --relay-open. The flags that begin with --relay- need
 --relay.
 
-With --mail it keeps what contacts write to a person who is away, sealed, until that person
-reads it. The server can open none of it. The flags that begin with --mail- need --mail.`,
+With --mail it keeps sealed blocks, which it cannot open, for programs that leave messages
+to a person who is away. The flags that begin with --mail- need --mail.`,
 		Example: `  p2pchat serve                       on this machine only
   p2pchat serve --listen :3000        for every machine that can reach this one
   p2pchat serve --listen :3000 --relay --access-key-file key

@@ -53,7 +53,7 @@ func (l *liar) lie() signaling.Block {
 	case 4: // noise, far ahead
 		b.Number = 1 + l.random.Uint64N(signaling.MaxBlockNumber)
 		for i := range b.Bytes {
-			b.Bytes[i] = byte(l.random.Uint32())
+			b.Bytes[i] = byte(l.random.IntN(256)) //nolint:gosec // it fits
 		}
 	case 5: // shorter
 		b.Bytes = b.Bytes[:l.random.IntN(len(b.Bytes))]

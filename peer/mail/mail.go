@@ -9,6 +9,7 @@
 package mail
 
 import (
+	"cmp"
 	"context"
 	"crypto/cipher"
 	"encoding/base32"
@@ -134,12 +135,7 @@ func (i Incoming) Delete(ctx context.Context, at signaling.Mail) error {
 
 // open opens blocks in the order of their numbers, whatever the server's order was. Only a block that opens moves the chain.
 func (i Incoming) open(list []signaling.Block) (after Incoming, letters []Letter, report Report) {
-	list = slices.SortedStableFunc(slices.Values(list), func(a, b signaling.Block) int {
-		if a.Number < b.Number {
-			return -1
-		}
-		return int(min(a.Number-b.Number, 1)) //nolint:gosec // 0 or 1
-	})
+	list = slices.SortedStableFunc(slices.Values(list), func(a, b signaling.Block) int { return cmp.Compare(a.Number, b.Number) })
 	for _, block := range list {
 		next := i.Box.Number + 1
 		if block.Number < next {

@@ -114,3 +114,66 @@ func TestBrokenStores(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// Each broken Mail breaks one sentence of the documentation of signaling.Mail.
+var brokenMails = map[string]struct {
+	sentence string
+	mail     func(signaling.MailWatcher) signaling.Mail
+}{
+	"believes any token":  {"only_the_owner_of_a_token_may_put_or_take", func(m signaling.MailWatcher) signaling.Mail { return credulous{m} }},
+	"puts a block twice":  {"a_repeated_block_changes_nothing,_and_its_number_is_taken", func(m signaling.MailWatcher) signaling.Mail { return renumbering{m} }},
+	"deletes one more":    {"deleted_blocks_are_gone,_and_the_rest_is_not", func(m signaling.MailWatcher) signaling.Mail { return greedy{m} }},
+	"ends a wait at once": {"a_waiting_read_returns_what_is_put", func(m signaling.MailWatcher) signaling.Mail { return restless{m} }},
+}
+
+type credulous struct{ signaling.MailWatcher }
+
+func (m credulous) Blocks(ctx context.Context, b signaling.Box, after uint64, wait time.Duration) ([]signaling.Block, error) {
+	list, err := m.MailWatcher.Blocks(ctx, b, after, wait)
+	if errors.Is(err, signaling.ErrWrongToken) {
+		err = nil
+	}
+	return list, err
+}
+
+type renumbering struct{ signaling.MailWatcher }
+
+func (m renumbering) AddBlock(ctx context.Context, b signaling.Box, block signaling.Block) (time.Duration, error) {
+	kept, err := m.MailWatcher.AddBlock(ctx, b, block)
+	if errors.Is(err, signaling.ErrBlockExists) {
+		block.Number += 100
+		return m.MailWatcher.AddBlock(ctx, b, block)
+	}
+	return kept, err
+}
+
+type greedy struct{ signaling.MailWatcher }
+
+func (m greedy) DeleteBlocks(ctx context.Context, b signaling.Box, through uint64) error {
+	return m.MailWatcher.DeleteBlocks(ctx, b, min(through, signaling.MaxBlockNumber-1)+1)
+}
+
+type restless struct{ signaling.MailWatcher }
+
+func (m restless) Blocks(ctx context.Context, b signaling.Box, after uint64, wait time.Duration) ([]signaling.Block, error) {
+	return m.MailWatcher.Blocks(ctx, b, after, min(wait, 0))
+}
+
+// TestBrokenMails runs this program again with each broken Mail, and expects it to fail.
+func TestBrokenMails(t *testing.T) {
+	const which = "STORETEST_BROKEN_MAIL"
+	if name := os.Getenv(which); name != "" {
+		storetest.RunMailVirtual(t, func(_ *testing.T, limits storetest.MailLimits, observe func(signaling.MailWatcher) signaling.MailWatcher) signaling.Mail {
+			return brokenMails[name].mail(observe(memstore.NewMail(memstore.MailLimits(limits))))
+		})
+		return
+	}
+	for name, row := range brokenMails {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBrokenMails$/^"+row.sentence+"$") //nolint:gosec // this very binary
+		cmd.Env = append(os.Environ(), which+"="+name)
+		out, err := cmd.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "--- FAIL: TestBrokenMails/"+row.sentence) {
+			t.Errorf("a mail that %s was not caught: %v\n%s", name, err, out)
+		}
+	}
+}
