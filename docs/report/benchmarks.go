@@ -73,6 +73,19 @@ func benched(pkg, pattern string, args []string, metrics ...metric) func(context
 	}
 }
 
+// benchedEach is benched for parts of a benchmark, with the contender's name after each: one metric of each part.
+func benchedEach(pkg, benchmark string, args []string, m metric, parts ...string) func(context.Context, *lab) ([]figure, error) {
+	return func(ctx context.Context, l *lab) (all []figure, err error) {
+		for i := 0; i+1 < len(parts) && err == nil; i += 2 {
+			var figures []figure
+			m.name = parts[i+1]
+			figures, err = l.benchmark(ctx, pkg, "^"+benchmark+"$/^"+parts[i]+"$", args, m)
+			all = append(all, figures...)
+		}
+		return all, err
+	}
+}
+
 // roundTrip matches what the tests of peer say of each side.
 var roundTrip = regexp.MustCompile(`([\d.]+)(?: round trips)? for the (caller|callee)`)
 

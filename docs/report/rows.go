@@ -67,15 +67,8 @@ var rows = []row{
 	{
 		name: "nat", title: "Connect behind NATs", tests: "cmd/p2pchat", root: true, repeat: "task bench:nat",
 		how: "From the callee's start, as a process, until it is connected; network namespaces without added delay, medians of 5.",
-		run: func(ctx context.Context, l *lab) (all []figure, err error) {
-			for _, nats := range []string{"two cones", "two symmetric NATs", "two networks without UDP"} {
-				figures, err := l.benchmark(ctx, "cmd/p2pchat", "^BenchmarkNAT$/^"+nats+"$", []string{"-test.benchtime", "5x"}, metric{printed: "ms/median", name: "p2pchat, " + nats, unit: "ms"})
-				if all = append(all, figures...); err != nil {
-					return all, err
-				}
-			}
-			return all, nil
-		},
+		run: benchedEach("cmd/p2pchat", "BenchmarkNAT", []string{"-test.benchtime", "5x"}, metric{printed: "ms/median", unit: "ms"},
+			"two_cones", "p2pchat, two cones", "two_symmetric_NATs", "p2pchat, two symmetric NATs", "two_networks_without_UDP", "p2pchat, two networks without UDP"),
 	},
 	{
 		name: "message", title: "A message, one way", must: "at most 1.1 × a bare DataChannel", tests: "peer", repeat: "go test -bench MessageLatency ./peer",
@@ -131,6 +124,16 @@ var rows = []row{
 			return turns(ctx, 2, "s", contender{"p2pchat", l.sendFolder}, contender{"tar | tar", l.tarFolder}, contender{"croc", l.crocFolder})
 		},
 	},
+	{
+		name: "packet", title: "Sending a packet", tests: "peer/internal/pionnet", repeat: "go test -bench Packet ./peer/internal/pionnet",
+		how: "1,200 bytes to a socket on loopback: in batches (Linux), and with a system call for each.",
+		run: benchedEach("peer/internal/pionnet", "BenchmarkPacket", []string{"-test.count", "3"}, metric{printed: "ns/op", unit: "µs", scale: 1e-3}, "in_batches", "p2pchat, in batches", "one_by_one", "one by one"),
+	},
+	{
+		name: "handshake", title: "The handshake", tests: "peer", repeat: "go test -bench Handshake ./peer",
+		how: "Both sides on one core: key exchange, sealing, safety words.",
+		run: benched("peer", "^BenchmarkHandshake$", []string{"-test.count", "3"}, metric{printed: "ns/op", name: "p2pchat", unit: "ms", scale: 1e-6}),
+	},
 	link("link", "0", "11"),
 	link("link-loses-some", "0.1", "9"),
 	link("link-loses-more", "1", "7"),
@@ -139,16 +142,7 @@ var rows = []row{
 	{
 		name: "waiting", title: "Memory of a waiting read", must: "at most 4 KB live", tests: "signaling/server", repeat: "go test -bench ParkedReads ./signaling/server",
 		how: "Of 10,000, over HTTP/1.1, live in the server; beside reads that wait in their handlers, as over HTTP/2 and TLS.",
-		run: func(ctx context.Context, l *lab) ([]figure, error) {
-			var all []figure
-			for _, c := range []struct{ sub, name string }{{"parked", "p2pchat, parked"}, {"in_their_handlers", "in a handler"}} {
-				figures, err := l.benchmark(ctx, "signaling/server", "^BenchmarkParkedReads$/^"+c.sub+"$", []string{"-test.benchtime", "1x"}, metric{printed: "KB/read", name: c.name, unit: "KB"})
-				if all = append(all, figures...); err != nil {
-					return all, err
-				}
-			}
-			return all, nil
-		},
+		run: benchedEach("signaling/server", "BenchmarkParkedReads", []string{"-test.benchtime", "1x"}, metric{printed: "KB/read", unit: "KB"}, "parked", "p2pchat, parked", "in_their_handlers", "in a handler"),
 	},
 	{
 		name: "room", title: "Memory of a room after a call", must: "at most 7 KB", tests: "signaling/memstore", repeat: "go test -bench RoomMemory ./signaling/memstore",
