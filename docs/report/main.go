@@ -73,15 +73,19 @@ func run(ctx context.Context, names []string) error {
 		return err
 	}
 	defer l.close()
+	if len(names) == 0 {
+		names = rowNames()
+	}
 	var failed []string
 	for i, r := range rows {
-		if len(names) > 0 && !slices.Contains(names, r.name) {
+		if !slices.Contains(names, r.name) {
 			continue
 		}
 		fmt.Printf("%s row %d of %d: %s\n", time.Now().Format(time.TimeOnly), i+1, len(rows), r.name)
 		res := l.measure(ctx, r)
 		if ctx.Err() != nil {
-			return fmt.Errorf("interrupted; to go on, name the rows from %s on in ROWS", r.name)
+			left := slices.DeleteFunc(rowNames()[i:], func(name string) bool { return !slices.Contains(names, name) })
+			return fmt.Errorf("interrupted; to go on: task bench:report ROWS=%q", strings.Join(left, " "))
 		}
 		if results[r.name] = res; res.Failed != "" {
 			failed = append(failed, r.name)
