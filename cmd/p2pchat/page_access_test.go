@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // axe-core finds nothing in the page to mend. P2PCHATTEST_AXE names its file ('task check:page').
@@ -51,6 +52,12 @@ func TestPageIsAccessible(t *testing.T) {
 	callee.click("cancel")
 	callee.answer(code)
 	verified(t, caller, callee)
+	caller.click("keep")
+	until[bool](caller, `!document.getElementById("keeping").hidden`)
+	callee.keeps()
+	judge(t, "keeping", caller)
+	caller.click("keep-yes")
+	callee.sees("You have kept each other.")
 	caller.say("Are you there?")
 	callee.hears("Are you there?")
 	callee.say("Yes.")
@@ -69,6 +76,14 @@ func TestPageIsAccessible(t *testing.T) {
 	judge(t, "the end", caller, callee)
 	callee.click("again")
 	caller.click("again")
+	until[bool](caller, `!document.getElementById("contacts").hidden`)
+	eval[bool](caller, `document.querySelector("#contacts details").open = true`)
+	caller.tabTo("Forget")
+	caller.press(kb.Enter)
+	judge(t, "contacts", caller)
+	caller.contact("Call")
+	judge(t, "calling a contact", caller)
+	caller.click("cancel")
 	caller.call("standup")
 	callee.answer("standup")
 	callee.sees("Compare these four words")

@@ -238,9 +238,25 @@ func TestPageInHands(t *testing.T) {
 		callee.sees("touched.bin")
 		caller.click("more")
 		check("talking", caller, callee)
+		caller.press(kb.Escape) // the menu is over the words
+		for _, p := range []*tab{caller, callee} {
+			p.click("match")
+			p.click("keep")
+		}
+		caller.sees("Your name for this contact")
+		callee.sees("Your name for this contact")
+		check("keeping", caller, callee)
+		caller.click("keep-yes")
+		callee.click("keep-yes")
+		caller.sees("You have kept each other.")
+		callee.sees("You have kept each other.")
 		callee.click("leave")
 		caller.sees("has left.")
 		check("over", caller, callee)
+		caller.click("again")
+		caller.sees("Rename or forget")
+		caller.do(chromedp.Click(chromedp.CSS("#contacts summary")))
+		check("contacts", caller)
 	})
 	t.Run("type a code on a phone", func(t *testing.T) {
 		page := b.open(t, serving(t))

@@ -1,6 +1,7 @@
 // One RTCPeerConnection, from its description to an open channel with a person who knows the code: peer/attempt.go for a
 // browser.
 
+import { base64 } from "./bytes.ts";
 import { CandidateLimit, CandidateSender, maxCandidates, readCandidates, tolerated, withoutBase } from "./candidates.ts";
 import { lobby, same, type Code } from "./code.ts";
 import { checkCertificate, invalid, newConnection, readDescription, type RemoteDescription } from "./descriptions.ts";
@@ -353,7 +354,7 @@ export class Attempt {
     const keys = this.#keys;
     const pipe = new Pipe(this.#pc, dc, {
       code: this.#code, announced: this.#ticket.side === "answer", foreign, verified: !!keys && this.#code.secret !== "", safetyWords: keys?.safetyWords() ?? [],
-      next: keys?.next(), took: performance.now() - this.#begun,
+      next: keys?.next(), contactKey: keys ? base64(keys.contact()) : "", took: performance.now() - this.#begun,
     });
     this.#pipe = pipe;
     this.#replay!(dc);

@@ -1,11 +1,14 @@
 // A call: the session that connects it, its conversation and files, and what the page shows of them.
 
+import { keeper, type Book, type Held } from "./book.ts";
 import { print, type Code } from "./code.ts";
+import { ContactSession } from "./contacts.ts";
 import { backIn, Conversation } from "./conversation.ts";
 import { ConversationView } from "./conversationview.ts";
 import { byId, show } from "./dom.ts";
 import { readable, type Failure, type Kind } from "./failure.ts";
 import { FileViews } from "./fileview.ts";
+import { KeepView } from "./keepview.ts";
 import type { Pipe } from "./pipe.ts";
 import { resumeLimit, saveCall, type SavedCall } from "./resume.ts";
 import { Session } from "./session.ts";
@@ -29,22 +32,28 @@ export class Call {
   readonly conversation: Conversation;
   readonly #store: Store;
   readonly #waiting: WaitingView;
-  readonly #session: Session;
+  readonly #session: Session | ContactSession;
+  readonly #contact: Held | undefined;
+  readonly #keep: KeepView;
   readonly #files: FileViews;
   readonly #life = new AbortController();
   #met: boolean; // there was a connection
   #peer: string; // the other side's last conversation
 
   /** Begins a call at the server with the address base, or resumes a saved one. local: the server is on this machine. */
-  constructor(base: string, local: boolean, readonly side: Side, code: Code | undefined, choices: Choices, saved?: SavedCall) {
+  constructor(base: string, local: boolean, readonly side: Side, code: Code | undefined, choices: Choices, book: () => Book | Failure, contact?: Held, saved?: SavedCall) {
     this.#base = base;
+    this.#contact = contact;
     this.#code = code;
     this.#choices = choices;
     this.#store = new Store(base);
     this.#store.accessKey = choices.accessKey;
-    this.#waiting = new WaitingView(side, base, base === "http://localhost:3000", local, code);
-    this.#session = new Session(this.#store, side, code, choices.relayOnly, this.#waiting, choices.anywhere);
-    this.conversation = new Conversation(choices.name, this.view, saved?.conversation);
+    this.#waiting = new WaitingView(side, base, base === "http://localhost:3000", local, code, contact?.name ?? "");
+    this.#session = contact ? new ContactSession(this.#store, contact, side, choices.relayOnly, this.#waiting, choices.anywhere)
+      : new Session(this.#store, side, code, choices.relayOnly, this.#waiting, choices.anywhere);
+    this.conversation = new Conversation(choices.name, this.view, keeper(book, side), contact, saved?.conversation);
+    this.#keep = new KeepView(this.conversation, this.view, book, local);
+    this.view.isContact = contact !== undefined;
     this.#files = new FileViews(this.conversation, this.view);
     this.view.onFile = (...args) => this.#files.files.handleFrame(...args);
     this.view.onConnected = (pipe) => { this.#connected(pipe); };
@@ -69,6 +78,8 @@ export class Call {
     this.#waiting.met((text) => this.view.note(text));
     this.#files.files.connected(pipe, this.#peer === "" || this.#peer === this.conversation.peer);
     this.#peer = this.conversation.peer;
+    this.#keep.connected();
+    if (this.#contact && pipe.holds === "") this.view.note("The new keys of this contact could not be stored. The next call uses the old ones.");
   }
 
   /** Holds the call until it ends, and returns the failure that ended it, if one did. */
@@ -80,20 +91,22 @@ export class Call {
       failure = readable(e);
     }
     this.#life.abort();
+    this.#contact?.release();
     const broken = this.#files.files.abandon("the conversation has ended");
     if (this.#met) this.view.over([
       failure ? `The call ended: ${failure.message}` : this.view.departure || "You have left.",
       failure && hints[failure.kind],
       undelivered(this.conversation.waiting.length),
       broken === 0 ? "" : broken === 1 ? "One file was not transferred." : `${broken} files were not transferred.`,
+      this.#keep.unfinished,
       this.view.pageClosed && talkAgain,
     ].filter(Boolean).join(" "));
     return failure;
   }
 
   async #nextPipe(signal: AbortSignal): Promise<Pipe> {
-    const { typed } = this.#session;
-    const late = typed && setTimeout(() => this.view.stillLost(stillLost / 1000, print(typed), () => this.#session.reopen()), stillLost);
+    const s = this.#session, typed = s instanceof Session && s.typed; // a contact comes back without it
+    const late = typed ? setTimeout(() => this.view.stillLost(stillLost / 1000, print(typed), () => s.reopen()), stillLost) : undefined;
     try {
       return await this.#session.pipe(signal);
     } finally {
@@ -131,7 +144,7 @@ export class Call {
     const { relayOnly, anywhere, accessKey } = this.#choices;
     const files = this.#files.files.interrupt("the page was loaded again");
     return saveCall(this.#base, {
-      side: this.side, code: this.#code, relayOnly, anywhere, accessKey, compared: this.view.compared, files, conversation: this.conversation.save(), session,
+      side: this.side, code: this.#code, contact: this.#contact?.id ?? "", relayOnly, anywhere, accessKey, compared: this.view.compared, files, conversation: this.conversation.save(), session,
     }, this.conversation.pause() ? backIn : resumeLimit);
   }
 }

@@ -11,6 +11,7 @@ import { forever, newTicket, type Ticket } from "./store.ts";
 const emptyNotice = 2500; // ms without an offer, before the person is told
 // For livingOffer ms after an offer a callee looks for a newer one every `often` ms, then every `seldom` ms.
 const livingOffer = 30_000, often = 1000, seldom = 3000;
+const glance = 2000; // ms between two looks into a room where no read waits
 
 const taken = () => new Failure("taken", "This call is over: another person answered it, or the caller hung up.");
 
@@ -34,7 +35,9 @@ export class Callee {
     const signal = AbortSignal.any([outer, life.signal]);
     const { listener, last } = this.#meeting, code = this.#codes[0]!;
     try {
-      for (const c of this.#codes) void this.#follow(c, signal);
+      // A contact may be in one of six rooms. One read waits, and the others look: all tabs share six connections.
+      const looks = this.#meeting.places.length > 0;
+      this.#codes.forEach((c, i) => void this.#follow(c, !looks || i === 0, signal));
       // If the room does not exist yet, #invitation asks again with the offer: a second read that waits would take one of the
       // six connections that all tabs share.
       const first = this.#invite(code.room, signal);
@@ -149,7 +152,7 @@ export class Callee {
   }
 
   /** Reads every new offer of a room, and notes when the room is closed. */
-  async #follow(code: Code, signal: AbortSignal): Promise<void> {
+  async #follow(code: Code, waits: boolean, signal: AbortSignal): Promise<void> {
     let known = "", since = 0;
     const backoff = new Backoff();
     try {
@@ -157,7 +160,7 @@ export class Callee {
         // Only the read of the first offer waits at the server: an attempt waits there for candidates, and all tabs share six
         // connections. Besides, waiting keeps a room alive, and a room whose caller has died must be able to end.
         try {
-          const d = await this.#meeting.store.description({ room: code.room, side: "answer", token: "" }, "offer", known, known === "" ? forever : 0, signal);
+          const d = await this.#meeting.store.description({ room: code.room, side: "answer", token: "" }, "offer", known, known === "" && waits ? forever : 0, signal);
           known = d.version;
           since = performance.now();
           this.#inbox.put({ offer: { code, ...d } });
@@ -170,6 +173,10 @@ export class Callee {
             case "closed":
             case "no-offer":
             case "no-room": // another call may follow
+              if (known === "" && !waits) {
+                await sleep(glance, signal);
+                break;
+              }
               known = "";
               this.#inbox.put({ closed: true });
               await backoff.wait(signal);

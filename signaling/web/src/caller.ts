@@ -1,7 +1,7 @@
 // The caller's half of a Session: peer/caller.go for a browser.
 
 import { Attempt, connectLimit, type Outcome } from "./attempt.ts";
-import { make, same, type Code } from "./code.ts";
+import { make, same, token, type Code } from "./code.ts";
 import { Backoff, Failure, kindOf } from "./failure.ts";
 import { burnt } from "./guesses.ts";
 import { attempts, type Meeting } from "./meeting.ts";
@@ -49,7 +49,7 @@ export class Caller {
             if (digits < manyDigits && !opened) { // the person has not seen that code
               code = make(++digits);
               t = this.#ticket(code);
-            } else if (last) write = "reoffer"; // by this side's own last offer
+            } else if (last || this.#meeting.isPrivate(code)) write = "reoffer"; // by this side's own last offer
             else throw error;
             break;
           case "closed":
@@ -93,6 +93,7 @@ export class Caller {
 
   /** Returns the caller's ticket for the room of code: the same one each time. */
   #ticket(code: Code): Ticket {
+    if (this.#meeting.isPrivate(code)) return { room: code.room, side: "offer", token: token(code) };
     let t = this.#tickets.find(([c]) => same(c, code))?.[1];
     if (!t) this.#tickets.push([code, (t = newTicket(code.room, "offer"))]);
     return t;

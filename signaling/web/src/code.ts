@@ -1,7 +1,9 @@
 // The code that two people share to meet: ROOM or ROOM-SECRET. The server is told the room and never the secret. The rules are
 // those of peer/code.go.
 
-import { below } from "./bytes.ts";
+import { hkdf } from "@noble/hashes/hkdf.js";
+import { sha256 } from "@noble/hashes/sha2.js";
+import { base32, below, utf8 } from "./bytes.ts";
 import list from "./words.txt";
 
 /** The EFF's second short word list (CC BY 3.0 US), without its one word that has a dash. */
@@ -33,6 +35,9 @@ export class CodeError extends Error {}
 
 export const same = (a: Code | undefined, b: Code | undefined): boolean =>
   a !== undefined && b !== undefined && a.room === b.room && a.secret === b.secret;
+
+/** Returns the token with which a caller writes in a room that only the two sides can have: a page that was closed comes back with it. */
+export const token = (c: Code): string => base32(hkdf(sha256, utf8(c.secret), undefined, utf8("p2pchat/1 token"), 16));
 
 export const print = (c: Code): string => (c.secret ? `${c.room}-${c.secret}` : c.room);
 

@@ -2,11 +2,13 @@
 // reader has it. chat for a browser.
 
 import { equal, text, utf8 } from "./bytes.ts";
+import type { Reader } from "./event.ts";
 import { Failure, sleep } from "./failure.ts";
-import { decode, encode, kind, maxText, parse, parseHello, type Frame, type FrameKind } from "./frame.ts";
+import { decode, encode, json, kind, maxText, parse, parseHello, type Frame, type FrameKind } from "./frame.ts";
+import { Keeping, type Keeper, type KeepState, type Known } from "./keep.ts";
 import { after, hasHeard, hasSaid, type Leaving, type Step } from "./leaving.ts";
 import { properName, stranger } from "./name.ts";
-import type { Pipe, Way } from "./pipe.ts";
+import type { Pipe } from "./pipe.ts";
 import { ReliableStream, type SavedStream } from "./reliable.ts";
 
 const helloLimit = 10_000; // ms that the other side's hello may take
@@ -18,31 +20,20 @@ const maxAway = 60_000; // ms that this side waits for another page
 /** ms after which a page that announced its absence no longer continues: the rest of `away` is for meeting again. */
 export const backIn = 10_000;
 
-export interface Reader {
-  connected(pipe: Pipe, name: string, again: boolean): void;
-  path(way: Way, rtt: number | undefined): void;
-  /** continues: the text is more of the message before. */
-  message(id: number, from: string, text: string, continues: boolean): void;
-  delivered(id: number): void;
-  disconnected(why: string): void;
-  inputEnded(): void;
-  renamed(was: string, now: string): void;
-  /** reply: this side said goodbye first. closed: the other side closed its page. */
-  left(reply: boolean, closed: boolean, overheard?: boolean): void;
-  /** A frame about a file, of the other side's conversation `from`. */
-  file(frame: FrameKind, seq: number, body: Record<string, unknown>, from: string): void;
-}
-
 /** What a page needs to continue a conversation of an earlier one. */
 export interface Saved extends SavedStream {
   readonly name: string;
   readonly partial: boolean;
+  readonly keep: KeepState;
 }
 
 export class Conversation {
   #name: string;
   readonly #reader: Reader;
   readonly #saved: Saved | undefined;
+  readonly #keeper: Keeper;
+  readonly #contact: Known | undefined;
+  readonly keeping: Keeping;
   readonly #stream: ReliableStream;
   readonly #parting = new AbortController(); // aborted when the state is no longer "open"
   #leaving: Leaving = "open";
@@ -56,10 +47,14 @@ export class Conversation {
   #wakeSender: () => void = () => {};
   dropped = 0; // frames that made no sense
 
-  constructor(name: string, reader: Reader, saved?: Saved) {
+  /** contact: whom the conversation is with, if they have kept each other before. */
+  constructor(name: string, reader: Reader, keeper: Keeper, contact?: Known, saved?: Saved) {
     this.#name = name;
     this.#reader = reader;
+    this.#keeper = keeper;
+    this.#contact = contact;
     this.#saved = saved;
+    this.keeping = new Keeping(keeper, (k, body) => { this.put(k, body); }, (news) => { reader.keeping(news); }, saved?.keep);
     this.#stream = new ReliableStream(saved);
     if (!saved) return;
     this.#peerName = saved.peer.name;
@@ -68,7 +63,12 @@ export class Conversation {
 
   save(): Saved {
     const stream = this.#stream.save();
-    return { ...stream, peer: { ...stream.peer, name: this.#peerName }, name: this.#name, partial: this.#partial };
+    return { ...stream, peer: { ...stream.peer, name: this.#peerName }, name: this.#name, partial: this.#partial, keep: this.keeping.state };
+  }
+
+  /** Whether the two can keep each other: they are no contacts yet, and the other side's program can. */
+  get peerKeeps(): boolean {
+    return !this.#contact && this.#stream.peerKeeps;
   }
 
   get id(): string {
@@ -187,6 +187,7 @@ export class Conversation {
   /** Talks over one pipe, until it breaks or both sides have said goodbye. */
   async #talk(pipe: Pipe, again: boolean, signal: AbortSignal): Promise<Failure> {
     this.#stream.rewind();
+    this.keeping.begin(pipe.met.contactKey);
     const over = new AbortController();
     const hangUp = new Failure("ended", "The conversation is over.");
     const ended = Promise.race([
@@ -221,7 +222,7 @@ export class Conversation {
     const introduce = () => {
       state = "introduced";
       this.#rename = "told";
-      pipe.send(this.#stream.hello(this.#name));
+      pipe.send(this.#stream.hello(this.#name, { contacts: this.#keeper.able, ...(pipe.holds && { holds: pipe.holds }) }));
       void this.#send(pipe, over);
     };
     // Chromium calls a channel that the other side has made open a moment before it can send on it. That side speaks first.
@@ -238,7 +239,8 @@ export class Conversation {
           return;
         }
         state = "greeted";
-        this.#peerName = properName(h.name);
+        this.#peerName = this.#contact?.name ?? properName(h.name);
+        if (h.holds) void this.#contact?.shown(h.holds).catch(() => {}); // then both generations of keys stay
         this.#away = undefined;
         if (this.#stream.handleHello(h)) this.#partial = false;
         greeted();
@@ -305,6 +307,10 @@ export class Conversation {
     const silent = foreign || hasSaid(this.#leaving);
     if (this.#rename === "untold" && !silent) return { kind: kind.name, seq: 0, body: utf8(this.#name) };
     const f = hasHeard(this.#leaving) ? undefined : this.#stream.next();
+    if (f?.kind === kind.keep || f?.kind === kind.kept) { // which only the other side's hello allows
+      if (!foreign && !this.#pipe) return undefined;
+      if (!this.#stream.peerKeeps) return { ...f, kind: kind.cancel, body: json({}) }; // of no file
+    }
     if (f || !this.parting || silent) return f;
     return { kind: kind.goodbye, seq: this.#stream.acknowledged, body: utf8(this.#overheard ? wordsDiffer : "") };
   }
@@ -354,6 +360,8 @@ export class Conversation {
       this.#partial = f.kind === kind.part;
     } else if (f.kind === kind.end) {
       this.#reader.inputEnded();
+    } else if (f.kind === kind.keep || f.kind === kind.kept) {
+      if (this.#contact || !this.#keeper.able || !this.keeping.handle(f.kind, f.body)) this.dropped++;
     } else {
       const body = parse(f.body);
       if (body) this.#reader.file(f.kind, f.seq, body, this.peer);
@@ -366,7 +374,7 @@ export class Conversation {
   #handleName(body: Uint8Array) {
     const was = this.#peerName;
     try {
-      this.#peerName = properName(text(body));
+      this.#peerName = this.#contact?.name ?? properName(text(body));
     } catch {
       this.dropped++;
     }

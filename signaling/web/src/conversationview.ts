@@ -1,6 +1,6 @@
 // The conversation on the page.
 
-import type { Reader } from "./conversation.ts";
+import type { Reader } from "./event.ts";
 import { byId, clock, discard, el, removePicture, show, spoken } from "./dom.ts";
 import { readable } from "./failure.ts";
 import { linked } from "./links.ts";
@@ -16,7 +16,10 @@ new ResizeObserver(() => { resized(); }).observe(byId("log"));
 
 export class ConversationView implements Reader {
   onFile: Reader["file"] = () => {};
+  onKeep: Reader["keeping"] = () => {};
   onConnected: (pipe: Pipe) => void = () => {};
+  onTrust: () => void = () => {}; // called when the call is verified or compared, or no longer is
+  isContact = false; // the other side is a contact
   departure = ""; // how the other side left, if it left first
   pageClosed = false; // it closed its page
   #compared = ""; // the safety words that the person has compared
@@ -97,7 +100,7 @@ export class ConversationView implements Reader {
     const badge = byId("trust");
     badge.className = met.verified ? "badge verified" : "badge";
     badge.textContent = met.verified ? "✓ Verified" : "Unverified";
-    badge.title = met.verified ? "Both of you know the code, so no one is listening in." : "Not proven yet: someone could be listening in.";
+    badge.title = met.verified ? `${this.isContact ? "You have kept each other" : "Both of you know the code"}, so no one is listening in.` : "Not proven yet: someone could be listening in.";
     panel.dataset.words = words;
     panel.hidden = met.verified;
     byId("safety-words").textContent = words;
@@ -119,6 +122,17 @@ export class ConversationView implements Reader {
     this.#textBox.focus();
   }
 
+  /** Whether no one can be in the middle: the call is verified, or the person has compared the words. */
+  get trusted(): boolean {
+    return byId("trust").classList.contains("verified");
+  }
+
+  /** Shows a question of the other side, and alerts the person. */
+  asked(text: string) {
+    this.note(text);
+    if (document.hidden) this.#alert(byId("peer-name").textContent);
+  }
+
   get compared(): boolean {
     return this.#compared !== "" && this.#compared === byId("safety-words").textContent;
   }
@@ -128,11 +142,12 @@ export class ConversationView implements Reader {
     byId("trust").classList.add("verified");
     byId("trust").textContent = "✓ Compared";
     byId("trust").title = "You have compared the safety words, so no one is listening in.";
+    this.onTrust();
   }
 
   /** The person has found other safety words: this side sends nothing more in this call. */
   differ() {
-    for (const id of ["verify", "composer", "leave"]) byId(id).hidden = true;
+    for (const id of ["verify", "composer", "leave", "keep", "keeping"]) byId(id).hidden = true;
     byId("trust").className = "badge unsafe";
     byId("trust").textContent = "Not safe";
     byId("over-alarm").hidden = false;
@@ -232,6 +247,8 @@ export class ConversationView implements Reader {
 
   file: Reader["file"] = (...args) => this.onFile(...args);
 
+  keeping: Reader["keeping"] = (news) => this.onKeep(news);
+
   note(text: string) {
     this.#add(el("div", { className: "note", textContent: text }), text.length);
   }
@@ -322,7 +339,7 @@ export class ConversationView implements Reader {
     byId("menu").hidePopover();
     const typing = document.activeElement === this.#textBox;
     if (this.#textBox.value.trim() !== "") this.note(`Not sent, because the call had ended: ${this.#textBox.value}`);
-    for (const id of ["composer", "leave", "more", "verify", "connection", "still-lost", "drop"]) byId(id).hidden = true;
+    for (const id of ["composer", "leave", "more", "verify", "connection", "still-lost", "drop", "keep", "keeping"]) byId(id).hidden = true;
     byId("over-about").textContent = how;
     byId("over").hidden = false;
     byId(typing ? "over-about" : "again").focus(); // the next Enter of a person who types must not press a button

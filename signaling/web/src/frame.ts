@@ -15,6 +15,8 @@ export const kind = {
   name: 10, // 0, then this side's new name
   part: 11, // seq, text: of a message that continues in the next part or message
   away: 12, // seconds: this side's page was closed or is reloading; if it is not back within that time, it has left
+  keep: 14, // seq, JSON: this side keeps the other one as a contact; for a side whose hello has contacts, like the next
+  kept: 15, // seq, then an ID: this side has stored the contact, and the ID is that of its keys
 } as const;
 
 export type FrameKind = (typeof kind)[keyof typeof kind];
@@ -37,6 +39,8 @@ export interface Hello {
   heard: number; // the last seq of the other side that this side's reader had before this pipe,
   of: string; // counted in this conversation of the other side
   parts?: boolean; // this side understands the kind part
+  contacts?: boolean; // and the kinds keep and kept
+  holds?: string; // between contacts: the ID of the keys that this side has stored for this call
 }
 
 export const encode = (f: Frame): Uint8Array =>
@@ -46,7 +50,7 @@ export const encode = (f: Frame): Uint8Array =>
 export function decode(b: Uint8Array): Frame | undefined {
   const k = b[0] as FrameKind;
   if (k === kind.hello) return b.length - 1 <= maxHello ? { kind: k, seq: 0, body: b.subarray(1) } : undefined;
-  if (!(k >= kind.message && k <= kind.away)) return undefined;
+  if (!(k >= kind.message && k <= kind.away) && k !== kind.keep && k !== kind.kept) return undefined;
   const seq = readUint64(b, 1);
   const body = b.subarray(9);
   if (Number.isNaN(seq) || body.length > (k === kind.message || k === kind.part ? maxText : maxJSON)) return undefined;
@@ -70,7 +74,8 @@ const isSeq = (n: unknown): n is number => Number.isSafeInteger(n) && (n as numb
 export function parseHello(b: Uint8Array): Hello | undefined {
   const h = parse(b);
   if (!h) return undefined;
-  const { conversation = "", name = "", first = 0, heard = 0, of = "" } = h;
+  const { conversation = "", name = "", first = 0, heard = 0, of = "", contacts = false, holds = "" } = h;
+  if (typeof contacts !== "boolean" || typeof holds !== "string") return undefined;
   if (typeof conversation !== "string" || typeof name !== "string" || typeof of !== "string" || !isSeq(first) || !isSeq(heard)) return undefined;
-  return { conversation, name, first, heard, of };
+  return { conversation, name, first, heard, of, contacts, holds };
 }

@@ -203,4 +203,9 @@ export class SessionKeys {
     const part = (name: string) => base32(expand(sha256, key, utf8(name), 16));
     return { room: part("room"), secret: part("secret") };
   }
+
+  /** Returns the key from which the keys of contacts follow. It tells nothing of the other keys, nor they of it. */
+  contact(): Uint8Array {
+    return this.#derive("contact", 32, lv(this.#callerNonce!, this.#calleeNonce));
+  }
 }

@@ -1,10 +1,12 @@
 // The page: its forms and buttons start, answer and lead a call.
 
+import { Book, type Held } from "./book.ts";
 import { Call, hints, talkAgain, undelivered } from "./call.ts";
 import * as codes from "./code.ts";
+import { ContactView } from "./contactview.ts";
 import { notify } from "./conversationview.ts";
 import { byId, discard, el, show } from "./dom.ts";
-import { Failure } from "./failure.ts";
+import { Failure, readable } from "./failure.ts";
 import { dropping } from "./fileview.ts";
 import { choose } from "./iceservers.ts";
 import { invitation } from "./invitation.ts";
@@ -26,21 +28,28 @@ const anywhere = byId<HTMLInputElement>("anywhere"), anywhereField = byId("anywh
 const textBox = byId<HTMLTextAreaElement>("text"), textError = byId("text-error");
 
 let call: Call | undefined; // the current one
+let book: Book | Failure = new Failure("no-contacts", "The contacts are not open yet.");
+const contacts = new ContactView(() => book, (side, contact) => void hold(side, undefined, contact));
 let focusNext: HTMLElement = startTitle; // has the focus when a person gives up waiting
 
-/** Holds a call from the first try to connect until it has ended. saved: the call of an earlier page. */
-async function hold(side: Side, code: codes.Code | undefined, saved?: SavedCall): Promise<void> {
+/** Holds a call from the first try to connect until it has ended. contact: whom the call is with. saved: the call of an earlier page. */
+async function hold(side: Side, code: codes.Code | undefined, contact?: Held, saved?: SavedCall): Promise<void> {
+  if (call) { // which another button has started
+    contact?.release();
+    return;
+  }
   startError.hidden = true;
   const name = saved?.conversation.name ?? ownName();
   newName.value = saved ? name : nameInput.value;
   const checked = (box: HTMLInputElement) => box.checked && box.checkVisibility();
   const choices = saved ?? { accessKey: keyInput.value, relayOnly: checked(relayOnly), anywhere: checked(anywhere) };
-  const mine = (call = new Call(base, onLoopback, side, code, { ...choices, name }, saved));
+  const mine = (call = new Call(base, onLoopback, side, code, { ...choices, name }, () => book, contact, saved));
   const failure = await mine.run();
   call = undefined;
   document.title = "p2pchat";
+  void contacts.refresh();
   if (!mine.met) {
-    if (failure && !mine.conversation.parting) refused(side, failure);
+    if (failure && !mine.conversation.parting) refused(side, failure, contact);
     else show("start", focusNext);
   }
   focusNext = startTitle;
@@ -52,14 +61,15 @@ function showStartError(text: string) {
 }
 
 /** Shows why the two did not meet, by the form with which the person can mend it. */
-function refused(side: Side, f: Failure) {
+function refused(side: Side, f: Failure, contact?: Held) {
   const text = `${f.message} ${hints[f.kind] ?? ""}`.trim();
-  let focus: HTMLElement = side === "offer" ? startTitle : codeInput;
+  let focus: HTMLElement = side === "offer" || contact ? startTitle : codeInput;
   if (f.kind === "no-relay") {
     relayOnly.checked = false;
     relayOnlyField.hidden = true;
   }
-  if (side === "answer") codeError.textContent = text; // by the field: on a phone the top of the page may be out of sight
+  if (contact) showStartError(text);
+  else if (side === "answer") codeError.textContent = text; // by the field: on a phone the top of the page may be out of sight
   else showStartError(text);
   if (f.kind === "access-key") {
     showStartError(keyInput.value ? "That is not this server’s access key." : "To start a call on this server, type its access key. To answer one, you need no key.");
@@ -241,7 +251,9 @@ byId("differ").onclick = () => {
 byId("notify").hidden = !("Notification" in globalThis) || !isSecureContext;
 byId("notify").onclick = (e) => { void notify(e.currentTarget as HTMLButtonElement); };
 document.onvisibilitychange = () => {
-  if (!document.hidden) call?.view.seen();
+  if (document.hidden) return;
+  call?.view.seen();
+  if (!call) void contacts.refresh(); // another tab may have changed them
 };
 onbeforeunload = (e) => {
   if (call) e.preventDefault();
@@ -252,9 +264,18 @@ onpageshow = (e) => { if (e.persisted) arrive(); };
 /** Resumes the call in which the page was left, or answers the link with which it was opened. */
 function arrive() {
   const saved = call ? undefined : takeCall(base);
-  if (saved?.inTime) void hold(saved.side, saved.code, saved);
+  if (saved?.inTime && saved.contact) void resumeContact(saved);
+  else if (saved?.inTime) void hold(saved.side, saved.code, undefined, saved);
   else if (saved) showStartError(`The call with ${saved.conversation.peer.name} is over: this page was closed for too long. ${undelivered(undeliveredIn(saved))} ${talkAgain}`);
   followLink();
+}
+
+/** Resumes a call with a contact. The tab of the earlier page may hold the contact for a moment. */
+async function resumeContact(saved: SavedCall): Promise<void> {
+  const b = await opened;
+  const contact = b instanceof Book ? await b.hold(saved.contact, true).catch(() => undefined) : undefined;
+  if (contact) await hold(saved.side, undefined, contact, saved);
+  else showStartError(`The call with ${saved.conversation.peer.name} is over: the contact is forgotten. ${undelivered(undeliveredIn(saved))}`);
 }
 
 /** Offers to hide the address if the server has a relay for it, and to use servers on other hosts if it names some. */
@@ -270,7 +291,9 @@ async function offerRelay(): Promise<void> {
 if (typeof RTCPeerConnection !== "function" || typeof AbortSignal.any !== "function") {
   showStartError("This browser cannot make calls: it is too old, or WebRTC is switched off.");
 }
-byId("origin").textContent = location.host;
+for (const e of document.querySelectorAll(".origin")) e.textContent = location.host;
+const opened = Book.open(base).catch(readable).then((b) => (book = b));
+void opened.then(() => contacts.refresh());
 nameInput.value = storedName();
 if (onLoopback) {
   byId("call-about").textContent = "On this machine you need no code: start here, and answer in another tab or a terminal.";

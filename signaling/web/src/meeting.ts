@@ -35,16 +35,17 @@ export class Meeting {
 
   constructor(
     readonly store: Store, readonly side: Side, readonly code: Code | undefined, relayOnly: boolean, readonly listener: Listener, anywhere: boolean,
+    readonly places: readonly Code[] = [], // of a contact, instead of a code: only the two have them
   ) {
     this.#relayOnly = relayOnly;
     this.#anywhere = anywhere;
     this.guesses = inStorage(store.origin, side, code);
   }
 
-  /** Whether only the two who met can have code: it follows from their last key. */
+  /** Whether only the two who met can have code: it follows from the key of an earlier meeting. */
   isPrivate(code: Code | undefined): boolean {
     const met = this.last?.met;
-    return met !== undefined && !same(code, this.typed) && (same(met.next, code) || same(met.code, code));
+    return this.places.some((p) => same(p, code)) || met !== undefined && !same(code, this.typed) && (same(met.next, code) || same(met.code, code));
   }
 
   /** Whether wrong answers with code count as guesses: a person typed it, and it has a secret. */
@@ -56,8 +57,8 @@ export class Meeting {
   joined(p: Pipe) {
     if (this.last && this.isPrivate(p.met.code)) {
       // Only the two who met at first know this room, so that what they verified then still holds.
-      const { verified, safetyWords } = this.last.met;
-      p.met = { ...p.met, verified, safetyWords };
+      const { verified, safetyWords, contactKey } = this.last.met;
+      p.met = { ...p.met, verified, safetyWords, contactKey };
     } else {
       this.typed = p.met.code;
     }

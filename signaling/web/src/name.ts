@@ -25,6 +25,13 @@ const likes = new Map(Object.entries(homoglyphs).flatMap(([like, all]) => Array.
 const looksLike = (name: string): string =>
   Array.from(name, (c) => likes.get(c) ?? c.normalize("NFKD")).join("").replace(/[^\p{L}\p{N}]/gu, "").toLowerCase();
 
+/** Returns the form in which names of contacts are compared: two that look alike must not be two contacts. */
+export const alike = (name: string): string => Array.from(name.normalize("NFKC").toLowerCase(), (c) => letters.get(c) ?? c).join("");
+
+// Lower-case letters of Cyrillic and Greek that look like one of ASCII (UTS #39), and digits that look like letters.
+const looks = "aceopxyijshkmtbnvuwdqlgaopitxenkiol";
+const letters = new Map(Array.from("асеорхуіјѕһкмтвпνυԝԁԛӏɡαοριτχεηκı01", (c, i) => [c, looks[i]!] as const));
+
 /** Reports whether a character is visible: some printable ones leave no trace. */
 const seen = (c: string): boolean =>
   /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u.test(c) && !/^[\p{Default_Ignorable_Code_Point}\p{Variation_Selector}]$/u.test(c);

@@ -24,6 +24,7 @@ export interface Met {
   readonly verified: boolean; // both sides knew the code's secret
   readonly safetyWords: string[];
   readonly next: Code | undefined; // where these two can meet again
+  readonly contactKey: string; // from which the two derive the keys of contacts, in base64; empty for a plain program
   readonly took: number; // ms, from both descriptions to the open channel
 }
 
@@ -102,6 +103,7 @@ export class Channel {
 export class Pipe extends Channel {
   path: Way = "host";
   heard = false; // the other side has sent something
+  holds = ""; // between contacts: the ID of the keys that this side has stored for this connection
   /** Resolves with the other side's first message, or with the end. */
   readonly settled: Promise<unknown>;
   #settle!: () => void;

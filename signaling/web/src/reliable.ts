@@ -46,6 +46,11 @@ export class ReliableStream {
     return this.#peer.conversation;
   }
 
+  /** Whether the other side can keep contacts. */
+  get peerKeeps(): boolean {
+    return this.#peer.contacts ?? false;
+  }
+
   /** The last of this side's frames that an earlier program of the other side received, and not its current one. */
   get receivedBefore(): number {
     return this.#receivedBefore;
@@ -85,9 +90,9 @@ export class ReliableStream {
   }
 
   /** Returns this side's hello, which acknowledges what the reader has. */
-  hello(name: string): Uint8Array {
+  hello(name: string, more: Pick<Hello, "contacts" | "holds">): Uint8Array {
     this.#acked = this.#consumed;
-    const hello: Hello = { conversation: this.id, name, first: this.#first, heard: this.#consumed, of: this.#peer.conversation, parts: true };
+    const hello: Hello = { conversation: this.id, name, first: this.#first, heard: this.#consumed, of: this.#peer.conversation, parts: true, ...more };
     return encode({ kind: kind.hello, seq: 0, body: json(hello) });
   }
 

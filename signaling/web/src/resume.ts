@@ -13,6 +13,7 @@ export const resumeLimit = 10 * 60_000;
 export interface SavedCall {
   readonly side: Side;
   readonly code: Code | undefined;
+  readonly contact: string; // the ID of the contact whom the call is with; empty in a call with a code
   readonly relayOnly: boolean;
   readonly anywhere: boolean; // whether STUN and TURN servers on other hosts may be used
   readonly accessKey: string;

@@ -26,9 +26,12 @@ export class Session {
   #try = 0; // of a caller: which of several rooms is next
   #reopened = new AbortController(); // replaced for each attempt to meet
 
-  /** Without a code, a caller makes a new one, in a room that is free. anywhere: the server's list may name other hosts. */
-  constructor(store: Store, side: Side, code: Code | undefined, relayOnly: boolean, listener: Listener, anywhere = false) {
-    this.#meeting = new Meeting(store, side, code, relayOnly, listener, anywhere);
+  /**
+   * Without a code, a caller makes a new one, in a room that is free. anywhere: the server's list may name other hosts. places: of a
+   * contact, for its first connection, instead of a code.
+   */
+  constructor(store: Store, side: Side, code: Code | undefined, relayOnly: boolean, listener: Listener, anywhere = false, places: readonly Code[] = []) {
+    this.#meeting = new Meeting(store, side, code, relayOnly, listener, anywhere, places);
     this.#caller = new Caller(this.#meeting);
   }
 
@@ -59,8 +62,8 @@ export class Session {
 
   /** Waits for the connection: the first, or the next one after a loss. */
   async pipe(signal: AbortSignal): Promise<Pipe> {
-    const { last, store, code } = this.#meeting;
-    if (!last) return this.#meetRepeatedly([code], signal);
+    const { last, store, code, places } = this.#meeting;
+    if (!last) return this.#meetRepeatedly(places.length > 0 ? [...places] : [code], signal);
     if (last.met.foreign) throw new Failure("lost", "The connection to the other side was lost.");
     const over = new AbortController();
     void store.watch(AbortSignal.any([signal, over.signal]));
@@ -83,7 +86,8 @@ export class Session {
         m.joined(p);
         return p;
       } catch (e) {
-        if (!m.last || signal.aborted) throw e;
+        const nextPlace = m.places.length > 0 && (e as Error).name === "TimeoutError"; // see callLimit
+        if ((!m.last && !nextPlace) || signal.aborted) throw e;
         if (reopened.aborted) {
           codes = [...codes.filter((c) => !same(c, m.typed)), m.typed];
           this.#try = codes.length - 1; // the typed one is next: the other side may be waiting there

@@ -17,22 +17,25 @@ export class WaitingView implements Listener {
   readonly #status = byId("wait-status");
   readonly #notes = byId("wait-notes");
 
-  constructor(side: Side, base: string, defaultServer: boolean, local: boolean, code: Code | undefined) {
+  /** contact: the name of whom this side calls, or waits for; empty in a call with a code. */
+  constructor(side: Side, base: string, defaultServer: boolean, local: boolean, code: Code | undefined, private readonly contact: string) {
     this.#side = side;
     this.#base = base;
     this.#defaultServer = defaultServer;
     this.#local = local;
     const calling = side === "offer";
     byId("wait-title").textContent = calling ? "Your call" : same(code, inLobby) ? "Answering a call" : `Answering ${code ? print(code) : ""}`;
-    byId("wait-about").textContent = calling ? "" : "You are connected as soon as the caller is there. It does not matter which of you is first.";
+    if (contact) byId("wait-title").textContent = calling ? `Calling ${contact}` : `Waiting for ${contact} to call`;
+    byId("wait-about").textContent = contact ? `You are connected as soon as ${contact} ${calling ? "answers, or calls you" : "calls"}. No code is needed.`
+      : calling ? "" : "You are connected as soon as the caller is there. It does not matter which of you is first.";
     byId("share").hidden = byId("empty").hidden = true;
     this.#status.textContent = "Contacting the server";
     this.#notes.replaceChildren();
   }
 
   waiting(code: Code) {
-    this.#status.textContent = this.#side === "offer" ? "Waiting for the other person" : "Waiting for the caller";
-    if (this.#side === "offer") this.#share(code);
+    this.#status.textContent = this.contact ? `Waiting for ${this.contact}` : this.#side === "offer" ? "Waiting for the other person" : "Waiting for the caller";
+    if (this.#side === "offer" && !this.contact) this.#share(code);
   }
 
   #share(code: Code) {

@@ -14,3 +14,5 @@ export { after } from "../src/leaving.ts";
 export { ml_kem768 } from "@noble/post-quantum/ml-kem.js";
 export { Failure } from "../src/failure.ts";
 export { Proposal, respond, SessionKeys } from "../src/handshake.ts";
+export * as contact from "../src/contact.ts";
+export { Book } from "../src/book.ts";

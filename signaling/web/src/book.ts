@@ -1,0 +1,176 @@
+// The contacts, in the browser's IndexedDB: cmd/p2pchat/internal/contacts for a browser. Each change is one transaction, which is on
+// disk when its promise resolves. So a page that is closed at any moment has the old keys or the new ones, and two tabs never both
+// change the same ones.
+
+import { fromBase64 } from "./bytes.ts";
+import { Failure } from "./failure.ts";
+import { keep, newest, roll, show, type Keys } from "./contact.ts";
+import { alike, properName } from "./name.ts";
+import type { StoredKeys } from "./contacts.ts";
+import { keyID, type Keeper } from "./keep.ts";
+import type { Side } from "./store.ts";
+
+export interface Contact {
+  readonly id: string; // follows from the call in which the two kept each other
+  readonly name: string; // by which this person calls the other
+  readonly seen: number; // when their last call began, in ms since 1970
+  readonly keys: Keys;
+}
+
+const table = "contacts";
+
+export class Book {
+  private constructor(private readonly db: IDBDatabase) {}
+
+  /** Opens the contacts of the page with the address base. It throws a Failure, for a person to read, if the browser has no place for them. */
+  static async open(base: string): Promise<Book> {
+    if (!isSecureContext) throw new Failure("no-contacts", "This page came over plain http, where any machine on the way could read the keys. To keep contacts, open it with https, or use the terminal program.");
+    try {
+      const request = indexedDB.open(`p2pchat at ${base}`, 1);
+      request.onupgradeneeded = () => { request.result.createObjectStore(table, { keyPath: "id" }); };
+      const db = await result(request);
+      db.onversionchange = () => { db.close(); }; // of a later page, or because the person clears the storage
+      return new Book(db);
+    } catch {
+      throw new Failure("no-contacts", "This browser does not let the page store anything, as in a private window, so it cannot keep contacts.");
+    }
+  }
+
+  /** Returns the contacts by name. */
+  async list(): Promise<Contact[]> {
+    const all = await this.#change((store) => result(store.getAll() as IDBRequest<Contact[]>), "readonly");
+    return all.sort((a, b) => a.name.localeCompare(b.name));
+  }
+
+  async find(id: string): Promise<Contact | undefined> {
+    return this.#change((store) => result(store.get(id) as IDBRequest<Contact | undefined>), "readonly");
+  }
+
+  /** Stores a contact, in the place of the one with its ID. Its name may get a number, because no two contacts have names that look alike. */
+  async put(id: string, name: string, keys: Keys): Promise<Contact> {
+    return this.#change(async (store) => {
+      const all = await result(store.getAll() as IDBRequest<Contact[]>), was = all.find((c) => c.id === id);
+      const c = { id, name: free(name, all.filter((o) => o.id !== id)), seen: Date.now(), keys: was && newest(was.keys) === newest(keys) ? was.keys : keys };
+      await result(store.put(c));
+      return c;
+    });
+  }
+
+  /** Changes a contact; undefined if it was forgotten, or if edit returns undefined. */
+  async update(id: string, edit: (c: Contact) => Contact | undefined): Promise<Contact | undefined> {
+    return this.#change(async (store) => {
+      const c = await result(store.get(id) as IDBRequest<Contact | undefined>);
+      const next = c && edit(c);
+      if (next) await result(store.put(next));
+      return next;
+    });
+  }
+
+  /** Gives a contact another name, perhaps with a number. */
+  async rename(id: string, name: string): Promise<void> {
+    await this.#change(async (store) => {
+      const all = await result(store.getAll() as IDBRequest<Contact[]>), c = all.find((c) => c.id === id);
+      if (c) await result(store.put({ ...c, name: free(name, all.filter((o) => o.id !== id)) }));
+    });
+  }
+
+  async forget(id: string): Promise<void> {
+    await this.#change((store) => result(store.delete(id)));
+  }
+
+  async #change<T>(steps: (store: IDBObjectStore) => Promise<T>, mode: IDBTransactionMode = "readwrite"): Promise<T> {
+    const t = this.db.transaction(table, mode, { durability: "strict" });
+    const done = new Promise<void>((resolve, reject) => {
+      t.oncomplete = () => { resolve(); };
+      t.onabort = () => { reject(new Failure("no-contacts", `The browser did not store the contact: ${t.error?.message ?? "it gave no reason"}.`)); };
+    });
+    const [value] = await Promise.all([steps(t.objectStore(table)), done]);
+    return value;
+  }
+
+  /** Takes a contact until release. undefined: it was forgotten, or, unless waits, another tab has it. */
+  async hold(id: string, waits = false): Promise<Held | undefined> {
+    return new Promise((resolve, reject) => {
+      void navigator.locks.request(`p2pchat contact ${id}`, { ifAvailable: !waits }, async (lock) => {
+        const c = lock ? await this.find(id) : undefined;
+        if (!c) {
+          resolve(undefined);
+          return;
+        }
+        await new Promise<void>((release) => resolve(new Held(this, c, release)));
+      }).catch(reject);
+    });
+  }
+}
+
+/** A contact that no other tab can call, rename or forget until release. */
+export class Held implements StoredKeys {
+  constructor(private readonly book: Book, private readonly contact: Contact, readonly release: () => void) {}
+
+  get id(): string {
+    return this.contact.id;
+  }
+
+  get name(): string {
+    return this.contact.name;
+  }
+
+  async keys(): Promise<Keys> {
+    const c = await this.book.find(this.id);
+    if (!c) throw new Failure("no-contacts", `You have forgotten ${this.name}.`);
+    return c.keys;
+  }
+
+  async roll(generation: string, contactKey: string): Promise<string | undefined> {
+    const c = await this.book.update(this.id, (c) => {
+      const keys = roll(c.keys, generation, fromBase64(contactKey)!);
+      return keys && { ...c, keys, seen: Date.now() };
+    }).catch(() => undefined);
+    return c && newest(c.keys);
+  }
+
+  shown(id: string): Promise<boolean> {
+    return noteShown(this.book, this.id, id);
+  }
+}
+
+/** Notes that the other side of a contact has stored the keys with an ID, and reports whether this side has them. */
+async function noteShown(book: Book, contact: string, id: string): Promise<boolean> {
+  return (await book.update(contact, (c) => newest(c.keys) === id ? { ...c, keys: show(c.keys, id) } : undefined)) !== undefined;
+}
+
+/** Stores the other side of a call as a contact. side: of this page, in the call. */
+export const keeper = (book: () => Book | Failure, side: Side): Keeper => {
+  const opened = () => {
+    const b = book();
+    if (b instanceof Failure) throw b;
+    return b;
+  };
+  return {
+    get able() {
+      return book() instanceof Book;
+    },
+    async store({ key, ours, theirs, name }) {
+      const [mine, others] = [fromBase64(ours)!, fromBase64(theirs)!];
+      const secret = fromBase64(key)!;
+      const keys = side === "offer" ? keep("first", secret, mine, others) : keep("second", secret, others, mine);
+      return { name: (await opened().put(keyID(key), name, keys)).name, id: newest(keys) };
+    },
+    shown: async (key, id) => noteShown(opened(), keyID(key), id),
+  };
+};
+
+/** Makes a name that none of the others looks like. */
+function free(name: string, others: readonly Contact[]): string {
+  const proper = properName(name), looks = new Set(others.map((o) => alike(o.name)));
+  let next = proper;
+  for (let n = 2; looks.has(alike(next)); n++) next = `${Array.from(proper).slice(0, 60).join("")} ${n}`;
+  return next;
+}
+
+function result<T>(r: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    r.onsuccess = () => { resolve(r.result); };
+    r.onerror = () => { reject(r.error ?? new Error("IndexedDB failed")); };
+  });
+}

@@ -1,0 +1,79 @@
+// The contacts on the start page: call, answer, rename, forget.
+
+import { Book, type Contact, type Held } from "./book.ts";
+import { byId, el, spoken } from "./dom.ts";
+import { readable, type Failure } from "./failure.ts";
+import type { Side } from "./store.ts";
+
+const list = byId("contacts-list"), about = byId("contacts-about"), card = byId("contacts");
+
+export class ContactView {
+  /** start starts a call with a contact, which it releases at the end. */
+  constructor(private readonly book: () => Book | Failure, private readonly start: (side: Side, contact: Held) => void) {}
+
+  /** Shows the contacts as they are stored now. */
+  async refresh(): Promise<void> {
+    const book = this.book();
+    const all = book instanceof Book ? await book.list().catch(() => []) : [];
+    const open = list.querySelector<HTMLElement>("details[open]")?.dataset.contact;
+    list.replaceChildren(...all.map((c) => this.#item(c, c.id === open)));
+    card.hidden = all.length === 0;
+  }
+
+  #item(c: Contact, open: boolean): HTMLElement {
+    const button = (label: string, act: () => void, hidden = ` ${c.name}`) => {
+      const b = el("button", { type: "button" }, label, spoken(hidden));
+      b.onclick = act;
+      return b;
+    };
+    const input = el("input", { value: c.name, maxLength: 64, autocomplete: "off", spellcheck: false, ariaLabel: `Your name for ${c.name}` });
+    const rename = el("form", { className: "row" }, input, el("button", {}, "Rename"));
+    rename.onsubmit = (e) => {
+      e.preventDefault();
+      if (input.value.trim() !== "") void this.#change(c, (book) => book.rename(c.id, input.value), "Renamed.");
+    };
+    const forget = button("Forget", () => {
+      if (forget.dataset.sure) void this.#change(c, (book) => book.forget(c.id), `${c.name} is forgotten.`);
+      else this.#say(`To call ${c.name} again, you would meet with a code and keep each other. To forget the contact and its keys, press Forget again.`);
+      forget.dataset.sure = "yes";
+    });
+    const details = el("details", { open }, el("summary", {}, "Rename or forget", spoken(` ${c.name}`)), rename, forget);
+    details.dataset.contact = c.id;
+    return el("li", {},
+      el("div", { className: "contact" },
+        el("bdi", { textContent: c.name }),
+        el("small", { textContent: c.keys.shown ? `Last call: ${new Date(c.seen).toLocaleDateString()}` : "Not confirmed: they may not have kept you" }),
+        el("span", { className: "row" }, button("Call", () => void this.#meet("offer", c)), button("Answer", () => void this.#meet("answer", c))),
+      ), details);
+  }
+
+  async #meet(side: Side, c: Contact): Promise<void> {
+    const held = await this.#hold(c);
+    if (held) this.start(side, held);
+  }
+
+  /** Changes a contact that no tab is in a call with. */
+  async #change(c: Contact, change: (book: Book) => Promise<void>, done: string): Promise<void> {
+    const held = await this.#hold(c);
+    if (!held) return;
+    try {
+      await change(this.book() as Book);
+      this.#say(done);
+    } catch (e) {
+      this.#say(readable(e).message);
+    }
+    held.release();
+    await this.refresh();
+    (list.querySelector<HTMLElement>(`[data-contact="${c.id}"] summary`) ?? byId("start-title")).focus();
+  }
+
+  async #hold(c: Contact): Promise<Held | undefined> {
+    const held = await (this.book() as Book).hold(c.id).catch(() => undefined);
+    if (!held) this.#say(`Another tab is in a call with ${c.name}, or has forgotten the contact.`);
+    return held;
+  }
+
+  #say(text: string) {
+    about.textContent = text;
+  }
+}
