@@ -28,6 +28,7 @@ type attempt struct {
 	log       *slog.Logger
 	wg        sync.WaitGroup
 	posts     chan post
+	readOn    func()                     // see offer.handled; a caller's does nothing
 	done      chan struct{}              // closed by end: run handles no more posts
 	outgoing  chan []signaling.Candidate // from run to send
 	declined  tally                      // channels
@@ -77,7 +78,7 @@ func (s *Session) newAttempt(ctx context.Context, t signaling.Ticket, code Code,
 	}
 	a := &attempt{
 		store: s.store, ticket: t, code: code, resumption: s.resumption(t, code),
-		publish: publish, relayOnly: s.config.RelayOnly, report: s.config.Report, log: s.config.Log,
+		publish: publish, readOn: func() {}, relayOnly: s.config.RelayOnly, report: s.config.Report, log: s.config.Log,
 		posts: make(chan post), done: make(chan struct{}), outgoing: make(chan []signaling.Candidate, 128),
 		another: func(ctx context.Context, sources *pionnet.Sources) (*webrtc.PeerConnection, error) {
 			return newPeerConnection(ctx, s.config, machine, withoutTURN(servers), guards{outside: g.outside, sources: sources}, apartSettings)

@@ -23,6 +23,9 @@ type offer struct {
 	code        Code // in whose room
 	description signaling.Description
 	version     signaling.Version
+	// handled lets watchRoom read on. It is called when the answer and its candidates are at the Store, or the offer is
+	// not answered now: a waiting read holds a connection, and a write that opens another one pays a TCP handshake.
+	handled func()
 }
 
 // A calleeState is what a callee does:
@@ -188,6 +191,7 @@ func (c *callee) afterFailure(why error) error {
 
 // answerOnce answers one offer. Some errors come with a newer offer.
 func (s *Session) answerOnce(ctx context.Context, o offer, in invitation, r rooms) (*Pipe, *offer, error) {
+	defer o.handled()
 	g := s.newGuess(in.ticket, o.code)
 	if g.counts && s.guesses.burnt() {
 		return nil, nil, g.now.Burnt()
@@ -210,6 +214,7 @@ func (s *Session) answerOnce(ctx context.Context, o offer, in invitation, r room
 	if err != nil {
 		return nil, nil, err
 	}
+	a.readOn = o.handled
 	defer a.end()
 	defer cancel()                    // before end waits
 	a.wg.Go(func() { _ = g.count() }) // while candidates are gathered; give returns the error
@@ -221,6 +226,23 @@ func (s *Session) answerOnce(ctx context.Context, o offer, in invitation, r room
 		s.config.Report(Retrying{errUnprovenCaller})
 	}
 	return p, newer, err
+}
+
+// handOver passes on an offer, and waits until it is handled.
+func (r rooms) handOver(ctx context.Context, o offer) error {
+	handled := make(chan struct{})
+	o.handled = sync.OnceFunc(func() { close(handled) })
+	select {
+	case r.offers <- o:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-handled:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // watchRoom passes on every new offer of a room, and each time that the room is closed.
@@ -239,11 +261,8 @@ func (s *Session) watchRoom(ctx context.Context, code Code, r rooms) error {
 		switch {
 		case err == nil:
 			known, since = v, time.Now()
-			select {
-			case r.offers <- offer{code, d, v}:
+			if err = r.handOver(ctx, offer{code: code, description: d, version: v}); err == nil {
 				err = pause.wait(ctx)
-			case <-ctx.Done():
-				err = ctx.Err()
 			}
 		case errors.Is(err, signaling.ErrUnchanged):
 			err = sleep(ctx, lookInterval)

@@ -83,6 +83,7 @@ func (a *attempt) step(ctx context.Context, newer <-chan offer, closed <-chan st
 // replaced handles a newer offer. If the caller has not proven yet that it knows the code, the answer was turned
 // down, or came too late: only the token tells the two apart.
 func (a *attempt) replaced(ctx context.Context, o offer) {
+	o.handled()
 	first := a.newer == nil
 	a.newer = &o
 	switch {

@@ -22,6 +22,9 @@ func (a *attempt) send(ctx context.Context, d document) {
 		err = a.publish(ctx, body)
 	}
 	a.post(published{err})
+	if len(a.outgoing) == 0 {
+		a.readOn()
+	}
 	for sent := 0; err == nil; {
 		list := a.nextBatch(ctx)
 		if len(list) == 0 {
@@ -33,6 +36,7 @@ func (a *attempt) send(ctx context.Context, d document) {
 		}
 		sent += len(list)
 		_, err = a.store.AddCandidates(ctx, a.ticket, at, list...)
+		a.readOn()
 		if errors.Is(err, signaling.ErrListFull) {
 			a.log.Info("left out candidates: the server takes no more", "count", len(list))
 			return
