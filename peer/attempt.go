@@ -36,9 +36,11 @@ type attempt struct {
 	another   func(context.Context, *pionnet.Sources) (*webrtc.PeerConnection, error) // to the same side, see apart
 	outside   *pionnet.Outside                                                        // the other side's addresses, for this machine's TURN servers
 	sources   *pionnet.Sources                                                        // of checks
+	first     *pionnet.FirstCheck
 
 	// owned by run:
 	pc         *webrtc.PeerConnection
+	eager      bool // this side takes the pair of the first check, if the other one does
 	clock      clock
 	begun      time.Time             // when both descriptions were there; zero before
 	section    section               // of this side's SDP, for data
@@ -71,7 +73,7 @@ func (s *Session) newAttempt(ctx context.Context, t signaling.Ticket, code Code,
 	if err != nil {
 		return nil, err
 	}
-	g := guards{tcp: s.tcp, outside: &pionnet.Outside{}, sources: &pionnet.Sources{}}
+	g := guards{tcp: s.tcp, outside: &pionnet.Outside{}, sources: &pionnet.Sources{}, first: &pionnet.FirstCheck{}}
 	pc, err := newPeerConnection(ctx, s.config, machine, servers, g)
 	if err != nil {
 		return nil, err
@@ -83,7 +85,7 @@ func (s *Session) newAttempt(ctx context.Context, t signaling.Ticket, code Code,
 		another: func(ctx context.Context, sources *pionnet.Sources) (*webrtc.PeerConnection, error) {
 			return newPeerConnection(ctx, s.config, machine, withoutTURN(servers), guards{outside: g.outside, sources: sources}, apartSettings)
 		},
-		machine: addresses, outside: g.outside, sources: g.sources, pc: pc,
+		machine: addresses, outside: g.outside, sources: g.sources, first: g.first, pc: pc,
 		remote: remoteCandidates{names: newNames(ctx, machine, s.config), named: map[string]bool{}},
 	}
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) { a.post(gathered{c}) })

@@ -145,7 +145,7 @@ func (c *callee) answer(ctx context.Context) {
 		c.end(nil, err)
 		return
 	}
-	p, newer, err := c.s.answerOnce(ctx, *c.newest, in, c.rooms)
+	p, newer, err := c.answerOnce(ctx, in)
 	if p != nil {
 		c.end(p, nil)
 		return
@@ -189,8 +189,9 @@ func (c *callee) afterFailure(why error) error {
 	return nil
 }
 
-// answerOnce answers one offer. Some errors come with a newer offer.
-func (s *Session) answerOnce(ctx context.Context, o offer, in invitation, r rooms) (*Pipe, *offer, error) {
+// answerOnce answers the newest offer. Some errors come with a newer one.
+func (c *callee) answerOnce(ctx context.Context, in invitation) (*Pipe, *offer, error) {
+	s, o := c.s, *c.newest
 	defer o.handled()
 	g := s.newGuess(in.ticket, o.code)
 	if g.counts && s.guesses.burnt() {
@@ -214,14 +215,14 @@ func (s *Session) answerOnce(ctx context.Context, o offer, in invitation, r room
 	if err != nil {
 		return nil, nil, err
 	}
-	a.readOn = o.handled
+	a.readOn, a.eager = o.handled, c.failed == 0 && !s.config.patient
 	defer a.end()
 	defer cancel()                    // before end waits
 	a.wg.Go(func() { _ = g.count() }) // while candidates are gathered; give returns the error
 	if err := a.answer(ctx, description); err != nil {
 		return nil, nil, err
 	}
-	p, newer, err := a.run(ctx, r.offers, r.closed)
+	p, newer, err := a.run(ctx, c.rooms.offers, c.rooms.closed)
 	if g.counts && a.unproven() && !errors.Is(err, ErrWrongCode) && !errors.Is(err, signaling.ErrAnswered) && ctx.Err() == nil {
 		s.config.Report(Retrying{errUnprovenCaller})
 	}

@@ -79,6 +79,7 @@ func (c *caller) attempt(ctx context.Context) (*Pipe, error) {
 	}
 	defer a.end()
 	defer cancel() // before end waits
+	a.eager = c.failed == 0 && !c.s.config.patient
 	if err := a.offer(ctx); err != nil {
 		return nil, err
 	}

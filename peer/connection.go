@@ -27,9 +27,10 @@ const (
 
 // guards keep the other side, and a malicious server, from using this machine against others.
 type guards struct {
-	tcp     ice.TCPMux       // nil: no ICE over TCP
-	outside *pionnet.Outside // nil: TURN servers learn all addresses
-	sources *pionnet.Sources // nil: checks from any address are answered
+	tcp     ice.TCPMux          // nil: no ICE over TCP
+	outside *pionnet.Outside    // nil: TURN servers learn all addresses
+	sources *pionnet.Sources    // nil: checks from any address are answered
+	first   *pionnet.FirstCheck // nil: pairs are nominated
 }
 
 // newPeerConnection sets pion for two programs that want to talk soon and notice
@@ -42,6 +43,9 @@ func newPeerConnection(ctx context.Context, config Config, machine transport.Net
 	e.SetICEProxyDialer(network)
 	if g.sources != nil {
 		e.SetRemoteIPFilter(g.sources.Take)
+	}
+	if g.first != nil {
+		e.SetICEBindingRequestHandler(g.first.Take)
 	}
 	e.DetachDataChannels()
 	e.EnableDataChannelBlockWrite(true)

@@ -17,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"p2pchat/peer"
 	"p2pchat/signaling"
 	"p2pchat/signaling/memstore"
 	"p2pchat/signaling/server"
@@ -86,22 +87,23 @@ func TestWhatACallCosts(t *testing.T) {
 	}
 	costs := map[string]cost{}
 	for name, c := range map[string]struct {
-		code string
-		wrap func(signaling.Store) signaling.Store
+		code   string
+		config peer.Config
+		wrap   func(signaling.Store) signaling.Store
 	}{
-		"plain":      {open, func(s signaling.Store) signaling.Store { return stripped{s} }},
-		"unverified": {open, func(s signaling.Store) signaling.Store { return s }},
-		"verified":   {right, func(s signaling.Store) signaling.Store { return s }},
+		"plain":      {open, quiet(), func(s signaling.Store) signaling.Store { return stripped{s} }},
+		"unverified": {open, quiet(), func(s signaling.Store) signaling.Store { return s }},
+		"verified":   {right, quiet(), func(s signaling.Store) signaling.Store { return s }},
+		"nominated":  {right, quiet().Patient(), func(s signaling.Store) signaling.Store { return s }},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			n, requests := newNetwork(t, rtt/2), newCounting(memstore.New(memstore.Limits{}))
 			store := c.wrap(distant{requests, rtt})
-			config := quiet()
-			caller := n.calls(t, store, c.code, config)
+			caller := n.calls(t, store, c.code, c.config)
 			synctest.Wait()
 			time.Sleep(time.Minute) // its reads wait at the server
 			begun := time.Now()
-			callee := n.answers(t, store, c.code, config)
+			callee := n.answers(t, store, c.code, c.config)
 			from := pipeOf(t, caller)
 			forCaller := time.Since(begun)
 			to := pipeOf(t, callee)
@@ -116,8 +118,11 @@ func TestWhatACallCosts(t *testing.T) {
 	if costs["verified"] != costs["unverified"] {
 		t.Error("a verified call costs another amount than one without a secret")
 	}
-	if took := costs["verified"].callee; took > 56*rtt/10 {
-		t.Errorf("a verified call takes %v, on links of %v", took, rtt)
+	for name, most := range map[string]cost{"verified": {4 * rtt, 9 * rtt / 2, ""}, "nominated": {5 * rtt, 11 * rtt / 2, ""}} {
+		const gathering = 10 * time.Millisecond // and what else takes no round trip
+		if took := costs[name]; took.caller > most.caller+gathering || took.callee > most.callee+gathering {
+			t.Errorf("a %s call takes %v and %v, on links of %v", name, took.caller, took.callee, rtt)
+		}
 	}
 	if costs["verified"].requests != costs["plain"].requests {
 		t.Error("a verified call costs other requests than one of plain programs")

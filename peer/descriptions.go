@@ -47,6 +47,7 @@ func (a *attempt) offer(ctx context.Context) error {
 	if a.proposal, d, err = propose(a.code, offer.SDP); err != nil {
 		return err
 	}
+	d.P2PChat.FirstCheck = a.eager
 	a.section = sectionOf(offer.SDP)
 	a.wg.Go(func() { a.send(ctx, d) })
 	// The offer is on its way before gathering starts here: it holds no candidate.
@@ -71,6 +72,10 @@ func (a *attempt) answer(ctx context.Context, offer document) error {
 	if !a.foreign {
 		if a.keys, a.reply.document, err = respond(a.code, offer, answer.SDP); err != nil {
 			return err
+		}
+		if a.eager = a.eager && offer.P2PChat.FirstCheck; a.eager {
+			a.reply.P2PChat.FirstCheck = true
+			a.first.Start()
 		}
 	}
 	as := a.ticket
@@ -118,6 +123,9 @@ func (a *attempt) accept(d signaling.Description) error {
 	}
 	if err != nil {
 		return err
+	}
+	if a.eager && !a.foreign && answer.P2PChat.FirstCheck {
+		a.first.Start()
 	}
 	if err := a.setRemote(webrtc.SDPTypeAnswer, answer); err != nil {
 		return err

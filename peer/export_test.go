@@ -30,6 +30,12 @@ func (c Config) Over(n transport.Net) Config {
 	return c
 }
 
+// Patient returns the Config of a side that waits for nominations.
+func (c Config) Patient() Config {
+	c.patient = true
+	return c
+}
+
 // Held returns how many channels pion keeps that were not detached.
 func (p *Pipe) Held() int {
 	return reflect.ValueOf(p.pc.SCTP()).Elem().FieldByName("dataChannels").Len()

@@ -24,8 +24,8 @@ import (
 
 // The handshake rides on the documents that the two sides swap anyway:
 //
-//	offer       "p2pchat": {v, sid, share, kem, commit}
-//	answer      "p2pchat": {v, share, kem, nonce, confirm, candidates}
+//	offer       "p2pchat": {v, sid, share, kem, commit, firstCheck}
+//	answer      "p2pchat": {v, share, kem, nonce, confirm, candidates, firstCheck}
 //	candidates  {"sealed"}: of the caller's the first one reveals its nonce
 //
 // The PAKE's key binds both SDPs, and with them the fingerprints. The signaling server, which
@@ -61,6 +61,11 @@ type dialect struct {
 	// In the answer: the first of the callee's candidates, sealed, so that the caller need
 	// not wait for the list of candidates. They are in the list, too.
 	Candidates []json.RawMessage `json:"candidates,omitempty"`
+
+	// In the offer: the caller can use the pair of candidates on which the first check arrives. In the answer: both
+	// sides use it (pionnet.FirstCheck). The PAKE does not bind it: a server that changes it delays the call or fails
+	// one attempt, as it does by dropping a document. The next attempt waits for nominations.
+	FirstCheck bool `json:"firstCheck,omitempty"`
 }
 
 // A sealedNote is the content of a seal: a candidate, the end of the candidates (an empty one), or the

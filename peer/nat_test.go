@@ -51,9 +51,19 @@ func behind(t *testing.T, wan *vnet.Router, kind vnet.NATType, outside string, i
 	return n
 }
 
-// Each kind of NAT against each: the two connect, and by the best way that there is.
+// Each kind of NAT against each: the two connect, and by the best way that there is, whether they wait for nominations
+// or not.
 func TestNATs(t *testing.T) {
-	const delay, host = 5 * time.Millisecond, "203.0.113.3"
+	t.Run("first checks", func(t *testing.T) { natsWith(t, quiet(), 5*time.Millisecond, 0) })
+	t.Run("nominations", func(t *testing.T) { natsWith(t, quiet().Patient(), 5*time.Millisecond, 0) })
+	// The answer takes the callee's public address along, and checks by way of a relay come before the caller's candidates.
+	t.Run("first checks, and a server that is far", func(t *testing.T) { natsWith(t, quiet(), time.Millisecond, 100*time.Millisecond) })
+}
+
+// natsWith connects two machines, with a delay between them, at a Store that is a round trip away.
+func natsWith(t *testing.T, config peer.Config, delay, rtt time.Duration) {
+	t.Helper()
+	const host = "203.0.113.3"
 	for a := range nats {
 		for b := range nats {
 			for _, relay := range []bool{true, false} {
@@ -81,12 +91,12 @@ func TestNATs(t *testing.T) {
 							t.Fatal(err)
 						}
 						server := relaying(t, conn, &turn.RelayAddressGeneratorStatic{RelayAddress: net.ParseIP(host), Address: host, Net: third})
-						config := quiet()
+						config := config
 						config.ICEServers = []signaling.ICEServer{{URLs: []string{strings.Replace(server.URLs[0], "turn:", "stun:", 1)}}}
 						if relay {
 							config.ICEServers = append(config.ICEServers, server)
 						}
-						store := memstore.New(memstore.Limits{})
+						store := distant{memstore.New(memstore.Limits{}), rtt}
 						from := n.calls(t, store, right, config)
 						synctest.Wait()
 						begun := time.Now()
@@ -103,7 +113,7 @@ func TestNATs(t *testing.T) {
 								t.Errorf("the path is %s", p.Path)
 							}
 						}
-						if took > 600*time.Millisecond {
+						if took > 600*time.Millisecond+4*rtt {
 							t.Errorf("it took %v", took)
 						}
 						for _, way := range [][2]*peer.Pipe{{caller, callee}, {callee, caller}} {

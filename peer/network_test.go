@@ -47,9 +47,9 @@ func newNetwork(t *testing.T, delay time.Duration) *network {
 	return n
 }
 
-func machine(t *testing.T, router *vnet.Router, address string) *vnet.Net {
+func machine(t *testing.T, router *vnet.Router, addresses ...string) *vnet.Net {
 	t.Helper()
-	n, err := vnet.NewNet(&vnet.NetConfig{StaticIPs: []string{address}})
+	n, err := vnet.NewNet(&vnet.NetConfig{StaticIPs: addresses})
 	if err == nil {
 		err = router.AddNet(n)
 	}

@@ -70,7 +70,8 @@ type Config struct {
 	Report func(Event)
 	Log    *slog.Logger // slog.Default() if nil
 
-	net transport.Net // the machine's own if nil
+	net     transport.Net // the machine's own if nil
+	patient bool          // wait for nominations, see pionnet.FirstCheck
 
 	contact *Contact // whom to meet without a code; nil with one
 	private bool     // only the two have the codes: wrong answers are no guesses

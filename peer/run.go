@@ -146,6 +146,9 @@ type stateChanged webrtc.PeerConnectionState
 
 func (s stateChanged) handle(_ context.Context, a *attempt) (*Pipe, error) {
 	switch webrtc.PeerConnectionState(s) {
+	case webrtc.PeerConnectionStateConnected:
+		a.first.Stop()
+		return nil, nil
 	case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
 	default:
 		return nil, nil

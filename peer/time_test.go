@@ -21,8 +21,8 @@ import (
 func TestRoundTrips(t *testing.T) {
 	const (
 		rtt    = 100 * time.Millisecond
-		caller = 7 * rtt / 2 // from the offer: a check, DTLS 1.2 in two, and the rest on its way
-		callee = 4 * rtt     // and the caller's channel, announced
+		caller = 5 * rtt / 2 // from the offer: a check, DTLS 1.2 in two, and the rest on its way
+		callee = 3 * rtt     // and the caller's channel, announced
 	)
 	synctest.Test(t, func(t *testing.T) {
 		n, store := newNetwork(t, rtt/2), memstore.New(memstore.Limits{})

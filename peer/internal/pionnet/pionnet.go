@@ -13,6 +13,7 @@
 //	turnfilter.go   private addresses that no TURN server learns
 //	sources.go      a bound on the addresses that checks come from
 //	names.go        addresses that browsers hide behind names
+//	firstcheck.go   a pair that is used as soon as its first check arrives
 //	checks.go       checks of all pairs at once, when the program wants them
 //	close.go        closing without pion's waits
 //	log.go          pion's log, a level down
