@@ -136,15 +136,20 @@ func TestAnyHostElsewhere(t *testing.T) {
 }
 
 func TestHead(t *testing.T) {
-	s := open(t, memstore.Limits{}, Config{})
+	s := open(t, memstore.Limits{}, mailConfig(memstore.MailLimits{}, 0))
+	s.post(aBox.path(), aBlock(1), aBox.put()).is(201)
 	s.post("/offer", anOffer).is(201)
 	s.post("/rooms/blue/offer", anOffer).is(201)
 	for _, r := range s.echo.Routes() {
 		if r.Method != http.MethodGet || r.Path == "/" || strings.Contains(r.Path, "*") { // the page is no part of the document
 			continue
 		}
-		path := strings.Replace(r.Path, ":room", "blue", 1)
-		with, without := s.get(path), s.send("HEAD", path, "")
+		path := strings.NewReplacer(":room", "blue", ":box", aBox.Name).Replace(r.Path)
+		token := "X-Token: none"
+		if path == aBox.path() {
+			token = aBox.take()
+		}
+		with, without := s.get(path, token), s.send("HEAD", path, "", token)
 		if without.status != with.status || without.body != "" || without.header.Get("ETag") != with.header.Get("ETag") ||
 			without.header.Get("Content-Type") != with.header.Get("Content-Type") {
 			t.Errorf("HEAD %s is answered %d %v %q, GET %d %v", path, without.status, without.header, without.body, with.status, with.header)
