@@ -161,9 +161,9 @@ func TestSaveFails(t *testing.T) {
 
 // A link to a file that is not there is left alone: a file in its place would be another one than the owner means.
 func TestSaveThroughALink(t *testing.T) {
-	real := fileWith(t, "name = 'ann'\n")
+	target := fileWith(t, "name = 'ann'\n")
 	link := filepath.Join(t.TempDir(), "config.toml")
-	if err := os.Symlink(real, link); err != nil {
+	if err := os.Symlink(target, link); err != nil {
 		t.Skip(err) // Windows asks for a privilege
 	}
 	save := func() error {
@@ -176,10 +176,10 @@ func TestSaveThroughALink(t *testing.T) {
 	if err := save(); err != nil {
 		t.Error(err)
 	}
-	if text, err := os.ReadFile(real); string(text) != "name = 'ben'\n" {
+	if text, err := os.ReadFile(target); string(text) != "name = 'ben'\n" { //nolint:gosec // a file of the test
 		t.Errorf("the file has %q, %v", text, err)
 	}
-	if err := os.Remove(real); err != nil {
+	if err := os.Remove(target); err != nil {
 		t.Fatal(err)
 	}
 	if err := save(); err == nil {
