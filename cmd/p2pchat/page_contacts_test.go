@@ -95,10 +95,10 @@ func (p *tab) contact(label string) {
 	p.press(kb.Enter)
 }
 
-// contacts returns the names in the list of contacts.
+// contacts returns the names of the contacts that the browser stores.
 func (p *tab) contacts() string {
 	p.t.Helper()
-	return eval[string](p, `new Promise((resolve) => setTimeout(resolve, 100)).then(() => [...document.querySelectorAll("#contacts-list bdi")].map((e) => e.textContent).join())`)
+	return eval[string](p, storedContacts+`.then((all) => all.map((c) => c.split(" ")[0]).join())`)
 }
 
 // storedContacts evaluates to what the browser stores of contacts: their names, sides, IDs of generations, and whether each was shown.
