@@ -49,6 +49,7 @@ type attempt struct {
 	foreign    bool                  // the other side is a plain WebRTC program
 	promised   fingerprint           // of the other side's certificate
 	published  bool                  // this side's description is at the Store
+	closed     error                 // of the room, before the reply that this side's description is at the Store
 	newer      *offer                // arrived while the caller had not proven that it knows the code
 	superseded bool                  // newer is the one to answer
 	reply      *reply                // the callee's answer, until it has candidates to take along

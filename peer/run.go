@@ -109,6 +109,9 @@ func (p published) handle(ctx context.Context, a *attempt) (*Pipe, error) {
 		a.wg.Go(func() { a.lookAgain(ctx) })
 	}
 	a.published = true
+	if a.closed != nil {
+		return nil, a.roomLost(a.closed)
+	}
 	return nil, nil
 }
 
@@ -133,7 +136,11 @@ func (a *attempt) roomLost(why error) error {
 		return why
 	case a.unproven() && errors.Is(why, signaling.ErrTurnedDown):
 		return ErrWrongCode
-	case a.unproven() && errors.Is(why, signaling.ErrClosed) && a.published && a.code.Secret != "":
+	case a.unproven() && errors.Is(why, signaling.ErrClosed) && a.code.Secret != "":
+		if !a.published { // the Store has the answer, perhaps, and its reply is on the way
+			a.closed = why
+			return nil
+		}
 		return fmt.Errorf("%w, or the caller has just hung up: the room is closed", ErrWrongCode)
 	}
 	// With both descriptions, the two may find each other all the same.

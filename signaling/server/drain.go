@@ -2,7 +2,7 @@ package server
 
 import (
 	"context"
-	"sync"
+	"sync/atomic"
 )
 
 // Drain answers every waiting read with 503, and every read that would wait from now on.
@@ -17,33 +17,42 @@ func (s *Server) Drain() {
 type drainContext struct {
 	context.Context // the request's
 	draining        context.Context
+	waits           atomic.Pointer[wait] // nil until a read waits
+}
 
-	once  sync.Once       // makes what follows
-	waits context.Context // ends with either
-	end   func()          // frees it
+// A wait ends with its request, and when the server drains.
+type wait struct {
+	context.Context
+	end func() // frees it
 }
 
 // Done implements context.Context.
 func (c *drainContext) Done() <-chan struct{} {
-	c.once.Do(func() {
+	if c.waits.Load() == nil {
 		ctx, cancel := context.WithCancel(c.Context)
 		stop := context.AfterFunc(c.draining, cancel)
-		c.waits, c.end = ctx, func() {
+		made := &wait{ctx, func() {
 			stop()
 			cancel()
+		}}
+		if !c.waits.CompareAndSwap(nil, made) { // another goroutine was first
+			made.end()
 		}
-	})
-	return c.waits.Done()
+	}
+	return c.waits.Load().Done()
 }
 
 // Err implements context.Context.
 func (c *drainContext) Err() error {
-	c.Done()
-	return c.waits.Err()
+	if w := c.waits.Load(); w != nil {
+		return w.Err()
+	}
+	return c.Context.Err()
 }
 
-// stop frees what Done has made. No other method may be called afterwards.
+// stop frees what Done has made. All who use the context have returned by then.
 func (c *drainContext) stop() {
-	c.once.Do(func() { c.end = func() {} })
-	c.end()
+	if w := c.waits.Load(); w != nil {
+		w.end()
+	}
 }

@@ -45,10 +45,10 @@ func (s *Server) getGuestICEServers(c echo.Context) error {
 		return err
 	}
 	anyone := signaling.Ticket{Room: t.Room, Side: t.Side}
-	w := s.document(anyone, signaling.Caller, signaling.DocDescription)
+	w := documentOf(anyone, signaling.Caller, signaling.DocDescription)
 	_, answered := s.acceptedFrom(t)
 	if answered {
-		w = s.document(t, signaling.Caller, signaling.DocCandidates)
+		w = documentOf(t, signaling.Caller, signaling.DocCandidates)
 	}
 	return s.await(c, w, func(ctx context.Context, wait time.Duration) (func() error, error) {
 		if answered {

@@ -36,7 +36,7 @@ func (s *Server) postListen(c echo.Context) error {
 	if s.watcher != nil {
 		watch = func(wake func(error)) (stop func()) { return s.watcher.WatchOffers(wanted, wake) }
 	}
-	return s.await(c, watch, func(ctx context.Context, wait time.Duration) (func() error, error) {
+	return s.await(c, awaited{watch: watch}, func(ctx context.Context, wait time.Duration) (func() error, error) {
 		list, err := s.store.Offers(ctx, wanted, wait)
 		if err != nil {
 			return nil, err

@@ -76,7 +76,7 @@ func (s *Server) getBlocks(c echo.Context) error {
 		return err
 	}
 	watch := func(wake func(error)) (stop func()) { return s.mail.WatchBox(b.Name, wake) }
-	return s.await(c, watch, func(ctx context.Context, wait time.Duration) (func() error, error) {
+	return s.await(c, awaited{watch: watch}, func(ctx context.Context, wait time.Duration) (func() error, error) {
 		list, err := s.mail.Blocks(ctx, b, uint64(after), wait) //nolint:gosec // index returns no negative number
 		if err != nil {
 			return nil, err

@@ -100,7 +100,7 @@ func (s *Server) getDescription(of signaling.Side) echo.HandlerFunc {
 			return err
 		}
 		had := tags(c.Request().Header.Values("If-None-Match"))
-		return s.await(c, s.document(t, of, signaling.DocDescription), func(ctx context.Context, wait time.Duration) (func() error, error) {
+		return s.await(c, documentOf(t, of, signaling.DocDescription), func(ctx context.Context, wait time.Duration) (func() error, error) {
 			var known signaling.Version
 			if len(had) > 0 {
 				_, now, err := s.store.Description(ctx, t, of, "", 0)
@@ -191,7 +191,7 @@ func (s *Server) getCandidates(of signaling.Side) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		return s.await(c, s.document(t, of, signaling.DocCandidates), func(ctx context.Context, wait time.Duration) (func() error, error) {
+		return s.await(c, documentOf(t, of, signaling.DocCandidates), func(ctx context.Context, wait time.Duration) (func() error, error) {
 			list, err := s.store.Candidates(ctx, t, of, after, wait)
 			if err != nil {
 				return nil, err

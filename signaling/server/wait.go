@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -29,12 +30,27 @@ var (
 // nil if the Store cannot tell.
 type watchFunc func(wake func(error)) (stop func())
 
-// document returns the watchFunc of a document of a room.
-func (s *Server) document(t signaling.Ticket, of signaling.Side, what signaling.Document) watchFunc {
-	if s.watcher == nil {
-		return nil
+// awaited is what a read waits for: a document of a room, or anything else that can be watched. The watchFunc of a
+// document is made only for a read that is parked.
+type awaited struct {
+	watch watchFunc // of anything else
+
+	ticket signaling.Ticket // the zero one for anything else
+	of     signaling.Side
+	what   signaling.Document
+}
+
+// documentOf returns a document of a room to wait for.
+func documentOf(t signaling.Ticket, of signaling.Side, what signaling.Document) awaited {
+	return awaited{ticket: t, of: of, what: what}
+}
+
+// watch returns the watchFunc of what a read waits for.
+func (s *Server) watch(a awaited) watchFunc {
+	if a.ticket == (signaling.Ticket{}) || s.watcher == nil {
+		return a.watch
 	}
-	return func(wake func(error)) (stop func()) { return s.watcher.Watch(t, of, what, wake) }
+	return func(wake func(error)) (stop func()) { return s.watcher.Watch(a.ticket, a.of, a.what, wake) }
 }
 
 // A readFunc looks for the document that a request wants, and waits up to wait for it. With
@@ -42,7 +58,7 @@ func (s *Server) document(t signaling.Ticket, of signaling.Side, what signaling.
 type readFunc func(ctx context.Context, wait time.Duration) (write func() error, err error)
 
 // await answers a request as soon as read finds something, or when the request's time is over.
-func (s *Server) await(c echo.Context, watch watchFunc, read readFunc) error {
+func (s *Server) await(c echo.Context, news awaited, read readFunc) error {
 	info, r := infoOf(c), c.Request()
 	wait, asked := preferredWait(r.Header.Values("Prefer"))
 	if wait > 0 && info.resumed == nil {
@@ -51,7 +67,7 @@ func (s *Server) await(c echo.Context, watch watchFunc, read readFunc) error {
 		}
 	}
 	if asked {
-		c.Response().Header()["Preference-Applied"] = applied[wait/time.Second]
+		c.Response().Header()["Preference-Applied"] = applied()[wait/time.Second]
 	}
 	ctx := r.Context()
 	if wait > 0 {
@@ -59,7 +75,7 @@ func (s *Server) await(c echo.Context, watch watchFunc, read readFunc) error {
 		defer drains.stop()
 		ctx = drains
 	}
-	write, err := s.find(ctx, c, watch, wait, read)
+	write, err := s.find(ctx, c, news, wait, read)
 	switch {
 	case info.parked:
 		return nil
@@ -72,16 +88,16 @@ func (s *Server) await(c echo.Context, watch watchFunc, read readFunc) error {
 }
 
 // applied has the values of Preference-Applied by the seconds of the wait.
-var applied = func() (list [maxWait/time.Second + 1][]string) {
-	for n := range list {
-		list[n] = []string{fmt.Sprintf("wait=%d", n)}
+var applied = sync.OnceValue(func() (list [][]string) { // not made at each start of a program
+	for n := range maxWait/time.Second + 1 {
+		list = append(list, []string{fmt.Sprintf("wait=%d", n)})
 	}
 	return list
-}()
+})
 
 // find calls read until it finds something, or the time is over. Between the calls it may park the
 // request.
-func (s *Server) find(ctx context.Context, c echo.Context, watch watchFunc, wait time.Duration, read readFunc) (write func() error, err error) {
+func (s *Server) find(ctx context.Context, c echo.Context, news awaited, wait time.Duration, read readFunc) (write func() error, err error) {
 	info := infoOf(c)
 	until, first := time.Now().Add(wait), min(wait, s.parkAfter)
 	if before := info.resumed; before != nil {
@@ -98,7 +114,7 @@ func (s *Server) find(ctx context.Context, c echo.Context, watch watchFunc, wait
 	switch {
 	case refusal != nil:
 		return nil, refusal
-	case more && !s.park(c, watch, until, read):
+	case more && !s.park(c, news, until, read):
 		return read(ctx, time.Until(until))
 	}
 	return write, err
@@ -128,7 +144,8 @@ func (s *Server) mayWaitOn(info *requestInfo, nothing error) (more bool, refusal
 }
 
 // park hands the request over to longpoll, and reports whether longpoll took it.
-func (s *Server) park(c echo.Context, watch watchFunc, until time.Time, read readFunc) bool {
+func (s *Server) park(c echo.Context, news awaited, until time.Time, read readFunc) bool {
+	watch := s.watch(news)
 	if watch == nil {
 		return false
 	}
