@@ -121,7 +121,7 @@ func (s *Session) meetContact(ctx context.Context, now time.Time) (*meetingPoint
 	first := <-results
 	cancel()
 	for range len(points) - 1 {
-		<-results // a Pipe that comes too late is closed with its Session
+		<-results //nolint:errcheck // a Pipe that comes too late is closed with its Session
 	}
 	if first.error != nil {
 		for _, at := range points {
