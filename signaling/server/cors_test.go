@@ -145,11 +145,11 @@ func TestHead(t *testing.T) {
 			continue
 		}
 		path := strings.NewReplacer(":room", "blue", ":box", aBox.Name).Replace(r.Path)
-		bearer := "Accept: application/json"
+		own := "Accept: application/json"
 		if path == aBox.path() {
-			bearer = aBox.take()
+			own = aBox.take()
 		}
-		with, without := s.get(path, bearer), s.send("HEAD", path, "", bearer)
+		with, without := s.get(path, own), s.send("HEAD", path, "", own)
 		if without.status != with.status || without.body != "" || without.header.Get("ETag") != with.header.Get("ETag") ||
 			without.header.Get("Content-Type") != with.header.Get("Content-Type") {
 			t.Errorf("HEAD %s is answered %d %v %q, GET %d %v", path, without.status, without.header, without.body, with.status, with.header)
