@@ -27,7 +27,12 @@ func (b *backoff) wait(ctx context.Context) error {
 	return err
 }
 
+// sleep waits for d, or returns the error of a context that ends before. For nothing it makes no timer: Go 1.26's race
+// detector crashes if two goroutines of a bubble read timers that are due (runtime.timer.maybeRunChan).
 func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
