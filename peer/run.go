@@ -66,6 +66,9 @@ func (a *attempt) step(ctx context.Context, newer <-chan offer, closed <-chan st
 		return nil, a.roomLost(signaling.ErrClosed)
 	case <-a.clock.notice:
 		a.report(Trying{This: a.local.kinds.String(), Other: a.remote.kinds.String()})
+		if a.published && a.unproven() {
+			a.wg.Go(func() { a.lookAgain(ctx) })
+		}
 	case <-a.clock.limit:
 		return nil, a.unmet()
 	case <-a.clock.force:
@@ -115,13 +118,17 @@ func (p published) handle(ctx context.Context, a *attempt) (*Pipe, error) {
 	return nil, nil
 }
 
-// lookedAgain is posted when the Store has said whether this side was turned down.
+// lookedAgain is posted when the Store has said whether this side was turned down, or the room was closed.
 type lookedAgain struct{ err error }
 
 func (l lookedAgain) handle(_ context.Context, a *attempt) (*Pipe, error) {
-	err := a.roomLost(l.err)
-	a.superseded = err == nil
-	return nil, err
+	if l.err != nil {
+		if err := a.roomLost(l.err); err != nil {
+			return nil, err
+		}
+	}
+	a.superseded = a.newer != nil
+	return nil, nil
 }
 
 // roomLost is posted when this side can no longer read or write in the room.
@@ -136,7 +143,9 @@ func (a *attempt) roomLost(why error) error {
 		return why
 	case a.unproven() && errors.Is(why, signaling.ErrTurnedDown):
 		return ErrWrongCode
-	case a.unproven() && errors.Is(why, signaling.ErrClosed) && a.code.Secret != "":
+	case a.unproven() && a.code.Secret != "" && (errors.Is(why, signaling.ErrClosed) || errors.Is(why, signaling.ErrNoRoom)):
+		// ErrNoRoom: the room was closed before this side's reads were there, which wait for a room to appear. The write
+		// of its candidates shows that, or lookAgain.
 		if !a.published { // the Store has the answer, perhaps, and its reply is on the way
 			a.closed = why
 			return nil

@@ -93,7 +93,7 @@ func (a *attempt) readAnswer(ctx context.Context) {
 	a.post(answered{d})
 }
 
-// lookAgain asks the Store whether this side was turned down, which only this side's token tells.
+// lookAgain asks the Store whether this side was turned down, which only this side's token tells, or the room was closed.
 func (a *attempt) lookAgain(ctx context.Context) {
 	_, err := a.store.Candidates(ctx, a.ticket, signaling.Caller, 0, 0)
 	a.post(lookedAgain{err})

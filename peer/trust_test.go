@@ -241,6 +241,19 @@ func TestAWrongCode(t *testing.T) {
 		}
 	})
 
+	t.Run("is told to a callee whose reads arrive after the caller has judged its answer", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, rtt/2), memstore.New(memstore.Limits{})
+			config, events := telling()
+			caller := n.calls(t, store, right, config)
+			await[peer.Waiting](t, events)
+			for range peer.Guesses {
+				_ = fails(t, answering(t, lateReads{store}, wrong, quiet().Over(n.callee)), peer.ErrWrongCode)
+			}
+			_ = fails(t, caller, peer.ErrBurnt)
+		})
+	})
+
 	t.Run("is what a callee without one has, and the other way round", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{})
@@ -273,6 +286,23 @@ func TestAWrongCode(t *testing.T) {
 			await[peer.WrongCode](t, events)
 		})
 	})
+}
+
+// A lateReads is a Store whose reads after the first offer arrive late.
+type lateReads struct{ signaling.Store }
+
+const lateRead = 2 * time.Second
+
+func (l lateReads) Description(ctx context.Context, t signaling.Ticket, of signaling.Side, known signaling.Version, wait time.Duration) (signaling.Description, signaling.Version, error) {
+	if known != "" {
+		time.Sleep(lateRead)
+	}
+	return l.Store.Description(ctx, t, of, known, wait)
+}
+
+func (l lateReads) Candidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration) ([]signaling.Candidate, error) {
+	time.Sleep(lateRead)
+	return l.Store.Candidates(ctx, t, of, after, wait)
 }
 
 // A clocked Store notes when an answer came to the Store.
