@@ -38,7 +38,7 @@ type guards struct {
 func newPeerConnection(ctx context.Context, config Config, machine transport.Net, servers []signaling.ICEServer, g guards, further ...func(*webrtc.SettingEngine)) (*webrtc.PeerConnection, error) {
 	e := webrtc.SettingEngine{LoggerFactory: pionnet.Log{To: config.Log}}
 	list := configured(servers)
-	network := pionnet.NewTURNNet(ctx, machine, list, g.outside)
+	network := pionnet.NewTURNNet(ctx, machine, list, g.outside, config.Proxy)
 	e.SetNet(network)
 	e.SetICEProxyDialer(network)
 	if g.sources != nil {

@@ -53,11 +53,16 @@ func (s *Session) iceServers(ctx context.Context, t signaling.Ticket, wait time.
 			s.config.Log.Warn("left out an ICE server", "why", err)
 			continue
 		}
-		servers = append(servers, l)
+		if l.URLs = s.config.reachable(l.URLs); len(l.URLs) > 0 {
+			servers = append(servers, l)
+		}
 	}
 	if s.config.RelayOnly && !slices.ContainsFunc(servers, func(l signaling.ICEServer) bool { return l.Username != "" }) {
 		if err != nil { // the server may have one
 			return nil, fmt.Errorf("asking for a TURN server, without which this machine's address would be seen: %w", err)
+		}
+		if s.config.Proxy != nil {
+			return nil, fmt.Errorf("%w: through a proxy, it must be one over TCP or TLS", ErrNoRelay)
 		}
 		return nil, ErrNoRelay
 	}
@@ -66,7 +71,7 @@ func (s *Session) iceServers(ctx context.Context, t signaling.Ticket, wait time.
 
 // bounded returns the ICE servers of a signaling server's list that are used.
 func (s *Session) bounded(ctx context.Context, list []signaling.ICEServer) []signaling.ICEServer {
-	list, elsewhere := OwnICEServers(ctx, list, s.config.Host)
+	list, elsewhere := OwnICEServers(ctx, list, s.config)
 	if len(elsewhere) > 0 {
 		s.config.Log.Warn("left out ICE servers on other hosts than the signaling server's; --ice-server any uses them", "urls", elsewhere[:min(len(elsewhere), maxICEURLs)])
 	}
@@ -100,20 +105,55 @@ func checkICEServer(l signaling.ICEServer) error {
 	return nil
 }
 
+// Reachable returns the servers of a list that Proxy leads to, or to which this machine may send itself.
+func (c Config) Reachable(list []signaling.ICEServer) (servers []signaling.ICEServer) {
+	for _, l := range list {
+		if l.URLs = c.reachable(l.URLs); len(l.URLs) > 0 {
+			servers = append(servers, l)
+		}
+	}
+	return servers
+}
+
+func (c Config) reachable(urls []string) []string {
+	if c.Proxy == nil {
+		return urls
+	}
+	return slices.DeleteFunc(slices.Clone(urls), func(raw string) bool {
+		u, err := stun.ParseURI(raw)
+		if err != nil || goesThroughProxy(u) {
+			return err != nil
+		}
+		_, err = netip.ParseAddr(u.Host)
+		return c.RelayOnly || c.NoLookups && err != nil
+	})
+}
+
+// goesThroughProxy reports whether Config.Proxy connects to an ICE server.
+func goesThroughProxy(u *stun.URI) bool {
+	return u.Proto == stun.ProtoTypeTCP && (u.Scheme == stun.SchemeTypeTURN || u.Scheme == stun.SchemeTypeTURNS)
+}
+
+func isPublicAddress(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return err == nil && !pionnet.IsPrivate(a)
+}
+
 // OwnICEServers separates the ICE servers on the signaling server's own host from those on other
-// hosts, of which it returns the URLs: a malicious server could name any machine there. If host is
+// hosts, of which it returns the URLs: a malicious server could name any machine there. If config.Host is
 // empty, all are its own. A URL is on the host if it has the same name, or an address of that name;
-// or any loopback or private address, if all addresses of that name are such.
-func OwnICEServers(ctx context.Context, list []signaling.ICEServer, host string) (own []signaling.ICEServer, elsewhere []string) {
-	if host == "" {
+// or any loopback or private address, if all addresses of that name are such. With config.NoLookups, nothing is known of
+// the name's addresses: any public one is its own where config.Proxy connects.
+func OwnICEServers(ctx context.Context, list []signaling.ICEServer, config Config) (own []signaling.ICEServer, elsewhere []string) {
+	if config.Host == "" {
 		return list, nil
 	}
-	h := ownHost{name: normalHost(host)}
+	h := ownHost{name: normalHost(config.Host), resolved: config.NoLookups}
 	for _, l := range list {
 		var urls []string
 		for _, raw := range l.URLs {
 			u, err := stun.ParseURI(raw)
-			if err == nil && !h.has(ctx, normalHost(u.Host)) {
+			if err == nil && !h.has(ctx, normalHost(u.Host)) && (!config.NoLookups || !goesThroughProxy(u) || !isPublicAddress(u.Host)) {
 				elsewhere = append(elsewhere, raw)
 				continue
 			}
@@ -133,7 +173,7 @@ func normalHost(host string) string { return strings.ToLower(strings.TrimSuffix(
 type ownHost struct {
 	name      string
 	addresses []netip.Addr
-	resolved  bool // addresses were looked up
+	resolved  bool // addresses were looked up, or must not be
 }
 
 // has reports whether another host is this one.

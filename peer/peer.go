@@ -22,6 +22,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/pion/transport/v5"
@@ -66,6 +67,12 @@ type Config struct {
 	// fails, the typed code is burnt. It may be nil.
 	Save      func(Resumption) error
 	RelayOnly bool // offer no address of this machine to the other side
+	// Proxy connects to TURN servers over TCP and TLS, instead of this machine; it gets the server's name. Nil: this
+	// machine does. UDP goes through no proxy: with RelayOnly, only TURN servers over TCP and TLS are used then.
+	Proxy func(ctx context.Context, network, address string) (net.Conn, error)
+	// NoLookups leaves all names of servers to Proxy: no name server learns them. Servers over UDP are used only if
+	// they are named by an address.
+	NoLookups bool
 	// Report receives one event after the other, from a goroutine that waits until it returns. It may be nil.
 	Report func(Event)
 	Log    *slog.Logger // slog.Default() if nil

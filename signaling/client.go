@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -18,6 +19,10 @@ import (
 var (
 	ErrUnreachable = errors.New("the server cannot be reached") // no reply, or only failures
 	ErrForeign     = errors.New("that is not a p2pchat server") // a reply that no p2pchat server sends
+
+	// of [Config].Via:
+	ErrProxy        = errors.New("the proxy cannot be used") // it cannot be reached, or breaks off
+	ErrProxyRefuses = errors.New("the proxy refuses this")   // and would refuse it again
 )
 
 // A Client is a [Store] that is kept by a server. It sends the requests of the server's REST API,
@@ -47,7 +52,14 @@ type Config struct {
 	// OnOutage is called with an error when requests begin to fail, and with nil when the server
 	// replies again. It may be called from any goroutine. It may be nil.
 	OnOutage func(error)
+	// Via, if not nil, is called once, with the function that connects this machine to an address, and returns the
+	// one that is used instead: through a proxy, say. It gets the server's name and port. It replaces the proxies of
+	// the environment that net/http uses. Where the proxy fails, its errors wrap [ErrProxy] or [ErrProxyRefuses].
+	Via func(direct Dial) Dial
 }
+
+// A Dial connects to a TCP address, a name or an IP address and a port, as [net.Dialer.DialContext] does.
+type Dial = func(ctx context.Context, network, address string) (net.Conn, error)
 
 // NewClient returns the Store that is kept by the server at base, for example
 // "https://chat.example.org". It sends nothing yet. It returns ErrInvalid if base is not the
@@ -69,7 +81,10 @@ func NewClient(base string, config Config) (*Client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 8 // a meeting reads two documents and writes a third at once
 	// Connecting to an address that drops packets must not outlast Patience.
-	transport.DialContext = dialer(min(config.Patience, maxDialTime))
+	transport.DialContext = dialer(min(config.Patience, maxDialTime), config.Via)
+	if config.Via != nil {
+		transport.Proxy = nil
+	}
 	return &Client{base: u.String(), config: config, http: &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -14,12 +14,16 @@ const (
 	ackTimeout     = 2 * time.Second // after which the system closes a connection whose data is not acknowledged (Linux)
 )
 
-// dialer returns a function that connects to a server within limit. It starts an attempt every
-// redialInterval, and uses the first one that succeeds.
-func dialer(limit time.Duration) func(context.Context, string, string) (net.Conn, error) {
+// dialer returns a function that connects to a server within limit, via a proxy if via is not nil. It starts an
+// attempt every redialInterval, and uses the first one that succeeds. A proxy gets one attempt, and maxDialTime.
+func dialer(limit time.Duration, via func(Dial) Dial) Dial {
 	d := &net.Dialer{Timeout: limit, Control: setAckTimeout(ackTimeout)}
+	dial, most := d.DialContext, maxDials
+	if via != nil { // what a proxy connects to may be far: another attempt would be as slow
+		dial, most, limit = via(dial), 1, maxDialTime
+	}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		ctx, cancel := context.WithCancel(ctx)
+		ctx, cancel := context.WithTimeout(ctx, limit) // a proxy may accept, and say nothing
 		type result struct {
 			conn net.Conn
 			err  error
@@ -37,10 +41,10 @@ func dialer(limit time.Duration) func(context.Context, string, string) (net.Conn
 		tick := time.NewTicker(redialInterval)
 		defer tick.Stop()
 		for {
-			if started < maxDials {
+			if started < most {
 				started++
 				go func() {
-					conn, err := d.DialContext(ctx, network, address)
+					conn, err := dial(ctx, network, address)
 					results <- result{conn, err}
 				}()
 			}

@@ -155,7 +155,7 @@ func (c *Client) once(ctx context.Context, r request) (reply, error) {
 	if err != nil {
 		err = Unanswered(ctx, c.timeoutCause(ctx, err))
 		badCertificate := (*tls.CertificateVerificationError)(nil)
-		if (errors.Is(err, ErrForeign) || errors.As(err, &badCertificate)) && !c.reached.Load() {
+		if (errors.Is(err, ErrForeign) || errors.Is(err, ErrProxyRefuses) || errors.As(err, &badCertificate)) && !c.reached.Load() {
 			return reply{}, err
 		}
 		return reply{}, &transientError{err: err}
@@ -228,6 +228,8 @@ func (c *Client) checkResponse(res *http.Response, body []byte) error {
 		return nil
 	case code/100 == 2:
 		return fmt.Errorf("%w: it sent %q where JSON was expected", ErrForeign, cut(kind))
+	case code == http.StatusProxyAuthRequired:
+		return fmt.Errorf("%w: it asks for a name and a password (407)", ErrProxyRefuses)
 	case code/100 == 3:
 		return fmt.Errorf("%w: it redirects%s", ErrForeign, otherHost(res))
 	}

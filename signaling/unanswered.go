@@ -21,13 +21,16 @@ var (
 
 // Unanswered explains the error of an HTTP request without a response, for people. It returns an
 // error that wraps [ErrForeign] if another kind of server listens there, and [ErrUnreachable]
-// otherwise. It takes the text about a timeout from the cause of ctx, the request's context. The
+// otherwise; that of a proxy stays as it is. It takes the text about a timeout from the cause of ctx, the request's context. The
 // text has neither the request nor this machine's ports.
 func Unanswered(ctx context.Context, err error) error {
 	noTLS := tls.RecordHeaderError{}
 	lookup := (*net.DNSError)(nil)
 	var timeout net.Error
 	cause := context.Cause(ctx)
+	if failure := ofProxy(err); failure != nil {
+		return failure
+	}
 	switch text := err.Error(); {
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return ErrHTTP
@@ -47,6 +50,18 @@ func Unanswered(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: there is no host %q", ErrUnreachable, lookup.Name)
 	}
 	return fmt.Errorf("%w: %w", ErrUnreachable, plain(err))
+}
+
+// ofProxy returns what err says of a proxy, or nil if it is about the server.
+func ofProxy(err error) error {
+	to := (*net.OpError)(nil)
+	switch {
+	case errors.As(err, &to) && to.Op == "proxyconnect": // by net/http, to a proxy of the environment
+		return fmt.Errorf("%w: %w", ErrProxy, plain(err))
+	case errors.Is(err, ErrProxy), errors.Is(err, ErrProxyRefuses):
+		return plain(err)
+	}
+	return nil
 }
 
 // CheckScheme returns [ErrHTTPS] if the response to a request over http is from a server that

@@ -36,6 +36,7 @@ func (o *pathBench) register(f *pflag.FlagSet, name string) {
 	f.DurationVar(&o.wait, "wait", 0, "how long to wait for the other side; 0 means for ever")
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "`URL` of a STUN or TURN server to use instead of the server's own, as in call (repeatable)")
 	f.BoolVar(&o.relayOnly, "relay-only", false, "never reveal this machine's addresses to the other side")
+	o.proxy.register(f)
 	f.StringVar(&o.keyFile, "access-key-file", "", "`FILE` with the server's access key, if --call needs one (or P2PCHAT_ACCESS_KEY)")
 	o.log.sentences = true
 	o.log.register(f)
@@ -52,19 +53,21 @@ func (o *pathBench) run(c *cobra.Command, name string, args []string, std stdio)
 		defer own.stop()
 		own.start(ctx, o.server, std.err)
 	}
-	client, err := signaling.NewClient(o.server, signaling.Config{Key: o.key, OnOutage: func(err error) { now.set(func(t *outage) { t.server = err }) }})
+	at := signaling.Config{Key: o.key, OnOutage: func(err error) { now.set(func(t *outage) { t.server = err }) }}
+	config := peer.Config{RelayOnly: o.relayOnly, Log: o.logger, Report: func(e peer.Event) { o.note(e, name, now, std.err) }}
+	if err := o.proxy.connect(o.serverGiven, o.server, &at, &config); err != nil {
+		return r, err
+	}
+	client, err := signaling.NewClient(o.server, at)
 	if err != nil {
 		return r, &usageError{err: err}
 	}
 	defer client.CloseIdle()
-	servers, host, err := chosenICEServers(o.iceServers, o.server)
-	if err != nil {
+	config.Discover = client.ICEServers
+	if config.ICEServers, config.Host, err = chosenICEServers(o.iceServers, o.server); err != nil {
 		return r, err
 	}
-	session := o.meet(client, o.code, peer.Config{
-		ICEServers: servers, Discover: client.ICEServers, Host: host, RelayOnly: o.relayOnly, Log: o.logger,
-		Report: func(e peer.Event) { o.note(e, name, now, std.err) },
-	})
+	session := o.meet(client, o.code, config)
 	defer session.Close()
 	link, err := o.await(ctx, session, now)
 	if err == nil {
@@ -95,7 +98,7 @@ func (o *pathBench) prepareMeeting(c *cobra.Command, args []string, std stdio) (
 	if o.logger, err = o.log.logger(std.err); err != nil {
 		return err
 	}
-	if err := o.checkServer(); err != nil {
+	if err := errors.Join(o.checkServer(), o.proxy.prepare(c)); err != nil {
 		return err
 	}
 	named := o.server

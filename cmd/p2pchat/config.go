@@ -139,7 +139,7 @@ func show(f *pflag.Flag, file *settings.File) shownSetting {
 }
 
 // password is that of a user in the address of a NATS or TURN server.
-var password = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([a-z]+:(?://)?[^:@/]*:)([^@]+)(@)`) })
+var password = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([a-z0-9]+:(?://)?[^:@/]*:)([^@]+)(@)`) })
 
 // hidePasswords returns the values with asterisks for the password of each address.
 func hidePasswords(values []string) []string {

@@ -58,27 +58,30 @@ func newConnector(o *talkOptions, conversation *chat.Conversation) *connector {
 
 // open starts the Session of the current code.
 func (c *connector) open() error {
-	client, err := signaling.NewClient(c.o.server, signaling.Config{Patience: c.o.patience, Key: c.o.key, OnOutage: func(err error) {
+	at := signaling.Config{Patience: c.o.patience, Key: c.o.key, OnOutage: func(err error) {
 		c.outage.set(func(t *outage) { t.server = err })
 		if c.o.onOutage != nil {
 			c.o.onOutage(err != nil)
 		}
 		c.conversation.Tell(chat.Notice{Text: c.o.serverNotice(err)})
-	}})
-	if err != nil {
-		return &usageError{err: err}
-	}
-	servers, host, err := chosenICEServers(c.o.iceServers, c.o.server)
-	if err != nil {
-		return err
-	}
+	}}
 	config := peer.Config{
-		Resume: c.o.outbox.again(), ICEServers: servers, RelayOnly: c.o.relayOnly, Log: c.o.logger,
-		Discover: client.ICEServers, Host: host,
+		Resume: c.o.outbox.again(), RelayOnly: c.o.relayOnly, Log: c.o.logger,
 		Save: func(a peer.Resumption) error {
 			return c.o.outbox.save(c.conversation, resumePoint{Server: c.o.server, Again: a})
 		},
 		Report: c.o.report(c.conversation, &c.outage),
+	}
+	if err := c.o.proxy.connect(c.o.serverGiven, c.o.server, &at, &config); err != nil {
+		return err
+	}
+	client, err := signaling.NewClient(c.o.server, at)
+	if err != nil {
+		return &usageError{err: err}
+	}
+	config.Discover = client.ICEServers
+	if config.ICEServers, config.Host, err = chosenICEServers(c.o.iceServers, c.o.server); err != nil {
+		return err
 	}
 	var session *peer.Session
 	if k := c.o.keeper; k.contact() != "" {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/netip"
 	"strconv"
@@ -30,6 +29,7 @@ type doctorOptions struct {
 	iceServers []string
 	keyFile    string
 	json       bool
+	proxy      proxyOption
 	log        logOptions
 }
 
@@ -50,13 +50,14 @@ calls work only with machines of the same network, or fail with many people.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			o.given = c.Flags().Changed("server")
-			return doctor(c.Context(), o, std)
+			return doctor(c, o, std)
 		},
 	}
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.server, "server", defaultServer, "`URL` of the signaling server")
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "`URL` of a STUN or TURN server to test instead of the server's own (repeatable); any: all that the server names, on other hosts too")
+	o.proxy.register(f)
 	f.StringVar(&o.keyFile, "access-key-file", "", "`FILE` with the server's access key, if it needs one (or P2PCHAT_ACCESS_KEY)")
 	f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
 	o.log.sentences = true
@@ -77,6 +78,7 @@ type diagnosis struct {
 
 type serverFinding struct {
 	URL     string  `json:"url"`
+	Proxy   string  `json:"proxy,omitempty"` // on the way to it
 	Reached bool    `json:"reached"`
 	RTT     float64 `json:"rtt_ms"`
 	Clock   float64 `json:"clock_s"` // its lead over this machine's clock
@@ -111,7 +113,7 @@ type candidateFinding struct {
 }
 
 // doctor examines the server and the network, and prints the findings.
-func doctor(ctx context.Context, o doctorOptions, std stdio) error {
+func doctor(c *cobra.Command, o doctorOptions, std stdio) error {
 	logger, err := o.log.logger(std.err)
 	if err != nil {
 		return err
@@ -126,16 +128,22 @@ func doctor(ctx context.Context, o doctorOptions, std stdio) error {
 	if o.server, err = serverURL(o.server); err != nil {
 		return err
 	}
-	client, err := signaling.NewClient(o.server, signaling.Config{Key: key, Patience: pingPatience})
+	if err := o.proxy.prepare(c); err != nil {
+		return err
+	}
+	ctx, at, config := c.Context(), signaling.Config{Key: key, Patience: pingPatience}, peer.Config{Log: logger}
+	if err := o.proxy.connect(o.given, o.server, &at, &config); err != nil {
+		return err
+	}
+	client, err := signaling.NewClient(o.server, at)
 	if err != nil {
 		return &usageError{err: err}
 	}
 	defer client.CloseIdle()
-	servers, host, err := chosenICEServers(o.iceServers, o.server)
-	if err != nil {
+	if config.ICEServers, config.Host, err = chosenICEServers(o.iceServers, o.server); err != nil {
 		return err
 	}
-	d := examine(ctx, o, client, servers, host, logger)
+	d := examine(ctx, o, client, config)
 	if ctx.Err() != nil {
 		return errInterrupted
 	}
@@ -149,36 +157,38 @@ func doctor(ctx context.Context, o doctorOptions, std stdio) error {
 	return errors.Join(err, d.Verdict.err)
 }
 
-// examine collects the findings. It tests servers, or without any the signaling server's list, see
-// chosenICEServers.
-func examine(ctx context.Context, o doctorOptions, client *signaling.Client, servers []signaling.ICEServer, host string, log *slog.Logger) (d diagnosis) {
-	d = diagnosis{Server: serverFinding{URL: o.server}, ICE: []iceFinding{}, Candidates: []candidateFinding{}}
+// examine collects the findings for a call with the config. It tests the config's servers, or without any the signaling
+// server's list, see chosenICEServers.
+func examine(ctx context.Context, o doctorOptions, client *signaling.Client, config peer.Config) (d diagnosis) {
+	servers := config.ICEServers
+	d = diagnosis{Server: serverFinding{URL: o.server, Proxy: o.proxy.on(o.given, o.server)}, ICE: []iceFinding{}, Candidates: []candidateFinding{}}
 	pong, err := client.Ping(ctx)
 	d.Server.Reached, d.Server.RTT, d.Server.Clock = err == nil, milliseconds(pong.RTT), pong.Clock.Seconds()
 	d.Server.own = errors.Is(err, signaling.ErrUnreachable) && !o.given && canServe(ctx)
 	if err == nil && servers == nil {
 		servers, err = client.ICEServers(ctx, signaling.Ticket{}, 0)
-		servers, d.NotUsed = peer.OwnICEServers(ctx, servers, host)
+		servers, d.NotUsed = peer.OwnICEServers(ctx, servers, config)
 	}
 	if d.Server.err = err; err != nil {
 		d.Server.Error = flatten(err)
 	}
-	for _, r := range survey.Probe(ctx, servers) {
+	servers = config.Reachable(servers)
+	for _, r := range survey.Probe(ctx, servers, config.Proxy) {
 		d.ICE = append(d.ICE, finding(r))
 	}
 	d.NAT.found(survey.Behave(ctx, servers))
-	d.gather(ctx, servers, log)
+	d.gather(ctx, servers, config)
 	d.judge()
 	return d
 }
 
 // gather finds the candidates of a call.
-func (d *diagnosis) gather(ctx context.Context, servers []signaling.ICEServer, log *slog.Logger) {
+func (d *diagnosis) gather(ctx context.Context, servers []signaling.ICEServer, config peer.Config) {
 	ctx, cancel := context.WithTimeout(ctx, gatherTimeout)
 	defer cancel()
-	list, err := peer.Gather(ctx, servers, peer.Config{Log: log})
+	list, err := peer.Gather(ctx, servers, config)
 	if err != nil {
-		log.Warn("no candidates", "error", err)
+		config.Log.Warn("no candidates", "error", err)
 	}
 	for _, a := range list {
 		d.Candidates = append(d.Candidates, candidateFinding(a))
@@ -234,6 +244,9 @@ func (d *diagnosis) print(out io.Writer) error {
 	var b strings.Builder
 	line := func(format string, args ...any) { b.WriteString(screen.Clean(fmt.Sprintf(format, args...)) + "\n") }
 	line("Server %s", d.Server.URL)
+	if d.Server.Proxy != "" {
+		line("  through the proxy %s", d.Server.Proxy)
+	}
 	if d.Server.Reached {
 		line("  answers in %s", inMilliseconds(d.Server.RTT))
 		if skew := time.Duration(d.Server.Clock * float64(time.Second)); skew.Abs() > 5*time.Second {

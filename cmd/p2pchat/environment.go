@@ -68,7 +68,7 @@ func checkEmpty(c *cobra.Command, values map[string]string) (err error) {
 	}
 	unset := func(flag string) bool { f := c.Flags().Lookup(flag); return f != nil && !f.Changed }
 	for _, v := range []struct{ flag, variable string }{
-		{"access-key-file", variable("access-key-file")}, {"access-key-file", variable("access-key")}, {"relay-only", variable("relay-only")},
+		{"access-key-file", variable("access-key-file")}, {"access-key-file", variable("access-key")}, {"relay-only", variable("relay-only")}, {"proxy", variable("proxy")},
 	} {
 		if value, set := values[v.variable]; set && value == "" && unset(v.flag) {
 			return &usageError{err: fmt.Errorf("%s is empty", v.variable), hint: "give it a value, or unset it"}

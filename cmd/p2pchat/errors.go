@@ -61,6 +61,8 @@ var endings = []struct {
 	{signaling.ErrServerFull, exitServer, "server-full", "try again in a moment, or use another server: --server URL"},
 	{errStore, exitServer, "store-unreachable", "check --store: NATS 2.11 or later with JetStream must run there"},
 	{signaling.ErrUnavailable, exitServer, "unavailable", "try again in a moment, or use another server: --server URL"},
+	{signaling.ErrProxyRefuses, exitServer, "proxy", "a name and a password go into the proxy's URL, in P2PCHAT_PROXY or the settings: http://NAME:PASSWORD@HOST:PORT; to go without it: --proxy none"},
+	{signaling.ErrProxy, exitServer, "proxy", "check the proxy's address, or go without it: --proxy none"},
 	{signaling.ErrForeign, exitServer, "not-p2pchat", "give the address of a p2pchat server with --server, or start one: p2pchat serve"},
 	{signaling.ErrTooLarge, exitServer, "too-large", "give the address of a p2pchat server with --server; on a server of your own, lower --max-body and --max-candidates"},
 	{signaling.ErrUnreachable, exitServer, "server-unreachable", "check the address, or start a server there: p2pchat serve"},

@@ -140,6 +140,9 @@ func (o *talkOptions) serverNotice(err error) string {
 	case errors.As(err, &p): // its detail says what a person should do, but this program does it
 		err = errors.New(p.Title)
 	}
+	if isProxyFailure(err) {
+		return fmt.Sprintf("%v; trying again", err)
+	}
 	return fmt.Sprintf("%s: %v; trying again", o.server, err)
 }
 

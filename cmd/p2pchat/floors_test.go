@@ -47,6 +47,7 @@ var floors = []struct{ these, mayNotImport, because string }{
 	{"p2pchat/chat/...", "p2pchat/cmd/...", "the program is built on the libraries"},
 	{"p2pchat/cmd/p2pchat/internal/bench", "p2pchat/chat/...", "a benchmark measures servers and peers"},
 	{"p2pchat/cmd/p2pchat/internal/settings", "p2pchat/...", "a file of names and values knows no flags"},
+	{"p2pchat/cmd/p2pchat/internal/proxy", "p2pchat/peer/...", "a proxy does not care what goes through it"},
 	{"p2pchat/cmd/p2pchat/internal/certs", "p2pchat/...", "a certificate is the same for any server"},
 }
 
@@ -80,6 +81,9 @@ var doors = map[string]string{
 	"go.opentelemetry.io":                  "p2pchat/signaling/tracing/tracetest",
 	"github.com/letsencrypt":               "no package: it is for tests",
 	"github.com/miekg":                     "no package: it is for tests",
+	"golang.org/x/net/http/httpproxy":      "p2pchat/cmd/p2pchat/internal/proxy",
+	"golang.org/x/net/proxy":               "p2pchat/cmd/p2pchat/internal/proxy",
+	"github.com/armon":                     "p2pchat/cmd/p2pchat/internal/proxy/proxytest",
 	"go.uber.org/goleak":                   "p2pchat/signaling/storetest",
 }
 

@@ -19,6 +19,9 @@ func (e hintedError) Unwrap() error { return e.error }
 
 // atServer adds the server's address, and a hint if one helps, to an error of requests to it.
 func atServer(server string, err error) error {
+	if isProxyFailure(err) {
+		return err
+	}
 	if errors.Is(err, signaling.ErrUnreachable) || errors.Is(err, signaling.ErrForeign) || errors.As(err, &signaling.Problem{}) {
 		return withHint(server, fmt.Errorf("%s: %w", server, err))
 	}

@@ -62,7 +62,7 @@ func testPageBounds(t *testing.T, p *tab) {
 		{"127.0.0.1", "stun:127.0.0.1:3478 turn:localhost:3478 stun:192.168.1.7 stun:[fe80::7] stun:100.64.1.2 stun:100.128.1.2 stun:172.32.0.1"},
 		{"192.168.1.7", "stun:192.168.1.7 stun:10.0.0.7 stun:[fd00::7] stun:203.0.113.7 stun:127.0.0.1.evil.example"},
 	} {
-		own, elsewhere := peer.OwnICEServers(t.Context(), []signaling.ICEServer{{URLs: strings.Fields(c.urls)}}, c.host)
+		own, elsewhere := peer.OwnICEServers(t.Context(), []signaling.ICEServer{{URLs: strings.Fields(c.urls)}}, peer.Config{Host: c.host})
 		got := eval[[][]string](p, fmt.Sprintf(`(() => {
 			const { used, elsewhere } = parts.choose([{ urls: %s.split(" ") }], %s, false);
 			return [used.flatMap((s) => s.urls), elsewhere];

@@ -28,6 +28,7 @@ var verdicts = []struct {
 }{
 	{"own-server", func(d *diagnosis) bool { return d.Server.own }, "There is no server here yet. Calls on this machine work: p2pchat call starts a server of its own and runs it until you leave. " +
 		"To call another machine, name a server that both sides reach: --server URL; p2pchat serve --listen :3000 starts one.", nil},
+	{"no-proxy", func(d *diagnosis) bool { return isProxyFailure(d.Server.err) }, "Calls do not work: the proxy fails. To go without it: --proxy none.", serverError},
 	{"no-server", func(d *diagnosis) bool { return d.failed(signaling.ErrForeign) }, "Calls do not work: that is not a p2pchat server.", serverError},
 	{"no-server", func(d *diagnosis) bool { return d.failed(signaling.ErrUnreachable) }, "Calls do not work: the server cannot be reached.", serverError},
 	{"no-server", func(d *diagnosis) bool { return !d.Server.Reached }, "Calls do not work: the server refuses.", serverError},

@@ -48,6 +48,7 @@ var errUnsupported = errors.New("TURN over DTLS is not supported")
 type prober struct {
 	listen    func(family string) (net.PacketConn, error)    // opens a UDP socket; family is udp4 or udp6
 	localAddr func(server netip.AddrPort) (netip.Addr, bool) // returns the address that packets to server have as source
+	proxy     signaling.Dial                                 // connects over TCP; nil: this machine does
 }
 
 var machine = prober{
@@ -62,9 +63,12 @@ var machine = prober{
 	},
 }
 
-// Probe contacts the URLs of all servers at once, for 5 s at most.
-func Probe(ctx context.Context, servers []signaling.ICEServer) []Reach {
-	return machine.probe(ctx, servers)
+// Probe contacts the URLs of all servers at once, for 5 s at most. If proxy is not nil, it connects to TURN servers
+// over TCP and TLS, and gets their names.
+func Probe(ctx context.Context, servers []signaling.ICEServer, proxy signaling.Dial) []Reach {
+	p := machine
+	p.proxy = proxy
+	return p.probe(ctx, servers)
 }
 
 func (p prober) probe(ctx context.Context, servers []signaling.ICEServer) []Reach {
@@ -142,8 +146,12 @@ func (p prober) allocate(ctx context.Context, u *stun.URI, s signaling.ICEServer
 	if r.under, err = p.dial(ctx, u, host); err != nil {
 		return r, err
 	}
+	to := host
+	if u.Proto == stun.ProtoTypeTCP {
+		to = "" // the other end of the connection, and no look-up of its name
+	}
 	r.client, err = turn.NewClient(&turn.ClientConfig{
-		TURNServerAddr: host, Conn: r.under, Username: s.Username, Password: s.Credential,
+		TURNServerAddr: to, Conn: r.under, Username: s.Username, Password: s.Credential,
 		LoggerFactory: &logging.DefaultLoggerFactory{Writer: io.Discard}, RTO: firstInterval,
 	})
 	if err != nil {
@@ -181,12 +189,17 @@ func (p prober) dial(ctx context.Context, u *stun.URI, host string) (net.PacketC
 		}
 		return p.listen(family(at))
 	}
-	var c net.Conn
-	var err error
-	if secure {
-		c, err = (&tls.Dialer{Config: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: u.Host}}).DialContext(ctx, "tcp", host)
-	} else {
-		c, err = (&net.Dialer{}).DialContext(ctx, "tcp", host)
+	dial := p.proxy
+	if dial == nil {
+		dial = (&net.Dialer{}).DialContext
+	}
+	c, err := dial(ctx, "tcp", host)
+	if err == nil && secure {
+		over := tls.Client(c, &tls.Config{MinVersion: tls.VersionTLS12, ServerName: u.Host})
+		if err = over.HandshakeContext(ctx); err != nil {
+			_ = c.Close()
+		}
+		c = over
 	}
 	if err != nil {
 		return nil, err

@@ -216,7 +216,7 @@ func TestProbe(t *testing.T) {
 			"stun:unknown.invalid:3478":          "",
 			"turn:unknown.invalid?transport=udp": "",
 		} {
-			list := Probe(t.Context(), []signaling.ICEServer{{URLs: []string{text}, Username: "u", Credential: "p"}})
+			list := Probe(t.Context(), []signaling.ICEServer{{URLs: []string{text}, Username: "u", Credential: "p"}}, nil)
 			if len(list) != 1 || list[0].Err == nil || !strings.Contains(list[0].Err.Error(), want) {
 				t.Errorf("%s: %v", text, list)
 			}

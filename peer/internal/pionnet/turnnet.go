@@ -36,12 +36,16 @@ type TURNNet struct {
 	secure    map[string]bool   // servers that speak TLS, by name and port
 	roots     *x509.CertPool    // nil: the system's
 	outside   *Outside          // the only private addresses that servers of other networks learn; nil: all are
+	proxy     Dial              // connects to servers over TCP and TLS; nil: this machine
 }
 
+// A Dial connects to a TCP address as net.Dialer.DialContext does.
+type Dial = func(ctx context.Context, network, address string) (net.Conn, error)
+
 // NewTURNNet returns a TURNNet on another network. Connecting to a server ends with ctx. If outside is nil,
-// servers learn all addresses.
-func NewTURNNet(ctx context.Context, n transport.Net, servers []webrtc.ICEServer, outside *Outside) *TURNNet {
-	p := &TURNNet{Net: n, ctx: ctx, passwords: map[string]string{}, secure: map[string]bool{}, outside: outside}
+// servers learn all addresses. If proxy is not nil, it connects to servers over TCP and TLS, and gets their names.
+func NewTURNNet(ctx context.Context, n transport.Net, servers []webrtc.ICEServer, outside *Outside, proxy Dial) *TURNNet {
+	p := &TURNNet{Net: n, ctx: ctx, passwords: map[string]string{}, secure: map[string]bool{}, outside: outside, proxy: proxy}
 	for _, s := range servers {
 		if password, ok := s.Credential.(string); ok && s.Username != "" {
 			p.passwords[s.Username] = password
@@ -67,27 +71,39 @@ func (n *TURNNet) ListenPacket(network, address string) (net.PacketConn, error) 
 // Dial connects to a TURN server over TCP or TLS. pion takes a TURNNet for a proxy, and so leaves TLS to it:
 // otherwise the messages could not be read here.
 func (n *TURNNet) Dial(network, address string) (net.Conn, error) {
-	at, err := n.ResolveTCPAddr(network, address)
+	ctx, cancel := context.WithTimeout(n.ctx, lookupLimit)
+	defer cancel()
+	plain, server, err := n.connect(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	plain, err := n.DialTCP(network, nil, at)
-	if err != nil {
-		return nil, err
-	}
-	stream := &turnStream{Conn: plain, server: at.AddrPort().Addr(), permits: permits{passwords: n.passwords, outside: n.outside}}
+	stream := &turnStream{Conn: plain, server: server, permits: permits{passwords: n.passwords, outside: n.outside}}
 	if !n.secure[address] {
 		return stream, nil
 	}
 	host, _, _ := net.SplitHostPort(address)
 	secure := tls.Client(plain, &tls.Config{ServerName: host, RootCAs: n.roots, MinVersion: tls.VersionTLS12})
-	ctx, cancel := context.WithTimeout(n.ctx, lookupLimit)
-	defer cancel()
 	if err := secure.HandshakeContext(ctx); err != nil {
 		return nil, errors.Join(err, plain.Close())
 	}
 	stream.Conn = secure
 	return stream, nil
+}
+
+// connect connects to a server over TCP, and returns the server's address. Behind a proxy, a server with a name has
+// none: it is in another network.
+func (n *TURNNet) connect(ctx context.Context, network, address string) (net.Conn, netip.Addr, error) {
+	if n.proxy != nil {
+		c, err := n.proxy(ctx, network, address)
+		known, _ := netip.ParseAddrPort(address)
+		return c, known.Addr(), err
+	}
+	at, err := n.ResolveTCPAddr(network, address)
+	if err != nil {
+		return nil, netip.Addr{}, err
+	}
+	c, err := n.DialTCP(network, nil, at)
+	return c, at.AddrPort().Addr(), err
 }
 
 // permits are the answers that are given in a server's stead.
