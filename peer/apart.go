@@ -138,12 +138,15 @@ type apart struct {
 }
 
 // OpenApart opens a channel on a PeerConnection of its own. Its messages arrive whole, and in any order. Close ends the
-// PeerConnection. It returns an error if the Pipe's path is not direct and over UDP, if there are four, or if the other side
-// refuses; or those of Open.
+// PeerConnection. It returns an error if the Pipe's path is not direct and over UDP, if there are four, if QUIC carries a
+// channel of this side, or if the other side refuses; or those of Open.
 func (p *Pipe) OpenApart(ctx context.Context) (io.ReadWriteCloser, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectLimit)
 	defer cancel()
 	defer context.AfterFunc(p.life, cancel)()
+	if p.fast.busy() {
+		return nil, errNoApart
+	}
 	remote, ok := p.aparts.begin(false)
 	if !ok {
 		return nil, errNoApart

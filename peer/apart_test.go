@@ -85,6 +85,21 @@ func TestFurtherConnections(t *testing.T) {
 		})
 	})
 
+	t.Run("are refused while QUIC carries a channel of this side", func(t *testing.T) {
+		caller, callee := connected(t)
+		near, far := further(t, caller, callee)
+		if !peer.OverQUIC(near) {
+			t.Fatal("QUIC does not carry it")
+		}
+		if _, err := caller.OpenApart(soon(t)); err == nil {
+			t.Error("there is one")
+		}
+		_, _ = apart(t, callee, caller)
+		near.Close()
+		_ = ends(t, far)
+		_, _ = apart(t, caller, callee)
+	})
+
 	t.Run("end with their pipe", func(t *testing.T) {
 		store := memstore.New(memstore.Limits{})
 		from, to := calling(t, store, room, quiet()), answering(t, store, room, quiet())

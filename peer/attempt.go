@@ -37,6 +37,7 @@ type attempt struct {
 	outside   *pionnet.Outside                                                        // the other side's addresses, for this machine's TURN servers
 	sources   *pionnet.Sources                                                        // of checks
 	first     *pionnet.FirstCheck
+	sockets   *pionnet.Sockets // for the fast path; nil: files do without
 
 	// owned by run:
 	pc         *webrtc.PeerConnection
@@ -47,6 +48,7 @@ type attempt struct {
 	proposal   *proposal             // the caller's
 	keys       *sessionKeys          // nil before both descriptions are there, and with a plain WebRTC program
 	foreign    bool                  // the other side is a plain WebRTC program
+	quic       bool                  // both sides can carry files over the fast path
 	promised   fingerprint           // of the other side's certificate
 	published  bool                  // this side's description is at the Store
 	closed     error                 // of the room, before the reply that this side's description is at the Store
@@ -75,6 +77,9 @@ func (s *Session) newAttempt(ctx context.Context, t signaling.Ticket, code Code,
 		return nil, err
 	}
 	g := guards{tcp: s.tcp, outside: &pionnet.Outside{}, sources: &pionnet.Sources{}, first: &pionnet.FirstCheck{}}
+	if !s.config.DataChannelsOnly && !s.config.RelayOnly {
+		g.sockets = &pionnet.Sockets{}
+	}
 	pc, err := newPeerConnection(ctx, s.config, machine, servers, g)
 	if err != nil {
 		return nil, err
@@ -86,7 +91,7 @@ func (s *Session) newAttempt(ctx context.Context, t signaling.Ticket, code Code,
 		another: func(ctx context.Context, sources *pionnet.Sources) (*webrtc.PeerConnection, error) {
 			return newPeerConnection(ctx, s.config, machine, withoutTURN(servers), guards{outside: g.outside, sources: sources}, apartSettings)
 		},
-		machine: addresses, outside: g.outside, sources: g.sources, first: g.first, pc: pc,
+		machine: addresses, outside: g.outside, sources: g.sources, first: g.first, sockets: g.sockets, pc: pc,
 		remote: remoteCandidates{names: newNames(ctx, machine, s.config), named: map[string]bool{}},
 	}
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) { a.post(gathered{c}) })

@@ -107,9 +107,12 @@ func (c *channel) Close() error {
 	return nil
 }
 
-// Open opens a further channel. It returns ErrLost, io.EOF once the connection has
-// ended, or the context's error.
+// Open opens a further channel: over QUIC where the fast path works, or else a DataChannel. It returns ErrLost, io.EOF
+// once the connection has ended, or the context's error.
 func (p *Pipe) Open(ctx context.Context) (io.ReadWriteCloser, error) {
+	if c, err := p.fast.dial(ctx); err == nil {
+		return c, nil
+	}
 	c, err := p.open(ctx, furtherLabel)
 	if err != nil {
 		return nil, err
@@ -140,7 +143,27 @@ func (p *Pipe) open(ctx context.Context, label string) (*channel, error) {
 
 // Expect says whether the other side may open further channels, 16 at a time. Until then, and beyond, they are
 // closed.
-func (p *Pipe) Expect(channels bool) { p.expects.Store(channels) }
+func (p *Pipe) Expect(channels bool) {
+	p.expects.Store(channels)
+	if channels {
+		p.fast.listen()
+	}
+}
+
+// room takes a place for a further channel of the other side. It returns false if none is expected, or there are 16.
+func (p *Pipe) room() bool {
+	if !p.expects.Load() {
+		return false
+	}
+	if p.further.Add(1) > furtherChannels {
+		p.leave()
+		return false
+	}
+	return true
+}
+
+// leave gives the place back.
+func (p *Pipe) leave() { p.further.Add(-1) }
 
 // Accept waits for a channel that the other side has opened. It returns ErrLost, io.EOF
 // once the connection has ended, or the context's error.
@@ -158,27 +181,21 @@ func (p *Pipe) Accept(ctx context.Context) (io.ReadWriteCloser, error) {
 // announced takes a further channel that the other side has opened.
 func (p *Pipe) announced(dc *webrtc.DataChannel) {
 	apart := ours(dc, apartLabel)
-	if p.Foreign || !p.expects.Load() || !apart && !ours(dc, furtherLabel) {
-		decline(dc, p.declined, p.log)
-		return
-	}
-	release := func() { p.further.Add(-1) }
-	if p.further.Add(1) > furtherChannels {
-		release()
+	if p.Foreign || !apart && !ours(dc, furtherLabel) || !p.room() {
 		decline(dc, p.declined, p.log)
 		return
 	}
 	c, err := newChannel(p, dc, furtherBuffer)
 	if err == nil && apart {
-		err = p.acceptApart(c, release)
+		err = p.acceptApart(c, p.leave)
 	}
 	if err != nil {
-		release()
+		p.leave()
 		decline(dc, p.declined, p.log)
 		return
 	}
 	if !apart {
-		c.closed = release
+		c.closed = p.leave
 		p.arrived <- c // there is room for all
 	}
 }

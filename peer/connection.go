@@ -11,6 +11,7 @@ import (
 	dtlsfingerprint "github.com/pion/dtls/v3/pkg/crypto/fingerprint"
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
+	"github.com/pion/stun/v4"
 	"github.com/pion/transport/v5"
 	"github.com/pion/webrtc/v4"
 
@@ -25,12 +26,14 @@ const (
 	relayWait     = 400 * time.Millisecond // before a relay is taken: any other way is better
 )
 
-// guards keep the other side, and a malicious server, from using this machine against others.
+// guards keep the other side, and a malicious server, from using this machine against others. The sockets are there for the
+// fast path.
 type guards struct {
 	tcp     ice.TCPMux          // nil: no ICE over TCP
 	outside *pionnet.Outside    // nil: TURN servers learn all addresses
 	sources *pionnet.Sources    // nil: checks from any address are answered
 	first   *pionnet.FirstCheck // nil: pairs are nominated
+	sockets *pionnet.Sockets    // nil: they are not shared
 }
 
 // newPeerConnection sets pion for two programs that want to talk soon and notice
@@ -40,12 +43,20 @@ func newPeerConnection(ctx context.Context, config Config, machine transport.Net
 	list := configured(servers)
 	network := pionnet.NewTURNNet(ctx, machine, list, g.outside, config.Proxy)
 	e.SetNet(network)
+	if g.sockets != nil {
+		e.SetNet(g.sockets.Share(network))
+	}
 	e.SetICEProxyDialer(network)
 	if g.sources != nil {
 		e.SetRemoteIPFilter(g.sources.Take)
 	}
 	if g.first != nil {
-		e.SetICEBindingRequestHandler(g.first.Take)
+		e.SetICEBindingRequestHandler(func(check *stun.Message, local, remote ice.Candidate, pair *ice.CandidatePair) bool {
+			if g.sockets != nil {
+				g.sockets.Know(check, local, remote)
+			}
+			return g.first.Take(check, local, remote, pair)
+		})
 	}
 	e.DetachDataChannels()
 	e.EnableDataChannelBlockWrite(true)

@@ -48,6 +48,7 @@ func (a *attempt) offer(ctx context.Context) error {
 		return err
 	}
 	d.P2PChat.FirstCheck = a.eager
+	d.P2PChat.QUIC = a.sockets != nil
 	a.section = sectionOf(offer.SDP)
 	a.wg.Go(func() { a.send(ctx, d) })
 	// The offer is on its way before gathering starts here: it holds no candidate.
@@ -77,6 +78,8 @@ func (a *attempt) answer(ctx context.Context, offer document) error {
 			a.reply.P2PChat.FirstCheck = true
 			a.first.Start()
 		}
+		a.reply.P2PChat.QUIC = a.sockets != nil
+		a.quic = a.sockets != nil && offer.P2PChat.QUIC
 	}
 	as := a.ticket
 	if a.forAll() {
@@ -131,6 +134,7 @@ func (a *attempt) accept(d signaling.Description) error {
 		return err
 	}
 	if !a.foreign {
+		a.quic = a.sockets != nil && answer.P2PChat.QUIC
 		a.queue(sealedNote{Nonce: a.proposal.nonce})
 		a.open(answer.P2PChat.candidates())
 	}

@@ -36,6 +36,12 @@ func (c Config) Patient() Config {
 	return c
 }
 
+// OverQUIC reports whether a further channel is on the fast path.
+func OverQUIC(c io.ReadWriteCloser) bool {
+	_, dataChannel := c.(*channel)
+	return !dataChannel
+}
+
 // Held returns how many channels pion keeps that were not detached.
 func (p *Pipe) Held() int {
 	return reflect.ValueOf(p.pc.SCTP()).Elem().FieldByName("dataChannels").Len()

@@ -1,7 +1,6 @@
 package peer_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -89,12 +88,17 @@ func newPorter(wg *sync.WaitGroup, session *peer.Session, config chat.Config) *p
 // A file while the path is cut ten times: it arrives whole, and what was acknowledged is not
 // sent again.
 func TestAFileThroughCuts(t *testing.T) {
-	for name, config := range map[string]chat.Config{"over stripes": {}, "without stripes": {Stripes: chat.StripesNever}} {
-		t.Run(name, func(t *testing.T) { fileThroughCuts(t, config) })
-	}
+	t.Run("over QUIC", func(t *testing.T) { fileThroughCuts(t, 2*time.Millisecond, quiet(), chat.Config{}, true) })
+	t.Run("over a DataChannel", func(t *testing.T) {
+		fileThroughCuts(t, 2*time.Millisecond, dataChannelsOnly(), chat.Config{}, false)
+	})
+	t.Run("over stripes", func(t *testing.T) { fileThroughCuts(t, 5*time.Millisecond, quiet(), chat.Config{}, false) })
+	t.Run("without stripes", func(t *testing.T) {
+		fileThroughCuts(t, 5*time.Millisecond, quiet(), chat.Config{Stripes: chat.StripesNever}, false)
+	})
 }
 
-func fileThroughCuts(t *testing.T, config chat.Config) {
+func fileThroughCuts(t *testing.T, delay time.Duration, meeting peer.Config, config chat.Config, quic bool) {
 	t.Helper()
 	const cuts, size, ahead = 10, 16 << 20, 3 << 20
 	content := noise(size)
@@ -104,8 +108,9 @@ func fileThroughCuts(t *testing.T, config chat.Config) {
 	}
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
-		from, to := n.calls(t, store, right, quiet()), n.answers(t, store, right, quiet())
+		n, store := newNetwork(t, delay), memstore.New(memstore.Limits{})
+		from, to := n.calls(t, store, right, meeting), n.answers(t, store, right, meeting)
+		q := n.tapQUIC()
 		var wg sync.WaitGroup
 		a, b := newPorter(&wg, from, config), newPorter(&wg, to, chat.Config{DownloadDir: dir, AcceptFiles: true})
 		ids, err := a.SendFiles(context.Background(), path)
@@ -132,6 +137,9 @@ func fileThroughCuts(t *testing.T, config chat.Config) {
 		if err := errors.Join(a.err, b.err); err != nil {
 			t.Error(err)
 		}
+		if n := q.handshakes.Load(); (n > cuts) != quic {
+			t.Errorf("%d packets are QUIC's", n)
+		}
 		var losses int
 		for e := range a.events {
 			if _, ok := e.(chat.Disconnected); ok {
@@ -145,58 +153,22 @@ func fileThroughCuts(t *testing.T, config chat.Config) {
 			t.Errorf("%d bytes went out for %d", written, size)
 		}
 	})
-	got, err := os.ReadFile(filepath.Join(dir, "data")) //nolint:gosec // of this test
-	if err != nil || !bytes.Equal(got, content) {
-		t.Errorf("%d bytes arrived, or others (%v)", len(got), err)
-	}
-}
-
-// A file of 128 MiB from disk to disk, hashed at both ends, beside the same bytes over a bare
-// detached DataChannel in memory, from the first byte to the last.
-func BenchmarkFile(b *testing.B) {
-	const size, chunk = 128 << 20, 64 << 10
-	path := filepath.Join(b.TempDir(), "data")
-	if err := os.WriteFile(path, noise(size), 0o600); err != nil {
-		b.Fatal(err)
-	}
-	f := newFreight(b)
-	near, far, hangUp := bare(b)
-	defer hangUp()
-	message, buffer := make([]byte, chunk), make([]byte, chunk)
-	var ours, theirs []time.Duration
-	for b.Loop() {
-		ours = append(ours, f.send(b, path))
-
-		begun := time.Now()
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			for range size / chunk {
-				if _, err := near.Write(message); err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
-		for range size / chunk {
-			if _, err := far.Read(buffer); err != nil {
-				b.Fatal(err)
-			}
-		}
-		wg.Wait()
-		theirs = append(theirs, time.Since(begun))
-	}
-	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(size/1e6/p(.5, ours).Seconds(), "MB/s")
-	b.ReportMetric(ratio(p(.5, theirs), p(.5, ours)), "x-bare-speed")
+	same(t, filepath.Join(dir, "data"), path)
 }
 
 // The round trip of a message, said and delivered, while a file flows at full speed.
 func BenchmarkMessageDuringFile(b *testing.B) {
+	b.Run("over QUIC", func(b *testing.B) { messageDuringFile(b, quiet()) })
+	b.Run("over a DataChannel", func(b *testing.B) { messageDuringFile(b, dataChannelsOnly()) })
+}
+
+func messageDuringFile(b *testing.B, config peer.Config) {
+	b.Helper()
 	path := filepath.Join(b.TempDir(), "data")
 	if err := os.WriteFile(path, noise(64<<20), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	f := newFreight(b)
+	f := newFreight(b, config)
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -234,10 +206,10 @@ type freight struct {
 	delivered chan struct{}
 }
 
-func newFreight(b *testing.B) *freight {
+func newFreight(b *testing.B, config peer.Config) *freight {
 	b.Helper()
 	store := memstore.New(memstore.Limits{})
-	from, to := calling(b, store, room, quiet()), answering(b, store, room, quiet())
+	from, to := calling(b, store, room, config), answering(b, store, room, config)
 	var wg sync.WaitGroup
 	dir := b.TempDir()
 	f := &freight{sent: make(chan chat.Event, 1), delivered: make(chan struct{}, 1)}
@@ -267,15 +239,13 @@ func newFreight(b *testing.B) *freight {
 	return f
 }
 
-// send sends a file, and returns how long that took.
-func (f *freight) send(b *testing.B, path string) time.Duration {
+// send sends a file, and waits until the other side has it.
+func (f *freight) send(b *testing.B, path string) {
 	b.Helper()
-	begun := time.Now()
 	if _, err := f.from.SendFiles(context.Background(), path); err != nil {
 		b.Error(err)
 	}
 	if e, ok := (<-f.sent).(chat.FileFailed); ok {
 		b.Error(e.Reason)
 	}
-	return time.Since(begun)
 }

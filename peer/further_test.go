@@ -56,92 +56,9 @@ func ends(t testing.TB, c io.ReadWriteCloser) error {
 }
 
 func TestFurtherChannels(t *testing.T) {
-	t.Run("carry whole messages, both ways, from either side", func(t *testing.T) {
-		caller, callee := connected(t)
-		for _, way := range [][2]*peer.Pipe{{caller, callee}, {callee, caller}, {caller, callee}} {
-			near, far := further(t, way[0], way[1])
-			for i, size := range []int{1, 64<<10 + 1, 0, 9} {
-				put(t, near, far, pattern(size, uint32(i)))
-				put(t, far, near, pattern(size, uint32(i)))
-			}
-		}
-		talk(t, caller, callee)
-	})
-
-	t.Run("Close ends both sides, and calls that wait", func(t *testing.T) {
-		caller, callee := connected(t)
-		near, far := further(t, caller, callee)
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			if err := ends(t, near); errors.Is(err, io.EOF) {
-				t.Error("the other side has closed it")
-			}
-		})
-		put(t, near, far, []byte("x")) // near reads by now, or soon
-		near.Close()
-		wg.Wait()
-		if err := ends(t, far); !errors.Is(err, io.EOF) {
-			t.Errorf("it says %v", err)
-		}
-		far.Close()
-		far.Close()
-		if _, err := near.Write([]byte("x")); err == nil {
-			t.Error("it can be written to")
-		}
-		talk(t, caller, callee)
-	})
-
-	t.Run("are closed if they are not expected", func(t *testing.T) {
-		caller, callee := connected(t)
-		for range 3 {
-			c, err := caller.Open(soon(t))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := ends(t, c); !errors.Is(err, io.EOF) {
-				t.Errorf("it says %v", err)
-			}
-			c.Close()
-		}
-		further(t, caller, callee) // when they are expected
-		callee.Expect(false)
-		c, err := caller.Open(soon(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = ends(t, c)
-		talk(t, caller, callee)
-	})
-
-	t.Run("are bounded in number, at a time", func(t *testing.T) {
-		const most = 16
-		caller, callee := connected(t)
-		var fars []io.ReadWriteCloser
-		for range most {
-			_, far := further(t, caller, callee)
-			fars = append(fars, far)
-		}
-		c, err := caller.Open(soon(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = ends(t, c)
-		fars[3].Close()
-		near, far := further(t, caller, callee)
-		put(t, near, far, []byte("one more"))
-	})
-
-	t.Run("one after the other leave nothing behind", func(t *testing.T) {
-		caller, callee := connected(t)
-		for i := range 300 {
-			near, far := further(t, caller, callee)
-			put(t, near, far, []byte(strconv.Itoa(i)))
-			near.Close()
-			_ = ends(t, far)
-			far.Close()
-		}
-		talk(t, caller, callee)
-	})
+	for _, way := range ways {
+		t.Run(way.name, func(t *testing.T) { furtherChannels(t, way.config()) })
+	}
 
 	t.Run("of another kind are closed, though some are expected", func(t *testing.T) {
 		protocol, no := "p2pchat.v1", false
@@ -183,11 +100,102 @@ func TestFurtherChannels(t *testing.T) {
 			s.loses(t)
 		})
 	})
+}
+
+// furtherChannels tests what is the same on each way.
+func furtherChannels(t *testing.T, config peer.Config) {
+	t.Helper()
+	t.Run("carry whole messages, both ways, from either side", func(t *testing.T) {
+		caller, callee := connectedWith(t, config)
+		for _, way := range [][2]*peer.Pipe{{caller, callee}, {callee, caller}, {caller, callee}} {
+			near, far := further(t, way[0], way[1])
+			for i, size := range []int{1, 64<<10 + 1, 0, 9} {
+				put(t, near, far, pattern(size, uint32(i)))
+				put(t, far, near, pattern(size, uint32(i)))
+			}
+		}
+		talk(t, caller, callee)
+	})
+
+	t.Run("Close ends both sides, and calls that wait", func(t *testing.T) {
+		caller, callee := connectedWith(t, config)
+		near, far := further(t, caller, callee)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := ends(t, near); errors.Is(err, io.EOF) {
+				t.Error("the other side has closed it")
+			}
+		})
+		put(t, near, far, []byte("x")) // near reads by now, or soon
+		near.Close()
+		wg.Wait()
+		if err := ends(t, far); !errors.Is(err, io.EOF) {
+			t.Errorf("it says %v", err)
+		}
+		far.Close()
+		far.Close()
+		if _, err := near.Write([]byte("x")); err == nil {
+			t.Error("it can be written to")
+		}
+		talk(t, caller, callee)
+	})
+
+	t.Run("are closed if they are not expected", func(t *testing.T) {
+		caller, callee := connectedWith(t, config)
+		for range 3 {
+			c, err := caller.Open(soon(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := ends(t, c); !errors.Is(err, io.EOF) {
+				t.Errorf("it says %v", err)
+			}
+			c.Close()
+		}
+		further(t, caller, callee) // when they are expected
+		callee.Expect(false)
+		c, err := caller.Open(soon(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = ends(t, c)
+		talk(t, caller, callee)
+	})
+
+	t.Run("are bounded in number, at a time", func(t *testing.T) {
+		const most = 16
+		caller, callee := connectedWith(t, config)
+		var fars []io.ReadWriteCloser
+		for range most {
+			_, far := further(t, caller, callee)
+			fars = append(fars, far)
+		}
+		c, err := caller.Open(soon(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = ends(t, c)
+		fars[3].Close()
+		near, far := further(t, caller, callee)
+		put(t, near, far, []byte("one more"))
+	})
+
+	t.Run("one after the other leave nothing behind", func(t *testing.T) {
+		caller, callee := connectedWith(t, config)
+		for i := range 300 {
+			near, far := further(t, caller, callee)
+			put(t, near, far, []byte(strconv.Itoa(i)))
+			near.Close()
+			_ = ends(t, far)
+			far.Close()
+		}
+		talk(t, caller, callee)
+	})
 
 	t.Run("end with the connection", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n := newNetwork(t, time.Millisecond)
-			from, to := n.connect(t, memstore.New(memstore.Limits{}))
+			from, to := n.connectWith(t, memstore.New(memstore.Limits{}), config)
 			caller, callee := pipeOf(t, from), pipeOf(t, to)
 			near, _ := further(t, caller, callee)
 			n.sever()

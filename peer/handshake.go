@@ -66,6 +66,10 @@ type dialect struct {
 	// sides use it (pionnet.FirstCheck). The PAKE does not bind it: a server that changes it delays the call or fails
 	// one attempt, as it does by dropping a document. The next attempt waits for nominations.
 	FirstCheck bool `json:"firstCheck,omitempty"`
+
+	// This side can carry files over QUIC, see fastPath. Nothing binds it: a server that changes it makes files slower, or
+	// the first one begin a second later.
+	QUIC bool `json:"quic,omitempty"`
 }
 
 // A sealedNote is the content of a seal: a candidate, the end of the candidates (an empty one), or the
@@ -230,6 +234,11 @@ func (k *sessionKeys) derive(salt []byte, purpose string, size int) []byte {
 		panic(err) // only for a size above 8,160
 	}
 	return b
+}
+
+// quicSeed returns the seed of the key with which a side proves on the fast path that it is in this call.
+func (k *sessionKeys) quicSeed(of signaling.Side) [keySize]byte {
+	return [keySize]byte(k.derive(nil, of.String()+" quic", keySize))
 }
 
 // seal returns a note as the candidate that goes to the server: a counter of 8 bytes, big-

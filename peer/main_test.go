@@ -73,6 +73,13 @@ func quiet() peer.Config {
 	return peer.Config{Log: slog.New(slog.DiscardHandler)}
 }
 
+// dataChannelsOnly returns a quiet Config without the fast path.
+func dataChannelsOnly() peer.Config {
+	config := quiet()
+	config.DataChannelsOnly = true
+	return config
+}
+
 // telling returns a quiet Config whose events can be awaited.
 func telling() (peer.Config, <-chan peer.Event) {
 	events := make(chan peer.Event, 100)
@@ -134,8 +141,13 @@ func pipeOf(t testing.TB, s *peer.Session) *peer.Pipe {
 // connected returns the two pipes of a meeting at a Store of its own.
 func connected(t testing.TB) (caller, callee *peer.Pipe) {
 	t.Helper()
+	return connectedWith(t, quiet())
+}
+
+func connectedWith(t testing.TB, config peer.Config) (caller, callee *peer.Pipe) {
+	t.Helper()
 	store := memstore.New(memstore.Limits{})
-	from, to := calling(t, store, room, quiet()), answering(t, store, room, quiet())
+	from, to := calling(t, store, room, config), answering(t, store, room, config)
 	return pipeOf(t, from), pipeOf(t, to)
 }
 

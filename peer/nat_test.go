@@ -51,6 +51,45 @@ func behind(t *testing.T, wan *vnet.Router, kind vnet.NATType, outside string, i
 	return n
 }
 
+// A natted network has each machine behind a NAT of its own, and a relay beside them.
+type natted struct {
+	network
+	turn signaling.ICEServer
+}
+
+func newNATs(t *testing.T, a, b int, delay time.Duration) *natted {
+	t.Helper()
+	const host = "203.0.113.3"
+	wan, err := vnet.NewRouter(&vnet.RouterConfig{CIDR: "203.0.113.0/24", MinDelay: delay, LoggerFactory: logging.NewDefaultLoggerFactory()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &natted{network: network{router: wan}}
+	n.caller, n.callee = behind(t, wan, nats[a].kind, "203.0.113.1", 1), behind(t, wan, nats[b].kind, "203.0.113.2", 2)
+	third := machine(t, wan, host)
+	wan.AddChunkFilter(func(vnet.Chunk) bool { return !n.cut.Load() })
+	if err := wan.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := wan.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	conn, err := third.ListenPacket("udp4", host+":3478")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.turn = relaying(t, conn, &turn.RelayAddressGeneratorStatic{RelayAddress: net.ParseIP(host), Address: host, Net: third})
+	return n
+}
+
+// stun returns the relay as a STUN server.
+func (n *natted) stun(t *testing.T) signaling.ICEServer {
+	t.Helper()
+	return signaling.ICEServer{URLs: []string{strings.Replace(n.turn.URLs[0], "turn:", "stun:", 1)}}
+}
+
 // Each kind of NAT against each: the two connect, and by the best way that there is, whether they wait for nominations
 // or not.
 func TestNATs(t *testing.T) {
@@ -63,38 +102,17 @@ func TestNATs(t *testing.T) {
 // natsWith connects two machines, with a delay between them, at a Store that is a round trip away.
 func natsWith(t *testing.T, config peer.Config, delay, rtt time.Duration) {
 	t.Helper()
-	const host = "203.0.113.3"
 	for a := range nats {
 		for b := range nats {
 			for _, relay := range []bool{true, false} {
 				name := fmt.Sprintf("%s and %s, with a relay: %v", nats[a].name, nats[b].name, relay)
 				t.Run(name, func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
-						wan, err := vnet.NewRouter(&vnet.RouterConfig{CIDR: "203.0.113.0/24", MinDelay: delay, LoggerFactory: logging.NewDefaultLoggerFactory()})
-						if err != nil {
-							t.Fatal(err)
-						}
-						n := &network{router: wan}
-						n.caller, n.callee = behind(t, wan, nats[a].kind, "203.0.113.1", 1), behind(t, wan, nats[b].kind, "203.0.113.2", 2)
-						third := machine(t, wan, host)
-						wan.AddChunkFilter(func(vnet.Chunk) bool { return !n.cut.Load() })
-						if err := wan.Start(); err != nil {
-							t.Fatal(err)
-						}
-						t.Cleanup(func() {
-							if err := wan.Stop(); err != nil {
-								t.Error(err)
-							}
-						})
-						conn, err := third.ListenPacket("udp4", host+":3478")
-						if err != nil {
-							t.Fatal(err)
-						}
-						server := relaying(t, conn, &turn.RelayAddressGeneratorStatic{RelayAddress: net.ParseIP(host), Address: host, Net: third})
+						n := newNATs(t, a, b, delay)
 						config := config
-						config.ICEServers = []signaling.ICEServer{{URLs: []string{strings.Replace(server.URLs[0], "turn:", "stun:", 1)}}}
+						config.ICEServers = []signaling.ICEServer{n.stun(t)}
 						if relay {
-							config.ICEServers = append(config.ICEServers, server)
+							config.ICEServers = append(config.ICEServers, n.turn)
 						}
 						store := distant{memstore.New(memstore.Limits{}), rtt}
 						from := n.calls(t, store, right, config)

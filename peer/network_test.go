@@ -80,7 +80,12 @@ func (n *network) answers(t *testing.T, at signaling.Store, room string, config 
 // connect joins the two machines through at.
 func (n *network) connect(t *testing.T, at signaling.Store) (caller, callee *peer.Session) {
 	t.Helper()
-	return n.calls(t, at, room, quiet()), n.answers(t, at, room, quiet())
+	return n.connectWith(t, at, quiet())
+}
+
+func (n *network) connectWith(t *testing.T, at signaling.Store, config peer.Config) (caller, callee *peer.Session) {
+	t.Helper()
+	return n.calls(t, at, room, config), n.answers(t, at, room, config)
 }
 
 func (n *network) sever() { n.cut.Store(true) }

@@ -39,8 +39,10 @@ func (a *attempt) pathUnknown() bool {
 }
 
 // selected returns the pair of candidates that ICE has chosen, or nil.
-func (a *attempt) selected() *webrtc.ICECandidatePair {
-	pair, err := a.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePair()
+func (a *attempt) selected() *webrtc.ICECandidatePair { return selected(a.pc) }
+
+func selected(pc *webrtc.PeerConnection) *webrtc.ICECandidatePair {
+	pair, err := pc.SCTP().Transport().ICETransport().GetSelectedCandidatePair()
 	if err != nil {
 		return nil
 	}

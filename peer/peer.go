@@ -73,6 +73,9 @@ type Config struct {
 	// NoLookups leaves all names of servers to Proxy: no name server learns them. Servers over UDP are used only if
 	// they are named by an address.
 	NoLookups bool
+	// DataChannelsOnly keeps files from QUIC, which carries them with less work of the processor where the two machines
+	// reach each other directly and soon.
+	DataChannelsOnly bool
 	// Report receives one event after the other, from a goroutine that waits until it returns. It may be nil.
 	Report func(Event)
 	Log    *slog.Logger // slog.Default() if nil

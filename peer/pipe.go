@@ -59,11 +59,12 @@ type Pipe struct {
 	pc       *webrtc.PeerConnection
 	log      *slog.Logger
 	main     *channel
-	heard    chan struct{} // closed by the first message; owned by Recv
-	expects  atomic.Bool   // that the other side opens channels
-	arrived  chan *channel // opened by the other side, and not accepted yet
-	further  atomic.Int32  // channels of the other side that are not closed yet
-	declined *tally        // channels
+	fast     *fastPath               // nil: further channels are DataChannels
+	heard    chan struct{}           // closed by the first message; owned by Recv
+	expects  atomic.Bool             // that the other side opens channels
+	arrived  chan io.ReadWriteCloser // opened by the other side, and not accepted yet
+	further  atomic.Int32            // channels of the other side that are not closed yet
+	declined *tally                  // channels
 
 	life   context.Context // of all that belongs to it
 	kill   context.CancelFunc
@@ -80,7 +81,7 @@ func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 	p := &Pipe{
 		Details: Details{Foreign: a.foreign, Path: a.path(), Took: time.Since(a.begun)},
 		side:    a.ticket.Side, code: a.code, typed: a.code, pc: a.pc, log: a.log, heard: make(chan struct{}), ended: make(chan struct{}), associationEnded: make(chan struct{}),
-		arrived: make(chan *channel, furtherChannels), declined: &a.declined,
+		arrived: make(chan io.ReadWriteCloser, furtherChannels), declined: &a.declined,
 	}
 	var err error
 	if p.main, err = newChannel(p, dc, firstBuffer); err != nil {
@@ -98,6 +99,7 @@ func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 	if !a.foreign && !a.relayOnly {
 		p.aparts.direct = a.direct
 	}
+	p.fast = a.newFastPath(p)
 	p.pc.OnDataChannel(func(dc *webrtc.DataChannel) { dc.OnOpen(func() { p.announced(dc) }) })
 	p.pc.SCTP().OnClose(func(error) { close(p.associationEnded) })
 	p.pc.OnConnectionStateChange(p.changed)
@@ -123,7 +125,10 @@ func (p *Pipe) changed(state webrtc.PeerConnectionState) {
 func (p *Pipe) close() {
 	p.kill()
 	defer p.aparts.close()
-	if isClosed(p.ended) && errors.Is(p.why, io.EOF) {
+	over := isClosed(p.ended)
+	p.end(io.EOF) // for the fast path, unless it has ended
+	p.fast.close()
+	if over && errors.Is(p.why, io.EOF) {
 		select {
 		case <-p.associationEnded:
 			pionnet.CloseEnded(p.pc, p.log)
@@ -131,7 +136,7 @@ func (p *Pipe) close() {
 		case <-time.After(associationLimit): // the other side has closed its channel alone
 		}
 	}
-	if p.Foreign && !isClosed(p.ended) {
+	if p.Foreign && !over {
 		p.closeChannel()
 	}
 	pionnet.Close(p.pc, p.log)

@@ -67,6 +67,7 @@ func (c *connector) open() error {
 	}}
 	config := peer.Config{
 		Resume: c.o.outbox.again(), RelayOnly: c.o.relayOnly, Log: c.o.logger,
+		DataChannelsOnly: c.o.stripes == "always", // over QUIC, a file has no stripes
 		Save: func(a peer.Resumption) error {
 			return c.o.outbox.save(c.conversation, resumePoint{Server: c.o.server, Again: a})
 		},

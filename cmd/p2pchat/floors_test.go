@@ -42,6 +42,7 @@ var floors = []struct{ these, mayNotImport, because string }{
 	{"p2pchat/peer/contact", "*/...", "the keys of a contact follow from bytes alone"},
 	{"p2pchat/peer/mail", "p2pchat/peer", "a letter needs no connection"},
 	{"p2pchat/peer/internal/pionnet", "p2pchat/...", "what is done to pion knows no calls"},
+	{"p2pchat/peer/internal/quicpath", "p2pchat/...", "a QUIC connection is given its socket and its keys"},
 	{"p2pchat/signaling/...", "p2pchat/cmd/...", "the program is built on the libraries"},
 	{"p2pchat/peer/...", "p2pchat/cmd/...", "the program is built on the libraries"},
 	{"p2pchat/chat/...", "p2pchat/cmd/...", "the program is built on the libraries"},
@@ -55,6 +56,7 @@ var floors = []struct{ these, mayNotImport, because string }{
 var doors = map[string]string{
 	"github.com/labstack/echo/v4":          "p2pchat/signaling/server",
 	"github.com/pion":                      "p2pchat/peer or p2pchat/peer/internal/pionnet or p2pchat/peer/survey or p2pchat/signaling/relay",
+	"github.com/quic-go":                   "p2pchat/peer/internal/quicpath",
 	"github.com/prometheus":                "p2pchat/signaling/server",
 	"github.com/nats-io":                   "p2pchat/signaling/natsstore",
 	"github.com/pelletier":                 "p2pchat/cmd/p2pchat/internal/settings",

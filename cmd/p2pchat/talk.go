@@ -96,7 +96,7 @@ func (o *talkOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.download, "download-dir", "", "`FOLDER` for accepted files (default the working directory)")
 	f.BoolVar(&o.accept, "accept-files", false, "accept all offered files without asking")
 	f.StringArrayVar(&o.send, "send", nil, "offer this `FILE` or folder; with --leave-on-eof, leave when the other side has it (repeatable)")
-	f.StringVar(&o.stripes, "stripes", "auto", "`WHEN` to send a file over four more connections, which is faster where packets are lost: auto (large files, on a direct path of 10 ms or more), always (on any direct path), or never, in either direction")
+	f.StringVar(&o.stripes, "stripes", "auto", "`WHEN` to send a file over four more connections, which is faster where packets are lost: auto (large files, on a direct path of 10 ms or more), always (on any direct path, and never QUIC), or never, in either direction")
 	o.log.sentences = true
 	o.log.register(f)
 }

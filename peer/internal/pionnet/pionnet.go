@@ -5,6 +5,7 @@
 //	net.go          sockets, look-ups and connections that end with a context
 //	batch_linux.go  many UDP packets in one system call
 //	quietudp_linux.go  packets that do not wake Go's monitor thread
+//	sockets.go      sockets that QUIC shares with ICE
 //	interfaces.go   which of the machine's addresses are gathered
 //	routes.go       sockets of bridges that keep to the machine's routes
 //	icetcp.go       ICE over TCP with a bound on the connections of strangers

@@ -1,0 +1,442 @@
+package quicpath
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pion/logging"
+	"github.com/pion/transport/v5/vnet"
+	"github.com/quic-go/quic-go"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const most = 4 // connections of the other side at a time
+
+// A wire joins two sockets, in virtual time.
+type wire struct {
+	near, far net.PacketConn
+	cut       atomic.Bool
+}
+
+func newWire(t *testing.T) *wire {
+	t.Helper()
+	router, err := vnet.NewRouter(&vnet.RouterConfig{CIDR: "10.0.0.0/24", MinDelay: time.Millisecond, LoggerFactory: logging.NewDefaultLoggerFactory()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{}
+	router.AddChunkFilter(func(vnet.Chunk) bool { return !w.cut.Load() })
+	for address, conn := range map[string]*net.PacketConn{"10.0.0.1": &w.near, "10.0.0.2": &w.far} {
+		n, err := vnet.NewNet(&vnet.NetConfig{StaticIPs: []string{address}})
+		if err = errors.Join(err, router.AddNet(n)); err != nil {
+			t.Fatal(err)
+		}
+		c, err := n.ListenPacket("udp4", address+":5000")
+		if err != nil {
+			t.Fatal(err)
+		}
+		*conn = c
+	}
+	if err := router.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := router.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+func keys() (caller, callee Keys) {
+	caller = Keys{Own: [ed25519.SeedSize]byte{1}, Theirs: [ed25519.SeedSize]byte{2}}
+	return caller, Keys{Own: caller.Theirs, Theirs: caller.Own}
+}
+
+// A side is a Path with what it has accepted.
+type side struct {
+	*Path
+	to       net.Addr
+	accepted chan io.ReadWriteCloser
+}
+
+func newSide(t *testing.T, conn, to net.PacketConn, keys Keys) side {
+	t.Helper()
+	s := side{to: to.LocalAddr(), accepted: make(chan io.ReadWriteCloser, 100)}
+	var err error
+	s.Path, err = New(conn, keys, most, func(c io.ReadWriteCloser) { s.accepted <- c }, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() }) // a test may have closed it
+	return s
+}
+
+// joined returns two sides that know each other.
+func joined(t *testing.T) (w *wire, caller, callee side) {
+	t.Helper()
+	w = newWire(t)
+	callers, callees := keys()
+	return w, newSide(t, w.near, w.far, callers), newSide(t, w.far, w.near, callees)
+}
+
+func open(t *testing.T, from, to side) (near, far io.ReadWriteCloser) {
+	t.Helper()
+	near, err := from.Open(t.Context(), from.to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return near, <-to.accepted
+}
+
+func put(t *testing.T, from, to io.ReadWriter, message []byte) {
+	t.Helper()
+	if _, err := from.Write(message); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 100_000)
+	if n, err := to.Read(b); err != nil || !bytes.Equal(b[:n], message) {
+		t.Fatalf("read %d bytes of %d (%v)", n, len(message), err)
+	}
+}
+
+func TestChannels(t *testing.T) {
+	t.Run("carry whole messages, both ways, from either side", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			_, caller, callee := joined(t)
+			for _, way := range [][2]side{{caller, callee}, {callee, caller}} {
+				near, far := open(t, way[0], way[1])
+				for _, size := range []int{1, 64<<10 + 1, 0, 9} {
+					put(t, near, far, bytes.Repeat([]byte{7}, size))
+					put(t, far, near, bytes.Repeat([]byte{8}, size))
+				}
+			}
+		})
+	})
+
+	t.Run("end on both sides", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			_, caller, callee := joined(t)
+			near, far := open(t, caller, callee)
+			_ = near.Close()
+			if _, err := far.Read(make([]byte, 10)); !errors.Is(err, io.EOF) {
+				t.Errorf("the other side hears %v", err)
+			}
+			if _, err := near.Read(make([]byte, 10)); err == nil || errors.Is(err, io.EOF) {
+				t.Errorf("this side hears %v", err)
+			}
+			near, far = open(t, caller, callee)
+			_ = callee.Close()
+			if _, err := near.Read(make([]byte, 10)); err == nil {
+				t.Error("a channel outlives its path")
+			}
+			_ = far.Close()
+			if _, err := callee.Open(t.Context(), callee.to); err == nil {
+				t.Error("a closed path opens a channel")
+			}
+		})
+	})
+
+	t.Run("end when the other side falls silent, and not while it only has nothing to say", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w, caller, callee := joined(t)
+			near, far := open(t, caller, callee)
+			time.Sleep(time.Minute)
+			put(t, near, far, []byte("still there"))
+			w.cut.Store(true)
+			begun := time.Now()
+			if _, err := near.Read(make([]byte, 10)); err == nil || time.Since(begun) > silence+keepAlive {
+				t.Errorf("it says %v after %v", err, time.Since(begun))
+			}
+			begun = time.Now()
+			if _, err := caller.Open(t.Context(), caller.to); err == nil || time.Since(begun) > handshakeLimit {
+				t.Errorf("Open says %v after %v", err, time.Since(begun))
+			}
+		})
+	})
+
+	t.Run("end with a message that is too long", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			_, caller, callee := joined(t)
+			near, far := open(t, caller, callee)
+			if _, err := near.Write(make([]byte, 1000)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := far.Read(make([]byte, 999)); !errors.Is(err, io.ErrShortBuffer) {
+				t.Errorf("it says %v", err)
+			}
+			if _, err := near.Read(make([]byte, 10)); !errors.Is(err, io.EOF) {
+				t.Errorf("the other side hears %v", err)
+			}
+		})
+	})
+}
+
+func TestImpostors(t *testing.T) {
+	callers, callees := keys()
+	other := [ed25519.SeedSize]byte{3}
+	for name, shows := range map[string]Keys{
+		"with a key of its own":                {Own: other, Theirs: callers.Own},
+		"with the key of the side it talks to": {Own: callers.Own, Theirs: callers.Own},
+	} {
+		t.Run("answer "+name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWire(t)
+				caller, impostor := newSide(t, w.near, w.far, callers), newSide(t, w.far, w.near, shows)
+				if _, err := caller.Open(t.Context(), caller.to); !errors.Is(err, ErrImpostor) {
+					t.Errorf("Open says %v", err)
+				}
+				if len(impostor.accepted) > 0 {
+					t.Error("the impostor has a channel")
+				}
+			})
+		})
+	}
+	for name, shows := range map[string]Keys{
+		"with a key of its own":                {Own: other, Theirs: callees.Own},
+		"with the key of the side it talks to": {Own: callees.Own, Theirs: callees.Own},
+	} {
+		t.Run("open "+name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWire(t)
+				impostor, callee := newSide(t, w.near, w.far, shows), newSide(t, w.far, w.near, callees)
+				if c, err := impostor.Open(t.Context(), impostor.to); err == nil { // the client ends its half of the handshake first
+					if _, err := c.Read(make([]byte, 10)); err == nil {
+						t.Error("the impostor is answered")
+					}
+				}
+				if len(callee.accepted) > 0 {
+					t.Error("the impostor has a channel")
+				}
+			})
+		})
+	}
+	t.Run("open without a certificate", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWire(t)
+			callee := newSide(t, w.far, w.near, callees)
+			h := newHostile(t, w, callers)
+			h.tls.Certificates = nil
+			conn, err := h.dial(t)
+			if err == nil {
+				<-conn.Context().Done()
+			}
+			if len(callee.accepted) > 0 {
+				t.Error("the impostor has a channel")
+			}
+		})
+	})
+}
+
+// A hostile side speaks QUIC as it likes.
+type hostile struct {
+	transport quic.Transport
+	to        net.Addr
+	tls       *tls.Config
+}
+
+func newHostile(t *testing.T, w *wire, keys Keys) *hostile {
+	t.Helper()
+	config, err := mutual(keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &hostile{transport: quic.Transport{Conn: w.near}, to: w.far.LocalAddr(), tls: config}
+	t.Cleanup(func() { _ = errors.Join(h.transport.Close(), w.near.Close()) })
+	return h
+}
+
+func (h *hostile) dial(t *testing.T) (*quic.Conn, error) {
+	t.Helper()
+	return h.transport.Dial(t.Context(), h.to, h.tls, settings(-1))
+}
+
+func TestHostileSides(t *testing.T) {
+	callers, callees := keys()
+	with := func(t *testing.T, test func(t *testing.T, h *hostile, callee side)) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWire(t)
+			test(t, newHostile(t, w, callers), newSide(t, w.far, w.near, callees))
+		})
+	}
+	// served waits until all places are free again, and opens a channel as an honest side does.
+	served := func(t *testing.T, h *hostile, callee side) {
+		t.Helper()
+		time.Sleep(silence + 2*handshakeLimit)
+		if n := callee.theirs.Load(); n != 0 {
+			t.Errorf("%d connections are held", n)
+		}
+		conn, err := h.dial(t)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := conn.OpenStream()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Write([]byte{version}); err != nil {
+			t.Fatal(err)
+		}
+		put(t, &channel{conn: conn, stream: s}, <-callee.accepted, []byte("honest"))
+	}
+
+	t.Run("have few connections at a time, though they never end a handshake", func(t *testing.T) {
+		with(t, func(t *testing.T, h *hostile, callee side) {
+			stuck := h.tls.Clone()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			stuck.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			ended := make(chan error, 200)
+			for range cap(ended) {
+				go func() {
+					_, err := h.transport.Dial(ctx, h.to, stuck, settings(-1))
+					ended <- err
+				}()
+			}
+			for range 100 {
+				time.Sleep(time.Millisecond)
+				if n := callee.theirs.Load(); n > most {
+					t.Fatalf("%d connections are held", n)
+				}
+			}
+			if n := callee.theirs.Load(); n != most {
+				t.Errorf("%d connections are held: the test does not reach the limit", n)
+			}
+			time.Sleep(3 * handshakeLimit)
+			if n := callee.theirs.Load(); n != 0 {
+				t.Errorf("%d connections are held for ever", n)
+			}
+			cancel()
+			for range cap(ended) {
+				if err := <-ended; err == nil {
+					t.Error("a connection without a certificate is up")
+				}
+			}
+			served(t, h, callee)
+		})
+	})
+
+	t.Run("lose connections on which no channel begins", func(t *testing.T) {
+		with(t, func(t *testing.T, h *hostile, callee side) {
+			for name, begin := range map[string]func(*quic.Conn) error{
+				"no stream":       func(*quic.Conn) error { return nil },
+				"an empty stream": func(c *quic.Conn) error { _, err := c.OpenStream(); return err },
+				"another version": func(c *quic.Conn) error {
+					s, err := c.OpenStream()
+					if err == nil {
+						_, err = s.Write([]byte{version + 1})
+					}
+					return err
+				},
+				"a stream that ends": func(c *quic.Conn) error {
+					s, err := c.OpenStream()
+					if err == nil {
+						err = s.Close()
+					}
+					return err
+				},
+			} {
+				conn, err := h.dial(t)
+				if err = errors.Join(err, begin(conn)); err != nil {
+					t.Fatal(name, ": ", err)
+				}
+				begun := time.Now()
+				<-conn.Context().Done()
+				if took := time.Since(begun); took > 2*handshakeLimit {
+					t.Errorf("%s: it is held for %v", name, took)
+				}
+			}
+			served(t, h, callee)
+		})
+	})
+
+	t.Run("open one stream, and no datagram", func(t *testing.T) {
+		with(t, func(t *testing.T, h *hostile, callee side) {
+			conn, err := h.dial(t)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := conn.OpenStream()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Write([]byte{version}); err != nil {
+				t.Fatal(err)
+			}
+			<-callee.accepted
+			for range 1000 {
+				_, err := conn.OpenStream()
+				_, errUni := conn.OpenUniStream()
+				for _, err := range []error{err, errUni} {
+					if _, ok := errors.AsType[*quic.StreamLimitReachedError](err); !ok {
+						t.Fatalf("a further stream is not refused: %v", err)
+					}
+				}
+			}
+			_ = conn.CloseWithError(0, "") // it never fails
+			served(t, h, callee)
+		})
+	})
+
+	t.Run("are not ahead of a reader by more than the window", func(t *testing.T) {
+		with(t, func(t *testing.T, h *hostile, callee side) {
+			conn, err := h.dial(t)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := conn.OpenStream()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Write([]byte{version}); err != nil {
+				t.Fatal(err)
+			}
+			<-callee.accepted // nothing reads it
+			if err := s.SetWriteDeadline(time.Now().Add(time.Minute)); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := s.Write(make([]byte, 4*window)); err == nil || n > window {
+				t.Errorf("%d bytes went out (%v)", n, err)
+			}
+		})
+	})
+}
+
+// Garbage from the other side's address is no connection, and keeps none from being made.
+func TestGarbage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire(t)
+		_, callees := keys()
+		callee := newSide(t, w.far, w.near, callees)
+		for first := range 256 {
+			for _, size := range []int{1, 20, 1200} {
+				packet := append([]byte{byte(first), 0, 0, 0, 1, 8}, bytes.Repeat([]byte{9}, size)...)
+				if _, err := w.near.WriteTo(packet, w.far.LocalAddr()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		time.Sleep(silence)
+		if n := callee.theirs.Load(); n != 0 {
+			t.Errorf("%d connections are held", n)
+		}
+		callers, _ := keys()
+		near, far := open(t, newSide(t, w.near, w.far, callers), callee)
+		put(t, near, far, []byte("after garbage"))
+	})
+}
