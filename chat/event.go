@@ -22,6 +22,8 @@ type (
 		Path        string // host, srflx, prflx or relay
 		Took        time.Duration
 	}
+	// Ringing says that the other side's person is being asked whether to answer.
+	Ringing struct{}
 	// Message says that the other side said Text. It counts as read, and is acknowledged,
 	// when the reader asks for the next event.
 	Message struct {

@@ -43,6 +43,9 @@ const (
 	kindKeep kind = 14 // seq, JSON, see keepNote: this side keeps the other as a contact; for a side whose hello has contacts, like the next
 	kindKept kind = 15 // seq, then an ID: this side has stored the contact, and the ID is that of its keys
 
+	kindRinging  kind = 16 // 0: before the hello, this side's person is being asked whether to answer; see ring.go
+	kindDeclined kind = 17 // 0, then unanswered if the person has not decided: no hello will come
+
 	kindBundle kind = 13 // frames, each after its length: see bundle.go; for a side whose hello has bundles
 )
 
@@ -97,7 +100,7 @@ func decode(b []byte) (frame, error) {
 			return frame{}, fmt.Errorf("%w: a hello of %d bytes", errFrame, len(body))
 		}
 		return f, nil
-	case kindMessage, kindEnd, kindAck, kindGoodbye, kindOffer, kindAccept, kindCancel, kindReceived, kindName, kindPart, kindAway, kindKeep, kindKept:
+	case kindMessage, kindEnd, kindAck, kindGoodbye, kindOffer, kindAccept, kindCancel, kindReceived, kindName, kindPart, kindAway, kindKeep, kindKept, kindRinging, kindDeclined:
 	default:
 		return frame{}, fmt.Errorf("%w: its kind %d is not known here", errFrame, f.kind)
 	}

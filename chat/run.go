@@ -14,7 +14,7 @@ const (
 )
 
 // Run holds the conversation over the pipe that next returns and, each time that it breaks, over the next one. It
-// returns nil when both inputs have ended or a side has left, else ErrSilent, ErrPurpose, ErrUnsaid, or the error of next
+// returns nil when both inputs have ended or a side has left, else ErrSilent, ErrPurpose, ErrDeclined, ErrUnanswered, ErrUnsaid, or the error of next
 // or of the context. The error is, or wraps, Undelivered if messages did not get through, and Incomplete if files did not.
 func (c *Conversation) Run(ctx context.Context, next func(context.Context) (Link, error)) error {
 	talking, hangUp := context.WithCancel(ctx)
@@ -99,7 +99,7 @@ func (c *Conversation) run(ctx, awaiting context.Context, next func(context.Cont
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(err, ErrSilent), errors.Is(err, ErrPurpose): // the next pipe would be no different
+		case errors.Is(err, ErrSilent), errors.Is(err, ErrPurpose), errors.Is(err, ErrDeclined), errors.Is(err, ErrUnanswered): // the next pipe would be no different
 			return err
 		case errors.Is(err, io.EOF):
 			err = errHungUp

@@ -225,34 +225,6 @@ func (c *Conversation) receive(ctx context.Context, link Link, again bool) error
 	}
 }
 
-// awaitHello handles the other side's hello, and drops what comes before. It returns ErrSilent if none comes
-// within helloTimeout, and ErrPurpose if the other side does not chat.
-func (c *Conversation) awaitHello(ctx context.Context, link Link) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, helloTimeout, ErrSilent)
-	defer cancel()
-	for {
-		b, err := link.Recv(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case err != nil:
-			return err
-		}
-		f, err := decode(b)
-		switch {
-		case err != nil:
-			c.drop(err)
-		case f.kind != kindHello:
-			c.drop("no hello before it", "kind", f.kind)
-		case f.hello.Purpose != "":
-			return ErrPurpose
-		default:
-			c.handleHello(f.hello, link)
-			return nil
-		}
-	}
-}
-
 // handleHello continues from where the other side's hello says.
 func (c *Conversation) handleHello(h hello, link Link) {
 	h.Name = c.peerName(h.Name)
@@ -293,6 +265,8 @@ func (c *Conversation) handleFrame(f frame) {
 		c.rename(f.text)
 	case kindAway:
 		c.handleAway(f.seq)
+	case kindRinging, kindDeclined:
+		c.drop("a ring after the hello")
 	default:
 		switch at, verdict := c.stream.Receive(f.seq); verdict {
 		case reliable.Fresh:

@@ -43,6 +43,8 @@ func describe(e chat.Event) object {
 			words = []string{}
 		}
 		return object{"type": "connected", "verified": e.Verified, "safety_words": words, "peer": e.Peer, "path": e.Path, "took_ms": e.Took.Milliseconds()}
+	case chat.Ringing:
+		return object{"type": "ringing"}
 	case chat.Message:
 		return with(object{"type": "message", "id": e.ID, "from": e.From, "text": e.Text}, "more", e.GoesOn)
 	case chat.Delivered:

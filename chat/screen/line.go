@@ -109,6 +109,8 @@ func (l *lineScreen) show(e chat.Event) error {
 		l.showOwn(e)
 	case chat.Connected:
 		l.connected(e)
+	case chat.Ringing:
+		l.note("%s", RingingText("the other side"))
 	case chat.Message:
 		return l.message(e)
 	case chat.Renamed:

@@ -23,6 +23,11 @@ func (e Waiting) Title() string {
 	return "Answering " + Clean(e.Code)
 }
 
+// RingingText tells that name is being asked whether to answer.
+func RingingText(name string) string {
+	return "It is ringing. Waiting for " + name + " to answer."
+}
+
 // VerifiedText says why a call is verified.
 func VerifiedText(e chat.Connected) string {
 	if e.Contact {

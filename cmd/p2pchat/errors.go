@@ -76,6 +76,8 @@ var endings = []struct {
 	{peer.ErrNoPath, exitNoPath, "no-path", "use a server with a relay that both sides can reach: p2pchat serve --relay; 'p2pchat doctor' shows what a network allows"},
 	{errConfined, exitNoPath, "confined", ""},
 	{peer.ErrLost, exitFailed, "lost", "start the call again on both sides"},
+	{chat.ErrDeclined, exitAbsent, "declined", "call again later"},
+	{chat.ErrUnanswered, exitAbsent, "unanswered", "call again later"},
 	{chat.ErrSilent, exitFailed, "silent", "use the same version on both sides: p2pchat version"},
 	{chat.ErrPurpose, exitFailed, "other-purpose", "to chat, have the other side run p2pchat call or answer; to measure, run p2pchat bench on both sides"},
 	{bench.ErrConversation, exitFailed, "other-purpose", "to measure, have the other side run p2pchat bench, too; to chat, run p2pchat call or answer"},

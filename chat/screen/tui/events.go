@@ -19,6 +19,8 @@ func (m *model) event(e chat.Event) tea.Cmd {
 		m.ownEvent(e)
 	case chat.Connected:
 		m.connected(e)
+	case chat.Ringing:
+		m.addNote(note, screen.RingingText(m.other()))
 	case chat.Message:
 		m.received++
 		m.copyText, m.copyTheirs = clean(e.Text), true
