@@ -162,6 +162,9 @@ func (p *Pipe) awaitHeard() {
 	}
 }
 
+// Ended returns a channel that is closed when the connection has ended, also if no Recv waits.
+func (p *Pipe) Ended() <-chan struct{} { return p.ended }
+
 // end ends the Pipe, once: the first reason counts.
 func (p *Pipe) end(why error) {
 	p.ending.Do(func() {

@@ -94,6 +94,14 @@ func describeOwn(e Event) object {
 		return object{"type": "stats", "rtt_ms": float64(e.RTT.Microseconds()) / 1000}
 	case StillLost:
 		return object{"type": "still-disconnected", "after_s": e.After.Seconds(), "code": e.Code}
+	case Listening:
+		return object{"type": "listening", "contacts": e.Contacts}
+	case IncomingCall:
+		return object{"type": "call", "contact": e.Contact}
+	case IncomingEnded:
+		return object{"type": "call-ended", "contact": e.Contact, "how": e.How}
+	case Told:
+		return object{"type": "notice", "text": e.Text}
 	case Failed:
 		return object{"type": "error", "code": e.Code, "message": e.Message}
 	}

@@ -43,6 +43,14 @@ type (
 		After time.Duration
 		Code  string
 	}
+	// Listening says that these contacts may call.
+	Listening struct{ Contacts []string }
+	// IncomingCall says that a contact calls, who has proven who it is.
+	IncomingCall struct{ Contact string }
+	// IncomingEnded says that a call rings no more: it was answered, declined or missed.
+	IncomingEnded struct{ Contact, How string }
+	// Told is a sentence for a person, outside of a conversation.
+	Told struct{ Text string }
 	// Failed says what ended the conversation, or which input was refused.
 	Failed struct {
 		Code    string // short and stable, for programs
@@ -58,3 +66,8 @@ func (Connecting) event() {}
 func (Stats) event()      {}
 func (StillLost) event()  {}
 func (Failed) event()     {}
+
+func (Listening) event()     {}
+func (IncomingCall) event()  {}
+func (IncomingEnded) event() {}
+func (Told) event()          {}

@@ -65,25 +65,21 @@ func (c *connector) open() error {
 		}
 		c.conversation.Tell(chat.Notice{Text: c.o.serverNotice(err)})
 	}}
-	config := peer.Config{
-		Resume: c.o.outbox.again(), RelayOnly: c.o.relayOnly, Log: c.o.logger,
-		DataChannelsOnly: c.o.stripes == "always", // over QUIC, a file has no stripes
-		Save: func(a peer.Resumption) error {
-			return c.o.outbox.save(c.conversation, resumePoint{Server: c.o.server, Again: a})
-		},
-		Report: c.o.report(c.conversation, &c.outage),
+	if r := c.o.incoming; r != nil {
+		r.follow(c.o.report(c.conversation, &c.outage), at.OnOutage)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.client, c.session = r.client, r.session
+		return nil
 	}
-	if err := c.o.proxy.connect(c.o.serverGiven, c.o.server, &at, &config); err != nil {
-		return err
-	}
-	client, err := signaling.NewClient(c.o.server, at)
+	client, config, err := c.o.clientAt(at)
 	if err != nil {
-		return &usageError{err: err}
-	}
-	config.Discover = client.ICEServers
-	if config.ICEServers, config.Host, err = chosenICEServers(c.o.iceServers, c.o.server); err != nil {
 		return err
 	}
+	config.Save = func(a peer.Resumption) error {
+		return c.o.outbox.save(c.conversation, resumePoint{Server: c.o.server, Again: a})
+	}
+	config.Report = c.o.report(c.conversation, &c.outage)
 	var session *peer.Session
 	if k := c.o.keeper; k.contact() != "" {
 		session = peer.Meet(client, peer.Contact{Keys: k.keys, Calls: c.o.side == signaling.Caller}, config)
@@ -95,6 +91,24 @@ func (c *connector) open() error {
 	defer c.mu.Unlock()
 	c.client, c.session = client, session
 	return nil
+}
+
+// clientAt returns a client of o.server, and what a Session there needs, without Save and Report.
+func (o *talkOptions) clientAt(at signaling.Config) (*signaling.Client, peer.Config, error) {
+	config := peer.Config{
+		Resume: o.outbox.again(), RelayOnly: o.relayOnly, Log: o.logger,
+		DataChannelsOnly: o.stripes == "always", // over QUIC, a file has no stripes
+	}
+	if err := o.proxy.connect(o.serverGiven, o.server, &at, &config); err != nil {
+		return nil, config, err
+	}
+	client, err := signaling.NewClient(o.server, at)
+	if err != nil {
+		return nil, config, &usageError{err: err}
+	}
+	config.Discover = client.ICEServers
+	config.ICEServers, config.Host, err = chosenICEServers(o.iceServers, o.server)
+	return client, config, err
 }
 
 // close ends the Session, if there is one.
@@ -208,7 +222,11 @@ func (c *connector) link(ctx context.Context, session *peer.Session, late error)
 		ctx, cancel = context.WithTimeoutCause(ctx, c.o.wait, late)
 		defer cancel()
 	}
-	p, err := session.Pipe(ctx)
+	pipe := session.Pipe
+	if c.o.incoming != nil {
+		pipe = c.o.incoming.pipe
+	}
+	p, err := pipe(ctx)
 	if errors.Is(err, errAbsent) {
 		err = c.outage.cause(c.o, err)
 	}

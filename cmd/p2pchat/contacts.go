@@ -1,16 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"p2pchat/chat"
 	"p2pchat/chat/screen"
 	"p2pchat/cmd/p2pchat/internal/contacts"
 )
@@ -74,7 +78,55 @@ To be able to call each other again, meet with a code and keep each other.`,
 			})
 		},
 	}
-	c.AddCommand(forget, rename)
+	c.AddCommand(forget, rename, ringCommand())
+	return c
+}
+
+// ringCommand returns the command that says what listen does when a contact calls.
+func ringCommand() *cobra.Command {
+	folder := ""
+	policies := []string{contacts.RingAsk, contacts.RingAccept, contacts.RingRefuse}
+	c := &cobra.Command{
+		Use:   "ring @NAME ask|accept|refuse",
+		Short: "Say what listen does when a contact calls",
+		Long: `ask (the default) rings until you answer or decline. accept answers at once; with --folder, it
+also takes the contact's files, into that folder. refuse does not listen for the contact,
+who sees no difference from your being away.
+
+A listen that runs already notices the change.`,
+		Example: `  p2pchat contacts ring @ben accept --folder ~/inbox
+  p2pchat contacts ring @ben ask`,
+		Args: cobra.ArbitraryArgs,
+		ValidArgsFunction: func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 1 {
+				return policies, cobra.ShellCompDirectiveNoFileComp
+			}
+			return completeContact(c, args, begun)
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) != 2 || !slices.Contains(policies, args[1]) {
+				return &usageError{err: fmt.Errorf("'%s' takes a contact and one of %s", c.CommandPath(), either(policies)), hint: "example: p2pchat contacts ring @ben accept"}
+			}
+			if folder != "" {
+				if args[1] != contacts.RingAccept {
+					return &usageError{err: fmt.Errorf("--folder is for %s", contacts.RingAccept), hint: "files of calls that you answer yourself are asked for"}
+				}
+				path, err := filepath.Abs(folder)
+				if err == nil {
+					err = chat.CheckFolder(path)
+				}
+				if err != nil {
+					return &usageError{err: fmt.Errorf("--folder: %w", err), hint: "name a folder that you can write to; a missing folder is created"}
+				}
+				folder = path
+			}
+			return withContact(args[0], func(_ *contacts.Book, h *contacts.Held) error {
+				defer h.Release()
+				return h.Update(func(c *contacts.Contact) { c.Ring, c.Folder = args[1], folder })
+			})
+		},
+	}
+	c.Flags().StringVar(&folder, "folder", "", "take the contact's files, into this `FOLDER`")
 	return c
 }
 
@@ -103,11 +155,20 @@ func listContacts(to io.Writer, list []contacts.Contact) error {
 		return err
 	}
 	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NAME\tCALLS ITSELF\tLAST CALL\tSERVER")
+	fmt.Fprintln(t, "NAME\tCALLS ITSELF\tLAST CALL\tLISTEN\tSERVER")
 	for _, c := range list {
-		fmt.Fprintf(t, "%s%s\t%s\t%s\t%s\n", contactMark, c.Name, screen.Clean(c.Peer), lastCall(c), screen.Clean(c.Server))
+		fmt.Fprintf(t, "%s%s\t%s\t%s\t%s\t%s\n", contactMark, c.Name, screen.Clean(c.Peer), lastCall(c), ringPolicy(c), screen.Clean(c.Server))
 	}
 	return t.Flush()
+}
+
+// ringPolicy says what listen does when a contact calls.
+func ringPolicy(c contacts.Contact) string {
+	policy := cmp.Or(c.Ring, contacts.RingAsk)
+	if c.Folder != "" {
+		policy += ", files into " + screen.Clean(c.Folder)
+	}
+	return policy
 }
 
 // lastCall says when a contact was in a call, or that the other side may not have kept this one.
@@ -129,7 +190,9 @@ func listJSON(to io.Writer, list []contacts.Contact) error {
 			Kept      time.Time `json:"kept"`
 			Seen      time.Time `json:"seen"`
 			Confirmed bool      `json:"confirmed"`
-		}{c.Name, c.Peer, c.Server, c.Kept, c.Seen, c.Keys.Shown})
+			Ring      string    `json:"ring"`
+			Folder    string    `json:"folder,omitempty"`
+		}{c.Name, c.Peer, c.Server, c.Kept, c.Seen, c.Keys.Shown, cmp.Or(c.Ring, contacts.RingAsk), c.Folder})
 		if err != nil {
 			return err
 		}

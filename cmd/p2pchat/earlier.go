@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -76,6 +77,15 @@ func (o *talkOptions) openIn(folder, name string, std stdio) error {
 		o.outbox = outbox{}
 	}
 	return nil
+}
+
+// openOutbox opens the outbox of the conversation with the contact of that ID.
+func (o *talkOptions) openOutbox(id string, notes io.Writer) error {
+	folder := statePath("outboxes")
+	if o.noOutbox || folder == "" {
+		return nil
+	}
+	return o.openIn(folder, id, stdio{err: notes})
 }
 
 // earlier returns the newest conversation of this side that an earlier run did not end, of any code if text is empty. It removes

@@ -104,7 +104,7 @@ func checkVariables(c *cobra.Command, values map[string]string, notes io.Writer)
 	if c.Hidden { // the completion of a shell
 		return nil
 	}
-	known := []string{"CODE", "ACCESS_KEY", "CONFIG"}
+	known := []string{"CODE", "ACCESS_KEY", "CONFIG", "CONTACT"}
 	for _, other := range append(c.Root().Commands(), c) {
 		for _, sub := range append(other.Commands(), other) {
 			for _, f := range flagNames(sub) {

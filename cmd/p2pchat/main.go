@@ -104,7 +104,7 @@ cannot be reached, or refused; 6 the machines cannot reach each other; 130 inter
 	root.SetOut(std.out)
 	root.SetErr(std.err)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serveCommand(std), callCommand(std), answerCommand(std), doctorCommand(std), demoCommand(std), benchCommand(std), configCommand(std), contactsCommand(std), readyCommand(), versionCommand(std))
+	root.AddCommand(serveCommand(std), callCommand(std), answerCommand(std), doctorCommand(std), demoCommand(std), benchCommand(std), configCommand(std), contactsCommand(std), listenCommand(std), readyCommand(), versionCommand(std))
 	for _, c := range root.Commands() {
 		completeChoices(c)
 	}

@@ -74,7 +74,8 @@ type talkOptions struct {
 	asked       bool // the person was asked for the code
 	prompts     bool // the person can be asked for another code
 	outbox      outbox
-	keeper      *keeper // nil without a place for contacts
+	keeper      *keeper       // nil without a place for contacts
+	incoming    *incomingCall // the call of a contact that listen has received; nil otherwise
 }
 
 func (o *talkOptions) register(f *pflag.FlagSet) {

@@ -4,6 +4,7 @@ package contacts
 import (
 	"cmp"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,13 @@ var (
 	ErrName  = errors.New("a contact's name has up to 32 letters, digits, - and _")
 	ErrInUse = errors.New("another program is in a call with this contact, or calls it")
 	errFile  = errors.New("this is not the file of a contact")
+)
+
+// What listen does when a contact calls.
+const (
+	RingAsk    = "ask" // or empty
+	RingAccept = "accept"
+	RingRefuse = "refuse"
 )
 
 // extension is that of a contact's file.
@@ -76,6 +84,18 @@ func (b *Book) List() ([]Contact, error) {
 	}
 	slices.SortFunc(list, func(x, y Contact) int { return cmp.Compare(fold(x.Name), fold(y.Name)) })
 	return list, err
+}
+
+// Version returns a text that is another one when a contact was added, changed or removed.
+func (b *Book) Version() string {
+	h := sha256.New()
+	entries, _ := os.ReadDir(b.dir) // a folder that cannot be read has no contacts
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && strings.HasSuffix(e.Name(), extension) {
+			fmt.Fprintln(h, e.Name(), info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 func read(path string) (Contact, error) {

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"p2pchat/cmd/p2pchat/internal/contacts"
+	"p2pchat/peer"
+	"p2pchat/signaling"
+)
+
+// provingLimit is how long it may take a contact to prove who it is.
+const provingLimit = 20 * time.Second
+
+// An incomingCall is a call of a contact who has proven who it is, and whom no other program holds. The Conversation that follows
+// continues with its Session.
+type incomingCall struct {
+	keeper  *keeper
+	client  *signaling.Client
+	session *peer.Session
+	first   *peer.Pipe
+
+	mu     sync.Mutex // guards what follows
+	taken  bool       // first is
+	report func(peer.Event)
+	outage func(error)
+}
+
+// receiveCall meets the contact who may have made an offer. It returns contacts.ErrInUse if another program is in a call with
+// that contact, and errAbsent if the contact does not prove who it is in time.
+func (o *talkOptions) receiveCall(ctx context.Context, book *contacts.Book, id string) (*incomingCall, error) {
+	held, err := book.Hold(id)
+	if err != nil {
+		return nil, err
+	}
+	r := &incomingCall{keeper: &keeper{book: book, side: signaling.Callee, server: held.Server, held: held}}
+	if err := r.meet(ctx, o); err != nil {
+		r.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *incomingCall) meet(ctx context.Context, o *talkOptions) (err error) {
+	at := *o
+	at.server, at.serverGiven = r.keeper.server, r.keeper.server != defaultServer
+	client, config, err := at.clientAt(signaling.Config{OnOutage: func(err error) {
+		if f := r.followed(); f.outage != nil {
+			f.outage(err)
+		}
+	}})
+	if err != nil {
+		return err
+	}
+	r.client = client
+	config.Report = func(e peer.Event) {
+		if f := r.followed(); f.report != nil {
+			f.report(e)
+		}
+	}
+	r.session = peer.Meet(r.client, peer.Contact{Keys: r.keeper.keys}, config)
+	ctx, cancel := context.WithTimeoutCause(ctx, provingLimit, errAbsent)
+	defer cancel()
+	r.first, err = r.session.Pipe(ctx)
+	return err
+}
+
+// A follower is told what happens to the Session.
+type follower struct {
+	report func(peer.Event)
+	outage func(error)
+}
+
+func (r *incomingCall) followed() follower {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return follower{r.report, r.outage}
+}
+
+// follow sets who is told what happens to the Session.
+func (r *incomingCall) follow(report func(peer.Event), outage func(error)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report, r.outage = report, outage
+}
+
+// pipe returns the Session's next pipe: at first the one with which the contact called.
+func (r *incomingCall) pipe(ctx context.Context) (*peer.Pipe, error) {
+	r.mu.Lock()
+	first := !r.taken
+	r.taken = true
+	r.mu.Unlock()
+	if first {
+		return r.first, nil
+	}
+	return r.session.Pipe(ctx)
+}
+
+// close ends the call, and lets other programs call the contact.
+func (r *incomingCall) close() {
+	if r.session != nil {
+		r.session.Close()
+	}
+	if r.client != nil {
+		r.client.CloseIdle()
+	}
+	r.keeper.release()
+}
+
+// isUnproven reports whether err of receiveCall says nothing about the contact: the server may have made the offer.
+func isUnproven(err error) bool { return !errors.Is(err, contacts.ErrInUse) }

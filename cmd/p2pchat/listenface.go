@@ -1,0 +1,242 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"p2pchat/chat/screen"
+	"p2pchat/cmd/p2pchat/internal/contacts"
+)
+
+// A streamFace is a listenFace for pipes, plain terminals and programs. While a call has the screen, lines of the input are the
+// call's.
+type streamFace struct {
+	dialect listenDialect
+	board   *switchboard
+	std     stdio
+
+	mu   sync.Mutex     // guards what follows
+	call io.WriteCloser // the input of the call that has the screen; nil without one
+	over bool           // the input has ended
+}
+
+// A listenDialect is how a streamFace speaks outside of calls.
+type listenDialect interface {
+	listening(list []contacts.Contact)
+	ringing(name string)
+	ended(name string, why ringEnd)
+	note(text string)
+	// parse returns what a line asks for.
+	parse(text string) (listenCommandLine, error)
+	// refuse tells why a line was not handled.
+	refuse(err error)
+}
+
+// A listenCommandLine is what a line of the input asks for.
+type listenCommandLine struct {
+	verb listenVerb
+	name string // of a contact; perhaps empty
+}
+
+type listenVerb int
+
+const (
+	verbNone listenVerb = iota
+	verbAnswer
+	verbDecline
+	verbLeave
+)
+
+func newStreamFace(s *switchboard, std stdio, d listenDialect) *streamFace {
+	return &streamFace{dialect: d, board: s, std: std}
+}
+
+func (f *streamFace) listening(list []contacts.Contact) { f.dialect.listening(list) }
+func (f *streamFace) ringing(name string)               { f.dialect.ringing(name) }
+func (f *streamFace) ended(name string, why ringEnd)    { f.dialect.ended(name, why) }
+func (f *streamFace) note(text string)                  { f.dialect.note(text) }
+
+// read hands each line of the input to the call that has the screen, or runs it. The end of the input ends that of the call, too;
+// on a terminal it ends the program.
+func (f *streamFace) read(ctx context.Context) {
+	lines := make(chan string)
+	go func() { // not waited for: a read of stdin cannot be interrupted
+		defer close(lines)
+		for in := bufio.NewReaderSize(f.std.in, 64<<10); ; {
+			text, err := in.ReadString('\n')
+			if text != "" {
+				select {
+				case lines <- text:
+				case <-ctx.Done():
+					return
+				}
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	for {
+		select {
+		case text, ok := <-lines:
+			if !ok {
+				f.endInput()
+				return
+			}
+			f.line(text)
+		case <-ctx.Done():
+			f.endInput()
+			return
+		}
+	}
+}
+
+// line handles a line of the input.
+func (f *streamFace) line(text string) {
+	f.mu.Lock()
+	call := f.call
+	f.mu.Unlock()
+	if call != nil {
+		if _, err := io.WriteString(call, text); err == nil {
+			return
+		}
+	}
+	c, err := f.dialect.parse(strings.TrimRight(text, "\r\n"))
+	if err != nil {
+		f.board.post(func() { f.dialect.refuse(err) })
+		return
+	}
+	switch c.verb {
+	case verbNone:
+	case verbLeave:
+		f.board.leave()
+	default:
+		f.board.post(func() {
+			if err := f.board.answer(strings.TrimPrefix(c.name, contactMark), c.verb == verbAnswer); err != nil {
+				f.dialect.refuse(err)
+			}
+		})
+	}
+}
+
+// endInput notes that no line follows.
+func (f *streamFace) endInput() {
+	f.mu.Lock()
+	call := f.call
+	f.over = true
+	f.mu.Unlock()
+	switch {
+	case call != nil:
+		call.Close()
+	case f.std.inTerminal:
+		f.board.leave()
+	}
+}
+
+// talk implements listenFace.
+func (f *streamFace) talk(ctx context.Context, o talkOptions) error {
+	in, to := io.Pipe()
+	f.mu.Lock()
+	if f.call = to; f.over {
+		to.Close()
+	}
+	f.mu.Unlock()
+	defer func() {
+		f.mu.Lock()
+		f.call = nil
+		f.mu.Unlock()
+		in.Close()
+	}()
+	std := f.std
+	std.in = in
+	return talk(ctx, o, std)
+}
+
+// lineListen speaks to people: notes on stderr, and answers that are typed.
+type lineListen struct{ stdio }
+
+func (d lineListen) note(text string) {
+	fmt.Fprintf(d.err, "p2pchat: %s\n", screen.Capital(screen.Clean(text)))
+}
+
+func (d lineListen) refuse(err error) { d.note(err.Error()) }
+
+func (d lineListen) listening(list []contacts.Contact) {
+	var names []string
+	for _, c := range list {
+		if c.Ring != contacts.RingRefuse {
+			names = append(names, contactMark+c.Name)
+		}
+	}
+	if len(names) == 0 {
+		d.note("no contact may call. In a verified call, both of you type /keep; 'p2pchat contacts' lists those whom you have kept.")
+		return
+	}
+	d.note("listening for " + strings.Join(names, ", "))
+}
+
+func (d lineListen) ringing(name string) {
+	d.note(fmt.Sprintf("%s%s is calling. Type a to answer, d to decline.", contactMark, name))
+}
+
+func (d lineListen) ended(name string, why ringEnd) {
+	switch why {
+	case ringAnswered:
+	case ringDeclined:
+		d.note(fmt.Sprintf("You declined the call of %s%s.", contactMark, name))
+	case ringMissed:
+		d.note(fmt.Sprintf("Missed a call of %s%s.", contactMark, name))
+	}
+}
+
+func (d lineListen) parse(text string) (listenCommandLine, error) {
+	verb, name, _ := strings.Cut(strings.TrimSpace(text), " ")
+	verbs := map[string]listenVerb{"": verbNone, "a": verbAnswer, "d": verbDecline, "q": verbLeave}
+	v, known := verbs[verb]
+	if !known {
+		return listenCommandLine{}, errors.New("no call has the screen. Type a to answer, d to decline, q to leave")
+	}
+	return listenCommandLine{v, strings.TrimSpace(name)}, nil
+}
+
+// jsonListen speaks to programs: objects on stdout, and objects that answer.
+type jsonListen struct{ out io.Writer }
+
+func (d jsonListen) tell(e screen.Event) { _ = screen.Encode(d.out, e) } // a program that reads no more ends this one otherwise
+
+func (d jsonListen) note(text string) { d.tell(screen.Told{Text: text}) }
+
+func (d jsonListen) refuse(err error) { d.tell(screen.Failed{Code: "bad-input", Message: err.Error()}) }
+
+func (d jsonListen) listening(list []contacts.Contact) {
+	e := screen.Listening{Contacts: []string{}}
+	for _, c := range list {
+		if c.Ring != contacts.RingRefuse {
+			e.Contacts = append(e.Contacts, c.Name)
+		}
+	}
+	d.tell(e)
+}
+
+func (d jsonListen) ringing(name string) { d.tell(screen.IncomingCall{Contact: name}) }
+
+func (d jsonListen) ended(name string, why ringEnd) {
+	d.tell(screen.IncomingEnded{Contact: name, How: string(why)})
+}
+
+func (d jsonListen) parse(text string) (listenCommandLine, error) {
+	var c struct{ Type, Contact string }
+	if text == "" {
+		return listenCommandLine{}, nil
+	}
+	if err := json.Unmarshal([]byte(text), &c); err != nil {
+		return listenCommandLine{}, errors.New("it is not a JSON object of a known form")
+	}
+	return listenCommandLine{map[string]listenVerb{"answer": verbAnswer, "decline": verbDecline, "leave": verbLeave}[c.Type], c.Contact}, nil
+}

@@ -1,0 +1,414 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"p2pchat/chat"
+	"p2pchat/cmd/p2pchat/internal/contacts"
+	"p2pchat/peer"
+	"p2pchat/peer/contact"
+	"p2pchat/signaling"
+)
+
+const (
+	lookAtBook   = 3 * time.Second  // how often listen looks whether another program has changed a contact
+	longestRing  = time.Minute      // until a call counts as missed
+	mostRings    = 5                // of one contact in ringWindow
+	ringWindow   = time.Minute      // see mostRings
+	mostProving  = 4                // offers at once whose makers have proven nothing yet
+	longestPause = 15 * time.Second // after offers whose makers proved nothing
+)
+
+// A lineState is what a line does:
+//
+//	waiting ──▶ proving ──▶ ringing ──▶ talking
+//	   ▲           │           │           │
+//	   │           ▼           ▼           │
+//	   └──────── paused ◀──────┴───────────┘  (perhaps for no time)
+type lineState int
+
+const (
+	lineWaiting lineState = iota
+	lineProving           // there is an offer, which the server may have made
+	lineRinging           // the contact has proven that it calls
+	lineTalking
+	linePaused
+)
+
+// A line is a contact whom listen waits for.
+type line struct {
+	contacts.Contact
+	state    lineState
+	failures int         // offers in a row whose makers proved nothing
+	rings    []time.Time // the last ones
+	warned   bool        // the person knows that this contact floods
+	decided  chan bool   // whether the person answers; while it rings
+}
+
+// A listenFace shows the person who calls. The switchboard calls it from one goroutine, except for talk.
+type listenFace interface {
+	// read reads what the person types until ctx ends, or the person leaves.
+	read(ctx context.Context)
+	listening(list []contacts.Contact)
+	ringing(name string)
+	ended(name string, why ringEnd)
+	note(text string)
+	// talk holds a call, which has the screen until it ends.
+	talk(ctx context.Context, o talkOptions) error
+}
+
+// A ringEnd says how a ring ended.
+type ringEnd string
+
+const (
+	ringAnswered ringEnd = "answered"
+	ringDeclined ringEnd = "declined"
+	ringMissed   ringEnd = "missed" // the person did not decide, or the contact hung up
+)
+
+// A switchboard waits for all contacts. Its loop owns the lines; other goroutines post what the loop is to do.
+type switchboard struct {
+	o     *listenOptions
+	book  *contacts.Book
+	seed  []byte
+	face  listenFace
+	notes io.Writer // stderr
+	leave context.CancelFunc
+
+	posts   chan func()
+	quit    <-chan struct{} // closed when the loop takes no more posts
+	proving chan struct{}   // a place for each contact that is to prove who it is
+	screen  chan struct{}   // the place of the call that has the screen
+	wg      sync.WaitGroup
+
+	// owned by run:
+	lines     map[string]*line          // by the contact's ID
+	listeners map[string]*peer.Listener // by server
+	version   string                    // of the book, when it was read
+	unread    string                    // the last error of reading it
+}
+
+func newSwitchboard(o *listenOptions, book *contacts.Book, seed []byte, notes io.Writer, leave context.CancelFunc) *switchboard {
+	return &switchboard{
+		o: o, book: book, seed: seed, notes: notes, leave: leave, posts: make(chan func(), 64), proving: make(chan struct{}, mostProving), screen: make(chan struct{}, 1),
+		lines: map[string]*line{}, listeners: map[string]*peer.Listener{},
+	}
+}
+
+// run waits for calls until ctx ends.
+func (s *switchboard) run(ctx context.Context) error {
+	defer s.wg.Wait()
+	s.quit = ctx.Done()
+	tick := time.NewTicker(lookAtBook)
+	defer tick.Stop()
+	s.reload(ctx)
+	s.wg.Go(func() { s.face.read(ctx) })
+	for {
+		select {
+		case do := <-s.posts:
+			do()
+		case <-tick.C:
+			if s.book.Version() != s.version {
+				s.reload(ctx)
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// post lets the loop do something, soon.
+func (s *switchboard) post(do func()) {
+	select {
+	case s.posts <- do:
+	case <-s.quit:
+	}
+}
+
+// reload reads the contacts, and waits for those who may call.
+func (s *switchboard) reload(ctx context.Context) {
+	s.version = s.book.Version()
+	list, err := s.book.List()
+	if err != nil && err.Error() != s.unread {
+		s.face.note(flatten(err))
+	}
+	if s.unread = ""; err != nil {
+		s.unread = err.Error()
+	}
+	known := map[string]bool{}
+	for _, c := range list {
+		known[c.ID] = true
+		if l := s.lines[c.ID]; l != nil {
+			l.Contact = c
+		} else {
+			s.lines[c.ID] = &line{Contact: c}
+		}
+	}
+	for id := range s.lines {
+		if !known[id] {
+			delete(s.lines, id)
+		}
+	}
+	s.face.listening(list)
+	s.wait(ctx)
+}
+
+// wait makes the Listeners wait for those contacts who may call now.
+func (s *switchboard) wait(ctx context.Context) {
+	at := map[string]map[string]contact.Keys{}
+	for server := range s.listeners {
+		at[server] = map[string]contact.Keys{}
+	}
+	for id, l := range s.lines {
+		if l.Ring == contacts.RingRefuse {
+			continue
+		}
+		if at[l.Server] == nil {
+			at[l.Server] = map[string]contact.Keys{}
+		}
+		if l.state == lineWaiting {
+			at[l.Server][id] = l.Keys
+		}
+	}
+	for server, keys := range at {
+		if s.listeners[server] == nil {
+			s.listenAt(ctx, server)
+		}
+		if l := s.listeners[server]; l != nil {
+			l.Set(keys)
+		}
+	}
+}
+
+// listenAt starts to listen at a server.
+func (s *switchboard) listenAt(ctx context.Context, server string) {
+	at := s.o.talkOptions
+	at.server, at.serverGiven = server, server != defaultServer
+	trouble := func(err error) { s.post(func() { s.face.note(at.serverNotice(err)) }) }
+	client, _, err := at.clientAt(signaling.Config{Patience: signaling.Forever, OnOutage: trouble})
+	if err != nil { // the file of a contact names another server than this program has written
+		s.face.note(flatten(err))
+		return
+	}
+	l := peer.NewListener(client, peer.ListenConfig{
+		Seed: append([]byte(server), s.seed...), Log: s.o.logger, Trouble: trouble,
+		Offered: func(id string) { s.wg.Go(func() { s.post(func() { s.offered(ctx, id) }) }) },
+	})
+	s.listeners[server] = l
+	s.wg.Go(func() {
+		l.Run(ctx)
+		client.CloseIdle()
+	})
+}
+
+// offered finds out whether a contact calls in whose rooms there is an offer.
+func (s *switchboard) offered(ctx context.Context, id string) {
+	l := s.lines[id]
+	if l == nil || l.state != lineWaiting || ctx.Err() != nil {
+		return
+	}
+	l.state = lineProving
+	s.wait(ctx)
+	s.wg.Go(func() {
+		pause := s.receive(ctx, id)
+		s.post(func() { s.rest(ctx, id, pause) })
+	})
+}
+
+// receive receives a call of a contact, if it proves who it is, and returns when the call is over: with what the loop then
+// decides how long to pause.
+func (s *switchboard) receive(ctx context.Context, id string) (pause func(*line) time.Duration) {
+	select {
+	case s.proving <- struct{}{}:
+	case <-ctx.Done():
+		return func(*line) time.Duration { return 0 }
+	}
+	call, err := s.o.receiveCall(ctx, s.book, id)
+	<-s.proving
+	if err != nil {
+		s.o.logger.Info("an offer in a contact's room led to no call", "why", err)
+		return func(l *line) time.Duration {
+			if isUnproven(err) {
+				l.failures++
+			}
+			return min(time.Second<<min(l.failures, 10), longestPause)
+		}
+	}
+	defer call.close()
+	s.ring(ctx, id, call)
+	return (*line).pauseAfterRing
+}
+
+// rest lets a line pause before the contact's next call.
+func (s *switchboard) rest(ctx context.Context, id string, pause func(*line) time.Duration) {
+	l := s.lines[id]
+	if l == nil {
+		return
+	}
+	l.state = linePaused
+	long := pause(l)
+	if len(l.rings) >= mostRings && !l.warned {
+		l.warned = true
+		s.face.note(fmt.Sprintf("%s%s calls again and again: listen rings at most %d times a minute for one contact.", contactMark, l.Name, mostRings))
+	}
+	s.wg.Go(func() {
+		select {
+		case <-time.After(long):
+		case <-ctx.Done():
+			return
+		}
+		s.post(func() {
+			if l := s.lines[id]; l != nil {
+				l.state = lineWaiting
+			}
+			s.reload(ctx) // the call has changed the keys
+		})
+	})
+}
+
+// pauseAfterRing returns how long a contact has to wait before it rings again.
+func (l *line) pauseAfterRing() time.Duration {
+	l.failures = 0
+	for len(l.rings) > 0 && time.Since(l.rings[0]) > ringWindow {
+		l.rings = l.rings[1:]
+	}
+	l.rings = append(l.rings, time.Now())
+	if len(l.rings) < mostRings {
+		return 0
+	}
+	return ringWindow - time.Since(l.rings[0])
+}
+
+// ring asks the person whether to answer, if it has to, and holds the call.
+func (s *switchboard) ring(ctx context.Context, id string, call *incomingCall) {
+	decided, name, accepts := make(chan bool, 1), make(chan string, 1), false
+	s.post(func() {
+		l := s.lines[id]
+		if l == nil || l.Ring == contacts.RingRefuse { // since
+			decided <- false
+			name <- ""
+			return
+		}
+		l.state, l.decided = lineRinging, decided
+		if accepts = l.Ring == contacts.RingAccept; !accepts {
+			s.face.ringing(l.Name)
+		}
+		name <- l.Name
+	})
+	var who string
+	select {
+	case who = <-name:
+	case <-ctx.Done():
+		return
+	}
+	ringing, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = chat.Ring(ringing, call.first) }) // if it fails, the pipe has ended
+	how := s.decide(ctx, call, decided, accepts)
+	stop()
+	wg.Wait()
+	s.post(func() {
+		if l := s.lines[id]; l != nil {
+			l.decided = nil
+			if how == ringAnswered {
+				l.state = lineTalking
+			}
+		}
+		if who != "" && !(accepts && how == ringAnswered) {
+			s.face.ended(who, how)
+		}
+	})
+	if how != ringAnswered {
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = chat.Decline(limit, call.first, how == ringMissed) // a caller who is gone is not told
+		return
+	}
+	err := s.hold(ctx, id, call, who)
+	if s.o.program == "" {
+		<-s.screen
+	}
+	if err != nil && ctx.Err() == nil {
+		s.post(func() { s.face.note(fmt.Sprintf("The call with %s%s: %s", contactMark, who, flatten(err))) })
+	}
+}
+
+// decide waits until it is decided whether to answer. The call then has the screen, unless a program has it.
+func (s *switchboard) decide(ctx context.Context, call *incomingCall, decided <-chan bool, accepts bool) ringEnd {
+	var screen chan<- struct{} // to be taken
+	if accepts {
+		if s.o.program != "" {
+			return ringAnswered
+		}
+		screen = s.screen
+	}
+	late := time.NewTimer(longestRing)
+	defer late.Stop()
+	for {
+		select {
+		case yes := <-decided:
+			switch {
+			case !yes:
+				return ringDeclined
+			case s.o.program != "":
+				return ringAnswered
+			}
+			screen = s.screen
+		case screen <- struct{}{}:
+			return ringAnswered
+		case <-call.first.Ended():
+			return ringMissed
+		case <-late.C:
+			return ringMissed
+		case <-ctx.Done():
+			return ringMissed
+		}
+	}
+}
+
+// hold holds a call that is answered.
+func (s *switchboard) hold(ctx context.Context, id string, call *incomingCall, name string) error {
+	o := s.o.talkOptions
+	o.server, o.keeper, o.incoming = call.keeper.server, call.keeper, call
+	o.serverGiven = o.server != defaultServer
+	if c := call.keeper.held; c.Ring == contacts.RingAccept && c.Folder != "" {
+		o.download, o.accept = c.Folder, true
+	}
+	if s.o.program != "" {
+		return s.runProgram(ctx, o, id, name)
+	}
+	if err := o.openOutbox(id, s.notes); err != nil {
+		return err
+	}
+	return s.face.talk(ctx, o)
+}
+
+// answer decides about the call of the contact of that name, or if it is empty about the only one that rings.
+func (s *switchboard) answer(name string, yes bool) error {
+	var meant *line
+	for _, l := range s.lines {
+		if l.state != lineRinging || l.decided == nil || name != "" && l.Name != name {
+			continue
+		}
+		if meant != nil {
+			return errors.New("several contacts are calling: name one, like a @ben")
+		}
+		meant = l
+	}
+	if meant == nil {
+		if name != "" {
+			return fmt.Errorf("%s%s is not calling", contactMark, name)
+		}
+		return errors.New("nobody is calling")
+	}
+	select {
+	case meant.decided <- yes:
+	default: // it is decided
+	}
+	return nil
+}
