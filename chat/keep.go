@@ -24,8 +24,8 @@ import (
 type Keeper interface {
 	// Check returns an error unless a contact can have that name.
 	Check(name string) error
-	// Store stores the other side as a contact, in the place of an earlier one of the same conversation, and returns once that is
-	// on disk: the name by which the person calls it, and the ID that this side shows to the other.
+	// Store stores the other side as a contact, in the place of an earlier one with the same Key, and returns once that is on
+	// disk: the name by which the person calls it, and the ID that this side shows to the other.
 	Store(a Agreement) (name, id string, err error)
 	// Shown notes that the other side has stored the keys of that ID, and reports whether this side has them.
 	Shown(id string) bool
@@ -70,10 +70,19 @@ type keepNote struct {
 }
 
 // KeepPeer says that this side keeps the other one as a contact, by that name; "" is the name that the other side gives
-// itself. compared says that the person has compared the safety words. When the other side has said the same, Kept comes. It
-// returns ErrNoContacts, ErrIsContact, ErrKeepNoPeer, ErrKeepsNone, ErrKeepUnproven, ErrOver, ErrUnkept or why the
-// contact was not stored.
+// itself. compared says that the person has compared the safety words. When the other side has said the same, Kept comes, and
+// again after each further KeepPeer, which may give another name. It returns ErrNoContacts, ErrIsContact, ErrKeepNoPeer,
+// ErrKeepsNone, ErrKeepUnproven, ErrOver, ErrUnkept or why the contact was not stored.
 func (c *Conversation) KeepPeer(name string, compared bool) error {
+	told, err := c.sayKeep(name, compared)
+	if told != nil {
+		c.Tell(told)
+	}
+	return err
+}
+
+// sayKeep is KeepPeer, and returns what the person is told, or nil.
+func (c *Conversation) sayKeep(name string, compared bool) (told Event, err error) {
 	c.mu.Lock()
 	greeted, able, over := c.greeted, c.peer.Contacts, c.life.past(ours, leaving)
 	c.mu.Unlock()
@@ -82,21 +91,21 @@ func (c *Conversation) KeepPeer(name string, compared bool) error {
 	k := &c.keeping
 	switch {
 	case c.config.Keeper == nil:
-		return ErrNoContacts
+		return nil, ErrNoContacts
 	case c.config.Contact != "":
-		return ErrIsContact
+		return nil, ErrIsContact
 	case over:
-		return ErrOver
+		return nil, ErrOver
 	case !greeted:
-		return ErrKeepNoPeer
+		return nil, ErrKeepNoPeer
 	case !able || k.key == nil:
-		return ErrKeepsNone
+		return nil, ErrKeepsNone
 	case !k.verified && !compared:
-		return ErrKeepUnproven
+		return nil, ErrKeepUnproven
 	}
 	if name != "" {
 		if err := c.config.Keeper.Check(name); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	k.name = name
@@ -108,11 +117,15 @@ func (c *Conversation) KeepPeer(name string, compared bool) error {
 			_, err = c.enqueue(kindKeep, string(text))
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		k.ours = nonce
 	}
-	return c.storePeer()
+	if err := c.storePeer(); err != nil {
+		return nil, err
+	}
+	k.told = false       // the person has asked once more, perhaps with another name
+	return c.kept(), nil // not nil, too, if the other side stored before this one could
 }
 
 // keepAtOnce says keep if Config.KeepAs asks for it, once the other side can be kept.
@@ -128,7 +141,7 @@ func (c *Conversation) keepAtOnce() {
 	}
 }
 
-// storePeer stores the contact, under agreeing, if both sides have said keep, and shows the other side that it has.
+// storePeer stores the contact, under agreeing, if both sides have said keep, and shows the other side that it has done so.
 func (c *Conversation) storePeer() error {
 	k := &c.keeping
 	if k.ours == nil || k.theirs == nil {
@@ -151,8 +164,8 @@ func (c *Conversation) storePeer() error {
 	return nil
 }
 
-// kept returns, under agreeing, what the person is told once both sides have stored the keys: nil before, and after the first
-// time.
+// kept returns, under agreeing, what the person is told once both sides have stored the keys: nil before, and if the person was
+// told.
 func (c *Conversation) kept() Event {
 	k := &c.keeping
 	if k.told || k.id == "" || k.shown != k.id || !c.config.Keeper.Shown(k.shown) {

@@ -209,6 +209,38 @@ func TestKeeping(t *testing.T) {
 		})
 	})
 
+	t.Run("once the disk has space, another try keeps, and both are told", func(t *testing.T) {
+		keepers(t, func(t *testing.T, a, b *talker, of [2]*shelf) {
+			joinBoth(a, b, "key", true)
+			of[0].err = errors.New("no space")
+			_ = a.KeepPeer("", false)
+			synctest.Wait()
+			_ = b.KeepPeer("", false)
+			synctest.Wait()
+			of[0].err = nil
+			if err := a.KeepPeer("", false); err != nil {
+				t.Fatal(err)
+			}
+			agreed(t, a, b, of)
+		})
+	})
+
+	t.Run("a further keep gives another name, and says so", func(t *testing.T) {
+		keepers(t, func(t *testing.T, a, b *talker, of [2]*shelf) {
+			joinBoth(a, b, "key", true)
+			_ = a.KeepPeer("", false)
+			_ = b.KeepPeer("", false)
+			agreed(t, a, b, of)
+			if err := a.KeepPeer("Benny", false); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if told := only[Kept](a.seen()); len(told) != 2 || of[0].stored[len(of[0].stored)-1].Name != "Benny" {
+				t.Errorf("Ann is told %v, and has stored %v", told, of[0].stored)
+			}
+		})
+	})
+
 	t.Run("refusals say why", func(t *testing.T) {
 		keepers(t, func(t *testing.T, a, b *talker, _ [2]*shelf) {
 			if err := a.KeepPeer("", false); !errors.Is(err, ErrKeepNoPeer) {

@@ -22,8 +22,8 @@ func Line(ctx context.Context, c *chat.Conversation, s Streams) error {
 		next := textLines(in)
 		return func() (line, error) {
 			got, err := next()
-			if got.number == 0 && l.question.inputEnded() {
-				c.Leave() // no code can come any more
+			if got.number == 0 {
+				l.inputEnded()
 			}
 			return got, err
 		}
@@ -57,6 +57,16 @@ type lineScreen struct {
 	// owned by handle:
 	refused string // why the last line was that was not sent; a note has said so
 	warned  bool   // the person knows that there are no commands
+}
+
+// inputEnded handles the end of the input.
+func (l *lineScreen) inputEnded() {
+	switch {
+	case l.question.inputEnded():
+		l.talk.Leave() // no code can come any more
+	case l.Typed:
+		l.note("Your input has ended. What the other side writes is still shown; Ctrl-C leaves.")
+	}
 }
 
 // handle sends a line of the input, unless it answers a question.
@@ -127,8 +137,9 @@ func (l *lineScreen) show(e chat.Event) error {
 		l.left(e)
 	case chat.KeepAsked:
 		l.question.setKeep()
-		l.note("%s", KeepAskedText(e, Clean(e.From), map[bool]string{true: "type /keep", false: "start this program with --keep NAME"}[l.Typed]))
+		l.note("%s", l.keepAsked(e))
 	case chat.Kept:
+		l.question.setKeep()
 		l.note("%s", KeptText(e))
 	case chat.Notice:
 		l.note("%s", Capital(Clean(e.Text)))
@@ -136,6 +147,17 @@ func (l *lineScreen) show(e chat.Event) error {
 		l.file(e)
 	}
 	return nil
+}
+
+// keepAsked tells that the other side wants to keep this one. Here no one can say that the safety words are the same.
+func (l *lineScreen) keepAsked(e chat.KeepAsked) string {
+	switch {
+	case l.Typed && e.Verified:
+		return KeepAskedText(e, Clean(e.From), "type /keep")
+	case l.Typed:
+		return KeepAskedText(e, Clean(e.From), "type /keep on the full screen (--ui tui)")
+	}
+	return KeepAskedText(e, Clean(e.From), "start this program with --keep NAME")
 }
 
 // left shows that the other side has left.
@@ -147,6 +169,8 @@ func (l *lineScreen) left(e chat.Left) {
 		l.note("The other side closed the page.")
 	case !e.Reply:
 		l.note("The other side has left.")
+	case l.Typed:
+		l.note("Both sides have finished: the call is over.")
 	}
 }
 

@@ -1,8 +1,11 @@
 package screen
 
 import (
+	"errors"
 	"strings"
 	"sync"
+
+	"p2pchat/chat"
 )
 
 // A question is what the next line of the input may answer, instead of being a message. The goroutine that
@@ -14,7 +17,7 @@ type question struct {
 	calling bool       // by a caller, who gets a new one
 	last    string     // what was typed instead
 	lost    bool       // the connection is, so that /again is a command
-	keep    bool       // the other side wants to keep this one, so that /keep is a command
+	keep    bool       // the other side has said that it keeps this one
 	ended   bool       // no line follows
 }
 
@@ -36,6 +39,13 @@ func (q *question) setKeep() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.keep = true
+}
+
+// keepAsked reports whether the other side has said that it keeps this one.
+func (q *question) keepAsked() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.keep
 }
 
 // inputEnded notes that no line follows, and reports whether a code was wanted.
@@ -69,7 +79,7 @@ func (q *question) reply(text string, isCode bool) (r reply, ok bool) {
 	case q.code && text == "": // for a new code
 	case q.lost && text == "/again":
 		r.again = true
-	case q.keep && (text == "/keep" || strings.HasPrefix(text, "/keep ")):
+	case text == "/keep" || strings.HasPrefix(text, "/keep "):
 		r.keep, r.code = true, strings.TrimSpace(strings.TrimPrefix(text, "/keep"))
 	case isCode:
 		r.code = text
@@ -99,6 +109,18 @@ func (l *lineScreen) askCode(e CodeWanted) {
 	l.note("%s", map[bool]string{true: "Press Enter for a new code.", false: "Type the caller's code:"}[e.Calling])
 }
 
+// keep is /keep: this side keeps the other one, as name.
+func (l *lineScreen) keep(name string) error {
+	err := l.talk.KeepPeer(name, false)
+	switch {
+	case errors.Is(err, chat.ErrKeepUnproven):
+		return errors.New("this call has no secret: call again with a code, or compare the safety words on the full screen (--ui tui)")
+	case err == nil && !l.question.keepAsked():
+		l.note("Noted. You have kept each other once the other side types /keep, too.")
+	}
+	return err
+}
+
 // answer handles a line that is no message, and is false for a message.
 func (l *lineScreen) answer(in line) bool {
 	if in.goesOn || in.continues {
@@ -110,7 +132,7 @@ func (l *lineScreen) answer(in line) bool {
 	case !ok, r.again && l.Again == nil, r.keep && !l.Typed:
 		return false
 	case r.keep:
-		err = l.talk.KeepPeer(r.code, false)
+		err = l.keep(r.code)
 	case r.again:
 		err = l.Again()
 	default:

@@ -30,7 +30,7 @@ func sitDown(t *testing.T) *desk {
 	shown := make(chan error)
 	go func() {
 		shown <- Line(t.Context(), d.Conversation, Streams{
-			In: in, Out: io.Discard, Notes: d.notes,
+			In: in, Out: io.Discard, Notes: d.notes, Typed: true,
 			Code: func(text string) error {
 				d.codes = append(d.codes, text)
 				if d.given != nil {
@@ -134,6 +134,43 @@ func TestQuestions(t *testing.T) {
 			}
 			if want := "p2pchat: The other side has not come back for 30 s. A program that was started again knows only the code 417-a-b. To wait with that code as well, type /again: anyone who knows the code can then answer.\n"; !strings.Contains(d.notes.String(), want) {
 				t.Errorf("%q is not among the notes: %s", want, d.notes)
+			}
+		})
+	})
+
+	t.Run("/keep is a command before the other side has asked, too", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			d := sitDown(t)
+			d.types(t, "/keep ben\n")
+			if want := "p2pchat: This program has no place for contacts\n"; !strings.Contains(d.notes.String(), want) {
+				t.Errorf("%q is not among the notes: %s", want, d.notes)
+			}
+			if n := d.Waiting(); n > 0 {
+				t.Errorf("%d messages were said", n)
+			}
+		})
+	})
+
+	t.Run("in a call without a secret, /keep is for the full screen", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			d := sitDown(t)
+			d.happens(chat.KeepAsked{From: "Ben"})
+			if want := "first compare the safety words, then type /keep on the full screen (--ui tui)."; !strings.Contains(d.notes.String(), want) {
+				t.Errorf("%q is not among the notes: %s", want, d.notes)
+			}
+		})
+	})
+
+	t.Run("the end of a typed input is told", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			d := sitDown(t)
+			_ = d.feed.Close() // it never fails
+			synctest.Wait()
+			d.happens(chat.Left{Reply: true})
+			for _, want := range []string{"p2pchat: Your input has ended. What the other side writes is still shown; Ctrl-C leaves.\n", "p2pchat: Both sides have finished: the call is over.\n"} {
+				if !strings.Contains(d.notes.String(), want) {
+					t.Errorf("%q is not among the notes: %s", want, d.notes)
+				}
 			}
 		})
 	})

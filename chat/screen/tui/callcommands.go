@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -39,14 +40,24 @@ func (m *model) verify(argument string) (tea.Cmd, string) {
 
 // keep is /keep: this side keeps the other one as a contact.
 func (m *model) keep(argument string) (tea.Cmd, string) {
-	switch err := m.talk.KeepPeer(argument, m.compared); {
-	case errors.Is(err, chat.ErrKeepUnproven):
-		return nil, "First compare the safety words: /verify"
-	case err != nil:
-		return nil, screen.Capital(tidyLine(err.Error())) + "."
-	}
-	m.addNote(note, "Noted. You have kept each other once "+m.other()+" types /keep, too.")
+	compared := m.compared
+	m.work(func(context.Context) answer {
+		err := m.talk.KeepPeer(argument, compared) // writes to the disk
+		return func(m *model) { m.keepSaid(err) }
+	})
 	return nil, ""
+}
+
+// keepSaid shows what became of /keep. If the other side has typed it, too, chat.Kept says more.
+func (m *model) keepSaid(err error) {
+	switch {
+	case errors.Is(err, chat.ErrKeepUnproven):
+		m.addNote(alarm, "First compare the safety words: /verify")
+	case err != nil:
+		m.addNote(alarm, screen.Capital(tidyLine(err.Error()))+".")
+	case !m.keepAsked:
+		m.addNote(note, "Noted. You have kept each other once "+m.other()+" types /keep, too.")
+	}
 }
 
 // refuse ends a call whose safety words differ. What was not delivered stays undelivered.

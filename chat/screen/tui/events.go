@@ -42,9 +42,11 @@ func (m *model) event(e chat.Event) tea.Cmd {
 	case chat.Left:
 		return m.peerLeft(e)
 	case chat.KeepAsked:
+		m.keepAsked = true
 		m.addNote(note, screen.KeepAskedText(e, m.other(), "type /keep"))
 		return m.ring(m.other() + " wants to keep you as a contact")
 	case chat.Kept:
+		m.keepAsked = true
 		m.addNote(note, screen.KeptText(e))
 	case chat.Notice:
 		m.addNote(note, screen.Capital(e.Text))

@@ -71,6 +71,9 @@ func (m *model) decline(argument string) (tea.Cmd, string) {
 // decide accepts or declines offers: those with the given numbers, the only one, or all.
 func (m *model) decide(argument, verb string, do func(id uint64) error) (hint string) {
 	offered, hint := m.selectTransfers(argument, verb, "No file is waiting for your answer.", func(t *transfer) bool { return !t.outgoing && !t.accepted && t.ended == "" })
+	if m.acceptRest = verb == "accept" && argument == "all" && len(offered) >= mostOffered; m.acceptRest {
+		m.addNote(note, "Also accepting what "+m.other()+" offers until these files have arrived. /decline all stops that.")
+	}
 	for _, t := range offered {
 		if verb == "decline" {
 			t.ended = "declined"
@@ -87,6 +90,16 @@ func (m *model) cancel(argument string) (tea.Cmd, string) {
 		m.workOn(t, func() error { return m.talk.Cancel(t.id, t.outgoing) })
 	}
 	return nil, hint
+}
+
+// mostOffered is how many files a program offers at a time. The next one follows when one of them has arrived, so a person who
+// accepts all of so many means those that follow, too.
+const mostOffered = 64
+
+// acceptsNext reports whether the next offer is one of those that /accept all has accepted.
+func (m *model) acceptsNext() bool {
+	m.acceptRest = m.acceptRest && slices.ContainsFunc(m.transfers, func(t *transfer) bool { return !t.outgoing && t.ended == "" })
+	return m.acceptRest
 }
 
 // workOn does something about a file in a goroutine, and shows its error.

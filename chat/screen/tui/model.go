@@ -67,6 +67,8 @@ type model struct {
 	newCode        string   // why a caller can have a new code; empty if not
 	link           chat.Connected
 	compared       bool // the person has compared the safety words, and they are the same
+	keepAsked      bool // the other side has said that it keeps this one
+	acceptRest     bool // /accept all has accepted as many files as there are offered at a time: more may follow
 	refused        bool // this side has ended the call, because they differ
 	since          time.Time
 	lostAt         time.Time

@@ -510,6 +510,46 @@ func TestFiles(t *testing.T) {
 		}
 	})
 
+	t.Run("all of as many files as are offered at a time takes those that follow", func(t *testing.T) {
+		t.Parallel()
+		offer := func(r *rig, first, many uint64) {
+			for id := first; id < first+many; id++ {
+				r.happens(chat.FileOffered{ID: id, Name: "x"})
+			}
+		}
+		for many, want := range map[uint64]int{63: 63, 64: 66} {
+			r := newRig(t, 80, 24).happens(benIs)
+			offer(r, 1, many)
+			r.press("/accept all<enter>")
+			offer(r, 101, 2)
+			if len(r.talk.did) != want {
+				t.Errorf("of %d and 2 more it accepts %d", many, len(r.talk.did))
+			}
+		}
+
+		r := newRig(t, 80, 24).happens(benIs)
+		offer(r, 1, 64)
+		r.press("/accept all<enter>")
+		for id := range uint64(64) {
+			r.happens(chat.FileReceived{ID: id + 1, Name: "x"})
+		}
+		if offer(r, 101, 1); len(r.talk.did) != 64 {
+			t.Error("what is offered after the last one has arrived is accepted, too")
+		}
+	})
+
+	t.Run("/keep answers what the other side has asked", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24).happens(benIs).press("/keep<enter>")
+		r.shows("You have kept each other once Ben types /keep, too")
+		r = newRig(t, 80, 24).happens(benIs, chat.KeepAsked{From: "Ben", Verified: true}).press("/keep<enter>")
+		if strings.Contains(r.seen(), "once Ben types /keep") {
+			t.Errorf("it waits for what Ben has typed:\n%s", r.seen())
+		}
+		r.talk.err = chat.ErrKeepUnproven
+		r.press("/keep<enter>").shows("First compare the safety words: /verify")
+	})
+
 	t.Run("a file is offered, flows, stalls, flows again and arrives", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, 100, 24)

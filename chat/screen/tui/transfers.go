@@ -47,10 +47,17 @@ func (m *model) drop(id uint64, outgoing bool) {
 func (m *model) file(e chat.Event) tea.Cmd {
 	switch e := e.(type) {
 	case chat.FileOffered:
-		m.transfers = append(m.transfers, &transfer{id: e.ID, name: e.Name, size: e.Size})
+		accept := m.acceptsNext()
+		t := &transfer{id: e.ID, name: e.Name, size: e.Size}
+		m.transfers = append(m.transfers, t)
 		offer := fmt.Sprintf("%s offers %s (%s, %s)", m.other(), quoted(e.Name), screen.Bytes(e.Size), fileKind(e.Name, e.Folder, e.Files))
 		if m.streams.Accepts {
 			m.addNote(note, offer)
+			return nil
+		}
+		if accept {
+			m.addNote(note, offer)
+			m.workOn(t, func() error { return m.talk.Accept(t.id) })
 			return nil
 		}
 		m.addNote(alarm, fmt.Sprintf("%s: /accept\u00a0%d or /decline\u00a0%d", offer, e.ID, e.ID)) // each in one row
