@@ -21,27 +21,27 @@ func Lock(file *os.File) error {
 // Replace puts a new, locked file with that content in the place of file at path, wholly or not at
 // all. It returns the file that is open and locked afterwards: the old one if it fails.
 func Replace(file *os.File, path string, content []byte) (*os.File, error) {
-	fresh, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // 0600
+	next, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+fresh+"*") // 0600
 	if err != nil {
 		return file, err
 	}
-	err = Lock(fresh)
+	err = Lock(next)
 	if err == nil {
-		_, err = fresh.Write(content)
+		_, err = next.Write(content)
 	}
 	if err == nil {
-		err = fresh.Sync()
+		err = next.Sync()
 	}
 	if err == nil {
-		err = os.Rename(fresh.Name(), path)
+		err = os.Rename(next.Name(), path)
 	}
 	if err != nil {
-		fresh.Close()
-		_ = os.Remove(fresh.Name()) // it is of no use
+		next.Close()
+		_ = os.Remove(next.Name()) // it is of no use
 		return file, err
 	}
 	file.Close()
-	return fresh, SyncFolder(filepath.Dir(path))
+	return next, SyncFolder(filepath.Dir(path))
 }
 
 // SyncFolder returns once the names in a folder are on disk: a rename, too, has to survive a crash of the machine.

@@ -110,6 +110,7 @@ func OpenJournal(path string, memory Memory) (*Journal, error) {
 			continue
 		}
 		if err == nil {
+			disk.Sweep(target) // what it removes has messages in it
 			err = j.load()
 		}
 		if err != nil {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -26,7 +28,8 @@ type keeper struct {
 
 	mu    sync.Mutex     // guards what follows
 	held  *contacts.Held // the contact whom the call is with; nil in a call with a code
-	added string         // the ID of the contact that was kept in this call; empty before
+	added string         // the ID of the contact that was kept last; empty before
+	key   []byte         // of the call in which it was kept
 }
 
 // holdContact makes the call one with the contact of that name. No other program can call the contact until release.
@@ -168,19 +171,13 @@ func (k *keeper) Store(a chat.Agreement) (name, id string, err error) {
 	}
 	keys := contact.Keep(side, a.Key, firsts, seconds)
 	name = strings.TrimPrefix(a.Name, contactMark)
-	if k.added == "" {
-		if name == "" {
-			name = contacts.Proper(a.Peer)
-		}
-		now := time.Now()
-		c, err := k.book.Add(contacts.Contact{Name: name, Peer: a.Peer, Server: k.server, Kept: now, Seen: now, Keys: keys})
-		if err != nil {
-			return "", "", err
-		}
-		k.added = c.ID
-		return c.Name, keys.ID(), nil
+	if !bytes.Equal(k.key, a.Key) { // another key may be that of another person, who has answered with the same code
+		return k.add(a, name, keys)
 	}
 	held, err := k.book.Hold(k.added)
+	if errors.Is(err, contacts.ErrNone) { // forgotten since
+		return k.add(a, name, keys)
+	}
 	if err != nil {
 		return "", "", err
 	}
@@ -194,6 +191,17 @@ func (k *keeper) Store(a chat.Agreement) (name, id string, err error) {
 		err = held.Update(func(c *contacts.Contact) { c.Keys = keys })
 	}
 	return held.Name, keys.ID(), err
+}
+
+// add stores a new contact, under mu.
+func (k *keeper) add(a chat.Agreement, name string, keys contact.Keys) (proper, id string, err error) {
+	now := time.Now()
+	c, err := k.book.Add(contacts.Contact{Name: cmp.Or(name, contacts.Proper(a.Peer)), Peer: a.Peer, Server: k.server, Kept: now, Seen: now, Keys: keys})
+	if err != nil {
+		return "", "", err
+	}
+	k.added, k.key = c.ID, bytes.Clone(a.Key)
+	return c.Name, keys.ID(), nil
 }
 
 // Shown implements chat.Keeper.

@@ -49,7 +49,7 @@ $XDG_STATE_HOME, a file for each that only you can read. Every call changes the 
 	forget := &cobra.Command{
 		Use:   "forget @NAME",
 		Short: "Remove a contact and its keys",
-		Long: `forget removes the contact's file. The other side is not told; its calls no longer reach you.
+		Long: `forget removes the contact's keys, and messages to it that were not delivered. The other side is not told; its calls no longer reach you.
 To be able to call each other again, meet with a code and keep each other.`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: completeContact,
@@ -57,7 +57,9 @@ To be able to call each other again, meet with a code and keep each other.`,
 			if len(args) != 1 {
 				return &usageError{err: fmt.Errorf("'%s' takes a contact", c.CommandPath()), hint: "example: p2pchat contacts forget @ben"}
 			}
-			return withContact(args[0], func(_ *contacts.Book, h *contacts.Held) error { return h.Forget() })
+			return withContact(args[0], func(_ *contacts.Book, h *contacts.Held) error {
+				return errors.Join(h.Forget(), forgetOutbox(h.ID))
+			})
 		},
 	}
 	rename := &cobra.Command{

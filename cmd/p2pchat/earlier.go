@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -66,6 +67,18 @@ func (o *talkOptions) openDefault(ctx context.Context, text string, std stdio) e
 	return o.openIn(folder, fmt.Sprintf("%d-%d", time.Now().UnixNano(), os.Getpid()), std)
 }
 
+// forgetOutbox removes the outbox of the contact with that ID, if there is one.
+func forgetOutbox(id string) error {
+	folder := statePath("outboxes")
+	if folder == "" {
+		return nil
+	}
+	if err := os.Remove(filepath.Join(folder, id+outboxExtension)); !errors.Is(err, fs.ErrNotExist) { //nolint:gosec // the ID is that of a file of the Book
+		return err
+	}
+	return nil
+}
+
 // openIn opens the outbox of that name.
 func (o *talkOptions) openIn(folder, name string, std stdio) error {
 	err := os.MkdirAll(folder, 0o700)
@@ -106,7 +119,11 @@ func (o *talkOptions) earlier(folder, text string) *earlierTalk {
 		resumption, _ := journal.Resumption()
 		known := json.Unmarshal([]byte(resumption), &was.point) == nil
 		kept := known && (was.waiting > 0 || was.point.Again.Rendezvous != (peer.Code{})) && time.Since(was.at) < oldest
-		if journal.End(kept) == nil && kept && was.point.Again.Side == o.side && was.isFor(text) {
+		closed := journal.End(kept)
+		if kept {
+			_ = os.Chtimes(path, was.at, was.at) // a look is no use of it: the newest one stays the newest, and old ones expire
+		}
+		if closed == nil && kept && was.point.Again.Side == o.side && was.isFor(text) {
 			all = append(all, was)
 		}
 	}

@@ -46,13 +46,41 @@ func environment(c *cobra.Command, variables []string, notes io.Writer) (err err
 			if isList(f) {
 				given = strings.Fields(value)
 			}
-			err = setUnchanged(c.Flags(), f, given, variable(f.Name))
+			changed := f.Changed
+			if err = setUnchanged(c.Flags(), f, given, variable(f.Name)); !changed && err == nil {
+				err = c.Flags().SetAnnotation(f.Name, fromVariable, []string{variable(f.Name)})
+			}
 		}
 	})
 	if err != nil {
 		return err
 	}
 	return checkVariables(c, values, notes)
+}
+
+// fromVariable is the annotation of a flag that a variable has set, with the variable's name.
+const fromVariable = "p2pchat-variable"
+
+// nameOrigin returns err with the variable, or the line of the settings file, in the place of the flag whose value it is about, if
+// the value came from there.
+func nameOrigin(c *cobra.Command, err error) error {
+	u, ok := err.(*usageError) //nolint:errorlint // one that a screen has shown stays as it was shown
+	if !ok {
+		return err
+	}
+	text, isFlag := strings.CutPrefix(u.Error(), "--")
+	end := strings.IndexAny(text, " :")
+	if !isFlag || end < 0 {
+		return err
+	}
+	if f := c.Flags().Lookup(text[:end]); f != nil {
+		for _, origin := range []string{fromVariable, fromFile} {
+			if name := f.Annotations[origin]; name != nil {
+				return &usageError{err: errors.New(name[0] + text[end:]), hint: u.hint}
+			}
+		}
+	}
+	return err
 }
 
 // checkEmpty returns a usageError if a flag of a text is given but empty, or if a variable that protects something

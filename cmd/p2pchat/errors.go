@@ -69,7 +69,7 @@ var endings = []struct {
 	{signaling.ErrGuesses, exitServer, "guesses", "wait a few minutes; or run p2pchat call here, and let the other side answer"},
 	{signaling.ErrTooManyRooms, exitServer, "too-many-rooms", "wait a few minutes, or let the other side call; the server's operator can raise --max-client-rooms"},
 	{signaling.ErrTooMany, exitServer, "too-many", "wait a moment; the server's operator can raise --rate and --connections"},
-	{errNotBack, exitAbsent, "nobody-came", "start the call again on both sides; with --outbox FILE on both, it goes on where it was"},
+	{errNotBack, exitAbsent, "nobody-came", "start the call again on both sides: it goes on where it was, or with --resume if no one can be asked"},
 	{errAbsent, exitAbsent, "nobody-came", "check that both sides use the same code and server, or wait longer: --wait 10m"},
 	{peer.ErrReplaced, exitFailed, "replaced", "both sides run call: one of them must run p2pchat answer. To keep two calls apart, name them: p2pchat call standup"},
 	{peer.ErrNoRelay, exitNoPath, "no-relay", "leave --relay-only out, or name a relay: --ice-server turn:user:password@host:port; p2pchat serve --relay runs one"},

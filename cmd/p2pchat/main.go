@@ -61,6 +61,7 @@ func run(ctx context.Context, args []string, std stdio) int {
 	root := rootCommand(std)
 	root.SetArgs(args)
 	c, err := root.ExecuteContextC(ctx)
+	err = nameOrigin(c, err)
 	if std.inTerminal && errors.Is(err, errInterrupted) {
 		fmt.Fprintln(std.err) // the terminal shows ^C on the current line
 	}

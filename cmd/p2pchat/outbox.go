@@ -19,6 +19,7 @@ type outbox struct {
 	journal *chat.Journal // nil without an outbox
 	resume  *resumePoint  // of the conversation that an earlier run did not end; nil for a new one
 	own     bool          // the program chose the file: see earlier.go
+	command string        // that goes on with the conversation
 	guessed bool          // wrong codes were tried before the two sides met: the next run must count them
 }
 
@@ -43,7 +44,7 @@ func (b *outbox) open(path string, side signaling.Side) (err error) {
 	if path == "" {
 		return nil
 	}
-	b.path = path
+	b.path, b.command = path, command(side)
 	b.journal, err = chat.OpenJournal(path)
 	switch {
 	case errors.Is(err, chat.ErrJournalInUse):
@@ -173,7 +174,7 @@ func (b *outbox) notice() string {
 func (b *outbox) explain(c *chat.Conversation, err error) error {
 	if u := (*chat.Undelivered)(nil); b.journal != nil && errors.As(err, &u) && c.Resumable() {
 		if b.own {
-			return fmt.Errorf("%w; kept for the next run", err)
+			return fmt.Errorf("%w; kept for your next p2pchat %s", err, b.command)
 		}
 		return fmt.Errorf("%w; kept in %s: run the same command to continue", err, b.path)
 	}

@@ -38,7 +38,7 @@ func settingsPath() string {
 	return filepath.Join(folder, "p2pchat", "config.toml")
 }
 
-// fromFile is the annotation of a flag that the settings file has set.
+// fromFile is the annotation of a flag that the settings file has set, with the line that did.
 const fromFile = "p2pchat-settings"
 
 // isFromFile reports whether the settings file has set the flag of c.
@@ -70,7 +70,7 @@ func applySettings(c *cobra.Command, path string) error {
 		if err := setUnchanged(c.Flags(), f, s.Values, origin); err != nil {
 			return err
 		}
-		if err := c.Flags().SetAnnotation(f.Name, fromFile, []string{}); err != nil {
+		if err := c.Flags().SetAnnotation(f.Name, fromFile, []string{origin}); err != nil {
 			return err
 		}
 	}

@@ -163,8 +163,21 @@ func (o *talkOptions) findPeer(ctx context.Context, text string, std stdio) (err
 	case isContact:
 		return o.holdContact(name)
 	}
-	o.code, err = o.findCode(ctx, text, std)
+	if o.code, err = o.findCode(ctx, text, std); err == nil && o.code.Secret == "" {
+		mentionContact(o.side, text, std)
+	}
 	return err
+}
+
+// mentionContact notes that a room has the name of a contact, whom the person may have meant.
+func mentionContact(side signaling.Side, room string, std stdio) {
+	book, err := contactBook()
+	if err != nil || room == "" {
+		return
+	}
+	if c, err := book.Find(room); err == nil {
+		fmt.Fprintf(std.err, "p2pchat: %s is a room here, which anyone can enter. To reach your contact: p2pchat %s %s%s\n", screen.Clean(room), command(side), contactMark, c.Name)
+	}
 }
 
 // findKey reads the access key that a caller sends. Only the server that the person named gets it: the server

@@ -150,6 +150,7 @@ func (b *Book) Add(c Contact) (Contact, error) {
 		return c, err
 	}
 	defer unlock()
+	disk.Sweep(b.dir + string(os.PathSeparator)) // of programs that were killed in create
 	name := c.Name
 	for n := 2; b.isTaken(c); n++ {
 		suffix := fmt.Sprint("-", n)
@@ -240,6 +241,7 @@ func (b *Book) Hold(id string) (*Held, error) {
 			f.Close()
 			continue
 		}
+		disk.Sweep(path) // what it removes has keys in it
 		c, err := decode(f)
 		if err != nil {
 			f.Close()

@@ -115,6 +115,31 @@ func TestBook(t *testing.T) {
 		}
 	})
 
+	t.Run("what a killed program left is removed", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		b := Open(dir)
+		c := add(t, b, "ben")
+		left, other := filepath.Join(dir, c.ID+extension+".new-123"), filepath.Join(dir, c.ID+extension+".new-mine")
+		created := filepath.Join(dir, ".new-456")
+		for _, path := range []string{left, other, created} {
+			if err := os.WriteFile(path, []byte("keys"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h, err := b.Hold(c.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.Release()
+		add(t, b, "carl")
+		for path, want := range map[string]bool{left: false, created: false, other: true} {
+			if _, err := os.Stat(path); (err == nil) != want {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
+	})
+
 	t.Run("a file that cannot be right is named, and hides no other", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()

@@ -73,7 +73,7 @@ func Open(path string) (*File, error) {
 	case len(text) > maxSize:
 		return nil, &Error{Path: path, Err: fmt.Errorf("it has more than %d KiB", maxSize>>10)}
 	}
-	f.text = text
+	f.text = bytes.TrimPrefix(text, []byte("\ufeff")) // editors on Windows begin a file with a byte order mark
 	return f, f.parse()
 }
 

@@ -37,6 +37,13 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+func TestOpenIgnoresAByteOrderMark(t *testing.T) {
+	f, err := Open(fileWith(t, "\ufeffserver = 'https://chat.example.org'\r\n"))
+	if err != nil || len(f.Settings()) != 1 || f.Settings()[0].Name != "server" {
+		t.Fatal(f, err)
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		text string

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"p2pchat/chat"
+	"p2pchat/cmd/p2pchat/internal/contacts"
+	"p2pchat/peer/contact"
+	"p2pchat/signaling"
+)
+
+func agreement(key byte, peer string) chat.Agreement {
+	return chat.Agreement{
+		Key: bytes.Repeat([]byte{key}, contact.KeySize), Peer: peer,
+		Ours: make([]byte, contact.NonceSize), Theirs: make([]byte, contact.NonceSize),
+	}
+}
+
+// A code that was opened again may be answered by another person, who must not take the place of a contact.
+func TestAnotherKeyIsAnotherContact(t *testing.T) {
+	book := contacts.Open(t.TempDir())
+	k := &keeper{book: book, side: signaling.Caller, server: "https://chat.example.org"}
+	_, first, err := k.Store(agreement(1, "ben"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, _, err := k.Store(agreement(2, "ben"))
+	if err != nil || name != "ben-2" {
+		t.Errorf("the second is kept as %q: %v", name, err)
+	}
+	ben, err := book.Find("ben")
+	if err != nil || ben.Keys.ID() != first {
+		t.Errorf("the first contact has other keys: %v", err)
+	}
+
+	renamed := agreement(2, "ben")
+	renamed.Name = "carl"
+	if name, _, err = k.Store(renamed); err != nil || name != "carl" {
+		t.Errorf("the second is called %q: %v", name, err)
+	}
+	carl, err := book.Find("carl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := book.Hold(carl.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := held.Forget(); err != nil {
+		t.Fatal(err)
+	}
+	if name, _, err = k.Store(renamed); err != nil || name != "carl" {
+		t.Errorf("one who was forgotten in the call is kept again as %q: %v", name, err)
+	}
+}
+
+// inState runs the program with a folder for its state, and returns its exit code and what it says on stderr.
+func inState(t *testing.T, args ...string) (exit int, notes string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	exit = run(t.Context(), args, stdio{in: strings.NewReader(""), out: &out, err: &err})
+	return exit, err.String()
+}
+
+func TestForgettingAContactForgetsItsOutbox(t *testing.T) {
+	state := t.TempDir()
+	t.Setenv("XDG_STATE_HOME", state)
+	book, err := contactBook()
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := contact.Keep(contact.First, bytes.Repeat([]byte{1}, contact.KeySize), make([]byte, contact.NonceSize), make([]byte, contact.NonceSize))
+	c, err := book.Add(contacts.Contact{Name: "ben", Server: "https://chat.example.org", Keys: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	outbox := filepath.Join(state, "p2pchat", "outboxes", c.ID+outboxExtension)
+	if err := os.MkdirAll(filepath.Dir(outbox), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(outbox, []byte("a secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if exit, notes := inState(t, "contacts", "forget", "@ben"); exit != 0 {
+		t.Fatal(notes)
+	}
+	if _, err := os.Stat(outbox); err == nil {
+		t.Error("what was not delivered to the contact is still there")
+	}
+}
+
+// The program looks into the outboxes of earlier conversations whenever it starts.
+func TestALookKeepsTheTimeOfAnOutbox(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, "1-1"+outboxExtension)
+	o := talkOptions{side: signaling.Caller, server: "https://chat.example.org"}
+	code, err := o.parse("417-falcon-zebra")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.code = code
+	if err := o.outbox.open(path, o.side); err != nil {
+		t.Fatal(err)
+	}
+	c := chat.New(chat.Config{Journal: o.outbox.journal})
+	o.recordCode(c)
+	if _, err := c.Say(t.Context(), "hello"); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.outbox.journal.End(true); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	week := time.Now().Add(-7 * 24 * time.Hour).Truncate(time.Second)
+	if err := os.Chtimes(path, week, week); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		was := o.earlier(folder, "")
+		if was == nil {
+			t.Fatal("it is not found")
+		}
+		if !was.at.Equal(week) {
+			t.Errorf("it was last used %v, and not %v", was.at, week)
+		}
+	}
+	month := time.Now().Add(-oldest - time.Hour)
+	if err := os.Chtimes(path, month, month); err != nil {
+		t.Fatal(err)
+	}
+	if was := o.earlier(folder, ""); was != nil {
+		t.Error("one that is too old is found")
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("one that is too old is still there")
+	}
+}
+
+func TestARoomWithTheNameOfAContactIsMentioned(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	book, err := contactBook()
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := contact.Keep(contact.First, bytes.Repeat([]byte{1}, contact.KeySize), make([]byte, contact.NonceSize), make([]byte, contact.NonceSize))
+	if _, err := book.Add(contacts.Contact{Name: "ben", Keys: keys}); err != nil {
+		t.Fatal(err)
+	}
+	for room, want := range map[string]string{
+		"ben": "p2pchat: ben is a room here, which anyone can enter. To reach your contact: p2pchat call @ben\n", "standup": "", "": "",
+	} {
+		var notes bytes.Buffer
+		if mentionContact(signaling.Caller, room, stdio{err: &notes}); notes.String() != want {
+			t.Errorf("%q: it notes %q", room, notes.String())
+		}
+	}
+}
+
+// An error about the value of a variable or of the settings file names these: the person has typed no flag.
+func TestErrorsNameTheOriginOfAValue(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.toml")
+	if err := os.WriteFile(file, []byte("# mine\nserver = \"https://chat.example.org/#417-falcon-zebra\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		variable, value string
+		args            []string
+		want            string
+	}{
+		"a variable":       {"P2PCHAT_UI", "banana", []string{"call"}, "p2pchat: error: P2PCHAT_UI must be auto, tui, line or json, not \"banana\"\n"},
+		"a negative time":  {"P2PCHAT_WAIT", "-5s", []string{"call"}, "p2pchat: error: P2PCHAT_WAIT must not be negative\n"},
+		"a flag that wins": {"P2PCHAT_UI", "line", []string{"call", "--ui", "banana"}, "p2pchat: error: --ui must be auto"},
+		"the file":         {configVariable, file, []string{"call"}, "config.toml, line 2: server takes an address"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(c.variable, c.value)
+			if exit, notes := inState(t, c.args...); exit != exitUsage || !strings.Contains(notes, c.want) {
+				t.Errorf("exit code %d, and %s", exit, notes)
+			}
+		})
+	}
+}
