@@ -111,7 +111,7 @@ func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err e
 	if _, _, err := chosenICEServers(o.iceServers, ""); err != nil {
 		return err
 	}
-	if err := errors.Join(o.checkServer(), o.proxy.prepare(c)); err != nil {
+	if err := cmp.Or(o.checkServer(), o.proxy.prepare(c)); err != nil {
 		return err
 	}
 	if err := o.refusePaths(args); err != nil {
