@@ -72,15 +72,13 @@ func batched(c transport.UDPConn) transport.UDPConn {
 		return c
 	}
 	_, _ = u.SetReadBuffer(socketBuffer), u.SetWriteBuffer(socketBuffer) // the system's sizes do, too
-	if raw, err := u.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { // without it, packets come one by one
-			_ = syscall.SetsockoptInt(int(fd), solUDP, udpGRO, 1)
-		})
-	}
 	q, err := newQuietUDP(u)
 	if err != nil {
 		return c
 	}
+	_ = q.raw.Control(func(fd uintptr) { // without it, packets come one by one
+		_ = syscall.SetsockoptInt(int(fd), solUDP, udpGRO, 1)
+	})
 	b := &batchConn{quietUDP: q, oob: make([]byte, syscall.CmsgSpace(4)), next: &batch{}, spare: &batch{}}
 	b.changed = sync.NewCond(&b.mu)
 	return b

@@ -58,24 +58,19 @@ func (c *quietUDP) ReadMsgUDPAddrPort(b, oob []byte) (n, oobn, flags int, from n
 	return c.in.n, int(c.in.header.Controllen), int(c.in.header.Flags), c.in.address(), nil //nolint:gosec // at most len(oob)
 }
 
-// WriteToUDPAddrPort is that of net.UDPConn.
+// WriteToUDPAddrPort is that of net.UDPConn. Batches (WriteMsgUDPAddrPort) go through package net: the kernel is busy with one
+// for so long that the scheduler has to know.
 func (c *quietUDP) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error) {
-	n, _, err := c.WriteMsgUDPAddrPort(b, nil, to)
-	return n, err
-}
-
-// WriteMsgUDPAddrPort is that of net.UDPConn.
-func (c *quietUDP) WriteMsgUDPAddrPort(b, oob []byte, to netip.AddrPort) (n, oobn int, err error) {
 	if to.Addr().Zone() != "" || !to.IsValid() || !c.v6 && !to.Addr().Unmap().Is4() {
-		return c.UDPConn.WriteMsgUDPAddrPort(b, oob, to) // which knows zones, and says what is wrong
+		return c.UDPConn.WriteToUDPAddrPort(b, to) // which knows zones, and says what is wrong
 	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	c.out.set(b, oob, c.out.setAddress(to, c.v6))
+	c.out.set(b, nil, c.out.setAddress(to, c.v6))
 	if err := c.out.do("sendmsg", c.raw.Write); err != nil {
-		return 0, 0, err
+		return 0, err
 	}
-	return c.out.n, len(oob), nil
+	return c.out.n, nil
 }
 
 // A packetCall is one system call after another for a packet, with its memory.
@@ -148,7 +143,7 @@ func (p *packetCall) address() netip.AddrPort {
 		return netip.AddrPortFrom(netip.AddrFrom4(p.v4().Addr), port)
 	}
 	addr := netip.AddrFrom16(p.at.Addr)
-	if p.at.Scope_id != 0 {
+	if p.at.Scope_id != 0 { // package net takes the number for the name
 		addr = addr.WithZone(strconv.FormatUint(uint64(p.at.Scope_id), 10))
 	}
 	return netip.AddrPortFrom(addr, port)

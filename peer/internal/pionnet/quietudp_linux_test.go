@@ -99,6 +99,40 @@ func TestQuietUDP(t *testing.T) {
 		}
 	})
 
+	t.Run("a deadline, and Close, end a read that waits", func(t *testing.T) {
+		for _, test := range []struct {
+			end  func(*quietUDP) error
+			want error
+		}{
+			{func(c *quietUDP) error { return c.SetReadDeadline(time.Unix(1, 0)) }, os.ErrDeadlineExceeded},
+			{(*quietUDP).Close, net.ErrClosed},
+		} {
+			c, ended := quietSocket(t, "udp4", "127.0.0.1:0"), make(chan error)
+			own, b := c.LocalAddr().(*net.UDPAddr).AddrPort(), make([]byte, 10)
+			go func() {
+				for {
+					if _, _, _, _, err := c.ReadMsgUDPAddrPort(b, nil); err != nil {
+						ended <- err
+						return
+					}
+					ended <- nil
+				}
+			}()
+			if _, err := c.WriteToUDPAddrPort([]byte("x"), own); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-ended; err != nil { // the next read waits, or is about to
+				t.Fatal(err)
+			}
+			if err := test.end(c); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-ended; !errors.Is(err, test.want) {
+				t.Errorf("it says %v, want %v", err, test.want)
+			}
+		}
+	})
+
 	t.Run("a packet allocates nothing", func(t *testing.T) {
 		c := quietSocket(t, "udp4", "127.0.0.1:0")
 		own, b := c.LocalAddr().(*net.UDPAddr).AddrPort(), make([]byte, 100)
