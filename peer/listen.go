@@ -56,22 +56,23 @@ func NewListener(at signaling.Store, config ListenConfig) *Listener {
 	return &Listener{store: at, config: config, contacts: map[string]contact.Keys{}, changed: make(chan struct{}), known: map[string]signaling.Version{}}
 }
 
-// Set replaces the contacts, by ID. For one who was not there before, offers count as new even if they were told before.
-func (l *Listener) Set(contacts map[string]contact.Keys) {
+// Set replaces the contacts, by ID. For those who are renewed, and those who were not there before, offers count as new even if
+// they were told before.
+func (l *Listener) Set(contacts map[string]contact.Keys, renewed ...string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if maps.EqualFunc(l.contacts, contacts, sameRooms) {
-		return
-	}
-	now := time.Now()
+	told, now := len(l.known), time.Now()
 	for id, keys := range contacts {
-		if _, was := l.contacts[id]; was {
+		if _, was := l.contacts[id]; was && !slices.Contains(renewed, id) {
 			continue
 		}
 		places, _ := keys.Places(keys.Side.Other(), now)
 		for _, p := range places {
 			delete(l.known, p.Room)
 		}
+	}
+	if len(l.known) == told && maps.EqualFunc(l.contacts, contacts, sameRooms) {
+		return // each new read costs the server's rate as much as many requests
 	}
 	l.contacts = maps.Clone(contacts)
 	close(l.changed)

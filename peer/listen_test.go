@@ -158,6 +158,12 @@ func TestListener(t *testing.T) {
 		if id, _ := after(t, offered); id != "1" {
 			t.Error(id)
 		}
+		l.Set(contacts, "0")
+		silent(t, offered, "it is not renewed")
+		l.Set(contacts, "1")
+		if id, _ := after(t, offered); id != "1" {
+			t.Error(id)
+		}
 	})
 
 	bubble("new keys and new hours have other rooms", func(t *testing.T) {

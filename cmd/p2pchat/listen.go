@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"p2pchat/chat/disk"
-	"p2pchat/chat/screen"
 	"p2pchat/signaling"
 )
 
@@ -52,7 +51,7 @@ stdin and stdout; P2PCHAT_CONTACT has the name of the contact. Several calls can
 	f.SortFlags = false
 	f.StringVar(&o.program, "exec", "", "`PROGRAM` that has each accepted call, in JSON on its stdin and stdout")
 	f.StringVar(&o.name, "name", "", "your `NAME`, as the other side sees it (default your login name)")
-	f.StringVar(&o.ui, "ui", "auto", "`SCREEN`: tui (full terminal), line (for pipes), json (for programs), or auto (tui on a terminal, else line)")
+	f.StringVar(&o.ui, "ui", "auto", "`SCREEN`: line, json (for programs), or auto (line)")
 	f.BoolVar(&o.noNotify, "no-notify", false, "no bell and no notification when a call or a message comes")
 	f.DurationVar(&o.wait, "wait", 5*time.Minute, "how long a call waits for the contact after a lost connection; 0 means for ever")
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "`URL` of a STUN or TURN server to use instead of the server's own (repeatable)")
@@ -83,6 +82,10 @@ func (o *listenOptions) prepareListen(c *cobra.Command, std stdio) (err error) {
 	if o.wait < 0 {
 		return &usageError{err: errors.New("--wait must not be negative")}
 	}
+	if o.ui == "tui" {
+		return &usageError{err: errors.New("listen has no full screen: --ui must be auto, line or json")}
+	}
+	std.outTerminal = std.outTerminal && o.ui == "json" // calls have lines, too
 	if err := o.chooseScreen(std); err != nil {
 		return err
 	}
@@ -120,7 +123,6 @@ func listen(ctx context.Context, o listenOptions, std stdio) error {
 	if o.ui == "json" {
 		s.face = newStreamFace(s, std, jsonListen{std.out})
 	} else {
-		o.screen, o.full = screen.Line, false
 		s.face = newStreamFace(s, std, lineListen{std})
 	}
 	return s.run(ctx)

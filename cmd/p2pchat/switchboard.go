@@ -131,7 +131,7 @@ func (s *switchboard) post(do func()) {
 }
 
 // reload reads the contacts, and waits for those who may call.
-func (s *switchboard) reload(ctx context.Context) {
+func (s *switchboard) reload(ctx context.Context, renewed ...string) {
 	s.version = s.book.Version()
 	list, err := s.book.List()
 	if err != nil && err.Error() != s.unread {
@@ -155,11 +155,11 @@ func (s *switchboard) reload(ctx context.Context) {
 		}
 	}
 	s.face.listening(list)
-	s.wait(ctx)
+	s.wait(ctx, renewed...)
 }
 
-// wait makes the Listeners wait for those contacts who may call now.
-func (s *switchboard) wait(ctx context.Context) {
+// wait makes the Listeners wait for those contacts who may call. Offers of those who are renewed count as new.
+func (s *switchboard) wait(ctx context.Context, renewed ...string) {
 	at := map[string]map[string]contact.Keys{}
 	for server := range s.listeners {
 		at[server] = map[string]contact.Keys{}
@@ -171,16 +171,14 @@ func (s *switchboard) wait(ctx context.Context) {
 		if at[l.Server] == nil {
 			at[l.Server] = map[string]contact.Keys{}
 		}
-		if l.state == lineWaiting {
-			at[l.Server][id] = l.Keys
-		}
+		at[l.Server][id] = l.Keys // whatever its state: else the server would see which rooms are of one contact
 	}
 	for server, keys := range at {
 		if s.listeners[server] == nil {
 			s.listenAt(ctx, server)
 		}
 		if l := s.listeners[server]; l != nil {
-			l.Set(keys)
+			l.Set(keys, renewed...)
 		}
 	}
 }
@@ -213,7 +211,6 @@ func (s *switchboard) offered(ctx context.Context, id string) {
 		return
 	}
 	l.state = lineProving
-	s.wait(ctx)
 	s.wg.Go(func() {
 		pause := s.receive(ctx, id)
 		s.post(func() { s.rest(ctx, id, pause) })
@@ -266,7 +263,7 @@ func (s *switchboard) rest(ctx context.Context, id string, pause func(*line) tim
 			if l := s.lines[id]; l != nil {
 				l.state = lineWaiting
 			}
-			s.reload(ctx) // the call has changed the keys
+			s.reload(ctx, id) // the call has changed the keys
 		})
 	})
 }
