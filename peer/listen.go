@@ -130,7 +130,7 @@ func (l *Listener) rooms(now time.Time) ([]listenedRoom, <-chan struct{}) {
 	}
 	maps.DeleteFunc(l.known, func(room string, _ signaling.Version) bool { return !live[room] })
 	all := slices.Concat(first, others)
-	for decoy, size := 0, paddedRooms(len(all)); len(all) < size; decoy++ {
+	for decoy, size := uint64(0), paddedRooms(len(all)); len(all) < size; decoy++ {
 		places, _ := l.decoy(decoy).Places(contact.First, now)
 		for _, p := range places[:min(len(places), size-len(all))] {
 			all = append(all, listenedRoom{name: p.Room})
@@ -150,8 +150,8 @@ func paddedRooms(n int) int {
 }
 
 // decoy returns the keys of a contact that does not exist, the same each time, so that its rooms come and go as those of others.
-func (l *Listener) decoy(number int) contact.Keys {
-	key := sha256.Sum256(binary.BigEndian.AppendUint64(slices.Clone(l.config.Seed), uint64(number)))
+func (l *Listener) decoy(number uint64) contact.Keys {
+	key := sha256.Sum256(binary.BigEndian.AppendUint64(slices.Clone(l.config.Seed), number))
 	return contact.Keep(contact.First, key[:], nil, nil)
 }
 

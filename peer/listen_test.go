@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -77,7 +78,7 @@ func listens(t *testing.T, n int) (l *peer.Listener, at *counted, offered <-chan
 	l = peer.NewListener(at, peer.ListenConfig{Offered: func(id string) { told <- id }, Seed: bytes.Repeat([]byte{7}, 32)})
 	contacts = map[string]contact.Keys{}
 	for i := range n {
-		contacts[fmt.Sprint(i)] = contactKeys(i)[i%2]
+		contacts[strconv.Itoa(i)] = contactKeys(i)[i%2]
 	}
 	l.Set(contacts)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -130,7 +131,7 @@ func TestListener(t *testing.T) {
 		_, at, offered, _ := listens(t, 1000)
 		for _, n := range []int{0, 500, 999} {
 			offers(t, at, n, 0)
-			if id, took := after(t, offered); id != fmt.Sprint(n) || took > 100*time.Millisecond { // the pause after an offer
+			if id, took := after(t, offered); id != strconv.Itoa(n) || took > 100*time.Millisecond { // the pause after an offer
 				t.Errorf("%s was told after %s, not %d at once", id, took, n)
 			}
 		}
@@ -251,7 +252,7 @@ func (o *offering) Offers(ctx context.Context, wanted []signaling.WantedOffer, _
 	}
 	for _, w := range append(slices.Clone(wanted), signaling.WantedOffer{Room: "a-room-that-was-not-asked-for"}) {
 		o.n++
-		list = append(list, signaling.Offered{Room: w.Room, Version: signaling.Version(fmt.Sprint(o.n)), Offer: signaling.Description(`{"type":"offer","sdp":""}`)})
+		list = append(list, signaling.Offered{Room: w.Room, Version: signaling.Version(strconv.Itoa(o.n)), Offer: signaling.Description(`{"type":"offer","sdp":""}`)})
 	}
 	return list, nil
 }

@@ -144,14 +144,14 @@ func (f *streamFace) talk(ctx context.Context, o talkOptions) error {
 	in, to := io.Pipe()
 	f.mu.Lock()
 	if f.call = to; f.over {
-		to.Close()
+		_ = to.Close() // it never fails
 	}
 	f.mu.Unlock()
 	defer func() {
 		f.mu.Lock()
 		f.call = nil
 		f.mu.Unlock()
-		in.Close()
+		_ = in.Close() // it never fails
 	}()
 	std := f.std
 	std.in = in

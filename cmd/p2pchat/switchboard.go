@@ -316,7 +316,7 @@ func (s *switchboard) ring(ctx context.Context, id string, call *incomingCall) {
 				l.state = lineTalking
 			}
 		}
-		if who != "" && !(accepts && how == ringAnswered) {
+		if who != "" && (!accepts || how != ringAnswered) {
 			s.face.ended(who, how)
 		}
 	})
