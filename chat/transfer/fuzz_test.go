@@ -39,7 +39,7 @@ func FuzzUnpack(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte, files int) {
 		dir := t.TempDir()
 		below := filepath.Join(dir, "below")
-		if err := os.Mkdir(below, 0o755); err != nil {
+		if err := os.Mkdir(below, 0o750); err != nil {
 			t.Fatal(err)
 		}
 		root, err := os.OpenRoot(below)
