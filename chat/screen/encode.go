@@ -51,10 +51,6 @@ func describe(e chat.Event) object {
 		return object{"type": "delivered", "id": e.ID}
 	case chat.InputEnded:
 		return object{"type": "input-ended"}
-	case chat.KeepAsked:
-		return object{"type": "keep-asked", "from": e.From, "verified": e.Verified}
-	case chat.Kept:
-		return object{"type": "kept", "name": e.Name}
 	case chat.Disconnected:
 		return object{"type": "disconnected", "reason": e.Reason}
 	case chat.Renamed:
@@ -68,6 +64,17 @@ func describe(e chat.Event) object {
 		return with(with(object{"type": "left"}, "page_closed", e.Closed), "words_differ", e.Overheard)
 	case chat.Notice:
 		return object{"type": "notice", "text": e.Text}
+	}
+	return describeKept(e)
+}
+
+// describeKept is describe for the events of two people who keep each other, and all others.
+func describeKept(e chat.Event) object {
+	switch e := e.(type) {
+	case chat.KeepAsked:
+		return object{"type": "keep-asked", "from": e.From, "verified": e.Verified}
+	case chat.Kept:
+		return object{"type": "kept", "name": e.Name}
 	}
 	return describeFile(e)
 }
