@@ -60,7 +60,7 @@ func TestProxy(t *testing.T) {
 			t.Parallel()
 			var ports opened
 			address, env := start(&ports)
-			code := "417-falcon-" + map[string]string{"--proxy socks5h": "zebra", "--proxy http": "kabob", "P2PCHAT_PROXY": "almanac", "ALL_PROXY": "moisture"}[name]
+			code := map[string]string{"--proxy socks5h": "417", "--proxy http": "418", "P2PCHAT_PROXY": "419", "ALL_PROXY": "420"}[name] + "-falcon-zebra"
 			args := []string{code, "--server", server, "--ice-server", "any", "--relay-only", "--ui", "json"}
 			if address != "" {
 				args = append(args, "--proxy", address)
