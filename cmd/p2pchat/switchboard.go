@@ -24,32 +24,6 @@ const (
 	longestPause = 15 * time.Second // after offers whose makers proved nothing
 )
 
-// A lineState is what a line does:
-//
-//	waiting ──▶ proving ──▶ ringing ──▶ talking
-//	   ▲           │           │           │
-//	   │           ▼           ▼           │
-//	   └──────── paused ◀──────┴───────────┘  (perhaps for no time)
-type lineState int
-
-const (
-	lineWaiting lineState = iota
-	lineProving           // there is an offer, which the server may have made
-	lineRinging           // the contact has proven that it calls
-	lineTalking
-	linePaused
-)
-
-// A line is a contact whom listen waits for.
-type line struct {
-	contacts.Contact
-	state    lineState
-	failures int         // offers in a row whose makers proved nothing
-	rings    []time.Time // the last ones
-	warned   bool        // the person knows that this contact floods
-	decided  chan bool   // whether the person answers; while it rings
-}
-
 // A listenFace shows the person who calls. The switchboard calls it from one goroutine, except for talk.
 type listenFace interface {
 	// read reads what the person types until ctx ends, or the person leaves.
@@ -266,19 +240,6 @@ func (s *switchboard) rest(ctx context.Context, id string, pause func(*line) tim
 			s.reload(ctx, id) // the call has changed the keys
 		})
 	})
-}
-
-// pauseAfterRing returns how long a contact has to wait before it rings again.
-func (l *line) pauseAfterRing() time.Duration {
-	l.failures = 0
-	for len(l.rings) > 0 && time.Since(l.rings[0]) > ringWindow {
-		l.rings = l.rings[1:]
-	}
-	l.rings = append(l.rings, time.Now())
-	if len(l.rings) < mostRings {
-		return 0
-	}
-	return ringWindow - time.Since(l.rings[0])
 }
 
 // ring asks the person whether to answer, if it has to, and holds the call.
