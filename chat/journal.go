@@ -20,6 +20,7 @@ type Journal struct {
 	// when it was opened:
 	resumption string
 	confirmed  bool
+	peer       string
 
 	mu    sync.Mutex // guards what follows
 	stale bool       // the reader knows that it could not be written
@@ -40,12 +41,15 @@ func OpenJournal(path string) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Journal{file: file, memory: m, resumption: m.Resumption, confirmed: m.Confirmed}, nil
+	return &Journal{file: file, memory: m, resumption: m.Resumption, confirmed: m.Confirmed, peer: m.Name}, nil
 }
 
 // Resumption returns what Conversation.Keep and Link.Resumption said last; it is empty for a new
 // conversation. Confirmed says that the other side was heard on that Link.
 func (j *Journal) Resumption() (resumption string, confirmed bool) { return j.resumption, j.confirmed }
+
+// Peer returns the name that the other side gave itself; it is empty if the two have never met.
+func (j *Journal) Peer() string { return j.peer }
 
 // Waiting returns how many messages the other side had not acknowledged when it was opened.
 func (j *Journal) Waiting() int { return j.file.Count(kindMessage) }
@@ -65,6 +69,7 @@ type entry struct {
 	Finished   bool   `json:"finished,omitempty"` // this side's has
 	Resumption string `json:"again,omitempty"`    // see Journal.Resumption
 	Confirmed  bool   `json:"confirmed,omitempty"`
+	Name       string `json:"name,omitempty"` // the other side's
 
 	File  *transfer.Record `json:"file,omitempty"`
 	Ended *transfer.Ref    `json:"ended,omitempty"`
@@ -83,6 +88,8 @@ func (m *memory) Apply(line []byte) bool {
 		m.Finished = true
 	case e.Resumption != "":
 		m.Resumption, m.Confirmed = e.Resumption, e.Confirmed
+	case e.Name != "":
+		m.Name = e.Name
 	case e.File != nil:
 		m.files[e.File.Ref] = *e.File
 	case e.Ended != nil:
@@ -93,7 +100,7 @@ func (m *memory) Apply(line []byte) bool {
 
 // Lines returns the fewest that come to the same.
 func (m *memory) Lines() (list []any) {
-	for _, e := range []entry{{Quiet: m.Quiet}, {Finished: m.Finished}, {Resumption: m.Resumption, Confirmed: m.Confirmed}} {
+	for _, e := range []entry{{Quiet: m.Quiet}, {Finished: m.Finished}, {Resumption: m.Resumption, Confirmed: m.Confirmed}, {Name: m.Name}} {
 		if e != (entry{}) {
 			list = append(list, e)
 		}

@@ -75,9 +75,12 @@ func TestJournal(t *testing.T) {
 			if again, confirmed := j.Resumption(); again != want.again || confirmed != want.confirmed {
 				t.Errorf("%d: it says %q, %v", i, again, confirmed)
 			}
+			if want.confirmed && j.Peer() != "Ben" {
+				t.Errorf("the other side is called %q", j.Peer())
+			}
 			c := New(Config{Journal: j})
 			if i > 0 {
-				c.handleHello(hello{Conversation: "theirs"}, Link{Resumption: "there"})
+				c.handleHello(hello{Conversation: "theirs", Name: "Ben"}, Link{Resumption: "there"})
 			} else {
 				c.keepLink("there")
 			}

@@ -240,6 +240,9 @@ func (c *Conversation) handleHello(h hello, link Link) {
 	if c.config.Keeper != nil && h.Holds != "" {
 		c.config.Keeper.Shown(h.Holds)
 	}
+	if h.Name != "" {
+		c.noted(entry{Name: h.Name})
+	}
 	c.connected(link, h.Name)
 	if fresh {
 		c.transfers.Restarted(heard)

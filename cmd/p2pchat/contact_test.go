@@ -94,6 +94,23 @@ func TestForgettingAContactForgetsItsOutbox(t *testing.T) {
 	}
 }
 
+func TestAnEarlierConversationIsNamed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "1-1"+outboxExtension)
+	if err := os.WriteFile(path, []byte(`{"conversation":"x"}`+"\n"+`{"name":"ben\u001b"}`+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	journal, err := chat.OpenJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer journal.End(false) //nolint:errcheck // the test's own
+	was := earlierTalk{with: journal.Peer(), waiting: 2, at: time.Date(2026, 11, 28, 18, 40, 0, 0, time.Local)}
+	was.point.Again.Typed.Room = "417"
+	if got, want := was.String(), "the conversation of Nov 28 18:40 with ben␛ (417, 2 undelivered)"; got != want {
+		t.Errorf("it is called %q, want %q", got, want)
+	}
+}
+
 // The program looks into the outboxes of earlier conversations whenever it starts.
 func TestALookKeepsTheTimeOfAnOutbox(t *testing.T) {
 	folder := t.TempDir()

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"p2pchat/chat"
+	"p2pchat/chat/screen"
 	"p2pchat/peer"
 )
 
@@ -31,7 +32,8 @@ const outboxExtension = ".outbox"
 type earlierTalk struct {
 	path    string
 	point   resumePoint
-	waiting int // messages that were not delivered
+	waiting int    // messages that were not delivered
+	with    string // the name that the other side gave itself; may be empty
 	at      time.Time
 }
 
@@ -115,7 +117,7 @@ func (o *talkOptions) earlier(folder, text string) *earlierTalk {
 		if err != nil { // in use, or damaged
 			continue
 		}
-		was := earlierTalk{path: path, waiting: journal.Waiting(), at: info.ModTime()}
+		was := earlierTalk{path: path, waiting: journal.Waiting(), with: journal.Peer(), at: info.ModTime()}
 		resumption, _ := journal.Resumption()
 		known := json.Unmarshal([]byte(resumption), &was.point) == nil
 		kept := known && (was.waiting > 0 || was.point.Again.Rendezvous != (peer.Code{})) && time.Since(was.at) < oldest
@@ -150,7 +152,11 @@ func (e earlierTalk) String() string {
 	if e.waiting > 0 {
 		left = fmt.Sprintf(", %d undelivered", e.waiting)
 	}
-	return fmt.Sprintf("the conversation of %s (%s%s)", e.at.Local().Format("Jan 2 15:04"), e.point.Again.Typed.Room, left)
+	with := ""
+	if e.with != "" {
+		with = " with " + screen.Clean(e.with)
+	}
+	return fmt.Sprintf("the conversation of %s%s (%s%s)", e.at.Local().Format("Jan 2 15:04"), with, e.point.Again.Typed.Room, left)
 }
 
 // goOn asks the person whether to continue an earlier conversation. Where no one can be asked, --resume says so.

@@ -27,6 +27,7 @@ var (
 	ErrTaken = errors.New("there is another contact with that name")
 	ErrName  = errors.New("a contact's name has up to 32 letters, digits, - and _")
 	ErrInUse = errors.New("another program is in a call with this contact, or calls it")
+	errNewer = errors.New("a later version of p2pchat wrote it: update this one")
 	errFile  = errors.New("this is not the file of a contact")
 )
 
@@ -43,8 +44,12 @@ const extension = ".contact"
 // maxFile bounds the bytes of a file that are read.
 const maxFile = 64 << 10
 
+// format is that of the files. A version that does not know a later one must not write it: it would drop what it does not know.
+const format = 1
+
 // A Contact is a person who was kept.
 type Contact struct {
+	Format int          `json:"format"`           // see format; 0 in the first files
 	ID     string       `json:"id"`               // of the file: random, so that names do not have to be fit for file systems
 	Name   string       `json:"name"`             // by which this person calls the other
 	Peer   string       `json:"peer,omitempty"`   // the name that the other gives itself
@@ -122,6 +127,9 @@ func decode(f *os.File) (c Contact, err error) {
 	if err := json.Unmarshal(text, &c); err != nil {
 		return c, errFile
 	}
+	if c.Format > format {
+		return c, errNewer
+	}
 	if CheckName(c.Name) != nil || c.ID != strings.TrimSuffix(filepath.Base(f.Name()), extension) {
 		return c, errFile
 	}
@@ -158,7 +166,7 @@ func (b *Book) Add(c Contact) (Contact, error) {
 	}
 	id := make([]byte, 8)
 	_, _ = rand.Read(id) // never fails
-	c.ID = hex.EncodeToString(id)
+	c.ID, c.Format = hex.EncodeToString(id), format
 	text, err := json.MarshalIndent(c, "", "\t")
 	if err != nil {
 		return c, err

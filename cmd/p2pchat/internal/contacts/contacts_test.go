@@ -140,6 +140,28 @@ func TestBook(t *testing.T) {
 		}
 	})
 
+	t.Run("a file of a later version is not touched", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		b := Open(dir)
+		c := add(t, b, "ben")
+		path := filepath.Join(dir, c.ID+extension)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = bytes.Replace(text, []byte(`"format": 1`), []byte(`"format": 2`), 1)
+		if err := os.WriteFile(path, text, 0o600); err != nil { //nolint:gosec // a file of the test
+			t.Fatal(err)
+		}
+		if _, err := b.Hold(c.ID); !errors.Is(err, errNewer) {
+			t.Error(err)
+		}
+		if _, err := b.Find("ben"); !errors.Is(err, errNewer) {
+			t.Error(err)
+		}
+	})
+
 	t.Run("a file that cannot be right is named, and hides no other", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
