@@ -51,6 +51,8 @@ type Pipe interface {
 	// OpenApart is Open for a channel whose messages may overtake each other, and that shares nothing with the
 	// others: what it loses does not slow them down. It returns an error if the path has no room for one more.
 	OpenApart(ctx context.Context) (io.ReadWriteCloser, error)
+	// RoundTrip returns how long a packet there and back took of late, or 0 if that is not known.
+	RoundTrip() time.Duration
 	// Accept waits for a channel that the other side has opened.
 	Accept(ctx context.Context) (io.ReadWriteCloser, error)
 	// Expect says whether the other side may open channels: else they are closed.

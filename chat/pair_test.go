@@ -7,6 +7,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 var errCut = errors.New("the wire was cut")
@@ -43,6 +44,8 @@ func (e *end) Open(ctx context.Context) (io.ReadWriteCloser, error) {
 }
 
 func (e *end) OpenApart(ctx context.Context) (io.ReadWriteCloser, error) { return e.Open(ctx) }
+
+func (*end) RoundTrip() time.Duration { return 0 }
 
 func (e *end) Accept(ctx context.Context) (io.ReadWriteCloser, error) {
 	for {

@@ -32,7 +32,7 @@ const apartLabel = "apart"
 
 const (
 	apartMost   = 4         // of each side, at a time
-	apartWindow = 128 << 10 // bytes: the least congestion window
+	apartWindow = 192 << 10 // bytes: the least congestion window
 	apartBuffer = 1 << 20   // bytes that may wait to be read
 )
 

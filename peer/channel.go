@@ -141,6 +141,12 @@ func (p *Pipe) open(ctx context.Context, label string) (*channel, error) {
 	}
 }
 
+// RoundTrip returns how long ICE's last check of the path took, or 0 if there is no answer yet.
+func (p *Pipe) RoundTrip() time.Duration {
+	stats, _ := p.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePairStats()
+	return time.Duration(stats.CurrentRoundTripTime * float64(time.Second))
+}
+
 // Expect says whether the other side may open further channels, 16 at a time. Until then, and beyond, they are
 // closed.
 func (p *Pipe) Expect(channels bool) {

@@ -53,7 +53,7 @@ func (a *attempt) newFastPath(p *Pipe) *fastPath {
 
 // dial opens a channel, or returns an error soon.
 func (f *fastPath) dial(ctx context.Context) (io.ReadWriteCloser, error) {
-	if f == nil || f.trip() >= fastTrip {
+	if f == nil || f.pipe.RoundTrip() >= fastTrip {
 		return nil, errNoFastPath
 	}
 	local, remote := f.pair()
@@ -165,15 +165,6 @@ func addrPort(address string, port uint16) netip.AddrPort {
 		return netip.AddrPort{}
 	}
 	return netip.AddrPortFrom(at.Unmap(), port)
-}
-
-// trip returns how long ICE's last check took.
-func (f *fastPath) trip() time.Duration {
-	stats, ok := f.pipe.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePairStats()
-	if !ok {
-		return fastTrip
-	}
-	return time.Duration(stats.CurrentRoundTripTime * float64(time.Second))
 }
 
 // take takes a channel that the other side has opened on the fast path.

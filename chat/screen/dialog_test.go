@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"p2pchat/chat"
 	"p2pchat/chat/internal/chattest"
@@ -181,6 +182,8 @@ func (*pipe) Open(context.Context) (io.ReadWriteCloser, error) {
 }
 
 func (p *pipe) OpenApart(ctx context.Context) (io.ReadWriteCloser, error) { return p.Open(ctx) }
+
+func (*pipe) RoundTrip() time.Duration { return 0 }
 
 func (*pipe) Accept(ctx context.Context) (io.ReadWriteCloser, error) {
 	<-ctx.Done()

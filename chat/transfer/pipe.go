@@ -3,12 +3,14 @@ package transfer
 import (
 	"context"
 	"io"
+	"time"
 )
 
 // A Pipe carries the channels of files. See chat.Pipe.
 type Pipe interface {
 	Open(ctx context.Context) (io.ReadWriteCloser, error)
 	OpenApart(ctx context.Context) (io.ReadWriteCloser, error)
+	RoundTrip() time.Duration
 	Accept(ctx context.Context) (io.ReadWriteCloser, error)
 	Expect(channels bool)
 }

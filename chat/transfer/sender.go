@@ -137,6 +137,7 @@ func (m *Manager) sendOver(ctx context.Context, pipe Pipe, f *file) {
 	defer ch.Close()
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { ch.Close() })()
+	over.widen(ctx, m.left(f), pipe.RoundTrip())
 	if post(ch, fileBegin, binary.BigEndian.AppendUint64(nil, f.id)) != nil {
 		return
 	}
@@ -184,11 +185,11 @@ func (m *Manager) stream(ctx context.Context, to *spread, f *file, moved <-chan 
 	defer from.Close()
 	message := make([]byte, pieceHead+fileChunk)
 	for at < f.Size {
-		chunk, err := m.awaitRoom(ctx, f, at, moved)
-		if err != nil {
+		to.widen(ctx, f.Size-at, 0)
+		var chunk int64
+		if err := to.await(ctx, moved, func() bool { chunk = m.mayStream(f, at); return chunk > 0 }); err != nil {
 			return nil, err
 		}
-		to.widen(ctx, f.Size-at)
 		n, err := io.ReadFull(from, message[pieceHead:pieceHead+min(chunk, f.Size-at)])
 		if err != nil {
 			return nil, err
@@ -203,8 +204,8 @@ func (m *Manager) stream(ctx context.Context, to *spread, f *file, moved <-chan 
 	if _, err := from.Read(message[1:]); !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	if to.asked {
-		if err := m.awaitArrival(ctx, f, moved); err != nil {
+	if to.asked { // what a stripe brings may come after what follows on the file's channel
+		if err := to.await(ctx, moved, func() bool { return m.left(f) == 0 }); err != nil {
 			return nil, err
 		}
 	}
@@ -218,46 +219,26 @@ func (m *Manager) stream(ctx context.Context, to *spread, f *file, moved <-chan 
 	return sum, nil
 }
 
-// awaitRoom waits until more may be on its way than is, and returns how many bytes the next message may have.
-func (m *Manager) awaitRoom(ctx context.Context, f *file, at int64, moved <-chan struct{}) (chunk int64, err error) {
-	for {
-		if chunk := m.mayStream(f, at); chunk > 0 {
-			return chunk, nil
-		}
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		}
-	}
-}
-
-// awaitArrival waits until the receiver has all: what a stripe brings may come after what follows on the file's channel.
-func (m *Manager) awaitArrival(ctx context.Context, f *file, moved <-chan struct{}) error {
-	for {
-		m.mu.Lock()
-		arrived := f.bytes == f.Size
-		m.mu.Unlock()
-		if arrived {
-			return nil
-		}
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+// left returns how many bytes the receiver lacks.
+func (m *Manager) left(f *file) int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return f.Size - f.bytes
 }
 
 // mayStream returns how many bytes the next message may have: 0 while as much is on its way as may be.
-func (m *Manager) mayStream(f *file, at int64) int64 {
+func (m *Manager) mayStream(f *file, at int64) (chunk int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f.window.moving = m.moving
 	if at-f.bytes >= aheadMost || at-f.bytes-f.beyond >= f.window.size() {
 		return 0
 	}
-	return f.window.chunk()
+	chunk = f.window.chunk()
+	if m.striped == f {
+		chunk = min(chunk, pieceMost)
+	}
+	return chunk
 }
 
 // streamed notes the bytes up to at. What is sent again is not hashed again.

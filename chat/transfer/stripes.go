@@ -15,6 +15,11 @@ const (
 	stripesFrom  = 4 << 20               // bytes that are left to send: fewer are not worth the handshakes
 	stripesTrip  = 10 * time.Millisecond // a round trip: on a shorter one, an association soon recovers from a loss
 	stripesTries = 3                     // on a pipe: where stripes keep ending, files go on without
+
+	pieceMost = 8 << 10 // bytes: a long one, of many packets, would wait for a lost one of them too often
+
+	lateTrips = 3                     // round trips after which a piece is late: a lost packet that is sent again takes two
+	lateLeast = 60 * time.Millisecond // after which it is: a busy processor is no loss
 )
 
 // Stripes says which files are spread over stripes.
@@ -30,6 +35,9 @@ const (
 // A spread carries the stream of a file: over the file's channel or, once there are any, over stripes. A stripe is a channel
 // with an association, and so a congestion window, of its own. It takes the next piece when it has sent the one
 // before, so that a fast one carries more. What is lost with a stripe goes out again on the file's next channel.
+//
+// An association whose packet is lost twice waits for a second, and so would the whole file soon: the receiver holds little
+// that is out of order. So the piece that the receiver is waiting for goes out once more, over another stripe, when it is late.
 type spread struct {
 	m      *Manager
 	f      *file
@@ -39,7 +47,18 @@ type spread struct {
 	wg     sync.WaitGroup
 	pieces chan []byte
 	open   atomic.Int32 // stripes
-	asked  bool         // for stripes; owned by stream
+
+	// Owned by stream:
+	asked bool        // for stripes
+	sent  []sentPiece // over stripes, that the receiver may lack, in order
+}
+
+// A sentPiece is a message with a piece of the stream.
+type sentPiece struct {
+	message []byte
+	from    int64 // its place in the stream
+	to      int64
+	when    time.Time // it last went out
 }
 
 // write sends the message of a piece, in which room for its head comes first. It returns errChannel, or the error
@@ -56,21 +75,66 @@ func (s *spread) write(ctx context.Context, message []byte, offset int64) error 
 	message[0] = filePiece
 	binary.BigEndian.PutUint64(message[1:], s.f.id)
 	binary.BigEndian.PutUint64(message[1+8:], uint64(offset)) //nolint:gosec // not negative
+	message = bytes.Clone(message)
+	s.sent = append(s.sent, sentPiece{message, offset, offset + int64(len(message)-pieceHead), time.Now()})
+	return s.put(ctx, message)
+}
+
+func (s *spread) put(ctx context.Context, piece []byte) error {
 	select {
-	case s.pieces <- bytes.Clone(message):
+	case s.pieces <- piece:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// widen opens stripes if they are worth it, and no other file has them.
-func (s *spread) widen(ctx context.Context, left int64) {
+// await waits until ready returns true, which may be when moved says that the receiver has more. It sends the piece that
+// the receiver is waiting for once more when that is late.
+func (s *spread) await(ctx context.Context, moved <-chan struct{}, ready func() bool) error {
+	for {
+		late, err := s.repeat(ctx)
+		if err != nil || ready() {
+			return err
+		}
+		select {
+		case <-moved:
+		case <-late:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// repeat sends the piece that the receiver is waiting for once more if it is late, and returns what fires when it is
+// the next time; nil if no piece is on its way.
+func (s *spread) repeat(ctx context.Context) (late <-chan time.Time, err error) {
+	s.m.mu.Lock()
+	has, patience := s.f.bytes, max(lateTrips*s.f.window.least, lateLeast)
+	s.m.mu.Unlock()
+	for len(s.sent) > 0 && s.sent[0].to <= has {
+		s.sent[0].message = nil
+		s.sent = s.sent[1:]
+	}
+	if len(s.sent) == 0 || s.sent[0].from > has {
+		return nil, nil
+	}
+	first := &s.sent[0]
+	if now := time.Now(); now.Sub(first.when) >= patience {
+		first.when = now
+		err = s.put(ctx, first.message)
+	}
+	return time.After(time.Until(first.when.Add(patience))), err
+}
+
+// widen opens stripes if they are worth it, and no other file has them. A round trip takes trip, or what the file has
+// measured if that is longer.
+func (s *spread) widen(ctx context.Context, left int64, trip time.Duration) {
 	if s.asked {
 		return
 	}
 	s.m.mu.Lock()
-	worth := s.m.config.Stripes == StripesAlways || left >= stripesFrom && s.f.window.least >= stripesTrip
+	worth := s.m.config.Stripes == StripesAlways || left >= stripesFrom && max(trip, s.f.window.least) >= stripesTrip
 	s.asked = worth && s.m.stripes > 0 && s.m.striped == nil
 	if s.asked {
 		s.m.striped = s.f
