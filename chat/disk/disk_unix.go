@@ -5,7 +5,6 @@ package disk
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"syscall"
 )
 
@@ -18,41 +17,12 @@ func Lock(file *os.File) error {
 	return err
 }
 
-// Replace puts a new, locked file with that content in the place of file at path, wholly or not at
-// all. It returns the file that is open and locked afterwards: the old one if it fails.
-func Replace(file *os.File, path string, content []byte) (*os.File, error) {
-	next, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+fresh+"*") // 0600
-	if err != nil {
-		return file, err
-	}
-	err = Lock(next)
-	if err == nil {
-		_, err = next.Write(content)
-	}
-	if err == nil {
-		err = next.Sync()
-	}
-	if err == nil {
-		err = os.Rename(next.Name(), path)
-	}
-	if err != nil {
-		next.Close()
-		_ = os.Remove(next.Name()) // it is of no use
-		return file, err
-	}
-	file.Close()
-	return next, SyncFolder(filepath.Dir(path))
+// Open is os.OpenFile, for a file that Replace may replace.
+func Open(path string, flag int, mode os.FileMode) (*os.File, error) {
+	return os.OpenFile(path, flag, mode) //nolint:gosec // the caller names it
 }
 
-// SyncFolder returns once the names in a folder are on disk: a rename, too, has to survive a crash of the machine.
-func SyncFolder(path string) error {
-	folder, err := os.Open(path) //nolint:gosec // a folder that the caller writes to
-	if err != nil {
-		return err
-	}
-	defer folder.Close()
-	return folder.Sync()
-}
+func syncFolder(folder *os.File) error { return folder.Sync() }
 
 // Links returns how many names a file has.
 func Links(info os.FileInfo) uint64 {

@@ -3,6 +3,7 @@ package disk
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"syscall"
 	"unsafe"
 )
@@ -29,20 +30,22 @@ func Lock(file *os.File) error {
 	return err
 }
 
-// Replace writes the content over that of file. Windows renames no open file, so a program that is
-// killed while it writes leaves a damaged one.
-func Replace(file *os.File, _ string, content []byte) (*os.File, error) {
-	if err := file.Truncate(0); err != nil {
-		return file, err
+// Open is os.OpenFile, for a file that Replace may replace. A file of an os.Root can be replaced and removed while it is open
+// (FILE_SHARE_DELETE), which os.OpenFile does not allow.
+func Open(path string, flag int, mode os.FileMode) (*os.File, error) {
+	if target, err := filepath.EvalSymlinks(path); err == nil { // a root has no links that lead out of it
+		path = target
 	}
-	if _, err := file.Write(content); err != nil {
-		return file, err
+	root, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return nil, err
 	}
-	return file, file.Sync()
+	defer root.Close()
+	return root.OpenFile(filepath.Base(path), flag, mode)
 }
 
-// SyncFolder does nothing: Windows syncs no folder.
-func SyncFolder(string) error { return nil }
+// syncFolder does nothing: Windows syncs no folder.
+func syncFolder(*os.File) error { return nil }
 
 // Links returns 1: how many names a file has is not known on Windows.
 func Links(os.FileInfo) uint64 { return 1 }

@@ -90,7 +90,7 @@ const (
 // file system's error.
 func OpenJournal(path string, memory Memory) (*Journal, error) {
 	for {
-		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600) //nolint:gosec // the person named it
+		file, err := disk.Open(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,7 +29,7 @@ var (
 	ErrName  = errors.New("a contact's name has up to 32 letters, digits, - and _")
 	ErrInUse = errors.New("another program is in a call with this contact, or calls it")
 	errNewer = errors.New("a later version of p2pchat wrote it: update this one")
-	errFile  = errors.New("this is not the file of a contact")
+	errFile  = errors.New("it is not the file of a contact, or it is damaged: remove it, and keep each other again in a call with a code")
 )
 
 // What listen does when a contact calls.
@@ -62,10 +63,13 @@ type Contact struct {
 }
 
 // A Book is a folder of contacts. Several programs may use it at once.
-type Book struct{ dir string }
+type Book struct {
+	dir     string
+	replace func(file *os.File, path string, content []byte) (*os.File, error) // disk.Replace, but for tests
+}
 
 // Open returns the Book in dir, which is made when the first contact is added.
-func Open(dir string) *Book { return &Book{dir} }
+func Open(dir string) *Book { return &Book{dir, disk.Replace} }
 
 // List returns the contacts by name, and an error that names each file that cannot be read.
 func (b *Book) List() ([]Contact, error) {
@@ -104,7 +108,10 @@ func (b *Book) Version() string {
 }
 
 func read(path string) (Contact, error) {
-	f, err := os.Open(path) //nolint:gosec // a file of the Book
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // to open a pipe would wait for its writer
+		return Contact{}, errFile
+	}
+	f, err := disk.Open(path, os.O_RDONLY, 0)
 	if err != nil {
 		return Contact{}, err
 	}
@@ -116,6 +123,9 @@ func decode(f *os.File) (c Contact, err error) {
 	info, err := f.Stat()
 	if err != nil {
 		return c, err
+	}
+	if !info.Mode().IsRegular() {
+		return c, errFile
 	}
 	if !disk.IsOwn(info) || info.Mode().Perm()&0o077 != 0 && os.PathSeparator == '/' {
 		return c, errors.New("others can read or write it: chmod 600")
@@ -130,10 +140,21 @@ func decode(f *os.File) (c Contact, err error) {
 	if c.Format > format {
 		return c, errNewer
 	}
-	if CheckName(c.Name) != nil || c.ID != strings.TrimSuffix(filepath.Base(f.Name()), extension) {
+	if c.check() != nil || c.ID != strings.TrimSuffix(filepath.Base(f.Name()), extension) {
 		return c, errFile
 	}
-	return c, c.Keys.Check()
+	return c, nil
+}
+
+// check returns an error unless this program can have written c.
+func (c Contact) check() error {
+	if at, err := url.Parse(c.Server); err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" {
+		return errFile
+	}
+	if !slices.Contains([]string{"", RingAsk, RingAccept, RingRefuse}, c.Ring) {
+		return errFile
+	}
+	return cmp.Or(CheckName(c.Name), c.Keys.Check())
 }
 
 // Find returns the contact of that name: letter case makes no difference. It returns ErrNone if there is none.
@@ -163,6 +184,9 @@ func (b *Book) Add(c Contact) (Contact, error) {
 	for n := 2; b.isTaken(c); n++ {
 		suffix := fmt.Sprint("-", n)
 		c.Name = string([]rune(name)[:min(len([]rune(name)), maxName-len(suffix))]) + suffix
+	}
+	if err := c.check(); err != nil {
+		return c, err
 	}
 	id := make([]byte, 8)
 	_, _ = rand.Read(id) // never fails
@@ -230,7 +254,7 @@ type Held struct {
 func (b *Book) Hold(id string) (*Held, error) {
 	path := filepath.Join(b.dir, id+extension)
 	for {
-		f, err := os.OpenFile(path, os.O_RDWR, 0) //nolint:gosec // a file of the Book
+		f, err := disk.Open(path, os.O_RDWR, 0)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, ErrNone
 		}
@@ -259,7 +283,8 @@ func (b *Book) Hold(id string) (*Held, error) {
 	}
 }
 
-// Update changes the contact, and returns once that is on disk. If it fails, nothing has changed.
+// Update changes the contact, and returns once that is on disk. If it fails, the contact is what its file has: a crash of the machine
+// may still undo a change that could not be synced.
 func (h *Held) Update(change func(*Contact)) error {
 	c := h.Contact
 	change(&c)
@@ -267,14 +292,15 @@ func (h *Held) Update(change func(*Contact)) error {
 	if err != nil {
 		return err
 	}
-	if _, err := h.file.Seek(0, io.SeekStart); err != nil { // Windows writes over it
-		return err
-	}
-	h.file, err = disk.Replace(h.file, filepath.Join(h.book.dir, c.ID+extension), text)
-	if err == nil {
+	was, path := h.file, filepath.Join(h.book.dir, c.ID+extension)
+	h.file, err = h.book.replace(was, path, text)
+	if h.file != was {
 		h.Contact = c
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, disk.WithoutPath(err))
+	}
+	return nil
 }
 
 // Release lets other programs use the contact.

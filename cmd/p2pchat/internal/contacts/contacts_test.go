@@ -2,6 +2,7 @@ package contacts
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"p2pchat/chat/disk"
 	"p2pchat/peer/contact"
 )
 
@@ -146,7 +148,7 @@ func TestBook(t *testing.T) {
 		b := Open(dir)
 		c := add(t, b, "ben")
 		path := filepath.Join(dir, c.ID+extension)
-		text, err := os.ReadFile(path)
+		text, err := os.ReadFile(path) //nolint:gosec // a file of the test
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,6 +177,59 @@ func TestBook(t *testing.T) {
 		list, err := b.List()
 		if len(list) != 1 || list[0].ID != good.ID || err == nil || strings.Count(err.Error(), "\n") != 2 {
 			t.Error(list, err)
+		}
+	})
+
+	t.Run("a file that no program wrote is refused", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		b := Open(dir)
+		c := add(t, b, "ben")
+		path := filepath.Join(dir, c.ID+extension)
+		text, err := os.ReadFile(path) //nolint:gosec // a file of the test
+		if err != nil {
+			t.Fatal(err)
+		}
+		for was, is := range map[string]string{
+			`"name": "ben"`:                        `"name": "\u001b[2J"`,
+			`"server": "https://chat.example.org"`: `"server": "javascript:\u001b[2J"`,
+			`"kept":`:                              `"ring": "\u001b[2J", "kept":`,
+		} {
+			changed := bytes.Replace(text, []byte(was), []byte(is), 1)
+			if bytes.Equal(changed, text) {
+				t.Fatalf("the file does not have %s", was)
+			}
+			if err := os.WriteFile(path, changed, 0o600); err != nil { //nolint:gosec // a file of the test
+				t.Fatal(err)
+			}
+			if list, err := b.List(); len(list) > 0 || !errors.Is(err, errFile) {
+				t.Errorf("%s is read as %v (%v)", is, list, err)
+			}
+		}
+		if _, err := b.Add(Contact{Name: "carl", Server: "", Keys: keys()}); err == nil {
+			t.Error("a contact without a server is added")
+		}
+	})
+
+	t.Run("a change that may not survive a crash is known", func(t *testing.T) {
+		t.Parallel()
+		b := Open(t.TempDir())
+		h, err := b.Hold(add(t, b, "ben").ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.Release()
+		failed := errors.New("the disk fails")
+		b.replace = func(file *os.File, path string, text []byte) (*os.File, error) {
+			next, err := disk.Replace(file, path, text)
+			return next, cmp.Or(err, failed)
+		}
+		if err := h.Update(func(c *Contact) { c.Keys.Shown = true }); !errors.Is(err, failed) || !h.Keys.Shown {
+			t.Errorf("what is in memory is not what is on disk: %v", err)
+		}
+		b.replace = func(file *os.File, _ string, _ []byte) (*os.File, error) { return file, failed }
+		if err := h.Update(func(c *Contact) { c.Keys.Shown = false }); !errors.Is(err, failed) || !h.Keys.Shown {
+			t.Errorf("what is in memory is not what is on disk: %v", err)
 		}
 	})
 
