@@ -24,7 +24,7 @@ func Encode(to io.Writer, e chat.Event) error {
 	if err != nil {
 		return fmt.Errorf("showing an event: %w", err)
 	}
-	if _, err := to.Write(append(escape(b), '\n')); err != nil {
+	if _, err := to.Write(append(Escape(b), '\n')); err != nil {
 		return outputError(err)
 	}
 	return nil
@@ -165,9 +165,9 @@ func direction(outgoing bool) string {
 	return "in"
 }
 
-// escape writes as \u what JSON may hold and a terminal must not see: the same
+// Escape writes as \u what JSON may hold and a terminal must not see: the same
 // characters that Clean makes visible. A reader of the JSON sees no difference.
-func escape(b []byte) []byte {
+func Escape(b []byte) []byte {
 	if !bytes.ContainsFunc(b, steers) {
 		return b
 	}

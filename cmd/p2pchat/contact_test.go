@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -94,6 +96,48 @@ func TestForgettingAContactForgetsItsOutbox(t *testing.T) {
 	}
 }
 
+// The name that a contact gives itself steers no terminal, in objects for programs neither.
+func TestContactsSteerNoTerminal(t *testing.T) {
+	state := t.TempDir()
+	t.Setenv("XDG_STATE_HOME", state)
+	book, err := contactBook()
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := contact.Keep(contact.First, bytes.Repeat([]byte{1}, contact.KeySize), make([]byte, contact.NonceSize), make([]byte, contact.NonceSize))
+	const peer = "ben\u009b2J\u001b[2J\u202e"
+	c, err := book.Add(contacts.Contact{Name: "ben", Peer: peer, Server: "https://chat.example.org", Folder: "/in\u009b2J", Keys: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"contacts"}, {"contacts", "--json"}} {
+		var out bytes.Buffer
+		if exit := run(t.Context(), args, stdio{in: strings.NewReader(""), out: &out, err: io.Discard}); exit != 0 || strings.ContainsAny(out.String(), "\u009b\u001b\u202e") {
+			t.Errorf("%q prints %q, and exits with %d", args, out.String(), exit)
+		}
+		var read struct{ Peer string }
+		if len(args) > 1 && (json.Unmarshal(out.Bytes(), &read) != nil || read.Peer != peer) {
+			t.Errorf("a program reads %q", read.Peer)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(state, "p2pchat", "contacts", c.ID+".contact"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, notes bytes.Buffer
+	if exit := run(t.Context(), []string{"contacts"}, stdio{in: strings.NewReader(""), out: &out, err: &notes}); exit == 0 || strings.Contains(out.String(), "no contacts") || !strings.Contains(notes.String(), "damaged") {
+		t.Errorf("of a damaged contact it says %q and %q, and exits with %d", out.String(), notes.String(), exit)
+	}
+}
+
+// An answer may be a pasted file: only its beginning is kept.
+func TestAnAnswerIsShort(t *testing.T) {
+	in := strings.NewReader("no" + strings.Repeat("o", 1<<20) + "\nthe first message\n")
+	answer, err := readLine(t.Context(), stdio{in: in})
+	if rest, _ := io.ReadAll(in); err != nil || len(answer) > maxAnswer || !strings.HasPrefix(answer, "no") || string(rest) != "the first message\n" {
+		t.Errorf("it has %d bytes, and %q follows (%v)", len(answer), rest, err)
+	}
+}
+
 func TestAnEarlierConversationIsNamed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "1-1"+outboxExtension)
 	if err := os.WriteFile(path, []byte(`{"conversation":"x"}`+"\n"+`{"name":"ben\u001b"}`+"\n"), 0o600); err != nil {
@@ -165,7 +209,7 @@ func TestARoomWithTheNameOfAContactIsMentioned(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys := contact.Keep(contact.First, bytes.Repeat([]byte{1}, contact.KeySize), make([]byte, contact.NonceSize), make([]byte, contact.NonceSize))
-	if _, err := book.Add(contacts.Contact{Name: "ben", Keys: keys}); err != nil {
+	if _, err := book.Add(contacts.Contact{Name: "ben", Server: "https://chat.example.org", Keys: keys}); err != nil {
 		t.Fatal(err)
 	}
 	for room, want := range map[string]string{

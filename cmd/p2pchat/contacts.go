@@ -42,7 +42,7 @@ $XDG_STATE_HOME, a file for each that only you can read. Every call changes the 
 			if asJSON {
 				return errors.Join(listJSON(std.out, list), err)
 			}
-			return errors.Join(listContacts(std.out, list), err)
+			return errors.Join(listContacts(std.out, list, err == nil), err)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a contact instead of a table")
@@ -150,9 +150,9 @@ func withContact(name string, do func(*contacts.Book, *contacts.Held) error) err
 	return do(book, h)
 }
 
-// listContacts prints a table of the contacts.
-func listContacts(to io.Writer, list []contacts.Contact) error {
-	if len(list) == 0 {
+// listContacts prints a table of the contacts. The list is complete unless a file cannot be read.
+func listContacts(to io.Writer, list []contacts.Contact, complete bool) error {
+	if len(list) == 0 && complete {
 		_, err := fmt.Fprintln(to, "You have kept no contacts. In a verified call, both of you type /keep.")
 		return err
 	}
@@ -183,9 +183,8 @@ func lastCall(c contacts.Contact) string {
 
 // listJSON prints an object a contact.
 func listJSON(to io.Writer, list []contacts.Contact) error {
-	encoder := json.NewEncoder(to)
 	for _, c := range list {
-		err := encoder.Encode(struct {
+		line, err := json.Marshal(struct {
 			Name      string    `json:"name"`
 			Peer      string    `json:"peer"`
 			Server    string    `json:"server"`
@@ -195,6 +194,9 @@ func listJSON(to io.Writer, list []contacts.Contact) error {
 			Ring      string    `json:"ring"`
 			Folder    string    `json:"folder,omitempty"`
 		}{c.Name, c.Peer, c.Server, c.Kept, c.Seen, c.Keys.Shown, cmp.Or(c.Ring, contacts.RingAsk), c.Folder})
+		if err == nil {
+			_, err = to.Write(append(screen.Escape(line), '\n'))
+		}
 		if err != nil {
 			return err
 		}

@@ -173,6 +173,9 @@ func (o *talkOptions) goOn(ctx context.Context, was earlierTalk, std stdio) (boo
 	return !strings.HasPrefix(strings.ToLower(answer), "n"), err
 }
 
+// maxAnswer is how many bytes of an answer to a question readLine returns; it reads on to the end of the line.
+const maxAnswer = 64
+
 // readLine reads a line byte by byte, because the screen reads the rest of the input. It returns errInterrupted if ctx ends.
 func readLine(ctx context.Context, std stdio) (string, error) {
 	type result struct {
@@ -188,7 +191,9 @@ func readLine(ctx context.Context, std stdio) (string, error) {
 				read <- result{string(line), err}
 				return
 			}
-			line = append(line, b[:n]...)
+			if len(line) < maxAnswer {
+				line = append(line, b[:n]...)
+			}
 		}
 	}()
 	select {
