@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -78,7 +79,18 @@ func TestListenExec(t *testing.T) {
 	kept(t, server, ours, 3, state)
 	bot := filepath.Join(dir, "bot")
 	// It says who calls, then ends when it hears "bye"; the other side's text reaches its input alone.
-	script := "#!/bin/sh\necho \"{\\\"type\\\":\\\"message\\\",\\\"text\\\":\\\"hi $P2PCHAT_CONTACT, $#\\\"}\"\n" +
+	// A process that it leaves behind has its stdout and stderr, and keeps no call open.
+	left := filepath.Join(dir, "left behind")
+	t.Cleanup(func() {
+		pids, _ := os.ReadFile(left) //nolint:gosec // the test's own
+		for pid := range strings.FieldsSeq(string(pids)) {
+			n, _ := strconv.Atoi(pid)
+			if p, err := os.FindProcess(n); err == nil && n > 1 {
+				_ = p.Kill()
+			}
+		}
+	})
+	script := "#!/bin/sh\nsleep 600 &\necho $! >> '" + left + "'\necho \"{\\\"type\\\":\\\"message\\\",\\\"text\\\":\\\"hi $P2PCHAT_CONTACT, $#\\\"}\"\n" +
 		"while read -r line; do case $line in *bye*) exit 0;; *'\"type\":\"left\"'*) echo left >> " + filepath.Join(dir, "told") + ";; esac; done\necho ended >> " + filepath.Join(dir, "told") + "\n"
 	if err := os.WriteFile(bot, []byte(script), 0o700); err != nil { //nolint:gosec // it is run
 		t.Fatal(err)

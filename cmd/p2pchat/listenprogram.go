@@ -19,24 +19,31 @@ const programGrace = 5 * time.Second
 const programEnv = variablePrefix + "CONTACT"
 
 // runProgram holds a call in which the program of --exec speaks for this side. The call ends when the program has ended, and all
-// that it said is delivered; the program's input ends when the call has. Nothing that the contact chose is on the program's
-// command line or in its environment.
+// that it said is delivered; the program's input ends when the call has. Processes that the program has left behind count no
+// longer than programGrace. Nothing that the contact chose is on the program's command line or in its environment.
 func (s *switchboard) runProgram(ctx context.Context, o talkOptions, id, name string) error {
 	cmd := exec.Command(s.o.program) //nolint:gosec,noctx // the program that the person named; it is told to end below
 	cmd.Env = append(os.Environ(), programEnv+"="+name)
-	cmd.Stderr = s.notes
+	out, to := io.Pipe()
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = to, s.notes, programGrace
 	in, err := cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
 	}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("--exec: %w", err)
 	}
-	defer waitProgram(cmd, in)
+	ended := make(chan struct{})
+	s.wg.Go(func() {
+		defer close(ended)
+		_ = cmd.Wait() // how it ended is the program's own affair
+		_ = to.Close() // it never fails
+	})
+	defer func() {
+		in.Close()
+		s.wg.Go(func() { _, _ = io.Copy(io.Discard, out) }) // what it still says must not keep it from ending
+		endProgram(cmd.Process, ended)
+	}()
 	if err := o.openOutbox(id, s.notes); err != nil {
 		return err
 	}
@@ -44,21 +51,15 @@ func (s *switchboard) runProgram(ctx context.Context, o talkOptions, id, name st
 	return talk(ctx, o, stdio{in: out, out: in, err: s.notes})
 }
 
-// waitProgram ends the program's input and waits for its end. A program that goes on is told to stop, then killed.
-func waitProgram(cmd *exec.Cmd, in io.Closer) {
-	in.Close()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = cmd.Wait() // how it ended is the program's own affair
-	}()
+// endProgram waits for the end of a program whose call is over. A program that goes on is told to stop, then killed.
+func endProgram(p *os.Process, ended <-chan struct{}) {
 	for _, signal := range []os.Signal{syscall.SIGTERM, os.Kill} {
 		select {
 		case <-ended:
 			return
 		case <-time.After(programGrace):
-			if cmd.Process.Signal(signal) != nil { // Windows knows only the second
-				_ = cmd.Process.Kill() // it may have ended
+			if p.Signal(signal) != nil { // Windows knows only the second
+				_ = p.Kill() // it may have ended
 			}
 		}
 	}
