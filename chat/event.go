@@ -34,10 +34,17 @@ type (
 		GoesOn    bool // the next Message continues the Text, which was too long for one
 		Continues bool // the Text of the Message before
 
+		Written time.Time // when its letter was written, by the clock of the other side; zero if it came over a pipe
+
 		at reliable.Place
 	}
 	// Delivered says that the other side's reader has read the message of that ID.
 	Delivered struct{ ID uint64 }
+	// Mailed says that the messages up to ID are in letters at a server, which keeps the last one for Kept. The program tells it.
+	Mailed struct {
+		ID   uint64
+		Kept time.Duration
+	}
 	// Renamed says that the other side has changed its name.
 	Renamed struct{ From, To string }
 	// InputEnded says that the other side will say no more. It still listens.

@@ -11,6 +11,7 @@ package reliable
 
 import (
 	"crypto/rand"
+	"slices"
 	"sync"
 )
 
@@ -177,6 +178,23 @@ func (s *Stream) Acked(seq uint64) (frames []Frame, ok bool) {
 		s.room = nil
 	}
 	return frames, ok
+}
+
+// Letter returns what a message beside the pipes would say: the Hello of now, and the frames after the number after that are not
+// acknowledged. It changes nothing.
+func (s *Stream) Letter(after uint64) (Hello, []Frame) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := s.out.first()
+	skip := min(max(after+1, first)-first, uint64(len(s.out.frames)))
+	return Hello{Conversation: s.id, First: first, Of: s.peer, Heard: s.handled}, slices.Clone(s.out.frames[skip:])
+}
+
+// Settled reports whether the reader is done with all that it was given.
+func (s *Stream) Settled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.handled == s.took
 }
 
 // A Verdict says what to make of a frame of the other side.

@@ -46,7 +46,13 @@ func describe(e chat.Event) object {
 	case chat.Ringing:
 		return object{"type": "ringing"}
 	case chat.Message:
-		return with(object{"type": "message", "id": e.ID, "from": e.From, "text": e.Text}, "more", e.GoesOn)
+		o := with(object{"type": "message", "id": e.ID, "from": e.From, "text": e.Text}, "more", e.GoesOn)
+		if !e.Written.IsZero() {
+			o["written"] = e.Written.Format(time.RFC3339)
+		}
+		return o
+	case chat.Mailed:
+		return object{"type": "mailed", "id": e.ID, "kept_s": int64(e.Kept.Seconds())}
 	case chat.Delivered:
 		return object{"type": "delivered", "id": e.ID}
 	case chat.InputEnded:

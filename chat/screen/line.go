@@ -123,6 +123,8 @@ func (l *lineScreen) show(e chat.Event) error {
 		l.note("%s", RingingText("the other side"))
 	case chat.Message:
 		return l.message(e)
+	case chat.Mailed:
+		l.note("%s", MailedText(e))
 	case chat.Renamed:
 		l.note("%s is now %s", Clean(e.From), Clean(e.To))
 	case chat.InputEnded:
@@ -260,6 +262,9 @@ func (l *lineScreen) qr(link string) {
 
 func (l *lineScreen) message(m chat.Message) error {
 	text := Clean(m.Text)
+	if !m.Written.IsZero() && !m.Continues {
+		l.note("%s:", WrittenText(m))
+	}
 	if l.Terminal && !m.Continues {
 		text = Clean(m.From) + ": " + text
 	}

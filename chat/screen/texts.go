@@ -2,7 +2,9 @@ package screen
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -106,4 +108,18 @@ func Capital(text string) string {
 	}
 	r, n := utf8.DecodeRuneInString(text)
 	return string(unicode.ToUpper(r)) + text[n:]
+}
+
+// MailedText says that messages wait at the server.
+func MailedText(e chat.Mailed) string {
+	kept := "for " + strconv.Itoa(int(e.Kept.Hours()/24)) + " days"
+	if e.Kept < 48*time.Hour {
+		kept = "until " + time.Now().Add(e.Kept).Format("Jan 2 15:04")
+	}
+	return "✉ Left at the server, sealed. It is kept there " + kept + ", and here until it is read."
+}
+
+// WrittenText says when the message of a letter was written.
+func WrittenText(m chat.Message) string {
+	return "✉ " + Clean(m.From) + " wrote this on " + m.Written.Local().Format("Jan 2 15:04")
 }

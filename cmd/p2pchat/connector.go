@@ -34,6 +34,7 @@ type connector struct {
 	mu        sync.Mutex // guards what follows
 	session   *peer.Session
 	client    *signaling.Client
+	mail      *mailbox  // nil without one
 	connected bool      // there was a connection
 	waiting   bool      // for the next one
 	typed     peer.Code // with which the two sides met
@@ -89,7 +90,7 @@ func (c *connector) open() error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.client, c.session = client, session
+	c.client, c.session, c.mail = client, session, c.newMailbox(client)
 	return nil
 }
 
@@ -159,7 +160,7 @@ func (c *connector) wait(ctx context.Context) (link chat.Link, other *codeEntry,
 	ctx, cancel := context.WithCancel(ctx)
 	c.mu.Lock()
 	c.waiting = true
-	session, connected, typed := c.session, c.connected, c.typed
+	session, connected, typed, letters := c.session, c.connected, c.typed, c.mail
 	c.mu.Unlock()
 	late, long := errAbsent, make(<-chan time.Time)
 	if connected {
@@ -188,6 +189,7 @@ func (c *connector) wait(ctx context.Context) (link chat.Link, other *codeEntry,
 			}
 		}
 	})
+	wg.Go(func() { letters.run(ctx) })
 	link, pipe, err := c.link(ctx, session, late)
 	cancel()
 	wg.Wait()

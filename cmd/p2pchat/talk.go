@@ -268,6 +268,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	err := c.open()
 	if err == nil {
 		err = conversation.Run(context.WithoutCancel(ctx), c.next)
+		c.mail.last(ctx)
 	}
 	c.close()
 	switch {

@@ -44,7 +44,7 @@ PgUp PgDn wheel Esc	scroll; back to the end (Shift and mouse select text)
 Ctrl-A E B F U K W Y	edit as in a shell; Ctrl-_ undoes
 Ctrl-F, Ctrl-Y	in an empty box, search; while waiting, copy the link
 Ctrl-L, Ctrl-Z, Ctrl-C	redraw; suspend until fg; clear a draft, or leave
-○ ✓ ✓✓	waiting, sent, delivered`
+○ ✉ ✓ ✓✓	waiting, left at the server, sent, delivered`
 
 // submit is Enter: a command, or a message.
 func (m *model) submit() tea.Cmd {

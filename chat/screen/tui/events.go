@@ -24,10 +24,18 @@ func (m *model) event(e chat.Event) tea.Cmd {
 	case chat.Message:
 		m.received++
 		m.copyText, m.copyTheirs = clean(e.Text), true
+		if !e.Written.IsZero() && !e.Continues {
+			m.addNote(note, screen.WrittenText(e)+":")
+		}
 		m.addTheirs(&entry{kind: heard, at: m.now(), name: m.other(), lines: tidy(e.Text)})
 		return m.ring("message from " + m.other())
 	case chat.Delivered:
 		m.delivered = max(m.delivered, e.ID)
+	case chat.Mailed:
+		if m.mailed == 0 {
+			m.addNote(note, screen.MailedText(e))
+		}
+		m.mailed = max(m.mailed, e.ID)
 	case chat.Renamed:
 		was := m.other()
 		m.link.Peer = e.To

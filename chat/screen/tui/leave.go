@@ -123,9 +123,9 @@ func (m *model) offers() (n int) {
 	return n
 }
 
-// undelivered counts the messages that the other side has not read, as far as one can know.
+// undelivered counts the messages that the other side has not read, as far as one can know, and that do not wait for it at the server.
 func (m *model) undelivered() int {
-	read := slices.IndexFunc(m.pending, func(e *entry) bool { return e.id == 0 || e.id > m.delivered })
+	read := slices.IndexFunc(m.pending, func(e *entry) bool { return e.id == 0 || e.id > max(m.delivered, m.mailed) })
 	if read < 0 {
 		read = len(m.pending)
 	}

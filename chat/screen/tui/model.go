@@ -74,6 +74,7 @@ type model struct {
 	lostAt         time.Time
 	roundTrips     []time.Duration // newest last
 	delivered      uint64          // own messages up to this ID were read
+	mailed         uint64          // own messages up to this ID are at the server, or were read
 	pending        []*entry        // own messages, oldest first; those up to delivered are dropped late
 	sent, received int             // messages
 	transfers      []*transfer

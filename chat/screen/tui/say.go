@@ -53,6 +53,8 @@ func (m *model) mark(e *entry) string {
 	switch {
 	case e.id != 0 && e.id <= m.delivered:
 		return m.style.delivered.Render("✓✓")
+	case e.id != 0 && e.id <= m.mailed:
+		return m.style.dim.Render(" ✉")
 	case e.id != 0 && (m.phase == up || e.sent):
 		return m.style.dim.Render(" ✓")
 	}

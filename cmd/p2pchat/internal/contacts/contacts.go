@@ -20,6 +20,7 @@ import (
 
 	"p2pchat/chat/disk"
 	"p2pchat/peer/contact"
+	"p2pchat/signaling"
 )
 
 // Errors of a Book.
@@ -43,7 +44,7 @@ const (
 const extension = ".contact"
 
 // maxFile bounds the bytes of a file that are read.
-const maxFile = 64 << 10
+const maxFile = 256 << 10
 
 // format is that of the files. A version that does not know a later one must not write it: it would drop what it does not know.
 const format = 1
@@ -60,6 +61,16 @@ type Contact struct {
 	Ring   string       `json:"ring,omitempty"`   // what listen does when the contact calls: ask if empty, accept or refuse
 	Folder string       `json:"folder,omitempty"` // where listen puts the contact's files, which it accepts; empty: it does not
 	Keys   contact.Keys `json:"keys"`
+	Mail   Mail         `json:"mail,omitzero"`
+}
+
+// Mail is how far the letters between the two are. What was read of them is in the boxes of Keys.
+type Mail struct {
+	Generation   string                       `json:"generation,omitempty"`   // the newest one when this was written: a call makes the rest void
+	Conversation string                       `json:"conversation,omitempty"` // of this side, in which Through counts
+	Through      uint64                       `json:"through,omitempty"`      // the last message that is in a letter
+	Owed         bool                         `json:"owed,omitempty"`         // messages of letters were read, and no letter says so yet
+	Pending      map[string][]signaling.Block `json:"pending,omitempty"`      // letters that are sealed and perhaps not at the server, by the ID of their generation
 }
 
 // A Book is a folder of contacts. Several programs may use it at once.

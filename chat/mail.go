@@ -1,0 +1,135 @@
+package chat
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+	"unicode/utf8"
+
+	"p2pchat/chat/reliable"
+)
+
+// A letter carries messages to a side that is away, beside the pipes:
+//
+//	Say ─▶ outbox ─▶ Letter ── (a mailbox) ─▶ Open ─▶ Events ─▶ reader
+//	Delivered ◀─ Open ◀────── (a mailbox) ── Letter ◀─── Settle ◀┘
+//
+// It holds the hello and the numbered frames that a pipe would carry, so a message that arrives both ways arrives once. The message
+// stays in the outbox until it is acknowledged, in a letter or on a pipe.
+type letter struct {
+	Conversation string     `json:"conversation"`
+	First        uint64     `json:"first"`
+	Of           string     `json:"of,omitempty"`
+	Heard        uint64     `json:"heard,omitempty"`
+	Written      time.Time  `json:"written"`
+	Frames       []inLetter `json:"frames,omitempty"`
+}
+
+// An inLetter is a message in a letter, or a part of one.
+type inLetter struct {
+	Seq  uint64 `json:"seq"`
+	Part bool   `json:"part,omitempty"`
+	Text string `json:"text"`
+}
+
+// errLetter is returned by Open.
+var errLetter = errors.New("this is not a letter of a conversation")
+
+// A Letter is what a side leaves for the other one.
+type Letter struct {
+	Text    []byte
+	Through uint64 // the ID of the last message that is in this Letter or in those before
+	Held    bool   // what comes next, such as a file, has to wait for a pipe
+}
+
+// Letter returns a Letter of at most limit bytes with the messages after the ID after that are not acknowledged. It says, too, up to
+// where this side has read. Its Text is nil if there is no such message, unless bare is set.
+func (c *Conversation) Letter(after uint64, limit int, bare bool) (Letter, error) {
+	hello, frames := c.stream.Letter(after)
+	l := letter{Conversation: hello.Conversation, First: hello.First, Of: hello.Of, Heard: hello.Heard, Written: time.Now().UTC()}
+	text, err := json.Marshal(l)
+	through, held := max(after, hello.First-1), false
+	for _, f := range frames {
+		if held = f.Kind != kindMessage && f.Kind != kindPart; held || err != nil {
+			break
+		}
+		with := l
+		with.Frames = append(with.Frames, inLetter{Seq: f.Seq, Part: f.Kind == kindPart, Text: f.Text})
+		var longer []byte
+		if longer, err = json.Marshal(with); err == nil && len(longer) > limit {
+			held = len(l.Frames) == 0
+			break
+		}
+		l, text, through = with, longer, f.Seq
+	}
+	if err != nil || len(l.Frames) == 0 && !bare {
+		text = nil
+	}
+	return Letter{Text: text, Through: through, Held: held}, err
+}
+
+// Open hands the reader what is in a letter of the other side, and reports whether there were messages in it, whether or not they had
+// arrived before. Only the function that Run calls for the next pipe may call it, before it returns.
+func (c *Conversation) Open(text []byte) (messages bool, err error) {
+	var l letter
+	if json.Unmarshal(text, &l) != nil || l.Conversation == "" {
+		return false, errLetter
+	}
+	for _, f := range l.Frames {
+		if len(f.Text) > MaxMessage || !utf8.ValidString(f.Text) {
+			return false, errLetter
+		}
+	}
+	fresh, heard := c.stream.Greet(reliable.Hello{Conversation: l.Conversation, First: l.First, Heard: l.Heard, Of: l.Of})
+	c.mu.Lock()
+	c.peer.Conversation, c.peer.Name = l.Conversation, c.peerName(c.peer.Name)
+	from := c.peer.Name
+	if fresh {
+		c.life.move(theirs, open)
+		c.partial = false
+	}
+	c.mu.Unlock()
+	if fresh {
+		c.transfers.Restarted(heard)
+	}
+	if l.Of == c.stream.ID() {
+		c.delivered(l.Heard)
+	}
+	for _, f := range l.Frames {
+		at, verdict := c.stream.Receive(f.Seq)
+		if verdict != reliable.Fresh {
+			continue
+		}
+		if !c.tell(Message{ID: f.Seq, From: from, Text: f.Text, GoesOn: f.Part, Continues: c.partial, Written: l.Written, at: at}) {
+			break
+		}
+		c.stream.Took(at)
+		c.partial = f.Part
+	}
+	return len(l.Frames) > 0, nil
+}
+
+// Settle returns once the reader is done with all that was opened, and the Journal says so on disk. Until then the letters must not be
+// deleted. It returns ErrOver if the reader has stopped, the context's error, or that of the Journal.
+func (c *Conversation) Settle(ctx context.Context) error {
+	for !c.stream.Settled() {
+		select {
+		case <-c.wake:
+		case <-c.deaf:
+			return ErrOver
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if j := c.config.Journal; j != nil {
+		return c.unkept(j.file.Sync())
+	}
+	return nil
+}
+
+// Changed yields after something was said or read while there is no pipe.
+func (c *Conversation) Changed() <-chan struct{} { return c.wake }
+
+// ID returns the random name of this side's conversation.
+func (c *Conversation) ID() string { return c.stream.ID() }

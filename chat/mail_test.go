@@ -1,0 +1,99 @@
+package chat
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+// opensAt opens a letter at a conversation, which has to take it.
+func (l Letter) opensAt(t *testing.T, c *Conversation) {
+	t.Helper()
+	if _, err := c.Open(l.Text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A message in a letter is shown once, however often the letter comes, and one after a missing letter waits for a pipe.
+func TestLetters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ann, ben := New(Config{Contact: "ben"}), New(Config{Contact: "ann"})
+		var shown []string
+		go func() {
+			for e := range ben.Events() {
+				if m, ok := e.(Message); ok {
+					shown = append(shown, m.From+": "+m.Text)
+					if m.Written.IsZero() {
+						t.Error("a letter does not say when it was written")
+					}
+				}
+			}
+		}()
+		t.Cleanup(ben.Close)
+		var letters []Letter
+		through := uint64(0)
+		for _, text := range []string{"one", "two", "three"} {
+			if _, err := ann.Say(t.Context(), text); err != nil {
+				t.Fatal(err)
+			}
+			l, err := ann.Letter(through, 1<<10, false)
+			if err != nil || l.Text == nil || l.Held {
+				t.Fatal(l, err)
+			}
+			through = l.Through
+			letters = append(letters, l)
+		}
+		for _, i := range []int{0, 0, 2, 0} { // the second is withheld
+			letters[i].opensAt(t, ben)
+		}
+		if err := ben.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		reply, err := ben.Letter(0, 1<<10, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reply.opensAt(t, ann)
+		if n := ann.Waiting(); n != 2 {
+			t.Errorf("%d messages wait for their acknowledgement, want 2", n)
+		}
+		letters[1].opensAt(t, ben)
+		letters[2].opensAt(t, ben)
+		if err := ben.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(shown, ", "); got != "ann: one, ann: two, ann: three" {
+			t.Error(got)
+		}
+	})
+}
+
+// A message that is too long for a letter holds back what follows it, so that all come in order.
+func TestALongMessageWaits(t *testing.T) {
+	c := New(Config{Contact: "ben"})
+	for _, text := range []string{"short", strings.Repeat("x", 2<<10), "after"} {
+		if _, err := c.Say(t.Context(), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, err := c.Letter(0, 1<<10, false)
+	if err != nil || first.Through != 1 || first.Text == nil {
+		t.Fatal(first, err)
+	}
+	if rest, err := c.Letter(first.Through, 1<<10, false); err != nil || rest.Text != nil || !rest.Held || rest.Through != 1 {
+		t.Error(rest, err)
+	}
+}
+
+// Bytes that are no letter change nothing.
+func TestLettersThatAreNone(t *testing.T) {
+	c := New(Config{Contact: "ben"})
+	for _, text := range []string{"", "{}", "null", `{"conversation":""}`, `{"conversation":"x","frames":[{"seq":-1}]}`, `{"conversation":"x","frames":[{"seq":1,"text":"` + strings.Repeat("y", MaxMessage+1) + `"}]}`} {
+		if _, err := c.Open([]byte(text)); err == nil {
+			t.Errorf("%.40q is opened", text)
+		}
+	}
+	if c.stream.Peer() != "" {
+		t.Error("the other side's conversation has changed")
+	}
+}

@@ -1,0 +1,287 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"p2pchat/chat"
+	"p2pchat/cmd/p2pchat/internal/contacts"
+	"p2pchat/peer/contact"
+	"p2pchat/peer/mail"
+	"p2pchat/signaling"
+)
+
+const (
+	mailWait  = 25 * time.Second // how long one read waits for letters
+	lastPosts = 3 * time.Second  // for letters that are left when the program ends
+)
+
+// A mailbox exchanges letters with a contact while the two are not connected. A letter is sealed with the keys of every generation
+// that this side keeps, because the other side may have only one of them, and what comes twice counts once.
+//
+// It writes in this order, so that a kill between two steps neither loses nor doubles a message: the outbox, the sealed letter with
+// the key after it, the server; and the other way, the screen, the outbox, the key after the letter, the deletion at the server.
+type mailbox struct {
+	keeper       *keeper
+	conversation *chat.Conversation
+	at           signaling.Mail
+	told         map[string]bool // notices
+	refused      bool            // the server takes no letters now; the next wait tries again
+}
+
+// newMailbox returns the mailbox of a call with a contact. It is nil for other calls, and without an outbox, where a message that was
+// read would come again.
+func (c *connector) newMailbox(at signaling.Mail) *mailbox {
+	if c.o.keeper.contact() == "" || c.o.outbox.journal == nil {
+		return nil
+	}
+	return &mailbox{keeper: c.o.keeper, conversation: c.conversation, at: at, told: map[string]bool{}}
+}
+
+// A delivery is what one read has brought.
+type delivery struct {
+	generation string
+	after      mail.Incoming
+	letters    []mail.Letter
+	report     mail.Report
+	handled    chan error
+}
+
+// run reads and leaves letters until ctx ends.
+func (m *mailbox) run(ctx context.Context) {
+	if m == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	came := make(chan delivery)
+	for _, g := range m.keeper.keys().Generations {
+		wg.Go(func() { m.read(ctx, g.ID(), came) })
+	}
+	for m.refused = false; ; {
+		m.leave(ctx)
+		select {
+		case d := <-came:
+			d.handled <- m.open(ctx, d)
+		case <-m.conversation.Changed():
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// last leaves what was written just before the program ends.
+func (m *mailbox) last(ctx context.Context) {
+	if m == nil || !m.conversation.Resumable() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastPosts)
+	defer cancel()
+	if !m.refused {
+		m.leave(ctx)
+	}
+}
+
+// read reads the box of one generation, until ctx ends or the server refuses.
+func (m *mailbox) read(ctx context.Context, generation string, came chan<- delivery) {
+	for {
+		box, ok := m.box(generation, m.keeper.keys().Side.Other())
+		if !ok {
+			return
+		}
+		d := delivery{generation: generation, handled: make(chan error, 1)}
+		var err error
+		d.after, d.letters, d.report, err = mail.Incoming{Box: box}.Take(ctx, m.at, mailWait)
+		if err != nil {
+			return // the two still meet
+		}
+		if len(d.letters) == 0 && d.report == (mail.Report{}) {
+			continue
+		}
+		select {
+		case came <- d:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case err = <-d.handled:
+		case <-ctx.Done():
+			return
+		}
+		if err != nil || len(d.letters) == 0 { // a server that invents blocks is not asked again at once
+			return
+		}
+	}
+}
+
+// box returns the box of a generation in which side leaves letters, as it is on disk. It is not ok if the keys are gone.
+func (m *mailbox) box(generation string, side contact.Side) (b contact.Box, ok bool) {
+	for _, g := range m.keeper.keys().Generations {
+		if g.ID() == generation {
+			return g.Boxes[side], true
+		}
+	}
+	return b, false
+}
+
+// open shows the letters of a delivery, and then removes them here and at the server.
+func (m *mailbox) open(ctx context.Context, d delivery) error {
+	if text := d.report.String(); text != "" {
+		m.tell(text)
+	}
+	owed := false
+	for _, l := range d.letters {
+		messages, err := m.conversation.Open(l.Text)
+		if err != nil {
+			m.tell("A letter of your contact could not be read: " + err.Error() + ".")
+		}
+		owed = owed || messages
+	}
+	if err := m.conversation.Settle(ctx); err != nil {
+		return err
+	}
+	err := m.keeper.update(func(c *contacts.Contact) {
+		for i, g := range c.Keys.Generations {
+			if g.ID() == d.generation {
+				c.Keys.Generations[i].Boxes[c.Keys.Side.Other()] = d.after.Box
+			}
+		}
+		c.Mail = m.current(*c)
+		c.Mail.Owed = c.Mail.Owed || owed
+	})
+	if err != nil {
+		m.tell(fmt.Sprintf("The keys of the letters that you have read could not be saved: %v.", err))
+		return err
+	}
+	return d.after.Delete(ctx, m.at)
+}
+
+// leave seals what was written since, and what is to be acknowledged, and puts it into the boxes.
+func (m *mailbox) leave(ctx context.Context) {
+	for !m.refused && ctx.Err() == nil {
+		posted, err := m.post(ctx)
+		if err == nil && !posted {
+			posted, err = m.seal()
+		}
+		switch {
+		case err != nil && ctx.Err() == nil:
+			m.refused = true
+			m.tell(refusedText(m.keeper.contact(), err))
+			return
+		case err != nil || !posted:
+			return
+		}
+	}
+}
+
+// refusedText says why a letter could not be left. What it means for the person is always the same.
+func refusedText(name string, err error) string {
+	why := err.Error()
+	switch {
+	case errors.Is(err, signaling.ErrMailOff):
+		why = "this server keeps no messages for people who are away"
+	case errors.Is(err, signaling.ErrBoxFull):
+		why = name + "'s mailbox is full"
+	case errors.Is(err, signaling.ErrMailFull):
+		why = "the server's mailboxes are full"
+	case errors.Is(err, signaling.ErrClientMail):
+		why = "your network address has left as much as this server allows"
+	}
+	return fmt.Sprintf("%s. What you write is kept here, and goes out when you and %s meet.", why, name)
+}
+
+// post puts the sealed letters into the boxes, and reports whether there were any.
+func (m *mailbox) post(ctx context.Context) (posted bool, err error) {
+	state := m.state()
+	var kept time.Duration
+	for generation, blocks := range state.Pending {
+		box, ok := m.box(generation, m.keeper.keys().Side)
+		if ok {
+			if _, kept, err = (mail.Outgoing{Box: box, Pending: blocks}).Post(ctx, m.at); err != nil {
+				return false, err
+			}
+		}
+		err = m.keeper.update(func(c *contacts.Contact) {
+			c.Mail.Pending = maps.Clone(c.Mail.Pending)
+			delete(c.Mail.Pending, generation)
+		})
+		if err != nil {
+			return false, err
+		}
+		posted = true
+	}
+	if posted && state.Through > 0 && kept > 0 {
+		m.conversation.Tell(chat.Mailed{ID: state.Through, Kept: kept})
+	}
+	return posted, nil
+}
+
+// seal seals the next letter, if there is something to say, and saves it with the keys after it.
+func (m *mailbox) seal() (sealed bool, err error) {
+	state := m.state()
+	letter, err := m.conversation.Letter(state.Through, mail.MaxLetter, state.Owed)
+	if letter.Held {
+		m.tell("A file, or a very long message, waits until you meet, and so does what you write after it.")
+	}
+	if err != nil || letter.Text == nil {
+		return false, err
+	}
+	return true, m.keeper.update(func(c *contacts.Contact) {
+		if c.Keys.ID() != state.Generation { // the two have met since
+			return
+		}
+		pending := map[string][]signaling.Block{}
+		for i, g := range c.Keys.Generations {
+			box := &c.Keys.Generations[i].Boxes[c.Keys.Side]
+			out, _ := mail.Outgoing{Box: *box}.Seal(letter.Text) // it is not too long
+			*box, pending[g.ID()] = out.Box, out.Pending
+		}
+		c.Mail = m.current(*c)
+		c.Mail.Through, c.Mail.Owed, c.Mail.Pending = letter.Through, false, pending
+	})
+}
+
+// state returns how far the letters are.
+func (m *mailbox) state() contacts.Mail {
+	m.keeper.mu.Lock()
+	defer m.keeper.mu.Unlock()
+	return m.current(m.keeper.held.Contact)
+}
+
+// current returns how far the letters to c are, from nothing in a new generation: the other side does not read those of before a
+// call any more. In a new conversation, the count begins from nothing.
+func (m *mailbox) current(c contacts.Contact) contacts.Mail {
+	id := m.conversation.ID()
+	if c.Mail.Generation != c.Keys.ID() {
+		return contacts.Mail{Generation: c.Keys.ID(), Conversation: id}
+	}
+	if c.Mail.Conversation != id {
+		c.Mail.Conversation, c.Mail.Through = id, 0
+	}
+	return c.Mail
+}
+
+// tell tells the person something once.
+func (m *mailbox) tell(text string) {
+	if !m.told[text] {
+		m.told[text] = true
+		m.conversation.Tell(chat.Notice{Text: text})
+	}
+}
+
+// update changes the contact whom the call is with, on disk.
+func (k *keeper) update(change func(*contacts.Contact)) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.held.Update(func(c *contacts.Contact) {
+		c.Keys.Generations = slices.Clone(c.Keys.Generations)
+		change(c)
+	})
+}
