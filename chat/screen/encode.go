@@ -45,16 +45,6 @@ func describe(e chat.Event) object {
 		return object{"type": "connected", "verified": e.Verified, "safety_words": words, "peer": e.Peer, "path": e.Path, "took_ms": e.Took.Milliseconds()}
 	case chat.Ringing:
 		return object{"type": "ringing"}
-	case chat.Message:
-		o := with(object{"type": "message", "id": e.ID, "from": e.From, "text": e.Text}, "more", e.GoesOn)
-		if !e.Written.IsZero() {
-			o["written"] = e.Written.Format(time.RFC3339)
-		}
-		return o
-	case chat.Mailed:
-		return object{"type": "mailed", "id": e.ID, "kept_s": int64(e.Kept.Seconds())}
-	case chat.Delivered:
-		return object{"type": "delivered", "id": e.ID}
 	case chat.InputEnded:
 		return object{"type": "input-ended"}
 	case chat.Disconnected:
@@ -81,6 +71,23 @@ func describeKept(e chat.Event) object {
 		return object{"type": "keep-asked", "from": e.From, "verified": e.Verified}
 	case chat.Kept:
 		return object{"type": "kept", "name": e.Name}
+	}
+	return describeMessage(e)
+}
+
+// describeMessage is describe for the events of messages, and all others.
+func describeMessage(e chat.Event) object {
+	switch e := e.(type) {
+	case chat.Message:
+		o := with(object{"type": "message", "id": e.ID, "from": e.From, "text": e.Text}, "more", e.GoesOn)
+		if !e.Written.IsZero() {
+			o["written"] = e.Written.Format(time.RFC3339)
+		}
+		return o
+	case chat.Mailed:
+		return object{"type": "mailed", "id": e.ID, "kept_s": int64(e.Kept.Seconds())}
+	case chat.Delivered:
+		return object{"type": "delivered", "id": e.ID}
 	}
 	return describeFile(e)
 }

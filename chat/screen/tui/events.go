@@ -22,20 +22,11 @@ func (m *model) event(e chat.Event) tea.Cmd {
 	case chat.Ringing:
 		m.addNote(note, screen.RingingText(m.other()))
 	case chat.Message:
-		m.received++
-		m.copyText, m.copyTheirs = clean(e.Text), true
-		if !e.Written.IsZero() && !e.Continues {
-			m.addNote(note, screen.WrittenText(e)+":")
-		}
-		m.addTheirs(&entry{kind: heard, at: m.now(), name: m.other(), lines: tidy(e.Text)})
-		return m.ring("message from " + m.other())
+		return m.heard(e)
 	case chat.Delivered:
 		m.delivered = max(m.delivered, e.ID)
 	case chat.Mailed:
-		if m.mailed == 0 {
-			m.addNote(note, screen.MailedText(e))
-		}
-		m.mailed = max(m.mailed, e.ID)
+		m.leftAtServer(e)
 	case chat.Renamed:
 		was := m.other()
 		m.link.Peer = e.To
@@ -62,6 +53,25 @@ func (m *model) event(e chat.Event) tea.Cmd {
 		return m.file(e)
 	}
 	return nil
+}
+
+// heard shows a message of the other side.
+func (m *model) heard(e chat.Message) tea.Cmd {
+	m.received++
+	m.copyText, m.copyTheirs = clean(e.Text), true
+	if !e.Written.IsZero() && !e.Continues {
+		m.addNote(note, screen.WrittenText(e)+":")
+	}
+	m.addTheirs(&entry{kind: heard, at: m.now(), name: m.other(), lines: tidy(e.Text)})
+	return m.ring("message from " + m.other())
+}
+
+// leftAtServer marks messages that wait at the server. The first time, a note says what the mark means.
+func (m *model) leftAtServer(e chat.Mailed) {
+	if m.mailed == 0 {
+		m.addNote(note, screen.MailedText(e))
+	}
+	m.mailed = max(m.mailed, e.ID)
 }
 
 // ownEvent folds in an event that only the program knows.

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// One who writes and one who reads, both killed again and again, together or alone: every message that the writer's program has
+// taken comes in order, and none comes twice but the one that was being shown at a kill.
+func TestKilledWithMail(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(18, uint64(kills(t)))) //nolint:gosec // the same each time
+	p := newPair(t, serving(t, "--mail"))
+	ann, ben := withOutbox(t, p, 0, "call", "417-falcon-zebra", "--ui", "json", "--keep", "ben"), withOutbox(t, p, 1, "answer", "417-falcon-zebra", "--ui", "json", "--keep", "ann")
+	ann.prints(t, `"type":"kept"`)
+	ben.prints(t, `"type":"kept"`)
+	killEach(random, time.Millisecond, ann, ben)
+	said := 0
+	var runs []*process // of the reader
+	for round := range kills(t) {
+		ann := withOutbox(t, p, 0, "call", "@ben", "--ui", "json")
+		ben := ann
+		if together := round%2 == 0; together {
+			ben = withOutbox(t, p, 1, "answer", "@ann", "--ui", "json")
+		}
+		for range 1 + random.IntN(3) {
+			said++
+			ann.say(t, `{"type":"message","text":"`+strconv.Itoa(said)+`"}`)
+		}
+		switch round % 4 {
+		case 0, 1:
+			ann.prints(t, `"type":"(mailed|delivered)"`)
+		}
+		killEach(random, 400*time.Millisecond, ann, ben)
+		if ben == ann {
+			ben = withOutbox(t, p, 1, "answer", "@ann", "--ui", "json")
+			time.Sleep(time.Duration(random.Int64N(int64(400 * time.Millisecond))))
+			ben.kill()
+		}
+		runs = append(runs, ben)
+	}
+	ann = withOutbox(t, p, 0, "call", "@ben", "--ui", "json")
+	ann.say(t, `{"type":"message","text":"last"}`)
+	ben = withOutbox(t, p, 1, "answer", "@ann", "--ui", "json")
+	ben.prints(t, `"text":"last"`)
+	ben.kill()
+	checkShown(t, append(runs, ben))
+}
+
+// withOutbox starts the program of a side, with its outbox, which letters need.
+func withOutbox(t *testing.T, p pair, side int, args ...string) *process {
+	t.Helper()
+	env := []string{"XDG_STATE_HOME=" + p.states[side], "P2PCHAT_NO_OUTBOX=false", "P2PCHAT_NAME=" + []string{"ann", "ben"}[side], "P2PCHAT_SERVER=" + p.server}
+	return launchWith(t, t.TempDir(), env, args...)
+}
+
+// checkShown checks that the runs of a reader's program have shown each message once, in order.
+func checkShown(t *testing.T, runs []*process) {
+	t.Helper()
+	last, text := uint64(0), ""
+	for i, run := range runs {
+		begins := true
+		for line := range strings.Lines(run.out.String()) {
+			var m struct {
+				Type, Text string
+				ID         uint64
+			}
+			if json.Unmarshal([]byte(line), &m) != nil || m.Type != "message" {
+				continue
+			}
+			again := begins && m.ID == last && m.Text == text
+			if begins = false; m.ID != last+1 && !again {
+				t.Errorf("run %d shows message %d, %q, after message %d, %q", i, m.ID, m.Text, last, text)
+			}
+			last, text = m.ID, m.Text
+		}
+	}
+	t.Logf("%d messages were shown by %d runs", last, len(runs))
+	if last < 2 {
+		t.Error("too few messages came to show anything")
+	}
+}
