@@ -66,6 +66,7 @@ type memory struct {
 // An entry is a line of the Journal: each has one of these.
 type entry struct {
 	Quiet      bool   `json:"quiet,omitempty"`    // the other side's input has ended
+	Speaks     bool   `json:"speaks,omitempty"`   // the other side has input again
 	Finished   bool   `json:"finished,omitempty"` // this side's has
 	Resumption string `json:"again,omitempty"`    // see Journal.Resumption
 	Confirmed  bool   `json:"confirmed,omitempty"`
@@ -84,6 +85,8 @@ func (m *memory) Apply(line []byte) bool {
 	switch {
 	case e.Quiet:
 		m.Quiet = true
+	case e.Speaks:
+		m.Quiet = false
 	case e.Finished:
 		m.Finished = true
 	case e.Resumption != "":

@@ -186,6 +186,38 @@ func TestJournal(t *testing.T) {
 		}
 	})
 
+	t.Run("a run may have input again", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			path, theirPath := filepath.Join(t.TempDir(), "box"), filepath.Join(t.TempDir(), "box")
+			c := newTalker(keeps(t, path))
+			say(t, c, "one")
+			finish(t, c)
+			for _, text := range []string{"two", "three"} {
+				if err := c.config.Journal.End(true); err != nil {
+					t.Fatal(err)
+				}
+				c = newTalker(keeps(t, path), func(_ *talker, c *Config) { c.MoreInput = true })
+				say(t, c, text)
+			}
+			a, b := c.run(t.Context(), nil), newTalker(keeps(t, theirPath)).run(t.Context(), nil)
+			left, right := newPair(4)
+			a.joins(left)
+			b.joins(right)
+			synctest.Wait()
+			equal(t, "what the other side hears", texts(b.seen()), []string{"one", "two", "three"})
+			if b.life.is(theirs, inputEnded) || b.config.Journal.memory.Quiet {
+				t.Error("the other side takes the input for ended")
+			}
+			finish(t, a)
+			finish(t, b)
+			for _, side := range []*talker{a, b} {
+				if err := errors.Join(side.end(), side.config.Journal.End(false)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	})
+
 	t.Run("what is no journal is not touched", func(t *testing.T) {
 		for _, text := range []string{"nonsense\n", "{}\n", `{"said":{"seq":1}}` + "\n", `{"conversation":"a"}` + "\n" + `{"said":{"seq":2}}` + "\n", `{"conversation":"a"}` + "\n" + strings.Repeat("x", 512<<10) + "\n"} {
 			path := filepath.Join(t.TempDir(), "box")

@@ -31,7 +31,7 @@ var legal = map[side]map[stage][]stage{
 	},
 	theirs: {
 		open:       {inputEnded, goodbye},
-		inputEnded: {open, goodbye}, // open: its program has begun from nothing
+		inputEnded: {open, goodbye}, // open: its program was started again, and has input
 		goodbye:    {over},
 	},
 }

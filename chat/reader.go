@@ -1,6 +1,10 @@
 package chat
 
-import "iter"
+import (
+	"iter"
+
+	"p2pchat/chat/reliable"
+)
 
 // Tell hands the reader a value of the program's own, in its place among the events of the
 // conversation. It waits while the reader is busy. Once the reader has stopped, or has kept Run from
@@ -65,14 +69,14 @@ func (c *Conversation) Events() iter.Seq[Event] {
 func (c *Conversation) done(e Event) {
 	switch e := e.(type) {
 	case Message:
-		c.stream.Handled(e.at, nil)
+		if c.moveTheirs(e.at, open) {
+			c.stream.Handled(e.at, entry{Speaks: true})
+		} else {
+			c.stream.Handled(e.at, nil)
+		}
 	case InputEnded:
 		c.stream.Handled(e.at, entry{Quiet: true})
-		c.mu.Lock()
-		if e.at.Of == c.peer.Conversation {
-			c.life.move(theirs, inputEnded)
-		}
-		c.mu.Unlock()
+		c.moveTheirs(e.at, inputEnded)
 	case consumed:
 		c.stream.Handled(e.at, nil)
 	case Left:
@@ -83,4 +87,11 @@ func (c *Conversation) done(e Event) {
 		return
 	}
 	c.wakeSender()
+}
+
+// moveTheirs moves the other side to a stage because of what stands at a place, unless its program has begun from nothing since.
+func (c *Conversation) moveTheirs(at reliable.Place, to stage) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return at.Of == c.peer.Conversation && c.life.move(theirs, to)
 }

@@ -17,7 +17,7 @@ func (c *Conversation) resume() []transfer.Record {
 		return nil
 	}
 	c.stream = reliable.New(j.file, func(err error) { c.tellStale(c.unkept(err)) })
-	if j.memory.Finished {
+	if j.memory.Finished && !c.config.MoreInput {
 		c.life.move(ours, inputEnded)
 		close(c.ended)
 	}
