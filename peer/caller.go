@@ -3,7 +3,6 @@ package peer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"p2pchat/signaling"
@@ -102,7 +101,8 @@ func (c *caller) prepareNext(why error) error {
 		c.write = s.store.Reoffer
 		return s.refuse(c.ticket, c.code, why)
 	case errors.Is(why, signaling.ErrTurnedDown), errors.Is(why, signaling.ErrWrongToken):
-		return fmt.Errorf("%w: %w", ErrReplaced, why)
+		s.config.Log.Info("another call has taken over the room", "why", why)
+		return ErrReplaced // the server's words are about tokens, which a person has not seen
 	case errors.Is(why, ErrNoPath) && c.failed+1 < attempts:
 		c.failed++
 		s.allowTCP()

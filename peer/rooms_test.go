@@ -121,7 +121,9 @@ func TestTheNewestOffer(t *testing.T) {
 		first := calling(t, store, signaling.Lobby, config)
 		await[peer.Waiting](t, events)
 		second := calling(t, store, signaling.Lobby, quiet())
-		_ = fails(t, first, peer.ErrReplaced)
+		if err := fails(t, first, peer.ErrReplaced); err.Error() != peer.ErrReplaced.Error() {
+			t.Errorf("a person is told: %v", err)
+		}
 		callee := answering(t, store, signaling.Lobby, quiet())
 		talk(t, pipeOf(t, second), pipeOf(t, callee))
 	})

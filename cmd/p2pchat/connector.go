@@ -232,6 +232,9 @@ func (c *connector) link(ctx context.Context, session *peer.Session, late error)
 	if errors.Is(err, errAbsent) {
 		err = c.outage.cause(c.o, err)
 	}
+	if c.o.keeper.contact() != "" && errors.Is(err, errAbsent) && !errors.Is(err, errNotBack) {
+		err = hintedError{err, "the contact's p2pchat call, answer or listen has to run at the same time; or wait longer: --wait 10m"}
+	}
 	if err != nil {
 		return chat.Link{}, nil, atServer(c.o.server, err)
 	}

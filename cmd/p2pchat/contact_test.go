@@ -12,6 +12,7 @@ import (
 
 	"p2pchat/chat"
 	"p2pchat/cmd/p2pchat/internal/contacts"
+	"p2pchat/peer"
 	"p2pchat/peer/contact"
 	"p2pchat/signaling"
 )
@@ -199,6 +200,53 @@ func TestALookKeepsTheTimeOfAnOutbox(t *testing.T) {
 	}
 	if _, err := os.Stat(path); err == nil {
 		t.Error("one that is too old is still there")
+	}
+}
+
+// Of two that both call, one is told to answer: what was typed goes with that, too, unless the room has a secret.
+func TestEitherSideGoesOnInAnOpenRoom(t *testing.T) {
+	for _, c := range []struct {
+		room   string
+		met    bool
+		goesOn bool
+	}{{"lobby", false, true}, {"standup", false, true}, {"standup", true, false}, {"417-falcon-zebra", false, false}} {
+		folder := t.TempDir()
+		path := filepath.Join(folder, "1-1"+outboxExtension)
+		o := talkOptions{side: signaling.Caller, server: "https://chat.example.org"}
+		code, err := o.parse(c.room)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := peer.Resumption{Side: o.side, Typed: code, Token: "the caller's"}
+		if c.met {
+			again.Rendezvous = peer.Code{Room: "a", Secret: "b"}
+		}
+		if err := o.outbox.open(path, o.side); err != nil {
+			t.Fatal(err)
+		}
+		talk := chat.New(chat.Config{Journal: o.outbox.journal})
+		talk.Keep(resumePoint{Server: o.server, Again: again}.String())
+		if _, err := talk.Say(t.Context(), "hello"); err != nil {
+			t.Fatal(err)
+		}
+		if err := o.outbox.journal.End(true); err != nil {
+			t.Fatal(err)
+		}
+		talk.Close()
+
+		answerer := talkOptions{side: signaling.Callee, server: o.server}
+		if was := answerer.earlier(folder, ""); (was != nil) != c.goesOn {
+			t.Errorf("%s: answer finds %v", c.room, was)
+		}
+		if err := answerer.outbox.open(path, answerer.side); (err == nil) != c.goesOn {
+			t.Errorf("%s: answer opens it with %v", c.room, err)
+		}
+		if r := answerer.outbox.again(); c.goesOn && (r.Side != signaling.Callee || r.Typed != code || r.Token != "") {
+			t.Errorf("%s: answer goes on with %+v", c.room, r)
+		}
+		if err := answerer.outbox.journal.End(false); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -103,7 +103,7 @@ func (o *talkOptions) openOutbox(id string, notes io.Writer) error {
 	return o.openIn(folder, id, stdio{err: notes})
 }
 
-// earlier returns the newest conversation of this side that an earlier run did not end, of any code if text is empty. It removes
+// earlier returns the newest conversation with a code that an earlier run did not end and this side can go on with, of any code if text is empty. It removes
 // outboxes in which there is nothing, or that are too old.
 func (o *talkOptions) earlier(folder, text string) *earlierTalk {
 	paths, _ := filepath.Glob(filepath.Join(folder, "*-*"+outboxExtension)) // the pattern is correct
@@ -125,7 +125,7 @@ func (o *talkOptions) earlier(folder, text string) *earlierTalk {
 		if kept {
 			_ = os.Chtimes(path, was.at, was.at) // a look is no use of it: the newest one stays the newest, and old ones expire
 		}
-		if closed == nil && kept && was.point.Again.Side == o.side && was.isFor(text) {
+		if closed == nil && kept && was.point.fits(o.side) && was.isFor(text) {
 			all = append(all, was)
 		}
 	}

@@ -19,7 +19,7 @@ type outbox struct {
 	journal *chat.Journal // nil without an outbox
 	resume  *resumePoint  // of the conversation that an earlier run did not end; nil for a new one
 	own     bool          // the program chose the file: see earlier.go
-	command string        // that goes on with the conversation
+	next    string        // what goes on with the conversation
 	guessed bool          // wrong codes were tried before the two sides met: the next run must count them
 }
 
@@ -39,12 +39,17 @@ func (r resumePoint) String() string {
 	return string(b)
 }
 
+// fits reports whether a run of that side can go on: before the two have met, either side may wait in a room that anyone can enter.
+func (r resumePoint) fits(side signaling.Side) bool {
+	return r.Contact != "" || r.Again.Side == side || r.Again.Rendezvous == (peer.Code{}) && r.Again.Typed.Secret == ""
+}
+
 // open opens the file at path, if one is named, for a conversation of that side.
 func (b *outbox) open(path string, side signaling.Side) (err error) {
 	if path == "" {
 		return nil
 	}
-	b.path, b.command = path, command(side)
+	b.path, b.next = path, "p2pchat "+command(side)
 	b.journal, err = chat.OpenJournal(path)
 	switch {
 	case errors.Is(err, chat.ErrJournalInUse):
@@ -62,11 +67,15 @@ func (b *outbox) open(path string, side signaling.Side) (err error) {
 	}
 	b.resume.Again.Heard = heard
 	b.guessed = b.resume.Again.Spent > 0 && !b.met()
-	if started := b.resume.Again.Side; started != side && b.resume.Contact == "" {
+	started := b.resume.Again.Side
+	if !b.resume.fits(side) {
 		return &usageError{
 			err:  fmt.Errorf("--outbox: the conversation in %s was started with 'p2pchat %s'", path, command(started)),
 			hint: "continue with p2pchat " + command(started) + ", or name another file",
 		}
+	}
+	if started != side {
+		b.resume.Again = peer.Resumption{Side: side, Typed: b.resume.Again.Typed}
 	}
 	return nil
 }
@@ -174,7 +183,7 @@ func (b *outbox) notice() string {
 func (b *outbox) explain(c *chat.Conversation, err error) error {
 	if u := (*chat.Undelivered)(nil); b.journal != nil && errors.As(err, &u) && c.Resumable() {
 		if b.own {
-			return fmt.Errorf("%w; kept for your next p2pchat %s", err, b.command)
+			return fmt.Errorf("%w; kept for your next %s", err, b.next)
 		}
 		return fmt.Errorf("%w; kept in %s: run the same command to continue", err, b.path)
 	}

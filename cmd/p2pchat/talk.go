@@ -235,9 +235,12 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 		debug.SetGCPercent(300) // a connection keeps little, and makes much garbage: a file takes a quarter less of the processor
 	}
 	defer o.keeper.release()
+	if name := o.keeper.contact(); name != "" {
+		o.outbox.next = "call with " + contactMark + name
+	}
 	conversation := chat.New(chat.Config{
 		KeepAs: o.keepAs, Contact: o.keeper.contact(), Keeper: o.chatKeeper(),
-		Name: o.name, LeaveWhenSaid: o.leaveOnEOF, Journal: o.outbox.journal,
+		Name: o.name, LeaveWhenSaid: o.leaveOnEOF, Journal: o.outbox.journal, MoreInput: o.outbox.own,
 		DownloadDir: o.download, AcceptFiles: o.accept, DeclineFiles: o.declines, Stripes: stripes[o.stripes], Log: o.logger,
 		Drain: o.drain, Input: o.unit,
 	})
