@@ -133,6 +133,28 @@ func TestEveryByteOfABlock(t *testing.T) {
 	}
 }
 
+// Invented blocks cost one walk along the chain, however many a server sends in one read. Not parallel: it counts allocations, of which each
+// step of the chain needs as many.
+func TestInventedBlocksCostOneWalk(t *testing.T) {
+	invented := func(n int) (list []signaling.Block) {
+		for k := range n {
+			list = append(list, signaling.Block{Number: uint64(maxGap - k), Bytes: make([]byte, signaling.BlockSizes[0])})
+		}
+		return append(list, signaling.Block{Number: 2 * maxGap, Bytes: make([]byte, signaling.BlockSizes[0])})
+	}
+	cost := func(n int) float64 {
+		list := invented(n)
+		return testing.AllocsPerRun(1, func() {
+			if _, letters, report := (Incoming{box()}).open(list); len(letters) > 0 || report != (Report{Invented: n + 1}) {
+				t.Errorf("%d letters, %+v", len(letters), report)
+			}
+		})
+	}
+	if one, many := cost(1), cost(200); many > 1.5*one {
+		t.Errorf("one invented block costs %.0f allocations, and 200 cost %.0f", one, many)
+	}
+}
+
 func otherBox() contact.Box {
 	key := bytes.Repeat([]byte{7}, contact.KeySize)
 	return contact.Keep(contact.First, key, key[:contact.NonceSize], key[:contact.NonceSize]).Generations[0].Boxes[contact.Second]

@@ -31,7 +31,7 @@ const (
 	overhead   = lengthSize + chacha20poly1305.Overhead
 	// MaxLetter is the most bytes of a letter.
 	MaxLetter = 16<<10 - overhead
-	// maxGap bounds how many blocks before one may be missing. Each costs two hashes, for a block that may be invented.
+	// maxGap bounds how many blocks before one may be missing, and so the steps of the chain that invented blocks cost a read.
 	maxGap = 1 << 12
 )
 
@@ -102,13 +102,22 @@ type Report struct {
 // String returns what a person should know, or nothing.
 func (r Report) String() string {
 	var told []string
-	if r.Missing > 0 {
+	switch {
+	case r.Missing == 1:
+		told = append(told, "1 letter is missing: it expired, or the server withholds it. Its sender still has it.")
+	case r.Missing > 1:
 		told = append(told, fmt.Sprintf("%d letters are missing: they expired, or the server withholds them. Their sender still has them.", r.Missing))
 	}
-	if r.Repeated > 0 {
+	switch {
+	case r.Repeated == 1:
+		told = append(told, "The server sent 1 letter again; it is shown once.")
+	case r.Repeated > 1:
 		told = append(told, fmt.Sprintf("The server sent %d letters again; each is shown once.", r.Repeated))
 	}
-	if r.Invented > 0 {
+	switch {
+	case r.Invented == 1:
+		told = append(told, "The server sent 1 letter that your contact did not write; it is not shown.")
+	case r.Invented > 1:
 		told = append(told, fmt.Sprintf("The server sent %d letters that your contact did not write; none is shown.", r.Invented))
 	}
 	return strings.Join(told, " ")
@@ -133,9 +142,11 @@ func (i Incoming) Delete(ctx context.Context, at signaling.Mail) error {
 	return at.DeleteBlocks(ctx, taker, i.Box.Number)
 }
 
-// open opens blocks in the order of their numbers, whatever the server's order was. Only a block that opens moves the chain.
+// open opens blocks in the order of their numbers, whatever the server's order was. Only a block that opens moves the chain. Those
+// that do not open cost maxGap steps of it together, because ahead never goes back.
 func (i Incoming) open(list []signaling.Block) (after Incoming, letters []Letter, report Report) {
 	list = slices.SortedStableFunc(slices.Values(list), func(a, b signaling.Block) int { return cmp.Compare(a.Number, b.Number) })
+	ahead := i.Box
 	for _, block := range list {
 		next := i.Box.Number + 1
 		if block.Number < next {
@@ -143,26 +154,27 @@ func (i Incoming) open(list []signaling.Block) (after Incoming, letters []Letter
 			continue
 		}
 		gap := block.Number - next
-		text, box, err := openAfter(i.Box, gap, block)
+		if gap > maxGap {
+			report.Invented++
+			continue
+		}
+		for ahead.Number+1 < block.Number {
+			_, _, ahead = ahead.Next()
+		}
+		text, box, err := openNext(ahead, block)
 		if err != nil {
 			report.Invented++
 			continue
 		}
 		report.Missing += gap
 		letters = append(letters, Letter{block.Number - 1, text})
-		i.Box = box
+		i.Box, ahead = box, box
 	}
 	return i, letters, report
 }
 
-// openAfter opens a block before which gap others are missing, and returns the box after it.
-func openAfter(box contact.Box, gap uint64, block signaling.Block) (text []byte, after contact.Box, err error) {
-	if gap > maxGap {
-		return nil, box, errSealed
-	}
-	for range gap {
-		_, _, box = box.Next()
-	}
+// openNext opens the next block of a box, and returns the box after it.
+func openNext(box contact.Box, block signaling.Block) (text []byte, after contact.Box, err error) {
 	key, _, after := box.Next()
 	padded, err := newCipher(key).Open(nil, make([]byte, chacha20poly1305.NonceSize), block.Bytes, box.Context())
 	if err != nil || len(padded) < lengthSize {
