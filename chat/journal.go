@@ -44,6 +44,12 @@ func OpenJournal(path string) (*Journal, error) {
 	return &Journal{file: file, memory: m, resumption: m.Resumption, confirmed: m.Confirmed, peer: m.Name}, nil
 }
 
+// PeekJournal returns how many messages in the Journal at path were not acknowledged. It changes nothing, and the Journal may be in use. It
+// returns ErrJournalDamaged, ErrJournalOpen or the file system's error.
+func PeekJournal(path string) (waiting int, err error) {
+	return reliable.PeekJournal(path, &memory{files: map[transfer.Ref]transfer.Record{}}, kindMessage)
+}
+
 // Resumption returns what Conversation.Keep and Link.Resumption said last; it is empty for a new
 // conversation. Confirmed says that the other side was heard on that Link.
 func (j *Journal) Resumption() (resumption string, confirmed bool) { return j.resumption, j.confirmed }

@@ -39,6 +39,7 @@ var errLetter = errors.New("this is not a letter of a conversation")
 // A Letter is what a side leaves for the other one.
 type Letter struct {
 	Text    []byte
+	First   uint64 // the lowest ID that is not acknowledged
 	Through uint64 // the ID of the last message that is in this Letter or in those before
 	Held    bool   // what comes next, such as a file, has to wait for a pipe
 }
@@ -66,7 +67,7 @@ func (c *Conversation) Letter(after uint64, limit int, bare bool) (Letter, error
 	if err != nil || len(l.Frames) == 0 && !bare {
 		text = nil
 	}
-	return Letter{Text: text, Through: through, Held: held}, err
+	return Letter{Text: text, First: hello.First, Through: through, Held: held}, err
 }
 
 // Open hands the reader what is in a letter of the other side, and reports whether there were messages in it, whether or not they had

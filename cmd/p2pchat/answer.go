@@ -41,5 +41,6 @@ wait for it with the code of the call, too.
 	}
 	c.ValidArgsFunction = completeCode
 	o.register(c.Flags())
+	c.Flags().StringVar(&o.keyFile, "access-key-file", "", "`FILE` with the server's access key, if it needs one to leave messages for a contact (or P2PCHAT_ACCESS_KEY)")
 	return c
 }

@@ -157,9 +157,9 @@ func listContacts(to io.Writer, list []contacts.Contact, complete bool) error {
 		return err
 	}
 	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NAME\tCALLS ITSELF\tLAST CALL\tLISTEN\tSERVER")
+	fmt.Fprintln(t, "NAME\tCALLS ITSELF\tLAST CALL\tUNDELIVERED\tLISTEN\tSERVER")
 	for _, c := range list {
-		fmt.Fprintf(t, "%s%s\t%s\t%s\t%s\t%s\n", contactMark, c.Name, screen.Clean(c.Peer), lastCall(c), ringPolicy(c), screen.Clean(c.Server))
+		fmt.Fprintf(t, "%s%s\t%s\t%s\t%d\t%s\t%s\n", contactMark, c.Name, screen.Clean(c.Peer), lastCall(c), undelivered(c), ringPolicy(c), screen.Clean(c.Server))
 	}
 	return t.Flush()
 }
@@ -181,19 +181,26 @@ func lastCall(c contacts.Contact) string {
 	return c.Seen.Local().Format(time.DateTime)
 }
 
+// undelivered returns how many messages wait for a contact, here and perhaps at the server. An outbox that cannot be read has none.
+func undelivered(c contacts.Contact) int {
+	n, _ := chat.PeekJournal(filepath.Join(statePath("outboxes"), c.ID+outboxExtension))
+	return n
+}
+
 // listJSON prints an object a contact.
 func listJSON(to io.Writer, list []contacts.Contact) error {
 	for _, c := range list {
 		line, err := json.Marshal(struct {
-			Name      string    `json:"name"`
-			Peer      string    `json:"peer"`
-			Server    string    `json:"server"`
-			Kept      time.Time `json:"kept"`
-			Seen      time.Time `json:"seen"`
-			Confirmed bool      `json:"confirmed"`
-			Ring      string    `json:"ring"`
-			Folder    string    `json:"folder,omitempty"`
-		}{c.Name, c.Peer, c.Server, c.Kept, c.Seen, c.Keys.Shown, cmp.Or(c.Ring, contacts.RingAsk), c.Folder})
+			Name        string    `json:"name"`
+			Peer        string    `json:"peer"`
+			Server      string    `json:"server"`
+			Kept        time.Time `json:"kept"`
+			Seen        time.Time `json:"seen"`
+			Confirmed   bool      `json:"confirmed"`
+			Undelivered int       `json:"undelivered"`
+			Ring        string    `json:"ring"`
+			Folder      string    `json:"folder,omitempty"`
+		}{c.Name, c.Peer, c.Server, c.Kept, c.Seen, c.Keys.Shown, undelivered(c), cmp.Or(c.Ring, contacts.RingAsk), c.Folder})
 		if err == nil {
 			_, err = to.Write(append(screen.Escape(line), '\n'))
 		}

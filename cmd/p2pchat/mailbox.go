@@ -49,6 +49,7 @@ type delivery struct {
 	after      mail.Incoming
 	letters    []mail.Letter
 	report     mail.Report
+	err        error // no letters came
 	handled    chan error
 }
 
@@ -65,6 +66,7 @@ func (m *mailbox) run(ctx context.Context) {
 	for _, g := range m.keeper.keys().Generations {
 		wg.Go(func() { m.read(ctx, g.ID(), came) })
 	}
+	m.renew()
 	for m.refused = false; ; {
 		m.leave(ctx)
 		select {
@@ -97,12 +99,8 @@ func (m *mailbox) read(ctx context.Context, generation string, came chan<- deliv
 			return
 		}
 		d := delivery{generation: generation, handled: make(chan error, 1)}
-		var err error
-		d.after, d.letters, d.report, err = mail.Incoming{Box: box}.Take(ctx, m.at, mailWait)
-		if err != nil {
-			return // the two still meet
-		}
-		if len(d.letters) == 0 && d.report == (mail.Report{}) {
+		d.after, d.letters, d.report, d.err = mail.Incoming{Box: box}.Take(ctx, m.at, mailWait)
+		if d.err == nil && len(d.letters) == 0 && d.report == (mail.Report{}) {
 			continue
 		}
 		select {
@@ -111,11 +109,11 @@ func (m *mailbox) read(ctx context.Context, generation string, came chan<- deliv
 			return
 		}
 		select {
-		case err = <-d.handled:
+		case err := <-d.handled:
+			if err != nil || len(d.letters) == 0 { // a server that invents blocks is not asked again at once
+				return
+			}
 		case <-ctx.Done():
-			return
-		}
-		if err != nil || len(d.letters) == 0 { // a server that invents blocks is not asked again at once
 			return
 		}
 	}
@@ -133,14 +131,21 @@ func (m *mailbox) box(generation string, side contact.Side) (b contact.Box, ok b
 
 // open shows the letters of a delivery, and then removes them here and at the server.
 func (m *mailbox) open(ctx context.Context, d delivery) error {
+	if d.err != nil {
+		if !errors.Is(d.err, signaling.ErrMailOff) { // nothing waits there
+			m.tell(fmt.Sprintf("What waits for you at the server cannot be read: %s. %s still has it, and you get it when you meet.", flatten(d.err), m.keeper.contact()))
+		}
+		return d.err
+	}
 	if text := d.report.String(); text != "" {
 		m.tell(text)
 	}
+	m.refused = m.refused && len(d.letters) == 0 // the other side has read, so there may be space again
 	owed := false
 	for _, l := range d.letters {
 		messages, err := m.conversation.Open(l.Text)
 		if err != nil {
-			m.tell("A letter of your contact could not be read: " + err.Error() + ".")
+			m.tell("A letter of " + m.keeper.contact() + " could not be read: " + err.Error() + ".")
 		}
 		owed = owed || messages
 	}
@@ -183,7 +188,7 @@ func (m *mailbox) leave(ctx context.Context) {
 
 // refusedText says why a letter could not be left. What it means for the person is always the same.
 func refusedText(name string, err error) string {
-	why := err.Error()
+	why := flatten(err)
 	switch {
 	case errors.Is(err, signaling.ErrMailOff):
 		why = "this server keeps no messages for people who are away"
@@ -193,8 +198,28 @@ func refusedText(name string, err error) string {
 		why = "the server's mailboxes are full"
 	case errors.Is(err, signaling.ErrClientMail):
 		why = "your network address has left as much as this server allows"
+	case errors.Is(err, signaling.ErrNoKey):
+		why = "this server keeps messages only for those who have its access key (--access-key-file, with --server)"
 	}
-	return fmt.Sprintf("%s. What you write is kept here, and goes out when you and %s meet.", why, name)
+	return fmt.Sprintf("Nothing can be left for %s: %s. What you write is kept here, and goes out when you and %s meet.", name, why, name)
+}
+
+// renew makes letters again of what was left, once that may have expired at the server. What comes twice counts once.
+func (m *mailbox) renew() {
+	state := m.state()
+	if state.Until.IsZero() || time.Now().Before(state.Until) {
+		return
+	}
+	if letter, err := m.conversation.Letter(state.Through, mail.MaxLetter, false); err == nil && letter.First <= state.Through {
+		m.tell("What you left for " + m.keeper.contact() + " at the server has expired there. It is left again.")
+	}
+	err := m.keeper.update(func(c *contacts.Contact) {
+		c.Mail = m.current(*c)
+		c.Mail.Through, c.Mail.Until = 0, time.Time{}
+	})
+	if err != nil {
+		m.tell(fmt.Sprintf("It cannot be left again: %v. It goes out when you meet.", err))
+	}
 }
 
 // post puts the sealed letters into the boxes, and reports whether there were any.
@@ -211,6 +236,9 @@ func (m *mailbox) post(ctx context.Context) (posted bool, err error) {
 		err = m.keeper.update(func(c *contacts.Contact) {
 			c.Mail.Pending = maps.Clone(c.Mail.Pending)
 			delete(c.Mail.Pending, generation)
+			if c.Mail.Until.IsZero() && kept > 0 {
+				c.Mail.Until = time.Now().Add(kept)
+			}
 		})
 		if err != nil {
 			return false, err
@@ -245,6 +273,9 @@ func (m *mailbox) seal() (sealed bool, err error) {
 		}
 		c.Mail = m.current(*c)
 		c.Mail.Through, c.Mail.Owed, c.Mail.Pending = letter.Through, false, pending
+		if letter.First > state.Through { // all letters before were read
+			c.Mail.Until = time.Time{}
+		}
 	})
 }
 
@@ -263,7 +294,7 @@ func (m *mailbox) current(c contacts.Contact) contacts.Mail {
 		return contacts.Mail{Generation: c.Keys.ID(), Conversation: id}
 	}
 	if c.Mail.Conversation != id {
-		c.Mail.Conversation, c.Mail.Through = id, 0
+		c.Mail.Conversation, c.Mail.Through, c.Mail.Until = id, 0, time.Time{}
 	}
 	return c.Mail
 }

@@ -180,10 +180,10 @@ func mentionContact(side signaling.Side, room string, std stdio) {
 	}
 }
 
-// findKey reads the access key that a caller sends. Only the server that the person named gets it: the server
-// of a pasted link must not learn it.
+// findKey reads the access key that a caller sends, and each of two contacts: it opens rooms, and leaves mail. Only the server that the
+// person named gets it: the server of a pasted link must not learn it.
 func (o *talkOptions) findKey(named string, std stdio) (err error) {
-	if o.side == signaling.Callee { // only callers open rooms
+	if o.side == signaling.Callee && o.keeper.contact() == "" {
 		return nil
 	}
 	if o.key, err = accessKey(o.keyFile); err != nil || o.key == "" || o.server == named {

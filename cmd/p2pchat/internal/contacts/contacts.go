@@ -69,6 +69,7 @@ type Mail struct {
 	Generation   string                       `json:"generation,omitempty"`   // the newest one when this was written: a call makes the rest void
 	Conversation string                       `json:"conversation,omitempty"` // of this side, in which Through counts
 	Through      uint64                       `json:"through,omitempty"`      // the last message that is in a letter
+	Until        time.Time                    `json:"until,omitzero"`         // when the server deletes the oldest of the letters that were not read
 	Owed         bool                         `json:"owed,omitempty"`         // messages of letters were read, and no letter says so yet
 	Pending      map[string][]signaling.Block `json:"pending,omitempty"`      // letters that are sealed and perhaps not at the server, by the ID of their generation
 }
