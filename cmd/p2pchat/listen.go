@@ -29,7 +29,7 @@ func listenCommand(std stdio) *cobra.Command {
 		Use:   "listen",
 		Short: "Wait for calls of all contacts, and ring",
 		Long: `Wait for all contacts at once, at the servers where you kept each other. When one of them
-calls, listen rings: type a to answer, d to decline. A call rings only once the
+calls, listen rings: a answers, d declines. A call rings only once the
 contact has proven who it is.
 
 'p2pchat contacts ring' says for each contact whether listen asks, accepts or refuses.
@@ -51,7 +51,7 @@ stdin and stdout; P2PCHAT_CONTACT has the name of the contact. Several calls can
 	f.SortFlags = false
 	f.StringVar(&o.program, "exec", "", "`PROGRAM` that has each accepted call, in JSON on its stdin and stdout")
 	f.StringVar(&o.name, "name", "", "your `NAME`, as the other side sees it (default your login name)")
-	f.StringVar(&o.ui, "ui", "auto", "`SCREEN`: line, json (for programs), or auto (line)")
+	f.StringVar(&o.ui, "ui", "auto", "`SCREEN`: tui (full terminal), line (for pipes), json (for programs), or auto (tui on a terminal, else line)")
 	f.BoolVar(&o.noNotify, "no-notify", false, "no bell and no notification when a call or a message comes")
 	f.DurationVar(&o.wait, "wait", 5*time.Minute, "how long a call waits for the contact after a lost connection; 0 means for ever")
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "`URL` of a STUN or TURN server to use instead of the server's own (repeatable)")
@@ -82,10 +82,12 @@ func (o *listenOptions) prepareListen(c *cobra.Command, std stdio) (err error) {
 	if o.wait < 0 {
 		return &usageError{err: errors.New("--wait must not be negative")}
 	}
-	if o.ui == "tui" {
-		return &usageError{err: errors.New("listen has no full screen: --ui must be auto, line or json")}
+	if o.program != "" {
+		if o.ui == "tui" {
+			return &usageError{err: errors.New("--exec has no full screen"), hint: "--ui must be auto, line or json"}
+		}
+		std.outTerminal = std.outTerminal && o.ui == "json" // notes of programs come between
 	}
-	std.outTerminal = std.outTerminal && o.ui == "json" // calls have lines, too
 	if err := o.chooseScreen(std); err != nil {
 		return err
 	}
@@ -119,10 +121,15 @@ func listen(ctx context.Context, o listenOptions, std stdio) error {
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
 	s := newSwitchboard(&o, book, seed, std.err, leave)
-	std.out = &notesWriter{to: std.out} // a call and listen write lines to it
-	if o.ui == "json" {
+	if !o.full {
+		std.out = &notesWriter{to: std.out} // a call and listen write lines to it
+	}
+	switch {
+	case o.ui == "json":
 		s.face = newStreamFace(s, std, jsonListen{std.out})
-	} else {
+	case o.full:
+		s.face = newFullFace(s, std, o.noNotify)
+	default:
 		s.face = newStreamFace(s, std, lineListen{std})
 	}
 	return s.run(ctx)

@@ -76,6 +76,8 @@ type talkOptions struct {
 	outbox      outbox
 	keeper      *keeper       // nil without a place for contacts
 	incoming    *incomingCall // the call of a contact that listen has received; nil otherwise
+
+	joined func(*chat.Conversation) // is given the conversation before it begins; may be nil
 }
 
 func (o *talkOptions) register(f *pflag.FlagSet) {
@@ -244,6 +246,9 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 		DownloadDir: o.download, AcceptFiles: o.accept, DeclineFiles: o.declines, Stripes: stripes[o.stripes], Log: o.logger,
 		Drain: o.drain, Input: o.unit,
 	})
+	if o.joined != nil {
+		o.joined(conversation)
+	}
 	c := newConnector(&o, conversation)
 	o.recordCode(conversation)
 	ctx, interrupt := context.WithCancel(ctx)

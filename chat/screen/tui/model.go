@@ -5,8 +5,6 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/colorprofile"
-	"github.com/charmbracelet/x/ansi"
 
 	"p2pchat/chat"
 	"p2pchat/chat/screen"
@@ -26,30 +24,14 @@ const (
 
 // A model is all that the screen knows. Its methods run in Bubble Tea's loop.
 type model struct {
-	talk    talk
-	outbox  chan<- *entry                      // messages for the conversation, in order
-	work    func(func(context.Context) answer) // runs a function in a goroutine, and its answer in the loop
-	streams screen.Streams
-	now     func() time.Time
-	notify  notifier
-	jobs    *jobs // nil where no shell could continue the program
-
-	// the terminal:
-	width, height  int
-	method         ansi.Method // by which it measures text
-	style          style
-	reportsFocus   bool         // it reports which window has the focus
-	blurred        bool         // another window has it
-	titleShown     string       // the window's title
-	measuring      bool         // since withoutScreen, until the terminal's size has arrived
-	afterMeasuring func() error // for withoutScreen
-	resumeFailures int          // attempts to take the terminal again that failed in a row
+	terminal
+	talk   talk
+	outbox chan<- *entry                      // messages for the conversation, in order
+	work   func(func(context.Context) answer) // runs a function in a goroutine, and its answer in the loop
 
 	// what the person does:
 	history    history
 	input      editor
-	hint       string // why the last key did not do what it could, or what Tab could mean
-	lastKey    time.Time
 	finding    *search   // nil unless the person searches
 	asking     *question // nil unless the person is to type the code of a call
 	leaveAsked string    // how the person asked to leave before: the same again leaves
@@ -113,7 +95,7 @@ type (
 )
 
 func (m *model) Init() tea.Cmd {
-	return m.retitle(tea.RequestBackgroundColor)
+	return m.retitle(m.title, tea.RequestBackgroundColor)
 }
 
 func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
@@ -138,13 +120,16 @@ func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 	case resumedMsg:
 		next = m.resumed(t.err)
 	default:
-		next = m.terminalReport(t)
+		next = m.report(t)
+		if _, looks := t.(tea.FocusMsg); looks {
+			m.markSeen()
+		}
 	}
 	switch message.(type) {
 	case tea.WindowSizeMsg, tea.ModeReportMsg, eventMsg:
 		m.history.reflow(m.historyRows())
 	}
-	return m, m.retitle(next)
+	return m, m.retitle(m.title, next)
 }
 
 // personInput handles what the person does with the keyboard or the mouse.
@@ -166,27 +151,4 @@ func (m *model) personInput(message tea.Msg) (next tea.Cmd) {
 	}
 	m.markSeen()
 	return next
-}
-
-// terminalReport handles what the terminal reports of itself.
-func (m *model) terminalReport(message tea.Msg) tea.Cmd {
-	switch t := message.(type) {
-	case tea.WindowSizeMsg:
-		m.width, m.height = t.Width, t.Height
-		return m.measured()
-	case tea.FocusMsg:
-		m.reportsFocus, m.blurred = true, false
-		m.markSeen()
-	case tea.BlurMsg:
-		m.reportsFocus, m.blurred = true, true
-	case tea.BackgroundColorMsg:
-		m.style = newStyle(t.IsDark(), m.style.plain)
-	case tea.ColorProfileMsg:
-		m.style = newStyle(m.style.dark, t.Profile <= colorprofile.ASCII)
-	case tea.ModeReportMsg:
-		if t.Mode == ansi.ModeUnicodeCore && (t.Value == ansi.ModeReset || t.Value == ansi.ModeSet || t.Value == ansi.ModePermanentlySet) {
-			m.method = ansi.GraphemeWidth // as Bubble Tea measures from now on
-		}
-	}
-	return nil
 }

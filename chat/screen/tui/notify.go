@@ -47,11 +47,11 @@ func (n notifier) sequence(why string) string {
 }
 
 // ring calls the person if they look elsewhere, every 2 s at most.
-func (m *model) ring(why string) tea.Cmd {
-	now := m.now()
-	if m.streams.Quiet || !m.isAway() || now.Sub(m.notify.last) < 2*time.Second {
+func (t *terminal) ring(why string) tea.Cmd {
+	now := t.now()
+	if t.streams.Quiet || !t.isAway() || now.Sub(t.notify.last) < 2*time.Second {
 		return nil
 	}
-	m.notify.last = now
-	return tea.Raw(m.notify.sequence(why))
+	t.notify.last = now
+	return tea.Raw(t.notify.sequence(why))
 }

@@ -10,9 +10,9 @@ import (
 // recoverModel ends the screen in order when the model panics. Bubble Tea's own recovery leaves the
 // goroutine that reads the terminal behind, and closes the terminal under it.
 type recoverModel struct {
-	*model
-	view tea.View
-	err  error // what the model panicked with
+	model tea.Model
+	view  tea.View
+	err   error // what the model panicked with
 }
 
 func (r *recoverModel) Init() tea.Cmd {

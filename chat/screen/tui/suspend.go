@@ -19,40 +19,40 @@ type (
 )
 
 // suspend stops the program: on Ctrl-Z, and on SIGTSTP of another program.
-func (m *model) suspend() tea.Cmd {
-	if m.jobs == nil || !canSuspend() {
-		m.hint = "No shell is waiting that could bring this program back with fg."
+func (t *terminal) suspend() tea.Cmd {
+	if t.jobs == nil || !canSuspend() {
+		t.hint = "No shell is waiting that could bring this program back with fg."
 		return nil
 	}
-	return m.withoutScreen(m.jobs.stop)
+	return t.withoutScreen(t.jobs.stop)
 }
 
 // withoutScreen gives the terminal back, runs do, and takes the terminal again: its modes, the
 // alternate screen, bracketed paste, the mouse, and the rows. Bubble Tea then measures the terminal in a
 // goroutine that races with the next call of withoutScreen: until the size has arrived, do waits.
-func (m *model) withoutScreen(do func() error) tea.Cmd {
-	if m.measuring {
-		m.afterMeasuring = do
+func (t *terminal) withoutScreen(do func() error) tea.Cmd {
+	if t.measuring {
+		t.afterMeasuring = do
 		return nil
 	}
-	m.measuring = true
+	t.measuring = true
 	return tea.Exec(pause(func() error {
-		_, _ = io.WriteString(m.streams.Out, restoreTitle) // a terminal that is gone ends the program
+		_, _ = io.WriteString(t.streams.Out, restoreTitle) // a terminal that is gone ends the program
 		err := do()
 		time.Sleep(rendererStops)
-		_, _ = io.WriteString(m.streams.Out, saveTitle)
+		_, _ = io.WriteString(t.streams.Out, saveTitle)
 		return err
 	}), func(err error) tea.Msg { return resumedMsg{err} })
 }
 
 // measured handles the terminal's size: it runs what withoutScreen has put off.
-func (m *model) measured() tea.Cmd {
-	do := m.afterMeasuring
-	m.measuring, m.afterMeasuring = false, nil
+func (t *terminal) measured() tea.Cmd {
+	do := t.afterMeasuring
+	t.measuring, t.afterMeasuring = false, nil
 	if do == nil {
 		return nil
 	}
-	return m.withoutScreen(do)
+	return t.withoutScreen(do)
 }
 
 // rendererStops is how long the terminal is left alone at least. Bubble Tea's renderer stops its
@@ -65,18 +65,18 @@ const mostResumes = 10
 
 // resumed sets what Bubble Tea does not set again. If the terminal could not be taken, because a shell
 // took it at the same time, resumed tries again.
-func (m *model) resumed(err error) tea.Cmd {
-	switch m.resumeFailures++; {
+func (t *terminal) resumed(err error) tea.Cmd {
+	switch t.resumeFailures++; {
 	case err == nil:
-		m.resumeFailures = 0
-	case m.resumeFailures == mostResumes:
+		t.resumeFailures = 0
+	case t.resumeFailures == mostResumes:
 		return tea.Quit
 	default:
-		m.measuring = false // Bubble Tea measures only a terminal that it has taken
-		return m.withoutScreen(func() error { return nil })
+		t.measuring = false // Bubble Tea measures only a terminal that it has taken
+		return t.withoutScreen(func() error { return nil })
 	}
-	m.titleShown = ""
-	if m.method == ansi.GraphemeWidth {
+	t.titleShown = ""
+	if t.method == ansi.GraphemeWidth {
 		return tea.Raw(ansi.SetModeUnicodeCore)
 	}
 	return nil

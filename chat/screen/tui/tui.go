@@ -1,4 +1,4 @@
-// Package tui shows a conversation on a whole terminal.
+// Package tui shows a conversation on a whole terminal, or the contacts who may call.
 //
 //	keys ───▶ ┌───────┐ ─▶ say ──▶ Say          ┌──────────────┐
 //	          │ model │ ─▶ work ─▶ SendFiles, … │ Conversation │
@@ -53,7 +53,7 @@ func show(ctx context.Context, c *chat.Conversation, m *model) error {
 		workers.Go(guard(program, gone, func() { program.Send(do(working)) }))
 	}
 	top := &recoverModel{model: m}
-	program = tea.NewProgram(top, tea.WithInput(inputOf(s)), tea.WithOutput(s.Out), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond))
+	program = newProgram(top, s)
 	var unsent []*entry
 	speaker.Go(guard(program, gone, func() { unsent = sendOutbox(working, c, outbox, program, gone) }))
 	var shown error
@@ -64,10 +64,7 @@ func show(ctx context.Context, c *chat.Conversation, m *model) error {
 		defer n.Release() // if printTranscript has not
 	}
 	interrupted := context.AfterFunc(ctx, program.Quit)
-	m.jobs = watchJobs(program.Send)
-	_, _ = io.WriteString(s.Out, saveTitle) // a terminal that is gone ends the program
-	_, err := program.Run()
-	m.jobs.end()
+	err := m.run(program)
 	interrupted()
 	close(gone)
 	m.printTranscript()
@@ -100,9 +97,8 @@ type noteHolder interface {
 
 // newModel returns a model before the first event.
 func newModel(c talk, s screen.Streams) *model {
-	m := &model{talk: c, streams: s, now: time.Now, notify: newNotifier(os.Getenv), style: newStyle(true, false)}
+	m := &model{talk: c, terminal: newTerminal(s)}
 	m.history.render = m.rows
-	m.lastKey = m.now()
 	return m
 }
 

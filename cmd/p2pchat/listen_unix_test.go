@@ -1,0 +1,55 @@
+//go:build unix
+
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+)
+
+// On a terminal, listen shows the contacts. A call has the terminal until it ends, and is told who else calls.
+func TestListenOnATerminal(t *testing.T) {
+	t.Parallel()
+	server, dir := serving(t), t.TempDir()
+	state := func(i int) string { return filepath.Join(dir, fmt.Sprint("c", i)) }
+	ours := filepath.Join(dir, "ben")
+	kept(t, server, ours, 3, state)
+	env := []string{"XDG_STATE_HOME=" + ours, "P2PCHAT_NAME=ben"}
+	launchWith(t, t.TempDir(), env, "contacts", "ring", "@c2", "refuse").finishes(t, 0)
+	ben := openWindow(t, 70, 14, env, "listen")
+	ben.shows(`> ○ @c`)
+	ben.shows(`○ @c2  may not call`)
+	ben.shows(`listening for 2 contacts`)
+	calls := func(i int) *process {
+		return launchWith(t, t.TempDir(), []string{"XDG_STATE_HOME=" + state(i), "P2PCHAT_NAME=" + fmt.Sprint("c", i)}, "call", "@ben", "--ui", "json")
+	}
+
+	one := calls(1)
+	ben.shows(`> ● @c1  is calling, \d+ s`)
+	ben.titled("@c1 is calling – p2pchat")
+	one.prints(t, `"type":"ringing"`)
+	ben.types("\r")
+	ben.shows(`Connected with c1`)
+	one.say(t, `{"type":"message","text":"good evening"}`)
+	ben.shows(`c1\s+good evening`)
+	ben.types("to you, too\r")
+	one.prints(t, `"text":"to you, too"`)
+
+	zero := calls(0)
+	ben.shows(`@c0 is calling, for a minute at most\. End this call to answer\.`)
+	one.say(t, `{"type":"leave"}`)
+	one.finishes(t, 0)
+	ben.shows(`c1 has left`)
+	ben.types("\r")
+	ben.shows(`> ● @c0  is calling`)
+	ben.shows(`○ @c1  answered at \d\d:\d\d`)
+	ben.types("d")
+	ben.shows(`> ○ @c0  declined at \d\d:\d\d`)
+	zero.finishes(t, exitAbsent)
+
+	ben.resize(20, 5)
+	ben.shows(`a answers, d not`)
+	ben.types("q")
+	ben.ends(0)
+}

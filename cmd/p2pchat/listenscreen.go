@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"p2pchat/chat"
+	"p2pchat/chat/screen"
+	"p2pchat/chat/screen/tui"
+	"p2pchat/cmd/p2pchat/internal/contacts"
+)
+
+// A fullFace is a listenFace for a whole terminal: it has the list of contacts, or the call that is held.
+type fullFace struct {
+	board *switchboard
+	std   stdio
+	list  *tui.ContactList
+	calls chan func() // that take the terminal from the list
+
+	mu   sync.Mutex         // guards what follows
+	call *chat.Conversation // that has the terminal; nil without one
+}
+
+func newFullFace(s *switchboard, std stdio, quiet bool) *fullFace {
+	f := &fullFace{board: s, std: std, calls: make(chan func())}
+	in, _ := std.in.(io.ReadCloser) // or chooseScreen has chosen lines
+	f.list = tui.NewContactList(screen.Streams{In: in, Out: std.out, Notes: std.err, Quiet: quiet, Interrupt: s.leave}, func(name string, yes bool) {
+		s.post(func() {
+			if err := s.answer(strings.TrimPrefix(name, contactMark), yes); err != nil {
+				f.list.Note(screen.Capital(err.Error()) + ".")
+			}
+		})
+	})
+	return f
+}
+
+// read shows the list while no call has the terminal.
+func (f *fullFace) read(ctx context.Context) {
+	for ctx.Err() == nil {
+		showing, hide := context.WithCancel(ctx)
+		var call func()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			select {
+			case call = <-f.calls:
+				hide()
+			case <-showing.Done():
+			}
+		})
+		left, err := f.list.Show(showing)
+		hide()
+		wg.Wait()
+		if err != nil {
+			fmt.Fprintf(f.std.err, "p2pchat: %v\n", err)
+		}
+		if left || err != nil {
+			f.board.leave()
+		}
+		if call != nil {
+			call()
+		}
+	}
+}
+
+// talk implements listenFace.
+func (f *fullFace) talk(ctx context.Context, o talkOptions) error {
+	o.joined = f.join
+	ended := make(chan error, 1)
+	select {
+	case f.calls <- func() { ended <- talk(ctx, o, f.std) }:
+		defer f.join(nil)
+		return <-ended
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (f *fullFace) join(c *chat.Conversation) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.call = c
+}
+
+// listening implements listenFace.
+func (f *fullFace) listening(list []contacts.Contact) {
+	var rows []tui.ListedContact
+	for _, c := range list {
+		state := map[string]string{contacts.RingAccept: "is answered at once", contacts.RingRefuse: "may not call"}[c.Ring]
+		rows = append(rows, tui.ListedContact{Name: contactMark + c.Name, State: state, Barred: c.Ring == contacts.RingRefuse})
+	}
+	f.list.Set(rows)
+}
+
+// ringing implements listenFace.
+func (f *fullFace) ringing(name string) {
+	f.list.Ring(contactMark + name)
+	f.tellCall(fmt.Sprintf("%s%s is calling, for a minute at most. End this call to answer.", contactMark, name))
+}
+
+// ended implements listenFace.
+func (f *fullFace) ended(name string, why ringEnd) {
+	f.list.Ended(contactMark+name, string(why))
+	if why == ringMissed {
+		f.tellCall(fmt.Sprintf("You missed a call of %s%s.", contactMark, name))
+	}
+}
+
+// note implements listenFace.
+func (f *fullFace) note(text string) {
+	f.list.Note(screen.Capital(strings.TrimSuffix(text, ".")) + ".")
+}
+
+// tellCall shows a sentence in the call that has the terminal.
+func (f *fullFace) tellCall(text string) {
+	f.mu.Lock()
+	call := f.call
+	f.mu.Unlock()
+	if call != nil {
+		call.Tell(chat.Notice{Text: text})
+	}
+}
