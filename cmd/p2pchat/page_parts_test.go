@@ -185,6 +185,34 @@ func TestPageParts(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a hello is waited for while the other side rings", func(t *testing.T) {
+		p := p.in(t)
+		// The clock and the timer are the test's. A ringing frame comes every 3 s; then none, declined, or no end.
+		run := `((rings, decline) => {
+			const real = [window.setTimeout, window.clearTimeout, performance.now];
+			let now = 0, timer, ended = "", rang = 0;
+			window.setTimeout = (f, ms) => { timer = { f, at: now + ms }; return 1; };
+			window.clearTimeout = () => { timer = undefined; };
+			performance.now = () => now;
+			const pass = (ms) => { for (const until = now + ms; timer && timer.at <= until && !ended;) { now = timer.at; timer.f(); } if (!ended) now += ms; };
+			try {
+				const wait = new parts.HelloWait({ end: (why) => { ended ||= why.kind + " " + now / 1000; } }, () => rang++);
+				const frame = (kind, text) => wait.handle({ kind, seq: 0, body: new TextEncoder().encode(text) });
+				for (let i = 0; i < rings && !ended; i++) { pass(3000); frame(16, ""); }
+				if (decline !== undefined) frame(17, decline);
+				pass(10_000);
+				return ended + ", " + rang + ", " + frame(2, "hi");
+			} finally { [window.setTimeout, window.clearTimeout, performance.now] = real; }
+		})`
+		for call, want := range map[string]string{
+			`(0)`: "silent 10, 0, false", `(5)`: "unanswered 25, 1, false", `(99)`: "unanswered 120, 1, false",
+			`(4, "")`: "declined 12, 1, false", `(4, "unanswered")`: "unanswered 12, 1, false", `(0, "")`: "declined 0, 0, false",
+		} {
+			if got := eval[string](p, run+call); got != want {
+				t.Errorf("%s ends with %q, want %q", call, got, want)
+			}
+		}
+	})
 	t.Run("what a server and the other side name is bounded", func(t *testing.T) { testPageBounds(t, p.in(t)) })
 	t.Run("QR codes are read by another program", func(t *testing.T) {
 		p := p.in(t)

@@ -56,6 +56,7 @@ export class Call {
     this.view.isContact = contact !== undefined;
     this.#files = new FileViews(this.conversation, this.view);
     this.view.onFile = (...args) => this.#files.files.handleFrame(...args);
+    this.view.onRinging = () => { this.#waiting.ringing(); };
     this.view.onConnected = (pipe) => { this.#connected(pipe); };
     this.#store.onTrouble = (why) => (this.#met ? this.view : this.#waiting).trouble(why);
     this.#met = saved !== undefined;
@@ -160,6 +161,8 @@ export const hints: Partial<Record<Kind, string>> = {
   "no-relay": "Start again to connect directly, which shows your address to the other person.",
   replaced: "One of you has to answer instead.",
   silent: "Both sides need the same version of p2pchat.",
+  declined: "Call again later.",
+  unanswered: "Call again later.",
 };
 
 export const talkAgain = "To talk again, one of you starts a new call.";

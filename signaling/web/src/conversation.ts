@@ -3,15 +3,16 @@
 
 import { equal, text, utf8 } from "./bytes.ts";
 import type { Reader } from "./event.ts";
-import { Failure, sleep } from "./failure.ts";
+import { Failure, sleep, type Kind } from "./failure.ts";
 import { decode, encode, json, kind, maxText, parse, parseHello, type Frame, type FrameKind } from "./frame.ts";
 import { Keeping, type Keeper, type KeepState, type Known } from "./keep.ts";
 import { after, hasHeard, hasSaid, type Leaving, type Step } from "./leaving.ts";
 import { properName, stranger } from "./name.ts";
 import type { Pipe } from "./pipe.ts";
 import { ReliableStream, type SavedStream } from "./reliable.ts";
+import { HelloWait } from "./ring.ts";
 
-const helloLimit = 10_000; // ms that the other side's hello may take
+const unmet = new Set<Kind>(["silent", "declined", "unanswered"]); // why no conversation begins on a pipe
 const wordsDiffer = "words-differ"; // the body of a goodbye, if that is why
 const goodbyeLimit = 2000; // ms that a goodbye waits for the other side's goodbye
 const lastFrames = 200; // ms for frames on their way when this side hangs up
@@ -164,7 +165,7 @@ export class Conversation {
       pipe.close();
       if (this.parting) return;
       signal.throwIfAborted();
-      if (why.kind === "silent") throw why;
+      if (unmet.has(why.kind)) throw why;
       this.#reader.disconnected(this.#away !== undefined ? `The other side closed or reloaded its page. If the page is not back within ${this.#away / 1000} s, the call ends.`
         : why.kind === "ended" ? "The connection dropped." : why.message);
     }
@@ -195,15 +196,15 @@ export class Conversation {
       this.#goodbyeLate(AbortSignal.any([over.signal, signal])).then(() => hangUp),
       new Promise<Failure>((resolve) => signal.addEventListener("abort", () => resolve(hangUp), { once: true })),
     ]);
-    const silent = setTimeout(() => pipe.end(new Failure("silent", "The other side connected, but sent nothing that p2pchat understands.")), helloLimit);
+    const wait = new HelloWait(pipe, () => this.#reader.ringing());
     const greeted = () => {
-      clearTimeout(silent);
+      wait.end();
       this.#greeted(pipe, again);
     };
     if (pipe.met.foreign) this.#listenPlain(pipe, over.signal, greeted);
-    else this.#listen(pipe, over.signal, greeted);
+    else this.#listen(pipe, over.signal, wait, greeted);
     const why = await ended;
-    clearTimeout(silent);
+    wait.end();
     over.abort();
     this.#wakeSender(); // so that #send ends
     return pipe.met.foreign && why.kind === "ended" ? this.#plainGoodbye(why) : why;
@@ -217,7 +218,7 @@ export class Conversation {
     this.#wakeSender();
   }
 
-  #listen(pipe: Pipe, over: AbortSignal, greeted: () => void) {
+  #listen(pipe: Pipe, over: AbortSignal, wait: HelloWait, greeted: () => void) {
     let state: "opened" | "introduced" | "greeted" = "opened";
     const introduce = () => {
       state = "introduced";
@@ -230,14 +231,12 @@ export class Conversation {
     pipe.listen((m) => {
       if (state === "opened") introduce();
       const f = typeof m === "string" ? undefined : decode(m);
+      if (f && state === "introduced" && wait.handle(f)) return;
       if (!f || (f.kind === kind.hello) === (state === "greeted")) this.dropped++;
       else if (state === "greeted") this.#handleFrame(f);
       else {
         const h = parseHello(f.body);
-        if (!h) {
-          this.dropped++;
-          return;
-        }
+        if (!h) return void this.dropped++;
         state = "greeted";
         this.#peerName = this.#contact?.name ?? properName(h.name);
         if (h.holds) void this.#contact?.shown(h.holds).catch(() => {}); // then both generations of keys stay

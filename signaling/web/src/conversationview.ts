@@ -17,6 +17,7 @@ new ResizeObserver(() => { resized(); }).observe(byId("log"));
 export class ConversationView implements Reader {
   onFile: Reader["file"] = () => {};
   onKeep: Reader["keeping"] = () => {};
+  onRinging: Reader["ringing"] = () => {};
   onConnected: (pipe: Pipe) => void = () => {};
   onTrust: () => void = () => {}; // called when the call is verified or compared, or no longer is
   isContact = false; // the other side is a contact
@@ -246,6 +247,8 @@ export class ConversationView implements Reader {
   }
 
   file: Reader["file"] = (...args) => this.onFile(...args);
+
+  ringing: Reader["ringing"] = () => this.onRinging();
 
   keeping: Reader["keeping"] = (news) => this.onKeep(news);
 

@@ -5,6 +5,8 @@ import type { KeepNews } from "./keep.ts";
 import type { Pipe, Way } from "./pipe.ts";
 
 export interface Reader {
+  /** The other side's program asks its person whether to answer. */
+  ringing(): void;
   connected(pipe: Pipe, name: string, again: boolean): void;
   path(way: Way, rtt: number | undefined): void;
   /** continues: the text is more of the message before. */

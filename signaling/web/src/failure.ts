@@ -6,7 +6,7 @@ export type Kind =
   | "no-room" | "no-offer" | "no-answer" | "unchanged" | "closed" | "turned-down" | "occupied" | "answered" | "superseded"
   | "wrong-token" | "access-key" | "too-many" | "guesses" | "too-many-rooms" | "candidates-full" | "server-full" | "unreachable" | "refused"
   // of the meeting
-  | "no-path" | "no-relay" | "replaced" | "lost" | "taken" | "wrong-code" | "burnt" | "impostor" | "garbled" | "unproven" | "silent" | "ended"
+  | "no-path" | "no-relay" | "replaced" | "lost" | "taken" | "wrong-code" | "burnt" | "impostor" | "garbled" | "unproven" | "silent" | "declined" | "unanswered" | "ended"
   // of the contacts
   | "no-contacts";
 

@@ -17,6 +17,8 @@ export const kind = {
   away: 12, // seconds: this side's page was closed or is reloading; if it is not back within that time, it has left
   keep: 14, // seq, JSON: this side keeps the other one as a contact; for a side whose hello has contacts, like the next
   kept: 15, // seq, then an ID: this side has stored the contact, and the ID is that of its keys
+  ringing: 16, // 0: before the hello, this side's person is being asked whether to answer; see ring.ts
+  declined: 17, // 0, then "unanswered" if the person has not decided: no hello will come
 } as const;
 
 export type FrameKind = (typeof kind)[keyof typeof kind];
@@ -50,7 +52,7 @@ export const encode = (f: Frame): Uint8Array =>
 export function decode(b: Uint8Array): Frame | undefined {
   const k = b[0] as FrameKind;
   if (k === kind.hello) return b.length - 1 <= maxHello ? { kind: k, seq: 0, body: b.subarray(1) } : undefined;
-  if (!(k >= kind.message && k <= kind.away) && k !== kind.keep && k !== kind.kept) return undefined;
+  if (!(k >= kind.message && k <= kind.away) && !(k >= kind.keep && k <= kind.declined)) return undefined;
   const seq = readUint64(b, 1);
   const body = b.subarray(9);
   if (Number.isNaN(seq) || body.length > (k === kind.message || k === kind.part ? maxText : maxJSON)) return undefined;

@@ -94,6 +94,10 @@ export class WaitingView implements Listener {
     byId("empty").hidden = true;
   }
 
+  ringing() {
+    this.#status.textContent = `It is ringing. Waiting for ${this.contact || "the other person"} to answer`;
+  }
+
   slow() {
     this.note("This is taking a while. You may need a relay: ask the operator of the server.");
   }

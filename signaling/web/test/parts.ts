@@ -16,3 +16,4 @@ export { Failure } from "../src/failure.ts";
 export { Proposal, respond, SessionKeys } from "../src/handshake.ts";
 export * as contact from "../src/contact.ts";
 export { Book } from "../src/book.ts";
+export { HelloWait } from "../src/ring.ts";
