@@ -38,6 +38,7 @@ func newTerminal(s screen.Streams) terminal {
 
 // run shows top on the terminal until it quits, and gives the terminal back.
 func (t *terminal) run(program *tea.Program) error {
+	defer guardTerminal(t.streams.In)()
 	t.jobs = watchJobs(program.Send)
 	defer t.jobs.end()
 	_, _ = io.WriteString(t.streams.Out, saveTitle) // a terminal that is gone ends the program
