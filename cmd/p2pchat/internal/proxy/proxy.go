@@ -14,6 +14,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -50,10 +51,11 @@ func Named(raw, origin string, getenv func(string) string) (Rule, error) {
 	if err != nil {
 		return Rule{}, err
 	}
-	direct := (&httpproxy.Config{HTTPSProxy: at.String(), NoProxy: variable(getenv, "NO_PROXY")}).ProxyFunc()
+	noProxy := variable(getenv, "NO_PROXY")
+	direct := (&httpproxy.Config{HTTPSProxy: at.String(), NoProxy: noProxy}).ProxyFunc()
 	return Rule{
 		choose: func(to *url.URL) (*url.URL, error) {
-			if isLoopback(to.Hostname()) { // httpproxy leaves these out, but this proxy was named for all
+			if isLoopback(to.Hostname()) && !leavesOut(noProxy, to) { // httpproxy leaves these out, but this proxy was named for all
 				return at, nil
 			}
 			return direct(&url.URL{Scheme: "https", Host: to.Host})
@@ -97,6 +99,20 @@ func variable(getenv func(string) string, name string) string {
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// leavesOut reports whether a value of NO_PROXY leaves out a host that isLoopback. httpproxy does so whatever the value is.
+func leavesOut(noProxy string, to *url.URL) bool {
+	host := to.Hostname()
+	ip, _ := netip.ParseAddr(host) // a name is in no network
+	for entry := range strings.SplitSeq(noProxy, ",") {
+		entry = strings.ToLower(strings.TrimSpace(entry))
+		network, err := netip.ParsePrefix(entry)
+		if entry == "*" || entry == host || entry == to.Host || err == nil && network.Contains(ip) {
+			return true
+		}
+	}
+	return false
 }
 
 // parse checks the URL of a proxy. Its errors have no password.
