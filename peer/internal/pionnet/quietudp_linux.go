@@ -79,7 +79,9 @@ type packetCall struct {
 	vector syscall.Iovec
 	at     syscall.RawSockaddrInet6 // which has room for that of IPv4
 	run    func(fd uintptr) (done bool)
-	n      int // what the last one returned
+	zone   string // the name of the interface of the last link-local address
+	scope  uint32 // its number
+	n      int    // what the last one returned
 	errno  syscall.Errno
 }
 
@@ -143,10 +145,22 @@ func (p *packetCall) address() netip.AddrPort {
 		return netip.AddrPortFrom(netip.AddrFrom4(p.v4().Addr), port)
 	}
 	addr := netip.AddrFrom16(p.at.Addr)
-	if p.at.Scope_id != 0 { // package net takes the number for the name
-		addr = addr.WithZone(strconv.FormatUint(uint64(p.at.Scope_id), 10))
+	if p.at.Scope_id != 0 {
+		addr = addr.WithZone(p.zoneOf(p.at.Scope_id))
 	}
 	return netip.AddrPortFrom(addr, port)
+}
+
+// zoneOf returns the zone of addresses on the interface with that number: its name, as package net has it, or the number if it has
+// none.
+func (p *packetCall) zoneOf(scope uint32) string {
+	if p.scope != scope {
+		p.scope, p.zone = scope, strconv.FormatUint(uint64(scope), 10)
+		if i, err := net.InterfaceByIndex(int(scope)); err == nil {
+			p.zone = i.Name
+		}
+	}
+	return p.zone
 }
 
 func (p *packetCall) v4() *syscall.RawSockaddrInet4 {

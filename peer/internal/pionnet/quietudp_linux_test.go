@@ -144,3 +144,22 @@ func TestQuietUDP(t *testing.T) {
 		}
 	})
 }
+
+// A link-local address has the name of its interface, as in package net: ICE compares the addresses of both.
+func TestQuietZones(t *testing.T) {
+	all, err := net.Interfaces()
+	if err != nil || len(all) == 0 {
+		t.Skip("no interfaces: ", err)
+	}
+	var p packetCall
+	for _, c := range []struct {
+		scope int
+		zone  string
+	}{{all[0].Index, all[0].Name}, {1 << 30, "1073741824"}, {all[0].Index, all[0].Name}, {0, ""}} {
+		p.at = syscall.RawSockaddrInet6{Family: syscall.AF_INET6, Addr: netip.MustParseAddr("fe80::1").As16(), Scope_id: uint32(c.scope)} //nolint:gosec // a small number
+		want := netip.MustParseAddr("fe80::1").WithZone(c.zone)
+		if got := p.address().Addr(); got != want {
+			t.Errorf("the interface with number %d is %v, want %v", c.scope, got, want)
+		}
+	}
+}
