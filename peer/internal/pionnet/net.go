@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/pion/transport/v5"
@@ -15,6 +16,13 @@ import (
 
 // lookupLimit is how long a name server, or a TURN server over TCP, may take.
 const lookupLimit = 5 * time.Second
+
+// An IPv6 address takes no socket while the machine asks whether another one has it: for 1 s, after up to 1 s, from when its link came
+// up (RFC 4862, sections 5.4.2 and 10; Linux).
+const (
+	tentativeLimit = 2 * time.Second
+	tentativePause = 100 * time.Millisecond // between two tries
+)
 
 // A Net is the machine's network, with fast sockets and the interfaces that are worth offering.
 //
@@ -26,6 +34,7 @@ type Net struct {
 	ctx        context.Context
 	interfaces []*transport.Interface
 	routes     *routes
+	settled    time.Time // from when on no address is tentative that NewNet has seen
 }
 
 // NewNet returns the machine's network. Its look-ups and connections end with ctx.
@@ -38,7 +47,7 @@ func NewNet(ctx context.Context) (*Net, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking at this machine's network: %w", err)
 	}
-	return &Net{n, ctx, usable(all, DefaultAddresses()), newRoutes(all)}, nil
+	return &Net{n, ctx, usable(all, DefaultAddresses()), newRoutes(all), time.Now().Add(tentativeLimit)}, nil
 }
 
 // Interfaces returns the interfaces from which ICE gathers addresses, the one with the default route first.
@@ -46,7 +55,7 @@ func (n *Net) Interfaces() ([]*transport.Interface, error) { return n.interfaces
 
 // ListenUDP opens a socket for ICE.
 func (n *Net) ListenUDP(network string, at *net.UDPAddr) (transport.UDPConn, error) {
-	c, err := n.Net.ListenUDP(network, at)
+	c, err := n.listenUDP(network, at)
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +69,21 @@ func (n *Net) ListenUDP(network string, at *net.UDPAddr) (transport.UDPConn, err
 		return routed(c, n.routes, name), nil
 	}
 	return c, nil
+}
+
+// listenUDP waits until an IPv6 address is no longer tentative. Else an attempt would lack it, and where it is the only way, fail.
+func (n *Net) listenUDP(network string, at *net.UDPAddr) (transport.UDPConn, error) {
+	for {
+		c, err := n.Net.ListenUDP(network, at)
+		if !errors.Is(err, syscall.EADDRNOTAVAIL) || at == nil || at.IP.To4() != nil || time.Now().After(n.settled) {
+			return c, err
+		}
+		select {
+		case <-time.After(tentativePause):
+		case <-n.ctx.Done():
+			return nil, err
+		}
+	}
 }
 
 // ResolveUDPAddr looks up the address of a STUN or TURN server.
