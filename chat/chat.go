@@ -19,7 +19,8 @@
 //	                        stays away)
 //
 // The steps in parentheses are those of the other side, which is never seen to be leaving. If its program begins from
-// nothing, its ended input is open again.
+// nothing, its ended input is open again. A side whose pipe is replaced while it says goodbye is leaving again, and says it
+// on the next pipe.
 package chat
 
 import (
@@ -66,6 +67,11 @@ type Link struct {
 	Resumption string // how to meet the other side again, for the Journal
 	ContactKey []byte // what the keys of a contact would follow from; nil: the two cannot keep each other
 	Shows      string // between contacts: the ID of the keys that this side has stored for this call
+
+	// Replaced is closed once another link takes the place of this one, which works for a second more: Run goes on with the
+	// next one, and the reader is told Moved, not of a loss. It may be nil.
+	Replaced <-chan struct{}
+	before   *Link // whose place this one takes
 }
 
 // Details are what is known of a connection. They have the fields of peer.Details, so that one converts to the
@@ -140,6 +146,7 @@ type Conversation struct {
 	greeted     bool   // it came on the current pipe
 	known       uint64 // the last acknowledgement that the other side had when it said goodbye
 	goodbyeText string // the text of this side's goodbye
+	repeats     bool   // the other side may say goodbye again: the pipe on which it did was replaced
 	renamed     bool   // the other side does not know this side's new name
 	begun       bool   // something was said
 	putting     bool   // tryPut is putting something into the outbox: no goodbye is said before it

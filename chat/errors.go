@@ -18,7 +18,10 @@ var (
 	ErrPurpose = errors.New("the other side runs 'p2pchat bench', which measures the connection and does not chat")
 )
 
-var errHungUp = errors.New("the connection dropped")
+var (
+	errHungUp   = errors.New("the connection dropped")
+	errReplaced = errors.New("another pipe has taken the place of this one")
+)
 
 // Undelivered is returned by Run if the other side's reader has not read all of this side's input.
 type Undelivered struct { //nolint:errname // chat.Undelivered says it

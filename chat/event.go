@@ -60,6 +60,8 @@ type (
 	Disconnected struct{ Reason string }
 	// Reconnected says that the next pipe is up.
 	Reconnected struct{}
+	// Moved says that the conversation goes on over another way: each is host, srflx, prflx or relay.
+	Moved struct{ From, To string }
 	// Left says that the other side said goodbye, or closed its page.
 	Left struct {
 		Reply  bool // to this side's own goodbye

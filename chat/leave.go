@@ -20,6 +20,15 @@ func (c *Conversation) beginLeave() {
 	c.wakeSender()
 }
 
+// leaveAgain makes a side that has said goodbye on a pipe that was replaced say it on the next one: the other side may not have
+// read it.
+func (c *Conversation) leaveAgain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.life.unsay()
+	c.repeats = c.life.past(theirs, goodbye)
+}
+
 // wordsDiffer is the text of a goodbye whose sender found that the safety words differ.
 const wordsDiffer = "words-differ"
 

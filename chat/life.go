@@ -48,11 +48,14 @@ func (l *life) move(who side, to stage) bool {
 		return false
 	}
 	if who == ours && to == goodbye {
-		l.first = !l.past(theirs, goodbye)
+		l.first = l.first || !l.past(theirs, goodbye) // it was before unsay, perhaps
 	}
 	l.stages[who] = to
 	return true
 }
+
+// unsay takes back this side's goodbye: the pipe on which it was said was replaced, and the other side may not have read it.
+func (l *life) unsay() { l.stages[ours] = min(l.stages[ours], leaving) }
 
 // past reports whether a side has reached that stage.
 func (l *life) past(who side, s stage) bool { return l.stages[who] >= s }

@@ -58,3 +58,30 @@ func TestFirstGoodbye(t *testing.T) {
 		t.Error("the other side said it first")
 	}
 }
+
+// A goodbye that is said again does not change which side was the first: one of them must close the pipe.
+func TestUnsay(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		var l life
+		say := func() { l.move(ours, leaving); l.move(ours, goodbye) }
+		if first {
+			say()
+		}
+		l.move(theirs, goodbye)
+		if !first {
+			say()
+		}
+		l.move(ours, over)
+		l.unsay()
+		if !l.is(ours, leaving) {
+			t.Errorf("it is %d", l.stages[ours])
+		}
+		if say(); l.first != first || !l.is(ours, goodbye) {
+			t.Errorf("first: %v, want %v", l.first, first)
+		}
+	}
+	var l life
+	if l.unsay(); !l.is(ours, open) {
+		t.Error("a side that has not said goodbye is leaving")
+	}
+}

@@ -85,16 +85,26 @@ func (c *Conversation) drain(ctx context.Context) (unended bool) {
 
 // run talks over one pipe after another, until the conversation is over.
 func (c *Conversation) run(ctx, awaiting context.Context, next func(context.Context) (Link, error)) error {
+	var replaced *Link
 	for pipes := 0; ; pipes++ {
-		link, err := c.awaitLink(awaiting, next)
+		wait := awaiting
+		if replaced != nil { // the next one is there, and takes the goodbye, too
+			wait = ctx
+		}
+		link, err := c.awaitLink(wait, next)
 		switch {
 		case err != nil && c.isParting():
 			return nil
 		case err != nil:
 			return err
 		}
+		link.before, replaced = replaced, nil
 		err = c.talk(ctx, link, pipes > 0)
 		switch {
+		case err != nil && isClosed(link.Replaced) && ctx.Err() == nil:
+			c.leaveAgain()
+			replaced = &Link{Details: link.Details}
+			continue
 		case c.isParting():
 			return nil
 		case ctx.Err() != nil:

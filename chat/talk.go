@@ -8,7 +8,7 @@ import (
 	"p2pchat/chat/reliable"
 )
 
-// talk holds the conversation over one pipe. It returns when the pipe breaks or both sides have said
+// talk holds the conversation over one pipe. It returns when the pipe breaks or is replaced, or both sides have said
 // goodbye. The side that said it first may close the pipe; the other side waits for that, so that the
 // last acknowledgements arrive.
 func (c *Conversation) talk(ctx context.Context, link Link, again bool) error {
@@ -26,14 +26,18 @@ func (c *Conversation) talk(ctx context.Context, link Link, again bool) error {
 	}
 	wg.Go(func() { received <- c.receive(ctx, link, again) })
 	wg.Go(func() { sent <- c.send(ctx, link, hello) })
-	select {
-	case err := <-received:
-		return err
-	case err := <-sent:
-		if err != nil || c.maySever(link) {
+	for {
+		select {
+		case err := <-received:
 			return err
+		case <-link.Replaced:
+			return errReplaced
+		case err := <-sent:
+			if err != nil || c.maySever(link) {
+				return err
+			}
+			sent = nil
 		}
-		return <-received
 	}
 }
 
@@ -51,6 +55,10 @@ func (c *Conversation) begin(link Link) (end func()) {
 }
 
 func (c *Conversation) connected(link Link, peer string) {
+	if link.before != nil {
+		c.Tell(Moved{From: link.before.Path, To: link.Path})
+		return
+	}
 	c.Tell(Connected{
 		Peer: peer, Foreign: link.Foreign, Path: link.Path, Took: link.Took,
 		Verified: link.Verified, SafetyWords: link.SafetyWords, Contact: c.config.Contact != "",
@@ -198,7 +206,7 @@ func (c *Conversation) nextQueued(foreign bool, limit int) (f frame, todo bool) 
 // receive handles what arrives, until the pipe ends. It tells the reader of the pipe, so that send never waits for a
 // slow reader.
 func (c *Conversation) receive(ctx context.Context, link Link, again bool) error {
-	if again {
+	if again && link.before == nil {
 		c.Tell(Reconnected{})
 	}
 	if link.Foreign {
@@ -284,10 +292,15 @@ func (c *Conversation) handleFrame(f frame) {
 func (c *Conversation) handleGoodbye(f frame) {
 	c.mu.Lock()
 	again, reply := !c.life.move(theirs, goodbye), c.life.past(ours, goodbye)
+	repeated := again && c.repeats
 	c.known = f.seq
 	c.beginLeave()
 	c.wakeSender()
+	c.repeats = c.repeats && !again
 	c.mu.Unlock()
+	if repeated {
+		return
+	}
 	if again {
 		c.drop("a second goodbye")
 		return

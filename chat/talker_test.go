@@ -53,8 +53,11 @@ func (t *talker) joins(e *end) *talker {
 func (t *talker) next(ctx context.Context) (Link, error) {
 	select {
 	case l := <-t.links:
-		if e, ok := l.Pipe.(*end); ok {
+		switch e := l.Pipe.(type) {
+		case *end:
 			t.ends = append(t.ends, e)
+		case slow:
+			t.ends = append(t.ends, e.end)
 		}
 		return l, nil
 	case <-ctx.Done():

@@ -17,10 +17,11 @@ import (
 // program that knows the code. Only run touches the PeerConnection; pion's callbacks, and the
 // goroutines that read and write at the Store, post to it.
 type attempt struct {
-	store      signaling.Store
+	store      documents
 	ticket     signaling.Ticket
 	code       Code
 	resumption Resumption // for Waiting
+	servers    []signaling.ICEServer
 
 	publish   func(context.Context, signaling.Description) error // writes this side's description
 	relayOnly bool
@@ -49,6 +50,7 @@ type attempt struct {
 	keys       *sessionKeys          // nil before both descriptions are there, and with a plain WebRTC program
 	foreign    bool                  // the other side is a plain WebRTC program
 	quic       bool                  // both sides can carry files over the fast path
+	moves      bool                  // this side can move the connection, and once both descriptions are there, so can the other
 	promised   fingerprint           // of the other side's certificate
 	published  bool                  // this side's description is at the Store
 	closed     error                 // of the room, before the reply that this side's description is at the Store
@@ -85,8 +87,8 @@ func (s *Session) newAttempt(ctx context.Context, t signaling.Ticket, code Code,
 		return nil, err
 	}
 	a := &attempt{
-		store: s.store, ticket: t, code: code, resumption: s.resumption(t, code),
-		publish: publish, readOn: func() {}, relayOnly: s.config.RelayOnly, report: s.config.Report, log: s.config.Log,
+		store: s.store, ticket: t, code: code, resumption: s.resumption(t, code), servers: servers,
+		publish: publish, readOn: func() {}, moves: s.config.Moves && !s.config.RelayOnly, relayOnly: s.config.RelayOnly, report: s.config.Report, log: s.config.Log,
 		posts: make(chan post), done: make(chan struct{}), outgoing: make(chan []signaling.Candidate, 128),
 		another: func(ctx context.Context, sources *pionnet.Sources) (*webrtc.PeerConnection, error) {
 			return newPeerConnection(ctx, s.config, machine, withoutTURN(servers), guards{outside: g.outside, sources: sources}, apartSettings)

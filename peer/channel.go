@@ -186,6 +186,10 @@ func (p *Pipe) Accept(ctx context.Context) (io.ReadWriteCloser, error) {
 
 // announced takes a further channel that the other side has opened.
 func (p *Pipe) announced(dc *webrtc.DataChannel) {
+	if p.asks != nil && ours(dc, moveLabel) {
+		p.asked(dc)
+		return
+	}
 	apart := ours(dc, apartLabel)
 	if p.Foreign || !apart && !ours(dc, furtherLabel) || !p.room() {
 		decline(dc, p.declined, p.log)

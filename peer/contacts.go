@@ -52,10 +52,9 @@ func (s *Session) maintainContact(ctx context.Context) error {
 			return err
 		}
 		s.met = true
-		s.deliver(p)
-		select {
-		case <-p.ended:
-		case <-ctx.Done():
+		for p != nil {
+			s.deliver(p)
+			p = at.successor(ctx, p)
 		}
 		at.Close()
 		select {
@@ -64,6 +63,25 @@ func (s *Session) maintainContact(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// successor waits for the end of p. It returns the Pipe that has taken its place, or nil if it was lost.
+func (at *meetingPoint) successor(ctx context.Context, p *Pipe) *Pipe {
+	select {
+	case <-p.replaced:
+	case <-p.ended:
+		if !isClosed(p.replaced) {
+			return nil
+		}
+	case <-ctx.Done():
+		return nil
+	}
+	next, err := at.Pipe(ctx)
+	if err != nil {
+		return nil
+	}
+	next.generation = p.generation
+	return next
 }
 
 // connectContact meets the contact, in one hour's rooms after another's.

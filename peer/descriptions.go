@@ -48,7 +48,7 @@ func (a *attempt) offer(ctx context.Context) error {
 		return err
 	}
 	d.P2PChat.FirstCheck = a.eager
-	d.P2PChat.QUIC = a.sockets != nil
+	d.P2PChat.QUIC, d.P2PChat.Moves = a.sockets != nil, a.moves
 	a.section = sectionOf(offer.SDP)
 	a.wg.Go(func() { a.send(ctx, d) })
 	// The offer is on its way before gathering starts here: it holds no candidate.
@@ -78,8 +78,8 @@ func (a *attempt) answer(ctx context.Context, offer document) error {
 			a.reply.P2PChat.FirstCheck = true
 			a.first.Start()
 		}
-		a.reply.P2PChat.QUIC = a.sockets != nil
-		a.quic = a.sockets != nil && offer.P2PChat.QUIC
+		a.reply.P2PChat.QUIC, a.reply.P2PChat.Moves = a.sockets != nil, a.moves
+		a.agree(offer)
 	}
 	as := a.ticket
 	if a.forAll() {
@@ -134,7 +134,7 @@ func (a *attempt) accept(d signaling.Description) error {
 		return err
 	}
 	if !a.foreign {
-		a.quic = a.sockets != nil && answer.P2PChat.QUIC
+		a.agree(answer)
 		a.queue(sealedNote{Nonce: a.proposal.nonce})
 		a.open(answer.P2PChat.candidates())
 	}
@@ -145,6 +145,12 @@ func (a *attempt) accept(d signaling.Description) error {
 	a.open(a.remote.early)
 	a.remote.early = nil
 	return nil
+}
+
+// agree notes what both sides can do.
+func (a *attempt) agree(theirs document) {
+	a.quic = a.sockets != nil && theirs.P2PChat.QUIC
+	a.moves = a.moves && theirs.P2PChat.Moves
 }
 
 // parseDescription parses the other side's description. own is this side's, if it came first. It returns

@@ -128,5 +128,14 @@ func (p *Pipe) Ask(ctx context.Context, label string) (io.ReadWriteCloser, error
 	return c, nil
 }
 
+// Move makes the Session look for a better way now.
+func (p *Pipe) Move() { p.better <- struct{}{} }
+
+// MoveLabel is that of a channel on which the two move their connection, MovesMost how often one side may within an hour.
+const (
+	MoveLabel = moveLabel
+	MovesMost = movesMost
+)
+
 // ApartLabel is that of a channel for the descriptions of a further connection.
 const ApartLabel = apartLabel

@@ -70,6 +70,10 @@ type dialect struct {
 	// This side can carry files over QUIC, see fastPath. Nothing binds it: a server that changes it makes files slower, or
 	// the first one begin a second later.
 	QUIC bool `json:"quic,omitempty"`
+
+	// This side can move the connection to a better way, see mover. Nothing binds it: a server that changes it keeps the two on
+	// the way that they have, or makes the move fail.
+	Moves bool `json:"moves,omitempty"`
 }
 
 // A sealedNote is the content of a seal: a candidate, the end of the candidates (an empty one), or the

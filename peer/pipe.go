@@ -70,6 +70,11 @@ type Pipe struct {
 	kill   context.CancelFunc
 	aparts aparts
 
+	servers  []signaling.ICEServer // with which the two met
+	asks     chan *channel         // on which the other side wants to move the connection; nil: the two do not move it
+	better   chan struct{}         // to the Session: there may be a better way; nil with asks
+	replaced chan struct{}         // closed by the Session when it has another Pipe for this one
+
 	ending sync.Once     // guards what follows
 	ended  chan struct{} // closed when the connection has ended
 	why    error         // once it is: ErrLost or io.EOF
@@ -80,7 +85,7 @@ type Pipe struct {
 func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 	p := &Pipe{
 		Details: Details{Foreign: a.foreign, Path: a.path(), Took: time.Since(a.begun)},
-		side:    a.ticket.Side, code: a.code, typed: a.code, pc: a.pc, log: a.log, heard: make(chan struct{}), ended: make(chan struct{}), associationEnded: make(chan struct{}),
+		side:    a.ticket.Side, code: a.code, typed: a.code, pc: a.pc, log: a.log, heard: make(chan struct{}), ended: make(chan struct{}), associationEnded: make(chan struct{}), replaced: make(chan struct{}),
 		arrived: make(chan io.ReadWriteCloser, furtherChannels), declined: &a.declined,
 	}
 	var err error
@@ -100,6 +105,9 @@ func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 		p.aparts.direct = a.direct
 	}
 	p.fast = a.newFastPath(p)
+	if p.servers = a.servers; a.moves && !a.foreign {
+		p.asks, p.better = make(chan *channel, 1), make(chan struct{}, 1)
+	}
 	p.pc.OnDataChannel(func(dc *webrtc.DataChannel) { dc.OnOpen(func() { p.announced(dc) }) })
 	p.pc.SCTP().OnClose(func(error) { close(p.associationEnded) })
 	p.pc.OnConnectionStateChange(p.changed)
@@ -164,6 +172,10 @@ func (p *Pipe) awaitHeard() {
 
 // Ended returns a channel that is closed when the connection has ended, also if no Recv waits.
 func (p *Pipe) Ended() <-chan struct{} { return p.ended }
+
+// Replaced returns a channel that is closed when the Session has moved the connection: Session.Pipe returns the Pipe that
+// takes this one's place. This one carries messages for a second more.
+func (p *Pipe) Replaced() <-chan struct{} { return p.replaced }
 
 // end ends the Pipe, once: the first reason counts.
 func (p *Pipe) end(why error) {

@@ -45,6 +45,8 @@ type Session struct {
 	pause   backoff                   // between tries
 	tcp     ice.TCPMux                // nil: none, see allowTCP
 
+	moved [2]budget // of this side's moves, and of the other's; owned by run
+
 	guesses guesses // at the typed code
 
 	reporting sync.Mutex // held while a Session in a contact's rooms reports
@@ -132,7 +134,7 @@ func (s *Session) maintain(ctx context.Context) error {
 			return err
 		}
 		s.adopt(p)
-		err = s.watch(ctx, p)
+		p, err = s.follow(ctx, p)
 		p.close()
 		if ctx.Err() != nil || p.Foreign {
 			return err
@@ -289,16 +291,41 @@ func (s *Session) retrying(why error) {
 	s.config.Log.Info("meeting again", "why", why)
 }
 
-// watch follows a connection to its end.
-func (s *Session) watch(ctx context.Context, p *Pipe) error {
+// follow follows a connection to its end, from one Pipe to the next as it moves. It returns the last one.
+func (s *Session) follow(ctx context.Context, p *Pipe) (*Pipe, error) {
+	for {
+		next, err := s.watch(ctx, p)
+		if next == nil {
+			return p, err
+		}
+		s.adopt(next)
+		close(p.replaced)
+		old := p
+		s.wg.Go(func() { old.retire(ctx) })
+		p = next
+	}
+}
+
+// watch follows a connection to its end, or until the next Pipe takes its place.
+func (s *Session) watch(ctx context.Context, p *Pipe) (next *Pipe, err error) {
 	ticker := time.NewTicker(statsInterval)
 	defer ticker.Stop()
+	m := newMover(ctx, s, p)
 	for {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			m.stop(false)
+			return nil, ctx.Err()
 		case <-p.ended:
-			return ErrLost
+			return m.stop(true), ErrLost
+		case c := <-p.asks:
+			m.accept(c)
+		case <-p.better:
+			m.begin()
+		case next := <-m.done:
+			if m.end(); next != nil {
+				return next, nil
+			}
 		case <-ticker.C:
 			if pair, ok := p.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePairStats(); ok {
 				s.config.Report(Stats{RTT: time.Duration(pair.CurrentRoundTripTime * float64(time.Second))})

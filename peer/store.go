@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"p2pchat/signaling"
 )
@@ -14,6 +15,13 @@ const (
 	maxCandidates  = 256
 	maxUnproven    = 20 // candidates of a side that has not proven that it knows a secret, in its description and its list together
 )
+
+// documents are what an attempt reads and writes of a room, after its description: those of a Store, or of a carrier.
+type documents interface {
+	Description(ctx context.Context, t signaling.Ticket, of signaling.Side, known signaling.Version, wait time.Duration) (signaling.Description, signaling.Version, error)
+	AddCandidates(ctx context.Context, t signaling.Ticket, at int, c ...signaling.Candidate) (int, error)
+	Candidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration) ([]signaling.Candidate, error)
+}
 
 // send writes this side's description, then its candidates: each request takes all that are queued.
 func (a *attempt) send(ctx context.Context, d document) {

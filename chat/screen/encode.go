@@ -51,6 +51,8 @@ func describe(e chat.Event) object {
 		return object{"type": "disconnected", "reason": e.Reason}
 	case chat.Renamed:
 		return object{"type": "renamed", "from": e.From, "to": e.To}
+	case chat.Moved:
+		return object{"type": "moved", "from": e.From, "path": e.To}
 	case chat.Reconnected:
 		return object{"type": "reconnected"}
 	case chat.Left:

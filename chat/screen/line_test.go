@@ -115,6 +115,8 @@ func TestLine(t *testing.T) {
 		"the last wrong code, an error too": {WrongCode{}, ""},
 		"the other side's input has ended":  {chat.InputEnded{}, "The other side's input has ended.\n"},
 		"disconnected":                      {chat.Disconnected{Reason: "a\nb"}, "Disconnected: a␊b\nWaiting for the other side to come back. What you type is kept until then.\n"},
+		"moved":                             {chat.Moved{From: "relay", To: "srflx"}, "The connection now goes directly, through NAT (before: through a relay)\n"},
+		"moved to another network":          {chat.Moved{From: "host", To: "host"}, "The connection has moved to another network, and still goes directly\n"},
 		"reconnected":                       {chat.Reconnected{}, "Connected again\n"},
 		"left":                              {chat.Left{}, "The other side has left.\n"},
 		"left, by closing its page":         {chat.Left{Closed: true}, "The other side closed the page.\n"},

@@ -99,6 +99,14 @@ func PathText(path string) string {
 	return map[string]string{"host": "directly", "srflx": "directly, through NAT", "prflx": "directly, through NAT", "relay": "through a relay"}[path]
 }
 
+// MovedText says that the connection has moved to another way.
+func MovedText(e chat.Moved) string {
+	if from, to := PathText(e.From), PathText(e.To); from != to {
+		return fmt.Sprintf("The connection now goes %s (before: %s)", to, from)
+	}
+	return "The connection has moved to another network, and still goes " + PathText(e.To)
+}
+
 // Capital returns text with a capital letter at its beginning, unless it begins with an address or a path.
 // It is not for a text that begins with a name.
 func Capital(text string) string {

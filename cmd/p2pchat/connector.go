@@ -244,7 +244,7 @@ func (c *connector) link(ctx context.Context, session *peer.Session, late error)
 
 // linkOver returns the Link of a pipe. The keys that follow from a call with a contact are on disk then.
 func (c *connector) linkOver(p *peer.Pipe) chat.Link {
-	link := chat.Link{Pipe: p, Details: chat.Details(p.Details), Resumption: c.o.resumeText(p), ContactKey: p.ContactKey()}
+	link := chat.Link{Pipe: p, Details: chat.Details(p.Details), Resumption: c.o.resumeText(p), ContactKey: p.ContactKey(), Replaced: p.Replaced()}
 	if k := c.o.keeper; k.contact() != "" {
 		var err error
 		if link.Shows, err = k.roll(p); err != nil {

@@ -30,6 +30,7 @@ type keeper struct {
 	held  *contacts.Held // the contact whom the call is with; nil in a call with a code
 	added string         // the ID of the contact that was kept last; empty before
 	key   []byte         // of the call in which it was kept
+	last  []byte         // key of the call from which the contact's keys follow now
 }
 
 // holdContact makes the call one with the contact of that name. No other program can call the contact until release.
@@ -145,6 +146,9 @@ func (k *keeper) keys() contact.Keys {
 func (k *keeper) roll(p *peer.Pipe) (shows string, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.last != nil && bytes.Equal(k.last, p.ContactKey()) { // the connection has moved, see peer.Pipe.Replaced
+		return k.held.Keys.ID(), nil
+	}
 	next, err := k.held.Keys.Roll(p.Generation(), p.ContactKey())
 	if err != nil {
 		return "", err
@@ -153,6 +157,7 @@ func (k *keeper) roll(p *peer.Pipe) (shows string, err error) {
 	if err != nil {
 		return "", err
 	}
+	k.last = p.ContactKey()
 	return next.ID(), nil
 }
 

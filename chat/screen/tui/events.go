@@ -37,7 +37,9 @@ func (m *model) event(e chat.Event) tea.Cmd {
 		m.phase, m.lostAt = lost, m.now()
 		m.stallTransfers()
 		m.addNote(alarm, "Disconnected: "+e.Reason)
-	case chat.Reconnected: // Connected follows
+	case chat.Moved:
+		m.link.Path = e.To
+		m.addNote(note, screen.MovedText(e))
 	case chat.Left:
 		return m.peerLeft(e)
 	case chat.KeepAsked:
@@ -49,7 +51,7 @@ func (m *model) event(e chat.Event) tea.Cmd {
 		m.addNote(note, screen.KeptText(e))
 	case chat.Notice:
 		m.addNote(note, screen.Capital(e.Text))
-	default:
+	default: // of chat.Reconnected, Connected tells more
 		return m.file(e)
 	}
 	return nil

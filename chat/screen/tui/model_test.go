@@ -387,6 +387,17 @@ func TestSaying(t *testing.T) {
 		r.shows(`Reconnected [^0-9]*$`)
 	})
 
+	t.Run("another way of the connection is told, and shown in the status", func(t *testing.T) {
+		t.Parallel()
+		relayed := benIs
+		relayed.Path = "relay"
+		r := newRig(t, 100, 24).happens(relayed)
+		r.shows("relayed")
+		r.happens(chat.Moved{From: "relay", To: "srflx"})
+		r.shows(`now goes directly, through NAT \(before: through a relay\)`)
+		r.shows("via NAT")
+	})
+
 	t.Run("a plain WebRTC program acknowledges nothing", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, 80, 24).happens(chat.Connected{Peer: chat.Stranger, Foreign: true, Path: "host"}).press("a<enter>").speaks(1)

@@ -1,0 +1,216 @@
+package peer
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/pion/webrtc/v4"
+
+	"p2pchat/signaling"
+)
+
+// A Session moves its connection to a better way while it is used. The two meet as they do after a loss: with the code of
+// their rendezvous, so that each proves again that it has the keys of this connection. Their documents go over a channel
+// of the Pipe, not to the server:
+//
+//	either side                    channel "move"                     other side
+//	  | opens it ─────────────────────────────────────────────────────────▶ |
+//	  |     caller: offer ▶    ◀ callee: answer    candidates ◀▶ candidates |
+//	  |◀═════════════════ a second PeerConnection, its Pipe ══════════════▶|
+//	  | stands ──────────────────────────────────────────────────────────▶ |
+//	  | ◀────────────────────────────────────────────────────────── stands |
+//
+// A side that has both a new Pipe and the other side's "stands" takes the new Pipe: it closes Replaced of the old one, which
+// ends a second later. If the old connection ends before, a side with a new Pipe takes it. If the two disagree then, they meet
+// at the server, as after each loss: the new Pipe was met with the old one's rendezvous.
+//
+// Both may open a channel at once: then the caller's counts.
+const moveLabel = "move"
+
+const (
+	movesMost   = 12               // of each side, in movesWithin
+	movesWithin = time.Hour        // a malicious side can make this one gather candidates so often
+	moveLimit   = 20 * time.Second // from the channel to both sides' "stands"
+	retireLimit = time.Second      // how long a replaced Pipe goes on: the other side may not have left it
+)
+
+// A budget bounds how often something is done.
+type budget struct{ spent []time.Time }
+
+// take reports whether it may be done once more, and counts that.
+func (b *budget) take(now time.Time) bool {
+	for len(b.spent) > 0 && now.Sub(b.spent[0]) >= movesWithin {
+		b.spent = b.spent[1:]
+	}
+	if len(b.spent) >= movesMost {
+		return false
+	}
+	b.spent = append(b.spent, now)
+	return true
+}
+
+// asked takes a channel on which the other side wants to move the connection. There is room for one.
+func (p *Pipe) asked(dc *webrtc.DataChannel) {
+	c, err := newChannel(p, dc, furtherBuffer)
+	if err == nil {
+		select {
+		case p.asks <- c:
+			return
+		default:
+		}
+	}
+	decline(dc, p.declined, p.log)
+}
+
+// retire ends a Pipe whose place another one has taken. The caller ends the association: where both do so at once, pion waits.
+func (p *Pipe) retire(ctx context.Context) {
+	limit := retireLimit
+	if p.side == signaling.Callee {
+		limit *= 2
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-p.associationEnded:
+		p.end(io.EOF)
+	case <-timer.C:
+	case <-p.ended:
+	case <-ctx.Done():
+	}
+	p.close()
+}
+
+// A mover moves the connection of one Pipe. It belongs to the goroutine of the Session.
+type mover struct {
+	ctx    context.Context
+	s      *Session
+	p      *Pipe
+	done   chan *Pipe         // from the move under way: the new Pipe, or nil if it failed; nil without a move
+	cancel context.CancelFunc // ends it
+	theirs bool               // the other side began it
+}
+
+func newMover(ctx context.Context, s *Session, p *Pipe) *mover {
+	return &mover{ctx: ctx, s: s, p: p}
+}
+
+// ready reports whether the connection may be moved: both sides can, and the conversation has begun.
+func (m *mover) ready() bool { return m.p.asks != nil && isClosed(m.p.heard) }
+
+// begin begins a move, if one may begin.
+func (m *mover) begin() {
+	if m.ready() && m.done == nil && m.s.moved[sideIndex(false)].take(time.Now()) {
+		m.start(nil)
+	}
+}
+
+// accept takes the move that the other side begins on c, if one may begin.
+func (m *mover) accept(c *channel) {
+	if m.done != nil && !m.theirs && m.p.side == signaling.Callee { // both have begun, and the caller's counts
+		m.stop(false)
+	}
+	if !m.ready() || m.done != nil || !m.s.moved[sideIndex(true)].take(time.Now()) {
+		m.p.declined.warn(m.p.log, "the other side cannot move the connection now")
+		_ = c.Close() // it never fails
+		return
+	}
+	m.start(c)
+}
+
+// start starts a move over c, or over a channel that it opens.
+func (m *mover) start(c *channel) {
+	ctx, cancel := context.WithTimeout(m.ctx, moveLimit)
+	done := make(chan *Pipe, 1)
+	m.done, m.cancel, m.theirs = done, cancel, c != nil
+	m.s.wg.Go(func() {
+		next, err := m.move(ctx, c)
+		if err != nil {
+			m.p.log.Info("the connection stays as it is", "why", err)
+		}
+		done <- next
+	})
+}
+
+// end notes that the move under way has ended.
+func (m *mover) end() {
+	m.cancel()
+	m.done = nil
+}
+
+// stop ends the move under way, and waits for it. If the connection was lost, it returns the new Pipe if this side has one.
+func (m *mover) stop(lost bool) (next *Pipe) {
+	if m.done == nil {
+		return nil
+	}
+	m.cancel()
+	next = <-m.done
+	m.end()
+	if next != nil && !lost {
+		next.close()
+		return nil
+	}
+	return next
+}
+
+// move makes a second connection, and returns its Pipe once the other side has it, too, or the first one is lost.
+func (m *mover) move(ctx context.Context, c *channel) (*Pipe, error) {
+	if c == nil {
+		var err error
+		if c, err = m.p.open(ctx, moveLabel); err != nil {
+			return nil, err
+		}
+	}
+	k := newCarrier(c)
+	m.s.wg.Go(k.read)                                     // ends with c
+	context.AfterFunc(m.p.life, func() { _ = c.Close() }) // it never fails
+	next, err := m.meet(ctx, k)
+	if err != nil {
+		_ = c.Close() // it never fails
+		return nil, err
+	}
+	if err := k.stand(ctx); err != nil && !isClosed(m.p.ended) { // the other side stays where it is
+		_ = c.Close() // it never fails
+		next.close()
+		return nil, err
+	}
+	return next, nil // c ends with the old Pipe: what was sent on it must arrive
+}
+
+// meet makes the second connection, as the same side as the first one.
+func (m *mover) meet(ctx context.Context, k *carrier) (*Pipe, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	code := m.p.Rendezvous
+	t := signaling.NewTicket(code.Room, m.p.side)
+	a, err := m.s.newAttempt(ctx, t, code, withoutTURN(m.p.servers), k.describe)
+	if err != nil {
+		return nil, err
+	}
+	defer a.end()
+	defer cancel() // before end waits
+	a.store, a.report, a.servers = k, func(Event) {}, m.p.servers
+	if m.p.side == signaling.Caller {
+		err = a.offer(ctx)
+	} else {
+		err = m.answer(ctx, a, k)
+	}
+	if err != nil {
+		return nil, err
+	}
+	next, _, err := a.run(ctx, nil, nil)
+	return next, err
+}
+
+// answer answers the caller's offer.
+func (m *mover) answer(ctx context.Context, a *attempt, k *carrier) error {
+	d, _, err := k.Description(ctx, a.ticket, signaling.Caller, "", signaling.Forever)
+	if err != nil {
+		return err
+	}
+	offer, err := parseDescription(d, nil, m.p.log)
+	if err != nil {
+		return err
+	}
+	return a.answer(ctx, offer)
+}
