@@ -3,6 +3,7 @@ package peer_test
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -16,6 +17,7 @@ import (
 
 	"p2pchat/peer"
 	"p2pchat/peer/contact"
+	"p2pchat/peer/mail"
 	"p2pchat/signaling"
 	"p2pchat/signaling/memstore"
 )
@@ -189,9 +191,13 @@ type notebook struct {
 }
 
 func (n *notebook) note(t signaling.Ticket, content ...[]byte) {
+	n.noteNames([]string{t.Room, t.Token}, content...)
+}
+
+func (n *notebook) noteNames(names []string, content ...[]byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, name := range []string{t.Room, t.Token} {
+	for _, name := range names {
 		if name != "" && !slices.Contains(n.of.names, name) {
 			n.of.names = append(n.of.names, name)
 		}
@@ -228,6 +234,46 @@ func (n *notebook) Description(ctx context.Context, t signaling.Ticket, of signa
 	return n.Store.Description(ctx, t, of, known, wait)
 }
 
+// A mailNotebook notes all that a server sees of letters before a meeting.
+type mailNotebook struct {
+	signaling.Mail
+	of *notebook
+}
+
+func (n mailNotebook) AddBlock(ctx context.Context, b signaling.Box, block signaling.Block) (time.Duration, error) {
+	n.of.noteNames([]string{b.Name, b.Token, hex.EncodeToString(b.Other[:])}, block.Bytes)
+	return n.Mail.AddBlock(ctx, b, block)
+}
+
+func (n mailNotebook) Blocks(ctx context.Context, b signaling.Box, after uint64, wait time.Duration) ([]signaling.Block, error) {
+	n.of.noteNames([]string{b.Name, b.Token, hex.EncodeToString(b.Other[:])})
+	return n.Mail.Blocks(ctx, b, after, wait)
+}
+
+// leaves leaves a letter for the other side, which reads it.
+func (k *keeper) leaves(t *testing.T, at signaling.Mail, length int) {
+	t.Helper()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	box := &k.keys.Generations[0].Boxes[k.keys.Side]
+	in := mail.Incoming{Box: *box} // the other side's copy
+	out, err := mail.Outgoing{Box: *box}.Seal(make([]byte, length))
+	if err == nil {
+		_, _, err = out.Post(t.Context(), at)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	*box = out.Box
+	in, letters, _, err := in.Take(t.Context(), at, 0)
+	if err == nil {
+		err = in.Delete(t.Context(), at)
+	}
+	if err != nil || len(letters) != 1 {
+		t.Fatal(len(letters), err)
+	}
+}
+
 // likeness is how an adversary judges whether two meetings are of the same pair: names that are equal or alike, and documents of
 // like sizes.
 func likeness(a, b meeting) float64 {
@@ -252,14 +298,14 @@ func likeness(a, b meeting) float64 {
 	return alike
 }
 
-// Fifty meetings of five pairs, some in the same hour and some hours apart: a server that compares all it has seen links two
+// Fifty meetings of five pairs, some in the same hour and some hours apart, with letters before them: a server that compares all it has seen links two
 // of them no better than chance.
 func TestAServerCannotLinkMeetings(t *testing.T) {
 	const pairs, meetings = 5, 50
 	var seen []meeting
 	synctest.Test(t, func(t *testing.T) {
 		random := rand.New(rand.NewPCG(5, 50)) //nolint:gosec // the same each time
-		store := memstore.New(memstore.Limits{})
+		store, letters := memstore.New(memstore.Limits{}), memstore.NewMail(memstore.MailLimits{})
 		n := newNetwork(t, 5*time.Millisecond)
 		var all [pairs][2]*keeper
 		for i := range all {
@@ -268,6 +314,9 @@ func TestAServerCannotLinkMeetings(t *testing.T) {
 		for range meetings {
 			pair, caller := random.IntN(pairs), random.IntN(2)
 			book := &notebook{Store: store, of: meeting{pair: pair}}
+			for range random.IntN(4) {
+				all[pair][random.IntN(2)].leaves(t, mailNotebook{letters, book}, random.IntN(mail.MaxLetter))
+			}
 			first := all[pair][0].meets(book, caller == 0, n.caller)
 			second := all[pair][1].meets(book, caller == 1, n.callee)
 			a, b := pipeOf(t, first), pipeOf(t, second)

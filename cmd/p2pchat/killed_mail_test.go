@@ -54,8 +54,62 @@ func TestKilledWithMail(t *testing.T) {
 // withOutbox starts the program of a side, with its outbox, which letters need.
 func withOutbox(t *testing.T, p pair, side int, args ...string) *process {
 	t.Helper()
-	env := []string{"XDG_STATE_HOME=" + p.states[side], "P2PCHAT_NO_OUTBOX=false", "P2PCHAT_NAME=" + []string{"ann", "ben"}[side], "P2PCHAT_SERVER=" + p.server}
-	return launchWith(t, t.TempDir(), env, args...)
+	return launchWith(t, t.TempDir(), p.withOutbox(side), args...)
+}
+
+// withOutbox returns the environment of a side whose programs have an outbox.
+func (p pair) withOutbox(side int) []string {
+	return []string{"XDG_STATE_HOME=" + p.states[side], "P2PCHAT_NO_OUTBOX=false", "P2PCHAT_NAME=" + []string{"ann", "ben"}[side], "P2PCHAT_SERVER=" + p.server}
+}
+
+// A server is killed while letters are left and read, and starts again with the mailboxes that NATS has. The writer is told of each
+// letter that it is left, and has gone when the reader comes, who gets each once, in order.
+func TestMailOutlivesItsServer(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(19, uint64(kills(t)))) //nolint:gosec // the same each time
+	nats, stop, err := startNATS(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	address, err := freeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve := func() *process {
+		s := launch(t, "serve", "--listen", address, "--mail", "--rate", "client=0", "--store", "nats://ann:s3cret@"+nats)
+		s.notes(t, "listening on")
+		return s
+	}
+	server := serve()
+	restart := func() {
+		server.kill()
+		server = serve()
+	}
+	p := newPair(t, "http://"+address)
+	p.keep(t)
+	var runs []*process // of the reader
+	for round := range kills(t) {
+		text := strconv.Itoa(round)
+		ann := withOutbox(t, p, 0, "call", "@ben", "--ui", "json")
+		ann.say(t, `{"type":"message","text":"`+text+`"}`)
+		if round%2 == 0 { // after the letter was left; else at any moment
+			ann.prints(t, `"type":"mailed"`)
+		} else {
+			time.Sleep(time.Duration(random.Int64N(int64(100 * time.Millisecond))))
+		}
+		restart()
+		ann.prints(t, `"id":`+strconv.Itoa(round+1)+`,"kept_s":\d+,"type":"mailed"`)
+		ann.kill()
+		ben := withOutbox(t, p, 1, "answer", "@ann", "--ui", "json")
+		if round%3 == 0 {
+			restart()
+		}
+		ben.prints(t, `"text":"`+text+`"`)
+		ben.kill()
+		runs = append(runs, ben)
+	}
+	checkShown(t, runs)
 }
 
 // checkShown checks that the runs of a reader's program have shown each message once, in order.

@@ -43,7 +43,12 @@ func (p *postman) atDoor(t *testing.T) string {
 	p.seen = map[string][]signaling.Block{}
 	proxy := httputil.NewSingleHostReverseProxy(behind)
 	proxy.ModifyResponse, proxy.ErrorLog = p.change, log.New(io.Discard, "", 0)
-	door := httptest.NewServer(proxy)
+	door := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if box, isMail := strings.CutPrefix(r.URL.Path, "/mail/"); isMail && p.lying.Load() && len(p.noted(box, nil)) > 0 {
+			r.Header.Del("Prefer") // it can lie at once
+		}
+		proxy.ServeHTTP(w, r)
+	}))
 	t.Cleanup(door.Close)
 	return door.URL
 }

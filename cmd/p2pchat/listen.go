@@ -35,7 +35,10 @@ contact has proven who it is.
 'p2pchat contacts ring' says for each contact whether listen asks, accepts or refuses.
 
 With --exec, each accepted call runs PROGRAM, which speaks the JSON of 'answer --ui json' on its
-stdin and stdout; P2PCHAT_CONTACT has the name of the contact. Several calls can run at once.`,
+stdin and stdout; P2PCHAT_CONTACT has the name of the contact. Several calls can run at once.
+
+Letters that contacts have left at a server (serve --mail) are read by 'p2pchat call @NAME' or
+'p2pchat answer @NAME', not by listen.`,
 		Example: `  p2pchat listen
   p2pchat contacts ring @ben accept --folder ~/inbox
   p2pchat listen --exec ./bot`,

@@ -79,16 +79,23 @@ func (m *mailbox) run(ctx context.Context) {
 	}
 }
 
-// last leaves what was written just before the program ends.
-func (m *mailbox) last(ctx context.Context) {
+// last leaves what was written just before the program ends, and adds to err, with which the conversation has ended, that all that was
+// not delivered waits at the server.
+func (m *mailbox) last(ctx context.Context, err error) error {
 	if m == nil || !m.conversation.Resumable() {
-		return
+		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastPosts)
 	defer cancel()
 	if !m.refused {
 		m.leave(ctx)
 	}
+	state := m.state()
+	rest, bad := m.conversation.Letter(state.Through, mail.MaxLetter, false)
+	if u := (*chat.Undelivered)(nil); errors.As(err, &u) && bad == nil && rest.Text == nil && !rest.Held && len(state.Pending) == 0 {
+		return fmt.Errorf("%w; left at the server", err)
+	}
+	return err
 }
 
 // read reads the box of one generation, until ctx ends or the server refuses.

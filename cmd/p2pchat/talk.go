@@ -276,7 +276,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	err := c.open()
 	if err == nil {
 		err = conversation.Run(context.WithoutCancel(ctx), c.next)
-		c.mail.last(ctx)
+		err = c.mail.last(ctx, err)
 	}
 	c.close()
 	switch {

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -61,6 +62,7 @@ func (m *model) event(e chat.Event) tea.Cmd {
 func (m *model) heard(e chat.Message) tea.Cmd {
 	m.received++
 	m.copyText, m.copyTheirs = clean(e.Text), true
+	m.link.Peer = cmp.Or(m.link.Peer, e.From) // a letter comes before the two are connected
 	if !e.Written.IsZero() && !e.Continues {
 		m.addNote(note, screen.WrittenText(e)+":")
 	}
