@@ -62,34 +62,41 @@ func (f *streamFace) ringing(name string)               { f.dialect.ringing(name
 func (f *streamFace) ended(name string, why ringEnd)    { f.dialect.ended(name, why) }
 func (f *streamFace) note(text string)                  { f.dialect.note(text) }
 
+// maxPiece is how many bytes of a line are held at once.
+const maxPiece = 64 << 10
+
 // read hands each line of the input to the call that has the screen, or runs it. The end of the input ends that of the call, too;
 // on a terminal it ends the program.
 func (f *streamFace) read(ctx context.Context) {
-	lines := make(chan string)
+	type piece struct {
+		text   string
+		goesOn bool // an earlier piece has the beginning of its line
+	}
+	pieces := make(chan piece)
 	go func() { // not waited for: a read of stdin cannot be interrupted
-		defer close(lines)
-		for in := bufio.NewReaderSize(f.std.in, 64<<10); ; {
-			text, err := in.ReadString('\n')
-			if text != "" {
+		defer close(pieces)
+		for in, long := bufio.NewReaderSize(f.std.in, maxPiece), false; ; {
+			text, err := in.ReadSlice('\n')
+			if len(text) > 0 {
 				select {
-				case lines <- text:
+				case pieces <- piece{string(text), long}:
 				case <-ctx.Done():
 					return
 				}
 			}
-			if err != nil {
+			if long = errors.Is(err, bufio.ErrBufferFull); err != nil && !long {
 				return
 			}
 		}
 	}()
 	for {
 		select {
-		case text, ok := <-lines:
+		case p, ok := <-pieces:
 			if !ok {
 				f.endInput()
 				return
 			}
-			f.line(text)
+			f.line(p.text, p.goesOn)
 		case <-ctx.Done():
 			f.endInput()
 			return
@@ -97,8 +104,8 @@ func (f *streamFace) read(ctx context.Context) {
 	}
 }
 
-// line handles a line of the input.
-func (f *streamFace) line(text string) {
+// line handles a line of the input, or a piece of a long one: goesOn says that it is not the first.
+func (f *streamFace) line(text string, goesOn bool) {
 	f.mu.Lock()
 	call := f.call
 	f.mu.Unlock()
@@ -106,6 +113,9 @@ func (f *streamFace) line(text string) {
 		if _, err := io.WriteString(call, text); err == nil {
 			return
 		}
+	}
+	if goesOn { // the first piece was refused, or went to a call that has ended
+		return
 	}
 	c, err := f.dialect.parse(strings.TrimRight(text, "\r\n"))
 	if err != nil {
