@@ -32,6 +32,8 @@ const (
 	movesMost   = 12               // of each side, in movesWithin
 	movesWithin = time.Hour        // a malicious side can make this one gather candidates so often
 	moveLimit   = 20 * time.Second // from the channel to both sides' "stands"
+	relayFirst  = 5 * time.Second  // a connection through a relay looks for another way after so long,
+	relayMost   = 10 * time.Minute // and then after three times as long each time, up to this
 	retireLimit = time.Second      // how long a replaced Pipe goes on: the other side may not have left it
 )
 
@@ -89,10 +91,25 @@ type mover struct {
 	done   chan *Pipe         // from the move under way: the new Pipe, or nil if it failed; nil without a move
 	cancel context.CancelFunc // ends it
 	theirs bool               // the other side began it
+
+	due  <-chan time.Time // to begin a move; nil unless the path is a relay's
+	wait time.Duration    // until due
 }
 
 func newMover(ctx context.Context, s *Session, p *Pipe) *mover {
-	return &mover{ctx: ctx, s: s, p: p}
+	m := &mover{ctx: ctx, s: s, p: p}
+	if p.side == signaling.Caller && p.Path == webrtc.ICECandidateTypeRelay.String() { // it is for both sides; one of them tries
+		m.wait = relayFirst
+		m.due = time.After(m.wait)
+	}
+	return m
+}
+
+// leaveRelay begins a move away from a relay, and says when to begin the next one.
+func (m *mover) leaveRelay() {
+	m.begin()
+	m.wait = min(3*m.wait, relayMost)
+	m.due = time.After(m.wait)
 }
 
 // ready reports whether the connection may be moved: both sides can, and the conversation has begun.

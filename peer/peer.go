@@ -76,8 +76,8 @@ type Config struct {
 	// DataChannelsOnly keeps files from QUIC, which carries them with less work of the processor where the two machines
 	// reach each other directly and soon.
 	DataChannelsOnly bool
-	// Moves lets the Session move its connection to a better way while it is used, if the other side allows it, too: see
-	// Pipe.Replaced. With RelayOnly, a Session never does.
+	// Moves lets the Session move its connection from a relay to a direct path while it is used, if the other side allows it,
+	// too: see Pipe.Replaced. With RelayOnly, a Session never does.
 	Moves bool
 	// Report receives one event after the other, from a goroutine that waits until it returns. It may be nil.
 	Report func(Event)

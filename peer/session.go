@@ -322,6 +322,8 @@ func (s *Session) watch(ctx context.Context, p *Pipe) (next *Pipe, err error) {
 			m.accept(c)
 		case <-p.better:
 			m.begin()
+		case <-m.due:
+			m.leaveRelay()
 		case next := <-m.done:
 			if m.end(); next != nil {
 				return next, nil
