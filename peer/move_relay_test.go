@@ -14,9 +14,9 @@ import (
 )
 
 // relayedCall joins two machines through a relay. While blocked, no packet goes from one to the other directly.
-func relayedCall(t *testing.T, blocked *atomic.Bool, book *logbook, only bool) (n *network, from, to *peer.Session) {
+func relayedCall(t *testing.T, blocked *atomic.Bool, book *logbook, only bool) (from, to *peer.Session) {
 	t.Helper()
-	n = newNetwork(t, 10*time.Millisecond)
+	n := newNetwork(t, 10*time.Millisecond)
 	store := memstore.New(memstore.Limits{})
 	config := moving()
 	config.ICEServers = []signaling.ICEServer{relayed(t, n)}
@@ -29,14 +29,14 @@ func relayedCall(t *testing.T, blocked *atomic.Bool, book *logbook, only bool) (
 	config.RelayOnly = only
 	from = n.calls(t, store, right, config)
 	config.RelayOnly = false
-	return n, from, n.answers(t, store, right, config)
+	return from, n.answers(t, store, right, config)
 }
 
 func TestMoveFromRelay(t *testing.T) {
 	t.Run("to the direct path, once there is one", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var blocked atomic.Bool
-			_, from, to := relayedCall(t, &blocked, &logbook{}, false)
+			from, to := relayedCall(t, &blocked, &logbook{}, false)
 			caller, callee := both(t, from, to)
 			begun := time.Now()
 			talk(t, caller, callee)
@@ -64,7 +64,7 @@ func TestMoveFromRelay(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var blocked atomic.Bool
 			book := &logbook{}
-			_, from, to := relayedCall(t, &blocked, book, false)
+			from, to := relayedCall(t, &blocked, book, false)
 			caller, callee := both(t, from, to)
 			talk(t, caller, callee)
 			time.Sleep(time.Hour)
@@ -79,7 +79,7 @@ func TestMoveFromRelay(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var blocked atomic.Bool
 			book := &logbook{}
-			_, from, to := relayedCall(t, &blocked, book, true)
+			from, to := relayedCall(t, &blocked, book, true)
 			caller, callee := both(t, from, to)
 			talk(t, caller, callee)
 			blocked.Store(false)
