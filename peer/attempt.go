@@ -10,6 +10,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"p2pchat/peer/internal/pionnet"
+	"p2pchat/peer/internal/portmap"
 	"p2pchat/signaling"
 )
 
@@ -39,6 +40,7 @@ type attempt struct {
 	sources   *pionnet.Sources                                                        // of checks
 	first     *pionnet.FirstCheck
 	sockets   *pionnet.Sockets // for the fast path; nil: files do without
+	gateway   *portmap.Gateway // that may map a port; nil: none
 
 	// owned by run:
 	pc         *webrtc.PeerConnection
@@ -59,7 +61,8 @@ type attempt struct {
 	reply      *reply                // the callee's answer, until it has candidates to take along
 	channel    *webrtc.DataChannel   // open, and held until both sides have proven that they know the code
 	choices    []*webrtc.DataChannel // of a plain program, see choose
-	handedOver bool                  // a Pipe owns the PeerConnection
+	handedOver bool                  // a Pipe owns the PeerConnection, and the mapped port
+	mapping    *portmap.Keeper       // nil: no port is mapped
 
 	local  localCandidates
 	remote remoteCandidates
@@ -93,7 +96,7 @@ func (s *Session) newAttempt(ctx context.Context, t signaling.Ticket, code Code,
 		another: func(ctx context.Context, sources *pionnet.Sources) (*webrtc.PeerConnection, error) {
 			return newPeerConnection(ctx, s.config, machine, withoutTURN(servers), guards{outside: g.outside, sources: sources}, apartSettings)
 		},
-		machine: addresses, outside: g.outside, sources: g.sources, first: g.first, sockets: g.sockets, pc: pc,
+		machine: addresses, outside: g.outside, sources: g.sources, first: g.first, sockets: g.sockets, gateway: s.config.findGateway(), pc: pc,
 		remote: remoteCandidates{names: newNames(ctx, machine, s.config), named: map[string]bool{}},
 	}
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) { a.post(gathered{c}) })
@@ -132,6 +135,7 @@ func (a *attempt) end() {
 	a.wg.Wait()
 	a.remote.names.Close()
 	if !a.handedOver {
+		defer a.mapping.Release()()
 		pionnet.Close(a.pc, a.log)
 	}
 }

@@ -28,6 +28,7 @@ type gathered struct{ *webrtc.ICECandidate }
 
 func (g gathered) handle(ctx context.Context, a *attempt) (*Pipe, error) {
 	if g.ICECandidate != nil {
+		a.mapPort(g.ICECandidate)
 		a.trickle(g.ICECandidate)
 		return nil, nil
 	}

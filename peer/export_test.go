@@ -11,6 +11,7 @@ import (
 	"github.com/pion/transport/v5"
 	"github.com/pion/webrtc/v4"
 
+	"p2pchat/peer/internal/portmap"
 	"p2pchat/signaling"
 )
 
@@ -29,6 +30,15 @@ func (c Config) Over(n transport.Net) Config {
 	c.net = n
 	return c
 }
+
+// Behind returns the Config of a machine behind the gateway g.
+func (c Config) Behind(g portmap.Gateway) Config {
+	c.gateway = &g
+	return c
+}
+
+// Gateway returns the gateway that would be asked for a port, or nil.
+func (c Config) Gateway() *portmap.Gateway { return c.findGateway() }
 
 // Patient returns the Config of a side that waits for nominations.
 func (c Config) Patient() Config {

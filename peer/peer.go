@@ -27,6 +27,7 @@ import (
 
 	"github.com/pion/transport/v5"
 
+	"p2pchat/peer/internal/portmap"
 	"p2pchat/signaling"
 )
 
@@ -73,6 +74,9 @@ type Config struct {
 	// NoLookups leaves all names of servers to Proxy: no name server learns them. Servers over UDP are used only if
 	// they are named by an address.
 	NoLookups bool
+	// MapPorts asks the default gateway for a port that leads to this machine, while a meeting and its connection last. It
+	// has no effect with RelayOnly or Proxy.
+	MapPorts bool
 	// DataChannelsOnly keeps files from QUIC, which carries them with less work of the processor where the two machines
 	// reach each other directly and soon.
 	DataChannelsOnly bool
@@ -83,8 +87,9 @@ type Config struct {
 	Report func(Event)
 	Log    *slog.Logger // slog.Default() if nil
 
-	net     transport.Net // the machine's own if nil
-	patient bool          // wait for nominations, see pionnet.FirstCheck
+	net     transport.Net    // the machine's own if nil
+	gateway *portmap.Gateway // the machine's own if nil
+	patient bool             // wait for nominations, see pionnet.FirstCheck
 
 	contact *Contact // whom to meet without a code; nil with one
 	private bool     // only the two have the codes: wrong answers are no guesses

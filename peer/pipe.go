@@ -15,6 +15,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"p2pchat/peer/internal/pionnet"
+	"p2pchat/peer/internal/portmap"
 	"p2pchat/signaling"
 )
 
@@ -65,6 +66,7 @@ type Pipe struct {
 	arrived  chan io.ReadWriteCloser // opened by the other side, and not accepted yet
 	further  atomic.Int32            // channels of the other side that are not closed yet
 	declined *tally                  // channels
+	mapping  *portmap.Keeper
 
 	life   context.Context // of all that belongs to it
 	kill   context.CancelFunc
@@ -86,7 +88,7 @@ func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 	p := &Pipe{
 		Details: Details{Foreign: a.foreign, Path: a.path(), Took: time.Since(a.begun)},
 		side:    a.ticket.Side, code: a.code, typed: a.code, pc: a.pc, log: a.log, heard: make(chan struct{}), ended: make(chan struct{}), associationEnded: make(chan struct{}), replaced: make(chan struct{}),
-		arrived: make(chan io.ReadWriteCloser, furtherChannels), declined: &a.declined,
+		arrived: make(chan io.ReadWriteCloser, furtherChannels), declined: &a.declined, mapping: a.mapping,
 	}
 	var err error
 	if p.main, err = newChannel(p, dc, firstBuffer); err != nil {
@@ -132,6 +134,7 @@ func (p *Pipe) changed(state webrtc.PeerConnectionState) {
 // close closes the connection, and all beside it.
 func (p *Pipe) close() {
 	p.kill()
+	defer p.mapping.Release()()
 	defer p.aparts.close()
 	over := isClosed(p.ended)
 	p.end(io.EOF) // for the fast path, unless it has ended

@@ -36,6 +36,7 @@ func (o *pathBench) register(f *pflag.FlagSet, name string) {
 	f.DurationVar(&o.wait, "wait", 0, "how long to wait for the other side; 0 means for ever")
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "`URL` of a STUN or TURN server to use instead of the server's own, as in call (repeatable)")
 	f.BoolVar(&o.relayOnly, "relay-only", false, "never reveal this machine's addresses to the other side")
+	o.mapping.register(f)
 	o.proxy.register(f)
 	f.StringVar(&o.keyFile, "access-key-file", "", "`FILE` with the server's access key, if --call needs one (or P2PCHAT_ACCESS_KEY)")
 	o.log.sentences = true
@@ -54,7 +55,7 @@ func (o *pathBench) run(c *cobra.Command, name string, args []string, std stdio)
 		own.start(ctx, o.server, std.err)
 	}
 	at := signaling.Config{Key: o.key, OnOutage: func(err error) { now.set(func(t *outage) { t.server = err }) }}
-	config := peer.Config{RelayOnly: o.relayOnly, Log: o.logger, Report: func(e peer.Event) { o.note(e, name, now, std.err) }}
+	config := peer.Config{RelayOnly: o.relayOnly, MapPorts: o.mapping.useful(o.server), Log: o.logger, Report: func(e peer.Event) { o.note(e, name, now, std.err) }}
 	if err := o.proxy.connect(o.serverGiven, o.server, &at, &config); err != nil {
 		return r, err
 	}

@@ -97,7 +97,7 @@ func (c *connector) open() error {
 // clientAt returns a client of o.server, and what a Session there needs, without Save and Report.
 func (o *talkOptions) clientAt(at signaling.Config) (*signaling.Client, peer.Config, error) {
 	config := peer.Config{
-		Resume: o.outbox.again(), RelayOnly: o.relayOnly, Log: o.logger,
+		Resume: o.outbox.again(), RelayOnly: o.relayOnly, MapPorts: o.mapping.useful(o.server), Log: o.logger,
 		DataChannelsOnly: o.stripes == "always", // over QUIC, a file has no stripes
 	}
 	if err := o.proxy.connect(o.serverGiven, o.server, &at, &config); err != nil {

@@ -30,6 +30,7 @@ type doctorOptions struct {
 	keyFile    string
 	json       bool
 	proxy      proxyOption
+	mapping    portMappingOption
 	log        logOptions
 }
 
@@ -58,6 +59,7 @@ calls work only with machines of the same network, or fail with many people.`,
 	f.StringVar(&o.server, "server", defaultServer, "`URL` of the signaling server")
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "`URL` of a STUN or TURN server to test instead of the server's own (repeatable); any: all that the server names, on other hosts too")
 	o.proxy.register(f)
+	o.mapping.register(f)
 	f.StringVar(&o.keyFile, "access-key-file", "", "`FILE` with the server's access key, if it needs one (or P2PCHAT_ACCESS_KEY)")
 	f.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
 	o.log.sentences = true
@@ -70,6 +72,7 @@ type diagnosis struct {
 	Server     serverFinding      `json:"server"`
 	ICE        []iceFinding       `json:"ice_servers"`
 	NAT        natFinding         `json:"nat"`
+	Mapping    mappingFinding     `json:"port_mapping"`
 	Candidates []candidateFinding `json:"candidates"`
 	IPv6       bool               `json:"ipv6"`               // there is an address that others can reach
 	NotUsed    []string           `json:"not_used,omitempty"` // URLs of the server's list on other hosts
@@ -131,7 +134,7 @@ func doctor(c *cobra.Command, o doctorOptions, std stdio) error {
 	if err := o.proxy.prepare(c); err != nil {
 		return err
 	}
-	ctx, at, config := c.Context(), signaling.Config{Key: key, Patience: pingPatience}, peer.Config{Log: logger}
+	ctx, at, config := c.Context(), signaling.Config{Key: key, Patience: pingPatience}, peer.Config{MapPorts: o.mapping.useful(o.server), Log: logger}
 	if err := o.proxy.connect(o.given, o.server, &at, &config); err != nil {
 		return err
 	}
@@ -177,6 +180,7 @@ func examine(ctx context.Context, o doctorOptions, client *signaling.Client, con
 		d.ICE = append(d.ICE, finding(r))
 	}
 	d.NAT.found(survey.Behave(ctx, servers))
+	d.Mapping.found(ctx, config)
 	d.gather(ctx, servers, config)
 	d.judge()
 	return d
@@ -273,6 +277,8 @@ func (d *diagnosis) print(out io.Writer) error {
 	}
 	line("NAT")
 	line("  %s", d.NAT)
+	line("Port mapping")
+	line("  %s", d.Mapping)
 	line("Addresses that a call would offer")
 	if len(d.Candidates) == 0 {
 		line("  none")

@@ -42,6 +42,8 @@ var floors = []struct{ these, mayNotImport, because string }{
 	{"p2pchat/peer/contact", "*/...", "the keys of a contact follow from bytes alone"},
 	{"p2pchat/peer/mail", "p2pchat/peer", "a letter needs no connection"},
 	{"p2pchat/peer/internal/pionnet", "p2pchat/...", "what is done to pion knows no calls"},
+	{"p2pchat/peer/internal/portmap", "p2pchat/...", "a port is mapped for any program"},
+	{"p2pchat/peer/internal/portmap", "github.com/...", "what a gateway answers is read with our own bounds"},
 	{"p2pchat/peer/internal/quicpath", "p2pchat/...", "a QUIC connection is given its socket and its keys"},
 	{"p2pchat/signaling/...", "p2pchat/cmd/...", "the program is built on the libraries"},
 	{"p2pchat/peer/...", "p2pchat/cmd/...", "the program is built on the libraries"},

@@ -59,6 +59,7 @@ Letters that contacts have left at a server (serve --mail) are read by 'p2pchat 
 	f.DurationVar(&o.wait, "wait", 5*time.Minute, "how long a call waits for the contact after a lost connection; 0 means for ever")
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "`URL` of a STUN or TURN server to use instead of the server's own (repeatable)")
 	f.BoolVar(&o.relayOnly, "relay-only", false, "never reveal this machine's addresses to the other side")
+	o.mapping.register(f)
 	o.proxy.register(f)
 	f.BoolVar(&o.noOutbox, "no-outbox", false, "keep undelivered messages only while this program runs")
 	f.StringVar(&o.download, "download-dir", "", "`FOLDER` for accepted files of contacts without one of their own (default the working directory)")

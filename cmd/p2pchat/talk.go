@@ -45,6 +45,7 @@ type talkOptions struct {
 	wait       time.Duration
 	iceServers []string
 	relayOnly  bool
+	mapping    portMappingOption
 	proxy      proxyOption
 	leaveOnEOF bool
 	outboxPath string
@@ -90,6 +91,7 @@ func (o *talkOptions) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.wait, "wait", 0, "how long to wait for the other side, at first and after a lost connection; 0 means for ever")
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "`URL` of a STUN or TURN server to use instead of the server's own: stun:host:port, turn:user:password@host:port?transport=udp (repeatable); any: all that the server names, on other hosts too")
 	f.BoolVar(&o.relayOnly, "relay-only", false, "never reveal this machine's addresses to the other side")
+	o.mapping.register(f)
 	o.proxy.register(f)
 	f.BoolVar(&o.leaveOnEOF, "leave-on-eof", false, "leave when the input has ended and the other side has received all of it")
 	f.StringVar(&o.outboxPath, "outbox", "", "`FILE` that keeps undelivered messages and how to reconnect, instead of one in the state folder: run the same command again to continue the conversation")

@@ -44,6 +44,8 @@ var verdicts = []struct {
 		"Calls work only within this network: it blocks UDP, and no relay can be reached; " + withRelay + ".", confined},
 	{"most", func(d *diagnosis) bool { return d.NAT.Kind == "none" },
 		"Calls work with most people: this machine has a public address. Without a relay they fail if the other side's network blocks UDP.", nil},
+	{"most", func(d *diagnosis) bool { return d.Mapping.Protocol != "" },
+		"Calls work with most people: the gateway opens a port for each call. Without a relay they fail if the other side's network blocks UDP.", nil},
 	{"most", func(d *diagnosis) bool { return d.NAT.Kind == "easy" },
 		"Calls work with most people. They fail if the other side's NAT uses another port for each destination; " + withRelay + ".", nil},
 	{"some", func(d *diagnosis) bool { return d.NAT.Kind == "hard" },

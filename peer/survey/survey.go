@@ -3,8 +3,9 @@
 //
 //	Probe   the URLs of ICE servers: reachable, round-trip time, address
 //	Behave  mapping and filtering of the NAT (RFC 5780, or with the help of a relay)
+//	MapPort whether the gateway maps ports
 //
-// It contacts only those servers.
+// It contacts only those servers, and the gateway.
 package survey
 
 import (
