@@ -111,7 +111,10 @@ func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 		p.asks, p.better = make(chan *channel, 1), make(chan struct{}, 1)
 	}
 	p.pc.OnDataChannel(func(dc *webrtc.DataChannel) { dc.OnOpen(func() { p.announced(dc) }) })
-	p.pc.SCTP().OnClose(func(error) { close(p.associationEnded) })
+	p.pc.SCTP().OnClose(func(error) {
+		close(p.associationEnded)
+		p.end(io.EOF) // ICE notices only after seconds of silence, and Recv only where it is called
+	})
 	p.pc.OnConnectionStateChange(p.changed)
 	p.changed(p.pc.ConnectionState()) // it may have changed before the callback was there
 	return p, nil
