@@ -114,11 +114,14 @@ func TestConnectionsOfACall(t *testing.T) {
 	}
 }
 
-// check checks that at most so many connections were opened, and none for the urgent request.
+// check checks that at most so many connections were opened, and none for the urgent request. A connection that begins with the
+// closing DELETE is not counted: Close ends the reads that wait, and with HTTP/1.1 their connections, so that the DELETE needs
+// another one if the last POST has not been answered yet. The call is over, and no person waits for that handshake.
 func (d *door) check(t *testing.T, most int, urgent string) {
 	t.Helper()
 	opened := d.opened()
 	t.Logf("%d connections: %q", len(opened), opened)
+	opened = slices.DeleteFunc(opened, func(requests []string) bool { return strings.HasPrefix(requests[0], http.MethodDelete+" ") })
 	if len(opened) > most {
 		t.Errorf("it opens %d connections, want %d", len(opened), most)
 	}
