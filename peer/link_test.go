@@ -215,6 +215,7 @@ func TestStripesThroughCuts(t *testing.T) {
 	})
 
 	t.Run("of one", func(t *testing.T) {
+		far.rate = 20e6 // or the other stripes have sent its pieces, too, before its end is noticed
 		s := far.ship(t, path, chat.Config{}, func(n *network) {
 			time.Sleep(time.Second) // the file is on its stripes
 			var victim string
