@@ -98,6 +98,7 @@ func (c *connector) open() error {
 func (o *talkOptions) clientAt(at signaling.Config) (*signaling.Client, peer.Config, error) {
 	config := peer.Config{
 		Resume: o.outbox.again(), RelayOnly: o.relayOnly, MapPorts: o.mapping.useful(o.server), Log: o.logger,
+		Moves:            true,
 		DataChannelsOnly: o.stripes == "always", // over QUIC, a file has no stripes
 	}
 	if err := o.proxy.connect(o.serverGiven, o.server, &at, &config); err != nil {
