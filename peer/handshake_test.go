@@ -2,7 +2,6 @@ package peer
 
 import (
 	"bytes"
-	"context"
 	"crypto/mlkem"
 	"encoding/json"
 	"errors"
@@ -11,13 +10,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pion/webrtc/v4"
 
-	"p2pchat/peer/contact"
 	"p2pchat/peer/internal/pionnet"
-	"p2pchat/peer/mail"
 	"p2pchat/signaling"
 )
 
@@ -196,87 +192,6 @@ func TestEveryMember(t *testing.T) {
 	}
 }
 
-func newKEM(t testing.TB) *mlkem.DecapsulationKey768 {
-	t.Helper()
-	k, err := mlkem.GenerateKey768()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
-}
-
-// A recorder with a quantum computer has the discrete logarithms of a recorded call, and so the PAKE's key. Without the
-// secret of ML-KEM it opens no candidate, does not find the place where the two meet again, and has no keys of contacts who kept each
-// other in that call, and so no letter.
-func TestARecorderWithTheLogarithms(t *testing.T) {
-	t.Parallel()
-	caller, callee, nonce := agreed(t, secretCode)
-	if _, err := callee.open(nonce); err != nil {
-		t.Fatal(err)
-	}
-	recorded, err := caller.seal(sealedNote{ICECandidateInit: &webrtc.ICECandidateInit{Candidate: "candidate:1 1 udp 2130706431 10.0.0.9 9999 typ host"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	kept := keptIn(caller)
-	letter, err := mail.Outgoing{Box: kept.Boxes[contact.First]}.Seal([]byte("see you at noon"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	isk, shared := caller.secret[:64], caller.secret[64:]
-	with := func(secret []byte) *sessionKeys {
-		return newSessionKeys(secretCode, signaling.Callee, caller.sid, secret, caller.nonces[signaling.Caller], caller.nonces[signaling.Callee])
-	}
-	for name, secret := range map[string][]byte{
-		"the PAKE's key":                      isk,
-		"the PAKE's key and no shared secret": slices.Concat(isk, make([]byte, mlkem.SharedKeySize)),
-		"the shared secret alone":             shared,
-	} {
-		k := with(secret)
-		if _, err := k.open(recorded); !errors.Is(err, errSealed) {
-			t.Errorf("%s opens a candidate: %v", name, err)
-		}
-		if k.rendezvous() == caller.rendezvous() || slices.Equal(k.words(), caller.words()) {
-			t.Errorf("%s gives the place where the two meet again, or the safety words", name)
-		}
-		if g := keptIn(k); bytes.Equal(g.Root, kept.Root) || opensLetter(t, g, letter.Pending) {
-			t.Errorf("%s gives the keys of contacts, or opens a letter", name)
-		}
-	}
-	both := with(slices.Concat(isk, shared)) // the control
-	if _, err := both.open(recorded); err != nil {
-		t.Errorf("both together do not open it: %v", err)
-	}
-	if g := keptIn(both); !bytes.Equal(g.Root, kept.Root) || !opensLetter(t, g, letter.Pending) {
-		t.Error("both together do not open the letter")
-	}
-}
-
-// keptIn returns the keys of two who keep each other in a call, with nonces that the recorder knows, too.
-func keptIn(call *sessionKeys) contact.Generation {
-	nonce := make([]byte, contact.NonceSize)
-	return contact.Keep(contact.First, call.contact(), nonce, nonce).Generations[0]
-}
-
-// A recordedBox hands out recorded blocks to any reader.
-type recordedBox struct {
-	signaling.Mail
-	blocks []signaling.Block
-}
-
-func (r recordedBox) Blocks(context.Context, signaling.Box, uint64, time.Duration) ([]signaling.Block, error) {
-	return r.blocks, nil
-}
-
-func opensLetter(t *testing.T, g contact.Generation, recorded []signaling.Block) bool {
-	t.Helper()
-	_, letters, _, err := mail.Incoming{Box: g.Boxes[contact.First]}.Take(t.Context(), recordedBox{blocks: recorded}, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(letters) > 0
-}
-
 // agreed runs a handshake whose documents arrive unchanged, up to the caller's nonce.
 func agreed(t testing.TB, code Code) (caller, callee *sessionKeys, nonce signaling.Candidate) {
 	t.Helper()
@@ -395,124 +310,6 @@ func TestNotes(t *testing.T) {
 		before := caller.words()
 		if _, err := caller.open(back); err == nil || !slices.Equal(before, caller.words()) {
 			t.Errorf("a callee's says %v", err)
-		}
-	})
-}
-
-// An attacker in the middle of a call without a secret wants both sides to see the same
-// words, here cut to 8 bits: it may choose what it likes, and try as often as it likes.
-// Here it meets the callee first, and grinds what it tells the caller.
-func TestGrinding(t *testing.T) {
-	t.Parallel()
-	code := Code{Room: "417"}
-	// One attempt: caller ◀─▶ attacker ◀─▶ callee. The attacker meets the callee first, and
-	// then looks for an answer to the caller with which the words would match, if the
-	// caller's nonce were guess.
-	attempt := func(guess func(callers *proposal) []byte, tries int) (matched bool) {
-		callers, offer, err := propose(code, "the caller's SDP")
-		if err != nil {
-			t.Fatal(err)
-		}
-		toCallee, _, _ := agreed(t, code) // as the caller of the callee
-		want := toCallee.fingerprint(1)[0]
-		nonce := guess(callers)
-		for {
-			toCaller, answer, err := respond(code, offer, "the attacker's SDP")
-			if err != nil {
-				t.Fatal(err)
-			}
-			toCaller.nonces[signaling.Caller] = nonce
-			if tries--; tries > 0 && toCaller.fingerprint(1)[0] != want {
-				continue
-			}
-			caller, err := callers.accept(answer)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return caller.fingerprint(1)[0] == want
-		}
-	}
-
-	t.Run("who does not know the caller's nonce does no better than chance", func(t *testing.T) {
-		const attempts = 400
-		matches := 0
-		for range attempts {
-			if attempt(func(*proposal) []byte { return random(nonceSize) }, 4) {
-				matches++
-			}
-		}
-		// 1.6 are to be expected; 13 come once in a hundred million runs.
-		if matches > 12 {
-			t.Errorf("%d of %d attempts matched", matches, attempts)
-		}
-	})
-
-	t.Run("who knows it, as without the commitment, matches every time", func(t *testing.T) {
-		const attempts = 3
-		for range attempts {
-			if !attempt(func(p *proposal) []byte { return p.nonce }, 5000) {
-				t.Error("an attempt did not match: the other test proves nothing")
-			}
-		}
-	})
-}
-
-// The same from the other end: the attacker has met the caller, whose words it knows, and grinds
-// what it tells the callee.
-func TestGrindingAtTheCallee(t *testing.T) {
-	t.Parallel()
-	code := Code{Room: "417"}
-	attempt := func(committed bool, tries int) (matched bool) {
-		toCaller, _, _ := agreed(t, code) // as the callee of the caller
-		want := toCaller.fingerprint(1)[0]
-		proposal, offer, err := propose(code, "the attacker's SDP")
-		if err != nil {
-			t.Fatal(err)
-		}
-		callee, answer, err := respond(code, offer, "the callee's SDP")
-		if err != nil {
-			t.Fatal(err)
-		}
-		toCallee, err := proposal.accept(answer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		nonce := proposal.nonce
-		for ; tries > 0 && toCallee.fingerprint(1)[0] != want; tries-- {
-			nonce = random(nonceSize)
-			toCallee.nonces[signaling.Caller] = nonce
-		}
-		if !committed {
-			callee.commit = commitment(nonce) // as if the offer had none
-		}
-		sealed, err := toCallee.seal(sealedNote{Nonce: nonce})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := callee.open(sealed); (err == nil) != callee.proven() {
-			t.Errorf("a nonce is answered %v, and the caller is proven: %v", err, callee.proven())
-		}
-		return callee.proven() && callee.fingerprint(1)[0] == want
-	}
-
-	t.Run("who has promised a nonce does no better than chance", func(t *testing.T) {
-		const attempts = 400
-		matches := 0
-		for range attempts {
-			if attempt(true, 2000) {
-				matches++
-			}
-		}
-		if matches > 12 { // as in TestGrinding
-			t.Errorf("%d of %d attempts matched", matches, attempts)
-		}
-	})
-
-	t.Run("who has promised none matches every time", func(t *testing.T) {
-		for range 3 {
-			if !attempt(false, 5000) {
-				t.Error("an attempt did not match: the other test proves nothing")
-			}
 		}
 	})
 }
