@@ -256,7 +256,9 @@ func TestComingBackToAScreen(t *testing.T) {
 	ann.titled("Ben – p2pchat")
 	ben.types("before\r")
 	ann.shows(`Ben before\n`)
-	ann.types("\x1b[O") // the window loses the focus
+	ann.types("\x1b[Ox") // the window loses the focus: what is typed then shows that the program knows
+	ann.shows(`> x$`)
+	ann.types("\x7f")
 	ben.types("while you were out\rsee https://chat.example.org/a_(b).\r")
 	ann.shows(`Ben before\n─+ new ─+\n\S+ Ben while you were out\n\S+ Ben see https://chat.example.org/a_\(b\)\.\n`)
 	ann.titled("(2) Ben – p2pchat")
