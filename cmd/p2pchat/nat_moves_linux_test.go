@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -47,7 +48,7 @@ func TestNATMoves(t *testing.T) {
 	l.leave(a, b)
 	lines := regexp.MustCompile(`"text":"line (\d+)"`).FindAllStringSubmatch(b.out.String(), -1)
 	for i, m := range lines {
-		if m[1] != fmt.Sprint(i) {
+		if m[1] != strconv.Itoa(i) {
 			t.Fatalf("line %s came in place of %d", m[1], i)
 		}
 	}
