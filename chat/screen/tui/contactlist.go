@@ -164,12 +164,6 @@ func (m *listModel) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 		next = m.alert()
 	case tickMsg:
 		m.ticking = false
-	case stopMsg:
-		next = m.suspend()
-	case wokenMsg:
-		next = m.withoutScreen(func() error { return nil })
-	case resumedMsg:
-		next = m.resumed(t.err)
 	default:
 		next = m.report(t)
 	}

@@ -113,12 +113,6 @@ func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 		next = m.finish()
 	case answer:
 		t(m)
-	case stopMsg:
-		next = m.suspend()
-	case wokenMsg:
-		next = m.withoutScreen(func() error { return nil })
-	case resumedMsg:
-		next = m.resumed(t.err)
 	default:
 		next = m.report(t)
 		if _, looks := t.(tea.FocusMsg); looks {

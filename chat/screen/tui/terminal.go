@@ -51,9 +51,15 @@ func newProgram(top tea.Model, s screen.Streams) *tea.Program {
 	return tea.NewProgram(top, tea.WithInput(inputOf(s)), tea.WithOutput(s.Out), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond))
 }
 
-// report handles what the terminal reports of itself.
+// report handles what the terminal reports of itself, and what the shell does with it.
 func (t *terminal) report(message tea.Msg) tea.Cmd {
 	switch r := message.(type) {
+	case stopMsg:
+		return t.suspend()
+	case wokenMsg:
+		return t.withoutScreen(func() error { return nil })
+	case resumedMsg:
+		return t.resumed(r.err)
 	case tea.WindowSizeMsg:
 		t.width, t.height = r.Width, r.Height
 		return t.measured()
