@@ -82,6 +82,7 @@ type Details struct {
 	SafetyWords []string
 	Path        string
 	Took        time.Duration
+	Renewed     bool // this one goes on in the place of the last one, the same way: a reader need not know
 }
 
 // Config tunes a Conversation.

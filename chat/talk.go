@@ -56,7 +56,9 @@ func (c *Conversation) begin(link Link) (end func()) {
 
 func (c *Conversation) connected(link Link, peer string) {
 	if link.before != nil {
-		c.Tell(Moved{From: link.before.Path, To: link.Path})
+		if !link.Renewed || link.before.Path != link.Path {
+			c.Tell(Moved{From: link.before.Path, To: link.Path})
+		}
 		return
 	}
 	c.Tell(Connected{

@@ -40,6 +40,7 @@ type attempt struct {
 	sources   *pionnet.Sources                                                        // of checks
 	first     *pionnet.FirstCheck
 	sockets   *pionnet.Sockets // for the fast path; nil: files do without
+	refused   chan struct{}    // see guards
 	gateway   *portmap.Gateway // that may map a port; nil: none
 
 	// owned by run:
@@ -53,6 +54,7 @@ type attempt struct {
 	foreign    bool                  // the other side is a plain WebRTC program
 	quic       bool                  // both sides can carry files over the fast path
 	moves      bool                  // this side can move the connection, and once both descriptions are there, so can the other
+	renews     bool                  // the same of renewing it
 	promised   fingerprint           // of the other side's certificate
 	published  bool                  // this side's description is at the Store
 	closed     error                 // of the room, before the reply that this side's description is at the Store
@@ -81,7 +83,7 @@ func (s *Session) newAttempt(ctx context.Context, t signaling.Ticket, code Code,
 	if err != nil {
 		return nil, err
 	}
-	g := guards{tcp: s.tcp, outside: &pionnet.Outside{}, sources: &pionnet.Sources{}, first: &pionnet.FirstCheck{}}
+	g := guards{tcp: s.tcp, outside: &pionnet.Outside{}, sources: &pionnet.Sources{}, first: &pionnet.FirstCheck{}, refused: make(chan struct{}, 1)}
 	if !s.config.DataChannelsOnly && !s.config.RelayOnly {
 		g.sockets = &pionnet.Sockets{}
 	}
@@ -91,12 +93,12 @@ func (s *Session) newAttempt(ctx context.Context, t signaling.Ticket, code Code,
 	}
 	a := &attempt{
 		store: s.store, ticket: t, code: code, resumption: s.resumption(t, code), servers: servers,
-		publish: publish, readOn: func() {}, moves: s.config.Moves && !s.config.RelayOnly, relayOnly: s.config.RelayOnly, report: s.config.Report, log: s.config.Log,
+		publish: publish, readOn: func() {}, moves: s.config.Moves && !s.config.RelayOnly, renews: s.config.Moves, relayOnly: s.config.RelayOnly, report: s.config.Report, log: s.config.Log,
 		posts: make(chan post), done: make(chan struct{}), outgoing: make(chan []signaling.Candidate, 128),
 		another: func(ctx context.Context, sources *pionnet.Sources) (*webrtc.PeerConnection, error) {
 			return newPeerConnection(ctx, s.config, machine, withoutTURN(servers), guards{outside: g.outside, sources: sources}, apartSettings)
 		},
-		machine: addresses, outside: g.outside, sources: g.sources, first: g.first, sockets: g.sockets, gateway: s.config.findGateway(), pc: pc,
+		machine: addresses, outside: g.outside, sources: g.sources, first: g.first, sockets: g.sockets, refused: g.refused, gateway: s.config.findGateway(), pc: pc,
 		remote: remoteCandidates{names: newNames(ctx, machine, s.config), named: map[string]bool{}},
 	}
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) { a.post(gathered{c}) })

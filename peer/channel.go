@@ -186,7 +186,7 @@ func (p *Pipe) Accept(ctx context.Context) (io.ReadWriteCloser, error) {
 
 // announced takes a further channel that the other side has opened.
 func (p *Pipe) announced(dc *webrtc.DataChannel) {
-	if p.asks != nil && ours(dc, moveLabel) {
+	if p.moves && ours(dc, moveLabel) || p.renews && ours(dc, renewLabel) {
 		p.asked(dc)
 		return
 	}

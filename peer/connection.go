@@ -34,6 +34,7 @@ type guards struct {
 	sources *pionnet.Sources    // nil: checks from any address are answered
 	first   *pionnet.FirstCheck // nil: pairs are nominated
 	sockets *pionnet.Sockets    // nil: they are not shared
+	refused chan struct{}       // is sent to when a TURN server no longer keeps an allocation, and has room for one; nil: no one is told
 }
 
 // newPeerConnection sets pion for two programs that want to talk soon and notice
@@ -41,7 +42,12 @@ type guards struct {
 func newPeerConnection(ctx context.Context, config Config, machine transport.Net, servers []signaling.ICEServer, g guards, further ...func(*webrtc.SettingEngine)) (*webrtc.PeerConnection, error) {
 	e := webrtc.SettingEngine{LoggerFactory: pionnet.Log{To: config.Log}}
 	list := configured(servers)
-	network := pionnet.NewTURNNet(ctx, machine, list, g.outside, config.Proxy)
+	network := pionnet.NewTURNNet(ctx, machine, list, g.outside, config.Proxy, func() {
+		select {
+		case g.refused <- struct{}{}:
+		default: // nil, or the Session has not seen the last one
+		}
+	})
 	e.SetNet(network)
 	if g.sockets != nil {
 		e.SetNet(g.sockets.Share(network))

@@ -48,7 +48,7 @@ func (a *attempt) offer(ctx context.Context) error {
 		return err
 	}
 	d.P2PChat.FirstCheck = a.eager
-	d.P2PChat.QUIC, d.P2PChat.Moves = a.sockets != nil, a.moves
+	a.announce(&d)
 	a.section = sectionOf(offer.SDP)
 	a.wg.Go(func() { a.send(ctx, d) })
 	// The offer is on its way before gathering starts here: it holds no candidate.
@@ -78,7 +78,7 @@ func (a *attempt) answer(ctx context.Context, offer document) error {
 			a.reply.P2PChat.FirstCheck = true
 			a.first.Start()
 		}
-		a.reply.P2PChat.QUIC, a.reply.P2PChat.Moves = a.sockets != nil, a.moves
+		a.announce(&a.reply.document)
 		a.agree(offer)
 	}
 	as := a.ticket
@@ -147,10 +147,16 @@ func (a *attempt) accept(d signaling.Description) error {
 	return nil
 }
 
+// announce says in a description what this side can do.
+func (a *attempt) announce(d *document) {
+	d.P2PChat.QUIC, d.P2PChat.Moves, d.P2PChat.Renews = a.sockets != nil, a.moves, a.renews
+}
+
 // agree notes what both sides can do.
 func (a *attempt) agree(theirs document) {
 	a.quic = a.sockets != nil && theirs.P2PChat.QUIC
 	a.moves = a.moves && theirs.P2PChat.Moves
+	a.renews = a.renews && theirs.P2PChat.Renews
 }
 
 // parseDescription parses the other side's description. own is this side's, if it came first. It returns

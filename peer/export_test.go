@@ -141,10 +141,12 @@ func (p *Pipe) Ask(ctx context.Context, label string) (io.ReadWriteCloser, error
 // Move makes the Session look for a better way now.
 func (p *Pipe) Move() { p.better <- struct{}{} }
 
-// MoveLabel is that of a channel on which the two move their connection, MovesMost how often one side may within an hour.
+// MoveLabel and RenewLabel are those of channels on which the two move or renew their connection, MovesMost how often one side may
+// within an hour.
 const (
-	MoveLabel = moveLabel
-	MovesMost = movesMost
+	MoveLabel  = moveLabel
+	RenewLabel = renewLabel
+	MovesMost  = movesMost
 )
 
 // ApartLabel is that of a channel for the descriptions of a further connection.

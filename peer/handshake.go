@@ -74,6 +74,9 @@ type dialect struct {
 	// This side can move the connection to a better way, see mover. Nothing binds it: a server that changes it keeps the two on
 	// the way that they have, or makes the move fail.
 	Moves bool `json:"moves,omitempty"`
+
+	// This side can renew the connection, see renewLabel. Nothing binds it, either.
+	Renews bool `json:"renews,omitempty"`
 }
 
 // A sealedNote is the content of a seal: a candidate, the end of the candidates (an empty one), or the

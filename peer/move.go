@@ -91,34 +91,52 @@ type mover struct {
 	done   chan *Pipe         // from the move under way: the new Pipe, or nil if it failed; nil without a move
 	cancel context.CancelFunc // ends it
 	theirs bool               // the other side began it
+	label  string             // of its channel
 
 	due  <-chan time.Time // to begin a move; nil unless the path is a relay's
 	wait time.Duration    // until due
+	next string           // the label of that move's channel
 }
 
 func newMover(ctx context.Context, s *Session, p *Pipe) *mover {
-	m := &mover{ctx: ctx, s: s, p: p}
-	if p.side == signaling.Caller && p.Path == webrtc.ICECandidateTypeRelay.String() { // it is for both sides; one of them tries
+	m := &mover{ctx: ctx, s: s, p: p, next: moveLabel}
+	if p.side == signaling.Caller && p.relayed() && p.moves { // it is for both sides; one of them tries
 		m.wait = relayFirst
+		if p.Renewed { // a renewal takes the direct path if there is one
+			m.wait = relayMost
+		}
 		m.due = time.After(m.wait)
 	}
 	return m
 }
 
-// leaveRelay begins a move away from a relay, and says when to begin the next one.
-func (m *mover) leaveRelay() {
-	m.begin()
-	m.wait = min(3*m.wait, relayMost)
+// relayed reports whether the packets go through a relay.
+func (p *Pipe) relayed() bool { return p.Path == webrtc.ICECandidateTypeRelay.String() }
+
+// tryAgain begins the move that is due, and says when to begin the next one.
+func (m *mover) tryAgain() {
+	m.begin(m.next)
+	most := relayMost
+	if m.next == renewLabel {
+		most = renewMost
+	}
+	m.wait = min(3*m.wait, most)
 	m.due = time.After(m.wait)
 }
 
-// ready reports whether the connection may be moved: both sides can, and the conversation has begun.
-func (m *mover) ready() bool { return m.p.asks != nil && isClosed(m.p.heard) }
+// ready reports whether the connection may be moved over a channel with a label: both sides can, and the conversation has begun.
+func (m *mover) ready(label string) bool {
+	able := m.p.moves
+	if label == renewLabel {
+		able = m.p.renews
+	}
+	return able && isClosed(m.p.heard)
+}
 
-// begin begins a move, if one may begin.
-func (m *mover) begin() {
-	if m.ready() && m.done == nil && m.s.moved[sideIndex(false)].take(time.Now()) {
-		m.start(nil)
+// begin begins a move over a channel with a label, if one may begin.
+func (m *mover) begin(label string) {
+	if m.ready(label) && m.done == nil && m.s.moved[sideIndex(false)].take(time.Now()) {
+		m.start(label, nil)
 	}
 }
 
@@ -127,21 +145,22 @@ func (m *mover) accept(c *channel) {
 	if m.done != nil && !m.theirs && m.p.side == signaling.Callee { // both have begun, and the caller's counts
 		m.stop(false)
 	}
-	if !m.ready() || m.done != nil || !m.s.moved[sideIndex(true)].take(time.Now()) {
+	label := c.dc.Label()
+	if !m.ready(label) || m.done != nil || !m.s.moved[sideIndex(true)].take(time.Now()) {
 		m.p.declined.warn(m.p.log, "the other side cannot move the connection now")
 		_ = c.Close() // it never fails
 		return
 	}
-	m.start(c)
+	m.start(label, c)
 }
 
-// start starts a move over c, or over a channel that it opens.
-func (m *mover) start(c *channel) {
+// start starts a move over c, or over a channel with that label that it opens.
+func (m *mover) start(label string, c *channel) {
 	ctx, cancel := context.WithTimeout(m.ctx, moveLimit)
 	done := make(chan *Pipe, 1)
-	m.done, m.cancel, m.theirs = done, cancel, c != nil
+	m.done, m.cancel, m.theirs, m.label = done, cancel, c != nil, label
 	m.s.wg.Go(func() {
-		next, err := m.move(ctx, c)
+		next, err := m.move(ctx, label, c)
 		if err != nil {
 			m.p.log.Info("the connection stays as it is", "why", err)
 		}
@@ -160,7 +179,9 @@ func (m *mover) stop(lost bool) (next *Pipe) {
 	if m.done == nil {
 		return nil
 	}
-	m.cancel()
+	if !lost || m.label != renewLabel { // a renewal meets as after the loss
+		m.cancel()
+	}
 	next = <-m.done
 	m.end()
 	if next != nil && !lost {
@@ -171,17 +192,21 @@ func (m *mover) stop(lost bool) (next *Pipe) {
 }
 
 // move makes a second connection, and returns its Pipe once the other side has it, too, or the first one is lost.
-func (m *mover) move(ctx context.Context, c *channel) (*Pipe, error) {
+func (m *mover) move(ctx context.Context, label string, c *channel) (*Pipe, error) {
 	if c == nil {
 		var err error
-		if c, err = m.p.open(ctx, moveLabel); err != nil {
+		if c, err = m.p.open(ctx, label); err != nil {
 			return nil, err
 		}
 	}
 	k := newCarrier(c)
 	m.s.wg.Go(k.read)                                     // ends with c
 	context.AfterFunc(m.p.life, func() { _ = c.Close() }) // it never fails
-	next, err := m.meet(ctx, k)
+	meet := m.meet
+	if label == renewLabel {
+		meet = m.meetAtServer
+	}
+	next, err := meet(ctx, k)
 	if err != nil {
 		_ = c.Close() // it never fails
 		return nil, err

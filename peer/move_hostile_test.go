@@ -55,33 +55,35 @@ func TestMoveOfAStranger(t *testing.T) {
 		})
 	}
 
-	t.Run("who asks without end", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
-			book := &logbook{}
-			config := moving()
-			config.Log = book.logger()
-			from, to := n.calls(t, store, right, moving()), n.answers(t, store, right, config)
-			caller, callee := both(t, from, to)
-			talk(t, caller, callee)
-			for range 5 * peer.MovesMost {
-				c, err := caller.Ask(soon(t), peer.MoveLabel)
-				if err != nil {
-					t.Fatal(err)
+	for _, label := range []string{peer.MoveLabel, peer.RenewLabel} {
+		t.Run("who asks without end to "+label, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
+				book := &logbook{}
+				config := moving()
+				config.Log = book.logger()
+				from, to := n.calls(t, store, right, moving()), n.answers(t, store, right, config)
+				caller, callee := both(t, from, to)
+				talk(t, caller, callee)
+				for range 5 * peer.MovesMost {
+					c, err := caller.Ask(soon(t), label)
+					if err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(100 * time.Millisecond)
+					c.Close()
+					time.Sleep(time.Second)
 				}
-				time.Sleep(100 * time.Millisecond)
-				c.Close()
-				time.Sleep(time.Second)
-			}
-			if n := book.count("the connection stays as it is"); n != peer.MovesMost {
-				t.Errorf("%d moves began", n)
-			}
-			talk(t, caller, callee)
-			callee.Move() // what the other side does takes nothing from this side's own
-			caller, callee = replacedBoth(t, from, to, caller, callee)
-			talk(t, caller, callee)
+				if n := book.count("the connection stays as it is"); n != peer.MovesMost {
+					t.Errorf("%d moves began", n)
+				}
+				talk(t, caller, callee)
+				callee.Move() // what the other side does takes nothing from this side's own
+				caller, callee = replacedBoth(t, from, to, caller, callee)
+				talk(t, caller, callee)
+			})
 		})
-	})
+	}
 
 	t.Run("who asks on many channels at once", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {

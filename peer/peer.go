@@ -81,7 +81,8 @@ type Config struct {
 	// reach each other directly and soon.
 	DataChannelsOnly bool
 	// Moves lets the Session move its connection from a relay to a direct path while it is used, if the other side allows it,
-	// too: see Pipe.Replaced. With RelayOnly, a Session never does.
+	// too: see Pipe.Replaced. With RelayOnly, a Session never does. A connection through a relay is also renewed, with
+	// RelayOnly, too, when the credentials with which a TURN server keeps it have ended.
 	Moves bool
 	// Report receives one event after the other, from a goroutine that waits until it returns. It may be nil.
 	Report func(Event)

@@ -38,6 +38,7 @@ type Details struct {
 	SafetyWords []string      // the same on both sides unless an attacker is in the middle; none for a plain WebRTC program
 	Path        string        // host, srflx, prflx or relay: the longest way that a packet takes
 	Took        time.Duration // from both descriptions to the open channel
+	Renewed     bool          // it has taken the place of one whose relay would not have gone on: see Config.Moves
 }
 
 // A Pipe is a DataChannel that carries whole messages, in order, and opens further
@@ -73,8 +74,11 @@ type Pipe struct {
 	aparts aparts
 
 	servers  []signaling.ICEServer // with which the two met
-	asks     chan *channel         // on which the other side wants to move the connection; nil: the two do not move it
-	better   chan struct{}         // to the Session: there may be a better way; nil with asks
+	moves    bool                  // the two can move the connection
+	renews   bool                  // and renew it
+	asks     chan *channel         // on which the other side wants to do either
+	better   chan struct{}         // to the Session: there may be a better way
+	refused  <-chan struct{}       // to the Session: a TURN server no longer keeps an allocation
 	replaced chan struct{}         // closed by the Session when it has another Pipe for this one
 
 	ending sync.Once     // guards what follows
@@ -107,9 +111,8 @@ func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 		p.aparts.direct = a.direct
 	}
 	p.fast = a.newFastPath(p)
-	if p.servers = a.servers; a.moves && !a.foreign {
-		p.asks, p.better = make(chan *channel, 1), make(chan struct{}, 1)
-	}
+	p.servers, p.refused, p.asks, p.better = a.servers, a.refused, make(chan *channel, 1), make(chan struct{}, 1)
+	p.moves, p.renews = a.moves && !a.foreign, a.renews && !a.foreign
 	p.pc.OnDataChannel(func(dc *webrtc.DataChannel) { dc.OnOpen(func() { p.announced(dc) }) })
 	p.pc.SCTP().OnClose(func(error) {
 		close(p.associationEnded)

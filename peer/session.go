@@ -321,9 +321,11 @@ func (s *Session) watch(ctx context.Context, p *Pipe) (next *Pipe, err error) {
 		case c := <-p.asks:
 			m.accept(c)
 		case <-p.better:
-			m.begin()
+			m.begin(moveLabel)
+		case <-p.refused:
+			m.renew()
 		case <-m.due:
-			m.leaveRelay()
+			m.tryAgain()
 		case next := <-m.done:
 			if m.end(); next != nil {
 				return next, nil

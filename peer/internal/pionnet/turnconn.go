@@ -86,6 +86,7 @@ func (c *turnPackets) ReadFrom(b []byte) (int, net.Addr, error) {
 			return n, from, err
 		}
 		c.answered(b[:n])
+		c.permits.observe(b[:n])
 		if !c.permits.due() {
 			return n, from, nil
 		}
@@ -130,6 +131,7 @@ type turnStream struct {
 	ready  []byte // the beginning of a message, which Read returns next
 	head   []byte // the beginning of a message whose length is not known yet
 	left   int    // bytes of the current message that the connection has
+	copied []byte // of the current message, if it may be a refusal
 }
 
 // Write sends a message to the server, unless it is refused in the server's stead. pion writes one at a time.
@@ -174,12 +176,17 @@ func (c *turnStream) read(b []byte) (int, error) {
 	if c.left > 0 {
 		n, err := c.Conn.Read(b[:min(len(b), c.left)])
 		c.left -= n
+		c.copyRefusal(b[:n])
 		return n, err
 	}
 	var part [lengthSize]byte
 	n, err := c.Conn.Read(part[:lengthSize-len(c.head)])
 	if c.head = append(c.head, part[:n]...); len(c.head) == lengthSize {
 		c.ready, c.left, c.head = c.head, messageLength(c.head)-lengthSize, nil
+		c.copied = nil
+		if mayRefuse(c.ready) {
+			c.copied = append(c.copied, c.ready...)
+		}
 	}
 	return 0, err
 }

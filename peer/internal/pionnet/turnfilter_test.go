@@ -69,7 +69,7 @@ func TestPrivateAddressesAreKept(t *testing.T) {
 			s, outside := newListener(t), &Outside{}
 			network := NewTURNNet(t.Context(), elsewhere{mustNet(t), near}, []webrtc.ICEServer{{
 				URLs: []string{"turns:127.0.0.1:" + s.port("tls")}, Username: "user", Credential: "password",
-			}}, outside, nil)
+			}}, outside, nil, nil)
 			network.roots = s.roots
 			address := net.JoinHostPort("127.0.0.1", s.port(over))
 			conn, err := network.reach(over, address)
@@ -276,7 +276,7 @@ func TestDialingEnds(t *testing.T) {
 	}
 	defer silent.Close() //nolint:errcheck // it has said nothing
 	ctx, cancel := context.WithCancel(t.Context())
-	network := NewTURNNet(ctx, mustNet(t), []webrtc.ICEServer{{URLs: []string{"turns:" + silent.Addr().String()}}}, nil, nil)
+	network := NewTURNNet(ctx, mustNet(t), []webrtc.ICEServer{{URLs: []string{"turns:" + silent.Addr().String()}}}, nil, nil, nil)
 	ended := make(chan error, 1)
 	go func() {
 		_, err := network.Dial("tcp4", silent.Addr().String())

@@ -37,15 +37,17 @@ type TURNNet struct {
 	roots     *x509.CertPool    // nil: the system's
 	outside   *Outside          // the only private addresses that servers of other networks learn; nil: all are
 	proxy     Dial              // connects to servers over TCP and TLS; nil: this machine
+	refused   func()            // see permits; may be nil
 }
 
 // A Dial connects to a TCP address as net.Dialer.DialContext does.
 type Dial = func(ctx context.Context, network, address string) (net.Conn, error)
 
 // NewTURNNet returns a TURNNet on another network. Connecting to a server ends with ctx. If outside is nil,
-// servers learn all addresses. If proxy is not nil, it connects to servers over TCP and TLS, and gets their names.
-func NewTURNNet(ctx context.Context, n transport.Net, servers []webrtc.ICEServer, outside *Outside, proxy Dial) *TURNNet {
-	p := &TURNNet{Net: n, ctx: ctx, passwords: map[string]string{}, secure: map[string]bool{}, outside: outside, proxy: proxy}
+// servers learn all addresses. If proxy is not nil, it connects to servers over TCP and TLS, and gets their names. If refused is not
+// nil, it is called when a server no longer keeps an allocation; it must not wait.
+func NewTURNNet(ctx context.Context, n transport.Net, servers []webrtc.ICEServer, outside *Outside, proxy Dial, refused func()) *TURNNet {
+	p := &TURNNet{Net: n, ctx: ctx, passwords: map[string]string{}, secure: map[string]bool{}, outside: outside, proxy: proxy, refused: refused}
 	for _, s := range servers {
 		if password, ok := s.Credential.(string); ok && s.Username != "" {
 			p.passwords[s.Username] = password
@@ -65,7 +67,7 @@ func (n *TURNNet) ListenPacket(network, address string) (net.PacketConn, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &turnPackets{PacketConn: c, permits: permits{passwords: n.passwords, outside: n.outside}}, nil
+	return &turnPackets{PacketConn: c, permits: n.permits()}, nil
 }
 
 // Dial connects to a TURN server over TCP or TLS. pion takes a TURNNet for a proxy, and so leaves TLS to it:
@@ -77,7 +79,7 @@ func (n *TURNNet) Dial(network, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	stream := &turnStream{Conn: plain, server: server, permits: permits{passwords: n.passwords, outside: n.outside}}
+	stream := &turnStream{Conn: plain, server: server, permits: n.permits()}
 	if !n.secure[address] {
 		return stream, nil
 	}
@@ -106,10 +108,15 @@ func (n *TURNNet) connect(ctx context.Context, network, address string) (net.Con
 	return c, at.AddrPort().Addr(), err
 }
 
+func (n *TURNNet) permits() permits {
+	return permits{passwords: n.passwords, outside: n.outside, refused: n.refused}
+}
+
 // permits are the answers that are given in a server's stead.
 type permits struct {
 	passwords map[string]string // by user
 	outside   *Outside
+	refused   func() // see turnrefusal.go; may be nil
 
 	mu     sync.Mutex // guards what follows
 	queued [][]byte

@@ -67,7 +67,7 @@ func allocated(t *testing.T, server *relay.Relay, over string) (*turn.Client, ne
 	if err != nil {
 		t.Fatal(err)
 	}
-	network := NewTURNNet(t.Context(), machine, []webrtc.ICEServer{{Username: credentials.Username, Credential: credentials.Credential}}, nil, nil)
+	network := NewTURNNet(t.Context(), machine, []webrtc.ICEServer{{Username: credentials.Username, Credential: credentials.Credential}}, nil, nil, nil)
 	var conn net.PacketConn
 	if over == "udp" {
 		conn, err = network.ListenPacket("udp4", "127.0.0.1:0")

@@ -1,0 +1,57 @@
+package peer
+
+import (
+	"context"
+	"time"
+
+	"p2pchat/signaling"
+)
+
+// A Session renews a connection through a relay when a TURN server no longer keeps an allocation, because the credentials that
+// made it have ended (see pionnet.NewTURNNet). Some minutes are left then. The two meet at the server, as after a loss, where each
+// gets new credentials: a guest's are for an answer in that room. The connection lives until both have the new one:
+//
+//	either side               channel "renew"               other side
+//	  | opens it ─────────────────────────────────────────────▶ |
+//	  |◀══════ both meet in the room of the rendezvous ════════▶|
+//	  | stands ───────────────────────────────────────────────▶ |
+//	  | ◀─────────────────────────────────────────────── stands |
+const renewLabel = "renew"
+
+// renewMost bounds the time between two attempts: a permission may end three minutes after the first refusal, see pion's
+// intervals, and movesMost attempts of one side fit into that.
+const renewMost = 30 * time.Second
+
+// renew begins to renew the connection, if it goes through a relay.
+func (m *mover) renew() {
+	if m.p.relayed() && m.p.renews {
+		m.p.log.Info("a TURN server no longer keeps its part of this connection: renewing it")
+		m.next, m.wait = renewLabel, relayFirst
+		m.tryAgain()
+	}
+}
+
+// meetAtServer makes the second connection by way of the server. It gives up when the channel of k ends, unless the
+// connection has ended: then this is the meeting that follows.
+func (m *mover) meetAtServer(ctx context.Context, k *carrier) (*Pipe, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	m.s.wg.Go(func() {
+		_, _ = k.await(ctx, func(carried) bool { return false }) // returns when either has ended
+		if !isClosed(m.p.ended) {
+			cancel()
+		}
+	})
+	config := m.s.config
+	config.private, config.Save, config.Report = true, nil, func(Event) {}
+	// The Session follows m.p, so the meeting is another one's. That one is not started: it only meets.
+	at := &Session{store: m.s.store, side: m.p.side, config: config, met: true, last: m.p, tcp: m.s.tcp, tickets: map[Code]signaling.Ticket{}}
+	next, err := at.meet(ctx, []Code{m.p.Rendezvous})
+	m.s.tcp = at.tcp
+	m.s.wg.Go(at.wg.Wait)
+	if err != nil {
+		return nil, err
+	}
+	next.Renewed = true
+	return next, nil
+}

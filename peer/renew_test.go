@@ -1,0 +1,181 @@
+package peer_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pion/logging"
+	"github.com/pion/transport/v5/vnet"
+	"github.com/pion/turn/v5"
+
+	"p2pchat/peer"
+	"p2pchat/signaling"
+	"p2pchat/signaling/memstore"
+)
+
+// A mortalRelay is a TURN server that takes no credentials whose time is over, for no request.
+type mortalRelay struct {
+	machine  *vnet.Net
+	secret   string
+	lifetime time.Duration
+	given    atomic.Int64 // credentials
+	server   *turn.Server
+}
+
+func newMortalRelay(t *testing.T, n *network, lifetime time.Duration) *mortalRelay {
+	t.Helper()
+	r := &mortalRelay{machine: machine(t, n.router, relayAddress), lifetime: lifetime, secret: "first"}
+	r.start(t)
+	t.Cleanup(func() { r.stop(t) })
+	return r
+}
+
+func (r *mortalRelay) start(t *testing.T) {
+	t.Helper()
+	conn, err := r.machine.ListenPacket("udp4", relayAddress+":3478")
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := r.secret
+	r.server, err = turn.NewServer(turn.ServerConfig{
+		LoggerFactory: &logging.DefaultLoggerFactory{Writer: io.Discard},
+		AuthHandler: func(a *turn.RequestAttributes) (string, []byte, bool) {
+			until, _, _ := strings.Cut(a.Username, ":")
+			seconds, err := strconv.ParseInt(until, 10, 64)
+			return a.Username, turn.GenerateAuthKey(a.Username, a.Realm, secret), err == nil && time.Now().Before(time.Unix(seconds, 0))
+		},
+		PacketConnConfigs: []turn.PacketConnConfig{{PacketConn: conn, RelayAddressGenerator: &turn.RelayAddressGeneratorStatic{RelayAddress: net.ParseIP(relayAddress), Address: relayAddress, Net: r.machine}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r *mortalRelay) stop(t *testing.T) {
+	t.Helper()
+	if err := r.server.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// discover hands out credentials, as a signaling server does.
+func (r *mortalRelay) discover(context.Context, signaling.Ticket, time.Duration) ([]signaling.ICEServer, error) {
+	user := strconv.FormatInt(time.Now().Add(r.lifetime).Unix(), 10) + ":" + strconv.FormatInt(r.given.Add(1), 10)
+	return []signaling.ICEServer{{URLs: []string{"turn:" + relayAddress + ":3478"}, Username: user, Credential: r.secret}}, nil
+}
+
+// relayedFor joins two machines, between which nothing goes directly, through a relay with such credentials.
+func relayedFor(t *testing.T, lifetime time.Duration, set func(caller, callee *peer.Config)) (r *mortalRelay, from, to *peer.Session) {
+	t.Helper()
+	n, store := newNetwork(t, 10*time.Millisecond), memstore.New(memstore.Limits{})
+	r = newMortalRelay(t, n, lifetime)
+	two := map[string]bool{"10.0.0.1": true, "10.0.0.2": true}
+	n.router.AddChunkFilter(func(c vnet.Chunk) bool { return !two[hostOf(c.SourceAddr())] || !two[hostOf(c.DestinationAddr())] })
+	caller := moving()
+	caller.Discover = r.discover
+	callee := caller
+	set(&caller, &callee)
+	return r, n.calls(t, store, right, caller), n.answers(t, store, right, callee)
+}
+
+func TestRenewal(t *testing.T) {
+	long := 40 * time.Minute
+	if os.Getenv("P2PCHATTEST_LONG") != "" {
+		long = 6 * time.Hour // of virtual time: a minute
+	}
+	for _, c := range []struct {
+		name string
+		call time.Duration
+		set  func(caller, callee *peer.Config)
+	}{
+		{"a long call", long, func(_, _ *peer.Config) {}},
+		{"two that show no address", 25 * time.Minute, func(a, b *peer.Config) { a.RelayOnly, b.RelayOnly = true, true }},
+		{"a caller that shows no address", 25 * time.Minute, func(a, _ *peer.Config) { a.RelayOnly = true }},
+		{"a callee that alone has a relay", 25 * time.Minute, func(a, _ *peer.Config) { a.Discover = nil }},
+	} {
+		t.Run("outlives credentials of ten minutes, for "+c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, from, to := relayedFor(t, 10*time.Minute, c.set)
+				caller, callee := both(t, from, to)
+				talk(t, caller, callee)
+				renewed := 0
+				for range int(c.call.Minutes()) {
+					time.Sleep(time.Minute)
+					if isOver(caller.Replaced()) {
+						caller, callee = replacedBoth(t, from, to, caller, callee)
+						renewed++
+						if !caller.Renewed || !callee.Renewed || !caller.Verified || !callee.Verified {
+							t.Errorf("renewed: %v and %v, verified: %v and %v", caller.Renewed, callee.Renewed, caller.Verified, callee.Verified)
+						}
+					}
+					if hasEnded(caller) || hasEnded(callee) {
+						t.Fatalf("the connection was lost after %d renewals", renewed)
+					}
+					talk(t, caller, callee)
+				}
+				if expected := int(c.call / (12 * time.Minute)); renewed < expected || renewed > expected*6/5+1 {
+					t.Errorf("it was renewed %d times", renewed)
+				}
+				t.Logf("renewed %d times, with %d credentials", renewed, r.given.Load())
+			})
+		})
+	}
+
+	t.Run("waits for a server that is away", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var away atomic.Bool
+			_, from, to := relayedFor(t, 10*time.Minute, func(a, b *peer.Config) {
+				find := a.Discover
+				a.Discover = func(ctx context.Context, at signaling.Ticket, wait time.Duration) ([]signaling.ICEServer, error) {
+					if away.Load() {
+						return nil, signaling.ErrUnreachable
+					}
+					return find(ctx, at, wait)
+				}
+				b.Discover = a.Discover
+			})
+			caller, callee := both(t, from, to)
+			talk(t, caller, callee)
+			away.Store(true)
+			time.Sleep(12*time.Minute + 30*time.Second)
+			talk(t, caller, callee)
+			if isOver(caller.Replaced()) {
+				t.Fatal("it was renewed without new credentials")
+			}
+			away.Store(false)
+			time.Sleep(35 * time.Second)
+			caller, callee = replacedBoth(t, from, to, caller, callee)
+			talk(t, caller, callee)
+			if !caller.Renewed {
+				t.Error("it was not renewed")
+			}
+		})
+	})
+
+	t.Run("is not needed when the relay was restarted: the two meet again", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r, from, to := relayedFor(t, time.Hour, func(_, _ *peer.Config) {})
+			caller, callee := both(t, from, to)
+			talk(t, caller, callee)
+			time.Sleep(time.Second)
+			killed := time.Now()
+			r.stop(t)
+			r.secret = "second"
+			r.start(t)
+			caller, callee = both(t, from, to)
+			talk(t, caller, callee)
+			t.Logf("it took %v", time.Since(killed))
+			if took := time.Since(killed); took > 4*time.Second {
+				t.Errorf("it took %v", took)
+			}
+		})
+	})
+}
