@@ -2,13 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"log/slog"
-	"net"
-	"net/url"
-	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -54,113 +47,26 @@ wait for it with the code of the call, too.
 	return c
 }
 
-// lookInterval is how often a caller looks whether its server has ended, while requests fail.
-const lookInterval = 300 * time.Millisecond
-
 func call(ctx context.Context, o talkOptions, std stdio) error {
-	if o.serverGiven {
-		return talk(ctx, o, std)
-	}
-	own := &ownServer{log: o.logger}
-	defer own.stop()
-	own.start(ctx, o.server, std.err)
-	o.onOutage = func(begins bool) {
-		if begins {
-			own.watch(ctx, o.server, std.err)
-		} else {
-			own.unwatch()
+	o.own = &ownServer{log: o.logger}
+	defer o.own.stop()
+	switch {
+	case o.lan == always:
+		server, err := o.own.startOnLAN(ctx)
+		if err != nil {
+			return err
+		}
+		o.server = server
+	case !o.serverGiven:
+		onLAN := o.lan == auto && o.code.Secret != ""
+		o.own.start(ctx, o.server, onLAN, std.err)
+		o.onOutage = func(begins bool) {
+			if begins {
+				o.own.watch(ctx, o.server, onLAN, std.err)
+			} else {
+				o.own.unwatch()
+			}
 		}
 	}
 	return talk(ctx, o, std)
-}
-
-// An ownServer is a server in a caller's program, until that ends. It starts if the default address has no
-// server: at first, or when the other caller's program that served has ended.
-type ownServer struct {
-	log *slog.Logger
-	wg  sync.WaitGroup
-
-	mu       sync.Mutex         // guards what follows
-	halt     context.CancelFunc // nil until the server starts
-	watching context.CancelFunc // nil without a watch
-}
-
-// watch starts the server as soon as no other is reachable. A server that is stopping refuses requests
-// while it still accepts connections, so one look at the first failure is not enough.
-func (s *ownServer) watch(ctx context.Context, address string, notes io.Writer) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.watching != nil {
-		return
-	}
-	ctx, s.watching = context.WithCancel(ctx)
-	s.wg.Go(func() {
-		tick := time.NewTicker(lookInterval)
-		defer tick.Stop()
-		for {
-			s.start(ctx, address, notes)
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-}
-
-// unwatch ends the watch, if there is one.
-func (s *ownServer) unwatch() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.watching != nil {
-		s.watching()
-		s.watching = nil
-	}
-}
-
-// start starts the server, unless it runs or another one is reachable.
-func (s *ownServer) start(ctx context.Context, address string, notes io.Writer) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.halt != nil || ctx.Err() != nil || reachable(ctx, address) {
-		return
-	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", defaultServe)
-	if err != nil { // another program was faster, or the call reports that there is no server
-		s.log.Info("no server could be started", "error", err)
-		return
-	}
-	fmt.Fprintf(notes, "p2pchat: No server at %s: this program serves until you leave.\n", address)
-	serving, halt := context.WithCancel(context.WithoutCancel(ctx))
-	s.halt = halt
-	s.wg.Go(func() {
-		if err := serveWithin(serving, l, s.log); err != nil {
-			s.log.Warn("the server in this program", "error", err)
-		}
-	})
-}
-
-// stop ends the watch and the server, and waits for their end.
-func (s *ownServer) stop() {
-	s.unwatch()
-	s.mu.Lock()
-	if s.halt != nil {
-		s.halt()
-	}
-	s.mu.Unlock()
-	s.wg.Wait()
-}
-
-// reachable reports whether a program listens where server is.
-func reachable(ctx context.Context, server string) bool {
-	u, err := url.Parse(server)
-	if err != nil {
-		return false
-	}
-	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", u.Host)
-	if err != nil {
-		return false
-	}
-	conn.Close()
-	return true
 }

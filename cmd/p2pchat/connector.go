@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,6 +48,7 @@ type connector struct {
 type codeEntry struct {
 	code   peer.Code
 	server string // of a pasted link or command; empty: the current one
+	same   bool   // it is the same call, at another server
 }
 
 func newConnector(o *talkOptions, conversation *chat.Conversation) *connector {
@@ -131,6 +133,9 @@ func (c *connector) next(ctx context.Context) (chat.Link, error) {
 		if question := c.question(err); question != "" && other == nil && ctx.Err() == nil {
 			other = c.ask(ctx, question, err)
 		}
+		if other == nil && ctx.Err() == nil && c.o.fallsBackToLAN(err) {
+			other, err = c.fallBackToLAN(ctx)
+		}
 		if err == nil || other == nil {
 			return link, err
 		}
@@ -139,7 +144,7 @@ func (c *connector) next(ctx context.Context) (chat.Link, error) {
 		c.o.replaceCode(*other)
 		c.mu.Unlock()
 		c.o.recordCode(c.conversation)
-		if n := c.conversation.Waiting(); n > 0 {
+		if n := c.conversation.Waiting(); n > 0 && !other.same {
 			c.conversation.Tell(chat.Notice{Text: typedAhead(n)})
 		}
 		if err := c.open(); err != nil {
@@ -191,9 +196,20 @@ func (c *connector) wait(ctx context.Context) (link chat.Link, other *codeEntry,
 		}
 	})
 	wg.Go(func() { letters.run(ctx) })
+	var found *codeEntry
+	if !connected && c.o.looksOnLAN() {
+		wg.Go(func() {
+			if found = c.findOnLAN(ctx); found != nil {
+				cancel()
+			}
+		})
+	}
 	link, pipe, err := c.link(ctx, session, late)
 	cancel()
 	wg.Wait()
+	if err != nil {
+		other = cmp.Or(other, found)
+	}
 	if c.waited(pipe, err) {
 		c.conversation.Tell(chat.Notice{Text: "You are connected, so the code that you typed was not used."})
 	}
@@ -384,6 +400,10 @@ func (c *connector) unanswered() error {
 
 // replaceCode makes the next Session meet with e. The person is asked again if its code is wrong.
 func (o *talkOptions) replaceCode(e codeEntry) {
+	if e.same {
+		o.server, o.movedToLAN = cmp.Or(e.server, o.server), e.server != ""
+		return
+	}
 	o.code, o.asked = e.code, true
 	o.outbox.startOver()
 	if e.server != "" {

@@ -51,6 +51,7 @@ func (o *talkOptions) report(to *chat.Conversation, now *outage) func(peer.Event
 	return func(e peer.Event) {
 		switch e := e.(type) {
 		case peer.Waiting:
+			o.announce(to, e.Code.Room)
 			if !waited { // not again after a server was restarted
 				to.Tell(o.waitingFor(to, e))
 			}
@@ -101,9 +102,9 @@ func (o *talkOptions) waitingFor(to *chat.Conversation, e peer.Waiting) screen.W
 
 // waiting returns what a person should know while the other side can come.
 func (o *talkOptions) waiting(code peer.Code) screen.Waiting {
-	w := screen.Waiting{Code: code.String(), Command: o.invite(code), Answering: o.side == signaling.Callee, Lobby: code == peer.Code{Room: signaling.Lobby}, Here: onLoopback(o.server)}
+	w := screen.Waiting{Code: code.String(), Command: o.invite(code), Answering: o.side == signaling.Callee, Lobby: code == peer.Code{Room: signaling.Lobby}, Here: onLoopback(o.shared())}
 	if !w.Answering { // the link opens the page, which answers
-		w.Link = strings.TrimRight(o.server, "/") + "/#" + code.String()
+		w.Link = strings.TrimRight(o.shared(), "/") + "/#" + code.String()
 	}
 	return w
 }

@@ -19,7 +19,7 @@ import (
 func (o *talkOptions) findCode(ctx context.Context, text string, std stdio) (peer.Code, error) {
 	switch {
 	case text != "":
-	case onLoopback(o.server):
+	case onLoopback(o.server) && o.lan != always:
 		text = signaling.Lobby
 	case o.side == signaling.Caller:
 		return peer.Code{}, nil
@@ -85,6 +85,9 @@ var commandPattern = sync.OnceValue(func() *regexp.Regexp { // not compiled at e
 	return regexp.MustCompile("(?:^|[\\s\"'`(<“„‘«])p2pchat (?:answer|call)((?:[\\s.,;:!?\"'`)>”“’»].*)?)$")
 })
 
+// shared returns the address of the server that the other side can type.
+func (o *talkOptions) shared() string { return cmp.Or(o.own.address(), o.server) }
+
 // invite returns the command that the other side types in a shell.
 func (o *talkOptions) invite(code peer.Code) string {
 	return "p2pchat " + command(o.side.Other()) + o.arguments(code)
@@ -95,8 +98,8 @@ func (o *talkOptions) arguments(code peer.Code) (text string) {
 	if code != (peer.Code{Room: signaling.Lobby}) || !onLoopback(o.server) {
 		text += " " + quoted(code.String())
 	}
-	if o.server != defaultServer {
-		text += " --server " + quoted(o.server)
+	if server := o.shared(); server != defaultServer {
+		text += " --server " + quoted(server)
 	}
 	return text
 }

@@ -47,6 +47,7 @@ type talkOptions struct {
 	relayOnly  bool
 	mapping    portMappingOption
 	proxy      proxyOption
+	lan        string // auto, always or never
 	leaveOnEOF bool
 	outboxPath string
 	noOutbox   bool
@@ -77,6 +78,8 @@ type talkOptions struct {
 	outbox      outbox
 	keeper      *keeper       // nil without a place for contacts
 	incoming    *incomingCall // the call of a contact that listen has received; nil otherwise
+	own         *ownServer    // of a caller; nil otherwise
+	movedToLAN  bool          // server was found on the local network
 
 	joined func(*chat.Conversation) // is given the conversation before it begins; may be nil
 }
@@ -93,6 +96,7 @@ func (o *talkOptions) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.relayOnly, "relay-only", false, "never reveal this machine's addresses to the other side")
 	o.mapping.register(f)
 	o.proxy.register(f)
+	f.StringVar(&o.lan, "lan", auto, "`WHEN` the two may meet on one local network without a server, where the caller's program serves: auto (with a code that has a secret, if no server is named; on a terminal also if the server named cannot be reached), always or never")
 	f.BoolVar(&o.leaveOnEOF, "leave-on-eof", false, "leave when the input has ended and the other side has received all of it")
 	f.StringVar(&o.outboxPath, "outbox", "", "`FILE` that keeps undelivered messages and how to reconnect, instead of one in the state folder: run the same command again to continue the conversation")
 	f.BoolVar(&o.noOutbox, "no-outbox", false, "keep undelivered messages only while this program runs")
@@ -121,7 +125,7 @@ func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err e
 	if err := o.refusePaths(args); err != nil {
 		return err
 	}
-	if err := checkChoice("stripes", o.stripes); err != nil {
+	if err := cmp.Or(checkChoice("stripes", o.stripes), o.prepareLAN()); err != nil {
 		return err
 	}
 	if o.wait < 0 {

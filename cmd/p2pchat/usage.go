@@ -209,6 +209,7 @@ func example(f *pflag.Flag) string {
 var choices = map[string][]string{
 	"ui":         {"auto", "tui", "line", "json"},
 	"stripes":    {"auto", "always", "never"},
+	"lan":        {auto, always, never},
 	"log-level":  {"debug", "info", "warn", "error"},
 	"log-format": {"text", "json"},
 }

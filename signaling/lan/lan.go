@@ -1,0 +1,208 @@
+// Package lan lets two programs meet on a local network without a server that both know: the caller's program serves
+// there itself, and announces the room of its call by multicast DNS; the callee's program looks for that room.
+//
+//	caller                                          callee
+//	Listen: a port for this network alone
+//	Announce(room) ◀──────── who serves _p2pchat._tcp? ── Find(room)
+//	             ── <salt, hash of salt and room>, port, address ──▶ http://address:port
+//
+// The name tells only programs that know the room which call it is. The rooms of contacts are random, so nobody else can
+// tell; that of a code is short, so its neighbours can find it by trying, as they can at any server. The secret of a code
+// is not in the name: it could be found by trying, too.
+//
+// The announcements are DNS-SD service instances (RFC 6763) over multicast DNS (RFC 6762).
+package lan
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pion/logging"
+	"github.com/pion/mdns/v2"
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+)
+
+// service is the type of the announcements (RFC 6763, section 7).
+const service = "_p2pchat._tcp"
+
+// lookTime is how long one search lasts before the next one begins: it sees the networks that have come up, and has
+// forgotten what its predecessor heard. pion's search forgets nothing while it lasts.
+const lookTime = 5 * time.Second
+
+// maxFound bounds the servers that one search reports.
+const maxFound = 8
+
+// ErrNoNetwork is returned if no network of this machine carries multicast.
+var ErrNoNetwork = errors.New("no local network carries multicast DNS")
+
+// Announce tells the programs on the local networks that look for room that a server at port has it, until ctx
+// ends. It returns an error that wraps [ErrNoNetwork] if it cannot.
+func Announce(ctx context.Context, room string, port int, log *slog.Logger) error {
+	name, err := instanceName(room)
+	if err != nil {
+		return err
+	}
+	instance := mdns.ServiceInstance{Instance: name, Service: service, Port: uint16(port)} //nolint:gosec // a port
+	conn, err := open(log, mdns.WithLocalNames(name+".local"), mdns.WithService(instance))
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return conn.Close()
+}
+
+// Find looks for servers on the local networks that announce room, and calls found with the URL of each, until ctx
+// ends. It may call found with one URL again. It returns an error that wraps [ErrNoNetwork] if it cannot look.
+func Find(ctx context.Context, room string, log *slog.Logger, found func(server string)) error {
+	for ctx.Err() == nil {
+		if err := look(ctx, room, log, found); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// look is one search.
+func look(ctx context.Context, room string, log *slog.Logger, found func(server string)) error {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	conn, err := open(log)
+	if err != nil {
+		return err
+	}
+	servers := make(chan string, maxFound)
+	conn.OnServiceDiscovered(func(e mdns.ServiceEvent) {
+		if !announces(e.Instance.Instance, room) || !isNeighbour(e.Addr) || e.Instance.Port == 0 {
+			return
+		}
+		host := net.JoinHostPort(e.Addr.String(), strconv.Itoa(int(e.Instance.Port)))
+		select {
+		case servers <- (&url.URL{Scheme: "http", Host: host}).String():
+		default:
+		}
+	})
+	if err := conn.Browse(ctx, service); err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	for {
+		select {
+		case s := <-servers:
+			found(s)
+		case <-ctx.Done():
+			return conn.Close()
+		}
+	}
+}
+
+// open returns a multicast DNS socket on all networks but the loopback.
+func open(log *slog.Logger, options ...mdns.ServerOption) (*mdns.Conn, error) {
+	var v4 *ipv4.PacketConn
+	var v6 *ipv6.PacketConn
+	udp4, err4 := listenUDP("udp4", mdns.DefaultAddressIPv4)
+	if err4 == nil {
+		v4 = ipv4.NewPacketConn(udp4)
+	}
+	udp6, err6 := listenUDP("udp6", mdns.DefaultAddressIPv6)
+	if err6 == nil {
+		v6 = ipv6.NewPacketConn(udp6)
+	}
+	if v4 == nil && v6 == nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoNetwork, errors.Join(err4, err6))
+	}
+	conn, err := mdns.NewServer(v4, v6, append(options, mdns.WithLoggerFactory(quiet{log}), mdns.WithCacheRefresh(false))...)
+	if err != nil {
+		for _, udp := range []*net.UDPConn{udp4, udp6} {
+			if udp != nil {
+				udp.Close()
+			}
+		}
+		return nil, fmt.Errorf("%w: %w", ErrNoNetwork, err)
+	}
+	return conn, nil
+}
+
+func listenUDP(network, address string) (*net.UDPConn, error) {
+	addr, err := net.ResolveUDPAddr(network, address)
+	if err != nil {
+		return nil, err
+	}
+	return net.ListenUDP(network, addr)
+}
+
+// Lengths of the parts of a name, in bytes. In base32 the whole has 32 characters; 63 are allowed (RFC 1035, section 2.3.4).
+const (
+	saltLength = 4
+	hashLength = 16
+)
+
+var encoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// instanceName returns a name for room that only those who know the room recognise. It is another one each time.
+func instanceName(room string) (string, error) {
+	salt := make([]byte, saltLength)
+	if _, err := rand.Read(salt); err != nil {
+		return "", err
+	}
+	return encoding.EncodeToString(append(salt, hash(salt, room)...)), nil
+}
+
+// announces reports whether name was made for room.
+func announces(name, room string) bool {
+	b, err := encoding.DecodeString(strings.ToLower(name))
+	return err == nil && len(b) == saltLength+hashLength && subtle.ConstantTimeCompare(b[saltLength:], hash(b[:saltLength], room)) == 1
+}
+
+func hash(salt []byte, room string) []byte {
+	h := sha256.Sum256(append([]byte("p2pchat room on a local network, version 1\x00"+string(salt)), room...))
+	return h[:hashLength]
+}
+
+// isNeighbour reports whether a is a private address of a network that this machine is connected to, or this
+// machine's own.
+func isNeighbour(a netip.Addr) bool {
+	a = a.Unmap()
+	if a.IsLoopback() || a.Is6() && a.IsLinkLocalUnicast() {
+		return true // an address of the link that the packet came from
+	}
+	if !a.IsPrivate() && !a.IsLinkLocalUnicast() {
+		return false
+	}
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	for _, one := range list {
+		if p, err := netip.ParsePrefix(one.String()); err == nil && p.Contains(a.WithZone("")) {
+			return true
+		}
+	}
+	return false
+}
+
+// quiet is the logger of pion/mdns: a network that drops packets is no news.
+type quiet struct{ log *slog.Logger }
+
+func (q quiet) NewLogger(string) logging.LeveledLogger { return q }
+func (q quiet) Trace(string)                           {}
+func (q quiet) Tracef(string, ...any)                  {}
+func (q quiet) Debug(string)                           {}
+func (q quiet) Debugf(string, ...any)                  {}
+func (q quiet) Info(string)                            {}
+func (q quiet) Infof(string, ...any)                   {}
+func (q quiet) Warn(text string)                       { q.log.Debug("multicast DNS", "notice", text) }
+func (q quiet) Warnf(format string, args ...any)       { q.Warn(fmt.Sprintf(format, args...)) }
+func (q quiet) Error(text string)                      { q.Warn(text) }
+func (q quiet) Errorf(format string, args ...any)      { q.Warnf(format, args...) }
