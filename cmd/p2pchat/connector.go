@@ -35,13 +35,14 @@ type connector struct {
 	mu        sync.Mutex // guards what follows
 	session   *peer.Session
 	client    *signaling.Client
-	mail      *mailbox  // nil without one
-	connected bool      // there was a connection
-	waiting   bool      // for the next one
-	typed     peer.Code // with which the two sides met
-	room      string    // of the last wrong code
-	tried     int       // wrong codes in room
-	leftBy    error     // for which the person was asked for a code, and left instead
+	mail      *mailbox             // nil without one
+	lanTried  map[string]time.Time // servers of the local network
+	connected bool                 // there was a connection
+	waiting   bool                 // for the next one
+	typed     peer.Code            // with which the two sides met
+	room      string               // of the last wrong code
+	tried     int                  // wrong codes in room
+	leftBy    error                // for which the person was asked for a code, and left instead
 }
 
 // A codeEntry is a code that the person enters on the screen. The zero Code asks for a new one.
@@ -68,6 +69,7 @@ func (c *connector) open() error {
 		}
 		c.conversation.Tell(chat.Notice{Text: c.o.serverNotice(err)})
 	}}
+	c.outage.set(func(t *outage) { t.server = nil }) // of the server before
 	if r := c.o.incoming; r != nil {
 		r.follow(c.o.report(c.conversation, &c.outage), at.OnOutage)
 		c.mu.Lock()
@@ -134,7 +136,11 @@ func (c *connector) next(ctx context.Context) (chat.Link, error) {
 			other = c.ask(ctx, question, err)
 		}
 		if other == nil && ctx.Err() == nil && c.o.fallsBackToLAN(err) {
-			other, err = c.fallBackToLAN(ctx)
+			if fallback, impossible := c.fallBackToLAN(ctx); impossible == nil {
+				other = fallback
+			} else {
+				err = fmt.Errorf("%w; %w", err, impossible)
+			}
 		}
 		if err == nil || other == nil {
 			return link, err

@@ -38,6 +38,7 @@ var (
 	errNotBack     = fmt.Errorf("%w after the connection was lost", errAbsent)
 	errInterrupted = errors.New("interrupted")
 	errNoCode      = &usageError{err: errors.New("no code was given"), hint: "type p2pchat answer CODE, or set P2PCHAT_CODE"}
+	errNoLAN       = errors.New("this machine is on no local network: it has no private IPv4 address")
 	errStuck       = errors.New("the program at the other end of the pipe does not read the output")
 )
 
@@ -66,6 +67,7 @@ var endings = []struct {
 	{signaling.ErrForeign, exitServer, "not-p2pchat", "give the address of a p2pchat server with --server, or start one: p2pchat serve"},
 	{signaling.ErrTooLarge, exitServer, "too-large", "give the address of a p2pchat server with --server; on a server of your own, lower --max-body and --max-candidates"},
 	{signaling.ErrUnreachable, exitServer, "server-unreachable", "check the address, or start a server there: p2pchat serve"},
+	{errNoLAN, exitServer, "no-network", "connect to a network, or use a server: p2pchat call --server URL"},
 	{signaling.ErrGuesses, exitServer, "guesses", "wait a few minutes; or run p2pchat call here, and let the other side answer"},
 	{signaling.ErrTooManyRooms, exitServer, "too-many-rooms", "wait a few minutes, or let the other side call; the server's operator can raise --max-client-rooms"},
 	{signaling.ErrTooMany, exitServer, "too-many", "wait a moment; the server's operator can raise --rate and --connections"},

@@ -133,10 +133,14 @@ func (o *talkOptions) serverNotice(err error) string {
 	switch {
 	case err == nil:
 		return "the server answers"
+	case o.patience == signaling.Forever && o.lan == always:
+		return "looking for the call on your local network"
+	case o.patience == signaling.Forever && o.isElsewhere(o.code):
+		too := map[bool]string{true: ", and looking on your local network"}[o.looksOnLAN()]
+		return fmt.Sprintf("waiting for a server at %s%s. %s", o.server, too, elsewhereText)
+	case o.patience == signaling.Forever && o.looksOnLAN():
+		return fmt.Sprintf("waiting for a server at %s, and looking on your local network", o.server)
 	case o.patience == signaling.Forever:
-		if o.isElsewhere(o.code) {
-			return fmt.Sprintf("waiting for a server at %s. %s", o.server, elsewhereText)
-		}
 		return fmt.Sprintf("waiting for a server at %s ('p2pchat call' or 'p2pchat serve' starts one)", o.server)
 	case errors.As(err, &p): // its detail says what a person should do, but this program does it
 		err = errors.New(p.Title)

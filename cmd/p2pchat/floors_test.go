@@ -27,6 +27,7 @@ var floors = []struct{ these, mayNotImport, because string }{
 	{"p2pchat/signaling/...", "p2pchat/chat/...", "a server must be unable to open what it carries"},
 	{"p2pchat/signaling/web", "*/...", "the page is files, and what hands them out"},
 	{"p2pchat/signaling/relay", "p2pchat/signaling/server", "a relay does not know who hands out its credentials"},
+	{"p2pchat/signaling/lan", "p2pchat/...", "a local network does not know who serves there"},
 	{"p2pchat/signaling/tracing", "p2pchat/...", "the tracer does not depend on what it traces"},
 	{"p2pchat/signaling/server/longpoll", "*/...", "parking a request does not care what it waits for"},
 	{"p2pchat/signaling/internal/...", "p2pchat/...", "what many use stands alone"},
@@ -57,7 +58,7 @@ var floors = []struct{ these, mayNotImport, because string }{
 // One library, one door.
 var doors = map[string]string{
 	"github.com/labstack/echo/v4":          "p2pchat/signaling/server",
-	"github.com/pion":                      "p2pchat/peer or p2pchat/peer/internal/pionnet or p2pchat/peer/survey or p2pchat/signaling/relay",
+	"github.com/pion":                      "p2pchat/peer or p2pchat/peer/internal/pionnet or p2pchat/peer/survey or p2pchat/signaling/relay or p2pchat/signaling/lan",
 	"github.com/quic-go":                   "p2pchat/peer/internal/quicpath",
 	"github.com/prometheus":                "p2pchat/signaling/server",
 	"github.com/nats-io":                   "p2pchat/signaling/natsstore",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"p2pchat/chat"
 	"p2pchat/signaling"
@@ -16,6 +17,11 @@ const (
 	auto   = "auto"
 	always = "always"
 	never  = "never"
+)
+
+const (
+	lanPause    = 10 * time.Second // before a server of the local network is tried again
+	maxLANTried = 64               // how many of them are remembered
 )
 
 // prepareLAN checks --lan, and turns it off where a person hides this machine's address.
@@ -54,14 +60,14 @@ func (c *connector) fallBackToLAN(ctx context.Context) (*codeEntry, error) {
 	server := c.o.server
 	c.o.patience = signaling.Forever
 	if c.o.side == signaling.Callee {
-		c.conversation.Tell(chat.Notice{Text: fmt.Sprintf("%s does not answer. Looking for the call on your local network, too.", server)})
+		c.conversation.Tell(chat.Notice{Text: server + " does not answer. Looking for the call on your local network, too."})
 		return &codeEntry{code: c.o.code, same: true}, nil
 	}
 	own, err := c.o.own.startOnLAN(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%w; %w", atServer(server, signaling.ErrUnreachable), err)
+		return nil, err
 	}
-	c.conversation.Tell(chat.Notice{Text: fmt.Sprintf("%s does not answer. This program serves your local network until you leave.", server)})
+	c.conversation.Tell(chat.Notice{Text: server + " does not answer. This program serves your local network until you leave."})
 	return &codeEntry{code: c.o.code, server: own, same: true}, nil
 }
 
@@ -71,10 +77,10 @@ func (c *connector) findOnLAN(ctx context.Context) *codeEntry {
 	defer cancel()
 	var found *codeEntry
 	c.mu.Lock()
-	code, server := c.o.code, c.o.server
+	code := c.o.code
 	c.mu.Unlock()
 	err := lan.Find(ctx, code.Room, c.o.logger, func(at string) {
-		if found == nil && at != server && !c.meetsOnLAN() {
+		if found == nil && c.mayMoveTo(at) {
 			found = &codeEntry{code: code, server: at, same: true}
 			cancel()
 		}
@@ -88,14 +94,21 @@ func (c *connector) findOnLAN(ctx context.Context) *codeEntry {
 	return found
 }
 
-// meetsOnLAN reports whether this side waits at a server of the local network that answers: a neighbour's further announcements
-// must not draw it away.
-func (c *connector) meetsOnLAN() (yes bool) {
+// mayMoveTo reports whether this side should look for its call at a server of the local network. Neighbours may announce what they
+// like, so they cannot draw it away from one that answers, and each of them gets one try in lanPause.
+func (c *connector) mayMoveTo(server string) bool {
+	fails := false
+	c.outage.set(func(t *outage) { fails = t.server != nil })
 	c.mu.Lock()
-	moved := c.o.movedToLAN
-	c.mu.Unlock()
-	c.outage.set(func(t *outage) { yes = moved && t.server == nil })
-	return yes
+	defer c.mu.Unlock()
+	if server == c.o.server || c.o.movedToLAN && !fails || time.Since(c.lanTried[server]) < lanPause {
+		return false
+	}
+	if c.lanTried == nil || len(c.lanTried) >= maxLANTried {
+		c.lanTried = map[string]time.Time{}
+	}
+	c.lanTried[server] = time.Now()
+	return true
 }
 
 // announce announces the room of a call on the local network, if this program serves it.

@@ -46,6 +46,7 @@ func (s suite) Run() int {
 	defer func() { _ = os.RemoveAll(dir) }()   // of this test alone
 	_ = os.Setenv("XDG_CONFIG_HOME", dir)      // no test reads the settings of the person who runs it
 	_ = os.Setenv("P2PCHAT_NO_OUTBOX", "true") // scripts have outboxes; other tests name theirs
+	_ = os.Setenv("P2PCHAT_LAN", "never")      // what a test does stays on this machine; the tests in namespaces override it
 	_ = os.Setenv("XDG_STATE_HOME", filepath.Join(dir, "state"))
 	// By default each program sleeps for a second before it exits, a thousand times in all.
 	_ = os.Setenv(raceOptions, os.Getenv(raceOptions)+" atexit_sleep_ms=0 log_path="+filepath.Join(dir, "program"))
@@ -71,6 +72,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv(testAddress, address)
 			e.Setenv("ADDRESS", address)
 			e.Setenv(testStillLost, "1s")
+			e.Setenv("P2PCHAT_LAN", "never")
 			e.Setenv(raceOptions, os.Getenv(raceOptions))
 			e.Values[stageKey{}] = newStage(e)
 			return err

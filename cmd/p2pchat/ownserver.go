@@ -96,13 +96,13 @@ func (s *ownServer) start(ctx context.Context, address string, onLAN bool, notes
 	s.serve(ctx, l, onLAN)
 }
 
-// startOnLAN starts the server for the local network at a free port, and returns its address on this machine. It returns an error
-// that wraps [lan.ErrNoNetwork] if this machine has no local network.
+// startOnLAN starts the server for the local network at a free port, and returns its address on this machine. It returns
+// errNoLAN if this machine is on no local network.
 func (s *ownServer) startOnLAN(ctx context.Context) (server string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if lanAddress() == (netip.Addr{}) {
-		return "", fmt.Errorf("%w: this machine has no private address", lan.ErrNoNetwork)
+		return "", errNoLAN
 	}
 	if s.halt == nil {
 		l, err := lan.Listen(ctx, "0")

@@ -6,7 +6,7 @@
 //	Announce(room) ◀──────── who serves _p2pchat._tcp? ── Find(room)
 //	             ── <salt, hash of salt and room>, port, address ──▶ http://address:port
 //
-// The name tells only programs that know the room which call it is. The rooms of contacts are random, so nobody else can
+// The name tells only programs that know the room which call it is. The rooms of contacts are random, so no one else can
 // tell; that of a code is short, so its neighbours can find it by trying, as they can at any server. The secret of a code
 // is not in the name: it could be found by trying, too.
 //
@@ -42,6 +42,9 @@ const service = "_p2pchat._tcp"
 // forgotten what its predecessor heard. pion's search forgets nothing while it lasts.
 const lookTime = 5 * time.Second
 
+// Queries go out every second at first, and every lookTime when eagerTime is over (RFC 6762, section 5.2).
+const eagerTime = time.Minute
+
 // maxFound bounds the servers that one search reports.
 const maxFound = 8
 
@@ -67,19 +70,24 @@ func Announce(ctx context.Context, room string, port int, log *slog.Logger) erro
 // Find looks for servers on the local networks that announce room, and calls found with the URL of each, until ctx
 // ends. It may call found with one URL again. It returns an error that wraps [ErrNoNetwork] if it cannot look.
 func Find(ctx context.Context, room string, log *slog.Logger, found func(server string)) error {
+	begun := time.Now()
 	for ctx.Err() == nil {
-		if err := look(ctx, room, log, found); err != nil {
+		interval := time.Second
+		if time.Since(begun) > eagerTime {
+			interval = lookTime
+		}
+		if err := look(ctx, room, interval, log, found); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// look is one search.
-func look(ctx context.Context, room string, log *slog.Logger, found func(server string)) error {
+// look is one search, with a query each interval.
+func look(ctx context.Context, room string, interval time.Duration, log *slog.Logger, found func(server string)) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	conn, err := open(log)
+	conn, err := open(log, mdns.WithQueryInterval(interval))
 	if err != nil {
 		return err
 	}
@@ -126,7 +134,7 @@ func open(log *slog.Logger, options ...mdns.ServerOption) (*mdns.Conn, error) {
 	if err != nil {
 		for _, udp := range []*net.UDPConn{udp4, udp6} {
 			if udp != nil {
-				udp.Close()
+				_ = udp.Close() // nothing was sent
 			}
 		}
 		return nil, fmt.Errorf("%w: %w", ErrNoNetwork, err)
