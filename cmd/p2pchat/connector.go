@@ -407,7 +407,7 @@ func (c *connector) unanswered() error {
 // replaceCode makes the next Session meet with e. The person is asked again if its code is wrong.
 func (o *talkOptions) replaceCode(e codeEntry) {
 	if e.same {
-		o.server, o.movedToLAN = cmp.Or(e.server, o.server), e.server != ""
+		o.server, o.movedToLAN, o.patience = cmp.Or(e.server, o.server), e.server != "", signaling.Forever
 		return
 	}
 	o.code, o.asked = e.code, true

@@ -58,7 +58,6 @@ func (o *talkOptions) fallsBackToLAN(err error) bool {
 // fallBackToLAN makes a caller serve the local network, and an answerer look there as well.
 func (c *connector) fallBackToLAN(ctx context.Context) (*codeEntry, error) {
 	server := c.o.server
-	c.o.patience = signaling.Forever
 	if c.o.side == signaling.Callee {
 		c.conversation.Tell(chat.Notice{Text: server + " does not answer. Looking for the call on your local network, too."})
 		return &codeEntry{code: c.o.code, same: true}, nil
@@ -79,15 +78,12 @@ func (c *connector) findOnLAN(ctx context.Context) *codeEntry {
 	c.mu.Lock()
 	code := c.o.code
 	c.mu.Unlock()
-	err := lan.Find(ctx, code.Room, c.o.logger, func(at string) {
+	lan.Find(ctx, code.Room, c.o.logger, func(at string) {
 		if found == nil && c.mayMoveTo(at) {
 			found = &codeEntry{code: code, server: at, same: true}
 			cancel()
 		}
 	})
-	if err != nil {
-		c.o.logger.Info("no search on the local network", "error", err)
-	}
 	if found != nil {
 		c.conversation.Tell(chat.Notice{Text: "Found the call on your local network, at " + found.server + "."})
 	}

@@ -108,6 +108,22 @@ func TestNATLocalNetwork(t *testing.T) {
 		connects(l, begun, a, b)
 	})
 
+	t.Run("the network of the caller comes up later", func(t *testing.T) {
+		l := newLAN(t, "a", "b")
+		l.run("ip -n %s link add br1 type bridge", l.ns("a")) // a network, but not the right one
+		l.run("ip -n %s addr add 192.168.8.1/24 dev br1", l.ns("a"))
+		l.run("ip -n %s link set br1 up", l.ns("a"))
+		l.run("ip -n %s addr flush dev eth0", l.ns("a"))
+		l.run("ip -n %s link set eth0 down", l.ns("a"))
+		b := l.onLAN("b", "answer", "417-falcon-zebra", "--ui", "json")
+		a := l.onLAN("a", "call", "417-falcon-zebra", "--ui", "json")
+		l.sees(a, `"type":"waiting"`)
+		begun := time.Now()
+		l.run("ip -n %s addr add 192.168.7.1/24 dev eth0", l.ns("a"))
+		l.run("ip -n %s link set eth0 up", l.ns("a"))
+		connects(l, begun, a, b)
+	})
+
 	t.Run("a server is named, and does not answer", func(t *testing.T) {
 		l := newLAN(t, "a", "b")
 		open := func(on, command string) *window {
@@ -119,7 +135,7 @@ func TestNATLocalNetwork(t *testing.T) {
 		a.shows(`● b · verified · direct`)
 		b.shows(`● a · verified · direct`)
 		a.types("Hello\r")
-		b.shows(`a Hello`)
+		b.shows(`a +Hello`)
 		b.types("/quit\r")
 		b.ends(0)
 		a.types("/quit\r")
@@ -175,7 +191,10 @@ func (l *lab) liar(on, room string) (stop func()) {
 		l.Fatal(err)
 	}
 	told.Go(func() {
-		err := inNamespace(l.ns(on), func() error { return lan.Announce(ctx, room, 9, slog.New(slog.DiscardHandler)) })
+		err := inNamespace(l.ns(on), func() error {
+			lan.Announce(ctx, room, 9, slog.New(slog.DiscardHandler), func(err error) { l.Error(err) })
+			return nil
+		})
 		if err != nil {
 			l.Error(err)
 		}

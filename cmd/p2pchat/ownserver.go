@@ -163,11 +163,7 @@ func (s *ownServer) announce(room string, failed func(error)) {
 	var ctx context.Context
 	ctx, s.silence = context.WithCancel(s.serving)
 	s.room = room
-	s.wg.Go(func() {
-		if err := lan.Announce(ctx, room, port, s.log); err != nil && ctx.Err() == nil {
-			failed(err)
-		}
-	})
+	s.wg.Go(func() { lan.Announce(ctx, room, port, s.log, failed) })
 }
 
 // stop ends the watch and the server, and waits for their end.

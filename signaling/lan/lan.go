@@ -45,6 +45,9 @@ const lookTime = 5 * time.Second
 // Queries go out every second at first, and every lookTime when eagerTime is over (RFC 6762, section 5.2).
 const eagerTime = time.Minute
 
+// networkInterval is how often an announcement looks whether this machine has other networks.
+const networkInterval = time.Second
+
 // maxFound bounds the servers that one search reports.
 const maxFound = 8
 
@@ -52,35 +55,66 @@ const maxFound = 8
 var ErrNoNetwork = errors.New("no local network carries multicast DNS")
 
 // Announce tells the programs on the local networks that look for room that a server at port has it, until ctx
-// ends. It returns an error that wraps [ErrNoNetwork] if it cannot.
-func Announce(ctx context.Context, room string, port int, log *slog.Logger) error {
+// ends, also on networks that come up later. It calls failed, at most once, with an error that wraps [ErrNoNetwork] while there is none.
+func Announce(ctx context.Context, room string, port int, log *slog.Logger, failed func(error)) {
 	name, err := instanceName(room)
-	if err != nil {
-		return err
+	told := false
+	for err == nil && ctx.Err() == nil {
+		instance := mdns.ServiceInstance{Instance: name, Service: service, Port: uint16(port)} //nolint:gosec // a port
+		before := networks()
+		conn, closed := open(log, mdns.WithLocalNames(name+".local"), mdns.WithService(instance))
+		if closed != nil && !told {
+			told = true
+			failed(closed)
+		}
+		for pause(ctx, networkInterval) && networks() == before {
+			continue
+		}
+		if conn != nil {
+			err = conn.Close()
+		}
 	}
-	instance := mdns.ServiceInstance{Instance: name, Service: service, Port: uint16(port)} //nolint:gosec // a port
-	conn, err := open(log, mdns.WithLocalNames(name+".local"), mdns.WithService(instance))
-	if err != nil {
-		return err
+	if err != nil && !told {
+		failed(err)
 	}
-	<-ctx.Done()
-	return conn.Close()
+}
+
+// networks describes the interfaces of this machine, and their addresses.
+func networks() string {
+	links, _ := net.Interfaces() // none if it fails
+	addresses, _ := net.InterfaceAddrs()
+	return fmt.Sprint(links, addresses)
+}
+
+// pause waits, and reports whether ctx has not ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // Find looks for servers on the local networks that announce room, and calls found with the URL of each, until ctx
-// ends. It may call found with one URL again. It returns an error that wraps [ErrNoNetwork] if it cannot look.
-func Find(ctx context.Context, room string, log *slog.Logger, found func(server string)) error {
-	begun := time.Now()
+// ends. It may call found with one URL again.
+func Find(ctx context.Context, room string, log *slog.Logger, found func(server string)) {
+	begun, told := time.Now(), false
 	for ctx.Err() == nil {
 		interval := time.Second
 		if time.Since(begun) > eagerTime {
 			interval = lookTime
 		}
 		if err := look(ctx, room, interval, log, found); err != nil {
-			return err
+			if !told {
+				log.Info("no search on the local network", "error", err)
+			}
+			told = true
+			pause(ctx, lookTime) // a network may come up
 		}
 	}
-	return nil
 }
 
 // look is one search, with a query each interval.
