@@ -34,6 +34,7 @@ type attempt struct {
 	done      chan struct{}              // closed by end: run handles no more posts
 	outgoing  chan []signaling.Candidate // from run to send
 	declined  tally                      // channels
+	phases    *phases
 	machine   pionnet.Addresses
 	another   func(context.Context, *pionnet.Sources) (*webrtc.PeerConnection, error) // to the same side, see apart
 	outside   *pionnet.Outside                                                        // the other side's addresses, for this machine's TURN servers
@@ -93,7 +94,7 @@ func (s *Session) newAttempt(ctx context.Context, t signaling.Ticket, code Code,
 	}
 	a := &attempt{
 		store: s.store, ticket: t, code: code, resumption: s.resumption(t, code), servers: servers,
-		publish: publish, readOn: func() {}, moves: s.config.Moves && !s.config.RelayOnly, renews: s.config.Moves, relayOnly: s.config.RelayOnly, report: s.config.Report, log: s.config.Log,
+		publish: publish, readOn: func() {}, moves: s.config.Moves && !s.config.RelayOnly, renews: s.config.Moves, relayOnly: s.config.RelayOnly, report: s.config.Report, log: s.config.Log, phases: newPhases(s.config.Log),
 		posts: make(chan post), done: make(chan struct{}), outgoing: make(chan []signaling.Candidate, 128),
 		another: func(ctx context.Context, sources *pionnet.Sources) (*webrtc.PeerConnection, error) {
 			return newPeerConnection(ctx, s.config, machine, withoutTURN(servers), guards{outside: g.outside, sources: sources}, apartSettings)
@@ -101,6 +102,8 @@ func (s *Session) newAttempt(ctx context.Context, t signaling.Ticket, code Code,
 		machine: addresses, outside: g.outside, sources: g.sources, first: g.first, sockets: g.sockets, refused: g.refused, gateway: s.config.findGateway(), pc: pc,
 		remote: remoteCandidates{names: newNames(ctx, machine, s.config), named: map[string]bool{}},
 	}
+	a.phases.begin(phaseGathering)
+	a.phases.follow(pc)
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) { a.post(gathered{c}) })
 	pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) { a.post(stateChanged(state)) })
 	pc.OnDataChannel(func(dc *webrtc.DataChannel) { dc.OnOpen(func() { a.announced(dc) }) })

@@ -32,6 +32,7 @@ func (g gathered) handle(ctx context.Context, a *attempt) (*Pipe, error) {
 		a.trickle(g.ICECandidate)
 		return nil, nil
 	}
+	a.phases.end(phaseGathering)
 	a.tell(webrtc.ICECandidateInit{}) // the end of the candidates (RFC 8838, section 14)
 	if a.reply != nil {
 		a.sendReply(ctx)
@@ -52,6 +53,7 @@ func (a *attempt) trickle(c *webrtc.ICECandidate) {
 		}
 	}
 	a.local.kinds.add(c.Typ.String())
+	a.log.Debug("candidate of this side", "type", c.Typ, "protocol", c.Protocol, "address", c.Address, "port", c.Port)
 	at, _ := netip.ParseAddr(c.Address) // only pion's own, which are valid
 	switch {
 	case c.Typ == webrtc.ICECandidateTypeSrflx:

@@ -240,6 +240,7 @@ func (a *attempt) openHeld() (*Pipe, error) {
 // openPipe makes the Pipe of the channel, if it is the chat's, once both sides
 // have proven that they know the code.
 func (a *attempt) openPipe(dc *webrtc.DataChannel) (*Pipe, error) {
+	a.phases.end(phaseSCTP)
 	switch {
 	case !a.foreign && !ours(dc, channelLabel), a.channel != nil && a.channel != dc:
 		decline(dc, &a.declined, a.log)

@@ -188,6 +188,8 @@ func (a *attempt) setRemote(kind webrtc.SDPType, d document) error {
 		return fmt.Errorf("%w: %w", errGarbled, err)
 	}
 	a.promised, a.begun = d.promised, time.Now()
+	a.phases.begin(phaseICE)
+	a.phases.begin(phaseTrust)
 	a.clock.start()
 	a.report(Connecting{})
 	for _, c := range d.candidates {

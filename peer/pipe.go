@@ -67,6 +67,7 @@ type Pipe struct {
 	arrived  chan io.ReadWriteCloser // opened by the other side, and not accepted yet
 	further  atomic.Int32            // channels of the other side that are not closed yet
 	declined *tally                  // channels
+	phases   *phases
 	mapping  *portmap.Keeper
 
 	life   context.Context // of all that belongs to it
@@ -105,6 +106,9 @@ func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 		p.Verified, p.SafetyWords, p.Rendezvous = a.code.Secret != "", a.keys.words(), a.keys.rendezvous()
 		p.contact = a.keys.contact()
 	}
+	a.phases.end(phaseTrust)
+	p.phases = a.phases
+	p.phases.begin(phaseFirstMessage)
 	p.life, p.kill = context.WithCancel(context.Background())
 	p.aparts.make = a.another
 	if !a.foreign && !a.relayOnly {
@@ -226,6 +230,7 @@ func (p *Pipe) Recv(ctx context.Context) ([]byte, error) {
 		return nil, p.reason(ctx, io.EOF)
 	}
 	if !isClosed(p.heard) {
+		p.phases.end(phaseFirstMessage)
 		close(p.heard)
 	}
 	return bytes.Clone(message), nil

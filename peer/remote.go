@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -113,6 +114,7 @@ func (a *attempt) addCandidate(c candidate) {
 		return
 	}
 	r.named[text] = true
+	a.log.Debug("candidate of the other side", "type", c.kind, "address", cmp.Or(c.host, c.at.Addr().String()), "port", c.at.Port())
 	r.kinds.add(c.kind)
 	if c.kind != "host" && c.at.Addr().IsValid() {
 		a.outside.Add(c.at.Addr())

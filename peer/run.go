@@ -49,6 +49,9 @@ func (a *attempt) run(ctx context.Context, newer <-chan offer, closed <-chan str
 			return nil, a.newer, err
 		}
 		a.queueBatch()
+		if !a.begun.IsZero() && a.bothProven() {
+			a.phases.end(phaseTrust)
+		}
 	}
 }
 

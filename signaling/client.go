@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -56,6 +57,7 @@ type Config struct {
 	// one that is used instead: through a proxy, say. It gets the server's name and port. It replaces the proxies of
 	// the environment that net/http uses. Where the proxy fails, its errors wrap [ErrProxy] or [ErrProxyRefuses].
 	Via func(direct Dial) Dial
+	Log *slog.Logger // gets each phase of a request at debug level; nil: none
 }
 
 // A Dial connects to a TCP address, a name or an IP address and a port, as [net.Dialer.DialContext] does.
@@ -74,6 +76,9 @@ func NewClient(base string, config Config) (*Client, error) {
 	}
 	if config.Poll == 0 {
 		config.Poll = 25 * time.Second
+	}
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
 	}
 	if config.OnOutage == nil {
 		config.OnOutage = func(error) {}

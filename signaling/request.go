@@ -147,6 +147,8 @@ func (c *Client) once(ctx context.Context, r request) (reply, error) {
 	seconds := int((r.wait + replyTimeout) / time.Second)
 	ctx, stop := withTickLimit(ctx, ticker.C, seconds, fmt.Errorf("%w in %d s", errSilent, seconds))
 	defer stop()
+	ctx, ended := c.traced(ctx, r)
+	defer ended()
 	req, err := r.build(ctx, c.base)
 	if err != nil {
 		return reply{}, err
