@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -144,12 +145,14 @@ type peerBench struct {
 	count                      int // default of --count
 	measure                    func(ctx context.Context, n int) (bench.Comparison, error)
 	path                       bool
+	timeline                   bool
 }
 
 var peerBenches = []peerBench{
 	{name: "connect", short: "Measure how long two peers take to connect", long: `Measure the time from the callee's start until both peers can chat, verified, over a
 signaling server on loopback. For comparison: two bare PeerConnections that exchange
-their descriptions in memory.`, count: 50, measure: bench.Connect},
+their descriptions in memory.`, example: `  p2pchat bench connect
+  p2pchat bench connect --timeline call.svg`, count: 50, measure: bench.Connect, timeline: true},
 	{name: "message", short: "Measure the round trip of a message, here or to another person", long: `Measure the round trip of 64 bytes on loopback. For comparison: the same over a bare
 DataChannel.
 
@@ -173,6 +176,7 @@ func (b peerBench) command(std stdio) *cobra.Command {
 	var count int
 	var asJSON bool
 	var path pathBench
+	var timeline string
 	c := &cobra.Command{
 		Use: b.name, Short: b.short, Long: b.long, Example: b.example, Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -186,6 +190,11 @@ func (b peerBench) command(std stdio) *cobra.Command {
 			case changed("duration"), changed("max-mb"):
 				return &usageError{err: errors.New("--duration and --max-mb are for a path to another person"), hint: "add --call, or the code that the other side's --call prints"}
 			}
+			if timeline != "" {
+				if err := drawTimeline(c.Context(), timeline); err != nil {
+					return err
+				}
+			}
 			r, err := b.measure(c.Context(), count)
 			return printed(std.out, r, err, asJSON, func(to io.Writer) error { return r.Write(to, b.name) })
 		},
@@ -194,11 +203,27 @@ func (b peerBench) command(std stdio) *cobra.Command {
 	f.SortFlags = false
 	f.IntVar(&count, "count", b.count, "number of measurements")
 	f.BoolVar(&asJSON, "json", false, "print the result as one JSON object")
+	if b.timeline {
+		f.StringVar(&timeline, "timeline", "", "also draw the phases of one call into this `FILE`, as SVG")
+	}
 	if b.path {
 		c.Use, c.Args = b.name+" [CODE]", cobra.ArbitraryArgs // a code may be written with spaces
 		path.register(f, b.name)
 	}
 	return c
+}
+
+// drawTimeline writes the picture of a call to a file.
+func drawTimeline(ctx context.Context, name string) error {
+	phases, err := bench.Timeline(ctx)
+	if err != nil {
+		return err
+	}
+	file, err := os.Create(name)
+	if err != nil {
+		return &usageError{err: fmt.Errorf("--timeline: %w", err)}
+	}
+	return errors.Join(bench.WriteTimeline(file, phases), file.Close())
 }
 
 // printed writes what was measured unless err is not nil, as JSON or as text writes it.

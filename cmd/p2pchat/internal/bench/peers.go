@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -40,6 +41,7 @@ func peerConfig() peer.Config {
 // A pair is two sessions that meet at a server of their own.
 type pair struct {
 	at        signaling.Store
+	address   string // of the server, by name
 	stop      context.CancelFunc
 	served    chan struct{}
 	near, far *peer.Pipe
@@ -57,7 +59,7 @@ func newPair(ctx context.Context) (*pair, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	ctx, stop := context.WithCancel(ctx)
-	p := &pair{at: at, stop: stop, served: make(chan struct{})}
+	p := &pair{at: at, address: fmt.Sprintf("http://localhost:%d", l.Addr().(*net.TCPAddr).Port), stop: stop, served: make(chan struct{})}
 	s := server.New(memstore.New(memstore.Limits{}), server.Config{Log: slog.New(slog.DiscardHandler)})
 	go func() {
 		defer close(p.served)
