@@ -219,7 +219,7 @@ func drawTimeline(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	file, err := os.Create(name)
+	file, err := os.Create(name) //nolint:gosec // the person names it
 	if err != nil {
 		return &usageError{err: fmt.Errorf("--timeline: %w", err)}
 	}
