@@ -29,6 +29,9 @@ type Keeper interface {
 	Store(a Agreement) (name, id string, err error)
 	// Shown notes that the other side has stored the keys of that ID, and reports whether this side has them.
 	Shown(id string) bool
+	// Declined notes that the other side has not taken the call for which this side has stored the keys of that ID, and so has
+	// none for it.
+	Declined(id string)
 }
 
 // An Agreement is what two sides have agreed on who keep each other.

@@ -12,10 +12,11 @@ import (
 
 // A shelf is a Keeper that notes what it stores.
 type shelf struct {
-	stored []Agreement
-	ids    []string
-	shown  []string
-	err    error
+	stored   []Agreement
+	ids      []string
+	shown    []string
+	declined []string
+	err      error
 }
 
 func (s *shelf) Check(name string) error {
@@ -42,6 +43,8 @@ func (s *shelf) Shown(id string) bool {
 	s.shown = append(s.shown, id)
 	return len(s.ids) > 0 && s.ids[len(s.ids)-1] == id
 }
+
+func (s *shelf) Declined(id string) { s.declined = append(s.declined, id) }
 
 func keepsOn(s *shelf) option { return func(_ *talker, c *Config) { c.Keeper = s } }
 

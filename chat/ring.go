@@ -75,10 +75,11 @@ func (c *Conversation) awaitHello(ctx context.Context, link Link) error {
 				c.Tell(Ringing{})
 			}
 			last, late = time.Now(), ErrUnanswered
-		case f.kind == kindDeclined && f.text == unanswered:
-			return ErrUnanswered
 		case f.kind == kindDeclined:
-			return ErrDeclined
+			if link.Shows != "" && c.config.Keeper != nil {
+				c.config.Keeper.Declined(link.Shows)
+			}
+			return map[bool]error{true: ErrUnanswered, false: ErrDeclined}[f.text == unanswered]
 		case f.kind != kindHello:
 			c.drop("no hello before it", "kind", f.kind)
 		case f.hello.Purpose != "":

@@ -47,6 +47,28 @@ func TestRinging(t *testing.T) {
 		}
 	})
 
+	t.Run("keys that were stored for a declined call go, and only for that", func(t *testing.T) {
+		for declines, want := range map[bool]int{true: 1, false: 0} {
+			kept := &shelf{}
+			synctest.Test(t, func(t *testing.T) {
+				left, right := newPair(64)
+				a := newTalker(named("Ann"), func(_ *talker, c *Config) { c.Keeper, c.Contact = kept, "ben" })
+				a.links <- Link{Pipe: left, ContactKey: []byte("key"), Shows: "new keys", Details: Details{Verified: true}}
+				a.run(t.Context(), nil)
+				r := raw{right, t}
+				r.write(frame{kind: kindRinging})
+				if declines {
+					r.write(frame{kind: kindDeclined})
+				}
+				_ = a.end() // how it ends is tested above
+				right.hangUp()
+			})
+			if len(kept.declined) != want || want == 1 && kept.declined[0] != "new keys" {
+				t.Errorf("declined: %v, and %q go", declines, kept.declined)
+			}
+		}
+	})
+
 	t.Run("a side that rings for ever is given up", func(t *testing.T) {
 		withRaw(t, func(t *testing.T, a *talker, r raw) {
 			begun := time.Now()

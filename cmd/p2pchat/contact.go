@@ -161,6 +161,18 @@ func (k *keeper) roll(p *peer.Pipe) (shows string, err error) {
 	return next.ID(), nil
 }
 
+// Declined implements chat.Keeper. Without it, the next call would try the place of the new keys first, where the contact is not.
+func (k *keeper) Declined(id string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.held == nil {
+		return
+	}
+	keys := k.held.Keys.Unroll(id)
+	_ = k.held.Update(func(c *contacts.Contact) { c.Keys = keys }) // else both stay, and the next call takes longer
+	k.last = nil
+}
+
 // Check implements chat.Keeper.
 func (k *keeper) Check(name string) error {
 	return contacts.CheckName(strings.TrimPrefix(name, contactMark))

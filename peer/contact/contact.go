@@ -103,6 +103,16 @@ func (k Keys) Roll(met string, key []byte) (Keys, error) {
 	return Keys{}, ErrNoGeneration
 }
 
+// Unroll returns the keys without the generation of id, which Roll has made for a call that the other side declined: that side has
+// not rolled, and will not. Without that word from it Unroll must not be used, because a side that has rolled may have dropped the
+// older generation. Keys that do not have another one stay as they are.
+func (k Keys) Unroll(id string) Keys {
+	if id == k.ID() && len(k.Generations) > 1 {
+		k.Generations = k.Generations[1:]
+	}
+	return k
+}
+
 // ID returns what this side shows to the other once k is on disk: the ID of the newest generation.
 func (k Keys) ID() string { return k.Generations[0].ID() }
 

@@ -28,7 +28,7 @@ func common(a, b Keys) []string {
 	return ids
 }
 
-// Every order in which the two sides of a call take their steps, with a kill after any of them, three calls in a row, and with
+// Every order in which the two sides of a call take their steps, with a kill or a declined call after any of them, three calls in a row, and with
 // each generation in which the two may meet.
 func TestAKillStrandsNeitherSide(t *testing.T) {
 	t.Parallel()
@@ -55,7 +55,12 @@ func TestAKillStrandsNeitherSide(t *testing.T) {
 			// steps: a side stores; then what it shows may reach the other, if that has stored
 			var steps func(now [2]Keys, stored, shown [2]bool)
 			steps = func(now [2]Keys, stored, shown [2]bool) {
-				calls(now, left-1) // both are killed here
+				calls(now, left-1)           // both are killed here
+				if stored[0] && !stored[1] { // the other side declines
+					declined := now
+					declined[0] = now[0].Unroll(rolled[0].ID())
+					calls(declined, left-1)
+				}
 				for s := range now {
 					next, st, sh := now, stored, shown
 					switch {
