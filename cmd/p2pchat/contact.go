@@ -134,6 +134,13 @@ func (k *keeper) contact() string {
 	return k.held.Name
 }
 
+// id returns the ID of the contact whom the call is with.
+func (k *keeper) id() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.held.ID
+}
+
 // keys returns the contact's newest keys.
 func (k *keeper) keys() contact.Keys {
 	k.mu.Lock()

@@ -318,7 +318,7 @@ func (o *talkOptions) recordCode(c *chat.Conversation) {
 	switch {
 	case o.outbox.resume != nil:
 	case o.keeper.contact() != "":
-		c.Keep(resumePoint{Server: o.server, Contact: o.keeper.held.ID}.String())
+		c.Keep(resumePoint{Server: o.server, Contact: o.keeper.id()}.String())
 	case o.code != (peer.Code{}):
 		c.Keep(resumePoint{Server: o.server, Again: peer.Resumption{Side: o.side, Typed: o.code}}.String())
 	}
@@ -331,7 +331,7 @@ func (o *talkOptions) resumeText(p *peer.Pipe) string {
 	}
 	o.outbox.guessed = false // the two sides have met
 	if o.keeper.contact() != "" {
-		return resumePoint{Server: o.server, Contact: o.keeper.held.ID}.String()
+		return resumePoint{Server: o.server, Contact: o.keeper.id()}.String()
 	}
 	return resumePoint{Server: o.server, Again: p.Resumption()}.String()
 }
