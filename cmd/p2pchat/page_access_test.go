@@ -94,4 +94,9 @@ func TestPageIsAccessible(t *testing.T) {
 	callee.click("differ")
 	callee.sees("You have left.")
 	judge(t, "a warning", callee)
+	reader, writer := correspondents(t, b, serving(t, "--mail"))
+	writer("call").mails(t, "See you at noon.")
+	reader.contact("Answer Ben")
+	reader.hears("See you at noon.")
+	judge(t, "letters", reader)
 }

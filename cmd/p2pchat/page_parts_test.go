@@ -59,6 +59,7 @@ func TestPageParts(t *testing.T) {
 		}
 	})
 	t.Run("the keys of contacts follow as in the program", func(t *testing.T) { testPageContactVectors(t, p.in(t)) })
+	t.Run("letters are sealed as in the program", func(t *testing.T) { testPageMailVectors(t, p.in(t)) })
 	t.Run("ML-KEM-768 is the program's", func(t *testing.T) {
 		p := p.in(t)
 		var vectors []struct{ Seed, M, EK, CT, Shared string }

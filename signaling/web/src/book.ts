@@ -4,10 +4,12 @@
 
 import { fromBase64 } from "./bytes.ts";
 import { Failure } from "./failure.ts";
-import { keep, newest, roll, show, type Keys } from "./contact.ts";
+import { boxOf, id, keep, newest, roll, show, withBox, type Box, type Keys } from "./contact.ts";
+import { address, seal, type Address, type Block } from "./mail.ts";
 import { alike, properName } from "./name.ts";
 import type { StoredKeys } from "./contacts.ts";
 import { keyID, type Keeper } from "./keep.ts";
+import type { Heard } from "./reliable.ts";
 import type { Side } from "./store.ts";
 
 export interface Contact {
@@ -15,6 +17,15 @@ export interface Contact {
   readonly name: string; // by which this person calls the other
   readonly seen: number; // when their last call began, in ms since 1970
   readonly keys: Keys;
+  readonly heard?: Heard; // when the last letter was read
+  readonly due?: boolean; // a receipt for letters that were read
+  readonly sealed?: readonly Sealed[]; // receipts that may not be at the server yet
+}
+
+/** A letter for a box at the server. */
+export interface Sealed {
+  readonly to: Address;
+  readonly block: Block;
 }
 
 const table = "contacts";
@@ -124,9 +135,41 @@ export class Held implements StoredKeys {
   async roll(generation: string, contactKey: string): Promise<string | undefined> {
     const c = await this.book.update(this.id, (c) => {
       const keys = roll(c.keys, generation, fromBase64(contactKey)!);
-      return keys && { ...c, keys, seen: Date.now() };
+      return keys && { ...c, keys, seen: Date.now(), due: false, sealed: [] }; // the call makes all letters of before void
     }).catch(() => undefined);
     return c && newest(c.keys);
+  }
+
+  /** How far this person had read when the tab took the contact. */
+  get heard(): Heard | undefined {
+    return this.contact.heard;
+  }
+
+  /** Stores the other side's box after letters that were read, and whether a receipt is due. */
+  async read(generation: string, after: Box, heard: Heard, due: boolean): Promise<void> {
+    await this.book.update(this.id, (c) => ({ ...c, keys: withBox(c.keys, generation, "theirs", after), heard, due: due || c.due === true }));
+  }
+
+  /** Returns the receipts for the server: those that are sealed, or one of that text, if it is due, for each generation of keys. */
+  async receipts(text: Uint8Array): Promise<readonly Sealed[]> {
+    let sealed: readonly Sealed[] = [];
+    await this.book.update(this.id, (c) => {
+      sealed = c.sealed ?? [];
+      if (!c.due || sealed.length > 0) return undefined;
+      let { keys } = c;
+      for (const generation of keys.generations.map(id)) {
+        const box = boxOf(keys, generation, "ours")!, { after, block } = seal(box, text);
+        sealed = [...sealed, { to: address(box), block }];
+        keys = withBox(keys, generation, "ours", after);
+      }
+      return { ...c, keys, sealed, due: false };
+    });
+    return sealed;
+  }
+
+  /** Notes that the server has the sealed receipts. */
+  async posted(): Promise<void> {
+    await this.book.update(this.id, (c) => ({ ...c, sealed: [] }));
   }
 
   shown(id: string): Promise<boolean> {

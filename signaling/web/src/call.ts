@@ -9,6 +9,7 @@ import { byId, show } from "./dom.ts";
 import { readable, type Failure, type Kind } from "./failure.ts";
 import { FileViews } from "./fileview.ts";
 import { KeepView } from "./keepview.ts";
+import { Mailbox } from "./mailbox.ts";
 import type { Pipe } from "./pipe.ts";
 import { resumeLimit, saveCall, type SavedCall } from "./resume.ts";
 import { Session } from "./session.ts";
@@ -37,7 +38,9 @@ export class Call {
   readonly #keep: KeepView;
   readonly #files: FileViews;
   readonly #life = new AbortController();
+  readonly #mailbox: Mailbox | undefined;
   #met: boolean; // there was a connection
+  #shown: boolean; // the conversation is on the page
   #peer: string; // the other side's last conversation
 
   /** Begins a call at the server with the address base, or resumes a saved one. local: the server is on this machine. */
@@ -58,8 +61,9 @@ export class Call {
     this.view.onFile = (...args) => this.#files.files.handleFrame(...args);
     this.view.onRinging = () => { this.#waiting.ringing(); };
     this.view.onConnected = (pipe) => { this.#connected(pipe); };
-    this.#store.onTrouble = (why) => (this.#met ? this.view : this.#waiting).trouble(why);
-    this.#met = saved !== undefined;
+    this.#mailbox = contact && new Mailbox(this.#store, contact, this.conversation, { letters: () => { this.#letters(contact.name); }, note: (text) => { this.note(text); } });
+    this.#store.onTrouble = (why) => (this.#shown ? this.view : this.#waiting).trouble(why);
+    this.#met = this.#shown = saved !== undefined;
     this.#peer = saved?.conversation.peer.conversation ?? "";
     if (!saved) {
       show("wait", byId("wait-title"));
@@ -74,8 +78,21 @@ export class Call {
     return this.#met;
   }
 
+  /** Whether the conversation is on the page. */
+  get shown(): boolean {
+    return this.#shown;
+  }
+
+  /** Shows the conversation for letters of the contact, who is away. */
+  #letters(name: string) {
+    if (this.#shown) return;
+    this.#shown = true;
+    this.#waiting.met((text) => this.view.note(text));
+    this.view.letters(name);
+  }
+
   #connected(pipe: Pipe) {
-    this.#met = true;
+    this.#met = this.#shown = true;
     this.#waiting.met((text) => this.view.note(text));
     this.#files.files.connected(pipe, this.#peer === "" || this.#peer === this.conversation.peer);
     this.#peer = this.conversation.peer;
@@ -94,10 +111,10 @@ export class Call {
     this.#life.abort();
     this.#contact?.release();
     const broken = this.#files.files.abandon("the conversation has ended");
-    if (this.#met) this.view.over([
+    if (this.#shown) this.view.over([
       failure ? `The call ended: ${failure.message}` : this.view.departure || "You have left.",
       failure && hints[failure.kind],
-      undelivered(this.conversation.waiting.length),
+      this.#met && undelivered(this.conversation.waiting.length),
       broken === 0 ? "" : broken === 1 ? "One file was not transferred." : `${broken} files were not transferred.`,
       this.#keep.unfinished,
       this.view.pageClosed && talkAgain,
@@ -108,9 +125,12 @@ export class Call {
   async #nextPipe(signal: AbortSignal): Promise<Pipe> {
     const s = this.#session, typed = s instanceof Session && s.typed; // a contact comes back without it
     const late = typed ? setTimeout(() => this.view.stillLost(stillLost / 1000, print(typed), () => s.reopen()), stillLost) : undefined;
+    const over = new AbortController(), letters = this.#mailbox?.run(AbortSignal.any([signal, over.signal]));
     try {
       return await this.#session.pipe(signal);
     } finally {
+      over.abort();
+      await letters;
       clearTimeout(late);
     }
   }
@@ -122,7 +142,7 @@ export class Call {
 
   /** Shows a line, in the conversation or while the page waits for it. */
   note(text: string) {
-    if (this.#met) this.view.note(text);
+    if (this.#shown) this.view.note(text);
     else this.#waiting.note(text);
   }
 

@@ -92,4 +92,19 @@ export function place(g: Generation, caller: ContactSide, epoch: number): Code {
   return { room: base32(derive(key, "room", tokenSize)), secret: base32(derive(key, "secret", tokenSize)) };
 }
 
+/** Returns the key of the next block, and the box after it, in which nothing is left of that key. */
+export const next = (b: Box): { key: Uint8Array; after: Box } =>
+  ({ key: derive(b.chain, "key", keySize), after: { ...b, chain: derive(b.chain, "chain", keySize), number: b.number + 1 } });
+
+const boxIndex = (k: Keys, whose: "ours" | "theirs") => sides.indexOf(whose === "ours" ? k.side : otherSide(k.side));
+
+/** Returns the box of a generation in which this side leaves letters, or the other one; undefined if its keys are gone. */
+export const boxOf = (k: Keys, generation: string, whose: "ours" | "theirs"): Box | undefined =>
+  k.generations.find((g) => id(g) === generation)?.boxes[boxIndex(k, whose)];
+
+/** Returns the keys with another state of that box. */
+export const withBox = (k: Keys, generation: string, whose: "ours" | "theirs", box: Box): Keys => ({
+  ...k, generations: k.generations.map((g) => (id(g) === generation ? { ...g, boxes: g.boxes.map((b, i) => (i === boxIndex(k, whose) ? box : b)) } : g)),
+});
+
 const derive = (secret: Uint8Array, purpose: string, size: number): Uint8Array => expand(sha256, secret, utf8(purpose), size);

@@ -5,11 +5,12 @@ import { equal, text, utf8 } from "./bytes.ts";
 import type { Reader } from "./event.ts";
 import { Failure, sleep, type Kind } from "./failure.ts";
 import { decode, encode, json, kind, maxText, parse, parseHello, type Frame, type FrameKind } from "./frame.ts";
+import type { Letter } from "./letter.ts";
 import { Keeping, type Keeper, type KeepState, type Known } from "./keep.ts";
 import { after, hasHeard, hasSaid, type Leaving, type Step } from "./leaving.ts";
 import { properName, stranger } from "./name.ts";
 import type { Pipe } from "./pipe.ts";
-import { ReliableStream, type SavedStream } from "./reliable.ts";
+import { ReliableStream, type Heard, type SavedStream } from "./reliable.ts";
 import { HelloWait } from "./ring.ts";
 
 const unmet = new Set<Kind>(["silent", "declined", "unanswered"]); // why no conversation begins on a pipe
@@ -49,14 +50,14 @@ export class Conversation {
   dropped = 0; // frames that made no sense
 
   /** contact: whom the conversation is with, if they have kept each other before. */
-  constructor(name: string, reader: Reader, keeper: Keeper, contact?: Known, saved?: Saved) {
+  constructor(name: string, reader: Reader, keeper: Keeper, contact?: Known & { readonly heard: Heard | undefined }, saved?: Saved) {
     this.#name = name;
     this.#reader = reader;
     this.#keeper = keeper;
     this.#contact = contact;
     this.#saved = saved;
     this.keeping = new Keeping(keeper, (k, body) => { this.put(k, body); }, (news) => { reader.keeping(news); }, saved?.keep);
-    this.#stream = new ReliableStream(saved);
+    this.#stream = new ReliableStream(saved, contact?.heard);
     if (!saved) return;
     this.#peerName = saved.peer.name;
     this.#partial = saved.partial;
@@ -89,6 +90,15 @@ export class Conversation {
   /** The last of this side's frames that an earlier program of the other side received, and not its current one. */
   get receivedBefore(): number {
     return this.#stream.receivedBefore;
+  }
+
+  /** Where this side's stream is, and how far it has read the other one's. */
+  get place(): ReliableStream["place"] {
+    return this.#stream.place;
+  }
+
+  get heard(): Heard {
+    return this.#stream.heard;
   }
 
   get connected(): Pipe | undefined {
@@ -368,6 +378,19 @@ export class Conversation {
     }
     this.#stream.consumed();
     return true;
+  }
+
+  /** Hands the reader what is in a letter of the contact. Only while there is no pipe. */
+  open(l: Letter) {
+    this.#peerName = this.#contact?.name ?? this.#peerName;
+    if (this.#stream.handleHello(l)) this.#partial = false;
+    if (l.of === this.id) this.#handleAck(l.heard);
+    for (const { seq, part, text } of l.messages) {
+      if (this.#stream.order({ seq }) !== "next") continue;
+      this.#reader.message(seq, this.#peerName, text, this.#partial, l.written);
+      this.#partial = part;
+      this.#stream.consumed();
+    }
   }
 
   #handleName(body: Uint8Array) {

@@ -68,6 +68,7 @@ export class ConversationView implements Reader {
   connected(pipe: Pipe, name: string, again: boolean) {
     byId("peer-name").textContent = name;
     byId("connection").hidden = byId("still-lost").hidden = true;
+    byId("composer").hidden = false;
     this.#lost = "";
     for (const mark of this.#marks.values()) mark.textContent = "sending";
     this.#trust(pipe.met);
@@ -79,6 +80,17 @@ export class ConversationView implements Reader {
     }
     byId("attach").hidden = byId("rename").hidden = pipe.met.foreign;
     this.onConnected(pipe);
+  }
+
+  /** Shows the conversation before there is a connection: the contact has left letters. */
+  letters(name: string) {
+    for (const id of ["composer", "attach", "verify"]) byId(id).hidden = true;
+    byId("peer-name").textContent = name;
+    byId("trust").className = byId("trust").textContent = byId("path").textContent = "";
+    byId("connection").textContent = this.#lost = `${name} has left this at the server, sealed. You can write once the two of you are connected.`;
+    byId("connection").hidden = false;
+    document.title = `${name} – p2pchat`;
+    show("talk", byId("peer"));
   }
 
   /** Resumes a call that has no connection yet. compared: the person has compared the safety words. */
@@ -155,7 +167,7 @@ export class ConversationView implements Reader {
     byId("peer").focus();
   }
 
-  message(_: number, from: string, text: string, continues: boolean) {
+  message(_: number, from: string, text: string, continues: boolean, written?: Date) {
     const begun = this.#last?.isConnected && continues ? this.#last : undefined;
     if (begun && Number(begun.dataset.size) < maxJoined) { // the text continues in the same place
       const p = begun.querySelector(".text")!;
@@ -163,6 +175,7 @@ export class ConversationView implements Reader {
       this.#count(begun, text.length);
       return;
     }
+    if (written && !continues) this.note(`✉ ${from} wrote this on ${written.toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" })}:`);
     const item = el("div", { className: "theirs" }, spoken(`${from}: `), this.#text(text), foot());
     this.#add(item, text.length);
     this.#arrived();

@@ -9,8 +9,8 @@ export interface Reader {
   ringing(): void;
   connected(pipe: Pipe, name: string, again: boolean): void;
   path(way: Way, rtt: number | undefined): void;
-  /** continues: the text is more of the message before. */
-  message(id: number, from: string, text: string, continues: boolean): void;
+  /** continues: the text is more of the message before. written: when, if it was in a letter. */
+  message(id: number, from: string, text: string, continues: boolean, written?: Date): void;
   delivered(id: number): void;
   disconnected(why: string): void;
   inputEnded(): void;

@@ -4,6 +4,7 @@
 export type Kind =
   // of the server
   | "no-room" | "no-offer" | "no-answer" | "unchanged" | "closed" | "turned-down" | "occupied" | "answered" | "superseded"
+  | "mail-off" | "box-full" | "client-mail" | "mail-full"
   | "wrong-token" | "access-key" | "too-many" | "guesses" | "too-many-rooms" | "candidates-full" | "server-full" | "unreachable" | "refused"
   // of the meeting
   | "no-path" | "no-relay" | "replaced" | "lost" | "taken" | "wrong-code" | "burnt" | "impostor" | "garbled" | "unproven" | "silent" | "declined" | "unanswered" | "ended"

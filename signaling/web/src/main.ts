@@ -48,7 +48,7 @@ async function hold(side: Side, code: codes.Code | undefined, contact?: Held, sa
   call = undefined;
   document.title = "p2pchat";
   void contacts.refresh();
-  if (!mine.met) {
+  if (!mine.shown) {
     if (failure && !mine.conversation.parting) refused(side, failure, contact);
     else show("start", focusNext);
   }

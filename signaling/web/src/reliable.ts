@@ -15,6 +15,12 @@ export interface SavedStream {
   readonly frames: [FrameKind, number, string][]; // not acknowledged: kind, seq, body in base64
 }
 
+/** How far this side has read a stream of the other one. */
+export interface Heard {
+  readonly conversation: string;
+  readonly through: number;
+}
+
 export class ReliableStream {
   readonly id: string;
   /** The frames that the other side has not acknowledged, in order; the first #sent of them went out on the current pipe. */
@@ -27,8 +33,13 @@ export class ReliableStream {
   #acked = 0; // and that this side has acknowledged
   #receivedBefore = 0;
 
-  constructor(saved?: SavedStream) {
+  /** heard: how far this side has read a stream of the other one, if it goes on with no stream of its own. */
+  constructor(saved?: SavedStream, heard?: Heard) {
     this.id = saved?.id ?? base32(random(16));
+    if (heard && !saved) {
+      this.#peer = { ...this.#peer, conversation: heard.conversation };
+      this.#consumed = this.#acked = heard.through;
+    }
     if (!saved) return;
     this.#peer = saved.peer;
     this.#consumed = this.#acked = saved.heard;
@@ -44,6 +55,10 @@ export class ReliableStream {
   /** The other side's stream. A program that was started again has a new one. */
   get peer(): string {
     return this.#peer.conversation;
+  }
+
+  get heard(): Heard {
+    return { conversation: this.#peer.conversation, through: this.#consumed };
   }
 
   /** Whether the other side can keep contacts. */
@@ -92,14 +107,20 @@ export class ReliableStream {
   /** Returns this side's hello, which acknowledges what the reader has. */
   hello(name: string, more: Pick<Hello, "contacts" | "holds">): Uint8Array {
     this.#acked = this.#consumed;
-    const hello: Hello = { conversation: this.id, name, first: this.#first, heard: this.#consumed, of: this.#peer.conversation, parts: true, ...more };
+    const hello: Hello = { ...this.place, name, parts: true, ...more };
     return encode({ kind: kind.hello, seq: 0, body: json(hello) });
+  }
+
+  /** Where this stream is. */
+  get place(): Pick<Hello, "conversation" | "first" | "heard" | "of"> {
+    return { conversation: this.id, first: this.#first, heard: this.#consumed, of: this.#peer.conversation };
   }
 
   /** Takes the other side's hello, and reports whether its program is new to this one. */
   handleHello(h: Hello): boolean {
     const isNew = h.conversation !== this.#peer.conversation;
-    if (isNew) this.#consumed = this.#acked = Math.max(h.first, 1) - 1;
+    // What lies before first, an earlier page has read, perhaps after the last time that it stored how far.
+    if (isNew || h.first > this.#consumed + 1) this.#consumed = this.#acked = Math.max(h.first, 1) - 1;
     const heard = h.of === this.id ? h.heard : 0;
     this.#receivedBefore = Math.max(this.acknowledged, heard);
     this.#peer = h;
@@ -107,7 +128,7 @@ export class ReliableStream {
   }
 
   /** Tells where a frame of the other side belongs: it is the next one, came on an earlier pipe, or others are missing before it. */
-  order(f: Frame): "next" | "repeated" | "gap" {
+  order(f: Pick<Frame, "seq">): "next" | "repeated" | "gap" {
     return f.seq === this.#consumed + 1 ? "next" : f.seq > this.#consumed ? "gap" : "repeated";
   }
 

@@ -1,8 +1,9 @@
 // The four documents of a room, behind the REST API of the server that the page came from (/openapi.yaml). Every request can be
 // repeated, so one that fails for a moment is.
 
-import { random, base32 } from "./bytes.ts";
+import { random, base32, base64 } from "./bytes.ts";
 import { Failure, sleep, type Kind } from "./failure.ts";
+import { parseBlocks, type Address, type Block } from "./mail.ts";
 
 export type Side = "offer" | "answer"; // the description that a side writes: the caller the offer
 
@@ -76,7 +77,7 @@ export class Store {
   /** Waits up to `wait` seconds for the description of side `of`, unless that is the version `known`. */
   async description(t: Ticket, of: Side, known: string, wait: number, signal: AbortSignal): Promise<Description> {
     const unchanged = (r: Reply) => known !== "" && r.version === known;
-    const r = await this.#read(t, { path: `/${of}`, known }, wait, signal, (r, kind) =>
+    const r = await this.#read(inRoom(t, { path: `/${of}`, known }), wait, signal, (r, kind) =>
       r ? unchanged(r) : kind === "no-offer" || kind === "no-answer" || kind === "no-room" || kind === "unchanged");
     if (unchanged(r)) throw new Failure("unchanged", "Nothing has changed.");
     return r;
@@ -88,10 +89,28 @@ export class Store {
 
   /** Waits up to `wait` seconds for the candidates of side `of` from index `after`. */
   async candidates(t: Ticket, of: Side, after: number, wait: number, signal: AbortSignal): Promise<unknown[]> {
-    const r = await this.#read(t, { path: `/${of}-candidates?after=${after}` }, wait, signal, (r, kind) => (r ? isEmptyList(r.body) : kind === "no-room"));
+    const r = await this.#read(inRoom(t, { path: `/${of}-candidates?after=${after}` }), wait, signal, (r, kind) => (r ? isEmptyList(r.body) : kind === "no-room"));
     const list = json(r.body);
     if (!Array.isArray(list)) throw nonsense();
     return list;
+  }
+
+  /** Puts a block into a mailbox. One that is there already changes nothing. */
+  addBlock(to: Address, { number, bytes }: Block, signal: AbortSignal): Promise<unknown> {
+    return this.#do({ method: "POST", path: `/mail/${to.name}`, token: to.putter, key: true, body: JSON.stringify({ number, block: base64(bytes) }) }, signal);
+  }
+
+  /** Waits up to `wait` seconds for blocks of a mailbox with a number above after. */
+  async blocks(at: Address, after: number, wait: number, signal: AbortSignal): Promise<Block[]> {
+    const r = await this.#read({ path: `/mail/${at.name}?after=${after}`, token: at.taker }, wait, signal, (r) => r !== undefined && isEmptyList(r.body));
+    const list = parseBlocks(json(r.body));
+    if (!list) throw nonsense();
+    return list;
+  }
+
+  /** Removes the blocks of a mailbox up to a number. */
+  deleteBlocks(at: Address, through: number, signal: AbortSignal): Promise<unknown> {
+    return this.#do({ method: "DELETE", path: `/mail/${at.name}?through=${through}`, token: at.taker }, signal);
   }
 
   /** Closes the room, also while the page is left. */
@@ -109,7 +128,7 @@ export class Store {
   }
 
   /** Repeats a read that finds nothing, for up to `wait` seconds. */
-  async #read(t: Ticket, r: Request, wait: number, signal: AbortSignal, isNothing: (r: Reply | undefined, kind?: Kind) => boolean): Promise<Reply> {
+  async #read(r: Request, wait: number, signal: AbortSignal, isNothing: (r: Reply | undefined, kind?: Kind) => boolean): Promise<Reply> {
     const asked = performance.now();
     for (;;) {
       const left = wait - (performance.now() - asked) / 1000;
@@ -117,7 +136,7 @@ export class Store {
       const sent = performance.now();
       let reply: Reply | undefined, error: unknown;
       try {
-        reply = await this.#in(t, { ...r, wait: seconds }, signal);
+        reply = await this.#do({ ...r, wait: seconds }, signal);
       } catch (e) {
         error = e;
       }
@@ -132,7 +151,7 @@ export class Store {
   }
 
   #in(t: Ticket, r: Request, signal: AbortSignal): Promise<Reply> {
-    return this.#do({ ...r, path: `/rooms/${t.room}${r.path}`, token: t.token }, signal);
+    return this.#do(inRoom(t, r), signal);
   }
 
   /** Sends a request until it has a lasting answer. */
@@ -213,12 +232,16 @@ export class Store {
   }
 }
 
+const inRoom = (t: Ticket, r: Request): Request => ({ ...r, path: `/rooms/${t.room}${r.path}`, token: t.token });
+
 /** A failure after which the request may succeed, `after` seconds later. */
 class Transient extends Failure {
   constructor(kind: Kind, message: string, readonly after: number) {
     super(kind, message);
   }
 }
+
+const lastingKinds = new Set<Kind>(["guesses", "too-many-rooms", "client-mail", "mail-full"]); // for minutes
 
 /** Maps a response to a reply; it throws a Failure for an error. */
 function checkResponse(res: Response, body: string): Reply {
@@ -228,9 +251,9 @@ function checkResponse(res: Response, body: string): Reply {
   const p = json(body) as { type?: unknown; detail?: unknown } | undefined;
   const known = typeof p?.type === "string" && p.type.startsWith("urn:p2pchat:");
   const kind = (known ? String(p!.type).slice("urn:p2pchat:".length) : "refused") as Kind;
-  const lasting = kind === "guesses" || kind === "too-many-rooms"; // for minutes
+  const lasting = lastingKinds.has(kind);
   const detail = typeof p?.detail === "string" ? p.detail.slice(0, 300) : `The server answered with status ${res.status}.`;
-  if ((res.status === 429 && !lasting) || res.status >= 500) {
+  if (!lasting && (res.status === 429 || res.status >= 500)) {
     const after = Number(res.headers.get("Retry-After") ?? 0);
     throw new Transient(kind, detail, Number.isFinite(after) ? Math.min(Math.max(after, 0), 60) : 1);
   }

@@ -72,6 +72,7 @@ export class WaitingView implements Listener {
   met(note: (text: string) => void) {
     this.note = note;
     this.slow = () => {};
+    this.ringing = () => note("It is ringing.");
   }
 
   /** Adds a line to the notes. */

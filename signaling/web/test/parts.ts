@@ -15,5 +15,7 @@ export { ml_kem768 } from "@noble/post-quantum/ml-kem.js";
 export { Failure } from "../src/failure.ts";
 export { Proposal, respond, SessionKeys } from "../src/handshake.ts";
 export * as contact from "../src/contact.ts";
+export * as mail from "../src/mail.ts";
 export { Book } from "../src/book.ts";
 export { HelloWait } from "../src/ring.ts";
+export { sha256 } from "@noble/hashes/sha2.js";

@@ -1,0 +1,296 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"p2pchat/signaling"
+)
+
+// correspondents returns a page and a program that have kept each other at a server, and what starts the program again.
+func correspondents(t *testing.T, b chromium, server string) (ann *tab, ben func(command string) *process) {
+	t.Helper()
+	ann = b.named(t, server, "Ann")
+	dir := t.TempDir()
+	run := func(args ...string) *process {
+		t.Helper()
+		env := []string{"XDG_STATE_HOME=" + dir, "P2PCHAT_NAME=Ben", "P2PCHAT_NO_OUTBOX=false"}
+		return launchWith(t, dir, env, append(args, "--server", server, "--ui", "json")...)
+	}
+	program := run("answer", ann.call(""), "--keep", "ann")
+	ann.sees("Ben wants to keep you as a contact")
+	ann.agrees()
+	ann.sees("You have kept each other.")
+	program.prints(t, `"name":"ann","type":"kept"`)
+	ann.click("leave")
+	program.finish(t)
+	ann.opens()
+	return ann, func(command string) *process {
+		t.Helper()
+		return run(command, "@ann")
+	}
+}
+
+// mails lets a program leave messages for the contact whom it calls, each in a letter of its own, and kills it.
+func (p *process) mails(t *testing.T, messages ...string) {
+	t.Helper()
+	for n, m := range messages {
+		p.say(t, `{"type":"message","text":"`+m+`"}`)
+		p.prints(t, fmt.Sprintf(`"id":%d,"kept_s":\d+,"type":"mailed"`, n+1))
+	}
+	p.kill()
+}
+
+// theirs returns what the other side has written, as the page shows it.
+func (p *tab) theirs() []string {
+	p.t.Helper()
+	return eval[[]string](p, `[...document.querySelectorAll("#log > .theirs .text")].map((e) => e.textContent)`)
+}
+
+// A page reads what a program has left at the server, and tells it so.
+func TestPageReadsLetters(t *testing.T) {
+	t.Parallel()
+	b := sharedBrowser(t)
+	t.Run("of a program that has gone, which is told", func(t *testing.T) {
+		ann, ben := correspondents(t, b, serving(t, "--mail"))
+		ben("call").mails(t, "one", "two")
+		ann.contact("Answer Ben")
+		ann.hears("two")
+		ann.sees("✉ Ben wrote this on ")
+		ann.sees("Ben has left this at the server, sealed. You can write once the two of you are connected.")
+		if got := eval[bool](ann, `document.getElementById("composer").checkVisibility()`); got {
+			t.Error("a page that leaves no letters lets its person write")
+		}
+		ann.owesNothing(2)
+		if got := ann.theirs(); !slices.Equal(got, []string{"one", "two"}) {
+			t.Errorf("the page shows %q", got)
+		}
+		ann.opens() // the page has gone when the program comes back
+		program := ben("call")
+		program.prints(t, `"id":2,"type":"delivered"`)
+		program.say(t, `{"type":"message","text":"three"}`)
+		program.prints(t, `"id":3,"kept_s":\d+,"type":"mailed"`)
+
+		ann.contact("Answer Ben") // both ways at once
+		verified(t, ann)
+		ann.hears("three")
+		program.prints(t, `"id":3,"type":"delivered"`)
+		program.say(t, `{"type":"message","text":"four"}`)
+		ann.hears("four")
+		ann.say("at last")
+		ann.delivered(1)
+		if got := ann.theirs(); !slices.Equal(got, []string{"three", "four"}) {
+			t.Errorf("the page shows %q", got)
+		}
+		ann.reload(true)
+		ann.sees("Connected again.")
+		program.say(t, `{"type":"message","text":"five"}`)
+		ann.hears("five")
+		ann.click("leave")
+		program.finish(t)
+	})
+	t.Run("and goes on from there after the tab was killed", func(t *testing.T) {
+		ann, ben := correspondents(t, b, serving(t, "--mail"))
+		ben("call").mails(t, "one", "two")
+		ann.contact("Call Ben")
+		ann.hears("two")
+		ann.owesNothing(2)
+		program := ben("answer")
+		verified(t, ann)
+		program.say(t, `{"type":"message","text":"three"}`)
+		ann.hears("three")
+		program.prints(t, `"id":3,"type":"delivered"`)
+		next := ann.beside(b)
+		ann.killed()
+		next.contact("Call Ben") // what it has stored of reading is older than what the killed tab has read
+		next.sees("Connected with Ben")
+		program.say(t, `{"type":"message","text":"four"}`)
+		next.hears("four")
+		if got := next.theirs(); !slices.Equal(got, []string{"four"}) {
+			t.Errorf("the next tab shows %q", got)
+		}
+	})
+	t.Run("of a server that keeps none without a word", func(t *testing.T) {
+		ann, ben := correspondents(t, b, serving(t))
+		ann.contact("Answer Ben")
+		ann.sees("Waiting for Ben")
+		program := ben("call")
+		verified(t, ann)
+		program.say(t, `{"type":"message","text":"hello"}`)
+		ann.hears("hello")
+		if notes := eval[string](ann, `document.getElementById("wait-notes").textContent`); notes != "" {
+			t.Errorf("the page says %q", notes)
+		}
+	})
+}
+
+// owesNothing waits until the page has stored that its person has read up to that message, and that the server has all receipts.
+func (p *tab) owesNothing(read int) {
+	p.t.Helper()
+	eval[bool](p, fmt.Sprintf(`new Promise((resolve) => {
+		const look = () => `+storedMail+`.then((c) => c.heard?.through === %d && c.due === false && c.sealed?.length === 0 ? resolve(true) : setTimeout(look, 20));
+		look();
+	})`, read))
+}
+
+// Wherever a tab is killed while it reads a letter, the letter is shown, once unless the kill came before that was stored, and its sender is told.
+func TestPageKilledWhileReading(t *testing.T) {
+	t.Parallel()
+	b := sharedBrowser(t)
+	ann, ben := correspondents(t, b, serving(t, "--mail"))
+	for n, kill := range []struct {
+		moment string
+		again  bool // the letter is shown by the next tab, too
+	}{
+		{`IDBObjectStore.prototype.put = function () { stop(); throw new Error("killed"); };`, true},
+		{`fetch = ((was) => (to, o) => o.method === "DELETE" && to.includes("/mail/") ? new Promise(stop) : was(to, o))(fetch);`, false},
+		{`fetch = ((was) => (to, o) => o.method === "POST" && to.includes("/mail/") ? new Promise(stop) : was(to, o))(fetch);`, false},
+		{`IDBObjectStore.prototype.put = ((put, n) => function (c) { if (n++ < 2) return put.call(this, c); stop(); throw new Error("killed"); })(IDBObjectStore.prototype.put, 0);`, false},
+	} {
+		text := fmt.Sprint("letter ", n+1)
+		program := ben("call")
+		program.say(t, `{"type":"message","text":"`+text+`"}`)
+		program.prints(t, fmt.Sprintf(`"id":%d,"kept_s":\d+,"type":"mailed"`, n+1))
+		program.kill()
+
+		ann.do(chromedp.Evaluate[chromedp.Void](`globalThis.stop = () => { document.body.dataset.stopped = "yes"; }; ` + kill.moment + ` 0`))
+		ann.contact("Answer Ben")
+		ann.hears(text)
+		until[bool](ann, `document.body.dataset.stopped === "yes"`)
+		ann.killed()
+		ann.opens()
+		ann.contact("Answer Ben")
+		if kill.again {
+			ann.hears(text)
+		}
+		ann.owesNothing(n + 1)
+		if got := len(ann.theirs()); got > 1 || (got == 1) != kill.again {
+			t.Errorf("killed at moment %d: the next tab shows %d messages", n, got)
+		}
+		ann.opens()
+		program = ben("call")
+		program.prints(t, fmt.Sprintf(`"id":%d,"type":"delivered"`, n+1))
+		program.kill()
+	}
+}
+
+// storedMail evaluates to the page's only contact, as it is stored.
+const storedMail = `new Promise((resolve, reject) => {
+	const open = indexedDB.open("p2pchat at " + location.origin);
+	open.onerror = () => reject(open.error);
+	open.onsuccess = () => {
+		const all = open.result.transaction("contacts").objectStore("contacts").getAll();
+		all.onsuccess = () => {
+			open.result.close();
+			resolve(all.result[0]);
+		};
+	};
+})`
+
+// A server that lies about letters makes the page show nothing that was not written, nothing twice and nothing in another order, and the
+// person is told. What it held back comes when the two meet.
+func TestPageAtAServerThatLiesAboutLetters(t *testing.T) {
+	t.Parallel()
+	b := sharedBrowser(t)
+	for name, lie := range map[string]struct {
+		tell  func(list, seen []signaling.Block) []signaling.Block
+		told  string // by the page; empty: nothing was lost
+		shown bool   // all letters, before the two meet
+	}{
+		"repeats": {func(list, seen []signaling.Block) []signaling.Block { return slices.Concat(seen, list, list) },
+			"is shown once.", true},
+		"reorders": {func(list, _ []signaling.Block) []signaling.Block { slices.Reverse(list); return list }, "", true},
+		"withholds": {func(list, _ []signaling.Block) []signaling.Block { return list[min(1, len(list)):] },
+			"1 letter is missing: it expired, or the server withholds it. Its sender still has it.", false},
+		"invents": {func(list, _ []signaling.Block) []signaling.Block {
+			for _, b := range list[:len(list):len(list)] {
+				noise := make([]byte, 512)
+				_, _ = rand.Read(noise)
+				list = append([]signaling.Block{{Number: b.Number, Bytes: noise}, {Number: b.Number + 4000, Bytes: noise}}, list...)
+			}
+			return list
+		}, "that your contact did not write", true},
+		"truncates": {func(list, _ []signaling.Block) []signaling.Block {
+			for i := range list {
+				list[i].Bytes = list[i].Bytes[:100]
+			}
+			return list
+		}, "What waits for you at the server cannot be read: ", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := &postman{lie: lie.tell}
+			ann, ben := correspondents(t, b, m.atDoor(t))
+			ben("call").mails(t, "one", "two", "three")
+			m.lying.Store(true)
+			ann.contact("Answer Ben")
+			if lie.shown {
+				ann.hears("three")
+			}
+			if lie.told != "" {
+				ann.sees(lie.told)
+			}
+			program := ben("call")
+			verified(t, ann)
+			program.say(t, `{"type":"message","text":"last"}`)
+			ann.hears("last")
+			if got := ann.theirs(); !slices.Equal(got, []string{"one", "two", "three", "last"}) {
+				t.Errorf("the page shows %q", got)
+			}
+			if reads := m.reads.Load(); reads == 0 || reads > 20 {
+				t.Errorf("the page and the program read %d times from a server that lies", reads)
+			}
+		})
+	}
+}
+
+// testPageMailVectors checks the page's mailboxes against the vectors of peer/mail.
+func testPageMailVectors(t *testing.T, p *tab) {
+	vectors, err := os.ReadFile("../../peer/mail/testdata/mail.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if wrong := eval[[]string](p, `(async (v) => {
+		const { address, seal, open } = parts.mail, wrong = [];
+		const bytes = (s) => Uint8Array.from(atob(s), (c) => c.charCodeAt(0));
+		const same = (what, got, want) => { if (got !== want) wrong.push(what + " is " + got + ", want " + want); };
+		const first = { put: bytes(v.Box.put), take: bytes(v.Box.take), chain: bytes(v.Box.chain), number: v.Box.number };
+		const { name, putter, taker } = address(first);
+		same("the box", [name, putter, taker].join(), [v.Name, v.Putter, v.Taker].join());
+		let box = first;
+		const blocks = [];
+		for (const b of v.Blocks) {
+			const { after, block } = seal(box, new Uint8Array(b.Length).fill(97));
+			same("a block of " + b.Length, [block.number, block.bytes.length, parts.hex(parts.sha256(block.bytes))].join(), [b.Number, b.Size, b.SHA256].join());
+			box = after;
+			blocks.push(block);
+		}
+		const all = open(first, [...blocks].reverse());
+		same("what opens", all.letters.map((l) => l.length + ":" + l.every((c) => c === 97)).join(), v.Blocks.map((b) => b.Length + ":true").join());
+		same("the box after it", JSON.stringify(all.after), JSON.stringify(box));
+		for (const [what, list, letters, report] of [
+			["a gap", [blocks[0], blocks[3]], 2, { missing: 2, repeated: 0, invented: 0 }],
+			["a repetition", [blocks[0], blocks[0]], 1, { missing: 0, repeated: 1, invented: 0 }],
+			["another number", [{ ...blocks[0], number: 2 }], 0, { missing: 0, repeated: 0, invented: 1 }],
+			["a number far ahead", [{ ...blocks[0], number: 4098 + 1 }, blocks[0]], 1, { missing: 0, repeated: 0, invented: 1 }],
+			["noise before the letter", [{ number: 1, bytes: new Uint8Array(512) }, blocks[0]], 1, { missing: 0, repeated: 0, invented: 1 }],
+		]) {
+			const got = open(first, list);
+			same(what, got.letters.length + JSON.stringify(got.report), letters + JSON.stringify(report));
+		}
+		let changed = 0;
+		for (let at = 0; at < 512; at++) {
+			const b = blocks[0].bytes.slice();
+			b[at] ^= 1;
+			if (open(first, [{ number: 1, bytes: b }]).letters.length > 0) changed++;
+		}
+		same("the changed blocks that open", changed, 0);
+		return wrong;
+	})(`+string(vectors)+`)`); len(wrong) > 0 {
+		t.Errorf("%q", wrong)
+	}
+}
