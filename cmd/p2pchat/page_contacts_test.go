@@ -260,6 +260,9 @@ func TestPageContacts(t *testing.T) {
 		listen.say(t, `{"type":"decline"}`)
 		ann.sees("The other side declined the call. Call again later.")
 		ann.opens()
+		if stored := eval[[]string](ann, storedContacts); len(stored) != 1 || strings.Contains(stored[0], " or ") {
+			t.Errorf("a declined call changes the keys: %d contacts, %s", len(stored), strings.Join(stored, "; "))
+		}
 		ann.contact("Call Ben")
 		ann.sees("It is ringing.")
 		listen.prints(t, `(?s)"how":"declined".*"contact":"ann","type":"call"`)
@@ -310,7 +313,7 @@ func testPageContactVectors(t *testing.T, p *tab) {
 		t.Fatal(err)
 	}
 	if wrong := eval[[]string](p, `((v) => {
-		const { keep, roll, show, newest, id, place, places } = parts.contact, wrong = [];
+		const { keep, roll, unroll, show, newest, id, place, places } = parts.contact, wrong = [];
 		const bytes = (s) => Uint8Array.from(atob(s), (c) => c.charCodeAt(0));
 		const plain = (g) => JSON.stringify({ root: parts.base64(g.root), boxes: g.boxes.map((b) => ({ put: parts.base64(b.put), take: parts.base64(b.take), chain: parts.base64(b.chain), number: b.number })) });
 		const same = (what, got, want) => { if (got !== want) wrong.push(what + " is " + got + ", want " + want); };
@@ -327,6 +330,7 @@ func testPageContactVectors(t *testing.T, p *tab) {
 		same("the generations until the other side has shown", rolled.generations.length, 2);
 		same("those after another ID", show(rolled, v.IDs[0]).generations.length, 2);
 		same("those after the newest", show(rolled, v.IDs[1]).generations.length + " " + show(rolled, v.IDs[1]).shown, "1 true");
+		same("those of a call that was declined", newest(unroll(rolled, v.IDs[1])) + " " + newest(unroll(rolled, v.IDs[0])), v.IDs.join(" "));
 		same("a roll of a generation that is not kept", roll(kept, v.IDs[1], bytes(v.Call)), undefined);
 		const at = places(rolled, false, v.Epoch * 3600e3 + 5);
 		same("the places", at.length, 6);

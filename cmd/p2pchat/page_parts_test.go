@@ -197,7 +197,7 @@ func TestPageParts(t *testing.T) {
 			performance.now = () => now;
 			const pass = (ms) => { for (const until = now + ms; timer && timer.at <= until && !ended;) { now = timer.at; timer.f(); } if (!ended) now += ms; };
 			try {
-				const wait = new parts.HelloWait({ end: (why) => { ended ||= why.kind + " " + now / 1000; } }, () => rang++);
+				const wait = new parts.HelloWait({ end: (why) => { ended ||= why.kind + " " + now / 1000; } }, () => rang++, () => {});
 				const frame = (kind, text) => wait.handle({ kind, seq: 0, body: new TextEncoder().encode(text) });
 				for (let i = 0; i < rings && !ended; i++) { pass(3000); frame(16, ""); }
 				if (decline !== undefined) frame(17, decline);

@@ -4,7 +4,7 @@
 
 import { fromBase64 } from "./bytes.ts";
 import { Failure } from "./failure.ts";
-import { boxOf, id, keep, newest, roll, show, withBox, type Box, type Keys } from "./contact.ts";
+import { boxOf, id, keep, newest, roll, show, unroll, withBox, type Box, type Keys } from "./contact.ts";
 import { address, seal, type Address, type Block } from "./mail.ts";
 import { alike, properName } from "./name.ts";
 import type { StoredKeys } from "./contacts.ts";
@@ -174,6 +174,10 @@ export class Held implements StoredKeys {
 
   shown(id: string): Promise<boolean> {
     return noteShown(this.book, this.id, id);
+  }
+
+  async declined(id: string): Promise<void> {
+    await this.book.update(this.id, (c) => newest(c.keys) === id ? { ...c, keys: unroll(c.keys, id) } : undefined);
   }
 }
 

@@ -55,6 +55,13 @@ export function roll(k: Keys, met: string, key: Uint8Array): Keys | undefined {
   return g && { ...k, generations: [generation(concat(g.root, key), undefined, "roll"), g] };
 }
 
+/**
+ * Returns the keys without the generation of an ID, which roll has made for a call that the other side declined: that side has not
+ * rolled, and will not. Without that word from it unroll must not be used. Keys that do not have another generation stay as they are.
+ */
+export const unroll = (k: Keys, of: string): Keys =>
+  of === newest(k) && k.generations.length > 1 ? { ...k, generations: k.generations.slice(1) } : k;
+
 /** Drops the older generation if the other side has shown the ID of the newest one. */
 export const show = (k: Keys, shown: string): Keys =>
   shown === newest(k) ? { ...k, generations: k.generations.slice(0, 1), shown: true } : k;

@@ -206,7 +206,9 @@ export class Conversation {
       this.#goodbyeLate(AbortSignal.any([over.signal, signal])).then(() => hangUp),
       new Promise<Failure>((resolve) => signal.addEventListener("abort", () => resolve(hangUp), { once: true })),
     ]);
-    const wait = new HelloWait(pipe, () => this.#reader.ringing());
+    const wait = new HelloWait(pipe, () => this.#reader.ringing(), () => {
+      void this.#contact?.declined(pipe.holds).catch(() => {}); // then both generations stay, and the next call takes longer
+    });
     const greeted = () => {
       wait.end();
       this.#greeted(pipe, again);

@@ -36,6 +36,8 @@ export interface Known {
   readonly name: string; // by which this person calls the other side, whatever name that gives itself
   /** Notes that the other side has stored the keys with an ID. */
   shown(id: string): Promise<unknown>;
+  /** Takes the keys with an ID back: they were stored for a call that the other side declined. */
+  declined(id: string): Promise<unknown>;
 }
 
 /** How far the two are, for the page and for the next one after a reload. */

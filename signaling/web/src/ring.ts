@@ -14,8 +14,8 @@ export class HelloWait {
   #timer = 0;
   #rings = false;
 
-  /** Ends pipe if no hello comes in time; ringing is called once, when the other side says that it rings. */
-  constructor(readonly pipe: Pipe, readonly ringing: () => void) {
+  /** Ends pipe if no hello comes in time; ringing is called once, when the other side says that it rings, and declined when it does not take the call. */
+  constructor(readonly pipe: Pipe, readonly ringing: () => void, readonly declined: () => void) {
     this.#wait();
   }
 
@@ -34,6 +34,7 @@ export class HelloWait {
       return true;
     }
     if (f.kind !== kind.declined) return false;
+    this.declined();
     this.pipe.end(equal(f.body, utf8(unanswered)) ? notAnswered() : new Failure("declined", "The other side declined the call."));
     return true;
   }
