@@ -40,8 +40,9 @@ func doctorCommand(std stdio) *cobra.Command {
 		Use:   "doctor",
 		Short: "Find out which calls work from this machine and network",
 		Long: `Find out which calls work from this machine and network: whether the server answers,
-which STUN and TURN servers answer over UDP, TCP and TLS, how the NAT behaves, and
-which addresses a call would offer. The last line is the verdict.
+which STUN and TURN servers answer over UDP, TCP and TLS, how the NAT behaves, which
+addresses a call would offer, and which ways to other machines there are. The last line
+is the verdict.
 
 The exit code is 0 if calls work with most people, or if there is no server yet and
 'p2pchat call' would start one; 5 if the server cannot be reached or refuses; 6 if
@@ -76,6 +77,7 @@ type diagnosis struct {
 	Candidates []candidateFinding `json:"candidates"`
 	IPv6       bool               `json:"ipv6"`               // there is an address that others can reach
 	NotUsed    []string           `json:"not_used,omitempty"` // URLs of the server's list on other hosts
+	Ways       []way              `json:"ways"`
 	Verdict    verdict            `json:"verdict"`
 }
 
@@ -182,6 +184,7 @@ func examine(ctx context.Context, o doctorOptions, client *signaling.Client, con
 	d.NAT.found(survey.Behave(ctx, servers))
 	d.Mapping.found(ctx, config)
 	d.gather(ctx, servers, config)
+	d.Ways = d.ways()
 	d.judge()
 	return d
 }
@@ -197,7 +200,7 @@ func (d *diagnosis) gather(ctx context.Context, servers []signaling.ICEServer, c
 	for _, a := range list {
 		d.Candidates = append(d.Candidates, candidateFinding(a))
 		ip, err := netip.ParseAddr(a.Address)
-		d.IPv6 = d.IPv6 || err == nil && ip.Is6() && ip.IsGlobalUnicast() && !ip.IsPrivate()
+		d.IPv6 = d.IPv6 || err == nil && isReachable6(ip)
 	}
 }
 
@@ -287,6 +290,10 @@ func (d *diagnosis) print(out io.Writer) error {
 		line("  %-5s %s %s", c.Type, c.Protocol, net.JoinHostPort(c.Address, strconv.Itoa(int(c.Port))))
 	}
 	line("  IPv6: %s", map[bool]string{true: "yes", false: "no address that other machines can reach"}[d.IPv6])
+	line("Ways to other machines")
+	for _, w := range d.Ways {
+		line("  %s", w)
+	}
 	line("")
 	line("%s", d.Verdict.Text)
 	_, err := io.WriteString(out, b.String())
