@@ -31,6 +31,9 @@ func (c Config) Over(n transport.Net) Config {
 	return c
 }
 
+// AwaitUDP is awaitUDP.
+var AwaitUDP = awaitUDP
+
 // Behind returns the Config of a machine behind the gateway g.
 func (c Config) Behind(g portmap.Gateway) Config {
 	c.gateway = &g

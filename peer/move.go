@@ -32,7 +32,7 @@ const (
 	movesMost   = 12               // of each side, in movesWithin
 	movesWithin = time.Hour        // a malicious side can make this one gather candidates so often
 	moveLimit   = 20 * time.Second // from the channel to both sides' "stands"
-	relayFirst  = 5 * time.Second  // a connection through a relay looks for another way after so long,
+	relayFirst  = 2 * time.Second  // a connection through a relay looks for another way after so long,
 	relayMost   = 10 * time.Minute // and then after three times as long each time, up to this
 	retireLimit = time.Second      // how long a replaced Pipe goes on: the other side may not have left it
 )
@@ -85,7 +85,8 @@ func (p *Pipe) retire(ctx context.Context) {
 
 // A mover moves the connection of one Pipe. It belongs to the goroutine of the Session.
 type mover struct {
-	ctx    context.Context
+	ctx    context.Context // of all that it starts
+	close  context.CancelFunc
 	s      *Session
 	p      *Pipe
 	done   chan *Pipe         // from the move under way: the new Pipe, or nil if it failed; nil without a move
@@ -96,10 +97,13 @@ type mover struct {
 	due  <-chan time.Time // to begin a move; nil unless the path is a relay's
 	wait time.Duration    // until due
 	next string           // the label of that move's channel
+	udp  <-chan struct{}  // closed when UDP has begun to work; nil: it works, or is not watched
 }
 
 func newMover(ctx context.Context, s *Session, p *Pipe) *mover {
-	m := &mover{ctx: ctx, s: s, p: p, next: moveLabel}
+	m := &mover{s: s, p: p, next: moveLabel}
+	m.ctx, m.close = context.WithCancel(ctx)
+	m.watchUDP()
 	if p.side == signaling.Caller && p.relayed() && p.moves { // it is for both sides; one of them tries
 		m.wait = relayFirst
 		if p.Renewed { // a renewal takes the direct path if there is one
@@ -112,6 +116,15 @@ func newMover(ctx context.Context, s *Session, p *Pipe) *mover {
 
 // relayed reports whether the packets go through a relay.
 func (p *Pipe) relayed() bool { return p.Path == webrtc.ICECandidateTypeRelay.String() }
+
+// tryNow begins a move in place of one that began before its reason was there.
+func (m *mover) tryNow() {
+	if !m.theirs {
+		m.stop(false)
+	}
+	m.next, m.wait = moveLabel, relayFirst
+	m.tryAgain()
+}
 
 // tryAgain begins the move that is due, and says when to begin the next one.
 func (m *mover) tryAgain() {
@@ -142,7 +155,7 @@ func (m *mover) begin(label string) {
 
 // accept takes the move that the other side begins on c, if one may begin.
 func (m *mover) accept(c *channel) {
-	if m.done != nil && !m.theirs && m.p.side == signaling.Callee { // both have begun, and the caller's counts
+	if m.done != nil && (m.theirs || m.p.side == signaling.Callee) { // it has given up its last one; or both have begun, and the caller's counts
 		m.stop(false)
 	}
 	label := c.dc.Label()
@@ -202,11 +215,21 @@ func (m *mover) move(ctx context.Context, label string, c *channel) (*Pipe, erro
 	k := newCarrier(c)
 	m.s.wg.Go(k.read)                                     // ends with c
 	context.AfterFunc(m.p.life, func() { _ = c.Close() }) // it never fails
-	meet := m.meet
+	meeting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	m.s.wg.Go(func() {
+		_, _ = k.await(meeting, func(carried) bool { return false }) // returns when either has ended
+		if !isClosed(m.p.ended) {                                    // or else a renewal is the meeting that follows
+			cancel() // the other side has given up
+		}
+	})
+	var next *Pipe
+	var err error
 	if label == renewLabel {
-		meet = m.meetAtServer
+		next, err = m.meetAtServer(meeting)
+	} else {
+		next, err = m.meet(meeting, k)
 	}
-	next, err := meet(ctx, k)
 	if err != nil {
 		_ = c.Close() // it never fails
 		return nil, err

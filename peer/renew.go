@@ -18,30 +18,24 @@ import (
 //	  | ◀─────────────────────────────────────────────── stands |
 const renewLabel = "renew"
 
-// renewMost bounds the time between two attempts: a permission may end three minutes after the first refusal, see pion's
+// renewFirst is the time between the first two attempts to renew a connection. renewMost bounds the time between two later ones: a permission may end three minutes after the first refusal, see pion's
 // intervals, and movesMost attempts of one side fit into that.
-const renewMost = 30 * time.Second
+const (
+	renewFirst = 5 * time.Second
+	renewMost  = 30 * time.Second
+)
 
 // renew begins to renew the connection, if it goes through a relay.
 func (m *mover) renew() {
 	if m.p.relayed() && m.p.renews {
 		m.p.log.Info("a TURN server no longer keeps its part of this connection: renewing it")
-		m.next, m.wait = renewLabel, relayFirst
+		m.next, m.wait = renewLabel, renewFirst
 		m.tryAgain()
 	}
 }
 
-// meetAtServer makes the second connection by way of the server. It gives up when the channel of k ends, unless the
-// connection has ended: then this is the meeting that follows.
-func (m *mover) meetAtServer(ctx context.Context, k *carrier) (*Pipe, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	m.s.wg.Go(func() {
-		_, _ = k.await(ctx, func(carried) bool { return false }) // returns when either has ended
-		if !isClosed(m.p.ended) {
-			cancel()
-		}
-	})
+// meetAtServer makes the second connection by way of the server.
+func (m *mover) meetAtServer(ctx context.Context) (*Pipe, error) {
 	config := m.s.config
 	config.private, config.Save, config.Report = true, nil, func(Event) {}
 	// The Session follows m.p, so the meeting is another one's. That one is not started: it only meets.

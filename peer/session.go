@@ -311,6 +311,7 @@ func (s *Session) watch(ctx context.Context, p *Pipe) (next *Pipe, err error) {
 	ticker := time.NewTicker(statsInterval)
 	defer ticker.Stop()
 	m := newMover(ctx, s, p)
+	defer m.close()
 	for {
 		select {
 		case <-ctx.Done():
@@ -324,6 +325,8 @@ func (s *Session) watch(ctx context.Context, p *Pipe) (next *Pipe, err error) {
 			m.begin(moveLabel)
 		case <-p.refused:
 			m.renew()
+		case <-m.udp:
+			m.udpWorks()
 		case <-m.due:
 			m.tryAgain()
 		case next := <-m.done:

@@ -11,53 +11,94 @@ import (
 	"time"
 )
 
-// A call through a relay becomes a direct one soon after the network lets UDP through, while a file and messages are on their
-// way: nothing is lost or comes twice.
+// A call moves to another way soon after the network has changed, while a file and messages are on their way: nothing is lost or
+// comes twice.
 func TestNATMoves(t *testing.T) {
 	needsLab(t)
-	l := newLab(t, noUDP, cone, quality{delay: 5 * time.Millisecond, rate: 20e6 / 8})
-	l.serve("--relay", "--relay-open")
-	server, dir, path := "http://"+serverAddress+":3000", t.TempDir(), filepath.Join(t.TempDir(), "data")
-	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 30e6)); err != nil {
-		t.Fatal(err)
+	slow := quality{delay: 5 * time.Millisecond, rate: 20e6 / 8}
+	for _, c := range []struct {
+		name     string
+		nat      string // of a
+		path     string // at first
+		change   func(*lab)
+		from, to string
+		within   time.Duration
+		lines    int
+	}{
+		{
+			"from a relay when the network lets UDP through", noUDP, relayed,
+			func(l *lab) { l.nat("ra", cone) }, "relay", direct, 3 * time.Second, 300,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := newLab(t, c.nat, cone, slow)
+			l.serve("--relay", "--relay-open")
+			server, dir, path := "http://"+serverAddress+":3000", t.TempDir(), filepath.Join(t.TempDir(), "data")
+			if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 30e6)); err != nil {
+				t.Fatal(err)
+			}
+			a := l.start("a", "call", "417-falcon-zebra", "--server", server, "--ui", "json", "--send", path)
+			l.sees(a, `"type":"waiting"`)
+			b := l.start("b", "answer", "417-falcon-zebra", "--server", server, "--ui", "json", "--accept-files", "--download-dir", dir)
+			for _, p := range []*process{a, b} {
+				l.sees(p, `"path":"(`+c.path+`)".*"type":"connected"`)
+			}
+			l.chats(a, b, 0, 100)
+			time.Sleep(3 * time.Second) // the first try to leave a relay is over
+
+			begun := time.Now()
+			c.change(l)
+			moved := regexp.MustCompile(`"from":"(` + c.from + `)","path":"(` + c.to + `)","type":"moved"`)
+			said, pause := 100, time.Duration(0)
+			var took time.Duration
+			for ; took == 0 || said < c.lines; said += 10 {
+				if took == 0 && moved.MatchString(a.out.String()) {
+					took = time.Since(begun)
+				}
+				last := time.Now()
+				l.chats(a, b, said, said+10)
+				pause = max(pause, time.Since(last))
+				if time.Since(begun) > patience {
+					t.Fatalf("the call stays where it is: %s", a.err)
+				}
+			}
+			t.Logf("moved %s after the change, with %d lines; at most %s for ten lines", took.Round(time.Millisecond), said, pause.Round(time.Millisecond))
+			if took > c.within {
+				t.Errorf("it took %s", took)
+			}
+			l.sees(b, moved.String())
+			l.sees(a, `"type":"file-sent"`)
+			l.sees(b, `"type":"file-received"`)
+			l.leave(a, b)
+			hasLines(t, b, said)
+			for _, p := range []*process{a, b} {
+				if regexp.MustCompile(`"type":"(disconnected|reconnected)"`).MatchString(p.out.String()) {
+					t.Errorf("a move looks like a loss: %s", p.out)
+				}
+			}
+		})
 	}
-	a := l.start("a", "call", "417-falcon-zebra", "--server", server, "--ui", "json", "--send", path)
-	l.sees(a, `"type":"waiting"`)
-	b := l.start("b", "answer", "417-falcon-zebra", "--server", server, "--ui", "json", "--accept-files", "--download-dir", dir)
-	for _, p := range []*process{a, b} {
-		if got := l.sees(p, `"path":"(\w+)".*"type":"connected"`); got[1] != "relay" {
-			t.Fatalf("they have connected by %s", got[1])
-		}
+}
+
+// chats sends lines from one side to the other, and waits until they are there.
+func (l *lab) chats(from, to *process, first, end int) {
+	l.Helper()
+	for i := first; i < end; i++ {
+		l.say(from, fmt.Sprint("line ", i))
 	}
-	begun := time.Now()
-	l.nat("ra", cone)
-	moved := regexp.MustCompile(`"from":"relay","path":"(srflx|prflx)","type":"moved"`)
-	said := 0
-	for ; !moved.MatchString(a.out.String()) || said < 300; said++ {
-		l.say(a, fmt.Sprint("line ", said))
-		l.sees(b, fmt.Sprintf(`"text":"line %d"`, max(0, said-100))) // at most 100 are on their way
-		if time.Since(begun) > patience {
-			t.Fatalf("the call stays at the relay: %s", a.err)
-		}
-	}
-	t.Logf("%s after UDP was let through, with %d lines on their way or read", time.Since(begun).Round(time.Millisecond), said)
-	l.sees(b, `"from":"relay","path":"(srflx|prflx)","type":"moved"`)
-	l.sees(b, fmt.Sprintf(`"text":"line %d"`, said-1))
-	l.sees(a, `"type":"file-sent"`)
-	l.sees(b, `"type":"file-received"`)
-	l.leave(a, b)
-	lines := regexp.MustCompile(`"text":"line (\d+)"`).FindAllStringSubmatch(b.out.String(), -1)
+	l.sees(to, fmt.Sprintf(`"text":"line %d"`, end-1))
+}
+
+// hasLines fails the test unless a process has got so many lines, each once and in order.
+func hasLines(t *testing.T, p *process, n int) {
+	t.Helper()
+	lines := regexp.MustCompile(`"text":"line (\d+)"`).FindAllStringSubmatch(p.out.String(), -1)
 	for i, m := range lines {
 		if m[1] != strconv.Itoa(i) {
 			t.Fatalf("line %s came in place of %d", m[1], i)
 		}
 	}
-	if len(lines) != said {
-		t.Errorf("%d of %d lines have come", len(lines), said)
-	}
-	for _, p := range []*process{a, b} {
-		if regexp.MustCompile(`"type":"(disconnected|reconnected)"`).MatchString(p.out.String()) {
-			t.Errorf("a move looks like a loss: %s", p.out)
-		}
+	if len(lines) != n {
+		t.Errorf("%d of %d lines have come", len(lines), n)
 	}
 }

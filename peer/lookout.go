@@ -1,0 +1,93 @@
+package peer
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/pion/stun/v4"
+)
+
+// A Session whose connection goes through a relay asks a STUN server over UDP, until it answers. If the server has not answered at
+// first, the network lets UDP through from now on, and the Session looks for a direct path at once. A server that lies causes one
+// move of a connection, which counts among movesMost.
+const lookoutInterval = time.Second
+
+// watchUDP starts to ask, if there is a reason.
+func (m *mover) watchUDP() {
+	if address := stunServer(m.p); address != "" && m.p.moves && m.p.relayed() && m.s.config.net == nil {
+		udp := make(chan struct{})
+		m.udp = udp
+		m.s.wg.Go(func() { awaitUDP(m.ctx, address, udp) })
+	}
+}
+
+// udpWorks begins a move to a direct path.
+func (m *mover) udpWorks() {
+	m.udp = nil
+	m.p.log.Info("the network lets UDP through now: looking for a direct path")
+	m.tryNow()
+}
+
+// stunServer returns the address of a STUN server over UDP with which the two have met, or "".
+func stunServer(p *Pipe) string {
+	for _, s := range p.servers {
+		for _, raw := range s.URLs {
+			if u, err := stun.ParseURI(raw); err == nil && u.Scheme == stun.SchemeTypeSTUN {
+				return net.JoinHostPort(u.Host, strconv.Itoa(u.Port))
+			}
+		}
+	}
+	return ""
+}
+
+// awaitUDP asks a STUN server until it answers, and then closes works, unless the server has answered the first time: then a
+// block of UDP is not why the path is a relay's.
+func awaitUDP(ctx context.Context, address string, works chan<- struct{}) {
+	ticker := time.NewTicker(lookoutInterval)
+	defer ticker.Stop()
+	for first := true; ; first = false {
+		if stunAnswers(ctx, address) {
+			if !first {
+				close(works)
+			}
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// stunAnswers reports whether a STUN server answers a Binding request (RFC 8489, section 3) within lookoutInterval.
+func stunAnswers(ctx context.Context, address string) bool {
+	ctx, cancel := context.WithTimeout(ctx, lookoutInterval)
+	defer cancel()
+	c, err := new(net.Dialer).DialContext(ctx, "udp", address)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	defer endWith(ctx, c.SetReadDeadline)()
+	request, err := stun.Build(stun.TransactionID, stun.BindingRequest)
+	if err != nil {
+		return false
+	}
+	if _, err := c.Write(request.Raw); err != nil {
+		return false
+	}
+	b := make([]byte, 1500)
+	for {
+		n, err := c.Read(b)
+		if err != nil {
+			return false
+		}
+		var reply stun.Message
+		if stun.Decode(b[:n], &reply) == nil && reply.TransactionID == request.TransactionID && reply.Type == stun.BindingSuccess {
+			return true
+		}
+	}
+}
