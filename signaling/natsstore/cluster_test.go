@@ -24,6 +24,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	_ = flag.Set("test.parallel", "6") // more than there are processors: these tests wait for elections and timeouts
+	_ = flag.Set("rapid.checks", "8")  // instead of 100: each write is a round trip to a quorum
 	goleak.VerifyTestMain(m,
 		// A NATS server leaves this goroutine after its shutdown.
 		goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*Server).startGoRoutine.func1"),

@@ -137,6 +137,7 @@ func (x *mail) wait(ctx context.Context, after uint64, wait time.Duration) <-cha
 }
 
 func mailTests(s mailSuite) {
+	mailModels(s)
 	s.test("blocks are taken in order, byte for byte, by those who ask for later ones", MailLimits{}, func(x *mail) {
 		x.holds(0)
 		one, two, nine := blockOf(1, "one", 0), blockOf(2, "two", 1), blockOf(9, "nine", 2)

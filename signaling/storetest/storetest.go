@@ -60,6 +60,7 @@ func (s suite) run(t *testing.T) {
 		{"listen", listening},
 		{"close", closing},
 		{"crowd", crowds},
+		{"model", models},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			s.t = t

@@ -2,6 +2,7 @@ package storetest_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"os"
 	"os/exec"
@@ -19,6 +20,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+const model = "random_requests_find_what_a_simple_model_holds"
+
 // Each broken Store breaks one sentence of the documentation; the test of that sentence must fail.
 var broken = map[string]struct {
 	sentence string
@@ -32,6 +35,23 @@ var broken = map[string]struct {
 	"ends a wait early":                  {"wait/a_read_says_what_there_is_when_its_wait_is_over", func(s signaling.Store) signaling.Store { return hasty{s} }},
 	"mixes rooms up":                     {"offer/rooms_do_not_see_each_other", func(s signaling.Store) signaling.Store { return muddled{s} }},
 	"trims what it is given":             {"offer/an_offer_is_read_byte_for_byte_as_it_was_written", func(s signaling.Store) signaling.Store { return tidy{s} }},
+
+	"repeats nothing":                   {"model/" + model, func(s signaling.Store) signaling.Store { return forgetful{s} }},
+	"knows no versions":                 {"model/" + model, func(s signaling.Store) signaling.Store { return careless{s} }},
+	"doubles candidates":                {"model/" + model, func(s signaling.Store) signaling.Store { return doubling{s} }},
+	"tells a second answer it is first": {"model/" + model, func(s signaling.Store) signaling.Store { return flattering{s} }},
+	"shows all to an old callee":        {"model/" + model, func(s signaling.Store) signaling.Store { return trusting{s} }},
+}
+
+// flattering tells every callee that its answer is the first.
+type flattering struct{ signaling.Store }
+
+func (s flattering) Answer(ctx context.Context, t signaling.Ticket, to signaling.Version, d signaling.Description) (signaling.Version, error) {
+	v, err := s.Store.Answer(ctx, t, to, d)
+	if errors.Is(err, signaling.ErrAnswered) {
+		return signaling.Version(rand.Text()), nil
+	}
+	return v, err
 }
 
 type forgetful struct{ signaling.Store }
@@ -104,7 +124,7 @@ func TestBrokenStores(t *testing.T) {
 	var wg sync.WaitGroup
 	for name, row := range broken {
 		wg.Go(func() {
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBrokenStores$/"+row.sentence+"$") //nolint:gosec // this very binary
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBrokenStores$/"+row.sentence+"$", "-rapid.nofailfile", "-rapid.shrinktime=0") //nolint:gosec // this very binary
 			cmd.Env = append(os.Environ(), which+"="+name)
 			out, err := cmd.CombinedOutput()
 			if err == nil || !strings.Contains(string(out), "--- FAIL: TestBrokenStores/"+row.sentence) {
@@ -124,6 +144,10 @@ var brokenMails = map[string]struct {
 	"puts a block twice":  {"a_repeated_block_changes_nothing,_and_its_number_is_taken", func(m signaling.MailWatcher) signaling.Mail { return renumbering{m} }},
 	"deletes one more":    {"deleted_blocks_are_gone,_and_the_rest_is_not", func(m signaling.MailWatcher) signaling.Mail { return greedy{m} }},
 	"ends a wait at once": {"a_waiting_read_returns_what_is_put", func(m signaling.MailWatcher) signaling.Mail { return restless{m} }},
+
+	"believes the sender":    {model, func(m signaling.MailWatcher) signaling.Mail { return credulous{m} }},
+	"numbers blocks itself":  {model, func(m signaling.MailWatcher) signaling.Mail { return renumbering{m} }},
+	"deletes beyond a block": {model, func(m signaling.MailWatcher) signaling.Mail { return greedy{m} }},
 }
 
 type credulous struct{ signaling.MailWatcher }
@@ -169,7 +193,7 @@ func TestBrokenMails(t *testing.T) {
 		return
 	}
 	for name, row := range brokenMails {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBrokenMails$/^"+row.sentence+"$") //nolint:gosec // this very binary
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBrokenMails$/^"+row.sentence+"$", "-rapid.nofailfile", "-rapid.shrinktime=0") //nolint:gosec // this very binary
 		cmd.Env = append(os.Environ(), which+"="+name)
 		out, err := cmd.CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "--- FAIL: TestBrokenMails/"+row.sentence) {
