@@ -13,7 +13,8 @@ func answerCommand(std stdio) *cobra.Command {
 		Use:   "answer [CODE]",
 		Short: "Answer a call: type its code, chat",
 		Long: `Join the caller's room and chat. If answer runs before call, it waits for the caller,
-and on the default address it also waits for a server.
+and on the default address it also waits for a server, and looks for the call on your
+local network.
 
 Without CODE, answer reads P2PCHAT_CODE or asks for the code on a terminal, where Tab
 completes its words; after a wrong code it asks again. Neither way shows the code in

@@ -23,7 +23,8 @@ a room alone, like standup, has no secret: such a call is unverified until both 
 compare the safety words.
 
 On a server on this machine, both sides can leave the code out: they meet in the lobby,
-without a secret. If no server listens on the default address, call serves until it ends.
+without a secret. If no server listens on the default address, call serves until it ends;
+with a code that has a secret it serves your local network, too, and answer finds it there.
 
 If the other side's program was started again and does not come back, type /again to
 wait for it with the code of the call, too.
@@ -56,7 +57,7 @@ func call(ctx context.Context, o talkOptions, std stdio) error {
 		if err != nil {
 			return err
 		}
-		o.server = server
+		o.server, o.home = server, defaultServer
 	case !o.serverGiven:
 		onLAN := o.lan == auto && o.code.Secret != ""
 		o.own.start(ctx, o.server, onLAN, std.err)

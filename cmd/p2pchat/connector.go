@@ -37,6 +37,9 @@ type connector struct {
 	client    *signaling.Client
 	mail      *mailbox             // nil without one
 	lanTried  map[string]time.Time // servers of the local network
+	lanLast   time.Time            // when the last one was tried
+	latest    *peer.Resumption     // what the Session has saved last: a code's guesses count at all servers together
+	deadline  time.Time            // of --wait; zero before the wait begins
 	connected bool                 // there was a connection
 	waiting   bool                 // for the next one
 	typed     peer.Code            // with which the two sides met
@@ -69,7 +72,7 @@ func (c *connector) open() error {
 		}
 		c.conversation.Tell(chat.Notice{Text: c.o.serverNotice(err)})
 	}}
-	c.outage.set(func(t *outage) { t.server = nil }) // of the server before
+	c.outage.set(func(t *outage) { t.server, t.path, t.open = nil, nil, false }) // of the server before
 	if r := c.o.incoming; r != nil {
 		r.follow(c.o.report(c.conversation, &c.outage), at.OnOutage)
 		c.mu.Lock()
@@ -81,15 +84,23 @@ func (c *connector) open() error {
 	if err != nil {
 		return err
 	}
+	c.mu.Lock()
+	if c.o.moved && c.latest != nil {
+		config.Resume = c.latest
+	}
+	c.mu.Unlock()
 	config.Save = func(a peer.Resumption) error {
-		return c.o.outbox.save(c.conversation, resumePoint{Server: c.o.server, Again: a})
+		c.mu.Lock()
+		c.latest = &a
+		c.mu.Unlock()
+		return c.o.outbox.save(c.conversation, resumePoint{Server: c.o.named(), Again: a})
 	}
 	config.Report = c.o.report(c.conversation, &c.outage)
 	var session *peer.Session
 	if k := c.o.keeper; k.contact() != "" {
 		session = peer.Meet(client, peer.Contact{Keys: k.keys, Calls: c.o.side == signaling.Caller}, config)
 	} else {
-		k.at(c.o.server)
+		k.at(c.o.named())
 		session = c.o.meet(client, c.o.code, config)
 	}
 	c.mu.Lock()
@@ -148,6 +159,9 @@ func (c *connector) next(ctx context.Context) (chat.Link, error) {
 		}
 		c.close()
 		c.mu.Lock()
+		if !other.same {
+			c.latest, c.deadline = nil, time.Time{}
+		}
 		c.o.replaceCode(*other)
 		c.mu.Unlock()
 		c.o.recordCode(c.conversation)
@@ -204,18 +218,17 @@ func (c *connector) wait(ctx context.Context) (link chat.Link, other *codeEntry,
 	})
 	wg.Go(func() { letters.run(ctx) })
 	var found *codeEntry
-	if !connected && c.o.looksOnLAN() {
-		wg.Go(func() {
-			if found = c.findOnLAN(ctx); found != nil {
-				cancel()
-			}
-		})
-	}
+	wg.Go(func() {
+		if found = c.findOnLAN(ctx); found != nil {
+			cancel()
+		}
+	})
 	link, pipe, err := c.link(ctx, session, late)
 	cancel()
 	wg.Wait()
-	if err != nil {
-		other = cmp.Or(other, found)
+	if err != nil && other == nil && found != nil {
+		other = found
+		c.conversation.Tell(chat.Notice{Text: "Found the call on your local network, at " + found.server + "."})
 	}
 	if c.waited(pipe, err) {
 		c.conversation.Tell(chat.Notice{Text: "You are connected, so the code that you typed was not used."})
@@ -231,7 +244,8 @@ func (c *connector) waited(pipe *peer.Pipe, err error) (late bool) {
 	if err != nil {
 		return false
 	}
-	c.connected, c.typed = true, pipe.Resumption().Typed
+	c.connected, c.typed, c.deadline = true, pipe.Resumption().Typed, time.Time{}
+	c.o.own.stopAnnouncing()
 	select {
 	case <-c.entered:
 		return true
@@ -244,8 +258,11 @@ func (c *connector) waited(pipe *peer.Pipe, err error) (late bool) {
 // the outage, or late.
 func (c *connector) link(ctx context.Context, session *peer.Session, late error) (chat.Link, *peer.Pipe, error) {
 	if c.o.wait > 0 {
+		if c.deadline.IsZero() { // a move to another server must not make the wait longer
+			c.deadline = time.Now().Add(c.o.wait)
+		}
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, c.o.wait, late)
+		ctx, cancel = context.WithDeadlineCause(ctx, c.deadline, late)
 		defer cancel()
 	}
 	pipe := session.Pipe
@@ -408,8 +425,12 @@ func (c *connector) unanswered() error {
 // replaceCode makes the next Session meet with e. The person is asked again if its code is wrong.
 func (o *talkOptions) replaceCode(e codeEntry) {
 	if e.same {
-		o.server, o.movedToLAN, o.patience = cmp.Or(e.server, o.server), e.server != "", signaling.Forever
+		o.home, o.moved, o.patience = o.named(), true, signaling.Forever
+		o.server = cmp.Or(e.server, o.server)
 		return
+	}
+	if o.side == signaling.Callee { // a caller stays where it serves
+		o.server, o.home, o.moved = o.named(), "", false
 	}
 	o.code, o.asked = e.code, true
 	o.outbox.startOver()

@@ -85,7 +85,7 @@ func demo(ctx context.Context, log logOptions, std stdio) error {
 
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var server, talking sync.WaitGroup
-	server.Go(func() { err = serveWithin(serving, l, logger) })
+	server.Go(func() { err = serveWithin(serving, l, false, logger) })
 	ends := make([]error, 2)
 	for i, a := range []*actor{caller, callee} {
 		a.options.name = a.name

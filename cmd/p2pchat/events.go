@@ -96,7 +96,7 @@ func (o *talkOptions) waitingFor(to *chat.Conversation, e peer.Waiting) screen.W
 	if name := o.keeper.contact(); name != "" {
 		return screen.Waiting{Contact: name, Answering: o.side == signaling.Callee}
 	}
-	to.Keep(resumePoint{Server: o.server, Again: e.Resumption}.String())
+	to.Keep(resumePoint{Server: o.named(), Again: e.Resumption}.String())
 	return o.waiting(e.Code)
 }
 
@@ -136,8 +136,10 @@ func (o *talkOptions) serverNotice(err error) string {
 	case o.patience == signaling.Forever && o.lan == always:
 		return "looking for the call on your local network"
 	case o.patience == signaling.Forever && o.isElsewhere(o.code):
-		too := map[bool]string{true: ", and looking on your local network"}[o.looksOnLAN()]
-		return fmt.Sprintf("waiting for a server at %s%s. %s", o.server, too, elsewhereText)
+		if o.looksOnLAN() {
+			return fmt.Sprintf("waiting for a server at %s, and looking on your local network. %s", o.server, elsewhereText)
+		}
+		return fmt.Sprintf("waiting for a server at %s. %s", o.server, elsewhereText)
 	case o.patience == signaling.Forever && o.looksOnLAN():
 		return fmt.Sprintf("waiting for a server at %s, and looking on your local network", o.server)
 	case o.patience == signaling.Forever:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"p2pchat/chat"
+	"p2pchat/peer"
 	"p2pchat/signaling"
 	"p2pchat/signaling/lan"
 )
@@ -20,7 +22,8 @@ const (
 )
 
 const (
-	lanPause    = 10 * time.Second // before a server of the local network is tried again
+	lanPause    = time.Second      // between two servers of the local network that are tried
+	lanAgain    = 10 * time.Second // before one of them is tried again
 	maxLANTried = 64               // how many of them are remembered
 )
 
@@ -29,19 +32,31 @@ func (o *talkOptions) prepareLAN() error {
 	if err := checkChoice("lan", o.lan); err != nil {
 		return err
 	}
-	hides := o.relayOnly || o.proxy.on(o.serverGiven, o.server) != ""
+	hidesAddress := o.relayOnly || o.proxy.wanted()
 	switch {
 	case o.lan == always && o.serverGiven && !o.serverSaved && os.Getenv(variable("server")) == "":
 		return &usageError{err: errors.New("--lan always uses no server, but --server names one"), hint: "leave one of the two out"}
-	case o.lan == always && hides:
+	case o.lan == always && hidesAddress:
 		return &usageError{err: errors.New("--lan always shows this machine's address to the local network, which --relay-only or a proxy is meant to hide"), hint: "leave one of the two out; to go without a proxy: --proxy none"}
 	case o.lan == always:
 		o.server, o.serverGiven, o.serverSaved = defaultServer, false, false
-	case hides:
+	case hidesAddress:
 		o.lan = never
 	}
 	return nil
 }
+
+// checkLAN returns an error if the two cannot meet as --lan always says, now that the other side is known.
+func (o *talkOptions) checkLAN() error {
+	newCode := o.side == signaling.Caller && o.code == peer.Code{}
+	if o.lan != always || !o.serverGiven && o.keeper.contact() == "" && (newCode || o.code.Secret != "") {
+		return nil
+	}
+	return &usageError{err: errors.New("--lan always needs a code that has a secret, without a server or a contact"), hint: "p2pchat call --lan always makes a code"}
+}
+
+// named returns the server that the person has named: where the two meet when this program has been started again.
+func (o *talkOptions) named() string { return cmp.Or(o.home, o.server) }
 
 // looksOnLAN reports whether an answerer looks for the call on the local network while it waits for a server.
 func (o *talkOptions) looksOnLAN() bool {
@@ -70,40 +85,42 @@ func (c *connector) fallBackToLAN(ctx context.Context) (*codeEntry, error) {
 	return &codeEntry{code: c.o.code, server: own, same: true}, nil
 }
 
-// findOnLAN looks for the call on the local network until ctx ends. It returns nil if there is none.
+// findOnLAN looks for the call on the local network until ctx ends, if this side should look there. It returns nil if there is none.
 func (c *connector) findOnLAN(ctx context.Context) *codeEntry {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var found *codeEntry
 	c.mu.Lock()
-	code := c.o.code
+	code, looks := c.o.code, !c.connected && c.o.looksOnLAN()
 	c.mu.Unlock()
+	if !looks {
+		return nil
+	}
 	lan.Find(ctx, code.Room, c.o.logger, func(at string) {
 		if found == nil && c.mayMoveTo(at) {
 			found = &codeEntry{code: code, server: at, same: true}
 			cancel()
 		}
 	})
-	if found != nil {
-		c.conversation.Tell(chat.Notice{Text: "Found the call on your local network, at " + found.server + "."})
-	}
 	return found
 }
 
 // mayMoveTo reports whether this side should look for its call at a server of the local network. Neighbours may announce what they
-// like, so they cannot draw it away from one that answers, and each of them gets one try in lanPause.
+// like, so they cannot draw it away from a server that answers, and get one try in lanPause together.
 func (c *connector) mayMoveTo(server string) bool {
 	fails := false
 	c.outage.set(func(t *outage) { fails = t.server != nil })
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if server == c.o.server || c.o.movedToLAN && !fails || time.Since(c.lanTried[server]) < lanPause {
+	first := !c.o.moved && c.o.lan == always // there is no other server
+	if server == c.o.server || !fails && !first || time.Since(c.lanTried[server]) < lanAgain || time.Since(c.lanLast) < lanPause {
 		return false
 	}
 	if c.lanTried == nil || len(c.lanTried) >= maxLANTried {
 		c.lanTried = map[string]time.Time{}
 	}
-	c.lanTried[server] = time.Now()
+	c.lanLast = time.Now()
+	c.lanTried[server] = c.lanLast
 	return true
 }
 

@@ -9,12 +9,14 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/pion/mdns/v2"
 	"golang.org/x/net/ipv4"
 
+	"p2pchat/peer"
 	"p2pchat/signaling/lan"
 )
 
@@ -108,6 +110,36 @@ func TestNATLocalNetwork(t *testing.T) {
 		connects(l, begun, a, b)
 	})
 
+	t.Run("a neighbour who guesses gets as many guesses as any server", func(t *testing.T) {
+		l := newLAN(t, "b", "m")
+		b := l.onLAN("b", "answer", "417-falcon-zebra", "--ui", "json")
+		l.sees(b, `looking on your local network`)
+		for n := range peer.Guesses + 1 {
+			at := fmt.Sprintf("192.168.7.2:%d", 9000+n)
+			serve := l.start("m", "serve", "--listen", at, "--log-level", "info")
+			serve.notes(l, "listening on")
+			liar := l.start("m", "call", fmt.Sprintf("417-guess-%d", n), "--server", "http://"+at, "--ui", "json")
+			l.sees(liar, `"type":"waiting"`)
+			if err := liar.cmd.Process.Signal(syscall.SIGSTOP); err != nil { // it does not say that the guess was wrong
+				t.Fatal(err)
+			}
+			silent := l.announces("m", "417", 9000+n)
+			answered := `POST route=/rooms/:room/answer `
+			if n < peer.Guesses {
+				serve.notes(l, answered)
+			} else {
+				l.sees(b, `"code":"impostor"`)
+				if strings.Contains(serve.err.String(), answered) {
+					t.Error("it takes a fourth guess")
+				}
+			}
+			silent()
+			serve.kill()
+			liar.kill()
+		}
+		b.finishes(t, exitCode)
+	})
+
 	t.Run("the network of the caller comes up later", func(t *testing.T) {
 		l := newLAN(t, "a", "b")
 		l.run("ip -n %s link add br1 type bridge", l.ns("a")) // a network, but not the right one
@@ -167,8 +199,6 @@ func TestNATLocalNetwork(t *testing.T) {
 // liar announces servers at a port where no one listens: for room, and a thousand that are none of p2pchat's.
 func (l *lab) liar(on, room string) (stop func()) {
 	l.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	var told sync.WaitGroup
 	var conn *mdns.Conn
 	err := inNamespace(l.ns(on), func() error {
 		addr, err := net.ResolveUDPAddr("udp4", mdns.DefaultAddressIPv4)
@@ -190,9 +220,20 @@ func (l *lab) liar(on, room string) (stop func()) {
 	if err != nil {
 		l.Fatal(err)
 	}
+	silent := l.announces(on, room, 9)
+	return func() {
+		silent()
+		_ = conn.Close() // of a liar
+	}
+}
+
+// announces announces a server on a machine, until stop.
+func (l *lab) announces(on, room string, port int) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var told sync.WaitGroup
 	told.Go(func() {
 		err := inNamespace(l.ns(on), func() error {
-			lan.Announce(ctx, room, 9, slog.New(slog.DiscardHandler), func(err error) { l.Error(err) })
+			lan.Announce(ctx, room, port, slog.New(slog.DiscardHandler), func(err error) { l.Error(err) })
 			return nil
 		})
 		if err != nil {
@@ -202,6 +243,5 @@ func (l *lab) liar(on, room string) (stop func()) {
 	return func() {
 		cancel()
 		told.Wait()
-		_ = conn.Close() // of a liar
 	}
 }

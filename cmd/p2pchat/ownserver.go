@@ -25,13 +25,13 @@ type ownServer struct {
 	log *slog.Logger
 	wg  sync.WaitGroup
 
-	mu       sync.Mutex         // guards what follows
-	halt     context.CancelFunc // nil until the server starts
-	watching context.CancelFunc // nil without a watch
-	serving  context.Context    // of the server
-	port     string             // for the local network; empty without it
-	room     string             // that is announced
-	silence  context.CancelFunc // ends the announcement
+	mu        sync.Mutex         // guards what follows
+	halt      context.CancelFunc // nil until the server starts
+	watching  context.CancelFunc // nil without a watch
+	serving   context.Context    // of the server
+	port      string             // for the local network; empty without it
+	room      string             // that is announced
+	announced context.CancelFunc // ends the announcement; nil without one
 }
 
 // watch starts the server as soon as no other is reachable. A server that is stopping refuses requests
@@ -91,8 +91,11 @@ func (s *ownServer) start(ctx context.Context, address string, onLAN bool, notes
 		s.log.Info("no server could be started", "error", err)
 		return
 	}
-	whom := map[bool]string{true: ", for your local network, too"}[onLAN]
-	fmt.Fprintf(notes, "p2pchat: No server at %s: this program serves until you leave%s.\n", address, whom)
+	suffix := ""
+	if onLAN {
+		suffix = ", for your local network, too"
+	}
+	fmt.Fprintf(notes, "p2pchat: No server at %s: this program serves until you leave%s.\n", address, suffix)
 	s.serve(ctx, l, onLAN)
 }
 
@@ -122,7 +125,7 @@ func (s *ownServer) serve(ctx context.Context, l net.Listener, onLAN bool) {
 	s.serving, s.halt = context.WithCancel(context.WithoutCancel(ctx))
 	serving := s.serving
 	s.wg.Go(func() {
-		if err := serveWithin(serving, l, s.log); err != nil {
+		if err := serveWithin(serving, l, onLAN, s.log); err != nil {
 			s.log.Warn("the server in this program", "error", err)
 		}
 	})
@@ -157,13 +160,26 @@ func (s *ownServer) announce(room string, failed func(error)) {
 	if err != nil {
 		return
 	}
-	if s.silence != nil {
-		s.silence()
+	if s.announced != nil {
+		s.announced()
 	}
 	var ctx context.Context
-	ctx, s.silence = context.WithCancel(s.serving)
+	ctx, s.announced = context.WithCancel(s.serving)
 	s.room = room
 	s.wg.Go(func() { lan.Announce(ctx, room, port, s.log, failed) })
+}
+
+// stopAnnouncing ends the announcement, if there is one.
+func (s *ownServer) stopAnnouncing() {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.announced != nil {
+		s.announced()
+		s.announced, s.room = nil, ""
+	}
 }
 
 // stop ends the watch and the server, and waits for their end.

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -55,6 +57,16 @@ func (o *proxyOption) ruleFor(serverGiven bool) proxy.Rule {
 		return proxy.Rule{}
 	}
 	return o.rule
+}
+
+// wanted reports whether the person wants a proxy for any server: by the flag, or by the environment.
+func (o *proxyOption) wanted() bool {
+	if o.given != "" {
+		return o.given != "none"
+	}
+	return slices.ContainsFunc([]string{"ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"}, func(name string) bool {
+		return os.Getenv(name) != "" || os.Getenv(strings.ToLower(name)) != ""
+	})
 }
 
 // leftToHTTP reports whether net/http finds the proxy for http:// addresses: in HTTP_PROXY.

@@ -172,7 +172,8 @@ func (o *serveOptions) validateAddresses() error {
 	return nil
 }
 
-// serveWithin runs a server in the program of another command, call or demo, until ctx ends.
-func serveWithin(ctx context.Context, l net.Listener, log *slog.Logger) error {
-	return server.New(memstore.New(memstore.Limits{}), server.Config{Log: log}).Serve(ctx, l, time.Second)
+// serveWithin runs a server in the program of another command, call or demo, until ctx ends. onLAN says that l is also for the
+// local network, where the server has no name.
+func serveWithin(ctx context.Context, l net.Listener, onLAN bool, log *slog.Logger) error {
+	return server.New(memstore.New(memstore.Limits{}), server.Config{Log: log, Nameless: onLAN}).Serve(ctx, l, time.Second)
 }

@@ -79,7 +79,8 @@ type talkOptions struct {
 	keeper      *keeper       // nil without a place for contacts
 	incoming    *incomingCall // the call of a contact that listen has received; nil otherwise
 	own         *ownServer    // of a caller; nil otherwise
-	movedToLAN  bool          // server was found on the local network
+	home        string        // the server before a move to the local network; empty before
+	moved       bool          // the call goes on at another server
 
 	joined func(*chat.Conversation) // is given the conversation before it begins; may be nil
 }
@@ -152,7 +153,7 @@ func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err e
 	if err := o.findPeer(c.Context(), text, std); err != nil {
 		return err
 	}
-	if err := o.findKeeper(); err != nil {
+	if err := cmp.Or(o.checkLAN(), o.findKeeper()); err != nil {
 		return err
 	}
 	return o.findKey(named, std)
@@ -318,9 +319,9 @@ func (o *talkOptions) recordCode(c *chat.Conversation) {
 	switch {
 	case o.outbox.resume != nil:
 	case o.keeper.contact() != "":
-		c.Keep(resumePoint{Server: o.server, Contact: o.keeper.id()}.String())
+		c.Keep(resumePoint{Server: o.named(), Contact: o.keeper.id()}.String())
 	case o.code != (peer.Code{}):
-		c.Keep(resumePoint{Server: o.server, Again: peer.Resumption{Side: o.side, Typed: o.code}}.String())
+		c.Keep(resumePoint{Server: o.named(), Again: peer.Resumption{Side: o.side, Typed: o.code}}.String())
 	}
 }
 
@@ -331,9 +332,9 @@ func (o *talkOptions) resumeText(p *peer.Pipe) string {
 	}
 	o.outbox.guessed = false // the two sides have met
 	if o.keeper.contact() != "" {
-		return resumePoint{Server: o.server, Contact: o.keeper.id()}.String()
+		return resumePoint{Server: o.named(), Contact: o.keeper.id()}.String()
 	}
-	return resumePoint{Server: o.server, Again: p.Resumption()}.String()
+	return resumePoint{Server: o.named(), Again: p.Resumption()}.String()
 }
 
 // waitForScreen waits until the screen has ended, and after an interrupt for 1 s at most: the program that

@@ -6,7 +6,7 @@
 //	Announce(room) ◀──────── who serves _p2pchat._tcp? ── Find(room)
 //	             ── <salt, hash of salt and room>, port, address ──▶ http://address:port
 //
-// The name tells only programs that know the room which call it is. The rooms of contacts are random, so no one else can
+// The name tells only programs that know the room which call it is. The rooms of contacts are random, so no other program can
 // tell; that of a code is short, so its neighbours can find it by trying, as they can at any server. The secret of a code
 // is not in the name: it could be found by trying, too.
 //
@@ -55,27 +55,30 @@ const maxFound = 8
 var ErrNoNetwork = errors.New("no local network carries multicast DNS")
 
 // Announce tells the programs on the local networks that look for room that a server at port has it, until ctx
-// ends, also on networks that come up later. It calls failed, at most once, with an error that wraps [ErrNoNetwork] while there is none.
+// ends, also on networks that come up later. It calls failed, at most once, with an error that wraps [ErrNoNetwork] while there is none, or says why it makes no name.
 func Announce(ctx context.Context, room string, port int, log *slog.Logger, failed func(error)) {
 	name, err := instanceName(room)
-	told := false
-	for err == nil && ctx.Err() == nil {
+	if err != nil {
+		failed(err)
+		return
+	}
+	for reported := false; ctx.Err() == nil; {
 		instance := mdns.ServiceInstance{Instance: name, Service: service, Port: uint16(port)} //nolint:gosec // a port
 		before := networks()
-		conn, closed := open(log, mdns.WithLocalNames(name+".local"), mdns.WithService(instance))
-		if closed != nil && !told {
-			told = true
-			failed(closed)
+		conn, err := open(log, mdns.WithLocalNames(name+".local"), mdns.WithService(instance))
+		if err != nil && !reported {
+			reported = true
+			failed(err)
 		}
 		for pause(ctx, networkInterval) && networks() == before {
 			continue
 		}
-		if conn != nil {
-			err = conn.Close()
+		if conn == nil {
+			continue
 		}
-	}
-	if err != nil && !told {
-		failed(err)
+		if err := conn.Close(); err != nil {
+			log.Debug("the end of an announcement", "error", err)
+		}
 	}
 }
 
@@ -127,7 +130,7 @@ func look(ctx context.Context, room string, interval time.Duration, log *slog.Lo
 	}
 	servers := make(chan string, maxFound)
 	conn.OnServiceDiscovered(func(e mdns.ServiceEvent) {
-		if !announces(e.Instance.Instance, room) || !isNeighbour(e.Addr) || e.Instance.Port == 0 {
+		if !announces(e.Instance.Instance, room) || e.Addr.IsLoopback() || !isNeighbour(e.Addr) || e.Instance.Port == 0 {
 			return
 		}
 		host := net.JoinHostPort(e.Addr.String(), strconv.Itoa(int(e.Instance.Port)))

@@ -58,6 +58,9 @@ func (s *Server) guardPages(c echo.Context) error {
 // loopback: another name that leads there is DNS rebinding, unless it is the name of a proxy, as
 // --trusted-proxy or --public-url says. Over TLS, the certificate already vouches for the name.
 func (s *Server) guardHost(r *http.Request, onLoopback bool) error {
+	if s.config.Nameless && net.ParseIP(hostname(r.Host)) == nil && !isLoopbackHost(r.Host) {
+		return signaling.ErrOtherHost
+	}
 	if !onLoopback || r.TLS != nil || r.Host == "" || isLoopbackHost(r.Host) || s.fromProxy(r) {
 		return nil
 	}

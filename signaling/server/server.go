@@ -47,7 +47,9 @@ type Config struct {
 	// PublicURL is how clients reach the server if that is not its own address, as behind a proxy.
 	// Its pages may write.
 	PublicURL string
-	Origins   []string // of pages of other sites that may use this server: https://chat.example.org, or *
+	// Nameless says that clients reach the server by its addresses alone: it refuses requests for names, which DNS rebinding has.
+	Nameless bool
+	Origins  []string // of pages of other sites that may use this server: https://chat.example.org, or *
 
 	ICEServers []signaling.ICEServer // what /ice-servers hands out
 	// Relay makes credentials for this server's own relay, to hand out with ICEServers; nil without
