@@ -11,12 +11,16 @@ import (
 
 // A Session whose connection goes through a relay asks a STUN server over UDP, until it answers. If the server has not answered at
 // first, the network lets UDP through from now on, and the Session looks for a direct path at once. A server that lies causes one
-// move of a connection, which counts among movesMost.
-const lookoutInterval = time.Second
+// move of a connection, which counts among movesMost. Behind a proxy it asks nothing: what can go through the proxy should.
+const (
+	lookoutInterval = time.Second
+	lookoutEager    = time.Minute // then it asks every lookoutMost, as a network may never let UDP through
+	lookoutMost     = 30 * time.Second
+)
 
 // watchUDP starts to ask, if there is a reason.
 func (m *mover) watchUDP() {
-	if address := stunServer(m.p); address != "" && m.p.moves && m.p.relayed() && m.s.config.net == nil {
+	if address := stunServer(m.p); address != "" && m.p.moves && m.p.relayed() && m.s.config.net == nil && m.s.config.Proxy == nil {
 		udp := make(chan struct{})
 		m.udp = udp
 		m.s.wg.Go(func() { awaitUDP(m.ctx, address, udp) })
@@ -47,6 +51,7 @@ func stunServer(p *Pipe) string {
 func awaitUDP(ctx context.Context, address string, works chan<- struct{}) {
 	ticker := time.NewTicker(lookoutInterval)
 	defer ticker.Stop()
+	eager := time.After(lookoutEager)
 	for first := true; ; first = false {
 		if stunAnswers(ctx, address) {
 			if !first {
@@ -55,6 +60,8 @@ func awaitUDP(ctx context.Context, address string, works chan<- struct{}) {
 			return
 		}
 		select {
+		case <-eager:
+			ticker.Reset(lookoutMost)
 		case <-ticker.C:
 		case <-ctx.Done():
 			return
