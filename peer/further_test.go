@@ -200,6 +200,7 @@ func furtherChannels(t *testing.T, config peer.Config) {
 			near, _ := further(t, caller, callee)
 			n.sever()
 			_ = ends(t, near)
+			<-caller.Ended() // QUIC may notice the silence before ICE does
 			for what, wait := range map[string]func(context.Context) (io.ReadWriteCloser, error){"Open": caller.Open, "Accept": caller.Accept} {
 				if _, err := wait(context.Background()); !errors.Is(err, peer.ErrLost) {
 					t.Errorf("%s says %v", what, err)
