@@ -130,6 +130,7 @@ type Conversation struct {
 	away *time.Duration // how long to wait for the other side's page; owned by receive, and by run between two pipes
 
 	stream    *reliable.Stream
+	queued    []Queued // owned by the reader of Events: what an earlier run left
 	transfers *transfer.Manager
 
 	saying sync.Mutex // puts what is said in order, the end of the input last

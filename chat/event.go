@@ -38,6 +38,14 @@ type (
 
 		at reliable.Place
 	}
+	// Queued says that the message of that ID, which an earlier run of this program put into the Journal, is not delivered yet. These
+	// events come first.
+	Queued struct {
+		ID   uint64
+		Text string
+
+		GoesOn bool // the next Queued continues the Text
+	}
 	// Delivered says that the other side's reader has read the message of that ID.
 	Delivered struct{ ID uint64 }
 	// Mailed says that the messages up to ID are in letters at a server, which keeps the last one for Kept. The program tells it.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -59,6 +60,32 @@ func TestJournal(t *testing.T) {
 				}
 				cancel()
 			})
+		}
+	})
+
+	t.Run("the next run is told first what was not delivered", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "box")
+		first := newTalker(keeps(t, path))
+		sayPart(t, first, "in two ")
+		for _, text := range []string{"parts", "and another"} {
+			if _, err := first.Say(t.Context(), text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := first.config.Journal.End(true); err != nil {
+			t.Fatal(err)
+		}
+		next := newTalker(keeps(t, path))
+		defer func() { _ = next.config.Journal.End(false) }()
+		next.Tell(Notice{Text: "from the program"})
+		if _, err := next.Say(t.Context(), "of this run"); err != nil {
+			t.Fatal(err)
+		}
+		next.Close()
+		got := slices.Collect(next.Events())
+		want := []Event{Queued{ID: 1, Text: "in two ", GoesOn: true}, Queued{ID: 2, Text: "parts"}, Queued{ID: 3, Text: "and another"}, Notice{Text: "from the program"}}
+		if !slices.Equal(got, want) {
+			t.Errorf("it tells %v", got)
 		}
 	})
 

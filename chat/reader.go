@@ -40,6 +40,15 @@ func (c *Conversation) stopEvents() {
 // stops earlier, this side leaves.
 func (c *Conversation) Events() iter.Seq[Event] {
 	return func(yield func(Event) bool) {
+		for len(c.queued) > 0 {
+			e := c.queued[0]
+			c.queued = c.queued[1:]
+			if !yield(e) {
+				c.stopEvents()
+				c.Leave()
+				return
+			}
+		}
 		for {
 			var e Event
 			select {

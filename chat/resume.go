@@ -17,6 +17,7 @@ func (c *Conversation) resume() []transfer.Record {
 		return nil
 	}
 	c.stream = reliable.New(j.file, func(err error) { c.tellStale(c.unkept(err)) })
+	c.queued = c.queue()
 	if j.memory.Finished && !c.config.MoreInput {
 		c.life.move(ours, inputEnded)
 		close(c.ended)
@@ -27,6 +28,17 @@ func (c *Conversation) resume() []transfer.Record {
 	c.resumption, c.confirmed = j.Resumption()
 	c.peer.Conversation = c.stream.Peer()
 	return j.memory.records()
+}
+
+// queue returns the events about the messages in the outbox, in order.
+func (c *Conversation) queue() (all []Queued) {
+	_, frames := c.stream.Letter(0)
+	for _, f := range frames {
+		if f.Kind == kindMessage || f.Kind == kindPart {
+			all = append(all, Queued{ID: f.Seq, Text: f.Text, GoesOn: f.Kind == kindPart})
+		}
+	}
+	return all
 }
 
 // Keep notes in the Journal how to meet the other side, before there is a Link.

@@ -86,6 +86,8 @@ func describeMessage(e chat.Event) object {
 			o["written"] = e.Written.Format(time.RFC3339)
 		}
 		return o
+	case chat.Queued:
+		return with(object{"type": "queued", "id": e.ID, "text": e.Text}, "more", e.GoesOn)
 	case chat.Mailed:
 		return object{"type": "mailed", "id": e.ID, "kept_s": int64(e.Kept.Seconds())}
 	case chat.Delivered:

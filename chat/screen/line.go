@@ -52,7 +52,9 @@ type lineScreen struct {
 	// owned by show:
 	progress progressLine
 	files    openFiles
-	partial  bool // the last message goes on with the next one
+	partial  bool        // the last message goes on with the next one
+	queued   chat.Queued // the last message of an earlier run
+	earlier  int         // how many of them are not delivered
 
 	// owned by handle:
 	refused string // why the last line was that was not sent; a note has said so
@@ -123,8 +125,8 @@ func (l *lineScreen) show(e chat.Event) error {
 		l.note("%s", RingingText("the other side"))
 	case chat.Message:
 		return l.message(e)
-	case chat.Mailed:
-		l.note("%s", MailedText(e))
+	case chat.Queued, chat.Delivered, chat.Mailed:
+		l.ownMessage(e)
 	case chat.Renamed:
 		l.note("%s is now %s", Clean(e.From), Clean(e.To))
 	case chat.InputEnded:
@@ -151,6 +153,29 @@ func (l *lineScreen) show(e chat.Event) error {
 		l.file(e)
 	}
 	return nil
+}
+
+// ownMessage shows how far messages of this side have come. For those of this run, the end says which were not delivered.
+func (l *lineScreen) ownMessage(e chat.Event) {
+	switch e := e.(type) {
+	case chat.Queued:
+		l.queued = e
+		if !e.GoesOn {
+			l.earlier++
+		}
+	case chat.Delivered:
+		if l.earlier == 0 || e.ID < l.queued.ID {
+			return
+		}
+		text := "Your message from before has been delivered."
+		if l.earlier > 1 {
+			text = fmt.Sprintf("Your %d messages from before have been delivered.", l.earlier)
+		}
+		l.earlier = 0
+		l.note("%s", text)
+	case chat.Mailed:
+		l.note("%s", MailedText(e))
+	}
 }
 
 // keepAsked tells that the other side wants to keep this one. Here no one can say that the safety words are the same.

@@ -42,6 +42,17 @@ func TestLine(t *testing.T) {
 		}
 	})
 
+	t.Run("messages of an earlier run are counted once all of them are delivered", func(t *testing.T) {
+		_, notes := alone(t, Line, true, chat.Queued{ID: 4, Text: "one", GoesOn: true}, chat.Queued{ID: 5, Text: "message"}, chat.Queued{ID: 6, Text: "two"}, chat.Delivered{ID: 5})
+		if notes != "" {
+			t.Errorf("too early: %q", notes)
+		}
+		_, notes = alone(t, Line, true, chat.Queued{ID: 5, Text: "one"}, chat.Queued{ID: 6, Text: "two"}, chat.Delivered{ID: 5}, chat.Delivered{ID: 6}, chat.Delivered{ID: 7})
+		if want := "p2pchat: Your 2 messages from before have been delivered.\n"; notes != want {
+			t.Errorf("it says %q", notes)
+		}
+	})
+
 	t.Run("what is refused is named, and the rest is sent", func(t *testing.T) {
 		long := strings.Repeat("x", chat.MaxMessage)
 		in := "one\n" + long + "\n" + long + "x\n" + "\xff\n" + strings.Repeat("y", 1<<20) + "\xff\n" + "six\n" + "\xff\n"

@@ -2,6 +2,7 @@ package screen
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -120,7 +121,7 @@ func Capital(text string) string {
 
 // MailedText says that messages wait at the server.
 func MailedText(e chat.Mailed) string {
-	kept := "for " + strconv.Itoa(int(e.Kept.Hours()/24)) + " days"
+	kept := "for " + strconv.Itoa(int(math.Round(e.Kept.Hours()/24))) + " days"
 	if e.Kept < 48*time.Hour {
 		kept = "until " + time.Now().Add(e.Kept).Format("Jan 2 15:04")
 	}

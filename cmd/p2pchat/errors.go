@@ -112,8 +112,10 @@ func ending(err error) (exit int, code, hint string) {
 		return exitServer, "refused", own.hint
 	}
 	if u := (*chat.Undelivered)(nil); errors.As(err, &u) {
-		if errors.As(err, &aloneError{}) {
-			return exitFailed, "undelivered", "no one had joined yet"
+		if alone := errors.As(err, &aloneError{}); alone && errors.Is(err, errKept) {
+			return exitFailed, "undelivered", "" // the error says where they are
+		} else if alone {
+			return exitFailed, "undelivered", "leave after the other side has joined"
 		}
 		return exitFailed, "undelivered", map[bool]string{true: "the other side never saw it", false: "the other side never saw them"}[u.Messages <= 1]
 	}

@@ -23,7 +23,7 @@ func TestHands(t *testing.T) {
 		ann.types("/quit\r")
 		ann.shows(`1 message has not been delivered\. Type /quit again to drop it\.`)
 		ann.types("/quit\r")
-		ann.shows(`p2pchat: hint: no one had joined yet`)
+		ann.shows(`p2pchat: hint: leave after the other side has joined`)
 		ann.ends(exitFailed)
 	})
 

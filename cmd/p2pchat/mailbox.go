@@ -31,6 +31,7 @@ type mailbox struct {
 	conversation *chat.Conversation
 	at           signaling.Mail
 	told         map[string]bool // notices
+	remembered   bool            // the person knows what an earlier run has left at the server
 	refused      bool            // the server takes no letters now; the next wait tries again
 }
 
@@ -211,16 +212,23 @@ func refusedText(name string, err error) string {
 	return fmt.Sprintf("Nothing can be left for %s: %s. What you write is kept here, and goes out when you and %s meet.", name, why, name)
 }
 
-// renew makes letters again of what was left, once that may have expired at the server. What comes twice counts once.
+// renew makes letters again of what was left, once that may have expired at the server. What comes twice counts once. If it has not, the
+// person learns that what an earlier run has left is still there.
 func (m *mailbox) renew() {
 	state := m.state()
-	if state.Until.IsZero() || time.Now().Before(state.Until) {
+	letter, err := m.conversation.Letter(state.Through, mail.MaxLetter, false)
+	unread := err == nil && letter.First <= state.Through
+	if left := time.Until(state.Until); state.Until.IsZero() || left > 0 {
+		if unread && left > 0 && !m.remembered {
+			m.conversation.Tell(chat.Mailed{ID: state.Through, Kept: left.Round(time.Second)})
+		}
+		m.remembered = true
 		return
 	}
-	if letter, err := m.conversation.Letter(state.Through, mail.MaxLetter, false); err == nil && letter.First <= state.Through {
+	if unread {
 		m.tell("What you left for " + m.keeper.contact() + " at the server has expired there. It is left again.")
 	}
-	err := m.keeper.update(func(c *contacts.Contact) {
+	err = m.keeper.update(func(c *contacts.Contact) {
 		c.Mail = m.current(*c)
 		c.Mail.Through, c.Mail.Until = 0, time.Time{}
 	})

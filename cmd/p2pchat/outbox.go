@@ -13,6 +13,9 @@ import (
 	"p2pchat/signaling"
 )
 
+// errKept says that undelivered messages are on disk.
+var errKept = errors.New("kept")
+
 // An outbox is the file of --outbox, or one in the folder of the user's state. With --no-outbox it is empty, and nothing is saved.
 type outbox struct {
 	path    string
@@ -183,9 +186,9 @@ func (b *outbox) notice() string {
 func (b *outbox) explain(c *chat.Conversation, err error) error {
 	if u := (*chat.Undelivered)(nil); b.journal != nil && errors.As(err, &u) && c.Resumable() {
 		if b.own {
-			return fmt.Errorf("%w; kept for your next %s", err, b.next)
+			return fmt.Errorf("%w; %w for your next %s", err, errKept, b.next)
 		}
-		return fmt.Errorf("%w; kept in %s: run the same command to continue", err, b.path)
+		return fmt.Errorf("%w; %w in %s: run the same command to continue", err, errKept, b.path)
 	}
 	return err
 }

@@ -24,10 +24,8 @@ func (m *model) event(e chat.Event) tea.Cmd {
 		m.addNote(note, screen.RingingText(m.other()))
 	case chat.Message:
 		return m.heard(e)
-	case chat.Delivered:
-		m.delivered = max(m.delivered, e.ID)
-	case chat.Mailed:
-		m.leftAtServer(e)
+	case chat.Queued, chat.Delivered, chat.Mailed:
+		m.ownMessage(e)
 	case chat.Renamed:
 		was := m.other()
 		m.link.Peer = e.To
@@ -68,6 +66,18 @@ func (m *model) heard(e chat.Message) tea.Cmd {
 	}
 	m.addTheirs(&entry{kind: heard, at: m.now(), name: m.other(), lines: tidy(e.Text)})
 	return m.ring("message from " + m.other())
+}
+
+// ownMessage shows how far messages of this side have come.
+func (m *model) ownMessage(e chat.Event) {
+	switch e := e.(type) {
+	case chat.Queued:
+		m.queued(e)
+	case chat.Delivered:
+		m.delivered = max(m.delivered, e.ID)
+	case chat.Mailed:
+		m.leftAtServer(e)
+	}
 }
 
 // leftAtServer marks messages that wait at the server. The first time, a note says what the mark means.

@@ -214,6 +214,18 @@ func TestSaying(t *testing.T) {
 		r.shows(`you a +✓✓$`)
 	})
 
+	t.Run("messages of an earlier run are shown with their marks", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24).happens(chat.Queued{ID: 3, Text: "from before"}, chat.Queued{ID: 4, Text: "too\x1b[2J"})
+		r.shows(`you from before +○$`)
+		r.happens(chat.Mailed{ID: 3, Kept: time.Hour})
+		r.shows(`you from before + ✉$`)
+		r.shows(`too␛\[2J +○$`)
+		r.happens(benIs, chat.Delivered{ID: 4})
+		r.shows(`you from before +✓✓$`)
+		r.shows(`too␛\[2J +✓✓$`)
+	})
+
 	t.Run("a loss is as long as it was noticed", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, 80, 24).happens(benIs, chat.Disconnected{})

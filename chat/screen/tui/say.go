@@ -48,6 +48,13 @@ func (m *model) said(t saidMsg) {
 	t.entry.sent = m.link.Foreign
 }
 
+// queued shows a message of an earlier run that is not delivered yet.
+func (m *model) queued(q chat.Queued) {
+	e := &entry{kind: said, at: m.now(), name: you, lines: tidy(q.Text), id: q.ID}
+	m.history.add(e)
+	m.pending = append(m.pending, e)
+}
+
 // mark shows how far a message of this side has come: see keyHelp.
 func (m *model) mark(e *entry) string {
 	switch {
