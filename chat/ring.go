@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
@@ -12,6 +13,8 @@ import (
 //	Ringing ◀────── ringing ──── Ring, every few seconds
 //	Connected ◀─────── hello ──── Run, or
 //	ErrDeclined ◀─── declined ──── Decline
+//
+// A caller who hangs up while it rings says goodbye, and hears declined: the two keep the keys that they had.
 
 const (
 	ringInterval = 3 * time.Second // between two ringing frames
@@ -27,21 +30,73 @@ var (
 // unanswered is the text of a declined frame if the person has not decided.
 const unanswered = "unanswered"
 
-// Ring tells the caller at the other end of a pipe that this side's person is being asked, until ctx ends. It returns an error if
-// the pipe breaks before. A Conversation may begin on the pipe when Ring has returned.
-func Ring(ctx context.Context, p Pipe) error {
+// ErrHungUp is returned by Ring when the caller has hung up.
+var ErrHungUp = errors.New("the caller hung up")
+
+// Ring tells the caller at the other end of a pipe that this side's person is being asked, until ctx ends. A Conversation may then
+// begin on the pipe that it returns, which has what the caller has sent by then. It returns ErrHungUp if the caller hangs up, who
+// then waits for Decline, or the error of the pipe.
+func Ring(ctx context.Context, p Pipe) (Pipe, error) {
 	b, err := frame{kind: kindRinging}.encode()
-	for err == nil {
-		if err = p.Send(context.WithoutCancel(ctx), b); err != nil {
-			return err
+	if err != nil {
+		return nil, err
+	}
+	ringing, stop := context.WithCancelCause(ctx)
+	rung := &rungPipe{Pipe: p}
+	var wg sync.WaitGroup
+	wg.Go(func() { stop(rung.read(ringing)) })
+	for ringing.Err() == nil {
+		if err := p.Send(context.WithoutCancel(ctx), b); err != nil {
+			stop(err)
 		}
 		select {
 		case <-time.After(ringInterval):
-		case <-ctx.Done():
-			return nil
+		case <-ringing.Done():
 		}
 	}
-	return err
+	wg.Wait()
+	if why := context.Cause(ringing); ctx.Err() == nil || errors.Is(why, ErrHungUp) {
+		return nil, why
+	}
+	return rung, nil
+}
+
+// mostHeld is how many bytes of the caller are read while it rings, and one message more.
+const mostHeld = 64 << 10
+
+// A rungPipe is a pipe with what was read of it while it rang.
+type rungPipe struct {
+	Pipe
+	held [][]byte // owned by Ring, then by the Conversation's receive
+}
+
+// read holds what comes, until ctx ends. It returns ErrHungUp if the caller says goodbye.
+func (p *rungPipe) read(ctx context.Context) error {
+	for size := 0; size < mostHeld; {
+		b, err := p.Pipe.Recv(ctx)
+		if err != nil {
+			return err
+		}
+		size += len(b)
+		p.held = append(p.held, b)
+		for f, err := range frames(b) {
+			if err == nil && f.kind == kindGoodbye {
+				return ErrHungUp
+			}
+		}
+	}
+	<-ctx.Done() // a caller who has written so much is not heard to hang up: its pipe ends
+	return ctx.Err()
+}
+
+// Recv returns what was held, and then what comes.
+func (p *rungPipe) Recv(ctx context.Context) ([]byte, error) {
+	if len(p.held) > 0 {
+		b := p.held[0]
+		p.held = p.held[1:]
+		return b, nil
+	}
+	return p.Pipe.Recv(ctx)
 }
 
 // Decline tells the caller at the other end of a pipe that the person declines the call, or (missed) has not decided. No

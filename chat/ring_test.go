@@ -13,7 +13,10 @@ func TestRinging(t *testing.T) {
 		withRaw(t, func(t *testing.T, a *talker, r raw) {
 			ctx, cancel := context.WithCancel(t.Context())
 			rung := make(chan error, 1)
-			go func() { rung <- Ring(ctx, r.end) }()
+			go func() {
+				_, err := Ring(ctx, r.end)
+				rung <- err
+			}()
 			time.Sleep(time.Minute)
 			cancel()
 			if err := <-rung; err != nil {
@@ -69,10 +72,81 @@ func TestRinging(t *testing.T) {
 		}
 	})
 
+	t.Run("a caller who hangs up is heard at once, and its keys go", func(t *testing.T) {
+		kept := &shelf{}
+		synctest.Test(t, func(t *testing.T) {
+			left, right := newPair(64)
+			a := newTalker(named("Ann"), func(_ *talker, c *Config) { c.Keeper, c.Contact = kept, "ben" })
+			a.links <- Link{Pipe: left, ContactKey: []byte("key"), Shows: "new keys", Details: Details{Verified: true}}
+			say(t, a, "one")
+			a.run(t.Context(), nil)
+			rung := make(chan error, 1)
+			go func() {
+				_, err := Ring(t.Context(), right)
+				rung <- err
+			}()
+			time.Sleep(time.Minute)
+			begun := time.Now()
+			a.Leave()
+			if err := <-rung; !errors.Is(err, ErrHungUp) {
+				t.Errorf("Ring returns %v", err)
+			}
+			if err := Decline(t.Context(), right, true); err != nil {
+				t.Error(err)
+			}
+			if err := a.end(); undelivered(err) != 1 || errors.Is(err, ErrUnanswered) {
+				t.Errorf("the caller ends with %v", err)
+			}
+			within(t, begun, 0)
+			right.hangUp()
+		})
+		if len(kept.declined) != 1 {
+			t.Errorf("declined: %v", kept.declined)
+		}
+	})
+
+	t.Run("what a caller says while it rings is heard once, in order", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			left, right := newPair(64)
+			a, b := newTalker(named("Ann")).joins(left).run(t.Context(), nil), newTalker(named("Ben"))
+			say(t, a, "one")
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Minute, cancel)
+			time.AfterFunc(30*time.Second, func() { say(t, a, "two") })
+			p, err := Ring(ctx, right)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.links <- Link{Pipe: p}
+			b.run(t.Context(), nil)
+			say(t, a, "three")
+			a.Leave()
+			if err := errors.Join(a.end(), b.end()); err != nil {
+				t.Error(err)
+			}
+			equal(t, "heard", texts(b.seen()), []string{"one", "two", "three"})
+		})
+	})
+
+	t.Run("a caller who says too much while it rings is held to a bound", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			left, right := newPair(64)
+			for range 64 {
+				_ = left.Send(t.Context(), make([]byte, mostHeld/8)) // there is room
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			p, err := Ring(ctx, right)
+			if rung, ok := p.(*rungPipe); err != nil || !ok || len(rung.held) != 8 {
+				t.Errorf("it holds %v, %v", p, err)
+			}
+		})
+	})
+
 	t.Run("a side that rings for ever is given up", func(t *testing.T) {
 		withRaw(t, func(t *testing.T, a *talker, r raw) {
 			begun := time.Now()
-			err := Ring(t.Context(), r.end)
+			_, err := Ring(t.Context(), r.end)
 			if end := a.end(); !errors.Is(end, ErrUnanswered) || err == nil {
 				t.Errorf("it ends with %v, and Ring with %v", end, err)
 			}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"p2pchat/chat"
 	"p2pchat/cmd/p2pchat/internal/contacts"
 	"p2pchat/peer"
 	"p2pchat/signaling"
@@ -20,7 +21,8 @@ type incomingCall struct {
 	keeper  *keeper
 	client  *signaling.Client
 	session *peer.Session
-	first   *peer.Pipe
+	first   *peer.Pipe // owned by ring while it rings
+	rung    chat.Pipe  // first, with what came while it rang
 
 	mu     sync.Mutex // guards what follows
 	taken  bool       // first is
@@ -67,6 +69,36 @@ func (r *incomingCall) meet(ctx context.Context, o *talkOptions) (err error) {
 	return err
 }
 
+// ring tells the contact that it rings, until ctx ends. It returns an error if the contact hangs up or is lost before.
+func (r *incomingCall) ring(ctx context.Context) (err error) {
+	for {
+		ringing, stop := context.WithCancel(ctx)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			defer stop()
+			select {
+			case <-r.first.Ended():
+			case <-r.first.Replaced():
+			case <-ringing.Done():
+			}
+		})
+		r.rung, err = chat.Ring(ringing, r.first)
+		stop()
+		wg.Wait()
+		switch {
+		case err != nil && !isClosed(r.first.Replaced()), ctx.Err() != nil:
+			return err
+		case !isClosed(r.first.Replaced()):
+			return errNotBack
+		}
+		next, err := r.session.Pipe(ctx) // the connection has moved, and the contact says all of it again
+		if err != nil {
+			return err
+		}
+		r.first = next
+	}
+}
+
 // A follower is told what happens to the Session.
 type follower struct {
 	report func(peer.Event)
@@ -98,6 +130,14 @@ func (r *incomingCall) pipe(ctx context.Context) (*peer.Pipe, error) {
 	return r.session.Pipe(ctx)
 }
 
+// link returns the Link of a pipe, with what came over it while it rang.
+func (r *incomingCall) link(l chat.Link, p *peer.Pipe) chat.Link {
+	if r != nil && p == r.first {
+		l.Pipe = r.rung
+	}
+	return l
+}
+
 // close ends the call, and lets other programs call the contact.
 func (r *incomingCall) close() {
 	if r.session != nil {
@@ -111,3 +151,12 @@ func (r *incomingCall) close() {
 
 // isUnproven reports whether err of receiveCall says nothing about the contact: the server may have made the offer.
 func isUnproven(err error) bool { return !errors.Is(err, contacts.ErrInUse) }
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

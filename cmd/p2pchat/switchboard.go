@@ -264,12 +264,7 @@ func (s *switchboard) ring(ctx context.Context, id string, call *incomingCall) {
 	case <-ctx.Done():
 		return
 	}
-	ringing, stop := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = chat.Ring(ringing, call.first) }) // if it fails, the pipe has ended
-	how := s.decide(ctx, call, decided, accepts)
-	stop()
-	wg.Wait()
+	how := s.decideRinging(ctx, call, decided, accepts)
 	s.post(func() {
 		if l := s.lines[id]; l != nil {
 			l.decided = nil
@@ -284,20 +279,39 @@ func (s *switchboard) ring(ctx context.Context, id string, call *incomingCall) {
 	if how != ringAnswered {
 		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		_ = chat.Decline(limit, call.first, how == ringMissed) // a caller who is gone is not told
+		_ = chat.Decline(limit, call.first, how == ringMissed) // a caller who is lost is not told
 		return
 	}
 	err := s.hold(ctx, id, call, who)
-	if s.o.program == "" {
-		<-s.screen
-	}
+	s.freeScreen()
 	if err != nil && ctx.Err() == nil {
 		s.post(func() { s.face.note(fmt.Sprintf("The call with %s%s: %s", contactMark, who, flatten(err))) })
 	}
 }
 
+// decideRinging decides while the contact hears that it rings.
+func (s *switchboard) decideRinging(ctx context.Context, call *incomingCall, decided <-chan bool, accepts bool) ringEnd {
+	ringing, stop := context.WithCancel(ctx)
+	defer stop()
+	var wg sync.WaitGroup
+	gone := make(chan struct{})
+	wg.Go(func() {
+		if call.ring(ringing) != nil {
+			close(gone)
+		}
+	})
+	how := s.decide(ctx, gone, decided, accepts)
+	stop()
+	wg.Wait()
+	if how == ringAnswered && isClosed(gone) { // the contact hung up as the person answered
+		s.freeScreen()
+		return ringMissed
+	}
+	return how
+}
+
 // decide waits until it is decided whether to answer. The call then has the screen, unless a program has it.
-func (s *switchboard) decide(ctx context.Context, call *incomingCall, decided <-chan bool, accepts bool) ringEnd {
+func (s *switchboard) decide(ctx context.Context, gone <-chan struct{}, decided <-chan bool, accepts bool) ringEnd {
 	var screen chan<- struct{} // to be taken
 	if accepts {
 		if s.o.program != "" {
@@ -319,13 +333,20 @@ func (s *switchboard) decide(ctx context.Context, call *incomingCall, decided <-
 			screen = s.screen
 		case screen <- struct{}{}:
 			return ringAnswered
-		case <-call.first.Ended():
+		case <-gone:
 			return ringMissed
 		case <-late.C:
 			return ringMissed
 		case <-ctx.Done():
 			return ringMissed
 		}
+	}
+}
+
+// freeScreen gives back the screen that an answered call has, unless a program has the call.
+func (s *switchboard) freeScreen() {
+	if s.o.program == "" {
+		<-s.screen
 	}
 }
 
