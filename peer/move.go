@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/webrtc/v4"
@@ -93,6 +94,7 @@ type mover struct {
 	cancel context.CancelFunc // ends it
 	theirs bool               // the other side began it
 	label  string             // of its channel
+	fixed  *atomic.Bool       // set once, by "stands" that is sent or by tryNow that gives it up: after "stands", the other side may take the new Pipe
 
 	due  <-chan time.Time // to begin a move; nil unless the path is a relay's
 	wait time.Duration    // until due
@@ -117,9 +119,14 @@ func newMover(ctx context.Context, s *Session, p *Pipe) *mover {
 // relayed reports whether the packets go through a relay.
 func (p *Pipe) relayed() bool { return p.Path == webrtc.ICECandidateTypeRelay.String() }
 
-// tryNow begins a move in place of one that began before its reason was there.
+// tryNow begins a move in place of one that began before its reason was there. A renewal goes on: it takes a direct path if there is
+// one.
 func (m *mover) tryNow() {
-	if !m.theirs {
+	if m.next == renewLabel {
+		return
+	}
+	m.endFailed()
+	if m.done != nil && !m.theirs && m.fixed.CompareAndSwap(false, true) {
 		m.stop(false)
 	}
 	m.next, m.wait = moveLabel, relayFirst
@@ -155,15 +162,15 @@ func (m *mover) begin(label string) {
 
 // accept takes the move that the other side begins on c, if one may begin.
 func (m *mover) accept(c *channel) {
-	if m.done != nil && (m.theirs || m.p.side == signaling.Callee) { // it has given up its last one; or both have begun, and the caller's counts
-		m.stop(false)
-	}
+	m.endFailed()
+	yields := m.done == nil || m.theirs || m.p.side == signaling.Callee // it has given up its last one; or both have begun, and the caller's counts
 	label := c.dc.Label()
-	if !m.ready(label) || m.done != nil || !m.s.moved[sideIndex(true)].take(time.Now()) {
+	if !m.ready(label) || !yields || !m.s.moved[sideIndex(true)].take(time.Now()) {
 		m.p.declined.warn(m.p.log, "the other side cannot move the connection now")
 		_ = c.Close() // it never fails
 		return
 	}
+	m.stop(false)
 	m.start(label, c)
 }
 
@@ -171,9 +178,10 @@ func (m *mover) accept(c *channel) {
 func (m *mover) start(label string, c *channel) {
 	ctx, cancel := context.WithTimeout(m.ctx, moveLimit)
 	done := make(chan *Pipe, 1)
-	m.done, m.cancel, m.theirs, m.label = done, cancel, c != nil, label
+	m.done, m.cancel, m.theirs, m.label, m.fixed = done, cancel, c != nil, label, &atomic.Bool{}
+	fixed := m.fixed
 	m.s.wg.Go(func() {
-		next, err := m.move(ctx, label, c)
+		next, err := m.move(ctx, label, c, fixed)
 		if err != nil {
 			m.p.log.Info("the connection stays as it is", "why", err)
 		}
@@ -185,6 +193,19 @@ func (m *mover) start(label string, c *channel) {
 func (m *mover) end() {
 	m.cancel()
 	m.done = nil
+}
+
+// endFailed ends the move under way if it has failed already. A new Pipe is left for watch.
+func (m *mover) endFailed() {
+	select {
+	case next := <-m.done:
+		if next == nil {
+			m.end()
+		} else {
+			m.done <- next
+		}
+	default:
+	}
 }
 
 // stop ends the move under way, and waits for it. If the connection was lost, it returns the new Pipe if this side has one.
@@ -205,7 +226,7 @@ func (m *mover) stop(lost bool) (next *Pipe) {
 }
 
 // move makes a second connection, and returns its Pipe once the other side has it, too, or the first one is lost.
-func (m *mover) move(ctx context.Context, label string, c *channel) (*Pipe, error) {
+func (m *mover) move(ctx context.Context, label string, c *channel, fixed *atomic.Bool) (*Pipe, error) {
 	if c == nil {
 		var err error
 		if c, err = m.p.open(ctx, label); err != nil {
@@ -234,7 +255,11 @@ func (m *mover) move(ctx context.Context, label string, c *channel) (*Pipe, erro
 		_ = c.Close() // it never fails
 		return nil, err
 	}
-	if err := k.stand(ctx); err != nil && !isClosed(m.p.ended) { // the other side stays where it is
+	err = context.Canceled
+	if fixed.CompareAndSwap(false, true) {
+		err = k.stand(ctx)
+	}
+	if err != nil && !isClosed(m.p.ended) { // the other side stays where it is
 		_ = c.Close() // it never fails
 		next.close()
 		return nil, err

@@ -162,6 +162,36 @@ func TestMove(t *testing.T) {
 	})
 }
 
+// A reason to move may come at any moment of a move that began before. Neither side takes that for a loss.
+func TestMoveGivenUp(t *testing.T) {
+	for _, side := range []string{"caller", "callee"} {
+		for after := 0; after < 70; after += 2 { // of which the other side alone is connected for 5
+			synctest.Test(t, func(t *testing.T) {
+				n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
+				from, to := n.calls(t, store, right, moving()), n.answers(t, store, right, moving())
+				caller, callee := both(t, from, to)
+				talk(t, caller, callee)
+				mover := caller
+				if side == "callee" {
+					mover = callee
+				}
+				mover.Move()
+				time.Sleep(time.Duration(after) * time.Millisecond)
+				synctest.Wait()
+				if !isOver(mover.Replaced()) {
+					mover.Move()
+				}
+				time.Sleep(4 * time.Second)
+				caller, callee = replacedBoth(t, from, to, caller, callee)
+				if hasEnded(caller) || hasEnded(callee) {
+					t.Fatalf("the new connection of the %s was lost, %d ms after the move began", side, after)
+				}
+				talk(t, caller, callee)
+			})
+		}
+	}
+}
+
 // settled follows both sides until they have a connection that works.
 func settled(t *testing.T, from, to *peer.Session, caller, callee *peer.Pipe) (nextCaller, nextCallee *peer.Pipe) {
 	t.Helper()

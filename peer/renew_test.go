@@ -161,6 +161,39 @@ func TestRenewal(t *testing.T) {
 		})
 	})
 
+	t.Run("goes on when there is a reason to move", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var slow atomic.Bool
+			renews := make(chan struct{}, 9)
+			_, from, to := relayedFor(t, 10*time.Minute, func(a, b *peer.Config) {
+				find := a.Discover
+				a.Discover = func(ctx context.Context, at signaling.Ticket, wait time.Duration) ([]signaling.ICEServer, error) {
+					if slow.Load() {
+						renews <- struct{}{}
+						time.Sleep(time.Second)
+					}
+					return find(ctx, at, wait)
+				}
+				b.Discover = a.Discover
+			})
+			caller, callee := both(t, from, to)
+			talk(t, caller, callee)
+			slow.Store(true)
+			<-renews
+			caller.Move()
+			callee.Move()
+			time.Sleep(4 * time.Second)
+			if !isOver(caller.Replaced()) || !isOver(callee.Replaced()) {
+				t.Fatal("the renewal was given up")
+			}
+			caller, callee = replacedBoth(t, from, to, caller, callee)
+			talk(t, caller, callee)
+			if !caller.Renewed {
+				t.Error("it was not renewed")
+			}
+		})
+	})
+
 	t.Run("is not needed when the relay was restarted: the two meet again", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r, from, to := relayedFor(t, time.Hour, func(_, _ *peer.Config) {})

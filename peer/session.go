@@ -322,7 +322,7 @@ func (s *Session) watch(ctx context.Context, p *Pipe) (next *Pipe, err error) {
 		case c := <-p.asks:
 			m.accept(c)
 		case <-p.better:
-			m.begin(moveLabel)
+			m.tryNow()
 		case <-p.refused:
 			m.renew()
 		case <-m.udp:
