@@ -240,7 +240,7 @@ func (m *mover) move(ctx context.Context, label string, c *channel, fixed *atomi
 	defer cancel()
 	m.s.wg.Go(func() {
 		_, _ = k.await(meeting, func(carried) bool { return false }) // returns when either has ended
-		if !isClosed(m.p.ended) {                                    // or else a renewal is the meeting that follows
+		if !m.p.ending() {                                           // or else a renewal is the meeting that follows
 			cancel() // the other side has given up
 		}
 	})
@@ -257,14 +257,28 @@ func (m *mover) move(ctx context.Context, label string, c *channel, fixed *atomi
 	}
 	err = context.Canceled
 	if fixed.CompareAndSwap(false, true) {
-		err = k.stand(ctx)
+		err = m.stand(ctx, k)
 	}
-	if err != nil && !isClosed(m.p.ended) { // the other side stays where it is
+	if err != nil && !m.p.ending() { // the other side stays where it is
 		_ = c.Close() // it never fails
 		next.close()
 		return nil, err
 	}
 	return next, nil // c ends with the old Pipe: what was sent on it must arrive
+}
+
+// stand says that this side is connected, and waits until the other side is, or the first connection has ended.
+func (m *mover) stand(ctx context.Context, k *carrier) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	m.s.wg.Go(func() {
+		select {
+		case <-m.p.ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return k.stand(ctx)
 }
 
 // meet makes the second connection, as the same side as the first one.

@@ -82,9 +82,9 @@ type Pipe struct {
 	refused  <-chan struct{}       // to the Session: a TURN server no longer keeps an allocation
 	replaced chan struct{}         // closed by the Session when it has another Pipe for this one
 
-	ending sync.Once     // guards what follows
-	ended  chan struct{} // closed when the connection has ended
-	why    error         // once it is: ErrLost or io.EOF
+	once  sync.Once     // guards what follows
+	ended chan struct{} // closed when the connection has ended
+	why   error         // once it is: ErrLost or io.EOF
 
 	associationEnded chan struct{} // closed by pion when its SCTP association has ended
 }
@@ -192,10 +192,20 @@ func (p *Pipe) Replaced() <-chan struct{} { return p.replaced }
 
 // end ends the Pipe, once: the first reason counts.
 func (p *Pipe) end(why error) {
-	p.ending.Do(func() {
+	p.once.Do(func() {
 		p.why = why
 		close(p.ended)
 	})
+}
+
+// ending reports whether the connection has ended, or is about to: its channels end a moment before.
+func (p *Pipe) ending() bool {
+	select {
+	case <-p.ended:
+		return true
+	case <-time.After(associationLimit):
+		return false
+	}
 }
 
 // Send sends a message, and waits while earlier ones fill the channel. It returns

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -23,6 +24,7 @@ import (
 
 // A mortalRelay is a TURN server that takes no credentials whose time is over, for no request.
 type mortalRelay struct {
+	n        *network
 	machine  *vnet.Net
 	secret   string
 	lifetime time.Duration
@@ -32,7 +34,7 @@ type mortalRelay struct {
 
 func newMortalRelay(t *testing.T, n *network, lifetime time.Duration) *mortalRelay {
 	t.Helper()
-	r := &mortalRelay{machine: machine(t, n.router, relayAddress), lifetime: lifetime, secret: "first"}
+	r := &mortalRelay{n: n, machine: machine(t, n.router, relayAddress), lifetime: lifetime, secret: "first"}
 	r.start(t)
 	t.Cleanup(func() { r.stop(t) })
 	return r
@@ -193,6 +195,49 @@ func TestRenewal(t *testing.T) {
 			}
 		})
 	})
+
+	for name, lost := range map[string]func(from, to *net.UDPAddr) *net.UDPAddr{ // the machine whose old ports no longer work
+		"from the caller": func(from, _ *net.UDPAddr) *net.UDPAddr { return from },
+		"to the caller":   func(_, to *net.UDPAddr) *net.UDPAddr { return to },
+	} {
+		t.Run("takes the place of a connection that is lost before it ends: "+name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var slow, dead atomic.Bool
+				var old sync.Map
+				renews := make(chan struct{}, 9)
+				r, from, to := relayedFor(t, 10*time.Minute, func(a, b *peer.Config) {
+					find := a.Discover
+					a.Discover = func(ctx context.Context, at signaling.Ticket, wait time.Duration) ([]signaling.ICEServer, error) {
+						if slow.Load() {
+							renews <- struct{}{}
+							time.Sleep(time.Second)
+						}
+						return find(ctx, at, wait)
+					}
+					b.Discover = a.Discover
+				})
+				r.n.router.AddChunkFilter(func(c vnet.Chunk) bool {
+					at := lost(c.SourceAddr().(*net.UDPAddr), c.DestinationAddr().(*net.UDPAddr))
+					if !dead.Load() {
+						old.Store(at.String(), true)
+					}
+					_, known := old.Load(at.String())
+					return !dead.Load() || at.IP.String() != "10.0.0.1" || !known
+				})
+				caller, callee := both(t, from, to)
+				talk(t, caller, callee)
+				slow.Store(true)
+				<-renews
+				dead.Store(true)
+				begun := time.Now()
+				caller, callee = both(t, from, to)
+				if took := time.Since(begun); took > 4*time.Second {
+					t.Errorf("it took %v", took)
+				}
+				talk(t, caller, callee)
+			})
+		})
+	}
 
 	t.Run("is not needed when the relay was restarted: the two meet again", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
