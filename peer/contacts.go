@@ -65,14 +65,12 @@ func (s *Session) maintainContact(ctx context.Context) error {
 	}
 }
 
-// successor waits for the end of p. It returns the Pipe that has taken its place, or nil if it was lost.
+// successor waits for the end of p. It returns the Pipe that has taken its place, or nil if it was lost. A renewal may have one after p has ended.
 func (at *meetingPoint) successor(ctx context.Context, p *Pipe) *Pipe {
 	select {
 	case <-p.replaced:
-	case <-p.ended:
-		if !isClosed(p.replaced) {
-			return nil
-		}
+	case <-p.last:
+		return nil
 	case <-ctx.Done():
 		return nil
 	}

@@ -80,7 +80,8 @@ type Pipe struct {
 	asks     chan *channel         // on which the other side wants to do either
 	better   chan struct{}         // to the Session: there may be a better way
 	refused  <-chan struct{}       // to the Session: a TURN server no longer keeps an allocation
-	replaced chan struct{}         // closed by the Session when it has another Pipe for this one
+	replaced chan struct{}         // closed by the Session when it has another Pipe for this one,
+	last     chan struct{}         // or else once it has none, after the end
 
 	once  sync.Once     // guards what follows
 	ended chan struct{} // closed when the connection has ended
@@ -92,7 +93,7 @@ type Pipe struct {
 func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 	p := &Pipe{
 		Details: Details{Foreign: a.foreign, Path: a.path(), Took: time.Since(a.begun)},
-		side:    a.ticket.Side, code: a.code, typed: a.code, pc: a.pc, log: a.log, heard: make(chan struct{}), ended: make(chan struct{}), associationEnded: make(chan struct{}), replaced: make(chan struct{}),
+		side:    a.ticket.Side, code: a.code, typed: a.code, pc: a.pc, log: a.log, heard: make(chan struct{}), ended: make(chan struct{}), associationEnded: make(chan struct{}), replaced: make(chan struct{}), last: make(chan struct{}),
 		arrived: make(chan io.ReadWriteCloser, furtherChannels), declined: &a.declined, mapping: a.mapping,
 	}
 	var err error

@@ -77,15 +77,22 @@ func (r *mortalRelay) discover(context.Context, signaling.Ticket, time.Duration)
 // relayedFor joins two machines, between which nothing goes directly, through a relay with such credentials.
 func relayedFor(t *testing.T, lifetime time.Duration, set func(caller, callee *peer.Config)) (r *mortalRelay, from, to *peer.Session) {
 	t.Helper()
-	n, store := newNetwork(t, 10*time.Millisecond), memstore.New(memstore.Limits{})
+	r, store, caller, callee := relaysFor(t, lifetime, set)
+	return r, r.n.calls(t, store, right, caller), r.n.answers(t, store, right, callee)
+}
+
+// relaysFor returns the relay, and the configuration of the two.
+func relaysFor(t *testing.T, lifetime time.Duration, set func(caller, callee *peer.Config)) (r *mortalRelay, store signaling.Store, caller, callee peer.Config) {
+	t.Helper()
+	n := newNetwork(t, 10*time.Millisecond)
 	r = newMortalRelay(t, n, lifetime)
 	two := map[string]bool{"10.0.0.1": true, "10.0.0.2": true}
 	n.router.AddChunkFilter(func(c vnet.Chunk) bool { return !two[hostOf(c.SourceAddr())] || !two[hostOf(c.DestinationAddr())] })
-	caller := moving()
+	caller = moving()
 	caller.Discover = r.discover
-	callee := caller
+	callee = caller
 	set(&caller, &callee)
-	return r, n.calls(t, store, right, caller), n.answers(t, store, right, callee)
+	return r, memstore.New(memstore.Limits{}), caller, callee
 }
 
 func TestRenewal(t *testing.T) {
@@ -196,43 +203,55 @@ func TestRenewal(t *testing.T) {
 		})
 	})
 
-	for name, lost := range map[string]func(from, to *net.UDPAddr) *net.UDPAddr{ // the machine whose old ports no longer work
-		"from the caller": func(from, _ *net.UDPAddr) *net.UDPAddr { return from },
-		"to the caller":   func(_, to *net.UDPAddr) *net.UDPAddr { return to },
+	for _, c := range []struct {
+		name     string
+		contacts bool
+		lost     func(from, to *net.UDPAddr) *net.UDPAddr // the machine whose old ports no longer work
+	}{
+		{"from the caller", false, func(from, _ *net.UDPAddr) *net.UDPAddr { return from }},
+		{"to the caller", false, func(_, to *net.UDPAddr) *net.UDPAddr { return to }},
+		{"of contacts", true, func(_, to *net.UDPAddr) *net.UDPAddr { return to }},
 	} {
-		t.Run("takes the place of a connection that is lost before it ends: "+name, func(t *testing.T) {
+		t.Run("takes the place of a connection that is lost before it ends: "+c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var slow, dead atomic.Bool
 				var old sync.Map
 				renews := make(chan struct{}, 9)
-				r, from, to := relayedFor(t, 10*time.Minute, func(a, b *peer.Config) {
-					find := a.Discover
-					a.Discover = func(ctx context.Context, at signaling.Ticket, wait time.Duration) ([]signaling.ICEServer, error) {
-						if slow.Load() {
-							renews <- struct{}{}
-							time.Sleep(time.Second)
-						}
-						return find(ctx, at, wait)
+				r, store, config, _ := relaysFor(t, 10*time.Minute, func(_, _ *peer.Config) {})
+				config.Discover = func(ctx context.Context, at signaling.Ticket, wait time.Duration) ([]signaling.ICEServer, error) {
+					if slow.Load() {
+						renews <- struct{}{}
+						time.Sleep(2 * time.Second)
 					}
-					b.Discover = a.Discover
-				})
-				r.n.router.AddChunkFilter(func(c vnet.Chunk) bool {
-					at := lost(c.SourceAddr().(*net.UDPAddr), c.DestinationAddr().(*net.UDPAddr))
+					return r.discover(ctx, at, wait)
+				}
+				r.n.router.AddChunkFilter(func(chunk vnet.Chunk) bool {
+					at := c.lost(chunk.SourceAddr().(*net.UDPAddr), chunk.DestinationAddr().(*net.UDPAddr))
 					if !dead.Load() {
 						old.Store(at.String(), true)
 					}
 					_, known := old.Load(at.String())
 					return !dead.Load() || at.IP.String() != "10.0.0.1" || !known
 				})
-				caller, callee := both(t, from, to)
+				var sides [2]*peer.Session
+				if friends := friends(1); c.contacts {
+					for i, on := range []*vnet.Net{r.n.caller, r.n.callee} {
+						sides[i] = peer.Meet(store, peer.Contact{Keys: friends[i].load, Calls: i == 0}, config.Over(on))
+						t.Cleanup(sides[i].Close)
+						t.Cleanup(r.n.sever)
+					}
+				} else {
+					sides[0], sides[1] = r.n.calls(t, store, right, config), r.n.answers(t, store, right, config)
+				}
+				caller, callee := both(t, sides[0], sides[1])
 				talk(t, caller, callee)
 				slow.Store(true)
 				<-renews
 				dead.Store(true)
 				begun := time.Now()
-				caller, callee = both(t, from, to)
-				if took := time.Since(begun); took > 4*time.Second {
-					t.Errorf("it took %v", took)
+				caller, callee = both(t, sides[0], sides[1])
+				if took := time.Since(begun); took > 5*time.Second || !caller.Renewed || !callee.Renewed {
+					t.Errorf("it took %v, renewed: %v and %v", took, caller.Renewed, callee.Renewed)
 				}
 				talk(t, caller, callee)
 			})

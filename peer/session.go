@@ -296,6 +296,7 @@ func (s *Session) follow(ctx context.Context, p *Pipe) (*Pipe, error) {
 	for {
 		next, err := s.watch(ctx, p)
 		if next == nil {
+			close(p.last)
 			return p, err
 		}
 		s.adopt(next)
