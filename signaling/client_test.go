@@ -177,6 +177,43 @@ func TestForeignServers(t *testing.T) {
 	})
 }
 
+// An empty list may be spelled in several ways. A server that sends one at once is not asked without a pause, and null is no list.
+func TestEmptyLists(t *testing.T) {
+	_, taker := signaling.NewBox("put", "take")
+	reads := map[string]func(ctx context.Context, c *signaling.Client, wait time.Duration) (int, error){
+		"blocks": func(ctx context.Context, c *signaling.Client, wait time.Duration) (int, error) {
+			list, err := c.Blocks(ctx, taker, 0, wait)
+			return len(list), err
+		},
+		"offers": func(ctx context.Context, c *signaling.Client, wait time.Duration) (int, error) {
+			list, err := c.Offers(ctx, []signaling.WantedOffer{{Room: "417"}}, wait)
+			return len(list), err
+		},
+		"candidates": func(ctx context.Context, c *signaling.Client, wait time.Duration) (int, error) {
+			list, err := c.Candidates(ctx, secret, signaling.Caller, 0, wait)
+			return len(list), err
+		},
+	}
+	for what, read := range reads {
+		for _, empty := range []string{"[]", " [ ]\n", "[" + strings.Repeat(" ", 1000) + "]"} {
+			virtually(t, fmt.Sprintf("%s: %.4q", what, empty), func(t *testing.T) {
+				b := bad(t, says(200, "application/json", empty))
+				started := time.Now()
+				n, err := read(t.Context(), b.client(t, signaling.Config{}), 5*time.Second)
+				if took := time.Since(started); n != 0 || err != nil || took < 5*time.Second || len(b.times()) > 6 {
+					t.Errorf("%d, %v after %d requests in %v", n, err, len(b.times()), took)
+				}
+			})
+		}
+		virtually(t, what+": null", func(t *testing.T) {
+			b := bad(t, says(200, "application/json", "null"))
+			if _, err := read(t.Context(), b.client(t, signaling.Config{}), 5*time.Second); !errors.Is(err, signaling.ErrForeign) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
 func TestTransientFailures(t *testing.T) {
 	for name, fail := range map[string]http.HandlerFunc{
 		"500":                        says(500, "text/plain", "oops"),

@@ -107,7 +107,7 @@ func (c *Client) Offers(ctx context.Context, wanted []WantedOffer, wait time.Dur
 		return nil, err
 	}
 	var encoded []listenOffer
-	if err := json.Unmarshal(r.body, &encoded); err != nil {
+	if json.Unmarshal(r.body, &encoded) != nil || encoded == nil {
 		return nil, fmt.Errorf("%w: it did not list offers", ErrForeign)
 	}
 	var list []Offered

@@ -43,7 +43,7 @@ func (c *Client) Blocks(ctx context.Context, b Box, after uint64, wait time.Dura
 		return nil, err
 	}
 	var list []Block
-	if err := json.Unmarshal(r.body, &list); err != nil {
+	if json.Unmarshal(r.body, &list) != nil || list == nil {
 		return nil, fmt.Errorf("%w: it did not list blocks", ErrForeign)
 	}
 	for _, one := range list {

@@ -315,8 +315,10 @@ func pause(ctx context.Context, d time.Duration) error {
 
 func quote(v Version) string { return `"` + string(v) + `"` }
 
+// isEmptyList reports whether body is an empty JSON array, however it is spelled. null is none.
 func isEmptyList(body []byte) bool {
-	return strings.Join(strings.Fields(string(body[:min(len(body), 16)])), "") == "[]"
+	var list []json.RawMessage
+	return json.Unmarshal(body, &list) == nil && list != nil && len(list) == 0
 }
 
 // timeoutCause returns err or, if err is a timeout, an error that says how long the client waited.

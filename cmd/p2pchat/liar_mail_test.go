@@ -26,8 +26,10 @@ import (
 // A postman stands in for a malicious server: it passes all requests to a real one, and changes what readers of mailboxes get.
 type postman struct {
 	lie   func(list, seen []signaling.Block) []signaling.Block
+	empty string // what it sends for an empty list while it is lying; "[]" if empty
 	lying atomic.Bool
-	reads atomic.Int64 // while it was lying
+	reads atomic.Int64   // while it was lying
+	hurry chan time.Time // when it sent empty
 
 	mu   sync.Mutex // guards what follows
 	seen map[string][]signaling.Block
@@ -40,7 +42,7 @@ func (p *postman) atDoor(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.seen = map[string][]signaling.Block{}
+	p.seen, p.hurry = map[string][]signaling.Block{}, make(chan time.Time, 3)
 	proxy := httputil.NewSingleHostReverseProxy(behind)
 	proxy.ModifyResponse, proxy.ErrorLog = p.change, log.New(io.Discard, "", 0)
 	door := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -73,6 +75,13 @@ func (p *postman) change(r *http.Response) error {
 	if body, err = json.Marshal(list); err != nil {
 		return err
 	}
+	if p.lying.Load() && p.empty != "" && len(list) == 0 {
+		body = []byte(p.empty)
+		select {
+		case p.hurry <- time.Now():
+		default:
+		}
+	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
 	return nil
@@ -87,20 +96,32 @@ func (p *postman) noted(box string, list []signaling.Block) []signaling.Block {
 	return before
 }
 
+// isReadSlowly checks that one who is told at once that there is nothing does not read again without a pause.
+func (p *postman) isReadSlowly(t *testing.T) {
+	t.Helper()
+	first := <-p.hurry
+	<-p.hurry
+	if took := (<-p.hurry).Sub(first); took < 1500*time.Millisecond {
+		t.Errorf("a server that has nothing is read three times in %v", took)
+	}
+}
+
 // A server that lies about letters makes the reader show nothing twice and nothing in another order, and the reader is told. What it
 // held back comes when the two meet.
 func TestAServerThatLiesAboutLetters(t *testing.T) {
 	t.Parallel()
+	truth := func(list, _ []signaling.Block) []signaling.Block { return list }
 	for name, lie := range map[string]struct {
 		tell  func(list, seen []signaling.Block) []signaling.Block
 		told  string // by the reader's program; empty: nothing was lost
 		shown bool   // all three letters, before the two meet
+		empty string // what it sends for an empty list
 	}{
 		"repeats": {func(list, seen []signaling.Block) []signaling.Block { return slices.Concat(seen, list, list) },
-			`The server sent \d letters? again; (each|it) is shown once\.`, true},
-		"reorders": {func(list, _ []signaling.Block) []signaling.Block { slices.Reverse(list); return list }, "", true},
+			`The server sent \d letters? again; (each|it) is shown once\.`, true, ""},
+		"reorders": {func(list, _ []signaling.Block) []signaling.Block { slices.Reverse(list); return list }, "", true, ""},
 		"withholds": {func(list, _ []signaling.Block) []signaling.Block { return list[min(1, len(list)):] },
-			`1 letter is missing: it expired, or the server withholds it\. Its sender still has it\.`, false},
+			`1 letter is missing: it expired, or the server withholds it\. Its sender still has it\.`, false, ""},
 		"invents": {func(list, _ []signaling.Block) []signaling.Block {
 			for _, b := range list[:len(list):len(list)] {
 				noise := make([]byte, 512)
@@ -108,17 +129,19 @@ func TestAServerThatLiesAboutLetters(t *testing.T) {
 				list = append([]signaling.Block{{Number: b.Number, Bytes: noise}, {Number: b.Number + 4000, Bytes: noise}}, list...)
 			}
 			return list
-		}, `The server sent \d letters? that your contact did not write; (none|it) is (not )?shown\.`, true},
+		}, `The server sent \d letters? that your contact did not write; (none|it) is (not )?shown\.`, true, ""},
 		"truncates": {func(list, _ []signaling.Block) []signaling.Block {
 			for i := range list {
 				list[i].Bytes = list[i].Bytes[:100]
 			}
 			return list
-		}, `What waits for you at the server cannot be read: .* ann still has it, and you get it when you meet\.`, false},
+		}, `What waits for you at the server cannot be read: .* ann still has it, and you get it when you meet\.`, false, ""},
+		"says nothing in many bytes": {truth, "", true, "[" + strings.Repeat(" ", 100) + "]"},
+		"says null":                  {truth, `What waits for you at the server cannot be read: `, true, "null"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := &postman{lie: lie.tell}
+			m := &postman{lie: lie.tell, empty: lie.empty}
 			p := newPair(t, m.atDoor(t))
 			p.keep(t)
 			ann := withOutbox(t, p, 0, "call", "@ben", "--ui", "json")
@@ -134,6 +157,8 @@ func TestAServerThatLiesAboutLetters(t *testing.T) {
 			}
 			if lie.told != "" {
 				ben.prints(t, lie.told)
+			} else if lie.empty != "" {
+				m.isReadSlowly(t)
 			}
 			ann = withOutbox(t, p, 0, "call", "@ben", "--ui", "json")
 			ann.prints(t, `"type":"connected"`)

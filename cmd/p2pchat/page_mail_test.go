@@ -197,16 +197,18 @@ const storedMail = `new Promise((resolve, reject) => {
 func TestPageAtAServerThatLiesAboutLetters(t *testing.T) {
 	t.Parallel()
 	b := sharedBrowser(t)
+	truth := func(list, _ []signaling.Block) []signaling.Block { return list }
 	for name, lie := range map[string]struct {
 		tell  func(list, seen []signaling.Block) []signaling.Block
 		told  string // by the page; empty: nothing was lost
 		shown bool   // all letters, before the two meet
+		empty string // what it sends for an empty list
 	}{
 		"repeats": {func(list, seen []signaling.Block) []signaling.Block { return slices.Concat(seen, list, list) },
-			"is shown once.", true},
-		"reorders": {func(list, _ []signaling.Block) []signaling.Block { slices.Reverse(list); return list }, "", true},
+			"is shown once.", true, ""},
+		"reorders": {func(list, _ []signaling.Block) []signaling.Block { slices.Reverse(list); return list }, "", true, ""},
 		"withholds": {func(list, _ []signaling.Block) []signaling.Block { return list[min(1, len(list)):] },
-			"1 letter is missing: it expired, or the server withholds it. Its sender still has it.", false},
+			"1 letter is missing: it expired, or the server withholds it. Its sender still has it.", false, ""},
 		"invents": {func(list, _ []signaling.Block) []signaling.Block {
 			for _, b := range list[:len(list):len(list)] {
 				noise := make([]byte, 512)
@@ -214,16 +216,18 @@ func TestPageAtAServerThatLiesAboutLetters(t *testing.T) {
 				list = append([]signaling.Block{{Number: b.Number, Bytes: noise}, {Number: b.Number + 4000, Bytes: noise}}, list...)
 			}
 			return list
-		}, "that your contact did not write", true},
+		}, "that your contact did not write", true, ""},
 		"truncates": {func(list, _ []signaling.Block) []signaling.Block {
 			for i := range list {
 				list[i].Bytes = list[i].Bytes[:100]
 			}
 			return list
-		}, "What waits for you at the server cannot be read: ", false},
+		}, "What waits for you at the server cannot be read: ", false, ""},
+		"says nothing in two tokens": {truth, "", true, "[ ]"},
+		"says null":                  {truth, "What waits for you at the server cannot be read: ", true, "null"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := &postman{lie: lie.tell}
+			m := &postman{lie: lie.tell, empty: lie.empty}
 			ann, ben := correspondents(t, b, m.atDoor(t))
 			ben("call").mails(t, "one", "two", "three")
 			m.lying.Store(true)
@@ -233,6 +237,8 @@ func TestPageAtAServerThatLiesAboutLetters(t *testing.T) {
 			}
 			if lie.told != "" {
 				ann.sees(lie.told)
+			} else if lie.empty != "" {
+				m.isReadSlowly(t)
 			}
 			program := ben("call")
 			verified(t, ann)

@@ -278,7 +278,11 @@ async function text(res: Response): Promise<string> {
 
 const nonsense = () => new Failure("refused", "The server's reply makes no sense.");
 
-const isEmptyList = (body: string) => body.trim() === "[]";
+/** Whether body is an empty JSON array, however it is spelled. */
+function isEmptyList(body: string): boolean {
+  const list = json(body);
+  return Array.isArray(list) && list.length === 0;
+}
 
 function json(body: string): unknown {
   try {
