@@ -186,7 +186,7 @@ func TestEmptyLists(t *testing.T) {
 			return len(list), err
 		},
 		"offers": func(ctx context.Context, c *signaling.Client, wait time.Duration) (int, error) {
-			list, err := c.Offers(ctx, []signaling.WantedOffer{{Room: "417"}}, wait)
+			list, err := c.Offers(ctx, []signaling.WantedOffer{{Room: strings.Repeat("r", 26)}}, wait)
 			return len(list), err
 		},
 		"candidates": func(ctx context.Context, c *signaling.Client, wait time.Duration) (int, error) {
