@@ -131,7 +131,7 @@ func (l *Listener) rooms(now time.Time) ([]listenedRoom, <-chan struct{}) {
 	maps.DeleteFunc(l.known, func(room string, _ signaling.Version) bool { return !live[room] })
 	all := slices.Concat(first, others)
 	for decoy, size := uint64(0), paddedRooms(len(all)); len(all) < size; decoy++ {
-		places, _ := l.decoy(decoy).Places(contact.First, now)
+		places, _ := newDecoy(l.config.Seed, decoy).Places(contact.First, now)
 		for _, p := range places[:min(len(places), size-len(all))] {
 			all = append(all, listenedRoom{name: p.Room})
 		}
@@ -149,9 +149,19 @@ func paddedRooms(n int) int {
 	return (n + signaling.MaxOffers - 1) / signaling.MaxOffers * signaling.MaxOffers
 }
 
-// decoy returns the keys of a contact that does not exist, the same each time, so that its rooms come and go as those of others.
-func (l *Listener) decoy(number uint64) contact.Keys {
-	key := sha256.Sum256(binary.BigEndian.AppendUint64(slices.Clone(l.config.Seed), number))
+// Decoys returns the keys of contacts that do not exist, always the same ones for a seed. With them, n contacts are of a number that
+// hides n, as with the rooms of a Listener.
+func Decoys(seed []byte, n int) []contact.Keys {
+	all := make([]contact.Keys, paddedRooms(n)-n)
+	for i := range all {
+		all[i] = newDecoy(seed, uint64(i))
+	}
+	return all
+}
+
+// newDecoy returns the keys of a contact that does not exist, the same each time, so that its rooms come and go as those of others.
+func newDecoy(seed []byte, number uint64) contact.Keys {
+	key := sha256.Sum256(binary.BigEndian.AppendUint64(slices.Clone(seed), number))
 	return contact.Keep(contact.First, key[:], nil, nil)
 }
 

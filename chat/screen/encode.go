@@ -124,6 +124,8 @@ func describeOwn(e Event) object {
 		return object{"type": "call", "contact": e.Contact}
 	case IncomingEnded:
 		return object{"type": "call-ended", "contact": e.Contact, "how": e.How}
+	case FromLetter:
+		return with(describe(e.Event), "contact", e.Contact)
 	case Told:
 		return object{"type": "notice", "text": e.Text}
 	case Failed:

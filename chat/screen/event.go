@@ -1,6 +1,10 @@
 package screen
 
-import "time"
+import (
+	"time"
+
+	"p2pchat/chat"
+)
 
 // An Event is what only the program knows. A screen shows it in its place among the events of the
 // conversation: pass it to chat.Conversation.Tell.
@@ -49,6 +53,11 @@ type (
 	IncomingCall struct{ Contact string }
 	// IncomingEnded says that a call rings no more: it was answered, declined or missed.
 	IncomingEnded struct{ Contact, How string }
+	// FromLetter is an event that a letter of a contact brings, outside of a call.
+	FromLetter struct {
+		Contact string
+		Event   chat.Event
+	}
 	// Told is a sentence for a person, outside of a conversation.
 	Told struct{ Text string }
 	// Failed says what ended the conversation, or which input was refused.
@@ -70,4 +79,5 @@ func (Failed) event()     {}
 func (Listening) event()     {}
 func (IncomingCall) event()  {}
 func (IncomingEnded) event() {}
+func (FromLetter) event()    {}
 func (Told) event()          {}

@@ -287,16 +287,22 @@ func (l *lineScreen) qr(link string) {
 	}
 }
 
-func (l *lineScreen) message(m chat.Message) error {
+// LineText returns what a line of the output has of a message. On a terminal, it says of whom.
+func LineText(m chat.Message, terminal bool) string {
 	text := Clean(m.Text)
-	if !m.Written.IsZero() && !m.Continues {
-		l.note("%s:", WrittenText(m))
-	}
-	if l.Terminal && !m.Continues {
+	if terminal && !m.Continues {
 		text = Clean(m.From) + ": " + text
 	}
 	if !m.GoesOn {
 		text += "\n"
+	}
+	return text
+}
+
+func (l *lineScreen) message(m chat.Message) error {
+	text := LineText(m, l.Terminal)
+	if !m.Written.IsZero() && !m.Continues {
+		l.note("%s:", WrittenText(m))
 	}
 	if l.partial && !m.Continues { // the rest of that line never came
 		text = "\n" + text

@@ -96,7 +96,7 @@ func (c *connector) open() error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.client, c.session, c.mail = client, session, c.newMailbox(client)
+	c.client, c.session, c.mail = client, session, c.o.newMailbox(c.conversation, client)
 	return nil
 }
 

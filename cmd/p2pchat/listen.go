@@ -37,8 +37,9 @@ contact has proven who it is.
 With --exec, each accepted call runs PROGRAM, which speaks the JSON of 'answer --ui json' on its
 stdin and stdout; P2PCHAT_CONTACT has the name of the contact. Several calls can run at once.
 
-Letters that contacts have left at a server (serve --mail) are read by 'p2pchat call @NAME' or
-'p2pchat answer @NAME', not by listen.`,
+Letters that contacts have left at a server (serve --mail) are shown as they come, and their
+writers see that they were read. On a full terminal and with --exec, listen only says that letters
+wait: 'p2pchat answer @NAME' reads them.`,
 		Example: `  p2pchat listen
   p2pchat contacts ring @ben accept --folder ~/inbox
   p2pchat listen --exec ./bot`,

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"p2pchat/chat"
 	"p2pchat/chat/screen"
 	"p2pchat/cmd/p2pchat/internal/contacts"
 )
@@ -32,6 +33,7 @@ type listenDialect interface {
 	ringing(name string)
 	ended(name string, why ringEnd)
 	note(text string)
+	letter(name string, e chat.Event) error
 	// parse returns what a line asks for.
 	parse(text string) (listenCommandLine, error)
 	// refuse tells why a line was not handled.
@@ -61,6 +63,8 @@ func (f *streamFace) listening(list []contacts.Contact) { f.dialect.listening(li
 func (f *streamFace) ringing(name string)               { f.dialect.ringing(name) }
 func (f *streamFace) ended(name string, why ringEnd)    { f.dialect.ended(name, why) }
 func (f *streamFace) note(text string)                  { f.dialect.note(text) }
+
+func (f *streamFace) letter(name string, e chat.Event) error { return f.dialect.letter(name, e) }
 
 // maxPiece is how many bytes of a line are held at once.
 const maxPiece = 64 << 10
@@ -205,6 +209,19 @@ func (d lineListen) ended(name string, why ringEnd) {
 	}
 }
 
+func (d lineListen) letter(name string, e chat.Event) error {
+	m, ok := e.(chat.Message)
+	if !ok {
+		d.note(fmt.Sprintf("%s%s has read a message of yours.", contactMark, name))
+		return nil
+	}
+	if !m.Continues {
+		d.note(screen.WrittenText(m) + ":")
+	}
+	_, err := io.WriteString(d.out, screen.LineText(m, d.outTerminal))
+	return err
+}
+
 func (d lineListen) parse(text string) (listenCommandLine, error) {
 	verb, name, _ := strings.Cut(strings.TrimSpace(text), " ")
 	verbs := map[string]listenVerb{"": verbNone, "a": verbAnswer, "d": verbDecline, "q": verbLeave}
@@ -238,6 +255,10 @@ func (d jsonListen) ringing(name string) { d.tell(screen.IncomingCall{Contact: n
 
 func (d jsonListen) ended(name string, why ringEnd) {
 	d.tell(screen.IncomingEnded{Contact: name, How: string(why)})
+}
+
+func (d jsonListen) letter(name string, e chat.Event) error {
+	return screen.Encode(d.out, screen.FromLetter{Contact: name, Event: e})
 }
 
 func (d jsonListen) parse(text string) (listenCommandLine, error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -112,6 +113,9 @@ func (f *fullFace) ended(name string, why ringEnd) {
 func (f *fullFace) note(text string) {
 	f.list.Note(screen.Capital(strings.TrimSuffix(text, ".")) + ".")
 }
+
+// letter implements listenFace: see readsLetters.
+func (*fullFace) letter(string, chat.Event) error { return errors.ErrUnsupported }
 
 // tellCall shows a sentence in the call that has the terminal.
 func (f *fullFace) tellCall(text string) {

@@ -35,13 +35,13 @@ type mailbox struct {
 	refused      bool            // the server takes no letters now; the next wait tries again
 }
 
-// newMailbox returns the mailbox of a call with a contact. It is nil for other calls, and without an outbox, where a message that was
-// read would come again.
-func (c *connector) newMailbox(at signaling.Mail) *mailbox {
-	if c.o.keeper.contact() == "" || c.o.outbox.journal == nil {
+// newMailbox returns the mailbox of a conversation with a contact. It is nil for other conversations, and without an outbox, where a
+// message that was read would come again.
+func (o *talkOptions) newMailbox(c *chat.Conversation, at signaling.Mail) *mailbox {
+	if o.keeper.contact() == "" || o.outbox.journal == nil {
 		return nil
 	}
-	return &mailbox{keeper: c.o.keeper, conversation: c.conversation, at: at, told: map[string]bool{}}
+	return &mailbox{keeper: o.keeper, conversation: c, at: at, told: map[string]bool{}}
 }
 
 // A delivery is what one read has brought.
@@ -52,6 +52,19 @@ type delivery struct {
 	report     mail.Report
 	err        error // no letters came
 	handled    chan error
+}
+
+// once reads the letters that wait, and leaves what is due.
+func (m *mailbox) once(ctx context.Context) {
+	m.renew()
+	for _, g := range m.keeper.keys().Generations {
+		for d, ok := m.take(ctx, g.ID(), 0); ok && len(d.letters) > 0; d, ok = m.take(ctx, g.ID(), 0) {
+			if m.open(ctx, d) != nil {
+				break
+			}
+		}
+	}
+	m.finish(ctx)
 }
 
 // run reads and leaves letters until ctx ends.
@@ -86,11 +99,7 @@ func (m *mailbox) last(ctx context.Context, err error) error {
 	if m == nil || !m.conversation.Resumable() {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastPosts)
-	defer cancel()
-	if !m.refused {
-		m.leave(ctx)
-	}
+	m.finish(ctx)
 	state := m.state()
 	rest, bad := m.conversation.Letter(state.Through, mail.MaxLetter, false)
 	if u := (*chat.Undelivered)(nil); errors.As(err, &u) && bad == nil && rest.Text == nil && !rest.Held && len(state.Pending) == 0 {
@@ -99,15 +108,20 @@ func (m *mailbox) last(ctx context.Context, err error) error {
 	return err
 }
 
+// finish leaves what is due, also when ctx has ended.
+func (m *mailbox) finish(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastPosts)
+	defer cancel()
+	m.leave(ctx)
+}
+
 // read reads the box of one generation, until ctx ends or the server refuses.
 func (m *mailbox) read(ctx context.Context, generation string, came chan<- delivery) {
 	for {
-		box, ok := m.box(generation, m.keeper.keys().Side.Other())
+		d, ok := m.take(ctx, generation, mailWait)
 		if !ok {
 			return
 		}
-		d := delivery{generation: generation, handled: make(chan error, 1)}
-		d.after, d.letters, d.report, d.err = mail.Incoming{Box: box}.Take(ctx, m.at, mailWait)
 		if d.err == nil && len(d.letters) == 0 && d.report == (mail.Report{}) {
 			continue
 		}
@@ -125,6 +139,17 @@ func (m *mailbox) read(ctx context.Context, generation string, came chan<- deliv
 			return
 		}
 	}
+}
+
+// take reads the box of a generation. It is not ok if its keys are gone.
+func (m *mailbox) take(ctx context.Context, generation string, wait time.Duration) (d delivery, ok bool) {
+	box, ok := m.box(generation, m.keeper.keys().Side.Other())
+	if !ok {
+		return d, false
+	}
+	d = delivery{generation: generation, handled: make(chan error, 1)}
+	d.after, d.letters, d.report, d.err = mail.Incoming{Box: box}.Take(ctx, m.at, wait)
+	return d, true
 }
 
 // box returns the box of a generation in which side leaves letters, as it is on disk. It is not ok if the keys are gone.
@@ -157,7 +182,7 @@ func (m *mailbox) open(ctx context.Context, d delivery) error {
 		}
 		owed = owed || messages
 	}
-	if err := m.conversation.Settle(ctx); err != nil {
+	if err := m.settle(ctx); err != nil {
 		return err
 	}
 	err := m.keeper.update(func(c *contacts.Contact) {
@@ -174,6 +199,14 @@ func (m *mailbox) open(ctx context.Context, d delivery) error {
 		return err
 	}
 	return d.after.Delete(ctx, m.at)
+}
+
+// settle waits until the person has the letters, also for a moment after ctx has ended: else they would have no receipt, though they
+// were shown.
+func (m *mailbox) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastPosts)
+	defer cancel()
+	return m.conversation.Settle(ctx)
 }
 
 // leave seals what was written since, and what is to be acknowledged, and puts it into the boxes.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +33,8 @@ type listenFace interface {
 	ringing(name string)
 	ended(name string, why ringEnd)
 	note(text string)
+	// letter shows a message, or that one was delivered, of a letter from a contact.
+	letter(name string, e chat.Event) error
 	// talk holds a call, which has the screen until it ends.
 	talk(ctx context.Context, o talkOptions) error
 }
@@ -56,6 +59,7 @@ type switchboard struct {
 
 	posts   chan func()
 	quit    <-chan struct{} // closed when the loop takes no more posts
+	over    chan struct{}   // closed when the loop has ended
 	proving chan struct{}   // a place for each contact that is to prove who it is
 	screen  chan struct{}   // the place of the call that has the screen
 	wg      sync.WaitGroup
@@ -65,11 +69,12 @@ type switchboard struct {
 	listeners map[string]*peer.Listener // by server
 	version   string                    // of the book, when it was read
 	unread    string                    // the last error of reading it
+	shown     string                    // what the face shows of the contacts
 }
 
 func newSwitchboard(o *listenOptions, book *contacts.Book, seed []byte, notes io.Writer, leave context.CancelFunc) *switchboard {
 	return &switchboard{
-		o: o, book: book, seed: seed, notes: notes, leave: leave, posts: make(chan func(), 64), proving: make(chan struct{}, mostProving), screen: make(chan struct{}, 1),
+		o: o, book: book, seed: seed, notes: notes, leave: leave, posts: make(chan func(), 64), over: make(chan struct{}), proving: make(chan struct{}, mostProving), screen: make(chan struct{}, 1),
 		lines: map[string]*line{}, listeners: map[string]*peer.Listener{},
 	}
 }
@@ -77,11 +82,15 @@ func newSwitchboard(o *listenOptions, book *contacts.Book, seed []byte, notes io
 // run waits for calls until ctx ends.
 func (s *switchboard) run(ctx context.Context) error {
 	defer s.wg.Wait()
+	defer close(s.over)
 	s.quit = ctx.Done()
 	tick := time.NewTicker(lookAtBook)
 	defer tick.Stop()
 	s.reload(ctx)
 	s.wg.Go(func() { s.face.read(ctx) })
+	if !s.o.noOutbox { // a letter that was read would come again
+		s.wg.Go(func() { s.readLetters(ctx) })
+	}
 	for {
 		select {
 		case do := <-s.posts:
@@ -128,8 +137,21 @@ func (s *switchboard) reload(ctx context.Context, renewed ...string) {
 			delete(s.lines, id)
 		}
 	}
-	s.face.listening(list)
+	if shown := namesAndPolicies(list); shown != s.shown || len(renewed) > 0 { // what was read of letters is in the book, too
+		s.shown = shown
+		s.face.listening(list)
+	}
 	s.wait(ctx, renewed...)
+}
+
+// namesAndPolicies returns what a face shows of the contacts.
+func namesAndPolicies(list []contacts.Contact) string {
+	var b strings.Builder
+	fmt.Fprintln(&b, len(list))
+	for _, c := range list {
+		fmt.Fprintln(&b, c.Name, c.Ring)
+	}
+	return b.String()
 }
 
 // wait makes the Listeners wait for those contacts who may call. Offers of those who are renewed count as new.
@@ -168,7 +190,7 @@ func (s *switchboard) listenAt(ctx context.Context, server string) {
 		return
 	}
 	l := peer.NewListener(client, peer.ListenConfig{
-		Seed: append([]byte(server), s.seed...), Log: s.o.logger, Trouble: trouble,
+		Seed: s.seedAt(server), Log: s.o.logger, Trouble: trouble,
 		Offered: func(id string) { s.wg.Go(func() { s.post(func() { s.offered(ctx, id) }) }) },
 	})
 	s.listeners[server] = l
@@ -177,6 +199,9 @@ func (s *switchboard) listenAt(ctx context.Context, server string) {
 		client.CloseIdle()
 	})
 }
+
+// seedAt returns the seed from which decoys at a server follow.
+func (s *switchboard) seedAt(server string) []byte { return append([]byte(server), s.seed...) }
 
 // offered finds out whether a contact calls in whose rooms there is an offer.
 func (s *switchboard) offered(ctx context.Context, id string) {
