@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"p2pchat/peer/contact"
@@ -86,7 +87,7 @@ func (at *meetingPoint) successor(ctx context.Context, p *Pipe) *Pipe {
 func (s *Session) connectContact(ctx context.Context) (*meetingPoint, *Pipe, error) {
 	for {
 		now := time.Now()
-		hour, end := context.WithTimeout(ctx, contact.NextEpoch(now).Sub(now))
+		hour, end := withinHour(ctx, now)
 		at, p, err := s.meetContact(hour, now)
 		over := hour.Err() != nil
 		end()
@@ -104,6 +105,30 @@ func (s *Session) connectContact(ctx context.Context) (*meetingPoint, *Pipe, err
 		if err := s.pause.wait(ctx); err != nil {
 			return nil, nil, err
 		}
+	}
+}
+
+// lookAtClock is how often withinHour looks whether the hour is over.
+const lookAtClock = 5 * time.Second
+
+// withinHour returns a context that ends when the clock leaves the hour of now. One timer would not do: it stands still while the
+// machine sleeps, and knows nothing of a clock that is set.
+func withinHour(ctx context.Context, now time.Time) (hour context.Context, end func()) {
+	hour, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer cancel()
+		for clock := now; contact.Epoch(clock) == contact.Epoch(now); clock = time.Now() {
+			select {
+			case <-time.After(min(lookAtClock, contact.NextEpoch(clock).Sub(clock))):
+			case <-hour.Done():
+				return
+			}
+		}
+	})
+	return hour, func() {
+		cancel()
+		wg.Wait()
 	}
 }
 

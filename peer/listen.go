@@ -89,7 +89,8 @@ func (l *Listener) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		now := time.Now()
 		rooms, changed := l.rooms(now)
-		reading, end := context.WithDeadline(ctx, contact.NextEpoch(now))
+		hour, over := withinHour(ctx, now)
+		reading, end := context.WithCancel(hour)
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			defer end()
@@ -104,6 +105,7 @@ func (l *Listener) Run(ctx context.Context) {
 			wg.Go(func() { l.read(reading, others, turn) })
 		}
 		wg.Wait()
+		over()
 	}
 }
 
