@@ -41,6 +41,7 @@ type Client struct {
 	reached atomic.Bool // the server has replied once, as a p2pchat server
 	digits  atomic.Int32
 	outage  atomic.Bool // reported to Config.OnOutage, and not over yet
+	clock   atomic.Bool // compared for Config.OnClock
 }
 
 var _ Store = (*Client)(nil)
@@ -53,6 +54,8 @@ type Config struct {
 	// OnOutage is called with an error when requests begin to fail, and with nil when the server
 	// replies again. It may be called from any goroutine. It may be nil.
 	OnOutage func(error)
+	// OnClock is called once, with how far this machine's clock is ahead of the server's, as the server says. It may be nil.
+	OnClock func(ahead time.Duration)
 	// Via, if not nil, is called once, with the function that connects this machine to an address, and returns the
 	// one that is used instead: through a proxy, say. It gets the server's name and port. It replaces the proxies of
 	// the environment that net/http uses. Where the proxy fails, its errors wrap [ErrProxy] or [ErrProxyRefuses].
@@ -82,6 +85,9 @@ func NewClient(base string, config Config) (*Client, error) {
 	}
 	if config.OnOutage == nil {
 		config.OnOutage = func(error) {}
+	}
+	if config.OnClock == nil {
+		config.OnClock = func(time.Duration) {}
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 8 // a meeting reads two documents and writes a third at once

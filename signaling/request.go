@@ -177,7 +177,17 @@ func (c *Client) once(ctx context.Context, r request) (reply, error) {
 		}
 		return reply{}, fmt.Errorf("%w: the server's reply is longer than %d KiB, the most that this program reads", kind, maxReply>>10)
 	}
-	return reply{res.Header, body}, explainKey(c.checkResponse(res, body), r.header.Get(KeyHeader) != "")
+	err = explainKey(c.checkResponse(res, body), r.header.Get(KeyHeader) != "")
+	c.compareClocks(res)
+	return reply{res.Header, body}, err
+}
+
+// compareClocks calls Config.OnClock with the first reply of the server that has a date.
+func (c *Client) compareClocks(res *http.Response) {
+	date, err := http.ParseTime(res.Header.Get("Date"))
+	if err == nil && c.reached.Load() && !c.clock.Swap(true) {
+		c.config.OnClock(time.Since(date))
+	}
 }
 
 // build returns the HTTP request for r to the server at base.

@@ -63,6 +63,13 @@ func (c *connector) open() error {
 		}
 		c.conversation.Tell(chat.Notice{Text: c.o.serverNotice(err)})
 	}}
+	if c.o.keeper.contact() != "" {
+		at.OnClock = func(ahead time.Duration) {
+			if text := clockNotice(c.o.server, ahead); text != "" {
+				c.conversation.Tell(chat.Notice{Text: text})
+			}
+		}
+	}
 	c.outage.set(func(t *outage) { t.server, t.path, t.open = nil, nil, false }) // of the server before
 	if r := c.o.incoming; r != nil {
 		r.follow(c.o.report(c.conversation, &c.outage), at.OnOutage)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"p2pchat/chat"
 	"p2pchat/chat/screen"
@@ -151,6 +152,19 @@ func (o *talkOptions) serverNotice(err error) string {
 		return fmt.Sprintf("%v; trying again", err)
 	}
 	return fmt.Sprintf("%s: %v; trying again", o.server, err)
+}
+
+// clockNotice returns what a person should know whose clock is so far ahead of the server's that contacts may not be met, or "".
+func clockNotice(server string, ahead time.Duration) string {
+	way := "ahead of"
+	if ahead < 0 {
+		way = "behind"
+	}
+	hours := ahead.Abs().Round(time.Hour).Hours()
+	if hours < 2 { // contacts meet if their clocks are in the same hour, or in one and the next
+		return ""
+	}
+	return fmt.Sprintf("this machine's clock is %.0f hours %s that of %s. Contacts meet by the clock: if yours is wrong, set it, or they cannot reach you", hours, way, server)
 }
 
 // sweep removes unfinished files of killed programs from dir, and returns a sentence about them, or "".

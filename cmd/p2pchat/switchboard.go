@@ -184,7 +184,11 @@ func (s *switchboard) listenAt(ctx context.Context, server string) {
 	at := s.o.talkOptions
 	at.server, at.serverGiven = server, server != defaultServer
 	trouble := func(err error) { s.post(func() { s.face.note(at.serverNotice(err)) }) }
-	client, _, err := at.clientAt(signaling.Config{Patience: signaling.Forever, OnOutage: trouble})
+	client, _, err := at.clientAt(signaling.Config{Patience: signaling.Forever, OnOutage: trouble, OnClock: func(ahead time.Duration) {
+		if text := clockNotice(server, ahead); text != "" {
+			s.post(func() { s.face.note(text) })
+		}
+	}})
 	if err != nil { // the file of a contact names another server than this program has written
 		s.face.note(flatten(err))
 		return
