@@ -92,7 +92,7 @@ func OpenJournal(path string, memory Memory) (*Journal, error) {
 	for {
 		file, err := disk.Open(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", path, disk.WithoutPath(err))
 		}
 		target, err := filepath.EvalSymlinks(path)
 		if errors.Is(err, fs.ErrNotExist) { // another program has removed it
@@ -115,7 +115,7 @@ func OpenJournal(path string, memory Memory) (*Journal, error) {
 		}
 		if err != nil {
 			file.Close()
-			return nil, fmt.Errorf("%s: %w", path, err)
+			return nil, fmt.Errorf("%s: %w", path, disk.WithoutPath(err)) // not the path of a temporary file
 		}
 		return j, nil
 	}

@@ -88,7 +88,7 @@ func (o *talkOptions) openIn(folder, name string, std stdio) error {
 		err = o.outbox.open(filepath.Join(folder, name+outboxExtension), o.side)
 	}
 	if o.outbox.own = true; err != nil {
-		fmt.Fprintf(std.err, "p2pchat: undelivered messages are not kept when this program ends: %v\n", err)
+		fmt.Fprintf(std.err, "p2pchat: undelivered messages are not kept when this program ends: %s\n", strings.TrimPrefix(err.Error(), "--outbox: "))
 		o.outbox = outbox{}
 	}
 	return nil

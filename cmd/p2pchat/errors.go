@@ -93,8 +93,35 @@ var endings = []struct {
 	{screen.ErrOutputClosed, exitPipe, "output-closed", ""},
 }
 
+// broken is the table of errors that are the machine's, and nobody's mistake: what to do about each.
+var broken = []struct {
+	err  error
+	hint string
+}{
+	{syscall.ENOSPC, noSpaceHint},
+	{syscall.EDQUOT, noSpaceHint},
+	{syscall.EMFILE, "allow this program more open files: ulimit -n 1024"},
+	{syscall.ENFILE, "this machine has no more files to open: end other programs, or raise its limit"},
+	{syscall.EROFS, "that disk can only be read: name a place that can be written to"},
+}
+
+const noSpaceHint = "make room on that disk, then run the same command again"
+
+// brokenHint returns what to do about a machine that lacks something, or "" if err is not about that.
+func brokenHint(err error) string {
+	for _, row := range broken {
+		if errors.Is(err, row.err) {
+			return row.hint
+		}
+	}
+	return ""
+}
+
 // ending returns the row of err, with the hint of a hintedError. An unknown error has the code "failed".
 func ending(err error) (exit int, code, hint string) {
+	if hint := brokenHint(err); hint != "" && !errors.Is(err, errInterrupted) && !errors.As(err, new(*chat.Incomplete)) {
+		return exitFailed, "machine", hint
+	}
 	if u := (*usageError)(nil); errors.As(err, &u) {
 		return exitUsage, "usage", u.hint
 	}

@@ -55,6 +55,8 @@ func (b *outbox) open(path string, side signaling.Side) (err error) {
 	b.path, b.next = path, "p2pchat "+command(side)
 	b.journal, err = chat.OpenJournal(path)
 	switch {
+	case brokenHint(err) != "":
+		return fmt.Errorf("the outbox cannot be written: %w", err)
 	case errors.Is(err, chat.ErrJournalInUse):
 		return &usageError{err: fmt.Errorf("--outbox: %w", err), hint: "stop that program first, or name another file"}
 	case err != nil:

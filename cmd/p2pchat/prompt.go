@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -71,7 +72,7 @@ func readCode(in io.Reader, out io.Writer, parse func(string) (peer.Code, error)
 	for {
 		text, err := t.ReadLine()
 		switch {
-		case keys.interrupted():
+		case keys.interrupted(), errors.Is(err, syscall.EIO): // the terminal has gone
 			return peer.Code{}, errInterrupted
 		case errors.Is(err, io.EOF):
 			fmt.Fprint(out, "\r\n") // the next line must not continue the prompt

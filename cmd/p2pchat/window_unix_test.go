@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/hinshun/vt10x"
+	"golang.org/x/sys/unix"
 )
 
 // A window is an emulated terminal with the program in it: what a person would see.
@@ -81,6 +83,7 @@ func openWindowWith(t *testing.T, columns, rows uint16, env []string, path strin
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.keyboard = pollable(t, keyboard)
 	background := darkBackground
 	for _, e := range env {
 		if e == "LIGHT=1" {
@@ -91,10 +94,32 @@ func openWindowWith(t *testing.T, columns, rows uint16, env []string, path strin
 	t.Cleanup(func() {
 		_ = w.cmd.Process.Kill() // it may have ended
 		_ = w.cmd.Wait()         // it may have been waited for
-		_ = keyboard.Close()     // whatever was still to be typed
+		_ = w.keyboard.Close()   // whatever was still to be typed
 		<-w.shown
 	})
 	return w
+}
+
+// pollable returns the file in a form whose Close ends a Read. It closes the given one, which asking for its descriptor has made blocking.
+func pollable(t *testing.T, file *os.File) *os.File {
+	t.Helper()
+	fd, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err == nil {
+		err = unix.SetNonblock(fd, true)
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return os.NewFile(uintptr(fd), file.Name())
+}
+
+// hangsUp closes the terminal, as a person does who closes a window, or a connection of ssh that breaks.
+func (w *window) hangsUp() {
+	w.Helper()
+	if err := w.keyboard.Close(); err != nil {
+		w.Fatal(err)
+	}
+	<-w.shown
 }
 
 // emulate shows what the program writes, and answers as a terminal does.

@@ -207,7 +207,10 @@ func (b *Book) Add(c Contact) (Contact, error) {
 	if err != nil {
 		return c, err
 	}
-	return c, b.create(c.ID+extension, text)
+	if err := b.create(c.ID+extension, text); err != nil {
+		return c, fmt.Errorf("%s: %w", b.dir, disk.WithoutPath(err))
+	}
+	return c, nil
 }
 
 // create writes a new file, wholly or not at all.
