@@ -81,6 +81,7 @@ type Details struct {
 	Verified    bool
 	SafetyWords []string
 	Path        string
+	Route       string
 	Took        time.Duration
 	Renewed     bool // this one goes on in the place of the last one, the same way: a reader need not know
 }

@@ -20,6 +20,7 @@ type (
 		SafetyWords []string
 		Contact     bool   // the two have kept each other
 		Path        string // host, srflx, prflx or relay
+		Route       string // see Details
 		Took        time.Duration
 	}
 	// Ringing says that the other side's person is being asked whether to answer.
@@ -69,7 +70,7 @@ type (
 	// Reconnected says that the next pipe is up.
 	Reconnected struct{}
 	// Moved says that the conversation goes on over another way: each is host, srflx, prflx or relay.
-	Moved struct{ From, To string }
+	Moved struct{ From, To, Route string }
 	// Left says that the other side said goodbye, or closed its page.
 	Left struct {
 		Reply  bool // to this side's own goodbye

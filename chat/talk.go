@@ -57,12 +57,12 @@ func (c *Conversation) begin(link Link) (end func()) {
 func (c *Conversation) connected(link Link, peer string) {
 	if link.before != nil {
 		if !link.Renewed || link.before.Path != link.Path {
-			c.Tell(Moved{From: link.before.Path, To: link.Path})
+			c.Tell(Moved{From: link.before.Path, To: link.Path, Route: link.Route})
 		}
 		return
 	}
 	c.Tell(Connected{
-		Peer: peer, Foreign: link.Foreign, Path: link.Path, Took: link.Took,
+		Peer: peer, Foreign: link.Foreign, Path: link.Path, Route: link.Route, Took: link.Took,
 		Verified: link.Verified, SafetyWords: link.SafetyWords, Contact: c.config.Contact != "",
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pion/webrtc/v4"
@@ -55,17 +56,54 @@ func (a *attempt) path() string {
 	if pair == nil {
 		return webrtc.ICECandidateTypeHost.String()
 	}
-	kind := func(c *webrtc.ICECandidate) webrtc.ICECandidateType {
-		at, err := netip.ParseAddr(c.Address)
-		switch {
-		case err != nil || c.Typ == webrtc.ICECandidateTypeRelay:
-		case slices.Contains(a.remote.relays, netip.AddrPortFrom(at.Unmap(), c.Port)): // its check arrived before the candidate
-			return webrtc.ICECandidateTypeRelay
-		case a.machine.IsNear(at): // a STUN server or a check saw it, but there is no NAT in between
-			return webrtc.ICECandidateTypeHost
-		}
-		return c.Typ
-	}
 	// The types count from host over srflx and prflx to relay.
-	return max(kind(pair.Local), kind(pair.Remote)).String()
+	return max(a.kindOf(pair.Local), a.kindOf(pair.Remote)).String()
+}
+
+// kindOf returns the type of a candidate, as far as it is known by now.
+func (a *attempt) kindOf(c *webrtc.ICECandidate) webrtc.ICECandidateType {
+	at, err := netip.ParseAddr(c.Address)
+	switch {
+	case err != nil || c.Typ == webrtc.ICECandidateTypeRelay:
+	case slices.Contains(a.remote.relays, netip.AddrPortFrom(at.Unmap(), c.Port)): // its check arrived before the candidate
+		return webrtc.ICECandidateTypeRelay
+	case a.machine.IsNear(at): // a STUN server or a check saw it, but there is no NAT in between
+		return webrtc.ICECandidateTypeHost
+	}
+	return c.Typ
+}
+
+// route returns Details.Route.
+func (a *attempt) route() string {
+	pair := a.selected()
+	if pair == nil {
+		return ""
+	}
+	var stops []string
+	switch local := pair.Local; a.kindOf(local) {
+	case webrtc.ICECandidateTypeHost:
+		stops = []string{stop("host", local.Address, local.Port)}
+	case webrtc.ICECandidateTypeRelay:
+		stops = []string{"host", stop("relay", local.Address, local.Port)}
+	default:
+		stops = []string{stop("host", local.RelatedAddress, local.RelatedPort), stop("nat", local.Address, local.Port)}
+	}
+	switch remote := pair.Remote; a.kindOf(remote) {
+	case webrtc.ICECandidateTypeHost:
+		stops = append(stops, stop("host", remote.Address, remote.Port))
+	case webrtc.ICECandidateTypeRelay:
+		stops = append(stops, stop("relay", remote.Address, remote.Port), "host")
+	default:
+		stops = append(stops, stop("nat", remote.Address, remote.Port), "host")
+	}
+	return strings.Join(stops, ",")
+}
+
+// stop returns a stop of a route. An address that the other side hides is a name, or unspecified.
+func stop(kind, address string, port uint16) string {
+	at, err := netip.ParseAddr(address)
+	if err != nil || at.IsUnspecified() {
+		return kind
+	}
+	return kind + " " + netip.AddrPortFrom(at.Unmap(), port).String()
 }

@@ -37,6 +37,7 @@ type Details struct {
 	Verified    bool          // both sides knew the code's secret: no attacker is in the middle
 	SafetyWords []string      // the same on both sides unless an attacker is in the middle; none for a plain WebRTC program
 	Path        string        // host, srflx, prflx or relay: the longest way that a packet takes
+	Route       string        // the stops of a packet to the other side, separated by commas: each is host, nat or relay, and its address if that is known
 	Took        time.Duration // from both descriptions to the open channel
 	Renewed     bool          // it has taken the place of one whose relay would not have gone on: see Config.Moves
 }
@@ -92,7 +93,7 @@ type Pipe struct {
 
 func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 	p := &Pipe{
-		Details: Details{Foreign: a.foreign, Path: a.path(), Took: time.Since(a.begun)},
+		Details: Details{Foreign: a.foreign, Path: a.path(), Route: a.route(), Took: time.Since(a.begun)},
 		side:    a.ticket.Side, code: a.code, typed: a.code, pc: a.pc, log: a.log, heard: make(chan struct{}), ended: make(chan struct{}), associationEnded: make(chan struct{}), replaced: make(chan struct{}), last: make(chan struct{}),
 		arrived: make(chan io.ReadWriteCloser, furtherChannels), declined: &a.declined, mapping: a.mapping,
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -42,7 +43,7 @@ func describe(e chat.Event) object {
 		if words == nil {
 			words = []string{}
 		}
-		return object{"type": "connected", "verified": e.Verified, "safety_words": words, "peer": e.Peer, "path": e.Path, "took_ms": e.Took.Milliseconds()}
+		return withRoute(object{"type": "connected", "verified": e.Verified, "safety_words": words, "peer": e.Peer, "path": e.Path, "took_ms": e.Took.Milliseconds()}, e.Route)
 	case chat.Ringing:
 		return object{"type": "ringing"}
 	case chat.InputEnded:
@@ -52,7 +53,7 @@ func describe(e chat.Event) object {
 	case chat.Renamed:
 		return object{"type": "renamed", "from": e.From, "to": e.To}
 	case chat.Moved:
-		return object{"type": "moved", "from": e.From, "path": e.To}
+		return withRoute(object{"type": "moved", "from": e.From, "path": e.To}, e.Route)
 	case chat.Reconnected:
 		return object{"type": "reconnected"}
 	case chat.Left:
@@ -165,6 +166,14 @@ func describeFile(e chat.Event) object {
 func with[T comparable](o object, member string, value T) object {
 	if value != *new(T) {
 		o[member] = value
+	}
+	return o
+}
+
+// withRoute adds the stops of a route, if it is known.
+func withRoute(o object, route string) object {
+	if route != "" {
+		o["route"] = strings.Split(route, ",")
 	}
 	return o
 }

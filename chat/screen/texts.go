@@ -108,6 +108,24 @@ func MovedText(e chat.Moved) string {
 	return "The connection has moved to another network, and still goes " + PathText(e.To)
 }
 
+// RouteText draws a route from this machine to the other side, who has that name.
+func RouteText(route, name string) string {
+	stops := strings.Split(route, ",")
+	for i, stop := range stops {
+		kind, address, _ := strings.Cut(stop, " ")
+		switch {
+		case i == 0:
+			kind = "you"
+		case i == len(stops)-1:
+			kind = name
+		case kind == "nat":
+			kind = "NAT"
+		}
+		stops[i] = strings.TrimSpace(kind + " " + address)
+	}
+	return strings.Join(stops, " ── ")
+}
+
 // Capital returns text with a capital letter at its beginning, unless it begins with an address or a path.
 // It is not for a text that begins with a name.
 func Capital(text string) string {

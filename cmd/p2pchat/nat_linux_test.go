@@ -215,6 +215,10 @@ func TestNAT(t *testing.T) {
 				}
 				t.Logf("path %s after %s ms", found[1], found[2])
 			}
+			l.sees(a, map[string]string{
+				direct:  `"route":\["host( 10\.1\.0\.2:\d+)?","nat 203\.0\.113\.11:\d+","nat 203\.0\.113\.12:\d+","host"\]`,
+				relayed: `"route":\["host.*"relay 203\.0\.113\.1:\d+".*"host.*\]`,
+			}[c.path])
 			l.say(a, "ping")
 			l.sees(b, `"text":"ping"`)
 			l.say(b, "pong")

@@ -77,13 +77,13 @@ func TestNATMatrix(t *testing.T) {
 	}
 	l := newLab(t, cone, cone, quality{})
 	l.serve("--relay", "--relay-open")
-	table := []string{"| caller \\ callee |", "| --- |"}
+	header := []string{"caller \\ callee"}
 	for _, callee := range matrixKinds {
-		table[0] += " " + callee.name + " |"
-		table[1] += " --- |"
+		header = append(header, callee.name)
 	}
+	table := []string{tableRow(header), tableRow(slices.Repeat([]string{"---"}, len(header)))}
 	for _, caller := range matrixKinds {
-		row := "| " + caller.name + " |"
+		row := []string{caller.name}
 		for _, callee := range matrixKinds {
 			from, to := l.machine("a", caller.nat), l.machine("b", callee.nat)
 			var paths []string
@@ -97,12 +97,15 @@ func TestNATMatrix(t *testing.T) {
 			}
 			slices.Sort(paths)
 			slices.Sort(took)
-			row += fmt.Sprintf(" %s, %d ms |", strings.Join(slices.Compact(paths), ", "), took[len(took)/2].Milliseconds())
+			row = append(row, fmt.Sprintf("%s, %d ms", strings.Join(slices.Compact(paths), ", "), took[len(took)/2].Milliseconds()))
 		}
-		table = append(table, row)
+		table = append(table, tableRow(row))
 	}
 	t.Logf("%d calls each, from the callee's start, as a process, until it is connected:\n%s", calls, strings.Join(table, "\n"))
 }
+
+// tableRow returns a row of a table in Markdown.
+func tableRow(cells []string) string { return "| " + strings.Join(cells, " | ") + " |" }
 
 // matrixCall returns the path of a call, and how long it took from the callee's start.
 func (l *lab) matrixCall(from, to string) (path string, took time.Duration) {

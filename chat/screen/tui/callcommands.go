@@ -98,6 +98,9 @@ func (m *model) stats(string) (tea.Cmd, string) {
 		lines = append(lines, "ended\tthere is no connection any more")
 	}
 	lines = append(lines, last+"path\t"+shortPath(m.link.Path), "connecting took\t"+fmt.Sprintf("%d ms", m.link.Took.Milliseconds()))
+	if m.link.Route != "" {
+		lines = append(lines, last+"route\t"+screen.RouteText(m.link.Route, m.other()))
+	}
 	if n := len(m.roundTrips); n > 0 {
 		var sum time.Duration
 		for _, t := range m.roundTrips {

@@ -37,7 +37,7 @@ func (m *model) event(e chat.Event) tea.Cmd {
 		m.stallTransfers()
 		m.addNote(alarm, "Disconnected: "+e.Reason)
 	case chat.Moved:
-		m.link.Path = e.To
+		m.link.Path, m.link.Route = e.To, e.Route
 		m.addNote(note, screen.MovedText(e))
 	case chat.Left:
 		return m.peerLeft(e)

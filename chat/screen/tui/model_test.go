@@ -236,6 +236,16 @@ func TestSaying(t *testing.T) {
 		r.shows(`Reconnected [^0-9]*$`)
 	})
 
+	t.Run("the route is drawn, and after a move the new one", func(t *testing.T) {
+		t.Parallel()
+		relayed := benIs
+		relayed.Path, relayed.Route = "relay", "host,relay 192.0.2.1:5,host"
+		r := newRig(t, 100, 24).happens(relayed).press("/stats<enter>")
+		r.shows(`route +you ── relay 192\.0\.2\.1:5 ── Ben$`)
+		r.happens(chat.Moved{From: "relay", To: "srflx", Route: "host 10.0.0.2:7,nat 192.0.2.7:8,nat 192.0.2.8:9,host"}).press("/clear<enter>/stats<enter>")
+		r.shows(`route +you 10\.0\.0\.2:7 ── NAT 192\.0\.2\.7:8 ── NAT 192\.0\.2\.8:9 ── Ben$`)
+	})
+
 	t.Run("another way of the connection is told, and shown in the status", func(t *testing.T) {
 		t.Parallel()
 		relayed := benIs
