@@ -97,3 +97,51 @@ func TestLettersThatAreNone(t *testing.T) {
 		t.Error("the other side's conversation has changed")
 	}
 }
+
+// Letters of an earlier program of the other side that come late are shown unless they were shown before, and change nothing else.
+func TestLettersOfAnEarlierConversation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second, ben := New(Config{Contact: "ben"}), New(Config{Contact: "ben"}), New(Config{Contact: "ann"})
+		var shown []string
+		go func() {
+			for e := range ben.Events() {
+				if m, ok := e.(Message); ok {
+					shown = append(shown, m.Text)
+				}
+			}
+		}()
+		t.Cleanup(ben.Close)
+		letter := func(from *Conversation, text string, after uint64) Letter {
+			if _, err := from.Say(t.Context(), text); err != nil {
+				t.Fatal(err)
+			}
+			l, err := from.Letter(after, 1<<10, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return l
+		}
+		one, two, three := letter(first, "one", 0), letter(first, "two", 1), letter(second, "three", 0)
+		for _, l := range []Letter{one, three, one, three, one, two, two, three} {
+			l.opensAt(t, ben)
+			if err := ben.Settle(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		letter(second, "four", 1).opensAt(t, ben)
+		if err := ben.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(shown, ", "); got != "one, three, two, four" {
+			t.Error(got)
+		}
+		reply, err := ben.Letter(0, 1<<10, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reply.opensAt(t, second)
+		if n := second.Waiting(); n != 0 {
+			t.Errorf("%d messages wait for their acknowledgement", n)
+		}
+	})
+}

@@ -54,8 +54,17 @@ type Memory interface {
 type state struct {
 	id    string // of this side's conversation
 	out   outbox
-	peer  string // the other side's conversation
-	heard uint64 // its last frame that the reader has handled
+	peer  string  // the other side's conversation
+	heard uint64  // its last frame that the reader has handled
+	past  []Place // up to where the reader has handled earlier conversations of the other side, the newest last
+}
+
+const maxPast = 8 // conversations
+
+// turn returns past once current is the other side's conversation, and no longer the one that was handled up to last.
+func turn(past []Place, last Place, current string) []Place {
+	past = slices.DeleteFunc(append(slices.Clip(past), last), func(p Place) bool { return p.Of == current || p.Of == "" })
+	return past[max(0, len(past)-maxPast):]
 }
 
 // An entry is a line about a Stream: each has one of these.
@@ -197,6 +206,9 @@ func (j *Journal) apply(e entry) bool {
 	case s.id == "":
 		return false
 	case e.Peer != "":
+		if e.Peer != s.peer {
+			s.past = turn(s.past, Place{s.peer, s.heard}, e.Peer)
+		}
 		s.peer, s.heard = e.Peer, e.Heard
 		j.memory.Restarted()
 	case e.Heard != 0:
@@ -227,6 +239,9 @@ func (s state) clone() state {
 func (j *Journal) lines() (list []any) {
 	s := j.now
 	list = append(list, entry{ID: s.id})
+	for _, p := range s.past {
+		list = append(list, entry{Peer: p.Of, Heard: p.Seq})
+	}
 	for _, e := range []entry{{Peer: s.peer, Heard: s.heard}, {Acked: s.out.first() - 1}} {
 		if e != (entry{}) {
 			list = append(list, e)

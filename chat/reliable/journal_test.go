@@ -3,6 +3,7 @@ package reliable
 import (
 	"errors"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -105,4 +106,45 @@ func TestJournal(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// What the reader has handled of earlier conversations outlasts the program, for the last eight of them.
+func TestJournalOfEarlierConversations(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "outbox")
+	noted := func(err error) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for run := range 12 {
+		j := open(t, path)
+		s, name := New(j, noted), strconv.Itoa(run)
+		s.Greet(Hello{Conversation: name, First: 1})
+		for seq := range uint64(3) {
+			at, verdict := s.Receive(seq + 1)
+			if verdict != Fresh {
+				t.Fatalf("frame %d of conversation %s is %v", seq+1, name, verdict)
+			}
+			s.Took(at)
+			s.Handled(at, nil)
+		}
+		for earlier := range run {
+			read := run-earlier <= maxPast
+			if got := s.HasRead(strconv.Itoa(earlier), 3); got != read || s.HasRead(strconv.Itoa(earlier), 4) {
+				t.Errorf("in run %d, conversation %d was read: %v", run, earlier, got)
+			}
+		}
+		if run == 11 {
+			s.Greet(Hello{Conversation: "10", First: 1})
+			if _, verdict := s.Receive(3); verdict != Known {
+				t.Errorf("what was read of an earlier conversation is %v once it goes on", verdict)
+			}
+			if seq, ok := s.NextAck(); !ok || seq != 3 {
+				t.Errorf("%d is acknowledged, %v", seq, ok)
+			}
+		}
+		if err := j.End(true); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

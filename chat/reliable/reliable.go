@@ -56,6 +56,7 @@ type Stream struct {
 	took    uint64        // its last frame that was handed to the reader
 	handled uint64        // its last frame that the reader is done with
 	acked   uint64        // its last frame that was acknowledged
+	past    []Place       // up to where the reader has handled its conversations before, see turn
 }
 
 // New returns a Stream that goes on with what journal holds, or from nothing if it is nil. It calls noted, which must
@@ -64,7 +65,7 @@ func New(journal *Journal, noted func(error)) *Stream {
 	s := &Stream{id: rand.Text(), journal: journal, noted: noted}
 	if journal != nil {
 		r := journal.state.clone()
-		s.id, s.out, s.peer = r.id, r.out, r.peer
+		s.id, s.out, s.peer, s.past = r.id, r.out, r.peer, r.past
 		s.took, s.handled, s.acked = r.heard, r.heard, r.heard
 	}
 	return s
@@ -126,8 +127,10 @@ func (s *Stream) Hello() Hello {
 func (s *Stream) Greet(h Hello) (fresh bool, heard uint64) {
 	s.order.Lock()
 	defer s.order.Unlock()
+	before := max(h.First, 1) - 1
 	s.mu.Lock()
 	fresh, heard = h.Conversation != s.peer, s.out.first()-1
+	read := max(before, s.readBefore(h.Conversation))
 	s.mu.Unlock()
 	if h.Of == s.id {
 		heard = max(heard, h.Heard)
@@ -135,12 +138,30 @@ func (s *Stream) Greet(h Hello) (fresh bool, heard uint64) {
 	if !fresh {
 		return false, heard
 	}
-	before := max(h.First, 1) - 1
-	s.note(entry{Peer: h.Conversation, Heard: before})
+	s.note(entry{Peer: h.Conversation, Heard: read})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.peer, s.took, s.handled, s.acked = h.Conversation, before, before, before
+	s.past = turn(s.past, Place{s.peer, s.handled}, h.Conversation)
+	s.peer, s.took, s.handled, s.acked = h.Conversation, read, read, before
 	return true, heard
+}
+
+// readBefore returns, under mu, the last frame of an earlier conversation of the other side that the reader has handled.
+func (s *Stream) readBefore(conversation string) uint64 {
+	for _, p := range s.past {
+		if p.Of == conversation {
+			return p.Seq
+		}
+	}
+	return 0
+}
+
+// HasRead reports whether the reader has handled an earlier conversation of the other side, up to seq.
+func (s *Stream) HasRead(conversation string, seq uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := slices.ContainsFunc(s.past, func(p Place) bool { return p.Of == conversation })
+	return known && seq <= s.readBefore(conversation)
 }
 
 // Next returns the next frame to go out, if there is one and it has at most limit bytes of text.

@@ -38,6 +38,36 @@ func TestPageParts(t *testing.T) {
 		globalThis.un = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (h) => parseInt(h, 16)); 0`))
 
 	t.Run("the key exchange passes the vectors of peer/pake", func(t *testing.T) { testPageVectors(t, p.in(t)) })
+	t.Run("letters of an earlier conversation that come late are shown unless they were shown before", func(t *testing.T) {
+		got := eval[[]string](p.in(t), `(() => {
+			const shown = [];
+			const reader = { message: (_, from, text) => { shown.push(from + " " + text); }, delivered: () => {}, keeping: () => {} };
+			const page = (heard) => new parts.Conversation("Ben", reader, { able: true }, { name: "ann", heard });
+			const letter = (conversation, first, ...texts) => ({
+				hello: { conversation, name: "", first, heard: 0, of: "" }, written: new Date(), messages: texts.map((text, n) => ({ seq: first + n, part: false, text })),
+			});
+			const a = page();
+			a.open(letter("one", 1, "1"));
+			a.open(letter("two", 1, "a"));
+			a.open(letter("one", 1, "1"));
+			const b = page(JSON.parse(JSON.stringify(a.heard))); // the next tab
+			b.open(letter("two", 1, "a"));
+			b.open(letter("one", 1, "1"));
+			shown.push(b.heard.conversation);
+			b.open(letter("one", 1, "1", "2"));
+			b.open(letter("two", 1, "a", "b"));
+			for (let n = 0; n < 20; n++) b.open(letter("later " + n, 1, String(n)));
+			shown.push("remembers " + b.heard.before.length);
+			return shown;
+		})()`)
+		want := []string{"ann 1", "ann a", "two", "ann 2", "ann b"}
+		for n := range 20 {
+			want = append(want, fmt.Sprint("ann ", n))
+		}
+		if want = append(want, "remembers 8"); !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
 	t.Run("where two meet again follows as in the program", func(t *testing.T) {
 		p := p.in(t)
 		var vectors []struct{ Key, Secret, Room, Next string }

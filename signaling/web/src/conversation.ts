@@ -383,13 +383,14 @@ export class Conversation {
   }
 
   /** Hands the reader what is in a letter of the contact. Only while there is no pipe. */
-  open(l: Letter) {
+  open({ hello, messages, written }: Letter) {
     this.#peerName = this.#contact?.name ?? this.#peerName;
-    if (this.#stream.handleHello(l)) this.#partial = false;
-    if (l.of === this.id) this.#handleAck(l.heard);
-    for (const { seq, part, text } of l.messages) {
+    const isOld = this.#stream.hasRead(hello.conversation, messages.at(-1)?.seq ?? 0); // it comes late, from the box of older keys
+    if (!isOld && this.#stream.handleHello(hello)) this.#partial = false;
+    if (hello.of === this.id) this.#handleAck(hello.heard);
+    for (const { seq, part, text } of isOld ? [] : messages) {
       if (this.#stream.order({ seq }) !== "next") continue;
-      this.#reader.message(seq, this.#peerName, text, this.#partial, l.written);
+      this.#reader.message(seq, this.#peerName, text, this.#partial, written);
       this.#partial = part;
       this.#stream.consumed();
     }

@@ -4,7 +4,8 @@
 import { utf8 } from "./bytes.ts";
 import { json, maxText, parse, parseHello, type Hello } from "./frame.ts";
 
-export interface Letter extends Hello {
+export interface Letter {
+  readonly hello: Hello;
   readonly written: Date | undefined;
   readonly messages: readonly { seq: number; part: boolean; text: string }[];
 }
@@ -20,7 +21,7 @@ export function parseLetter(b: Uint8Array): Letter | undefined {
     messages.push({ seq: seq as number, part: f?.part === true, text });
   }
   const at = new Date(typeof written === "string" ? written : NaN);
-  return { ...hello, messages, written: Number.isNaN(at.getTime()) ? undefined : at };
+  return { hello, messages, written: Number.isNaN(at.getTime()) ? undefined : at };
 }
 
 /** Makes a letter without messages, which says up to where this side has read. */

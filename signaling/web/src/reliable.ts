@@ -5,20 +5,27 @@ import { base32, base64, fromBase64, random } from "./bytes.ts";
 import { encode, json, kind, type Frame, type FrameKind, type Hello } from "./frame.ts";
 
 const maxFrames = 4096, maxBytes = 4 << 20; // that wait for an acknowledgement
+const maxBefore = 8; // streams of earlier programs of the other side
 
 /** What a page needs to continue the stream of an earlier one. */
 export interface SavedStream {
   readonly id: string;
   readonly peer: Hello;
   readonly heard: number;
+  readonly before?: readonly Read[];
   readonly last: number; // seq of this side
   readonly frames: [FrameKind, number, string][]; // not acknowledged: kind, seq, body in base64
 }
 
 /** How far this side has read a stream of the other one. */
-export interface Heard {
+export interface Read {
   readonly conversation: string;
   readonly through: number;
+}
+
+/** How far this side has read the current stream of the other one, and those of its earlier programs, the newest first. */
+export interface Heard extends Read {
+  readonly before?: readonly Read[];
 }
 
 export class ReliableStream {
@@ -31,6 +38,7 @@ export class ReliableStream {
   #peer: Hello = { conversation: "", name: "", first: 0, heard: 0, of: "" };
   #consumed = 0; // the last seq of the other side that the reader has
   #acked = 0; // and that this side has acknowledged
+  #before: readonly Read[] = [];
   #receivedBefore = 0;
 
   /** heard: how far this side has read a stream of the other one, if it goes on with no stream of its own. */
@@ -39,17 +47,19 @@ export class ReliableStream {
     if (heard && !saved) {
       this.#peer = { ...this.#peer, conversation: heard.conversation };
       this.#consumed = this.#acked = heard.through;
+      this.#before = heard.before ?? [];
     }
     if (!saved) return;
     this.#peer = saved.peer;
     this.#consumed = this.#acked = saved.heard;
+    this.#before = saved.before ?? [];
     this.#last = saved.last;
     this.#outbox = saved.frames.map(([kind, seq, body]) => ({ kind, seq, body: fromBase64(body)! }));
     this.#bytes = this.#outbox.reduce((sum, f) => sum + f.body.length, 0);
   }
 
   save(): SavedStream {
-    return { id: this.id, peer: this.#peer, heard: this.#consumed, last: this.#last, frames: this.#outbox.map((f) => [f.kind, f.seq, base64(f.body)]) };
+    return { id: this.id, peer: this.#peer, heard: this.#consumed, before: this.#before, last: this.#last, frames: this.#outbox.map((f) => [f.kind, f.seq, base64(f.body)]) };
   }
 
   /** The other side's stream. A program that was started again has a new one. */
@@ -58,7 +68,7 @@ export class ReliableStream {
   }
 
   get heard(): Heard {
-    return { conversation: this.#peer.conversation, through: this.#consumed };
+    return { conversation: this.#peer.conversation, through: this.#consumed, before: this.#before };
   }
 
   /** Whether the other side can keep contacts. */
@@ -120,11 +130,22 @@ export class ReliableStream {
   handleHello(h: Hello): boolean {
     const isNew = h.conversation !== this.#peer.conversation;
     // What lies before first, an earlier page has read, perhaps after the last time that it stored how far.
-    if (isNew || h.first > this.#consumed + 1) this.#consumed = this.#acked = Math.max(h.first, 1) - 1;
+    const first = Math.max(h.first, 1) - 1, read = isNew ? this.#readBefore(h.conversation) : this.#consumed;
+    if (isNew) this.#before = [this.heard, ...this.#before].filter((b) => b.conversation !== "" && b.conversation !== h.conversation).slice(0, maxBefore).map(({ conversation, through }) => ({ conversation, through }));
+    if (isNew || first > read) [this.#consumed, this.#acked] = [Math.max(first, read), first];
     const heard = h.of === this.id ? h.heard : 0;
     this.#receivedBefore = Math.max(this.acknowledged, heard);
     this.#peer = h;
     return isNew;
+  }
+
+  #readBefore(conversation: string): number {
+    return this.#before.find((b) => b.conversation === conversation)?.through ?? 0;
+  }
+
+  /** Whether this side has read a stream of an earlier program of the other side up to seq. */
+  hasRead(conversation: string, seq: number): boolean {
+    return this.#before.some((b) => b.conversation === conversation) && seq <= this.#readBefore(conversation);
   }
 
   /** Tells where a frame of the other side belongs: it is the next one, came on an earlier pipe, or others are missing before it. */

@@ -16,6 +16,7 @@ export { Failure } from "../src/failure.ts";
 export { Proposal, respond, SessionKeys } from "../src/handshake.ts";
 export * as contact from "../src/contact.ts";
 export * as mail from "../src/mail.ts";
+export { Conversation } from "../src/conversation.ts";
 export { Book } from "../src/book.ts";
 export { HelloWait } from "../src/ring.ts";
 export { sha256 } from "@noble/hashes/sha2.js";
