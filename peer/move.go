@@ -153,9 +153,17 @@ func (m *mover) ready(label string) bool {
 	return able && isClosed(m.p.heard)
 }
 
+// budget returns that of a side's moves or renewals.
+func (m *mover) budget(label string, theirs bool) *budget {
+	if label == renewLabel {
+		return &m.s.renewed[sideIndex(theirs)]
+	}
+	return &m.s.moved[sideIndex(theirs)]
+}
+
 // begin begins a move over a channel with a label, if one may begin.
 func (m *mover) begin(label string) {
-	if m.ready(label) && m.done == nil && m.s.moved[sideIndex(false)].take(time.Now()) {
+	if m.ready(label) && m.done == nil && m.budget(label, false).take(time.Now()) {
 		m.start(label, nil)
 	}
 }
@@ -165,7 +173,7 @@ func (m *mover) accept(c *channel) {
 	m.endFailed()
 	yields := m.done == nil || m.theirs || m.p.side == signaling.Callee // it has given up its last one; or both have begun, and the caller's counts
 	label := c.dc.Label()
-	if !m.ready(label) || !yields || !m.s.moved[sideIndex(true)].take(time.Now()) {
+	if !m.ready(label) || !yields || !m.budget(label, true).take(time.Now()) {
 		m.p.declined.warn(m.p.log, "the other side cannot move the connection now")
 		_ = c.Close() // it never fails
 		return

@@ -25,9 +25,9 @@ const (
 	renewMost  = 30 * time.Second
 )
 
-// renew begins to renew the connection, if it goes through a relay.
+// renew begins to renew the connection, if it goes through a relay. A server may refuse each request: the first refusal counts.
 func (m *mover) renew() {
-	if m.p.relayed() && m.p.renews {
+	if m.p.relayed() && m.p.renews && m.next != renewLabel {
 		m.p.log.Info("a TURN server no longer keeps its part of this connection: renewing it")
 		m.next, m.wait = renewLabel, renewFirst
 		m.tryAgain()

@@ -142,6 +142,7 @@ func TestRenewal(t *testing.T) {
 	t.Run("waits for a server that is away", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var away atomic.Bool
+			book := &logbook{}
 			_, from, to := relayedFor(t, 10*time.Minute, func(a, b *peer.Config) {
 				find := a.Discover
 				a.Discover = func(ctx context.Context, at signaling.Ticket, wait time.Duration) ([]signaling.ICEServer, error) {
@@ -150,12 +151,15 @@ func TestRenewal(t *testing.T) {
 					}
 					return find(ctx, at, wait)
 				}
-				b.Discover = a.Discover
+				b.Discover, a.Log = a.Discover, book.logger()
 			})
 			caller, callee := both(t, from, to)
 			talk(t, caller, callee)
 			away.Store(true)
 			time.Sleep(12*time.Minute + 30*time.Second)
+			if n := book.count("a TURN server no longer keeps"); n != 1 {
+				t.Errorf("the log tells it %d times", n)
+			}
 			talk(t, caller, callee)
 			if isOver(caller.Replaced()) {
 				t.Fatal("it was renewed without new credentials")

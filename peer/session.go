@@ -45,7 +45,7 @@ type Session struct {
 	pause   backoff                   // between tries
 	tcp     ice.TCPMux                // nil: none, see allowTCP
 
-	moved [2]budget // of this side's moves, and of the other's; owned by run
+	moved, renewed [2]budget // of this side's moves and renewals, and of the other's; owned by run
 
 	guesses guesses // at the typed code
 

@@ -86,7 +86,9 @@ func (c *turnPackets) ReadFrom(b []byte) (int, net.Addr, error) {
 			return n, from, err
 		}
 		c.answered(b[:n])
-		c.permits.observe(b[:n])
+		if c.isServer(from) {
+			c.permits.observe(b[:n])
+		}
 		if !c.permits.due() {
 			return n, from, nil
 		}
@@ -106,6 +108,13 @@ func (c *turnPackets) answered(b []byte) {
 		t.Stop()
 		delete(c.asking, id)
 	}
+}
+
+// isServer reports whether the messages of this side go to an address.
+func (c *turnPackets) isServer(at net.Addr) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.server != nil && addrPortOf(at) == addrPortOf(c.server)
 }
 
 // Close ends all repetitions, and closes the connection.

@@ -118,10 +118,11 @@ type permits struct {
 	outside   *Outside
 	refused   func() // see turnrefusal.go; may be nil
 
-	mu     sync.Mutex // guards what follows
-	queued [][]byte
-	waking bool                // a read is being ended, so that it returns a queued answer
-	given  map[netip.Addr]bool // later requests for these addresses wait for the server's answer
+	mu      sync.Mutex // guards what follows
+	queued  [][]byte
+	waking  bool                // a read is being ended, so that it returns a queued answer
+	pending []transaction       // see expect
+	given   map[netip.Addr]bool // later requests for these addresses wait for the server's answer
 }
 
 // A verdict is what becomes of a message that pion sends to a TURN server.
@@ -136,6 +137,7 @@ const (
 // judge queues an answer to a message for the server at an address, if the message asks for a permission or
 // names a peer that the server may not learn. It ends a read that waits, so that the read returns the answer.
 func (p *permits) judge(message []byte, server netip.Addr, wake func(time.Time) error) (id transaction, v verdict) {
+	p.expect(message)
 	named := peersNamed(message)
 	if slices.ContainsFunc(named, func(at netip.Addr) bool { return p.outside.hides(server, at) }) {
 		if no, ok := p.signed(message, stun.ClassErrorResponse, stun.CodeForbidden); ok {

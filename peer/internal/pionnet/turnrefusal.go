@@ -2,6 +2,7 @@ package pionnet
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/pion/stun/v4"
 )
@@ -18,11 +19,50 @@ var keeping = []stun.MessageType{
 	stun.NewType(stun.MethodChannelBind, stun.ClassErrorResponse),
 }
 
+// keeps are those requests.
+var keeps = []stun.MessageType{
+	stun.NewType(stun.MethodRefresh, stun.ClassRequest),
+	createPermission,
+	stun.NewType(stun.MethodChannelBind, stun.ClassRequest),
+}
+
+const maxPending = 64 // requests whose refusal counts, the latest ones: pion sends a few at once
+
 const maxRefusal = 1500 // bytes; a longer message is not read for its error
 
-// observe calls refused if a message says that the server no longer keeps the allocation.
+// expect notes a request that keeps the allocation: only its own answer can say that the server no longer does.
+func (p *permits) expect(message []byte) {
+	id, ok := transactionOf(message, keeps...)
+	if !ok || p.refused == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if slices.Contains(p.pending, id) { // pion sends it again
+		return
+	}
+	if len(p.pending) == maxPending {
+		p.pending = slices.Delete(p.pending, 0, 1)
+	}
+	p.pending = append(p.pending, id)
+}
+
+// expected reports whether a message has the ID of a pending request, once.
+func (p *permits) expected(id transaction) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.Index(p.pending, id)
+	if i < 0 {
+		return false
+	}
+	p.pending = slices.Delete(p.pending, i, i+1)
+	return true
+}
+
+// observe calls refused if a message of the server says that it no longer keeps the allocation.
 func (p *permits) observe(message []byte) {
-	if _, ok := transactionOf(message, keeping...); !ok || p.refused == nil {
+	id, ok := transactionOf(message, keeping...)
+	if !ok || p.refused == nil || !p.expected(id) {
 		return
 	}
 	m := &stun.Message{Raw: append([]byte(nil), message...)}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pion/logging"
+	"github.com/pion/stun/v4"
 	"github.com/pion/transport/v5/stdnet"
 	"github.com/pion/turn/v5"
 	"github.com/pion/webrtc/v4"
@@ -69,6 +70,111 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A refusal counts if it answers a request of this side, comes from the server, and comes for the first time.
+func TestForgedRefusals(t *testing.T) {
+	refusal := func(id transaction) []byte {
+		m, err := stun.Build(stun.NewTransactionIDSetter(id), stun.NewType(stun.MethodRefresh, stun.ClassErrorResponse), stun.CodeUnauthorized)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Raw
+	}
+	request, err := stun.Build(stun.TransactionID, stun.NewType(stun.MethodRefresh, stun.ClassRequest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, other := request.TransactionID, transaction{1}
+	machine, err := stdnet.NewNet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard := 0
+	network := NewTURNNet(t.Context(), machine, nil, nil, nil, func() { heard++ })
+
+	t.Run("over udp", func(t *testing.T) {
+		heard = 0
+		conn, err := network.ListenPacket("udp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		var ends [2]net.PacketConn
+		for i := range ends {
+			if ends[i], err = net.ListenPacket("udp4", "127.0.0.1:0"); err != nil { //nolint:noctx // of a test
+				t.Fatal(err)
+			}
+			defer ends[i].Close()
+		}
+		server, stranger := ends[0], ends[1]
+		if _, err := conn.WriteTo(request.Raw, server.LocalAddr()); err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []struct {
+			from net.PacketConn
+			id   transaction
+			want int
+		}{{server, other, 0}, {stranger, id, 0}, {server, id, 1}, {server, id, 1}} {
+			if _, err := step.from.WriteTo(refusal(step.id), conn.LocalAddr()); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := conn.ReadFrom(make([]byte, 1500)); err != nil {
+				t.Fatal(err)
+			}
+			if heard != step.want {
+				t.Errorf("%d refusals were believed, want %d", heard, step.want)
+			}
+		}
+	})
+
+	t.Run("over tcp", func(t *testing.T) {
+		heard = 0
+		listener, err := net.Listen("tcp4", "127.0.0.1:0") //nolint:noctx // of a test
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		conn, err := network.Dial("tcp4", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		server, err := listener.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		if _, err := conn.Write(request.Raw); err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []struct {
+			id   transaction
+			want int
+		}{{other, 0}, {id, 1}, {id, 1}} {
+			message := refusal(step.id)
+			if _, err := server.Write(message); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(conn, make([]byte, len(message))); err != nil {
+				t.Fatal(err)
+			}
+			if heard != step.want {
+				t.Errorf("%d refusals were believed, want %d", heard, step.want)
+			}
+		}
+	})
+
+	t.Run("of a request that is long ago", func(t *testing.T) {
+		heard = 0
+		p := network.permits()
+		for i := range 2 * maxPending {
+			p.expect(append(append([]byte(nil), request.Raw[:8]...), append([]byte{byte(i)}, request.Raw[9:]...)...))
+		}
+		if len(p.pending) != maxPending {
+			t.Errorf("%d requests are kept", len(p.pending))
+		}
+	})
 }
 
 // aTURNServer returns the address of a server over UDP and TCP, which forbids one peer.
