@@ -17,7 +17,8 @@ import (
 //	{"candidates": [ … ]}
 //	{"stands": true}
 type carrier struct {
-	c *channel
+	c    *channel
+	size int // bytes that have come; owned by read
 
 	writing sync.Mutex
 
@@ -26,6 +27,9 @@ type carrier struct {
 	theirs  carried
 	ended   bool // the channel has ended, or the other side breaks the rules
 }
+
+// maxCarried is how many bytes the documents of one side may have: a candidate has 200, a description 4,000.
+const maxCarried = 256 << 10
 
 // carried is what one side has sent, and the form of each message.
 type carried struct {
@@ -41,6 +45,9 @@ func (k *carrier) read() {
 	for {
 		b, err := k.c.next()
 		var m carried
+		if k.size += len(b); err == nil && k.size > maxCarried {
+			err = errGarbled
+		}
 		if err == nil {
 			err = json.Unmarshal(b, &m)
 		}

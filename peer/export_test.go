@@ -20,6 +20,7 @@ const (
 	ConnectLimit  = connectLimit
 	Attempts      = attempts
 	MaxCandidates = maxCandidates
+	MaxCarried    = maxCarried
 	Heartbeat     = heartbeat
 )
 

@@ -9,13 +9,14 @@ import (
 	"github.com/pion/stun/v4"
 )
 
-// A Session whose connection goes through a relay asks a STUN server over UDP, until it answers. If the server has not answered at
-// first, the network lets UDP through from now on, and the Session looks for a direct path at once. A server that lies causes one
+// A Session whose connection goes through a relay asks a STUN server over UDP, until it answers. If the server has not answered
+// lookoutUnanswered times before, the network lets UDP through from now on, and the Session looks for a direct path at once. A server that lies causes one
 // move of a connection, which counts among movesMost. Behind a proxy it asks nothing: what can go through the proxy should.
 const (
-	lookoutInterval = time.Second
-	lookoutEager    = time.Minute // then it asks every lookoutMost, as a network may never let UDP through
-	lookoutMost     = 30 * time.Second
+	lookoutInterval   = time.Second
+	lookoutUnanswered = 2           // one packet may be lost
+	lookoutEager      = time.Minute // then it asks every lookoutMost, as a network may never let UDP through
+	lookoutMost       = 30 * time.Second
 )
 
 // watchUDP starts to ask, if there is a reason.
@@ -46,15 +47,19 @@ func stunServer(p *Pipe) string {
 	return ""
 }
 
-// awaitUDP asks a STUN server until it answers, and then closes works, unless the server has answered the first time: then a
+// awaitUDP asks a STUN server until it answers, and then closes works, unless the server has answered early: then a
 // block of UDP is not why the path is a relay's.
 func awaitUDP(ctx context.Context, address string, works chan<- struct{}) {
 	ticker := time.NewTicker(lookoutInterval)
 	defer ticker.Stop()
 	eager := time.After(lookoutEager)
-	for first := true; ; first = false {
-		if stunAnswers(ctx, address) {
-			if !first {
+	at := "" // of the server, whose name is looked up once
+	for unanswered := 0; ; unanswered++ {
+		if at == "" {
+			at = lookUp(ctx, address)
+		}
+		if at != "" && stunAnswers(ctx, at) {
+			if unanswered >= lookoutUnanswered {
 				close(works)
 			}
 			return
@@ -67,6 +72,18 @@ func awaitUDP(ctx context.Context, address string, works chan<- struct{}) {
 			return
 		}
 	}
+}
+
+// lookUp returns the IP address and port of a server with a name, or "".
+func lookUp(ctx context.Context, address string) string {
+	ctx, cancel := context.WithTimeout(ctx, lookoutInterval)
+	defer cancel()
+	c, err := new(net.Dialer).DialContext(ctx, "udp", address) // chooses an address to which there is a route; no packet is sent
+	if err != nil {
+		return ""
+	}
+	defer c.Close()
+	return c.RemoteAddr().String()
 }
 
 // stunAnswers reports whether a STUN server answers a Binding request (RFC 8489, section 3) within lookoutInterval.

@@ -25,9 +25,10 @@ func TestAwaitUDP(t *testing.T) {
 			if err != nil {
 				return
 			}
+			mute := silent.Load()
 			asked <- struct{}{}
 			var request stun.Message
-			if silent.Load() || stun.Decode(b[:n], &request) != nil {
+			if mute || stun.Decode(b[:n], &request) != nil {
 				_, _ = server.WriteTo([]byte("no STUN"), from)
 				continue
 			}
@@ -44,6 +45,19 @@ func TestAwaitUDP(t *testing.T) {
 		if isOver(works) {
 			t.Error("UDP has worked before")
 		}
+	})
+
+	t.Run("says nothing where one packet was lost", func(t *testing.T) {
+		silent.Store(true)
+		works, over := make(chan struct{}), make(chan struct{})
+		go func() { defer close(over); peer.AwaitUDP(soon(t), server.LocalAddr().String(), works) }()
+		<-asked
+		silent.Store(false)
+		<-over
+		if isOver(works) {
+			t.Error("UDP has worked before")
+		}
+		<-asked
 	})
 
 	t.Run("says when it begins to work", func(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,13 +20,14 @@ import (
 // A side that breaks the rules of a move gains nothing, and loses its connection at most.
 func TestMoveOfAStranger(t *testing.T) {
 	for name, says := range map[string][]string{
-		"nothing":                      nil,
-		"no JSON":                      {"hello"},
-		"an offer that makes no sense": {`{"description":{"type":"offer","sdp":"v=0"}}`},
-		"an offer of a plain program":  {`{"description":{"type":"offer","sdp":"v=0\r\na=fingerprint:sha-256 00\r\n"}}`},
-		"two offers":                   {`{"description":{"type":"offer"}}`, `{"description":{"type":"offer"}}`},
-		"stands, out of turn":          {`{"stands":true}`, `{"stands":true}`},
-		"too many candidates":          {manyCandidates()},
+		"nothing":                       nil,
+		"no JSON":                       {"hello"},
+		"an offer that makes no sense":  {`{"description":{"type":"offer","sdp":"v=0"}}`},
+		"an offer of a plain program":   {`{"description":{"type":"offer","sdp":"v=0\r\na=fingerprint:sha-256 00\r\n"}}`},
+		"two offers":                    {`{"description":{"type":"offer"}}`, `{"description":{"type":"offer"}}`},
+		"stands, out of turn":           {`{"stands":true}`, `{"stands":true}`},
+		"too many candidates":           {manyCandidates()},
+		"candidates that are too large": largeCandidates(),
 	} {
 		t.Run("who says "+name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -39,6 +42,15 @@ func TestMoveOfAStranger(t *testing.T) {
 				for _, text := range says {
 					if _, err := c.Write([]byte(text)); err != nil {
 						break // the other side has closed it
+					}
+				}
+				if strings.HasPrefix(name, "candidates") {
+					closed := make(chan struct{})
+					go func() { defer close(closed); _, _ = c.Read(make([]byte, 64<<10)) }()
+					select {
+					case <-closed:
+					case <-time.After(5 * time.Second):
+						t.Error("the channel is open")
 					}
 				}
 				time.Sleep(time.Minute)
@@ -161,6 +173,12 @@ func TestMoveOfAStranger(t *testing.T) {
 			})
 		})
 	}
+}
+
+// largeCandidates returns twice as much as a side may say, in few candidates.
+func largeCandidates() []string {
+	one := fmt.Sprintf(`{"candidates":["%s"]}`, strings.Repeat("a", 60<<10))
+	return slices.Repeat([]string{one}, 2*peer.MaxCarried/len(one)+1)
 }
 
 func manyCandidates() string {

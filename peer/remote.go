@@ -22,6 +22,8 @@ import (
 // maxNames is how many names of the other side are looked up, see pionnet.Names.
 const maxNames = 16
 
+const maxName = 253 // bytes of a name (RFC 1035, section 2.3.4): the log has no longer one
+
 var errManyCandidates = fmt.Errorf("more than %d candidates of a side that has proven no secret", maxUnproven)
 
 // remoteCandidates are the other side's, on their way from the Store to pion.
@@ -114,7 +116,7 @@ func (a *attempt) addCandidate(c candidate) {
 		return
 	}
 	r.named[text] = true
-	a.log.Debug("candidate of the other side", "type", c.kind, "address", cmp.Or(c.host, c.at.Addr().String()), "port", c.at.Port())
+	a.log.Debug("candidate of the other side", "type", c.kind, "address", cmp.Or(c.host[:min(len(c.host), maxName)], c.at.Addr().String()), "port", c.at.Port())
 	r.kinds.add(c.kind)
 	if c.kind != "host" && c.at.Addr().IsValid() {
 		a.outside.Add(c.at.Addr())
