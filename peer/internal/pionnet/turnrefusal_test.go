@@ -99,13 +99,13 @@ func TestForgedRefusals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close()
+		t.Cleanup(func() { _ = conn.Close() }) // nothing is on its way
 		var ends [2]net.PacketConn
 		for i := range ends {
 			if ends[i], err = net.ListenPacket("udp4", "127.0.0.1:0"); err != nil { //nolint:noctx // of a test
 				t.Fatal(err)
 			}
-			defer ends[i].Close()
+			t.Cleanup(func() { _ = ends[i].Close() })
 		}
 		server, stranger := ends[0], ends[1]
 		if _, err := conn.WriteTo(request.Raw, server.LocalAddr()); err != nil {
@@ -134,7 +134,7 @@ func TestForgedRefusals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer listener.Close()
+		t.Cleanup(func() { _ = listener.Close() })
 		conn, err := network.Dial("tcp4", listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
