@@ -47,6 +47,15 @@ func (s *switchboard) runProgram(ctx context.Context, o talkOptions, id, name st
 	if err := o.openOutbox(id, s.notes); err != nil {
 		return err
 	}
+	o.over = func() { // a program that does not read must not hold the end of the call
+		s.wg.Go(func() {
+			select {
+			case <-ended:
+			case <-time.After(programGrace):
+			}
+			in.Close()
+		})
+	}
 	o.screen, o.full, o.declines, o.unit, o.drain, o.leaveOnEOF = screen.JSON, false, "", "", 2*time.Second, true
 	return talk(ctx, o, stdio{in: out, out: in, err: s.notes})
 }

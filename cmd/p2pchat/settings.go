@@ -99,7 +99,10 @@ func usesSettings(c *cobra.Command) bool {
 	return c.HasParent()
 }
 
-// settable returns the flags that settings can set, by name: all flags of all commands. A flag that several
+// perRun are the flags that no setting can set: each is about one contact, or one conversation.
+var perRun = []string{"folder", "resume"}
+
+// settable returns the flags that settings can set, by name: those of all commands but perRun. A flag that several
 // commands have counts as that of the first, in alphabetical order.
 func settable(root *cobra.Command) map[string]*pflag.Flag {
 	flags := map[string]*pflag.Flag{}
@@ -107,7 +110,7 @@ func settable(root *cobra.Command) map[string]*pflag.Flag {
 	look = func(c *cobra.Command) {
 		if usesSettings(c) {
 			c.Flags().VisitAll(func(f *pflag.Flag) {
-				if flags[f.Name] == nil && f.Name != "help" && !f.Hidden {
+				if flags[f.Name] == nil && f.Name != "help" && !f.Hidden && !slices.Contains(perRun, f.Name) {
 					flags[f.Name] = f
 				}
 			})

@@ -83,6 +83,7 @@ type talkOptions struct {
 	moved       bool          // the call goes on at another server
 
 	joined func(*chat.Conversation) // is given the conversation before it begins; may be nil
+	over   func()                   // is called when the conversation is over, and before the screen has shown its end; may be nil
 }
 
 func (o *talkOptions) register(f *pflag.FlagSet) {
@@ -286,6 +287,9 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 		err = c.mail.last(ctx, err)
 	}
 	c.close()
+	if o.over != nil {
+		o.over()
+	}
 	switch {
 	case ctx.Err() == nil:
 		err = errors.Join(c.unanswered(), err)
