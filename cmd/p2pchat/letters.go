@@ -26,14 +26,20 @@ const (
 // A letterReader looks for letters of one contact after another while listen waits. A look is one request a box, and needs no lock.
 // Only letters that open lead to more: then the contact is held, and a mailbox reads them as it does in a call.
 type letterReader struct {
-	board   *switchboard
+	board *switchboard
+
+	mu      sync.Mutex                   // guards what follows
 	clients map[string]*signaling.Client // by server
 	told    map[string]map[string]bool   // by contact: see mailbox
 }
 
-// readLetters reads the letters of all contacts until ctx ends.
-func (s *switchboard) readLetters(ctx context.Context) {
-	r := &letterReader{board: s, clients: map[string]*signaling.Client{}, told: map[string]map[string]bool{}}
+func newLetterReader(s *switchboard) *letterReader {
+	return &letterReader{board: s, clients: map[string]*signaling.Client{}, told: map[string]map[string]bool{}}
+}
+
+// run reads the letters of all contacts until ctx ends.
+func (r *letterReader) run(ctx context.Context) {
+	s := r.board
 	defer func() {
 		for _, c := range r.clients {
 			c.CloseIdle()
@@ -42,7 +48,7 @@ func (s *switchboard) readLetters(ctx context.Context) {
 	for ctx.Err() == nil {
 		round := time.After(letterRound)
 		off := map[string]bool{} // servers without mail, or out of reach
-		for _, c := range s.withDecoys(s.waitingContacts()) {
+		for _, c := range s.withDecoys(s.contactsIn(lineWaiting)) {
 			if off[c.Server] || len(s.screen) > 0 { // what a call shows must not be mixed with it
 				continue
 			}
@@ -63,13 +69,22 @@ func (s *switchboard) readLetters(ctx context.Context) {
 	}
 }
 
-// waitingContacts returns the contacts who may call, and are in no call.
-func (s *switchboard) waitingContacts() (all []contacts.Contact) {
+// lookAt reads the letters of a contact whose offer has led to no call: that of a program that was killed may do so again and again.
+func (r *letterReader) lookAt(ctx context.Context, id string) {
+	for _, c := range r.board.contactsIn(lineProving) {
+		if c.ID == id && !r.board.o.noOutbox && len(r.board.screen) == 0 {
+			_ = r.look(ctx, c) // the next round says why
+		}
+	}
+}
+
+// contactsIn returns the contacts who may call, and whose lines are in a state.
+func (s *switchboard) contactsIn(state lineState) (all []contacts.Contact) {
 	done := make(chan struct{})
 	s.post(func() {
 		defer close(done)
 		for _, l := range s.lines {
-			if l.Ring != contacts.RingRefuse && l.state == lineWaiting { // a refused contact must not see that letters are read
+			if l.Ring != contacts.RingRefuse && l.state == state { // a refused contact must not see that letters are read
 				all = append(all, l.Contact)
 			}
 		}
@@ -99,6 +114,8 @@ func (s *switchboard) withDecoys(all []contacts.Contact) []contacts.Contact {
 
 // look reads the letters of a contact, if there are any. It returns an error if its server has no mail, or is out of reach.
 func (r *letterReader) look(ctx context.Context, c contacts.Contact) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, letterLimit)
 	defer cancel()
 	at, err := r.client(c.Server)
@@ -188,7 +205,8 @@ func (r *letterReader) read(ctx context.Context, c contacts.Contact, at *signali
 	var wg sync.WaitGroup
 	name := held.Name
 	wg.Go(func() { r.show(conversation, name) })
-	_ = conversation.Run(ctx, func(ctx context.Context) (chat.Link, error) { // what is not delivered stays in the outbox
+	// Run goes on when listen ends, so that what is shown gets its receipt. What is not delivered stays in the outbox.
+	_ = conversation.Run(context.WithoutCancel(ctx), func(context.Context) (chat.Link, error) {
 		box.once(ctx)
 		conversation.Leave()
 		return chat.Link{}, errAbsent

@@ -101,7 +101,7 @@ func TestListenExec(t *testing.T) {
 		set.finishes(t, 0)
 	}
 	ben := launchWith(t, t.TempDir(), env, "listen", "--ui", "json", "--exec", bot)
-	ben.prints(t, `"contacts":\["c1","c0"\],"type":"listening"`)
+	ben.prints(t, `"contacts":\["c0","c1"\],"type":"listening"`)
 	second := launchWith(t, t.TempDir(), env, "listen")
 	second.finishes(t, exitUsage)
 	if !strings.Contains(second.err.String(), "another p2pchat listen waits for your contacts") {

@@ -57,6 +57,7 @@ type switchboard struct {
 	notes io.Writer // stderr
 	leave context.CancelFunc
 
+	letters *letterReader
 	posts   chan func()
 	quit    <-chan struct{} // closed when the loop takes no more posts
 	over    chan struct{}   // closed when the loop has ended
@@ -73,10 +74,12 @@ type switchboard struct {
 }
 
 func newSwitchboard(o *listenOptions, book *contacts.Book, seed []byte, notes io.Writer, leave context.CancelFunc) *switchboard {
-	return &switchboard{
+	s := &switchboard{
 		o: o, book: book, seed: seed, notes: notes, leave: leave, posts: make(chan func(), 64), over: make(chan struct{}), proving: make(chan struct{}, mostProving), screen: make(chan struct{}, 1),
 		lines: map[string]*line{}, listeners: map[string]*peer.Listener{},
 	}
+	s.letters = newLetterReader(s)
+	return s
 }
 
 // run waits for calls until ctx ends.
@@ -89,7 +92,7 @@ func (s *switchboard) run(ctx context.Context) error {
 	s.reload(ctx)
 	s.wg.Go(func() { s.face.read(ctx) })
 	if !s.o.noOutbox { // a letter that was read would come again
-		s.wg.Go(func() { s.readLetters(ctx) })
+		s.wg.Go(func() { s.letters.run(ctx) })
 	}
 	for {
 		select {
@@ -137,7 +140,7 @@ func (s *switchboard) reload(ctx context.Context, renewed ...string) {
 			delete(s.lines, id)
 		}
 	}
-	if shown := namesAndPolicies(list); shown != s.shown || len(renewed) > 0 { // what was read of letters is in the book, too
+	if shown := namesAndPolicies(list); shown != s.shown { // what was read of letters is in the book, too
 		s.shown = shown
 		s.face.listening(list)
 	}
@@ -232,6 +235,7 @@ func (s *switchboard) receive(ctx context.Context, id string) (pause func(*line)
 	<-s.proving
 	if err != nil {
 		s.o.logger.Info("an offer in a contact's room led to no call", "why", err)
+		s.letters.lookAt(ctx, id)
 		return func(l *line) time.Duration {
 			if isUnproven(err) {
 				l.failures++
@@ -297,6 +301,7 @@ func (s *switchboard) ring(ctx context.Context, id string, call *incomingCall) {
 	s.post(func() {
 		if l := s.lines[id]; l != nil {
 			l.decided = nil
+			s.shown = "" // the list is shown again after the call
 			if how == ringAnswered {
 				l.state = lineTalking
 			}
@@ -400,7 +405,7 @@ func (s *switchboard) hold(ctx context.Context, id string, call *incomingCall, n
 func (s *switchboard) answer(name string, yes bool) error {
 	var meant *line
 	for _, l := range s.lines {
-		if l.state != lineRinging || l.decided == nil || name != "" && l.Name != name {
+		if l.state != lineRinging || l.decided == nil || name != "" && !contacts.Same(l.Name, name) {
 			continue
 		}
 		if meant != nil {

@@ -103,7 +103,9 @@ func (b *Book) List() ([]Contact, error) {
 			err = errors.Join(err, fmt.Errorf("%s: %w", path, disk.WithoutPath(bad)))
 		}
 	}
-	slices.SortFunc(list, func(x, y Contact) int { return cmp.Compare(fold(x.Name), fold(y.Name)) })
+	slices.SortFunc(list, func(x, y Contact) int {
+		return cmp.Or(cmp.Compare(strings.ToLower(x.Name), strings.ToLower(y.Name)), cmp.Compare(x.ID, y.ID))
+	})
 	return list, err
 }
 
@@ -173,7 +175,7 @@ func (c Contact) check() error {
 func (b *Book) Find(name string) (Contact, error) {
 	list, err := b.List()
 	for _, c := range list {
-		if fold(c.Name) == fold(name) {
+		if Same(c.Name, name) {
 			return c, nil
 		}
 	}
@@ -236,7 +238,7 @@ func (b *Book) create(name string, text []byte) error {
 // isTaken reports whether another contact has the name of c.
 func (b *Book) isTaken(c Contact) bool {
 	list, _ := b.List() // a file that cannot be read has no name
-	return slices.ContainsFunc(list, func(o Contact) bool { return o.ID != c.ID && fold(o.Name) == fold(c.Name) })
+	return slices.ContainsFunc(list, func(o Contact) bool { return o.ID != c.ID && Same(o.Name, c.Name) })
 }
 
 // lockNames keeps other programs from giving names until unlock.

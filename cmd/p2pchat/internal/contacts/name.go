@@ -37,6 +37,9 @@ func Proper(name string) string {
 	return proper
 }
 
+// Same reports whether two names are of one contact: as they look, whatever the letter case.
+func Same(a, b string) bool { return fold(a) == fold(b) }
+
 // fold returns the form in which names are compared: two names that look alike must not be two contacts.
 func fold(name string) string {
 	return strings.Map(func(r rune) rune {
