@@ -107,8 +107,11 @@ var broken = []struct {
 
 const noSpaceHint = "make room on that disk, then run the same command again"
 
-// brokenHint returns what to do about a machine that lacks something, or "" if err is not about that.
+// brokenHint returns what to do about a machine that lacks something, or "" if err is not about that alone.
 func brokenHint(err error) string {
+	if errors.Is(err, errInterrupted) || errors.As(err, new(*chat.Incomplete)) {
+		return ""
+	}
 	for _, row := range broken {
 		if errors.Is(err, row.err) {
 			return row.hint
@@ -119,7 +122,7 @@ func brokenHint(err error) string {
 
 // ending returns the row of err, with the hint of a hintedError. An unknown error has the code "failed".
 func ending(err error) (exit int, code, hint string) {
-	if hint := brokenHint(err); hint != "" && !errors.Is(err, errInterrupted) && !errors.As(err, new(*chat.Incomplete)) {
+	if hint := brokenHint(err); hint != "" {
 		return exitFailed, "machine", hint
 	}
 	if u := (*usageError)(nil); errors.As(err, &u) {
