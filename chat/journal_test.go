@@ -30,7 +30,11 @@ func keeps(t *testing.T, path string) option {
 func TestJournal(t *testing.T) {
 	t.Run("a restarted program goes on where it was", func(t *testing.T) {
 		const messages = 200
-		for seed := range uint64(20) {
+		seeds := uint64(20)
+		if testing.Short() {
+			seeds = 4
+		}
+		for seed := range seeds {
 			synctest.Test(t, func(t *testing.T) { killAndTalk(t, seed, messages) })
 		}
 	})

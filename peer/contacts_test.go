@@ -72,11 +72,7 @@ func roll(t *testing.T, both [2]*keeper, a, b *peer.Pipe) {
 }
 
 func TestContactsWhoCallAtOnce(t *testing.T) {
-	seeds := uint64(200)
-	if testing.Short() {
-		seeds = 20
-	}
-	eachSeed(t, seeds, func(t *testing.T, seed uint64) {
+	eachSeed(t, peer.Long[uint64](200, 20), func(t *testing.T, seed uint64) {
 		random := rand.New(rand.NewPCG(seed, 16)) //nolint:gosec // the same each time
 		n, store, both := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{}), friends(1)
 		for range 2 { // the second call is with the keys of the first

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"reflect"
+	"testing"
 
 	"github.com/pion/transport/v5"
 	"github.com/pion/webrtc/v4"
@@ -155,3 +156,11 @@ const (
 
 // ApartLabel is that of a channel for the descriptions of a further connection.
 const ApartLabel = apartLabel
+
+// Long returns the full size of a proof, or the short one if go test -short asks for that.
+func Long[T any](full, short T) T {
+	if testing.Short() {
+		return short
+	}
+	return full
+}

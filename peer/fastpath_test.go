@@ -137,6 +137,9 @@ func TestFastPath(t *testing.T) {
 func TestFastPathThroughNATs(t *testing.T) {
 	for a := range nats {
 		for b := range nats {
+			if testing.Short() && a > b {
+				continue
+			}
 			for _, way := range ways {
 				t.Run(nats[a].name+" and "+nats[b].name+", "+way.name, func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {

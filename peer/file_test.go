@@ -100,7 +100,9 @@ func TestAFileThroughCuts(t *testing.T) {
 
 func fileThroughCuts(t *testing.T, delay time.Duration, meeting peer.Config, config chat.Config, quic bool) {
 	t.Helper()
-	const cuts, size, ahead = 10, 16 << 20, 3 << 20
+	const ahead = 3 << 20
+	cuts := peer.Long(10, 3)
+	size := (cuts + 2) << 20 * 4 / 3
 	content := noise(size)
 	path := filepath.Join(t.TempDir(), "data")
 	if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -124,7 +126,7 @@ func fileThroughCuts(t *testing.T, delay time.Duration, meeting peer.Config, con
 		wg.Go(func() { // a cut for each bit of the way that was made
 			for made < cuts {
 				time.Sleep(time.Millisecond)
-				if now := a.written.Load(); now-last > size/(cuts+2) {
+				if now := a.written.Load(); now-last > int64(size/(cuts+2)) {
 					last = now
 					made++
 					n.cut.Store(true)
@@ -137,7 +139,7 @@ func fileThroughCuts(t *testing.T, delay time.Duration, meeting peer.Config, con
 		if err := errors.Join(a.err, b.err); err != nil {
 			t.Error(err)
 		}
-		if n := q.handshakes.Load(); (n > cuts) != quic {
+		if n := q.handshakes.Load(); (n > int64(cuts)) != quic {
 			t.Errorf("%d packets are QUIC's", n)
 		}
 		var losses int
@@ -149,7 +151,7 @@ func fileThroughCuts(t *testing.T, delay time.Duration, meeting peer.Config, con
 		if !a.Sent(ids[0]) || losses < cuts {
 			t.Errorf("sent: %v, through %d losses", a.Sent(ids[0]), losses)
 		}
-		if written := a.written.Load(); written > size*101/100+cuts*ahead {
+		if written := a.written.Load(); written > int64(size*101/100+cuts*ahead) {
 			t.Errorf("%d bytes went out for %d", written, size)
 		}
 	})

@@ -182,7 +182,7 @@ func furtherChannels(t *testing.T, config peer.Config) {
 
 	t.Run("one after the other leave nothing behind", func(t *testing.T) {
 		caller, callee := connectedWith(t, config)
-		for i := range 300 {
+		for i := range peer.Long(300, 50) {
 			near, far := further(t, caller, callee)
 			put(t, near, far, []byte(strconv.Itoa(i)))
 			near.Close()

@@ -292,10 +292,7 @@ func (p *program) start() {
 // Whatever a server does, and whenever programs are killed: a typed code takes three wrong
 // answers in its life, each is reported, and from then on the code is of no use.
 func TestThreeGuessesAreThree(t *testing.T) {
-	seeds := uint64(60)
-	if testing.Short() {
-		seeds = 6
-	}
+	seeds := peer.Long[uint64](60, 6)
 	burnt, forged, own := 0, 0, listening(t, &wiretap{})
 	for seed := range seeds {
 		synctest.Test(t, func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/pion/transport/v5/vnet"
 
 	"p2pchat/chat"
+	"p2pchat/peer"
 	"p2pchat/signaling/memstore"
 )
 
@@ -168,7 +169,7 @@ var far = link{delay: 25 * time.Millisecond, rate: 100e6, queue: 625_000, loss: 
 
 // A file over a link that loses 1 % of the packets is at least four times as fast over stripes as over one association.
 func TestFileWherePacketsAreLost(t *testing.T) {
-	const size = 8 << 20
+	size := peer.Long(8, 4) << 20
 	path := fileOf(t, size)
 	striped, single := far.ship(t, path, chat.Config{}, nil), far.ship(t, path, chat.Config{Stripes: chat.StripesNever}, nil)
 	if striped.stripes != 4 || single.stripes != 0 {
@@ -177,7 +178,7 @@ func TestFileWherePacketsAreLost(t *testing.T) {
 	if striped.took > single.took/4 {
 		t.Errorf("it took %v over stripes, and %v without", striped.took, single.took)
 	}
-	t.Logf("%.1f MB/s over stripes, %.1f without", size/1e6/striped.took.Seconds(), size/1e6/single.took.Seconds())
+	t.Logf("%.1f MB/s over stripes, %.1f without", float64(size)/1e6/striped.took.Seconds(), float64(size)/1e6/single.took.Seconds())
 }
 
 // A message does not wait long while a file fills a slow link with a deep queue, which a router at home has: 150 ms, and
@@ -186,23 +187,24 @@ func TestMessagesDuringAFileOnASlowLink(t *testing.T) {
 	slow := link{delay: 25 * time.Millisecond, rate: 5e6, queue: 256 << 10}
 	for name, config := range map[string]chat.Config{"over stripes": {}, "without stripes": {Stripes: chat.StripesNever}} {
 		t.Run(name, func(t *testing.T) {
-			s := slow.ship(t, fileOf(t, 5<<20), config, nil)
+			size := peer.Long(5, 2) << 20
+			s := slow.ship(t, fileOf(t, size), config, nil)
 			if median := p(.5, s.messages); median > 200*time.Millisecond {
 				t.Errorf("a message takes %v", median)
 			}
-			t.Logf("a message takes %v, at most %v; the file has %.2f MB/s", p(.5, s.messages), p(1, s.messages), 5<<20/1e6/s.took.Seconds())
+			t.Logf("a message takes %v, at most %v; the file has %.2f MB/s", p(.5, s.messages), p(1, s.messages), float64(size)/1e6/s.took.Seconds())
 		})
 	}
 }
 
 // A file through cuts of all its connections, and of one stripe alone, arrives as it was sent.
 func TestStripesThroughCuts(t *testing.T) {
-	path := fileOf(t, 16<<20)
 	far := far
 	far.loss = 0
 	t.Run("of all", func(t *testing.T) {
-		s := far.ship(t, path, chat.Config{}, func(n *network) {
-			for range 3 {
+		cuts := peer.Long(3, 1)
+		s := far.ship(t, fileOf(t, peer.Long(16, 10)<<20), chat.Config{}, func(n *network) {
+			for range cuts {
 				time.Sleep(900 * time.Millisecond)
 				n.cut.Store(true)
 				time.Sleep(4 * time.Second)
@@ -216,7 +218,7 @@ func TestStripesThroughCuts(t *testing.T) {
 
 	t.Run("of one", func(t *testing.T) {
 		far.rate = 20e6 // or the other stripes have sent its pieces, too, before its end is noticed
-		s := far.ship(t, path, chat.Config{}, func(n *network) {
+		s := far.ship(t, fileOf(t, 16<<20), chat.Config{}, func(n *network) {
 			time.Sleep(time.Second) // the file is on its stripes
 			var victim string
 			var mu sync.Mutex

@@ -143,7 +143,7 @@ func TestMove(t *testing.T) {
 	})
 
 	t.Run("survives the loss of the connection at any moment", func(t *testing.T) {
-		for after := range 12 {
+		for after := 0; after < 12; after += peer.Long(1, 3) {
 			synctest.Test(t, func(t *testing.T) {
 				n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
 				from, to := n.calls(t, store, right, moving()), n.answers(t, store, right, moving())
@@ -165,7 +165,7 @@ func TestMove(t *testing.T) {
 // A reason to move may come at any moment of a move that began before. Neither side takes that for a loss.
 func TestMoveGivenUp(t *testing.T) {
 	for _, side := range []string{"caller", "callee"} {
-		for after := 0; after < 70; after += 2 { // of which the other side alone is connected for 5
+		for after := 0; after < 70; after += peer.Long(2, 10) { // of which the other side alone is connected for 5
 			synctest.Test(t, func(t *testing.T) {
 				n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
 				from, to := n.calls(t, store, right, moving()), n.answers(t, store, right, moving())

@@ -104,6 +104,9 @@ func natsWith(t *testing.T, config peer.Config, delay, rtt time.Duration) {
 	t.Helper()
 	for a := range nats {
 		for b := range nats {
+			if testing.Short() && a > b {
+				continue
+			}
 			for _, relay := range []bool{true, false} {
 				name := fmt.Sprintf("%s and %s, with a relay: %v", nats[a].name, nats[b].name, relay)
 				t.Run(name, func(t *testing.T) {

@@ -111,7 +111,7 @@ func TestStrangers(t *testing.T) {
 
 	t.Run("any number of messages that are too long leave a few lines in the log", func(t *testing.T) {
 		strangerCalls(t, func(t *testing.T, s *stranger, _ *peer.Session, p *peer.Pipe, log *logbook) {
-			const messages = 40
+			messages := peer.Long[uint](40, 8)
 			dc := s.opened(t)
 			for range messages {
 				if err := dc.SendText(strings.Repeat("x", peer.MaxMessage+1)); err != nil {

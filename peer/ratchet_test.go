@@ -60,11 +60,7 @@ func meet(both []*program, before [2]peer.Code) bool {
 }
 
 func TestKilledBetweenTwoSecrets(t *testing.T) {
-	seeds := uint64(40)
-	if testing.Short() {
-		seeds = 8
-	}
-	eachSeed(t, seeds, func(t *testing.T, seed uint64) {
+	eachSeed(t, peer.Long[uint64](40, 8), func(t *testing.T, seed uint64) {
 		random := rand.New(rand.NewPCG(seed, 10)) //nolint:gosec // the same each time
 		n, both := twoPrograms(t)
 		if !meet(both, [2]peer.Code{}) {

@@ -52,7 +52,7 @@ func TestMeetingAgain(t *testing.T) {
 				talk(t, first, second)
 				caller, callee := first, second
 				known := map[peer.Code]bool{first.Rendezvous: true} // each is good for one meeting
-				for _, outage := range []time.Duration{4 * time.Second, time.Minute, 10 * time.Minute} {
+				for _, outage := range []time.Duration{4 * time.Second, time.Minute, peer.Long(10*time.Minute, 2*time.Minute)} {
 					var wg sync.WaitGroup
 					wg.Go(func() { n.outage(t, outage, caller, callee) })
 					// As a conversation does: at once when it hears of the loss.
@@ -398,8 +398,8 @@ func (unclosing) Close(context.Context, signaling.Ticket) error { return signali
 // Two thousand messages each way, while the path is cut twenty times: nothing is lost,
 // doubled or out of order.
 func TestAConversationThroughCuts(t *testing.T) {
-	eachSeed(t, 5, func(t *testing.T, seed uint64) {
-		const messages, cuts = 2000, 20
+	eachSeed(t, peer.Long[uint64](5, 2), func(t *testing.T, seed uint64) {
+		messages, cuts := peer.Long(2000, 500), peer.Long(20, 5)
 		random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // the same each time
 		n, store := newNetwork(t, 10*time.Millisecond), memstore.New(memstore.Limits{})
 		from, to := n.calls(t, store, right, quiet()), n.answers(t, store, right, quiet())

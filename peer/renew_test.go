@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -96,10 +95,7 @@ func relaysFor(t *testing.T, lifetime time.Duration, set func(caller, callee *pe
 }
 
 func TestRenewal(t *testing.T) {
-	long := 13 * time.Minute
-	if os.Getenv("P2PCHATTEST_LONG") != "" {
-		long = 6 * time.Hour // of virtual time: a minute
-	}
+	long := peer.Long(6*time.Hour, 13*time.Minute) // of virtual time
 	for _, c := range []struct {
 		name        string
 		credentials time.Duration

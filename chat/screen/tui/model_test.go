@@ -131,7 +131,10 @@ func TestEverySize(t *testing.T) {
 	t.Parallel()
 	for name, play := range scenes {
 		for _, columns := range []int{0, 1, 2, 7, 16, 23, 39, 60, 90} {
-			for _, rows := range []int{0, 1, 2, 3, 5, 9, 13} {
+			for i, rows := range []int{0, 1, 2, 3, 5, 9, 13} {
+				if testing.Short() && (columns+i)%3 > 0 {
+					continue
+				}
 				r := newRig(t, columns, rows)
 				play(r)
 				r.press("<pgup><pgup><pgdown><up><down>").send(tea.WindowSizeMsg{Width: 80, Height: 24}, tea.WindowSizeMsg{Width: columns, Height: rows})

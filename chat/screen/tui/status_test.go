@@ -15,11 +15,15 @@ import (
 // Whatever the width, a call that is not verified says so, and its mark is not green.
 func TestUnverifiedIsTheLastPartOfANarrowStatus(t *testing.T) {
 	t.Parallel()
+	step := 1
+	if testing.Short() {
+		step = 7
+	}
 	for _, peer := range []chat.Connected{evesdrp, {Peer: strings.Repeat("Ben", 20), SafetyWords: evesdrp.SafetyWords, Path: "host"}, {Peer: chat.Stranger, Foreign: true, Path: "host"}} {
 		r := newRig(t, 80, 10).happens(peer, screen.Stats{RTT: time.Millisecond})
 		everyWidth := func() {
 			t.Helper()
-			for columns := 11; columns <= 130; columns++ {
+			for columns := 11; columns <= 130; columns += step {
 				r.send(tea.WindowSizeMsg{Width: columns, Height: 10}).shows(`^ .*unverified`)
 				if t.Failed() {
 					t.FailNow()
