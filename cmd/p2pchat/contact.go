@@ -26,11 +26,12 @@ type keeper struct {
 	side   signaling.Side
 	server string
 
-	mu    sync.Mutex     // guards what follows
-	held  *contacts.Held // the contact whom the call is with; nil in a call with a code
-	added string         // the ID of the contact that was kept last; empty before
-	key   []byte         // of the call in which it was kept
-	last  []byte         // key of the call from which the contact's keys follow now
+	mu     sync.Mutex     // guards what follows
+	held   *contacts.Held // the contact whom the call is with; nil in a call with a code
+	added  string         // the ID of the contact that was kept last; empty before
+	key    []byte         // of the call in which it was kept
+	agreed string         // the ID of the keys with which it was kept
+	last   []byte         // key of the call from which the contact's keys follow now
 }
 
 // holdContact makes the call one with the contact of that name. No other program can call the contact until release.
@@ -211,10 +212,14 @@ func (k *keeper) Store(a chat.Agreement) (name, id string, err error) {
 			return "", "", err
 		}
 	}
-	if held.Keys.ID() != keys.ID() {
-		err = held.Update(func(c *contacts.Contact) { c.Keys = keys })
+	if k.agreed == keys.ID() { // since then, a call may have changed them: their boxes must not begin again
+		return held.Name, k.agreed, nil
 	}
-	return held.Name, keys.ID(), err
+	if err := held.Update(func(c *contacts.Contact) { c.Keys = keys }); err != nil {
+		return "", "", err
+	}
+	k.agreed = keys.ID()
+	return held.Name, k.agreed, nil
 }
 
 // add stores a new contact, under mu.
@@ -224,7 +229,7 @@ func (k *keeper) add(a chat.Agreement, name string, keys contact.Keys) (proper, 
 	if err != nil {
 		return "", "", err
 	}
-	k.added, k.key = c.ID, bytes.Clone(a.Key)
+	k.added, k.key, k.agreed = c.ID, bytes.Clone(a.Key), keys.ID()
 	return c.Name, keys.ID(), nil
 }
 

@@ -62,6 +62,41 @@ func TestAnotherKeyIsAnotherContact(t *testing.T) {
 	}
 }
 
+// Who keeps a contact again, perhaps by another name, does not go back to the keys of before a call with it.
+func TestKeepingAgainAfterACall(t *testing.T) {
+	book := contacts.Open(t.TempDir())
+	k := &keeper{book: book, side: signaling.Caller, server: "https://chat.example.org"}
+	_, id, err := k.Store(agreement(1, "ben"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := book.Hold(k.added)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := held.Keys.Roll(id, bytes.Repeat([]byte{2}, contact.KeySize))
+	if err == nil {
+		err = held.Update(func(c *contacts.Contact) { c.Keys = next })
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	held.Release()
+	again := agreement(1, "ben")
+	again.Name = "carl"
+	if name, shows, err := k.Store(again); name != "carl" || shows != id || err != nil {
+		t.Errorf("kept again as %q, with the ID %q, %v", name, shows, err)
+	}
+	carl, err := book.Find("carl")
+	if err != nil || carl.Keys.ID() != next.ID() {
+		t.Errorf("the keys are those of before the call: %v", err)
+	}
+	again.Theirs = bytes.Repeat([]byte{3}, contact.NonceSize) // the other side has forgotten this one
+	if _, shows, err := k.Store(again); shows == id || err != nil {
+		t.Errorf("another agreement changes nothing: %v", err)
+	}
+}
+
 // inState runs the program with a folder for its state, and returns its exit code and what it says on stderr.
 func inState(t *testing.T, args ...string) (exit int, notes string) {
 	t.Helper()

@@ -97,6 +97,47 @@ func TestPageKeepsOnlyWhatBothWant(t *testing.T) {
 	})
 }
 
+// A tab in which the two kept each other does not go back to the keys of before a call in another tab, whatever the other side repeats.
+func TestPageKeptAgainAfterACall(t *testing.T) {
+	t.Parallel()
+	b := sharedBrowser(t)
+	server := serving(t)
+	ann, ben := b.named(t, server, "Ann"), b.named(t, server, "Ben")
+	eval[bool](ben, `(() => {
+		const send = RTCDataChannel.prototype.send;
+		RTCDataChannel.prototype.send = function (m) {
+			if (m[0] === 14) globalThis.repeat = () => { // what was said to keep the other one, as the third frame, and then a message
+				const again = m.slice();
+				again[8] = 3;
+				send.call(this, again);
+				send.call(this, new Uint8Array([2, 0, 0, 0, 0, 0, 0, 0, 4, ...new TextEncoder().encode("again")]));
+			};
+			return send.call(this, m);
+		};
+		return true;
+	})()`)
+	ben.answer(ann.call(""))
+	verified(t, ann, ben)
+	ann.keeps()
+	ben.agrees()
+	ann.sees("You have kept each other.")
+	ben.sees("You have kept each other.")
+	annToo, benToo := ann.beside(b), ben.beside(b)
+	annToo.contact("Call Ben")
+	benToo.contact("Answer Ann")
+	verified(t, annToo, benToo)
+	hangUp(annToo, benToo)
+	was := eval[[]string](annToo, storedContacts)
+	eval[bool](ben, `(repeat(), true)`)
+	ann.hears("again")
+	if now := eval[[]string](annToo, storedContacts); len(now) != 1 || now[0] != was[0] {
+		t.Errorf("the keys of the contact change from %q to %q", was, now)
+	}
+	annToo.contact("Call Ben")
+	benToo.contact("Answer Ann")
+	verified(t, annToo, benToo)
+}
+
 // A tab that is killed while the two keep each other, or while keys are stored, leaves both sides with a contact that works, or
 // tells that it may not.
 func TestPageKilledWhileKeeping(t *testing.T) {

@@ -17,6 +17,7 @@ export interface Contact {
   readonly name: string; // by which this person calls the other
   readonly seen: number; // when their last call began, in ms since 1970
   readonly keys: Keys;
+  readonly agreed?: string; // the ID of the keys with which the two kept each other
   readonly heard?: Heard; // when the last letter was read
   readonly due?: boolean; // a receipt for letters that were read
   readonly sealed?: readonly Sealed[]; // receipts that may not be at the server yet
@@ -57,11 +58,15 @@ export class Book {
     return this.#change((store) => result(store.get(id) as IDBRequest<Contact | undefined>), "readonly");
   }
 
-  /** Stores a contact, in the place of the one with its ID. Its name may get a number, because no two contacts have names that look alike. */
+  /**
+   * Stores a contact with the keys on which the two have agreed, in the place of the one with its ID. The keys that have followed from
+   * these since stay: their boxes must not begin again. Its name may get a number, because no two contacts have names that look alike.
+   */
   async put(id: string, name: string, keys: Keys): Promise<Contact> {
     return this.#change(async (store) => {
       const all = await result(store.getAll() as IDBRequest<Contact[]>), was = all.find((c) => c.id === id);
-      const c = { id, name: free(name, all.filter((o) => o.id !== id)), seen: Date.now(), keys: was && newest(was.keys) === newest(keys) ? was.keys : keys };
+      const agreed = newest(keys), same = was !== undefined && (was.agreed === agreed || newest(was.keys) === agreed);
+      const c = { ...was, id, name: free(name, all.filter((o) => o.id !== id)), seen: Date.now(), ...(!same && { keys, agreed, due: false, sealed: [] }) } as Contact;
       await result(store.put(c));
       return c;
     });

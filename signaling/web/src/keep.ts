@@ -102,6 +102,7 @@ export class Keeping {
     }
     const note = parse(body), nonce = note?.nonce;
     if (this.#state.key === "" || note?.key !== keyID(this.#state.key) || fromBase64(nonce)?.length !== nonceSize) return false;
+    if (nonce === this.#state.theirs && this.#state.id !== "") return true; // it is stored
     const first = this.#state.theirs === "";
     this.#state = { ...this.#state, theirs: nonce as string };
     this.changed(first && this.#state.ours === "" ? { asked: true } : {});
