@@ -252,5 +252,10 @@ func (k *keeper) Shown(id string) bool {
 	if held.Keys.Shown && len(held.Keys.Generations) == len(next.Generations) {
 		return true
 	}
-	return held.Update(func(c *contacts.Contact) { c.Keys = next }) == nil // else the older keys stay, which does no harm
+	return held.Update(func(c *contacts.Contact) {
+		if len(c.Keys.Generations) > len(next.Generations) { // only now all letters of before the call are void
+			c.Mail = contacts.Mail{}
+		}
+		c.Keys = next
+	}) == nil // else the older keys stay, which does no harm
 }

@@ -97,6 +97,42 @@ func TestKeepingAgainAfterACall(t *testing.T) {
 	}
 }
 
+// A call that the other side does not answer changes nothing for it: what is sealed for the box of before is put there, because a
+// number that is used and missing would look withheld. One that is answered makes it void.
+func TestMailAfterACall(t *testing.T) {
+	book := contacts.Open(t.TempDir())
+	k := &keeper{book: book, side: signaling.Caller, server: "https://chat.example.org"}
+	_, id, err := k.Store(agreement(1, "ben"))
+	if err == nil {
+		k.held, err = book.Hold(k.added)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.release()
+	m := &mailbox{keeper: k, conversation: chat.New(chat.Config{Contact: "ben"}), told: map[string]bool{}}
+	blocks := map[string][]signaling.Block{id: {{Number: 1, Bytes: make([]byte, 512)}}}
+	next, err := k.keys().Roll(id, bytes.Repeat([]byte{2}, contact.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.update(func(c *contacts.Contact) {
+		c.Mail = contacts.Mail{Generation: id, Through: 3, Owed: true, Pending: blocks}
+		c.Keys = next
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.state(); !got.Owed || len(got.Pending[id]) != 1 || got.Through != 0 || got.Generation != next.ID() {
+		t.Errorf("after a call that was not answered: %+v", got)
+	}
+	if !k.Shown(next.ID()) {
+		t.Fatal("the keys are not those that the other side has shown")
+	}
+	if got := m.state(); got.Owed || len(got.Pending) != 0 {
+		t.Errorf("after a call that was answered: %+v", got)
+	}
+}
+
 // inState runs the program with a folder for its state, and returns its exit code and what it says on stderr.
 func inState(t *testing.T, args ...string) (exit int, notes string) {
 	t.Helper()

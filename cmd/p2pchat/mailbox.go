@@ -334,12 +334,16 @@ func (m *mailbox) state() contacts.Mail {
 	return m.current(m.keeper.held.Contact)
 }
 
-// current returns how far the letters to c are, from nothing in a new generation: the other side does not read those of before a
-// call any more. In a new conversation, the count begins from nothing.
+// current returns how far the letters to c are. In a new generation or a new conversation, the count begins from nothing. Letters that
+// are sealed for a box that the other side may still read are put there: their numbers are used.
 func (m *mailbox) current(c contacts.Contact) contacts.Mail {
 	id := m.conversation.ID()
 	if c.Mail.Generation != c.Keys.ID() {
-		return contacts.Mail{Generation: c.Keys.ID(), Conversation: id}
+		kept := maps.Clone(c.Mail.Pending)
+		maps.DeleteFunc(kept, func(generation string, _ []signaling.Block) bool {
+			return !slices.ContainsFunc(c.Keys.Generations, func(g contact.Generation) bool { return g.ID() == generation })
+		})
+		return contacts.Mail{Generation: c.Keys.ID(), Conversation: id, Owed: c.Mail.Owed, Pending: kept}
 	}
 	if c.Mail.Conversation != id {
 		c.Mail.Conversation, c.Mail.Through, c.Mail.Until = id, 0, time.Time{}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -20,9 +21,9 @@ func correspondents(t *testing.T, b chromium, server string) (ann *tab, ben func
 	run := func(args ...string) *process {
 		t.Helper()
 		env := []string{"XDG_STATE_HOME=" + dir, "P2PCHAT_NAME=Ben", "P2PCHAT_NO_OUTBOX=false"}
-		return launchWith(t, dir, env, append(args, "--server", server, "--ui", "json")...)
+		return launchWith(t, dir, env, append(args, "--ui", "json")...)
 	}
-	program := run("answer", ann.call(""), "--keep", "ann")
+	program := run("answer", ann.call(""), "--keep", "ann", "--server", server)
 	ann.sees("Ben wants to keep you as a contact")
 	ann.agrees()
 	ann.sees("You have kept each other.")
@@ -32,7 +33,10 @@ func correspondents(t *testing.T, b chromium, server string) (ann *tab, ben func
 	ann.opens()
 	return ann, func(command string) *process {
 		t.Helper()
-		return run(command, "@ann")
+		if command == "listen" {
+			return run(command)
+		}
+		return run(command, "@ann", "--server", server)
 	}
 }
 
@@ -113,6 +117,29 @@ func TestPageReadsLetters(t *testing.T) {
 		next.hears("four")
 		if got := next.theirs(); !slices.Equal(got, []string{"four"}) {
 			t.Errorf("the next tab shows %q", got)
+		}
+	})
+	t.Run("and does not lose a receipt in a call that is declined", func(t *testing.T) {
+		ann, ben := correspondents(t, b, serving(t, "--mail"))
+		ben("call").mails(t, "one")
+		eval[bool](ann, `(fetch = ((was) => (to, o) => o.method === "POST" && to.includes("/mail/") ?
+			new Promise((_, reject) => { document.body.dataset.stopped = "yes"; o.signal.addEventListener("abort", () => reject(o.signal.reason)); }) : was(to, o))(fetch), true)`)
+		ann.contact("Call Ben")
+		ann.hears("one")
+		until[bool](ann, `document.body.dataset.stopped === "yes"`)
+		listen := ben("listen")
+		listen.prints(t, `"contact":"ann","type":"call"`)
+		listen.say(t, `{"type":"decline"}`)
+		ann.sees("declined the call")
+		listen.kill()
+		ann.opens()
+		ann.contact("Answer Ben")
+		ann.owesNothing(1)
+		ann.opens()
+		program := ben("call")
+		program.prints(t, `"id":1,"type":"delivered"`)
+		if out := program.out.String(); strings.Contains(out, "missing") {
+			t.Errorf("Ben is told of a missing letter: %s", out)
 		}
 	})
 	t.Run("of a server that keeps none without a word", func(t *testing.T) {

@@ -140,7 +140,7 @@ export class Held implements StoredKeys {
   async roll(generation: string, contactKey: string): Promise<string | undefined> {
     const c = await this.book.update(this.id, (c) => {
       const keys = roll(c.keys, generation, fromBase64(contactKey)!);
-      return keys && { ...c, keys, seen: Date.now(), due: false, sealed: [] }; // the call makes all letters of before void
+      return keys && { ...c, keys, seen: Date.now() };
     }).catch(() => undefined);
     return c && newest(c.keys);
   }
@@ -186,9 +186,13 @@ export class Held implements StoredKeys {
   }
 }
 
-/** Notes that the other side of a contact has stored the keys with an ID, and reports whether this side has them. */
+/**
+ * Notes that the other side of a contact has stored the keys with an ID, and reports whether this side has them. Only then all letters
+ * of before are void: a call that is not answered changes nothing for the other side.
+ */
 async function noteShown(book: Book, contact: string, id: string): Promise<boolean> {
-  return (await book.update(contact, (c) => newest(c.keys) === id ? { ...c, keys: show(c.keys, id) } : undefined)) !== undefined;
+  return (await book.update(contact, (c) => newest(c.keys) !== id ? undefined
+    : { ...c, keys: show(c.keys, id), ...(c.keys.generations.length > 1 && { due: false, sealed: [] }) })) !== undefined;
 }
 
 /** Stores the other side of a call as a contact. side: of this page, in the call. */
