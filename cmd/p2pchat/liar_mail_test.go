@@ -27,6 +27,7 @@ import (
 type postman struct {
 	lie   func(list, seen []signaling.Block) []signaling.Block
 	empty string // what it sends for an empty list while it is lying; "[]" if empty
+	jam   int    // the status of all that it does not let into boxes, or out of them, while it is lying; 0: none
 	lying atomic.Bool
 	reads atomic.Int64   // while it was lying
 	hurry chan time.Time // when it sent empty
@@ -48,6 +49,10 @@ func (p *postman) atDoor(t *testing.T) string {
 	door := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if box, isMail := strings.CutPrefix(r.URL.Path, "/mail/"); isMail && p.lying.Load() && len(p.noted(box, nil)) > 0 {
 			r.Header.Del("Prefer") // it can lie at once
+		}
+		if strings.HasPrefix(r.URL.Path, "/mail/") && r.Method != http.MethodGet && p.lying.Load() && p.jam != 0 {
+			w.WriteHeader(p.jam)
+			return
 		}
 		proxy.ServeHTTP(w, r)
 	}))
@@ -116,12 +121,13 @@ func TestAServerThatLiesAboutLetters(t *testing.T) {
 		told  string // by the reader's program; empty: nothing was lost
 		shown bool   // all three letters, before the two meet
 		empty string // what it sends for an empty list
+		jam   int    // with which it answers to what is left or deleted
 	}{
 		"repeats": {func(list, seen []signaling.Block) []signaling.Block { return slices.Concat(seen, list, list) },
-			`The server sent \d letters? again; (each|it) is shown once\.`, true, ""},
-		"reorders": {func(list, _ []signaling.Block) []signaling.Block { slices.Reverse(list); return list }, "", true, ""},
+			`The server sent \d letters? again; (each|it) is shown once\.`, true, "", 0},
+		"reorders": {func(list, _ []signaling.Block) []signaling.Block { slices.Reverse(list); return list }, "", true, "", 0},
 		"withholds": {func(list, _ []signaling.Block) []signaling.Block { return list[min(1, len(list)):] },
-			`1 letter is missing: it expired, or the server withholds it\. Its sender still has it\.`, false, ""},
+			`1 letter is missing: it expired, or the server withholds it\. Its sender still has it\.`, false, "", 0},
 		"invents": {func(list, _ []signaling.Block) []signaling.Block {
 			for _, b := range list[:len(list):len(list)] {
 				noise := make([]byte, 512)
@@ -129,19 +135,21 @@ func TestAServerThatLiesAboutLetters(t *testing.T) {
 				list = append([]signaling.Block{{Number: b.Number, Bytes: noise}, {Number: b.Number + 4000, Bytes: noise}}, list...)
 			}
 			return list
-		}, `The server sent \d letters? that your contact did not write; (none|it) is (not )?shown\.`, true, ""},
+		}, `The server sent \d letters? that your contact did not write; (none|it) is (not )?shown\.`, true, "", 0},
 		"truncates": {func(list, _ []signaling.Block) []signaling.Block {
 			for i := range list {
 				list[i].Bytes = list[i].Bytes[:100]
 			}
 			return list
-		}, `What waits for you at the server cannot be read: .* ann still has it, and you get it when you meet\.`, false, ""},
-		"says nothing in many bytes": {truth, "", true, "[" + strings.Repeat(" ", 100) + "]"},
-		"says null":                  {truth, `What waits for you at the server cannot be read: `, true, "null"},
+		}, `Your letters at the server cannot be read: .* ann still has them, and you get them when you meet\.`, false, "", 0},
+		"says nothing in many bytes": {truth, "", true, "[" + strings.Repeat(" ", 100) + "]", 0},
+		"says null":                  {truth, `Your letters at the server cannot be read: `, true, "null", 0},
+		"takes no receipt":           {oneByOne, "", true, "", http.StatusServiceUnavailable},
+		"deletes no letter":          {oneByOne, `The server did not delete the letters that you have read: `, true, "", http.StatusForbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := &postman{lie: lie.tell, empty: lie.empty}
+			m := &postman{lie: lie.tell, empty: lie.empty, jam: lie.jam}
 			p := newPair(t, m.atDoor(t))
 			p.keep(t)
 			ann := withOutbox(t, p, 0, "call", "@ben", "--ui", "json")
@@ -177,6 +185,9 @@ func TestAServerThatLiesAboutLetters(t *testing.T) {
 		})
 	}
 }
+
+// oneByOne is how a server lets its readers wait for the next letter until they have read the one before.
+func oneByOne(list, _ []signaling.Block) []signaling.Block { return list[:min(1, len(list))] }
 
 // keep lets the two keep each other.
 func (p pair) keep(t *testing.T) {

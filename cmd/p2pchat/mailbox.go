@@ -30,9 +30,11 @@ type mailbox struct {
 	keeper       *keeper
 	conversation *chat.Conversation
 	at           signaling.Mail
-	told         map[string]bool // notices
-	remembered   bool            // the person knows what an earlier run has left at the server
-	refused      bool            // the server takes no letters now; the next wait tries again
+	remembered   bool // the person knows what an earlier run has left at the server
+	refused      bool // the server takes no letters now; the next wait tries again
+
+	mu   sync.Mutex      // guards what follows
+	told map[string]bool // notices
 }
 
 // newMailbox returns the mailbox of a conversation with a contact. It is nil for other conversations, and without an outbox, where a
@@ -57,14 +59,19 @@ type delivery struct {
 // once reads the letters that wait, and leaves what is due.
 func (m *mailbox) once(ctx context.Context) {
 	m.renew()
+	var read []mail.Incoming
 	for _, g := range m.keeper.keys().Generations {
 		for d, ok := m.take(ctx, g.ID(), 0); ok && len(d.letters) > 0; d, ok = m.take(ctx, g.ID(), 0) {
 			if m.open(ctx, d) != nil {
 				break
 			}
+			read = append(read, d.after)
 		}
 	}
 	m.finish(ctx)
+	for _, after := range read {
+		m.delete(ctx, after)
+	}
 }
 
 // run reads and leaves letters until ctx ends.
@@ -81,11 +88,19 @@ func (m *mailbox) run(ctx context.Context) {
 		wg.Go(func() { m.read(ctx, g.ID(), came) })
 	}
 	m.renew()
-	for m.refused = false; ; {
-		m.leave(ctx)
+	m.refused = false
+	var posts chan error // of the letters that are under way, or nil: a server that takes none keeps no letter waiting
+	for {
+		if posts == nil && m.ready() {
+			posts = make(chan error, 1)
+			wg.Go(func() { posts <- m.post(ctx) })
+		}
 		select {
 		case d := <-came:
 			d.handled <- m.open(ctx, d)
+		case err := <-posts:
+			posts = nil
+			m.posted(ctx, err)
 		case <-m.conversation.Changed():
 		case <-ctx.Done():
 			return
@@ -112,11 +127,15 @@ func (m *mailbox) last(ctx context.Context, err error) error {
 func (m *mailbox) finish(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastPosts)
 	defer cancel()
-	m.leave(ctx)
+	for ctx.Err() == nil && m.ready() {
+		m.posted(ctx, m.post(ctx))
+	}
 }
 
 // read reads the box of one generation, until ctx ends or the server refuses.
 func (m *mailbox) read(ctx context.Context, generation string, came chan<- delivery) {
+	stop := func() {} // the last deletion
+	defer func() { stop() }()
 	for {
 		d, ok := m.take(ctx, generation, mailWait)
 		if !ok {
@@ -138,6 +157,27 @@ func (m *mailbox) read(ctx context.Context, generation string, came chan<- deliv
 		case <-ctx.Done():
 			return
 		}
+		stop() // the next deletion covers it
+		stop = m.deleteBeside(ctx, d.after)
+	}
+}
+
+// deleteBeside deletes the letters before after while others are read, so that a server that deletes nothing keeps no letter waiting.
+// The caller must call stop.
+func (m *mailbox) deleteBeside(ctx context.Context, after mail.Incoming) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var deleting sync.WaitGroup
+	deleting.Go(func() { m.delete(ctx, after) })
+	return func() {
+		cancel()
+		deleting.Wait()
+	}
+}
+
+// delete removes from the server the letters before after.
+func (m *mailbox) delete(ctx context.Context, after mail.Incoming) {
+	if err := after.Delete(ctx, m.at); err != nil && ctx.Err() == nil {
+		m.tell(fmt.Sprintf("The server did not delete the letters that you have read: %s. They stay there, sealed, until they expire.", flatten(err)))
 	}
 }
 
@@ -162,11 +202,11 @@ func (m *mailbox) box(generation string, side contact.Side) (b contact.Box, ok b
 	return b, false
 }
 
-// open shows the letters of a delivery, and then removes them here and at the server.
+// open shows the letters of a delivery, and then saves the key after them.
 func (m *mailbox) open(ctx context.Context, d delivery) error {
 	if d.err != nil {
 		if !errors.Is(d.err, signaling.ErrMailOff) { // nothing waits there
-			m.tell(fmt.Sprintf("What waits for you at the server cannot be read: %s. %s still has it, and you get it when you meet.", flatten(d.err), m.keeper.contact()))
+			m.tell(fmt.Sprintf("Your letters at the server cannot be read: %s. %s still has them, and you get them when you meet.", flatten(d.err), m.keeper.contact()))
 		}
 		return d.err
 	}
@@ -178,12 +218,12 @@ func (m *mailbox) open(ctx context.Context, d delivery) error {
 	for _, l := range d.letters {
 		messages, err := m.conversation.Open(l.Text)
 		if err != nil {
-			m.tell("A letter of " + m.keeper.contact() + " could not be read: " + err.Error() + ".")
+			m.tell("A letter from " + m.keeper.contact() + " is in a form that this program does not know: both sides need the same version of p2pchat. " + m.keeper.contact() + " still has the letter, and you get it when you meet.")
 		}
 		owed = owed || messages
-	}
-	if err := m.settle(ctx); err != nil {
-		return err
+		if err := m.settle(ctx); err != nil { // the next letter may be of another conversation
+			return err
+		}
 	}
 	err := m.keeper.update(func(c *contacts.Contact) {
 		for i, g := range c.Keys.Generations {
@@ -196,9 +236,8 @@ func (m *mailbox) open(ctx context.Context, d delivery) error {
 	})
 	if err != nil {
 		m.tell(fmt.Sprintf("The keys of the letters that you have read could not be saved: %v.", err))
-		return err
 	}
-	return d.after.Delete(ctx, m.at)
+	return err
 }
 
 // settle waits until the person has the letters, also for a moment after ctx has ended: else they would have no receipt, though they
@@ -209,22 +248,28 @@ func (m *mailbox) settle(ctx context.Context) error {
 	return m.conversation.Settle(ctx)
 }
 
-// leave seals what was written since, and what is to be acknowledged, and puts it into the boxes.
-func (m *mailbox) leave(ctx context.Context) {
-	for !m.refused && ctx.Err() == nil {
-		posted, err := m.post(ctx)
-		if err == nil && !posted {
-			posted, err = m.seal()
-		}
-		switch {
-		case err != nil && ctx.Err() == nil:
-			m.refused = true
-			m.tell(refusedText(m.keeper.contact(), err))
-			return
-		case err != nil || !posted:
-			return
-		}
+// ready reports whether there are sealed letters for the boxes. If not, it seals what was written since, and what is to be acknowledged.
+func (m *mailbox) ready() bool {
+	if m.refused || len(m.state().Pending) > 0 {
+		return !m.refused
 	}
+	sealed, err := m.seal()
+	if err != nil {
+		m.refuse(err)
+	}
+	return sealed && err == nil
+}
+
+// posted handles the result of post.
+func (m *mailbox) posted(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil {
+		m.refuse(err)
+	}
+}
+
+func (m *mailbox) refuse(err error) {
+	m.refused = true
+	m.tell(refusedText(m.keeper.contact(), err))
 }
 
 // refusedText says why a letter could not be left. What it means for the person is always the same.
@@ -270,15 +315,15 @@ func (m *mailbox) renew() {
 	}
 }
 
-// post puts the sealed letters into the boxes, and reports whether there were any.
-func (m *mailbox) post(ctx context.Context) (posted bool, err error) {
+// post puts the sealed letters into the boxes.
+func (m *mailbox) post(ctx context.Context) (err error) {
 	state := m.state()
 	var kept time.Duration
 	for generation, blocks := range state.Pending {
 		box, ok := m.box(generation, m.keeper.keys().Side)
 		if ok {
 			if _, kept, err = (mail.Outgoing{Box: box, Pending: blocks}).Post(ctx, m.at); err != nil {
-				return false, err
+				return err
 			}
 		}
 		err = m.keeper.update(func(c *contacts.Contact) {
@@ -289,14 +334,13 @@ func (m *mailbox) post(ctx context.Context) (posted bool, err error) {
 			}
 		})
 		if err != nil {
-			return false, err
+			return err
 		}
-		posted = true
 	}
-	if posted && state.Through > 0 && kept > 0 {
+	if state.Through > 0 && kept > 0 {
 		m.conversation.Tell(chat.Mailed{ID: state.Through, Kept: kept})
 	}
-	return posted, nil
+	return nil
 }
 
 // seal seals the next letter, if there is something to say, and saves it with the keys after it.
@@ -353,8 +397,11 @@ func (m *mailbox) current(c contacts.Contact) contacts.Mail {
 
 // tell tells the person something once.
 func (m *mailbox) tell(text string) {
-	if !m.told[text] {
-		m.told[text] = true
+	m.mu.Lock()
+	told := m.told[text]
+	m.told[text] = true
+	m.mu.Unlock()
+	if !told {
 		m.conversation.Tell(chat.Notice{Text: text})
 	}
 }

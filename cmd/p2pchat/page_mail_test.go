@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/rand"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -66,7 +67,7 @@ func TestPageReadsLetters(t *testing.T) {
 		ann.contact("Answer Ben")
 		ann.hears("two")
 		ann.sees("✉ Ben wrote this on ")
-		ann.sees("Ben has left this at the server, sealed. You can write once the two of you are connected.")
+		ann.sees("Ben left this at the server, sealed. You can write once the two of you are connected.")
 		if got := eval[bool](ann, `document.getElementById("composer").checkVisibility()`); got {
 			t.Error("a page that leaves no letters lets its person write")
 		}
@@ -91,8 +92,12 @@ func TestPageReadsLetters(t *testing.T) {
 		if got := ann.theirs(); !slices.Equal(got, []string{"three", "four"}) {
 			t.Errorf("the page shows %q", got)
 		}
+		eval[bool](ann, `(addEventListener("pagehide", () => { localStorage.setItem("left", JSON.stringify({ ...sessionStorage })); }), true)`)
 		ann.reload(true)
 		ann.sees("Connected again.")
+		if left := eval[string](ann, `localStorage.getItem("left")`); !strings.Contains(left, "conversation") || strings.Contains(left, "three") {
+			t.Errorf("the page stores the messages of letters: %s", left)
+		}
 		program.say(t, `{"type":"message","text":"five"}`)
 		ann.hears("five")
 		ann.click("leave")
@@ -118,6 +123,19 @@ func TestPageReadsLetters(t *testing.T) {
 		if got := next.theirs(); !slices.Equal(got, []string{"four"}) {
 			t.Errorf("the next tab shows %q", got)
 		}
+	})
+	t.Run("once a person looks at it", func(t *testing.T) {
+		ann, ben := correspondents(t, b, serving(t, "--mail"))
+		ben("call").mails(t, "one")
+		eval[bool](ann, `(Object.defineProperty(document, "hidden", { value: true, configurable: true }), true)`)
+		ann.contact("Answer Ben")
+		until[bool](ann, `document.title === "(1) Ben – p2pchat"`)
+		if got := ann.theirs(); len(got) > 0 {
+			t.Errorf("a hidden page opens %q", got)
+		}
+		eval[bool](ann, `(delete document.hidden, document.dispatchEvent(new Event("visibilitychange")))`)
+		ann.hears("one")
+		ann.owesNothing(1)
 	})
 	t.Run("and does not lose a receipt in a call that is declined", func(t *testing.T) {
 		ann, ben := correspondents(t, b, serving(t, "--mail"))
@@ -230,12 +248,13 @@ func TestPageAtAServerThatLiesAboutLetters(t *testing.T) {
 		told  string // by the page; empty: nothing was lost
 		shown bool   // all letters, before the two meet
 		empty string // what it sends for an empty list
+		jam   int    // with which it answers to what is left or deleted
 	}{
 		"repeats": {func(list, seen []signaling.Block) []signaling.Block { return slices.Concat(seen, list, list) },
-			"is shown once.", true, ""},
-		"reorders": {func(list, _ []signaling.Block) []signaling.Block { slices.Reverse(list); return list }, "", true, ""},
+			"is shown once.", true, "", 0},
+		"reorders": {func(list, _ []signaling.Block) []signaling.Block { slices.Reverse(list); return list }, "", true, "", 0},
 		"withholds": {func(list, _ []signaling.Block) []signaling.Block { return list[min(1, len(list)):] },
-			"1 letter is missing: it expired, or the server withholds it. Its sender still has it.", false, ""},
+			"1 letter is missing: it expired, or the server withholds it. Its sender still has it.", false, "", 0},
 		"invents": {func(list, _ []signaling.Block) []signaling.Block {
 			for _, b := range list[:len(list):len(list)] {
 				noise := make([]byte, 512)
@@ -243,18 +262,20 @@ func TestPageAtAServerThatLiesAboutLetters(t *testing.T) {
 				list = append([]signaling.Block{{Number: b.Number, Bytes: noise}, {Number: b.Number + 4000, Bytes: noise}}, list...)
 			}
 			return list
-		}, "that your contact did not write", true, ""},
+		}, "that your contact did not write", true, "", 0},
 		"truncates": {func(list, _ []signaling.Block) []signaling.Block {
 			for i := range list {
 				list[i].Bytes = list[i].Bytes[:100]
 			}
 			return list
-		}, "What waits for you at the server cannot be read: ", false, ""},
-		"says nothing in two tokens": {truth, "", true, "[ ]"},
-		"says null":                  {truth, "What waits for you at the server cannot be read: ", true, "null"},
+		}, "Your letters at the server cannot be read: ", false, "", 0},
+		"says nothing in two tokens": {truth, "", true, "[ ]", 0},
+		"says null":                  {truth, "Your letters at the server cannot be read: ", true, "null", 0},
+		"takes no receipt":           {oneByOne, "", true, "", http.StatusServiceUnavailable},
+		"deletes no letter":          {oneByOne, "The server did not delete the letters that you have read: ", true, "", http.StatusForbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := &postman{lie: lie.tell, empty: lie.empty}
+			m := &postman{lie: lie.tell, empty: lie.empty, jam: lie.jam}
 			ann, ben := correspondents(t, b, m.atDoor(t))
 			ben("call").mails(t, "one", "two", "three")
 			m.lying.Store(true)

@@ -61,7 +61,9 @@ export class Call {
     this.view.onFile = (...args) => this.#files.files.handleFrame(...args);
     this.view.onRinging = () => { this.#waiting.ringing(); };
     this.view.onConnected = (pipe) => { this.#connected(pipe); };
-    this.#mailbox = contact && new Mailbox(this.#store, contact, this.conversation, { letters: () => { this.#letters(contact.name); }, note: (text) => { this.note(text); } });
+    this.#mailbox = contact && new Mailbox(this.#store, contact, this.conversation, {
+      letters: () => { this.#letters(contact.name); }, alert: () => { this.view.alert(contact.name); }, note: (text) => { this.note(text); },
+    });
     this.#store.onTrouble = (why) => (this.#shown ? this.view : this.#waiting).trouble(why);
     this.#met = this.#shown = saved !== undefined;
     this.#peer = saved?.conversation.peer.conversation ?? "";

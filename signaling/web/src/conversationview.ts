@@ -87,7 +87,7 @@ export class ConversationView implements Reader {
     for (const id of ["composer", "attach", "verify"]) byId(id).hidden = true;
     byId("peer-name").textContent = name;
     byId("trust").className = byId("trust").textContent = byId("path").textContent = "";
-    byId("connection").textContent = this.#lost = `${name} has left this at the server, sealed. You can write once the two of you are connected.`;
+    byId("connection").textContent = this.#lost = `${name} left this at the server, sealed. You can write once the two of you are connected.`;
     byId("connection").hidden = false;
     document.title = `${name} – p2pchat`;
     show("talk", byId("peer"));
@@ -143,7 +143,7 @@ export class ConversationView implements Reader {
   /** Shows a question of the other side, and alerts the person. */
   asked(text: string) {
     this.note(text);
-    if (document.hidden) this.#alert(byId("peer-name").textContent);
+    if (document.hidden) this.alert(byId("peer-name").textContent);
   }
 
   get compared(): boolean {
@@ -180,7 +180,7 @@ export class ConversationView implements Reader {
     this.#add(item, text.length);
     this.#arrived();
     this.#last = item;
-    if (document.hidden) this.#alert(from);
+    if (document.hidden) this.alert(from);
   }
 
   #count(item: HTMLElement, characters: number) {
@@ -274,7 +274,7 @@ export class ConversationView implements Reader {
     item.append(foot());
     this.#add(item, 100);
     if (!item.classList.contains("mine")) this.#arrived();
-    if (document.hidden && !item.classList.contains("mine")) this.#alert(byId("peer-name").textContent);
+    if (document.hidden && !item.classList.contains("mine")) this.alert(byId("peer-name").textContent);
   }
 
   #add(item: HTMLElement, characters: number) {
@@ -330,7 +330,7 @@ export class ConversationView implements Reader {
 
   // Notifications.
 
-  #alert(from: string) {
+  alert(from: string) {
     this.#unread++;
     document.title = `(${this.#unread}) ${from} – p2pchat`;
     if (byId("notify").getAttribute("aria-pressed") !== "true" || this.#unread > 1) return;

@@ -2,45 +2,53 @@
 // half of cmd/p2pchat/mailbox.go for a browser.
 //
 // It works in this order, so that a tab that is closed between two steps loses no message: the page, the key after the letter (with
-// how far this side has read), the deletion at the server; and then the sealed receipt with the key after it, the server.
+// how far this side has read), and then both the deletion at the server, and the sealed receipt with the key after it, the server.
 
 import type { Held } from "./book.ts";
 import { boxOf, id } from "./contact.ts";
 import type { Conversation } from "./conversation.ts";
 import { kindOf, readable, sleep } from "./failure.ts";
 import { parseLetter, receipt } from "./letter.ts";
-import { address, open, reportText } from "./mail.ts";
+import { address, open, reportText, type Address } from "./mail.ts";
 import type { Store } from "./store.ts";
 
 const mailWait = 25; // seconds that one read waits for letters
-const glance = 2000; // ms between two looks into a box where no read waits: all tabs share six connections
+const pollInterval = 2000; // ms between two reads of a box where none waits: all tabs share six connections
 
 export interface MailReader {
   /** There are messages in the letter that is opened next. */
   letters(): void;
+  /** There are letters, but no one looks at the page. */
+  alert(): void;
   note(text: string): void;
 }
 
 export class Mailbox {
   readonly #told = new Set<string>();
-  #steps: Promise<unknown> = Promise.resolve(); // one after the other
+  #steps: Promise<unknown> = Promise.resolve(); // that change what is stored, one after the other
+  #receipts: Promise<unknown> = Promise.resolve(); // one after the other; a server that takes none keeps no letter waiting
 
   constructor(private readonly store: Store, private readonly contact: Held, private readonly conversation: Conversation, private readonly reader: MailReader) {}
 
   /** Reads letters until signal aborts. Nothing is under way once it resolves. */
   async run(signal: AbortSignal): Promise<void> {
     const keys = await this.contact.keys().catch(() => undefined);
-    await Promise.all([this.#acknowledge(signal), ...(keys?.generations ?? []).map((g, i) => this.#read(id(g), i === 0 ? mailWait : 0, signal))]);
+    this.#acknowledge(signal);
+    await Promise.all((keys?.generations ?? []).map((g, i) => this.#read(id(g), i === 0 ? mailWait : 0, signal)));
+    await this.#receipts;
   }
 
   /** Reads the box of a generation, until signal aborts or the server refuses. */
   async #read(generation: string, wait: number, signal: AbortSignal): Promise<void> {
+    let deleted: Promise<unknown> = Promise.resolve();
     try {
       for (;;) {
         const box = boxOf(await this.contact.keys(), generation, "theirs");
         if (!box) return;
         const at = address(box), list = await this.store.blocks(at, box.number, wait, signal);
         if (list.length > 0) {
+          if (document.hidden) this.reader.alert();
+          await visible(signal); // what is opened is deleted at the server, and its sender is told that it was read
           const { after, letters, report } = open(box, list);
           await this.#next(async () => {
             const due = letters.map((l) => this.#open(l)).includes(true);
@@ -48,14 +56,16 @@ export class Mailbox {
             if (letters.length > 0) await this.contact.read(generation, after, this.conversation.heard, due);
           });
           if (letters.length === 0) return; // a server that invents blocks is not asked again at once
-          await this.store.deleteBlocks(at, after.number, signal);
-          await this.#acknowledge(signal);
-        } else if (wait === 0) await sleep(glance, signal);
+          this.#acknowledge(signal);
+          deleted = deleted.then(() => this.#delete(at, after.number, signal));
+        } else if (wait === 0) await sleep(pollInterval, signal);
       }
     } catch (e) {
       if (signal.aborted || kindOf(e) === "mail-off") return; // nothing waits there
       const { name } = this.contact;
-      this.#tell(`What waits for you at the server cannot be read: ${readable(e).message} ${name} still has it, and you get it when you meet.`);
+      this.#tell(`Your letters at the server cannot be read: ${readable(e).message} ${name} still has them, and you get them when the two of you connect.`);
+    } finally {
+      await deleted;
     }
   }
 
@@ -64,27 +74,35 @@ export class Mailbox {
     const letter = parseLetter(text), messages = letter !== undefined && letter.messages.length > 0;
     if (messages) this.reader.letters();
     if (letter) this.conversation.open(letter);
-    else this.#tell(`A letter of ${this.contact.name} could not be read: it is none of a conversation.`);
+    else this.#tell(`A letter from ${this.contact.name} is in a form that this page does not know. Reload the page: both sides need the same version of p2pchat. ${this.contact.name} still has the letter, and you get it when the two of you connect.`);
     return messages;
   }
 
+  async #delete(at: Address, through: number, signal: AbortSignal): Promise<void> {
+    try {
+      await this.store.deleteBlocks(at, through, signal);
+    } catch (e) {
+      if (!signal.aborted) this.#tell(`The server did not delete the letters that you have read: ${readable(e).message} They stay there, sealed, until they expire.`);
+    }
+  }
+
   /** Leaves a receipt for what was read since the last one. */
-  #acknowledge(signal: AbortSignal): Promise<void> {
-    return this.#next(async () => {
+  #acknowledge(signal: AbortSignal) {
+    this.#receipts = this.#receipts.then(async () => {
       try {
         for (;;) {
-          const sealed = await this.contact.receipts(receipt(this.conversation.place));
+          const sealed = await this.#next(() => this.contact.receipts(receipt(this.conversation.place)));
           if (sealed.length === 0) return;
           for (const { to, block } of sealed) await this.store.addBlock(to, block, signal);
           await this.contact.posted();
         }
       } catch (e) {
-        if (!signal.aborted) this.#tell(`${this.contact.name} is told that you have read this when you meet: the server takes no receipt now. ${readable(e).message}`);
+        if (!signal.aborted) this.#tell(`The server takes no receipt now: ${readable(e).message} ${this.contact.name} learns that you have read this when the two of you connect.`);
       }
     });
   }
 
-  #next(step: () => Promise<void>): Promise<void> {
+  #next<T>(step: () => Promise<T>): Promise<T> {
     const done = this.#steps.then(step);
     this.#steps = done.catch(() => {});
     return done;
@@ -94,5 +112,16 @@ export class Mailbox {
   #tell(text: string) {
     if (text !== "" && !this.#told.has(text)) this.reader.note(text);
     this.#told.add(text);
+  }
+}
+
+/** Waits until the page is visible. It rejects when signal aborts. */
+async function visible(signal: AbortSignal): Promise<void> {
+  while (document.hidden) {
+    await new Promise((resolve, reject) => {
+      signal.throwIfAborted();
+      document.addEventListener("visibilitychange", resolve, { once: true, signal });
+      signal.addEventListener("abort", () => { reject(signal.reason); }, { once: true });
+    });
   }
 }
