@@ -17,9 +17,9 @@ import (
 	"p2pchat/signaling"
 )
 
-func agreement(key byte, peer string) chat.Agreement {
+func agreement(key byte) chat.Agreement {
 	return chat.Agreement{
-		Key: bytes.Repeat([]byte{key}, contact.KeySize), Peer: peer,
+		Key: bytes.Repeat([]byte{key}, contact.KeySize), Peer: "ben",
 		Ours: make([]byte, contact.NonceSize), Theirs: make([]byte, contact.NonceSize),
 	}
 }
@@ -28,11 +28,11 @@ func agreement(key byte, peer string) chat.Agreement {
 func TestAnotherKeyIsAnotherContact(t *testing.T) {
 	book := contacts.Open(t.TempDir())
 	k := &keeper{book: book, side: signaling.Caller, server: "https://chat.example.org"}
-	_, first, err := k.Store(agreement(1, "ben"))
+	_, first, err := k.Store(agreement(1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	name, _, err := k.Store(agreement(2, "ben"))
+	name, _, err := k.Store(agreement(2))
 	if err != nil || name != "ben-2" {
 		t.Errorf("the second is kept as %q: %v", name, err)
 	}
@@ -41,7 +41,7 @@ func TestAnotherKeyIsAnotherContact(t *testing.T) {
 		t.Errorf("the first contact has other keys: %v", err)
 	}
 
-	renamed := agreement(2, "ben")
+	renamed := agreement(2)
 	renamed.Name = "carl"
 	if name, _, err = k.Store(renamed); err != nil || name != "carl" {
 		t.Errorf("the second is called %q: %v", name, err)
@@ -66,7 +66,7 @@ func TestAnotherKeyIsAnotherContact(t *testing.T) {
 func TestKeepingAgainAfterACall(t *testing.T) {
 	book := contacts.Open(t.TempDir())
 	k := &keeper{book: book, side: signaling.Caller, server: "https://chat.example.org"}
-	_, id, err := k.Store(agreement(1, "ben"))
+	_, id, err := k.Store(agreement(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestKeepingAgainAfterACall(t *testing.T) {
 		t.Fatal(err)
 	}
 	held.Release()
-	again := agreement(1, "ben")
+	again := agreement(1)
 	again.Name = "carl"
 	if name, shows, err := k.Store(again); name != "carl" || shows != id || err != nil {
 		t.Errorf("kept again as %q, with the ID %q, %v", name, shows, err)
@@ -102,7 +102,7 @@ func TestKeepingAgainAfterACall(t *testing.T) {
 func TestMailAfterACall(t *testing.T) {
 	book := contacts.Open(t.TempDir())
 	k := &keeper{book: book, side: signaling.Caller, server: "https://chat.example.org"}
-	_, id, err := k.Store(agreement(1, "ben"))
+	_, id, err := k.Store(agreement(1))
 	if err == nil {
 		k.held, err = book.Hold(k.added)
 	}
@@ -178,7 +178,7 @@ func TestContactsSteerNoTerminal(t *testing.T) {
 	}
 	keys := contact.Keep(contact.First, bytes.Repeat([]byte{1}, contact.KeySize), make([]byte, contact.NonceSize), make([]byte, contact.NonceSize))
 	const peer = "ben\u009b2J\u001b[2J\u202e"
-	c, err := book.Add(contacts.Contact{Name: "ben", Peer: peer, Server: "https://chat.example.org", Folder: "/in\u009b2J", Keys: keys})
+	c, err := book.Add(contacts.Contact{Name: "ben", Peer: "ben", Server: "https://chat.example.org", Folder: "/in\u009b2J", Keys: keys})
 	if err != nil {
 		t.Fatal(err)
 	}
