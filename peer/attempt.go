@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pion/transport/v5"
 	"github.com/pion/webrtc/v4"
 
 	"p2pchat/peer/internal/pionnet"
@@ -80,6 +81,11 @@ func (s *Session) newAttempt(ctx context.Context, t signaling.Ticket, code Code,
 	if err != nil {
 		return nil, err
 	}
+	return s.newAttemptOver(ctx, machine, t, code, servers, publish)
+}
+
+// newAttemptOver returns an attempt over a network of this machine.
+func (s *Session) newAttemptOver(ctx context.Context, machine transport.Net, t signaling.Ticket, code Code, servers []signaling.ICEServer, publish func(context.Context, signaling.Description) error) (*attempt, error) {
 	addresses, err := pionnet.AddressesOf(machine)
 	if err != nil {
 		return nil, err

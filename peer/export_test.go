@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/netip"
 	"reflect"
 	"testing"
 
@@ -32,6 +33,15 @@ func (c Config) Over(n transport.Net) Config {
 	c.net = n
 	return c
 }
+
+// Routed returns the Config of a machine whose packets leave from the address that route returns.
+func (c Config) Routed(route func(netip.Addr) netip.Addr) Config {
+	c.route = route
+	return c
+}
+
+// Local returns this machine's address in the pair that ICE has chosen.
+func (p *Pipe) Local() string { return selected(p.pc).Local.Address }
 
 // AwaitUDP is awaitUDP.
 var AwaitUDP = awaitUDP

@@ -3,10 +3,13 @@ package peer
 import (
 	"context"
 	"net"
+	"net/netip"
 	"strconv"
 	"time"
 
 	"github.com/pion/stun/v4"
+
+	"p2pchat/peer/internal/pionnet"
 )
 
 // A Session whose connection goes through a relay asks a STUN server over UDP, until it answers. If the server has not answered
@@ -26,6 +29,51 @@ func (m *mover) watchUDP() {
 		m.udp = udp
 		m.s.wg.Go(func() { awaitUDP(m.ctx, address, udp) })
 	}
+}
+
+// route returns the address from which packets to the other side leave, or the zero Addr.
+func (m *mover) route() netip.Addr {
+	if m.s.config.route != nil {
+		return m.s.config.route(m.far)
+	}
+	return pionnet.SourceTo(m.far)
+}
+
+// watchRoute prepares lookAround. To ask the system for the route takes a few system calls and no packet.
+func (m *mover) watchRoute() {
+	config := m.s.config
+	pair := selected(m.p.pc)
+	if !m.p.moves || pair == nil || config.net != nil && config.route == nil {
+		return
+	}
+	var err error
+	if m.far, err = netip.ParseAddr(pair.Remote.Address); err != nil {
+		return
+	}
+	if m.home = m.route(); m.home.IsValid() {
+		m.seen = m.home
+		m.look = time.Tick(lookoutInterval)
+	}
+}
+
+// lookAround begins a move if packets to the other side leave from another address than they did when the two connected. The new
+// connection must not use the old address, which ICE could choose again as long as it works.
+func (m *mover) lookAround() {
+	now := m.route()
+	if now == m.seen || !now.IsValid() {
+		return
+	}
+	m.seen = now
+	if now == m.home {
+		m.left = netip.Addr{}
+		if !m.p.relayed() {
+			m.due = nil
+		}
+		return
+	}
+	m.p.log.Info("this machine's network has changed: moving the connection", "from", m.home, "to", now)
+	m.left = m.home
+	m.tryNow()
 }
 
 // udpWorks begins a move to a direct path.

@@ -3,11 +3,13 @@ package peer
 import (
 	"context"
 	"io"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"github.com/pion/webrtc/v4"
 
+	"p2pchat/peer/internal/pionnet"
 	"p2pchat/signaling"
 )
 
@@ -99,6 +101,13 @@ type mover struct {
 	due  <-chan time.Time // to begin a move; nil unless the path is a relay's
 	wait time.Duration    // until due
 	next string           // the label of that move's channel
+
+	// what lookAround needs:
+	look <-chan time.Time // nil: the network is not watched
+	far  netip.Addr       // the other side's, or its relay's
+	home netip.Addr       // from which packets to far left when the two connected
+	seen netip.Addr       // from which they did when lookAround last looked
+	left netip.Addr       // a move uses all addresses but this one; the zero Addr: all
 	udp  <-chan struct{}  // closed when UDP has begun to work; nil: it works, or is not watched
 }
 
@@ -106,6 +115,7 @@ func newMover(ctx context.Context, s *Session, p *Pipe) *mover {
 	m := &mover{s: s, p: p, next: moveLabel}
 	m.ctx, m.close = context.WithCancel(ctx)
 	m.watchUDP()
+	m.watchRoute()
 	if p.side == signaling.Caller && p.relayed() && p.moves { // it is for both sides; one of them tries
 		m.wait = relayFirst
 		if p.Renewed { // a renewal takes the direct path if there is one
@@ -187,9 +197,9 @@ func (m *mover) start(label string, c *channel) {
 	ctx, cancel := context.WithTimeout(m.ctx, moveLimit)
 	done := make(chan *Pipe, 1)
 	m.done, m.cancel, m.theirs, m.label, m.fixed = done, cancel, c != nil, label, &atomic.Bool{}
-	fixed := m.fixed
+	fixed, left := m.fixed, m.left
 	m.s.wg.Go(func() {
-		next, err := m.move(ctx, label, c, fixed)
+		next, err := m.move(ctx, label, left, c, fixed)
 		if err != nil {
 			m.p.log.Info("the connection stays as it is", "why", err)
 		}
@@ -234,7 +244,7 @@ func (m *mover) stop(lost bool) (next *Pipe) {
 }
 
 // move makes a second connection, and returns its Pipe once the other side has it, too, or the first one is lost.
-func (m *mover) move(ctx context.Context, label string, c *channel, fixed *atomic.Bool) (*Pipe, error) {
+func (m *mover) move(ctx context.Context, label string, left netip.Addr, c *channel, fixed *atomic.Bool) (*Pipe, error) {
 	if c == nil {
 		var err error
 		if c, err = m.p.open(ctx, label); err != nil {
@@ -257,7 +267,7 @@ func (m *mover) move(ctx context.Context, label string, c *channel, fixed *atomi
 	if label == renewLabel {
 		next, err = m.meetAtServer(meeting)
 	} else {
-		next, err = m.meet(meeting, k)
+		next, err = m.meet(meeting, k, left)
 	}
 	if err != nil {
 		_ = c.Close() // it never fails
@@ -289,13 +299,25 @@ func (m *mover) stand(ctx context.Context, k *carrier) error {
 	return k.stand(ctx)
 }
 
-// meet makes the second connection, as the same side as the first one.
-func (m *mover) meet(ctx context.Context, k *carrier) (*Pipe, error) {
+// meet makes the second connection, as the same side as the first one, over all addresses but left. With one that was left, the new
+// way may be a relay's as well.
+func (m *mover) meet(ctx context.Context, k *carrier, left netip.Addr) (*Pipe, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	code := m.p.Rendezvous
 	t := signaling.NewTicket(code.Room, m.p.side)
-	a, err := m.s.newAttempt(ctx, t, code, withoutTURN(m.p.servers), k.describe)
+	machine, err := ownNet(ctx, m.s.config)
+	if err != nil {
+		return nil, err
+	}
+	servers := withoutTURN(m.p.servers)
+	if left.IsValid() {
+		servers = m.p.servers
+		if machine, err = pionnet.Without(machine, left); err != nil {
+			return nil, err
+		}
+	}
+	a, err := m.s.newAttemptOver(ctx, machine, t, code, servers, k.describe)
 	if err != nil {
 		return nil, err
 	}

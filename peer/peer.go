@@ -23,6 +23,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/pion/transport/v5"
@@ -88,9 +89,10 @@ type Config struct {
 	Report func(Event)
 	Log    *slog.Logger // slog.Default() if nil
 
-	net     transport.Net    // the machine's own if nil
-	gateway *portmap.Gateway // the machine's own if nil
-	patient bool             // wait for nominations, see pionnet.FirstCheck
+	net     transport.Net               // the machine's own if nil
+	gateway *portmap.Gateway            // the machine's own if nil
+	route   func(netip.Addr) netip.Addr // pionnet.SourceTo if nil, for the machine's own net
+	patient bool                        // wait for nominations, see pionnet.FirstCheck
 
 	contact *Contact // whom to meet without a code; nil with one
 	private bool     // only the two have the codes: wrong answers are no guesses

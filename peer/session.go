@@ -328,6 +328,8 @@ func (s *Session) watch(ctx context.Context, p *Pipe) (next *Pipe, err error) {
 			m.renew()
 		case <-m.udp:
 			m.udpWorks()
+		case <-m.look:
+			m.lookAround()
 		case <-m.due:
 			m.tryAgain()
 		case next := <-m.done:

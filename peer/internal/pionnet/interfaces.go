@@ -112,6 +112,40 @@ func bounded(list []*transport.Interface) []*transport.Interface {
 	return kept
 }
 
+// Without returns a machine's network without an address: ICE gathers from all others.
+func Without(machine transport.Net, at netip.Addr) (transport.Net, error) {
+	all, err := machine.Interfaces()
+	if err != nil {
+		return nil, fmt.Errorf("looking at this machine's network: %w", err)
+	}
+	var left []*transport.Interface
+	for _, i := range all {
+		c := transport.NewInterface(i.Interface)
+		addresses, _ := i.Addrs() // the error means that there are none
+		for _, a := range addresses {
+			if p, err := netip.ParsePrefix(a.String()); err != nil || p.Addr().Unmap() != at {
+				c.AddAddress(a)
+			}
+		}
+		left = append(left, c)
+	}
+	if n, ok := machine.(*Net); ok {
+		c := *n
+		c.interfaces = left
+		return &c, nil
+	}
+	return &partOf{machine, left}, nil
+}
+
+// A partOf is a network with some of its interfaces and addresses.
+type partOf struct {
+	transport.Net
+	interfaces []*transport.Interface
+}
+
+// Interfaces returns the interfaces from which ICE gathers addresses.
+func (p *partOf) Interfaces() ([]*transport.Interface, error) { return p.interfaces, nil }
+
 // addressesOf returns the addresses of an interface by which another machine, or this one, can
 // reach it.
 func addressesOf(i *transport.Interface) (list []netip.Addr) {
@@ -156,7 +190,7 @@ func ownAddresses(machine transport.Net, used []*transport.Interface) (list []ne
 // of each family at most, IPv4 first. No packet is sent: connecting a UDP socket looks up the route. The addresses are for documentation (RFC 5737, RFC 3849).
 func DefaultAddresses() (list []netip.Addr) {
 	for _, somewhere := range []string{"198.51.100.1", "2001:db8::1"} {
-		if a := sourceTo(netip.MustParseAddr(somewhere)); a.IsValid() {
+		if a := SourceTo(netip.MustParseAddr(somewhere)); a.IsValid() {
 			list = append(list, a)
 		}
 	}

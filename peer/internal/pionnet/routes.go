@@ -34,16 +34,16 @@ func (r *routes) to(at netip.Addr) string {
 	defer r.mu.Unlock()
 	name, ok := r.known[at]
 	if !ok {
-		if name = r.interfaces[sourceTo(at)]; name != "" { // a route may come up soon
+		if name = r.interfaces[SourceTo(at)]; name != "" { // a route may come up soon
 			r.known[at] = name
 		}
 	}
 	return name
 }
 
-// sourceTo returns the address that this machine's packets to an address come from. It is the
+// SourceTo returns the address that this machine's packets to an address come from. It is the
 // zero Addr if there is no route.
-func sourceTo(at netip.Addr) (source netip.Addr) {
+func SourceTo(at netip.Addr) (source netip.Addr) {
 	c, err := net.Dial("udp", netip.AddrPortFrom(at, 9).String())
 	if err != nil {
 		return source
