@@ -28,7 +28,7 @@ import (
 // ends a second later. If the old connection ends before, a side with a new Pipe takes it. If the two disagree then, they meet
 // at the server, as after each loss: the new Pipe was met with the old one's rendezvous.
 //
-// Both may open a channel at once: then the caller's counts.
+// Both may open a channel at once: then the caller's counts, or a renewal.
 const moveLabel = "move"
 
 const (
@@ -181,15 +181,26 @@ func (m *mover) begin(label string) {
 // accept takes the move that the other side begins on c, if one may begin.
 func (m *mover) accept(c *channel) {
 	m.endFailed()
-	yields := m.done == nil || m.theirs || m.p.side == signaling.Callee // it has given up its last one; or both have begun, and the caller's counts
 	label := c.dc.Label()
-	if !m.ready(label) || !yields || !m.budget(label, true).take(time.Now()) {
+	if !m.ready(label) || !m.yields(label) || !m.budget(label, true).take(time.Now()) {
 		m.p.declined.warn(m.p.log, "the other side cannot move the connection now")
 		_ = c.Close() // it never fails
 		return
 	}
 	m.stop(false)
 	m.start(label, c)
+}
+
+// yields reports whether a move that the other side begins counts: it has given up its last one, or none is under way. If both have begun,
+// a renewal counts, and the caller's of two that are alike.
+func (m *mover) yields(label string) bool {
+	if m.done == nil || m.theirs {
+		return true
+	}
+	if label != m.label {
+		return label == renewLabel
+	}
+	return m.p.side == signaling.Callee
 }
 
 // start starts a move over c, or over a channel with that label that it opens.
