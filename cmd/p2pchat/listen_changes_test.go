@@ -144,6 +144,7 @@ func TestContactsChangeWhileListening(t *testing.T) {
 	again := launchWith(t, t.TempDir(), []string{"XDG_STATE_HOME=" + dora}, "call", "@ben", "--ui", "json")
 	ben.prints(t, `"contact":"dora","type":"call"`)
 	ben.say(t, `{"type":"decline"}`)
+	ben.prints(t, `"contact":"dora","how":"declined"`)
 	again.finishes(t, exitAbsent)
 }
 

@@ -241,7 +241,7 @@ func serverURL(server string) (string, error) {
 
 // talk meets the other side and holds the conversation.
 func talk(ctx context.Context, o talkOptions, std stdio) error {
-	if os.Getenv("GOGC") == "" {
+	if os.Getenv("GOGC") == "" && o.incoming == nil { // listen would keep that memory when the call is over
 		debug.SetGCPercent(300) // a connection keeps little, and makes much garbage: a file takes a quarter less of the processor
 	}
 	defer o.keeper.release()
