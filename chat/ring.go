@@ -99,8 +99,8 @@ func (p *rungPipe) Recv(ctx context.Context) ([]byte, error) {
 	return p.Pipe.Recv(ctx)
 }
 
-// Decline tells the caller at the other end of a pipe that the person declines the call, or (missed) has not decided. No
-// Conversation may follow on the pipe.
+// Decline tells the caller at the other end of a pipe that the person declines the call, or (missed) has not decided. It waits until
+// the caller hangs up, or ctx ends. No Conversation may follow on the pipe.
 func Decline(ctx context.Context, p Pipe, missed bool) error {
 	b, err := frame{kind: kindDeclined, text: map[bool]string{true: unanswered}[missed]}.encode()
 	if err == nil {
@@ -108,6 +108,9 @@ func Decline(ctx context.Context, p Pipe, missed bool) error {
 	}
 	if err == nil {
 		err = p.Flush(ctx)
+	}
+	for gone := err; gone == nil; { // the caller's machine has it, but to close the pipe now would take it from the caller's program
+		_, gone = p.Recv(ctx)
 	}
 	return err
 }

@@ -105,6 +105,27 @@ func TestRinging(t *testing.T) {
 		}
 	})
 
+	t.Run("a side that declines does not close the pipe before the caller knows", func(t *testing.T) {
+		withRaw(t, func(t *testing.T, a *talker, r raw) {
+			declined := make(chan error, 1)
+			go func() { declined <- Decline(t.Context(), r.end, false) }()
+			if err := a.end(); !errors.Is(err, ErrDeclined) {
+				t.Errorf("it ends with %v", err)
+			}
+			if err := <-declined; err != nil {
+				t.Error(err)
+			}
+			left, right := newPair(4) // a caller that does not react
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			go func() { _, _ = left.Recv(ctx) }()
+			begun := time.Now()
+			if err := Decline(ctx, right, false); err != nil || time.Since(begun) != time.Second {
+				t.Errorf("after %v: %v", time.Since(begun), err)
+			}
+		})
+	})
+
 	t.Run("what a caller says while it rings is heard once, in order", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			left, right := newPair(64)
