@@ -64,6 +64,9 @@ func (o *talkOptions) show(ctx context.Context, c *connector, std stdio, interru
 	if (o.prompts || o.ui == "json") && !isContact { // contacts meet again without it
 		streams.Again = c.reopen
 	}
+	if notes, ok := std.err.(*notesWriter); ok && o.full {
+		notes.Hold() // before the goroutine begins: the log must not come above the screen
+	}
 	shown := make(chan error, 1)
 	go func() { shown <- o.screen(ctx, c.conversation, streams) }()
 	return shown, feed
