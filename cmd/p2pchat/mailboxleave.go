@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"p2pchat/chat"
+	"p2pchat/cmd/p2pchat/internal/contacts"
+	"p2pchat/peer/mail"
+	"p2pchat/signaling"
+)
+
+// ready reports whether there are sealed letters for the boxes. If not, it seals what was written since, and what is to be acknowledged.
+func (m *mailbox) ready() bool {
+	if m.refused || len(m.state().Pending) > 0 {
+		return !m.refused
+	}
+	sealed, err := m.seal()
+	if err != nil {
+		m.refuse(err)
+	}
+	return sealed && err == nil
+}
+
+// posted handles the result of post.
+func (m *mailbox) posted(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil {
+		m.refuse(err)
+	}
+}
+
+func (m *mailbox) refuse(err error) {
+	m.refused = true
+	m.tell(refusedText(m.keeper.contact(), err))
+}
+
+// refusedText says why a letter could not be left. What it means for the person is always the same.
+func refusedText(name string, err error) string {
+	why := flatten(err)
+	switch {
+	case errors.Is(err, signaling.ErrMailOff):
+		why = "this server keeps no messages for people who are away"
+	case errors.Is(err, signaling.ErrBoxFull):
+		why = name + "'s mailbox is full"
+	case errors.Is(err, signaling.ErrMailFull):
+		why = "the server's mailboxes are full"
+	case errors.Is(err, signaling.ErrClientMail):
+		why = "your network address has left as much as this server allows"
+	case errors.Is(err, signaling.ErrNoKey):
+		why = "this server keeps messages only for those who have its access key (--access-key-file, with --server)"
+	}
+	return fmt.Sprintf("Nothing can be left for %s: %s. What you write is kept here, and goes out when you and %s meet.", name, why, name)
+}
+
+// renew makes letters again of what was left, once that may have expired at the server. What comes twice counts once. If it has not, the
+// person learns that what an earlier run has left is still there.
+func (m *mailbox) renew() {
+	state := m.state()
+	letter, err := m.conversation.Letter(state.Through, mail.MaxLetter, false)
+	unread := err == nil && letter.First <= state.Through
+	if left := time.Until(state.Until); state.Until.IsZero() || left > 0 {
+		if unread && left > 0 && !m.remembered {
+			m.conversation.Tell(chat.Mailed{ID: state.Through, Kept: left.Round(time.Second)})
+		}
+		m.remembered = true
+		return
+	}
+	if unread {
+		m.tell("What you left for " + m.keeper.contact() + " at the server has expired there. It is left again.")
+	}
+	err = m.keeper.update(func(c *contacts.Contact) {
+		c.Mail = m.current(*c)
+		c.Mail.Through, c.Mail.Until = 0, time.Time{}
+	})
+	if err != nil {
+		m.tell(fmt.Sprintf("It cannot be left again: %v. It goes out when you meet.", err))
+	}
+}
+
+// post puts the sealed letters into the boxes.
+func (m *mailbox) post(ctx context.Context) (err error) {
+	state := m.state()
+	var kept time.Duration
+	for generation, blocks := range state.Pending {
+		box, ok := m.box(generation, m.keeper.keys().Side)
+		if ok {
+			if _, kept, err = (mail.Outgoing{Box: box, Pending: blocks}).Post(ctx, m.at); err != nil {
+				return err
+			}
+		}
+		err = m.keeper.update(func(c *contacts.Contact) {
+			c.Mail.Pending = maps.Clone(c.Mail.Pending)
+			delete(c.Mail.Pending, generation)
+			if c.Mail.Until.IsZero() && kept > 0 {
+				c.Mail.Until = time.Now().Add(kept)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if state.Through > 0 && kept > 0 {
+		m.conversation.Tell(chat.Mailed{ID: state.Through, Kept: kept})
+	}
+	return nil
+}
+
+// seal seals the next letter, if there is something to say, and saves it with the keys after it.
+func (m *mailbox) seal() (sealed bool, err error) {
+	state := m.state()
+	letter, err := m.conversation.Letter(state.Through, mail.MaxLetter, state.Owed)
+	if letter.Held {
+		m.tell("A file, or a very long message, waits until you meet, and so does what you write after it.")
+	}
+	if err != nil || letter.Text == nil {
+		return false, err
+	}
+	return true, m.keeper.update(func(c *contacts.Contact) {
+		if c.Keys.ID() != state.Generation { // the two have met since
+			return
+		}
+		pending := map[string][]signaling.Block{}
+		for i, g := range c.Keys.Generations {
+			box := &c.Keys.Generations[i].Boxes[c.Keys.Side]
+			out, _ := mail.Outgoing{Box: *box}.Seal(letter.Text) // it is not too long
+			*box, pending[g.ID()] = out.Box, out.Pending
+		}
+		c.Mail = m.current(*c)
+		c.Mail.Through, c.Mail.Owed, c.Mail.Pending = letter.Through, false, pending
+		if letter.First > state.Through { // all letters before were read
+			c.Mail.Until = time.Time{}
+		}
+	})
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"p2pchat/chat"
+	"p2pchat/cmd/p2pchat/internal/contacts"
+)
+
+// ring asks the person whether to answer, if it has to, and holds the call.
+func (s *switchboard) ring(ctx context.Context, id string, call *incomingCall) {
+	decided, name, accepts := make(chan bool, 1), make(chan string, 1), false
+	s.post(func() {
+		l := s.lines[id]
+		if l == nil || l.Ring == contacts.RingRefuse { // since
+			decided <- false
+			name <- ""
+			return
+		}
+		l.state, l.decided = lineRinging, decided
+		if accepts = l.Ring == contacts.RingAccept; !accepts {
+			s.face.ringing(l.Name)
+		}
+		name <- l.Name
+	})
+	var who string
+	select {
+	case who = <-name:
+	case <-ctx.Done():
+		return
+	}
+	how := s.decideRinging(ctx, call, decided, accepts)
+	s.post(func() {
+		if l := s.lines[id]; l != nil {
+			l.decided = nil
+			s.shown = "" // the list is shown again after the call
+			if how == ringAnswered {
+				l.state = lineTalking
+			}
+		}
+		if who != "" && (!accepts || how != ringAnswered) {
+			s.face.ended(who, how)
+		}
+	})
+	if how != ringAnswered {
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = chat.Decline(limit, call.first, how == ringMissed) // a caller who is lost is not told
+		return
+	}
+	err := s.hold(ctx, id, call, who)
+	s.freeScreen()
+	if err != nil && ctx.Err() == nil {
+		s.post(func() { s.face.note(fmt.Sprintf("The call with %s%s: %s", contactMark, who, flatten(err))) })
+	}
+}
+
+// decideRinging decides while the contact hears that it rings.
+func (s *switchboard) decideRinging(ctx context.Context, call *incomingCall, decided <-chan bool, accepts bool) ringEnd {
+	ringing, stop := context.WithCancel(ctx)
+	defer stop()
+	var wg sync.WaitGroup
+	gone := make(chan struct{})
+	wg.Go(func() {
+		if call.ring(ringing) != nil {
+			close(gone)
+		}
+	})
+	how := s.decide(ctx, gone, decided, accepts)
+	stop()
+	wg.Wait()
+	if how == ringAnswered && isClosed(gone) { // the contact hung up as the person answered
+		s.freeScreen()
+		return ringMissed
+	}
+	return how
+}
+
+// decide waits until it is decided whether to answer. The call then has the screen, unless a program has it.
+func (s *switchboard) decide(ctx context.Context, gone <-chan struct{}, decided <-chan bool, accepts bool) ringEnd {
+	var screen chan<- struct{} // to be taken
+	if accepts {
+		if s.o.program != "" {
+			return ringAnswered
+		}
+		screen = s.screen
+	}
+	late := time.NewTimer(longestRing)
+	defer late.Stop()
+	for {
+		select {
+		case yes := <-decided:
+			switch {
+			case !yes:
+				return ringDeclined
+			case s.o.program != "":
+				return ringAnswered
+			}
+			screen = s.screen
+		case screen <- struct{}{}:
+			return ringAnswered
+		case <-gone:
+			return ringMissed
+		case <-late.C:
+			return ringMissed
+		case <-ctx.Done():
+			return ringMissed
+		}
+	}
+}
+
+// freeScreen gives back the screen that an answered call has, unless a program has the call.
+func (s *switchboard) freeScreen() {
+	if s.o.program == "" {
+		<-s.screen
+	}
+}
+
+// hold holds a call that is answered.
+func (s *switchboard) hold(ctx context.Context, id string, call *incomingCall, name string) error {
+	o := s.o.talkOptions
+	o.server, o.keeper, o.incoming = call.keeper.server, call.keeper, call
+	o.serverGiven = o.server != defaultServer
+	if c := call.keeper.held; c.Ring == contacts.RingAccept && c.Folder != "" {
+		o.download, o.accept = c.Folder, true
+	}
+	if s.o.program != "" {
+		return s.runProgram(ctx, o, id, name)
+	}
+	if err := o.openOutbox(id, s.notes); err != nil {
+		return err
+	}
+	return s.face.talk(ctx, o)
+}
+
+// answer decides about the call of the contact of that name, or if it is empty about the only one that rings.
+func (s *switchboard) answer(name string, yes bool) error {
+	var meant *line
+	for _, l := range s.lines {
+		if l.state != lineRinging || l.decided == nil || name != "" && !contacts.Same(l.Name, name) {
+			continue
+		}
+		if meant != nil {
+			return errors.New("several contacts are calling: name one, like a @ben")
+		}
+		meant = l
+	}
+	if meant == nil {
+		if name != "" {
+			return fmt.Errorf("%s%s is not calling", contactMark, name)
+		}
+		return errors.New("nobody is calling")
+	}
+	select {
+	case meant.decided <- yes:
+	default: // it is decided
+	}
+	return nil
+}
