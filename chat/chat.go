@@ -127,6 +127,7 @@ type Conversation struct {
 	strange uint64 // messages of a foreign side
 	partial bool   // the other side's last message goes on with its next one
 	dropped uint64 // frames that were not handled
+	told    bool   // the reader knows that the two are connected: Connected
 
 	away *time.Duration // how long to wait for the other side's page; owned by receive, and by run between two pipes
 

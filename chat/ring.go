@@ -61,8 +61,11 @@ func Ring(ctx context.Context, p Pipe) (Pipe, error) {
 	return rung, nil
 }
 
-// mostHeld is how many bytes of the caller are read while it rings, and one message more.
-const mostHeld = 64 << 10
+// mostHeld is how many bytes of the caller are read while it rings, and one message more. An empty message takes memory, too.
+const (
+	mostHeld    = 64 << 10
+	heldMessage = 64
+)
 
 // A rungPipe is a pipe with what was read of it while it rang.
 type rungPipe struct {
@@ -77,7 +80,7 @@ func (p *rungPipe) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		size += len(b)
+		size += len(b) + heldMessage
 		p.held = append(p.held, b)
 		for f, err := range frames(b) {
 			if err == nil && f.kind == kindGoodbye {

@@ -36,6 +36,33 @@ func TestRinging(t *testing.T) {
 		})
 	})
 
+	t.Run("a caller whose connection moves while it rings is told that it is connected", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			a, b := newTalker(named("Ann")).run(t.Context(), nil), newTalker(named("Ben"))
+			left, right := newPair(4)
+			replaced := make(chan struct{})
+			a.links <- Link{Pipe: left, Replaced: replaced, Details: Details{Path: "relay", Verified: true}}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if _, err := Ring(ctx, right); err != nil {
+				t.Fatal(err)
+			}
+			close(replaced)
+			left, right = newPair(4)
+			a.links <- Link{Pipe: left, Details: Details{Path: "host", Verified: true}}
+			b.joins(right).run(t.Context(), nil)
+			synctest.Wait()
+			if got := only[Connected](a.seen()); len(got) != 1 || got[0].Path != "host" || !got[0].Verified || len(only[Moved](a.seen())) > 0 {
+				t.Errorf("it hears %v", a.seen())
+			}
+			a.Leave()
+			b.Leave()
+			if err := errors.Join(a.end(), b.end()); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+
 	t.Run("a caller who is declined, or not answered, is told so and loses nothing", func(t *testing.T) {
 		for missed, want := range map[bool]error{false: ErrDeclined, true: ErrUnanswered} {
 			withRaw(t, func(t *testing.T, a *talker, r raw) {
@@ -153,7 +180,7 @@ func TestRinging(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			left, right := newPair(64)
 			for range 64 {
-				_ = left.Send(t.Context(), make([]byte, mostHeld/8)) // there is room
+				_ = left.Send(t.Context(), make([]byte, mostHeld/8-heldMessage)) // there is room
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()

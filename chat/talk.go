@@ -55,12 +55,13 @@ func (c *Conversation) begin(link Link) (end func()) {
 }
 
 func (c *Conversation) connected(link Link, peer string) {
-	if link.before != nil {
+	if link.before != nil && c.told { // or else the place was taken while it rang
 		if !link.Renewed || link.before.Path != link.Path {
 			c.Tell(Moved{From: link.before.Path, To: link.Path, Route: link.Route})
 		}
 		return
 	}
+	c.told = true
 	c.Tell(Connected{
 		Peer: peer, Foreign: link.Foreign, Path: link.Path, Route: link.Route, Took: link.Took,
 		Verified: link.Verified, SafetyWords: link.SafetyWords, Contact: c.config.Contact != "",
