@@ -47,9 +47,9 @@ export class Mailbox {
         if (!box) return;
         const at = address(box), list = await this.store.blocks(at, box.number, wait, signal);
         if (list.length > 0) {
-          if (document.hidden) this.reader.alert();
-          await visible(signal); // what is opened is deleted at the server, and its sender is told that it was read
           const { after, letters, report } = open(box, list);
+          if (document.hidden && letters.length > 0) this.reader.alert();
+          await visible(signal); // what is shown is deleted at the server, and its sender is told that it was read
           await this.#next(async () => {
             const due = letters.map((l) => this.#open(l)).includes(true);
             this.#tell(reportText(report)); // below the letters, which bring the conversation onto the page
