@@ -21,6 +21,7 @@ const (
 	letterRound = 20 * time.Second       // how often listen looks for letters
 	letterPace  = 200 * time.Millisecond // between two contacts: the server limits the requests of a client, and calls need some
 	letterLimit = 10 * time.Second       // for what one contact has left
+	owedPause   = time.Minute            // between two attempts to leave a receipt that the server did not take
 )
 
 // A letterReader looks for letters of one contact after another while listen waits. A look is one request a box, and needs no lock.
@@ -31,16 +32,19 @@ type letterReader struct {
 	mu      sync.Mutex                   // guards what follows
 	clients map[string]*signaling.Client // by server
 	told    map[string]map[string]bool   // by contact: see mailbox
+	tried   map[string]time.Time         // by contact: when a receipt was last tried again
 }
 
 func newLetterReader(s *switchboard) *letterReader {
-	return &letterReader{board: s, clients: map[string]*signaling.Client{}, told: map[string]map[string]bool{}}
+	return &letterReader{board: s, clients: map[string]*signaling.Client{}, told: map[string]map[string]bool{}, tried: map[string]time.Time{}}
 }
 
 // run reads the letters of all contacts until ctx ends.
 func (r *letterReader) run(ctx context.Context) {
 	s := r.board
 	defer func() {
+		r.mu.Lock() // lookAt may be at work
+		defer r.mu.Unlock()
 		for _, c := range r.clients {
 			c.CloseIdle()
 		}
@@ -134,7 +138,9 @@ func (r *letterReader) look(ctx context.Context, c contacts.Contact) error {
 			r.tell(c, d.report.String())
 		}
 	}
-	if c.Mail.Owed && r.board.readsLetters() { // the server took no receipt before
+	owes := c.Mail.Owed || len(c.Mail.Pending) > 0 // the server took no receipt before
+	if owes && r.board.readsLetters() && time.Since(r.tried[c.ID]) >= owedPause {
+		r.tried[c.ID] = time.Now()
 		r.read(ctx, c, at)
 	}
 	return nil
@@ -233,7 +239,7 @@ func (r *letterReader) show(c *chat.Conversation, name string) {
 		}
 		select {
 		case <-r.board.over:
-			if len(shown) == 0 { // no one has seen it
+			if len(shown) == 0 || <-shown != nil { // no one has seen it
 				return
 			}
 		case err := <-shown:

@@ -136,6 +136,9 @@ func (m *mailbox) finish(ctx context.Context) {
 func (m *mailbox) read(ctx context.Context, generation string, came chan<- delivery) {
 	stop := func() {} // the last deletion
 	defer func() { stop() }()
+	if box, ok := m.box(generation, m.keeper.keys().Side.Other()); ok && box.Number > 0 { // an earlier run may have been killed before it
+		stop = m.deleteBeside(ctx, mail.Incoming{Box: box})
+	}
 	for {
 		d, ok := m.take(ctx, generation, mailWait)
 		if !ok {
@@ -176,7 +179,7 @@ func (m *mailbox) deleteBeside(ctx context.Context, after mail.Incoming) (stop f
 
 // delete removes from the server the letters before after.
 func (m *mailbox) delete(ctx context.Context, after mail.Incoming) {
-	if err := after.Delete(ctx, m.at); err != nil && ctx.Err() == nil {
+	if err := after.Delete(ctx, m.at); err != nil && ctx.Err() == nil && !errors.Is(err, signaling.ErrMailOff) {
 		m.tell(fmt.Sprintf("The server did not delete the letters that you have read: %s. They stay there, sealed, until they expire.", flatten(err)))
 	}
 }
@@ -243,9 +246,12 @@ func (m *mailbox) open(ctx context.Context, d delivery) error {
 // settle waits until the person has the letters, also for a moment after ctx has ended: else they would have no receipt, though they
 // were shown.
 func (m *mailbox) settle(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastPosts)
+	if err := m.conversation.Settle(ctx); err == nil || ctx.Err() == nil {
+		return err
+	}
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastPosts)
 	defer cancel()
-	return m.conversation.Settle(ctx)
+	return m.conversation.Settle(late)
 }
 
 // state returns how far the letters are.
