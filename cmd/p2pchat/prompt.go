@@ -72,7 +72,7 @@ func readCode(in io.Reader, out io.Writer, parse func(string) (peer.Code, error)
 	for {
 		text, err := t.ReadLine()
 		switch {
-		case keys.interrupted(), errors.Is(err, syscall.EIO): // the terminal has gone
+		case keys.interrupted(), keys.gone:
 			return peer.Code{}, errInterrupted
 		case errors.Is(err, io.EOF):
 			fmt.Fprint(out, "\r\n") // the next line must not continue the prompt
@@ -135,6 +135,7 @@ type keys struct {
 	in      io.Reader
 	last    byte
 	pending []byte // for the next calls of Read
+	gone    bool   // the terminal is: in raw mode, Ctrl-D is a byte and ends no read
 }
 
 // Read implements io.Reader. At Ctrl-C, which sends no signal in raw mode, it returns io.EOF.
@@ -172,6 +173,7 @@ func (k *keys) next() (byte, error) {
 	var b [1]byte
 	for {
 		n, err := k.in.Read(b[:])
+		k.gone = k.gone || errors.Is(err, io.EOF) || errors.Is(err, syscall.EIO)
 		switch {
 		case n > 0 && b[0] == interruptKey:
 			k.last = b[0]

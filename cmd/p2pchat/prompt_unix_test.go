@@ -252,7 +252,7 @@ func TestCompleted(t *testing.T) {
 			t.Errorf("%q is completed to %q, of %q", text, head, choice)
 		}
 	}
-	if _, err := readCode(strings.NewReader("417-falcon"), io.Discard, peer.ParseCode); !errors.Is(err, errNoCode) {
+	if _, err := readCode(strings.NewReader("417-falcon"), io.Discard, peer.ParseCode); !errors.Is(err, errInterrupted) {
 		t.Errorf("a terminal that ended says %v", err)
 	}
 	var none peer.Code
