@@ -178,7 +178,7 @@ func TestContactsSteerNoTerminal(t *testing.T) {
 	}
 	keys := contact.Keep(contact.First, bytes.Repeat([]byte{1}, contact.KeySize), make([]byte, contact.NonceSize), make([]byte, contact.NonceSize))
 	const peer = "ben\u009b2J\u001b[2J\u202e"
-	c, err := book.Add(contacts.Contact{Name: "ben", Peer: "ben", Server: "https://chat.example.org", Folder: "/in\u009b2J", Keys: keys})
+	c, err := book.Add(contacts.Contact{Name: "ben", Peer: peer, Server: "https://chat.example.org", Folder: "/in\u009b2J", Keys: keys})
 	if err != nil {
 		t.Fatal(err)
 	}
