@@ -217,6 +217,9 @@ func TestStripesThroughCuts(t *testing.T) {
 	})
 
 	t.Run("of one", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("left to the long form of the tests")
+		}
 		far.rate = 20e6 // or the other stripes have sent its pieces, too, before its end is noticed
 		s := far.ship(t, fileOf(t, 16<<20), chat.Config{}, func(n *network) {
 			time.Sleep(time.Second) // the file is on its stripes

@@ -94,6 +94,9 @@ func (n *natted) stun(t *testing.T) signaling.ICEServer {
 // or not.
 func TestNATs(t *testing.T) {
 	t.Run("first checks", func(t *testing.T) { natsWith(t, quiet(), 5*time.Millisecond, 0) })
+	if testing.Short() {
+		return // the long form shows the other two
+	}
 	t.Run("nominations", func(t *testing.T) { natsWith(t, quiet().Patient(), 5*time.Millisecond, 0) })
 	// The answer takes the callee's public address along, and checks by way of a relay come before the caller's candidates.
 	t.Run("first checks, and a server that is far", func(t *testing.T) { natsWith(t, quiet(), time.Millisecond, 100*time.Millisecond) })

@@ -79,6 +79,7 @@ func (s *served) parks(room string) net.Conn {
 // A server that is attacked in every way at once serves its callers: one that waits during the whole attack, and
 // others that arrive.
 func TestAttacked(t *testing.T) {
+	inFull(t)
 	t.Parallel()
 	const silent, crowd, slow, allowed = 8000, 2000, 50, 1000 // allowed: --connections' default
 	s := serves(t, nil)

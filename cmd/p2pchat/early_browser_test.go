@@ -65,6 +65,7 @@ const earlyClient = `((role) => {
 // Browsers that post candidates before their description has arrived connect every time: a few
 // times here, and as often as P2PCHATTEST_EARLY says.
 func TestEarlyCandidatesOfBrowsers(t *testing.T) {
+	inFull(t)
 	t.Parallel()
 	calls := 3
 	if n, err := strconv.Atoi(os.Getenv("P2PCHATTEST_EARLY")); err == nil {

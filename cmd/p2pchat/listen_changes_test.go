@@ -15,6 +15,7 @@ import (
 
 // Callers and listen are killed while it rings and when it has been answered, and find each other again each time.
 func TestKilledWhileListening(t *testing.T) {
+	inFull(t)
 	t.Parallel()
 	random := rand.New(rand.NewPCG(18, uint64(kills(t)))) //nolint:gosec // the same each time
 	server, dir := serving(t), t.TempDir()
@@ -186,6 +187,7 @@ func TestAContactWhoFloods(t *testing.T) {
 
 // A server that lies about letters makes listen show nothing twice, and say once what it noticed.
 func TestListenAtAServerThatLiesAboutLetters(t *testing.T) {
+	inFull(t)
 	t.Parallel()
 	m := &postman{lie: func(list, _ []signaling.Block) []signaling.Block { // one more, which no one wrote
 		return append(list, signaling.Block{Number: 9, Bytes: make([]byte, 512)})

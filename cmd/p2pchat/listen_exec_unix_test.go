@@ -13,6 +13,7 @@ import (
 
 // A program of --exec that never reads its input holds neither the end of a call nor listen, whatever the contact sends.
 func TestAProgramThatNeverReads(t *testing.T) {
+	inFull(t)
 	t.Parallel()
 	server, dir := serving(t), t.TempDir()
 	ours, theirs := filepath.Join(dir, "ben"), filepath.Join(dir, "ann")

@@ -17,6 +17,7 @@ func TestPageMeetsAgain(t *testing.T) {
 	t.Parallel()
 	b := sharedBrowser(t)
 	t.Run("with the program, over a server that was started again", func(t *testing.T) {
+		inFull(t)
 		address, err := freeAddress()
 		if err != nil {
 			t.Fatal(err)

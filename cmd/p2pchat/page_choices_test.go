@@ -11,6 +11,7 @@ import (
 
 // The choices of a person: a name, an empty screen, a hidden address.
 func TestPageChoices(t *testing.T) {
+	inFull(t)
 	t.Parallel()
 	b := sharedBrowser(t)
 	t.Run("another name in the middle of a call", func(t *testing.T) {
@@ -123,6 +124,7 @@ func TestPageChoices(t *testing.T) {
 
 // The page shows only what is true.
 func TestPageIsHonest(t *testing.T) {
+	inFull(t)
 	t.Parallel()
 	b := sharedBrowser(t)
 	t.Run("about what there is to copy in the lobby", func(t *testing.T) {

@@ -64,6 +64,7 @@ func TestPageClosed(t *testing.T) {
 		}
 	})
 	t.Run("to the program", func(t *testing.T) {
+		inFull(t)
 		server := serving(t)
 		caller := b.open(t, server)
 		program := launch(t, "answer", caller.call(""), "--server", server, "--ui", "json")
@@ -87,6 +88,7 @@ func TestPageClosed(t *testing.T) {
 		}
 	})
 	t.Run("and a page that comes back too late says that the call is over", func(t *testing.T) {
+		inFull(t)
 		caller, callee := inCall(t, b)
 		callee.waitsBriefly()
 		eval[bool](callee, `(() => { // it was left some time ago

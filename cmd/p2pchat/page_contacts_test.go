@@ -162,6 +162,7 @@ func TestPageContacts(t *testing.T) {
 		}
 	})
 	t.Run("call each other at once", func(t *testing.T) {
+		inFull(t)
 		ann, ben := friends(t, b, serving(t))
 		for n := range 3 {
 			both := []*tab{ann, ben}
@@ -177,6 +178,7 @@ func TestPageContacts(t *testing.T) {
 		}
 	})
 	t.Run("go on after a reload on either side", func(t *testing.T) {
+		inFull(t)
 		ann, ben := friends(t, b, serving(t))
 		ann.contact("Call Ben")
 		ben.contact("Answer Ann")
@@ -273,6 +275,7 @@ func TestPageContacts(t *testing.T) {
 		ann.delivered(1)
 	})
 	t.Run("are renamed and forgotten", func(t *testing.T) {
+		inFull(t)
 		ann, ben := friends(t, b, serving(t))
 		ann.tabTo("Rename or forget Ben")
 		ann.press(kb.Enter + kb.Tab)

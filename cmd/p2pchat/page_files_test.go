@@ -80,6 +80,7 @@ func TestPageFiles(t *testing.T) {
 		program.finish(t)
 	})
 	t.Run("are dropped on the page, and come as a folder", func(t *testing.T) {
+		inFull(t)
 		server := serving(t)
 		page := b.open(t, server)
 		page.picksNothing()
@@ -118,6 +119,7 @@ func TestPageFiles(t *testing.T) {
 		program.finish(t)
 	})
 	t.Run("are declined and cancelled", func(t *testing.T) {
+		inFull(t)
 		server := serving(t)
 		caller, callee := b.open(t, server), b.open(t, server)
 		callee.answer(caller.call(""))

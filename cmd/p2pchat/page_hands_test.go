@@ -62,6 +62,7 @@ func TestPageInHands(t *testing.T) {
 		}
 	})
 	t.Run("paste a picture into the message box", func(t *testing.T) {
+		inFull(t)
 		caller, callee := inCall(t, b)
 		caller.click("text")
 		paste := func(add string) {
@@ -96,6 +97,7 @@ func TestPageInHands(t *testing.T) {
 		}
 	})
 	t.Run("drag text into the message box", func(t *testing.T) {
+		inFull(t)
 		caller, callee := inCall(t, b)
 		at := eval[[]float64](caller, `(({ x, y, width, height }) => [x + width / 2, y + height / 2])(document.getElementById("text").getBoundingClientRect())`)
 		data := &input.DragData{Items: []*input.DragDataItem{{MimeType: "text/plain", Data: "dragged"}}, DragOperationsMask: 1}
@@ -159,6 +161,7 @@ func TestPageInHands(t *testing.T) {
 		until[bool](caller, `document.activeElement.id === "start-title"`)
 	})
 	t.Run("hear each message once", func(t *testing.T) {
+		inFull(t)
 		caller, callee := inCall(t, b)
 		eval[bool](callee, `(() => {
 			globalThis.heard = [];
@@ -186,6 +189,7 @@ func TestPageInHands(t *testing.T) {
 		}
 	})
 	t.Run("write at a window of any size, or at 400 %", func(t *testing.T) {
+		inFull(t)
 		server := serving(t)
 		caller, callee := b.open(t, server), b.open(t, server)
 		caller.call("standup")
@@ -259,6 +263,7 @@ func TestPageInHands(t *testing.T) {
 		check("contacts", caller)
 	})
 	t.Run("type a code on a phone", func(t *testing.T) {
+		inFull(t)
 		page := b.open(t, serving(t))
 		for _, id := range []string{"code", "own-code"} {
 			got := eval[string](page, `((e) => [e.autocapitalize, e.getAttribute("autocorrect"), e.spellcheck, e.autocomplete, e.enterKeyHint].join(" "))(document.getElementById(`+js(id)+`))`)

@@ -126,6 +126,7 @@ func TestPageAmongStrangers(t *testing.T) {
 // The page keeps the messages that come before the proof that the other side knows the code: as many
 // as an outbox holds.
 func TestPageKeepsWhatComesEarly(t *testing.T) {
+	inFull(t)
 	t.Parallel()
 	b := sharedBrowser(t)
 	server := serving(t)

@@ -37,6 +37,7 @@ func TestPageKeepsOnlyWhatBothWant(t *testing.T) {
 		}
 	})
 	t.Run("words come first in a call without a secret", func(t *testing.T) {
+		inFull(t)
 		server := serving(t)
 		ann, ben := b.named(t, server, "Ann"), b.named(t, server, "Ben")
 		ann.call("standup")
@@ -58,6 +59,7 @@ func TestPageKeepsOnlyWhatBothWant(t *testing.T) {
 		ben.sees("You have kept each other.")
 	})
 	t.Run("a program that cannot is told of", func(t *testing.T) {
+		inFull(t)
 		server := serving(t)
 		ann, ben := b.named(t, server, "Ann"), b.named(t, server, "Ben")
 		eval[bool](ben, `(() => { // an earlier version, which says nothing of contacts
@@ -77,6 +79,7 @@ func TestPageKeepsOnlyWhatBothWant(t *testing.T) {
 		ann.sees("Ben’s program cannot keep contacts.")
 	})
 	t.Run("a browser that stores nothing is told of", func(t *testing.T) {
+		inFull(t)
 		server := serving(t)
 		ann, ben := b.named(t, server, "Ann"), b.open(t, "about:blank")
 		ben.origin = server
@@ -99,6 +102,7 @@ func TestPageKeepsOnlyWhatBothWant(t *testing.T) {
 
 // A tab in which the two kept each other does not go back to the keys of before a call in another tab, whatever the other side repeats.
 func TestPageKeptAgainAfterACall(t *testing.T) {
+	inFull(t)
 	t.Parallel()
 	b := sharedBrowser(t)
 	server := serving(t)
@@ -141,6 +145,7 @@ func TestPageKeptAgainAfterACall(t *testing.T) {
 // A tab that is killed while the two keep each other, or while keys are stored, leaves both sides with a contact that works, or
 // tells that it may not.
 func TestPageKilledWhileKeeping(t *testing.T) {
+	inFull(t)
 	t.Parallel()
 	b := sharedBrowser(t)
 	for name, at := range map[string]struct{ moment, list string }{
@@ -204,6 +209,7 @@ func (p *tab) killed() {
 
 // Wherever a tab is killed while it stores the keys of a call, the two meet again.
 func TestPageKilledWhileRolling(t *testing.T) {
+	inFull(t)
 	t.Parallel()
 	b := sharedBrowser(t)
 	ann, ben := friends(t, b, serving(t))

@@ -31,6 +31,7 @@ func TestPageLog(t *testing.T) {
 		}
 	})
 	t.Run("that there are new messages below", func(t *testing.T) {
+		inFull(t)
 		caller, callee := inCall(t, b)
 		callee.looks(390, 500, "light")
 		for n := range 20 {
@@ -100,6 +101,7 @@ func TestPageLog(t *testing.T) {
 		}
 	})
 	t.Run("pictures that were accepted", func(t *testing.T) {
+		inFull(t)
 		caller, callee := inCall(t, b)
 		callee.picksNothing()
 		folder := t.TempDir()
@@ -147,6 +149,7 @@ func TestPageLog(t *testing.T) {
 		}
 	})
 	t.Run("what a dropped folder can be instead", func(t *testing.T) {
+		inFull(t)
 		caller, _ := inCall(t, b)
 		drop := `(() => {
 			const dataTransfer = new DataTransfer();

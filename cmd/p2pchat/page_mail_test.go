@@ -125,6 +125,7 @@ func TestPageReadsLetters(t *testing.T) {
 		}
 	})
 	t.Run("once a person looks at it", func(t *testing.T) {
+		inFull(t)
 		ann, ben := correspondents(t, b, serving(t, "--mail"))
 		ben("call").mails(t, "one")
 		eval[bool](ann, `(Object.defineProperty(document, "hidden", { value: true, configurable: true }), true)`)
@@ -138,6 +139,7 @@ func TestPageReadsLetters(t *testing.T) {
 		ann.owesNothing(1)
 	})
 	t.Run("and does not lose a receipt in a call that is declined", func(t *testing.T) {
+		inFull(t)
 		ann, ben := correspondents(t, b, serving(t, "--mail"))
 		ben("call").mails(t, "one")
 		eval[bool](ann, `(fetch = ((was) => (to, o) => o.method === "POST" && to.includes("/mail/") ?
@@ -161,6 +163,7 @@ func TestPageReadsLetters(t *testing.T) {
 		}
 	})
 	t.Run("of a server that keeps none without a word", func(t *testing.T) {
+		inFull(t)
 		ann, ben := correspondents(t, b, serving(t))
 		ann.contact("Answer Ben")
 		ann.sees("Waiting for Ben")
@@ -185,6 +188,7 @@ func (p *tab) owesNothing(read int) {
 
 // Wherever a tab is killed while it reads a letter, the letter is shown, once unless the kill came before that was stored, and its sender is told.
 func TestPageKilledWhileReading(t *testing.T) {
+	inFull(t)
 	t.Parallel()
 	b := sharedBrowser(t)
 	ann, ben := correspondents(t, b, serving(t, "--mail"))
@@ -275,6 +279,9 @@ func TestPageAtAServerThatLiesAboutLetters(t *testing.T) {
 		"deletes no letter":          {oneByOne, "The server did not delete the letters that you have read: ", true, "", http.StatusForbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name != "invents" {
+				inFull(t)
+			}
 			m := &postman{lie: lie.tell, empty: lie.empty, jam: lie.jam}
 			ann, ben := correspondents(t, b, m.atDoor(t))
 			ben("call").mails(t, "one", "two", "three")

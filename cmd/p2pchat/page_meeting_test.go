@@ -53,6 +53,7 @@ func TestPageMeets(t *testing.T) {
 		converseWith(t, callee, program)
 	})
 	t.Run("a server that is started again costs waiting pages nothing", func(t *testing.T) {
+		inFull(t)
 		address, err := freeAddress()
 		if err != nil {
 			t.Fatal(err)
@@ -85,6 +86,7 @@ func TestPageMeets(t *testing.T) {
 		converseWith(t, callee, other)
 	})
 	t.Run("a server that wants an access key has the page ask for it", func(t *testing.T) {
+		inFull(t)
 		key := filepath.Join(t.TempDir(), "key")
 		if err := os.WriteFile(key, []byte("open sesame"), 0o600); err != nil {
 			t.Fatal(err)
@@ -116,6 +118,7 @@ func TestPageMeets(t *testing.T) {
 		verified(t, caller)
 	})
 	t.Run("a tab that cannot keep its call says goodbye when it is closed", func(t *testing.T) {
+		inFull(t)
 		server := serving(t)
 		caller := b.open(t, server)
 		program := launch(t, "answer", caller.call(code), "--server", server)

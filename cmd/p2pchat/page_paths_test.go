@@ -46,6 +46,7 @@ func TestPageBehindAPath(t *testing.T) {
 
 // The page tells a callee that no call is open, and takes another code.
 func TestPageAnswersNoCall(t *testing.T) {
+	inFull(t)
 	t.Parallel()
 	b := sharedBrowser(t)
 	server := serving(t)

@@ -65,6 +65,7 @@ func TestPageReload(t *testing.T) {
 	b := sharedBrowser(t)
 	stored := `JSON.stringify([{ ...localStorage }, { ...sessionStorage }])`
 	t.Run("asks first while it waits, and a person who stays is still waiting", func(t *testing.T) {
+		inFull(t)
 		server := serving(t)
 		caller := b.open(t, server)
 		code := caller.call("")
@@ -102,6 +103,7 @@ func TestPageReload(t *testing.T) {
 		caller.sees("Start a call")
 	})
 	t.Run("delivers what was not delivered, to a program", func(t *testing.T) {
+		inFull(t)
 		server := serving(t)
 		page := b.open(t, server)
 		program := launch(t, "answer", page.call(""), "--server", server)
@@ -126,6 +128,7 @@ func TestPageReload(t *testing.T) {
 		program.finish(t)
 	})
 	t.Run("keeps what the person has compared", func(t *testing.T) {
+		inFull(t)
 		server := serving(t)
 		caller, callee := b.open(t, server), b.open(t, server)
 		caller.call("standup")

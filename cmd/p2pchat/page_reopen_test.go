@@ -13,6 +13,9 @@ func TestPageReopensTheCode(t *testing.T) {
 	b := sharedBrowser(t)
 	for side, command := range map[string]string{"caller": "answer", "callee": "call"} {
 		t.Run("as the "+side, func(t *testing.T) {
+			if side == "callee" {
+				inFull(t)
+			}
 			server := serving(t)
 			code := map[string]string{"caller": "417-falcon-zebra", "callee": "418-falcon-zebra"}[side]
 			page := b.open(t, server)

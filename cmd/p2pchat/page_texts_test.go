@@ -104,6 +104,7 @@ func TestPageTexts(t *testing.T) {
 	})
 	for side, command := range map[string]string{"calls": "answer", "answers": "call"} {
 		t.Run("between the program and a page that "+side, func(t *testing.T) {
+			inFull(t)
 			page := b.open(t, server)
 			code := side + "-falcon-zebra"
 			if side == "calls" {

@@ -175,3 +175,12 @@ func skipWithout(t *testing.T, program string) {
 	}
 	t.Skip("NOT RUN: this test needs " + program)
 }
+
+// inFull leaves a test, or one of its cases, to the long form of the tests ('task test:long', and CI): it shows for another side,
+// moment, lie or browser what a shorter one shows for the first.
+func inFull(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("left to the long form of the tests")
+	}
+}
