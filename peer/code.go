@@ -46,7 +46,9 @@ func ParseCode(text string) (Code, error) {
 		return Code{}, fmt.Errorf("%w: it is not UTF-8", ErrCode)
 	}
 	text = TrimMarks(normal(text))
-	text = TrimMarks(strings.TrimPrefix(strings.TrimPrefix(text, "p2pchat: "), "code:"))
+	if printed, found := strings.CutPrefix(strings.TrimPrefix(text, "p2pchat: "), "code:"); found {
+		text = TrimMarks(printed)
+	}
 	dash := func(r rune) bool { return unicode.Is(unicode.Pd, r) }
 	words := strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\t' || dash(r) })
 	switch { // without its room, the secret must not become a room's name

@@ -52,6 +52,7 @@ func TestParseCode(t *testing.T) {
 		"a bell in a secret":   {text: "x-y\a"},
 		"a hidden letter":      {text: "x-y\u200b"},
 		"call's own line":      {text: "p2pchat: code: 417-amber-falcon", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},
+		"call's line, no code": {text: "p2pchat: code: "},
 		"a screen's own line":  {text: "“Code: 417-amber-falcon”.", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},
 		"a full stop behind":   {text: "417-amber-falcon.", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},
 		"a comma behind":       {text: "417-amber-falcon, ", room: "417", rest: "amber-falcon", printed: "417-amber-falcon"},

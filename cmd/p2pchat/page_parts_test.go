@@ -22,20 +22,7 @@ import (
 // Parts of the page, by themselves, in the browser that runs them.
 func TestPageParts(t *testing.T) {
 	t.Parallel()
-	b := sharedBrowser(t)
-	bundle := exec.CommandContext(t.Context(), "go", "run", "-C", "../../signaling/web/build", ".", "-parts")
-	script, err := bundle.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := chromedp.NewContext(b)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatal(err)
-	}
-	p := &tab{t: t, ctx: ctx}
-	p.do(chromedp.Navigate("about:blank"), chromedp.Evaluate[chromedp.Void](string(script)+`;globalThis.parts = parts;
-		globalThis.un = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (h) => parseInt(h, 16)); 0`))
+	p := scripted(t, "parts")
 
 	t.Run("the key exchange passes the vectors of peer/pake", func(t *testing.T) { testPageVectors(t, p.in(t)) })
 	t.Run("letters of an earlier conversation that come late are shown unless they were shown before", func(t *testing.T) {
@@ -145,6 +132,7 @@ func TestPageParts(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a stranger's bytes are read as the program does", func(t *testing.T) { testPageStrangers(t, p.in(t)) })
 	t.Run("links and commands are read as the program does", func(t *testing.T) {
 		p := p.in(t)
 		for _, text := range []string{
@@ -292,6 +280,25 @@ const guessingServer = `async (side) => {
 	}
 	return written + (side === "offer" ? " offers; " : " answers; ") + told.join(", ") + "; " + ends.join(", ");
 }`
+
+// scripted returns a blank tab with the page's modules that signaling/web/test exports under that name.
+func scripted(t *testing.T, name string) *tab {
+	t.Helper()
+	b := sharedBrowser(t)
+	script, err := exec.CommandContext(t.Context(), "go", "run", "-C", "../../signaling/web/build", ".", "-"+name).Output() //nolint:gosec // a name in this package
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := chromedp.NewContext(b)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	p := &tab{t: t, ctx: ctx}
+	p.do(chromedp.Navigate("about:blank"), chromedp.Evaluate[chromedp.Void](string(script)+";globalThis."+name+" = "+name+`;
+		globalThis.un = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (h) => parseInt(h, 16)); 0`))
+	return p
+}
 
 // in returns the same tab, whose errors are those of t.
 func (p *tab) in(t *testing.T) *tab { return &tab{t: t, ctx: p.ctx} }

@@ -3,9 +3,10 @@
 //
 //	go run -C signaling/web/build . [DIRECTORY]
 //	go run -C signaling/web/build . -parts > parts.js
+//	go run -C signaling/web/build . -properties > properties.js
 //
 // The same sources give the same bytes on every machine. -parts bundles the modules that have tests
-// of their own, as a script that defines the global "parts".
+// of their own, as a script that defines the global "parts"; -properties, which needs fast-check of npm, what fuzzes them.
 package main
 
 import (
@@ -27,8 +28,8 @@ func main() {
 		out = os.Args[1]
 	}
 	var err error
-	if out == "-parts" {
-		err = parts("..")
+	if name, isScript := strings.CutPrefix(out, "-"); isScript {
+		err = script("..", name)
 	} else {
 		err = build("..", out)
 	}
@@ -83,9 +84,10 @@ func asset(web, name string) ([]byte, error) {
 	return bundle(o)
 }
 
-func parts(web string) error {
-	o := options(web, filepath.Join(web, "test", "parts.ts"))
-	o.Format, o.GlobalName = api.FormatIIFE, "parts"
+// script writes what tests of the page run, as a script that defines a global with the name of its source.
+func script(web, name string) error {
+	o := options(web, filepath.Join(web, "test", name+".ts"))
+	o.Format, o.GlobalName = api.FormatIIFE, name
 	content, err := bundle(o)
 	if err == nil {
 		_, err = os.Stdout.Write(content)

@@ -2,7 +2,7 @@
 // browser.
 
 import { base64 } from "./bytes.ts";
-import { CandidateLimit, CandidateSender, maxCandidates, readCandidates, tolerated, withoutBase } from "./candidates.ts";
+import { candidateText, CandidateLimit, CandidateSender, maxCandidates, readCandidates, tolerated, withoutBase } from "./candidates.ts";
 import { lobby, same, type Code } from "./code.ts";
 import { checkCertificate, invalid, newConnection, readDescription, type RemoteDescription } from "./descriptions.ts";
 import { Failure, isAbort, kindOf } from "./failure.ts";
@@ -310,9 +310,9 @@ export class Attempt {
   #add(list: unknown[]) {
     const foreign = this.#theirs!.foreign;
     for (const c of list) {
-      const n = foreign ? (c as SealedNote) : this.#keys!.open(c);
-      if (!n?.candidate || !this.#limits.accepts(String(n.candidate))) continue;
-      this.#pc.addIceCandidate(foreign ? tolerated(n) : n).catch(() => {}); // the browser cannot parse or resolve it
+      const n = foreign ? (c as SealedNote | null) : this.#keys!.open(c), text = candidateText(n);
+      if (text === undefined || !this.#limits.accepts(text)) continue;
+      this.#pc.addIceCandidate(foreign ? tolerated(n!) : n).catch(() => {}); // the browser cannot parse or resolve it
     }
     this.#guard(() => this.#openTrusted());
   }

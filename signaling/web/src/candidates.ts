@@ -98,9 +98,15 @@ export async function readCandidates(store: Store, ticket: Ticket, take: (list: 
   }
 }
 
+/** Returns the text of a stranger's candidate; undefined if it has none. */
+export function candidateText(c: unknown): string | undefined {
+  const text = (c as { candidate?: unknown } | null)?.candidate;
+  return typeof text === "string" && text !== "" ? text : undefined;
+}
+
 /** Returns a plain program's candidate in the form that every browser takes. */
 export function tolerated(n: SealedNote): SealedNote {
-  const candidate = String(n.candidate).trim().replace(/^a=/, "");
+  const candidate = n.candidate!.trim().replace(/^a=/, "");
   return typeof n.sdpMid === "string" || typeof n.sdpMLineIndex === "number" ? { ...n, candidate } : { candidate, sdpMLineIndex: 0 };
 }
 

@@ -17,6 +17,7 @@ export function readDescription(body: string): RemoteDescription {
   try {
     document = JSON.parse(body) as Document;
     fingerprint = fingerprintOf(document.sdp);
+    if (typeof document.type !== "string") throw invalid();
   } catch (e) {
     throw e instanceof Failure ? e : invalid();
   }

@@ -51,7 +51,7 @@ function begin(role: "initiator" | "responder", code: Code, sid: Uint8Array): Pa
 
 function checkVersion(d: Dialect) {
   if (d.v !== version) {
-    throw new Failure("garbled", `The other side speaks version ${Number(d.v)} of the handshake, and this page knows version ${version}.`);
+    throw new Failure("garbled", `The other side speaks ${typeof d.v === "number" ? `version ${d.v}` : "another version"} of the handshake, and this page knows version ${version}.`);
   }
 }
 

@@ -16,9 +16,9 @@ export function parseLetter(b: Uint8Array): Letter | undefined {
   if (!hello || hello.conversation === "" || !Array.isArray(frames)) return undefined;
   const messages = [];
   for (const f of frames as ({ seq?: unknown; part?: unknown; text?: unknown } | null)[]) {
-    const seq = f?.seq, text = f?.text;
+    const { seq = 0, part, text = "" } = f ?? {};
     if (!Number.isSafeInteger(seq) || typeof text !== "string" || utf8(text).length > maxText) return undefined;
-    messages.push({ seq: seq as number, part: f?.part === true, text });
+    messages.push({ seq: seq as number, part: part === true, text });
   }
   const at = new Date(typeof written === "string" ? written : NaN);
   return { hello, messages, written: Number.isNaN(at.getTime()) ? undefined : at };

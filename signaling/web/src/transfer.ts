@@ -146,7 +146,7 @@ export class Files {
       this.#handleOffer(seq, body, from);
       return;
     }
-    const id = Number(body.id);
+    const id = body.id as number; // or anything else, which is no key
     const mine = body.of === this.#conversation.id ? this.#out.get(id) : undefined;
     const f = mine ?? (body.of === from ? this.#in.get(id) : undefined);
     if (!f) return; // it has ended on this side
