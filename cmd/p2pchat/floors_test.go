@@ -86,6 +86,7 @@ var doors = map[string]string{
 	"go.opentelemetry.io":                  "p2pchat/signaling/tracing/tracetest",
 	"github.com/letsencrypt":               "no package: it is for tests",
 	"github.com/miekg":                     "no package: it is for tests",
+	"github.com/anishathalye":              "no package: it is for tests",
 	"golang.org/x/net/http/httpproxy":      "p2pchat/cmd/p2pchat/internal/proxy",
 	"golang.org/x/net/proxy":               "p2pchat/cmd/p2pchat/internal/proxy",
 	"github.com/armon":                     "p2pchat/cmd/p2pchat/internal/proxy/proxytest",
