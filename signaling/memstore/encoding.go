@@ -108,7 +108,9 @@ func (r *state) parseExtras(p *parser) {
 	for i := range r.sides {
 		r.sides[i].from = string(p.bytes())
 	}
-	r.beforeAnswer = int(p.number())
+	if r.beforeAnswer = int(p.number()); r.beforeAnswer < 0 {
+		p.fail()
+	}
 	r.describedAt = p.number()
 	for n := p.count(); n > 0 && !p.broken; n-- {
 		r.early = append(r.early, earlyCandidate{candidate: p.bytes(), at: p.number(), unclaimed: p.flag()})
