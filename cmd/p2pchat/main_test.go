@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -18,6 +20,15 @@ const testAddress = "P2PCHATTEST_ADDRESS"
 // mean, so that no test has to wait for as long as people do.
 const testStillLost = "P2PCHATTEST_STILL_LOST"
 
+// testGoroutines is a folder in which each program under test writes how many goroutines it has, in a file with the name of its PID.
+const testGoroutines = "P2PCHATTEST_GOROUTINES"
+
+func countGoroutines(path string) {
+	for range time.Tick(time.Second) {
+		_ = os.WriteFile(path, []byte(strconv.Itoa(runtime.NumGoroutine())), 0o600) //nolint:gosec // the path is the test's, which sees that the file is missing
+	}
+}
+
 // raceOptions is the variable of the race detector's options.
 const raceOptions = "GORACE"
 
@@ -29,6 +40,9 @@ func TestMain(m *testing.M) {
 		}
 		if limit, err := time.ParseDuration(os.Getenv(testStillLost)); err == nil {
 			stillLost = limit
+		}
+		if dir := os.Getenv(testGoroutines); dir != "" {
+			go countGoroutines(filepath.Join(dir, strconv.Itoa(os.Getpid())))
 		}
 		main()
 	}})

@@ -2,6 +2,8 @@
 // each comparison. 'task bench:report' runs it. ROWS names the rows to measure; the others keep what was measured
 // before (docs/performance/results.json), so that a run that was interrupted goes on with the rows that it lacks.
 //
+// 'report soak SAMPLES PICTURE' draws the samples of a soak instead ('task soak').
+//
 // Everything runs on this machine, over loopback or in network namespaces: rivals get a relay or signaling server
 // of their own. Contenders of a row take turns, so that other work on the machine slows all of them.
 package main
@@ -40,6 +42,13 @@ type result struct {
 }
 
 func main() {
+	if len(os.Args) == 4 && os.Args[1] == "soak" {
+		if err := drawSoak(os.Args[2], os.Args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, "report:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt) // until the program ends
 	if err := run(ctx, strings.Fields(strings.ReplaceAll(os.Getenv("ROWS"), ",", " "))); err != nil {
 		fmt.Fprintln(os.Stderr, "report:", err)
