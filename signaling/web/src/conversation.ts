@@ -4,7 +4,8 @@
 import { equal, text, utf8 } from "./bytes.ts";
 import type { Reader } from "./event.ts";
 import { Failure, sleep, type Kind } from "./failure.ts";
-import { decode, encode, json, kind, maxText, parse, parseHello, type Frame, type FrameKind } from "./frame.ts";
+import { decode, encode, json, kind, maxText, parseHello, type Frame, type FrameKind } from "./frame.ts";
+import { Incoming } from "./incoming.ts";
 import type { Letter } from "./letter.ts";
 import { Keeping, type Keeper, type KeepState, type Known } from "./keep.ts";
 import { after, hasHeard, hasSaid, type Leaving, type Step } from "./leaving.ts";
@@ -37,11 +38,9 @@ export class Conversation {
   readonly #contact: Known | undefined;
   readonly keeping: Keeping;
   readonly #stream: ReliableStream;
+  readonly #incoming: Incoming;
   readonly #parting = new AbortController(); // aborted when the state is no longer "open"
   #leaving: Leaving = "open";
-  #peerName = "";
-  #partial = false; // the other side's last message continues in its next one
-  #plainMessages = 0; // of a plain program
   #overheard = false; // the safety words differ
   #rename: "told" | "untold" = "told"; // whether the other side knows this side's name
   #away: number | undefined; // ms to wait for the other side's page
@@ -58,14 +57,15 @@ export class Conversation {
     this.#saved = saved;
     this.keeping = new Keeping(keeper, (k, body) => { this.put(k, body); }, (news) => { reader.keeping(news); }, saved?.keep);
     this.#stream = new ReliableStream(saved, contact?.heard);
+    this.#incoming = new Incoming(reader, this.#stream, keeper, this.keeping, contact);
     if (!saved) return;
-    this.#peerName = saved.peer.name;
-    this.#partial = saved.partial;
+    this.#incoming.peerName = saved.peer.name;
+    this.#incoming.partial = saved.partial;
   }
 
   save(): Saved {
     const stream = this.#stream.save();
-    return { ...stream, peer: { ...stream.peer, name: this.#peerName }, name: this.#name, partial: this.#partial, keep: this.keeping.state };
+    return { ...stream, peer: { ...stream.peer, name: this.#incoming.peerName }, name: this.#name, partial: this.#incoming.partial, keep: this.keeping.state };
   }
 
   /** Whether the two can keep each other: they are no contacts yet, and the other side's program can. */
@@ -224,7 +224,7 @@ export class Conversation {
 
   #greeted(pipe: Pipe, again: boolean) {
     this.#pipe = pipe;
-    this.#reader.connected(pipe, this.#peerName, again);
+    this.#reader.connected(pipe, this.#incoming.peerName, again);
     const ask = () => pipe.send(encode(this.#stream.ack(true)!));
     void pipe.watch((way, rtt) => this.#reader.path(way, rtt), pipe.met.foreign ? undefined : ask);
     this.#wakeSender();
@@ -250,27 +250,22 @@ export class Conversation {
         const h = parseHello(f.body);
         if (!h) return void this.dropped++;
         state = "greeted";
-        this.#peerName = this.#contact?.name ?? properName(h.name);
+        this.#incoming.peerName = this.#contact?.name ?? properName(h.name);
         if (h.holds) void this.#contact?.shown(h.holds).catch(() => {}); // then both generations of keys stay
         this.#away = undefined;
-        if (this.#stream.handleHello(h)) this.#partial = false;
+        if (this.#stream.handleHello(h)) this.#incoming.partial = false;
         greeted();
-        if (h.of === this.id) this.#handleAck(h.heard);
+        if (h.of === this.id) this.#sound(this.#incoming.ack(h.heard));
+        this.#wakeSender();
       }
     });
   }
 
   #listenPlain(pipe: Pipe, over: AbortSignal, greeted: () => void) {
-    this.#peerName = stranger;
+    this.#incoming.peerName = stranger;
     greeted();
     void this.#send(pipe, over);
-    pipe.listen((m) => {
-      try {
-        this.#reader.message(++this.#plainMessages, stranger, typeof m === "string" ? m : text(m), false);
-      } catch {
-        this.dropped++;
-      }
-    });
+    pipe.listen((m) => { this.#sound(this.#incoming.plain(m)); });
   }
 
   /** Resolves when a goodbye has waited long enough, or the pipe is over. */
@@ -334,7 +329,7 @@ export class Conversation {
   #handleFrame(f: Frame) {
     switch (f.kind) {
       case kind.ack:
-        this.#handleAck(f.seq);
+        this.#sound(this.#incoming.ack(f.seq));
         break;
       case kind.goodbye:
         if (hasHeard(this.#leaving)) this.dropped++;
@@ -345,72 +340,25 @@ export class Conversation {
         }
         break;
       case kind.name:
-        this.#handleName(f.body);
+        this.#sound(this.#incoming.name(f.body));
         break;
       case kind.away:
         this.#away = Math.min(f.seq * 1000, maxAway);
         break;
-      default: {
-        const order = this.#stream.order(f);
-        if (order === "gap" || (order === "next" && !this.#handOver(f))) this.dropped++;
-      }
+      default:
+        this.#sound(this.#incoming.frame(f));
     }
     this.#wakeSender();
-  }
-
-  /** Gives the reader the next numbered frame; false if its text is not UTF-8. */
-  #handOver(f: Frame): boolean {
-    if (f.kind === kind.message || f.kind === kind.part) {
-      let message: string;
-      try {
-        message = text(f.body);
-      } catch {
-        return false;
-      }
-      this.#reader.message(f.seq, this.#peerName, message, this.#partial);
-      this.#partial = f.kind === kind.part;
-    } else if (f.kind === kind.end) {
-      this.#reader.inputEnded();
-    } else if (f.kind === kind.keep || f.kind === kind.kept) {
-      if (this.#contact || !this.#keeper.able || !this.keeping.handle(f.kind, f.body)) this.dropped++;
-    } else {
-      const body = parse(f.body);
-      if (body) this.#reader.file(f.kind, f.seq, body, this.peer);
-      else this.dropped++;
-    }
-    this.#stream.consumed();
-    return true;
   }
 
   /** Hands the reader what is in a letter of the contact. Only while there is no pipe. */
-  open({ hello, messages, written }: Letter) {
-    this.#peerName = this.#contact?.name ?? this.#peerName;
-    const isOld = this.#stream.hasRead(hello.conversation, messages.at(-1)?.seq ?? 0); // it comes late, from the box of older keys
-    if (!isOld && this.#stream.handleHello(hello)) this.#partial = false;
-    if (hello.of === this.id) this.#handleAck(hello.heard);
-    for (const { seq, part, text } of isOld ? [] : messages) {
-      if (this.#stream.order({ seq }) !== "next") continue;
-      this.#reader.message(seq, this.#peerName, text, this.#partial, written);
-      this.#partial = part;
-      this.#stream.consumed();
-    }
-  }
-
-  #handleName(body: Uint8Array) {
-    const was = this.#peerName;
-    try {
-      this.#peerName = this.#contact?.name ?? properName(text(body));
-    } catch {
-      this.dropped++;
-    }
-    if (this.#peerName !== was) this.#reader.renamed(was, this.#peerName);
-  }
-
-  #handleAck(seq: number) {
-    const gone = this.#stream.handleAck(seq);
-    if (!gone) this.dropped++;
-    else for (const f of gone) if (f.kind === kind.message) this.#reader.delivered(f.seq);
+  open(l: Letter) {
+    this.#sound(this.#incoming.letter(l));
     this.#wakeSender();
+  }
+
+  #sound(sound: boolean) {
+    if (!sound) this.dropped++;
   }
 
   /** Takes the end of a plain program's channel for its goodbye. */
