@@ -197,7 +197,7 @@ func TestPageKilledWhileReading(t *testing.T) {
 		again  bool // the letter is shown by the next tab, too
 	}{
 		{`IDBObjectStore.prototype.put = function () { stop(); throw new Error("killed"); };`, true},
-		{`fetch = ((was) => (to, o) => o.method === "DELETE" && to.includes("/mail/") ? new Promise(stop) : was(to, o))(fetch);`, false},
+		{stoppedDeletion, false},
 		{`fetch = ((was) => (to, o) => o.method === "POST" && to.includes("/mail/") ? new Promise(stop) : was(to, o))(fetch);`, false},
 		{`IDBObjectStore.prototype.put = ((put, n) => function (c) { if (n++ < 2) return put.call(this, c); stop(); throw new Error("killed"); })(IDBObjectStore.prototype.put, 0);`, false},
 	} {
@@ -226,6 +226,54 @@ func TestPageKilledWhileReading(t *testing.T) {
 		program.prints(t, fmt.Sprintf(`"id":%d,"type":"delivered"`, n+1))
 		program.kill()
 	}
+}
+
+// stoppedDeletion makes a page stop where it deletes letters, and stops it before anything else.
+const stoppedDeletion = `fetch = ((was) => (to, o) => o.method === "DELETE" && to.includes("/mail/") ? new Promise(stop) : was(to, o))(fetch);`
+
+// What a tab had read when it was closed before its deletion came, the next tab deletes at the server, and does not show.
+func TestPageDeletesWhatAClosedTabHadRead(t *testing.T) {
+	t.Parallel()
+	b := sharedBrowser(t)
+	ann, ben := correspondents(t, b, serving(t, "--mail"))
+	ben("call").mails(t, "one", "two")
+	ann.do(chromedp.Evaluate[chromedp.Void](`globalThis.stop = () => { document.body.dataset.stopped = "yes"; }; ` + stoppedDeletion + ` 0`))
+	ann.contact("Answer Ben")
+	ann.hears("two")
+	until[bool](ann, `document.body.dataset.stopped === "yes"`)
+	ann.owesNothing(2)
+	if got := ann.inBox(); got != 2 {
+		t.Fatalf("%d letters are in the box when the tab is closed, want 2", got)
+	}
+	next := ann.beside(b)
+	ann.killed()
+	eval[bool](next, `(fetch = ((was) => async (to, o) => { const r = await was(to, o); if (o.method === "DELETE" && to.includes("/mail/")) document.body.dataset.deleted = r.status; return r; })(fetch), true)`)
+	next.contact("Answer Ben")
+	until[bool](next, `document.body.dataset.deleted === "204"`)
+	if got := next.inBox(); got != 0 {
+		t.Errorf("%d letters that were read are still in the box", got)
+	}
+	program := ben("call")
+	verified(t, next)
+	program.say(t, `{"type":"message","text":"three"}`)
+	next.hears("three")
+	if got := next.theirs(); !slices.Equal(got, []string{"three"}) {
+		t.Errorf("the next tab shows %q", got)
+	}
+}
+
+// inBox returns how many blocks the server has in the boxes from which the page's only contact is read.
+func (p *tab) inBox() int {
+	p.t.Helper()
+	return eval[int](p, storedMail+`.then(async (c) => {
+		`+pageScript(p.t, "parts")+`
+		let all = 0;
+		for (const g of c.keys.generations) {
+			const { name, taker } = parts.mail.address(parts.contact.boxOf(c.keys, parts.contact.id(g), "theirs"));
+			all += (await (await fetch("mail/" + name + "?after=0", { headers: { Authorization: "Bearer " + taker } })).json()).length;
+		}
+		return all;
+	})`)
 }
 
 // storedMail evaluates to the page's only contact, as it is stored.

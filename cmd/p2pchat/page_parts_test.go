@@ -281,21 +281,27 @@ const guessingServer = `async (side) => {
 	return written + (side === "offer" ? " offers; " : " answers; ") + told.join(", ") + "; " + ends.join(", ");
 }`
 
-// scripted returns a blank tab with the page's modules that signaling/web/test exports under that name.
-func scripted(t *testing.T, name string) *tab {
+// pageScript returns a script that defines what signaling/web/test exports under that name.
+func pageScript(t *testing.T, name string) string {
 	t.Helper()
-	b := sharedBrowser(t)
 	script, err := exec.CommandContext(t.Context(), "go", "run", "-C", "../../signaling/web/build", ".", "-"+name).Output() //nolint:gosec // a name in this package
 	if err != nil {
 		t.Fatal(err)
 	}
+	return string(script)
+}
+
+// scripted returns a blank tab with the page's modules that signaling/web/test exports under that name.
+func scripted(t *testing.T, name string) *tab {
+	t.Helper()
+	b, script := sharedBrowser(t), pageScript(t, name)
 	ctx, cancel := chromedp.NewContext(b)
 	t.Cleanup(cancel)
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatal(err)
 	}
 	p := &tab{t: t, ctx: ctx}
-	p.do(chromedp.Navigate("about:blank"), chromedp.Evaluate[chromedp.Void](string(script)+";globalThis."+name+" = "+name+`;
+	p.do(chromedp.Navigate("about:blank"), chromedp.Evaluate[chromedp.Void](script+";globalThis."+name+" = "+name+`;
 		globalThis.un = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (h) => parseInt(h, 16)); 0`))
 	return p
 }

@@ -42,6 +42,8 @@ export class Mailbox {
   async #read(generation: string, wait: number, signal: AbortSignal): Promise<void> {
     let deleted: Promise<unknown> = Promise.resolve();
     try {
+      const begun = boxOf(await this.contact.keys(), generation, "theirs");
+      if (begun && begun.number > 0) deleted = this.#delete(address(begun), begun.number, signal); // an earlier tab may have been closed before it
       for (;;) {
         const box = boxOf(await this.contact.keys(), generation, "theirs");
         if (!box) return;
