@@ -32,7 +32,7 @@ func drawSoak(samples, picture string) error {
 	plot.DefaultFont.Variant = "Sans"
 	const width, height = 18 * vg.Centimeter, 18 * vg.Centimeter
 	canvas := vgsvg.New(width, height)
-	tiles := draw.Tiles{Rows: 3, Cols: 1, PadY: 4 * vg.Millimeter}
+	tiles := draw.Tiles{Rows: 3, Cols: 1, PadY: 4 * vg.Millimeter, PadTop: 2 * vg.Millimeter, PadRight: 2 * vg.Millimeter}
 	for row, what := range []struct{ field, title string }{{"mib", "MiB resident"}, {"goroutines", "goroutines"}, {"descriptors", "descriptors"}} {
 		p := plot.New()
 		p.BackgroundColor, p.Y.Min, p.Y.Label.Text, p.Legend.Top, p.Legend.Left = color.White, 0, what.title, true, true
