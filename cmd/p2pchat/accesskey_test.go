@@ -73,3 +73,19 @@ func TestAccessKeyGoesToItsServerOnly(t *testing.T) {
 		})
 	}
 }
+
+// Listen waits at many servers, and sends the access key to the one that the person names.
+func TestAccessKeyOfListen(t *testing.T) {
+	t.Parallel()
+	o := listenOptions{talkOptions: talkOptions{server: "https://chat.example.org", key: "sesame"}}
+	if at := o.at("https://chat.example.org"); at.key != "sesame" {
+		t.Errorf("its server gets the key %q", at.key)
+	}
+	if at := o.at("https://chat.example.com"); at.key != "" {
+		t.Errorf("another server gets the key %q", at.key)
+	}
+	state := t.TempDir()
+	kept(t, "http://localhost:1", state, 1, func(int) string { return "" })
+	p := launchWith(t, t.TempDir(), []string{"P2PCHAT_ACCESS_KEY=sesame", "XDG_STATE_HOME=" + state}, "listen", "--server", "https://chat.example.org")
+	p.notes(t, `no server gets the access key, because you have kept no contact at https://chat\.example\.org\. Name the server with --server`)
+}

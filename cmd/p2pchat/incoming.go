@@ -32,7 +32,7 @@ type incomingCall struct {
 
 // receiveCall meets the contact who may have made an offer. It returns contacts.ErrInUse if another program is in a call with
 // that contact, and errAbsent if the contact does not prove who it is in time.
-func (o *talkOptions) receiveCall(ctx context.Context, book *contacts.Book, id string) (*incomingCall, error) {
+func (o *listenOptions) receiveCall(ctx context.Context, book *contacts.Book, id string) (*incomingCall, error) {
 	held, err := book.Hold(id)
 	if err != nil {
 		return nil, err
@@ -45,10 +45,9 @@ func (o *talkOptions) receiveCall(ctx context.Context, book *contacts.Book, id s
 	return r, nil
 }
 
-func (r *incomingCall) meet(ctx context.Context, o *talkOptions) (err error) {
-	at := *o
-	at.server, at.serverGiven = r.keeper.server, r.keeper.server != defaultServer
-	client, config, err := at.clientAt(signaling.Config{OnOutage: func(err error) {
+func (r *incomingCall) meet(ctx context.Context, o *listenOptions) (err error) {
+	at := o.at(r.keeper.server)
+	client, config, err := at.clientAt(signaling.Config{Key: at.key, OnOutage: func(err error) {
 		if f := r.followed(); f.outage != nil {
 			f.outage(err)
 		}

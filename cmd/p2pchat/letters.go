@@ -156,9 +156,8 @@ func (r *letterReader) client(server string) (*signaling.Client, error) {
 	if c := r.clients[server]; c != nil {
 		return c, nil
 	}
-	o := r.board.o.talkOptions
-	o.server, o.serverGiven = server, server != defaultServer
-	c, _, err := o.clientAt(signaling.Config{})
+	o := r.board.o.at(server)
+	c, _, err := o.clientAt(signaling.Config{Key: o.key})
 	if err == nil {
 		r.clients[server] = c
 	}
@@ -195,10 +194,9 @@ func (r *letterReader) read(ctx context.Context, c contacts.Contact, at *signali
 		r.tell(c, flatten(err))
 		return
 	}
-	o := r.board.o.talkOptions
+	o := r.board.o.at(held.Server)
 	o.keeper = &keeper{book: r.board.book, side: signaling.Callee, server: held.Server, held: held}
 	defer o.keeper.release()
-	o.server = held.Server
 	var trouble strings.Builder
 	if err := o.openOutbox(c.ID, &trouble); err != nil || o.outbox.journal == nil {
 		r.tell(c, "letters cannot be read without an outbox. "+trouble.String())
@@ -207,7 +205,7 @@ func (r *letterReader) read(ctx context.Context, c contacts.Contact, at *signali
 	conversation := chat.New(chat.Config{Contact: held.Name, Keeper: o.chatKeeper(), Name: o.name, Journal: o.outbox.journal, Log: o.logger})
 	o.recordCode(conversation)
 	box := o.newMailbox(conversation, at)
-	box.told = r.toldOf(c.ID)
+	box.reads, box.told = true, r.toldOf(c.ID)
 	var wg sync.WaitGroup
 	name := held.Name
 	wg.Go(func() { r.show(conversation, name) })

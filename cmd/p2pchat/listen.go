@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -9,11 +10,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"p2pchat/chat/disk"
+	"p2pchat/cmd/p2pchat/internal/contacts"
 	"p2pchat/signaling"
 )
 
@@ -53,6 +56,8 @@ wait: 'p2pchat answer @NAME' reads them.`,
 	}
 	f := c.Flags()
 	f.SortFlags = false
+	f.StringVar(&o.server, "server", defaultServer, "`URL` of the server that the access key is for: listen waits at the servers where you kept each other")
+	f.StringVar(&o.keyFile, "access-key-file", "", "`FILE` with the access key of --server, if it needs one to tell contacts that you have read their letters (or P2PCHAT_ACCESS_KEY)")
 	f.StringVar(&o.program, "exec", "", "`PROGRAM` that has each accepted call, in JSON on its stdin and stdout")
 	f.StringVar(&o.name, "name", "", "your `NAME`, as the other side sees it (default your login name)")
 	f.StringVar(&o.ui, "ui", "auto", "`SCREEN`: tui (full terminal), line (for pipes), json (for programs), or auto (tui on a terminal, else line)")
@@ -75,7 +80,10 @@ func (o *listenOptions) prepareListen(c *cobra.Command, std stdio) (err error) {
 	if o.logger, err = o.log.logger(std.err); err != nil {
 		return err
 	}
-	if err := o.proxy.prepare(c); err != nil {
+	if err := cmp.Or(o.checkServer(), o.proxy.prepare(c)); err != nil {
+		return err
+	}
+	if o.key, err = accessKey(o.keyFile); err != nil {
 		return err
 	}
 	if _, _, err := chosenICEServers(o.iceServers, ""); err != nil {
@@ -123,6 +131,7 @@ func listen(ctx context.Context, o listenOptions, std stdio) error {
 		return err
 	}
 	defer unlock()
+	o.mentionKey(book, std.err)
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
 	s := newSwitchboard(&o, book, seed, std.err, leave)
@@ -138,6 +147,25 @@ func listen(ctx context.Context, o listenOptions, std stdio) error {
 		s.face = newStreamFace(s, std, lineListen{std})
 	}
 	return s.run(ctx)
+}
+
+// mentionKey notes that no contact's server gets the access key.
+func (o *listenOptions) mentionKey(book *contacts.Book, notes io.Writer) {
+	list, _ := book.List() // the switchboard tells of files that cannot be read
+	named := slices.ContainsFunc(list, func(c contacts.Contact) bool { return c.Server == o.server })
+	if o.key != "" && len(list) > 0 && !named {
+		fmt.Fprintf(notes, "p2pchat: no server gets the access key, because you have kept no contact at %s. Name the server with --server\n", o.server)
+	}
+}
+
+// at returns the options of what is done at a contact's server. Only the server that the person named gets the access key.
+func (o *listenOptions) at(server string) talkOptions {
+	at := o.talkOptions
+	if server != o.server {
+		at.key = ""
+	}
+	at.server, at.serverGiven = server, server != defaultServer
+	return at
 }
 
 // seedSize is the size of the seed from which names of rooms follow in which no one calls.

@@ -32,6 +32,7 @@ type mailbox struct {
 	at           signaling.Mail
 	remembered   bool // the person knows what an earlier run has left at the server
 	refused      bool // the server takes no letters now; the next wait tries again
+	reads        bool // the person can write nothing here: listen reads letters
 
 	mu   sync.Mutex      // guards what follows
 	told map[string]bool // notices

@@ -34,25 +34,29 @@ func (m *mailbox) posted(ctx context.Context, err error) {
 
 func (m *mailbox) refuse(err error) {
 	m.refused = true
-	m.tell(refusedText(m.keeper.contact(), err))
+	name, why := m.keeper.contact(), refusedWhy(m.keeper.contact(), err)
+	if m.reads && m.conversation.Waiting() == 0 {
+		m.tell(fmt.Sprintf("%s cannot be told yet that you have read the letters: %s. %s learns it when you meet at the latest.", name, why, name))
+		return
+	}
+	m.tell(fmt.Sprintf("Nothing can be left for %s: %s. What you write is kept here, and goes out when you and %s meet.", name, why, name))
 }
 
-// refusedText says why a letter could not be left. What it means for the person is always the same.
-func refusedText(name string, err error) string {
-	why := flatten(err)
+// refusedWhy says why a letter could not be left.
+func refusedWhy(name string, err error) string {
 	switch {
 	case errors.Is(err, signaling.ErrMailOff):
-		why = "this server keeps no messages for people who are away"
+		return "this server keeps no messages for people who are away"
 	case errors.Is(err, signaling.ErrBoxFull):
-		why = name + "'s mailbox is full"
+		return name + "'s mailbox is full"
 	case errors.Is(err, signaling.ErrMailFull):
-		why = "the server's mailboxes are full"
+		return "the server's mailboxes are full"
 	case errors.Is(err, signaling.ErrClientMail):
-		why = "your network address has left as much as this server allows"
+		return "your network address has left as much as this server allows"
 	case errors.Is(err, signaling.ErrNoKey):
-		why = "this server keeps messages only for those who have its access key (--access-key-file, with --server)"
+		return "this server takes letters only from those who have its access key (--access-key-file, with --server)"
 	}
-	return fmt.Sprintf("Nothing can be left for %s: %s. What you write is kept here, and goes out when you and %s meet.", name, why, name)
+	return flatten(err)
 }
 
 // renew makes letters again of what was left, once that may have expired at the server. What comes twice counts once. If it has not, the

@@ -122,9 +122,8 @@ func (s *switchboard) freeScreen() {
 
 // hold holds a call that is answered.
 func (s *switchboard) hold(ctx context.Context, id string, call *incomingCall, name string) error {
-	o := s.o.talkOptions
-	o.server, o.keeper, o.incoming = call.keeper.server, call.keeper, call
-	o.serverGiven = o.server != defaultServer
+	o := s.o.at(call.keeper.server)
+	o.keeper, o.incoming = call.keeper, call
 	if c := call.keeper.held; c.Ring == contacts.RingAccept && c.Folder != "" {
 		o.download, o.accept = c.Folder, true
 	}

@@ -183,8 +183,7 @@ func (s *switchboard) wait(ctx context.Context, renewed ...string) {
 
 // listenAt starts to listen at a server.
 func (s *switchboard) listenAt(ctx context.Context, server string) {
-	at := s.o.talkOptions
-	at.server, at.serverGiven = server, server != defaultServer
+	at := s.o.at(server)
 	trouble := func(err error) { s.post(func() { s.face.note(at.serverNotice(err)) }) }
 	client, _, err := at.clientAt(signaling.Config{Patience: signaling.Forever, OnOutage: trouble, OnClock: func(ahead time.Duration) {
 		if text := clockNotice(server, ahead); text != "" {
