@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -34,8 +35,12 @@ type keeper struct {
 	last   []byte         // key of the call from which the contact's keys follow now
 }
 
-// holdContact makes the call one with the contact of that name. No other program can call the contact until release.
-func (o *talkOptions) holdContact(name string) error {
+// holdContact makes the call one with the contact of that name, unless it is one already. No other program can call the contact until
+// release.
+func (o *talkOptions) holdContact(ctx context.Context, name string) error {
+	if o.keeper.contact() != "" {
+		return nil
+	}
 	c, err := findContact(name)
 	if err != nil {
 		return err
@@ -44,7 +49,7 @@ func (o *talkOptions) holdContact(name string) error {
 	if err != nil {
 		return err
 	}
-	held, err := book.Hold(c.ID)
+	held, err := book.Hold(ctx, c.ID)
 	if err != nil {
 		return contactError(name, err)
 	}
@@ -75,7 +80,7 @@ func contactError(name string, err error) error {
 	case errors.Is(err, contacts.ErrNone):
 		u.hint = "p2pchat contacts lists those whom you have kept"
 	case errors.Is(err, contacts.ErrInUse):
-		u.hint = "end that program first"
+		u.hint = "end that program, or try again in a moment"
 	}
 	return u
 }
@@ -199,7 +204,7 @@ func (k *keeper) Store(a chat.Agreement) (name, id string, err error) {
 	if !bytes.Equal(k.key, a.Key) { // another key may be that of another person, who has answered with the same code
 		return k.add(a, name, keys)
 	}
-	held, err := k.book.Hold(k.added)
+	held, err := k.book.TryHold(k.added)
 	if errors.Is(err, contacts.ErrNone) { // forgotten since
 		return k.add(a, name, keys)
 	}
@@ -240,7 +245,7 @@ func (k *keeper) Shown(id string) bool {
 	held := k.held
 	if held == nil {
 		var err error
-		if held, err = k.book.Hold(k.added); err != nil {
+		if held, err = k.book.TryHold(k.added); err != nil {
 			return false
 		}
 		defer held.Release()

@@ -50,7 +50,7 @@ func TestAnotherKeyIsAnotherContact(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	held, err := book.Hold(carl.ID)
+	held, err := book.TryHold(carl.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestKeepingAgainAfterACall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	held, err := book.Hold(k.added)
+	held, err := book.TryHold(k.added)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestMailAfterACall(t *testing.T) {
 	k := &keeper{book: book, side: signaling.Caller, server: "https://chat.example.org"}
 	_, id, err := k.Store(agreement(1))
 	if err == nil {
-		k.held, err = book.Hold(k.added)
+		k.held, err = book.TryHold(k.added)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,15 +50,16 @@ $XDG_STATE_HOME, a file for each that only you can read. Every call changes the 
 	forget := &cobra.Command{
 		Use:   "forget @NAME",
 		Short: "Remove a contact and its keys",
-		Long: `forget removes the contact's keys, and messages to it that were not delivered. The other side is not told; its calls no longer reach you.
-To be able to call each other again, meet with a code and keep each other.`,
+		Long: `forget removes the contact's keys, and your messages that were not delivered to the contact. The
+contact is not told, and its calls no longer reach you. To be able to call each other again, meet
+with a code and keep each other.`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: completeContact,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return &usageError{err: fmt.Errorf("'%s' takes a contact", c.CommandPath()), hint: "example: p2pchat contacts forget @ben"}
 			}
-			return withContact(args[0], func(_ *contacts.Book, h *contacts.Held) error {
+			return withContact(c.Context(), args[0], func(_ *contacts.Book, h *contacts.Held) error {
 				return errors.Join(h.Forget(), forgetOutbox(h.ID))
 			})
 		},
@@ -71,7 +73,7 @@ To be able to call each other again, meet with a code and keep each other.`,
 			if len(args) != 2 {
 				return &usageError{err: fmt.Errorf("'%s' takes a contact and its new name", c.CommandPath()), hint: "example: p2pchat contacts rename @ben @benjamin"}
 			}
-			return withContact(args[0], func(b *contacts.Book, h *contacts.Held) error {
+			return withContact(c.Context(), args[0], func(b *contacts.Book, h *contacts.Held) error {
 				defer h.Release()
 				if err := b.Rename(h, strings.TrimPrefix(args[1], contactMark)); err != nil {
 					return contactError(strings.TrimPrefix(args[1], contactMark), err)
@@ -122,7 +124,7 @@ A listen that runs already notices the change.`,
 				}
 				folder = path
 			}
-			return withContact(args[0], func(_ *contacts.Book, h *contacts.Held) error {
+			return withContact(c.Context(), args[0], func(_ *contacts.Book, h *contacts.Held) error {
 				defer h.Release()
 				return h.Update(func(c *contacts.Contact) { c.Ring, c.Folder = args[1], folder })
 			})
@@ -133,7 +135,7 @@ A listen that runs already notices the change.`,
 }
 
 // withContact locks the contact of that name, and runs do.
-func withContact(name string, do func(*contacts.Book, *contacts.Held) error) error {
+func withContact(ctx context.Context, name string, do func(*contacts.Book, *contacts.Held) error) error {
 	name = strings.TrimPrefix(name, contactMark)
 	c, err := findContact(name)
 	if err != nil {
@@ -143,7 +145,7 @@ func withContact(name string, do func(*contacts.Book, *contacts.Held) error) err
 	if err != nil {
 		return err
 	}
-	h, err := book.Hold(c.ID)
+	h, err := book.Hold(ctx, c.ID)
 	if err != nil {
 		return contactError(name, err)
 	}

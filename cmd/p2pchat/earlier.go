@@ -48,11 +48,10 @@ func (o *talkOptions) openDefault(ctx context.Context, text string, std stdio) e
 		return nil
 	}
 	if name, isContact := strings.CutPrefix(text, contactMark); isContact {
-		c, err := findContact(name)
-		if err != nil {
+		if err := o.holdContact(ctx, name); err != nil { // first: a program that reads its letters has the outbox, too
 			return err
 		}
-		return o.openIn(folder, c.ID, std)
+		return o.openIn(folder, o.keeper.id(), std)
 	}
 	if was := o.earlier(folder, text); was != nil {
 		on, err := o.goOn(ctx, *was, std)

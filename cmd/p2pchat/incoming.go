@@ -33,7 +33,7 @@ type incomingCall struct {
 // receiveCall meets the contact who may have made an offer. It returns contacts.ErrInUse if another program is in a call with
 // that contact, and errAbsent if the contact does not prove who it is in time.
 func (o *listenOptions) receiveCall(ctx context.Context, book *contacts.Book, id string) (*incomingCall, error) {
-	held, err := book.Hold(id)
+	held, err := book.Hold(ctx, id)
 	if err != nil {
 		return nil, err
 	}

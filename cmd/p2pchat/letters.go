@@ -186,7 +186,7 @@ func (r *letterReader) read(ctx context.Context, c contacts.Contact, at *signali
 		r.tell(c, fmt.Sprintf("messages wait for you at the server. To read them: p2pchat answer %s%s", contactMark, c.Name))
 		return
 	}
-	held, err := r.board.book.Hold(c.ID)
+	held, err := r.board.book.TryHold(c.ID)
 	switch {
 	case errors.Is(err, contacts.ErrInUse), errors.Is(err, contacts.ErrNone): // a call reads them, or the contact was forgotten
 		return

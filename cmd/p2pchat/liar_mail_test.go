@@ -229,7 +229,7 @@ func TestExpiredLetters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	held, err := book.Hold(ben.ID)
+	held, err := book.TryHold(ben.ID)
 	if err != nil {
 		t.Fatal(err)
 	}

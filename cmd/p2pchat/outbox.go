@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -122,7 +123,7 @@ func (o *talkOptions) continueCode(text string) error {
 }
 
 // continueContact continues the conversation with a contact in the outbox; named says that the person gave its name.
-func (o *talkOptions) continueContact(name string, named bool) error {
+func (o *talkOptions) continueContact(ctx context.Context, name string, named bool) error {
 	book, err := contactBook()
 	if err != nil {
 		return &usageError{err: err}
@@ -135,7 +136,7 @@ func (o *talkOptions) continueContact(name string, named bool) error {
 	if c, _ := book.Find(name); named && c.ID != list[i].ID {
 		return &usageError{err: fmt.Errorf("--outbox: %s holds a conversation with %s%s", o.outboxPath, contactMark, list[i].Name), hint: "leave the contact out to continue it, or name another file"}
 	}
-	return o.holdContact(list[i].Name)
+	return o.holdContact(ctx, list[i].Name)
 }
 
 // startOver forgets the earlier conversation.

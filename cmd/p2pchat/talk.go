@@ -165,13 +165,13 @@ func (o *talkOptions) findPeer(ctx context.Context, text string, std stdio) (err
 	name, isContact := strings.CutPrefix(text, contactMark)
 	switch r := o.outbox.resume; {
 	case r != nil && r.Contact != "":
-		return o.continueContact(name, isContact)
+		return o.continueContact(ctx, name, isContact)
 	case r != nil && isContact:
 		return &usageError{err: fmt.Errorf("--outbox: %s holds a conversation with a code that has not ended", o.outboxPath), hint: "leave the contact out to continue it, or name another file"}
 	case r != nil:
 		return o.continueCode(text)
 	case isContact:
-		return o.holdContact(name)
+		return o.holdContact(ctx, name)
 	}
 	if o.code, err = o.findCode(ctx, text, std); err == nil && o.code.Secret == "" {
 		mentionContact(o.side, text, std)

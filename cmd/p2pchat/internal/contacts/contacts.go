@@ -3,6 +3,7 @@ package contacts
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -28,7 +29,7 @@ var (
 	ErrNone  = errors.New("there is no such contact")
 	ErrTaken = errors.New("there is another contact with that name")
 	ErrName  = errors.New("a contact's name has up to 32 letters, digits, - and _")
-	ErrInUse = errors.New("another program is in a call with this contact, or calls it")
+	ErrInUse = errors.New("another program is in a call with this contact, calls it, or reads its letters")
 	errNewer = errors.New("a later version of p2pchat wrote it: update this one")
 	errFile  = errors.New("it is not the file of a contact, or it is damaged: remove it, and keep each other again in a call with a code")
 )
@@ -267,8 +268,28 @@ type Held struct {
 	file *os.File // locked
 }
 
-// Hold locks the contact with that ID. It returns ErrInUse if another program has it, and ErrNone if it was forgotten.
-func (b *Book) Hold(id string) (*Held, error) {
+// holdPatience is how long Hold waits: a program that reads letters holds their contact for a moment.
+const holdPatience = 5 * time.Second
+
+// Hold is TryHold, but if another program has the contact, it waits some seconds, or until ctx ends, before it returns ErrInUse.
+func (b *Book) Hold(ctx context.Context, id string) (*Held, error) {
+	ctx, cancel := context.WithTimeout(ctx, holdPatience)
+	defer cancel()
+	for {
+		held, err := b.TryHold(id)
+		if !errors.Is(err, ErrInUse) {
+			return held, err
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+// TryHold locks the contact with that ID. It returns ErrInUse if another program has it, and ErrNone if it was forgotten.
+func (b *Book) TryHold(id string) (*Held, error) {
 	path := filepath.Join(b.dir, id+extension)
 	for {
 		f, err := disk.Open(path, os.O_RDWR, 0)

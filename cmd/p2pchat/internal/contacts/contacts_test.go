@@ -3,12 +3,15 @@ package contacts
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"p2pchat/chat/disk"
 	"p2pchat/peer/contact"
@@ -69,7 +72,7 @@ func TestBook(t *testing.T) {
 		if err != nil || ben.Name != "ben" {
 			t.Error(ben.Name, err)
 		}
-		h, err := b.Hold(ben.ID)
+		h, err := b.TryHold(ben.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,30 +92,30 @@ func TestBook(t *testing.T) {
 		t.Parallel()
 		b := Open(t.TempDir())
 		c := add(t, b, "ben")
-		h, err := b.Hold(c.ID)
+		h, err := b.TryHold(c.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.Hold(c.ID); !errors.Is(err, ErrInUse) {
+		if _, err := b.TryHold(c.ID); !errors.Is(err, ErrInUse) {
 			t.Error(err)
 		}
 		for range 3 { // the lock goes with the file that replaces the old one
 			if err := h.Update(func(c *Contact) { c.Keys.Shown = !c.Keys.Shown }); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := b.Hold(c.ID); !errors.Is(err, ErrInUse) {
+			if _, err := b.TryHold(c.ID); !errors.Is(err, ErrInUse) {
 				t.Error(err)
 			}
 		}
 		h.Release()
-		h, err = b.Hold(c.ID)
+		h, err = b.TryHold(c.ID)
 		if err != nil || !h.Keys.Shown {
 			t.Fatal(err)
 		}
 		if err := h.Forget(); err != nil {
 			t.Error(err)
 		}
-		if _, err := b.Hold(c.ID); !errors.Is(err, ErrNone) {
+		if _, err := b.TryHold(c.ID); !errors.Is(err, ErrNone) {
 			t.Error(err)
 		}
 	})
@@ -129,7 +132,7 @@ func TestBook(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		h, err := b.Hold(c.ID)
+		h, err := b.TryHold(c.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +159,7 @@ func TestBook(t *testing.T) {
 		if err := os.WriteFile(path, text, 0o600); err != nil { //nolint:gosec // a file of the test
 			t.Fatal(err)
 		}
-		if _, err := b.Hold(c.ID); !errors.Is(err, errNewer) {
+		if _, err := b.TryHold(c.ID); !errors.Is(err, errNewer) {
 			t.Error(err)
 		}
 		if _, err := b.Find("ben"); !errors.Is(err, errNewer) {
@@ -214,7 +217,7 @@ func TestBook(t *testing.T) {
 	t.Run("a change that may not survive a crash is known", func(t *testing.T) {
 		t.Parallel()
 		b := Open(t.TempDir())
-		h, err := b.Hold(add(t, b, "ben").ID)
+		h, err := b.TryHold(add(t, b, "ben").ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -250,8 +253,35 @@ func TestBook(t *testing.T) {
 		if err := os.Chmod(path, 0o640); err != nil { //nolint:gosec // that is the mistake
 			t.Fatal(err)
 		}
-		if _, err := b.Hold(c.ID); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		if _, err := b.TryHold(c.ID); err == nil || !strings.Contains(err.Error(), "chmod 600") {
 			t.Error(err)
 		}
+	})
+}
+
+// Hold waits for a program that has the contact for a moment, and no longer than some seconds.
+func TestHoldWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := Open(t.TempDir())
+		c := add(t, b, "ben")
+		held, err := b.Hold(t.Context(), c.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		if _, err := b.Hold(t.Context(), c.ID); !errors.Is(err, ErrInUse) || time.Since(begun) != holdPatience {
+			t.Errorf("%v after %v", err, time.Since(begun))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		begun = time.Now()
+		if _, err := b.Hold(ctx, c.ID); !errors.Is(err, ErrInUse) || time.Since(begun) > 0 {
+			t.Errorf("after the context: %v after %v", err, time.Since(begun))
+		}
+		time.AfterFunc(time.Second, held.Release)
+		if held, err = b.Hold(t.Context(), c.ID); err != nil {
+			t.Fatal(err)
+		}
+		held.Release()
 	})
 }

@@ -21,7 +21,7 @@ func TestAPipeIsNoContact(t *testing.T) {
 	if list, err := b.List(); len(list) != 1 || list[0].ID != good.ID || !errors.Is(err, errFile) {
 		t.Error(list, err)
 	}
-	if _, err := b.Hold("pipe"); err == nil {
+	if _, err := b.TryHold("pipe"); err == nil {
 		t.Error("a pipe is held")
 	}
 }
