@@ -151,14 +151,30 @@ func paddedRooms(n int) int {
 	return (n + signaling.MaxOffers - 1) / signaling.MaxOffers * signaling.MaxOffers
 }
 
-// Decoys returns the keys of contacts that do not exist, always the same ones for a seed. With them, n contacts are of a number that
-// hides n, as with the rooms of a Listener.
-func Decoys(seed []byte, n int) []contact.Keys {
-	all := make([]contact.Keys, paddedRooms(n)-n)
+// decoyLife is how long the box of a decoy keeps its name on average. That of a contact keeps its name until the next call of the two.
+const decoyLife = 7 * 24 * time.Hour
+
+// DecoyBoxes returns the boxes at now of contacts that do not exist, the same ones for a seed. With them, n contacts are of a number
+// that hides n, as with the rooms of a Listener. From time to time one has another name, as if the contact had been in a call.
+func DecoyBoxes(seed []byte, n int, now time.Time) []contact.Box {
+	all := make([]contact.Box, paddedRooms(n)-n)
 	for i := range all {
-		all[i] = newDecoy(seed, uint64(i))
+		turn := binary.BigEndian.AppendUint64(slices.Clone(seed), decoyTurn(seed, uint64(i), now))
+		all[i] = newDecoy(turn, uint64(i)).Generations[0].Boxes[contact.Second]
 	}
 	return all
+}
+
+// decoyTurn returns how often the box of a decoy has had another name since 1970: once in each decoyLife, at a moment of it that
+// follows from the seed.
+func decoyTurn(seed []byte, number uint64, now time.Time) uint64 {
+	life := int64(decoyLife / time.Second)
+	turn, since := uint64(now.Unix()/life), uint64(now.Unix()%life) //nolint:gosec // after 1970
+	at := sha256.Sum256(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(slices.Clone(seed), number), turn))
+	if since < binary.BigEndian.Uint64(at[:])%uint64(life) {
+		return turn
+	}
+	return turn + 1
 }
 
 // newDecoy returns the keys of a contact that does not exist, the same each time, so that its rooms come and go as those of others.

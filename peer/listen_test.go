@@ -270,3 +270,41 @@ func TestAServerThatMakesOffers(t *testing.T) {
 		}
 	})
 }
+
+// The boxes of contacts that do not exist get other names one by one, at no regular times, and each about once a week.
+func TestDecoyBoxes(t *testing.T) {
+	t.Parallel()
+	seed, begun := bytes.Repeat([]byte{7}, 32), time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	boxes := func(hour int) []contact.Box { return peer.DecoyBoxes(seed, 3, begun.Add(time.Duration(hour)*time.Hour)) }
+	if n := len(boxes(0)); n != 13 {
+		t.Fatalf("3 contacts and %d others", n)
+	}
+	const weeks = 20
+	names, last := map[string]bool{}, boxes(0)
+	changes, together, gaps := 0, 0, map[int]bool{}
+	since := make([]int, len(last))
+	for hour := range weeks * 7 * 24 {
+		now, changed := boxes(hour), 0
+		for i, b := range now {
+			if bytes.Equal(b.Take, last[i].Take) {
+				continue
+			}
+			if names[string(b.Take)] {
+				t.Fatal("a box has a name again that it had before")
+			}
+			changed++
+			gaps[hour-since[i]] = true
+			since[i] = hour
+		}
+		for _, b := range last {
+			names[string(b.Take)] = true
+		}
+		last, changes, together = now, changes+changed, max(together, changed)
+	}
+	if want := weeks * len(last); changes < want-len(last) || changes > want+len(last) {
+		t.Errorf("%d changes in %d weeks, want about %d", changes, weeks, want)
+	}
+	if together > 3 || len(gaps) < changes/4 {
+		t.Errorf("%d change in one hour, and %d changes have only %d distances", together, changes, len(gaps))
+	}
+}

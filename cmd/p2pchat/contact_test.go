@@ -110,7 +110,7 @@ func TestMailAfterACall(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer k.release()
-	m := &mailbox{keeper: k, conversation: chat.New(chat.Config{Contact: "ben"}), told: map[string]bool{}}
+	m := &mailbox{keeper: k, conversation: chat.New(chat.Config{Contact: "ben"}), told: &notices{}}
 	blocks := map[string][]signaling.Block{id: {{Number: 1, Bytes: make([]byte, 512)}}}
 	next, err := k.keys().Roll(id, bytes.Repeat([]byte{2}, contact.KeySize))
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -19,49 +20,63 @@ import (
 
 const (
 	letterRound = 20 * time.Second       // how often listen looks for letters
-	letterPace  = 200 * time.Millisecond // between two contacts: the server limits the requests of a client, and calls need some
-	letterLimit = 10 * time.Second       // for what one contact has left
+	letterPace  = 200 * time.Millisecond // between two boxes: the server limits the requests of a client, and calls need some
+	letterLimit = 10 * time.Second       // for what is in one box
 	owedPause   = time.Minute            // between two attempts to leave a receipt that the server did not take
 )
 
-// A letterReader looks for letters of one contact after another while listen waits. A look is one request a box, and needs no lock.
-// Only letters that open lead to more: then the contact is held, and a mailbox reads them as it does in a call.
+// A letterReader looks for letters while listen waits. A look is one request a box, and needs no lock. So that no server can tell
+// which boxes are of contacts, it looks into each box once a round, in any order, whatever the contact does. Only letters that open lead
+// to more: then the contact is held, and a mailbox reads them as it does in a call.
 type letterReader struct {
-	board *switchboard
+	board       *switchboard
+	round, pace time.Duration
 
-	mu      sync.Mutex                   // guards what follows
+	// owned by run:
 	clients map[string]*signaling.Client // by server
-	told    map[string]map[string]bool   // by contact: see mailbox
+	told    map[string]*notices          // by contact: see mailbox
 	tried   map[string]time.Time         // by contact: when a receipt was last tried again
+
+	mu   sync.Mutex               // guards what follows
+	busy map[string]chan struct{} // of contacts with letters who were held by another call; closed once they are read
 }
 
 func newLetterReader(s *switchboard) *letterReader {
-	return &letterReader{board: s, clients: map[string]*signaling.Client{}, told: map[string]map[string]bool{}, tried: map[string]time.Time{}}
+	return &letterReader{
+		board: s, round: letterRound, pace: letterPace,
+		clients: map[string]*signaling.Client{}, told: map[string]*notices{}, tried: map[string]time.Time{}, busy: map[string]chan struct{}{},
+	}
+}
+
+// A boxOf is a box to look into, of a contact, or if the contact has no ID of no one.
+type boxOf struct {
+	contacts.Contact
+	box contact.Box
 }
 
 // run reads the letters of all contacts until ctx ends.
 func (r *letterReader) run(ctx context.Context) {
 	s := r.board
 	defer func() {
-		r.mu.Lock() // lookAt may be at work
-		defer r.mu.Unlock()
 		for _, c := range r.clients {
 			c.CloseIdle()
 		}
 	}()
 	for ctx.Err() == nil {
-		round := time.After(letterRound)
+		round := time.After(r.round)
 		off := map[string]bool{} // servers without mail, or out of reach
-		for _, c := range s.withDecoys(s.contactsIn(lineWaiting)) {
-			if off[c.Server] || len(s.screen) > 0 { // what a call shows must not be mixed with it
+		all := s.callers()
+		r.forget(all)
+		for _, b := range s.boxes(all) {
+			if off[b.Server] || len(s.screen) > 0 { // what a call shows must not be mixed with it
 				continue
 			}
-			if err := r.look(ctx, c); err != nil {
-				off[c.Server] = true
+			if err := r.look(ctx, b); err != nil {
+				off[b.Server] = true
 				s.o.logger.Debug("the letters of contacts cannot be read", "why", err)
 			}
 			select {
-			case <-time.After(letterPace):
+			case <-time.After(r.pace):
 			case <-ctx.Done():
 				return
 			}
@@ -73,22 +88,57 @@ func (r *letterReader) run(ctx context.Context) {
 	}
 }
 
-// lookAt reads the letters of a contact whose offer has led to no call: that of a program that was killed may do so again and again.
-func (r *letterReader) lookAt(ctx context.Context, id string) {
-	for _, c := range r.board.contactsIn(lineProving) {
-		if c.ID == id && !r.board.o.noOutbox && len(r.board.screen) == 0 {
-			_ = r.look(ctx, c) // the next round says why
-		}
+// forget drops what the reader knows of contacts who are gone.
+func (r *letterReader) forget(all []contacts.Contact) {
+	known := map[string]bool{}
+	for _, c := range all {
+		known[c.ID] = true
+	}
+	maps.DeleteFunc(r.told, func(id string, _ *notices) bool { return !known[id] })
+	maps.DeleteFunc(r.tried, func(id string, _ time.Time) bool { return !known[id] })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.DeleteFunc(r.busy, func(id string, _ chan struct{}) bool { return !known[id] })
+}
+
+// await waits, after an offer of a contact that has led to no call, until the next round has read the letters that it kept from being
+// read: the offer of a program that was killed would hold the contact again and again.
+func (r *letterReader) await(ctx context.Context, id string) {
+	r.mu.Lock()
+	read := r.busy[id]
+	r.mu.Unlock()
+	if read == nil {
+		return
+	}
+	late := time.NewTimer(r.round + letterLimit)
+	defer late.Stop()
+	select {
+	case <-read:
+	case <-late.C:
+	case <-ctx.Done():
 	}
 }
 
-// contactsIn returns the contacts who may call, and whose lines are in a state.
-func (s *switchboard) contactsIn(state lineState) (all []contacts.Contact) {
+// setBusy notes whether a contact is held who has letters.
+func (r *letterReader) setBusy(id string, busy bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch read := r.busy[id]; {
+	case busy && read == nil:
+		r.busy[id] = make(chan struct{})
+	case !busy && read != nil:
+		close(read)
+		delete(r.busy, id)
+	}
+}
+
+// callers returns the contacts who may call.
+func (s *switchboard) callers() (all []contacts.Contact) {
 	done := make(chan struct{})
 	s.post(func() {
 		defer close(done)
 		for _, l := range s.lines {
-			if l.Ring != contacts.RingRefuse && l.state == state { // a refused contact must not see that letters are read
+			if l.Ring != contacts.RingRefuse { // a refused contact must not see that letters are read
 				all = append(all, l.Contact)
 			}
 		}
@@ -101,54 +151,48 @@ func (s *switchboard) contactsIn(state lineState) (all []contacts.Contact) {
 	}
 }
 
-// withDecoys adds contacts that do not exist, so that no server can count those who do.
-func (s *switchboard) withDecoys(all []contacts.Contact) []contacts.Contact {
+// boxes returns the boxes of contacts in random order, with boxes of no one, so that no server can count the contacts.
+func (s *switchboard) boxes(all []contacts.Contact) (list []boxOf) {
 	at := map[string]int{}
 	for _, c := range all {
 		at[c.Server]++
-	}
-	for server, n := range at {
-		for _, keys := range peer.Decoys(s.seedAt(server), n) {
-			all = append(all, contacts.Contact{Server: server, Keys: keys})
+		for _, g := range c.Keys.Generations {
+			list = append(list, boxOf{c, g.Boxes[c.Keys.Side.Other()]})
 		}
 	}
-	rand.Shuffle(len(all), func(i, k int) { all[i], all[k] = all[k], all[i] }) //nolint:gosec // no secret
-	return all
+	for server, n := range at {
+		for _, box := range peer.DecoyBoxes(s.seedAt(server), n, time.Now()) {
+			list = append(list, boxOf{contacts.Contact{Server: server}, box})
+		}
+	}
+	rand.Shuffle(len(list), func(i, k int) { list[i], list[k] = list[k], list[i] }) //nolint:gosec // no secret
+	return list
 }
 
-// look reads the letters of a contact, if there are any. It returns an error if its server has no mail, or is out of reach.
-func (r *letterReader) look(ctx context.Context, c contacts.Contact) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// look reads the letters in a box, if there are any. It returns an error if its server has no mail, or is out of reach.
+func (r *letterReader) look(ctx context.Context, b boxOf) error {
 	ctx, cancel := context.WithTimeout(ctx, letterLimit)
 	defer cancel()
-	at, err := r.client(c.Server)
+	at, err := r.client(b.Server)
 	if err != nil {
 		return err
 	}
-	for _, g := range c.Keys.Generations {
-		d, err := lookInto(ctx, at, g.Boxes[c.Keys.Side.Other()])
-		switch {
-		case err != nil:
-			return err
-		case len(d.letters) > 0:
-			r.read(ctx, c, at)
-			return nil
-		case d.report != (mail.Report{}) && c.ID != "":
-			r.tell(c, d.report.String())
-		}
-	}
-	owes := c.Mail.Owed || len(c.Mail.Pending) > 0 // the server took no receipt before
-	if owes && r.board.readsLetters() && time.Since(r.tried[c.ID]) >= owedPause {
-		r.tried[c.ID] = time.Now()
-		r.read(ctx, c, at)
+	_, letters, report, err := mail.Incoming{Box: b.box}.Take(ctx, at, 0)
+	owes := b.Mail.Owed || len(b.Mail.Pending) > 0 // the server took no receipt before
+	switch {
+	case err != nil:
+		return err
+	case b.ID == "":
+	case len(letters) > 0:
+		r.read(ctx, b.Contact, at)
+	case report != (mail.Report{}):
+		r.tell(b.Contact, report.String())
+	case owes && r.board.readsLetters() && time.Since(r.tried[b.ID]) >= owedPause:
+		r.read(ctx, b.Contact, at)
+	case !owes && len(b.Keys.Generations) == 1: // nothing of what was told lasts; an older box may still have letters
+		delete(r.told, b.ID)
 	}
 	return nil
-}
-
-func lookInto(ctx context.Context, at signaling.Mail, box contact.Box) (d delivery, err error) {
-	_, d.letters, d.report, err = mail.Incoming{Box: box}.Take(ctx, at, 0)
-	return d, err
 }
 
 // client returns the client of a server.
@@ -164,18 +208,16 @@ func (r *letterReader) client(server string) (*signaling.Client, error) {
 	return c, err
 }
 
-// tell tells the person something of a contact, once.
+// tell tells the person something of a contact, once until a box of the contact is found empty.
 func (r *letterReader) tell(c contacts.Contact, text string) {
-	told := r.toldOf(c.ID)
-	if !told[text] {
-		told[text] = true
+	if r.toldOf(c.ID).isNew(text) {
 		r.board.post(func() { r.board.face.note(contactMark + c.Name + ": " + text) })
 	}
 }
 
-func (r *letterReader) toldOf(id string) map[string]bool {
+func (r *letterReader) toldOf(id string) *notices {
 	if r.told[id] == nil {
-		r.told[id] = map[string]bool{}
+		r.told[id] = &notices{}
 	}
 	return r.told[id]
 }
@@ -186,14 +228,25 @@ func (r *letterReader) read(ctx context.Context, c contacts.Contact, at *signali
 		r.tell(c, fmt.Sprintf("messages wait for you at the server. To read them: p2pchat answer %s%s", contactMark, c.Name))
 		return
 	}
+	select { // an answered call waits for the screen until the letters are shown
+	case r.board.screen <- struct{}{}:
+		defer func() { <-r.board.screen }()
+	default:
+		return // a call was answered since
+	}
 	held, err := r.board.book.TryHold(c.ID)
 	switch {
-	case errors.Is(err, contacts.ErrInUse), errors.Is(err, contacts.ErrNone): // a call reads them, or the contact was forgotten
+	case errors.Is(err, contacts.ErrInUse): // a call reads them, or an offer that leads to none: see await
+		r.setBusy(c.ID, true)
+		return
+	case errors.Is(err, contacts.ErrNone): // it was forgotten
 		return
 	case err != nil:
 		r.tell(c, flatten(err))
 		return
 	}
+	r.setBusy(c.ID, false)
+	r.tried[c.ID] = time.Now()
 	o := r.board.o.at(held.Server)
 	o.keeper = &keeper{book: r.board.book, side: signaling.Callee, server: held.Server, held: held}
 	defer o.keeper.release()

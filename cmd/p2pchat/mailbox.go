@@ -33,9 +33,7 @@ type mailbox struct {
 	remembered   bool // the person knows what an earlier run has left at the server
 	refused      bool // the server takes no letters now; the next wait tries again
 	reads        bool // the person can write nothing here: listen reads letters
-
-	mu   sync.Mutex      // guards what follows
-	told map[string]bool // notices
+	told         *notices
 }
 
 // newMailbox returns the mailbox of a conversation with a contact. It is nil for other conversations, and without an outbox, where a
@@ -44,7 +42,7 @@ func (o *talkOptions) newMailbox(c *chat.Conversation, at signaling.Mail) *mailb
 	if o.keeper.contact() == "" || o.outbox.journal == nil {
 		return nil
 	}
-	return &mailbox{keeper: o.keeper, conversation: c, at: at, told: map[string]bool{}}
+	return &mailbox{keeper: o.keeper, conversation: c, at: at, told: &notices{}}
 }
 
 // A delivery is what one read has brought.
@@ -281,13 +279,32 @@ func (m *mailbox) current(c contacts.Contact) contacts.Mail {
 
 // tell tells the person something once.
 func (m *mailbox) tell(text string) {
-	m.mu.Lock()
-	told := m.told[text]
-	m.told[text] = true
-	m.mu.Unlock()
-	if !told {
+	if m.told.isNew(text) {
 		m.conversation.Tell(chat.Notice{Text: text})
 	}
+}
+
+// mostNotices is how many texts are remembered: a malicious server may cause a new one with each reply.
+const mostNotices = 32
+
+// notices remember what the person was told. The zero notices are empty.
+type notices struct {
+	mu   sync.Mutex // guards what follows
+	told map[string]bool
+}
+
+// isNew reports whether the person was not told a text, and remembers it. It forgets all texts when there are too many.
+func (n *notices) isNew(text string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.told[text] {
+		return false
+	}
+	if len(n.told) >= mostNotices || n.told == nil {
+		n.told = map[string]bool{}
+	}
+	n.told[text] = true
+	return true
 }
 
 // update changes the contact whom the call is with, on disk.

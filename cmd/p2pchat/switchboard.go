@@ -233,7 +233,7 @@ func (s *switchboard) receive(ctx context.Context, id string) (pause func(*line)
 	<-s.proving
 	if err != nil {
 		s.o.logger.Info("an offer in a contact's room led to no call", "why", err)
-		s.letters.lookAt(ctx, id)
+		s.letters.await(ctx, id)
 		return func(l *line) time.Duration {
 			if isUnproven(err) {
 				l.failures++
