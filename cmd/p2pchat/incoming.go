@@ -12,8 +12,10 @@ import (
 	"p2pchat/signaling"
 )
 
-// provingLimit is how long it may take a contact to prove who it is.
-const provingLimit = 20 * time.Second
+const (
+	provingLimit = 20 * time.Second // how long it may take a contact to prove who it is
+	movedLimit   = 5 * time.Second  // how long a connection that rings may be lost
+)
 
 // An incomingCall is a call of a contact who has proven who it is, and whom no other program holds. The Conversation that follows
 // continues with its Session.
@@ -68,7 +70,8 @@ func (r *incomingCall) meet(ctx context.Context, o *listenOptions) (err error) {
 	return err
 }
 
-// ring tells the contact that it rings, until ctx ends. It returns an error if the contact hangs up or is lost before.
+// ring tells the contact that it rings, until ctx ends. It returns an error if the contact hangs up, or is lost before and not back within
+// movedLimit.
 func (r *incomingCall) ring(ctx context.Context) (err error) {
 	for {
 		ringing, stop := context.WithCancel(ctx)
@@ -85,17 +88,27 @@ func (r *incomingCall) ring(ctx context.Context) (err error) {
 		stop()
 		wg.Wait()
 		switch {
-		case err != nil && !isClosed(r.first.Replaced()), ctx.Err() != nil:
+		case errors.Is(err, chat.ErrHungUp):
 			return err
-		case !isClosed(r.first.Replaced()):
-			return errNotBack
+		case err == nil && !isClosed(r.first.Ended()) && !isClosed(r.first.Replaced()):
+			return nil
 		}
-		next, err := r.session.Pipe(ctx) // the connection has moved, and the contact says all of it again
-		if err != nil {
+		if r.first, err = r.next(ctx); err != nil {
 			return err
 		}
-		r.first = next
 	}
+}
+
+// next returns the pipe that takes the place of the first one, over which the contact says all of it again. It does not end with ctx: the
+// person may answer while the connection moves, and one that is renewed may end before its successor is there.
+func (r *incomingCall) next(ctx context.Context) (*peer.Pipe, error) {
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), movedLimit, errNotBack)
+	defer cancel()
+	p, err := r.session.Pipe(ctx)
+	if err != nil {
+		return r.first, err
+	}
+	return p, nil
 }
 
 // A follower is told what happens to the Session.
@@ -151,6 +164,7 @@ func (r *incomingCall) close() {
 // isUnproven reports whether err of receiveCall says nothing about the contact: the server may have made the offer.
 func isUnproven(err error) bool { return !errors.Is(err, contacts.ErrInUse) }
 
+// isClosed reports whether a channel on which nothing is sent is closed.
 func isClosed(c <-chan struct{}) bool {
 	select {
 	case <-c:
