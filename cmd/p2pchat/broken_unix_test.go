@@ -119,7 +119,7 @@ func TestFewDescriptors(t *testing.T) {
 			return
 		}
 		ben.notes(t, `too many open files`)
-		ben.notes(t, `hint: allow this program more open files: ulimit -n 1024`)
+		ben.notes(t, `hint: raise the number of files that this program may open: ulimit -n, or LimitNOFILE in a systemd unit`)
 	}
 }
 

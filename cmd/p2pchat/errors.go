@@ -100,7 +100,7 @@ var broken = []struct {
 }{
 	{syscall.ENOSPC, noSpaceHint},
 	{syscall.EDQUOT, noSpaceHint},
-	{syscall.EMFILE, "allow this program more open files: ulimit -n 1024"},
+	{syscall.EMFILE, "raise the number of files that this program may open: ulimit -n, or LimitNOFILE in a systemd unit"},
 	{syscall.ENFILE, "this machine has no more files to open: end other programs, or raise its limit"},
 	{syscall.EROFS, "that disk can only be read: name a place that can be written to"},
 }
