@@ -275,7 +275,9 @@ func TestAServerThatMakesOffers(t *testing.T) {
 func TestDecoyBoxes(t *testing.T) {
 	t.Parallel()
 	seed, begun := bytes.Repeat([]byte{7}, 32), time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
-	boxes := func(hour int) []contact.Box { return peer.DecoyBoxes(seed, 3, begun.Add(time.Duration(hour)*time.Hour)) }
+	boxes := func(hour int) []contact.Box {
+		return peer.DecoyBoxes(seed, 3, begun.Add(time.Duration(hour)*time.Hour))
+	}
 	if n := len(boxes(0)); n != 13 {
 		t.Fatalf("3 contacts and %d others", n)
 	}

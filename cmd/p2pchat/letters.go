@@ -215,6 +215,7 @@ func (r *letterReader) tell(c contacts.Contact, text string) {
 	}
 }
 
+// toldOf returns what the person was told of the contact with that ID.
 func (r *letterReader) toldOf(id string) *notices {
 	if r.told[id] == nil {
 		r.told[id] = &notices{}

@@ -32,6 +32,7 @@ func (m *mailbox) posted(ctx context.Context, err error) {
 	}
 }
 
+// refuse notes that the server took no letter, and tells the person why and what it means.
 func (m *mailbox) refuse(err error) {
 	m.refused = true
 	name, why := m.keeper.contact(), refusedWhy(m.keeper.contact(), err)
