@@ -41,6 +41,7 @@ const (
 func apartSettings(e *webrtc.SettingEngine) {
 	e.SetSCTPMaxReceiveBufferSize(apartBuffer)
 	e.SetSCTPMinCwnd(apartWindow)
+	e.SetICETimeouts(silence, 5*time.Second, heartbeat) // it has no Session that doubts
 }
 
 var errNoApart = errors.New("no further connection can be opened")

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	silence       = 2500 * time.Millisecond
+	silence       = 2500 * time.Millisecond // after so long, a connection is lost
 	heartbeat     = 500 * time.Millisecond
 	checkInterval = 200 * time.Millisecond // pion's own
 	relayWait     = 400 * time.Millisecond // before a relay is taken: any other way is better
@@ -91,10 +91,9 @@ func newPeerConnection(ctx context.Context, config Config, machine transport.Net
 	e.SetPrflxAcceptanceMinWait(0)
 	e.SetRelayAcceptanceMinWait(relayWait)
 	e.SetSTUNGatherTimeout(time.Second)
-	// A machine that fell silent for so long is lost: the two meet again. Both sides let
-	// hear of themselves often enough to lose a few packets. Checks of a pair go on for as
-	// long as an attempt, because its network may come back.
-	e.SetICETimeouts(silence, 5*time.Second, heartbeat)
+	// Silence is doubted early, see silence.go. Checks of a pair go on for as long as an attempt, because its network may
+	// come back.
+	e.SetICETimeouts(quiet, silence+5*time.Second-quiet, heartbeat)
 	e.SetICEMaxBindingRequests(uint16(connectLimit/checkInterval) + forcedChecks)
 	for _, set := range further {
 		set(&e)

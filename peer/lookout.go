@@ -39,6 +39,14 @@ func (m *mover) route() netip.Addr {
 	return pionnet.SourceTo(m.far)
 }
 
+// isGone reports whether this machine has an address no more.
+func (m *mover) isGone(at netip.Addr) bool {
+	if m.s.config.isGone != nil {
+		return m.s.config.isGone(at)
+	}
+	return m.s.config.net == nil && !pionnet.HasAddress(at)
+}
+
 // watchRoute prepares lookAround. To ask the system for the route takes a few system calls and no packet.
 func (m *mover) watchRoute() {
 	config := m.s.config
@@ -52,7 +60,11 @@ func (m *mover) watchRoute() {
 	}
 	if m.home = m.route(); m.home.IsValid() {
 		m.seen = m.home
-		m.look = time.Tick(lookoutInterval)
+		if config.route != nil {
+			m.look = time.Tick(lookoutInterval)
+		} else {
+			m.look = pionnet.WatchRoutes(m.ctx, lookoutInterval, m.s.wg.Go)
+		}
 	}
 }
 
@@ -60,20 +72,27 @@ func (m *mover) watchRoute() {
 // connection must not use the old address, which ICE could choose again as long as it works.
 func (m *mover) lookAround() {
 	now := m.route()
-	if now == m.seen || !now.IsValid() {
+	switch {
+	case !now.IsValid(), now == m.seen && now == m.home, now == m.seen && m.doubt.gone:
 		return
-	}
-	m.seen = now
-	if now == m.home {
-		m.left = netip.Addr{}
+	case now == m.home:
+		m.seen, m.left, m.doubt.gone = now, netip.Addr{}, false
 		if !m.p.relayed() {
 			m.due = nil
 		}
 		return
 	}
-	m.p.log.Info("this machine's network has changed: moving the connection", "from", m.home, "to", now)
-	m.left = m.home
-	m.tryNow()
+	gone := m.isGone(m.home)
+	if now == m.seen && !gone {
+		return
+	}
+	m.p.log.Info("this machine's network has changed: moving the connection", "from", m.home, "to", now, "gone", gone)
+	m.seen, m.left = now, m.home
+	if gone {
+		m.addressGone()
+	} else {
+		m.tryNow()
+	}
 }
 
 // udpWorks begins a move to a direct path.

@@ -96,6 +96,7 @@ type mover struct {
 	cancel context.CancelFunc // ends it
 	theirs bool               // the other side began it
 	label  string             // of its channel
+	met    *atomic.Bool       // the other side's description is there; of a meeting at the server
 	fixed  *atomic.Bool       // set once, by "stands" that is sent or by tryNow that gives it up: after "stands", the other side may take the new Pipe
 
 	due  <-chan time.Time // to begin a move; nil unless the path is a relay's
@@ -103,12 +104,13 @@ type mover struct {
 	next string           // the label of that move's channel
 
 	// what lookAround needs:
-	look <-chan time.Time // nil: the network is not watched
-	far  netip.Addr       // the other side's, or its relay's
-	home netip.Addr       // from which packets to far left when the two connected
-	seen netip.Addr       // from which they did when lookAround last looked
-	left netip.Addr       // a move uses all addresses but this one; the zero Addr: all
-	udp  <-chan struct{}  // closed when UDP has begun to work; nil: it works, or is not watched
+	look  <-chan time.Time // nil: the network is not watched
+	far   netip.Addr       // the other side's, or its relay's
+	home  netip.Addr       // from which packets to far left when the two connected
+	seen  netip.Addr       // from which they did when lookAround last looked
+	doubt doubt
+	left  netip.Addr      // a move uses all addresses but this one; the zero Addr: all
+	udp   <-chan struct{} // closed when UDP has begun to work; nil: it works, or is not watched
 }
 
 func newMover(ctx context.Context, s *Session, p *Pipe) *mover {
@@ -157,7 +159,7 @@ func (m *mover) tryAgain() {
 // ready reports whether the connection may be moved over a channel with a label: both sides can, and the conversation has begun.
 func (m *mover) ready(label string) bool {
 	able := m.p.moves
-	if label == renewLabel {
+	if label != moveLabel {
 		able = m.p.renews
 	}
 	return able && isClosed(m.p.heard)
@@ -197,6 +199,9 @@ func (m *mover) yields(label string) bool {
 	if m.done == nil || m.theirs {
 		return true
 	}
+	if m.label == awayLabel { // the other side hears this one
+		return !m.met.Load()
+	}
 	if label != m.label {
 		return label == renewLabel
 	}
@@ -207,10 +212,16 @@ func (m *mover) yields(label string) bool {
 func (m *mover) start(label string, c *channel) {
 	ctx, cancel := context.WithTimeout(m.ctx, moveLimit)
 	done := make(chan *Pipe, 1)
-	m.done, m.cancel, m.theirs, m.label, m.fixed = done, cancel, c != nil, label, &atomic.Bool{}
-	fixed, left := m.fixed, m.left
+	m.done, m.cancel, m.theirs, m.label, m.fixed, m.met = done, cancel, c != nil, label, &atomic.Bool{}, &atomic.Bool{}
+	fixed, met, left := m.fixed, m.met, m.left
 	m.s.wg.Go(func() {
-		next, err := m.move(ctx, label, left, c, fixed)
+		var next *Pipe
+		var err error
+		if label == awayLabel {
+			next, err = m.meetAtServer(ctx, met)
+		} else {
+			next, err = m.move(ctx, label, left, c, fixed)
+		}
 		if err != nil {
 			m.p.log.Info("the connection stays as it is", "why", err)
 		}
@@ -242,7 +253,7 @@ func (m *mover) stop(lost bool) (next *Pipe) {
 	if m.done == nil {
 		return nil
 	}
-	if !lost || m.label != renewLabel { // a renewal meets as after the loss
+	if !lost || m.label == moveLabel { // the others meet as after the loss
 		m.cancel()
 	}
 	next = <-m.done
@@ -276,7 +287,9 @@ func (m *mover) move(ctx context.Context, label string, left netip.Addr, c *chan
 	var next *Pipe
 	var err error
 	if label == renewLabel {
-		next, err = m.meetAtServer(meeting)
+		if next, err = m.meetAtServer(meeting, &atomic.Bool{}); err == nil {
+			next.Renewed = true
+		}
 	} else {
 		next, err = m.meet(meeting, k, left)
 	}

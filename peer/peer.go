@@ -92,6 +92,7 @@ type Config struct {
 	net     transport.Net               // the machine's own if nil
 	gateway *portmap.Gateway            // the machine's own if nil
 	route   func(netip.Addr) netip.Addr // pionnet.SourceTo if nil, for the machine's own net
+	isGone  func(netip.Addr) bool       // asks the system if nil
 	patient bool                        // wait for nominations, see pionnet.FirstCheck
 
 	contact *Contact // whom to meet without a code; nil with one

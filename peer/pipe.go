@@ -80,6 +80,9 @@ type Pipe struct {
 	renews   bool                  // and renew it
 	asks     chan *channel         // on which the other side wants to do either
 	better   chan struct{}         // to the Session: there may be a better way
+	quiet    chan struct{}         // to the Session: no packet has come for a while
+	sources  *pionnet.Sources      // of checks
+	checks   int                   // beyond pion's own; owned by the Session
 	refused  <-chan struct{}       // to the Session: a TURN server no longer keeps an allocation
 	replaced chan struct{}         // closed by the Session when it has another Pipe for this one,
 	last     chan struct{}         // or else once it has none, after the end
@@ -118,6 +121,7 @@ func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 	}
 	p.fast = a.newFastPath(p)
 	p.servers, p.refused, p.asks, p.better = a.servers, a.refused, make(chan *channel, 1), make(chan struct{}, 1)
+	p.quiet, p.sources = make(chan struct{}, 1), a.sources
 	p.moves, p.renews = a.moves && !a.foreign, a.renews && !a.foreign
 	p.pc.OnDataChannel(func(dc *webrtc.DataChannel) { dc.OnOpen(func() { p.announced(dc) }) })
 	p.pc.SCTP().OnClose(func(error) {
@@ -136,7 +140,12 @@ func (p *Pipe) ContactKey() []byte { return p.contact }
 
 func (p *Pipe) changed(state webrtc.PeerConnectionState) {
 	switch state {
-	case webrtc.PeerConnectionStateDisconnected, webrtc.PeerConnectionStateFailed:
+	case webrtc.PeerConnectionStateDisconnected:
+		select {
+		case p.quiet <- struct{}{}:
+		default: // the Session has not seen the last one
+		}
+	case webrtc.PeerConnectionStateFailed:
 		p.end(ErrLost)
 	case webrtc.PeerConnectionStateClosed:
 		p.end(io.EOF)

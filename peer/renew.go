@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"p2pchat/signaling"
@@ -34,18 +35,18 @@ func (m *mover) renew() {
 	}
 }
 
-// meetAtServer makes the second connection by way of the server.
-func (m *mover) meetAtServer(ctx context.Context) (*Pipe, error) {
+// meetAtServer makes the second connection by way of the server. It sets met once the other side is there.
+func (m *mover) meetAtServer(ctx context.Context, met *atomic.Bool) (*Pipe, error) {
 	config := m.s.config
-	config.private, config.Save, config.Report = true, nil, func(Event) {}
+	config.private, config.Save, config.Report = true, nil, func(e Event) {
+		if _, ok := e.(Connecting); ok {
+			met.Store(true)
+		}
+	}
 	// The Session follows m.p, so the meeting is another one's. That one is not started: it only meets.
 	at := &Session{store: m.s.store, side: m.p.side, config: config, met: true, last: m.p, tcp: m.s.tcp, tickets: map[Code]signaling.Ticket{}}
 	next, err := at.meet(ctx, []Code{m.p.Rendezvous})
 	m.s.tcp = at.tcp
 	m.s.wg.Go(at.wg.Wait)
-	if err != nil {
-		return nil, err
-	}
-	next.Renewed = true
-	return next, nil
+	return next, err
 }

@@ -324,6 +324,10 @@ func (s *Session) watch(ctx context.Context, p *Pipe) (next *Pipe, err error) {
 			m.accept(c)
 		case <-p.better:
 			m.tryNow()
+		case <-p.quiet:
+			m.doubtPath()
+		case <-m.doubt.tick:
+			m.lookCloser()
 		case <-p.refused:
 			m.renew()
 		case <-m.udp:

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -32,8 +33,36 @@ func TestNATMoves(t *testing.T) {
 			func(l *lab) { l.nat("ra", cone) }, "relay", direct, 3 * time.Second, 300,
 		},
 		{
-			"from Wi-Fi to a cable of the same network", cone, "s", (*lab).bridge, "host|" + direct,
-			(*lab).plug, "host|" + direct, "host|" + direct, 3 * time.Second, 2000,
+			"from Wi-Fi to a cable of the same network", cone, "s", func(l *lab) { l.bridge("a", 1) }, "host|" + direct,
+			func(l *lab) { l.plug("a", 1) }, "host|" + direct, "host|" + direct, 3 * time.Second, 2000,
+		},
+		{
+			"back to Wi-Fi when the cable is pulled out", cone, "b", func(l *lab) { l.bridge("a", 1); l.plug("a", 1) }, direct,
+			func(l *lab) { l.run("ip -n %s link set eth1 down", l.ns("a")) }, direct, direct, 2500 * time.Millisecond, 2000,
+		},
+		{
+			"to the other address when one is removed", cone, "b", func(l *lab) { l.bridge("b", 2); l.plug("b", 2) }, direct,
+			func(l *lab) { l.run("ip -n %s addr del 10.2.0.3/24 dev eth1", l.ns("b")) }, direct, direct, 2500 * time.Millisecond, 2000,
+		},
+		{
+			"when both sides lose their address at once", cone, "b", func(l *lab) {
+				for n, side := range []string{"a", "b"} {
+					l.bridge(side, n+1)
+					l.plug(side, n+1)
+				}
+			}, direct,
+			func(l *lab) {
+				l.run("ip -n %s link set eth1 down", l.ns("a"))
+				l.run("ip -n %s link set eth1 down", l.ns("b"))
+			}, direct, direct, 2500 * time.Millisecond, 2000,
+		},
+		{
+			"when the only address is replaced by another one", cone, "b", func(*lab) {}, direct,
+			func(l *lab) {
+				l.run("ip -n %s addr del 10.1.0.2/24 dev eth0", l.ns("a"))
+				l.run("ip -n %s addr add 10.1.0.77/24 dev eth0", l.ns("a"))
+				l.run("ip -n %s route add default via 10.1.0.1", l.ns("a"))
+			}, direct, direct, 2500 * time.Millisecond, 2000,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -59,7 +88,7 @@ func TestNATMoves(t *testing.T) {
 			said, pause := 100, time.Duration(0)
 			var took time.Duration
 			for ; took == 0 || said < c.lines; said += 10 {
-				if took == 0 && moved.MatchString(a.out.String()) {
+				if took == 0 && (moved.MatchString(a.out.String()) || strings.Contains(a.out.String(), `"type":"reconnected"`)) {
 					took = time.Since(begun)
 				}
 				last := time.Now()
@@ -71,7 +100,7 @@ func TestNATMoves(t *testing.T) {
 			}
 			t.Logf("moved %s after the change, with %d lines; at most %s for ten lines", took.Round(time.Millisecond), said, pause.Round(time.Millisecond))
 			if took > c.within {
-				t.Errorf("it took %s", took)
+				t.Fatalf("it took %s", took)
 			}
 			l.sees(b, moved.String())
 			l.sees(a, `"type":"file-sent"`)
@@ -110,29 +139,29 @@ func hasLines(t *testing.T, p *process, n int) {
 	}
 }
 
-// bridge makes the router of a a switch with Wi-Fi, too: its route is worse than a cable's.
-func (l *lab) bridge() {
+// bridge makes the router of a side a switch with Wi-Fi, too: its route is worse than a cable's.
+func (l *lab) bridge(side string, n int) {
 	l.Helper()
-	r, a := l.ns("ra"), l.ns("a")
+	r, m := l.ns("r"+side), l.ns(side)
 	l.run("ip -n %s link set lan down", r)
 	l.run("ip -n %s addr flush dev lan", r)
 	l.run("ip -n %s link set lan name port0", r)
 	l.run("ip -n %s link add lan type bridge", r)
 	l.run("ip -n %s link set port0 master lan up", r)
-	l.run("ip -n %s addr add 10.1.0.1/24 dev lan", r)
+	l.run("ip -n %s addr add 10.%d.0.1/24 dev lan", r, n)
 	l.run("ip -n %s link set lan up", r)
-	l.run("ip -n %s route del default", a)
-	l.run("ip -n %s route add default via 10.1.0.1 dev eth0 metric 600", a)
+	l.run("ip -n %s route del default", m)
+	l.run("ip -n %s route add default via 10.%d.0.1 dev eth0 metric 600", m, n)
 }
 
-// plug plugs a cable into a. As with DHCP, packets have gone over it before there is a route.
-func (l *lab) plug() {
+// plug plugs a cable into a side. As with DHCP, packets have gone over it before there is a route.
+func (l *lab) plug(side string, n int) {
 	l.Helper()
-	r, a := l.ns("ra"), l.ns("a")
-	l.run("ip link add port1 netns %s type veth peer name eth1 netns %s", r, a)
+	r, m := l.ns("r"+side), l.ns(side)
+	l.run("ip link add port1 netns %s type veth peer name eth1 netns %s", r, m)
 	l.run("ip -n %s link set port1 master lan up", r)
-	l.run("ip -n %s addr add 10.1.0.3/24 dev eth1", a)
-	l.run("ip -n %s link set eth1 up", a)
-	l.run("ip netns exec %s ping -q -c 1 -w 10 -I eth1 10.1.0.1", a)
-	l.run("ip -n %s route add default via 10.1.0.1 dev eth1 metric 100", a)
+	l.run("ip -n %s addr add 10.%d.0.3/24 dev eth1", m, n)
+	l.run("ip -n %s link set eth1 up", m)
+	l.run("ip netns exec %s ping -q -c 1 -w 10 -I eth1 10.%d.0.1", m, n)
+	l.run("ip -n %s route add default via 10.%d.0.1 dev eth1 metric 100", m, n)
 }

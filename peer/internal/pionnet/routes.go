@@ -3,6 +3,7 @@ package pionnet
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/pion/transport/v5"
@@ -53,6 +54,27 @@ func SourceTo(at netip.Addr) (source netip.Addr) {
 	}
 	_ = c.Close() // nothing is on its way
 	return source
+}
+
+// HasAddress reports whether an interface that is up has an address.
+func HasAddress(at netip.Addr) bool {
+	all, err := net.Interfaces()
+	if err != nil {
+		return true // it is not known
+	}
+	for _, i := range all {
+		if i.Flags&net.FlagUp == 0 || i.Flags&net.FlagRunning == 0 {
+			continue
+		}
+		addresses, _ := i.Addrs() // after an error there are none
+		if slices.ContainsFunc(addresses, func(a net.Addr) bool {
+			p, err := netip.ParsePrefix(a.String())
+			return err == nil && p.Addr().Unmap() == at
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // A routedConn is the socket of an interface without the default route. It sends only where the

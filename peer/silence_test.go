@@ -1,0 +1,95 @@
+package peer_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pion/transport/v5/vnet"
+
+	"p2pchat/signaling"
+	"p2pchat/signaling/memstore"
+)
+
+// An offered Store counts offers.
+type offered struct {
+	signaling.Store
+	offers atomic.Int32
+}
+
+func (o *offered) Offer(ctx context.Context, t signaling.Ticket, d signaling.Description) (signaling.Version, error) {
+	o.offers.Add(1)
+	return o.Store.Offer(ctx, t, d)
+}
+
+func TestDoubt(t *testing.T) {
+	t.Run("makes the two meet before the connection is lost", func(t *testing.T) {
+		for range 5 { // pion looks at another moment each time
+			synctest.Test(t, func(t *testing.T) {
+				n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
+				old := &knownPorts{}
+				n.router.AddChunkFilter(func(c vnet.Chunk) bool { return !old.freeze.Load() || !old.pass(c) })
+				n.router.AddChunkFilter(func(c vnet.Chunk) bool { return old.freeze.Load() || old.pass(c) })
+				from, to := n.calls(t, store, right, moving()), n.answers(t, store, right, moving())
+				caller, callee := both(t, from, to)
+				talk(t, caller, callee)
+				time.Sleep(3 * time.Second)
+				old.freeze.Store(true)
+				begun := time.Now()
+				nextCaller, nextCallee := replacedBoth(t, from, to, caller, callee)
+				if hasEnded(caller) || hasEnded(callee) {
+					t.Error("a side has lost its connection first")
+				}
+				talk(t, nextCaller, nextCallee)
+				agree(t, nextCaller, nextCallee)
+				if took := time.Since(begun); took > 1500*time.Millisecond {
+					t.Errorf("it took %s", took)
+				}
+			})
+		}
+	})
+
+	t.Run("of a moment makes no one meet", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, 5*time.Millisecond), &offered{Store: memstore.New(memstore.Limits{})}
+			from, to := n.calls(t, store, right, moving()), n.answers(t, store, right, moving())
+			caller, callee := both(t, from, to)
+			talk(t, caller, callee)
+			for range 30 {
+				n.cut.Store(true)
+				time.Sleep(350 * time.Millisecond)
+				n.cut.Store(false)
+				time.Sleep(1170 * time.Millisecond)
+			}
+			talk(t, caller, callee)
+			if isOver(caller.Replaced()) || isOver(callee.Replaced()) || store.offers.Load() > 1 {
+				t.Errorf("they have met again, with %d offers", store.offers.Load())
+			}
+		})
+	})
+
+	t.Run("that ends while the two meet loses nothing", func(t *testing.T) {
+		for ms := 600; ms < 2400; ms += 150 {
+			synctest.Test(t, func(t *testing.T) {
+				n, store := newNetwork(t, 20*time.Millisecond), memstore.New(memstore.Limits{})
+				from, to := n.calls(t, store, right, moving()), n.answers(t, store, right, moving())
+				caller, callee := both(t, from, to)
+				talk(t, caller, callee)
+				time.Sleep(3 * time.Second)
+				n.cut.Store(true)
+				time.Sleep(time.Duration(ms) * time.Millisecond)
+				n.cut.Store(false)
+				time.Sleep(5 * time.Second)
+				if isOver(caller.Replaced()) != isOver(callee.Replaced()) {
+					t.Fatalf("after %d ms, one side alone has moved", ms)
+				}
+				if isOver(caller.Replaced()) {
+					caller, callee = pipeOf(t, from), pipeOf(t, to)
+				}
+				talk(t, caller, callee)
+			})
+		}
+	})
+}
