@@ -72,6 +72,7 @@ type Link struct {
 	// next one, and the reader is told Moved, not of a loss. It may be nil.
 	Replaced <-chan struct{}
 	before   *Link // whose place this one takes
+	since    time.Time
 }
 
 // Details are what is known of a connection. They have the fields of peer.Details, so that one converts to the
@@ -83,7 +84,9 @@ type Details struct {
 	Path        string
 	Route       string
 	Took        time.Duration
-	Renewed     bool // this one goes on in the place of the last one, the same way: a reader need not know
+	Reason      string // why it has taken another one's place; empty if that is not known
+	Theirs      bool   // the other side has moved it
+	Renewed     bool   // this one goes on in the place of the last one, the same way: a reader need not know
 }
 
 // Config tunes a Conversation.

@@ -69,8 +69,14 @@ type (
 	Disconnected struct{ Reason string }
 	// Reconnected says that the next pipe is up.
 	Reconnected struct{}
-	// Moved says that the conversation goes on over another way: each is host, srflx, prflx or relay.
-	Moved struct{ From, To, Route string }
+	// Moved says that the conversation goes on over another way.
+	Moved struct {
+		From, To string        // host, srflx, prflx or relay
+		Route    string        // see Details
+		After    time.Duration // for how long it went over the last one
+		Reason   string        // see Details
+		Theirs   bool
+	}
 	// Left says that the other side said goodbye, or closed its page.
 	Left struct {
 		Reply  bool // to this side's own goodbye

@@ -107,11 +107,11 @@ func TestMoved(t *testing.T) {
 				}
 				replaced = make(chan struct{})
 				left, right := newPair(4)
-				a.links <- Link{Pipe: left, Replaced: replaced, Details: Details{Path: path}}
-				b.links <- Link{Pipe: right, Replaced: replaced, Details: Details{Path: path}}
+				a.links <- Link{Pipe: left, Replaced: replaced, Details: Details{Path: path, Reason: "udp"}}
+				b.links <- Link{Pipe: right, Replaced: replaced, Details: Details{Path: path, Reason: "udp"}}
 				synctest.Wait()
 			}
-			if got := only[Moved](a.seen()); len(got) != 1 || got[0] != (Moved{From: "relay", To: "host"}) {
+			if got := only[Moved](a.seen()); len(got) != 1 || got[0] != (Moved{From: "relay", To: "host", After: got[0].After, Reason: "udp"}) {
 				t.Errorf("it hears %v", got)
 			}
 			if lost, again, connected := only[Disconnected](a.seen()), only[Reconnected](a.seen()), only[Connected](a.seen()); len(lost)+len(again) > 0 || len(connected) != 1 {

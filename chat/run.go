@@ -98,12 +98,12 @@ func (c *Conversation) run(ctx, awaiting context.Context, next func(context.Cont
 		case err != nil:
 			return err
 		}
-		link.before, replaced = replaced, nil
+		link.before, link.since, replaced = replaced, time.Now(), nil
 		err = c.talk(ctx, link, pipes > 0)
 		switch {
 		case err != nil && isClosed(link.Replaced) && ctx.Err() == nil:
 			c.leaveAgain()
-			replaced = &Link{Details: link.Details}
+			replaced = &Link{Details: link.Details, since: link.since}
 			continue
 		case c.isParting():
 			return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/bits"
 	"sync"
+	"time"
 
 	"p2pchat/chat/reliable"
 )
@@ -57,7 +58,7 @@ func (c *Conversation) begin(link Link) (end func()) {
 func (c *Conversation) connected(link Link, peer string) {
 	if link.before != nil && c.told { // or else the place was taken while it rang
 		if !link.Renewed || link.before.Path != link.Path {
-			c.Tell(Moved{From: link.before.Path, To: link.Path, Route: link.Route})
+			c.Tell(Moved{From: link.before.Path, To: link.Path, Route: link.Route, After: time.Since(link.before.since), Reason: link.Reason, Theirs: link.Theirs})
 		}
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,12 +14,14 @@ import (
 // A carrier has the documents of a meeting that goes over a channel of a Pipe instead of a Store. Each side sends its own, and
 // "stands" once it is connected:
 //
-//	{"description": …}    once, the caller's first
+//	{"description": …}    once, the caller's first; with "reason": …  of the side that began
 //	{"candidates": [ … ]}
 //	{"stands": true}
 type carrier struct {
 	c    *channel
 	size int // bytes that have come; owned by read
+
+	reason string // why this side has begun; empty if the other one has
 
 	writing sync.Mutex
 
@@ -34,6 +37,7 @@ const maxCarried = 256 << 10
 // carried is what one side has sent, and the form of each message.
 type carried struct {
 	Description json.RawMessage   `json:"description,omitempty"`
+	Reason      string            `json:"reason,omitempty"` // with the description of the side that began
 	Candidates  []json.RawMessage `json:"candidates,omitempty"`
 	Stands      bool              `json:"stands,omitempty"`
 }
@@ -68,7 +72,7 @@ func (k *carrier) take(m carried, err error) bool {
 		k.ended = true
 	} else {
 		if len(m.Description) > 0 {
-			t.Description = m.Description
+			t.Description, t.Reason = m.Description, m.Reason
 		}
 		t.Candidates = append(t.Candidates, m.Candidates...)
 		t.Stands = t.Stands || m.Stands
@@ -111,9 +115,19 @@ func (k *carrier) await(ctx context.Context, fit func(carried) bool) (carried, e
 	}
 }
 
+// whyTheirs returns why the other side has begun, or "" if it has not said so.
+func (k *carrier) whyTheirs() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if slices.Contains(reasons, k.theirs.Reason) {
+		return k.theirs.Reason
+	}
+	return ""
+}
+
 // describe sends this side's description.
 func (k *carrier) describe(ctx context.Context, d signaling.Description) error {
-	return k.write(ctx, carried{Description: json.RawMessage(d)})
+	return k.write(ctx, carried{Description: json.RawMessage(d), Reason: k.reason})
 }
 
 // stand says that this side is connected, and waits until the other side is, too.

@@ -73,7 +73,7 @@ func (m *mover) watchRoute() {
 func (m *mover) lookAround() {
 	now := m.route()
 	switch {
-	case !now.IsValid(), now == m.seen && now == m.home, now == m.seen && m.doubt.gone:
+	case !now.IsValid(), now == m.seen && (now == m.home || m.doubt.gone):
 		return
 	case now == m.home:
 		m.seen, m.left, m.doubt.gone = now, netip.Addr{}, false
@@ -91,7 +91,7 @@ func (m *mover) lookAround() {
 	if gone {
 		m.addressGone()
 	} else {
-		m.tryNow()
+		m.tryNow(whyAddress)
 	}
 }
 
@@ -99,7 +99,7 @@ func (m *mover) lookAround() {
 func (m *mover) udpWorks() {
 	m.udp = nil
 	m.p.log.Info("the network lets UDP through now: looking for a direct path")
-	m.tryNow()
+	m.tryNow(whyUDP)
 }
 
 // stunServer returns the address of a STUN server over UDP with which the two have met, or "".

@@ -31,6 +31,17 @@ import (
 // Both may open a channel at once: then the caller's counts, or a renewal.
 const moveLabel = "move"
 
+// Reasons of a move, see Details.Reason.
+const (
+	whyRelay   = "relay"   // the path was a relay's, and a later try found another one
+	whyUDP     = "udp"     // the network of a side lets UDP through now
+	whyAddress = "address" // packets of a side leave from another address
+	whyGone    = "gone"    // the address of a side is gone
+	whySilence = "silence" // nothing came from the other side
+)
+
+var reasons = []string{whyRelay, whyUDP, whyAddress, whyGone, whySilence}
+
 const (
 	movesMost   = 12               // of each side, in movesWithin
 	movesWithin = time.Hour        // a malicious side can make this one gather candidates so often
@@ -109,12 +120,13 @@ type mover struct {
 	home  netip.Addr       // from which packets to far left when the two connected
 	seen  netip.Addr       // from which they did when lookAround last looked
 	doubt doubt
+	why   string          // to move, if this side begins
 	left  netip.Addr      // a move uses all addresses but this one; the zero Addr: all
 	udp   <-chan struct{} // closed when UDP has begun to work; nil: it works, or is not watched
 }
 
 func newMover(ctx context.Context, s *Session, p *Pipe) *mover {
-	m := &mover{s: s, p: p, next: moveLabel}
+	m := &mover{s: s, p: p, next: moveLabel, why: whyRelay}
 	m.ctx, m.close = context.WithCancel(ctx)
 	m.watchUDP()
 	m.watchRoute()
@@ -133,7 +145,7 @@ func (p *Pipe) relayed() bool { return p.Path == webrtc.ICECandidateTypeRelay.St
 
 // tryNow begins a move in place of one that began before its reason was there. A renewal goes on: it takes a direct path if there is
 // one.
-func (m *mover) tryNow() {
+func (m *mover) tryNow(why string) {
 	if m.next == renewLabel {
 		return
 	}
@@ -141,8 +153,9 @@ func (m *mover) tryNow() {
 	if m.done != nil && !m.theirs && m.fixed.CompareAndSwap(false, true) {
 		m.stop(false)
 	}
-	m.next, m.wait = moveLabel, relayFirst
+	m.next, m.wait, m.why = moveLabel, relayFirst, why
 	m.tryAgain()
+	m.why = whyRelay // of those that follow
 }
 
 // tryAgain begins the move that is due, and says when to begin the next one.
@@ -213,14 +226,17 @@ func (m *mover) start(label string, c *channel) {
 	ctx, cancel := context.WithTimeout(m.ctx, moveLimit)
 	done := make(chan *Pipe, 1)
 	m.done, m.cancel, m.theirs, m.label, m.fixed, m.met = done, cancel, c != nil, label, &atomic.Bool{}, &atomic.Bool{}
-	fixed, met, left := m.fixed, m.met, m.left
+	fixed, met, left, why := m.fixed, m.met, m.left, m.why
 	m.s.wg.Go(func() {
 		var next *Pipe
 		var err error
 		if label == awayLabel {
 			next, err = m.meetAtServer(ctx, met)
 		} else {
-			next, err = m.move(ctx, label, left, c, fixed)
+			next, err = m.move(ctx, label, left, c, fixed, why)
+		}
+		if next != nil && label == awayLabel {
+			next.Reason = why
 		}
 		if err != nil {
 			m.p.log.Info("the connection stays as it is", "why", err)
@@ -266,14 +282,18 @@ func (m *mover) stop(lost bool) (next *Pipe) {
 }
 
 // move makes a second connection, and returns its Pipe once the other side has it, too, or the first one is lost.
-func (m *mover) move(ctx context.Context, label string, left netip.Addr, c *channel, fixed *atomic.Bool) (*Pipe, error) {
-	if c == nil {
+func (m *mover) move(ctx context.Context, label string, left netip.Addr, c *channel, fixed *atomic.Bool, why string) (*Pipe, error) {
+	theirs := c != nil
+	if !theirs {
 		var err error
 		if c, err = m.p.open(ctx, label); err != nil {
 			return nil, err
 		}
 	}
 	k := newCarrier(c)
+	if !theirs {
+		k.reason = why
+	}
 	m.s.wg.Go(k.read)                                     // ends with c
 	context.AfterFunc(m.p.life, func() { _ = c.Close() }) // it never fails
 	meeting, cancel := context.WithCancel(ctx)
@@ -305,6 +325,10 @@ func (m *mover) move(ctx context.Context, label string, left netip.Addr, c *chan
 		_ = c.Close() // it never fails
 		next.close()
 		return nil, err
+	}
+	next.Theirs = theirs
+	if next.Reason = why; theirs {
+		next.Reason = k.whyTheirs()
 	}
 	return next, nil // c ends with the old Pipe: what was sent on it must arrive
 }

@@ -50,6 +50,12 @@ func selected(pc *webrtc.PeerConnection) *webrtc.ICECandidatePair {
 	return pair
 }
 
+// roundTrip returns the last round trip's time.
+func (p *Pipe) roundTrip() (time.Duration, bool) {
+	pair, ok := p.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePairStats()
+	return time.Duration(pair.CurrentRoundTripTime * float64(time.Second)), ok
+}
+
 // path returns the longest way that a packet takes: host, srflx, prflx or relay.
 func (a *attempt) path() string {
 	pair := a.selected()

@@ -39,6 +39,8 @@ type Details struct {
 	Path        string        // host, srflx, prflx or relay: the longest way that a packet takes
 	Route       string        // the stops of a packet to the other side, separated by commas: each is host, nat or relay, and its address if that is known
 	Took        time.Duration // from both descriptions to the open channel
+	Reason      string        // why it has taken the place of another one, as a side said that moved it: one of the Why constants; empty if none did, or none said
+	Theirs      bool          // the other side moved it
 	Renewed     bool          // it has taken the place of one whose relay would not have gone on: see Config.Moves
 }
 

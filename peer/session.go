@@ -323,7 +323,7 @@ func (s *Session) watch(ctx context.Context, p *Pipe) (next *Pipe, err error) {
 		case c := <-p.asks:
 			m.accept(c)
 		case <-p.better:
-			m.tryNow()
+			m.tryNow(whyRelay)
 		case <-p.quiet:
 			m.doubtPath()
 		case <-m.doubt.tick:
@@ -341,9 +341,13 @@ func (s *Session) watch(ctx context.Context, p *Pipe) (next *Pipe, err error) {
 				return next, nil
 			}
 		case <-ticker.C:
-			if pair, ok := p.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePairStats(); ok {
-				s.config.Report(Stats{RTT: time.Duration(pair.CurrentRoundTripTime * float64(time.Second))})
-			}
+			s.reportStats(p)
 		}
+	}
+}
+
+func (s *Session) reportStats(p *Pipe) {
+	if rtt, ok := p.roundTrip(); ok {
+		s.config.Report(Stats{RTT: rtt})
 	}
 }

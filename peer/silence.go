@@ -42,11 +42,8 @@ func (m *mover) doubtPath() {
 		return
 	}
 	now := time.Now()
-	wait := probeMost
-	if pair, ok := m.p.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePairStats(); ok {
-		wait = max(wait, time.Duration(1.5*pair.CurrentRoundTripTime*float64(time.Second)))
-	}
-	m.doubt = doubt{tick: time.Tick(probeInterval), meet: now.Add(wait), lost: now.Add(silence - quiet)}
+	rtt, _ := m.p.roundTrip() // 0 if it is not known
+	m.doubt = doubt{tick: time.Tick(probeInterval), meet: now.Add(max(probeMost, rtt*3/2)), lost: now.Add(silence - quiet)}
 	m.lookCloser()
 }
 
@@ -112,8 +109,13 @@ func (m *mover) away() {
 		m.stop(false)
 	}
 	if m.budget(awayLabel, false).take(time.Now()) {
-		m.p.log.Info("no packets come from the other side: meeting at the server", "address gone", m.doubt.gone)
+		m.p.log.Info("packets no longer come: meeting at the server", "address gone", m.doubt.gone)
+		m.why = whySilence
+		if m.doubt.gone {
+			m.why = whyGone
+		}
 		m.start(awayLabel, nil)
+		m.why = whyRelay // of a move that follows
 	}
 }
 

@@ -53,7 +53,7 @@ func describe(e chat.Event) object {
 	case chat.Renamed:
 		return object{"type": "renamed", "from": e.From, "to": e.To}
 	case chat.Moved:
-		return withRoute(object{"type": "moved", "from": e.From, "path": e.To}, e.Route)
+		return encodeMoved(e)
 	case chat.Reconnected:
 		return object{"type": "reconnected"}
 	case chat.Left:
@@ -208,4 +208,12 @@ func Escape(b []byte) []byte {
 		}
 	}
 	return out
+}
+
+func encodeMoved(e chat.Moved) object {
+	o := object{"type": "moved", "from": e.From, "path": e.To, "after_s": int(e.After.Seconds())}
+	if e.Reason != "" {
+		o["reason"], o["theirs"] = e.Reason, e.Theirs
+	}
+	return withRoute(o, e.Route)
 }

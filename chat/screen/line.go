@@ -136,7 +136,7 @@ func (l *lineScreen) show(e chat.Event) error {
 		l.note("Disconnected: %s", Clean(e.Reason))
 		l.note("Waiting for the other side to come back. What you type is kept until then.")
 	case chat.Moved:
-		l.note("%s", MovedText(e))
+		l.note("%s", MovedText(e, "the other side"))
 	case chat.Reconnected:
 		l.note("Connected again")
 	case chat.Left:

@@ -100,12 +100,31 @@ func PathText(path string) string {
 	return map[string]string{"host": "directly", "srflx": "directly, through NAT", "prflx": "directly, through NAT", "relay": "through a relay"}[path]
 }
 
-// MovedText says that the connection has moved to another way.
-func MovedText(e chat.Moved) string {
-	if from, to := PathText(e.From), PathText(e.To); from != to {
-		return fmt.Sprintf("The connection now goes %s (before: %s)", to, from)
+// MovedText says that the connection to the other side, who has that name, has moved to another way, and why.
+func MovedText(e chat.Moved, name string) string {
+	why := moveReason(e, name)
+	if why != "" {
+		why = ": " + why
 	}
-	return "The connection has moved to another network, and still goes " + PathText(e.To)
+	if from, to := PathText(e.From), PathText(e.To); from != to {
+		return fmt.Sprintf("The connection now goes %s (before: %s, for %s)%s", to, from, e.After.Round(time.Second), why)
+	}
+	return "The connection has moved to another network, and still goes " + PathText(e.To) + why
+}
+
+// moveReason says why the connection has moved, or returns "" if that is not known.
+func moveReason(e chat.Moved, name string) string {
+	machine, network := "this machine", "this network"
+	if e.Theirs {
+		machine, network = name+"'s machine", name+"'s network"
+	}
+	return map[string]string{
+		"relay":   "another try to leave the relay succeeded",
+		"udp":     network + " lets UDP through now",
+		"address": machine + " has a better address",
+		"gone":    machine + " lost its address",
+		"silence": "nothing arrived from " + name,
+	}[e.Reason]
 }
 
 // RouteText draws a route from this machine to the other side, who has that name.

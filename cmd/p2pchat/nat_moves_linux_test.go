@@ -27,22 +27,23 @@ func TestNATMoves(t *testing.T) {
 		from, to string
 		within   time.Duration
 		lines    int
+		reason   string
 	}{
 		{
 			"from a relay when the network lets UDP through", noUDP, "b", func(*lab) {}, relayed,
-			func(l *lab) { l.nat("ra", cone) }, "relay", direct, 3 * time.Second, 300,
+			func(l *lab) { l.nat("ra", cone) }, "relay", direct, 3 * time.Second, 300, "udp",
 		},
 		{
 			"from Wi-Fi to a cable of the same network", cone, "s", func(l *lab) { l.bridge("a", 1) }, "host|" + direct,
-			func(l *lab) { l.plug("a", 1) }, "host|" + direct, "host|" + direct, 3 * time.Second, 2000,
+			func(l *lab) { l.plug("a", 1) }, "host|" + direct, "host|" + direct, 3 * time.Second, 2000, "address",
 		},
 		{
 			"back to Wi-Fi when the cable is pulled out", cone, "b", func(l *lab) { l.bridge("a", 1); l.plug("a", 1) }, direct,
-			func(l *lab) { l.run("ip -n %s link set eth1 down", l.ns("a")) }, direct, direct, 2500 * time.Millisecond, 2000,
+			func(l *lab) { l.run("ip -n %s link set eth1 down", l.ns("a")) }, direct, direct, 2500 * time.Millisecond, 2000, "gone",
 		},
 		{
 			"to the other address when one is removed", cone, "b", func(l *lab) { l.bridge("b", 2); l.plug("b", 2) }, direct,
-			func(l *lab) { l.run("ip -n %s addr del 10.2.0.3/24 dev eth1", l.ns("b")) }, direct, direct, 2500 * time.Millisecond, 2000,
+			func(l *lab) { l.run("ip -n %s addr del 10.2.0.3/24 dev eth1", l.ns("b")) }, direct, direct, 2500 * time.Millisecond, 2000, "silence",
 		},
 		{
 			"when both sides lose their address at once", cone, "b", func(l *lab) {
@@ -54,7 +55,7 @@ func TestNATMoves(t *testing.T) {
 			func(l *lab) {
 				l.run("ip -n %s link set eth1 down", l.ns("a"))
 				l.run("ip -n %s link set eth1 down", l.ns("b"))
-			}, direct, direct, 2500 * time.Millisecond, 2000,
+			}, direct, direct, 2500 * time.Millisecond, 2000, "gone",
 		},
 		{
 			"when the only address is replaced by another one", cone, "b", func(*lab) {}, direct,
@@ -62,7 +63,7 @@ func TestNATMoves(t *testing.T) {
 				l.run("ip -n %s addr del 10.1.0.2/24 dev eth0", l.ns("a"))
 				l.run("ip -n %s addr add 10.1.0.77/24 dev eth0", l.ns("a"))
 				l.run("ip -n %s route add default via 10.1.0.1", l.ns("a"))
-			}, direct, direct, 2500 * time.Millisecond, 2000,
+			}, direct, direct, 2500 * time.Millisecond, 2000, "gone",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -102,6 +103,7 @@ func TestNATMoves(t *testing.T) {
 			if took > c.within {
 				t.Fatalf("it took %s", took)
 			}
+			l.sees(a, `"reason":"`+c.reason+`".*"type":"moved"`)
 			l.sees(b, moved.String())
 			l.sees(a, `"type":"file-sent"`)
 			l.sees(b, `"type":"file-received"`)

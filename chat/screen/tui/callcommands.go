@@ -101,6 +101,9 @@ func (m *model) stats(string) (tea.Cmd, string) {
 	if m.link.Route != "" {
 		lines = append(lines, last+"route\t"+screen.RouteText(m.link.Route, m.other()))
 	}
+	if m.moved != "" {
+		lines = append(lines, "last move\t"+m.moved)
+	}
 	if n := len(m.roundTrips); n > 0 {
 		var sum time.Duration
 		for _, t := range m.roundTrips {

@@ -38,7 +38,8 @@ func (m *model) event(e chat.Event) tea.Cmd {
 		m.addNote(alarm, "Disconnected: "+e.Reason)
 	case chat.Moved:
 		m.link.Path, m.link.Route = e.To, e.Route
-		m.addNote(note, screen.MovedText(e))
+		m.moved = screen.MovedText(e, m.other())
+		m.addNote(note, m.moved)
 	case chat.Left:
 		return m.peerLeft(e)
 	case chat.KeepAsked:

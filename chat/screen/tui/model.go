@@ -48,10 +48,11 @@ type model struct {
 	noCall         string   // what an answerer is told while no call is open
 	newCode        string   // why a caller can have a new code; empty if not
 	link           chat.Connected
-	compared       bool // the person has compared the safety words, and they are the same
-	keepAsked      bool // the other side has said that it keeps this one
-	acceptRest     bool // /accept all has accepted as many files as there are offered at a time: more may follow
-	refused        bool // this side has ended the call, because they differ
+	moved          string // how, last; empty: not yet
+	compared       bool   // the person has compared the safety words, and they are the same
+	keepAsked      bool   // the other side has said that it keeps this one
+	acceptRest     bool   // /accept all has accepted as many files as there are offered at a time: more may follow
+	refused        bool   // this side has ended the call, because they differ
 	since          time.Time
 	lostAt         time.Time
 	roundTrips     []time.Duration // newest last

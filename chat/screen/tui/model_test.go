@@ -245,8 +245,10 @@ func TestSaying(t *testing.T) {
 		relayed.Path, relayed.Route = "relay", "host,relay 192.0.2.1:5,host"
 		r := newRig(t, 100, 24).happens(relayed).press("/stats<enter>")
 		r.shows(`route +you ── relay 192\.0\.2\.1:5 ── Ben$`)
-		r.happens(chat.Moved{From: "relay", To: "srflx", Route: "host 10.0.0.2:7,nat 192.0.2.7:8,nat 192.0.2.8:9,host"}).press("/clear<enter>/stats<enter>")
+		r.happens(chat.Moved{From: "relay", To: "srflx", Route: "host 10.0.0.2:7,nat 192.0.2.7:8,nat 192.0.2.8:9,host", Reason: "udp", Theirs: true}).press("/clear<enter>/stats<enter>")
 		r.shows(`route +you 10\.0\.0\.2:7 ── NAT 192\.0\.2\.7:8 ── NAT 192\.0\.2\.8:9 ── Ben$`)
+		r.shows(`last move +The connection now goes directly.*through a relay,$`)
+		r.shows(`for 0s\): Ben's network lets UDP through now$`)
 	})
 
 	t.Run("another way of the connection is told, and shown in the status", func(t *testing.T) {
@@ -256,7 +258,7 @@ func TestSaying(t *testing.T) {
 		r := newRig(t, 100, 24).happens(relayed)
 		r.shows("relayed")
 		r.happens(chat.Moved{From: "relay", To: "srflx"})
-		r.shows(`now goes directly, through NAT \(before: through a relay\)`)
+		r.shows(`now goes directly, through NAT \(before: through a relay, for 0s\)`)
 		r.shows("via NAT")
 	})
 
