@@ -76,6 +76,7 @@ func TestPageParts(t *testing.T) {
 		}
 	})
 	t.Run("the keys of contacts follow as in the program", func(t *testing.T) { testPageContactVectors(t, p.in(t)) })
+	t.Run("letters hold what those of the program hold", func(t *testing.T) { testPageLetterVectors(t, p.in(t)) })
 	t.Run("letters are sealed as in the program", func(t *testing.T) { testPageMailVectors(t, p.in(t)) })
 	t.Run("ML-KEM-768 is the program's", func(t *testing.T) {
 		p := p.in(t)

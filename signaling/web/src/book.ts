@@ -8,8 +8,11 @@ import { boxOf, id, keep, newest, roll, show, unroll, withBox, type Box, type Ke
 import { address, seal, type Address, type Block } from "./mail.ts";
 import { alike, properName } from "./name.ts";
 import type { StoredKeys } from "./contacts.ts";
+import type { Conversation } from "./conversation.ts";
 import { keyID, type Keeper } from "./keep.ts";
-import type { Heard } from "./reliable.ts";
+import type { Draft } from "./letter.ts";
+import type { Correspondent, Undelivered } from "./outbox.ts";
+import type { Heard, SavedFrames } from "./reliable.ts";
 import type { Side } from "./store.ts";
 
 export interface Contact {
@@ -18,9 +21,19 @@ export interface Contact {
   readonly seen: number; // when their last call began, in ms since 1970
   readonly keys: Keys;
   readonly agreed?: string; // the ID of the keys with which the two kept each other
-  readonly heard?: Heard; // when the last letter was read
+  readonly heard?: Heard;
   readonly due?: boolean; // a receipt for letters that were read
-  readonly sealed?: readonly Sealed[]; // receipts that may not be at the server yet
+  readonly sealed?: readonly Sealed[]; // letters that may not be at the server yet
+  readonly left?: Left;
+  readonly undelivered?: Undelivered; // what this person has said
+}
+
+/** How far this person's letters are. */
+interface Left {
+  readonly generation: string; // with whose keys the count began
+  readonly conversation: string;
+  readonly through: number; // the ID of the last message that is in a letter
+  readonly until: number; // when the first of the letters expires at the server, in ms since 1970; 0 if none is there
 }
 
 /** A letter for a box at the server. */
@@ -119,8 +132,14 @@ export class Book {
   }
 }
 
+/** What a call with a contact stores whenever it stores anything: how far each side has read what the other one has said. */
+export type Progress = Pick<Conversation, "id" | "heard" | "undelivered">;
+
 /** A contact that no other tab can call, rename or forget until release. */
-export class Held implements StoredKeys {
+export class Held implements StoredKeys, Correspondent {
+  /** Of the call; undefined before it begins. */
+  progress: Progress | undefined;
+
   constructor(private readonly book: Book, private readonly contact: Contact, readonly release: () => void) {}
 
   get id(): string {
@@ -150,31 +169,91 @@ export class Held implements StoredKeys {
     return this.contact.heard;
   }
 
-  /** Stores the other side's box after letters that were read, and whether a receipt is due. */
-  async read(generation: string, after: Box, heard: Heard, due: boolean): Promise<void> {
-    await this.book.update(this.id, (c) => ({ ...c, keys: withBox(c.keys, generation, "theirs", after), heard, due: due || c.due === true }));
+  /** What the contact did not have when the tab took the contact; undefined if it had all. */
+  get undelivered(): Undelivered | undefined {
+    return this.contact.undelivered?.frames.length ? this.contact.undelivered : undefined;
   }
 
-  /** Returns the receipts for the server: those that are sealed, or one of that text, if it is due, for each generation of keys. */
-  async receipts(text: Uint8Array): Promise<readonly Sealed[]> {
+  /** Whether no other tab has gone on with a conversation that this tab was in. */
+  isLast({ id, last }: SavedFrames): boolean {
+    const u = this.contact.undelivered;
+    return !u || (u.id === id && u.last <= last);
+  }
+
+  /** Stores the progress of the call, and returns the last seq of it. */
+  async store(): Promise<number> {
+    const c = await this.#change((c) => c);
+    if (!c) throw new Failure("no-contacts", `You have forgotten ${this.name}.`);
+    return c.undelivered!.last;
+  }
+
+  /** Forgets what was not delivered: it can no longer be. */
+  async end(): Promise<void> {
+    await this.store(); // its last number stays: a tab that is loaded again later does not use it twice
+    this.progress = undefined;
+    await this.#change((c) => ({ ...c, ...(c.undelivered && { undelivered: { ...c.undelivered, frames: [], files: [] } }) }));
+  }
+
+  /** Stores the other side's box after letters that were read, and whether a receipt is due. */
+  async read(generation: string, after: Box, due: boolean): Promise<void> {
+    await this.#change((c) => ({ ...c, keys: withBox(c.keys, generation, "theirs", after), due: due || c.due === true }));
+  }
+
+  /** Returns how far the letters are, and how many are sealed and may not be at the server. */
+  async left(): Promise<Left & { sealed: number }> {
+    const c = await this.book.find(this.id);
+    return { ...this.#left(c), sealed: c?.sealed?.length ?? 0 };
+  }
+
+  /** Begins the count of what is left again: what was left may have expired. */
+  async leaveAgain(): Promise<void> {
+    await this.#change((c) => ({ ...c, left: { ...this.#left(c), through: 0, until: 0 } }));
+  }
+
+  /**
+   * Returns the letters for the server: those that are sealed, or else what write makes of the messages after an ID, for each generation
+   * of keys, because the other side may have only one of them. due: a receipt is due.
+   */
+  async seal(write: (through: number, due: boolean) => Draft): Promise<readonly Sealed[]> {
     let sealed: readonly Sealed[] = [];
-    await this.book.update(this.id, (c) => {
+    await this.#change((c) => {
       sealed = c.sealed ?? [];
-      if (!c.due || sealed.length > 0) return undefined;
+      const left = this.#left(c);
+      if (sealed.length > 0) return undefined;
+      const { text, first, through } = write(left.through, c.due === true);
+      if (!text) return undefined;
       let { keys } = c;
       for (const generation of keys.generations.map(id)) {
         const box = boxOf(keys, generation, "ours")!, { after, block } = seal(box, text);
         sealed = [...sealed, { to: address(box), block }];
         keys = withBox(keys, generation, "ours", after);
       }
-      return { ...c, keys, sealed, due: false };
+      return { ...c, keys, sealed, due: false, left: { ...left, through, until: first > left.through ? 0 : left.until } }; // 0: all letters before were read
     });
     return sealed;
   }
 
-  /** Notes that the server has the sealed receipts. */
-  async posted(): Promise<void> {
-    await this.book.update(this.id, (c) => ({ ...c, sealed: [] }));
+  /** Notes that the server has the sealed letters and keeps them for some ms, and returns the ID of the last message in them. */
+  async posted(kept: number): Promise<number> {
+    const c = await this.#change((c) => {
+      const left = this.#left(c);
+      return { ...c, sealed: [], left: { ...left, until: left.until || Date.now() + kept } };
+    });
+    return c?.left?.through ?? 0;
+  }
+
+  /** How far the letters of the call's conversation are. With new keys, or in a new conversation, the count begins from nothing. */
+  #left(c: Contact | undefined): Left {
+    const generation = c ? newest(c.keys) : "", conversation = this.progress?.id ?? "";
+    return c?.left?.generation === generation && c.left.conversation === conversation ? c.left : { generation, conversation, through: 0, until: 0 };
+  }
+
+  /** Changes the contact, and stores the progress of the call with that. */
+  async #change(edit: (c: Contact) => Contact | undefined): Promise<Contact | undefined> {
+    return this.book.update(this.id, (c) => {
+      const next = edit(c);
+      return next && { ...next, ...(this.progress && { heard: this.progress.heard, undelivered: this.progress.undelivered }) };
+    });
   }
 
   shown(id: string): Promise<boolean> {

@@ -10,6 +10,7 @@ import { readable, type Failure, type Kind } from "./failure.ts";
 import { FileViews } from "./fileview.ts";
 import { KeepView } from "./keepview.ts";
 import { Mailbox } from "./mailbox.ts";
+import { Outbox } from "./outbox.ts";
 import type { Pipe } from "./pipe.ts";
 import { resumeLimit, saveCall, type SavedCall } from "./resume.ts";
 import { Session } from "./session.ts";
@@ -39,6 +40,7 @@ export class Call {
   readonly #files: FileViews;
   readonly #life = new AbortController();
   readonly #mailbox: Mailbox | undefined;
+  readonly #outbox: Outbox | undefined;
   #met: boolean; // there was a connection
   #shown: boolean; // the conversation is on the page
   #peer: string; // the other side's last conversation
@@ -61,14 +63,30 @@ export class Call {
     this.view.onFile = (...args) => this.#files.files.handleFrame(...args);
     this.view.onRinging = () => { this.#waiting.ringing(); };
     this.view.onConnected = (pipe) => { this.#connected(pipe); };
-    this.#mailbox = contact && new Mailbox(this.#store, contact, this.conversation, {
-      letters: () => { this.#letters(contact.name); }, alert: () => { this.view.alert(contact.name); }, note: (text) => { this.note(text); },
-    });
+    if (contact) {
+      const note = (text: string) => { this.note(text); };
+      contact.progress = this.conversation;
+      this.#mailbox = new Mailbox(this.#store, contact, this.conversation, {
+        letters: () => { this.#open(`${contact.name} left this at the server, sealed.`, "peer"); }, alert: () => { this.view.alert(contact.name); },
+        mailed: (through, kept) => { this.view.mailed(through, kept); }, note,
+      });
+      this.#outbox = this.conversation.journal = new Outbox(contact, contact.name, () => {
+        this.conversation.stored();
+        this.#mailbox!.mailer.changed();
+      }, note);
+      this.conversation.filesOnTheirWay = () => this.#files.files.open;
+      this.#outbox.changed(); // another tab with an older state of this conversation does not go on with it
+    }
     this.#store.onTrouble = (why) => (this.#shown ? this.view : this.#waiting).trouble(why);
     this.#met = this.#shown = saved !== undefined;
     this.#peer = saved?.conversation.peer.conversation ?? "";
     if (!saved) {
       show("wait", byId("wait-title"));
+      const { waiting } = this.conversation;
+      if (waiting.length === 0) return;
+      this.write();
+      this.note(waiting.length === 1 ? "You wrote this before. It is not delivered yet." : `You wrote these ${waiting.length} messages before. They are not delivered yet.`);
+      for (const { id, text } of waiting) this.view.said(id, text);
       return;
     }
     this.#waiting.met((text) => this.view.note(text));
@@ -85,12 +103,17 @@ export class Call {
     return this.#shown;
   }
 
-  /** Shows the conversation for letters of the contact, who is away. */
-  #letters(name: string) {
+  /** Lets the person write to a contact who is away. */
+  write() {
+    this.#open(this.side === "offer" ? "Calling." : `Waiting for ${this.#contact!.name} to call.`, "text");
+  }
+
+  /** Shows the conversation before the two are connected. */
+  #open(why: string, focus: string) {
     if (this.#shown) return;
     this.#shown = true;
     this.#waiting.met((text) => this.view.note(text));
-    this.view.letters(name);
+    this.view.away(this.#contact!.name, why, focus);
   }
 
   #connected(pipe: Pipe) {
@@ -111,17 +134,36 @@ export class Call {
       failure = readable(e);
     }
     this.#life.abort();
+    const rest = await this.#finish();
     this.#contact?.release();
     const broken = this.#files.files.abandon("the conversation has ended");
     if (this.#shown) this.view.over([
       failure ? `The call ended: ${failure.message}` : this.view.departure || "You have left.",
       failure && hints[failure.kind],
-      this.#met && undelivered(this.conversation.waiting.length),
+      rest,
       broken === 0 ? "" : broken === 1 ? "One file was not transferred." : `${broken} files were not transferred.`,
       this.#keep.unfinished,
       this.view.pageClosed && talkAgain,
-    ].filter(Boolean).join(" "));
+    ].filter(Boolean).join(" "), this.#contact !== undefined && this.conversation.resumable);
     return failure;
+  }
+
+  /** Leaves at the server what was not delivered to a contact, and returns what the person should know of it. */
+  async #finish(): Promise<string> {
+    const n = this.conversation.waiting.length, lost = this.#met ? undelivered(n) : "";
+    if (!this.#contact || !this.#mailbox) return lost;
+    await this.#outbox!.settled();
+    try {
+      if (!this.conversation.resumable) {
+        await this.#contact.end();
+        return lost;
+      }
+      const left = await this.#mailbox.mailer.finish(), { name } = this.#contact;
+      if (n === 0) return lost;
+      return !left ? keptFor(name, n) : n === 1 ? `One message waits for ${name} at the server, sealed.` : `${n} messages wait for ${name} at the server, sealed.`;
+    } catch (e) {
+      return `${lost} ${readable(e).message}`;
+    }
   }
 
   async #nextPipe(signal: AbortSignal): Promise<Pipe> {
@@ -188,6 +230,10 @@ export const hints: Partial<Record<Kind, string>> = {
 };
 
 export const talkAgain = "To talk again, one of you starts a new call.";
+
+/** Says what becomes of messages to a contact that are not delivered. */
+export const keptFor = (name: string, n: number) =>
+  n === 1 ? `One message not delivered yet is kept in this browser, for your next call with ${name}.` : `${n} messages not delivered yet are kept in this browser, for your next call with ${name}.`;
 
 export const undelivered = (n: number) =>
   n === 0 ? "All your messages were delivered." : n === 1 ? "One message was not delivered. They never saw it." : `${n} messages were not delivered. They never saw them.`;

@@ -3,9 +3,16 @@
 import { Book, type Contact, type Held } from "./book.ts";
 import { byId, el, spoken } from "./dom.ts";
 import { readable, type Failure } from "./failure.ts";
+import { kind } from "./frame.ts";
 import type { Side } from "./store.ts";
 
 const list = byId("contacts-list"), about = byId("contacts-about"), card = byId("contacts");
+
+/** Says how many messages for a contact are kept in this browser, or is empty. */
+function waiting(c: Contact): string {
+  const n = c.undelivered?.frames.filter(([k]) => k === kind.message).length ?? 0;
+  return n === 0 ? "" : n === 1 ? "One message is not delivered yet" : `${n} messages are not delivered yet`;
+}
 
 export class ContactView {
   /** start starts a call with a contact, which it releases at the end. */
@@ -42,7 +49,7 @@ export class ContactView {
     return el("li", {},
       el("div", { className: "contact" },
         el("bdi", { textContent: c.name }),
-        el("small", { textContent: c.keys.shown ? `Last call: ${new Date(c.seen).toLocaleDateString()}` : "Not confirmed: they may not have kept you" }),
+        el("small", { textContent: waiting(c) || (c.keys.shown ? `Last call: ${new Date(c.seen).toLocaleDateString()}` : "Not confirmed: they may not have kept you") }),
         el("span", { className: "row" }, button("Call", () => void this.#meet("offer", c)), button("Answer", () => void this.#meet("answer", c))),
       ), details);
   }

@@ -4,14 +4,17 @@
 import { equal, text, utf8 } from "./bytes.ts";
 import type { Reader } from "./event.ts";
 import { Failure, sleep, type Kind } from "./failure.ts";
-import { decode, encode, json, kind, maxText, parseHello, type Frame, type FrameKind } from "./frame.ts";
+import { decode, encode, json, kind, maxText, parseHello, type Frame, type FrameKind, type Hello } from "./frame.ts";
 import { Incoming } from "./incoming.ts";
-import type { Letter } from "./letter.ts";
-import { Keeping, type Keeper, type KeepState, type Known } from "./keep.ts";
+import { draft, type Draft, type Letter } from "./letter.ts";
+import { maxLetter } from "./mail.ts";
+import { noJournal, type Correspondent, type FileName, type Journal, type Undelivered } from "./outbox.ts";
+import { Keeping, type Keeper, type Known } from "./keep.ts";
 import { after, hasHeard, hasSaid, type Leaving, type Step } from "./leaving.ts";
 import { properName, stranger } from "./name.ts";
 import type { Pipe } from "./pipe.ts";
-import { ReliableStream, type Heard, type SavedStream } from "./reliable.ts";
+import { ReliableStream, type Heard } from "./reliable.ts";
+import type { Saved } from "./resume.ts";
 import { HelloWait } from "./ring.ts";
 
 const unmet = new Set<Kind>(["silent", "declined", "unanswered"]); // why no conversation begins on a pipe
@@ -22,13 +25,6 @@ const away = 20_000; // ms that the other side waits for a page that was closed 
 const maxAway = 60_000; // ms that this side waits for another page
 /** ms after which a page that announced its absence no longer continues: the rest of `away` is for meeting again. */
 export const backIn = 10_000;
-
-/** What a page needs to continue a conversation of an earlier one. */
-export interface Saved extends SavedStream {
-  readonly name: string;
-  readonly partial: boolean;
-  readonly keep: KeepState;
-}
 
 export class Conversation {
   #name: string;
@@ -44,21 +40,29 @@ export class Conversation {
   #overheard = false; // the safety words differ
   #rename: "told" | "untold" = "told"; // whether the other side knows this side's name
   #away: number | undefined; // ms to wait for the other side's page
+  #closed = false; // which did not come back
   #pipe: Pipe | undefined; // once both hellos are there
   #wakeSender: () => void = () => {};
+  #stored: Pick<Hello, "first" | "heard">; // what the journal was last told of
   dropped = 0; // frames that made no sense
+  journal: Journal = noJournal;
+  filesOnTheirWay: () => readonly FileName[] = () => [];
 
   /** contact: whom the conversation is with, if they have kept each other before. */
-  constructor(name: string, reader: Reader, keeper: Keeper, contact?: Known & { readonly heard: Heard | undefined }, saved?: Saved) {
+  constructor(name: string, reader: Reader, keeper: Keeper, contact?: Correspondent, saved?: Saved) {
     this.#name = name;
     this.#reader = reader;
     this.#keeper = keeper;
     this.#contact = contact;
     this.#saved = saved;
     this.keeping = new Keeping(keeper, (k, body) => { this.put(k, body); }, (news) => { reader.keeping(news); }, saved?.keep);
-    this.#stream = new ReliableStream(saved, contact?.heard);
+    this.#stream = new ReliableStream(saved, contact?.heard, contact?.undelivered);
+    this.#stored = this.#stream.place;
     this.#incoming = new Incoming(reader, this.#stream, keeper, this.keeping, contact);
-    if (!saved) return;
+    if (!saved) {
+      for (const { id, of } of contact?.undelivered?.files ?? []) this.put(kind.cancel, json({ id, of, reason: "the page was closed" }));
+      return;
+    }
     this.#incoming.peerName = saved.peer.name;
     this.#incoming.partial = saved.partial;
   }
@@ -66,6 +70,21 @@ export class Conversation {
   save(): Saved {
     const stream = this.#stream.save();
     return { ...stream, peer: { ...stream.peer, name: this.#incoming.peerName }, name: this.#name, partial: this.#incoming.partial, keep: this.keeping.state };
+  }
+
+  /** What the next tab needs to go on with what the contact does not have. */
+  get undelivered(): Undelivered {
+    return { ...this.#stream.saveFrames(), files: this.filesOnTheirWay() };
+  }
+
+  /** Whether what was not delivered can still be: the other side has not said goodbye. */
+  get resumable(): boolean {
+    return !hasHeard(this.#leaving) || this.#closed;
+  }
+
+  /** Returns a letter with the messages after the ID after; bare: also if there are none. */
+  letter(after: number, bare: boolean): Draft {
+    return draft(this.#stream.place, this.#stream.unacknowledged, after, maxLetter, bare);
   }
 
   /** Whether the two can keep each other: they are no contacts yet, and the other side's program can. */
@@ -79,7 +98,7 @@ export class Conversation {
 
   /** The messages that are not delivered yet. */
   get waiting(): { id: number; text: string }[] {
-    return this.#stream.unacknowledged(kind.message).map((f) => ({ id: f.seq, text: text(f.body) }));
+    return this.#stream.unacknowledged.filter((f) => f.kind === kind.message).map((f) => ({ id: f.seq, text: text(f.body) }));
   }
 
   /** The other side's conversation. A program that was started again has a new one, and none of the files. */
@@ -90,11 +109,6 @@ export class Conversation {
   /** The last of this side's frames that an earlier program of the other side received, and not its current one. */
   get receivedBefore(): number {
     return this.#stream.receivedBefore;
-  }
-
-  /** Where this side's stream is, and how far it has read the other one's. */
-  get place(): ReliableStream["place"] {
-    return this.#stream.place;
   }
 
   get heard(): Heard {
@@ -130,6 +144,7 @@ export class Conversation {
 
   put(k: FrameKind, body: Uint8Array): number {
     const seq = this.#stream.put(k, body);
+    this.journal.changed();
     this.#wakeSender();
     return seq;
   }
@@ -188,6 +203,7 @@ export class Conversation {
       return await next(AbortSignal.any([signal, this.#parting.signal, ...late]));
     } catch (e) {
       if (late[0]?.aborted && !this.parting && !signal.aborted) {
+        this.#closed = true;
         this.#move("heard");
         this.#reader.left(false, true);
       }
@@ -312,7 +328,8 @@ export class Conversation {
     if (ack) return ack;
     const silent = foreign || hasSaid(this.#leaving);
     if (this.#rename === "untold" && !silent) return { kind: kind.name, seq: 0, body: utf8(this.#name) };
-    const f = hasHeard(this.#leaving) ? undefined : this.#stream.next();
+    const due = hasHeard(this.#leaving) ? undefined : this.#stream.next(), f = due && due.seq <= this.journal.stored ? due : undefined;
+    if (due && !f && !this.journal.refused) return undefined;
     if (f?.kind === kind.keep || f?.kind === kind.kept) { // which only the other side's hello allows
       if (!foreign && !this.#pipe) return undefined;
       if (!this.#stream.peerKeeps) return { ...f, kind: kind.cancel, body: json({}) }; // of no file
@@ -357,8 +374,17 @@ export class Conversation {
     this.#wakeSender();
   }
 
+  /** Notes what the other side has said, and whether it made sense. */
   #sound(sound: boolean) {
     if (!sound) this.dropped++;
+    const { first, heard } = this.#stream.place, changed = first !== this.#stored.first || heard !== this.#stored.heard;
+    this.#stored = { first, heard };
+    if (changed) this.journal.changed();
+  }
+
+  /** Goes on with what the journal has stored. */
+  stored() {
+    this.#wakeSender();
   }
 
   /** Takes the end of a plain program's channel for its goodbye. */

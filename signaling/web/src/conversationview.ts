@@ -7,6 +7,7 @@ import { linked } from "./links.ts";
 import { visible } from "./name.ts";
 import type { Met, Pipe, Way } from "./pipe.ts";
 
+const atServer = "✉ left at the server", hour = 3_600_000; // ms
 const maxItems = 2000; // in the log
 const maxCharacters = 8 << 20;
 const maxJoined = 1 << 20; // characters of a message that comes in parts; the rest is shown as another one
@@ -30,6 +31,7 @@ export class ConversationView implements Reader {
   #lost = ""; // why there is no connection; empty if there is one
   #characters = 0;
   #trimmed = false;
+  #explained = false; // the person knows what it means that a message is left at the server
   #unread = 0; // messages that came while the page was hidden
   #below = 0; // messages that came below the visible part of the log
   #atEnd = true; // whether the end of the log is visible
@@ -82,15 +84,29 @@ export class ConversationView implements Reader {
     this.onConnected(pipe);
   }
 
-  /** Shows the conversation before there is a connection: the contact has left letters. */
-  letters(name: string) {
-    for (const id of ["composer", "attach", "verify"]) byId(id).hidden = true;
+  /** Shows the conversation with a contact before there is a connection. */
+  away(name: string, why: string, focus: string) {
+    for (const id of ["attach", "verify"]) byId(id).hidden = true;
     byId("peer-name").textContent = name;
     byId("trust").className = byId("trust").textContent = byId("path").textContent = "";
-    byId("connection").textContent = this.#lost = `${name} left this at the server, sealed. You can write once the two of you are connected.`;
+    byId("connection").textContent = this.#lost = `${why} You can write: ${name} gets it when the two of you connect, or before that from the server, if it keeps mail.`;
     byId("connection").hidden = false;
     document.title = `${name} – p2pchat`;
-    show("talk", byId("peer"));
+    show("talk", byId(focus));
+  }
+
+  /** Marks the messages that wait at the server, which keeps them for some ms. The first time, a note says what the mark means. */
+  mailed(through: number, kept: number) {
+    let marked = false;
+    for (const [id, mark] of this.#marks) {
+      if (id > through) continue;
+      mark.textContent = atServer;
+      marked = true;
+    }
+    if (!marked || this.#explained) return;
+    this.#explained = true;
+    const until = kept < 48 * hour ? `until ${moment(new Date(Date.now() + kept))}` : `for ${Math.round(kept / hour / 24)} days`;
+    this.note(`✉ Left at the server, sealed. It is kept there ${until}, and here until it is read.`);
   }
 
   /** Resumes a call that has no connection yet. compared: the person has compared the safety words. */
@@ -175,7 +191,7 @@ export class ConversationView implements Reader {
       this.#count(begun, text.length);
       return;
     }
-    if (written && !continues) this.note(`✉ ${from} wrote this on ${written.toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" })}:`);
+    if (written && !continues) this.note(`✉ ${from} wrote this on ${moment(written)}:`);
     const item = el("div", { className: "theirs" }, spoken(`${from}: `), this.#text(text), foot());
     this.#add(item, text.length);
     this.#arrived();
@@ -350,8 +366,8 @@ export class ConversationView implements Reader {
     document.title = `${byId("peer-name").textContent} – p2pchat`;
   }
 
-  /** Shows how the conversation ended. Its log stays readable. */
-  over(how: string) {
+  /** Shows how the conversation ended. Its log stays readable. kept: what was not delivered can still be. */
+  over(how: string, kept: boolean) {
     byId("menu").hidePopover();
     const typing = document.activeElement === this.#textBox;
     if (this.#textBox.value.trim() !== "") this.note(`Not sent, because the call had ended: ${this.#textBox.value}`);
@@ -360,9 +376,11 @@ export class ConversationView implements Reader {
     byId("over").hidden = false;
     byId(typing ? "over-about" : "again").focus(); // the next Enter of a person who types must not press a button
     byId("path").textContent = "";
-    for (const mark of this.#marks.values()) mark.textContent = "not delivered";
+    for (const mark of this.#marks.values()) if (!kept) mark.textContent = "not delivered";
   }
 }
+
+const moment = (at: Date): string => at.toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
 
 /** Makes the last line of an item: the time, and more. */
 const foot = (...more: HTMLElement[]) => el("span", { className: "foot" }, clock(), ...more);

@@ -1,8 +1,8 @@
 // What a letter in a mailbox holds: the hello and the numbered frames that a pipe would carry, so that a message that arrives both
-// ways arrives once. The half of chat/mail.go that a page needs: it reads letters, and leaves receipts.
+// ways arrives once. chat/mail.go for a browser.
 
-import { utf8 } from "./bytes.ts";
-import { json, maxText, parse, parseHello, type Hello } from "./frame.ts";
+import { text, utf8 } from "./bytes.ts";
+import { json, kind, maxText, parse, parseHello, type Frame, type Hello } from "./frame.ts";
 
 export interface Letter {
   readonly hello: Hello;
@@ -24,5 +24,32 @@ export function parseLetter(b: Uint8Array): Letter | undefined {
   return { hello, messages, written: Number.isNaN(at.getTime()) ? undefined : at };
 }
 
-/** Makes a letter without messages, which says up to where this side has read. */
-export const receipt = (place: Pick<Hello, "conversation" | "first" | "heard" | "of">): Uint8Array => json({ ...place, written: new Date().toISOString() });
+/** What a side leaves for the other one. */
+export interface Draft {
+  readonly text: Uint8Array | undefined;
+  readonly first: number; // the lowest ID that is not acknowledged
+  readonly through: number; // the ID of the last message that is in this letter or in those before
+  readonly held: boolean; // what comes next, such as a file, has to wait for a pipe
+}
+
+/**
+ * Makes a letter of at most limit bytes with those of the frames that come after the ID after. It says, too, up to where this side has
+ * read. Its text is undefined if there is no such message, unless bare is set.
+ */
+export function draft(place: Pick<Hello, "conversation" | "first" | "heard" | "of">, frames: readonly Frame[], after: number, limit: number, bare: boolean): Draft {
+  const head = { ...place, written: new Date().toISOString() }, list: object[] = [];
+  let bytes = json(head), through = Math.max(after, place.first - 1), held = false;
+  for (const f of frames) {
+    if (f.seq <= through) continue;
+    held = f.kind !== kind.message && f.kind !== kind.part;
+    if (held) break;
+    const one = { seq: f.seq, ...(f.kind === kind.part && { part: true }), text: text(f.body) }, longer = json({ ...head, frames: [...list, one] });
+    if (longer.length > limit) {
+      held = list.length === 0;
+      break;
+    }
+    list.push(one);
+    [bytes, through] = [longer, f.seq];
+  }
+  return { text: list.length > 0 || bare ? bytes : undefined, first: place.first, through, held };
+}

@@ -8,6 +8,7 @@ import { next, type Box } from "./contact.ts";
 
 export const blockSizes = [512, 2 << 10, 16 << 10] as const; // bytes
 const lengthSize = 2, tagSize = 16, overhead = lengthSize + tagSize;
+export const maxLetter = blockSizes[2] - overhead; // bytes
 const maxGap = 1 << 12; // blocks that may be missing before one, and so the steps that invented blocks cost a read
 
 /** One sealed letter. Its number is from 1. */
@@ -39,7 +40,7 @@ export function address(b: Box): Address {
 /** Seals the next letter of a box. It throws a RangeError if the letter is too long. */
 export function seal(b: Box, letter: Uint8Array): { after: Box; block: Block } {
   const size = blockSizes.find((s) => letter.length + overhead <= s);
-  if (!size) throw new RangeError(`A letter has ${blockSizes[2] - overhead} bytes at most.`);
+  if (!size) throw new RangeError(`A letter has ${maxLetter} bytes at most.`);
   const padded = new Uint8Array(size - tagSize), { key, after } = next(b);
   padded.set([letter.length >> 8, letter.length & 255]);
   padded.set(letter, lengthSize);

@@ -1,41 +1,41 @@
-// Reads what a contact has left at the server while the two are not connected, and tells the contact that it was read: the reading
-// half of cmd/p2pchat/mailbox.go for a browser.
+// Reads what a contact has left at the server while the two are not connected: cmd/p2pchat/mailbox.go for a browser. mailer.ts leaves
+// what this person writes, and the receipts.
 //
 // It works in this order, so that a tab that is closed between two steps loses no message: the page, the key after the letter (with
-// how far this side has read), and then both the deletion at the server, and the sealed receipt with the key after it, the server.
+// how far this side has read), and then both the deletion at the server, and the receipt.
 
 import type { Held } from "./book.ts";
 import { boxOf, id } from "./contact.ts";
 import type { Conversation } from "./conversation.ts";
 import { kindOf, readable, sleep } from "./failure.ts";
-import { parseLetter, receipt } from "./letter.ts";
+import { parseLetter, type Letter } from "./letter.ts";
 import { address, open, reportText, type Address } from "./mail.ts";
+import { Mailer, type MailWriter } from "./mailer.ts";
 import type { Store } from "./store.ts";
 
 const mailWait = 25; // seconds that one read waits for letters
 const pollInterval = 2000; // ms between two reads of a box where none waits: all tabs share six connections
 
-export interface MailReader {
+export interface MailReader extends MailWriter {
   /** There are messages in the letter that is opened next. */
   letters(): void;
   /** There are letters, but no one looks at the page. */
   alert(): void;
-  note(text: string): void;
 }
 
 export class Mailbox {
   readonly #told = new Set<string>();
   #steps: Promise<unknown> = Promise.resolve(); // that change what is stored, one after the other
-  #receipts: Promise<unknown> = Promise.resolve(); // one after the other; a server that takes none keeps no letter waiting
+  readonly mailer: Mailer; // beside the reading: a server that takes no letter keeps none waiting
 
-  constructor(private readonly store: Store, private readonly contact: Held, private readonly conversation: Conversation, private readonly reader: MailReader) {}
+  constructor(private readonly store: Store, private readonly contact: Held, private readonly conversation: Conversation, private readonly reader: MailReader) {
+    this.mailer = new Mailer(store, contact, conversation, { mailed: (through, kept) => { reader.mailed(through, kept); }, note: (text) => { this.#tell(text); } });
+  }
 
-  /** Reads letters until signal aborts. Nothing is under way once it resolves. */
+  /** Reads and leaves letters until signal aborts. Nothing is under way once it resolves. */
   async run(signal: AbortSignal): Promise<void> {
     const keys = await this.contact.keys().catch(() => undefined);
-    this.#acknowledge(signal);
-    await Promise.all((keys?.generations ?? []).map((g, i) => this.#read(id(g), i === 0 ? mailWait : 0, signal)));
-    await this.#receipts;
+    await Promise.all([this.mailer.run(signal), ...(keys?.generations ?? []).map((g, i) => this.#read(id(g), i === 0 ? mailWait : 0, signal))]);
   }
 
   /** Reads the box of a generation, until signal aborts or the server refuses. */
@@ -50,15 +50,16 @@ export class Mailbox {
         const at = address(box), list = await this.store.blocks(at, box.number, wait, signal);
         if (list.length > 0) {
           const { after, letters, report } = open(box, list);
-          if (document.hidden && letters.length > 0) this.reader.alert();
-          await visible(signal); // what is shown is deleted at the server, and its sender is told that it was read
+          const parsed = letters.map(parseLetter), toRead = parsed.some((l) => l?.messages.length !== 0); // not only receipts
+          if (document.hidden && toRead) this.reader.alert();
+          if (toRead) await visible(signal); // what is shown is deleted at the server, and its sender is told that it was read
           await this.#next(async () => {
-            const due = letters.map((l) => this.#open(l)).includes(true);
+            const due = parsed.map((l) => this.#open(l)).includes(true);
             this.#tell(reportText(report)); // below the letters, which bring the conversation onto the page
-            if (letters.length > 0) await this.contact.read(generation, after, this.conversation.heard, due);
+            if (letters.length > 0) await this.contact.read(generation, after, due);
           });
           if (letters.length === 0) return; // a server that invents blocks is not asked again at once
-          this.#acknowledge(signal);
+          this.mailer.changed(true);
           deleted = deleted.then(() => this.#delete(at, after.number, signal));
         } else if (wait === 0) await sleep(pollInterval, signal);
       }
@@ -72,8 +73,8 @@ export class Mailbox {
   }
 
   /** Shows a letter, and reports whether there were messages in it. */
-  #open(text: Uint8Array): boolean {
-    const letter = parseLetter(text), messages = letter !== undefined && letter.messages.length > 0;
+  #open(letter: Letter | undefined): boolean {
+    const messages = letter !== undefined && letter.messages.length > 0;
     if (messages) this.reader.letters();
     if (letter) this.conversation.open(letter);
     else this.#tell(`A letter from ${this.contact.name} is in a form that this page does not know. Reload the page: both sides need the same version of p2pchat. ${this.contact.name} still has the letter, and you get it when the two of you connect.`);
@@ -86,22 +87,6 @@ export class Mailbox {
     } catch (e) {
       if (!signal.aborted) this.#tell(`The server did not delete the letters that you have read: ${readable(e).message} They stay there, sealed, until they expire.`);
     }
-  }
-
-  /** Leaves a receipt for what was read since the last one. */
-  #acknowledge(signal: AbortSignal) {
-    this.#receipts = this.#receipts.then(async () => {
-      try {
-        for (;;) {
-          const sealed = await this.#next(() => this.contact.receipts(receipt(this.conversation.place)));
-          if (sealed.length === 0) return;
-          for (const { to, block } of sealed) await this.store.addBlock(to, block, signal);
-          await this.contact.posted();
-        }
-      } catch (e) {
-        if (!signal.aborted) this.#tell(`The server takes no receipt now: ${readable(e).message} ${this.contact.name} learns that you have read this when the two of you connect.`);
-      }
-    });
   }
 
   #next<T>(step: () => Promise<T>): Promise<T> {

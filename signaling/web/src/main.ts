@@ -1,7 +1,7 @@
 // The page: its forms and buttons start, answer and lead a call.
 
 import { Book, type Held } from "./book.ts";
-import { Call, hints, talkAgain, undelivered } from "./call.ts";
+import { Call, hints, keptFor, talkAgain, undelivered } from "./call.ts";
 import * as codes from "./code.ts";
 import { ContactView } from "./contactview.ts";
 import { notify } from "./conversationview.ts";
@@ -221,6 +221,7 @@ dropping(textBox, noFiles, send, (why) => {
 });
 if (!CSS.supports("field-sizing", "content")) textBox.oninput = () => { textBox.rows = Math.min(6, textBox.value.split("\n").length); };
 byId("leave").onclick = () => { call?.conversation.leave(); };
+byId("write").onclick = () => { call?.write(); };
 byId("cancel").onclick = () => { call?.cancel(); };
 byId("other-code").onclick = () => {
   focusNext = codeInput;
@@ -266,15 +267,26 @@ function arrive() {
   const saved = call ? undefined : takeCall(base);
   if (saved?.inTime && saved.contact) void resumeContact(saved);
   else if (saved?.inTime) void hold(saved.side, saved.code, undefined, saved);
-  else if (saved) showStartError(`The call with ${saved.conversation.peer.name} is over: this page was closed for too long. ${undelivered(undeliveredIn(saved))} ${talkAgain}`);
+  else if (saved) showStartError(`The call with ${saved.conversation.peer.name} is over: this page was closed for too long. ${restOf(saved)} ${talkAgain}`);
   followLink();
+}
+
+/** Says what becomes of the messages of a call that is over. */
+function restOf(saved: SavedCall): string {
+  const n = undeliveredIn(saved);
+  return saved.contact && n > 0 ? keptFor(saved.conversation.peer.name, n) : undelivered(n);
 }
 
 /** Resumes a call with a contact. The tab of the earlier page may hold the contact for a moment. */
 async function resumeContact(saved: SavedCall): Promise<void> {
   const b = await opened;
   const contact = b instanceof Book ? await b.hold(saved.contact, true).catch(() => undefined) : undefined;
-  if (contact) await hold(saved.side, undefined, contact, saved);
+  if (contact?.isLast(saved.conversation)) {
+    await hold(saved.side, undefined, contact, saved);
+    return;
+  }
+  contact?.release();
+  if (contact) showStartError(`The call with ${saved.conversation.peer.name} is over: another tab has gone on with it. ${restOf(saved)}`);
   else showStartError(`The call with ${saved.conversation.peer.name} is over: the contact is forgotten. ${undelivered(undeliveredIn(saved))}`);
 }
 

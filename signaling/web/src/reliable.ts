@@ -7,14 +7,18 @@ import { encode, json, kind, type Frame, type FrameKind, type Hello } from "./fr
 const maxFrames = 4096, maxBytes = 4 << 20; // that wait for an acknowledgement
 const maxBefore = 8; // streams of earlier programs of the other side
 
-/** What a page needs to continue the stream of an earlier one. */
-export interface SavedStream {
+/** This side's half of a stream. */
+export interface SavedFrames {
   readonly id: string;
+  readonly last: number; // seq of this side
+  readonly frames: [FrameKind, number, string][]; // not acknowledged: kind, seq, body in base64
+}
+
+/** What a page needs to continue the stream of an earlier one. */
+export interface SavedStream extends SavedFrames {
   readonly peer: Hello;
   readonly heard: number;
   readonly before?: readonly Read[];
-  readonly last: number; // seq of this side
-  readonly frames: [FrameKind, number, string][]; // not acknowledged: kind, seq, body in base64
 }
 
 /** How far this side has read a stream of the other one. */
@@ -41,9 +45,13 @@ export class ReliableStream {
   #before: readonly Read[] = [];
   #receivedBefore = 0;
 
-  /** heard: how far this side has read a stream of the other one, if it goes on with no stream of its own. */
-  constructor(saved?: SavedStream, heard?: Heard) {
-    this.id = saved?.id ?? base32(random(16));
+  /** sent: this side's half of an earlier stream, and heard: how far it has read the other half, if there is no saved one of both. */
+  constructor(saved?: SavedStream, heard?: Heard, sent?: SavedFrames) {
+    const own = saved ?? sent;
+    this.id = own?.id ?? base32(random(16));
+    this.#last = own?.last ?? 0;
+    this.#outbox = (own?.frames ?? []).map(([kind, seq, body]) => ({ kind, seq, body: fromBase64(body)! }));
+    this.#bytes = this.#outbox.reduce((sum, f) => sum + f.body.length, 0);
     if (heard && !saved) {
       this.#peer = { ...this.#peer, conversation: heard.conversation };
       this.#consumed = this.#acked = heard.through;
@@ -53,13 +61,14 @@ export class ReliableStream {
     this.#peer = saved.peer;
     this.#consumed = this.#acked = saved.heard;
     this.#before = saved.before ?? [];
-    this.#last = saved.last;
-    this.#outbox = saved.frames.map(([kind, seq, body]) => ({ kind, seq, body: fromBase64(body)! }));
-    this.#bytes = this.#outbox.reduce((sum, f) => sum + f.body.length, 0);
   }
 
   save(): SavedStream {
-    return { id: this.id, peer: this.#peer, heard: this.#consumed, before: this.#before, last: this.#last, frames: this.#outbox.map((f) => [f.kind, f.seq, base64(f.body)]) };
+    return { ...this.saveFrames(), peer: this.#peer, heard: this.#consumed, before: this.#before };
+  }
+
+  saveFrames(): SavedFrames {
+    return { id: this.id, last: this.#last, frames: this.#outbox.map((f) => [f.kind, f.seq, base64(f.body)]) };
   }
 
   /** The other side's stream. A program that was started again has a new one. */
@@ -81,9 +90,9 @@ export class ReliableStream {
     return this.#receivedBefore;
   }
 
-  /** The frames of a kind that the other side has not acknowledged. */
-  unacknowledged(k: FrameKind): Frame[] {
-    return this.#outbox.filter((f) => f.kind === k);
+  /** The frames that the other side has not acknowledged. */
+  get unacknowledged(): readonly Frame[] {
+    return this.#outbox;
   }
 
   get empty(): boolean {

@@ -2,13 +2,21 @@
 // storage has no call: one that is older than the conversation would use its numbers twice.
 
 import type { Code } from "./code.ts";
-import type { Saved } from "./conversation.ts";
 import { kind } from "./frame.ts";
+import type { KeepState } from "./keep.ts";
+import type { SavedStream } from "./reliable.ts";
 import type { Resumption } from "./session.ts";
 import type { Side } from "./store.ts";
 
 /** ms in which a call can be resumed if the other side was not told that the page is away. */
 export const resumeLimit = 10 * 60_000;
+
+/** What a page needs to continue a conversation of an earlier one. */
+export interface Saved extends SavedStream {
+  readonly name: string;
+  readonly partial: boolean;
+  readonly keep: KeepState;
+}
 
 export interface SavedCall {
   readonly side: Side;

@@ -95,9 +95,12 @@ export class Store {
     return list;
   }
 
-  /** Puts a block into a mailbox. One that is there already changes nothing. */
-  addBlock(to: Address, { number, bytes }: Block, signal: AbortSignal): Promise<unknown> {
-    return this.#do({ method: "POST", path: `/mail/${to.name}`, token: to.putter, key: true, body: JSON.stringify({ number, block: base64(bytes) }) }, signal);
+  /** Puts a block into a mailbox, and returns for how many seconds it is kept. One that is there already changes nothing. */
+  async addBlock(to: Address, { number, bytes }: Block, signal: AbortSignal): Promise<number> {
+    const r = await this.#do({ method: "POST", path: `/mail/${to.name}`, token: to.putter, key: true, body: JSON.stringify({ number, block: base64(bytes) }) }, signal);
+    const seconds = (json(r.body) as { seconds?: unknown } | undefined)?.seconds;
+    if (!Number.isSafeInteger(seconds) || (seconds as number) < 0) throw nonsense();
+    return seconds as number;
   }
 
   /** Waits up to `wait` seconds for blocks of a mailbox with a number above after. */

@@ -14,6 +14,7 @@ import type { Conversation } from "./conversation.ts";
 import { blobLimit, writesToDisk, type Download, type Arrived } from "./download.ts";
 import { json, kind, type FrameKind } from "./frame.ts";
 import { properFile, properReason, visible } from "./name.ts";
+import type { FileName } from "./outbox.ts";
 import { Channel, type Pipe } from "./pipe.ts";
 
 const message = { begin: 1, have: 2, data: 3, done: 4 } as const; // the first byte of each on a file's channel
@@ -80,6 +81,11 @@ export class Files {
   constructor(conversation: Conversation, show: (f: Omit<Incoming, "view">) => FileView) {
     this.#conversation = conversation;
     this.#show = show;
+  }
+
+  /** The files on their way. */
+  get open(): FileName[] {
+    return this.#all.map((f) => ({ id: f.id, of: "of" in f ? f.of : this.#conversation.id }));
   }
 
   get #all(): (Outgoing | Incoming)[] {

@@ -29,6 +29,7 @@ export class WaitingView implements Listener {
     byId("wait-about").textContent = contact ? `You are connected as soon as ${contact} ${calling ? "answers, or calls you" : "calls"}. No code is needed.`
       : calling ? "" : "You are connected as soon as the caller is there. It does not matter which of you is first.";
     byId("share").hidden = byId("empty").hidden = true;
+    byId("write").hidden = contact === "";
     this.#status.textContent = "Contacting the server";
     this.#notes.replaceChildren();
   }

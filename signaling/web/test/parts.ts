@@ -15,6 +15,7 @@ export { ml_kem768 } from "@noble/post-quantum/ml-kem.js";
 export { Failure } from "../src/failure.ts";
 export { Proposal, respond, SessionKeys } from "../src/handshake.ts";
 export * as contact from "../src/contact.ts";
+export * as letter from "../src/letter.ts";
 export * as mail from "../src/mail.ts";
 export { Conversation } from "../src/conversation.ts";
 export { Book } from "../src/book.ts";

@@ -1,0 +1,100 @@
+// Leaves letters for a contact at the server while the two are not connected: cmd/p2pchat/mailboxleave.go for a browser.
+//
+// It works in this order, so that a tab that is closed between two steps neither loses nor doubles a message: the outbox, the sealed
+// letters with the keys after them, and then the server. What the server does not take stays in the outbox.
+
+import type { Held } from "./book.ts";
+import type { Conversation } from "./conversation.ts";
+import { kindOf, readable, type Kind } from "./failure.ts";
+import type { Store } from "./store.ts";
+
+const lastPosts = 3000; // ms for letters that are left when the call ends
+
+export interface MailWriter {
+  /** The messages up to an ID are in letters at the server, which keeps them for some ms. */
+  mailed(through: number, kept: number): void;
+  note(text: string): void;
+}
+
+export class Mailer {
+  #refused = false; // the server takes no letters now; the next wait tries again
+  #remembered = false; // the person knows what an earlier tab has left
+  #due = true;
+  #wake: () => void = () => {};
+
+  constructor(private readonly store: Store, private readonly contact: Held, private readonly conversation: Conversation, private readonly writer: MailWriter) {}
+
+  /** Notes that something was said, or read; space: the contact has read letters, so the box may have space again. */
+  changed(space = false) {
+    if (space) this.#refused = false;
+    this.#due = true;
+    this.#wake();
+  }
+
+  /** Leaves what is due, until signal aborts. Nothing is under way once it resolves. */
+  async run(signal: AbortSignal): Promise<void> {
+    signal.addEventListener("abort", () => { this.#wake(); }, { once: true });
+    this.#refused = false;
+    await this.#renew();
+    for (this.#due = true; !signal.aborted; ) {
+      if (this.#due) {
+        this.#due = false;
+        await this.#leave(signal);
+      } else await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  /** Leaves what is due when the call ends, and reports whether all that was not delivered is at the server. */
+  async finish(): Promise<boolean> {
+    this.#refused = false;
+    await this.#leave(AbortSignal.timeout(lastPosts));
+    const { through, sealed } = await this.contact.left(), rest = this.conversation.letter(through, false);
+    return sealed === 0 && !rest.text && !rest.held;
+  }
+
+  async #leave(signal: AbortSignal): Promise<void> {
+    try {
+      while (!this.#refused) {
+        const letters = await this.contact.seal((through, due) => {
+          const l = this.conversation.letter(through, due);
+          if (l.held) this.writer.note(`A file, or a very long message, waits until you and ${this.contact.name} connect, and so does what you write after it.`);
+          return l;
+        });
+        if (letters.length === 0) return;
+        let kept = 0;
+        for (const { to, block } of letters) kept = await this.store.addBlock(to, block, signal) * 1000;
+        this.writer.mailed(await this.contact.posted(kept), kept);
+      }
+    } catch (e) {
+      if (signal.aborted && kindOf(e) === undefined) return;
+      this.#refused = true;
+      this.writer.note(refusedText(this.contact.name, kindOf(e), readable(e).message));
+    }
+  }
+
+  /** Makes letters again of what was left, once that may have expired at the server. What comes twice counts once. */
+  async #renew(): Promise<void> {
+    const { through, until } = await this.contact.left().catch(() => ({ through: 0, until: 0 })), rest = until - Date.now();
+    if (until === 0) return;
+    const unread = this.conversation.letter(through, false).first <= through;
+    if (rest > 0) {
+      if (unread && !this.#remembered) this.writer.mailed(through, rest);
+      this.#remembered = true;
+      return;
+    }
+    if (unread) this.writer.note(`What you left for ${this.contact.name} at the server has expired there. It is left again.`);
+    await this.contact.leaveAgain().catch(() => {}); // then it goes out when the two connect
+  }
+}
+
+/** Says why a letter could not be left. What it means for the person is always the same. */
+function refusedText(name: string, kind: Kind | undefined, message: string): string {
+  const reasons: Partial<Record<Kind, string>> = {
+    "mail-off": "this server keeps no messages for people who are away.",
+    "box-full": `${name}’s mailbox is full.`,
+    "mail-full": "the server’s mailboxes are full.",
+    "client-mail": "your network address has left as much as this server allows.",
+    "access-key": "this server keeps messages only for those who have its access key. To leave them, type the key on the start page, and call again.",
+  };
+  return `Nothing can be left for ${name} at the server: ${(kind && reasons[kind]) ?? message} What you write is kept in this browser, and goes out when you and ${name} connect.`;
+}
