@@ -187,7 +187,7 @@ func TestLinearizable(t *testing.T) {
 		t.Cleanup(s.Stop)
 		servers[i] = s
 	}
-	conn, err := natsgo.Connect(c.url(), natsgo.MaxReconnects(-1))
+	conn, err := natsgo.Connect(c.url(), natsgo.MaxReconnects(-1), natsgo.UserInfo("ann", "s3cret"))
 	ok(t, err)
 	defer conn.Close()
 	js, err := jetstream.New(conn)
@@ -196,6 +196,8 @@ func TestLinearizable(t *testing.T) {
 	var rooms, unsure atomic.Int64
 	over, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
+	defer all.Wait() // also if a step below fails
+	defer cancel()
 	for range 4 {
 		all.Go(func() {
 			for over.Err() == nil {
