@@ -68,7 +68,7 @@ export class Mailer {
     } catch (e) {
       if (signal.aborted && kindOf(e) === undefined) return;
       this.#refused = true;
-      this.writer.note(refusedText(this.contact.name, kindOf(e), readable(e).message));
+      this.writer.note(refusedText(this.contact.name, kindOf(e), readable(e).message, this.conversation.waiting.length > 0));
     }
   }
 
@@ -87,8 +87,8 @@ export class Mailer {
   }
 }
 
-/** Says why a letter could not be left. What it means for the person is always the same. */
-function refusedText(name: string, kind: Kind | undefined, message: string): string {
+/** Says why a letter could not be left, and what it means; writes: there are messages to leave, not only a receipt. */
+function refusedText(name: string, kind: Kind | undefined, message: string, writes: boolean): string {
   const reasons: Partial<Record<Kind, string>> = {
     "mail-off": "this server keeps no messages for people who are away.",
     "box-full": `${name}’s mailbox is full.`,
@@ -96,5 +96,7 @@ function refusedText(name: string, kind: Kind | undefined, message: string): str
     "client-mail": "your network address has left as much as this server allows.",
     "access-key": "this server keeps messages only for those who have its access key. To leave them, type the key on the start page, and call again.",
   };
-  return `Nothing can be left for ${name} at the server: ${(kind && reasons[kind]) ?? message} What you write is kept in this browser, and goes out when you and ${name} connect.`;
+  const why = (kind && reasons[kind]) ?? message;
+  if (!writes) return `${name} cannot be told yet that you have read the letters: ${why} ${name} learns it when the two of you connect at the latest.`;
+  return `Nothing can be left for ${name} at the server: ${why} What you write is kept in this browser, and goes out when you and ${name} connect.`;
 }
