@@ -13,8 +13,9 @@ import (
 )
 
 // A Session whose connection goes through a relay asks a STUN server over UDP, until it answers. If the server has not answered
-// lookoutUnanswered times before, the network lets UDP through from now on, and the Session looks for a direct path at once. A server that lies causes one
-// move of a connection, which counts among movesMost. Behind a proxy it asks nothing: what can go through the proxy should.
+// lookoutUnanswered times before, the network lets UDP through from now on, and the Session looks for a direct path at once. A
+// server that lies causes one move of a connection, which counts among movesMost. Behind a proxy the Session asks nothing: what can
+// go through the proxy should.
 const (
 	lookoutInterval   = time.Second
 	lookoutUnanswered = 2           // one packet may be lost

@@ -108,7 +108,7 @@ type mover struct {
 	theirs bool               // the other side began it
 	label  string             // of its channel
 	met    *atomic.Bool       // the other side's description is there; of a meeting at the server
-	fixed  *atomic.Bool       // set once, by "stands" that is sent or by tryNow that gives it up: after "stands", the other side may take the new Pipe
+	fixed  *atomic.Bool       // set once: by move before it sends "stands", after which the other side may take the new Pipe, or by tryNow, which gives the move up
 
 	due  <-chan time.Time // to begin a move; nil unless the path is a relay's
 	wait time.Duration    // until due
@@ -143,28 +143,36 @@ func newMover(ctx context.Context, s *Session, p *Pipe) *mover {
 // relayed reports whether the packets go through a relay.
 func (p *Pipe) relayed() bool { return p.Path == webrtc.ICECandidateTypeRelay.String() }
 
-// tryNow begins a move in place of one that began before its reason was there. A renewal goes on: it takes a direct path if there is
-// one.
+// tryNow begins a move in place of one that began before its reason was there. A renewal that is under way goes on: it takes a direct
+// path if there is one.
 func (m *mover) tryNow(why string) {
-	if m.next == renewLabel {
+	m.endFailed()
+	if m.done != nil && m.label == renewLabel {
 		return
 	}
-	m.endFailed()
 	if m.done != nil && !m.theirs && m.fixed.CompareAndSwap(false, true) {
 		m.stop(false)
 	}
-	m.next, m.wait, m.why = moveLabel, relayFirst, why
-	m.tryAgain()
+	m.why = why
+	if m.next == renewLabel { // the next renewal stays due
+		m.begin(moveLabel)
+	} else {
+		m.next, m.wait = moveLabel, relayFirst
+		m.tryAgain()
+	}
 	m.why = whyRelay // of those that follow
 }
 
 // tryAgain begins the move that is due, and says when to begin the next one.
 func (m *mover) tryAgain() {
-	m.begin(m.next)
-	most := relayMost
-	if m.next == renewLabel {
+	label, most := m.next, relayMost
+	if label == renewLabel {
 		most = renewMost
+		if m.left.IsValid() && m.label == renewLabel { // in turns: the renewal failed, perhaps at the server
+			label = moveLabel
+		}
 	}
+	m.begin(label)
 	m.wait = min(3*m.wait, most)
 	m.due = time.After(m.wait)
 }

@@ -19,8 +19,8 @@ import (
 //	  | ◀─────────────────────────────────────────────── stands |
 const renewLabel = "renew"
 
-// renewFirst is the time between the first two attempts to renew a connection. renewMost bounds the time between two later ones: a permission may end three minutes after the first refusal, see pion's
-// intervals, and movesMost attempts of one side fit into that.
+// renewFirst is the time between the first two attempts to renew a connection. renewMost bounds the time between two later ones: a
+// permission may end three minutes after the first refusal, see pion's intervals, and movesMost attempts of one side fit into that.
 const (
 	renewFirst = 5 * time.Second
 	renewMost  = 30 * time.Second

@@ -94,6 +94,19 @@ func relaysFor(t *testing.T, lifetime time.Duration, set func(caller, callee *pe
 	return r, memstore.New(memstore.Limits{}), caller, callee
 }
 
+// An awayStore is a Store that refuses offers while it is away.
+type awayStore struct {
+	signaling.Store
+	away atomic.Bool
+}
+
+func (s *awayStore) Offer(ctx context.Context, t signaling.Ticket, d signaling.Description) (signaling.Version, error) {
+	if s.away.Load() {
+		return "", signaling.ErrUnreachable
+	}
+	return s.Store.Offer(ctx, t, d)
+}
+
 func TestRenewal(t *testing.T) {
 	long := peer.Long(6*time.Hour, 13*time.Minute) // of virtual time
 	for _, c := range []struct {
@@ -134,6 +147,42 @@ func TestRenewal(t *testing.T) {
 			})
 		})
 	}
+
+	t.Run("follows the route to another network where the server refuses", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			const wifi, cable = "10.0.0.5", "10.0.0.6"
+			n, store, at := newNetwork(t, 10*time.Millisecond), &awayStore{Store: memstore.New(memstore.Limits{})}, &traveller{}
+			at.use(wifi)
+			r := newMortalRelay(t, n, 10*time.Minute)
+			var open atomic.Bool
+			n.router.AddChunkFilter(func(c vnet.Chunk) bool {
+				return open.Load() || hostOf(c.SourceAddr()) == relayAddress || hostOf(c.DestinationAddr()) == relayAddress
+			})
+			book := &logbook{}
+			config := moving()
+			config.Discover = r.discover
+			two := config
+			two.Log = book.logger()
+			from := calling(t, store, right, two.Over(machine(t, n.router, wifi, cable)).Routed(at.route))
+			to := answering(t, store, right, config.Over(n.callee))
+			t.Cleanup(n.sever)
+			caller, callee := both(t, from, to)
+			talk(t, caller, callee)
+			store.away.Store(true)
+			time.Sleep(12*time.Minute + 30*time.Second)
+			if n := book.count("a TURN server no longer keeps"); n != 1 {
+				t.Errorf("the log tells it %d times", n)
+			}
+			open.Store(true)
+			at.use(cable)
+			time.Sleep(30 * time.Second)
+			caller, callee = replacedBoth(t, from, to, caller, callee)
+			if caller.Local() != cable || caller.Renewed {
+				t.Errorf("the connection leaves from %s; renewed: %v", caller.Local(), caller.Renewed)
+			}
+			talk(t, caller, callee)
+		})
+	})
 
 	t.Run("waits for a server that is away", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
