@@ -65,7 +65,7 @@ func TestAnAnswerWhileTheConnectionMoves(t *testing.T) {
 	}
 	caller.Close()
 	hangsUp.Close()
-	for range hangsUp.Events() { //nolint:revive // until it is over
+	for range hangsUp.Events() {
 	}
 	<-ended
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strconv"
 	"testing"
 )
 
@@ -16,7 +17,7 @@ func TestPageProperties(t *testing.T) {
 		t.Skip("NOT RUN here: 'task check:page' fetches fast-check for it")
 	}
 	p := scripted(t, "properties")
-	seed := cmp.Or(os.Getenv("P2PCHATTEST_SEED"), fmt.Sprint(rand.Int32())) //nolint:gosec // it is logged
+	seed := cmp.Or(os.Getenv("P2PCHATTEST_SEED"), strconv.Itoa(rand.IntN(1<<31))) //nolint:gosec // it is logged
 	t.Logf("P2PCHATTEST_SEED=%s", seed)
 	for _, name := range eval[[]string](p, "properties.names") {
 		t.Run(name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -40,10 +41,10 @@ var sequential = porcupine.NondeterministicModel{
 	Step: func(state, input, output any) []any {
 		r, o, got := state.(roomState), input.(op), output.(string)
 		next, want := r.after(o)
-		switch {
-		case got == unknown:
+		switch got {
+		case unknown:
 			return []any{r, next}
-		case got == want:
+		case want:
 			return []any{next}
 		}
 		return nil
@@ -76,7 +77,7 @@ func (r roomState) after(o op) (next roomState, outcome string) {
 			return r, signaling.ErrWrongToken.Error()
 		}
 		r.list += o.what
-		return r, fmt.Sprint(strings.Count(r.list, "{"))
+		return r, strconv.Itoa(strings.Count(r.list, "{"))
 	}
 	return r, accepted
 }
@@ -92,7 +93,7 @@ type history struct {
 // do makes a request at one server, and notes when it began and ended, and what came of it.
 func (h *history) do(t testing.TB, client int, s signaling.Store, o op) {
 	call, to := time.Since(h.begun), signaling.Ticket{Room: h.room, Token: o.by}
-	outcome, err := accepted, error(nil)
+	outcome, err := accepted, error(nil) //nolint:wastedassign // each case sets one of the two
 	switch o.what {
 	case "offer":
 		_, err = s.Offer(t.Context(), to, offer)
@@ -104,7 +105,7 @@ func (h *history) do(t testing.TB, client int, s signaling.Store, o op) {
 	default:
 		var n int
 		n, err = s.AddCandidates(t.Context(), to, -1, signaling.Candidate(o.what))
-		outcome = fmt.Sprint(n)
+		outcome = strconv.Itoa(n)
 	}
 	end := time.Since(h.begun)
 	if err != nil {
