@@ -41,6 +41,7 @@ type attempt struct {
 	outside   *pionnet.Outside                                                        // the other side's addresses, for this machine's TURN servers
 	sources   *pionnet.Sources                                                        // of checks
 	first     *pionnet.FirstCheck
+	packets   *pionnet.Packets
 	sockets   *pionnet.Sockets // for the fast path; nil: files do without
 	refused   chan struct{}    // see guards
 	gateway   *portmap.Gateway // that may map a port; nil: none
@@ -90,7 +91,7 @@ func (s *Session) newAttemptOver(ctx context.Context, machine transport.Net, t s
 	if err != nil {
 		return nil, err
 	}
-	g := guards{tcp: s.tcp, outside: &pionnet.Outside{}, sources: &pionnet.Sources{}, first: &pionnet.FirstCheck{}, refused: make(chan struct{}, 1)}
+	g := guards{tcp: s.tcp, outside: &pionnet.Outside{}, sources: &pionnet.Sources{}, first: &pionnet.FirstCheck{}, packets: &pionnet.Packets{}, refused: make(chan struct{}, 1)}
 	if !s.config.DataChannelsOnly && !s.config.RelayOnly {
 		g.sockets = &pionnet.Sockets{}
 	}
@@ -105,7 +106,7 @@ func (s *Session) newAttemptOver(ctx context.Context, machine transport.Net, t s
 		another: func(ctx context.Context, sources *pionnet.Sources) (*webrtc.PeerConnection, error) {
 			return newPeerConnection(ctx, s.config, machine, withoutTURN(servers), guards{outside: g.outside, sources: sources}, apartSettings)
 		},
-		machine: addresses, outside: g.outside, sources: g.sources, first: g.first, sockets: g.sockets, refused: g.refused, gateway: s.config.findGateway(), pc: pc,
+		machine: addresses, outside: g.outside, sources: g.sources, first: g.first, packets: g.packets, sockets: g.sockets, refused: g.refused, gateway: s.config.findGateway(), pc: pc,
 		remote: remoteCandidates{names: newNames(ctx, machine, s.config), named: map[string]bool{}},
 	}
 	a.phases.begin(phaseGathering)

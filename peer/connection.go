@@ -33,6 +33,7 @@ type guards struct {
 	outside *pionnet.Outside    // nil: TURN servers learn all addresses
 	sources *pionnet.Sources    // nil: checks from any address are answered
 	first   *pionnet.FirstCheck // nil: pairs are nominated
+	packets *pionnet.Packets    // nil only if first is
 	sockets *pionnet.Sockets    // nil: they are not shared
 	refused chan struct{}       // is sent to when a TURN server no longer keeps an allocation, and has room for one; nil: no one is told
 }
@@ -61,6 +62,7 @@ func newPeerConnection(ctx context.Context, config Config, machine transport.Net
 			if g.sockets != nil {
 				g.sockets.Know(check, local, remote)
 			}
+			g.packets.From(remote)
 			return g.first.Take(check, local, remote, pair)
 		})
 	}

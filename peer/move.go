@@ -277,7 +277,9 @@ func (m *mover) stop(lost bool) (next *Pipe) {
 	if m.done == nil {
 		return nil
 	}
-	if !lost || m.label == moveLabel { // the others meet as after the loss
+	// After a loss, a renewal goes on: the other side meets in the same room. A meeting that the other side has not joined does
+	// not, for a program that was started again meets elsewhere.
+	if !lost || m.label == moveLabel || m.label == awayLabel && !m.met.Load() {
 		m.cancel()
 	}
 	next = <-m.done

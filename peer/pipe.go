@@ -84,10 +84,11 @@ type Pipe struct {
 	better   chan struct{}         // to the Session: there may be a better way
 	quiet    chan struct{}         // to the Session: no packet has come for a while
 	sources  *pionnet.Sources      // of checks
-	checks   int                   // beyond pion's own; owned by the Session
-	refused  <-chan struct{}       // to the Session: a TURN server no longer keeps an allocation
-	replaced chan struct{}         // closed by the Session when it has another Pipe for this one,
-	last     chan struct{}         // or else once it has none, after the end
+	packets  *pionnet.Packets
+	checks   int             // beyond pion's own; owned by the Session
+	refused  <-chan struct{} // to the Session: a TURN server no longer keeps an allocation
+	replaced chan struct{}   // closed by the Session when it has another Pipe for this one,
+	last     chan struct{}   // or else once it has none, after the end
 
 	once  sync.Once     // guards what follows
 	ended chan struct{} // closed when the connection has ended
@@ -123,7 +124,7 @@ func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 	}
 	p.fast = a.newFastPath(p)
 	p.servers, p.refused, p.asks, p.better = a.servers, a.refused, make(chan *channel, 1), make(chan struct{}, 1)
-	p.quiet, p.sources = make(chan struct{}, 1), a.sources
+	p.quiet, p.sources, p.packets = make(chan struct{}, 1), a.sources, a.packets
 	p.moves, p.renews = a.moves && !a.foreign, a.renews && !a.foreign
 	p.pc.OnDataChannel(func(dc *webrtc.DataChannel) { dc.OnOpen(func() { p.announced(dc) }) })
 	p.pc.SCTP().OnClose(func(error) {

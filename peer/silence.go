@@ -14,10 +14,11 @@ import (
 //	0       this side's address is gone        ─▶ it meets at the server
 //	0.6 s   no packet has come: pion tells     ─▶ more checks, each probeInterval
 //	0.7 s   none of them is answered           ─▶ it meets at the server
-//	2.5 s   the connection is lost                 (and the same meeting goes on)
+//	2.5 s   the connection is lost                 (and the meeting goes on if the other side is there)
 //
 // pion looks twice a second, so the last three may come up to 0.5 s later. If packets come again before the other side is at the
-// server, the meeting ends. If the two meet before the loss, the new Pipe takes the old one's place, as with a move.
+// server, the meeting ends. If the two meet before the loss, the new Pipe takes the old one's place, as with a move. A machine that
+// has slept finds the connection lost when it wakes, not in doubt.
 const awayLabel = "away" // of such a meeting, which has no channel
 
 const (
@@ -44,6 +45,9 @@ func (m *mover) doubtPath() {
 	now := time.Now()
 	rtt, _ := m.p.roundTrip() // 0 if it is not known
 	m.doubt = doubt{tick: time.Tick(probeInterval), meet: now.Add(max(probeMost, rtt*3/2)), lost: now.Add(silence - quiet)}
+	if at := m.p.packets.Last(); !at.IsZero() {
+		m.doubt.lost = at.Add(silence)
+	}
 	m.lookCloser()
 }
 

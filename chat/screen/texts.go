@@ -109,6 +109,9 @@ func MovedText(e chat.Moved, name string) string {
 	if from, to := PathText(e.From), PathText(e.To); from != to {
 		return fmt.Sprintf("The connection now goes %s (before: %s, for %s)%s", to, from, e.After.Round(time.Second), why)
 	}
+	if e.Reason == "silence" { // the network may be the same
+		return "The connection was made again, and still goes " + PathText(e.To) + why
+	}
 	return "The connection has moved to another network, and still goes " + PathText(e.To) + why
 }
 
