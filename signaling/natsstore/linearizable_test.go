@@ -36,6 +36,8 @@ const (
 )
 
 // sequential is a room at one server that does one request after the other. Of a request with an unknown outcome both come into question.
+// A refusal for want of an offer or a room may come late and change nothing: a node that does not know yet that another one leads
+// answers without the others, and the side that was refused asks again.
 var sequential = porcupine.NondeterministicModel{
 	Init: func() []any { return []any{roomState{}} },
 	Step: func(state, input, output any) []any {
@@ -46,6 +48,8 @@ var sequential = porcupine.NondeterministicModel{
 			return []any{r, next}
 		case want:
 			return []any{next}
+		case signaling.ErrNoOffer.Error(), signaling.ErrNoRoom.Error():
+			return []any{r}
 		}
 		return nil
 	},
