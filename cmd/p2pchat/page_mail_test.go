@@ -177,10 +177,16 @@ func TestPageReadsLetters(t *testing.T) {
 // owesNothing waits until the page has stored that its person has read up to that message, and that the server has all receipts.
 func (p *tab) owesNothing(read int) {
 	p.t.Helper()
-	eval[bool](p, fmt.Sprintf(`new Promise((resolve) => {
-		const look = () => `+storedMail+`.then((c) => c.heard?.through === %d && c.due === false && c.sealed?.length === 0 ? resolve(true) : setTimeout(look, 20));
+	p.stores(fmt.Sprintf(`c.heard?.through === %d && c.due === false && c.sealed?.length === 0`, read))
+}
+
+// stores waits until an expression holds for the page's only contact c, as it is stored.
+func (p *tab) stores(expression string) {
+	p.t.Helper()
+	eval[bool](p, `new Promise((resolve) => {
+		const look = () => `+storedMail+`.then((c) => `+expression+` ? resolve(true) : setTimeout(look, 20));
 		look();
-	})`, read))
+	})`)
 }
 
 // Wherever a tab is killed while it reads a letter, the letter is shown, once unless the kill came before that was stored, and its sender is told.
@@ -209,16 +215,16 @@ func TestPageKilledWhileReading(t *testing.T) {
 		ann.contact("Answer Ben")
 		ann.hears(text)
 		until[bool](ann, `document.body.dataset.stopped === "yes"`)
+		if !kill.again {
+			ann.stores(fmt.Sprintf(`c.heard?.through === %d`, n+1))
+		}
 		ann.killed()
 		ann.opens()
 		ann.contact("Answer Ben")
 		if kill.again {
 			ann.hears(text)
 		}
-		eval[bool](ann, fmt.Sprintf(`new Promise((resolve) => {
-			const look = () => `+storedMail+`.then((c) => c.keys.generations[0].boxes[c.keys.side === "first" ? 1 : 0].number === %d ? resolve(true) : setTimeout(look, 20));
-			look();
-		})`, n+1)) // the key after the letter is stored
+		ann.stores(fmt.Sprintf(`c.keys.generations[0].boxes[c.keys.side === "first" ? 1 : 0].number === %d`, n+1)) // the key after the letter
 		ann.owesNothing(n + 1)
 		if got := len(ann.theirs()); got > 1 || (got == 1) != kill.again {
 			t.Errorf("killed at moment %d: the next tab shows %d messages", n, got)
