@@ -31,13 +31,13 @@ type strangersInput struct {
 
 // TestStrangersBytes checks that what was recorded is still read like that. P2PCHATTEST_STRANGERS=FILE writes another set there, of
 // P2PCHATTEST_COUNT inputs; with the name of strangersFile it replaces the recorded one.
-func TestStrangersBytes(t *testing.T) { //nolint:gosec // the randomness is no secret, and the path is of the person who runs the test
+func TestStrangersBytes(t *testing.T) {
 	if path := os.Getenv("P2PCHATTEST_STRANGERS"); path != "" {
 		count, err := strconv.Atoi(cmp.Or(os.Getenv("P2PCHATTEST_COUNT"), "300"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+		r := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) //nolint:gosec // no secret
 		var lines []string
 		for range count {
 			line, err := json.Marshal(readOf(spoiled(r)))
@@ -46,7 +46,7 @@ func TestStrangersBytes(t *testing.T) { //nolint:gosec // the randomness is no s
 			}
 			lines = append(lines, string(line))
 		}
-		if err := os.WriteFile(path, []byte("[\n"+strings.Join(lines, ",\n")+"\n]\n"), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte("[\n"+strings.Join(lines, ",\n")+"\n]\n"), 0o644); err != nil { //nolint:gosec // the path is of the person who runs the test
 			t.Fatal(err)
 		}
 	}
@@ -176,7 +176,7 @@ func fieldOf(of reflect.Type, name string) (reflect.StructField, bool) {
 }
 
 // spoiled returns a frame or a letter: as it is written, with other values, or with other bytes.
-func spoiled(r *rand.Rand) (form string, in []byte) { //nolint:gosec // numbers are cut to a byte
+func spoiled(r *rand.Rand) (form string, in []byte) {
 	pick := func(list ...string) string { return list[r.IntN(len(list))] }
 	value := func() string {
 		return pick(`""`, `"x"`, `"Ann"`, `"\u0000<é"`, `0`, `1`, `7`, `9007199254740991`, `-1`, `1.5`, `1e3`, `18446744073709551615`, `true`, `false`, `null`, `[]`, `{}`, `[1]`, `"\ud800"`)
@@ -208,7 +208,7 @@ func spoiled(r *rand.Rand) (form string, in []byte) { //nolint:gosec // numbers 
 		in = append([]byte{byte(kindHello)}, object(map[string]string{"conversation": `"c"`, "name": `"Ann"`, "first": "1", "heard": "2", "of": `"d"`, "contacts": "true", "holds": `"k"`, "parts": "true", "purpose": `""`})...)
 	default:
 		form = "frame"
-		f := frame{kind: kind(r.IntN(20)), seq: r.Uint64() >> r.IntN(64), text: pick("", "hi", "é", "\xc3", wordsDiffer, unanswered, `{"id":1}`)}
+		f := frame{kind: kind(r.IntN(20)), seq: r.Uint64() >> r.IntN(64), text: pick("", "hi", "é", "\xc3", wordsDiffer, unanswered, `{"id":1}`)} //nolint:gosec // less than 20
 		if f.kind == kindHello {
 			f.kind = kindMessage
 		}
@@ -217,11 +217,11 @@ func spoiled(r *rand.Rand) (form string, in []byte) { //nolint:gosec // numbers 
 	for range max(0, r.IntN(4)-2) {
 		switch at := r.IntN(len(in)); r.IntN(3) {
 		case 0:
-			in[at] = byte(r.Uint32())
+			in[at] = byte(r.Uint32()) //nolint:gosec // any byte
 		case 1:
 			in = in[:at+1]
 		case 2:
-			in = slices.Insert(in, at, byte(r.Uint32()))
+			in = slices.Insert(in, at, byte(r.Uint32())) //nolint:gosec // any byte
 		}
 	}
 	return form, in

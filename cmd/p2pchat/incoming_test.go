@@ -67,5 +67,7 @@ func TestAnAnswerWhileTheConnectionMoves(t *testing.T) {
 	hangsUp.Close()
 	for range hangsUp.Events() {
 	}
-	<-ended
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }
