@@ -15,10 +15,11 @@ func (p *tab) writesTo(to string, messages ...string) {
 	p.t.Helper()
 	p.contact(to)
 	until[bool](p, `document.getElementById("talk").checkVisibility() || document.getElementById("write").checkVisibility()`)
-	if eval[bool](p, `document.getElementById("write").checkVisibility()`) {
-		p.tabTo("Write a message")
+	// A letter may come at that moment: then the button has gone, and the message box has the focus.
+	if eval[bool](p, `(() => { const b = document.getElementById("write"); b.focus(); return b === document.activeElement; })()`) {
 		p.press(kb.Enter)
 	}
+	until[bool](p, `document.getElementById("talk").checkVisibility()`)
 	for _, m := range messages {
 		p.say(m)
 	}
