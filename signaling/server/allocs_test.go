@@ -50,8 +50,8 @@ type readCloser struct{ *strings.Reader }
 func (readCloser) Close() error { return nil }
 
 // The allocations of a request, net/http's left out, are those of echo's two middlewares, of the response's
-// headers, of what the store keeps, and of what it returns. Each bound has one to spare, because a sync.Pool
-// drops some of its items under the race detector.
+// headers, of what the store keeps, and of what it returns. The fewest of many requests count, because a
+// sync.Pool drops some of its items under the race detector, at random.
 func TestAllocations(t *testing.T) {
 	s := New(memstore.New(memstore.Limits{}), Config{Rate: Rate{Client: 1e6, Burst: 1e6, All: 1e6}, ClientWaiting: 1e6, Log: slog.New(slog.DiscardHandler)})
 	offer := `{"type":"offer","sdp":"` + strings.Repeat("v=0 ", 300) + `"}`
@@ -62,13 +62,17 @@ func TestAllocations(t *testing.T) {
 		most    float64
 		request func()
 	}{
-		{"an offer", 17, handled(t, s, 201, "POST", "/rooms/blue/offer", offer, token)},
-		{"four candidates", 11, handled(t, s, 201, "POST", "/rooms/blue/offer-candidates?at=0", list, token)},
-		{"a read of the offer that may wait", 11, handled(t, s, 200, "GET", "/rooms/blue/offer", "", "Prefer: wait=20")},
-		{"a read of the candidates that may wait", 10, handled(t, s, 200, "GET", "/rooms/blue/offer-candidates?after=0", "", "Prefer: wait=20")},
+		{"an offer", 16, handled(t, s, 201, "POST", "/rooms/blue/offer", offer, token)},
+		{"four candidates", 10, handled(t, s, 201, "POST", "/rooms/blue/offer-candidates?at=0", list, token)},
+		{"a read of the offer that may wait", 10, handled(t, s, 200, "GET", "/rooms/blue/offer", "", "Prefer: wait=20")},
+		{"a read of the candidates that may wait", 9, handled(t, s, 200, "GET", "/rooms/blue/offer-candidates?after=0", "", "Prefer: wait=20")},
 	} {
-		if n := testing.AllocsPerRun(200, one.request); n > one.most {
-			t.Errorf("%s takes %v allocations, more than %v", one.name, n, one.most)
+		fewest := testing.AllocsPerRun(1, one.request)
+		for range 200 {
+			fewest = min(fewest, testing.AllocsPerRun(1, one.request))
+		}
+		if fewest > one.most {
+			t.Errorf("%s takes %v allocations, more than %v", one.name, fewest, one.most)
 		}
 	}
 }
