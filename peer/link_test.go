@@ -199,11 +199,14 @@ func TestMessagesDuringAFileOnASlowLink(t *testing.T) {
 
 // A file through cuts of all its connections, and of one stripe alone, arrives as it was sent.
 func TestStripesThroughCuts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("left to the long form of the tests")
+	}
 	far := far
 	far.loss = 0
 	t.Run("of all", func(t *testing.T) {
-		cuts := peer.Long(3, 1)
-		s := far.ship(t, fileOf(t, peer.Long(16, 10)<<20), chat.Config{}, func(n *network) {
+		const cuts = 3
+		s := far.ship(t, fileOf(t, 16<<20), chat.Config{}, func(n *network) {
 			for range cuts {
 				time.Sleep(900 * time.Millisecond)
 				n.cut.Store(true)
@@ -217,9 +220,6 @@ func TestStripesThroughCuts(t *testing.T) {
 	})
 
 	t.Run("of one", func(t *testing.T) {
-		if testing.Short() {
-			t.Skip("left to the long form of the tests")
-		}
 		far.rate = 20e6 // or the other stripes have sent its pieces, too, before its end is noticed
 		s := far.ship(t, fileOf(t, 16<<20), chat.Config{}, func(n *network) {
 			time.Sleep(time.Second) // the file is on its stripes

@@ -87,6 +87,9 @@ func TestOtherPorts(t *testing.T) {
 	} {
 		for _, command := range []string{"call", "answer", "ready", "bench signaling"} {
 			t.Run(command+" at "+name, func(t *testing.T) {
+				if command != "call" {
+					inFull(t)
+				}
 				t.Parallel()
 				refused(t, command, c.server, c.says)
 			})

@@ -132,6 +132,9 @@ func TestStoppedForLong(t *testing.T) {
 	t.Parallel()
 	for name, both := range map[string]bool{"one": false, "both": true} {
 		t.Run(name, func(t *testing.T) {
+			if both {
+				inFull(t)
+			}
 			t.Parallel()
 			server := serving(t, "--room-ttl", "2s")
 			env := []string{testStillLost + "=8s", "P2PCHAT_SERVER=" + server}

@@ -15,6 +15,7 @@ import (
 
 // The page in Firefox, where that is installed: it is driven by WebDriver BiDi.
 func TestPageInFirefox(t *testing.T) {
+	inFull(t)
 	f := startFirefox(t)
 	server := serving(t)
 	t.Run("meets itself", func(t *testing.T) {

@@ -65,6 +65,7 @@ func (p pair) withOutbox(side int) []string {
 // A server is killed while letters are left and read, and starts again with the mailboxes that NATS has. The writer is told of each
 // letter that it is left, and has gone when the reader comes, who gets each once, in order.
 func TestMailOutlivesItsServer(t *testing.T) {
+	inFull(t)
 	t.Parallel()
 	random := rand.New(rand.NewPCG(19, uint64(kills(t)))) //nolint:gosec // the same each time
 	nats, stop, err := startNATS(t.TempDir())

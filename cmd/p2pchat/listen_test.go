@@ -42,6 +42,7 @@ func kept(t *testing.T, server, ours string, n int, theirs func(i int) string) {
 
 // One listen waits for 1,000 contacts over two connections, and the last of them rings.
 func TestListenForManyContacts(t *testing.T) {
+	inFull(t)
 	t.Parallel()
 	server, dir := serving(t), t.TempDir()
 	last := filepath.Join(dir, "last")

@@ -76,6 +76,7 @@ func TestPageMeetsAgain(t *testing.T) {
 		}
 	})
 	t.Run("with another page, whose machine slept", func(t *testing.T) {
+		inFull(t)
 		server := serving(t)
 		var asleep *exec.Cmd
 		far := startBrowser(t, chromedp.ModifyCmdFunc(func(c *exec.Cmd) {

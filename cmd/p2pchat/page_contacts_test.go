@@ -119,6 +119,7 @@ func TestPageContacts(t *testing.T) {
 	t.Parallel()
 	b := sharedBrowser(t)
 	t.Run("call in either direction, and each call changes the keys", func(t *testing.T) {
+		inFull(t)
 		ann, ben := friends(t, b, serving(t))
 		var seen []string
 		for n, c := range []struct {

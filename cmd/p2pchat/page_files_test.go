@@ -23,6 +23,7 @@ func TestPageFiles(t *testing.T) {
 	t.Parallel()
 	b := sharedBrowser(t)
 	t.Run("go from page to page, into memory and to disk", func(t *testing.T) {
+		inFull(t)
 		server := serving(t)
 		caller, callee := b.open(t, server), b.open(t, server)
 		callee.answer(caller.call(""))

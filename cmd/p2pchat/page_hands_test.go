@@ -43,6 +43,7 @@ func TestPageInHands(t *testing.T) {
 	t.Parallel()
 	b := sharedBrowser(t)
 	t.Run("paste a link or a command in place of the code", func(t *testing.T) {
+		inFull(t)
 		server := serving(t)
 		for _, id := range []string{"the-link", "the-command"} {
 			caller, callee := b.open(t, server), b.open(t, server)
@@ -211,6 +212,7 @@ func TestPageInHands(t *testing.T) {
 		}
 	})
 	t.Run("touch everything on a phone", func(t *testing.T) {
+		inFull(t)
 		server := serving(t)
 		caller, callee := b.open(t, server), b.open(t, server)
 		check := func(state string, pages ...*tab) {

@@ -20,6 +20,7 @@ import (
 // A malicious other side knows the code. The page drops each of its frames that makes no sense, and
 // the conversation goes on.
 func TestPageAmongStrangers(t *testing.T) {
+	inFull(t)
 	b := sharedBrowser(t) // not in parallel: the flood at the end takes a core
 	server := serving(t)
 	page := b.open(t, server)

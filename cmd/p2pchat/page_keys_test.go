@@ -82,6 +82,7 @@ func TestPageTakesKeys(t *testing.T) {
 		until[bool](caller, `document.activeElement.id === "start-title"`)
 	})
 	t.Run("of an input method", func(t *testing.T) {
+		inFull(t)
 		caller, callee := inCall(t, b)
 		caller.click("text")
 		compose := func(text string) {
@@ -105,6 +106,7 @@ func TestPageTakesKeys(t *testing.T) {
 		caller.delivered(1)
 	})
 	t.Run("and Tab reaches everything that can be used, both ways", func(t *testing.T) {
+		inFull(t)
 		caller, _ := inCall(t, b)
 		for range 2 { // Shift-Tab from the message box, and back
 			caller.click("text")

@@ -58,6 +58,7 @@ func TestPageLog(t *testing.T) {
 		}
 	})
 	t.Run("the last message, also when a phone's keyboard opens", func(t *testing.T) {
+		inFull(t)
 		caller, callee := inCall(t, b)
 		callee.looks(390, 844, "light")
 		for n := range 12 {
@@ -74,6 +75,7 @@ func TestPageLog(t *testing.T) {
 		}
 	})
 	t.Run("links, and where they lead", func(t *testing.T) {
+		inFull(t)
 		caller, callee := inCall(t, b)
 		type link struct{ Text, Href, Host, Rel, Target string }
 		for text, want := range map[string][]link{

@@ -101,6 +101,7 @@ func TestPageReadsLetters(t *testing.T) {
 		program.finish(t)
 	})
 	t.Run("and goes on from there after the tab was killed", func(t *testing.T) {
+		inFull(t)
 		ann, ben := correspondents(t, b, serving(t, "--mail"))
 		ben("call").mails(t, "one", "two")
 		ann.contact("Call Ben")
@@ -244,6 +245,7 @@ const stoppedDeletion = `fetch = ((was) => (to, o) => o.method === "DELETE" && t
 
 // What a tab had read when it was closed before its deletion came, the next tab deletes at the server, and does not show.
 func TestPageDeletesWhatAClosedTabHadRead(t *testing.T) {
+	inFull(t)
 	t.Parallel()
 	b := sharedBrowser(t)
 	ann, ben := correspondents(t, b, serving(t, "--mail"))

@@ -82,6 +82,7 @@ func TestPageLeavesLetters(t *testing.T) {
 		}
 	})
 	t.Run("for a page, both at once, while they connect", func(t *testing.T) {
+		inFull(t)
 		ann, ben := friends(t, b, serving(t, "--mail"))
 		ann.writesTo("Call Ben", "a1", "a2")
 		ann.marked(leftThere, leftThere)
@@ -108,6 +109,7 @@ func TestPageLeavesLetters(t *testing.T) {
 		hangUp(ann, ben)
 	})
 	t.Run("when a call rings unanswered or is declined", func(t *testing.T) {
+		inFull(t)
 		ann, ben := correspondents(t, b, serving(t, "--mail"))
 		listen := ben("listen")
 		listen.prints(t, `"type":"listening"`)
@@ -126,6 +128,7 @@ func TestPageLeavesLetters(t *testing.T) {
 		ann.marked(delivered)
 	})
 	t.Run("in one tab at a time", func(t *testing.T) {
+		inFull(t)
 		ann, ben := correspondents(t, b, serving(t, "--mail"))
 		ann.writesTo("Call Ben", "one")
 		ann.marked(leftThere)
@@ -183,6 +186,9 @@ func TestPageLeavesNothing(t *testing.T) {
 		"an access key":          {401, "access-key", "this server keeps messages only for those who have its access key. To leave them, type the key on the start page, and call again."},
 	} {
 		t.Run("for "+name, func(t *testing.T) {
+			if c.kind != "box-full" {
+				inFull(t)
+			}
 			ann, _ := correspondents(t, b, serving(t, "--mail"))
 			eval[bool](ann, fmt.Sprintf(`(fetch = ((was) => (to, o) => o.method === "POST" && to.includes("/mail/") ?
 				Promise.resolve(new Response(JSON.stringify({ type: "urn:p2pchat:%s", detail: "no" }), { status: %d })) : was(to, o))(fetch), true)`, c.kind, c.status))
@@ -213,6 +219,7 @@ func TestPageLeavesNothing(t *testing.T) {
 
 // Wherever a tab is killed while it leaves a message, the message arrives once, and so does the next one.
 func TestPageKilledWhileLeaving(t *testing.T) {
+	inFull(t)
 	t.Parallel()
 	b := sharedBrowser(t)
 	ann, ben := correspondents(t, b, serving(t, "--mail"))

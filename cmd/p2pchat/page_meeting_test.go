@@ -107,6 +107,7 @@ func TestPageMeets(t *testing.T) {
 		verified(t, caller, callee)
 	})
 	t.Run("a call that is cancelled gives its room back", func(t *testing.T) {
+		inFull(t)
 		server := serving(t)
 		caller := b.open(t, server)
 		caller.call(code)

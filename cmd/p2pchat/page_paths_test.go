@@ -12,6 +12,7 @@ import (
 
 // A server behind a path of another one: the page works there as the programs do.
 func TestPageBehindAPath(t *testing.T) {
+	inFull(t)
 	t.Parallel()
 	b := sharedBrowser(t)
 	target, err := url.Parse(serving(t))

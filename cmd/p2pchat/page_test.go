@@ -69,6 +69,7 @@ func TestPage(t *testing.T) {
 		program.finish(t)
 	})
 	t.Run("meets itself on plain http, on a server of another machine", func(t *testing.T) {
+		inFull(t)
 		usesClipboard(t)
 		server := strings.Replace(serving(t, "--public-url", "http://chat.example.org"), "127.0.0.1", "chat.example.org", 1)
 		caller := b.open(t, server)
@@ -89,6 +90,7 @@ func TestPage(t *testing.T) {
 		converse(t, callee, caller)
 	})
 	t.Run("meets itself on https", func(t *testing.T) {
+		inFull(t)
 		own := filepath.Join(t.TempDir(), "own")
 		if err := certify(own, "chat.example.org"); err != nil {
 			t.Fatal(err)
@@ -105,6 +107,7 @@ func TestPage(t *testing.T) {
 		converse(t, caller, callee)
 	})
 	t.Run("meets the program over the server's relay", func(t *testing.T) {
+		inFull(t)
 		server := serving(t, "--relay", "--relay-listen", "127.0.0.1:0")
 		for command, meet := range map[string]func(*tab, string){
 			"answer": func(p *tab, code string) { p.call(code) },
@@ -138,6 +141,7 @@ func TestPage(t *testing.T) {
 		caller.sees("has left")
 	})
 	t.Run("notifies of messages that nobody sees, if it was asked to", func(t *testing.T) {
+		inFull(t)
 		server := serving(t)
 		caller, callee := b.open(t, server), b.open(t, server)
 		callee.answer(caller.call(""))

@@ -77,6 +77,7 @@ func TestPageTexts(t *testing.T) {
 	b := sharedBrowser(t)
 	server := serving(t)
 	t.Run("from page to page", func(t *testing.T) {
+		inFull(t)
 		caller, callee := b.open(t, server), b.open(t, server)
 		caller.do(chromedp.SetValue(chromedp.ID("name"), hostileName))
 		callee.looks(320, 640, "light")
