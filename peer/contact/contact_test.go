@@ -3,8 +3,10 @@ package contact
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -115,6 +117,72 @@ func TestBothSidesDeriveTheSame(t *testing.T) {
 	}
 }
 
+// Once the other side has shown the newest generation, a copy of the older keys meets nobody.
+func TestShownKeysEndTheOlderOnes(t *testing.T) {
+	t.Parallel()
+	k, _ := kept()
+	older := k.ID()
+	k, err := k.Roll(older, key(4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ids := k.Places(First, time.Unix(7200, 0)); !slices.Contains(ids, older) {
+		t.Error("the older generation is gone before the other side has the newest one")
+	}
+	k = k.Show(k.ID())
+	if _, ids := k.Places(First, time.Unix(7200, 0)); slices.Contains(ids, older) || !k.Shown {
+		t.Errorf("the older generation still has places, shown: %t", k.Shown)
+	}
+	if _, err := k.Roll(older, key(5)); !errors.Is(err, ErrNoGeneration) {
+		t.Errorf("a meeting with the older generation: %v", err)
+	}
+}
+
+// A declined call leaves the keys of before, and only that call's.
+func TestDeclinedCall(t *testing.T) {
+	t.Parallel()
+	before, _ := kept()
+	rolled, err := before.Roll(before.ID(), key(4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		keys Keys
+		id   string
+		want Keys
+	}{
+		"the call's keys":           {rolled, rolled.ID(), before},
+		"the keys of before":        {rolled, before.ID(), rolled},
+		"the only keys there are":   {before, before.ID(), before},
+		"keys that were never kept": {before, rolled.ID(), before},
+	} {
+		if got := c.keys.Unroll(c.id); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("without %s: %d generations, %s", name, len(got.Generations), got.ID())
+		}
+	}
+}
+
+// Of two who call each other at the same time the second one answers, in the program and in the page.
+func TestOneSideYields(t *testing.T) {
+	t.Parallel()
+	if First.Yields() || !Second.Yields() || First.Other() != Second || Second.Other() != First {
+		t.Error("not the second side alone answers")
+	}
+}
+
+func TestHours(t *testing.T) {
+	t.Parallel()
+	for at, want := range map[int64]int64{0: 0, 3599: 0, 3600: 1, 1_700_000_000: 472222, 1_700_002_799: 472222} {
+		now := time.Unix(at, 0)
+		if got := Epoch(now); got != want {
+			t.Errorf("second %d is in hour %d, want %d", at, got, want)
+		}
+		if next := NextEpoch(now); Epoch(next) != want+1 || Epoch(next.Add(-time.Nanosecond)) != want {
+			t.Errorf("the hour of second %d ends at %s", at, next)
+		}
+	}
+}
+
 // Clocks that are up to an hour apart find each other, whatever the minute.
 func TestPlacesOfWrongClocks(t *testing.T) {
 	t.Parallel()
@@ -170,15 +238,22 @@ func TestNothingIsDerivedTwice(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	k, _ := kept()
-	if err := k.Check(); err != nil {
-		t.Error(err)
+	first, second := kept()
+	for _, k := range []Keys{first, second} {
+		if err := k.Check(); err != nil {
+			t.Error(err)
+		}
+		if k, err := k.Roll(k.ID(), key(4)); err != nil || k.Check() != nil {
+			t.Errorf("after a call: %v, %v", err, k.Check())
+		}
 	}
 	for name, spoil := range map[string]func(*Keys){
 		"no generation": func(k *Keys) { k.Generations = nil },
 		"three":         func(k *Keys) { k.Generations = slices.Repeat(k.Generations, 3) },
 		"another side":  func(k *Keys) { k.Side = 2 },
 		"a short root":  func(k *Keys) { k.Generations[0].Root = k.Generations[0].Root[1:] },
+		"no put token":  func(k *Keys) { k.Generations[0].Boxes[0].Put = nil },
+		"no take token": func(k *Keys) { k.Generations[0].Boxes[0].Take = nil },
 		"no chain":      func(k *Keys) { k.Generations[0].Boxes[1].Chain = nil },
 	} {
 		k, _ := kept()

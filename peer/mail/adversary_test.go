@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/chacha20poly1305"
+
 	"p2pchat/peer/contact"
 	"p2pchat/signaling"
 )
@@ -116,6 +118,49 @@ func TestALyingServer(t *testing.T) {
 		t.Errorf("the servers told %d lies and withheld %d letters", lies, gaps)
 	}
 	t.Log(lies, "invented blocks,", gaps, "withheld letters")
+}
+
+// A letter that the server sends again is told as that, and not as another's: before and after it was saved.
+func TestRepeatedLetters(t *testing.T) {
+	t.Parallel()
+	o := seal(t, Outgoing{Box: box()}, "one", "two")
+	i, letters, report := Incoming{box()}.open(slices.Concat(o.Pending, o.Pending[:1]))
+	if !slices.Equal(texts(letters), []string{"one", "two"}) || report != (Report{Repeated: 1}) {
+		t.Errorf("twice in one read: %q, %+v", texts(letters), report)
+	}
+	if _, letters, report := i.open(o.Pending); len(letters) > 0 || report != (Report{Repeated: 2}) {
+		t.Errorf("again in the next read: %q, %+v", texts(letters), report)
+	}
+}
+
+// Letters come through a gap of maxGap, and none through a longer one.
+func TestLongestGap(t *testing.T) {
+	t.Parallel()
+	o := Outgoing{Box: box()}
+	for range maxGap {
+		_, _, o.Box = o.Box.Next()
+	}
+	o = seal(t, o, "last", "too far", "farther")
+	_, letters, report := Incoming{box()}.open(o.Pending[:1])
+	if !slices.Equal(texts(letters), []string{"last"}) || report != (Report{Missing: maxGap}) {
+		t.Errorf("after %d: %q, %+v", maxGap, texts(letters), report)
+	}
+	if _, letters, report := (Incoming{box()}).open(o.Pending[1:]); len(letters) > 0 || report != (Report{Invented: 2}) {
+		t.Errorf("farther: %q, %+v", texts(letters), report)
+	}
+}
+
+// A contact whose program seals what no letter looks like is told like a block that does not open.
+func TestHostileContact(t *testing.T) {
+	t.Parallel()
+	for sealed, opens := range map[string]bool{"": false, "\x00": false, "\x00\x00": true, "\x00\x01": false, "\x00\x02x": false, "\x00\x01x": true, "\xff\xffx": false} {
+		key, number, _ := box().Next()
+		block := signaling.Block{Number: number + 1, Bytes: newCipher(key).Seal(nil, make([]byte, chacha20poly1305.NonceSize), []byte(sealed), box().Context())}
+		_, letters, report := Incoming{box()}.open([]signaling.Block{block})
+		if got := len(letters) == 1; got != opens || (report == Report{}) != opens {
+			t.Errorf("%q: %q, %+v", sealed, texts(letters), report)
+		}
+	}
 }
 
 // Every byte of a block counts.

@@ -94,7 +94,7 @@ func TestSizes(t *testing.T) {
 	}
 	o := Outgoing{Box: box()}
 	after, err := o.Seal(make([]byte, MaxLetter+1))
-	if !errors.Is(err, ErrTooLong) || after.Box.Number != 0 || len(after.Pending) != 0 {
+	if !errors.Is(err, ErrTooLong) || !strings.Contains(err.Error(), fmt.Sprint(MaxLetter)) || after.Box.Number != 0 || len(after.Pending) != 0 {
 		t.Errorf("a letter that is too long: %v", err)
 	}
 }
@@ -176,9 +176,9 @@ func TestStolenState(t *testing.T) {
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	at, o, i := memstore.NewMail(memstore.MailLimits{Blocks: 2}), seal(t, Outgoing{Box: box()}, "one", "two", "three", "four"), Incoming{box()}
-	o, _, err := o.Post(t.Context(), at)
-	if !errors.Is(err, signaling.ErrBoxFull) || len(o.Pending) != 2 {
-		t.Fatalf("%d are pending: %v", len(o.Pending), err)
+	o, kept, err := o.Post(t.Context(), at)
+	if !errors.Is(err, signaling.ErrBoxFull) || len(o.Pending) != 2 || kept != 0 {
+		t.Fatalf("%d are pending, kept %s: %v", len(o.Pending), kept, err)
 	}
 	i = take(t, i, at, "one", "two")
 	if err := i.Delete(t.Context(), at); err != nil {
@@ -191,6 +191,28 @@ func TestRefused(t *testing.T) {
 	if _, _, _, err := i.Take(ctx, waiting{at}, signaling.Forever); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
+	if err := i.Delete(ctx, waiting{at}); !errors.Is(err, context.Canceled) {
+		t.Errorf("letters that the server has not deleted: %v", err)
+	}
+}
+
+// What a person is told of a server that lies.
+func TestReports(t *testing.T) {
+	t.Parallel()
+	for want, r := range map[string]Report{
+		"": {},
+		"1 letter is missing: it expired, or the server withholds it. Its sender still has it.":                                       {Missing: 1},
+		"2 letters are missing: they expired, or the server withholds them. Their sender still has them.":                             {Missing: 2},
+		"The server sent 1 letter again; it is shown once.":                                                                           {Repeated: 1},
+		"The server sent 2 letters again; each is shown once.":                                                                        {Repeated: 2},
+		"The server sent 1 letter that your contact did not write; it is not shown.":                                                  {Invented: 1},
+		"The server sent 2 letters that your contact did not write; none is shown.":                                                   {Invented: 2},
+		"The server sent 1 letter again; it is shown once. The server sent 3 letters that your contact did not write; none is shown.": {Repeated: 1, Invented: 3},
+	} {
+		if got := r.String(); got != want {
+			t.Errorf("%+v is told as %q, want %q", r, got, want)
+		}
+	}
 }
 
 // waiting is a Mail without blocks.
@@ -200,3 +222,6 @@ func (waiting) Blocks(ctx context.Context, _ signaling.Box, _ uint64, _ time.Dur
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
+
+// DeleteBlocks implements signaling.Mail.
+func (waiting) DeleteBlocks(ctx context.Context, _ signaling.Box, _ uint64) error { return ctx.Err() }
