@@ -22,20 +22,25 @@ import (
 	"golang.org/x/image/math/fixed"
 )
 
-// TestPictures draws docs/pictures from a real session: 'task pictures' runs it.
+// TestPictures draws docs/pictures from a real session: 'task pictures' runs it. Without a folder to draw into it goes
+// through the session once, so that the pictures can be drawn again after any change.
 func TestPictures(t *testing.T) {
-	dir := os.Getenv("P2PCHATTEST_PICTURES")
-	if dir == "" {
-		t.Skip("P2PCHATTEST_PICTURES names no folder to draw into")
-	}
-	for _, look := range []struct {
+	type look struct {
 		name          string
 		columns, rows uint16
 		env           string
-	}{
+	}
+	looks := []look{
 		{"80x24-dark", 80, 24, "LIGHT=0"}, {"80x24-light", 80, 24, "LIGHT=1"},
 		{"120x40-dark", 120, 40, "LIGHT=0"}, {"120x40-light", 120, 40, "LIGHT=1"},
-	} {
+	}
+	dir := os.Getenv("P2PCHATTEST_PICTURES")
+	if dir == "" {
+		inFull(t)
+		t.Parallel()
+		dir, looks = t.TempDir(), looks[:1]
+	}
+	for _, look := range looks {
 		t.Run(look.name, func(t *testing.T) {
 			c := camera{t, filepath.Join(dir, look.name), look.env == "LIGHT=1"}
 			proxy := serving(t, "--public-url", elsewhere) // behind the name that the pictures show
@@ -96,7 +101,7 @@ func session(t *testing.T, c camera, sit func(name string, args ...string) *wind
 	}
 	ann.shows("Reconnected")
 	ann.types("/help\r")
-	ann.shows("○ ✓ ✓✓")
+	ann.shows("○ ✉ ✓ ✓✓")
 	c.take(ann, "help")
 }
 
