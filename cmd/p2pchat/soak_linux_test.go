@@ -219,6 +219,11 @@ func (s *soak) codes() {
 			for n := range 3 {
 				p.say(s.T, `{"type":"message","text":"`+strconv.Itoa(n)+`"}`)
 			}
+		}
+		for _, p := range []*process{caller, callee} { // the first of the two to leave ends the call
+			p.prints(s.T, `"text":"2"`)
+		}
+		for _, p := range []*process{caller, callee} {
 			if err := p.in.Close(); err != nil {
 				s.Error(err)
 			}
