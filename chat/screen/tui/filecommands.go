@@ -137,7 +137,7 @@ func (m *model) selectTransfers(argument, verb, none string, fits func(*transfer
 	}
 	var wrong []string
 	for word := range strings.FieldsFuncSeq(argument, func(r rune) bool { return r == ' ' || r == ',' }) {
-		i := slices.IndexFunc(all, func(t *transfer) bool { return strconv.FormatUint(t.id, 10) == word })
+		i := slices.IndexFunc(all, func(t *transfer) bool { return strconv.Itoa(t.number) == word })
 		switch {
 		case i < 0:
 			wrong = append(wrong, tidyLine(word))
@@ -155,7 +155,7 @@ func wrongNumbers(wrong []string, verb string, all []*transfer) string {
 	case len(wrong) == 0:
 		return ""
 	case slices.ContainsFunc(wrong, isWord):
-		return fmt.Sprintf("%s is not the number of a file: /%s takes numbers, as in /%s %d, or all.", strings.Join(wrong, ", "), verb, verb, all[0].id)
+		return fmt.Sprintf("%s is not the number of a file: /%s takes numbers, as in /%s %d, or all.", strings.Join(wrong, ", "), verb, verb, all[0].number)
 	case len(wrong) == 1:
 		return fmt.Sprintf("There is no file %s to %s.", wrong[0], verb)
 	}
@@ -169,7 +169,7 @@ func listTransfers(all []*transfer) string {
 			list = append(list, fmt.Sprintf("and %d more", len(all)-i))
 			break
 		}
-		list = append(list, fmt.Sprintf("%d %s", t.id, tidyLine(t.name)))
+		list = append(list, fmt.Sprintf("%d %s", t.number, tidyLine(t.name)))
 	}
 	return strings.Join(list, ", ")
 }

@@ -61,6 +61,7 @@ type model struct {
 	pending        []*entry        // own messages, oldest first; those up to delivered are dropped late
 	sent, received int             // messages
 	transfers      []*transfer
+	files          int  // how many were ever shown
 	left           bool // the other side has
 }
 

@@ -78,7 +78,7 @@ func reconnecting(r *rig) {
 
 func files(r *rig) {
 	r.happens(benIs, chat.FileOffered{ID: 4, From: "Ben", Name: "harbour.jpg", Size: 3_100_000}, chat.FileOffered{ID: 5, From: "Ben", Name: "plans", Size: 12_000, Folder: true, Files: 12})
-	r.press("/accept 4<enter>").happens(chat.FileOffering{ID: 2, Name: "film.mkv", Size: 1_500_000_000})
+	r.press("/accept 1<enter>").happens(chat.FileOffering{ID: 2, Name: "film.mkv", Size: 1_500_000_000})
 	r.happens(chat.FileProgress{ID: 4, Name: "harbour.jpg", Size: 3_100_000}, chat.FileProgress{ID: 2, Outgoing: true, Name: "film.mkv", Size: 1_500_000_000})
 	r.clock = r.clock.Add(500 * time.Millisecond)
 	r.happens(chat.FileProgress{ID: 4, Name: "harbour.jpg", Bytes: 1_200_000, Size: 3_100_000}, chat.FileProgress{ID: 2, Outgoing: true, Name: "film.mkv", Bytes: 20_000_000, Size: 1_500_000_000})
@@ -347,18 +347,18 @@ func TestFiles(t *testing.T) {
 		typed, hint string
 		did         []string
 	}{
-		{"/accept", "Which one? /accept all, or a number: 4 a.txt, 5 b.txt", nil},
-		{"/accept 5", "", []string{"accept 5"}},
+		{"/accept", "Which one? /accept all, or a number: 1 a.txt, 2 b.txt", nil},
+		{"/accept 2", "", []string{"accept 5"}},
 		{"/accept all", "", []string{"accept 4", "accept 5"}},
-		{"/accept 5 4 5", "", []string{"accept 5", "accept 4"}},
-		{"/accept 4, 5", "", []string{"accept 4", "accept 5"}},
-		{"/accept 4 9", "There is no file 9 to accept.", []string{"accept 4"}},
-		{"/accept 8 5,9", "There are no files 8, 9 to accept.", []string{"accept 5"}},
-		{"/accept 4 and 5", "and is not the number of a file: /accept takes numbers, as in /accept 4, or all.", []string{"accept 4", "accept 5"}},
-		{"/decline 4 5", "", []string{"decline 4", "decline 5"}},
+		{"/accept 2 1 2", "", []string{"accept 5", "accept 4"}},
+		{"/accept 1, 2", "", []string{"accept 4", "accept 5"}},
+		{"/accept 1 9", "There is no file 9 to accept.", []string{"accept 4"}},
+		{"/accept 8 2,9", "There are no files 8, 9 to accept.", []string{"accept 5"}},
+		{"/accept 1 and 2", "and is not the number of a file: /accept takes numbers, as in /accept 1, or all.", []string{"accept 4", "accept 5"}},
+		{"/decline 1 2", "", []string{"decline 4", "decline 5"}},
 		{"/accept 9", "There is no file 9 to accept.", nil},
-		{"/accept x", "takes numbers, as in /accept 4, or all", nil},
-		{"/decline 4", "", []string{"decline 4"}},
+		{"/accept x", "takes numbers, as in /accept 1, or all", nil},
+		{"/decline 1", "", []string{"decline 4"}},
 		{"/cancel", "No file is on its way.", nil},
 		{"/send", "Which file?", nil},
 		{"/verify them", "/verify yes", nil},
@@ -373,6 +373,19 @@ func TestFiles(t *testing.T) {
 		}
 	}
 
+	t.Run("of either side have numbers of their own", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24).happens(benIs, chat.FileOffered{ID: 3, Name: "theirs"}, chat.FileOffering{ID: 3, Name: "own"})
+		r.press("/accept<enter>").happens(chat.FileProgress{ID: 3, Name: "theirs", Size: 10})
+		r.press("/cancel<enter>")
+		if want := "1 theirs, 2 own"; !strings.HasSuffix(r.hint, want) {
+			t.Errorf("it hints %q", r.hint)
+		}
+		if r.press("/cancel 2<enter>"); !slices.Equal(r.talk.did, []string{"accept 3", "cancel 3 true"}) {
+			t.Errorf("it did %q", r.talk.did)
+		}
+	})
+
 	t.Run("of many files a hint names a few", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, 80, 24).happens(benIs)
@@ -380,7 +393,7 @@ func TestFiles(t *testing.T) {
 			r.happens(chat.FileOffered{ID: id, Name: "x"})
 		}
 		r.press("/accept<enter>")
-		if want := "0 x, 1 x, 2 x, and 6 more"; !strings.HasSuffix(r.hint, want) {
+		if want := "1 x, 2 x, 3 x, and 6 more"; !strings.HasSuffix(r.hint, want) {
 			t.Errorf("it hints %q", r.hint)
 		}
 	})
@@ -429,7 +442,7 @@ func TestFiles(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, 100, 24)
 		files(r)
-		r.shows(`Ben offers "harbour.jpg" \(3.1 MB, image\): /accept.4 or /decline.4`)
+		r.shows(`Ben offers "harbour.jpg" \(3.1 MB, image\): /accept.1 or /decline.1`)
 		r.shows(`Ben offers "plans" \(12.0 kB, folder with 12 files\)`)
 		r.shows(`↓ harbour.jpg █+░+ 1.2 MB of 3.1 MB   38 %  2.4 MB/s  1 s left`)
 		r.shows(`↑ film.mkv +█*░+ 20.0 MB of 1.5 GB    1 %  40.0 MB/s  37 s left`)

@@ -18,8 +18,9 @@ import (
 
 // A transfer is a file that either side has offered, and that has not ended yet.
 type transfer struct {
-	id       uint64
+	id       uint64 // one of each side's files may have it
 	outgoing bool
+	number   int // the person's name for it, which no other file of this terminal has
 	name     string
 	size     int64
 	accepted bool
@@ -38,6 +39,14 @@ func (m *model) transfer(id uint64, outgoing bool) *transfer {
 	return nil
 }
 
+// adds begins to show a transfer.
+func (m *model) adds(t *transfer) *transfer {
+	m.files++
+	t.number = m.files
+	m.transfers = append(m.transfers, t)
+	return t
+}
+
 // drop removes a transfer.
 func (m *model) drop(id uint64, outgoing bool) {
 	m.transfers = slices.DeleteFunc(m.transfers, func(t *transfer) bool { return t.id == id && t.outgoing == outgoing })
@@ -48,8 +57,7 @@ func (m *model) file(e chat.Event) tea.Cmd {
 	switch e := e.(type) {
 	case chat.FileOffered:
 		accept := m.acceptsNext()
-		t := &transfer{id: e.ID, name: e.Name, size: e.Size}
-		m.transfers = append(m.transfers, t)
+		t := m.adds(&transfer{id: e.ID, name: e.Name, size: e.Size})
 		offer := fmt.Sprintf("%s offers %s (%s, %s)", m.other(), quoted(e.Name), screen.Bytes(e.Size), fileKind(e.Name, e.Folder, e.Files))
 		if m.streams.Accepts {
 			m.addNote(note, offer)
@@ -60,12 +68,12 @@ func (m *model) file(e chat.Event) tea.Cmd {
 			m.workOn(t, func() error { return m.talk.Accept(t.id) })
 			return nil
 		}
-		m.addNote(alarm, fmt.Sprintf("%s: /accept\u00a0%d or /decline\u00a0%d", offer, e.ID, e.ID)) // each in one row
+		m.addNote(alarm, fmt.Sprintf("%s: /accept\u00a0%d or /decline\u00a0%d", offer, t.number, t.number)) // each in one row
 		return m.ring(m.other() + " offers a file")
 	case chat.FileOffering:
-		m.transfers = append(m.transfers, &transfer{id: e.ID, outgoing: true, name: e.Name, size: e.Size})
+		t := m.adds(&transfer{id: e.ID, outgoing: true, name: e.Name, size: e.Size})
 		m.leaveAsked = "" // the warning did not count this file
-		m.addNote(note, fmt.Sprintf("You offered %s (%s) as number %d; %s has not answered yet.", quoted(e.Name), screen.Bytes(e.Size), e.ID, m.other()))
+		m.addNote(note, fmt.Sprintf("You offered %s (%s) as number %d; %s has not answered yet.", quoted(e.Name), screen.Bytes(e.Size), t.number, m.other()))
 	case chat.FileProgress:
 		m.progress(e)
 	case chat.FileReceived:
@@ -120,8 +128,7 @@ func savedWhere(name, path string) string {
 func (m *model) progress(e chat.FileProgress) {
 	t := m.transfer(e.ID, e.Outgoing)
 	if t == nil {
-		t = &transfer{id: e.ID, outgoing: e.Outgoing}
-		m.transfers = append(m.transfers, t)
+		t = m.adds(&transfer{id: e.ID, outgoing: e.Outgoing})
 	}
 	now := m.now()
 	if passed := now.Sub(t.at).Seconds(); t.accepted && passed > 0 && e.Bytes >= t.bytes {
