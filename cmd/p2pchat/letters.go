@@ -34,7 +34,7 @@ type letterReader struct {
 
 	// owned by run:
 	clients map[string]*signaling.Client // by server
-	told    map[string]*notices          // by contact: see mailbox
+	told    map[string]*notices          // by contact, see mailbox, and by server
 	tried   map[string]time.Time         // by contact: when a receipt was last tried again
 
 	mu   sync.Mutex               // guards what follows
@@ -73,7 +73,7 @@ func (r *letterReader) run(ctx context.Context) {
 			}
 			if err := r.look(ctx, b); err != nil {
 				off[b.Server] = true
-				s.o.logger.Debug("the letters of contacts cannot be read", "why", err)
+				r.unread(b.Server, err)
 			}
 			select {
 			case <-time.After(r.pace):
@@ -92,7 +92,7 @@ func (r *letterReader) run(ctx context.Context) {
 func (r *letterReader) forget(all []contacts.Contact) {
 	known := map[string]bool{}
 	for _, c := range all {
-		known[c.ID] = true
+		known[c.ID], known[c.Server] = true, true
 	}
 	maps.DeleteFunc(r.told, func(id string, _ *notices) bool { return !known[id] })
 	maps.DeleteFunc(r.tried, func(id string, _ time.Time) bool { return !known[id] })
@@ -215,7 +215,17 @@ func (r *letterReader) tell(c contacts.Contact, text string) {
 	}
 }
 
-// toldOf returns what the person was told of the contact with that ID.
+// unread notes that a box at a server could not be read. The person is told once if a reply made no sense, of which no Listener tells.
+func (r *letterReader) unread(server string, err error) {
+	r.board.o.logger.Debug("the letters of contacts cannot be read", "why", err)
+	if errors.Is(err, signaling.ErrForeign) && r.toldOf(server).isNew(server) {
+		r.board.post(func() {
+			r.board.face.note(fmt.Sprintf("letters at %s cannot be read: %s. Your contacts still have them, and you get them when you meet.", server, flatten(err)))
+		})
+	}
+}
+
+// toldOf returns what the person was told of the contact with that ID, or of a server.
 func (r *letterReader) toldOf(id string) *notices {
 	if r.told[id] == nil {
 		r.told[id] = &notices{}

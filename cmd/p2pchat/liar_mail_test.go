@@ -37,9 +37,9 @@ type postman struct {
 }
 
 // atDoor starts the postman before a server that keeps mail, and returns its address.
-func (p *postman) atDoor(t *testing.T) string {
+func (p *postman) atDoor(t *testing.T, more ...string) string {
 	t.Helper()
-	behind, err := url.Parse(serving(t, "--mail"))
+	behind, err := url.Parse(serving(t, append([]string{"--mail"}, more...)...))
 	if err != nil {
 		t.Fatal(err)
 	}
