@@ -81,5 +81,5 @@ func (o *mailOptions) build(ctx context.Context, rooms *store) (c server.MailCon
 			return float64(bytes)
 		}},
 	}
-	return server.MailConfig{Boxes: m, ClientBytes: o.client, Life: o.limits.Life}, measures, nil
+	return server.MailConfig{Boxes: m, ClientBytes: o.client, Life: o.limits.Life, Free: m.Free}, measures, nil
 }

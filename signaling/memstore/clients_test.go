@@ -173,3 +173,29 @@ func TestManyGuessers(t *testing.T) {
 		t.Errorf("%d are remembered", n)
 	}
 }
+
+// Clients that take all the rooms they can, however many there are, leave rooms for a client that has none.
+func TestRoomsThatACrowdLeaves(t *testing.T) {
+	s := New(Limits{Rooms: 10_000, Client: 200})
+	taken := func(from string) (n int) {
+		for {
+			ticket := signaling.NewTicket(fmt.Sprintf("%s.%d", from, n), signaling.Caller)
+			ticket.From = from
+			if _, err := s.Offer(t.Context(), ticket, offer); errors.Is(err, signaling.ErrTooManyRooms) {
+				return n
+			} else if err != nil {
+				t.Fatalf("room %d of %s: %v", n, from, err)
+			}
+			n++
+		}
+	}
+	if n := taken("first"); n != 193 { // of 200, with 98 % free
+		t.Errorf("one client alone has %d rooms", n)
+	}
+	for n := range 200 { // four times as many as would fill the store with 200 each
+		taken(fmt.Sprint("mallory", n))
+	}
+	if n := taken("anna"); n < 5 || s.Rooms() > 8100 {
+		t.Errorf("a client that comes later has %d rooms, and %d of 10,000 are taken", n, s.Rooms())
+	}
+}

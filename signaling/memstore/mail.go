@@ -250,6 +250,12 @@ func (m *mailMemory) Usage() (boxes int, bytes int64) {
 	return len(m.boxes), m.bytes
 }
 
+// Free returns which share of the bytes of all boxes is free.
+func (m *Mail) Free() float64 {
+	_, used := m.Usage()
+	return 1 - float64(used)/float64(m.limits.Bytes)
+}
+
 // Usage returns the number of boxes and their bytes, or zeros if the primary does not tell.
 func (m *Mail) Usage() (boxes int, bytes int64) {
 	if counted, ok := m.primary.(interface{ Usage() (int, int64) }); ok {

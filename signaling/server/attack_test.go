@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -210,6 +211,38 @@ func TestReadersThatAreWokenForNothing(t *testing.T) {
 	_ = honest.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 	if n, err := honest.Read(make([]byte, 1)); n > 0 || err == nil {
 		t.Error("another client's read has ended, too")
+	}
+}
+
+// Clients that have as many reads wait as they can, in rooms of their own, leave places for others.
+func TestWaitsThatACrowdLeaves(t *testing.T) {
+	s := open(t, memstore.Limits{}, Config{TrustedProxies: behindProxy, MaxWaiting: 50_000, ClientWaiting: 200})
+	var waiting []*requestInfo
+	wait := func(client string) error {
+		info := &requestInfo{client: netip.MustParseAddr(client), cost: 1}
+		err := s.beginWait(info)
+		if err == nil {
+			waiting = append(waiting, info)
+		}
+		return err
+	}
+	for n := range 200 { // four times as many as would fill the server with 1,000 each
+		mallory := fmt.Sprint("192.0.2.", n)
+		err := wait(mallory)
+		for err == nil {
+			err = wait(mallory)
+		}
+		if !errors.Is(err, signaling.ErrTooMany) {
+			t.Fatalf("client %d: %v", n, err)
+		}
+	}
+	s.get("/rooms/blue/offer", from("192.0.2.7"), "Prefer: wait=1").problem(429, "too-many")
+	s.get("/rooms/blue/offer", from("198.51.100.1"), "Prefer: wait=1").problem(404, "no-offer")
+	for _, info := range waiting {
+		s.endWait(info)
+	}
+	if s.Waiting() != 0 || len(s.waiters.count) > 0 {
+		t.Errorf("%d reads of %d clients are counted, and none waits", s.Waiting(), len(s.waiters.count))
 	}
 }
 

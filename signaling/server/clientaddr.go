@@ -61,26 +61,26 @@ type clientCounter struct {
 	count map[netip.Addr]int
 }
 
-// enter counts one more of a client. It returns false if the client has limit of them already; a
+// enter counts n more of a client. It returns false if the client would have more than limit of them; a
 // limit of 0 is none.
-func (c *clientCounter) enter(client netip.Addr, limit int) bool {
+func (c *clientCounter) enter(client netip.Addr, n, limit int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if limit > 0 && c.count[client] >= limit {
+	if limit > 0 && c.count[client]+n > limit {
 		return false
 	}
 	if c.count == nil {
 		c.count = map[netip.Addr]int{}
 	}
-	c.count[client]++
+	c.count[client] += n
 	return true
 }
 
-// leave counts one less of a client.
-func (c *clientCounter) leave(client netip.Addr) {
+// leave counts n less of a client.
+func (c *clientCounter) leave(client netip.Addr, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.count[client]--; c.count[client] <= 0 {
+	if c.count[client] -= n; c.count[client] <= 0 {
 		delete(c.count, client)
 	}
 }

@@ -40,7 +40,7 @@ func (l *connLimiter) enter(c net.Conn) (limit string) {
 	switch {
 	case l.limit.All > 0 && l.all >= l.limit.All:
 		return limitConnections
-	case counted && !l.clients.enter(client, l.limit.Client):
+	case counted && !l.clients.enter(client, 1, l.limit.Client):
 		return limitClientConnections
 	}
 	l.all++
@@ -54,7 +54,7 @@ func (l *connLimiter) leave(c net.Conn) {
 	defer l.mu.Unlock()
 	l.all--
 	if counted {
-		l.clients.leave(client)
+		l.clients.leave(client, 1)
 	}
 }
 

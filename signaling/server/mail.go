@@ -22,6 +22,22 @@ type MailConfig struct {
 	// block: so the blocks of one client take twice as much at most. No limit if zero.
 	ClientBytes int
 	Life        time.Duration
+	// Free returns which share of the bytes of all boxes is free. A block counts for the more bytes of its client the fewer are free (with
+	// the square), so that many clients that put all they can leave bytes for others. It always counts for its own if Free is nil.
+	Free func() float64
+}
+
+// cost returns how many of its client's bytes a block counts for: no more than a client that has put nothing has.
+func (m MailConfig) cost(b signaling.Block) int {
+	size := len(b.Bytes)
+	if m.Free == nil || m.ClientBytes < size {
+		return size
+	}
+	free := m.Free()
+	if free <= 0 {
+		return size // the boxes are full and refuse it
+	}
+	return int(min(float64(size)/(free*free), float64(m.ClientBytes)))
 }
 
 // limiter returns the limit of the bytes that each client puts.
@@ -56,7 +72,7 @@ func (s *Server) postBlock(c echo.Context) error {
 	if err := b.CheckPut(); err != nil {
 		return err
 	}
-	if !s.rates.mail.AllowN(ratelimit.Client(infoOf(c).client), len(block.Bytes)) {
+	if !s.rates.mail.AllowN(ratelimit.Client(infoOf(c).client), s.config.Mail.cost(block)) {
 		return signaling.ErrClientMail
 	}
 	kept, err := s.mail.AddBlock(c.Request().Context(), b, block)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -135,6 +136,25 @@ func TestMail(t *testing.T) {
 		if n := s.scrape()[`p2pchat_limit_hits_total{limit="client_mail"}`]; n != "2" {
 			t.Errorf("%s refusals are counted", n)
 		}
+	})
+	t.Run("a crowd that puts all it can leaves bytes for others", func(t *testing.T) {
+		limits := memstore.MailLimits{Bytes: 512 << 10}
+		config := mailConfig(limits, 128<<10)
+		config.Mail.Free = config.Mail.Boxes.(*memstore.Mail).Free
+		config.TrustedProxies = behindProxy
+		s := open(t, memstore.Limits{}, config)
+		put := func(client string, n int) reply {
+			box := newTestBox(strings.ReplaceAll(fmt.Sprintf("put.%s.%d", client, n/100), ".", "_"), "take")
+			return s.post(box.path(), blockOf(uint64(n+1), 512), box.put(), from(client)) //nolint:gosec // n is no negative number
+		}
+		for n := range 20 { // five times as many as would fill the boxes with 128 KiB each
+			mallory, blocks := fmt.Sprint("192.0.2.", n), 0
+			for put(mallory, blocks).status == 201 {
+				blocks++
+			}
+			put(mallory, blocks).problem(429, "client-mail")
+		}
+		put("198.51.100.1", 0).is(201)
 	})
 	t.Run("a request without the put token costs its client nothing", func(t *testing.T) {
 		s := open(t, memstore.Limits{}, mailConfig(memstore.MailLimits{}, 512))

@@ -34,7 +34,7 @@ const MostBody = 256 << 10
 type Config struct {
 	MaxBody       int64         // bytes of a request's body; 64 KiB if zero, MostBody at most
 	MaxWaiting    int           // reads that wait at once; 50,000 if zero
-	ClientWaiting int           // reads of one client that wait in rooms without an offer; no limit if zero
+	ClientWaiting int           // reads of one client that wait in rooms without an offer; no limit if zero, also not of others (see maxClientWaits)
 	SlowClient    time.Duration // how long a client may take to send a head, to send a body, or to take a response; 10 s if zero
 
 	Rate        Rate        // limit of requests
@@ -81,6 +81,7 @@ type Server struct {
 	rates       rateLimits
 	connections connLimiter
 	unopened    clientCounter // reads that wait in rooms without an offer
+	waiters     clientCounter // reads that wait, as waiting counts them
 	waiting     atomic.Int64  // reads
 
 	parker    *longpoll.Parker

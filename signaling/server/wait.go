@@ -18,11 +18,15 @@ import (
 const (
 	maxWait   = 60 * time.Second       // for Prefer: wait=N
 	parkAfter = 100 * time.Millisecond // many reads are answered sooner, and need not be parked
+
+	clientShare = 50 // see maxClientWaits: with the default of MaxWaiting, an empty server lets a client have 1,000
+	leastWaits  = 8  // two calls, or a listen with a hundred rooms
 )
 
 // Errors that the server itself returns to reads; a Store does not know them.
 var (
 	errWaiting  = signaling.Explain(signaling.ErrServerFull, "As many requests wait at this server as it can hold. Try again in a moment.")
+	errWaiters  = signaling.Explain(signaling.ErrTooMany, "Your network address has as many requests wait as this server allows one address now. End some, or try again in a moment.")
 	errUnopened = signaling.Explain(signaling.ErrTooMany, "Your network address waits in as many rooms that no one has opened as this server allows one address. Wait in fewer rooms, or try again in a moment.")
 )
 
@@ -134,7 +138,7 @@ func (s *Server) mayWaitOn(info *requestInfo, nothing error) (more bool, refusal
 		return false, nil
 	}
 	if errors.Is(nothing, signaling.ErrNoOffer) || errors.Is(nothing, signaling.ErrNoRoom) {
-		if !s.unopened.enter(client, s.config.ClientWaiting) {
+		if !s.unopened.enter(client, 1, s.config.ClientWaiting) {
 			s.refuse(limitClientWaiting, info.client)
 			return false, errUnopened
 		}
@@ -180,20 +184,40 @@ func nothingYet(err error) bool {
 // several: see listenCost.
 func (s *Server) Waiting() int { return int(s.waiting.Load()) }
 
-// beginWait counts a read that may wait. It returns errWaiting if there are too many.
+// beginWait counts a read that may wait. It returns errWaiting if there are too many, or errWaiters if there are too many of the client.
 func (s *Server) beginWait(info *requestInfo) error {
-	if s.waiting.Add(info.cost) > int64(s.config.MaxWaiting) {
+	waiting := s.waiting.Add(info.cost)
+	if waiting > int64(s.config.MaxWaiting) {
 		s.waiting.Add(-info.cost)
 		return errWaiting
+	}
+	if !s.waiters.enter(ratelimit.Client(info.client), int(info.cost), s.maxClientWaits(waiting-info.cost)) {
+		s.waiting.Add(-info.cost)
+		s.refuse(limitClientWaiting, info.client)
+		return errWaiters
 	}
 	info.waits = true
 	return nil
 }
 
+// maxClientWaits returns how many reads one client may have wait while so many wait in all: a fiftieth of MaxWaiting in an empty server, and
+// less with the square of the share that is free. So a crowd of clients leaves places for others, as it does of rooms (see memstore).
+// Clients behind a proxy, and those with HTTP/2, need no connection for each read, so Connections does not bound them. There
+// is no limit, which is 0, without one for rooms that no one has opened.
+func (s *Server) maxClientWaits(waiting int64) int {
+	if s.config.ClientWaiting == 0 {
+		return 0
+	}
+	free := 1 - float64(waiting)/float64(s.config.MaxWaiting)
+	return max(leastWaits, int(free*free*float64(s.config.MaxWaiting)/clientShare))
+}
+
 // endWait counts a read that no longer waits.
 func (s *Server) endWait(info *requestInfo) {
+	client := ratelimit.Client(info.client)
 	s.waiting.Add(-info.cost)
+	s.waiters.leave(client, int(info.cost))
 	if info.unopened {
-		s.unopened.leave(ratelimit.Client(info.client))
+		s.unopened.leave(client, 1)
 	}
 }
