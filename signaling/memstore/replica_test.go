@@ -108,12 +108,54 @@ func TestReplicas(t *testing.T) {
 		if _, _, err := a.Description(t.Context(), caller, signaling.Caller, "", 0); !errors.Is(err, lost) {
 			t.Error(err)
 		}
+		if _, err := a.Reoffer(t.Context(), caller, secretOffer); !errors.Is(err, lost) {
+			t.Errorf("writing: %v", err)
+		}
+		wanted := []signaling.WantedOffer{{Room: "anotherroomwithalongname"}}
+		if _, err := a.Offers(t.Context(), wanted, 0); !errors.Is(err, lost) {
+			t.Errorf("reading offers: %v", err)
+		}
+		a.Suspend(nil)
+		woken := false
+		defer a.WatchOffers(wanted, func(error) { woken = true })()
+		if a.Suspend(lost); !woken {
+			t.Error("a read that waits for offers waits on")
+		}
 		a.Suspend(nil)
 		if _, _, err := a.Description(t.Context(), caller, signaling.Caller, "", 0); err != nil {
 			t.Error(err)
 		}
 	})
 }
+
+// What a primary says of a write is what the writer is told; what it does not know, a replica leaves alone.
+func TestWritesToThePrimary(t *testing.T) {
+	p, a, b, caller := replicated(t)
+	if got := b.Revision("room"); got != p.written {
+		t.Errorf("the replica has revision %d, and %d was written", got, p.written)
+	}
+	a.Forget("unknown", 0)
+	a.Forget("unknown", 1)
+	if err := a.Renew(t.Context(), "unknown"); err != nil || p.written != 1 {
+		t.Errorf("renewing a room that does not exist: %v, %d writes", err, p.written)
+	}
+	if err := a.Set("room", 2, []byte("{}"), time.Now()); err == nil || !exists(t, a) {
+		t.Errorf("bytes that are no room: %v, and the room exists: %t", err, exists(t, a))
+	}
+	a.primary = lostPrimary{}
+	if _, err := a.Reoffer(t.Context(), caller, secretOffer); !errors.Is(err, errLost) {
+		t.Errorf("a write that was lost: %v", err)
+	}
+	if err := a.Renew(t.Context(), "room"); !errors.Is(err, errLost) {
+		t.Errorf("a renewal that was lost: %v", err)
+	}
+}
+
+var errLost = errors.New("lost")
+
+type lostPrimary struct{}
+
+func (lostPrimary) Write(context.Context, string, uint64, []byte) error { return errLost }
 
 // endsRead has a read for the answer wait, calls do, and expects the read to return that error.
 func endsRead(t *testing.T, s *Store, caller signaling.Ticket, do func(), want error, what string) {

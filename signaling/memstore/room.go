@@ -92,7 +92,7 @@ func (s *Store) edit(name string, edit func(*state) error) (next state, revision
 		next.clip()
 	}
 	switch err = edit(&next); {
-	case errors.Is(err, errNoChange):
+	case errors.Is(err, errNoChange) && r != nil: // nil: Renew found that the room is gone
 		s.use(r)
 	case err == nil && s.primary == nil:
 		if r = s.apply(name, next); r != nil {
