@@ -3,7 +3,6 @@ package memstore
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -159,18 +158,6 @@ func TestAnswersWithoutSecret(t *testing.T) {
 				t.Fatalf("answer %d after the offer was replaced: %v", n, err)
 			}
 		}
-	}
-}
-
-// The number of clients whose guesses are remembered is bounded.
-func TestManyGuessers(t *testing.T) {
-	var c clients
-	now := time.Now()
-	for i := range maxGuessers + 10 {
-		c.addGuess(strconv.Itoa(i), now)
-	}
-	if n := len(c.guesses); n > maxGuessers {
-		t.Errorf("%d are remembered", n)
 	}
 }
 

@@ -1,7 +1,10 @@
 package memstore
 
 import (
+	"encoding/json"
 	"errors"
+	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,6 +48,7 @@ func TestEarlyCandidatesAndTime(t *testing.T) {
 				if n := calls(t, a, b, 0, "2"); n != 0 {
 					t.Errorf("an offer has %d candidates of the one before", n)
 				}
+				time.Sleep(settledAge / 2) // the answer decides
 				if _, err := a.Answer(t.Context(), signaling.Ticket{Room: signaling.Lobby, Side: signaling.Callee}, "", answer); err != nil {
 					t.Fatal(err)
 				}
@@ -123,4 +127,115 @@ func TestEarlyCandidatesExpire(t *testing.T) {
 			t.Errorf("there are still %+v", c)
 		}
 	})
+}
+
+// an earlyLobby is a lobby to which clients without tokens send candidates.
+type earlyLobby struct {
+	*Store
+	t *testing.T
+}
+
+var plain = signaling.Ticket{Room: signaling.Lobby}
+
+func (l earlyLobby) send(want error, c ...string) {
+	l.t.Helper()
+	var list []signaling.Candidate
+	for _, one := range c {
+		list = append(list, signaling.Candidate(one))
+	}
+	if _, err := l.AddCandidates(l.t.Context(), plain, -1, list...); !errors.Is(err, want) {
+		l.t.Errorf("adding %q: %v, want %v", c, err, want)
+	}
+}
+
+// offer offers, and expects that the offer has these candidates.
+func (l earlyLobby) offer(sdp string, want ...string) {
+	l.t.Helper()
+	d, err := json.Marshal(map[string]string{"type": "offer", "sdp": sdp})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if _, err := l.Offer(l.t.Context(), plain, d); err != nil {
+		l.t.Fatal(err)
+	}
+	list, err := l.Candidates(l.t.Context(), plain, signaling.Caller, 0, 0)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	var got []string
+	for _, one := range list {
+		got = append(got, string(one))
+	}
+	if !slices.Equal(got, want) {
+		l.t.Errorf("the offer %q has %q, want %q", sdp, got, want)
+	}
+}
+
+func (l earlyLobby) close() {
+	l.t.Helper()
+	if err := l.Close(l.t.Context(), plain); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// In a lobby to which candidates come again and again, those that are too old neither count nor belong to an offer.
+func TestOldEarlyCandidates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := earlyLobby{New(Limits{Candidates: 2}), t}
+		l.send(nil, `{"n":1}`)
+		for n := range 3 {
+			time.Sleep(signaling.EarlyWait * 3 / 5)
+			l.send(nil, `{"n":`+strconv.Itoa(n+2)+`}`)
+		}
+		l.send(signaling.ErrListFull, `{"n":5}`)
+		time.Sleep(signaling.EarlyWait*2/5 + time.Millisecond)
+		l.offer("1", `{"n":4}`)
+	})
+}
+
+// The room for early candidates is as large as that for others, and those of a call that ended take up none of it.
+func TestRoomForEarlyCandidates(t *testing.T) {
+	const a, b, named = `{"n":1}`, `{"n":2}`, `{"candidate":"","usernameFragment":"x"}`
+	l := earlyLobby{New(Limits{Candidates: 2, ListBytes: len(named) + len(a)}), t}
+	l.send(nil, named, a)
+	l.offer("a=ice-ufrag:x", named, a)
+	l.close()
+	l.send(nil, a, b)
+	l.offer("", a, b)
+	l.close()
+	l.offer("a=ice-ufrag:x")
+	l.send(nil, named, a)
+	l.close()
+	l.send(nil, a, named)
+	l.send(signaling.ErrListFull, b)
+	l.offer("a=ice-ufrag:x", a, named)
+	if c := l.Counts(); c != (Counts{Offered: 1}) {
+		t.Errorf("there are %+v", c)
+	}
+	l.close()
+	if c := l.Counts(); c != (Counts{}) {
+		t.Errorf("after the last call there are %+v", c)
+	}
+}
+
+// The username fragment decides only where both the candidate and the offer have one.
+func TestFragmentsOfEarlyCandidates(t *testing.T) {
+	const (
+		unnamed = `{"candidate":"candidate:1 1 udp 1 192.0.2.1 9 typ host"}`
+		cut     = `{"candidate":"candidate:1 1 udp 1 192.0.2.1 9 typ host ufrag"}`
+		last    = `{"candidate":"candidate:1 1 udp 1 192.0.2.1 9 typ host ufrag mine"}`
+		first   = `{"candidate":"ufrag mine"}`
+		other   = `{"candidate":"candidate:1 1 udp 1 192.0.2.1 9 typ host ufrag other"}`
+	)
+	for _, c := range []struct {
+		sdp  string
+		want []string
+	}{
+		{"v=0\r\na=ice-ufrag:mine\r\n", []string{unnamed, cut, last, first}},
+		{"v=0\r\ns=mine\r\n", []string{unnamed, cut, last, first, other}},
+	} {
+		l := earlyLobby{New(Limits{}), t}
+		l.send(nil, unnamed, cut, last, first, other)
+		l.offer(c.sdp, c.want...)
+	}
 }
