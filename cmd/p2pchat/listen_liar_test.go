@@ -55,7 +55,7 @@ func (p *postman) looked(t *testing.T, rounds int) {
 }
 
 // A server that repeats, reorders, withholds, invents or truncates letters makes listen show none twice and none in another order,
-// and whoever reads is told once.
+// and its reader is told once.
 func TestListenAtServersThatLie(t *testing.T) {
 	lies := map[string]struct {
 		tell  func(list, seen []signaling.Block) []signaling.Block

@@ -156,7 +156,7 @@ func TestMeeting(t *testing.T) {
 		s.get(path).is(200).says(all)
 	})
 
-	t.Run("whoever writes for the caller in the lobby, or came before the answer, accepts no guest", func(t *testing.T) {
+	t.Run("a client that writes for the caller in the lobby, or came before the answer, accepts no guest", func(t *testing.T) {
 		s := open(t, memstore.Limits{}, Config{AccessKey: "open barley", ICEServers: iceServers})
 		s.post("/offer", anOffer, key).is(201)
 		s.post("/answer", anAnswer, guest).is(201)
@@ -267,7 +267,7 @@ func TestRepeating(t *testing.T) {
 		}
 		s.post("/rooms/blue/answer", anAnswer).is(201)
 		s.post("/rooms/blue/offer", anOffer, bearing(mine)).is(201).says(first.body).has("ETag", first.etag()).has("Location", first.header.Get("Location"))
-		s.get("/rooms/blue/answer").is(200) // nothing was opened anew
+		s.get("/rooms/blue/answer").is(200) // nothing was opened again
 	})
 
 	t.Run("an answer that is sent again with the callee's own token is answered the same", func(t *testing.T) {

@@ -86,7 +86,7 @@ func TestWaiting(t *testing.T) {
 		s.heard(second).is(200).says("[" + candidate("caller", 1) + "]")
 	})
 
-	t.Run("whoever is parked in a room that is closed is answered 404 at once", func(t *testing.T) {
+	t.Run("a reader that is parked in a room that is closed is answered 404 at once", func(t *testing.T) {
 		s := open(t, memstore.Limits{}, Config{})
 		caller := bearing(s.post("/rooms/blue/offer", anOffer).token())
 		var parked []<-chan reply
@@ -129,7 +129,7 @@ func TestVersions(t *testing.T) {
 			return s, etag
 		}
 
-		t.Run(test.path+" is not sent again to whoever has it", func(t *testing.T) {
+		t.Run(test.path+" is not sent again to a reader that has it", func(t *testing.T) {
 			s, etag := begin(t)
 			for _, had := range []string{etag, "W/" + etag, `"another", ` + etag, "*"} {
 				s.get(test.path, "If-None-Match: "+had).is(304).says("").has("ETag", etag).has("Content-Type", "").has("Preference-Applied", "")
@@ -138,7 +138,7 @@ func TestVersions(t *testing.T) {
 			s.get(test.path, "If-None-Match: "+etag, "Prefer: wait=1").is(304).has("ETag", etag).has("Preference-Applied", "wait=1")
 		})
 
-		t.Run(test.path+" is sent to whoever has another one", func(t *testing.T) {
+		t.Run(test.path+" is sent to a reader that has another one", func(t *testing.T) {
 			s, etag := begin(t)
 			for _, had := range []string{`"another"`, `"another", "one"`, `""`} {
 				s.get(test.path, "If-None-Match: "+had, "Prefer: wait=60").is(200).says(test.first).has("ETag", etag)

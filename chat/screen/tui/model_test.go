@@ -293,7 +293,7 @@ func TestNotifications(t *testing.T) {
 	}
 	r := newRig(t, 80, 24).happens(benIs)
 	if got := rings(r); got != "" {
-		t.Errorf("it rings though somebody just wrote: %q", got)
+		t.Errorf("it rings though the person has just typed: %q", got)
 	}
 	r.clock = r.clock.Add(2 * time.Minute)
 	if rings(r) == "" {
