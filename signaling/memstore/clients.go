@@ -46,11 +46,12 @@ func add(counts *map[string]int, from string, by int) {
 	}
 }
 
-// maxClientRooms returns how many rooms a client may have opened to open another one: limits.Client in an empty Store, and less with the
-// square of the share of the rooms that are free. So a crowd of clients that take all they can leaves rooms for others (dynamic
+// maxClientRooms returns how many rooms a client may have: limits.Client if no other client has any, and less with the square of the
+// share of the rooms that others leave free. So a crowd of clients that take all they can leaves rooms for others (dynamic
 // thresholds, Choudhury and Hahne 1998): with the server's defaults, 200 clients leave 2,000 of 10,000 rooms, and the next may open 8.
-func (s *Store) maxClientRooms() int {
-	free := float64(s.limits.Rooms-s.offered) / float64(s.limits.Rooms)
+func (s *Store) maxClientRooms(from string) int {
+	others := s.offered - s.clients.rooms[from]
+	free := float64(s.limits.Rooms-others) / float64(s.limits.Rooms)
 	return int(math.Ceil(free * free * float64(s.limits.Client)))
 }
 

@@ -24,7 +24,7 @@ type Limits struct {
 	Rooms      int           // rooms in all; 10,000 if zero
 	Candidates int           // candidates of one side of a room; 100 if zero
 	ListBytes  int           // bytes of these candidates; 128 KiB if zero
-	Client     int           // rooms that one client has opened, fewer as the Store fills: see maxClientRooms; no limit if zero
+	Client     int           // rooms that one client has opened, fewer as others fill the Store: see maxClientRooms; no limit if zero
 	Idle       time.Duration // how long a room lives without a write or a waiting read; 10 minutes if zero
 }
 
@@ -104,7 +104,7 @@ func (s *Store) Offer(ctx context.Context, t signaling.Ticket, d signaling.Descr
 			return signaling.ErrOccupied
 		case !r.hasOffer() && s.offered >= s.limits.Rooms:
 			return signaling.ErrServerFull
-		case !r.hasOffer() && s.limits.Client > 0 && s.clients.rooms[t.From] >= s.maxClientRooms():
+		case !r.hasOffer() && s.limits.Client > 0 && s.clients.rooms[t.From] >= s.maxClientRooms(t.From):
 			return signaling.ErrTooManyRooms
 		}
 		v = s.nextVersion()

@@ -226,6 +226,13 @@ func TestWaitsThatACrowdLeaves(t *testing.T) {
 		}
 		return err
 	}
+	alone := 0
+	for wait("198.51.100.2") == nil {
+		alone++
+	}
+	if alone != 1000 {
+		t.Errorf("a client alone has %d reads wait", alone)
+	}
 	for n := range 200 { // four times as many as would fill the server with 1,000 each
 		mallory := fmt.Sprint("192.0.2.", n)
 		err := wait(mallory)

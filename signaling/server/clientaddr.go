@@ -76,6 +76,13 @@ func (c *clientCounter) enter(client netip.Addr, n, limit int) bool {
 	return true
 }
 
+// of returns how many of a client are counted.
+func (c *clientCounter) of(client netip.Addr) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.count[client]
+}
+
 // leave counts n less of a client.
 func (c *clientCounter) leave(client netip.Addr, n int) {
 	c.mu.Lock()

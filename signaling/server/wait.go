@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -19,8 +20,9 @@ const (
 	maxWait   = 60 * time.Second       // for Prefer: wait=N
 	parkAfter = 100 * time.Millisecond // many reads are answered sooner, and need not be parked
 
-	clientShare = 50 // see maxClientWaits: with the default of MaxWaiting, an empty server lets a client have 1,000
-	leastWaits  = 8  // two calls, or a listen with a hundred rooms
+	clientShare = 50  // see maxClientWaits: with the default of MaxWaiting, a client alone may have 1,000
+	fewestAlone = 200 // of a client alone, however small MaxWaiting is
+	leastWaits  = 8   // two calls, or a listen with a hundred rooms
 )
 
 // Errors that the server itself returns to reads; a Store does not know them.
@@ -191,7 +193,7 @@ func (s *Server) beginWait(info *requestInfo) error {
 		s.waiting.Add(-info.cost)
 		return errWaiting
 	}
-	if !s.waiters.enter(ratelimit.Client(info.client), int(info.cost), s.maxClientWaits(waiting-info.cost)) {
+	if !s.waiters.enter(ratelimit.Client(info.client), int(info.cost), s.maxClientWaits(info.client, waiting-info.cost)) {
 		s.waiting.Add(-info.cost)
 		s.refuse(limitClientWaiting, info.client)
 		return errWaiters
@@ -200,16 +202,17 @@ func (s *Server) beginWait(info *requestInfo) error {
 	return nil
 }
 
-// maxClientWaits returns how many reads one client may have wait while so many wait in all: a fiftieth of MaxWaiting in an empty server, and
-// less with the square of the share that is free. So a crowd of clients leaves places for others, as it does of rooms (see memstore).
+// maxClientWaits returns how many reads one client may have wait while so many wait in all: a fiftieth of MaxWaiting if no other client has
+// any, and less with the square of the share that others leave free. So a crowd of clients leaves places for others, as it does of rooms (see memstore).
 // Clients behind a proxy, and those with HTTP/2, need no connection for each read, so Connections does not bound them. There
 // is no limit, which is 0, without one for rooms that no one has opened.
-func (s *Server) maxClientWaits(waiting int64) int {
+func (s *Server) maxClientWaits(client netip.Addr, waiting int64) int {
 	if s.config.ClientWaiting == 0 {
 		return 0
 	}
-	free := 1 - float64(waiting)/float64(s.config.MaxWaiting)
-	return max(leastWaits, int(free*free*float64(s.config.MaxWaiting)/clientShare))
+	others := waiting - int64(s.waiters.of(ratelimit.Client(client)))
+	free := 1 - float64(others)/float64(s.config.MaxWaiting)
+	return max(leastWaits, int(free*free*float64(max(s.config.MaxWaiting/clientShare, fewestAlone))))
 }
 
 // endWait counts a read that no longer waits.
