@@ -30,17 +30,21 @@ func (l *ledger) save(r peer.Resumption) error {
 // A callee's answer counts as a guess, on disk, before it goes out, and no longer once the caller has proven that it knows the code.
 // Without a secret nothing counts.
 func TestAProvenCallerCostsNoGuess(t *testing.T) {
-	for secret, want := range map[string][]int{right: {1, 0}, open: nil} {
+	for _, c := range []struct {
+		secret string
+		before int // guesses, in earlier lives
+		want   []int
+	}{{right, 0, []int{1, 0}}, {right, 2, []int{3, 2}}, {open, 0, nil}} {
 		synctest.Test(t, func(t *testing.T) {
 			n, store, disk := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{}), &ledger{}
 			config := quiet()
-			config.Save = disk.save
-			from, to := both(t, n.calls(t, store, secret, quiet()), n.answers(t, store, secret, config))
+			config.Save, config.Resume = disk.save, &peer.Resumption{Side: signaling.Callee, Typed: code(c.secret), Spent: c.before}
+			from, to := both(t, n.calls(t, store, c.secret, quiet()), n.answers(t, store, c.secret, config))
 			talk(t, from, to)
 			disk.mu.Lock()
 			defer disk.mu.Unlock()
-			if !slices.Equal(disk.spent, want) || to.Resumption().Spent != 0 {
-				t.Errorf("%s: guesses on disk: %d, want %d; %d after meeting", secret, disk.spent, want, to.Resumption().Spent)
+			if !slices.Equal(disk.spent, c.want) || to.Resumption().Spent != c.before {
+				t.Errorf("%+v: guesses on disk: %d; %d after meeting", c, disk.spent, to.Resumption().Spent)
 			}
 		})
 	}

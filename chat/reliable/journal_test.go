@@ -2,8 +2,12 @@ package reliable
 
 import (
 	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -145,6 +149,60 @@ func TestJournalOfEarlierConversations(t *testing.T) {
 		}
 		if err := j.End(true); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// Files that are no journal are refused, and so are those that others could read.
+func TestRefusedJournals(t *testing.T) {
+	whole := filepath.Join(t.TempDir(), "whole")
+	j := open(t, whole)
+	put(t, New(j, nil), "one")
+	if err := j.End(true); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		text string
+		mode os.FileMode
+		want error
+	}{
+		"whole":                     {string(text), 0o600, nil},
+		"empty":                     {"", 0o600, nil},
+		"readable by the group":     {string(text), 0o640, ErrOpen},
+		"executable by others":      {string(text), 0o601, ErrOpen},
+		"not JSON":                  {"a letter\n", 0o600, ErrDamaged},
+		"without a conversation":    {"{}\n", 0o600, ErrDamaged},
+		"with an endless line":      {string(text) + strings.Repeat(" ", maxLine) + "{}\n", 0o600, ErrDamaged},
+		"with a frame left out":     {strings.ReplaceAll(string(text), `"seq":1`, `"seq":3`) + strings.ReplaceAll(string(text), `"seq":1`, `"seq":7`), 0o600, ErrDamaged},
+		"with a line cut in two":    {string(text) + `{"said":`, 0o600, nil},
+		"with nonsense in the file": {string(text) + "x\n" + string(text), 0o600, ErrDamaged},
+	} {
+		if runtime.GOOS == "windows" && errors.Is(c.want, ErrOpen) {
+			continue
+		}
+		path := filepath.Join(t.TempDir(), "box")
+		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, c.mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := PeekJournal(path, nothing{}, testMessage); !errors.Is(err, c.want) {
+			t.Errorf("a file %s: a look at it says %v, want %v", name, err, c.want)
+		}
+		j, err := OpenJournal(path, nothing{})
+		if !errors.Is(err, c.want) {
+			t.Errorf("a file %s: %v, want %v", name, err, c.want)
+		}
+		if err == nil {
+			err = j.End(false)
+		}
+		if _, gone := os.Stat(path); c.want == nil && (err != nil || !errors.Is(gone, fs.ErrNotExist)) {
+			t.Errorf("a file %s is not removed: %v", name, err)
 		}
 	}
 }

@@ -81,3 +81,118 @@ func TestReceive(t *testing.T) {
 		t.Errorf("%d is acknowledged", seq)
 	}
 }
+
+// A program that begins from nothing is told nothing of what was for this side's program before; one that goes on is.
+func TestGreetings(t *testing.T) {
+	for name, c := range map[string]struct {
+		of    string // instead of this side's conversation
+		heard uint64
+		want  uint64
+	}{
+		"of this conversation":           {"", 3, 3},
+		"of this conversation, far back": {"", 1, 2},
+		"of another conversation":        {"another", 3, 2},
+	} {
+		s := New(nil, nil)
+		for range 4 {
+			if _, err := s.Put(testMessage, "text"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if frames, ok := s.Acked(2); !ok || len(frames) != 2 {
+			t.Fatalf("%d, %t", len(frames), ok)
+		}
+		h := Hello{Conversation: "theirs", First: 1, Heard: c.heard, Of: c.of}
+		if c.of == "" {
+			h.Of = s.ID()
+		}
+		for _, want := range []bool{true, false} {
+			if fresh, heard := s.Greet(h); fresh != want || heard != c.want {
+				t.Errorf("a hello %s: fresh %t, heard %d; want %t, %d", name, fresh, heard, want, c.want)
+			}
+		}
+	}
+}
+
+// What the reader has handled of a program is known when that program comes back, and of others nothing is.
+func TestProgramThatComesBack(t *testing.T) {
+	s := New(nil, nil)
+	s.Greet(Hello{Conversation: "first", First: 1})
+	for range 2 {
+		at, _ := s.Receive(s.took + 1)
+		s.Took(at)
+		s.Handled(at, nil)
+	}
+	s.Greet(Hello{Conversation: "second", First: 1})
+	for seq, want := range map[uint64]bool{0: true, 2: true, 3: false} {
+		if got := s.HasRead("first", seq); got != want {
+			t.Errorf("frame %d of the first one was read: %t", seq, got)
+		}
+	}
+	if s.HasRead("third", 0) {
+		t.Error("a program that never came was read")
+	}
+	if fresh, _ := s.Greet(Hello{Conversation: "first", First: 1}); !fresh {
+		t.Error("it is not another program than the one before")
+	}
+	if _, got := s.Receive(2); got != Known {
+		t.Errorf("what was read is %v", got)
+	}
+	if _, got := s.Receive(3); got != Fresh {
+		t.Errorf("the next one is %v", got)
+	}
+}
+
+// A full outbox has room again once something is acknowledged, and all who wait hear of it.
+func TestRoom(t *testing.T) {
+	s := New(nil, nil)
+	for range MaxFrames {
+		if room := s.Room(); room != nil {
+			t.Fatal("there is no room")
+		}
+		if _, err := s.Put(testMessage, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one, two := s.Room(), s.Room()
+	if one == nil || two == nil {
+		t.Fatal("there is room for more")
+	}
+	select {
+	case <-one:
+		t.Error("there is room before anything is acknowledged")
+	default:
+	}
+	if _, ok := s.Acked(1); !ok {
+		t.Fatal("the first frame is not acknowledged")
+	}
+	<-one
+	<-two
+	if s.Room() != nil {
+		t.Error("there is no room afterwards")
+	}
+}
+
+// Next gives out what fits, to the byte, and an acknowledgement goes out once.
+func TestLimits(t *testing.T) {
+	a, b := New(nil, nil), New(nil, nil)
+	if _, err := a.Put(testMessage, "four"); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := a.Next(3); ok {
+		t.Error("a frame of four bytes fits into three")
+	}
+	if _, ok := a.Next(4); !ok {
+		t.Error("a frame of four bytes does not fit into four")
+	}
+	b.Greet(a.Hello())
+	at, _ := b.Receive(1)
+	b.Took(at)
+	b.Handled(at, nil)
+	if h := b.Hello(); h.Heard != 1 || h.Of != a.ID() {
+		t.Errorf("%+v", h)
+	}
+	if seq, ok := b.NextAck(); ok {
+		t.Errorf("%d is acknowledged after a hello that said so", seq)
+	}
+}
