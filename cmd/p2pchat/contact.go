@@ -204,7 +204,7 @@ func (k *keeper) Store(a chat.Agreement) (name, id string, err error) {
 	if !bytes.Equal(k.key, a.Key) { // another key may be that of another person, who has answered with the same code
 		return k.add(a, name, keys)
 	}
-	held, err := k.book.TryHold(k.added)
+	held, err := k.book.Hold(context.Background(), k.added)
 	if errors.Is(err, contacts.ErrNone) { // forgotten since
 		return k.add(a, name, keys)
 	}
@@ -245,7 +245,7 @@ func (k *keeper) Shown(id string) bool {
 	held := k.held
 	if held == nil {
 		var err error
-		if held, err = k.book.TryHold(k.added); err != nil {
+		if held, err = k.book.Hold(context.Background(), k.added); err != nil {
 			return false
 		}
 		defer held.Release()

@@ -22,20 +22,21 @@ const (
 	letterRound = 20 * time.Second       // how often listen looks for letters
 	letterPace  = 200 * time.Millisecond // between two boxes: the server limits the requests of a client, and calls need some
 	letterLimit = 10 * time.Second       // for what is in one box
-	owedPause   = time.Minute            // between two attempts to leave a receipt that the server did not take
+	letterAgain = time.Minute            // between two attempts to leave a receipt that the server did not take
 )
 
 // A letterReader looks for letters while listen waits. A look is one request a box, and needs no lock. So that no server can tell
 // which boxes are of contacts, it looks into each box once a round, in any order, whatever the contact does. Only letters that open lead
 // to more: then the contact is held, and a mailbox reads them as it does in a call.
 type letterReader struct {
-	board       *switchboard
-	round, pace time.Duration
+	board              *switchboard
+	round, pace, again time.Duration // see letterRound, letterPace and letterAgain
 
 	// owned by run:
 	clients map[string]*signaling.Client // by server
 	told    map[string]*notices          // by contact, see mailbox, and by server
 	tried   map[string]time.Time         // by contact: when a receipt was last tried again
+	empty   map[string]int               // by contact: how many boxes this round has found empty
 
 	mu   sync.Mutex               // guards what follows
 	busy map[string]chan struct{} // of contacts with letters who were held by another call; closed once they are read
@@ -43,7 +44,7 @@ type letterReader struct {
 
 func newLetterReader(s *switchboard) *letterReader {
 	return &letterReader{
-		board: s, round: letterRound, pace: letterPace,
+		board: s, round: letterRound, pace: letterPace, again: letterAgain,
 		clients: map[string]*signaling.Client{}, told: map[string]*notices{}, tried: map[string]time.Time{}, busy: map[string]chan struct{}{},
 	}
 }
@@ -65,6 +66,7 @@ func (r *letterReader) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		round := time.After(r.round)
 		off := map[string]bool{} // servers without mail, or out of reach
+		r.empty = map[string]int{}
 		all := s.callers()
 		r.forget(all)
 		for _, b := range s.boxes(all) {
@@ -187,10 +189,12 @@ func (r *letterReader) look(ctx context.Context, b boxOf) error {
 		r.read(ctx, b.Contact, at)
 	case report != (mail.Report{}):
 		r.tell(b.Contact, report.String())
-	case owes && r.board.readsLetters() && time.Since(r.tried[b.ID]) >= owedPause:
+	case owes && r.board.readsLetters() && time.Since(r.tried[b.ID]) >= r.again:
 		r.read(ctx, b.Contact, at)
-	case !owes && len(b.Keys.Generations) == 1: // nothing of what was told lasts; an older box may still have letters
-		delete(r.told, b.ID)
+	case !owes:
+		if r.empty[b.ID]++; r.empty[b.ID] == len(b.Keys.Generations) { // nothing of what was told lasts
+			delete(r.told, b.ID)
+		}
 	}
 	return nil
 }
@@ -208,7 +212,7 @@ func (r *letterReader) client(server string) (*signaling.Client, error) {
 	return c, err
 }
 
-// tell tells the person something of a contact, once until a box of the contact is found empty.
+// tell tells the person something of a contact, once until all boxes of the contact are found empty in one round.
 func (r *letterReader) tell(c contacts.Contact, text string) {
 	if r.toldOf(c.ID).isNew(text) {
 		r.board.post(func() { r.board.face.note(contactMark + c.Name + ": " + text) })

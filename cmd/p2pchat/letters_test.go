@@ -147,12 +147,40 @@ func TestLooksTellNoContacts(t *testing.T) {
 	}
 }
 
-// That letters wait is told again once they were read elsewhere, and others have come.
+// That letters wait is told again once they were read elsewhere, and others have come, in the box of older keys, too.
 func TestLettersThatWaitAreToldAgain(t *testing.T) {
+	for generations := 1; generations <= 2; generations++ {
+		t.Run(fmt.Sprint("generations of keys: ", generations), func(t *testing.T) { testToldAgain(t, generations) })
+	}
+}
+
+func testToldAgain(t *testing.T, generations int) {
+	t.Helper()
 	server, looked := looksAt(t)
 	at, from := clientOf(t, server), mail.Outgoing{Box: boxOfContact(0)}
 	letterOf(t, at, &from, "first")
-	_, f := listensFor(t, server, 1, func(s *switchboard) { s.o.program = "program" })
+	_, f := listensFor(t, server, 1, func(s *switchboard) {
+		s.o.program = "program"
+		if generations == 1 {
+			return
+		}
+		c, err := s.book.Find("c0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		held, err := s.book.TryHold(c.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer held.Release()
+		next, err := held.Keys.Roll(held.Keys.ID(), make([]byte, contact.KeySize))
+		if err == nil {
+			err = held.Update(func(c *contacts.Contact) { c.Keys = next })
+		}
+		if err != nil || len(next.Generations) != generations {
+			t.Fatal(err)
+		}
+	})
 	const waits = "@c0: messages wait for you at the server. To read them: p2pchat answer @c0"
 	if text := next(t, f.notes); text != waits {
 		t.Errorf("told %q", text)
