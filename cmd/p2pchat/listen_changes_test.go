@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -65,17 +64,16 @@ func TestKilledWhileListening(t *testing.T) {
 // answered answers a call that rings, or will, until the caller is connected: a call of before may have rung, too.
 func answered(t *testing.T, ben, ann *process) {
 	t.Helper()
-	begun := time.Now()
-	connected := regexp.MustCompile(`"type":"connected"`)
-	for rung := 0; !connected.MatchString(ann.out.String()); time.Sleep(10 * time.Millisecond) {
+	rung := 0
+	eventually(t, func() bool {
 		if n := strings.Count(ben.out.String(), `"type":"call"`); n > rung {
 			rung = n
 			ben.say(t, `{"type":"answer"}`)
 		}
-		if time.Since(begun) > patience {
-			t.Fatalf("they do not meet; the caller's output:\n%s\n%s\nthat of listen:\n%s\n%s", ann.out, ann.err, ben.out, ben.err)
-		}
-	}
+		return strings.Contains(ann.out.String(), `"type":"connected"`)
+	}, func() string {
+		return fmt.Sprintf("they do not meet; the caller's output:\n%s\n%s\nthat of listen:\n%s\n%s", ann.out, ann.err, ben.out, ben.err)
+	})
 }
 
 // A listen that runs follows what other programs do to its contacts.

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"p2pchat/peer/mail"
 	"p2pchat/signaling"
@@ -47,11 +46,9 @@ func (t *transcript) showsText(text string) error {
 func (p *postman) looked(t *testing.T, rounds int) {
 	t.Helper()
 	want := p.reads.Load() + int64(16*rounds)
-	for begun := time.Now(); p.reads.Load() < want; time.Sleep(5 * time.Millisecond) {
-		if time.Since(begun) > patience {
-			t.Fatalf("listen has looked only %d times, not %d", p.reads.Load(), want)
-		}
-	}
+	eventually(t, func() bool { return p.reads.Load() >= want }, func() string {
+		return fmt.Sprintf("listen has looked only %d times, not %d", p.reads.Load(), want)
+	})
 }
 
 // A server that repeats, reorders, withholds, invents or truncates letters makes listen show none twice and none in another order,

@@ -30,14 +30,17 @@ func leaves(t *testing.T, at signaling.Mail, from *mail.Outgoing, text string) (
 	if err != nil {
 		t.Fatal(err)
 	}
-	for begun := time.Now(); ; time.Sleep(5 * time.Millisecond) {
-		if *from, _, err = sealed.Post(t.Context(), at); err == nil {
-			return fulls
-		}
-		if fulls++; !errors.Is(err, signaling.ErrBoxFull) || time.Since(begun) > patience {
+	eventually(t, func() bool {
+		*from, _, err = sealed.Post(t.Context(), at)
+		if err != nil && !errors.Is(err, signaling.ErrBoxFull) {
 			t.Fatal(err)
 		}
-	}
+		if err != nil {
+			fulls++
+		}
+		return err == nil
+	}, func() string { return err.Error() })
+	return fulls
 }
 
 // A receipt that finds the contact's box full is told of once, and left once there is space.
@@ -170,18 +173,13 @@ func TestAnswerWhileListenReads(t *testing.T) {
 	if strings.Contains(answer.out.String(), `"text":"first"`) {
 		t.Errorf("a letter is shown twice:\n%s", answer.out)
 	}
-	for begun := time.Now(); ; time.Sleep(20 * time.Millisecond) { // then answer has the contact
+	eventually(t, func() bool { // then answer has the contact
 		held, err := s.book.TryHold(c.ID)
-		if errors.Is(err, contacts.ErrInUse) && strings.Contains(answer.out.String(), `"type":"waiting"`) {
-			return
-		}
 		if err == nil {
 			held.Release()
 		}
-		if time.Since(begun) > patience {
-			t.Fatalf("answer does not go on: %s\n%s", answer.out, answer.err)
-		}
-	}
+		return errors.Is(err, contacts.ErrInUse) && strings.Contains(answer.out.String(), `"type":"waiting"`)
+	}, func() string { return fmt.Sprintf("answer does not go on: %s\n%s", answer.out, answer.err) })
 }
 
 // waitsFor returns whether a program has printed something, once it has.
@@ -229,15 +227,13 @@ func TestAMailboxDeletesWhatAnEarlierRunHadRead(t *testing.T) {
 	wg.Go(func() { m.run(ctx) })
 	defer wg.Wait()
 	defer stop()
-	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+	eventually(t, func() bool {
 		_, letters, _, err := mail.Incoming{Box: boxOfContact(0)}.Take(t.Context(), at, 0)
-		if err != nil || time.Since(begun) > patience/6 {
-			t.Fatalf("%d letters are there, %v", len(letters), err)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if len(letters) == 0 {
-			return
-		}
-	}
+		return len(letters) == 0
+	}, func() string { return "the letter is still there" })
 }
 
 // A letter that is being shown when the program is told to end is waited for, so that it has its receipt.

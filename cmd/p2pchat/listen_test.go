@@ -124,12 +124,7 @@ func TestListenExec(t *testing.T) {
 		b, _ := os.ReadFile(filepath.Join(dir, "told")) //nolint:gosec // the test's own; it comes to be later
 		return string(b)
 	}
-	for begun := time.Now(); told() != "left\nended\n" && time.Since(begun) < patience; {
-		time.Sleep(10 * time.Millisecond)
-	}
-	if told() != "left\nended\n" {
-		t.Errorf("the program was told %q", told())
-	}
+	eventually(t, func() bool { return told() == "left\nended\n" }, func() string { return fmt.Sprintf("the program was told %q", told()) })
 	refused := launchWith(t, t.TempDir(), []string{"XDG_STATE_HOME=" + state(2)}, "call", "@ben", "--ui", "json", "--wait", "3s")
 	refused.finishes(t, exitAbsent)
 	if strings.Contains(refused.out.String(), "connecting") {

@@ -15,6 +15,21 @@ import (
 // patience bounds each wait of a test for a program, on the slowest machine.
 const patience = 60 * time.Second
 
+// eventually polls until a condition holds for which there is no event. It tells why it does not if patience ends.
+func eventually(t *testing.T, holds func() bool, why func() string) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(patience)
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatal("waited in vain: ", why())
+		}
+	}
+}
+
 // A process is a running program whose input a test writes and whose output it reads.
 type process struct {
 	cmd      *exec.Cmd
