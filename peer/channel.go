@@ -110,6 +110,7 @@ func (c *channel) Close() error {
 // Open opens a further channel: over QUIC where the fast path works, or else a DataChannel. It returns ErrLost, io.EOF
 // once the connection has ended, or the context's error.
 func (p *Pipe) Open(ctx context.Context) (io.ReadWriteCloser, error) {
+	p.files.Add(1)
 	if c, err := p.fast.dial(ctx); err == nil {
 		return c, nil
 	}
@@ -117,6 +118,8 @@ func (p *Pipe) Open(ctx context.Context) (io.ReadWriteCloser, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.own.Add(1)
+	c.closed = func() { p.own.Add(-1) }
 	return c, nil
 }
 
@@ -161,6 +164,7 @@ func (p *Pipe) room() bool {
 	if !p.expects.Load() {
 		return false
 	}
+	p.files.Add(1)
 	if p.further.Add(1) > furtherChannels {
 		p.leave()
 		return false

@@ -61,6 +61,9 @@ func (m *mover) watchRoute() {
 	}
 	if m.home = m.route(); m.home.IsValid() {
 		m.seen = m.home
+		if m.p.home.IsValid() {
+			m.home = m.p.home
+		}
 		if config.route != nil {
 			m.look = time.Tick(lookoutInterval)
 		} else {

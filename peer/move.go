@@ -71,22 +71,29 @@ func (p *Pipe) retire(ctx context.Context) {
 	p.close()
 }
 
+// A departure is what a move leaves.
+type departure struct {
+	left netip.Addr // an address of this machine, or the zero Addr
+	why  string     // the reason, if this side begins
+	was  quality    // of the path, for whyWorse
+}
+
 // start starts a move over c, or over a channel with that label that it opens.
 func (m *mover) start(label string, c *channel) {
 	ctx, cancel := context.WithTimeout(m.ctx, moveLimit)
 	done := make(chan *Pipe, 1)
 	m.done, m.cancel, m.theirs, m.label, m.fixed, m.met = done, cancel, c != nil, label, &atomic.Bool{}, &atomic.Bool{}
-	fixed, met, left, why := m.fixed, m.met, m.left, m.why
+	fixed, met, away := m.fixed, m.met, departure{m.left, m.why, m.was}
 	m.s.wg.Go(func() {
 		var next *Pipe
 		var err error
 		if label == awayLabel {
 			next, err = m.meetAtServer(ctx, met)
 		} else {
-			next, err = m.move(ctx, label, left, c, fixed, why)
+			next, err = m.move(ctx, label, away, c, fixed)
 		}
 		if next != nil && label == awayLabel {
-			next.Reason = why
+			next.Reason = away.why
 		}
 		if err != nil {
 			m.p.log.Info("the connection stays as it is", "why", err)
@@ -134,9 +141,11 @@ func (m *mover) stop(lost bool) (next *Pipe) {
 }
 
 // move makes a second connection, and returns its Pipe once the other side has it, too, or the first one is lost.
-func (m *mover) move(ctx context.Context, label string, left netip.Addr, c *channel, fixed *atomic.Bool, why string) (*Pipe, error) {
+func (m *mover) move(ctx context.Context, label string, away departure, c *channel, fixed *atomic.Bool) (*Pipe, error) {
 	theirs := c != nil
-	if !theirs {
+	if theirs {
+		away.why = whyRelay
+	} else {
 		var err error
 		if c, err = m.p.open(ctx, label); err != nil {
 			return nil, err
@@ -144,7 +153,7 @@ func (m *mover) move(ctx context.Context, label string, left netip.Addr, c *chan
 	}
 	k := newCarrier(c)
 	if !theirs {
-		k.reason = why
+		k.reason = away.why
 	}
 	m.s.wg.Go(k.read)                                     // ends with c
 	context.AfterFunc(m.p.life, func() { _ = c.Close() }) // it never fails
@@ -163,15 +172,17 @@ func (m *mover) move(ctx context.Context, label string, left netip.Addr, c *chan
 			next.Renewed = true
 		}
 	} else {
-		next, err = m.meet(meeting, k, left)
+		next, err = m.meet(meeting, k, away)
 	}
 	if err != nil {
 		_ = c.Close() // it never fails
 		return nil, err
 	}
-	err = context.Canceled
-	if fixed.CompareAndSwap(false, true) {
-		err = m.stand(ctx, k)
+	if away.why == whyWorse {
+		err = next.improves(meeting, away.was)
+	}
+	if err == nil {
+		err = m.settle(ctx, k, fixed)
 	}
 	if err != nil && !m.p.ending() { // the other side stays where it is
 		_ = c.Close() // it never fails
@@ -179,10 +190,18 @@ func (m *mover) move(ctx context.Context, label string, left netip.Addr, c *chan
 		return nil, err
 	}
 	next.Theirs = theirs
-	if next.Reason = why; theirs {
+	if next.Reason = away.why; theirs {
 		next.Reason = k.whyTheirs()
 	}
 	return next, nil // c ends with the old Pipe: what was sent on it must arrive
+}
+
+// settle says that this side takes the new connection, unless the move was given up.
+func (m *mover) settle(ctx context.Context, k *carrier, fixed *atomic.Bool) error {
+	if !fixed.CompareAndSwap(false, true) {
+		return context.Canceled
+	}
+	return m.stand(ctx, k)
 }
 
 // stand says that this side is connected, and waits until the other side is, or the first connection has ended.
@@ -199,9 +218,9 @@ func (m *mover) stand(ctx context.Context, k *carrier) error {
 	return k.stand(ctx)
 }
 
-// meet makes the second connection, as the same side as the first one, over all addresses but left. With one that was left, the new
-// way may be a relay's as well.
-func (m *mover) meet(ctx context.Context, k *carrier, left netip.Addr) (*Pipe, error) {
+// meet makes the second connection, as the same side as the first one, over all addresses but the one that it leaves. With one that it leaves,
+// the new way may be a relay's as well.
+func (m *mover) meet(ctx context.Context, k *carrier, away departure) (*Pipe, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	code := m.p.Rendezvous
@@ -211,9 +230,13 @@ func (m *mover) meet(ctx context.Context, k *carrier, left netip.Addr) (*Pipe, e
 		return nil, err
 	}
 	servers := withoutTURN(m.p.servers)
-	if left.IsValid() {
+	if away.left.IsValid() {
 		servers = m.p.servers
-		if machine, err = pionnet.Without(machine, left); err != nil {
+		without := pionnet.Without
+		if away.why == whyWorse {
+			without = pionnet.Elsewhere
+		}
+		if machine, err = without(machine, away.left); err != nil {
 			return nil, err
 		}
 	}
@@ -233,6 +256,9 @@ func (m *mover) meet(ctx context.Context, k *carrier, left netip.Addr) (*Pipe, e
 		return nil, err
 	}
 	next, _, err := a.run(ctx, nil, nil)
+	if next != nil && away.why == whyWorse {
+		next.home = next.base()
+	}
 	return next, err
 }
 

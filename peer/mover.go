@@ -18,9 +18,10 @@ const (
 	whyAddress = "address" // packets of a side leave from another address
 	whyGone    = "gone"    // the address of a side is gone
 	whySilence = "silence" // nothing came from the other side
+	whyWorse   = "worse"   // the path had become slow, or lost packets
 )
 
-var reasons = []string{whyRelay, whyUDP, whyAddress, whyGone, whySilence}
+var reasons = []string{whyRelay, whyUDP, whyAddress, whyGone, whySilence, whyWorse}
 
 // A budget bounds how often something is done.
 type budget struct{ spent []time.Time }
@@ -60,14 +61,17 @@ type mover struct {
 	home  netip.Addr       // from which packets to far left when the two connected
 	seen  netip.Addr       // from which they did when lookAround last looked
 	doubt doubt
-	why   string          // to move, if this side begins
-	left  netip.Addr      // a move uses all addresses but this one; the zero Addr: all
+	why   string     // to move, if this side begins
+	left  netip.Addr // a move uses all addresses but this one; the zero Addr: all
+	judge judge
+	was   quality         // of the path, for a move away from one that has become worse
 	udp   <-chan struct{} // closed when UDP has begun to work; nil: it works, or is not watched
 }
 
 func newMover(ctx context.Context, s *Session, p *Pipe) *mover {
 	m := &mover{s: s, p: p, next: moveLabel, why: whyRelay}
 	m.ctx, m.close = context.WithCancel(ctx)
+	m.judge.before, _ = p.counts() // the first look has what follows
 	m.watchUDP()
 	m.watchRoute()
 	if p.side == signaling.Caller && p.relayed() && p.moves { // it is for both sides; one of them tries

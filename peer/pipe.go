@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -69,6 +70,8 @@ type Pipe struct {
 	expects  atomic.Bool             // that the other side opens channels
 	arrived  chan io.ReadWriteCloser // opened by the other side, and not accepted yet
 	further  atomic.Int32            // channels of the other side that are not closed yet
+	own      atomic.Int32            // DataChannels that Open has opened, and that are not closed yet
+	files    atomic.Uint32           // further channels that either side has opened so far
 	declined *tally                  // channels
 	phases   *phases
 	mapping  *portmap.Keeper
@@ -85,6 +88,7 @@ type Pipe struct {
 	quiet    chan struct{}         // to the Session: no packet has come for a while
 	sources  *pionnet.Sources      // of checks
 	packets  *pionnet.Packets
+	home     netip.Addr      // from which packets leave, though the routes prefer another one; the zero Addr: by the routes
 	checks   int             // beyond pion's own; owned by the Session
 	refused  <-chan struct{} // to the Session: a TURN server no longer keeps an allocation
 	replaced chan struct{}   // closed by the Session when it has another Pipe for this one,

@@ -18,7 +18,6 @@ func (m *traveller) use(address string)          { m.leaves.Store(netip.MustPars
 func (m *traveller) route(netip.Addr) netip.Addr { return m.leaves.Load().(netip.Addr) }
 
 func TestRoute(t *testing.T) {
-	const wifi, cable = "10.0.0.3", "10.0.0.4"
 	for _, side := range []string{"caller", "callee"} {
 		t.Run("a connection follows the route to another address, of the "+side, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -45,6 +45,7 @@ type Session struct {
 	pause   backoff                   // between tries
 	tcp     ice.TCPMux                // nil: none, see allowTCP
 
+	worse          pacer     // of moves away from a path that is worse; owned by run
 	moved, renewed [2]budget // of this side's moves and renewals, and of the other's; owned by run
 
 	guesses guesses // at the typed code
@@ -342,6 +343,7 @@ func (s *Session) watch(ctx context.Context, p *Pipe) (next *Pipe, err error) {
 			}
 		case <-ticker.C:
 			s.reportStats(p)
+			m.judgePath()
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -118,6 +119,39 @@ func TestNATMoves(t *testing.T) {
 	}
 }
 
+// A call leaves a cable that becomes slow, while lines are on their way: the system keeps its route.
+func TestNATWorse(t *testing.T) {
+	needsLab(t)
+	l, slow := newLab(t, cone, cone, quality{delay: 5 * time.Millisecond}), &atomic.Int64{}
+	l.bridge("a", 1)
+	wire(t, quality{more: slow}, [2]string{l.ns("ra"), "port1"}, [2]string{l.ns("a"), "eth1"})
+	l.plugged("a", 1)
+	a, b := l.call()
+	for _, p := range []*process{a, b} {
+		l.sees(p, `"path":"(`+direct+`)".*"type":"connected"`)
+	}
+	l.chats(a, b, 0, 10)
+	time.Sleep(6 * time.Second) // a look at the path, see statsInterval
+	slow.Store(int64(200 * time.Millisecond))
+	begun, moved := time.Now(), regexp.MustCompile(`"reason":"worse".*"type":"moved"`)
+	said := 10
+	for ; !moved.MatchString(a.out.String()); said += 10 {
+		l.chats(a, b, said, said+10)
+		if time.Since(begun) > patience {
+			t.Fatalf("the call stays where it is: %s", a.err)
+		}
+	}
+	t.Logf("moved %s after the change", time.Since(begun).Round(time.Millisecond))
+	l.sees(b, moved.String())
+	begun = time.Now()
+	l.chats(a, b, said, said+10)
+	if took := time.Since(begun); took > 200*time.Millisecond {
+		t.Errorf("ten lines take %v: the packets still go by the cable", took)
+	}
+	l.leave(a, b)
+	hasLines(t, b, said+10)
+}
+
 // chats sends lines from one side to the other, and waits until they are there.
 func (l *lab) chats(from, to *process, first, end int) {
 	l.Helper()
@@ -161,6 +195,13 @@ func (l *lab) plug(side string, n int) {
 	l.Helper()
 	r, m := l.ns("r"+side), l.ns(side)
 	l.run("ip link add port1 netns %s type veth peer name eth1 netns %s", r, m)
+	l.plugged(side, n)
+}
+
+// plugged makes use of a cable that is there.
+func (l *lab) plugged(side string, n int) {
+	l.Helper()
+	r, m := l.ns("r"+side), l.ns(side)
 	l.run("ip -n %s link set port1 master lan up", r)
 	l.run("ip -n %s addr add 10.%d.0.3/24 dev eth1", m, n)
 	l.run("ip -n %s link set eth1 up", m)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ type quality struct {
 	delay time.Duration // each way
 	loss  float64       // of 1, each way
 	rate  float64       // bytes a second, each way; 0 for as many as come
+	more  *atomic.Int64 // nanoseconds of delay more, which may change; nil: none
 }
 
 // wireQueue is how much a wire with a rate holds until it drops: a router's buffer.
@@ -70,8 +72,12 @@ func (q quality) take(from io.Reader, frames chan<- frame) {
 			}
 			free = free.Add(time.Duration(float64(n) / q.rate * float64(time.Second)))
 		}
+		due := free.Add(q.delay)
+		if q.more != nil {
+			due = due.Add(time.Duration(q.more.Load()))
+		}
 		select {
-		case frames <- frame{b[:n], free.Add(q.delay)}:
+		case frames <- frame{b[:n], due}:
 		default: // a full queue drops, too
 		}
 	}

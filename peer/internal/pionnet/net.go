@@ -34,6 +34,7 @@ type Net struct {
 	ctx        context.Context
 	interfaces []*transport.Interface
 	routes     *routes
+	steered    bool      // see Elsewhere
 	settled    time.Time // from when on no address is tentative that NewNet has seen
 }
 
@@ -47,7 +48,7 @@ func NewNet(ctx context.Context) (*Net, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking at this machine's network: %w", err)
 	}
-	return &Net{n, ctx, usable(all, DefaultAddresses()), newRoutes(all), time.Now().Add(tentativeLimit)}, nil
+	return &Net{n, ctx, usable(all, DefaultAddresses()), newRoutes(all), false, time.Now().Add(tentativeLimit)}, nil
 }
 
 // Interfaces returns the interfaces from which ICE gathers addresses, the one with the default route first.
@@ -58,6 +59,13 @@ func (n *Net) ListenUDP(network string, at *net.UDPAddr) (transport.UDPConn, err
 	c, err := n.listenUDP(network, at)
 	if err != nil {
 		return nil, err
+	}
+	if n.steered {
+		if err := n.steer(c, at); err != nil {
+			_ = c.Close() // nothing is on its way
+			return nil, err
+		}
+		return batched(c), nil
 	}
 	c = batched(c)
 	if at == nil {

@@ -1,0 +1,72 @@
+package pionnet
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/pion/transport/v5"
+)
+
+var errNowhereElse = errors.New("packets can leave from no other address")
+
+// Elsewhere returns a machine's network without an address. Unlike that of Without, each of its sockets sends by the interface whose
+// address it has, even if the routes prefer another one; a socket without an address sends by the first. It returns an error if
+// packets can leave from no other address of that family.
+func Elsewhere(machine transport.Net, at netip.Addr) (transport.Net, error) {
+	others, err := Without(machine, at)
+	if err != nil {
+		return nil, err
+	}
+	list, err := others.Interfaces()
+	if err != nil {
+		return nil, fmt.Errorf("looking at this machine's network: %w", err)
+	}
+	list = slices.DeleteFunc(slices.Clone(list), func(i *transport.Interface) bool {
+		return !slices.ContainsFunc(addressesOf(i), func(a netip.Addr) bool { return a.Is4() == at.Is4() })
+	})
+	n, ok := others.(*Net)
+	switch {
+	case len(list) == 0:
+		return nil, errNowhereElse
+	case !ok:
+		return others, nil
+	case !canSteer:
+		return nil, errors.ErrUnsupported
+	}
+	n.interfaces, n.steered = list, true
+	return n, nil
+}
+
+// steer makes a socket send by the interface that has its address, or by the first one.
+func (n *Net) steer(c any, at *net.UDPAddr) error {
+	u, ok := c.(*net.UDPConn)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	by := n.interfaces[0]
+	if at != nil && !at.IP.IsUnspecified() {
+		a, _ := netip.AddrFromSlice(at.IP) // the zero Addr is none of theirs
+		for _, i := range n.interfaces {
+			if slices.Contains(addressesOf(i), a.Unmap()) {
+				by = i
+			}
+		}
+	}
+	return sendBy(u, by.Index)
+}
+
+// ListenPacket opens a socket to a TURN server.
+func (n *Net) ListenPacket(network, address string) (net.PacketConn, error) {
+	c, err := n.Net.ListenPacket(network, address)
+	if err != nil || !n.steered {
+		return c, err
+	}
+	if err := n.steer(c, nil); err != nil {
+		_ = c.Close() // nothing is on its way
+		return nil, err
+	}
+	return c, nil
+}

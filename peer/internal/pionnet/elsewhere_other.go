@@ -1,0 +1,12 @@
+//go:build !linux
+
+package pionnet
+
+import (
+	"errors"
+	"net"
+)
+
+const canSteer = false
+
+func sendBy(*net.UDPConn, int) error { return errors.ErrUnsupported }

@@ -1,0 +1,207 @@
+package peer_test
+
+import (
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pion/transport/v5"
+	"github.com/pion/transport/v5/vnet"
+
+	"p2pchat/peer"
+	"p2pchat/signaling/memstore"
+)
+
+// A way is what happens to the packets of one address.
+type way struct {
+	delay atomic.Int64 // nanoseconds more, of packets that leave from it
+	loss  atomic.Int64 // percent, each way
+}
+
+// Two ways are a machine's with two addresses.
+type twoWays struct {
+	*network
+	transport.Net
+	store *offered
+	ways  map[string]*way
+}
+
+const wifi, cable = "10.0.0.3", "10.0.0.4"
+
+// newTwoWays returns a network with a machine that has two addresses, and uses the cable.
+func newTwoWays(t *testing.T) *twoWays {
+	t.Helper()
+	w := &twoWays{network: newNetwork(t, 5*time.Millisecond), store: &offered{Store: memstore.New(memstore.Limits{})}, ways: map[string]*way{wifi: {}, cable: {}}}
+	w.Net = machine(t, w.router, cable, wifi)
+	w.router.AddChunkFilter(func(c vnet.Chunk) bool {
+		for at, way := range w.ways {
+			if (strings.HasPrefix(c.SourceAddr().String(), at+":") || strings.HasPrefix(c.DestinationAddr().String(), at+":")) && rand.Int64N(100) < way.loss.Load() { //nolint:gosec // no secret
+				return false
+			}
+		}
+		return true
+	})
+	return w
+}
+
+// ListenUDP opens a socket whose packets are delayed as its way is.
+func (w *twoWays) ListenUDP(network string, at *net.UDPAddr) (transport.UDPConn, error) {
+	c, err := w.Net.ListenUDP(network, at)
+	if err != nil || at == nil || w.ways[at.IP.String()] == nil {
+		return c, err
+	}
+	return &slowConn{c, w.ways[at.IP.String()]}, nil
+}
+
+type slowConn struct {
+	transport.UDPConn
+	way *way
+}
+
+// WriteTo sends a packet when its delay is over.
+func (c *slowConn) WriteTo(b []byte, to net.Addr) (int, error) {
+	d := time.Duration(c.way.delay.Load())
+	if d == 0 {
+		return c.UDPConn.WriteTo(b, to)
+	}
+	b = append([]byte(nil), b...)
+	time.AfterFunc(d, func() { _, _ = c.UDPConn.WriteTo(b, to) }) // the socket may be closed by then
+	return len(b), nil
+}
+
+// connected returns two sides that have talked for a while over the cable.
+func (w *twoWays) connected(t *testing.T, side string) (from, to *peer.Session, caller, callee *peer.Pipe) {
+	t.Helper()
+	at := &traveller{}
+	at.use(cable)
+	two := moving().Over(w).Routed(at.route)
+	configs := []peer.Config{two, moving().Over(w.callee)}
+	if side == "callee" {
+		configs = []peer.Config{moving().Over(w.caller), two}
+	}
+	w.ways[wifi].loss.Store(100)
+	from, to = calling(t, w.store, right, configs[0]), answering(t, w.store, right, configs[1])
+	t.Cleanup(w.sever)
+	caller, callee = both(t, from, to)
+	talk(t, caller, callee)
+	time.Sleep(12 * time.Second)
+	w.ways[wifi].loss.Store(0)
+	return from, to, caller, callee
+}
+
+// moves returns how often the connection moves in a time, and the last Pipes.
+func (w *twoWays) moves(t *testing.T, d time.Duration, from, to *peer.Session, caller, callee *peer.Pipe) (n int, _, _ *peer.Pipe) {
+	t.Helper()
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		timer := time.NewTimer(time.Until(end))
+		select {
+		case <-caller.Replaced():
+			caller, callee = replacedBoth(t, from, to, caller, callee)
+			n++
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+	return n, caller, callee
+}
+
+func TestWorse(t *testing.T) {
+	spoil := map[string]func(*way){
+		"slow":  func(w *way) { w.delay.Store(int64(400 * time.Millisecond)) },
+		"lossy": func(w *way) { w.loss.Store(20) },
+	}
+	most := map[string]int{"slow": 0, "lossy": 2} // of 20 checks, chance may lose few
+	limits := map[string]time.Duration{"slow": 15 * time.Second, "lossy": 2 * time.Minute}
+	for name, spoil := range spoil {
+		for _, side := range []string{"caller", "callee"} {
+			t.Run("a connection leaves an address whose way has become "+name+", of the "+side, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newTwoWays(t)
+					from, to, caller, callee := w.connected(t, side)
+					if isOver(caller.Replaced()) {
+						t.Fatal("it was moved without a reason")
+					}
+					spoil(w.ways[cable])
+					begun := time.Now()
+					n, nextCaller, nextCallee := w.moves(t, limits[name], from, to, caller, callee)
+					if n != 1 {
+						t.Fatalf("moved %d times", n)
+					}
+					t.Logf("looked for %v", time.Since(begun))
+					mine, theirs := nextCaller, nextCallee
+					if side == "callee" {
+						mine, theirs = theirs, mine
+					}
+					if mine.Local() != wifi || mine.Reason != "worse" || mine.Theirs || theirs.Reason != "worse" || !theirs.Theirs {
+						t.Errorf("from %s; %q, %v; %q, %v", mine.Local(), mine.Reason, mine.Theirs, theirs.Reason, theirs.Theirs)
+					}
+					talk(t, nextCaller, nextCallee)
+					agree(t, nextCaller, nextCallee)
+					n, nextCaller, nextCallee = w.moves(t, peer.Long(30*time.Minute, 3*time.Minute), from, to, nextCaller, nextCallee)
+					if n != 0 {
+						t.Errorf("it has moved %d times from the good way", n)
+					}
+					talk(t, nextCaller, nextCallee)
+				})
+			})
+		}
+
+		t.Run("a connection stays where the other way is as "+name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newTwoWays(t)
+				from, to, caller, callee := w.connected(t, "caller")
+				spoil(w.ways[cable])
+				spoil(w.ways[wifi])
+				n, caller, callee := w.moves(t, 20*time.Minute, from, to, caller, callee)
+				if n > most[name] {
+					t.Errorf("it has moved %d times", n)
+				}
+				talk(t, caller, callee)
+			})
+		})
+	}
+
+	t.Run("a connection stays where it is while a file makes a queue", func(t *testing.T) {
+		for _, side := range []string{"caller", "callee"} {
+			synctest.Test(t, func(t *testing.T) {
+				w := newTwoWays(t)
+				from, to, caller, callee := w.connected(t, "caller")
+				sender, receiver := caller, callee
+				if side == "callee" {
+					sender, receiver = receiver, sender
+				}
+				receiver.Expect(true)
+				for range 3 {
+					c, err := sender.Open(soon(t))
+					if err != nil {
+						t.Fatal(err)
+					}
+					far, err := receiver.Accept(soon(t))
+					if err != nil {
+						t.Fatal(err)
+					}
+					spoil["slow"](w.ways[cable])
+					n, _, _ := w.moves(t, 40*time.Second, from, to, caller, callee)
+					if n != 0 {
+						t.Fatalf("it has moved %d times", n)
+					}
+					if err := c.Close(); err != nil {
+						t.Fatal(err)
+					}
+					_ = far.Close() // the other side may have
+					time.Sleep(time.Second)
+					w.ways[cable].delay.Store(0)
+					time.Sleep(4 * time.Second)
+				}
+				spoil["slow"](w.ways[cable]) // it would move without a file
+				if n, _, _ := w.moves(t, 15*time.Second, from, to, caller, callee); n != 1 {
+					t.Errorf("it has moved %d times", n)
+				}
+			})
+		}
+	})
+}
