@@ -161,7 +161,7 @@ func TestRefusedJournals(t *testing.T) {
 	if err := j.End(true); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(whole)
+	text, err := os.ReadFile(whole) //nolint:gosec // the test's own
 	if err != nil {
 		t.Fatal(err)
 	}

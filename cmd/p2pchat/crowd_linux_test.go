@@ -119,7 +119,7 @@ func (c *crowd) startNginx() {
 		}
 		conf = strings.ReplaceAll(conf, change[0], change[1])
 	}
-	if err := os.WriteFile(c.dir+"/nginx.conf", []byte(conf), 0o600); err != nil {
+	if err := os.WriteFile(c.dir+"/nginx.conf", []byte(conf), 0o600); err != nil { //nolint:gosec // the test's own folder
 		t.Fatal(err)
 	}
 	cmd := exec.Command(path, "-e", c.dir+"/errors", "-c", c.dir+"/nginx.conf", "-g", "daemon off;") //nolint:gosec // Debian's nginx
@@ -175,7 +175,7 @@ func (c *crowd) probe(ctx context.Context, took *bench.Histogram) {
 		case <-tick.C:
 		}
 		began := time.Now()
-		res, err := client.Get("https://" + c.nginx + "/rooms/417/offer")
+		res, err := client.Get("https://" + c.nginx + "/rooms/417/offer") //nolint:gosec // the test's own nginx
 		if err != nil {
 			c.t.Errorf("a request of one client: %v", err)
 			continue
@@ -196,7 +196,7 @@ const heapBytes, residentBytes, goroutines, descriptors = "go_memstats_heap_allo
 // scrape reads the server's metrics.
 func (c *crowd) scrape() holdings {
 	c.t.Helper()
-	res, err := http.Get("http://" + c.metrics + "/metrics")
+	res, err := http.Get("http://" + c.metrics + "/metrics") //nolint:gosec // the test's own server
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -288,7 +288,7 @@ func quantile(sorted []time.Duration, q float64) time.Duration {
 
 // nginxErrors prints the kinds of lines in nginx's log, with their numbers.
 func (c *crowd) nginxErrors() {
-	text, err := os.ReadFile(filepath.Join(c.dir, "errors"))
+	text, err := os.ReadFile(filepath.Join(c.dir, "errors")) //nolint:gosec // the test's own folder
 	if err != nil {
 		c.t.Fatal(err)
 	}

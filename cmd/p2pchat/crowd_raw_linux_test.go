@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -68,7 +69,7 @@ func (a *attacker) drips(ctx context.Context) {
 				defer context.AfterFunc(ctx, func() { _ = c.Close() })()
 				for _, err = io.WriteString(c, begin); err == nil && ctx.Err() == nil; _, err = io.WriteString(c, "x") {
 					_ = c.SetReadDeadline(time.Now().Add(time.Second))
-					if n, err := c.Read(make([]byte, 64)); n > 0 || err == io.EOF {
+					if n, err := c.Read(make([]byte, 64)); n > 0 || errors.Is(err, io.EOF) {
 						break
 					}
 				}

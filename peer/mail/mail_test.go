@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -94,7 +95,7 @@ func TestSizes(t *testing.T) {
 	}
 	o := Outgoing{Box: box()}
 	after, err := o.Seal(make([]byte, MaxLetter+1))
-	if !errors.Is(err, ErrTooLong) || !strings.Contains(err.Error(), fmt.Sprint(MaxLetter)) || after.Box.Number != 0 || len(after.Pending) != 0 {
+	if !errors.Is(err, ErrTooLong) || !strings.Contains(err.Error(), strconv.Itoa(MaxLetter)) || after.Box.Number != 0 || len(after.Pending) != 0 {
 		t.Errorf("a letter that is too long: %v", err)
 	}
 }

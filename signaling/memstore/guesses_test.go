@@ -97,7 +97,7 @@ func TestWhatIsAGuess(t *testing.T) {
 		"no client has answered": {9, false, func(g *guessing, caller signaling.Ticket, _ func()) { g.turnDown(caller) }},
 		"the callee adds candidates": {9, false, func(g *guessing, caller signaling.Ticket, answer func()) {
 			answer()
-			callee := signaling.Ticket{Room: caller.Room, Side: signaling.Callee, Token: "callee of mallory"}
+			callee := signaling.Ticket{Room: caller.Room, Side: signaling.Callee, Token: "callee of mallory"} //nolint:gosec // a test's
 			if _, err := g.AddCandidates(g.t.Context(), callee, 0, signaling.Candidate(`{}`)); err != nil {
 				g.t.Fatal(err)
 			}
