@@ -135,6 +135,7 @@ func TestFastPath(t *testing.T) {
 
 // Each kind of NAT against each: further channels go over QUIC, and never through a relay.
 func TestFastPathThroughNATs(t *testing.T) {
+	t.Parallel()
 	for a := range nats {
 		for b := range nats {
 			if testing.Short() && a > b {

@@ -88,6 +88,7 @@ func newPorter(wg *sync.WaitGroup, session *peer.Session, config chat.Config) *p
 // A file while the path is cut ten times: it arrives whole, and what was acknowledged is not
 // sent again.
 func TestAFileThroughCuts(t *testing.T) {
+	t.Parallel()
 	t.Run("over QUIC", func(t *testing.T) { fileThroughCuts(t, 2*time.Millisecond, quiet(), chat.Config{}, true) })
 	t.Run("over a DataChannel", func(t *testing.T) {
 		fileThroughCuts(t, 2*time.Millisecond, dataChannelsOnly(), chat.Config{}, false)

@@ -56,6 +56,7 @@ func ends(t testing.TB, c io.ReadWriteCloser) error {
 }
 
 func TestFurtherChannels(t *testing.T) {
+	t.Parallel()
 	for _, way := range ways {
 		t.Run(way.name, func(t *testing.T) { furtherChannels(t, way.config()) })
 	}

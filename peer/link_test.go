@@ -169,6 +169,7 @@ var far = link{delay: 25 * time.Millisecond, rate: 100e6, queue: 625_000, loss: 
 
 // A file over a link that loses 1 % of the packets is at least four times as fast over stripes as over one association.
 func TestFileWherePacketsAreLost(t *testing.T) {
+	t.Parallel()
 	size := peer.Long(8, 4) << 20
 	path := fileOf(t, size)
 	striped, single := far.ship(t, path, chat.Config{}, nil), far.ship(t, path, chat.Config{Stripes: chat.StripesNever}, nil)
@@ -184,6 +185,7 @@ func TestFileWherePacketsAreLost(t *testing.T) {
 // A message does not wait long while a file fills a slow link with a deep queue, which a router at home has: 150 ms, and
 // the round trip.
 func TestMessagesDuringAFileOnASlowLink(t *testing.T) {
+	t.Parallel()
 	slow := link{delay: 25 * time.Millisecond, rate: 5e6, queue: 256 << 10}
 	for name, config := range map[string]chat.Config{"over stripes": {}, "without stripes": {Stripes: chat.StripesNever}} {
 		t.Run(name, func(t *testing.T) {
@@ -199,6 +201,7 @@ func TestMessagesDuringAFileOnASlowLink(t *testing.T) {
 
 // A file through cuts of all its connections, and of one stripe alone, arrives as it was sent.
 func TestStripesThroughCuts(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("left to the long form of the tests")
 	}

@@ -33,6 +33,7 @@ func relayedCall(t *testing.T, blocked *atomic.Bool, book *logbook, only bool) (
 }
 
 func TestMoveFromRelay(t *testing.T) {
+	t.Parallel()
 	t.Run("to the direct path, once there is one", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var blocked atomic.Bool

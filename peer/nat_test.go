@@ -93,6 +93,7 @@ func (n *natted) stun(t *testing.T) signaling.ICEServer {
 // Each kind of NAT against each: the two connect, and by the best way that there is, whether they wait for nominations
 // or not.
 func TestNATs(t *testing.T) {
+	t.Parallel()
 	t.Run("first checks", func(t *testing.T) { natsWith(t, quiet(), 5*time.Millisecond, 0) })
 	if testing.Short() {
 		return // the long form shows the other two

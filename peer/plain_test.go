@@ -39,6 +39,7 @@ func texts(t *testing.T, p *peer.Pipe, s *stranger) {
 }
 
 func TestStrangers(t *testing.T) {
+	t.Parallel()
 	for name, trickle := range map[string]bool{"with candidates one by one": true, "with all candidates in the description": false} {
 		t.Run("a plain WebRTC program calls "+name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

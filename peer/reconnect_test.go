@@ -43,6 +43,7 @@ func both(t *testing.T, from, to *peer.Session) (caller, callee *peer.Pipe) {
 }
 
 func TestMeetingAgain(t *testing.T) {
+	t.Parallel()
 	for _, secret := range []string{right, open} {
 		t.Run("within a second of the network's return, as the same two, in "+secret, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

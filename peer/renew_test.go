@@ -109,6 +109,7 @@ func (s *awayStore) Offer(ctx context.Context, t signaling.Ticket, d signaling.D
 }
 
 func TestRenewal(t *testing.T) {
+	t.Parallel()
 	long := peer.Long(2*time.Hour, 13*time.Minute) // of virtual time
 	if os.Getenv("P2PCHATTEST_LONG") != "" {       // 'task test:long': more than a minute of CPU
 		long = 6 * time.Hour

@@ -110,6 +110,7 @@ func (w *twoWays) moves(t *testing.T, d time.Duration, from, to *peer.Session, c
 }
 
 func TestWorse(t *testing.T) {
+	t.Parallel()
 	spoil := map[string]func(*way){
 		"slow":  func(w *way) { w.delay.Store(int64(400 * time.Millisecond)) },
 		"lossy": func(w *way) { w.loss.Store(20) },

@@ -147,13 +147,5 @@ func forward(near net.Conn, from net.IP, to string) {
 	if err != nil {
 		return
 	}
-	var both sync.WaitGroup
-	for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
-		both.Go(func() {
-			_, _ = io.Copy(way[0], way[1])
-			_ = near.Close()
-			_ = far.Close()
-		})
-	}
-	both.Wait()
+	join(near, far)
 }

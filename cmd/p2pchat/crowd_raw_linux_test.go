@@ -52,28 +52,34 @@ func (a *attacker) upgrades(ctx context.Context) {
 
 // drips sends heads and bodies a byte at a time.
 func (a *attacker) drips(ctx context.Context) {
-	var all sync.WaitGroup
-	for i := range 20 {
+	a.connects(ctx, func(i int, c net.Conn) {
 		begin := "GET / HTTP/1.1\r\nHost: localhost\r\nX: "
 		if i%2 == 0 {
 			begin = "POST " + a.room(0) + "/offer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n"
 		}
+		for _, err := io.WriteString(c, begin); err == nil && ctx.Err() == nil; _, err = io.WriteString(c, "x") {
+			_ = c.SetReadDeadline(time.Now().Add(time.Second))
+			if n, err := c.Read(make([]byte, 64)); n > 0 || errors.Is(err, io.EOF) {
+				break
+			}
+		}
+	})
+}
+
+// connects keeps 20 connections for use, each opened again 2 s after its use has ended.
+func (a *attacker) connects(ctx context.Context, use func(i int, c net.Conn)) {
+	var all sync.WaitGroup
+	for i := range 20 {
 		all.Go(func() {
 			every(ctx, 2*time.Second, func(int) {
+				defer a.kind.count(0)
 				c, err := a.dials(ctx, "http/1.1")
 				if err != nil {
-					a.kind.count(0)
 					return
 				}
 				defer func() { _ = c.Close() }()
 				defer context.AfterFunc(ctx, func() { _ = c.Close() })()
-				for _, err = io.WriteString(c, begin); err == nil && ctx.Err() == nil; _, err = io.WriteString(c, "x") {
-					_ = c.SetReadDeadline(time.Now().Add(time.Second))
-					if n, err := c.Read(make([]byte, 64)); n > 0 || errors.Is(err, io.EOF) {
-						break
-					}
-				}
-				a.kind.count(0)
+				use(i, c)
 			})
 		})
 	}
@@ -82,33 +88,19 @@ func (a *attacker) drips(ctx context.Context) {
 
 // readsSlowly asks for the page and takes none of it.
 func (a *attacker) readsSlowly(ctx context.Context) {
-	var all sync.WaitGroup
-	for range 20 {
-		all.Go(func() {
-			every(ctx, 2*time.Second, func(int) {
-				c, err := a.dials(ctx, "http/1.1")
-				if err != nil {
-					a.kind.count(0)
-					return
-				}
-				defer func() { _ = c.Close() }()
-				defer context.AfterFunc(ctx, func() { _ = c.Close() })()
-				_ = c.(*tls.Conn).NetConn().(*net.TCPConn).SetReadBuffer(1) // as little as the kernel allows
-				asks := strings.Repeat("GET "+largestAsset(a.t)+" HTTP/1.1\r\nHost: localhost\r\n\r\n", 50)
-				_, _ = io.WriteString(c, asks)
-				for err == nil && ctx.Err() == nil {
-					_ = c.SetReadDeadline(time.Now().Add(90 * time.Second))
-					_, err = io.ReadFull(c, make([]byte, 256))
-					select {
-					case <-ctx.Done():
-					case <-time.After(5 * time.Second):
-					}
-				}
-				a.kind.count(0)
-			})
-		})
-	}
-	all.Wait()
+	a.connects(ctx, func(_ int, c net.Conn) {
+		_ = c.(*tls.Conn).NetConn().(*net.TCPConn).SetReadBuffer(1) // as little as the kernel allows
+		asks := strings.Repeat("GET "+largestAsset(a.t)+" HTTP/1.1\r\nHost: localhost\r\n\r\n", 50)
+		_, _ = io.WriteString(c, asks)
+		for err := error(nil); err == nil && ctx.Err() == nil; {
+			_ = c.SetReadDeadline(time.Now().Add(90 * time.Second))
+			_, err = io.ReadFull(c, make([]byte, 256))
+			select {
+			case <-ctx.Done():
+			case <-time.After(5 * time.Second):
+			}
+		}
+	})
 }
 
 // isSilent opens connections and says nothing, not even of TLS.

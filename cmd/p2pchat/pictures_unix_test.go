@@ -38,11 +38,14 @@ func TestPictures(t *testing.T) {
 	if dir == "" {
 		inFull(t)
 		t.Parallel()
-		dir, looks = t.TempDir(), looks[:1]
+		looks = looks[:1]
 	}
 	for _, look := range looks {
 		t.Run(look.name, func(t *testing.T) {
-			c := camera{t, filepath.Join(dir, look.name), look.env == "LIGHT=1"}
+			c := camera{t, "", look.env == "LIGHT=1"}
+			if dir != "" {
+				c.dir = filepath.Join(dir, look.name)
+			}
 			proxy := serving(t, "--public-url", elsewhere) // behind the name that the pictures show
 			session(t, c, func(name string, args ...string) *window {
 				env := []string{"P2PCHAT_NAME=" + name, "P2PCHAT_SERVER=" + elsewhere, "HTTP_PROXY=" + proxy, look.env}
@@ -108,7 +111,7 @@ func session(t *testing.T, c camera, sit func(name string, args ...string) *wind
 // A camera draws windows.
 type camera struct {
 	*testing.T
-	dir   string
+	dir   string // with the look's name at its end; "": it draws nothing
 	light bool
 }
 
@@ -121,6 +124,9 @@ const (
 
 func (c camera) take(w *window, name string) {
 	c.Helper()
+	if c.dir == "" {
+		return
+	}
 	time.Sleep(300 * time.Millisecond) // for the looks only: what was waited for is on the screen
 	w.mu.Lock()
 	defer w.mu.Unlock()

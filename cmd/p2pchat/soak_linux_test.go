@@ -388,15 +388,7 @@ func (c *cuttable) carry(near net.Conn) {
 	}
 	c.conns[near], c.conns[far] = true, true
 	c.mu.Unlock()
-	var both sync.WaitGroup
-	for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
-		both.Go(func() {
-			_, _ = io.Copy(way[0], way[1])
-			_ = near.Close()
-			_ = far.Close()
-		})
-	}
-	both.Wait()
+	join(near, far)
 	c.mu.Lock()
 	delete(c.conns, near)
 	delete(c.conns, far)
@@ -415,4 +407,17 @@ func (c *cuttable) cut(d time.Duration) {
 	c.mu.Lock()
 	c.off = false
 	c.mu.Unlock()
+}
+
+// join copies between two connections, both ways, until one of them ends, and closes both.
+func join(near, far net.Conn) {
+	var both sync.WaitGroup
+	for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
+		both.Go(func() {
+			_, _ = io.Copy(way[0], way[1])
+			_ = near.Close()
+			_ = far.Close()
+		})
+	}
+	both.Wait()
 }
