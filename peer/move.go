@@ -182,7 +182,7 @@ func (m *mover) move(ctx context.Context, label string, away departure, c *chann
 		err = next.improves(meeting, away.was)
 	}
 	if err == nil {
-		err = m.settle(ctx, k, fixed)
+		err = m.confirm(ctx, k, fixed)
 	}
 	if err != nil && !m.p.ending() { // the other side stays where it is
 		_ = c.Close() // it never fails
@@ -196,8 +196,8 @@ func (m *mover) move(ctx context.Context, label string, away departure, c *chann
 	return next, nil // c ends with the old Pipe: what was sent on it must arrive
 }
 
-// settle says that this side takes the new connection, unless the move was given up.
-func (m *mover) settle(ctx context.Context, k *carrier, fixed *atomic.Bool) error {
+// confirm says that this side takes the new connection, unless the move was given up.
+func (m *mover) confirm(ctx context.Context, k *carrier, fixed *atomic.Bool) error {
 	if !fixed.CompareAndSwap(false, true) {
 		return context.Canceled
 	}

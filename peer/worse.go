@@ -67,6 +67,7 @@ func (c counts) since(before counts, sent float64) (q quality, ok bool) {
 type judge struct {
 	before counts
 	files  uint32        // that had begun then
+	checks int           // beyond ICE's own, that were sent then
 	last   quality       // in the statsInterval before
 	bad    bool          // it was much worse
 	best   time.Duration // the shortest round trip since the last change of window
@@ -81,8 +82,9 @@ func (j *judge) judges(p *Pipe) (now quality, worse bool) {
 		return now, false
 	}
 	before, files := j.before, j.files
-	j.before, j.files = c, p.files.Load()
-	now, ok = c.since(before, float64(c.at.Sub(before.at))/float64(heartbeat))
+	sent := float64(c.at.Sub(before.at))/float64(heartbeat) + float64(p.checks-j.checks)
+	j.before, j.files, j.checks = c, p.files.Load(), p.checks
+	now, ok = c.since(before, sent)
 	if !ok || p.hasFile() || files != j.files || c.bytes-before.bytes > judgeBytes {
 		j.bad = false
 		return now, false

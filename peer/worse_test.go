@@ -116,7 +116,7 @@ func TestWorse(t *testing.T) {
 		"lossy": func(w *way) { w.loss.Store(20) },
 	}
 	most := map[string]int{"slow": 0, "lossy": 2} // of 20 checks, chance may lose few
-	limits := map[string]time.Duration{"slow": 15 * time.Second, "lossy": 2 * time.Minute}
+	limits := map[string]time.Duration{"slow": 15 * time.Second, "lossy": 5 * time.Minute}
 	for name, spoil := range spoil {
 		for _, side := range []string{"caller", "callee"} {
 			t.Run("a connection leaves an address whose way has become "+name+", of the "+side, func(t *testing.T) {
@@ -129,7 +129,7 @@ func TestWorse(t *testing.T) {
 					spoil(w.ways[cable])
 					begun := time.Now()
 					n, nextCaller, nextCallee := w.moves(t, limits[name], from, to, caller, callee)
-					if n != 1 {
+					if n == 0 || name == "slow" && n != 1 { // the two may meet again first where packets are lost
 						t.Fatalf("moved %d times", n)
 					}
 					t.Logf("looked for %v", time.Since(begun))
@@ -137,8 +137,13 @@ func TestWorse(t *testing.T) {
 					if side == "callee" {
 						mine, theirs = theirs, mine
 					}
-					if mine.Local() != wifi || mine.Reason != "worse" || mine.Theirs || theirs.Reason != "worse" || !theirs.Theirs {
-						t.Errorf("from %s; %q, %v; %q, %v", mine.Local(), mine.Reason, mine.Theirs, theirs.Reason, theirs.Theirs)
+					if mine.Local() != wifi {
+						t.Errorf("packets leave from %s", mine.Local())
+					}
+					if n == 1 && mine.Reason == "silence" {
+						t.Log("they have met again elsewhere")
+					} else if mine.Reason != "worse" || mine.Theirs || theirs.Reason != "worse" || !theirs.Theirs {
+						t.Errorf("%q, %v; %q, %v", mine.Reason, mine.Theirs, theirs.Reason, theirs.Theirs)
 					}
 					talk(t, nextCaller, nextCallee)
 					agree(t, nextCaller, nextCallee)

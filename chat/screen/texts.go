@@ -127,7 +127,7 @@ func moveReason(e chat.Moved, name string) string {
 		"address": machine + " has a better address",
 		"gone":    machine + " lost its address",
 		"silence": "nothing arrived from " + name,
-		"worse":   "the way before had become slow, or lost packets",
+		"worse":   "the earlier path had become slow, or lost packets",
 	}[e.Reason]
 }
 

@@ -107,7 +107,7 @@ func (c *crowd) startNginx() {
 	conf := string(text)
 	for _, change := range [][2]string{
 		{"pid /run/nginx.pid", "pid " + c.dir + "/pid"},
-		{"error_log /var/log/nginx/error.log crit", "error_log " + c.dir + "/errors warn"},
+		{"error_log /var/log/nginx/error.log emerg", "error_log " + c.dir + "/errors warn"},
 		{"listen 443 ", "listen " + c.nginx + " "},
 		{"listen [::]:443 ssl http2;", ""},
 		{"server 127.0.0.1:3000;", "server " + c.server.address + ";"},

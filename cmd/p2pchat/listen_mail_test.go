@@ -151,7 +151,7 @@ func TestAnswerWhileListenReads(t *testing.T) {
 	select {
 	case <-answer.ended:
 		t.Fatalf("it does not wait: %s", answer.err)
-	case <-time.After(2 * time.Second): // less than it is willing to wait
+	case <-time.After(time.Second): // less than it is willing to wait
 	}
 	let()
 	if text := next(t, f.letters); text != "first" {

@@ -28,7 +28,7 @@ type mailOptions struct {
 
 func (o *mailOptions) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.on, "mail", false, "keep sealed messages for people who are away")
-	f.StringVar(&o.quota, "mail-quota", defaultMailQuota, "`LIMITS`: blocks and bytes of one mailbox, bytes that one client may leave within --mail-ttl, bytes of all mailboxes")
+	f.StringVar(&o.quota, "mail-quota", defaultMailQuota, "`LIMITS`: blocks and bytes of one mailbox, bytes that one client may leave within --mail-ttl (fewer as the mailboxes fill), bytes of all mailboxes")
 	f.StringVar(&o.ttl, "mail-ttl", "7d", "`TIME` after which a message that was not read is deleted, such as 7d or 12h")
 }
 

@@ -143,13 +143,18 @@ func TestNATWorse(t *testing.T) {
 	}
 	t.Logf("moved %s after the change", time.Since(begun).Round(time.Millisecond))
 	l.sees(b, moved.String())
-	begun = time.Now()
-	l.chats(a, b, said, said+10)
-	if took := time.Since(begun); took > 200*time.Millisecond {
-		t.Errorf("ten lines take %v: the packets still go by the cable", took)
+	least := time.Hour // of a few, because a busy machine only adds
+	for range 10 {
+		begun = time.Now()
+		l.chats(a, b, said, said+10)
+		said += 10
+		least = min(least, time.Since(begun))
+	}
+	if least > 200*time.Millisecond {
+		t.Errorf("ten lines take %v at least: the packets still go by the cable", least)
 	}
 	l.leave(a, b)
-	hasLines(t, b, said+10)
+	hasLines(t, b, said)
 }
 
 // chats sends lines from one side to the other, and waits until they are there.

@@ -39,8 +39,8 @@ func (m *model) transfer(id uint64, outgoing bool) *transfer {
 	return nil
 }
 
-// adds begins to show a transfer.
-func (m *model) adds(t *transfer) *transfer {
+// addTransfer begins to show a transfer.
+func (m *model) addTransfer(t *transfer) *transfer {
 	m.files++
 	t.number = m.files
 	m.transfers = append(m.transfers, t)
@@ -57,7 +57,7 @@ func (m *model) file(e chat.Event) tea.Cmd {
 	switch e := e.(type) {
 	case chat.FileOffered:
 		accept := m.acceptsNext()
-		t := m.adds(&transfer{id: e.ID, name: e.Name, size: e.Size})
+		t := m.addTransfer(&transfer{id: e.ID, name: e.Name, size: e.Size})
 		offer := fmt.Sprintf("%s offers %s (%s, %s)", m.other(), quoted(e.Name), screen.Bytes(e.Size), fileKind(e.Name, e.Folder, e.Files))
 		if m.streams.Accepts {
 			m.addNote(note, offer)
@@ -71,7 +71,7 @@ func (m *model) file(e chat.Event) tea.Cmd {
 		m.addNote(alarm, fmt.Sprintf("%s: /accept\u00a0%d or /decline\u00a0%d", offer, t.number, t.number)) // each in one row
 		return m.ring(m.other() + " offers a file")
 	case chat.FileOffering:
-		t := m.adds(&transfer{id: e.ID, outgoing: true, name: e.Name, size: e.Size})
+		t := m.addTransfer(&transfer{id: e.ID, outgoing: true, name: e.Name, size: e.Size})
 		m.leaveAsked = "" // the warning did not count this file
 		m.addNote(note, fmt.Sprintf("You offered %s (%s) as number %d; %s has not answered yet.", quoted(e.Name), screen.Bytes(e.Size), t.number, m.other()))
 	case chat.FileProgress:
@@ -128,7 +128,7 @@ func savedWhere(name, path string) string {
 func (m *model) progress(e chat.FileProgress) {
 	t := m.transfer(e.ID, e.Outgoing)
 	if t == nil {
-		t = m.adds(&transfer{id: e.ID, outgoing: e.Outgoing})
+		t = m.addTransfer(&transfer{id: e.ID, outgoing: e.Outgoing})
 	}
 	now := m.now()
 	if passed := now.Sub(t.at).Seconds(); t.accepted && passed > 0 && e.Bytes >= t.bytes {

@@ -12,7 +12,7 @@ import (
 
 var errNowhereElse = errors.New("packets can leave from no other address")
 
-// Elsewhere returns a machine's network without an address. Unlike that of Without, each of its sockets sends by the interface whose
+// Elsewhere returns a machine's network without the interface that has an address. Unlike that of Without, each of its sockets sends by the interface whose
 // address it has, even if the routes prefer another one; a socket without an address sends by the first. It returns an error if
 // packets can leave from no other address of that family.
 func Elsewhere(machine transport.Net, at netip.Addr) (transport.Net, error) {
@@ -28,6 +28,12 @@ func Elsewhere(machine transport.Net, at netip.Addr) (transport.Net, error) {
 		return !slices.ContainsFunc(addressesOf(i), func(a netip.Addr) bool { return a.Is4() == at.Is4() })
 	})
 	n, ok := others.(*Net)
+	if ok { // other addresses of the interface leave by it, too
+		all, _ := machine.Interfaces() // Without has asked already
+		list = slices.DeleteFunc(list, func(i *transport.Interface) bool {
+			return slices.ContainsFunc(all, func(o *transport.Interface) bool { return o.Index == i.Index && slices.Contains(addressesOf(o), at) })
+		})
+	}
 	switch {
 	case len(list) == 0:
 		return nil, errNowhereElse
