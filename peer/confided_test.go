@@ -55,7 +55,7 @@ func (h *told) private() (list []netip.Addr) {
 func TestTURNServersLearnNoPrivateAddress(t *testing.T) {
 	const host = "203.0.113.3"
 	synctest.Test(t, func(t *testing.T) {
-		wan, err := vnet.NewRouter(&vnet.RouterConfig{CIDR: "203.0.113.0/24", MinDelay: 5 * time.Millisecond, LoggerFactory: logging.NewDefaultLoggerFactory()})
+		wan, err := newRouter(&vnet.RouterConfig{CIDR: "203.0.113.0/24", MinDelay: 5 * time.Millisecond, LoggerFactory: logging.NewDefaultLoggerFactory()})
 		if err != nil {
 			t.Fatal(err)
 		}

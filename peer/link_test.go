@@ -31,13 +31,13 @@ type link struct {
 // network returns a network that is such a link. Which packets it loses depends on the order of goroutines alone.
 func (l link) network(t *testing.T) *network {
 	t.Helper()
-	router, err := vnet.NewRouter(&vnet.RouterConfig{CIDR: "10.0.0.0/24", MinDelay: l.delay, QueueSize: 10_000, LoggerFactory: logging.NewDefaultLoggerFactory()})
+	router, err := newRouter(&vnet.RouterConfig{CIDR: "10.0.0.0/24", MinDelay: l.delay, QueueSize: 10_000, LoggerFactory: logging.NewDefaultLoggerFactory()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := &network{router: router}
 	for machine, address := range map[**vnet.Net]string{&n.caller: "10.0.0.1", &n.callee: "10.0.0.2"} {
-		if *machine, err = vnet.NewNet(&vnet.NetConfig{StaticIPs: []string{address}}); err != nil {
+		if *machine, err = newNet(&vnet.NetConfig{StaticIPs: []string{address}}); err != nil {
 			t.Fatal(err)
 		}
 		queue, err := vnet.NewQueue(*machine, vnet.NewTBFQueue(l.rate, 3000, l.queue))

@@ -38,7 +38,7 @@ func relayNeeded(a, b int) bool {
 // behind returns a machine behind a NAT of its own.
 func behind(t *testing.T, wan *vnet.Router, kind vnet.NATType, outside string, inside int) *vnet.Net {
 	t.Helper()
-	lan, err := vnet.NewRouter(&vnet.RouterConfig{
+	lan, err := newRouter(&vnet.RouterConfig{
 		CIDR: fmt.Sprintf("192.168.%d.0/24", inside), StaticIPs: []string{outside}, NATType: &kind, LoggerFactory: logging.NewDefaultLoggerFactory(),
 	})
 	if err != nil {
@@ -60,7 +60,7 @@ type natted struct {
 func newNATs(t *testing.T, a, b int, delay time.Duration) *natted {
 	t.Helper()
 	const host = "203.0.113.3"
-	wan, err := vnet.NewRouter(&vnet.RouterConfig{CIDR: "203.0.113.0/24", MinDelay: delay, LoggerFactory: logging.NewDefaultLoggerFactory()})
+	wan, err := newRouter(&vnet.RouterConfig{CIDR: "203.0.113.0/24", MinDelay: delay, LoggerFactory: logging.NewDefaultLoggerFactory()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,9 +27,7 @@ var addresses sync.Mutex
 // newNetwork returns a network on which a packet takes delay.
 func newNetwork(t *testing.T, delay time.Duration) *network {
 	t.Helper()
-	addresses.Lock()
-	defer addresses.Unlock()
-	router, err := vnet.NewRouter(&vnet.RouterConfig{CIDR: "10.0.0.0/24", MinDelay: delay, LoggerFactory: logging.NewDefaultLoggerFactory()})
+	router, err := newRouter(&vnet.RouterConfig{CIDR: "10.0.0.0/24", MinDelay: delay, LoggerFactory: logging.NewDefaultLoggerFactory()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +47,7 @@ func newNetwork(t *testing.T, delay time.Duration) *network {
 
 func machine(t *testing.T, router *vnet.Router, addresses ...string) *vnet.Net {
 	t.Helper()
-	n, err := vnet.NewNet(&vnet.NetConfig{StaticIPs: addresses})
+	n, err := newNet(&vnet.NetConfig{StaticIPs: addresses})
 	if err == nil {
 		err = router.AddNet(n)
 	}
@@ -89,3 +87,17 @@ func (n *network) connectWith(t *testing.T, at signaling.Store, config peer.Conf
 }
 
 func (n *network) sever() { n.cut.Store(true) }
+
+// newRouter returns vnet.NewRouter's. Its MAC address is of a global counter.
+func newRouter(c *vnet.RouterConfig) (*vnet.Router, error) {
+	addresses.Lock()
+	defer addresses.Unlock()
+	return vnet.NewRouter(c)
+}
+
+// newNet returns vnet.NewNet's, with such an address, too.
+func newNet(c *vnet.NetConfig) (*vnet.Net, error) {
+	addresses.Lock()
+	defer addresses.Unlock()
+	return vnet.NewNet(c)
+}
