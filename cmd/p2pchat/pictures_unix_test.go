@@ -86,7 +86,11 @@ func session(t *testing.T, c camera, sit func(name string, args ...string) *wind
 	ann.shows(`ben offers "harbour`)
 	ben.types("/accept\r")
 	ann.types("/accept\r")
-	ann.shows("[3-9][0-9] %.* left\n.*[2-9][0-9] %.* left|[2-9][0-9] %.* left\n.*[3-9][0-9] %.* left")
+	if c.dir != "" { // for the looks: on a busy machine, it takes longer than other tests may
+		ann.shows("[3-9][0-9] %.* left\n.*[2-9][0-9] %.* left|[2-9][0-9] %.* left\n.*[3-9][0-9] %.* left")
+	} else {
+		ann.shows("% .* left\n.* %.* left")
+	}
 	ben.types("It is a big one, and we can go on talking.\r")
 	ann.shows("go on talking")
 	c.take(ann, "files")
