@@ -186,6 +186,9 @@ func (r *letterReader) look(ctx context.Context, b boxOf) error {
 		return err
 	case b.ID == "":
 	case len(letters) > 0:
+		if text := report.String(); text != "" && !r.board.readsLetters() { // else the mailbox that reads them tells it
+			r.tell(b.Contact, text)
+		}
 		r.read(ctx, b.Contact, at)
 	case report != (mail.Report{}):
 		r.tell(b.Contact, report.String())

@@ -51,41 +51,43 @@ func (p *postman) looked(t *testing.T, rounds int) {
 	})
 }
 
+// letterLies are what a server does to letters, of which three are in a box.
+var letterLies = map[string]struct {
+	tell  func(list, seen []signaling.Block) []signaling.Block
+	told  string
+	shown int // how many of three letters
+}{
+	"repeats": {func(list, seen []signaling.Block) []signaling.Block {
+		if len(list) > 0 {
+			return append(list, list...)
+		}
+		return append(list, seen[:min(3, len(seen))]...)
+	}, "The server sent 3 letters again; each is shown once.", 3},
+	"reorders":  {func(list, _ []signaling.Block) []signaling.Block { slices.Reverse(list); return list }, "", 3},
+	"withholds": {func(list, _ []signaling.Block) []signaling.Block { return list[min(1, len(list)):] }, "1 letter is missing: it expired, or the server withholds it. Its sender still has it.", 0},
+	"invents": {func(list, seen []signaling.Block) []signaling.Block {
+		if len(seen) == 0 && len(list) == 0 { // the box of no one
+			return list
+		}
+		noise := make([]byte, 512)
+		_, _ = rand.Read(noise)
+		return append(list, signaling.Block{Number: 9, Bytes: noise})
+	}, "The server sent 1 letter that your contact did not write; it is not shown.", 3},
+	"truncates": {func(list, _ []signaling.Block) []signaling.Block {
+		for i := range list {
+			list[i].Bytes = list[i].Bytes[:100]
+		}
+		return list
+	}, "cannot be read: that is not a p2pchat server", 0},
+}
+
 // A server that repeats, reorders, withholds, invents or truncates letters makes listen show none twice and none in another order,
 // and its reader is told once.
 func TestListenAtServersThatLie(t *testing.T) {
-	lies := map[string]struct {
-		tell  func(list, seen []signaling.Block) []signaling.Block
-		told  string
-		shown int // how many of three letters
-	}{
-		"repeats": {func(list, seen []signaling.Block) []signaling.Block {
-			if len(list) > 0 {
-				return append(list, list...)
-			}
-			return append(list, seen[:min(3, len(seen))]...)
-		}, "The server sent 3 letters again; each is shown once.", 3},
-		"reorders":  {func(list, _ []signaling.Block) []signaling.Block { slices.Reverse(list); return list }, "", 3},
-		"withholds": {func(list, _ []signaling.Block) []signaling.Block { return list[min(1, len(list)):] }, "1 letter is missing: it expired, or the server withholds it. Its sender still has it.", 0},
-		"invents": {func(list, seen []signaling.Block) []signaling.Block {
-			if len(seen) == 0 && len(list) == 0 { // the box of no one
-				return list
-			}
-			noise := make([]byte, 512)
-			_, _ = rand.Read(noise)
-			return append(list, signaling.Block{Number: 9, Bytes: noise})
-		}, "The server sent 1 letter that your contact did not write; it is not shown.", 3},
-		"truncates": {func(list, _ []signaling.Block) []signaling.Block {
-			for i := range list {
-				list[i].Bytes = list[i].Bytes[:100]
-			}
-			return list
-		}, "cannot be read: that is not a p2pchat server", 0},
-	}
 	for _, face := range slices.Sorted(maps.Keys(listenFaces)) {
-		for _, name := range slices.Sorted(maps.Keys(lies)) {
+		for _, name := range slices.Sorted(maps.Keys(letterLies)) {
 			t.Run(name+", "+face, func(t *testing.T) {
-				lie, shows := lies[name], listenFaces[face]
+				lie, shows := letterLies[name], listenFaces[face]
 				m := &postman{lie: lie.tell}
 				server := m.atDoor(t, "--rate", "client=0")
 				at, from := clientOf(t, server), mail.Outgoing{Box: boxOfContact(0)}
@@ -126,5 +128,38 @@ func TestListenAtServersThatLie(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Where listen does not show letters itself, it tells once that they wait, and once what the server does to them.
+func TestListenTellsLiesOfLettersThatWait(t *testing.T) {
+	for _, name := range slices.Sorted(maps.Keys(letterLies)) {
+		t.Run(name, func(t *testing.T) {
+			lie := letterLies[name]
+			m := &postman{lie: lie.tell}
+			server := m.atDoor(t, "--rate", "client=0")
+			at, from := clientOf(t, server), mail.Outgoing{Box: boxOfContact(0)}
+			for n := range 3 {
+				letterOf(t, at, &from, letterWith("a", n+1, fmt.Sprint("letter ", n)))
+			}
+			m.lying.Store(true)
+			_, f := listensFor(t, server, 1, func(s *switchboard) { s.o.full = true })
+			want := []string{"@c0: messages wait for you at the server. To read them: p2pchat answer @c0"}
+			switch {
+			case name == "truncates":
+				want = []string{"letters at " + server + " " + lie.told}
+			case lie.told != "":
+				want = append([]string{"@c0: " + lie.told}, want...)
+			}
+			for _, w := range want {
+				if told := next(t, f.notes); !strings.HasPrefix(told, w) {
+					t.Errorf("told %q, want %q", told, w)
+				}
+			}
+			m.looked(t, 5)
+			if len(f.notes) > 0 {
+				t.Errorf("told as well: %q", <-f.notes)
+			}
+		})
 	}
 }

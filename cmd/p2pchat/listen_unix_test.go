@@ -5,7 +5,10 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"testing"
+
+	"p2pchat/peer/mail"
 )
 
 // On a terminal, listen shows the contacts. A call has the terminal until it ends, and is told who else calls.
@@ -52,4 +55,32 @@ func TestListenOnATerminal(t *testing.T) {
 	ben.shows(`a answers, d not`)
 	ben.types("q")
 	ben.ends(0)
+}
+
+// On a terminal, listen shows what a server does to letters, and that they wait.
+func TestListenOnATerminalAtServersThatLie(t *testing.T) {
+	t.Parallel()
+	for name, lie := range letterLies {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := &postman{lie: lie.tell}
+			server, dir := m.atDoor(t, "--rate", "client=0"), t.TempDir()
+			kept(t, server, dir, 1, func(int) string { return "" })
+			at, from := clientOf(t, server), mail.Outgoing{Box: boxOfContact(0)}
+			for n := range 3 {
+				letterOf(t, at, &from, letterWith("a", n+1, fmt.Sprint("letter ", n)))
+			}
+			m.lying.Store(true)
+			ben := openWindow(t, 140, 14, []string{"XDG_STATE_HOME=" + dir, "P2PCHAT_NAME=ben", "P2PCHAT_NO_OUTBOX=false"}, "listen")
+			ben.shows(`> ○ @c0`)
+			if name != "truncates" {
+				ben.shows(`\d\d:\d\d @c0: messages wait for you at the server\. To read them: p2pchat answer @c0\.$`)
+			}
+			if lie.told != "" {
+				ben.shows(regexp.QuoteMeta(lie.told))
+			}
+			ben.types("q")
+			ben.ends(0)
+		})
+	}
 }

@@ -273,7 +273,7 @@ func (m *listModel) title() string {
 
 // listRows returns how many contacts are visible.
 func (m *listModel) listRows() int {
-	return max(1, m.height-2-min(len(m.notes), max(0, m.height/4)))
+	return max(1, m.height-2-len(m.noteRows(m.height/4)))
 }
 
 // View draws the whole screen: the contacts, notes, the status, the keys.
@@ -285,8 +285,8 @@ func (m *listModel) View() tea.View {
 		return v
 	}
 	rows := m.contactRows(m.listRows())
-	for _, n := range m.notes[max(0, len(m.notes)-max(0, m.height-2-len(rows))):] {
-		rows = append(rows, m.style.dim.Render(fit(n, m.width, m.method)))
+	for _, r := range m.noteRows(m.height - 2 - len(rows)) {
+		rows = append(rows, m.style.dim.Render(r))
 	}
 	status := fill(" "+m.statusText(), m.width, m.method)
 	bottom := append([]string{m.style.bar.Render(status)}, m.keyRows()...)
@@ -295,6 +295,25 @@ func (m *listModel) View() tea.View {
 	rows = append(rows[:min(len(rows), room)], make([]string, max(0, room-len(rows)))...)
 	v.Content = strings.Join(append(rows, bottom...), "\n")
 	return v
+}
+
+// noteRows returns the newest notes that fit into height rows, or as much of the last one as does.
+func (m *listModel) noteRows(height int) (rows []string) {
+	if height < 1 {
+		return nil
+	}
+	for _, n := range slices.Backward(m.notes) {
+		wrapped := wrap(n, m.width, m.method)
+		if len(rows) > 0 && len(wrapped)+len(rows) > height {
+			break
+		}
+		rows = append(wrapped, rows...)
+	}
+	if len(rows) > height {
+		rows[height-1] = fit(rows[height-1]+" "+rows[height], m.width, m.method)
+		rows = rows[:height]
+	}
+	return rows
 }
 
 // keyRows says what the keys do, or why the last one did nothing.

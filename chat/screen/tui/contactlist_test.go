@@ -130,6 +130,24 @@ func TestContactList(t *testing.T) {
 	}
 }
 
+// A long note is whole where there is space, and the newest ones are shown.
+func TestContactListWrapsNotes(t *testing.T) {
+	const told = "@ann: 2 letters are missing: they expired, or the server withholds them. Their sender still has them."
+	whole := func(r *listRig) string { return strings.Join(strings.Fields(r.seen()), " ") }
+	r := newListRig(t, 60, 14, "@ann", "@ben")
+	for n := range 4 {
+		r.Note(fmt.Sprint("Note ", n, "."))
+	}
+	r.Note(told)
+	r.send(changedMsg{})
+	if !strings.Contains(whole(r), "Note 3. 21:04 "+told) {
+		t.Errorf("it shows\n%s", r.seen())
+	}
+	r.send(tea.WindowSizeMsg{Width: 60, Height: 5})
+	r.shows("21:04 @ann: 2 letters are missing: they expired, or the ser…")
+	r.shows("@ben")
+}
+
 func TestContactListFits(t *testing.T) {
 	var many []string
 	for i := range 300 {
