@@ -27,7 +27,7 @@ func newLAN(t testing.TB, machines ...string) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lab{TB: t, path: path, prefix: fmt.Sprintf("p2pchat%d", os.Getpid())}
+	l := &lab{TB: t, path: path, prefix: newPrefix()}
 	names := append([]string{"pub"}, machines...)
 	t.Cleanup(func() {
 		for _, n := range names {
@@ -56,6 +56,7 @@ func (l *lab) onLAN(on string, args ...string) *process {
 // Two machines on one network meet without a server.
 func TestNATLocalNetwork(t *testing.T) {
 	needsLab(t)
+	t.Parallel()
 
 	connects := func(l *lab, begun time.Time, a, b *process) {
 		l.Helper()
@@ -71,6 +72,7 @@ func TestNATLocalNetwork(t *testing.T) {
 	}
 
 	t.Run("by a code that both know, the callee first", func(t *testing.T) {
+		t.Parallel()
 		l := newLAN(t, "a", "b")
 		b := l.onLAN("b", "answer", "417-falcon-zebra", "--ui", "json")
 		l.sees(b, `looking on your local network`)
@@ -80,6 +82,7 @@ func TestNATLocalNetwork(t *testing.T) {
 	})
 
 	t.Run("by a code that the caller makes", func(t *testing.T) {
+		t.Parallel()
 		l := newLAN(t, "a", "b")
 		a := l.onLAN("a", "call", "--lan", "always", "--ui", "json")
 		code := l.sees(a, `"code":"([^"]+)".*"type":"waiting"`)[1]
@@ -90,6 +93,7 @@ func TestNATLocalNetwork(t *testing.T) {
 	})
 
 	t.Run("by the command with the address, where multicast is dropped", func(t *testing.T) {
+		t.Parallel()
 		l := newLAN(t, "a", "b")
 		l.rules("b", "table ip filter {\n chain here {\n type filter hook input priority filter\n udp dport 5353 drop\n udp sport 5353 drop\n}\n}\ntable ip6 filter6 {\n chain here {\n type filter hook input priority filter\n udp dport 5353 drop\n udp sport 5353 drop\n}\n}\n")
 		a := l.onLAN("a", "call", "--lan", "always", "--ui", "json")
@@ -100,6 +104,7 @@ func TestNATLocalNetwork(t *testing.T) {
 	})
 
 	t.Run("a neighbour who announces the same room, and more", func(t *testing.T) {
+		t.Parallel()
 		l := newLAN(t, "a", "b", "m")
 		stop := l.liar("m", "417")
 		defer stop()
@@ -111,6 +116,7 @@ func TestNATLocalNetwork(t *testing.T) {
 	})
 
 	t.Run("a neighbour who guesses gets as many guesses as any server", func(t *testing.T) {
+		t.Parallel()
 		l := newLAN(t, "b", "m")
 		b := l.onLAN("b", "answer", "417-falcon-zebra", "--ui", "json")
 		l.sees(b, `looking on your local network`)
@@ -141,6 +147,7 @@ func TestNATLocalNetwork(t *testing.T) {
 	})
 
 	t.Run("the network of the caller comes up later", func(t *testing.T) {
+		t.Parallel()
 		l := newLAN(t, "a", "b")
 		l.run("ip -n %s link add br1 type bridge", l.ns("a")) // a network, but not the right one
 		l.run("ip -n %s addr add 192.168.8.1/24 dev br1", l.ns("a"))
@@ -157,6 +164,7 @@ func TestNATLocalNetwork(t *testing.T) {
 	})
 
 	t.Run("a server is named, and does not answer", func(t *testing.T) {
+		t.Parallel()
 		l := newLAN(t, "a", "b")
 		open := func(on, command string) *window {
 			return openWindowWith(t, 100, 24, []string{"P2PCHAT_LAN=", "P2PCHAT_NAME=" + on}, "ip", "netns", "exec", l.ns(on), l.path, command, "417-falcon-zebra", "--server", "http://"+serverAddress+":3000")
@@ -175,6 +183,7 @@ func TestNATLocalNetwork(t *testing.T) {
 	})
 
 	t.Run("a program that runs unattended fails as without a local network", func(t *testing.T) {
+		t.Parallel()
 		l := newLAN(t, "a")
 		a := l.onLAN("a", "call", "417-falcon-zebra", "--server", "http://"+serverAddress+":3000", "--ui", "json")
 		l.sees(a, `"code":"server-unreachable"`)
@@ -182,6 +191,7 @@ func TestNATLocalNetwork(t *testing.T) {
 	})
 
 	t.Run("machines that are no neighbours are not served", func(t *testing.T) {
+		t.Parallel()
 		l := newLAN(t, "a", "b")
 		l.run("ip -n %s addr add 203.0.113.7/24 dev eth0", l.ns("b")) // of another network, on the same wire
 		l.run("ip -n %s route add 203.0.113.0/24 dev eth0", l.ns("a"))

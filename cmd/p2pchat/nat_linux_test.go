@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -47,7 +48,7 @@ func newLab(t testing.TB, natA, natB string, wires quality) *lab {
 			t.Fatal(err)
 		}
 	}
-	l := &lab{TB: t, path: path, prefix: fmt.Sprintf("p2pchat%d", os.Getpid()), wires: wires}
+	l := &lab{TB: t, path: path, prefix: newPrefix(), wires: wires}
 	names := []string{"pub", "s", "silent", "ra", "rb", "a", "b"}
 	t.Cleanup(func() {
 		for _, n := range names {
@@ -75,6 +76,11 @@ func newLab(t testing.TB, natA, natB string, wires quality) *lab {
 	}
 	return l
 }
+
+var labs atomic.Int64
+
+// newPrefix returns what the names of a lab's namespaces begin with: labs that are up at once have their own.
+func newPrefix() string { return fmt.Sprintf("p2pchat%d-%d-", os.Getpid(), labs.Add(1)) }
 
 func (l *lab) ns(name string) string { return l.prefix + name }
 
@@ -204,8 +210,10 @@ func needsLab(t testing.TB) {
 // The program on real networks: 'task test:nat' asks for it.
 func TestNAT(t *testing.T) {
 	needsLab(t)
+	t.Parallel()
 	for _, c := range networks {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			l := newLab(t, c.a, c.b, quality{})
 			a, b := l.call()
 			for _, p := range []*process{a, b} {
@@ -227,6 +235,7 @@ func TestNAT(t *testing.T) {
 	}
 
 	t.Run("a network that goes away and comes back with another address", func(t *testing.T) {
+		t.Parallel()
 		l := newLab(t, cone, symmetric, quality{})
 		a, b := l.call()
 		l.say(a, "one")
@@ -245,6 +254,7 @@ func TestNAT(t *testing.T) {
 	})
 
 	t.Run("a relay that dies and comes back", func(t *testing.T) {
+		t.Parallel()
 		l := newLab(t, symmetric, symmetric, quality{})
 		a, b := l.call()
 		l.say(a, "one")
@@ -257,6 +267,7 @@ func TestNAT(t *testing.T) {
 	})
 
 	t.Run("a network without UDP and a machine that can be reached, without a relay", func(t *testing.T) {
+		t.Parallel()
 		l := newLab(t, noUDP, cone, quality{})
 		l.serve()
 		server := "http://" + serverAddress + ":3000"
@@ -268,6 +279,7 @@ func TestNAT(t *testing.T) {
 	})
 
 	t.Run("machines that have IPv6 alone", func(t *testing.T) {
+		t.Parallel()
 		l := newLab(t, cone, cone, quality{})
 		l.run("ip -n %s addr add 2001:db8::1/64 dev eth0 nodad", l.ns("s"))
 		for side, n := range map[string]int{"ra": 11, "rb": 12} {
@@ -305,6 +317,7 @@ func TestNAT(t *testing.T) {
 		{"two networks without UDP that lose 5 % of all packets", noUDP, quality{delay: 5 * time.Millisecond, loss: 0.025}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			l := newLab(t, c.nat, c.nat, c.quality)
 			a, b := l.call()
 			for _, p := range []*process{a, b} {
@@ -330,6 +343,7 @@ func TestNAT(t *testing.T) {
 	}
 
 	t.Run("the doctor tells the networks apart", func(t *testing.T) {
+		t.Parallel()
 		l := newLab(t, cone, symmetric, quality{})
 		server := "http://" + serverAddress + ":3000"
 		s := l.serve("--relay", "--relay-open")

@@ -74,6 +74,7 @@ func (l *lab) mapped() []string {
 // the program ends.
 func TestNATPortMapping(t *testing.T) {
 	needsLab(t)
+	t.Parallel()
 	if _, err := exec.LookPath("miniupnpd"); err != nil {
 		t.Skip("NOT RUN: Debian's package miniupnpd is missing")
 	}
@@ -83,6 +84,7 @@ func TestNATPortMapping(t *testing.T) {
 		{"UPnP", "enable_natpmp=no\nenable_upnp=yes", "upnp"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			l := newLab(t, symmetric, symmetric, quality{})
 			l.upnp(c.settings)
 			l.serve("--relay", "--relay-open")

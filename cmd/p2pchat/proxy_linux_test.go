@@ -14,9 +14,11 @@ import (
 // allows. Without naming the proxy they do not work.
 func TestNATProxy(t *testing.T) {
 	needsLab(t)
+	t.Parallel()
 	const proxyAt = "203.0.113.77"
 	for _, other := range []string{cone, symmetric} {
 		t.Run(other, func(t *testing.T) {
+			t.Parallel()
 			l := newLab(t, cone, other, quality{})
 			l.serve("--relay", "--relay-open")
 			l.join("silent", "eth0", proxyAt)
