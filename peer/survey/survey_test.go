@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -188,6 +189,23 @@ func TestBehave(t *testing.T) {
 			t.Errorf("it is %+v, %v", n, err)
 		}
 	})
+
+	for name, answers := range map[string]int{"once": 1, "at its first address": 2} {
+		virtually(t, "a server that answers only "+name+" cannot tell", func(t *testing.T) {
+			s := behindNAT(AddressAndPortDependent, EndpointIndependent)
+			var count atomic.Int32
+			s.letsIn = func(asked, from int) bool { return asked/2 == 0 && from/2 == 0 && (answers == 2 || count.Add(1) == 1) }
+			w := newWorld(t, s)
+			n, err := w.behave(t.Context(), []signaling.ICEServer{w.ice()})
+			lets := Unknown
+			if answers == 2 {
+				lets = AddressDependent
+			}
+			if err != nil || n.Mapping != Unknown || n.Filtering != lets || !n.Mapped.IsValid() {
+				t.Errorf("it is %+v, %v", n, err)
+			}
+		})
+	}
 
 	t.Run("without a server there is nothing to tell", func(t *testing.T) {
 		if _, err := Behave(t.Context(), []signaling.ICEServer{{URLs: []string{"stuns:127.0.0.1:9"}}}); !errors.Is(err, ErrNoServer) {

@@ -2,6 +2,7 @@ package lan
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
@@ -10,7 +11,36 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	moveAway()
+	goleak.VerifyTestMain(m)
+}
+
+// What pion says while it works is kept out of the log; what goes wrong there is for those who look for faults.
+func TestQuiet(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	log := slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	l := quiet{log}.NewLogger("mdns")
+	l.Trace("talk")
+	l.Tracef("talk %d", 1)
+	l.Debug("talk")
+	l.Debugf("talk %d", 2)
+	l.Info("talk")
+	l.Infof("talk %d", 3)
+	if text.Len() > 0 {
+		t.Errorf("it logs %s", text.String())
+	}
+	l.Warn("fault 1")
+	l.Warnf("fault %d", 2)
+	l.Error("fault 3")
+	l.Errorf("fault %d", 4)
+	for _, want := range []string{"fault 1", "fault 2", "fault 3", "fault 4"} {
+		if strings.Count(text.String(), want) != 1 || strings.Contains(text.String(), "level=WARN") {
+			t.Errorf("of %q, it logs %s", want, text.String())
+		}
+	}
+}
 
 func TestNames(t *testing.T) {
 	t.Parallel()

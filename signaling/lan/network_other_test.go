@@ -1,0 +1,6 @@
+//go:build !linux
+
+package lan
+
+// moveAway does nothing: only Linux has network namespaces.
+func moveAway() {}
