@@ -250,10 +250,10 @@ func (m *mailMemory) Usage() (boxes int, bytes int64) {
 	return len(m.boxes), m.bytes
 }
 
-// Free returns which share of the bytes of all boxes is free.
-func (m *Mail) Free() float64 {
+// Free returns which share of the bytes of all boxes is free, or has those bytes of a client that asks what others leave it.
+func (m *Mail) Free(own int) float64 {
 	_, used := m.Usage()
-	return 1 - float64(used)/float64(m.limits.Bytes)
+	return 1 - float64(max(0, used-int64(own)))/float64(m.limits.Bytes)
 }
 
 // Usage returns the number of boxes and their bytes, or zeros if the primary does not tell.

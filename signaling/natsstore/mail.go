@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -30,7 +31,20 @@ type mailPrimary struct {
 	name   string // of the stream
 	limits memstore.MailLimits
 	stream jetstream.Stream
+
+	mu    sync.Mutex // guards what follows
+	usage usage
 }
+
+// A usage is what all boxes held when NATS was asked last.
+type usage struct {
+	asked time.Time
+	boxes int
+	bytes int64
+}
+
+// usageAge is how long NATS is not asked again for what all boxes hold.
+const usageAge = time.Second
 
 // OpenMail returns the mailboxes in the same NATS, with these limits; give all servers the same. It
 // works until Stop.
@@ -145,13 +159,26 @@ func (p *mailPrimary) attempt(caller context.Context, do func(context.Context) e
 	return fmt.Errorf("%w: %w", signaling.ErrUnavailable, err)
 }
 
-// Usage returns the number of boxes of all servers and their bytes, or zeros if NATS does not answer.
+// Usage returns the number of boxes of all servers and their bytes, as NATS said usageAge ago at most if it answers: one caller asks,
+// and others need not wait. Before the first answer it returns zeros.
 func (p *mailPrimary) Usage() (boxes int, bytes int64) {
+	p.mu.Lock()
+	known, fresh := p.usage, time.Since(p.usage.asked) < usageAge
+	if !fresh {
+		p.usage.asked = time.Now()
+	}
+	p.mu.Unlock()
+	if fresh {
+		return known.boxes, known.bytes
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
 	info, err := p.stream.Info(ctx)
 	if err != nil {
-		return 0, 0
+		return known.boxes, known.bytes
 	}
-	return int(info.State.Msgs), int64(info.State.Bytes) //nolint:gosec // bounded by the stream's limits
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.usage.boxes, p.usage.bytes = int(info.State.Msgs), int64(info.State.Bytes) //nolint:gosec // bounded by the stream's limits
+	return p.usage.boxes, p.usage.bytes
 }

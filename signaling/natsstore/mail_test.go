@@ -92,6 +92,33 @@ func TestMailOfTwoServers(t *testing.T) {
 	}
 }
 
+// TestMailUsageIsCached asks again and again how much mail there is: NATS hears it once a second.
+func TestMailUsageIsCached(t *testing.T) {
+	t.Parallel()
+	c := nats(t, 1)
+	m, err := c.open(t, "usage", memstore.Limits{}).OpenMail(t.Context(), memstore.MailLimits{Bytes: 1 << 20})
+	ok(t, err)
+	watch, err := natsgo.Connect(c.url())
+	ok(t, err)
+	defer watch.Close()
+	asked, err := watch.SubscribeSync("$JS.API.STREAM.INFO.>")
+	ok(t, err)
+	ok(t, watch.Flush())
+	putter, _ := signaling.NewBox(rand.Text(), rand.Text())
+	begun := time.Now()
+	for n := range uint64(50) {
+		_, err := m.AddBlock(t.Context(), putter, numbered(n+1))
+		ok(t, err)
+		m.Free(0)
+	}
+	seconds := int(time.Since(begun)/time.Second) + 1
+	ok(t, watch.Flush())
+	if n, _, err := asked.Pending(); err != nil || n == 0 || n > seconds {
+		t.Errorf("NATS is asked %d times in %d s: %v", n, seconds, err)
+	}
+	c.eventually("what was left counts", func() bool { return m.Free(0) < 1 && m.Free(1<<20) == 1 })
+}
+
 // TestMailWhileALeaderIsKilled puts blocks at one server, and takes and deletes them at another, while
 // the node that leads the mailboxes is killed.
 func TestMailWhileALeaderIsKilled(t *testing.T) {

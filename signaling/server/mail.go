@@ -22,18 +22,20 @@ type MailConfig struct {
 	// block: so the blocks of one client take twice as much at most. No limit if zero.
 	ClientBytes int
 	Life        time.Duration
-	// Free returns which share of the bytes of all boxes is free. A block counts for the more bytes of its client the fewer are free (with
-	// the square), so that many clients that put all they can leave bytes for others. It always counts for its own if Free is nil.
-	Free func() float64
+	// Free returns which share of the bytes of all boxes is free, or has those bytes of its client. A block counts for the more bytes of its
+	// client the fewer are free (with the square), so that many clients that put all they can leave bytes for others. It always
+	// counts for its own if Free is nil.
+	Free func(own int) float64
 }
 
-// cost returns how many of its client's bytes a block counts for: no more than a client that has put nothing has.
-func (m MailConfig) cost(b signaling.Block) int {
+// cost returns how many of its client's bytes a block counts for: no more than a client that has put nothing has. The client has put
+// own bytes within Life.
+func (m MailConfig) cost(b signaling.Block, own int) int {
 	size := len(b.Bytes)
 	if m.Free == nil || m.ClientBytes < size {
 		return size
 	}
-	free := m.Free()
+	free := m.Free(own)
 	if free <= 0 {
 		return size // the boxes are full and refuse it
 	}
@@ -72,13 +74,15 @@ func (s *Server) postBlock(c echo.Context) error {
 	if err := b.CheckPut(); err != nil {
 		return err
 	}
-	if !s.rates.mail.AllowN(ratelimit.Client(infoOf(c).client), s.config.Mail.cost(block)) {
+	client := ratelimit.Client(infoOf(c).client)
+	if !s.rates.mail.AllowN(client, s.config.Mail.cost(block, s.rates.put.Taken(client))) {
 		return signaling.ErrClientMail
 	}
 	kept, err := s.mail.AddBlock(c.Request().Context(), b, block)
 	if err != nil {
 		return err
 	}
+	s.rates.put.AllowN(client, len(block.Bytes)) // it has as many: a block never costs less
 	return c.JSONBlob(http.StatusCreated, append(strconv.AppendInt([]byte(`{"seconds":`), int64(kept/time.Second), 10), "}\n"...))
 }
 

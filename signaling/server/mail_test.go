@@ -156,6 +156,21 @@ func TestMail(t *testing.T) {
 		}
 		put("198.51.100.1", 0).is(201)
 	})
+	t.Run("one client alone may leave all that its limit says", func(t *testing.T) {
+		config := mailConfig(memstore.MailLimits{Bytes: 512 << 10}, 256<<10)
+		config.Mail.Free = config.Mail.Boxes.(*memstore.Mail).Free
+		s := open(t, memstore.Limits{}, config)
+		blocks := 0
+		for ; ; blocks++ {
+			box := newTestBox(fmt.Sprint("put_", blocks/100), "take")
+			if s.post(box.path(), blockOf(uint64(blocks+1), 512), box.put()).status != 201 { //nolint:gosec // no negative number
+				break
+			}
+		}
+		if blocks < 480 { // of 512: what the boxes need beside the blocks is no client's
+			t.Errorf("it leaves %d blocks", blocks)
+		}
+	})
 	t.Run("a request without the put token costs its client nothing", func(t *testing.T) {
 		s := open(t, memstore.Limits{}, mailConfig(memstore.MailLimits{}, 512))
 		s.post(aBox.path(), aBlock(1), aBox.take()).problem(401, "wrong-token")

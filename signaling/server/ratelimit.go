@@ -29,7 +29,8 @@ type rateLimits struct {
 	all    *ratelimit.Limiter[struct{}]   // requests
 	wakes  *ratelimit.Limiter[netip.Addr] // parked reads that are resumed for nothing, by ratelimit.Client
 	guests *ratelimit.Limiter[guestKey]   // requests for a room's ICE servers
-	mail   *ratelimit.Limiter[netip.Addr] // bytes of blocks, by ratelimit.Client
+	mail   *ratelimit.Limiter[netip.Addr] // bytes that blocks count for, by ratelimit.Client
+	put    *ratelimit.Limiter[netip.Addr] // bytes that blocks have, by ratelimit.Client; it refuses none
 }
 
 type guestKey struct {

@@ -121,6 +121,7 @@ func New(store signaling.Store, config Config) *Server {
 	s.refused.Write = s.logRefusals
 	s.metrics = newMetrics(s, config.Measures)
 	s.store = instrumentedStore{store, s.metrics}
+	s.rates.put = config.Mail.limiter()
 	if s.rates.mail = config.Mail.limiter(); config.Mail.Boxes != nil {
 		s.mail = instrumentedMail{config.Mail.Boxes, instrumentedStore{metrics: s.metrics}}
 	}

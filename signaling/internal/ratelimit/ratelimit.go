@@ -63,6 +63,14 @@ func (l *Limiter[K]) AllowN(key K, n int) bool {
 	return l == nil || l.bucket(key).AllowN(time.Now(), n)
 }
 
+// Taken returns how many tokens the bucket of key lacks.
+func (l *Limiter[K]) Taken(key K) int {
+	if l == nil {
+		return 0
+	}
+	return l.burst - int(l.bucket(key).Tokens())
+}
+
 func (l *Limiter[K]) bucket(key K) *rate.Limiter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
