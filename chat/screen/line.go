@@ -59,6 +59,7 @@ type lineScreen struct {
 	// owned by handle:
 	refused string // why the last line was that was not sent; a note has said so
 	warned  bool   // the person knows that there are no commands
+	held    string // the last line if it was not sent, because it may be a code
 }
 
 // inputEnded handles the end of the input.
@@ -73,7 +74,7 @@ func (l *lineScreen) inputEnded() {
 
 // handle sends a line of the input, unless it answers a question.
 func (l *lineScreen) handle(ctx context.Context, in line) error {
-	if l.answer(in) || l.holdCommand(in) {
+	if l.answer(in) || l.holdCode(in) || l.holdCommand(in) {
 		return nil
 	}
 	say := l.talk.Say
@@ -111,6 +112,21 @@ func (l *lineScreen) holdCommand(in line) bool {
 	l.warned = true
 	name, _, _ := strings.Cut(in.text, " ")
 	l.note("%s was not sent: only the full screen (--ui tui) has commands. To send the line as a message, type it again.", Clean(name))
+	return true
+}
+
+// holdCode reports whether a line is not sent because it may be the caller's code, which must not reach the wrong person. A note
+// says so: answer takes an empty line for the code.
+func (l *lineScreen) holdCode(in line) bool {
+	was := l.held
+	l.held = ""
+	if in.goesOn || in.continues || in.text == was || l.MayBeCode == nil || !l.MayBeCode(in.text) {
+		return false
+	}
+	if err := l.Code(in.text); err != nil {
+		l.held = in.text
+		l.note("%s To send it as a message, type it again.", Capital(Clean(err.Error())))
+	}
 	return true
 }
 

@@ -126,7 +126,11 @@ func (l *lineScreen) answer(in line) bool {
 	if in.goesOn || in.continues {
 		return false
 	}
-	r, ok := l.question.reply(in.text, l.IsCode != nil && l.IsCode(in.text))
+	text, isCode := in.text, l.IsCode != nil && l.IsCode(in.text)
+	if text == "" && l.held != "" {
+		text, isCode = l.held, true
+	}
+	r, ok := l.question.reply(text, isCode)
 	var err error
 	switch {
 	case !ok, r.again && l.Again == nil, r.keep && !l.Typed:

@@ -41,6 +41,9 @@ type Streams struct {
 	// a generated code, alone or in what the caller's program shows, and the two have not met. IsCode is
 	// nil if no line can be a code.
 	IsCode func(text string) bool
+	// MayBeCode reports whether a line that IsCode does not take may be one nevertheless, such as one that the
+	// caller chose: the person decides. It is nil if no line can be a code.
+	MayBeCode func(text string) bool
 	// Complete continues the beginning of a code as far as that is unambiguous, and returns the choices
 	// for its last word. It may be nil.
 	Complete func(begun string) (text string, choice []string)

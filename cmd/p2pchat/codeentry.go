@@ -113,13 +113,27 @@ const minRoomDigits = 3
 // isCode implements screen.Streams.IsCode. A mistyped code is one, too: most of a secret must not become a message. With
 // spaces it has to be right, because "417 people came" is a message.
 func (c *connector) isCode(text string) bool {
+	code, ok := c.asCode(text)
+	mistyped := code.Unlisted() != "" && isWord(text)
+	return ok && (code.IsGenerated() || mistyped) && len(code.Room) >= minRoomDigits
+}
+
+// mayBeCode implements screen.Streams.MayBeCode: a code that a person chose is a word with a dash.
+func (c *connector) mayBeCode(text string) bool {
+	code, ok := c.asCode(text)
+	return ok && code.Secret != "" && isWord(text)
+}
+
+// asCode returns the code that a line is if it is one; ok is false if not, or if the two sides have met.
+func (c *connector) asCode(text string) (code peer.Code, ok bool) {
 	c.mu.Lock()
 	connected, o := c.connected, talkOptions{server: c.o.server}
 	c.mu.Unlock()
 	code, err := o.parse(text)
-	mistyped := code.Unlisted() != "" && !strings.Contains(strings.TrimSpace(text), " ")
-	return !connected && err == nil && (code.IsGenerated() || mistyped) && len(code.Room) >= minRoomDigits
+	return code, !connected && err == nil
 }
+
+func isWord(text string) bool { return !strings.Contains(strings.TrimSpace(text), " ") }
 
 // replaceCode makes the next Session meet with e. The person is asked again if its code is wrong.
 func (o *talkOptions) replaceCode(e codeEntry) {

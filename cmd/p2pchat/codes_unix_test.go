@@ -47,6 +47,47 @@ func TestTheHostMeetsAGuestWithACode(t *testing.T) {
 		ann.ends(0)
 	})
 
+	t.Run("with a code of the caller's own words, which is not sent as a message", func(t *testing.T) {
+		t.Parallel()
+		ann := openWindow(t, 80, 24, guest, "call", "standup-our-own-words")
+		ann.shows(`^  The other side types:`)
+		ben := openWindow(t, 80, 24, host, "answer")
+		ben.shows(`If the caller has a code, type it here\.`)
+		ben.types("well-known\r")
+		ben.shows(`(?s)If the caller chose it, press Enter again\.\s+To send it as a\s+message: Esc, Enter\..*^code: well-known`)
+		ben.types("\x1b")
+		ben.shows(`^> well-known`)
+		ben.types("\r")
+		ben.shows(`you well-known`)
+		ben.types("Standup-our-own-words\r\r")
+		ben.shows(`● Ann · verified`)
+		ben.shows(`^> Write a message`)
+		ann.shows(`Ben well-known$`)
+		ann.types("\x04")
+		ann.ends(0)
+		if strings.Contains(ann.written(), "Ben Standup") {
+			t.Errorf("the code was sent:\n%s", ann.text())
+		}
+	})
+
+	t.Run("line by line, with a code of the caller's own words", func(t *testing.T) {
+		t.Parallel()
+		ann := openWindow(t, 80, 24, guest, "call", "sitdown-our-own-words")
+		ann.shows("waiting for the other side")
+		ben := sitDown(t, with(host, "TERM=dumb"), "answer")
+		ben.sees(`If the caller has a code, type it here\.`)
+		ben.types("well-known\r")
+		ben.sees(`"well-known" does not look like a code .* If the caller chose it, press Enter again\. To send it as a message, type it again\.`)
+		ben.types("well-known\rsitdown-our-own-words\r")
+		ben.sees(`"sitdown-our-own-words" does not look like`)
+		ben.types("\r")
+		ben.sees(`Answering sitdown-our-own-words`)
+		ben.sees(`Connected with Ann`)
+		ann.shows(`Ben well-known$`)
+		ann.types("\x04")
+		ann.ends(0)
+	})
+
 	t.Run("and a caller is told where the command works", func(t *testing.T) {
 		t.Parallel()
 		ann := openWindow(t, 80, 24, host, "call", "419-falcon-zebra")

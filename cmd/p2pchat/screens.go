@@ -58,7 +58,7 @@ func (o *talkOptions) show(ctx context.Context, c *connector, std stdio, interru
 	if o.prompts && !o.outbox.met() && !isContact {
 		streams.Code, streams.Complete = c.enter, completed
 		if o.side == signaling.Callee {
-			streams.IsCode = c.isCode
+			streams.IsCode, streams.MayBeCode = c.isCode, c.mayBeCode
 		}
 	}
 	if (o.prompts || o.ui == "json") && !isContact { // contacts meet again without it

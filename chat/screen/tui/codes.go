@@ -78,8 +78,21 @@ func (m *model) giveCode() tea.Cmd {
 		m.hint = screen.Capital(tidyLine(err.Error()))
 		return nil
 	}
+	if m.asking.draft.text == text { // see askIfCode
+		m.asking.draft.commit()
+	}
 	m.endQuestion()
 	return nil
+}
+
+// askIfCode asks whether a line of the box is the caller's code or a message: a code must not reach the wrong person.
+func (m *model) askIfCode(text string) {
+	m.ask("", false)
+	m.input.set(strings.TrimSpace(text))
+	m.notCode = text
+	if m.giveCode(); m.asking != nil {
+		m.hint += " To send it as a message: Esc, Enter."
+	}
 }
 
 func (m *model) completeCode() {

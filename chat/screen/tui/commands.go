@@ -63,6 +63,9 @@ func (m *model) submit() tea.Cmd {
 		case m.phase < up && m.streams.IsCode != nil && m.streams.IsCode(text):
 			m.takeCode(text)
 			return nil
+		case m.canRetype() && text != m.notCode && m.streams.MayBeCode != nil && m.streams.MayBeCode(text):
+			m.askIfCode(text)
+			return nil
 		case strings.HasPrefix(text, "//"):
 			text = text[1:]
 		case strings.HasPrefix(text, "/"):

@@ -34,6 +34,7 @@ type model struct {
 	input      editor
 	finding    *search   // nil unless the person searches
 	asking     *question // nil unless the person is to type the code of a call
+	notCode    string    // the last line that may have been a code: it is now sent if the person enters it again
 	leaveAsked string    // how the person asked to leave before: the same again leaves
 	leaving    bool      // the person leaves
 	missed     int       // messages that came while the person looked elsewhere
