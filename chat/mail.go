@@ -70,6 +70,12 @@ func (c *Conversation) Letter(after uint64, limit int, bare bool) (Letter, error
 	return Letter{Text: text, First: hello.First, Through: through, Held: held}, err
 }
 
+// IsReceipt reports whether a letter has no messages, and says only what the other side has read.
+func IsReceipt(text []byte) bool {
+	var l letter
+	return json.Unmarshal(text, &l) == nil && l.Conversation != "" && len(l.Frames) == 0
+}
+
 // Open hands the reader what is in a letter of the other side, and reports whether there were messages in it, whether or not they had
 // arrived before. Only the function that Run calls for the next pipe may call it, before it returns.
 func (c *Conversation) Open(text []byte) (messages bool, err error) {

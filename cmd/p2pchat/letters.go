@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -185,6 +186,10 @@ func (r *letterReader) look(ctx context.Context, b boxOf) error {
 	case err != nil:
 		return err
 	case b.ID == "":
+	case len(letters) > 0 && !r.board.readsLetters():
+		if slices.ContainsFunc(letters, func(l mail.Letter) bool { return !chat.IsReceipt(l.Text) }) {
+			r.tell(b.Contact, fmt.Sprintf("messages wait for you at the server. To read them: p2pchat answer %s%s", contactMark, b.Name))
+		}
 	case len(letters) > 0:
 		if text := report.String(); text != "" && !r.board.readsLetters() { // else the mailbox that reads them tells it
 			r.tell(b.Contact, text)
@@ -240,12 +245,8 @@ func (r *letterReader) toldOf(id string) *notices {
 	return r.told[id]
 }
 
-// read reads the letters of a contact, and leaves the receipts. A screen that cannot show them tells that they wait.
+// read reads the letters of a contact, and leaves the receipts.
 func (r *letterReader) read(ctx context.Context, c contacts.Contact, at *signaling.Client) {
-	if !r.board.readsLetters() {
-		r.tell(c, fmt.Sprintf("messages wait for you at the server. To read them: p2pchat answer %s%s", contactMark, c.Name))
-		return
-	}
 	select { // an answered call waits for the screen until the letters are shown
 	case r.board.screen <- struct{}{}:
 		defer func() { <-r.board.screen }()

@@ -208,6 +208,24 @@ func testToldAgain(t *testing.T, generations int) {
 	}
 }
 
+// A program of --exec is told of messages that wait, and not of a receipt.
+func TestAReceiptIsNoMessage(t *testing.T) {
+	server, looked := looksAt(t)
+	at, from := clientOf(t, server), mail.Outgoing{Box: boxOfContact(0)}
+	letterOf(t, at, &from, `{"conversation":"`+strings.Repeat("a", 32)+`","first":1,"of":"`+strings.Repeat("b", 32)+`","heard":2}`)
+	_, f := listensFor(t, server, 1, func(s *switchboard) { s.o.program = "program" })
+	for range 3 * 16 {
+		next(t, looked)
+	}
+	if len(f.notes) > 0 {
+		t.Errorf("told of a receipt: %q", <-f.notes)
+	}
+	letterOf(t, at, &from, `{"conversation":"`+strings.Repeat("a", 32)+`","first":1,"frames":[{"seq":1,"text":"hello"}]}`)
+	if text := next(t, f.notes); text != "@c0: messages wait for you at the server. To read them: p2pchat answer @c0" {
+		t.Errorf("told %q", text)
+	}
+}
+
 // Letters that were looked for when a call was answered wait until the screen is free, and those of a contact who is held until it is not.
 func TestLettersWaitForACall(t *testing.T) {
 	server := serving(t, "--mail", "--rate", "client=0")
