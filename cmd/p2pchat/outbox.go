@@ -179,6 +179,8 @@ func (b *outbox) notice() string {
 		return "Continuing the conversation in the outbox: " + left + " not delivered yet. Waiting for the other side to come back."
 	case b.met():
 		return "Continuing the conversation in the outbox. Waiting for the other side to come back."
+	case left != "" && b.resume != nil && b.resume.Contact != "": // what waits at the server may have been read
+		return left + " in the outbox " + map[bool]string{true: "has", false: "have"}[left == "1 message"] + " no receipt yet. What has not been read goes out when you meet."
 	case left != "":
 		return left + " in the outbox will be sent when the other side joins."
 	}
