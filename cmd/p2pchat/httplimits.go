@@ -25,7 +25,7 @@ type clientOptions struct {
 }
 
 func (o *clientOptions) register(f *pflag.FlagSet) {
-	f.StringVar(&o.rate, "rate", "client=50,burst=200,all=0", "`LIMITS`: requests a second of one client, its burst, and requests a second of all clients; 0 means no limit")
+	f.StringVar(&o.rate, "rate", "client=50,burst=200,all=0", "`LIMITS`: requests a second of one client, its burst, and requests a second of all clients; 0 means no limit, and client=0 sets --max-client-rooms and --max-client-waiting to 0")
 	f.StringVar(&o.connections, "connections", "client=1000,all=60000", "`LIMITS`: open connections of one client and of all clients; 0 means no limit")
 	f.StringArrayVar(&o.proxies, "trusted-proxy", nil, "`ADDRESS` or network (10.0.0.0/8) of a proxy whose X-Forwarded-For is believed (repeatable)")
 	f.StringArrayVar(&o.origins, "cors-origin", nil, "`ORIGIN` of another site's pages that may use this server: https://chat.example.org, or * for all (repeatable)")

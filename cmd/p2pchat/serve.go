@@ -76,7 +76,7 @@ to a person who is away. The flags that begin with --mail- need --mail.`,
 	f.Int64Var(&o.server.MaxBody, "max-body", 64<<10, "maximum of bytes in a request body")
 	f.IntVar(&o.server.MaxWaiting, "max-waiting", 50_000, "maximum of waiting requests")
 	f.IntVar(&o.limits.Client, "max-client-rooms", 200, "maximum of open rooms of one client, fewer as others use up --max-rooms; 0 means no limit")
-	f.IntVar(&o.server.ClientWaiting, "max-client-waiting", 200, "maximum of requests of one client that wait in rooms without a caller; 0 means no limit on waiting requests of one client, wherever they wait")
+	f.IntVar(&o.server.ClientWaiting, "max-client-waiting", 200, "maximum of requests of one client that wait in rooms without a caller; 0 also lifts the limit on all its waiting requests, a share of --max-waiting")
 	o.clients.register(f)
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "`URL` of a STUN or TURN server that callers are told to use: stun:host:port, turn:user:password@host:port (repeatable)")
 	o.relay.register(f)

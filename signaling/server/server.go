@@ -34,7 +34,7 @@ const MostBody = 256 << 10
 type Config struct {
 	MaxBody       int64         // bytes of a request's body; 64 KiB if zero, MostBody at most
 	MaxWaiting    int           // reads that wait at once; 50,000 if zero
-	ClientWaiting int           // reads of one client that wait in rooms without an offer; no limit if zero, also not of others (see maxClientWaits)
+	ClientWaiting int           // reads of one client that wait in rooms without an offer; zero lifts this limit, and that on all waiting reads of one client (a share of MaxWaiting)
 	SlowClient    time.Duration // how long a client may take to send a head, to send a body, or to take a response; 10 s if zero
 
 	Rate        Rate        // limit of requests
