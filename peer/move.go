@@ -13,7 +13,7 @@ import (
 	"p2pchat/signaling"
 )
 
-// A Session moves its connection to a better way while it is used. The two meet as they do after a loss: with the code of
+// A Session moves its connection to a better path while it is used. The two meet as they do after a loss: with the code of
 // their rendezvous, so that each proves again that it has the keys of this connection. Their documents go over a channel
 // of the Pipe, not to the server:
 //
@@ -35,7 +35,7 @@ const (
 	movesMost   = 12               // of each side, in movesWithin
 	movesWithin = time.Hour        // a malicious side can make this one gather candidates so often
 	moveLimit   = 20 * time.Second // from the channel to both sides' "stands"
-	relayFirst  = 2 * time.Second  // a connection through a relay looks for another way after so long,
+	relayFirst  = 2 * time.Second  // a connection through a relay looks for another path after so long,
 	relayMost   = 10 * time.Minute // and then after three times as long each time, up to this
 	retireLimit = time.Second      // how long a replaced Pipe goes on: the other side may not have left it
 )
@@ -179,7 +179,7 @@ func (m *mover) move(ctx context.Context, label string, away departure, c *chann
 		return nil, err
 	}
 	if away.why == whyWorse {
-		err = next.improves(meeting, away.was)
+		err = next.probe(meeting, away.was)
 	}
 	if err == nil {
 		err = m.confirm(ctx, k, fixed)
@@ -219,7 +219,7 @@ func (m *mover) stand(ctx context.Context, k *carrier) error {
 }
 
 // meet makes the second connection, as the same side as the first one, over all addresses but the one that it leaves. With one that it leaves,
-// the new way may be a relay's as well.
+// the new path may be a relay's as well.
 func (m *mover) meet(ctx context.Context, k *carrier, away departure) (*Pipe, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -56,22 +56,22 @@ type mover struct {
 	next string           // the label of that move's channel
 
 	// what lookAround needs:
-	look  <-chan time.Time // nil: the network is not watched
-	far   netip.Addr       // the other side's, or its relay's
-	home  netip.Addr       // from which packets to far left when the two connected
-	seen  netip.Addr       // from which they did when lookAround last looked
-	doubt doubt
-	why   string     // to move, if this side begins
-	left  netip.Addr // a move uses all addresses but this one; the zero Addr: all
-	judge judge
-	was   quality         // of the path, for a move away from one that has become worse
-	udp   <-chan struct{} // closed when UDP has begun to work; nil: it works, or is not watched
+	look    <-chan time.Time // nil: the network is not watched
+	far     netip.Addr       // the other side's, or its relay's
+	home    netip.Addr       // from which packets to far left when the two connected
+	seen    netip.Addr       // from which they did when lookAround last looked
+	doubt   doubt
+	why     string     // to move, if this side begins
+	left    netip.Addr // a move uses all addresses but this one; the zero Addr: all
+	monitor monitor
+	was     quality         // of the path, for a move away from one that has become worse
+	udp     <-chan struct{} // closed when UDP has begun to work; nil: it works, or is not watched
 }
 
 func newMover(ctx context.Context, s *Session, p *Pipe) *mover {
 	m := &mover{s: s, p: p, next: moveLabel, why: whyRelay}
 	m.ctx, m.close = context.WithCancel(ctx)
-	m.judge.before, _ = p.counts() // the first look has what follows
+	m.monitor.before, _ = p.counts() // the first look has what follows
 	m.watchUDP()
 	m.watchRoute()
 	if p.side == signaling.Caller && p.relayed() && p.moves { // it is for both sides; one of them tries

@@ -343,7 +343,7 @@ func (s *Session) watch(ctx context.Context, p *Pipe) (next *Pipe, err error) {
 			}
 		case <-ticker.C:
 			s.reportStats(p)
-			m.judgePath()
+			m.leaveIfWorse()
 		}
 	}
 }

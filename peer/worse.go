@@ -9,26 +9,26 @@ import (
 	"p2pchat/peer/internal/pionnet"
 )
 
-// A way that still works may have become bad. Each statsInterval, a Session asks what the checks of the path took, which ICE makes
-// anyway. If they have become much worse twice in a row, and this machine has another address, the Session makes a second
-// connection without the address of the first one (see move.go), sends checks over it for a second, and moves if that is
-// much better. A path with a file on it is not judged: the queue may be the file's own.
+// A path that still works may have become slow, or lose packets. Each statsInterval, a Session asks how long ICE's checks of the
+// path took, and how many were answered. If the path was much worse than before twice in a row, and this machine has another
+// address, the Session makes a second connection without the address of the first one (see move.go), sends checks over it for a
+// second, and moves if the new path is much better. A path with a file on it is not compared: the queue may be the file's own.
 const (
-	worseTimes = 2                      // a round trip is much worse if it takes so many times another one,
-	worseBy    = 100 * time.Millisecond // and so much more
-	worseLoss  = 0.3                    // or if that share of the checks is lost, and worseTimes as much as of others
-	worseFirst = time.Minute            // between two moves, and three times as long each time,
+	worseTimes = 2                      // a path is much worse than another one if its round trip is worseTimes as long,
+	worseBy    = 100 * time.Millisecond // and longer by worseBy;
+	worseLoss  = 0.3                    // or if it loses this share of the checks, and worseTimes the share of the other one
+	worseFirst = time.Minute            // from one try to the next; each time three times as long,
 	worseMost  = 10 * time.Minute       // up to this
-	bestWithin = 5 * time.Minute        // for so long at least, the shortest round trip counts, and for twice as long at most
-	judgeBytes = 128 << 10              // in statsInterval: with more, a queue may be this connection's own
+	bestWithin = 5 * time.Minute        // the shortest round trip counts for this long, and for twice as long at most
+	busyBytes  = 128 << 10              // in a statsInterval: with more, a queue may be this connection's own
 
 	probes        = 20 // checks of the new connection, probeInterval apart
 	probesPatient = time.Second
 )
 
-var errNoBetter = errors.New("the other way is no better")
+var errNoBetter = errors.New("the other path is no better")
 
-// A quality is what checks have told of a path.
+// A quality is the round trip and the loss of a path, as checks have measured them.
 type quality struct {
 	rtt  time.Duration // mean
 	loss float64       // 0 to 1
@@ -39,7 +39,7 @@ func (q quality) muchWorse(than quality) bool {
 	return q.rtt > worseTimes*than.rtt && q.rtt > than.rtt+worseBy || q.loss >= worseLoss && q.loss >= worseTimes*than.loss
 }
 
-// counts are ICE's, of the chosen pair. Checks that were sent are not among them.
+// counts are ICE's statistics of the chosen pair. pion does not count the checks that it sends.
 type counts struct {
 	at       time.Time
 	answered uint64
@@ -52,8 +52,8 @@ func (p *Pipe) counts() (c counts, ok bool) {
 	return counts{time.Now(), s.ResponsesReceived, s.TotalRoundTripTime, s.BytesSent + s.BytesReceived}, ok
 }
 
-// since returns what has come about since earlier counts, of checks of which sent were sent. It returns false if ICE has chosen
-// another pair, or none was answered.
+// since returns the quality of the path since earlier counts, between which this side has sent so many checks. It returns false
+// if ICE has chosen another pair, or no check was answered.
 func (c counts) since(before counts, sent float64) (q quality, ok bool) {
 	if c.answered <= before.answered || c.total < before.total || c.bytes < before.bytes {
 		return q, false
@@ -63,60 +63,62 @@ func (c counts) since(before counts, sent float64) (q quality, ok bool) {
 	return quality{time.Duration(mean * float64(time.Second)), max(0, 1-answered/sent)}, true
 }
 
-// A judge compares a path with what it was.
-type judge struct {
+// A monitor compares a path with its own past.
+type monitor struct {
+	// at the last observation:
 	before counts
-	files  uint32        // that had begun then
-	checks int           // beyond ICE's own, that were sent then
-	last   quality       // in the statsInterval before
-	bad    bool          // it was much worse
-	best   time.Duration // the shortest round trip since the last change of window
-	older  time.Duration // and in the window before; 0: none is known
-	window time.Time
+	files  uint32  // files that had begun
+	checks int     // checks that this side had sent beside ICE's own
+	last   quality // of the path in the statsInterval before
+	bad    bool    // the path was much worse in it
+
+	window time.Time     // when the current window of bestWithin began
+	best   time.Duration // the shortest round trip in the current window
+	older  time.Duration // and in the window before it; 0: there was none
 }
 
-// judges reports whether the path has become much worse, and what it is.
-func (j *judge) judges(p *Pipe) (now quality, worse bool) {
+// observe returns the quality of the path now, and reports whether the path has become much worse.
+func (m *monitor) observe(p *Pipe) (now quality, worse bool) {
 	c, ok := p.counts()
 	if !ok {
 		return now, false
 	}
-	before, files := j.before, j.files
-	sent := float64(c.at.Sub(before.at))/float64(heartbeat) + float64(p.checks-j.checks)
-	j.before, j.files, j.checks = c, p.files.Load(), p.checks
+	before, files := m.before, m.files
+	sent := float64(c.at.Sub(before.at))/float64(heartbeat) + float64(p.checks-m.checks)
+	m.before, m.files, m.checks = c, p.files.Load(), p.checks
 	now, ok = c.since(before, sent)
-	if !ok || p.hasFile() || files != j.files || c.bytes-before.bytes > judgeBytes {
-		j.bad = false
+	if !ok || p.hasFile() || files != m.files || c.bytes-before.bytes > busyBytes {
+		m.bad = false
 		return now, false
 	}
-	wasBad, last := j.bad, j.last
-	j.last = now
-	j.bad = now.muchWorse(quality{rtt: j.shortest(now.rtt, c.at)})
-	return quality{min(now.rtt, last.rtt), min(now.loss, last.loss)}, j.bad && wasBad
+	wasBad, last := m.bad, m.last
+	m.last = now
+	m.bad = now.muchWorse(quality{rtt: m.shortest(now.rtt, c.at)})
+	return quality{min(now.rtt, last.rtt), min(now.loss, last.loss)}, m.bad && wasBad
 }
 
-// shortest returns the shortest round trip lately, with one that was taken now.
-func (j *judge) shortest(rtt time.Duration, now time.Time) time.Duration {
-	if now.Sub(j.window) >= bestWithin {
-		j.older, j.best, j.window = j.best, rtt, now
+// shortest returns the shortest round trip of the last two windows, which a round trip measured now belongs to.
+func (m *monitor) shortest(rtt time.Duration, now time.Time) time.Duration {
+	if now.Sub(m.window) >= bestWithin {
+		m.older, m.best, m.window = m.best, rtt, now
 	}
-	j.best = min(j.best, rtt)
-	if j.older > 0 {
-		return min(j.best, j.older)
+	m.best = min(m.best, rtt)
+	if m.older > 0 {
+		return min(m.best, m.older)
 	}
-	return j.best
+	return m.best
 }
 
-// hasFile reports whether a further channel is open: a file may be on its way.
+// hasFile reports whether a channel beside the chat is open, on which a file may be moving.
 func (p *Pipe) hasFile() bool {
 	p.aparts.mu.Lock()
 	defer p.aparts.mu.Unlock()
 	return p.further.Load() > 0 || p.own.Load() > 0 || p.fast.busy() || p.aparts.open != [2]int{}
 }
 
-// judgePath begins a move if the path has become much worse, and this machine may have a better one.
-func (m *mover) judgePath() {
-	now, worse := m.judge.judges(m.p)
+// leaveIfWorse begins a move if the path has become much worse, and this machine has another address.
+func (m *mover) leaveIfWorse() {
+	now, worse := m.monitor.observe(m.p)
 	if !worse || m.done != nil || m.doubt.tick != nil || time.Now().Before(m.s.worse.next) {
 		return
 	}
@@ -124,19 +126,19 @@ func (m *mover) judgePath() {
 	if !from.IsValid() {
 		from = m.home
 	}
-	if !from.IsValid() || !m.hasOther(from) {
+	if !from.IsValid() || !m.hasAddressBeside(from) {
 		return
 	}
 	m.s.worse.spend(time.Now())
-	m.p.log.Info("the connection has become much worse: trying another way", "from", from, "round trip", now.rtt, "loss", now.loss)
+	m.p.log.Info("the connection has become much worse: trying another path", "from", from, "round trip", now.rtt, "loss", now.loss)
 	left := m.left
 	m.left, m.why, m.was = from, whyWorse, now
 	m.begin(moveLabel)
 	m.left, m.why = left, whyRelay // of those that follow
 }
 
-// hasOther reports whether packets can leave from another address of this machine, too.
-func (m *mover) hasOther(than netip.Addr) bool {
+// hasAddressBeside reports whether packets can leave from another address of this machine, too.
+func (m *mover) hasAddressBeside(than netip.Addr) bool {
 	machine, err := ownNet(m.ctx, m.s.config)
 	if err != nil {
 		return false
@@ -145,23 +147,23 @@ func (m *mover) hasOther(than netip.Addr) bool {
 	return err == nil
 }
 
-// A pacer says when the next move away from a path that is worse may begin. Its zero value: now.
+// A pacer says when the next move away from a path that is worse may begin. With the zero pacer, it may begin now.
 type pacer struct {
 	next time.Time
 	wait time.Duration
 }
 
-// spend notes one that begins.
+// spend notes that a move begins.
 func (r *pacer) spend(now time.Time) {
-	if r.wait == 0 || now.Sub(r.next) > worseMost { // all was well
+	if r.wait == 0 || now.Sub(r.next) > worseMost { // no path was worse for a while
 		r.wait = worseFirst
 	}
 	r.next = now.Add(r.wait)
 	r.wait = min(3*r.wait, worseMost)
 }
 
-// improves returns errNoBetter unless checks show that the Pipe is much better than a path was.
-func (p *Pipe) improves(ctx context.Context, was quality) error {
+// probe sends checks over a new Pipe, and returns errNoBetter unless its path is much better than the one that is left was.
+func (p *Pipe) probe(ctx context.Context, was quality) error {
 	begun, ok := p.counts()
 	if !ok {
 		return errNoBetter
@@ -176,7 +178,7 @@ func (p *Pipe) improves(ctx context.Context, was quality) error {
 			return ctx.Err()
 		}
 	}
-	late := time.NewTimer(min(was.rtt, probesPatient)) // an answer that comes later is no better
+	late := time.NewTimer(min(was.rtt, probesPatient)) // a path whose answers come later is no better
 	defer late.Stop()
 	select {
 	case <-late.C:
@@ -185,7 +187,7 @@ func (p *Pipe) improves(ctx context.Context, was quality) error {
 	}
 	end, ok := p.counts()
 	now, answered := end.since(begun, probes)
-	p.log.Info("tried another way", "round trip", now.rtt, "loss", now.loss)
+	p.log.Info("tried another path", "round trip", now.rtt, "loss", now.loss)
 	if !ok || !answered || !was.muchWorse(now) || now.muchWorse(was) {
 		return errNoBetter
 	}

@@ -16,30 +16,30 @@ import (
 	"p2pchat/signaling/memstore"
 )
 
-// A way is what happens to the packets of one address.
-type way struct {
-	delay atomic.Int64 // nanoseconds more, of packets that leave from it
-	loss  atomic.Int64 // percent, each way
+// A line is what the network does to the packets of one address.
+type line struct {
+	delay atomic.Int64 // nanoseconds that packets from the address take longer
+	loss  atomic.Int64 // percent, in each direction
 }
 
-// Two ways are a machine's with two addresses.
-type twoWays struct {
+// twoLines are those of a machine with two addresses.
+type twoLines struct {
 	*network
 	transport.Net
 	store *offered
-	ways  map[string]*way
+	lines map[string]*line
 }
 
 const wifi, cable = "10.0.0.3", "10.0.0.4"
 
-// newTwoWays returns a network with a machine that has two addresses, and uses the cable.
-func newTwoWays(t *testing.T) *twoWays {
+// newTwoLines returns a network with a machine that has two addresses, and uses the cable.
+func newTwoLines(t *testing.T) *twoLines {
 	t.Helper()
-	w := &twoWays{network: newNetwork(t, 5*time.Millisecond), store: &offered{Store: memstore.New(memstore.Limits{})}, ways: map[string]*way{wifi: {}, cable: {}}}
+	w := &twoLines{network: newNetwork(t, 5*time.Millisecond), store: &offered{Store: memstore.New(memstore.Limits{})}, lines: map[string]*line{wifi: {}, cable: {}}}
 	w.Net = machine(t, w.router, cable, wifi)
 	w.router.AddChunkFilter(func(c vnet.Chunk) bool {
-		for at, way := range w.ways {
-			if (strings.HasPrefix(c.SourceAddr().String(), at+":") || strings.HasPrefix(c.DestinationAddr().String(), at+":")) && rand.Int64N(100) < way.loss.Load() { //nolint:gosec // no secret
+		for at, line := range w.lines {
+			if (strings.HasPrefix(c.SourceAddr().String(), at+":") || strings.HasPrefix(c.DestinationAddr().String(), at+":")) && rand.Int64N(100) < line.loss.Load() { //nolint:gosec // no secret
 				return false
 			}
 		}
@@ -48,23 +48,23 @@ func newTwoWays(t *testing.T) *twoWays {
 	return w
 }
 
-// ListenUDP opens a socket whose packets are delayed as its way is.
-func (w *twoWays) ListenUDP(network string, at *net.UDPAddr) (transport.UDPConn, error) {
+// ListenUDP opens a socket whose packets are delayed as on the line of its address.
+func (w *twoLines) ListenUDP(network string, at *net.UDPAddr) (transport.UDPConn, error) {
 	c, err := w.Net.ListenUDP(network, at)
-	if err != nil || at == nil || w.ways[at.IP.String()] == nil {
+	if err != nil || at == nil || w.lines[at.IP.String()] == nil {
 		return c, err
 	}
-	return &slowConn{c, w.ways[at.IP.String()]}, nil
+	return &slowConn{c, w.lines[at.IP.String()]}, nil
 }
 
 type slowConn struct {
 	transport.UDPConn
-	way *way
+	line *line
 }
 
 // WriteTo sends a packet when its delay is over.
 func (c *slowConn) WriteTo(b []byte, to net.Addr) (int, error) {
-	d := time.Duration(c.way.delay.Load())
+	d := time.Duration(c.line.delay.Load())
 	if d == 0 {
 		return c.UDPConn.WriteTo(b, to)
 	}
@@ -74,7 +74,7 @@ func (c *slowConn) WriteTo(b []byte, to net.Addr) (int, error) {
 }
 
 // connected returns two sides that have talked for a while over the cable.
-func (w *twoWays) connected(t *testing.T, side string) (from, to *peer.Session, caller, callee *peer.Pipe) {
+func (w *twoLines) connected(t *testing.T, side string) (from, to *peer.Session, caller, callee *peer.Pipe) {
 	t.Helper()
 	at := &traveller{}
 	at.use(cable)
@@ -83,18 +83,18 @@ func (w *twoWays) connected(t *testing.T, side string) (from, to *peer.Session, 
 	if side == "callee" {
 		configs = []peer.Config{moving().Over(w.caller), two}
 	}
-	w.ways[wifi].loss.Store(100)
+	w.lines[wifi].loss.Store(100)
 	from, to = calling(t, w.store, right, configs[0]), answering(t, w.store, right, configs[1])
 	t.Cleanup(w.sever)
 	caller, callee = both(t, from, to)
 	talk(t, caller, callee)
 	time.Sleep(12 * time.Second)
-	w.ways[wifi].loss.Store(0)
+	w.lines[wifi].loss.Store(0)
 	return from, to, caller, callee
 }
 
 // moves returns how often the connection moves in a time, and the last Pipes.
-func (w *twoWays) moves(t *testing.T, d time.Duration, from, to *peer.Session, caller, callee *peer.Pipe) (n int, _, _ *peer.Pipe) {
+func (w *twoLines) moves(t *testing.T, d time.Duration, from, to *peer.Session, caller, callee *peer.Pipe) (n int, _, _ *peer.Pipe) {
 	t.Helper()
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		timer := time.NewTimer(time.Until(end))
@@ -111,22 +111,22 @@ func (w *twoWays) moves(t *testing.T, d time.Duration, from, to *peer.Session, c
 
 func TestWorse(t *testing.T) {
 	t.Parallel()
-	spoil := map[string]func(*way){
-		"slow":  func(w *way) { w.delay.Store(int64(400 * time.Millisecond)) },
-		"lossy": func(w *way) { w.loss.Store(20) },
+	spoil := map[string]func(*line){
+		"slow":  func(l *line) { l.delay.Store(int64(400 * time.Millisecond)) },
+		"lossy": func(l *line) { l.loss.Store(20) },
 	}
 	most := map[string]int{"slow": 0, "lossy": 3} // of 20 checks, chance may lose few
 	limits := map[string]time.Duration{"slow": 15 * time.Second, "lossy": 5 * time.Minute}
 	for name, spoil := range spoil {
 		for _, side := range []string{"caller", "callee"} {
-			t.Run("a connection leaves an address whose way has become "+name+", of the "+side, func(t *testing.T) {
+			t.Run("a connection leaves an address whose path has become "+name+", of the "+side, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					w := newTwoWays(t)
+					w := newTwoLines(t)
 					from, to, caller, callee := w.connected(t, side)
 					if isOver(caller.Replaced()) {
 						t.Fatal("it was moved without a reason")
 					}
-					spoil(w.ways[cable])
+					spoil(w.lines[cable])
 					begun := time.Now()
 					n, nextCaller, nextCallee := w.moves(t, limits[name], from, to, caller, callee)
 					if n == 0 || name == "slow" && n != 1 { // the two may meet again first where packets are lost
@@ -149,25 +149,25 @@ func TestWorse(t *testing.T) {
 					agree(t, nextCaller, nextCallee)
 					n, nextCaller, nextCallee = w.moves(t, peer.Long(30*time.Minute, 3*time.Minute), from, to, nextCaller, nextCallee)
 					if n != 0 {
-						t.Errorf("it has moved %d times from the good way", n)
+						t.Errorf("it has moved %d times from the good path", n)
 					}
 					talk(t, nextCaller, nextCallee)
 				})
 			})
 		}
 
-		t.Run("a connection stays where the other way is as "+name, func(t *testing.T) {
+		t.Run("a connection stays where the other path is as "+name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newTwoWays(t)
+				w := newTwoLines(t)
 				from, to, caller, callee := w.connected(t, "caller")
-				spoil(w.ways[cable])
-				spoil(w.ways[wifi])
+				spoil(w.lines[cable])
+				spoil(w.lines[wifi])
 				n, caller, callee := w.moves(t, 20*time.Minute, from, to, caller, callee)
 				if n > most[name] {
 					t.Errorf("it has moved %d times", n)
 				}
-				for _, way := range w.ways {
-					way.loss.Store(0)
+				for _, line := range w.lines {
+					line.loss.Store(0)
 				}
 				_, caller, callee = w.moves(t, time.Minute, from, to, caller, callee) // they may be about to meet again
 				talk(t, caller, callee)
@@ -178,7 +178,7 @@ func TestWorse(t *testing.T) {
 	t.Run("a connection stays where it is while a file makes a queue", func(t *testing.T) {
 		for _, side := range []string{"caller", "callee"} {
 			synctest.Test(t, func(t *testing.T) {
-				w := newTwoWays(t)
+				w := newTwoLines(t)
 				from, to, caller, callee := w.connected(t, "caller")
 				sender, receiver := caller, callee
 				if side == "callee" {
@@ -194,7 +194,7 @@ func TestWorse(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					spoil["slow"](w.ways[cable])
+					spoil["slow"](w.lines[cable])
 					n, _, _ := w.moves(t, 40*time.Second, from, to, caller, callee)
 					if n != 0 {
 						t.Fatalf("it has moved %d times", n)
@@ -204,10 +204,10 @@ func TestWorse(t *testing.T) {
 					}
 					_ = far.Close() // the other side may have
 					time.Sleep(time.Second)
-					w.ways[cable].delay.Store(0)
+					w.lines[cable].delay.Store(0)
 					time.Sleep(4 * time.Second)
 				}
-				spoil["slow"](w.ways[cable]) // it would move without a file
+				spoil["slow"](w.lines[cable]) // it would move without a file
 				if n, _, _ := w.moves(t, 15*time.Second, from, to, caller, callee); n != 1 {
 					t.Errorf("it has moved %d times", n)
 				}
