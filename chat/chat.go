@@ -86,7 +86,7 @@ type Details struct {
 	Took        time.Duration
 	Reason      string // why it has taken another one's place; empty if that is not known
 	Theirs      bool   // the other side has moved it
-	Renewed     bool   // this one goes on in the place of the last one, the same way: a reader need not know
+	Renewed     bool   // this pipe takes the place of the last one on the same path: a reader need not know
 }
 
 // Config tunes a Conversation.

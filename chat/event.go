@@ -69,7 +69,7 @@ type (
 	Disconnected struct{ Reason string }
 	// Reconnected says that the next pipe is up.
 	Reconnected struct{}
-	// Moved says that the conversation goes on over another way.
+	// Moved says that the conversation goes on over another path.
 	Moved struct {
 		From, To string        // host, srflx, prflx or relay
 		Route    string        // see Details

@@ -79,7 +79,7 @@ func moveAndTalk(t *testing.T, seed uint64, messages int, early bool) {
 			t.Errorf("%s: the other side has left %d times", what, n)
 		}
 		if n := len(only[Moved](c.seen())); n == 0 && pipes > 5 {
-			t.Errorf("%s: it hears of no other way", what)
+			t.Errorf("%s: it hears of no other path", what)
 		}
 	}
 }

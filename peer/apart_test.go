@@ -35,8 +35,8 @@ func apart(t testing.TB, from, to *peer.Pipe) (near, far io.ReadWriteCloser) {
 func TestFurtherConnections(t *testing.T) {
 	t.Run("carry whole messages, both ways, from either side", func(t *testing.T) {
 		caller, callee := connected(t)
-		for _, way := range [][2]*peer.Pipe{{caller, callee}, {callee, caller}, {caller, callee}} {
-			near, far := apart(t, way[0], way[1])
+		for _, ends := range [][2]*peer.Pipe{{caller, callee}, {callee, caller}, {caller, callee}} {
+			near, far := apart(t, ends[0], ends[1])
 			for i, size := range []int{1, 64<<10 + 1, 0, 9} {
 				put(t, near, far, pattern(size, uint32(i)))
 				put(t, far, near, pattern(size, uint32(i)))

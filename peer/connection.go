@@ -23,7 +23,7 @@ const (
 	silence       = 2500 * time.Millisecond // after so long, a connection is lost
 	heartbeat     = 500 * time.Millisecond
 	checkInterval = 200 * time.Millisecond // pion's own
-	relayWait     = 400 * time.Millisecond // before a relay is taken: any other way is better
+	relayWait     = 400 * time.Millisecond // before a relay is taken: any other path is better
 )
 
 // guards keep the other side, and a malicious server, from using this machine against others. The sockets are there for the

@@ -153,7 +153,7 @@ func (p *Pipe) Ask(ctx context.Context, label string) (io.ReadWriteCloser, error
 	return c, nil
 }
 
-// Move makes the Session look for a better way now.
+// Move makes the Session look for a better path now.
 func (p *Pipe) Move() { p.better <- struct{}{} }
 
 // MoveLabel and RenewLabel are those of channels on which the two move or renew their connection, MovesMost how often one side may

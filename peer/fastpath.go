@@ -23,7 +23,7 @@ const fastTrip = 10 * time.Millisecond
 var errNoFastPath = errors.New("files do without the fast path")
 
 // A fastPath carries further channels over QUIC: beside ICE, on its sockets. It is made when the first file is accepted. The
-// side that opens a channel chooses the way: the pair of addresses that ICE has chosen for it, if packets go there without a
+// side that opens a channel chooses the path: the pair of addresses that ICE has chosen for it, if packets go there without a
 // relay. ICE on the other side may have chosen another pair: QUIC's packets are taken from all addresses that ICE has
 // heard. A channel that cannot be opened here is opened as a DataChannel.
 type fastPath struct {
@@ -57,7 +57,7 @@ func (f *fastPath) dial(ctx context.Context) (io.ReadWriteCloser, error) {
 		return nil, errNoFastPath
 	}
 	local, remote := f.pair()
-	path, to := f.way(local, remote)
+	path, to := f.pathOver(local, remote)
 	if to == nil {
 		return nil, errNoFastPath
 	}
@@ -75,8 +75,8 @@ func (f *fastPath) dial(ctx context.Context) (io.ReadWriteCloser, error) {
 	return nil, err
 }
 
-// way returns where QUIC sends from one address to the other, or nil if it cannot.
-func (f *fastPath) way(local, remote netip.AddrPort) (*quicpath.Path, net.Addr) {
+// pathOver returns where QUIC sends from one address to the other, or nil if it cannot.
+func (f *fastPath) pathOver(local, remote netip.AddrPort) (*quicpath.Path, net.Addr) {
 	if !remote.IsValid() {
 		return nil, nil
 	}

@@ -22,7 +22,7 @@ func BenchmarkFile(b *testing.B) {
 	near, far, hangUp := bare(b)
 	defer hangUp()
 	message, buffer := make([]byte, chunk), make([]byte, chunk)
-	ways := []struct {
+	transports := []struct {
 		name string
 		send func()
 	}{
@@ -48,13 +48,13 @@ func BenchmarkFile(b *testing.B) {
 	}
 	walls, cpus := map[string][]time.Duration{}, map[string][]time.Duration{}
 	for b.Loop() {
-		for _, w := range ways {
+		for _, w := range transports {
 			s := spending(b, w.send)
 			walls[w.name], cpus[w.name] = append(walls[w.name], s.wall), append(cpus[w.name], s.cpu)
 		}
 	}
 	b.ReportMetric(0, "ns/op")
-	for _, w := range ways {
+	for _, w := range transports {
 		slices.Sort(walls[w.name])
 		slices.Sort(cpus[w.name])
 		b.ReportMetric(size/1e6/p(.5, walls[w.name]).Seconds(), "MB/s-"+w.name)

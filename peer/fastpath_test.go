@@ -21,8 +21,8 @@ import (
 	"p2pchat/signaling/memstore"
 )
 
-// ways are the two that further channels can go.
-var ways = []struct {
+// transports are the two that further channels can use.
+var transports = []struct {
 	name   string
 	config func() peer.Config
 	quic   bool
@@ -66,8 +66,8 @@ func joined(t *testing.T, at signaling.Store, caller, callee peer.Config) (q *qu
 // carries opens a channel each way, and checks whether it goes over QUIC.
 func carries(t *testing.T, from, to *peer.Pipe, quic bool) {
 	t.Helper()
-	for _, way := range [][2]*peer.Pipe{{from, to}, {to, from}} {
-		near, far := further(t, way[0], way[1])
+	for _, ends := range [][2]*peer.Pipe{{from, to}, {to, from}} {
+		near, far := further(t, ends[0], ends[1])
 		put(t, near, far, pattern(64<<10, 1))
 		put(t, far, near, pattern(9, 2))
 		if peer.OverQUIC(near) != quic || peer.OverQUIC(far) != quic {
@@ -79,12 +79,12 @@ func carries(t *testing.T, from, to *peer.Pipe, quic bool) {
 }
 
 func TestFastPath(t *testing.T) {
-	for _, way := range ways {
-		t.Run("is used if both sides can: "+way.name, func(t *testing.T) {
+	for _, transport := range transports {
+		t.Run("is used if both sides can: "+transport.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				q, from, to := joined(t, memstore.New(memstore.Limits{}), way.config(), way.config())
-				carries(t, from, to, way.quic)
-				if n := q.handshakes.Load(); (n > 0) != way.quic {
+				q, from, to := joined(t, memstore.New(memstore.Limits{}), transport.config(), transport.config())
+				carries(t, from, to, transport.quic)
+				if n := q.handshakes.Load(); (n > 0) != transport.quic {
 					t.Errorf("%d packets are QUIC's", n)
 				}
 			})
@@ -141,15 +141,15 @@ func TestFastPathThroughNATs(t *testing.T) {
 			if testing.Short() && a > b {
 				continue
 			}
-			for _, way := range ways {
-				t.Run(nats[a].name+" and "+nats[b].name+", "+way.name, func(t *testing.T) {
+			for _, transport := range transports {
+				t.Run(nats[a].name+" and "+nats[b].name+", "+transport.name, func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						n, store := newNATs(t, a, b, time.Millisecond), memstore.New(memstore.Limits{})
 						q := n.tapQUIC()
-						config := way.config()
+						config := transport.config()
 						config.ICEServers = []signaling.ICEServer{n.stun(t), n.turn}
 						from, to := both(t, n.calls(t, store, right, config), n.answers(t, store, right, config))
-						quic := way.quic && !relayNeeded(a, b)
+						quic := transport.quic && !relayNeeded(a, b)
 						carries(t, from, to, quic)
 						if n := q.handshakes.Load(); (n > 0) != quic {
 							t.Errorf("%d packets are QUIC's", n)
@@ -273,7 +273,7 @@ func TestAFileWhereQUICIsCut(t *testing.T) {
 	same(t, filepath.Join(dir, "data"), path)
 }
 
-// Channels on the fast path end with the connection, whichever way that ends.
+// Channels on the fast path end with the connection, however that ends.
 func TestFastPathEndsWithThePipe(t *testing.T) {
 	for name, end := range map[string]func(*network, *peer.Session){
 		"that is lost":   func(n *network, _ *peer.Session) { n.sever() },

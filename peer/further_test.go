@@ -57,8 +57,8 @@ func ends(t testing.TB, c io.ReadWriteCloser) error {
 
 func TestFurtherChannels(t *testing.T) {
 	t.Parallel()
-	for _, way := range ways {
-		t.Run(way.name, func(t *testing.T) { furtherChannels(t, way.config()) })
+	for _, transport := range transports {
+		t.Run(transport.name, func(t *testing.T) { furtherChannels(t, transport.config()) })
 	}
 
 	t.Run("of another kind are closed, though some are expected", func(t *testing.T) {
@@ -103,13 +103,13 @@ func TestFurtherChannels(t *testing.T) {
 	})
 }
 
-// furtherChannels tests what is the same on each way.
+// furtherChannels tests what is the same on each transport.
 func furtherChannels(t *testing.T, config peer.Config) {
 	t.Helper()
 	t.Run("carry whole messages, both ways, from either side", func(t *testing.T) {
 		caller, callee := connectedWith(t, config)
-		for _, way := range [][2]*peer.Pipe{{caller, callee}, {callee, caller}, {caller, callee}} {
-			near, far := further(t, way[0], way[1])
+		for _, ends := range [][2]*peer.Pipe{{caller, callee}, {callee, caller}, {caller, callee}} {
+			near, far := further(t, ends[0], ends[1])
 			for i, size := range []int{1, 64<<10 + 1, 0, 9} {
 				put(t, near, far, pattern(size, uint32(i)))
 				put(t, far, near, pattern(size, uint32(i)))

@@ -71,8 +71,8 @@ type dialect struct {
 	// the first one begin a second later.
 	QUIC bool `json:"quic,omitempty"`
 
-	// This side can move the connection to a better way, see mover. Nothing binds it: a server that changes it keeps the two on
-	// the way that they have, or makes the move fail.
+	// This side can move the connection to a better path, see mover. Nothing binds it: a server that changes it keeps the two on
+	// the path that they have, or makes the move fail.
 	Moves bool `json:"moves,omitempty"`
 
 	// This side can renew the connection, see renewLabel. Nothing binds it, either.

@@ -35,10 +35,10 @@ func TestMessages(t *testing.T) {
 			}
 		}
 		var wg sync.WaitGroup
-		for _, way := range [][2]*peer.Pipe{{caller, callee}, {callee, caller}} {
+		for _, ends := range [][2]*peer.Pipe{{caller, callee}, {callee, caller}} {
 			wg.Go(func() {
 				for _, m := range messages {
-					if err := way[0].Send(soon(t), m); err != nil {
+					if err := ends[0].Send(soon(t), m); err != nil {
 						t.Error("sending: ", err)
 						return
 					}
@@ -46,7 +46,7 @@ func TestMessages(t *testing.T) {
 			})
 			wg.Go(func() {
 				for i, want := range messages {
-					got, err := way[1].Recv(soon(t))
+					got, err := ends[1].Recv(soon(t))
 					if err != nil || !bytes.Equal(got, want) {
 						t.Errorf("message %d: %d bytes, want %d; %v", i, len(got), len(want), err)
 						return

@@ -90,7 +90,7 @@ func (n *natted) stun(t *testing.T) signaling.ICEServer {
 	return signaling.ICEServer{URLs: []string{strings.Replace(n.turn.URLs[0], "turn:", "stun:", 1)}}
 }
 
-// Each kind of NAT against each: the two connect, and by the best way that there is, whether they wait for nominations
+// Each kind of NAT against each: the two connect, and by the best path that there is, whether they wait for nominations
 // or not.
 func TestNATs(t *testing.T) {
 	t.Parallel()
@@ -141,9 +141,9 @@ func natsWith(t *testing.T, config peer.Config, delay, rtt time.Duration) {
 						if took > 600*time.Millisecond+4*rtt {
 							t.Errorf("it took %v", took)
 						}
-						for _, way := range [][2]*peer.Pipe{{caller, callee}, {callee, caller}} {
-							way[1].Expect(true)
-							c, err := way[0].OpenApart(soon(t))
+						for _, ends := range [][2]*peer.Pipe{{caller, callee}, {callee, caller}} {
+							ends[1].Expect(true)
+							c, err := ends[0].OpenApart(soon(t))
 							if opened := err == nil; opened == relayNeeded(a, b) {
 								t.Errorf("there is a connection beside it: %v (%v)", opened, err)
 							}

@@ -22,7 +22,7 @@ func (firstCandidatesLate) handle(_ context.Context, a *attempt) (*Pipe, error) 
 	return a.openHeld()
 }
 
-// pathUnknown reports whether the way to the other side cannot be named yet. It then posts when
+// pathUnknown reports whether the path to the other side cannot be named yet. It then posts when
 // that has lasted long enough.
 func (a *attempt) pathUnknown() bool {
 	if a.foreign || a.remote.kinds != (kinds{}) || a.candidatesLate {
@@ -56,7 +56,7 @@ func (p *Pipe) roundTrip() (time.Duration, bool) {
 	return time.Duration(pair.CurrentRoundTripTime * float64(time.Second)), ok
 }
 
-// path returns the longest way that a packet takes: host, srflx, prflx or relay.
+// path returns the kind of the worst candidate of the chosen pair: host, srflx, prflx or relay.
 func (a *attempt) path() string {
 	pair := a.selected()
 	if pair == nil {

@@ -21,7 +21,7 @@ func (s slowWriter) AddCandidates(ctx context.Context, t signaling.Ticket, at in
 	return s.Store.AddCandidates(ctx, t, at, c...)
 }
 
-// A side that hides its address is known by its checks before its relay's address has arrived: the way is
+// A side that hides its address is known by its checks before its relay's address has arrived: the path is
 // called a relay all the same. A side whose candidates do not come does not hold up the call.
 func TestPathBeforeCandidates(t *testing.T) {
 	const code = "417-falcon-zebra"

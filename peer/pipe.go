@@ -37,7 +37,7 @@ type Details struct {
 	Foreign     bool          // the other side is a plain WebRTC program: it is sent texts
 	Verified    bool          // both sides knew the code's secret: no attacker is in the middle
 	SafetyWords []string      // the same on both sides unless an attacker is in the middle; none for a plain WebRTC program
-	Path        string        // host, srflx, prflx or relay: the longest way that a packet takes
+	Path        string        // host, srflx, prflx or relay: the worst candidate of the path
 	Route       string        // the stops of a packet to the other side, separated by commas: each is host, nat or relay, and its address if that is known
 	Took        time.Duration // from both descriptions to the open channel
 	Reason      string        // why it has taken the place of another one, as a side said that moved it: one of the Why constants; empty if none did, or none said
@@ -84,7 +84,7 @@ type Pipe struct {
 	moves    bool                  // the two can move the connection
 	renews   bool                  // and renew it
 	asks     chan *channel         // on which the other side wants to do either
-	better   chan struct{}         // to the Session: there may be a better way
+	better   chan struct{}         // to the Session: there may be a better path
 	quiet    chan struct{}         // to the Session: no packet has come for a while
 	sources  *pionnet.Sources      // of checks
 	packets  *pionnet.Packets

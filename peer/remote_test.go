@@ -7,7 +7,7 @@ import (
 	"p2pchat/peer/internal/pionnet"
 )
 
-// An address that both machines have is no way from one to the other.
+// An address that both machines have is no path from one to the other.
 func TestOwnAddressesAreNotNear(t *testing.T) {
 	outside := netip.MustParseAddr("203.0.113.7")
 	a := &attempt{machine: pionnet.Addresses{Own: []netip.Addr{netip.MustParseAddr("172.17.0.1"), netip.MustParseAddr("fd00:17::1")}}}

@@ -100,7 +100,7 @@ func PathText(path string) string {
 	return map[string]string{"host": "directly", "srflx": "directly, through NAT", "prflx": "directly, through NAT", "relay": "through a relay"}[path]
 }
 
-// MovedText says that the connection to the other side, who has that name, has moved to another way, and why.
+// MovedText says that the connection to the other side, who has that name, has moved to another path, and why.
 func MovedText(e chat.Moved, name string) string {
 	why := moveReason(e, name)
 	if why != "" {

@@ -25,17 +25,17 @@ type callers struct {
 	name     string
 	required bool         // each of its calls must succeed
 	client   *http.Client // of that address
-	way      *forwarder
+	proxy    *forwarder
 
 	made          int
 	opened, first []time.Duration
 }
 
 func (c *crowd) newCallers(name string, from net.IP, required bool) *callers {
-	return &callers{c: c, name: name, required: required, client: c.client(from, true), way: newForwarder(c.t, from, c.nginx)}
+	return &callers{c: c, name: name, required: required, client: c.client(from, true), proxy: newForwarder(c.t, from, c.nginx)}
 }
 
-func (l *callers) close() { l.way.close() }
+func (l *callers) close() { l.proxy.close() }
 
 func (l *callers) callsUntil(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -69,7 +69,7 @@ func (l *callers) digits() int {
 func (l *callers) call() (err error) {
 	l.made++
 	env := append(os.Environ(), "P2PCHAT_NAME=tester", "SSL_CERT_FILE="+l.c.dir+"/own.pem")
-	server := "https://" + l.way.l.Addr().String()
+	server := "https://" + l.proxy.l.Addr().String()
 	least := int(math.Pow10(l.digits() - 1))
 	code := fmt.Sprintf("%d-falcon-zebra", least+rand.IntN(9*least)) //nolint:gosec // a test's
 	began := time.Now()

@@ -289,12 +289,12 @@ func TestNAT(t *testing.T) {
 		}
 		s := l.start("s", "serve", "--listen", "[2001:db8::1]:3000", "--relay", "--relay-open")
 		s.notes(t, `relaying at \[2001:db8::1\]:3478`)
-		for _, way := range []string{"", "--relay-only"} {
-			args := slices.DeleteFunc([]string{"417-falcon-zebra", "--server", "http://[2001:db8::1]:3000", "--ui", "json", way}, func(s string) bool { return s == "" })
+		for _, flag := range []string{"", "--relay-only"} {
+			args := slices.DeleteFunc([]string{"417-falcon-zebra", "--server", "http://[2001:db8::1]:3000", "--ui", "json", flag}, func(s string) bool { return s == "" })
 			a := l.start("ra", append([]string{"call"}, args...)...)
 			b := l.start("rb", append([]string{"answer"}, args...)...)
 			found := l.sees(b, `"path":"(\w+)".*"type":"connected","verified":true`)
-			if want := map[string]string{"": "host", "--relay-only": relayed}[way]; found[1] != want {
+			if want := map[string]string{"": "host", "--relay-only": relayed}[flag]; found[1] != want {
 				t.Errorf("the path is %s, want %s", found[1], want)
 			}
 			l.say(a, "over IPv6")

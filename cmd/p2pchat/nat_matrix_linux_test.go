@@ -53,7 +53,7 @@ func (l *lab) machine(side, nat string) string {
 	return side
 }
 
-// matrixPath returns the best way between two kinds of networks: no UDP goes to or from a network without it, and two NATs of which one is
+// matrixPath returns the best path between two kinds of networks: no UDP goes to or from a network without it, and two NATs of which one is
 // symmetric connect only if the other one lets all packets in. (The program tries TCP where there is no relay.)
 func matrixPath(a, b string) string {
 	either := func(nat string) bool { return a == nat || b == nat }

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// A call moves to another way soon after the network has changed, while a file and messages are on their way: nothing is lost or
+// A call moves to another path soon after the network has changed, while a file and messages are on their way: nothing is lost or
 // comes twice.
 func TestNATMoves(t *testing.T) {
 	needsLab(t)

@@ -88,15 +88,15 @@ func (n *networkBetween) carryTCP(address string, wg *sync.WaitGroup) {
 		if n.silenced() {
 			n.lost <- struct{}{}
 		}
-		for _, way := range [][2]net.Conn{{from, to}, {to, from}} {
+		for _, ends := range [][2]net.Conn{{from, to}, {to, from}} {
 			wg.Go(func() {
-				defer way[1].Close()
+				defer ends[1].Close()
 				_, _ = io.Copy(writer(func(b []byte) (int, error) {
 					if n.dead(from) {
 						return len(b), nil
 					}
-					return way[1].Write(b)
-				}), way[0])
+					return ends[1].Write(b)
+				}), ends[0])
 			})
 		}
 	}

@@ -338,7 +338,7 @@ func medianOf(list []sample, value func(sample) float64) float64 {
 	return all[len(all)/2]
 }
 
-// A cuttable is a way to a server that can be cut.
+// A cuttable forwards connections to a server until it cuts them.
 type cuttable struct {
 	l  net.Listener
 	to string
@@ -412,9 +412,9 @@ func (c *cuttable) cut(d time.Duration) {
 // join copies between two connections, both ways, until one of them ends, and closes both.
 func join(near, far net.Conn) {
 	var both sync.WaitGroup
-	for _, way := range [][2]net.Conn{{near, far}, {far, near}} {
+	for _, ends := range [][2]net.Conn{{near, far}, {far, near}} {
 		both.Go(func() {
-			_, _ = io.Copy(way[0], way[1])
+			_, _ = io.Copy(ends[0], ends[1])
 			_ = near.Close()
 			_ = far.Close()
 		})

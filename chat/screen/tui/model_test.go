@@ -251,7 +251,7 @@ func TestSaying(t *testing.T) {
 		r.shows(`for 0s\): Ben's network lets UDP through now$`)
 	})
 
-	t.Run("another way of the connection is told, and shown in the status", func(t *testing.T) {
+	t.Run("another path of the connection is told, and shown in the status", func(t *testing.T) {
 		t.Parallel()
 		relayed := benIs
 		relayed.Path = "relay"

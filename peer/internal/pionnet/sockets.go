@@ -11,7 +11,7 @@ import (
 	"github.com/pion/transport/v5"
 )
 
-// A Sockets lets QUIC share the UDP sockets of an ICE agent, and with them the ways that ICE has found.
+// A Sockets lets QUIC share the UDP sockets of an ICE agent, and with them the paths that ICE has found.
 //
 // The first byte of a packet says whose it is: 64 or more is QUIC's, less is STUN's or DTLS's (RFC 9443, section 3). The
 // other two protocols there, SRTP and the channels of TURN, have no packets on these sockets. pion's own multiplexer

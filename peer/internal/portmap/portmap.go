@@ -105,8 +105,8 @@ func (m Mapping) check() error {
 // wait returns the time until the mapping is renewed (RFC 6887, section 11.2.1).
 func (m Mapping) wait() time.Duration { return max(min(m.Lifetime, lifetime)/2, leastWait) }
 
-// A way is one protocol, for one port.
-type way interface {
+// A mapper maps one port with one protocol.
+type mapper interface {
 	// add makes the mapping, or renews it.
 	add(ctx context.Context) (Mapping, error)
 	// remove takes back what add has asked for, if it has.
@@ -114,7 +114,7 @@ type way interface {
 }
 
 // open maps a UDP port with the first protocol that works.
-func (g Gateway) open(ctx context.Context, port uint16) (way, Mapping, error) {
+func (g Gateway) open(ctx context.Context, port uint16) (mapper, Mapping, error) {
 	ctx, cancel := context.WithTimeout(ctx, findLimit)
 	var described sync.WaitGroup
 	defer described.Wait()
@@ -158,18 +158,18 @@ func (g Gateway) Try(ctx context.Context) (Mapping, error) {
 	}
 	defer func() { _ = c.Close() }() // nothing is on its way
 	u, _ := c.LocalAddr().(*net.UDPAddr)
-	w, m, err := g.open(ctx, u.AddrPort().Port())
+	opened, m, err := g.open(ctx, u.AddrPort().Port())
 	if err != nil {
 		return Mapping{}, err
 	}
-	removeNow(w)
+	removeNow(opened)
 	return m, nil
 }
 
-func removeNow(w way) {
+func removeNow(m mapper) {
 	ctx, cancel := context.WithTimeout(context.Background(), removeLimit)
 	defer cancel()
-	w.remove(ctx)
+	m.remove(ctx)
 }
 
 // A Keeper keeps one port mapped. A nil Keeper keeps none.
@@ -183,10 +183,10 @@ type Keeper struct {
 // Keep maps a UDP port of the address g.Local, and renews the mapping until Release. It returns at once. It calls tell
 // from a goroutine of its own when it has a mapping, and again when another external address has replaced it.
 func Keep(g Gateway, port uint16, log *slog.Logger, tell func(Mapping)) *Keeper {
-	return keep(func(ctx context.Context) (way, Mapping, error) { return g.open(ctx, port) }, log, tell)
+	return keep(func(ctx context.Context) (mapper, Mapping, error) { return g.open(ctx, port) }, log, tell)
 }
 
-func keep(open func(context.Context) (way, Mapping, error), log *slog.Logger, tell func(Mapping)) *Keeper {
+func keep(open func(context.Context) (mapper, Mapping, error), log *slog.Logger, tell func(Mapping)) *Keeper {
 	ctx, cancel := context.WithCancel(context.Background())
 	k := &Keeper{cancel, make(chan struct{}), log, tell}
 	go func() {
@@ -205,13 +205,13 @@ func (k *Keeper) Release() (wait func()) {
 	return func() { <-k.done }
 }
 
-func (k *Keeper) run(ctx context.Context, open func(context.Context) (way, Mapping, error)) {
-	w, m, err := open(ctx)
+func (k *Keeper) run(ctx context.Context, open func(context.Context) (mapper, Mapping, error)) {
+	port, m, err := open(ctx)
 	if err != nil {
 		k.log.Debug("no port is mapped", "why", err)
 		return
 	}
-	defer removeNow(w)
+	defer removeNow(port)
 	k.log.Debug("the gateway has mapped a port", "protocol", m.Protocol, "external", m.External, "lifetime", m.Lifetime)
 	k.tell(m)
 	wait := m.wait()
@@ -221,7 +221,7 @@ func (k *Keeper) run(ctx context.Context, open func(context.Context) (way, Mappi
 			return
 		case <-time.After(wait):
 		}
-		renewed, err := w.add(ctx)
+		renewed, err := port.add(ctx)
 		if err != nil {
 			k.log.Debug("the mapped port could not be renewed", "why", err)
 			wait = max(wait/2, leastWait)

@@ -260,7 +260,7 @@ func TestKeeperRenews(t *testing.T) {
 		other := Mapping{"pcp", netip.MustParseAddrPort(external + ":2000"), time.Second}
 		w := &fakeWay{start: time.Now(), answers: []Mapping{one, {}, {}, other, other, other}}
 		var told []netip.AddrPort
-		k := keep(func(ctx context.Context) (way, Mapping, error) {
+		k := keep(func(ctx context.Context) (mapper, Mapping, error) {
 			m, err := w.add(ctx)
 			return w, m, err
 		}, slog.New(slog.DiscardHandler), func(m Mapping) { told = append(told, m.External) })

@@ -116,8 +116,8 @@ func TestChannels(t *testing.T) {
 	t.Run("carry whole messages, both ways, from either side", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			_, caller, callee := joined(t)
-			for _, way := range [][2]side{{caller, callee}, {callee, caller}} {
-				near, far := open(t, way[0], way[1])
+			for _, ends := range [][2]side{{caller, callee}, {callee, caller}} {
+				near, far := open(t, ends[0], ends[1])
 				for _, size := range []int{1, 64<<10 + 1, 0, 9} {
 					put(t, near, far, bytes.Repeat([]byte{7}, size))
 					put(t, far, near, bytes.Repeat([]byte{8}, size))

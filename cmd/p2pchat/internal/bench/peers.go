@@ -153,21 +153,21 @@ func alternate(ctx context.Context, n int, ours func(near, far *peer.Pipe) error
 func Message(ctx context.Context, n int) (Comparison, error) {
 	message, buffer := make([]byte, 64), make([]byte, 1024)
 	return alternate(ctx, n, func(near, far *peer.Pipe) error {
-		for _, way := range [][2]*peer.Pipe{{near, far}, {far, near}} {
-			if err := way[0].Send(ctx, message); err != nil {
+		for _, ends := range [][2]*peer.Pipe{{near, far}, {far, near}} {
+			if err := ends[0].Send(ctx, message); err != nil {
 				return err
 			}
-			if _, err := way[1].Recv(ctx); err != nil {
+			if _, err := ends[1].Recv(ctx); err != nil {
 				return err
 			}
 		}
 		return nil
 	}, func(near, far io.ReadWriter) error {
-		for _, way := range [][2]io.ReadWriter{{near, far}, {far, near}} {
-			if _, err := way[0].Write(message); err != nil {
+		for _, ends := range [][2]io.ReadWriter{{near, far}, {far, near}} {
+			if _, err := ends[0].Write(message); err != nil {
 				return err
 			}
-			if _, err := way[1].Read(buffer); err != nil {
+			if _, err := ends[1].Read(buffer); err != nil {
 				return err
 			}
 		}

@@ -136,15 +136,15 @@ func parse(raw string) (*url.URL, error) {
 // whether this machine may look up names, which socks5h forbids. The name is "" if there is no proxy. The URL of a TURN
 // server has the scheme https.
 func (r Rule) Find(server *url.URL) (name string, lookups bool, err error) {
-	w, err := r.way(server)
-	if err != nil || w == nil {
+	t, err := r.tunnel(server)
+	if err != nil || t == nil {
 		return "", true, err
 	}
-	return w.name, w.at.Scheme != "socks5h", nil
+	return t.name, t.at.Scheme != "socks5h", nil
 }
 
-// way returns the way to a server, or nil if there is no proxy on it.
-func (r Rule) way(server *url.URL) (*way, error) {
+// tunnel returns the tunnel to a server, or nil if no proxy leads there.
+func (r Rule) tunnel(server *url.URL) (*tunnel, error) {
 	if r.choose == nil {
 		return nil, nil
 	}
@@ -156,38 +156,38 @@ func (r Rule) way(server *url.URL) (*way, error) {
 		return nil, nil
 	}
 	shown := url.URL{Scheme: at.Scheme, Host: at.Host}
-	return &way{at: at, name: fmt.Sprintf("%s (%s)", shown.String(), r.origin(server.Scheme))}, nil
+	return &tunnel{at: at, name: fmt.Sprintf("%s (%s)", shown.String(), r.origin(server.Scheme))}, nil
 }
 
 // Via returns a signaling.Dial that connects to servers with the URL scheme http or https through the proxy, where the
 // Rule has one. Its errors wrap signaling.ErrProxy or signaling.ErrProxyRefuses if the proxy fails, not the server.
 func (r Rule) Via(scheme string, direct signaling.Dial) signaling.Dial {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		w, err := r.way(&url.URL{Scheme: scheme, Host: address})
+		t, err := r.tunnel(&url.URL{Scheme: scheme, Host: address})
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("%w: %w", signaling.ErrProxyRefuses, err)
-		case w == nil:
+		case t == nil:
 			return direct(ctx, network, address)
 		}
-		return w.dial(ctx, direct, address)
+		return t.dial(ctx, direct, address)
 	}
 }
 
-// A way leads through one proxy.
-type way struct {
+// A tunnel leads through one proxy.
+type tunnel struct {
 	at   *url.URL
 	name string // for people
 }
 
-func (w *way) dial(ctx context.Context, direct signaling.Dial, address string) (net.Conn, error) {
-	conn, err := direct(ctx, "tcp", w.at.Host)
+func (t *tunnel) dial(ctx context.Context, direct signaling.Dial, address string) (net.Conn, error) {
+	conn, err := direct(ctx, "tcp", t.at.Host)
 	if err != nil {
-		return nil, failure{fmt.Sprintf("the proxy %s cannot be reached: %v", w.name, innermost(err)), signaling.ErrProxy}
+		return nil, failure{fmt.Sprintf("the proxy %s cannot be reached: %v", t.name, innermost(err)), signaling.ErrProxy}
 	}
 	// The context ends what waits for the proxy.
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	through, err := w.through(ctx, conn, address)
+	through, err := t.through(ctx, conn, address)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
@@ -199,34 +199,34 @@ func (w *way) dial(ctx context.Context, direct signaling.Dial, address string) (
 		return nil, err
 	}
 	if ctx.Err() != nil {
-		return nil, failure{fmt.Sprintf("the proxy %s does not answer", w.name), signaling.ErrProxy}
+		return nil, failure{fmt.Sprintf("the proxy %s does not answer", t.name), signaling.ErrProxy}
 	}
-	return nil, failure{fmt.Sprintf("the proxy %s broke off: %v", w.name, innermost(err)), signaling.ErrProxy}
+	return nil, failure{fmt.Sprintf("the proxy %s broke off: %v", t.name, innermost(err)), signaling.ErrProxy}
 }
 
 // through asks the proxy at the other end of conn for a connection to an address.
-func (w *way) through(ctx context.Context, conn net.Conn, address string) (net.Conn, error) {
-	switch w.at.Scheme {
+func (t *tunnel) through(ctx context.Context, conn net.Conn, address string) (net.Conn, error) {
+	switch t.at.Scheme {
 	case "http":
-		return conn, w.connect(conn, address)
+		return conn, t.connect(conn, address)
 	case "https":
-		secure := tls.Client(conn, &tls.Config{ServerName: w.at.Hostname(), MinVersion: tls.VersionTLS12})
+		secure := tls.Client(conn, &tls.Config{ServerName: t.at.Hostname(), MinVersion: tls.VersionTLS12})
 		if err := secure.HandshakeContext(ctx); err != nil {
 			if ctx.Err() != nil {
 				return nil, err
 			}
-			return nil, failure{fmt.Sprintf("the proxy %s is not trusted: %v", w.name, err), signaling.ErrProxyRefuses}
+			return nil, failure{fmt.Sprintf("the proxy %s is not trusted: %v", t.name, err), signaling.ErrProxyRefuses}
 		}
-		return secure, w.connect(secure, address)
+		return secure, t.connect(secure, address)
 	default:
-		return w.socks(ctx, conn, address)
+		return t.socks(ctx, conn, address)
 	}
 }
 
 // connect sends a CONNECT request, and reads the reply.
-func (w *way) connect(conn net.Conn, address string) error {
+func (t *tunnel) connect(conn net.Conn, address string) error {
 	header := http.Header{}
-	if u := w.at.User; u != nil {
+	if u := t.at.User; u != nil {
 		password, _ := u.Password()
 		header.Set("Proxy-Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(u.Username()+":"+password)))
 	}
@@ -244,24 +244,24 @@ func (w *way) connect(conn net.Conn, address string) error {
 		return nil
 	case status == http.StatusOK:
 		return errors.New("it sent more than its reply")
-	case status == http.StatusProxyAuthRequired && w.at.User == nil:
-		return w.refusal("asks for a name and a password (407)")
+	case status == http.StatusProxyAuthRequired && t.at.User == nil:
+		return t.refusal("asks for a name and a password (407)")
 	case status == http.StatusProxyAuthRequired:
-		return w.refusal("refuses that name and password (407)")
+		return t.refusal("refuses that name and password (407)")
 	case status >= 500:
-		return w.unreachable(fmt.Sprintf("%d %s", status, http.StatusText(status)))
+		return t.unreachable(fmt.Sprintf("%d %s", status, http.StatusText(status)))
 	}
-	return w.refusal(fmt.Sprintf("refuses a connection to %s (%d %s)", address, reply.StatusCode, http.StatusText(reply.StatusCode)))
+	return t.refusal(fmt.Sprintf("refuses a connection to %s (%d %s)", address, reply.StatusCode, http.StatusText(reply.StatusCode)))
 }
 
 // socks asks a SOCKS5 proxy.
-func (w *way) socks(ctx context.Context, conn net.Conn, address string) (net.Conn, error) {
+func (t *tunnel) socks(ctx context.Context, conn net.Conn, address string) (net.Conn, error) {
 	var auth *proxy.Auth
-	if u := w.at.User; u != nil {
+	if u := t.at.User; u != nil {
 		password, _ := u.Password()
 		auth = &proxy.Auth{User: u.Username(), Password: password}
 	}
-	client, err := proxy.SOCKS5("tcp", w.at.Host, auth, connected{conn})
+	client, err := proxy.SOCKS5("tcp", t.at.Host, auth, connected{conn})
 	if err != nil {
 		return nil, err
 	}
@@ -271,13 +271,13 @@ func (w *way) socks(ctx context.Context, conn net.Conn, address string) (net.Con
 	}
 	switch reason := innermost(err).Error(); {
 	case strings.Contains(reason, "authentication failed"):
-		return nil, w.refusal("refuses that name and password")
+		return nil, t.refusal("refuses that name and password")
 	case strings.Contains(reason, "no acceptable authentication methods"):
-		return nil, w.refusal("asks for a name and a password")
+		return nil, t.refusal("asks for a name and a password")
 	case strings.Contains(reason, "not allowed by ruleset"):
-		return nil, w.refusal("refuses a connection to " + address)
+		return nil, t.refusal("refuses a connection to " + address)
 	case slices.ContainsFunc(socksReplies, func(text string) bool { return strings.Contains(reason, text) }):
-		return nil, w.unreachable(strings.TrimPrefix(reason, "unknown error "))
+		return nil, t.unreachable(strings.TrimPrefix(reason, "unknown error "))
 	}
 	return nil, err
 }
@@ -292,13 +292,13 @@ func (c connected) Dial(string, string) (net.Conn, error) { return c.Conn, nil }
 
 func (c connected) DialContext(context.Context, string, string) (net.Conn, error) { return c.Conn, nil }
 
-func (w *way) refusal(what string) error {
-	return failure{fmt.Sprintf("the proxy %s %s", w.name, what), signaling.ErrProxyRefuses}
+func (t *tunnel) refusal(what string) error {
+	return failure{fmt.Sprintf("the proxy %s %s", t.name, what), signaling.ErrProxyRefuses}
 }
 
 // unreachable returns the error for a server that the proxy has tried to reach.
-func (w *way) unreachable(why string) error {
-	return failure{fmt.Sprintf("the proxy %s cannot reach it: %s", w.name, why), signaling.ErrUnreachable}
+func (t *tunnel) unreachable(why string) error {
+	return failure{fmt.Sprintf("the proxy %s cannot reach it: %s", t.name, why), signaling.ErrUnreachable}
 }
 
 // A failure has a text of its own, and a kind.
