@@ -242,7 +242,7 @@ export class Conversation {
     this.#pipe = pipe;
     this.#reader.connected(pipe, this.#incoming.peerName, again);
     const ask = () => pipe.send(encode(this.#stream.ack(true)!));
-    void pipe.watch((way, rtt) => this.#reader.path(way, rtt), pipe.met.foreign ? undefined : ask);
+    void pipe.watch((path, rtt) => this.#reader.path(path, rtt), pipe.met.foreign ? undefined : ask);
     this.#wakeSender();
   }
 

@@ -5,7 +5,7 @@ import { byId, clock, discard, el, removePicture, show, spoken } from "./dom.ts"
 import { readable } from "./failure.ts";
 import { linked } from "./links.ts";
 import { visible } from "./name.ts";
-import type { Met, Pipe, Way } from "./pipe.ts";
+import type { Met, Pipe, PathKind } from "./pipe.ts";
 
 const atServer = "✉ left at the server", hour = 3_600_000; // ms
 const maxItems = 2000; // in the log
@@ -140,8 +140,8 @@ export class ConversationView implements Reader {
     if (words !== "" && words === this.#compared) this.#showCompared();
   }
 
-  path(path: Way, rtt: number | undefined) {
-    byId("path").textContent = [way[path], rtt === undefined ? "" : `${Math.max(1, Math.round(rtt))} ms`].filter(Boolean).join(" · ");
+  path(path: PathKind, rtt: number | undefined) {
+    byId("path").textContent = [pathText[path], rtt === undefined ? "" : `${Math.max(1, Math.round(rtt))} ms`].filter(Boolean).join(" · ");
   }
 
   /** The person has found the same safety words on both sides. */
@@ -385,7 +385,7 @@ const moment = (at: Date): string => at.toLocaleString([], { month: "short", day
 /** Makes the last line of an item: the time, and more. */
 const foot = (...more: HTMLElement[]) => el("span", { className: "foot" }, clock(), ...more);
 
-const way: Record<Way, string> = { host: "Direct", srflx: "Direct, through NAT", prflx: "Direct, through NAT", relay: "Through a relay" };
+const pathText: Record<PathKind, string> = { host: "Direct", srflx: "Direct, through NAT", prflx: "Direct, through NAT", relay: "Through a relay" };
 
 /** Switches notifications on or off. The browser asks the person for permission. */
 export async function notify(button: HTMLButtonElement): Promise<void> {

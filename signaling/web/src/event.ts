@@ -2,13 +2,13 @@
 
 import type { FrameKind } from "./frame.ts";
 import type { KeepNews } from "./keep.ts";
-import type { Pipe, Way } from "./pipe.ts";
+import type { Pipe, PathKind } from "./pipe.ts";
 
 export interface Reader {
   /** The other side's program asks its person whether to answer. */
   ringing(): void;
   connected(pipe: Pipe, name: string, again: boolean): void;
-  path(way: Way, rtt: number | undefined): void;
+  path(path: PathKind, rtt: number | undefined): void;
   /** continues: the text is more of the message before. written: when, if it was in a letter. */
   message(id: number, from: string, text: string, continues: boolean, written?: Date): void;
   delivered(id: number): void;

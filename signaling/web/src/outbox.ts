@@ -7,7 +7,6 @@
 // A frame goes out only once it is stored with its number. So wherever a tab is killed, no number ever stands for two frames, and the
 // next tab goes on with those that the contact does not have.
 
-import type { Held } from "./book.ts";
 import { readable } from "./failure.ts";
 import type { Known } from "./keep.ts";
 import type { Heard, SavedFrames } from "./reliable.ts";
@@ -39,6 +38,12 @@ export interface Journal {
 /** The Journal of a conversation that ends with its page. */
 export const noJournal: Journal = { stored: Infinity, refused: false, changed: () => {} };
 
+/** Where an Outbox writes what has changed. */
+interface ProgressStore {
+  /** Stores the progress of the call, and returns the last seq of it. */
+  store(): Promise<number>;
+}
+
 export class Outbox implements Journal {
   stored = 0;
   refused = false;
@@ -46,7 +51,7 @@ export class Outbox implements Journal {
   #writing: Promise<void> = Promise.resolve();
 
   /** done is called after each change that is stored, tell with what a person should know. */
-  constructor(private readonly contact: Held, private readonly name: string, private readonly done: () => void, private readonly tell: (text: string) => void) {}
+  constructor(private readonly contact: ProgressStore, private readonly name: string, private readonly done: () => void, private readonly tell: (text: string) => void) {}
 
   changed() {
     if (!this.#due) this.#writing = this.#writing.then(() => this.#write());

@@ -14,7 +14,7 @@ const checkInterval = 400, quietLimit = 1000, lossLimit = 2400;
 const checksPerReport = 12;
 const lost = "The connection to the other side was lost.";
 
-export type Way = "host" | "srflx" | "prflx" | "relay"; // from the shortest way of a packet to the longest
+export type PathKind = "host" | "srflx" | "prflx" | "relay"; // from the shortest path of a packet to the longest
 
 /** A connection as the attempt that made it knows it. */
 export interface Met {
@@ -101,7 +101,7 @@ export class Channel {
 
 /** The chat channel of a connection, once the two sides have proven what they can. */
 export class Pipe extends Channel {
-  path: Way = "host";
+  path: PathKind = "host";
   heard = false; // the other side has sent something
   holds = ""; // between contacts: the ID of the keys that this side has stored for this connection
   /** Resolves with the other side's first message, or with the end. */
@@ -135,10 +135,10 @@ export class Pipe extends Channel {
   }
 
   /**
-   * Reports the way that packets take and their round-trip time in ms, and ends a pipe without packets. `ask`, which is called
+   * Reports the kind of path that packets take and their round-trip time in ms, and ends a pipe without packets. `ask`, which is called
    * after quietLimit, sends a frame that the other machine's SCTP acknowledges; without `ask` only the browser notices a loss.
    */
-  async watch(report: (path: Way, rtt: number | undefined) => void, ask?: () => void): Promise<void> {
+  async watch(report: (path: PathKind, rtt: number | undefined) => void, ask?: () => void): Promise<void> {
     let over = false;
     const ended = this.ended.then(() => (over = true));
     for (let n = 0, heard = NaN, silent = 0, last = performance.now(); ; n++) {
@@ -154,7 +154,7 @@ export class Pipe extends Channel {
     }
   }
 
-  async #measure(): Promise<{ path: Way; rtt: number | undefined; heard: number }> {
+  async #measure(): Promise<{ path: PathKind; rtt: number | undefined; heard: number }> {
     const stats = new Map<string, Record<string, unknown>>();
     if (this.pc.connectionState !== "closed") (await this.pc.getStats()).forEach((s: Record<string, unknown>) => stats.set(String(s.id), s));
     const transport = [...stats.values()].find((s) => s.type === "transport");
@@ -163,9 +163,9 @@ export class Pipe extends Channel {
     const heard = pairs.reduce((sum, p) => sum + count(p.bytesReceived) + count(p.requestsReceived) + count(p.responsesReceived), 0);
     const pair = stats.get(String(transport?.selectedCandidatePairId)) ?? pairs.find((p) => p.nominated && p.state === "succeeded");
     if (!pair) return { path: this.path, rtt: undefined, heard };
-    const ways: Way[] = ["host", "srflx", "prflx", "relay"];
-    const way = (id: unknown) => ways.indexOf(stats.get(String(id))?.candidateType as Way);
-    const path = ways[Math.max(0, way(pair.localCandidateId), way(pair.remoteCandidateId))]!;
+    const kinds: PathKind[] = ["host", "srflx", "prflx", "relay"];
+    const rank = (id: unknown) => kinds.indexOf(stats.get(String(id))?.candidateType as PathKind);
+    const path = kinds[Math.max(0, rank(pair.localCandidateId), rank(pair.remoteCandidateId))]!;
     return { path, rtt: typeof pair.currentRoundTripTime === "number" ? pair.currentRoundTripTime * 1000 : undefined, heard };
   }
 
