@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -112,6 +114,29 @@ func TestImportsKeepTheFloors(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// The table of docs/architecture.md has each package once, but for those that only tests import.
+func TestArchitectureHasEveryPackage(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]int{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z0-9/]+)` \\| ").FindAllStringSubmatch(string(page), -1) {
+		rows["p2pchat/"+m[1]]++
+	}
+	forTests := []string{"p2pchat/chat/internal/chattest", "p2pchat/cmd/p2pchat/internal/proxy/proxytest", "p2pchat/signaling/tracing/tracetest"}
+	for pkg := range listPackages(t) {
+		if n := rows[pkg]; n != 1 && !slices.Contains(forTests, pkg) {
+			t.Errorf("%s has %d rows", pkg, n)
+		}
+		delete(rows, pkg)
+	}
+	for row := range rows {
+		t.Errorf("%s has a row, and is no package", row)
 	}
 }
 
