@@ -15,12 +15,6 @@ func Bare(ctx context.Context, c Config) (near, far io.ReadWriteCloser, hangUp f
 	return bare(ctx, c)
 }
 
-// BareQueued is Bare, except that a write never waits: SCTP then bundles the messages that wait, which is the
-// fastest that small ones get. The caller bounds how many wait.
-func BareQueued(ctx context.Context, c Config) (near, far io.ReadWriteCloser, hangUp func(), err error) {
-	return bare(ctx, c, func(e *webrtc.SettingEngine) { e.EnableDataChannelBlockWrite(false) })
-}
-
 func bare(ctx context.Context, c Config, further ...func(*webrtc.SettingEngine)) (near, far io.ReadWriteCloser, hangUp func(), err error) {
 	machine, err := ownNet(ctx, c)
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"p2pchat/chat"
 )
 
-// QuotedName returns the name of a file for a person: a name that begins with a dash has the ./ that a
+// quotedName returns the name of a file for a person: a name that begins with a dash has the ./ that a
 // command line needs.
-func QuotedName(name string) string {
+func quotedName(name string) string {
 	if strings.HasPrefix(name, "-") {
 		name = "./" + name
 	}
@@ -23,15 +23,15 @@ func QuotedName(name string) string {
 func FileText(e chat.Event, number uint64) string {
 	name := func(name string) string {
 		if number == 0 {
-			return QuotedName(name)
+			return quotedName(name)
 		}
-		return fmt.Sprintf("%s (number %d)", QuotedName(name), number)
+		return fmt.Sprintf("%s (number %d)", quotedName(name), number)
 	}
 	switch e := e.(type) {
 	case chat.FileOffered:
 		text := fmt.Sprintf("%s offers %s.", Clean(e.From), sizedName(name(e.Name), e.Size, e.Folder, e.Files))
 		if e.Called != "" {
-			text += fmt.Sprintf(" Its name %s cannot be used here.", QuotedName(e.Called))
+			text += fmt.Sprintf(" Its name %s cannot be used here.", quotedName(e.Called))
 		}
 		return text
 	case chat.FileOffering:
@@ -41,14 +41,14 @@ func FileText(e chat.Event, number uint64) string {
 	case chat.FileSent:
 		text := fmt.Sprintf("Sent %s (%s, verified).", name(e.Name), Bytes(e.Size))
 		if e.As != "" {
-			text += fmt.Sprintf(" The other side saved it as %s.", QuotedName(e.As))
+			text += fmt.Sprintf(" The other side saved it as %s.", quotedName(e.As))
 		}
 		return text + changedNames(e.Renamed, "", " there")
 	case chat.FileLeftOut:
 		if e.Kept {
-			return fmt.Sprintf("%s in %s is not complete: %s.", QuotedName(e.File), name(e.Name), Clean(e.Reason))
+			return fmt.Sprintf("%s in %s is not complete: %s.", quotedName(e.File), name(e.Name), Clean(e.Reason))
 		}
-		return fmt.Sprintf("%s was left out of %s: %s.", QuotedName(e.File), name(e.Name), Clean(e.Reason))
+		return fmt.Sprintf("%s was left out of %s: %s.", quotedName(e.File), name(e.Name), Clean(e.Reason))
 	case chat.FileFailed:
 		if e.Reason == chat.Cancelled {
 			return fmt.Sprintf("You cancelled %s.", name(e.Name))

@@ -54,7 +54,7 @@ func (b *progressLine) move(e chat.FileProgress, number uint64) {
 		p.begun, p.from = now, e.Bytes
 	}
 	p.last = now
-	name := QuotedName(e.Name)
+	name := quotedName(e.Name)
 	if number != 0 {
 		name += fmt.Sprintf(" (number %d)", number)
 	}

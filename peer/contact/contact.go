@@ -27,7 +27,7 @@ import (
 // Sizes in bytes.
 const (
 	KeySize   = 32 // of Root, of a chain, of the key of a call, and of the key of a block
-	TokenSize = 16 // of a room's name, of its secret, of the tokens of a box, and of an ID
+	tokenSize = 16 // of a room's name, of its secret, of the tokens of a box, and of an ID
 	NonceSize = 16
 )
 
@@ -148,7 +148,7 @@ func (k Keys) Check() error {
 			return errKeys
 		}
 		for _, b := range g.Boxes {
-			if len(b.Put) != TokenSize || len(b.Take) != TokenSize || len(b.Chain) != KeySize {
+			if len(b.Put) != tokenSize || len(b.Take) != tokenSize || len(b.Chain) != KeySize {
 				return errKeys
 			}
 		}
@@ -164,18 +164,18 @@ func generation(secret, salt []byte, purpose string) Generation {
 	}
 	g := Generation{Root: expand(seed, "root", KeySize)}
 	for _, s := range []Side{First, Second} {
-		g.Boxes[s] = Box{Put: expand(seed, "put "+s.String(), TokenSize), Take: expand(seed, "take "+s.String(), TokenSize), Chain: expand(seed, "chain "+s.String(), KeySize)}
+		g.Boxes[s] = Box{Put: expand(seed, "put "+s.String(), tokenSize), Take: expand(seed, "take "+s.String(), tokenSize), Chain: expand(seed, "chain "+s.String(), KeySize)}
 	}
 	return g
 }
 
 // ID returns the name of a generation between the two. It tells nothing of the keys.
-func (g Generation) ID() string { return hex.EncodeToString(expand(g.Root, "id", TokenSize)) }
+func (g Generation) ID() string { return hex.EncodeToString(expand(g.Root, "id", tokenSize)) }
 
 // Place returns where the two meet in an hour if caller calls.
 func (g Generation) Place(caller Side, epoch int64) Place {
 	hour := expand(g.Root, "place "+caller.String()+" "+strconv.FormatInt(epoch, 10), KeySize)
-	return Place{Room: text(expand(hour, "room", TokenSize)), Secret: text(expand(hour, "secret", TokenSize))}
+	return Place{Room: text(expand(hour, "room", tokenSize)), Secret: text(expand(hour, "secret", tokenSize))}
 }
 
 // Epoch returns the number of the hour of t, from 1970 on (UTC).
