@@ -4,8 +4,6 @@ import (
 	"io"
 	"strings"
 	"testing"
-
-	"github.com/spf13/cobra"
 )
 
 func TestVariables(t *testing.T) {
@@ -49,30 +47,5 @@ func TestVariables(t *testing.T) {
 				t.Errorf("it notes %q", notes.String())
 			}
 		})
-	}
-}
-
-// Each command and each of its flags have a help that says what they are for, and no text of the old kind.
-func TestWords(t *testing.T) {
-	var look func(c *cobra.Command)
-	look = func(c *cobra.Command) {
-		for _, text := range []string{c.Short, c.Long, c.Example, c.LocalFlags().FlagUsages()} {
-			for _, word := range []string{"somebody", "nobody", "whoever", "anew", "meanwhile", "heed", "set aside"} {
-				if strings.Contains(strings.ToLower(text), word) {
-					t.Errorf("%s: %q in: %s", c.CommandPath(), word, text)
-				}
-			}
-		}
-		for _, sub := range c.Commands() {
-			look(sub)
-		}
-	}
-	look(rootCommand(stdio{}))
-	for _, row := range endings {
-		for _, word := range []string{"somebody", "nobody", "whoever", "anew"} {
-			if strings.Contains(strings.ToLower(row.hint+" "+row.err.Error()), word) {
-				t.Errorf("%q in: %v, %s", word, row.err, row.hint)
-			}
-		}
 	}
 }

@@ -122,7 +122,7 @@ func TestServe(t *testing.T) {
 		}
 		if c, err := net.Dial("tcp", address); err == nil {
 			_ = c.Close()
-			t.Error("somebody still listens")
+			t.Error("the address still accepts connections")
 		}
 	})
 
