@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -317,14 +318,16 @@ func TestAContactHasOneName(t *testing.T) {
 	})
 }
 
-// The other side shows in its hello that it has stored the keys of this call.
+// A contact shows in its hello that it has stored the keys of this call. In a call with a code there are none.
 func TestKeysAreShown(t *testing.T) {
-	of := &shelf{}
-	withRawOf(t, []option{keepsOn(of)}, func(t *testing.T, _ *talker, r raw) {
-		r.hello(hello{Conversation: "x", First: 1, Holds: "id of the keys"})
-		synctest.Wait()
-		if len(of.shown) != 1 || of.shown[0] != "id of the keys" {
-			t.Errorf("the keeper was shown %q", of.shown)
-		}
-	})
+	for name, want := range map[string][]string{"ben": {"id of the keys"}, "": nil} {
+		of := &shelf{}
+		withRawOf(t, []option{keepsOn(of), func(_ *talker, c *Config) { c.Contact = name }}, func(t *testing.T, _ *talker, r raw) {
+			r.hello(hello{Conversation: "x", First: 1, Holds: "id of the keys"})
+			synctest.Wait()
+			if !slices.Equal(of.shown, want) {
+				t.Errorf("in a call with %q, the keeper was shown %q", name, of.shown)
+			}
+		})
+	}
 }

@@ -249,7 +249,7 @@ func (c *Conversation) handleHello(h hello, link Link) {
 	}
 	c.mu.Unlock()
 	c.confirmLink(link.Resumption)
-	if c.config.Keeper != nil && h.Holds != "" {
+	if c.config.Keeper != nil && c.config.Contact != "" && h.Holds != "" { // else there are no keys of this call
 		c.config.Keeper.Shown(h.Holds)
 	}
 	if h.Name != "" {

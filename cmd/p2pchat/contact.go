@@ -193,25 +193,28 @@ func (k *keeper) Check(name string) error {
 
 // Store implements chat.Keeper.
 func (k *keeper) Store(a chat.Agreement) (name, id string, err error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	side, firsts, seconds := contact.First, a.Ours, a.Theirs
 	if k.side == signaling.Callee {
 		side, firsts, seconds = contact.Second, a.Theirs, a.Ours
 	}
 	keys := contact.Keep(side, a.Key, firsts, seconds)
 	name = strings.TrimPrefix(a.Name, contactMark)
-	if !bytes.Equal(k.key, a.Key) { // another key may be that of another person, who has answered with the same code
+	k.mu.Lock()
+	added, same := k.added, bytes.Equal(k.key, a.Key)
+	k.mu.Unlock()
+	if !same { // another key may be that of another person, who has answered with the same code
 		return k.add(a, name, keys)
 	}
-	held, err := k.book.Hold(context.Background(), k.added)
-	if errors.Is(err, contacts.ErrNone) { // forgotten since
+	held, err := k.book.Hold(context.Background(), added) // it may wait, so not under mu
+	if errors.Is(err, contacts.ErrNone) {                 // forgotten since
 		return k.add(a, name, keys)
 	}
 	if err != nil {
 		return "", "", err
 	}
 	defer held.Release()
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if name != "" && name != held.Name {
 		if err := k.book.Rename(held, name); err != nil {
 			return "", "", err
@@ -227,8 +230,10 @@ func (k *keeper) Store(a chat.Agreement) (name, id string, err error) {
 	return held.Name, k.agreed, nil
 }
 
-// add stores a new contact, under mu.
+// add stores a new contact.
 func (k *keeper) add(a chat.Agreement, name string, keys contact.Keys) (proper, id string, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	now := time.Now()
 	c, err := k.book.Add(contacts.Contact{Name: cmp.Or(name, contacts.Proper(a.Peer)), Peer: a.Peer, Server: k.server, Kept: now, Seen: now, Keys: keys})
 	if err != nil {
@@ -241,15 +246,17 @@ func (k *keeper) add(a chat.Agreement, name string, keys contact.Keys) (proper, 
 // Shown implements chat.Keeper.
 func (k *keeper) Shown(id string) bool {
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	held := k.held
+	held, added := k.held, k.added
+	k.mu.Unlock()
 	if held == nil {
 		var err error
-		if held, err = k.book.Hold(context.Background(), k.added); err != nil {
+		if held, err = k.book.Hold(context.Background(), added); err != nil { // it may wait, so not under mu
 			return false
 		}
 		defer held.Release()
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if held.Keys.ID() != id {
 		return false
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -287,6 +288,20 @@ func TestAKeeperWaitsForOneWhoReadsLetters(t *testing.T) {
 	reads()
 	if !k.Shown(id) {
 		t.Error("the contact is not confirmed")
+	}
+	held, err := book.TryHold(k.added)
+	if err != nil {
+		t.Fatal(err)
+	}
+	confirmed := make(chan bool)
+	go func() { confirmed <- k.Shown(id) }()
+	for range 1000 { // while that waits, the call goes on
+		k.at("https://chat.example.org")
+		runtime.Gosched()
+	}
+	held.Release()
+	if !<-confirmed {
+		t.Error("the call waits for the one who reads letters")
 	}
 	reads()
 	again := agreement(1)
