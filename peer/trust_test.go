@@ -23,61 +23,6 @@ const (
 	open  = "417" // the room alone
 )
 
-// A distant Store is a round trip away from its one user.
-type distant struct {
-	signaling.Store
-	rtt time.Duration
-}
-
-func (d distant) travel(ctx context.Context) {
-	select {
-	case <-time.After(d.rtt / 2):
-	case <-ctx.Done():
-	}
-}
-
-func (d distant) Offer(ctx context.Context, t signaling.Ticket, b signaling.Description) (signaling.Version, error) {
-	d.travel(ctx)
-	defer d.travel(ctx)
-	return d.Store.Offer(ctx, t, b)
-}
-
-func (d distant) Reoffer(ctx context.Context, t signaling.Ticket, b signaling.Description) (signaling.Version, error) {
-	d.travel(ctx)
-	defer d.travel(ctx)
-	return d.Store.Reoffer(ctx, t, b)
-}
-
-func (d distant) Answer(ctx context.Context, t signaling.Ticket, to signaling.Version, b signaling.Description) (signaling.Version, error) {
-	d.travel(ctx)
-	defer d.travel(ctx)
-	return d.Store.Answer(ctx, t, to, b)
-}
-
-func (d distant) Description(ctx context.Context, t signaling.Ticket, of signaling.Side, known signaling.Version, wait time.Duration) (signaling.Description, signaling.Version, error) {
-	d.travel(ctx)
-	defer d.travel(ctx)
-	return d.Store.Description(ctx, t, of, known, wait)
-}
-
-func (d distant) AddCandidates(ctx context.Context, t signaling.Ticket, at int, c ...signaling.Candidate) (int, error) {
-	d.travel(ctx)
-	defer d.travel(ctx)
-	return d.Store.AddCandidates(ctx, t, at, c...)
-}
-
-func (d distant) Candidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration) ([]signaling.Candidate, error) {
-	d.travel(ctx)
-	defer d.travel(ctx)
-	return d.Store.Candidates(ctx, t, of, after, wait)
-}
-
-func (d distant) Close(ctx context.Context, t signaling.Ticket) error {
-	d.travel(ctx)
-	defer d.travel(ctx)
-	return d.Store.Close(ctx, t)
-}
-
 func TestTheRightCode(t *testing.T) {
 	t.Run("is verified on both sides, who have the same words and can meet again", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -387,65 +332,6 @@ func TestGuessesAreNotForgotten(t *testing.T) {
 		}
 		_ = fails(t, callee, peer.ErrImpostor)
 	})
-}
-
-func TestASecondCallee(t *testing.T) {
-	t.Run("with the code is told that the call is taken, and that it went to the first", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			n, store := newNetwork(t, 50*time.Millisecond), memstore.New(memstore.Limits{})
-			caller, callee := n.calls(t, store, right, quiet()), n.answers(t, store, right, quiet())
-			answered(t, store)
-			config, events := telling()
-			second := n.answers(t, store, right, config)
-			await[peer.Taken](t, events)
-			from, to := pipeOf(t, caller), pipeOf(t, callee)
-			talk(t, from, to)
-			_ = fails(t, second, peer.ErrTaken)
-			if !from.Verified || !to.Verified {
-				t.Error("the first is not verified")
-			}
-		})
-	})
-
-	t.Run("whose answer comes when the room is gone is told so", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			n, store := newNetwork(t, time.Millisecond), late{memstore.New(memstore.Limits{})}
-			n.calls(t, store.Store, right, quiet())
-			_ = fails(t, n.answers(t, store, right, quiet()), peer.ErrTaken)
-		})
-	})
-
-	t.Run("has its turn when the first one's code was wrong", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			const rtt = 100 * time.Millisecond
-			n, store := newNetwork(t, rtt/2), memstore.New(memstore.Limits{})
-			told, telling0 := telling()
-			caller := n.calls(t, distant{store, rtt}, right, told)
-			await[peer.Waiting](t, telling0)
-			liar := answering(t, store, wrong, quiet().Over(n.callee))
-			answered(t, store)
-			config, events := telling()
-			second := n.answers(t, store, right, config)
-			await[peer.Taken](t, events)
-			_ = fails(t, liar, peer.ErrWrongCode)
-			talk(t, pipeOf(t, caller), pipeOf(t, second))
-		})
-	})
-}
-
-// A late Store takes no answer: the room has gone.
-type late struct{ signaling.Store }
-
-func (late) Answer(context.Context, signaling.Ticket, signaling.Version, signaling.Description) (signaling.Version, error) {
-	return "", signaling.ErrNoOffer
-}
-
-// answered waits for an answer in the room of the codes.
-func answered(t *testing.T, store signaling.Store) {
-	t.Helper()
-	if _, _, err := store.Description(soon(t), signaling.Ticket{Room: open}, signaling.Callee, "", signaling.Forever); err != nil {
-		t.Fatal("no answer: ", err)
-	}
 }
 
 func TestStrangersWithoutTheCode(t *testing.T) {

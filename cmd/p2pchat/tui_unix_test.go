@@ -4,12 +4,9 @@ package main
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -248,58 +245,6 @@ func TestWholeTerminal(t *testing.T) {
 	})
 }
 
-// A person who was away comes back: the title has a count, a line divides old from new, and messages can be found,
-// opened and copied.
-func TestComingBackToAScreen(t *testing.T) {
-	t.Parallel()
-	ann, ben := twoWindows(t)
-	ann.titled("Ben – p2pchat")
-	ben.types("before\r")
-	ann.shows(`Ben before\n`)
-	ann.types("\x1b[Ox") // the window loses the focus: what is typed then shows that the program knows
-	ann.shows(`> x$`)
-	ann.types("\x7f")
-	ben.types("while you were out\rsee https://chat.example.org/a_(b).\r")
-	ann.shows(`Ben before\n─+ new ─+\n\S+ Ben while you were out\n\S+ Ben see https://chat.example.org/a_\(b\)\.\n`)
-	ann.titled("(2) Ben – p2pchat")
-	ann.types("\x1b[I")
-	ann.titled("Ben – p2pchat")
-	if !regexp.MustCompile(`\x1b\]8;id=[0-9a-f]+;https://chat\.example\.org/a_\(b\)\a`).MatchString(ann.written()) {
-		t.Error("the address is no link (OSC 8)")
-	}
-	if !strings.Contains(ann.written(), "\x1b]0;(2) Ben – p2pchat\a") {
-		t.Error("no title was set (OSC 0)")
-	}
-	ann.types("/copy\r")
-	ann.shows("Copied the last message")
-	if text := base64.StdEncoding.EncodeToString([]byte("see https://chat.example.org/a_(b).")); !strings.Contains(ann.written(), "\x1b]52;c;"+text+"\a") {
-		t.Error("the message was not copied (OSC 52)")
-	}
-
-	ben.types("\x1b[200~" + strings.Repeat("line\r", 100) + "\x1b[201~\r")
-	ann.shows(`  line\n`)
-	ann.types("a draft\x12while") // Ctrl-R
-	ann.shows(`(?s)Ben while you were out\n.*^find: while$`)
-	ann.types("\x1b")
-	ann.shows(`> a draft$`)
-	ann.types("\x15\x06before") // Ctrl-F in an empty box
-	ann.shows(`(?s)Ben before\n.*^find: before$`)
-	ann.types("\x1b")
-	ann.shows(`> Write a message`)
-	ann.types("/find nothing\r")
-	ann.shows(`No match`)
-	ann.types("\x03")
-	ann.shows(`> Write a message`)
-
-	ann.types("/quti\r")
-	ann.shows(`Unknown command /quti\. Did you mean /quit\? To send it as text, start with //\.`)
-	ann.types("/quit\r")
-	ann.ends(0)
-	if s := ann.written(); !strings.HasSuffix(s[:strings.LastIndex(s, "while you were out")+1], "w") || !strings.Contains(s[strings.LastIndex(s, "\x1b[?1049l"):], "\x1b[23;0t") {
-		t.Error("the title is not as it was")
-	}
-}
-
 // Before the call Ctrl-Y copies the link.
 func TestTheLinkIsCopied(t *testing.T) {
 	t.Parallel()
@@ -337,126 +282,6 @@ func TestTheWordsDiffer(t *testing.T) {
 	}
 	ben.types("\r")
 	ben.ends(0)
-}
-
-// Several files at once: a pattern offers them, or nothing is offered; several numbers take them.
-func TestSeveralFilesAtOnce(t *testing.T) {
-	t.Parallel()
-	ann, ben := twoWindows(t)
-	for _, name := range []string{"one.txt", "two.txt", "three.txt", "song.mp3"} {
-		if err := os.WriteFile(ann.cmd.Dir+"/"+name, []byte(name), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ann.types("/send *.txt *.jpg\r")
-	ann.shows(`Nothing was offered: no file matches \*\.jpg`)
-	ann.types("/send one.txt none.txt\r")
-	ann.shows(`Nothing was offered: \S*none\.txt cannot be sent: no\s+such\s+file or\s+directory\s*\n`)
-	ann.types("/send *.txt\r")
-	ben.shows(`(?s)offers "one.txt".*offers "three.txt".*offers "two.txt"`)
-	if regexp.MustCompile(`(?s)offers "one.txt".*offers "one.txt"`).MatchString(ben.text()) {
-		t.Error("a part of what cannot be sent was offered")
-	}
-	number := regexp.MustCompile(`offers "(?:one|two).txt" \([^)]*\):\s+/accept.(\d+)`).FindAllStringSubmatch(ben.text(), -1)
-	if len(number) != 2 {
-		t.Fatalf("it offers:\n%s", ben.text())
-	}
-	ben.types("/accept " + number[0][1] + " " + number[1][1] + "\r")
-	ben.shows(`(?s)Saved "one.txt" .*Saved "two.txt" |Saved "two.txt" .*Saved "one.txt" `)
-	ben.types("/decline\r")
-	ben.shows(`You declined "three.txt"\.`)
-	ann.shows(`Ben declined "three.txt"\.`)
-}
-
-// However the program is stopped, fg brings back the whole screen, with the keys that it needs.
-func TestAStoppedScreenComesBack(t *testing.T) {
-	t.Parallel()
-	bash, err := exec.LookPath("bash")
-	if err != nil {
-		t.Skip("there is no bash: ", err)
-	}
-	for name, test := range map[string]struct {
-		stop     func(w *window, pid int)
-		leaves   bool // the screen, so that the shell has the terminal as it was
-		resuming string
-	}{
-		"Ctrl-Z":               {func(w *window, _ int) { w.types("\x1a") }, true, "fg\r"},
-		"SIGTSTP from outside": {func(w *window, pid int) { w.signals(pid, syscall.SIGTSTP) }, true, "fg\r"},
-		"SIGSTOP":              {func(w *window, pid int) { w.signals(pid, syscall.SIGSTOP) }, false, "fg\r"},
-		"SIGSTOP, and bg":      {func(w *window, pid int) { w.signals(pid, syscall.SIGSTOP) }, false, "bg; wait %1; fg\r"}, // the terminal stops it in the background,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := openWindowWith(t, 80, 24, []string{"PS1=ready: ", "P2PCHAT_SERVER=" + serving(t)}, bash, "--norc", "-i")
-			w.shows(`^ready:`)
-			w.types(`sh -c 'echo $$ >pid; exec p2pchat call 417-falcon-zebra'` + "\r")
-			w.shows("○ waiting for the other side")
-			w.types("a draft")
-			w.shows("> a draft")
-			text, err := os.ReadFile(w.cmd.Dir + "/pid")
-			pid, err2 := strconv.Atoi(strings.TrimSpace(string(text)))
-			if err := errors.Join(err, err2); err != nil {
-				t.Fatal(err)
-			}
-			for range 2 {
-				before := len(w.written())
-				test.stop(w, pid)
-				w.shows(`Stopped`)
-				if test.leaves {
-					if !strings.Contains(w.written()[before:], "\x1b[?1049l") {
-						t.Error("the other screen is still on")
-					}
-					w.types("stty -a\r") // what the shell edits with shows in the modes of a program that it runs
-					w.shows(` icanon`)
-				}
-				before = len(w.written())
-				w.types(test.resuming)
-				w.shows("(?s)Tell the other side.*○ waiting for the other side.*> a draft[+]*$")
-				w.types("+")
-				w.shows("> a draft[+]+$")                               // without Enter: the terminal is raw
-				for _, mode := range []string{"1049", "2004", "1004"} { // the other screen, paste, focus
-					w.until("mode "+mode+" is on", func(written string) bool {
-						return strings.LastIndex(written[before:], "\x1b[?"+mode+"h") > strings.LastIndex(written[before:], "\x1b[?"+mode+"l")
-					})
-				}
-			}
-			w.shows("> a draft[+][+]$")
-			w.types("\x15\x04")
-			w.shows(`ready:$`)
-			w.types("echo code=$?; stty -a\r")
-			w.shows(`(?s)^code=0.* icanon`)
-			w.types("exit\r")
-			w.ends(0)
-		})
-	}
-}
-
-// A file is offered by a person who completes its path, and taken by another.
-func TestWholeTerminalSendsFiles(t *testing.T) {
-	t.Parallel()
-	ann, ben := twoWindows(t)
-	dir, content := t.TempDir(), strings.Repeat("the boat leaves at six\n", 100_000)
-	if err := os.WriteFile(dir+"/harbour plan.txt", []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ann.types("/se\t" + dir + "/har\t")
-	ann.shows(`harbour\\ plan.txt$`)
-	ann.types("\r")
-	ann.shows(`You offered "harbour plan.txt" \(2.3 MB\) as number \d+; Ben has not`)
-	ben.shows(`Ann offers "harbour plan.txt" \(2.3 MB, text\): /accept.\d+ or /decline.\d+`)
-	ben.types("/acc\t\r")
-	ben.shows(`Saved "harbour plan.txt" \(2.3 MB, verified\) `)
-	ann.shows(`Ben has "harbour plan.txt" \(2.3 MB, verified\)`)
-	if got, err := os.ReadFile(ben.cmd.Dir + "/harbour plan.txt"); err != nil || string(got) != content {
-		t.Errorf("%d bytes have arrived: %v", len(got), err)
-	}
-	ann.types("/send " + dir + "/nothing\r")
-	ann.shows(`(?s)Nothing was offered:.*no\s+such\s+file`)
-	ann.types("/send '" + dir + "/harbour plan.txt'\r")
-	ben.shows(`(?s)offers "harbour plan.txt" .*offers "harbour plan.txt" `)
-	ben.types("/decline\r")
-	ben.shows(`You declined "harbour plan.txt"\.`)
-	ann.shows(`Ben declined "harbour plan.txt"\.`)
 }
 
 // A whole evening: the code typed at the prompt with Tab, talk, a paste of 200 lines, a

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -40,8 +41,8 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// No source, script or document has one of the old words.
-func TestWordsOfTheTree(t *testing.T) {
+// No source, script or document has one of the old words, and no source has more than 400 lines: it would be two.
+func TestFormOfTheTree(t *testing.T) {
 	t.Parallel()
 	word := regexp.MustCompile(`(?i)\b(` + strings.Join(oldWords, "|") + `)\b`)
 	kinds := []string{".go", ".ts", ".html", ".css", ".md", ".txtar", ".yaml", ".yml"}
@@ -59,6 +60,9 @@ func TestWordsOfTheTree(t *testing.T) {
 		text, err := os.ReadFile(path) //nolint:gosec // a file of this repository
 		if found := word.Find(text); found != nil {
 			t.Errorf("%s has %q", path, found)
+		}
+		if n := bytes.Count(text, []byte("\n")); n > 400 && (filepath.Ext(path) == ".go" || filepath.Ext(path) == ".ts") {
+			t.Errorf("%s has %d lines", path, n)
 		}
 		return err
 	})

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"maps"
 	"net/http"
@@ -11,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/pb33f/libopenapi"
@@ -141,39 +139,6 @@ func operations() map[string]*v3.Operation {
 	}
 	return all
 }
-
-// A Store that is gone cannot be reached.
-type gone struct{}
-
-func (gone) Offer(context.Context, signaling.Ticket, signaling.Description) (signaling.Version, error) {
-	return "", signaling.ErrUnavailable
-}
-
-func (gone) Reoffer(context.Context, signaling.Ticket, signaling.Description) (signaling.Version, error) {
-	return "", signaling.ErrUnavailable
-}
-
-func (gone) Answer(context.Context, signaling.Ticket, signaling.Version, signaling.Description) (signaling.Version, error) {
-	return "", signaling.ErrUnavailable
-}
-
-func (gone) Description(context.Context, signaling.Ticket, signaling.Side, signaling.Version, time.Duration) (signaling.Description, signaling.Version, error) {
-	return nil, "", signaling.ErrUnavailable
-}
-
-func (gone) Offers(context.Context, []signaling.WantedOffer, time.Duration) ([]signaling.Offered, error) {
-	return nil, signaling.ErrUnavailable
-}
-
-func (gone) AddCandidates(context.Context, signaling.Ticket, int, ...signaling.Candidate) (int, error) {
-	return 0, signaling.ErrUnavailable
-}
-
-func (gone) Candidates(context.Context, signaling.Ticket, signaling.Side, int, time.Duration) ([]signaling.Candidate, error) {
-	return nil, signaling.ErrUnavailable
-}
-
-func (gone) Close(context.Context, signaling.Ticket) error { return signaling.ErrUnavailable }
 
 func TestOpenAPI(t *testing.T) {
 	model, _ := document()

@@ -1,0 +1,174 @@
+package tui
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"p2pchat/chat"
+)
+
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		typed, hint string
+		did         []string
+	}{
+		{"/accept", "Which one? /accept all, or a number: 1 a.txt, 2 b.txt", nil},
+		{"/accept 2", "", []string{"accept 5"}},
+		{"/accept all", "", []string{"accept 4", "accept 5"}},
+		{"/accept 2 1 2", "", []string{"accept 5", "accept 4"}},
+		{"/accept 1, 2", "", []string{"accept 4", "accept 5"}},
+		{"/accept 1 9", "There is no file 9 to accept.", []string{"accept 4"}},
+		{"/accept 8 2,9", "There are no files 8, 9 to accept.", []string{"accept 5"}},
+		{"/accept 1 and 2", "and is not the number of a file: /accept takes numbers, as in /accept 1, or all.", []string{"accept 4", "accept 5"}},
+		{"/decline 1 2", "", []string{"decline 4", "decline 5"}},
+		{"/accept 9", "There is no file 9 to accept.", nil},
+		{"/accept x", "takes numbers, as in /accept 1, or all", nil},
+		{"/decline 1", "", []string{"decline 4"}},
+		{"/cancel", "No file is on its way.", nil},
+		{"/send", "Which file?", nil},
+		{"/verify them", "/verify yes", nil},
+		{"/name Annie", "", []string{"name Annie"}},
+		{"/name", "Which name?", nil},
+		{`/send /a\ b "c d" 'e f'`, "", []string{"send /a b", "send c d", "send e f"}},
+	} {
+		r := newRig(t, 80, 24).happens(benIs, chat.FileOffered{ID: 4, Name: "a.txt"}, chat.FileOffered{ID: 5, Name: "b.txt"})
+		r.press(test.typed + "<enter>")
+		if !slices.Equal(r.talk.did, test.did) || !strings.Contains(r.hint, test.hint) || r.input.text != "" {
+			t.Errorf("%s does %q, hints %q and leaves %q", test.typed, r.talk.did, r.hint, r.input.text)
+		}
+	}
+
+	t.Run("of either side have numbers of their own", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24).happens(benIs, chat.FileOffered{ID: 3, Name: "theirs"}, chat.FileOffering{ID: 3, Name: "own"})
+		r.press("/accept<enter>").happens(chat.FileProgress{ID: 3, Name: "theirs", Size: 10})
+		r.press("/cancel<enter>")
+		if want := "1 theirs, 2 own"; !strings.HasSuffix(r.hint, want) {
+			t.Errorf("it hints %q", r.hint)
+		}
+		if r.press("/cancel 2<enter>"); !slices.Equal(r.talk.did, []string{"accept 3", "cancel 3 true"}) {
+			t.Errorf("it did %q", r.talk.did)
+		}
+	})
+
+	t.Run("of many files a hint names a few", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24).happens(benIs)
+		for id := range uint64(9) {
+			r.happens(chat.FileOffered{ID: id, Name: "x"})
+		}
+		r.press("/accept<enter>")
+		if want := "1 x, 2 x, 3 x, and 6 more"; !strings.HasSuffix(r.hint, want) {
+			t.Errorf("it hints %q", r.hint)
+		}
+	})
+
+	t.Run("all of as many files as are offered at a time takes those that follow", func(t *testing.T) {
+		t.Parallel()
+		offer := func(r *rig, first, many uint64) {
+			for id := first; id < first+many; id++ {
+				r.happens(chat.FileOffered{ID: id, Name: "x"})
+			}
+		}
+		for many, want := range map[uint64]int{63: 63, 64: 66} {
+			r := newRig(t, 80, 24).happens(benIs)
+			offer(r, 1, many)
+			r.press("/accept all<enter>")
+			offer(r, 101, 2)
+			if len(r.talk.did) != want {
+				t.Errorf("of %d and 2 more it accepts %d", many, len(r.talk.did))
+			}
+		}
+
+		r := newRig(t, 80, 24).happens(benIs)
+		offer(r, 1, 64)
+		r.press("/accept all<enter>")
+		for id := range uint64(64) {
+			r.happens(chat.FileReceived{ID: id + 1, Name: "x"})
+		}
+		if offer(r, 101, 1); len(r.talk.did) != 64 {
+			t.Error("what is offered after the last one has arrived is accepted, too")
+		}
+	})
+
+	t.Run("/keep answers what the other side has asked", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24).happens(benIs).press("/keep<enter>")
+		r.shows("You have kept each other once Ben types /keep, too")
+		r = newRig(t, 80, 24).happens(benIs, chat.KeepAsked{From: "Ben", Verified: true}).press("/keep<enter>")
+		if strings.Contains(r.seen(), "once Ben types /keep") {
+			t.Errorf("it waits for what Ben has typed:\n%s", r.seen())
+		}
+		r.talk.err = chat.ErrKeepUnproven
+		r.press("/keep<enter>").shows("First compare the safety words: /verify")
+	})
+
+	t.Run("a file is offered, flows, stalls, flows again and arrives", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 100, 24)
+		files(r)
+		r.shows(`Ben offers "harbour.jpg" \(3.1 MB, image\): /accept.1 or /decline.1`)
+		r.shows(`Ben offers "plans" \(12.0 kB, folder with 12 files\)`)
+		r.shows(`↓ harbour.jpg █+░+ 1.2 MB of 3.1 MB   38 %  2.4 MB/s  1 s left`)
+		r.shows(`↑ film.mkv +█*░+ 20.0 MB of 1.5 GB    1 %  40.0 MB/s  37 s left`)
+		r.happens(chat.Disconnected{Reason: "x"})
+		r.shows(`38 %  waits`)
+		r.happens(chat.Reconnected{}, benIs)
+		r.happens(chat.FileReceived{ID: 4, Name: "harbour.jpg", Size: 3_100_000, Path: "/home/ann/harbour.jpg"})
+		r.shows(`Saved "harbour.jpg" \(3.1 MB, verified\) to /home/ann$`)
+		r.happens(chat.FileReceived{ID: 5, Name: "plans", Size: 12_000, Path: "/home/ann/plans", Renamed: 2, Example: "a is now b"})
+		r.shows(`Saved "plans" \(12.0 kB, verified\) to /home/ann. 2 names in it had to be changed: a is now b`)
+		r.happens(chat.FileSent{ID: 8, Name: "maps", Size: 12_000, Renamed: 1})
+		r.shows(`Ben has "maps" \(12.0 kB, verified\). 1 name in it had to be changed there`)
+		r.happens(chat.FileFailed{ID: 2, Outgoing: true, Name: "film.mkv", Reason: "their disk is full"})
+		r.shows(`Could not send "film.mkv": their disk is full`)
+		if len(r.runningTransfers()) != 0 {
+			t.Errorf("there are still bars:\n%s", r.seen())
+		}
+		r.happens(chat.FileSent{ID: 7, Name: "x", Size: 12})
+		r.shows(`Ben has "x" \(12 B, verified\)`)
+	})
+
+	t.Run("who takes all files is not asked", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24)
+		r.streams.Accepts = true
+		r.happens(benIs, chat.FileOffered{ID: 4, Name: "a.txt"})
+		r.shows(`Ben offers "a.txt" \(0 B, text\)$`)
+	})
+
+	t.Run("words that were compared count for those words only", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24).happens(evesdrp).press("/verify yes<enter>")
+		r.shows("● Ben · words compared")
+		r.happens(chat.Disconnected{}, chat.Reconnected{}, evesdrp)
+		r.shows("● Ben · words compared")
+		other := evesdrp
+		other.SafetyWords = []string{"yew", "box", "bay", "oak"}
+		r.happens(chat.Disconnected{}, chat.Reconnected{}, other)
+		r.shows("● Ben · unverified: yew box bay oak")
+	})
+
+	t.Run("what cannot be done is told", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24).happens(benIs)
+		r.talk.err = errors.New("it is a device")
+		r.press("/send /dev/null<enter>")
+		r.shows("Nothing was offered: it is a device")
+		r.happens(chat.Connected{Peer: chat.Stranger, Foreign: true}).press("/send x<enter>")
+		r.shows("takes no files")
+	})
+
+	t.Run("more files than there is room for are counted", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24).happens(benIs)
+		for i := range 9 {
+			r.happens(chat.FileProgress{ID: uint64(i), Name: fmt.Sprint("file", i), Size: 10})
+		}
+		r.shows("and 6 more files")
+	})
+}
