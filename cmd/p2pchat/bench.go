@@ -51,7 +51,7 @@ candidates from each side, the requests that read them, and the end. With severa
 servers, which must share their rooms, the caller uses one and the callee the next.
 
 A server limits the requests of one address. Start it with --rate client=0 to measure
-its full capacity.`,
+its full capacity. The exit code is 0 only if no call failed.`,
 		Example: `  p2pchat bench signaling --server http://localhost:3000
   p2pchat bench signaling --rate 100 --duration 1m     100 calls a second
   p2pchat bench signaling --ramp                       double the load step by step`,
@@ -83,7 +83,10 @@ func benchSignaling(ctx context.Context, o benchOptions, out io.Writer) error {
 	}
 	if !o.ramp {
 		r := load.Run(ctx)
-		return printed(out, r, withoutLimit(r.Err()), o.json, r.Write)
+		if err := printed(out, r, withoutLimit(r.Err()), o.json, r.Write); err != nil {
+			return err
+		}
+		return withoutLimit(r.Failures())
 	}
 	best, err := load.Climb(ctx, func(r bench.Result) error { return printed(out, r, nil, o.json, r.WriteStep) })
 	if err == nil && !o.json {
@@ -92,10 +95,13 @@ func benchSignaling(ctx context.Context, o benchOptions, out io.Writer) error {
 	return err
 }
 
-// withoutLimit adds to err how to start a server that does not limit this machine, if that is why it refused.
+// withoutLimit adds to err how to start a server without the limit that is why it refused.
 func withoutLimit(err error) error {
-	if errors.Is(err, signaling.ErrTooMany) {
+	switch {
+	case errors.Is(err, signaling.ErrTooMany):
 		return hintedError{err, "start the server with --rate client=0 for this measurement"}
+	case errors.Is(err, signaling.ErrServerFull):
+		return hintedError{err, "start the server with more --max-rooms for this measurement, or lower --concurrency"}
 	}
 	return err
 }

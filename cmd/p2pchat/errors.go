@@ -57,6 +57,7 @@ var endings = []struct {
 	{peer.ErrImpostor, exitCode, "impostor", "ask the caller for a new code and for the server's address: a stranger may be guessing"},
 	{screen.ErrOverheard, exitCode, "overheard", "do not trust what was said in this call; call again with a code that has a secret: p2pchat call"},
 	{peer.ErrTaken, exitFailed, "taken", "if the caller did not hang up, a stranger has used the code: tell the caller"},
+	{bench.ErrFailed, exitFailed, "calls-failed", ""},
 	{signaling.ErrOccupied, exitServer, "occupied", "to join that call, type p2pchat answer with the same code; a room whose caller has died closes after a while"},
 	{signaling.ErrNoKey, exitServer, "access-key", "ask the server's operator for its access key, and give it with --access-key-file or P2PCHAT_ACCESS_KEY"},
 	{signaling.ErrServerFull, exitServer, "server-full", "try again in a moment, or use another server: --server URL"},

@@ -8,6 +8,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -113,17 +114,42 @@ type Result struct {
 	Histogram         []Bar              `json:"histogram"`
 }
 
-// Err returns signaling.ErrUnreachable, with the causes, if every call failed, or signaling.ErrTooMany if the server
-// limits this machine.
+// ErrFailed is wrapped by Result.Failures.
+var ErrFailed = errors.New("the server did not serve all calls")
+
+// Err returns signaling.ErrUnreachable, with the causes, if every call failed; signaling.ErrTooMany if the server
+// limits this machine, or signaling.ErrServerFull.
 func (r Result) Err() error {
 	if r.Served > 0 || r.Failed == 0 {
 		return nil
 	}
-	causes := strings.Join(slices.Sorted(maps.Keys(r.Errors)), ", ")
-	if strings.Contains(causes, ": "+strconv.Itoa(http.StatusTooManyRequests)+" ") {
-		return fmt.Errorf("%w: no call was served: %s", signaling.ErrTooMany, causes)
+	return fmt.Errorf("%w: no call was served: %s", cmp.Or(r.refusal(), signaling.ErrUnreachable), r.causes())
+}
+
+// Failures returns ErrFailed, with the causes, if some calls failed. It wraps signaling.ErrTooMany or signaling.ErrServerFull, too, if
+// that is a cause.
+func (r Result) Failures() error {
+	if r.Failed == 0 {
+		return nil
 	}
-	return fmt.Errorf("%w: no call was served: %s", signaling.ErrUnreachable, causes)
+	err := fmt.Errorf("%w: %d of %d failed: %s", ErrFailed, r.Failed, r.Failed+r.Served, r.causes())
+	if why := r.refusal(); why != nil {
+		err = fmt.Errorf("%w (%w)", err, why)
+	}
+	return err
+}
+
+func (r Result) causes() string { return strings.Join(slices.Sorted(maps.Keys(r.Errors)), ", ") }
+
+// refusal returns the error of the server that one can do something about, or nil.
+func (r Result) refusal() error {
+	switch causes := r.causes(); {
+	case strings.Contains(causes, ": "+strconv.Itoa(http.StatusTooManyRequests)+" "):
+		return signaling.ErrTooMany
+	case strings.Contains(strings.ToLower(causes), fmt.Sprintf(": %d %v", http.StatusServiceUnavailable, signaling.ErrServerFull)):
+		return signaling.ErrServerFull
+	}
+	return nil
 }
 
 // Climb doubles the concurrency from 1 on until the throughput grows by less than a tenth, and returns the
