@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"sync"
 
@@ -152,13 +153,26 @@ func sweep(root *os.Root, name string) bool {
 	return disk.Lock(f) == nil && isAt(f, root, name) && root.RemoveAll(name) == nil
 }
 
-// CheckFolder returns an error unless files can be written to dir, which is made if it does not exist.
-// An empty dir is the working directory.
+// CheckFolder returns an error unless files can be written to dir. If dir does not exist, it is made only when a file comes: the folder
+// in which it would be made is checked instead. An empty dir is the working directory.
 func CheckFolder(dir string) error {
-	d, err := createDownload(dir, Offer{}, false)
+	d, err := createDownload(existing(dir), Offer{}, false)
 	if err != nil {
 		return fmt.Errorf("files cannot be written to %s: %w", cmp.Or(dir, "the working directory"), disk.WithoutPath(err))
 	}
 	d.discard()
 	return nil
+}
+
+// existing returns dir, or the closest folder above it that exists.
+func existing(dir string) string {
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		return dir
+	}
+	for at := absolute; ; at = filepath.Dir(at) {
+		if _, err := os.Lstat(at); !errors.Is(err, fs.ErrNotExist) {
+			return at
+		}
+	}
 }

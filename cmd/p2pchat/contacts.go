@@ -82,12 +82,12 @@ with a code and keep each other.`,
 			})
 		},
 	}
-	c.AddCommand(forget, rename, ringCommand())
+	c.AddCommand(forget, rename, ringCommand(std.out))
 	return c
 }
 
 // ringCommand returns the command that says what listen does when a contact calls.
-func ringCommand() *cobra.Command {
+func ringCommand(out io.Writer) *cobra.Command {
 	folder := ""
 	policies := []string{contacts.RingAsk, contacts.RingAccept, contacts.RingRefuse}
 	c := &cobra.Command{
@@ -126,12 +126,25 @@ A listen that runs already notices the change.`,
 			}
 			return withContact(c.Context(), args[0], func(_ *contacts.Book, h *contacts.Held) error {
 				defer h.Release()
-				return h.Update(func(c *contacts.Contact) { c.Ring, c.Folder = args[1], folder })
+				if err := h.Update(func(c *contacts.Contact) { c.Ring, c.Folder = args[1], folder }); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintln(out, ringText(h.Contact))
+				return err
 			})
 		},
 	}
 	c.Flags().StringVar(&folder, "folder", "", "take the contact's files, into this `FOLDER`")
 	return c
+}
+
+// ringText says in a sentence what listen does when a contact calls.
+func ringText(c contacts.Contact) string {
+	does := map[string]string{contacts.RingAsk: "asks you", contacts.RingAccept: "answers at once", contacts.RingRefuse: "does not answer"}[cmp.Or(c.Ring, contacts.RingAsk)]
+	if c.Folder != "" {
+		does += ", and takes files into " + screen.Clean(c.Folder)
+	}
+	return fmt.Sprintf("When %s%s calls, listen %s.", contactMark, c.Name, does)
 }
 
 // withContact locks the contact of that name, and runs do.
