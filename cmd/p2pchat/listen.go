@@ -42,7 +42,9 @@ stdin and stdout; P2PCHAT_CONTACT has the name of the contact. Several calls can
 
 Letters that contacts have left at a server (serve --mail) are shown as they come, and their
 writers see that they were read. On a full terminal and with --exec, listen only says that letters
-wait: 'p2pchat answer @NAME' reads them.`,
+wait: 'p2pchat answer @NAME' reads them.
+
+listen ends when you leave with q or Ctrl-C, with exit code 0.`,
 		Example: `  p2pchat listen
   p2pchat contacts ring @ben accept --folder ~/inbox
   p2pchat listen --exec ./bot`,
