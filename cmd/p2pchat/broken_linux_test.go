@@ -13,6 +13,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"p2pchat/cmd/p2pchat/internal/contacts"
+	"p2pchat/peer/mail"
 )
 
 // A smallDisk is a file system of few pages.
@@ -168,6 +171,58 @@ func (p pair) comesAndReads(t *testing.T, numbers []string) {
 		t.Errorf("the contact reads %v, and %v were taken", got, numbers)
 	}
 	ben.kill()
+}
+
+// The disk of one who reads a letter takes no new keys, and then the two meet and say goodbye: the next call shows the letter no more.
+func TestReadingALetterOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	disk := newSmallDisk(t)
+	p := newPair(t, serving(t, "--mail"))
+	p.states[1] = filepath.Join(disk.dir, "ben")
+	p.keep(t)
+	with, err := contacts.Open(p.states[0] + "/p2pchat/contacts").Find("ben")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, from, seq := clientOf(t, p.server), mail.Outgoing{Box: with.Keys.Generations[0].Boxes[with.Keys.Side]}, 0
+	writes := func(text string) {
+		seq++
+		letterOf(t, at, &from, strings.Replace(letterWith("a", seq, text), `"first":1`, fmt.Sprintf(`"first":%d`, seq), 1))
+	}
+	answers := func() *process { return withOutbox(t, p, 1, "answer", "@ann", "--ui", "json") }
+	ben := answers()
+	writes("zero")
+	ben.prints(t, `"text":"zero"`)
+	eventually(t, func() bool {
+		c, err := contacts.Open(p.states[1] + "/p2pchat/contacts").Find("ann")
+		return err == nil && c.Keys.Generations[0].Boxes[with.Keys.Side].Number == 1
+	}, func() string { return "the key after the first letter is not saved" })
+	disk.fill(t, 0)
+	writes("one")
+	ben.prints(t, `"text":"one"`)
+	ben.prints(t, `The keys of the letters that you have read could not be saved: .*no space left on device`)
+	ann := withOutbox(t, p, 0, "call", "@ben", "--ui", "json")
+	ann.prints(t, `"type":"connected"`)
+	ben.prints(t, `"type":"connected"`)
+	ann.say(t, `{"type":"leave"}`)
+	ann.finishes(t, 0)
+	ben.finishes(t, 0)
+	disk.free(t)
+	ben = answers()
+	writes("two")
+	ben.prints(t, `"text":"two"`)
+	if strings.Contains(ben.out.String(), `"text":"one"`) {
+		t.Errorf("a letter is shown twice:\n%s", ben.out)
+	}
+	ann = withOutbox(t, p, 0, "call", "@ben", "--ui", "json")
+	ann.say(t, `{"type":"message","text":"three"}`)
+	ben.prints(t, `"text":"three"`)
+	ann.say(t, `{"type":"leave"}`)
+	ann.finishes(t, 0)
+	ben.finishes(t, 0)
+	if left, err := filepath.Glob(filepath.Join(p.states[1], "p2pchat", "outboxes", "*")); err != nil || len(left) > 0 {
+		t.Errorf("an outbox is left: %q, %v", left, err)
+	}
 }
 
 // A full disk under the output ends the program, and the other side is told that nobody has read what it wrote last.

@@ -33,6 +33,8 @@ type keeper struct {
 	key    []byte         // of the call in which it was kept
 	agreed string         // the ID of the keys with which it was kept
 	last   []byte         // key of the call from which the contact's keys follow now
+
+	read map[string]contact.Box // by generation: how far letters are read, where the disk does not say so
 }
 
 // holdContact makes the call one with the contact of that name, unless it is one already. No other program can call the contact until

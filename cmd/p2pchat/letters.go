@@ -289,7 +289,7 @@ func (r *letterReader) read(ctx context.Context, c contacts.Contact, at *signali
 	})
 	conversation.Close()
 	wg.Wait()
-	if err := o.outbox.close(conversation); err != nil {
+	if err := o.outbox.close(conversation, o.keeper); err != nil {
 		r.tell(c, flatten(err))
 	}
 }

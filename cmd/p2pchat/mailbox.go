@@ -227,12 +227,8 @@ func (m *mailbox) open(ctx context.Context, d delivery) error {
 			return err
 		}
 	}
+	m.keeper.hasRead(d.generation, d.after.Box)
 	err := m.keeper.update(func(c *contacts.Contact) {
-		for i, g := range c.Keys.Generations {
-			if g.ID() == d.generation {
-				c.Keys.Generations[i].Boxes[c.Keys.Side.Other()] = d.after.Box
-			}
-		}
 		c.Mail = m.current(*c)
 		c.Mail.Owed = c.Mail.Owed || owed
 	})
@@ -307,12 +303,44 @@ func (n *notices) isNew(text string) bool {
 	return true
 }
 
-// update changes the contact whom the call is with, on disk.
+// update changes the contact whom the call is with, on disk, with what hasRead noted.
 func (k *keeper) update(change func(*contacts.Contact)) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.held.Update(func(c *contacts.Contact) {
+	err := k.held.Update(func(c *contacts.Contact) {
 		c.Keys.Generations = slices.Clone(c.Keys.Generations)
+		for i, g := range c.Keys.Generations {
+			if after, ok := k.read[g.ID()]; ok {
+				c.Keys.Generations[i].Boxes[c.Keys.Side.Other()] = after
+			}
+		}
 		change(c)
 	})
+	if err == nil {
+		clear(k.read)
+	}
+	return err
+}
+
+// hasRead notes that the letters of a generation's box are read up to after, for the next update.
+func (k *keeper) hasRead(generation string, after contact.Box) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.read == nil {
+		k.read = map[string]contact.Box{}
+	}
+	if after.Number > k.read[generation].Number {
+		k.read[generation] = after
+	}
+}
+
+// saveRead tries once more to save which letters were read, and reports whether the keys on disk say so.
+func (k *keeper) saveRead() bool {
+	if k == nil {
+		return true
+	}
+	k.mu.Lock()
+	saved := len(k.read) == 0
+	k.mu.Unlock()
+	return saved || k.update(func(*contacts.Contact) {}) == nil
 }

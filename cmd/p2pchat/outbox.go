@@ -198,12 +198,13 @@ func (b *outbox) explain(c *chat.Conversation, err error) error {
 	return err
 }
 
-// close closes the file. The screen must have ended.
-func (b *outbox) close(c *chat.Conversation) error {
+// close closes the file. The screen must have ended. While the keys of letters that were read are not on disk, the file stays also after
+// the goodbye: only it keeps them from being shown again.
+func (b *outbox) close(c *chat.Conversation, k *keeper) error {
 	if b.journal == nil {
 		return nil
 	}
-	if err := b.journal.End(c.Resumable() || b.guessed); err != nil {
+	if err := b.journal.End(c.Resumable() || b.guessed || !k.saveRead()); err != nil {
 		return fmt.Errorf("closing the outbox: %w", err)
 	}
 	return nil

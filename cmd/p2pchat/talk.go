@@ -309,7 +309,7 @@ func (o *talkOptions) end(ctx context.Context, conversation *chat.Conversation, 
 		conversation.Tell(screen.Failed{Code: code, Message: flatten(err)})
 	}
 	conversation.Close()
-	for _, also := range []error{waitForScreen(ctx, shown), o.outbox.close(conversation)} {
+	for _, also := range []error{waitForScreen(ctx, shown), o.outbox.close(conversation, o.keeper)} {
 		if also != nil { // or else err stays as it is: report compares it
 			err = errors.Join(err, also)
 		}
