@@ -112,7 +112,7 @@ func (o *talkOptions) clientAt(at signaling.Config) (*signaling.Client, peer.Con
 	config := peer.Config{
 		Resume: o.outbox.again(), RelayOnly: o.relayOnly, MapPorts: o.mapping.useful(o.server), Log: o.logger,
 		Moves:            true,
-		DataChannelsOnly: o.stripes == "always", // over QUIC, a file has no stripes
+		DataChannelsOnly: o.stripes == always, // over QUIC, a file has no stripes
 	}
 	if err := o.proxy.connect(o.serverGiven, o.server, &at, &config); err != nil {
 		return nil, config, err

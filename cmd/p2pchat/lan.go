@@ -14,12 +14,26 @@ import (
 	"p2pchat/signaling/lan"
 )
 
-// Values of --lan.
+// A when is the value of --lan or --stripes: one of the following.
+type when string
+
 const (
 	auto   = "auto"
 	always = "always"
 	never  = "never"
 )
+
+// forFiles returns what a value of --stripes means for files.
+func (w when) forFiles() chat.Stripes {
+	switch w {
+	case always:
+		return chat.StripesAlways
+	case never:
+		return chat.StripesNever
+	default:
+		return chat.StripesAuto
+	}
+}
 
 const (
 	lanPause    = time.Second      // between two servers of the local network that are tried
@@ -29,7 +43,7 @@ const (
 
 // prepareLAN checks --lan, and turns it off where a person hides this machine's address.
 func (o *talkOptions) prepareLAN() error {
-	if err := checkChoice("lan", o.lan); err != nil {
+	if err := checkChoice("lan", string(o.lan)); err != nil {
 		return err
 	}
 	hidesAddress := o.relayOnly || o.proxy.wanted()

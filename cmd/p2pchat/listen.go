@@ -71,7 +71,7 @@ listen ends when you leave with q or Ctrl-C, with exit code 0.`,
 	o.proxy.register(f)
 	f.BoolVar(&o.noOutbox, "no-outbox", false, "keep undelivered messages only while this program runs")
 	f.StringVar(&o.download, "download-dir", "", "`FOLDER` for accepted files of contacts without one of their own (default the working directory)")
-	f.StringVar(&o.stripes, "stripes", "auto", "`WHEN` to send a file over four more connections: auto, always or never")
+	f.StringVar((*string)(&o.stripes), "stripes", auto, "`WHEN` to send a file over four more connections: auto, always or never")
 	o.log.sentences = true
 	o.log.register(f)
 	return c
@@ -91,7 +91,7 @@ func (o *listenOptions) prepareListen(c *cobra.Command, std stdio) (err error) {
 	if _, _, err := chosenICEServers(o.iceServers, ""); err != nil {
 		return err
 	}
-	if err := checkChoice("stripes", o.stripes); err != nil {
+	if err := checkChoice("stripes", string(o.stripes)); err != nil {
 		return err
 	}
 	if o.wait < 0 {

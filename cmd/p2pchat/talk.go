@@ -29,9 +29,6 @@ var (
 	defaultServe  = defaultListen
 )
 
-// stripes has the values of --stripes.
-var stripes = map[string]chat.Stripes{"auto": chat.StripesAuto, "always": chat.StripesAlways, "never": chat.StripesNever}
-
 // talkOptions are the options of call and answer.
 type talkOptions struct {
 	side     signaling.Side
@@ -47,7 +44,7 @@ type talkOptions struct {
 	relayOnly  bool
 	mapping    portMappingOption
 	proxy      proxyOption
-	lan        string // auto, always or never
+	lan        when
 	leaveOnEOF bool
 	outboxPath string
 	noOutbox   bool
@@ -56,7 +53,7 @@ type talkOptions struct {
 	download   string
 	accept     bool
 	send       []string
-	stripes    string
+	stripes    when
 	keyFile    string
 	qr         bool
 	noNotify   bool
@@ -98,7 +95,7 @@ func (o *talkOptions) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.relayOnly, "relay-only", false, "never reveal this machine's addresses to the other side")
 	o.mapping.register(f)
 	o.proxy.register(f)
-	f.StringVar(&o.lan, "lan", auto, "`WHEN` the two may meet on one local network without a server, where the caller's program serves: auto (with a code that has a secret, if no server is named; on a terminal also if the server named cannot be reached), always or never")
+	f.StringVar((*string)(&o.lan), "lan", auto, "`WHEN` the two may meet on one local network without a server, where the caller's program serves: auto (with a code that has a secret, if no server is named; on a terminal also if the server named cannot be reached), always or never")
 	f.BoolVar(&o.leaveOnEOF, "leave-on-eof", false, "leave when the input has ended and the other side has received all of it")
 	f.StringVar(&o.outboxPath, "outbox", "", "`FILE` that keeps undelivered messages and how to reconnect, instead of one in the state folder: run the same command again to continue the conversation")
 	f.BoolVar(&o.noOutbox, "no-outbox", false, "keep undelivered messages only while this program runs")
@@ -107,7 +104,7 @@ func (o *talkOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.download, "download-dir", "", "`FOLDER` for accepted files (default the working directory)")
 	f.BoolVar(&o.accept, "accept-files", false, "accept all offered files without asking")
 	f.StringArrayVar(&o.send, "send", nil, "offer this `FILE` or folder; with --leave-on-eof, leave when the other side has it (repeatable)")
-	f.StringVar(&o.stripes, "stripes", "auto", "`WHEN` to send a file over four more connections, which is faster where packets are lost: auto (large files, on a direct path of 10 ms or more), always (on any direct path, and never QUIC), or never, in either direction")
+	f.StringVar((*string)(&o.stripes), "stripes", auto, "`WHEN` to send a file over four more connections, which is faster where packets are lost: auto (large files, on a direct path of 10 ms or more), always (on any direct path, and never QUIC), or never, in either direction")
 	o.log.sentences = true
 	o.log.register(f)
 }
@@ -127,7 +124,7 @@ func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err e
 	if err := o.refusePaths(args); err != nil {
 		return err
 	}
-	if err := cmp.Or(checkChoice("stripes", o.stripes), o.prepareLAN()); err != nil {
+	if err := cmp.Or(checkChoice("stripes", string(o.stripes)), o.prepareLAN()); err != nil {
 		return err
 	}
 	if o.wait < 0 {
@@ -251,7 +248,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	conversation := chat.New(chat.Config{
 		KeepAs: o.keepAs, Contact: o.keeper.contact(), Keeper: o.chatKeeper(),
 		Name: o.name, LeaveWhenSaid: o.leaveOnEOF, Journal: o.outbox.journal, MoreInput: o.outbox.own,
-		DownloadDir: o.download, AcceptFiles: o.accept, DeclineFiles: o.declines, Stripes: stripes[o.stripes], Log: o.logger,
+		DownloadDir: o.download, AcceptFiles: o.accept, DeclineFiles: o.declines, Stripes: o.stripes.forFiles(), Log: o.logger,
 		Drain: o.drain, Input: o.unit,
 	})
 	if o.joined != nil {

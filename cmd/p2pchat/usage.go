@@ -208,7 +208,7 @@ func example(f *pflag.Flag) string {
 // choices are the values of the flags that take one of a few words.
 var choices = map[string][]string{
 	"ui":         {"auto", "tui", "line", "json"},
-	"stripes":    {"auto", "always", "never"},
+	"stripes":    {auto, always, never},
 	"lan":        {auto, always, never},
 	"log-level":  {"debug", "info", "warn", "error"},
 	"log-format": {"text", "json"},
