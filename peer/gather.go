@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"syscall"
 
 	"github.com/pion/webrtc/v4"
 
@@ -75,3 +76,9 @@ func Gather(ctx context.Context, servers []signaling.ICEServer, config Config) (
 // DefaultAddresses returns this machine's addresses on the interfaces that have the default routes, one of each
 // family at most, IPv4 first. No packet is sent.
 func DefaultAddresses() []netip.Addr { return pionnet.DefaultAddresses() }
+
+// AvoidDeadLink is a [net.Dialer]'s Control. If the link that leads to an address has no carrier, as that of a cable that was unplugged, and the
+// system has kept its route, the socket uses another link. It does nothing on systems other than Linux.
+func AvoidDeadLink(network, address string, c syscall.RawConn) error {
+	return pionnet.AvoidDeadLink(network, address, c)
+}

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -60,7 +61,9 @@ type Config struct {
 	// one that is used instead: through a proxy, say. It gets the server's name and port. It replaces the proxies of
 	// the environment that net/http uses. Where the proxy fails, its errors wrap [ErrProxy] or [ErrProxyRefuses].
 	Via func(direct Dial) Dial
-	Log *slog.Logger // gets each phase of a request at debug level; nil: none
+	// Control, if not nil, is called for each socket before it connects, those to name servers included: see [net.Dialer].
+	Control func(network, address string, c syscall.RawConn) error
+	Log     *slog.Logger // gets each phase of a request at debug level; nil: none
 }
 
 // A Dial connects to a TCP address, a name or an IP address and a port, as [net.Dialer.DialContext] does.
@@ -92,7 +95,7 @@ func NewClient(base string, config Config) (*Client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 8 // a meeting reads two documents and writes a third at once
 	// Connecting to an address that drops packets must not outlast Patience.
-	transport.DialContext = dialer(min(config.Patience, maxDialTime), config.Via)
+	transport.DialContext = dialer(min(config.Patience, maxDialTime), config)
 	if config.Via != nil {
 		transport.Proxy = nil
 	}

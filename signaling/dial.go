@@ -3,6 +3,7 @@ package signaling
 import (
 	"context"
 	"net"
+	"syscall"
 	"time"
 )
 
@@ -16,8 +17,20 @@ const (
 
 // dialer returns a function that connects to a server within limit, via a proxy if via is not nil. It starts an
 // attempt every redialInterval, and uses the first one that succeeds. A proxy gets one attempt, and maxDialTime.
-func dialer(limit time.Duration, via func(Dial) Dial) Dial {
-	d := &net.Dialer{Timeout: limit, Control: setAckTimeout(ackTimeout)}
+func dialer(limit time.Duration, config Config) Dial {
+	d, via := &net.Dialer{Timeout: limit, Control: setAckTimeout(ackTimeout)}, config.Via
+	if config.Control != nil {
+		acks := d.Control // nil on some systems
+		d.Control = func(network, address string, c syscall.RawConn) error {
+			if acks != nil {
+				if err := acks(network, address, c); err != nil {
+					return err
+				}
+			}
+			return config.Control(network, address, c)
+		}
+		d.Resolver = &net.Resolver{Dial: (&net.Dialer{Control: config.Control}).DialContext}
+	}
 	dial, most := d.DialContext, maxDials
 	if via != nil { // what a proxy connects to may be far: another attempt would be as slow
 		dial, most, limit = via(dial), 1, maxDialTime

@@ -117,7 +117,7 @@ func (o *talkOptions) clientAt(at signaling.Config) (*signaling.Client, peer.Con
 	if err := o.proxy.connect(o.serverGiven, o.server, &at, &config); err != nil {
 		return nil, config, err
 	}
-	at.Log = o.logger
+	at.Log, at.Control = o.logger, peer.AvoidDeadLink
 	client, err := signaling.NewClient(o.server, at)
 	if err != nil {
 		return nil, config, &usageError{err: err}

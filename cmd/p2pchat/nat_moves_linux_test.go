@@ -43,6 +43,10 @@ func TestNATMoves(t *testing.T) {
 			func(l *lab) { l.run("ip -n %s link set eth1 down", l.ns("a")) }, direct, direct, 2000, "gone",
 		},
 		{
+			"to Wi-Fi when the cable is pulled out at the switch, and its route stays", cone, "b", func(l *lab) { l.bridge("a", 1); l.plug("a", 1) }, direct,
+			func(l *lab) { l.run("ip -n %s link set port1 down", l.ns("ra")) }, direct, direct, 2000, "gone",
+		},
+		{
 			"to the other address when one is removed", cone, "b", func(l *lab) { l.bridge("b", 2); l.plug("b", 2) }, direct,
 			func(l *lab) { l.run("ip -n %s addr del 10.2.0.3/24 dev eth1", l.ns("b")) }, direct, direct, 2000, "silence",
 		},

@@ -14,11 +14,17 @@ var errNowhereElse = errors.New("packets can leave from no other address")
 
 // Elsewhere returns a machine's network without the interface that has an address. Unlike that of Without, each of its sockets sends by the interface whose
 // address it has, even if the routes prefer another one; a socket without an address sends by the first. It returns an error if
-// packets can leave from no other address of that family.
+// packets can leave from no other address of that family, or the address is a tunnel's: what goes through a VPN must not leave beside it.
 func Elsewhere(machine transport.Net, at netip.Addr) (transport.Net, error) {
 	others, err := Without(machine, at)
 	if err != nil {
 		return nil, err
+	}
+	all, _ := machine.Interfaces() // Without has asked already
+	if slices.ContainsFunc(all, func(i *transport.Interface) bool {
+		return i.Flags&net.FlagPointToPoint != 0 && slices.Contains(addressesOf(i), at)
+	}) {
+		return nil, errNowhereElse
 	}
 	list, err := others.Interfaces()
 	if err != nil {
@@ -29,7 +35,6 @@ func Elsewhere(machine transport.Net, at netip.Addr) (transport.Net, error) {
 	})
 	n, ok := others.(*Net)
 	if ok { // other addresses of the interface leave by it, too
-		all, _ := machine.Interfaces() // Without has asked already
 		list = slices.DeleteFunc(list, func(i *transport.Interface) bool {
 			return slices.ContainsFunc(all, func(o *transport.Interface) bool { return o.Index == i.Index && slices.Contains(addressesOf(o), at) })
 		})
@@ -67,7 +72,7 @@ func (n *Net) steer(c any, at *net.UDPAddr) error {
 // ListenPacket opens a socket to a TURN server.
 func (n *Net) ListenPacket(network, address string) (net.PacketConn, error) {
 	c, err := n.Net.ListenPacket(network, address)
-	if err != nil || !n.steered {
+	if err != nil || !n.steered && !n.avoids {
 		return c, err
 	}
 	if err := n.steer(c, nil); err != nil {

@@ -186,11 +186,14 @@ func ownAddresses(machine transport.Net, used []*transport.Interface) (list []ne
 	return list
 }
 
+// somewhere has addresses to which the default routes lead. They are for documentation (RFC 5737, RFC 3849).
+var somewhere = []string{"198.51.100.1", "2001:db8::1"}
+
 // DefaultAddresses returns this machine's addresses on the interfaces that have the default routes, one
-// of each family at most, IPv4 first. No packet is sent: connecting a UDP socket looks up the route. The addresses are for documentation (RFC 5737, RFC 3849).
+// of each family at most, IPv4 first. No packet is sent: connecting a UDP socket looks up the route.
 func DefaultAddresses() (list []netip.Addr) {
-	for _, somewhere := range []string{"198.51.100.1", "2001:db8::1"} {
-		if a := SourceTo(netip.MustParseAddr(somewhere)); a.IsValid() {
+	for _, at := range somewhere {
+		if a := SourceTo(netip.MustParseAddr(at)); a.IsValid() {
 			list = append(list, a)
 		}
 	}

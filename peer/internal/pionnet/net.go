@@ -35,6 +35,7 @@ type Net struct {
 	interfaces []*transport.Interface
 	routes     *routes
 	steered    bool      // see Elsewhere
+	avoids     bool      // a dead link: sockets send by their own interface, and still keep to the routes
 	settled    time.Time // from when on no address is tentative that NewNet has seen
 }
 
@@ -48,7 +49,7 @@ func NewNet(ctx context.Context) (*Net, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking at this machine's network: %w", err)
 	}
-	return &Net{n, ctx, usable(all, DefaultAddresses()), newRoutes(all), false, time.Now().Add(tentativeLimit)}, nil
+	return &Net{n, ctx, usable(all, DefaultAddresses()), newRoutes(all), false, avoidsDeadLink(all), time.Now().Add(tentativeLimit)}, nil
 }
 
 // Interfaces returns the interfaces from which ICE gathers addresses, the one with the default route first.
@@ -60,15 +61,14 @@ func (n *Net) ListenUDP(network string, at *net.UDPAddr) (transport.UDPConn, err
 	if err != nil {
 		return nil, err
 	}
-	if n.steered {
+	if n.steered || n.avoids {
 		if err := n.steer(c, at); err != nil {
 			_ = c.Close() // nothing is on its way
 			return nil, err
 		}
-		return batched(c), nil
 	}
 	c = batched(c)
-	if at == nil {
+	if at == nil || n.steered {
 		return c, nil
 	}
 	a, _ := netip.AddrFromSlice(at.IP) // without an address, the socket belongs to no interface
@@ -123,7 +123,7 @@ func (n *Net) resolve(network, address string) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(n.ctx, lookupLimit)
 	defer cancel()
-	found, err := net.DefaultResolver.LookupNetIP(ctx, map[byte]string{'4': "ip4", '6': "ip6"}[network[len(network)-1]], host)
+	found, err := resolver.LookupNetIP(ctx, map[byte]string{'4': "ip4", '6': "ip6"}[network[len(network)-1]], host)
 	if err != nil {
 		return "", err
 	}
@@ -132,7 +132,7 @@ func (n *Net) resolve(network, address string) (string, error) {
 
 // DialTCP connects to a TURN server.
 func (n *Net) DialTCP(network string, local, remote *net.TCPAddr) (transport.TCPConn, error) {
-	d := net.Dialer{Timeout: lookupLimit}
+	d := net.Dialer{Timeout: lookupLimit, Control: AvoidDeadLink}
 	if local != nil {
 		d.LocalAddr = local
 	}

@@ -42,9 +42,21 @@ func (r *routes) to(at netip.Addr) string {
 	return name
 }
 
-// SourceTo returns the address that this machine's packets to an address come from. It is the
-// zero Addr if there is no route.
-func SourceTo(at netip.Addr) (source netip.Addr) {
+// SourceTo returns the address that this machine's packets to an address come from, which is that of another link if the one of the route has
+// no carrier. It is the zero Addr if there is no route.
+func SourceTo(at netip.Addr) netip.Addr {
+	source := routeTo(at)
+	if !source.IsValid() || source.IsLoopback() || HasAddress(source) {
+		return source
+	}
+	if link, other := standIn(source, machineLinks()); link != nil {
+		return other
+	}
+	return source
+}
+
+// routeTo returns the address of the link by which the system's routes lead to an address, or the zero Addr.
+func routeTo(at netip.Addr) (source netip.Addr) {
 	c, err := net.Dial("udp", netip.AddrPortFrom(at, 9).String())
 	if err != nil {
 		return source

@@ -1,0 +1,67 @@
+package pionnet
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/pion/transport/v5"
+)
+
+// A link without a carrier, such as a cable that was unplugged, may keep its addresses and routes: Linux then sends packets into it
+// until another program removes them. Until then, the sockets of this program send by another link that has a carrier. They
+// never leave a tunnel, or enter one that the routes do not lead by.
+
+// standIn returns the link that takes the place of the one with an address, and its address of the same family. It returns nil if
+// that link has a carrier, or no other one has.
+func standIn(of netip.Addr, all []*transport.Interface) (*transport.Interface, netip.Addr) {
+	if !canSteer || !of.IsValid() || of.IsLoopback() {
+		return nil, netip.Addr{}
+	}
+	const up, alive = net.FlagUp, net.FlagUp | net.FlagRunning
+	dead := slices.ContainsFunc(all, func(i *transport.Interface) bool {
+		return i.Flags&(alive|net.FlagPointToPoint) == up && slices.Contains(addressesOf(i), of)
+	})
+	if !dead {
+		return nil, netip.Addr{}
+	}
+	for _, i := range all {
+		if i.Flags&(alive|net.FlagPointToPoint|net.FlagLoopback) != alive || isBridge(i.Name) {
+			continue
+		}
+		for _, a := range addressesOf(i) {
+			if a.Is4() == of.Is4() {
+				return i, a
+			}
+		}
+	}
+	return nil, netip.Addr{}
+}
+
+// machineLinks returns the links of this machine.
+func machineLinks() []*transport.Interface {
+	list, _ := net.Interfaces() // after an error there are none
+	links := make([]*transport.Interface, len(list))
+	for n, i := range list {
+		links[n] = transport.NewInterface(i)
+		addresses, _ := i.Addrs() // after an error there are none
+		for _, a := range addresses {
+			links[n].AddAddress(a)
+		}
+	}
+	return links
+}
+
+// avoidsDeadLink reports whether a link stands in for the one of a default route.
+func avoidsDeadLink(all []*transport.Interface) bool {
+	return slices.ContainsFunc(somewhere, func(at string) bool {
+		link, _ := standIn(routeTo(netip.MustParseAddr(at)), all)
+		return link != nil
+	})
+}
+
+// resolver asks name servers, on Linux also past a link without a carrier.
+var resolver = &net.Resolver{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+	return (&net.Dialer{Control: AvoidDeadLink}).DialContext(ctx, network, address)
+}}

@@ -1,0 +1,51 @@
+package pionnet
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/pion/transport/v5"
+)
+
+func TestDeadLinks(t *testing.T) {
+	with := func(i *transport.Interface, flags net.Flags) *transport.Interface {
+		i.Flags = flags
+		return i
+	}
+	lo, wlan, docker := an("lo", "127.0.0.1/8"), an("wlan0", "fe80::7/64", "10.0.0.7/24"), an("docker0", "172.17.0.1/16")
+	unplugged := with(an("eth0", "192.0.2.7/24", "2001:db8::7/64"), net.FlagUp)
+	tunnel := with(an("tun0", "10.8.0.2/24"), net.FlagUp|net.FlagRunning|net.FlagPointToPoint)
+	idleTunnel := with(an("tun1", "10.9.0.2/24"), net.FlagUp|net.FlagPointToPoint)
+	all := []*transport.Interface{lo, docker, idleTunnel, tunnel, unplugged, wlan}
+	for at, want := range map[string]string{
+		"192.0.2.7":   "10.0.0.7",
+		"2001:db8::7": "", // nothing else has such an address
+		"10.0.0.7":    "",
+		"10.9.0.2":    "",
+		"127.0.0.1":   "",
+		"203.0.113.7": "", // of no link
+	} {
+		link, got := standIn(netip.MustParseAddr(at), all)
+		if (link != nil) != (want != "") || want != "" && (got.String() != want || link.Name != wlan.Name) {
+			t.Errorf("%v stands in for %s, not %q", got, at, want)
+		}
+	}
+	if link, _ := standIn(netip.MustParseAddr("192.0.2.7"), all[:5]); link != nil {
+		t.Errorf("%s stands in for a cable", link.Name)
+	}
+}
+
+// A call that goes through a VPN does not leave beside it.
+func TestElsewhereThanATunnel(t *testing.T) {
+	tunnel := an("tun0", "10.8.0.2/24")
+	machine := &partOf{interfaces: []*transport.Interface{tunnel, an("wlan0", "10.0.0.7/24")}}
+	if _, err := Elsewhere(machine, netip.MustParseAddr("10.8.0.2")); err != nil {
+		t.Error(err)
+	}
+	tunnel.Flags |= net.FlagPointToPoint
+	if _, err := Elsewhere(machine, netip.MustParseAddr("10.8.0.2")); !errors.Is(err, errNowhereElse) {
+		t.Error(err)
+	}
+}
