@@ -11,6 +11,21 @@ import (
 	"testing/synctest"
 )
 
+// diedMidway returns Ann, who sends a file, and a receiver with a journal whose Run was told to end in the middle of it.
+func diedMidway(t *testing.T, path, dir, box string) (a, b *talker) {
+	t.Helper()
+	left, right := newPair(16)
+	a, b = newTalker(named("Ann")), newTalker(keeps(t, box), into(dir), accepts)
+	stop := stopsAt(t, left, fileData, 20)
+	a.joins(left).run(t.Context(), nil)
+	ctx, die := context.WithCancel(t.Context())
+	b.joins(right).run(ctx, nil)
+	offers(t, a, path)
+	<-stop
+	die()
+	return a, b
+}
+
 // A receiver is stopped in the middle of a file and restarted with its journal; change is what
 // happens to the part in between.
 func TestResumedReceiver(t *testing.T) {
@@ -176,15 +191,7 @@ func TestJournalRewrittenAtTheEnd(t *testing.T) {
 	box := filepath.Join(t.TempDir(), "box")
 	path, dir := create(t, "data", noise(3<<20)), t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		left, right := newPair(16)
-		a, b := newTalker(named("Ann")), newTalker(keeps(t, box), into(dir), accepts)
-		stop := stopsAt(t, left, fileData, 20)
-		a.joins(left).run(t.Context(), nil)
-		ctx, die := context.WithCancel(t.Context())
-		b.joins(right).run(ctx, nil)
-		offers(t, a, path)
-		<-stop
-		die()
+		a, b := diedMidway(t, path, dir, box)
 		_ = b.end()    // as it was told
 		for range 40 { // its journal is compacted while it is open
 			b.noted(entry{Resumption: strings.Repeat("x", 100_000)})
@@ -215,15 +222,7 @@ func TestResumedReceiverWithoutAJournal(t *testing.T) {
 	box := filepath.Join(t.TempDir(), "box")
 	path, dir := create(t, "data", noise(3<<20)), t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		left, right := newPair(16)
-		a, b := newTalker(named("Ann")), newTalker(keeps(t, box), into(dir), accepts)
-		stop := stopsAt(t, left, fileData, 20)
-		a.joins(left).run(t.Context(), nil)
-		ctx, die := context.WithCancel(t.Context())
-		b.joins(right).run(ctx, nil)
-		offers(t, a, path)
-		<-stop
-		die()
+		a, b := diedMidway(t, path, dir, box)
 		_ = b.end()                    // as it was told
 		_ = b.config.Journal.End(true) // it stays
 		a.Leave()
@@ -231,7 +230,7 @@ func TestResumedReceiverWithoutAJournal(t *testing.T) {
 
 		b = newTalker(keeps(t, box), into(dir))
 		_ = b.config.Journal.End(true) // its file is closed, so that no write succeeds
-		ctx, die = context.WithCancel(t.Context())
+		ctx, die := context.WithCancel(t.Context())
 		b.run(ctx, nil)
 		synctest.Wait()
 		if got := only[Notice](b.seen()); len(got) != 2 || !strings.HasPrefix(got[0].Text, sentence(ErrUnkept)) {

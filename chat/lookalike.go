@@ -39,8 +39,8 @@ var (
 	})
 )
 
-// looksLike returns the letters and digits that a name seems to have, without signs and marks.
-func looksLike(name string) string {
+// skeleton returns the letters and digits that a name seems to have, without signs and marks.
+func skeleton(name string) string {
 	var b strings.Builder
 	for _, r := range name {
 		if like, ok := lookalikes()[r]; ok {

@@ -20,7 +20,7 @@ func properName(name string) string {
 	}
 	shown := []rune(transfer.Visible(name))
 	name = strings.TrimSpace(string(shown[:min(len(shown), most)]))
-	bare := looksLike(name)
+	bare := skeleton(name)
 	if name == "" || len(bare) >= len(program) && strings.EqualFold(bare[:len(program)], program) {
 		return Stranger
 	}

@@ -30,7 +30,7 @@ func TestLookalikes(t *testing.T) {
 		}
 	}
 	for like, all := range homoglyphs {
-		if got := looksLike(all); got != strings.Repeat(like, len([]rune(all))) {
+		if got := skeleton(all); got != strings.Repeat(like, len([]rune(all))) {
 			t.Errorf("those like %q come to %q", like, got)
 		}
 	}

@@ -20,16 +20,7 @@ import (
 // apart opens a channel on a connection of its own.
 func apart(t testing.TB, from, to *peer.Pipe) (near, far io.ReadWriteCloser) {
 	t.Helper()
-	to.Expect(true)
-	near, err := from.OpenApart(soon(t))
-	if err != nil {
-		t.Fatal("opening: ", err)
-	}
-	far, err = to.Accept(soon(t))
-	if err != nil {
-		t.Fatal("accepting: ", err)
-	}
-	return near, far
+	return opened(t, from.OpenApart, to)
 }
 
 func TestFurtherConnections(t *testing.T) {

@@ -9,8 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/pion/logging"
-	"github.com/pion/transport/v5/vnet"
 	"github.com/pion/turn/v5"
 
 	"p2pchat/signaling"
@@ -53,30 +51,11 @@ func (h *told) private() (list []netip.Addr) {
 
 // The server chooses the TURN server, and so could learn from it what the seals keep from it.
 func TestTURNServersLearnNoPrivateAddress(t *testing.T) {
-	const host = "203.0.113.3"
 	synctest.Test(t, func(t *testing.T) {
-		wan, err := newRouter(&vnet.RouterConfig{CIDR: "203.0.113.0/24", MinDelay: 5 * time.Millisecond, LoggerFactory: logging.NewDefaultLoggerFactory()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		n, hears := &network{router: wan}, &told{}
-		n.caller, n.callee = behind(t, wan, nats[symmetric].kind, "203.0.113.1", 1), behind(t, wan, nats[symmetric].kind, "203.0.113.2", 2)
-		third := machine(t, wan, host)
-		wan.AddChunkFilter(func(vnet.Chunk) bool { return !n.cut.Load() })
-		if err := wan.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := wan.Stop(); err != nil {
-				t.Error(err)
-			}
-		})
-		conn, err := third.ListenPacket("udp4", host+":3478")
-		if err != nil {
-			t.Fatal(err)
-		}
+		n, third, conn := behindNATs(t, symmetric, symmetric, 5*time.Millisecond)
+		hears := &told{}
 		config := quiet()
-		config.ICEServers = []signaling.ICEServer{permitting(t, conn, &turn.RelayAddressGeneratorStatic{RelayAddress: net.ParseIP(host), Address: host, Net: third}, hears.permit)}
+		config.ICEServers = []signaling.ICEServer{permitting(t, conn, &turn.RelayAddressGeneratorStatic{RelayAddress: net.ParseIP(thirdHost), Address: thirdHost, Net: third}, hears.permit)}
 		store := memstore.New(memstore.Limits{})
 		caller, callee := both(t, n.calls(t, store, right, config), n.answers(t, store, right, config))
 		talk(t, caller, callee)

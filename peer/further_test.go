@@ -21,8 +21,14 @@ import (
 // further opens a channel beside the pipes.
 func further(t testing.TB, from, to *peer.Pipe) (near, far io.ReadWriteCloser) {
 	t.Helper()
+	return opened(t, from.Open, to)
+}
+
+// opened opens a channel, and accepts it at the other side.
+func opened(t testing.TB, open func(context.Context) (io.ReadWriteCloser, error), to *peer.Pipe) (near, far io.ReadWriteCloser) {
+	t.Helper()
 	to.Expect(true)
-	near, err := from.Open(soon(t))
+	near, err := open(soon(t))
 	if err != nil {
 		t.Fatal("opening: ", err)
 	}

@@ -59,14 +59,23 @@ type natted struct {
 
 func newNATs(t *testing.T, a, b int, delay time.Duration) *natted {
 	t.Helper()
-	const host = "203.0.113.3"
+	n, third, conn := behindNATs(t, a, b, delay)
+	n.turn = relaying(t, conn, &turn.RelayAddressGeneratorStatic{RelayAddress: net.ParseIP(thirdHost), Address: thirdHost, Net: third})
+	return n
+}
+
+const thirdHost = "203.0.113.3"
+
+// behindNATs returns that network without a relay, the machine beside the NATs, and a socket there for one.
+func behindNATs(t *testing.T, a, b int, delay time.Duration) (*natted, *vnet.Net, net.PacketConn) {
+	t.Helper()
 	wan, err := newRouter(&vnet.RouterConfig{CIDR: "203.0.113.0/24", MinDelay: delay, LoggerFactory: logging.NewDefaultLoggerFactory()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := &natted{network: network{router: wan}}
 	n.caller, n.callee = behind(t, wan, nats[a].kind, "203.0.113.1", 1), behind(t, wan, nats[b].kind, "203.0.113.2", 2)
-	third := machine(t, wan, host)
+	third := machine(t, wan, thirdHost)
 	wan.AddChunkFilter(func(vnet.Chunk) bool { return !n.cut.Load() })
 	if err := wan.Start(); err != nil {
 		t.Fatal(err)
@@ -76,12 +85,11 @@ func newNATs(t *testing.T, a, b int, delay time.Duration) *natted {
 			t.Error(err)
 		}
 	})
-	conn, err := third.ListenPacket("udp4", host+":3478")
+	conn, err := third.ListenPacket("udp4", thirdHost+":3478")
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.turn = relaying(t, conn, &turn.RelayAddressGeneratorStatic{RelayAddress: net.ParseIP(host), Address: host, Net: third})
-	return n
+	return n, third, conn
 }
 
 // stun returns the relay as a STUN server.

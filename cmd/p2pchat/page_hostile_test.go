@@ -17,15 +17,9 @@ import (
 	"p2pchat/signaling"
 )
 
-// A malicious other side knows the code. The page drops each of its frames that makes no sense, and
-// the conversation goes on.
-func TestPageAmongStrangers(t *testing.T) {
-	inFull(t)
-	b := sharedBrowser(t) // not in parallel: the flood at the end takes a core
-	server := serving(t)
-	page := b.open(t, server)
-	const code = "417-falcon-zebra"
-	page.call(code)
+// answersAs answers a call with a Session of this process, whose frames the test writes.
+func answersAs(t *testing.T, server, code string) *peer.Session {
+	t.Helper()
 	client, err := signaling.NewClient(server, signaling.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -37,6 +31,19 @@ func TestPageAmongStrangers(t *testing.T) {
 	}
 	session := peer.Answer(client, parsed, peer.Config{})
 	t.Cleanup(session.Close)
+	return session
+}
+
+// A malicious other side knows the code. The page drops each of its frames that makes no sense, and
+// the conversation goes on.
+func TestPageAmongStrangers(t *testing.T) {
+	inFull(t)
+	b := sharedBrowser(t) // not in parallel: the flood at the end takes a core
+	server := serving(t)
+	page := b.open(t, server)
+	const code = "417-falcon-zebra"
+	page.call(code)
+	session := answersAs(t, server, code)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	pipe, err := session.Pipe(ctx)
@@ -153,17 +160,7 @@ func TestPageKeepsWhatComesEarly(t *testing.T) {
 	page := b.open(t, front.URL)
 	const code, messages = "417-falcon-zebra", 1500
 	page.call(code)
-	client, err := signaling.NewClient(server, signaling.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.CloseIdle)
-	parsed, err := peer.ParseCode(code)
-	if err != nil {
-		t.Fatal(err)
-	}
-	session := peer.Answer(client, parsed, peer.Config{})
-	t.Cleanup(session.Close)
+	session := answersAs(t, server, code)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	release := sync.OnceFunc(func() { close(arrived) })

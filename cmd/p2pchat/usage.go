@@ -72,19 +72,19 @@ func checkArguments(c *cobra.Command) {
 			return &usageError{err: fmt.Errorf("'%s' needs a command after it", c.CommandPath()), hint: listCommands(c)}
 		}
 	case args == nil: // the root and cobra's own commands
-		c.Args = takesNone
+		c.Args = rejectArguments
 	default:
 		c.Args = func(c *cobra.Command, given []string) error {
 			if err := args(c, given); err != nil {
-				return takesNone(c, given)
+				return rejectArguments(c, given)
 			}
 			return nil
 		}
 	}
 }
 
-// takesNone returns a usageError if there are arguments.
-func takesNone(c *cobra.Command, given []string) error {
+// rejectArguments returns a usageError if there are arguments.
+func rejectArguments(c *cobra.Command, given []string) error {
 	switch {
 	case len(given) == 0:
 		return nil

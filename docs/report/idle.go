@@ -52,7 +52,7 @@ func (l *lab) meetIn(ctx context.Context, face, connected string) (first, second
 		return nil, nil, nil, err
 	}
 	for _, p := range []*process{first, second} {
-		if _, err := p.sees(ctx, connected); err != nil {
+		if _, err := p.waitFor(ctx, connected); err != nil {
 			end()
 			return nil, nil, nil, err
 		}

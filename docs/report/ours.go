@@ -20,7 +20,7 @@ func (l *lab) serve(ctx context.Context) (*process, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	found, err := s.sees(ctx, `listening on (\S+)`)
+	found, err := s.waitFor(ctx, `listening on (\S+)`)
 	if err != nil {
 		s.stop()
 		return nil, "", err
@@ -42,7 +42,7 @@ func (l *lab) meet(ctx context.Context, face, code string, callee, caller []stri
 	flags := []string{code, "--server", address, "--ui", face}
 	if first, err = start(ctx, nil, l.ours, slices.Concat([]string{"call"}, flags, caller)...); err == nil {
 		end = func() { first.stop(); s.stop() }
-		if _, err = first.sees(ctx, regexp.QuoteMeta(code)); err == nil {
+		if _, err = first.waitFor(ctx, regexp.QuoteMeta(code)); err == nil {
 			second, err = start(ctx, nil, l.ours, slices.Concat([]string{"answer"}, flags, callee)...)
 		}
 	}
@@ -66,7 +66,7 @@ func (l *lab) connect(ctx context.Context, code string) (float64, error) {
 		}
 	}
 	for _, p := range []*process{first, second} {
-		if _, err := p.sees(ctx, `^a first line$`); err != nil {
+		if _, err := p.waitFor(ctx, `^a first line$`); err != nil {
 			return 0, err
 		}
 	}
@@ -122,10 +122,10 @@ func (l *lab) deliver(ctx context.Context, path string) (time.Duration, error) {
 	}
 	defer end()
 	_, _ = first.in.Close(), second.in.Close()
-	if err := second.ends(); err != nil {
+	if err := second.wait(); err != nil {
 		return 0, err
 	}
-	if err := first.ends(); err != nil {
+	if err := first.wait(); err != nil {
 		return 0, err
 	}
 	took := time.Since(second.began)

@@ -111,8 +111,8 @@ func splitLines(data []byte, atEOF bool) (int, []byte, error) {
 	return 0, nil, nil
 }
 
-// sees waits for a line that matches, and returns its groups.
-func (p *process) sees(ctx context.Context, pattern string) ([]string, error) {
+// waitFor waits for a line that matches, and returns its groups.
+func (p *process) waitFor(ctx context.Context, pattern string) ([]string, error) {
 	re := regexp.MustCompile(pattern)
 	for {
 		select {
@@ -130,8 +130,8 @@ func (p *process) sees(ctx context.Context, pattern string) ([]string, error) {
 	}
 }
 
-// ends waits until the program has ended, which it should with exit code 0.
-func (p *process) ends() error {
+// wait waits until the program has ended, which it should with exit code 0.
+func (p *process) wait() error {
 	for line := range p.lines {
 		p.seen = append(p.seen, line)
 	}
@@ -145,7 +145,7 @@ func (p *process) ends() error {
 func (p *process) stop() {
 	if p.cmd.ProcessState == nil {
 		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-		_ = p.ends()
+		_ = p.wait()
 	}
 	_ = p.in.Close() // a terminal's, which has no other end
 }

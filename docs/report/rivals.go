@@ -108,7 +108,7 @@ func (l *lab) meetPion(ctx context.Context) (first, second *process, end func(),
 	if err = listens(ctx, there); err == nil {
 		if second, err = l.start(ctx, nil, offer, "-offer-address", here, "-answer-address", there); err == nil {
 			end = func() { second.stop(); first.stop() }
-			_, err = second.sees(ctx, `Data channel .* open`)
+			_, err = second.waitFor(ctx, `Data channel .* open`)
 		}
 	}
 	if err != nil {
@@ -148,7 +148,7 @@ func (l *lab) weron(ctx context.Context, utility string) (second *process, end f
 	var first *process
 	if err = listens(ctx, address); err == nil {
 		if first, err = l.start(ctx, nil, path, append(args, "--server")...); err == nil {
-			if _, err = first.sees(ctx, `Connected to signaler`); err == nil {
+			if _, err = first.waitFor(ctx, `Connected to signaler`); err == nil {
 				second, err = l.start(ctx, nil, path, args...)
 			}
 		}
@@ -172,7 +172,7 @@ func (l *lab) connectWeron(ctx context.Context) (float64, error) {
 		return 0, err
 	}
 	defer end()
-	if _, err := second.sees(ctx, `Connected to peer`); err != nil {
+	if _, err := second.waitFor(ctx, `Connected to peer`); err != nil {
 		return 0, err
 	}
 	return milliseconds(time.Since(second.began)), nil
@@ -189,7 +189,7 @@ func (l *lab) weronUtility(ctx context.Context, utility, pattern string) (float6
 		return 0, err
 	}
 	defer end()
-	if _, err := p.sees(ctx, `Connected to peer`); err != nil {
+	if _, err := p.waitFor(ctx, `Connected to peer`); err != nil {
 		return 0, err
 	}
 	select {
@@ -200,7 +200,7 @@ func (l *lab) weronUtility(ctx context.Context, utility, pattern string) (float6
 	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
 		return 0, err
 	}
-	found, err := p.sees(ctx, `Average `+pattern)
+	found, err := p.waitFor(ctx, `Average `+pattern)
 	if err != nil {
 		return 0, err
 	}
@@ -235,7 +235,7 @@ func (l *lab) croc(ctx context.Context, path string) (time.Duration, error) {
 		return 0, err
 	}
 	defer sender.stop()
-	if _, err := sender.sees(ctx, `On the other computer run|Code is`); err != nil {
+	if _, err := sender.waitFor(ctx, `On the other computer run|Code is`); err != nil {
 		return 0, err
 	}
 	time.Sleep(time.Second) // it prints the code before its room is open
@@ -244,7 +244,7 @@ func (l *lab) croc(ctx context.Context, path string) (time.Duration, error) {
 		return 0, err
 	}
 	defer receiver.stop()
-	err = receiver.ends()
+	err = receiver.wait()
 	took := time.Since(receiver.began)
 	if _, missing := os.Stat(filepath.Join(receiver.cmd.Dir, filepath.Base(path))); err == nil && missing != nil {
 		err = fmt.Errorf("nothing has arrived: %w", missing)

@@ -195,9 +195,9 @@ func (m *listModel) key(key string) tea.Cmd {
 	m.hint = ""
 	switch key {
 	case "enter", "kpenter", "ctrl+j", "a":
-		return m.decides(true)
+		return m.answerChosen(true)
 	case "d":
-		return m.decides(false)
+		return m.answerChosen(false)
 	case "up", "k", "ctrl+p":
 		m.chosen = max(0, m.chosen-1)
 	case "down", "j", "ctrl+n":
@@ -223,8 +223,8 @@ func (m *listModel) key(key string) tea.Cmd {
 	return nil
 }
 
-// decides answers or declines the call of the chosen contact, or if only another one calls, of that.
-func (m *listModel) decides(answer bool) tea.Cmd {
+// answerChosen answers or declines the call of the chosen contact, or if only another one calls, of that.
+func (m *listModel) answerChosen(answer bool) tea.Cmd {
 	name := m.chosenName()
 	if _, calls := m.calls[name]; !calls {
 		if len(m.calls) != 1 {

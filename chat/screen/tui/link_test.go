@@ -70,7 +70,7 @@ func FuzzMarked(f *testing.F) {
 		width = 2 + (width&0x7fffffff)%100
 		for _, line := range tidy(text) {
 			marks := append(matches(line, sought), links(line)...)
-			for _, r := range breaks(line, width, ansi.WcWidth) {
+			for _, r := range breakLine(line, width, ansi.WcWidth) {
 				row := marked(line, r, marks)
 				if got := ansi.Strip(row); got != ansi.Strip(line[r.from:r.to]) {
 					t.Fatalf("%q becomes %q", line[r.from:r.to], row)

@@ -82,14 +82,14 @@ type segment struct{ from, to int }
 // The rows together are the line, but for the spaces at which it broke.
 func wrap(line string, width int, m ansi.Method) []string {
 	var rows []string
-	for _, r := range breaks(line, width, m) {
+	for _, r := range breakLine(line, width, m) {
 		rows = append(rows, line[r.from:r.to])
 	}
 	return rows
 }
 
-// breaks returns the rows of wrap as parts of the line.
-func breaks(line string, width int, m ansi.Method) (rows []segment) {
+// breakLine returns the rows of wrap as parts of the line.
+func breakLine(line string, width int, m ansi.Method) (rows []segment) {
 	width = max(width, 2) // the widest cluster
 	if len(line) <= width {
 		return []segment{{0, len(line)}}

@@ -204,7 +204,7 @@ func (m *model) clockHead(e *entry) string { return m.style.dim.Render(clock(e.a
 // makes the text of a row.
 func (m *model) textRows(e *entry, head string, indent, width int, show func(line string, row segment) string) (rows []string) {
 	for _, l := range e.lines {
-		for _, r := range breaks(l, width, m.method) {
+		for _, r := range breakLine(l, width, m.method) {
 			rows = append(rows, head+show(l, r))
 			head = strings.Repeat(" ", indent)
 		}

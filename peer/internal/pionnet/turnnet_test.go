@@ -78,9 +78,15 @@ func allocated(t *testing.T, server *relay.Relay, over string) (*turn.Client, ne
 	if err != nil {
 		t.Fatal(err)
 	}
+	return allocates(t, conn, address, credentials.Username, credentials.Credential)
+}
+
+// allocates returns a client of the TURN server that conn leads to, and its allocation.
+func allocates(t *testing.T, conn net.PacketConn, address, user, password string) (*turn.Client, net.PacketConn) {
+	t.Helper()
 	t.Cleanup(func() { _ = conn.Close() }) // the client may have
 	client, err := turn.NewClient(&turn.ClientConfig{
-		TURNServerAddr: address, Conn: conn, Username: credentials.Username, Password: credentials.Credential,
+		TURNServerAddr: address, Conn: conn, Username: user, Password: password,
 		LoggerFactory: &logging.DefaultLoggerFactory{Writer: io.Discard},
 	})
 	if err != nil {

@@ -32,23 +32,7 @@ func TestRefusals(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { _ = conn.Close() }) // the client may have
-			client, err := turn.NewClient(&turn.ClientConfig{
-				TURNServerAddr: at, Conn: conn, Username: "user", Password: "password",
-				LoggerFactory: &logging.DefaultLoggerFactory{Writer: io.Discard},
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(client.Close)
-			if err := client.Listen(); err != nil {
-				t.Fatal(err)
-			}
-			mine, err := client.Allocate()
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = mine.Close() }) // nothing is on its way
+			client, _ := allocates(t, conn, at, "user", "password")
 			peer, forbidden := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9}, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2), Port: 9}
 			for range 2 { // the TURNNet answers the first one
 				if err := client.CreatePermission(peer); err != nil {
