@@ -149,8 +149,8 @@ type Conversation struct {
 
 	mu          sync.Mutex // guards what follows
 	life        life
-	peer        hello  // the other side's last one
-	greeted     bool   // it came on the current pipe
+	peer        hello  // the other side's last hello
+	greeted     bool   // a hello came on the current pipe
 	known       uint64 // the last acknowledgement that the other side had when it said goodbye
 	goodbyeText string // the text of this side's goodbye
 	repeats     bool   // the other side may say goodbye again: the pipe on which it did was replaced

@@ -17,8 +17,8 @@ import (
 //	            ── kept: ID ─────────────▶ Keeper.Shown, Kept
 //	Kept, Keeper.Shown ◀──────── kept: ID ──
 //
-// A side stores before it says kept. So when a side is told that the two have kept each other, the other one has the
-// keys, too; a side that was not told knows that the other may not have them.
+// A side stores before it says kept. So when a side is told that the two have kept each other, the other side has the
+// keys, too; a side that was not told knows that the other side may not have them.
 
 // A Keeper stores contacts. A Conversation calls it from several goroutines, but not at once.
 type Keeper interface {

@@ -34,8 +34,8 @@ const unanswered = "unanswered"
 var ErrHungUp = errors.New("the caller hung up")
 
 // Ring tells the caller at the other end of a pipe that this side's person is being asked, until ctx ends. A Conversation may then
-// begin on the pipe that it returns, which has what the caller has sent by then. It returns ErrHungUp if the caller hangs up, who
-// then waits for Decline, or the error of the pipe.
+// begin on the pipe that it returns, which has what the caller has sent by then. It returns ErrHungUp if the caller, who
+// then waits for Decline, hangs up; or the error of the pipe.
 func Ring(ctx context.Context, p Pipe) (Pipe, error) {
 	b, err := frame{kind: kindRinging}.encode()
 	if err != nil {

@@ -54,10 +54,10 @@ type aparts struct {
 
 	mu     sync.Mutex // guards what follows
 	closed bool
-	open   [2]int // of this side, and of the other
+	open   [2]int // channels of this side, and of the other side
 }
 
-// begin takes a place for one more, of this side or of the other, and returns the address to which the Pipe's packets go now.
+// begin takes a place for one more channel, of this side or of the other side, and returns the address to which the Pipe's packets go now.
 // It returns false if there is no place, or if the path is no direct one.
 func (a *aparts) begin(theirs bool) (remote netip.Addr, ok bool) {
 	if a.direct == nil {

@@ -25,8 +25,8 @@ type Contact struct {
 //	First       offers               answers, unless it calls itself
 //	Second      answers              offers
 //
-// So two that call at once meet in the first one's room, though the server knows neither of them. After each loss the two meet in
-// the same way, with the keys of then: Config.Resume is not needed. The Session runs until Close.
+// So two that call at once meet in the first one's room, though the server knows neither of them. After each loss the two meet
+// again like this, with the keys that they have by then: Config.Resume is not needed. The Session runs until Close.
 func Meet(at signaling.Store, c Contact, config Config) *Session {
 	side := signaling.Callee
 	if c.Calls {

@@ -211,7 +211,7 @@ type sessionKeys struct {
 	code   Code
 	side   signaling.Side
 	sid    []byte
-	secret []byte    // of the PAKE and of ML-KEM, one behind the other: 96 bytes, from which all keys are derived
+	secret []byte    // the secrets of the PAKE and of ML-KEM, joined: 96 bytes, from which all keys are derived
 	nonces [2][]byte // of the caller and of the callee, who learns the caller's late
 	commit []byte    // the callee was promised a nonce with this hash
 

@@ -84,8 +84,8 @@ var (
 )
 
 // Keep returns the keys of one side when both have agreed to keep each other. key is that of their call, 32 bytes that only the
-// two have; the nonces are what each side has sent to the other over that call, so that one who reads a disk of before cannot
-// derive the keys.
+// two have; the nonces are what each side has sent to the other over that call, so that an
+// attacker with an older copy of a disk cannot derive the keys.
 func Keep(side Side, key, firsts, seconds []byte) Keys {
 	return Keys{Side: side, Generations: []Generation{generation(key, slices.Concat(firsts, seconds), "keep")}}
 }
