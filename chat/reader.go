@@ -98,7 +98,7 @@ func (c *Conversation) done(e Event) {
 	c.wakeSender()
 }
 
-// moveTheirs moves the other side to a stage because of what stands at a place, unless its program has begun from nothing since.
+// moveTheirs moves the other side to a stage because of the frame at a place, unless its program has begun from nothing since.
 func (c *Conversation) moveTheirs(at reliable.Place, to stage) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -114,7 +114,7 @@ func TestConnectionsOfACall(t *testing.T) {
 	}
 }
 
-// check checks that at most so many connections were opened, and none for the urgent request. A connection that begins with the
+// check fails the test if more than most connections were opened, or one for the urgent request. A connection that begins with the
 // closing DELETE is not counted: Close ends the reads that wait, and with HTTP/1.1 their connections, so that the DELETE needs
 // another one if the last POST has not been answered yet. The call is over, and no person waits for that handshake.
 func (d *door) check(t *testing.T, most int, urgent string) {

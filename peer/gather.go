@@ -46,7 +46,7 @@ func Gather(ctx context.Context, servers []signaling.ICEServer, config Config) (
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) {
 		select {
 		case found <- c:
-		default: // no machine has so many
+		default: // no machine has that many
 		}
 	})
 	if _, err := pc.CreateDataChannel(channelLabel, nil); err != nil {

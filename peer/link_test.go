@@ -71,7 +71,7 @@ func (l link) network(t *testing.T) *network {
 type shipment struct {
 	took     time.Duration
 	messages []time.Duration // from said to delivered
-	stripes  int             // packets went from so many ports of the sender, beside the first
+	stripes  int             // the ports of the sender that packets went from, beside the first
 }
 
 // ship sends the file at path over a link in virtual time. The function disturb runs at the same time; it may be nil.

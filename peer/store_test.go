@@ -276,7 +276,7 @@ func (r *restless) Answer(context.Context, signaling.Ticket, signaling.Version, 
 	return "answer", nil
 }
 
-// After so many reads in no time a Store gives up, or the test would never end.
+// After that many reads in no time a Store gives up, or the test would never end.
 const hot = 1000
 
 var errHot = errors.New("read a thousand times")

@@ -52,8 +52,8 @@ func (p *Pipe) counts() (c counts, ok bool) {
 	return counts{time.Now(), s.ResponsesReceived, s.TotalRoundTripTime, s.BytesSent + s.BytesReceived}, ok
 }
 
-// since returns the quality of the path since earlier counts, between which this side has sent so many checks. It returns false
-// if ICE has chosen another pair, or no check was answered.
+// since returns the quality of the path since earlier counts; sent is the number of checks that this side has sent since. It returns
+// false if ICE has chosen another pair, or no check was answered.
 func (c counts) since(before counts, sent float64) (q quality, ok bool) {
 	if c.answered <= before.answered || c.total < before.total || c.bytes < before.bytes {
 		return q, false

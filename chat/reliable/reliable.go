@@ -243,7 +243,7 @@ func (s *Stream) Receive(seq uint64) (Place, Verdict) {
 	return at, Known
 }
 
-// Took notes that the reader will handle what stands at that place.
+// Took notes that the reader will handle the frame at that place.
 func (s *Stream) Took(at Place) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -252,7 +252,7 @@ func (s *Stream) Took(at Place) {
 	}
 }
 
-// Handled notes that the reader is done with what stands at that place, and all before it. It returns false for what
+// Handled notes that the reader is done with the frame at that place, and all before it. It returns false for what
 // the program before the other side's current one has sent. If line is not nil, the Journal keeps it, too: see Note.
 func (s *Stream) Handled(at Place, line any) bool {
 	s.order.Lock()

@@ -153,7 +153,7 @@ const (
 	reasonOwn  = 4000
 )
 
-// properReason makes any reason fit for a line of at most so many characters.
+// properReason shortens a reason to at most that number of characters, and leaves out those that leave no trace on a screen.
 func properReason(why string, most int) string {
 	shown := []rune(Visible(strings.ToValidUTF8(why, string(utf8.RuneError))))
 	if len(shown) == 0 {

@@ -338,7 +338,7 @@ func marshalLeftOut(s *source) ([]byte, error) {
 	return b, err
 }
 
-// progress notes that the receiver has so many bytes, and tells the reader if it is time.
+// progress notes how many bytes the receiver has, and tells the reader if it is time.
 func (m *Manager) progress(f *file, bytes int64, begins bool) {
 	f.turn.Lock()
 	defer f.turn.Unlock()

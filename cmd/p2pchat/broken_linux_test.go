@@ -35,7 +35,7 @@ func newSmallDisk(t *testing.T) smallDisk {
 	return smallDisk{dir, filepath.Join(dir, "filler")}
 }
 
-// fill leaves room for so many pages more.
+// fill leaves room for that number of pages.
 func (d smallDisk) fill(t *testing.T, pages int) {
 	t.Helper()
 	page := int64(os.Getpagesize())

@@ -268,7 +268,7 @@ func TestLettersWaitForACall(t *testing.T) {
 	}
 }
 
-// A server that causes a new text with each reply makes the program remember only so many.
+// A server that causes a new text with each reply makes the program remember a bounded number of them.
 func TestNoticesAreBounded(t *testing.T) {
 	var n notices
 	for i := range 1000 {

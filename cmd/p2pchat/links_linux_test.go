@@ -187,7 +187,7 @@ type flow struct {
 	ended   sync.WaitGroup
 }
 
-// flow sends so many bytes.
+// flow sends size bytes.
 func (l *lab) flow(size int64) *flow {
 	l.Helper()
 	var listener net.Listener

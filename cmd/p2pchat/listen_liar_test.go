@@ -42,7 +42,7 @@ func (t *transcript) showsText(text string) error {
 	return err
 }
 
-// looked waits until listen has looked into so many more of the boxes of n contacts and of their decoys as a round does.
+// looked waits until listen has looked into as many more of the boxes of n contacts and of their decoys as a round does.
 func (p *postman) looked(t *testing.T, rounds int) {
 	t.Helper()
 	want := p.reads.Load() + int64(16*rounds)

@@ -172,7 +172,7 @@ func (l *lab) chats(from, to *process, first, end int) {
 	l.sees(to, fmt.Sprintf(`"text":"line %d"`, end-1))
 }
 
-// hasLines fails the test unless a process has got so many lines, each once and in order.
+// hasLines fails the test unless a process has got n lines, each once and in order.
 func hasLines(t *testing.T, p *process, n int) {
 	t.Helper()
 	lines := regexp.MustCompile(`"text":"line (\d+)"`).FindAllStringSubmatch(p.out.String(), -1)

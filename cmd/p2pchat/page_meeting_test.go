@@ -178,7 +178,7 @@ func TestClickToChat(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := serving(t) // each gives the guests of a room so many credentials
+			server := serving(t) // each gives the guests of a room a few credentials
 			var times []float64
 			for range calls {
 				t.Run("", func(t *testing.T) {

@@ -85,7 +85,7 @@ func (s *seat) ends(code int) {
 	}
 }
 
-// asksForCode is what stands before the code.
+// asksForCode is the prompt before the code.
 const asksForCode = `the caller's code \(Tab completes its words\): $`
 
 // elsewhere is the address of a server on another machine. No test connects to it directly.

@@ -48,7 +48,7 @@ const (
 	darkBackground  = "\x1b]11;rgb:1010/1212/1616\a"
 )
 
-// openWindow runs the program in a window of so many columns and rows. An environment
+// openWindow runs the program in a window of that size. An environment
 // variable LIGHT=1 makes its background light.
 func openWindow(t *testing.T, columns, rows uint16, env []string, args ...string) *window {
 	t.Helper()

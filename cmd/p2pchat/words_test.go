@@ -14,7 +14,7 @@ import (
 )
 
 // oldWords leave open who is meant, or are a literal translation.
-var oldWords = []string{"some" + "body", "who" + "ever", "an" + "ew", "mean" + "while", "he" + "ed", "set" + " aside"}
+var oldWords = []string{"some" + "body", "who" + "ever", "an" + "ew", "mean" + "while", "he" + "ed", "set" + " aside", "so" + " many"}
 
 // Each command and each of its flags have a help that says what they are for, and no text of the old kind, nor has any file.
 func TestWords(t *testing.T) {

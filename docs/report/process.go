@@ -93,7 +93,7 @@ func (l *lab) startWith(ctx context.Context, env []string, name string, args []s
 		for s.Scan() {
 			select {
 			case p.lines <- s.Text():
-			default: // nothing waits for so many
+			default: // nothing waits for that many
 			}
 		}
 	}()

@@ -167,7 +167,7 @@ var rows = []row{
 	},
 }
 
-// link is a row of a link that loses so many percent of the packets.
+// link is a row of a link that loses a share of the packets, in percent.
 func link(name, loss, must string) row {
 	return row{
 		name: name, title: "A file over a link that loses " + loss + " %", must: "at least " + must + " MB/s; TCP beside it keeps a third", needs: []string{"croc"},

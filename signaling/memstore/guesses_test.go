@@ -188,7 +188,7 @@ func TestClientsWithoutAddress(t *testing.T) {
 	}
 }
 
-// Where so many clients guess that not all can be remembered, those whose guesses are old are forgotten first, and of the others no
+// Where more clients guess than can be remembered, those whose guesses are old are forgotten first, and of the others no
 // more than needed.
 func TestManyGuessers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -108,7 +108,7 @@ func TestLimits(t *testing.T) {
 	})
 }
 
-// ofSize is a description or a candidate of so many bytes.
+// ofSize is a description or a candidate of n bytes.
 func ofSize(kind string, n int) string {
 	frame := fmt.Sprintf(`{"type":%q,"sdp":""}`, kind)
 	return frame[:len(frame)-2] + strings.Repeat("v", n-len(frame)) + frame[len(frame)-2:]

@@ -51,7 +51,7 @@ func TestListen(t *testing.T) {
 		s.post("/listen", wants(manyNames(1000)...)).is(200) // 63
 		s.post("/listen", wants(manyNames(16)...)).problem(429, "too-many")
 	})
-	t.Run("they wait as so many reads", func(t *testing.T) {
+	t.Run("they wait as one read and one more for each 16 rooms", func(t *testing.T) {
 		s := open(t, memstore.Limits{}, Config{MaxWaiting: 64})
 		heard := make(chan reply, 1)
 		go func() { heard <- s.post("/listen", wants(manyNames(1000)...), "Prefer: wait=60") }()

@@ -202,7 +202,7 @@ func (s *Server) beginWait(info *requestInfo) error {
 	return nil
 }
 
-// maxClientWaits returns how many reads one client may have wait while so many wait in all: a fiftieth of MaxWaiting if no other client has
+// maxClientWaits returns how many reads one client may have wait; waiting is how many wait in all: a fiftieth of MaxWaiting if no other client has
 // any, and less with the square of the share that others leave free. So a crowd of clients leaves places for others, as it does of rooms (see memstore).
 // Clients behind a proxy, and those with HTTP/2, need no connection for each read, so Connections does not bound them. It
 // returns 0, which is no limit, if ClientWaiting is 0.

@@ -238,7 +238,7 @@ func foreignBoxes(x *mail) {
 }
 
 func mailLimits(s mailSuite) {
-	s.test("a box holds so many blocks", MailLimits{Blocks: 2}, func(x *mail) {
+	s.test("a box holds a bounded number of blocks", MailLimits{Blocks: 2}, func(x *mail) {
 		x.put(block(1, ""), block(2, ""))
 		_, err := x.AddBlock(x.ctx, x.putter, block(3, ""))
 		x.want(err, signaling.ErrBoxFull, "putting a third")
@@ -247,13 +247,13 @@ func mailLimits(s mailSuite) {
 		x.put(block(3, ""))
 		x.holds(0, block(2, ""), block(3, ""))
 	})
-	s.test("a box holds so many bytes", MailLimits{BoxBytes: 3 << 10}, func(x *mail) {
+	s.test("a box holds a bounded number of bytes", MailLimits{BoxBytes: 3 << 10}, func(x *mail) {
 		x.put(blockOf(1, "", 1))
 		_, err := x.AddBlock(x.ctx, x.putter, blockOf(2, "", 1))
 		x.want(err, signaling.ErrBoxFull, "putting a second")
 		x.put(block(2, ""))
 	})
-	s.test("all boxes together hold so many bytes", MailLimits{Bytes: 256 << 10, BoxBytes: 128 << 10}, func(x *mail) {
+	s.test("all boxes together hold a bounded number of bytes", MailLimits{Bytes: 256 << 10, BoxBytes: 128 << 10}, func(x *mail) {
 		var putters, boxes []signaling.Box
 		err := error(nil)
 		for n := 0; err == nil && n < 1000; n++ {

@@ -93,7 +93,7 @@ func (m *model) cancel(argument string) (tea.Cmd, string) {
 }
 
 // mostOffered is how many files a program offers at a time. The next one follows when one of them has arrived, so a person who
-// accepts all of so many means those that follow, too.
+// accepts all of 64 means those that follow, too.
 const mostOffered = 64
 
 // acceptsNext reports whether the next offer is one of those that /accept all has accepted.

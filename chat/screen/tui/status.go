@@ -139,7 +139,7 @@ func (m *model) waitingText() string {
 }
 
 // verifiedPart says whether the call is verified. If it is not, the part has the safety words, if they fit
-// beside so many cells of other parts, and is the last one to be dropped.
+// beside the others, which are the cells of the other parts, and is the last one to be dropped.
 func (m *model) verifiedPart(others int) part {
 	switch {
 	case m.link.Verified:

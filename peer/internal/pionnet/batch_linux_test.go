@@ -88,7 +88,7 @@ func TestBatches(t *testing.T) {
 				t.Fatal("it takes too little")
 			}
 		}
-		x.size = 10 // a batch of so many packets is none
+		x.size = 10 // packets that are no batch
 		if err := from.write(x); err != nil || !from.single {
 			t.Errorf("it says %v; one at a time: %v", err, from.single)
 		}

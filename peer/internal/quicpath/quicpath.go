@@ -112,7 +112,7 @@ func mutual(keys Keys) (*tls.Config, error) {
 	}, nil
 }
 
-// settings returns those of a connection on which the other side may open so many streams; -1 is none.
+// settings returns those of a connection on which the other side may open that number of streams; -1 is none.
 func settings(streams int64) *quic.Config {
 	return &quic.Config{
 		HandshakeIdleTimeout: handshakeLimit, MaxIdleTimeout: silence, KeepAlivePeriod: keepAlive,

@@ -32,7 +32,7 @@ const sha256Size = 32;
 
 /** Shows how a file proceeds. */
 export interface FileView {
-  /** The receiver has so many bytes. */
+  /** Tells how many bytes the receiver has. */
   progress(bytes: number): void;
   /** received: the file, on the receiver's side; more: what a person should know besides. */
   done(sum: string, received: Arrived | undefined, more: string): void;

@@ -272,7 +272,7 @@ property("a server's reply is read or is a failure", fc.oneof(anyText, spoiledTe
 /** The names of all properties. */
 export const names = Object.keys(properties);
 
-/** Tries a property with so many inputs; "" if it holds for all. */
+/** Tries a property with that number of inputs; "" if it holds for all. */
 export async function holds(name: string, numRuns: number, seed: number): Promise<string> {
   const r = await fc.check<unknown>(properties[name]! as never, { numRuns, seed, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: true });
   return r.failed ? `seed ${r.seed}, path ${r.counterexamplePath ?? ""}: ${String(r.errorInstance ?? "it takes too long")}, with ${fc.stringify(r.counterexample).slice(0, 1000)}` : "";
