@@ -24,6 +24,18 @@ func (o *offered) Offer(ctx context.Context, t signaling.Ticket, d signaling.Des
 	return o.Store.Offer(ctx, t, d)
 }
 
+// An attended Store counts those who wait for a description.
+type attended struct {
+	signaling.Store
+	waits atomic.Int32
+}
+
+func (a *attended) Description(ctx context.Context, t signaling.Ticket, of signaling.Side, known signaling.Version, wait time.Duration) (signaling.Description, signaling.Version, error) {
+	a.waits.Add(1)
+	defer a.waits.Add(-1)
+	return a.Store.Description(ctx, t, of, known, wait)
+}
+
 func TestDoubt(t *testing.T) {
 	t.Run("makes the two meet before the connection is lost", func(t *testing.T) {
 		for range 5 { // pion looks at another moment each time
@@ -69,6 +81,42 @@ func TestDoubt(t *testing.T) {
 			}
 		})
 	})
+
+	for _, side := range []string{"caller", "callee"} {
+		t.Run("that ends before the other side meets ends the meeting, of the "+side, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, store := newNetwork(t, 5*time.Millisecond), &attended{Store: memstore.New(memstore.Limits{})}
+				var mute atomic.Bool
+				from, to := n.calls(t, store, right, moving()), n.answers(t, store, right, moving())
+				caller, callee := both(t, from, to)
+				hears := caller
+				if side == "callee" {
+					hears = callee
+				}
+				at := hears.Local()
+				n.router.AddChunkFilter(func(c vnet.Chunk) bool { return !mute.Load() || hostOf(c.DestinationAddr()) != at })
+				talk(t, caller, callee)
+				time.Sleep(3 * time.Second)
+				if store.waits.Load() != 0 {
+					t.Fatal("a side waits at the server without a reason")
+				}
+				mute.Store(true) // the other side goes on to hear this one
+				time.Sleep(1500 * time.Millisecond)
+				if store.waits.Load() == 0 {
+					t.Fatal("no one waits at the server after 1.5 s of silence")
+				}
+				mute.Store(false)
+				time.Sleep(time.Second)
+				if store.waits.Load() != 0 {
+					t.Error("the meeting goes on though packets come again")
+				}
+				if isOver(caller.Replaced()) || isOver(callee.Replaced()) {
+					t.Error("the connection was moved")
+				}
+				talk(t, caller, callee)
+			})
+		})
+	}
 
 	t.Run("that ends while the two meet loses nothing", func(t *testing.T) {
 		for ms := 600; ms < 2400; ms += 150 {
