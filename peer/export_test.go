@@ -153,6 +153,9 @@ func (p *Pipe) Ask(ctx context.Context, label string) (io.ReadWriteCloser, error
 	return c, nil
 }
 
+// BaseOf is baseOf.
+var BaseOf = baseOf
+
 // Move makes the Session look for a better path now.
 func (p *Pipe) Move() { p.better <- struct{}{} }
 

@@ -257,7 +257,7 @@ func (m *mover) meet(ctx context.Context, k *carrier, away departure) (*Pipe, er
 	}
 	next, _, err := a.run(ctx, nil, nil)
 	if next != nil && away.why == whyWorse {
-		next.home = next.base()
+		next.home = baseOf(selected(next.pc), machine)
 	}
 	return next, err
 }

@@ -138,11 +138,13 @@ func (m *mover) budget(label string, theirs bool) *budget {
 	return &m.s.moved[sideIndex(theirs)]
 }
 
-// begin begins a move over a channel with a label, if one may begin.
-func (m *mover) begin(label string) {
-	if m.ready(label) && m.done == nil && m.budget(label, false).take(time.Now()) {
+// begin begins a move over a channel with a label, if one may begin, and reports whether it does.
+func (m *mover) begin(label string) bool {
+	begins := m.ready(label) && m.done == nil && m.budget(label, false).take(time.Now())
+	if begins {
 		m.start(label, nil)
 	}
+	return begins
 }
 
 // accept takes the move that the other side begins on c, if one may begin.

@@ -6,6 +6,9 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/pion/transport/v5"
+	"github.com/pion/webrtc/v4"
+
 	"p2pchat/peer/internal/pionnet"
 )
 
@@ -129,11 +132,12 @@ func (m *mover) leaveIfWorse() {
 	if !from.IsValid() || !m.hasAddressBeside(from) {
 		return
 	}
-	m.s.worse.spend(time.Now())
-	m.p.log.Info("the connection has become much worse: trying another path", "from", from, "round trip", now.rtt, "loss", now.loss)
 	left := m.left
 	m.left, m.why, m.was = from, whyWorse, now
-	m.begin(moveLabel)
+	if m.begin(moveLabel) {
+		m.s.worse.spend(time.Now())
+		m.p.log.Info("the connection has become much worse: trying another path", "from", from, "round trip", now.rtt, "loss", now.loss)
+	}
 	m.left, m.why = left, whyRelay // of those that follow
 }
 
@@ -194,9 +198,9 @@ func (p *Pipe) probe(ctx context.Context, was quality) error {
 	return nil
 }
 
-// base returns this machine's address from which the packets leave, or the zero Addr if ICE does not say it.
-func (p *Pipe) base() netip.Addr {
-	pair := selected(p.pc)
+// baseOf returns this machine's address from which the packets of a pair leave, on a network that pionnet.Elsewhere has returned. It returns the
+// zero Addr if that is unknown.
+func baseOf(pair *webrtc.ICECandidatePair, machine transport.Net) netip.Addr {
 	if pair == nil {
 		return netip.Addr{}
 	}
@@ -205,8 +209,11 @@ func (p *Pipe) base() netip.Addr {
 		at = pair.Local.RelatedAddress
 	}
 	a, err := netip.ParseAddr(at)
-	if err != nil || a.IsUnspecified() {
+	if err != nil {
 		return netip.Addr{}
 	}
-	return a.Unmap()
+	if a = a.Unmap(); a.IsUnspecified() { // pion asks STUN and TURN servers from such sockets
+		return pionnet.FirstAddress(machine, a.Is4())
+	}
+	return a
 }

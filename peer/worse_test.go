@@ -1,6 +1,7 @@
 package peer_test
 
 import (
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/pion/transport/v5"
 	"github.com/pion/transport/v5/vnet"
+	"github.com/pion/webrtc/v4"
 
 	"p2pchat/peer"
 	"p2pchat/signaling/memstore"
@@ -28,6 +30,7 @@ type twoLines struct {
 	transport.Net
 	store *offered
 	lines map[string]*line
+	log   *slog.Logger // of the machine; nil: none
 }
 
 const wifi, cable = "10.0.0.3", "10.0.0.4"
@@ -79,6 +82,7 @@ func (w *twoLines) connected(t *testing.T, side string) (from, to *peer.Session,
 	at := &traveller{}
 	at.use(cable)
 	two := moving().Over(w).Routed(at.route)
+	two.Log = w.log
 	configs := []peer.Config{two, moving().Over(w.callee)}
 	if side == "callee" {
 		configs = []peer.Config{moving().Over(w.caller), two}
@@ -214,4 +218,61 @@ func TestWorse(t *testing.T) {
 			})
 		}
 	})
+}
+
+// A side that has used up its moves does not say that it tries another path.
+func TestWorseWithoutMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, book := newTwoLines(t), &logbook{}
+		w.log = book.logger()
+		from, to, caller, callee := w.connected(t, "caller")
+		for range peer.MovesMost {
+			w.lines[wifi].loss.Store(100)
+			caller.Move()
+			caller, callee = replacedBoth(t, from, to, caller, callee)
+			talk(t, caller, callee)
+			time.Sleep(3 * time.Second)
+		}
+		time.Sleep(12 * time.Second)
+		w.lines[wifi].loss.Store(0)
+		w.lines[cable].delay.Store(int64(400 * time.Millisecond))
+		if n, _, _ := w.moves(t, 30*time.Second, from, to, caller, callee); n != 0 {
+			t.Errorf("it has moved %d times", n)
+		}
+		if book.count("trying another path") != 0 {
+			t.Error("it says that it tries another path")
+		}
+	})
+}
+
+// oneInterface is a network with one interface.
+type oneInterface struct {
+	transport.Net
+	eth *transport.Interface
+}
+
+func (n *oneInterface) Interfaces() ([]*transport.Interface, error) {
+	return []*transport.Interface{n.eth}, nil
+}
+
+// A connection knows from which address it leaves, even if the socket that a STUN server was asked from names none.
+func TestBaseOfPath(t *testing.T) {
+	t.Parallel()
+	eth := transport.NewInterface(net.Interface{Name: "eth0"})
+	eth.AddAddress(&net.IPNet{IP: net.ParseIP(cable), Mask: net.CIDRMask(120, 128)})
+	w := &oneInterface{eth: eth}
+	for name, c := range map[string]struct {
+		local webrtc.ICECandidate
+		want  string
+	}{
+		"a host candidate":              {webrtc.ICECandidate{Address: wifi}, wifi},
+		"a NAT's, of a known address":   {webrtc.ICECandidate{Address: "203.0.113.7", RelatedAddress: wifi}, wifi},
+		"a NAT's, of a socket for all":  {webrtc.ICECandidate{Address: "203.0.113.7", RelatedAddress: "0.0.0.0"}, cable},
+		"a relay's, of a socket for v6": {webrtc.ICECandidate{Address: "203.0.113.7", RelatedAddress: "::"}, "invalid IP"},
+		"a name's":                      {webrtc.ICECandidate{Address: "x.local"}, "invalid IP"},
+	} {
+		if got := peer.BaseOf(&webrtc.ICECandidatePair{Local: &c.local}, w); got.String() != c.want {
+			t.Errorf("the base of %s is %v, not %s", name, got, c.want)
+		}
+	}
 }

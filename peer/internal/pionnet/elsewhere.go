@@ -51,6 +51,20 @@ func Elsewhere(machine transport.Net, at netip.Addr) (transport.Net, error) {
 	return n, nil
 }
 
+// FirstAddress returns the address of a family from which a socket without an address sends on a network that Elsewhere has returned, or the zero Addr.
+func FirstAddress(elsewhere transport.Net, is4 bool) netip.Addr {
+	list, err := elsewhere.Interfaces()
+	if err != nil || len(list) == 0 {
+		return netip.Addr{}
+	}
+	for _, a := range addressesOf(list[0]) {
+		if a.Is4() == is4 {
+			return a
+		}
+	}
+	return netip.Addr{}
+}
+
 // steer makes a socket send by the interface that has its address, or by the first one.
 func (n *Net) steer(c any, at *net.UDPAddr) error {
 	u, ok := c.(*net.UDPConn)
