@@ -35,6 +35,16 @@ func TestLeaving(t *testing.T) {
 		}
 	})
 
+	t.Run("a draft hides no way out of a call that has ended", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24).happens(benIs).press("draft").happens(chat.Left{})
+		r.shows(`has left · to close: Ctrl-C, then Enter`)
+		r.press("<enter>").shows(`^It cannot be sent: the call is over\. To close this screen: Ctrl-C, then Enter\.$`)
+		if r.press("<ctrl+c><enter>"); !r.quits() {
+			t.Error("it stays")
+		}
+	})
+
 	// How each way of leaving asks.
 	asks := map[string]string{"/quit<enter>": "Type /quit", "<ctrl+d>": "Press Ctrl-D", "<ctrl+c>": "Press Ctrl-C"}
 	for name, test := range map[string]struct {

@@ -276,7 +276,7 @@ func TestSaying(t *testing.T) {
 		if r.press("late<enter>"); r.quits() || len(r.outbox) > 0 {
 			t.Error("a draft is lost")
 		}
-		r.shows("so this cannot be sent")
+		r.shows("It cannot be sent: the call is over")
 		if r.press("<ctrl+u><enter>"); !r.quits() {
 			t.Error("it stays")
 		}

@@ -293,7 +293,7 @@ func TestVerify(t *testing.T) {
 	if r.send(overMsg{}); r.quits() {
 		t.Error("the warning is gone at once")
 	}
-	r.press("late<enter>").shows("so this cannot be sent")
+	r.press("late<enter>").shows("It cannot be sent: the call is over")
 	if r.press("<ctrl+u><enter>"); !r.quits() {
 		t.Error("Enter does not close it")
 	}

@@ -12,7 +12,7 @@ import (
 func (m *model) say(text string) bool {
 	switch {
 	case m.phase == over:
-		m.hint = "The conversation is over, so this cannot be sent."
+		m.hint = "It cannot be sent: the call is over. To close this screen: Ctrl-C, then Enter."
 		return false
 	case len(text) > chat.MaxMessage:
 		m.hint = fmt.Sprintf("This has %d bytes, and a message holds at most %d. Send it as a file, or in parts.", len(text), chat.MaxMessage)

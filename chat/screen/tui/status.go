@@ -89,6 +89,9 @@ func (m *model) statusParts() []part {
 		parts = append(parts, name, part{text: text, paint: m.style.warn}, part{text: "your messages are kept", rank: 6, paint: plain})
 	case over:
 		parts = append(parts, m.endPart(name.text))
+		if m.input.text != "" { // the box hides its hint
+			parts = append(parts, part{text: "to close: Ctrl-C, then Enter", rank: 6, paint: m.style.dim})
+		}
 	}
 	switch unseen := m.history.unseen; {
 	case unseen > 0:
