@@ -35,7 +35,7 @@ func FileText(e chat.Event, number uint64) string {
 		}
 		return text
 	case chat.FileOffering:
-		return fmt.Sprintf("Offering %s.", sizedName(name(e.Name), e.Size, e.Folder, e.Files))
+		return fmt.Sprintf("%s %s.", map[bool]string{false: "Offering", true: "Resuming"}[e.Accepted], sizedName(name(e.Name), e.Size, e.Folder, e.Files))
 	case chat.FileReceived:
 		return saved(e, name(e.Name))
 	case chat.FileSent:

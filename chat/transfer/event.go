@@ -19,11 +19,12 @@ type (
 	}
 	// Offering says that this side offers a file, or a folder, since SendFiles.
 	Offering struct {
-		ID     uint64
-		Name   string
-		Size   int64
-		Folder bool
-		Files  int
+		ID       uint64
+		Name     string
+		Size     int64
+		Folder   bool
+		Files    int
+		Accepted bool // by the other side, in an earlier run of this program
 	}
 	// Progress says how much of an accepted file has arrived: when it begins, or goes on after a loss,
 	// and then a few times a second at most. Outgoing: this side sends it, and has counted the ID.

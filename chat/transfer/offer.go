@@ -136,7 +136,7 @@ func (m *Manager) offer(q queued) (id uint64, err error) {
 	m.mu.Unlock()
 	if err == nil {
 		m.keep(f)
-		m.emitOffering(f)
+		m.emitOffering(f, false)
 	}
 	return id, err
 }
@@ -173,8 +173,8 @@ func (m *Manager) dequeue() (q queued, ok bool) {
 	return q, true
 }
 
-func (m *Manager) emitOffering(f *file) {
-	m.host.Emit(Offering{ID: f.id, Name: f.Name, Size: f.Size, Folder: f.Folder, Files: f.Files})
+func (m *Manager) emitOffering(f *file, accepted bool) {
+	m.host.Emit(Offering{ID: f.id, Name: f.Name, Size: f.Size, Folder: f.Folder, Files: f.Files, Accepted: accepted})
 	if n := f.source.leftOut; n > 0 {
 		m.host.Emit(Notice{Text: notSent(f.Name, n)})
 	}

@@ -51,8 +51,9 @@ func (m *Manager) resumeSending(f *file, s *source) bool {
 	if len(r.Sum) == sha256.Size {
 		f.sum = (*[sha256.Size]byte)(r.Sum)
 	}
+	accepted := f.state != offered
 	m.mu.Unlock()
-	m.emitOffering(f)
+	m.emitOffering(f, accepted)
 	return true
 }
 

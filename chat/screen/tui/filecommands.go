@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -129,7 +130,7 @@ func (m *model) selectTransfers(argument, verb, none string, fits func(*transfer
 	}
 	switch {
 	case len(all) == 0:
-		return nil, none
+		return nil, cmp.Or(m.endedText(argument), none)
 	case argument == "all", argument == "" && len(all) == 1:
 		return all, ""
 	case argument == "":
@@ -145,7 +146,18 @@ func (m *model) selectTransfers(argument, verb, none string, fits func(*transfer
 			selected = append(selected, all[i])
 		}
 	}
+	if len(wrong) == 1 && m.endedText(wrong[0]) != "" {
+		return selected, m.endedText(wrong[0])
+	}
 	return selected, wrongNumbers(wrong, verb, all)
+}
+
+// endedText says how the file with a number has ended, or returns "" if there was no such file.
+func (m *model) endedText(number string) string {
+	if how := m.ended[number]; how != "" {
+		return "File " + number + " " + how + "."
+	}
+	return ""
 }
 
 // wrongNumbers returns a hint about words that name none of all transfers, or "" if there are none.

@@ -62,8 +62,9 @@ type model struct {
 	pending        []*entry        // own messages, oldest first; those up to delivered are dropped late
 	sent, received int             // messages
 	transfers      []*transfer
-	files          int  // how many were ever shown
-	left           bool // the other side has
+	files          int               // how many were ever shown
+	ended          map[string]string // how those that are no transfers any more have ended, by number
+	left           bool              // the other side has
 }
 
 // talk is the part of a conversation that the model uses. Other goroutines call Say and Events.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -52,6 +53,19 @@ func (m *model) drop(id uint64, outgoing bool) {
 	m.transfers = slices.DeleteFunc(m.transfers, func(t *transfer) bool { return t.id == id && t.outgoing == outgoing })
 }
 
+// endTransfer removes a transfer, and notes how it has ended.
+func (m *model) endTransfer(id uint64, outgoing bool, how string) {
+	t := m.transfer(id, outgoing)
+	if t == nil {
+		return
+	}
+	if m.ended == nil {
+		m.ended = map[string]string{}
+	}
+	m.ended[strconv.Itoa(t.number)] = how
+	m.drop(id, outgoing)
+}
+
 // file folds an event about a file into what is shown.
 func (m *model) file(e chat.Event) tea.Cmd {
 	switch e := e.(type) {
@@ -73,21 +87,25 @@ func (m *model) file(e chat.Event) tea.Cmd {
 	case chat.FileOffering:
 		t := m.addTransfer(&transfer{id: e.ID, outgoing: true, name: e.Name, size: e.Size})
 		m.leaveAsked = "" // the warning did not count this file
+		if e.Accepted {
+			m.addNote(note, fmt.Sprintf("Resuming %s (%s), which %s accepted. To stop it: /cancel\u00a0%d", quoted(e.Name), screen.Bytes(e.Size), m.other(), t.number))
+			return nil
+		}
 		m.addNote(note, fmt.Sprintf("You offered %s (%s) as number %d; %s has not answered yet.", quoted(e.Name), screen.Bytes(e.Size), t.number, m.other()))
 	case chat.FileProgress:
 		m.progress(e)
 	case chat.FileReceived:
-		m.drop(e.ID, false)
+		m.endTransfer(e.ID, false, "has arrived")
 		m.addNote(note, fmt.Sprintf("Saved %s (%s, verified) %s", quoted(e.Name), screen.Bytes(e.Size), savedWhere(e.Name, e.Path))+screen.RenamedWithin(e.Renamed, e.Example, ""))
 		return m.ring("a file has arrived")
 	case chat.FileSent:
-		m.drop(e.ID, true)
+		m.endTransfer(e.ID, true, "was sent")
 		m.addNote(note, fmt.Sprintf("%s has %s (%s, verified)", m.other(), quoted(e.Name), screen.Bytes(e.Size))+screen.RenamedWithin(e.Renamed, "", " there"))
 	case chat.FileLeftOut:
 		m.addNote(alarm, screen.FileText(e, 0))
 	case chat.FileFailed:
 		m.addNote(alarm, m.failure(e))
-		m.drop(e.ID, e.Outgoing)
+		m.endTransfer(e.ID, e.Outgoing, m.howFailed(e))
 	}
 	return nil
 }
@@ -109,6 +127,19 @@ func (m *model) failure(e chat.FileFailed) string {
 	return fmt.Sprintf("Could not %s %s: %s", direction, quoted(e.Name), e.Reason)
 }
 
+// howFailed says in a few words how a file has ended that did not get through.
+func (m *model) howFailed(e chat.FileFailed) string {
+	for _, verb := range []string{"cancelled", "declined"} {
+		if t := m.transfer(e.ID, e.Outgoing); strings.HasPrefix(e.Reason, verb) || t != nil && t.ended == verb {
+			return "was " + verb
+		}
+	}
+	if e.Reason == chat.Cancelled {
+		return "was cancelled"
+	}
+	return "did not get through"
+}
+
 func quoted(name string) string { return `"` + tidyLine(name) + `"` }
 
 // savedWhere says where a file is now: in a folder, or under another name.
@@ -128,7 +159,8 @@ func savedWhere(name, path string) string {
 func (m *model) progress(e chat.FileProgress) {
 	t := m.transfer(e.ID, e.Outgoing)
 	if t == nil {
-		t = m.addTransfer(&transfer{id: e.ID, outgoing: e.Outgoing})
+		t = m.addTransfer(&transfer{id: e.ID, outgoing: e.Outgoing}) // an earlier run has accepted it
+		m.addNote(note, fmt.Sprintf("%s goes on. To stop it: /cancel\u00a0%d", quoted(e.Name), t.number))
 	}
 	now := m.now()
 	if passed := now.Sub(t.at).Seconds(); t.accepted && passed > 0 && e.Bytes >= t.bytes {

@@ -10,6 +10,26 @@ import (
 	"p2pchat/chat"
 )
 
+// How a file has ended is told to one who names it, and the number of one that goes on after a restart.
+func TestFilesThatAreNoTransfers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 80, 24).happens(benIs, chat.FileOffered{ID: 1, Name: "a"}, chat.FileOffered{ID: 2, Name: "b"}, chat.FileOffered{ID: 3, Name: "c"},
+		chat.FileFailed{ID: 2, Name: "b", Reason: chat.Cancelled}, chat.FileReceived{ID: 3, Name: "c", Path: "c"})
+	for typed, hint := range map[string]string{"/accept 2": "File 2 was cancelled.", "/decline 3": "File 3 has arrived.", "/accept 4": "There is no file 4 to accept."} {
+		if r.press(typed + "<enter>"); r.hint != hint {
+			t.Errorf("%s: %q, want %q", typed, r.hint, hint)
+		}
+	}
+	r.happens(chat.FileFailed{ID: 1, Name: "a", Reason: "the disk is full"})
+	if r.press("/accept 1<enter>"); r.hint != "File 1 did not get through." {
+		t.Error(r.hint)
+	}
+
+	r = newRig(t, 80, 24).happens(chat.FileOffering{ID: 1, Name: "a", Size: 5, Accepted: true}, benIs, chat.FileProgress{ID: 2, Name: "b", Size: 5, Bytes: 1})
+	r.shows(`Resuming "a" \(5 B\), which the other side accepted\. To stop it: /cancel.1$`)
+	r.shows(`"b" goes on\. To stop it: /cancel.2$`)
+}
+
 func TestFiles(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
