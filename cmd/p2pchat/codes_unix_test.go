@@ -88,6 +88,21 @@ func TestTheHostMeetsAGuestWithACode(t *testing.T) {
 		ann.ends(0)
 	})
 
+	t.Run("and messages that wait are told of once, not for each code", func(t *testing.T) {
+		t.Parallel()
+		ben := openWindow(t, 80, 24, host, "answer")
+		ben.shows(`If the caller has a code, type it here\.`)
+		ben.types("Hello\r427-falcon-zebra\r")
+		ben.shows(`(?s)Answering 427-falcon-zebra.*The message that you have typed goes to the person with this code\.`)
+		ben.shows(`Nobody is calling in room 427 yet\.`)
+		ben.types("428-falcon-zebra\r")
+		ben.shows(`Nobody is calling in room 428 yet\.`)
+		if n := strings.Count(ben.text(), "that you have typed"); n != 1 {
+			t.Errorf("told %d times:\n%s", n, ben.text())
+		}
+		ben.types("\x04\x04")
+	})
+
 	t.Run("and a caller is told where the command works", func(t *testing.T) {
 		t.Parallel()
 		ann := openWindow(t, 80, 24, host, "call", "419-falcon-zebra")

@@ -29,6 +29,7 @@ type connector struct {
 	outage       outage
 	codes        codeReader
 	entered      chan codeEntry // from the screen
+	ahead        int            // how many messages the person knows to go to the person with the code that is entered
 
 	mu        sync.Mutex // guards what follows
 	session   *peer.Session
@@ -163,7 +164,8 @@ func (c *connector) next(ctx context.Context) (chat.Link, error) {
 		c.o.replaceCode(*other)
 		c.mu.Unlock()
 		c.o.recordCode(c.conversation)
-		if n := c.conversation.Waiting(); n > 0 && !other.same {
+		if n := c.conversation.Waiting(); n > c.ahead && !other.same {
+			c.ahead = n
 			c.conversation.Tell(chat.Notice{Text: typedAhead(n)})
 		}
 		if err := c.open(); err != nil {

@@ -114,6 +114,21 @@ func TestACodeIsNoMessage(t *testing.T) {
 	}
 }
 
+// A line that may be a code is tried as one first, and sent if the person says so.
+func TestACodeOfOwnWordsIsNoMessage(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 80, 24).happens(answered, screen.NoCall{Room: "lobby"})
+	codes := r.takesCodes("press Enter again.", "press Enter again.")
+	r.streams.MayBeCode = func(text string) bool { return strings.Contains(text, "-") }
+	r.press("well-known<enter>").shows(`^Press Enter again\. To send it as a message: Esc, Enter\.$`)
+	r.shows(`^code: well-known$`)
+	r.press("<esc><enter>").shows(`^> Type ahead`)
+	r.press("our-own<enter><enter>").shows(`^> Type ahead`)
+	if want := []string{"well-known", "our-own", "our-own"}; !slices.Equal(*codes, want) || len(r.outbox) != 1 {
+		t.Errorf("the codes are %q, not %q, and %d messages wait", *codes, want, len(r.outbox))
+	}
+}
+
 // At the question for a code, commands are commands.
 func TestACommandIsNoCode(t *testing.T) {
 	t.Parallel()
