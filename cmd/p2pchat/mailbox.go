@@ -117,10 +117,25 @@ func (m *mailbox) last(ctx context.Context, err error) error {
 	state := m.state()
 	rest, bad := m.conversation.Letter(state.Through, mail.MaxLetter, false)
 	if u := (*chat.Undelivered)(nil); errors.As(err, &u) && bad == nil && rest.Text == nil && !rest.Held && len(state.Pending) == 0 {
-		return fmt.Errorf("%w; left at the server", err)
+		return leftError{err, u.Messages}
 	}
 	return err
 }
+
+// A leftError is that of a conversation whose messages were not delivered, but all wait at the server.
+type leftError struct {
+	error
+	messages int
+}
+
+func (e leftError) Error() string {
+	if e.messages == 1 {
+		return "1 message was not read yet: it waits at the server"
+	}
+	return fmt.Sprintf("%d messages were not read yet: they wait at the server", e.messages)
+}
+
+func (e leftError) Unwrap() error { return e.error }
 
 // finish leaves what is due, also when ctx has ended.
 func (m *mailbox) finish(ctx context.Context) {
