@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -63,6 +64,7 @@ type talkOptions struct {
 	serverGiven bool // not the default one
 	serverSaved bool // given by the settings file: a link may name another one
 	code        peer.Code
+	ownCode     string // what a caller should know of a code of own words
 	screen      screen.Screen
 	declines    string // why the screen accepts no files; empty if it does
 	full        bool   // the screen is a full terminal
@@ -173,7 +175,24 @@ func (o *talkOptions) findPeer(ctx context.Context, text string, std stdio) (err
 	if o.code, err = o.findCode(ctx, text, std); err == nil && o.code.Secret == "" {
 		mentionContact(o.side, text, std)
 	}
+	if o.side == signaling.Caller && err == nil {
+		o.ownCode = ownCodeNotice(text, o.code)
+	}
 	return err
+}
+
+// leastSecret is how many letters a caller's own secret has before a stranger cannot guess it in peer.Guesses attempts.
+const leastSecret = 4
+
+// ownCodeNotice returns what a caller should know of a code of the caller's own words, or "".
+func ownCodeNotice(text string, code peer.Code) (notice string) {
+	if peer.TrimMarks(text) != strings.TrimSpace(text) {
+		notice = fmt.Sprintf("The code is %s, without the marks around it. ", code)
+	}
+	if n := utf8.RuneCountInString(code.Secret); n > 0 && n < leastSecret {
+		notice += fmt.Sprintf("The secret of this code is so short that a stranger may guess it: %d attempts are allowed. Two words are safe.", peer.Guesses)
+	}
+	return strings.TrimSpace(notice)
 }
 
 // mentionContact notes that a room has the name of a contact, whom the person may have meant.
@@ -273,7 +292,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	feed()
 	defer context.AfterFunc(ctx, conversation.Leave)()
 
-	for _, notice := range []string{o.outbox.notice(), sweep(o.download)} {
+	for _, notice := range []string{o.ownCode, o.outbox.notice(), sweep(o.download)} {
 		if notice != "" {
 			conversation.Tell(chat.Notice{Text: notice})
 		}
