@@ -69,9 +69,10 @@ type attempt struct {
 	handedOver bool                  // a Pipe owns the PeerConnection, and the mapped port
 	mapping    *portmap.Keeper       // nil: no port is mapped
 
-	local  localCandidates
-	remote remoteCandidates
-	mapped [2]netip.Addr // the public address behind NAT of this side, and of the other
+	noSocket error // why this side has no address; nil if it has one
+	local    localCandidates
+	remote   remoteCandidates
+	mapped   [2]netip.Addr // the public address behind NAT of this side, and of the other
 
 	awaitingCandidates, candidatesLate bool // see pathUnknown
 }

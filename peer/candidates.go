@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -33,11 +34,23 @@ func (g gathered) handle(ctx context.Context, a *attempt) (*Pipe, error) {
 		return nil, nil
 	}
 	a.phases.end(phaseGathering)
+	if a.local.kinds == (kinds{}) { // pion logs why, and returns no error
+		a.noSocket = trySocket(ctx)
+	}
 	a.tell(webrtc.ICECandidateInit{}) // the end of the candidates (RFC 8838, section 14)
 	if a.reply != nil {
 		a.sendReply(ctx)
 	}
 	return nil, nil
+}
+
+// trySocket returns an error if this machine gives the program no UDP socket: it has too many files open, perhaps.
+func trySocket(ctx context.Context) error {
+	c, err := (&net.ListenConfig{}).ListenPacket(ctx, "udp", ":0")
+	if err != nil {
+		return err
+	}
+	return c.Close()
 }
 
 // trickle tells the other side a candidate, at once or when it is due.

@@ -78,5 +78,8 @@ func (a *attempt) unmet() error {
 	if a.foreign && a.pc.ConnectionState() == webrtc.PeerConnectionStateConnected {
 		return ErrNoChannel
 	}
+	if a.noSocket != nil {
+		return a.noAnswer("")
+	}
 	return fmt.Errorf("%w within %v (%s)", ErrNoPath, connectLimit, a.tried())
 }

@@ -176,8 +176,16 @@ func (s stateChanged) handle(_ context.Context, a *attempt) (*Pipe, error) {
 	case webrtc.ICEConnectionStateConnected, webrtc.ICEConnectionStateCompleted:
 		return nil, fmt.Errorf("%w: the encryption between them could not be set up", ErrNoPath)
 	default:
-		return nil, fmt.Errorf("%w: none of their addresses answered (%s)", ErrNoPath, a.tried())
+		return nil, a.noAnswer("none of their addresses answered")
 	}
+}
+
+// noAnswer returns ErrNoPath with what happened. It wraps the error of the sockets that were to be the addresses of this side, too.
+func (a *attempt) noAnswer(what string) error {
+	if a.noSocket != nil {
+		return fmt.Errorf("%w: this side has no address: %w", ErrNoPath, a.noSocket)
+	}
+	return fmt.Errorf("%w: %s (%s)", ErrNoPath, what, a.tried())
 }
 
 // tried says which addresses an attempt had.
