@@ -154,7 +154,7 @@ func TestListener(t *testing.T) {
 		}
 		silent(t, offered, "it was told before")
 		l.Set(map[string]contact.Keys{"0": contacts["0"]})
-		silent(t, offered, "nobody listens for it")
+		silent(t, offered, "no program listens for it")
 		l.Set(contacts)
 		if id, _ := after(t, offered); id != "1" {
 			t.Error(id)

@@ -132,7 +132,7 @@ func (o *other) left() (n int) {
 	return n
 }
 
-// alone shows events to a screen that nobody talks to, and returns what it wrote.
+// alone shows events to a screen without input, and returns what it wrote.
 func alone(t *testing.T, s Screen, terminal bool, events ...chat.Event) (out, notes string) {
 	t.Helper()
 	c := chat.New(chat.Config{})

@@ -225,7 +225,7 @@ func TestReadingALetterOnAFullDisk(t *testing.T) {
 	}
 }
 
-// A full disk under the output ends the program, and the other side is told that nobody has read what it wrote last.
+// A full disk under the output ends the program, and the other side is told that its last messages were not read.
 func TestOutputOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	server := serving(t)

@@ -94,7 +94,7 @@ var endings = []struct {
 	{screen.ErrOutputClosed, exitPipe, "output-closed", ""},
 }
 
-// broken is the table of errors that are the machine's, and nobody's mistake: what to do about each.
+// broken is the table of errors of the machine, which no person made: what to do about each.
 var broken = []struct {
 	err  error
 	hint string

@@ -140,7 +140,7 @@ func TestPage(t *testing.T) {
 		caller.sees("says that the safety words differ: someone may be listening.")
 		caller.sees("has left")
 	})
-	t.Run("notifies of messages that nobody sees, if it was asked to", func(t *testing.T) {
+	t.Run("notifies of messages in a tab that is not seen, if it was asked to", func(t *testing.T) {
 		inFull(t)
 		server := serving(t)
 		caller, callee := b.open(t, server), b.open(t, server)
@@ -155,7 +155,7 @@ func TestPage(t *testing.T) {
 		caller.say("a secret")
 		callee.hears("a secret")
 		if n := eval[int](callee, "shown.length"); n != 0 {
-			t.Errorf("%d notifications that nobody has asked for", n)
+			t.Errorf("%d notifications without being asked to", n)
 		}
 		eval[bool](callee, `(delete document.hidden, document.dispatchEvent(new Event("visibilitychange")))`)
 		callee.click("more")

@@ -117,7 +117,7 @@ func TestBothSidesDeriveTheSame(t *testing.T) {
 	}
 }
 
-// Once the other side has shown the newest generation, a copy of the older keys meets nobody.
+// Once the other side has shown the newest generation, a copy of the older keys meets no one.
 func TestShownKeysEndTheOlderOnes(t *testing.T) {
 	t.Parallel()
 	k, _ := kept()

@@ -105,7 +105,7 @@ func TestAnswersThatWait(t *testing.T) {
 func TestRoomsOfOneClient(t *testing.T) {
 	s := open(t, memstore.Limits{Client: 2}, Config{TrustedProxies: behindProxy})
 	const token = "Authorization: Bearer caller"
-	s.post("/offer", anOffer, from("192.0.2.1")).is(201) // the lobby is nobody's
+	s.post("/offer", anOffer, from("192.0.2.1")).is(201) // the lobby counts for no client
 	s.post("/rooms/a/offer", anOffer, token, from("192.0.2.1")).is(201)
 	s.post("/rooms/b/offer", anOffer, token, from("192.0.2.1")).is(201)
 	s.post("/rooms/c/offer", anOffer, token, from("192.0.2.1")).has("Retry-After", "1").problem(429, "too-many-rooms")
@@ -115,7 +115,7 @@ func TestRoomsOfOneClient(t *testing.T) {
 	s.post("/rooms/d/offer", anOffer, token, from("192.0.2.1")).is(201)
 }
 
-// Reads that wait where nobody calls are bounded for each client, those of calls are not.
+// Reads that wait in rooms without a caller are bounded for each client, those of calls are not.
 func TestWaitingWhereNobodyCalls(t *testing.T) {
 	var book logbook
 	s := open(t, memstore.Limits{}, Config{TrustedProxies: behindProxy, ClientWaiting: 2, Log: slog.New(slog.NewTextHandler(&book, nil))})

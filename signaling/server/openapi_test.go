@@ -218,7 +218,7 @@ func walk(t *testing.T, room string) map[string]bool {
 		address = room
 	}
 
-	// A server with room for nobody else.
+	// A server that has no more room.
 	s.post("/rooms/other/offer", anOffer, caller).is(201)
 	s.post(room+"/offer", anOffer).is(503)
 	s.send("DELETE", "/rooms/other", "", caller).is(204)

@@ -41,7 +41,7 @@ func TestWhoseRequest(t *testing.T) {
 		forwarded []string
 		whose     string
 	}{
-		"nobody is trusted":             {nil, []string{client}, proxy},
+		"no proxy is trusted":           {nil, []string{client}, proxy},
 		"the proxy is":                  {[]string{"127.0.0.0/8"}, []string{client}, client},
 		"a liar behind it":              {[]string{"127.0.0.0/8"}, []string{"203.0.113.1, " + client}, client},
 		"a liar with two headers":       {[]string{"127.0.0.0/8"}, []string{"203.0.113.1", client}, client},

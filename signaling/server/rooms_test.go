@@ -30,7 +30,7 @@ func TestTokens(t *testing.T) {
 	} {
 		for says, header := range map[string]string{
 			"without a token":              "X-Nothing: 1",
-			"with a token of nobody's":     bearing("nobody"),
+			"with a token of neither side": bearing("nobody"),
 			"with the other side's token":  test.stranger,
 			"with a token in another form": "Authorization: Basic " + caller,
 		} {
@@ -173,7 +173,7 @@ func TestRoomNames(t *testing.T) {
 		})
 	}
 
-	t.Run("a room that nobody opened holds nothing", func(t *testing.T) {
+	t.Run("a room that was not opened holds nothing", func(t *testing.T) {
 		s := open(t, memstore.Limits{}, Config{})
 		s.get("/rooms/blue/offer").problem(404, "no-offer")
 		s.get("/rooms/blue/answer").problem(404, "no-answer")

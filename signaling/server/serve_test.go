@@ -181,7 +181,7 @@ func TestSlowClients(t *testing.T) {
 		l.cutOff()
 	})
 
-	t.Run("who does not end a body that nobody reads is cut off", func(t *testing.T) {
+	t.Run("a client that does not end a body that is not read is cut off", func(t *testing.T) {
 		for request, status := range map[string]int{"GET /offer": 404, "GET /nothing": 404, "PATCH /offer": 405, "POST /rooms/a-b/offer": 400} {
 			l := dial(t, address)
 			l.say(request+" HTTP/1.1", "Host: localhost", "Content-Length: 100", "", "{")

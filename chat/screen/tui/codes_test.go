@@ -26,10 +26,10 @@ func TestAnswering(t *testing.T) {
 		r.happens(screen.NoCall{Room: "601"})
 		seen := strings.Join(strings.Fields(r.seen()), " ")
 		if want := "Nobody is calling in room 601 yet. If the caller is already waiting, the code is mistyped or used up: ask for a new one. If this program was started again, ask the other side to type /again."; size[1] > 6 && !strings.Contains(seen, want) {
-			t.Errorf("it does not say that nobody calls:\n%s", r.seen())
+			t.Errorf("it does not say that no call is open:\n%s", r.seen())
 		}
 		if strings.Contains(seen, "Press Enter") {
-			t.Errorf("it asks for a code that nobody takes:\n%s", r.seen())
+			t.Errorf("it asks for a code that it does not take:\n%s", r.seen())
 		}
 		r.happens(screen.Connecting{})
 		r.shows(`connecting`)

@@ -58,7 +58,7 @@ func TestLeaving(t *testing.T) {
 		"two files": {func(r *rig) {
 			r.happens(benIs, chat.FileOffering{ID: 1, Name: "x"}, chat.FileOffering{ID: 2, Name: "y"})
 		}, "2 files are still on their way. %s again to drop them."},
-		"a message that nobody has come for": {func(r *rig) { r.happens(invited).press("a<enter>").speaks(1) }, "1 message has not been delivered. %s again to drop it."},
+		"a message without a reader": {func(r *rig) { r.happens(invited).press("a<enter>").speaks(1) }, "1 message has not been delivered. %s again to drop it."},
 		"messages after a loss": {func(r *rig) {
 			r.happens(benIs, chat.Disconnected{}).press("a<enter>b<enter>").speaks(1)
 		}, "2 messages have not been delivered. %s again to drop them."},

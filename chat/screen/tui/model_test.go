@@ -295,7 +295,7 @@ func TestNotifications(t *testing.T) {
 	}
 	r.clock = r.clock.Add(2 * time.Minute)
 	if rings(r) == "" {
-		t.Error("it does not ring though nobody is there")
+		t.Error("it does not ring though the window is not seen")
 	}
 	r.send(tea.FocusMsg{})
 	r.clock = r.clock.Add(2 * time.Minute)

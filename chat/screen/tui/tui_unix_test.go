@@ -111,7 +111,7 @@ func (d *desk) types(text string) {
 	}
 }
 
-// begin shows the conversation; nobody is at its other end.
+// begin shows the conversation, whose other end never answers.
 func (d *desk) begin(ctx context.Context, m *model) <-chan error {
 	ended := make(chan error, 1)
 	go func() {
