@@ -71,7 +71,7 @@ type mover struct {
 func newMover(ctx context.Context, s *Session, p *Pipe) *mover {
 	m := &mover{s: s, p: p, next: moveLabel, why: whyRelay}
 	m.ctx, m.close = context.WithCancel(ctx)
-	m.monitor.before, _ = p.counts() // the first look has what follows
+	m.monitor.before, _ = p.counts() // the first observation compares with them
 	m.watchUDP()
 	m.watchRoute()
 	if p.side == signaling.Caller && p.relayed() && p.moves { // it is for both sides; one of them tries

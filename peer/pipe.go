@@ -42,7 +42,7 @@ type Details struct {
 	Took        time.Duration // from both descriptions to the open channel
 	Reason      string        // why it has taken the place of another one, as a side said that moved it: one of the Why constants; empty if none did, or none said
 	Theirs      bool          // the other side moved it
-	Renewed     bool          // it has taken the place of one whose relay would not have gone on: see Config.Moves
+	Renewed     bool          // it has taken the place of a Pipe whose relay refused to go on: see Config.Moves
 }
 
 // A Pipe is a DataChannel that carries whole messages, in order, and opens further

@@ -166,7 +166,7 @@ func (r *pacer) spend(now time.Time) {
 	r.wait = min(3*r.wait, worseMost)
 }
 
-// probe sends checks over a new Pipe, and returns errNoBetter unless its path is much better than the one that is left was.
+// probe sends checks over a new Pipe, and returns errNoBetter unless its path is much better than the old path was.
 func (p *Pipe) probe(ctx context.Context, was quality) error {
 	begun, ok := p.counts()
 	if !ok {
