@@ -49,6 +49,28 @@ func newPeerConnection(ctx context.Context, config Config, machine transport.Net
 		default: // nil, or the Session has not seen the last one
 		}
 	})
+	g.set(&e, network)
+	setChannels(&e)
+	setICE(&e, machine, g.tcp)
+	for _, set := range further {
+		set(&e)
+	}
+
+	// No media: neither codecs nor what would look into their packets.
+	api := webrtc.NewAPI(webrtc.WithSettingEngine(e), webrtc.WithMediaEngine(&webrtc.MediaEngine{}), webrtc.WithInterceptorRegistry(&interceptor.Registry{}))
+	c := webrtc.Configuration{ICEServers: list}
+	if config.RelayOnly {
+		c.ICETransportPolicy = webrtc.ICETransportPolicyRelay
+	}
+	pc, err := api.NewPeerConnection(c)
+	if err != nil {
+		return nil, fmt.Errorf("preparing a connection: %w", err)
+	}
+	return pc, nil
+}
+
+// set lets the guards work on a connection over network.
+func (g guards) set(e *webrtc.SettingEngine, network *pionnet.TURNNet) {
 	e.SetNet(network)
 	if g.sockets != nil {
 		e.SetNet(g.sockets.Share(network))
@@ -66,6 +88,10 @@ func newPeerConnection(ctx context.Context, config Config, machine transport.Net
 			return g.first.Take(check, local, remote, pair)
 		})
 	}
+}
+
+// setChannels sets DataChannels, SCTP and DTLS.
+func setChannels(e *webrtc.SettingEngine) {
 	e.DetachDataChannels()
 	e.EnableDataChannelBlockWrite(true)
 	e.SetSCTPMaxMessageSize(MaxMessage)
@@ -76,11 +102,15 @@ func newPeerConnection(ctx context.Context, config Config, machine transport.Net
 	e.SetDTLSInsecureSkipHelloVerify(true) // one less: ICE has verified the address
 	e.SetDTLSRetransmissionInterval(100 * time.Millisecond)
 	e.DisableCloseByDTLS(true) // a Pipe is closed once, by its Session: pion waits 200 ms where two do
+}
+
+// setICE sets which candidates there are, and how soon ICE takes and gives up a pair. tcp is nil without ICE over TCP.
+func setICE(e *webrtc.SettingEngine, machine transport.Net, tcp ice.TCPMux) {
 	e.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	types := []webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6}
-	if g.tcp != nil {
+	if tcp != nil {
 		types = append(types, webrtc.NetworkTypeTCP4)
-		e.SetICETCPMux(g.tcp)
+		e.SetICETCPMux(tcp)
 	}
 	e.SetNetworkTypes(types)
 	// machine has chosen the interfaces. A filter here would make pion ask every STUN and TURN
@@ -97,21 +127,6 @@ func newPeerConnection(ctx context.Context, config Config, machine transport.Net
 	// come back.
 	e.SetICETimeouts(quiet, silence+5*time.Second-quiet, heartbeat)
 	e.SetICEMaxBindingRequests(uint16(connectLimit/checkInterval) + forcedChecks)
-	for _, set := range further {
-		set(&e)
-	}
-
-	// No media: neither codecs nor what would look into their packets.
-	api := webrtc.NewAPI(webrtc.WithSettingEngine(e), webrtc.WithMediaEngine(&webrtc.MediaEngine{}), webrtc.WithInterceptorRegistry(&interceptor.Registry{}))
-	c := webrtc.Configuration{ICEServers: list}
-	if config.RelayOnly {
-		c.ICETransportPolicy = webrtc.ICETransportPolicyRelay
-	}
-	pc, err := api.NewPeerConnection(c)
-	if err != nil {
-		return nil, fmt.Errorf("preparing a connection: %w", err)
-	}
-	return pc, nil
 }
 
 // ownNet returns the machine's network. Its look-ups and connections to TURN servers end with ctx.
