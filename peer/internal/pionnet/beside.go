@@ -11,15 +11,15 @@ import (
 
 const (
 	besideQueue = 4096 // packets that wait to be read: a little more than the flow control of one file lets come
-	mostLinks   = 64
+	mostPairs   = 64
 )
 
-// A link leads from a socket of ICE to an address of the other side.
+// A pair is a socket of ICE and an address of the other side, which packets go between.
 //
-// The two sides of a call may use different links: each answers on the one by which it was asked. QUIC knows one socket, and tells
-// connections apart by the other side's address. So it is given another address for each link: with the other side's IP
-// address, because QUIC looks at its family, and the number of the link in place of the port.
-type link struct {
+// The two sides of a call may use different pairs: each answers on the one by which it was asked. QUIC knows one socket, and tells
+// connections apart by the other side's address. So it is given another address for each pair: with the other side's IP
+// address, because QUIC looks at its family, and the number of the pair in place of the port.
+type pair struct {
 	socket *sharedSocket
 	remote netip.AddrPort
 	addr   *net.UDPAddr // for QUIC
@@ -28,7 +28,7 @@ type link struct {
 // A waiting is a packet that QUIC has not read.
 type waiting struct {
 	packet []byte
-	by     *link
+	by     *pair
 }
 
 // A Beside has the packets of QUIC on the sockets of an ICE agent. One goroutine may read while others write.
@@ -37,8 +37,8 @@ type Beside struct {
 
 	mu      sync.Mutex // guards what follows
 	changed sync.Cond
-	links   []*link
-	last    *link     // of the last packet that came
+	pairs   []*pair
+	last    *pair     // of the last packet that came
 	queue   []waiting // at most besideQueue
 	spare   [][]byte  // buffers
 	closed  bool
@@ -66,9 +66,9 @@ func (b *Beside) To(local, remote netip.AddrPort) net.Addr {
 	return w.addr
 }
 
-// find, under mu, returns a link, or nil.
-func (b *Beside) find(s *sharedSocket, remote netip.AddrPort) *link {
-	for _, w := range b.links {
+// find, under mu, returns a pair, or nil.
+func (b *Beside) find(s *sharedSocket, remote netip.AddrPort) *pair {
+	for _, w := range b.pairs {
 		if w.socket == s && w.remote == remote {
 			return w
 		}
@@ -76,25 +76,25 @@ func (b *Beside) find(s *sharedSocket, remote netip.AddrPort) *link {
 	return nil
 }
 
-// add, under mu, returns a new link, or nil if there are mostLinks.
-func (b *Beside) add(s *sharedSocket, remote netip.AddrPort) *link {
-	if len(b.links) == mostLinks {
+// add, under mu, returns a new pair, or nil if there are mostPairs.
+func (b *Beside) add(s *sharedSocket, remote netip.AddrPort) *pair {
+	if len(b.pairs) == mostPairs {
 		return nil
 	}
-	w := &link{s, remote, &net.UDPAddr{IP: remote.Addr().AsSlice(), Port: len(b.links) + 1}}
-	b.links = append(b.links, w)
+	w := &pair{s, remote, &net.UDPAddr{IP: remote.Addr().AsSlice(), Port: len(b.pairs) + 1}}
+	b.pairs = append(b.pairs, w)
 	return w
 }
 
-// by returns the link that QUIC means by an address, or nil.
-func (b *Beside) by(addr net.Addr) *link {
+// by returns the pair that QUIC means by an address, or nil.
+func (b *Beside) by(addr net.Addr) *pair {
 	u, ok := addr.(*net.UDPAddr)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !ok || u.Port < 1 || u.Port > len(b.links) {
+	if !ok || u.Port < 1 || u.Port > len(b.pairs) {
 		return nil
 	}
-	return b.links[u.Port-1]
+	return b.pairs[u.Port-1]
 }
 
 // take queues a packet if it is QUIC's, or drops it if besideQueue wait. It returns false if the packet is for ICE.
@@ -160,18 +160,18 @@ func (b *Beside) ReadFrom(p []byte) (n int, from net.Addr, err error) {
 	return n, from, err
 }
 
-var errNoLink = errors.New("ICE knows no such link")
+var errNoPair = errors.New("ICE knows no such pair")
 
 // WriteTo sends a packet to the other side.
 func (b *Beside) WriteTo(p []byte, to net.Addr) (int, error) {
 	w := b.by(to)
 	if w == nil {
-		return 0, errNoLink
+		return 0, errNoPair
 	}
 	return w.socket.WriteToAddrPort(p, w.remote)
 }
 
-// LocalAddr returns an address for logs: each link has another one.
+// LocalAddr returns an address for logs: each pair has another one.
 func (*Beside) LocalAddr() net.Addr { return besideICE{} }
 
 type besideICE struct{}

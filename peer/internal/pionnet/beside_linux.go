@@ -27,7 +27,7 @@ func (b *Beside) Conn() net.PacketConn {
 // batches returns the socket of the system, or nil if it has no batches.
 func (s *sharedSocket) batches() *batchConn {
 	p := s.packets
-	if r, ok := p.(*routedPackets); ok { // ICE has chosen this link: the routes lead there
+	if r, ok := p.(*routedPackets); ok { // ICE has chosen this pair: the routes lead there
 		p = r.packets
 	}
 	c, _ := p.(*batchConn)
@@ -51,7 +51,7 @@ func (b *batchedBeside) ReadBatch(messages []ipv4.Message, _ int) (n int, err er
 func (b *batchedBeside) WriteMsgUDP(p, oob []byte, to *net.UDPAddr) (n, oobn int, err error) {
 	w := b.by(to)
 	if w == nil {
-		return 0, 0, errNoLink
+		return 0, 0, errNoPair
 	}
 	c := w.socket.batches()
 	if c == nil { // no sockets of one network are so different

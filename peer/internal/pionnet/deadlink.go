@@ -12,6 +12,9 @@ import (
 // A link without a carrier, such as a cable that was unplugged, may keep its addresses and routes: Linux then sends packets into it
 // until another program removes them. Until then, the sockets of this program send by another link that has a carrier. They
 // never leave a tunnel, or enter one that the routes do not lead by.
+//
+// pion does not look at carriers. If it gathered no candidate on a link without one, and let sockets choose their interface, that
+// would retire this file.
 
 // standIn returns the link that takes the place of the one with an address, and its address of the same family. It returns nil if
 // that link has a carrier, or no other one has.

@@ -15,6 +15,9 @@ var errNowhereElse = errors.New("packets can leave from no other address")
 // Elsewhere returns a machine's network without the interface that has an address. Unlike that of Without, each of its sockets sends by the interface whose
 // address it has, even if the routes prefer another one; a socket without an address sends by the first. It returns an error if
 // packets can leave from no other address of that family, or the address is a tunnel's: what goes through a VPN must not leave beside it.
+//
+// pion binds a socket to an address, and leaves the interface to the routes. A setting of pion for the interface of a socket would
+// retire this file.
 func Elsewhere(machine transport.Net, at netip.Addr) (transport.Net, error) {
 	others, err := Without(machine, at)
 	if err != nil {

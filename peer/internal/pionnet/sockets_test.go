@@ -158,7 +158,7 @@ func TestSharedSockets(t *testing.T) {
 		})
 	})
 
-	t.Run("send QUIC's packets where they are told, and answers over the link that the question came by", func(t *testing.T) {
+	t.Run("send QUIC's packets where they are told, and answers over the pair that the question came by", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFork(t)
 			_ = f.hearing()
@@ -182,7 +182,7 @@ func TestSharedSockets(t *testing.T) {
 				}
 			}
 			if quic.To(otherAt, nearAt) != nil {
-				t.Error("there is a link from a socket that is not ICE's")
+				t.Error("there is a pair from a socket that is not ICE's")
 			}
 			for _, to := range []net.Addr{&net.UDPAddr{IP: net.IPv4(10, 0, 0, 2), Port: 5000}, &net.UDPAddr{}, &net.TCPAddr{}, nil} {
 				if _, err := quic.WriteTo([]byte{99}, to); err == nil {
@@ -192,14 +192,14 @@ func TestSharedSockets(t *testing.T) {
 		})
 	})
 
-	t.Run("know a bounded number of links", func(t *testing.T) {
+	t.Run("know a bounded number of pairs", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFork(t)
 			heard := f.hearing()
 			quic := f.sockets.Beside()
-			for port := range uint16(mostLinks) {
+			for port := range uint16(mostPairs) {
 				if quic.To(forkAt, netip.AddrPortFrom(nearAt.Addr(), 6000+port)) == nil {
-					t.Fatalf("there are %d links", port)
+					t.Fatalf("there are %d pairs", port)
 				}
 			}
 			if quic.To(forkAt, nearAt) != nil {
@@ -232,7 +232,7 @@ func TestSharedSockets(t *testing.T) {
 		})
 	})
 
-	t.Run("end a read of QUIC with Close, and know no link from a closed socket", func(t *testing.T) {
+	t.Run("end a read of QUIC with Close, and know no pair from a closed socket", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFork(t)
 			_ = f.hearing()
@@ -244,7 +244,7 @@ func TestSharedSockets(t *testing.T) {
 			synctest.Wait()
 			_ = f.ice.Close() // To says whether it is
 			if quic.To(forkAt, nearAt) != nil {
-				t.Error("there is a link from a closed socket")
+				t.Error("there is a pair from a closed socket")
 			}
 			_ = quic.Close() // it never fails
 			if err := <-ended; !errors.Is(err, net.ErrClosed) {

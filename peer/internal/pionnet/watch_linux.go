@@ -15,6 +15,8 @@ const settleTime = 200 * time.Millisecond
 // WatchRoutes returns a channel that has something when this machine's links, addresses or routes may have changed, and once more
 // soon after. It ends with ctx; what it needs runs by start. The kernel tells (rtnetlink(7)), so nothing wakes a machine whose
 // network stays as it is. Where it does not, the channel has something each interval.
+//
+// pion gathers once, and does not notice that the network has changed. An event of pion for that would retire this file.
 func WatchRoutes(ctx context.Context, interval time.Duration, start func(func())) <-chan time.Time {
 	told, err := routeSocket()
 	if err != nil {
