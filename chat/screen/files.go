@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,17 +30,17 @@ func FileText(e chat.Event, number uint64) string {
 	}
 	switch e := e.(type) {
 	case chat.FileOffered:
-		text := fmt.Sprintf("%s offers %s.", Clean(e.From), sizedName(name(e.Name), e.Size, e.Folder, e.Files))
+		text := fmt.Sprintf("%s offers %s.", Clean(e.From), sizedName(name(e.Name), cmp.Or(e.Content, e.Size), e.Folder, e.Files))
 		if e.Called != "" {
 			text += fmt.Sprintf(" Its name %s cannot be used here.", quotedName(e.Called))
 		}
 		return text
 	case chat.FileOffering:
-		return fmt.Sprintf("%s %s.", map[bool]string{false: "Offering", true: "Resuming"}[e.Accepted], sizedName(name(e.Name), e.Size, e.Folder, e.Files))
+		return fmt.Sprintf("%s %s.", map[bool]string{false: "Offering", true: "Resuming"}[e.Accepted], sizedName(name(e.Name), cmp.Or(e.Content, e.Size), e.Folder, e.Files))
 	case chat.FileReceived:
 		return saved(e, name(e.Name))
 	case chat.FileSent:
-		text := fmt.Sprintf("Sent %s (%s, verified).", name(e.Name), Bytes(e.Size))
+		text := fmt.Sprintf("Sent %s (%s, verified).", name(e.Name), Bytes(cmp.Or(e.Content, e.Size)))
 		if e.As != "" {
 			text += fmt.Sprintf(" The other side saved it as %s.", quotedName(e.As))
 		}
@@ -60,7 +61,7 @@ func FileText(e chat.Event, number uint64) string {
 
 // saved says where a file is now.
 func saved(e chat.FileReceived, name string) string {
-	text := fmt.Sprintf("Saved %s (%s, verified)", name, Bytes(e.Size))
+	text := fmt.Sprintf("Saved %s (%s, verified)", name, Bytes(cmp.Or(e.Content, e.Size)))
 	dir, is := filepath.Split(e.Path)
 	switch {
 	case e.Called != "":

@@ -147,7 +147,7 @@ func (m *Manager) handleAccept(f *file) {
 
 func (m *Manager) handleOffer(from Peer, seq uint64, text string, full bool) error {
 	var o Offer
-	if json.Unmarshal([]byte(text), &o) != nil || o.Size < 0 || o.Size > 1<<60 || o.Files < 0 || !o.Folder && o.Files > 0 {
+	if json.Unmarshal([]byte(text), &o) != nil || o.Size < 0 || o.Size > 1<<60 || o.Files < 0 || !o.Folder && (o.Files > 0 || o.Content != 0) || o.Content < 0 || o.Content > o.Size {
 		return errors.New("an offer that makes no sense")
 	}
 	o.Called = ""
@@ -185,7 +185,7 @@ func (m *Manager) ask(f *file, from string) {
 		declined = unattended
 	}
 	m.mu.Unlock()
-	m.host.Emit(Offered{ID: f.id, From: from, Name: f.Name, Called: f.Called, Size: f.Size, Folder: f.Folder, Files: f.Files})
+	m.host.Emit(Offered{ID: f.id, From: from, Name: f.Name, Called: f.Called, Size: f.Size, Folder: f.Folder, Files: f.Files, Content: f.Content})
 	switch {
 	case m.config.AcceptFiles:
 		if err := m.accept(f); err != nil && !errors.Is(err, ErrNoFile) {

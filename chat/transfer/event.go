@@ -9,13 +9,14 @@ type (
 	// Offered says that the other side offers a file, or a folder: answer with Accept
 	// or Decline. Every offer, of either side, ends in one Received, Sent or Failed.
 	Offered struct {
-		ID     uint64 // counted by the other side
-		From   string
-		Name   string // fit for a file: no path, nothing hidden
-		Called string // what the other side calls it, if no file may be called that here
-		Size   int64  // bytes
-		Folder bool
-		Files  int // in the folder
+		ID      uint64 // counted by the other side
+		From    string
+		Name    string // fit for a file: no path, nothing hidden
+		Called  string // what the other side calls it, if no file may be called that here
+		Size    int64  // bytes
+		Folder  bool
+		Files   int   // in the folder
+		Content int64 // see Offer
 	}
 	// Offering says that this side offers a file, or a folder, since SendFiles.
 	Offering struct {
@@ -24,7 +25,8 @@ type (
 		Size     int64
 		Folder   bool
 		Files    int
-		Accepted bool // by the other side, in an earlier run of this program
+		Accepted bool  // by the other side, in an earlier run of this program
+		Content  int64 // see Offer
 	}
 	// Progress says how much of an accepted file has arrived: when it begins, or goes on after a loss,
 	// and then a few times a second at most. Outgoing: this side sends it, and has counted the ID.
@@ -45,6 +47,7 @@ type (
 
 		Renamed int    // names in the folder that had to be changed, as Example
 		Example string // OLD is now NEW
+		Content int64  // see Offer
 	}
 	// Sent says that the other side has a file, and that its SHA-256 matches.
 	Sent struct {
@@ -55,6 +58,7 @@ type (
 
 		As      string // its name there, if it had to be another one
 		Renamed int    // names in the folder that had to be changed there
+		Content int64  // see Offer
 	}
 	// LeftOut says, before Received or Sent, that a file in a folder could not be sent as it was
 	// offered, and why.

@@ -29,6 +29,8 @@ type Offer struct {
 	Folder bool   `json:"folder,omitempty"` // a tar stream
 	Files  int    `json:"files,omitempty"`  // in the folder
 	Mode   uint32 `json:"mode,omitempty"`   // permission bits
+	// Content is the size of the files in the folder, without what the tar stream adds; 0 if it is not known.
+	Content int64 `json:"content,omitempty"`
 
 	Modified time.Time `json:"modified,omitzero"` // RFC 3339
 

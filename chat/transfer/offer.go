@@ -174,7 +174,7 @@ func (m *Manager) dequeue() (q queued, ok bool) {
 }
 
 func (m *Manager) emitOffering(f *file, accepted bool) {
-	m.host.Emit(Offering{ID: f.id, Name: f.Name, Size: f.Size, Folder: f.Folder, Files: f.Files, Accepted: accepted})
+	m.host.Emit(Offering{ID: f.id, Name: f.Name, Size: f.Size, Folder: f.Folder, Files: f.Files, Content: f.Content, Accepted: accepted})
 	if n := f.source.leftOut; n > 0 {
 		m.host.Emit(Notice{Text: notSent(f.Name, n)})
 	}
