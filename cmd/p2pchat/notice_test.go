@@ -1,20 +1,25 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
-// NOTICE names every module whose code is in the binary, on each system, with the licence that comes with its source.
-func TestNotice(t *testing.T) {
-	t.Parallel()
-	var linked []byte
+// linkedModules returns the folders of all modules whose code is in the binary, on any system, by their paths.
+func linkedModules(t *testing.T) map[string]string {
+	t.Helper()
+	linked := map[string]string{}
 	for _, system := range []string{"linux", "darwin", "windows"} {
 		list := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}} {{.Dir}}{{end}}", ".")
 		list.Env = append(os.Environ(), "GOOS="+system, "CGO_ENABLED=0")
@@ -22,8 +27,18 @@ func TestNotice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		linked = append(linked, out...)
+		for line := range strings.Lines(string(out)) {
+			if module, dir, _ := strings.Cut(strings.TrimSpace(line), " "); module != "p2pchat" && module != "" {
+				linked[module] = dir
+			}
+		}
 	}
+	return linked
+}
+
+// NOTICE names every module whose code is in the binary, on each system, with the licence that comes with its source.
+func TestNotice(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../../NOTICE")
 	if err != nil {
 		t.Fatal(err)
@@ -40,14 +55,62 @@ func TestNotice(t *testing.T) {
 		}
 	}
 	base := regexp.MustCompile(`/v\d+$`)
-	for line := range strings.Lines(string(linked)) {
-		module, dir, _ := strings.Cut(strings.TrimSpace(line), " ")
+	for module, dir := range linkedModules(t) {
 		// Of several modules below one path, all but the first are named without it.
 		_, short, _ := strings.Cut(module, "/")
 		_, shorter, _ := strings.Cut(short, "/")
 		says := cmp.Or(named[module], named[base.ReplaceAllString(module, "")], named[base.ReplaceAllString(shorter, "")])
-		if is := licenceIn(t, dir); module != "p2pchat" && module != "" && says != is {
+		if is := licenceIn(t, dir); says != is {
 			t.Errorf("the licence of %s is %s, and NOTICE says %q", module, is, says)
+		}
+	}
+}
+
+// testLicences is the variable of a file into which TestLicences writes the texts of all licences: they have to go with each program that is
+// handed on.
+const testLicences = "P2PCHATTEST_LICENCES"
+
+func TestLicences(t *testing.T) {
+	t.Parallel()
+	root, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	works := linkedModules(t)
+	works["the Go standard library"] = strings.TrimSpace(string(root))
+	for _, library := range []string{"ciphers", "curves", "hashes", "post-quantum"} {
+		works["@noble/"+library] = filepath.Join("../../signaling/web/noble", library)
+	}
+	var b strings.Builder
+	b.WriteString("Licences of the works that the p2pchat binary contains, and notices that come with them. NOTICE lists them.\n")
+	for _, work := range slices.Sorted(maps.Keys(works)) {
+		texts := 0
+		for _, pattern := range []string{"LICEN[CS]E*", "NOTICE*", "PATENTS*"} {
+			paths, err := filepath.Glob(filepath.Join(works[work], pattern))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, path := range paths {
+				text, err := os.ReadFile(path) //nolint:gosec // in the cache of modules
+				if errors.Is(err, syscall.EISDIR) {
+					continue // of other files of that module
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if pattern == "LICEN[CS]E*" {
+					texts++
+				}
+				fmt.Fprintf(&b, "\n%s\n%s: %s\n\n%s\n", strings.Repeat("=", 80), work, filepath.Base(path), bytes.TrimSpace(text))
+			}
+		}
+		if texts == 0 {
+			t.Errorf("%s has no text of a licence in %s", work, works[work])
+		}
+	}
+	if path := os.Getenv(testLicences); path != "" {
+		if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
+			t.Error(err)
 		}
 	}
 }
