@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -99,4 +100,19 @@ func TestPageIsAccessible(t *testing.T) {
 	reader.contact("Answer Ben")
 	reader.hears("See you at noon.")
 	judge(t, "letters", reader)
+
+	away, _ := correspondents(t, b, serving(t, "--mail"))
+	away.contact("Call Ben")
+	until[bool](away, `document.getElementById("write").checkVisibility()`)
+	judge(t, "a contact who is away", away)
+	away.tabTo("Write a message")
+	away.press(kb.Enter)
+	judge(t, "a message to write", away)
+	away.say("See you at noon.")
+	away.marked(leftThere)
+	away.click("text")
+	away.pastes(strings.Repeat("noon ", 4000))
+	away.press(kb.Enter)
+	away.marked(leftThere, waits)
+	judge(t, "messages that were left, and wait", away)
 }

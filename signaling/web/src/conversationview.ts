@@ -15,6 +15,14 @@ const maxJoined = 1 << 20; // characters of a message that comes in parts; the r
 let resized = () => {}; // called when the size of the log changes, as when a phone's keyboard opens
 new ResizeObserver(() => { resized(); }).observe(byId("log"));
 
+/** A message that is too long to be seen at once can be scrolled with keys, also where the browser does not see to that. */
+const scrollers = new ResizeObserver((entries) => {
+  for (const { target: t } of entries) {
+    if (t.scrollHeight > t.clientHeight) t.setAttribute("tabindex", "0");
+    else t.removeAttribute("tabindex");
+  }
+});
+
 export class ConversationView implements Reader {
   onFile: Reader["file"] = () => {};
   onKeep: Reader["keeping"] = () => {};
@@ -215,6 +223,7 @@ export class ConversationView implements Reader {
   #text(text: string): HTMLElement {
     const p = el("p", { className: "text", dir: "auto" });
     p.append(...linked(visible(text)));
+    scrollers.observe(p);
     return p;
   }
 
