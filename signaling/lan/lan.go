@@ -152,22 +152,28 @@ func look(ctx context.Context, room string, interval time.Duration, log *slog.Lo
 	}
 }
 
-// open returns a multicast DNS socket on all networks but the loopback.
+// open returns a multicast DNS socket on all networks of links.
 func open(log *slog.Logger, options ...mdns.ServerOption) (*mdns.Conn, error) {
+	on := links()
+	if len(on) == 0 {
+		return nil, ErrNoNetwork
+	}
 	var v4 *ipv4.PacketConn
 	var v6 *ipv6.PacketConn
 	udp4, err4 := listenUDP("udp4", mdns.DefaultAddressIPv4)
 	if err4 == nil {
 		v4 = ipv4.NewPacketConn(udp4)
+		keepToLink4(v4)
 	}
 	udp6, err6 := listenUDP("udp6", mdns.DefaultAddressIPv6)
 	if err6 == nil {
 		v6 = ipv6.NewPacketConn(udp6)
+		keepToLink6(v6)
 	}
 	if v4 == nil && v6 == nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoNetwork, errors.Join(err4, err6))
 	}
-	conn, err := mdns.NewServer(v4, v6, append(options, mdns.WithLoggerFactory(quiet{log}), mdns.WithCacheRefresh(false))...)
+	conn, err := mdns.NewServer(v4, v6, append(options, mdns.WithInterfaces(on...), mdns.WithLoggerFactory(quiet{log}), mdns.WithCacheRefresh(false))...)
 	if err != nil {
 		for _, udp := range []*net.UDPConn{udp4, udp6} {
 			if udp != nil {
