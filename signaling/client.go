@@ -42,6 +42,7 @@ type Client struct {
 	reached atomic.Bool // the server has replied once, as a p2pchat server
 	digits  atomic.Int32
 	outage  atomic.Bool // reported to Config.OnOutage, and not over yet
+	full    atomic.Bool // it is one because the server is full: other requests are answered all the same
 	clock   atomic.Bool // compared for Config.OnClock
 }
 

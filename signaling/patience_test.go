@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"p2pchat/signaling"
@@ -118,6 +119,37 @@ func TestOutage(t *testing.T) {
 			t.Fatalf("it was called with %v", calls)
 		}
 		discreet(t, calls[0])
+	})
+	virtually(t, "a server that answers a read is still too full for an offer", func(t *testing.T) {
+		full := problem(signaling.ErrServerFull)
+		b := bad(t, full, good, full)
+		calls := make(chan error, 10)
+		c := b.client(t, signaling.Config{OnOutage: func(err error) { calls <- err }})
+		offered := make(chan error)
+		go func() {
+			_, err := c.Offer(t.Context(), signaling.NewTicket("room", signaling.Caller), signaling.Description(offerBody))
+			offered <- err
+		}()
+		synctest.Wait()
+		if err := readOffer(t, c, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-offered; !errors.Is(err, signaling.ErrServerFull) {
+			t.Errorf("the offer returned %v", err)
+		}
+		if err := <-calls; !errors.Is(err, signaling.ErrServerFull) || len(calls) > 0 {
+			t.Errorf("it was called with %v, and %d times more", err, len(calls))
+		}
+	})
+	virtually(t, "a full server that takes the offer after all ends the outage", func(t *testing.T) {
+		calls := make(chan error, 10)
+		c := bad(t, problem(signaling.ErrServerFull), good).client(t, signaling.Config{OnOutage: func(err error) { calls <- err }})
+		if _, err := c.Offer(t.Context(), signaling.NewTicket("room", signaling.Caller), signaling.Description(offerBody)); err != nil {
+			t.Fatal(err)
+		}
+		if len(calls) != 2 || !errors.Is(<-calls, signaling.ErrServerFull) || <-calls != nil {
+			t.Error("OnOutage was not called with the outage and its end")
+		}
 	})
 	virtually(t, "a canceled read is not an outage", func(t *testing.T) {
 		asked := make(chan struct{})

@@ -99,11 +99,20 @@ func (r *request) address(t Ticket) error {
 // do sends r until the reply is not a transient error.
 func (c *Client) do(ctx context.Context, r request) (reply, error) {
 	started := time.Now()
+	full := false // the server had no room for r
+	defer func() {
+		if full && c.full.Swap(false) { // given up: the error says more than OnOutage
+			c.outage.Store(false)
+		}
+	}()
 	for try := 0; ; try++ {
 		rep, err := c.once(ctx, r)
 		var transient *transientError
 		if !errors.As(err, &transient) {
-			if c.outage.Swap(false) {
+			if full {
+				c.full.Store(false)
+			}
+			if !c.full.Load() && c.outage.Swap(false) {
 				c.config.OnOutage(nil)
 			}
 			return rep, err
@@ -121,6 +130,10 @@ func (c *Client) do(ctx context.Context, r request) (reply, error) {
 		next := transient.after + backoff/2 + rand.N(backoff/2) //nolint:gosec // jitter is no secret
 		if time.Since(started)+next > c.config.Patience && (!c.reached.Load() || errors.Is(err, ErrServerFull)) {
 			return reply{}, transient.err
+		}
+		if errors.Is(err, ErrServerFull) {
+			full = true
+			c.full.Store(true)
 		}
 		if !c.outage.Swap(true) {
 			c.config.OnOutage(transient.err)
