@@ -1,12 +1,14 @@
 package peer_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"p2pchat/peer"
+	"p2pchat/signaling"
 	"p2pchat/signaling/memstore"
 )
 
@@ -69,4 +71,23 @@ func resume(t *testing.T, secret string, caller, callee, heard bool) {
 	n.outage(t, 5*time.Second, third, fourth)
 	third, fourth = both(t, from, to)
 	talk(t, third, fourth)
+}
+
+// Only a typed secret can be burnt, by as many guesses as it takes, and each side says what that means to it.
+func TestBurntResumptions(t *testing.T) {
+	code := peer.Code{Room: "417", Secret: "falcon-zebra"}
+	for _, c := range []struct {
+		r    peer.Resumption
+		want error
+	}{
+		{peer.Resumption{Side: signaling.Caller, Typed: code, Spent: peer.Guesses}, peer.ErrBurnt},
+		{peer.Resumption{Side: signaling.Callee, Typed: code, Spent: peer.Guesses + 1}, peer.ErrImpostor},
+		{peer.Resumption{Side: signaling.Caller, Typed: code, Spent: peer.Guesses - 1}, nil},
+		{peer.Resumption{Side: signaling.Callee, Typed: code}, nil},
+		{peer.Resumption{Side: signaling.Caller, Typed: peer.Code{Room: "417"}, Spent: peer.Guesses}, nil},
+	} {
+		if err := c.r.Burnt(); !errors.Is(err, c.want) {
+			t.Errorf("%+v: %v", c.r, err)
+		}
+	}
 }
