@@ -232,3 +232,21 @@ func TestADiskThatRefuses(t *testing.T) {
 		t.Errorf("%+v, %+v", st, again)
 	}
 }
+
+// What a program leaves that is killed while it makes its journal shorter has messages in it, and is removed by the next one.
+func TestWhatAKilledProgramLeavesIsRemoved(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "outbox")
+	file, err := os.CreateTemp(dir, "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = file.Close() // of another program, which stays
+	if err := os.WriteFile(path+".new-123", []byte("a message"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	openWith(t, path, nothing{})
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 2 {
+		t.Errorf("there are %v, %v", entries, err)
+	}
+}
