@@ -100,21 +100,12 @@ func (r *request) address(t Ticket) error {
 func (c *Client) do(ctx context.Context, r request) (reply, error) {
 	started := time.Now()
 	full := false // the server had no room for r
-	defer func() {
-		if full && c.full.Swap(false) { // given up: the error says more than OnOutage
-			c.outage.Store(false)
-		}
-	}()
+	defer func() { c.givenUp(full) }()
 	for try := 0; ; try++ {
 		rep, err := c.once(ctx, r)
 		var transient *transientError
 		if !errors.As(err, &transient) {
-			if full {
-				c.full.Store(false)
-			}
-			if !c.full.Load() && c.outage.Swap(false) {
-				c.config.OnOutage(nil)
-			}
+			c.answered(full)
 			return rep, err
 		}
 		if r.optional && errors.Is(err, ErrTooMany) {
@@ -131,16 +122,38 @@ func (c *Client) do(ctx context.Context, r request) (reply, error) {
 		if time.Since(started)+next > c.config.Patience && (!c.reached.Load() || errors.Is(err, ErrServerFull)) {
 			return reply{}, transient.err
 		}
-		if errors.Is(err, ErrServerFull) {
-			full = true
-			c.full.Store(true)
-		}
-		if !c.outage.Swap(true) {
-			c.config.OnOutage(transient.err)
-		}
+		full = c.failed(transient.err) || full
 		if err := pause(ctx, next); err != nil {
 			return reply{}, fmt.Errorf("%w (%w)", err, transient.err)
 		}
+	}
+}
+
+// failed begins an outage, and reports whether it is that of a full server.
+func (c *Client) failed(err error) (full bool) {
+	if full = errors.Is(err, ErrServerFull); full {
+		c.full.Store(true)
+	}
+	if !c.outage.Swap(true) {
+		c.config.OnOutage(err)
+	}
+	return full
+}
+
+// answered ends the outage. That of a full server is ended only by a request for which there was no room: full.
+func (c *Client) answered(full bool) {
+	if full {
+		c.full.Store(false)
+	}
+	if !c.full.Load() && c.outage.Swap(false) {
+		c.config.OnOutage(nil)
+	}
+}
+
+// givenUp ends, without a report, the outage of a full server if no room was found: the request's error says more.
+func (c *Client) givenUp(full bool) {
+	if full && c.full.Swap(false) {
+		c.outage.Store(false)
 	}
 }
 

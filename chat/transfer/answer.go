@@ -147,7 +147,7 @@ func (m *Manager) handleAccept(f *file) {
 
 func (m *Manager) handleOffer(from Peer, seq uint64, text string, full bool) error {
 	var o Offer
-	if json.Unmarshal([]byte(text), &o) != nil || o.Size < 0 || o.Size > 1<<60 || o.Files < 0 || !o.Folder && (o.Files > 0 || o.Content != 0) || o.Content < 0 || o.Content > o.Size {
+	if json.Unmarshal([]byte(text), &o) != nil || !o.makesSense() {
 		return errors.New("an offer that makes no sense")
 	}
 	o.Called = ""

@@ -38,6 +38,11 @@ type Offer struct {
 	Called string `json:"called,omitempty"`
 }
 
+// makesSense reports whether the numbers in an offer of a stranger can be those of a file or folder.
+func (o Offer) makesSense() bool {
+	return o.Size >= 0 && o.Size <= 1<<60 && o.Files >= 0 && o.Content >= 0 && o.Content <= o.Size && (o.Folder || o.Files == 0 && o.Content == 0)
+}
+
 // A note is what is said of an offered file later.
 type note struct {
 	ID     uint64 `json:"id"`
