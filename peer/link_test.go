@@ -182,6 +182,19 @@ func TestFileWherePacketsAreLost(t *testing.T) {
 	t.Logf("%.1f MB/s over stripes, %.1f without", float64(size)/1e6/striped.took.Seconds(), float64(size)/1e6/single.took.Seconds())
 }
 
+// A file does not overflow a router's queue, whose losses would cost it seconds: not as it begins, and not later.
+func TestFileThroughAShortQueue(t *testing.T) {
+	t.Parallel()
+	const size = 8_000_000
+	short := link{delay: 25 * time.Millisecond, rate: 20e6, queue: 37_500} // 15 ms
+	s := short.ship(t, fileOf(t, size), chat.Config{}, nil)
+	share := size * 8 / 20e6 / s.took.Seconds()
+	if share < 0.55 {
+		t.Errorf("it uses %.2f of the link", share)
+	}
+	t.Logf("it uses %.2f of the link, and a message takes %v", share, p(.5, s.messages))
+}
+
 // A message does not wait long while a file fills a slow link with a deep queue, which a router at home has: 150 ms, and
 // the round trip.
 func TestMessagesDuringAFileOnASlowLink(t *testing.T) {

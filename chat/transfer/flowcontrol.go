@@ -2,16 +2,16 @@ package transfer
 
 import "time"
 
-// A window says how many bytes a file may be ahead of what the receiver has: twice what the path
-// holds, as measured, or what it moves in 25 ms. More would only wait in queues, with every message
-// behind it; less would leave the path idle while a busy processor lets a goroutine wait.
+// A window says how many bytes a file may be ahead of what the receiver has: what the path holds, as measured, and a quarter
+// more, or what it moves in 15 ms if that is more, or in 25 ms in all. More would only wait in queues, with every message
+// behind it, and be dropped where a queue is short; less would leave the path idle while a busy processor lets a goroutine wait.
 //
 // Over stripes it is the only brake: an association's least congestion window does not follow the path. It
 // is what BBR does (draft-ietf-ccwg-bbr) with the receiver's haves: the highest rate of late, the shortest round trip of
-// the last 10 s, and now and then a pause that lets queues drain, to measure that again.
+// the last 10 s, and now and then a pause that lets queues drain, to measure that again. It begins small, and doubles until
+// the rate no longer grows or round trips become longer, as HyStart++ does (RFC 9406): what a queue drops of a window that is too
+// large costs an association a second.
 type window struct {
-	moving int // files that share the path
-
 	marks []mark  // what was sent and is not acknowledged
 	since mark    // where the measured period began
 	rate  float64 // bytes a second
@@ -34,14 +34,12 @@ type mark struct {
 }
 
 const (
-	windowFirst  = 1 << 20 // bytes, before anything is measured
+	windowFirst  = fileHaves // bytes, before anything is measured
 	windowMost   = aheadMost
 	windowPeriod = 20 * time.Millisecond
-	windowQueue  = 25 * time.Millisecond
-	windowGain   = 2   // times what the path holds
-	firstGain    = 3   // the same while the rate still grows, so that it can double in a round trip
-	drainGain    = 0.5 // the same while queues drain
-	flatPeriods  = 3   // without growth, until the path is full
+	windowQueue  = 25 * time.Millisecond // at the highest rate, the least window
+	windowExtra  = 15 * time.Millisecond // beyond the shortest round trip, at least
+	flatPeriods  = 3                     // without growth, until the path is full
 	leastAge     = 10 * time.Second
 	chunkLeast   = 8 << 10 // bytes in a message
 	chunkShare   = 8       // messages in what the path holds
@@ -49,18 +47,17 @@ const (
 
 // size returns the window in bytes.
 func (w *window) size() int64 {
-	share := int64(max(1, w.moving))
 	if w.rate == 0 {
-		return max(windowFirst/share, w.floor())
+		return max(windowFirst, w.floor())
 	}
-	gain := float64(windowGain)
+	ahead := w.least + max(w.least/4, windowExtra)
 	switch {
 	case !w.probe.IsZero():
-		gain = drainGain
+		ahead = w.least / 2
 	case w.flat < flatPeriods:
-		gain = firstGain
+		ahead = 2 * w.least
 	}
-	holds := w.rate * max(gain*w.least.Seconds(), windowQueue.Seconds())
+	holds := w.rate * max(ahead, windowQueue).Seconds()
 	return min(max(int64(holds), w.floor()), windowMost)
 }
 
@@ -108,6 +105,9 @@ func (w *window) has(offset int64, now time.Time) {
 
 // returned notes how long a round trip took.
 func (w *window) returned(trip time.Duration, now time.Time) {
+	if w.least > 0 && trip > w.least+w.least/4+windowQueue/2 { // a queue has begun
+		w.flat = flatPeriods
+	}
 	switch {
 	case w.least == 0 || trip <= w.least:
 		w.least, w.leastAt, w.probe = trip, now, time.Time{}

@@ -230,7 +230,6 @@ func (m *Manager) left(f *file) int64 {
 func (m *Manager) mayStream(f *file, at int64) (chunk int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	f.window.moving = m.moving
 	if at-f.bytes >= aheadMost || at-f.bytes-f.beyond >= f.window.size() {
 		return 0
 	}
