@@ -1,7 +1,7 @@
 // The conversation on the page.
 
 import type { Reader } from "./event.ts";
-import { byId, clock, discard, el, removePicture, show, spoken } from "./dom.ts";
+import { byId, clock, discard, el, removePicture, scrollWithKeys, show, spoken } from "./dom.ts";
 import { readable } from "./failure.ts";
 import { linked } from "./links.ts";
 import { visible } from "./name.ts";
@@ -14,14 +14,6 @@ const maxJoined = 1 << 20; // characters of a message that comes in parts; the r
 
 let resized = () => {}; // called when the size of the log changes, as when a phone's keyboard opens
 new ResizeObserver(() => { resized(); }).observe(byId("log"));
-
-/** A message that is too long to be seen at once can be scrolled with keys, also where the browser does not see to that. */
-const scrollers = new ResizeObserver((entries) => {
-  for (const { target: t } of entries) {
-    if (t.scrollHeight > t.clientHeight) t.setAttribute("tabindex", "0");
-    else t.removeAttribute("tabindex");
-  }
-});
 
 export class ConversationView implements Reader {
   onFile: Reader["file"] = () => {};
@@ -223,7 +215,7 @@ export class ConversationView implements Reader {
   #text(text: string): HTMLElement {
     const p = el("p", { className: "text", dir: "auto" });
     p.append(...linked(visible(text)));
-    scrollers.observe(p);
+    scrollWithKeys(p);
     return p;
   }
 

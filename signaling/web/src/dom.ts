@@ -70,3 +70,15 @@ export async function copy(from: HTMLElement, button: HTMLButtonElement, status:
     status.textContent = "";
   }, 1500);
 }
+
+const scrollers = new ResizeObserver((entries) => {
+  for (const { target: t } of entries) {
+    if (t.scrollHeight > t.clientHeight) t.setAttribute("tabindex", "0");
+    else t.removeAttribute("tabindex");
+  }
+});
+
+/** Lets keys scroll an element while it is too long to be seen at once, also where the browser does not see to that. */
+export function scrollWithKeys(e: HTMLElement): void {
+  scrollers.observe(e);
+}
