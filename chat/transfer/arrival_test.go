@@ -212,7 +212,7 @@ func TestReceivedUnderAnotherName(t *testing.T) {
 	if !ok || r.Called != "a" || r.Path != dir+"/a (1)" || !strings.Contains(h.frames[1], `"as":"a (1)"`) {
 		t.Errorf("it is %+v, and the sender hears %q", h.events, h.frames)
 	}
-	if b, err := os.ReadFile(dir + "/a"); err != nil || string(b) != "mine" {
+	if b, err := os.ReadFile(dir + "/a"); err != nil || string(b) != "mine" { //nolint:gosec // the test's own
 		t.Errorf("what was there is %q, %v", b, err)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -186,17 +187,12 @@ func (r *letterReader) look(ctx context.Context, b boxOf) error {
 	case err != nil:
 		return err
 	case b.ID == "":
-	case len(letters) > 0 && !r.board.readsLetters():
-		if slices.ContainsFunc(letters, func(l mail.Letter) bool { return !chat.IsReceipt(l.Text) }) {
-			r.tell(b.Contact, fmt.Sprintf("messages wait for you at the server. To read them: p2pchat answer %s%s", contactMark, b.Name))
-		}
+	case len(letters) > 0 && r.board.readsLetters():
+		r.read(ctx, b.Contact, at) // the mailbox that reads them tells the report
 	case len(letters) > 0:
-		if text := report.String(); text != "" && !r.board.readsLetters() { // else the mailbox that reads them tells it
-			r.tell(b.Contact, text)
-		}
-		r.read(ctx, b.Contact, at)
+		r.tellOfWaiting(b, letters, report)
 	case report != (mail.Report{}):
-		r.tell(b.Contact, report.String())
+		r.tellReport(b, report)
 	case owes && r.board.readsLetters() && time.Since(r.tried[b.ID]) >= r.again:
 		r.read(ctx, b.Contact, at)
 	case !owes:
@@ -205,6 +201,28 @@ func (r *letterReader) look(ctx context.Context, b boxOf) error {
 		}
 	}
 	return nil
+}
+
+// tellOfWaiting tells what was wrong with letters, and that others wait, unless all are receipts.
+func (r *letterReader) tellOfWaiting(b boxOf, letters []mail.Letter, report mail.Report) {
+	r.tellReport(b, report)
+	if slices.ContainsFunc(letters, func(l mail.Letter) bool { return !chat.IsReceipt(l.Text) }) {
+		r.tell(b.Contact, fmt.Sprintf("messages wait for you at the server. To read them: p2pchat answer %s%s", contactMark, b.Name))
+	}
+}
+
+// tellReport tells what was wrong with letters, unless another program has read some since the contact was: they would count as missing.
+func (r *letterReader) tellReport(b boxOf, report mail.Report) {
+	if report == (mail.Report{}) {
+		return
+	}
+	c, err := r.board.book.Find(b.Name)
+	if err == nil && c.ID == b.ID && slices.ContainsFunc(c.Keys.Generations, func(g contact.Generation) bool {
+		box := g.Boxes[c.Keys.Side.Other()]
+		return box.Number == b.box.Number && bytes.Equal(box.Take, b.box.Take)
+	}) {
+		r.tell(b.Contact, report.String())
+	}
 }
 
 // client returns the client of a server.

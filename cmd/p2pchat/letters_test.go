@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -159,26 +160,30 @@ func testToldAgain(t *testing.T, generations int) {
 	server, looked := looksAt(t)
 	at, from := clientOf(t, server), mail.Outgoing{Box: boxOfContact(0)}
 	letterOf(t, at, &from, "first")
-	_, f := listensFor(t, server, 1, func(s *switchboard) {
-		s.o.program = "program"
-		if generations == 1 {
-			return
-		}
-		c, err := s.book.Find("c0")
+	var book *contacts.Book
+	update := func(change func(k *contact.Keys) error) {
+		t.Helper()
+		c, err := book.Find("c0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		held, err := s.book.TryHold(c.ID)
+		held, err := book.TryHold(c.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer held.Release()
-		next, err := held.Keys.Roll(held.Keys.ID(), make([]byte, contact.KeySize))
-		if err == nil {
-			err = held.Update(func(c *contacts.Contact) { c.Keys = next })
-		}
-		if err != nil || len(next.Generations) != generations {
+		keys := held.Keys
+		if err := errors.Join(change(&keys), held.Update(func(c *contacts.Contact) { c.Keys = keys })); err != nil {
 			t.Fatal(err)
+		}
+	}
+	_, f := listensFor(t, server, 1, func(s *switchboard) {
+		s.o.program, book = "program", s.book
+		if generations == 2 {
+			update(func(k *contact.Keys) (err error) {
+				*k, err = k.Roll(k.ID(), make([]byte, contact.KeySize))
+				return err
+			})
 		}
 	})
 	const waits = "@c0: messages wait for you at the server. To read them: p2pchat answer @c0"
@@ -193,6 +198,13 @@ func testToldAgain(t *testing.T, generations int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	update(func(k *contact.Keys) error { // as the program that reads them does
+		if len(k.Generations) != generations {
+			return fmt.Errorf("there are %d generations", len(k.Generations))
+		}
+		k.Generations[generations-1].Boxes[k.Side.Other()] = read.Box // the newest generation is the first
+		return nil
+	})
 	for len(looked) > 0 {
 		<-looked
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -46,7 +47,7 @@ func TestListenUnderSystemd(t *testing.T) {
 	file, state := filepath.Join(home, ".config/systemd/user/p2pchat-listen.service"), filepath.Join(home, ".local/state")
 	pid := filepath.Join(home, "pid")
 	err = errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.Mkdir(filepath.Join(home, "bin"), 0o700),
-		os.WriteFile(file, []byte(strings.NewReplacer("/usr/bin/p2pchat", path, "[Service]\n", "[Service]\nStandardError=file:%h/log\n").Replace(unit)), 0o600),
+		os.WriteFile(file, []byte(strings.NewReplacer("/usr/bin/p2pchat", path, "[Service]\n", "[Service]\nStandardError=file:%h/log\n").Replace(unit)), 0o600),                                                                      //nolint:gosec // the test's own
 		os.WriteFile(filepath.Join(home, "bin/bot"), []byte("#!/bin/sh\necho $PPID > '"+pid+"'\necho '{\"type\":\"message\",\"text\":\"from the bot\"}'\nwhile read -r line; do case $line in *bye*) exit 0;; esac; done\n"), 0o700)) //nolint:gosec // it is run
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +65,7 @@ func TestListenUnderSystemd(t *testing.T) {
 		}
 	}
 	t.Cleanup(func() {
-		log, _ := os.ReadFile(filepath.Join(home, "log")) // of what has failed
+		log, _ := os.ReadFile(filepath.Join(home, "log")) //nolint:gosec // the test's own, of what has failed
 		t.Logf("listen:\n%s\nsystemd:\n%s", log, manager.err)
 	})
 	calls := func() {
@@ -78,7 +79,7 @@ func TestListenUnderSystemd(t *testing.T) {
 	// Numbers of processes are the manager's own: the one that listens is found in its namespace.
 	number, err := os.ReadFile(pid) //nolint:gosec // the test's own
 	if err == nil {
-		err = exec.Command("nsenter", "--target", fmt.Sprint(childOf(t, manager.cmd.Process.Pid)), "--pid", "--mount", "kill", "-KILL", strings.TrimSpace(string(number))).Run() //nolint:gosec // written by the bot
+		err = exec.Command("nsenter", "--target", strconv.Itoa(childOf(t, manager.cmd.Process.Pid)), "--pid", "--mount", "kill", "-KILL", strings.TrimSpace(string(number))).Run() //nolint:gosec // written by the bot
 	}
 	if err != nil {
 		t.Fatal(err)

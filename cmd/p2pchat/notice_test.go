@@ -109,7 +109,7 @@ func TestLicences(t *testing.T) {
 		}
 	}
 	if path := os.Getenv(testLicences); path != "" {
-		if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil { //nolint:gosec // the task says where
 			t.Error(err)
 		}
 	}

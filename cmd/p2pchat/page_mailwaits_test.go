@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -59,7 +60,7 @@ func TestPageKeepsLongMessages(t *testing.T) {
 	ann.marked(delivered, delivered, delivered)
 	var came []string
 	for _, text := range []string{"one", strings.TrimSpace(long), "three"} {
-		came = append(came, fmt.Sprint(strings.Count(program.out.String(), `"text":"`+text)))
+		came = append(came, strconv.Itoa(strings.Count(program.out.String(), `"text":"`+text)))
 	}
 	if !slices.Equal(came, []string{"1", "1", "1"}) {
 		t.Errorf("the messages arrive %q times", came)

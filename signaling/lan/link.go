@@ -41,7 +41,7 @@ func onlyTo(group netip.Addr) []bpf.RawInstruction {
 	for n := 0; n < len(words); n += 4 {
 		want := uint32(words[n])<<24 | uint32(words[n+1])<<16 | uint32(words[n+2])<<8 | uint32(words[n+3])
 		program = append(program,
-			bpf.LoadAbsolute{Off: at + uint32(n), Size: 4}, //nolint:gosec // 16 bytes at most
+			bpf.LoadAbsolute{Off: at + uint32(n), Size: 4},
 			bpf.JumpIf{Cond: bpf.JumpEqual, Val: want, SkipTrue: 1},
 			bpf.RetConstant{Val: 0})
 	}

@@ -69,7 +69,7 @@ func connect(t *testing.T, name string, addresses ...string) (disconnect func())
 
 func ip(t *testing.T, args ...string) {
 	t.Helper()
-	if out, err := exec.CommandContext(context.Background(), "ip", args...).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(context.Background(), "ip", args...).CombinedOutput(); err != nil { //nolint:gosec // the test's own network
 		t.Fatalf("ip %v: %v: %s", args, err, out)
 	}
 }
@@ -132,11 +132,11 @@ func TestOnlyTheRoomIsFound(t *testing.T) {
 	connect(t, "lan0", "10.77.0.1/24")
 	failed := announce(t, "417", 4170)
 	announce(t, "418", 4180)
-	lie(t, "417", 0, "10.77.0.1")
-	lie(t, "417", 80, "203.0.113.7")
-	lie(t, "417", 81, "127.0.0.1")
-	lie(t, "417", 82, "10.99.0.1")
-	lie(t, "417", 83, "10.77.0.99") // it may be there
+	lie(t, 0, "10.77.0.1")
+	lie(t, 80, "203.0.113.7")
+	lie(t, 81, "127.0.0.1")
+	lie(t, 82, "10.99.0.1")
+	lie(t, 83, "10.77.0.99") // it may be there
 	one, other := find(t, "417", silent), find(t, "418", silent)
 	awaitServer(t, one, "4170", "83")
 	if host := awaitServer(t, one, "83", "4170"); host != "10.77.0.99" {
@@ -150,10 +150,10 @@ func TestOnlyTheRoomIsFound(t *testing.T) {
 	}
 }
 
-// lie announces a room at an address that may be that of another machine.
-func lie(t *testing.T, room string, port uint16, address string) {
+// lie announces room 417 at an address that may be that of another machine.
+func lie(t *testing.T, port uint16, address string) {
 	t.Helper()
-	name, err := instanceName(room)
+	name, err := instanceName("417")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func TestListenServesNeighboursOnly(t *testing.T) {
 			_ = c.Close() // it has served
 		}
 	})
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -163,7 +163,7 @@ func TestMail(t *testing.T) {
 		blocks := 0
 		for ; ; blocks++ {
 			box := newTestBox(fmt.Sprint("put_", blocks/100), "take")
-			if s.post(box.path(), blockOf(uint64(blocks+1), 512), box.put()).status != 201 { //nolint:gosec // no negative number
+			if s.post(box.path(), blockOf(uint64(blocks+1), 512), box.put()).status != 201 {
 				break
 			}
 		}
