@@ -259,6 +259,25 @@ func TestTheLinkIsCopied(t *testing.T) {
 	ann.ends(0)
 }
 
+// Help has more rows than the invitation leaves it.
+func TestHelpOnTheWaitingScreen(t *testing.T) {
+	t.Parallel()
+	ann := openWindow(t, 60, 18, []string{"P2PCHAT_NAME=Ann", "P2PCHAT_SERVER=" + serving(t)}, "call", "417-falcon-zebra")
+	ann.shows(`waiting for the other side`)
+	ann.types("/help\r")
+	ann.shows(`^  /help .*\n  /send `)
+	ann.types("\x1b[6~\x1b[6~")
+	ann.shows(`^  ○ ✉ ✓ ✓✓`)
+	ann.types("\x1b[6~")
+	ann.shows(`^  code: 417-falcon-zebra`)
+	ann.types("\x1b[5~\x1b[5~\x1b[5~")
+	ann.shows(`^  /help .*\n  /send `)
+	ann.types("\x1b")
+	ann.shows(`^  code: 417-falcon-zebra`)
+	ann.types("\x04")
+	ann.ends(0)
+}
+
 // In a call without a secret the two compare words; if these differ, the call ends.
 func TestTheWordsDiffer(t *testing.T) {
 	t.Parallel()

@@ -20,6 +20,7 @@ type question struct {
 // codeWanted handles screen.CodeWanted. A caller gets a new code with Enter, and keeps the draft.
 func (m *model) codeWanted(e screen.CodeWanted) {
 	m.phase, m.noCall = waiting, ""
+	m.showHead()
 	if e.Calling && m.code.Code != "" { // lines above tell of its attempts
 		m.addNote(note, "The code "+tidyLine(m.code.Code)+" no longer works.")
 	}
@@ -40,6 +41,7 @@ func (m *model) ask(why string, must bool) {
 		m.input = editor{}
 	}
 	m.asking.why, m.asking.must = why, must
+	m.showHead()
 }
 
 // endQuestion ends the question, and brings the draft back.
@@ -57,7 +59,10 @@ func (m *model) codeKey(k tea.KeyPressMsg) tea.Cmd {
 	case "tab":
 		m.completeCode()
 	case "esc":
-		if !m.asking.must {
+		switch {
+		case m.reading:
+			m.backToEnd()
+		case !m.asking.must:
 			m.endQuestion()
 		}
 	default:

@@ -121,7 +121,10 @@ func commandNames() (names []string) {
 func (m *model) showAnswer(lines ...string) {
 	e := &entry{kind: helped, at: m.now(), lines: lines}
 	m.history.add(e)
-	m.history.bottom()
+	m.backToEnd()
+	if len(m.rows(e)) > m.historyRows() {
+		m.hideHead()
+	}
 	if over := len(m.rows(e)) - m.historyRows(); over > 0 {
 		m.history.scroll(-over, m.historyRows())
 	}
@@ -149,5 +152,6 @@ func (m *model) rename(argument string) (tea.Cmd, string) {
 
 func (m *model) clear(string) (tea.Cmd, string) {
 	m.history.clear()
+	m.reading = false
 	return tea.ClearScreen, ""
 }

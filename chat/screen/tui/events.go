@@ -93,6 +93,7 @@ func (m *model) leftAtServer(e chat.Mailed) {
 func (m *model) ownEvent(e screen.Event) {
 	switch e := e.(type) {
 	case screen.Waiting:
+		m.showHead()
 		m.phase, m.code, m.noCall, m.newCode = waiting, e, "", ""
 	case screen.NoCall:
 		m.phase, m.noCall = waiting, e.Text(m.streams.IsCode != nil)
@@ -135,7 +136,7 @@ func (m *model) connected(e chat.Connected) {
 	was, renamed := m.phase, m.link.Peer != e.Peer
 	m.endQuestion()
 	m.compared = m.compared && slices.Equal(m.link.SafetyWords, e.SafetyWords)
-	m.link, m.phase, m.since = e, up, m.now()
+	m.link, m.phase, m.since, m.reading = e, up, m.now(), false
 	if was == lost {
 		text := "Reconnected " + screen.PathText(e.Path)
 		if gone := m.now().Sub(m.lostAt); gone >= time.Second { // shorter if this program was suspended

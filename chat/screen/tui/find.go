@@ -85,7 +85,7 @@ func (m *model) searchKey(k tea.KeyPressMsg) tea.Cmd {
 	case "esc", "ctrl+c", "ctrl+g":
 		m.hint = ""
 		m.input, m.finding = m.finding.draft, nil
-		m.history.bottom()
+		m.backToEnd()
 	case "up", "ctrl+p", "ctrl+r", "ctrl+f", "enter", "kpenter", "ctrl+j":
 		m.seek(older)
 	case "down", "ctrl+n", "ctrl+s":

@@ -33,7 +33,7 @@ func (m *model) messageKey(k tea.KeyPressMsg) tea.Cmd {
 	case key == "ctrl+r", key == "ctrl+f" && m.input.text == "":
 		m.find("")
 	case key == "esc":
-		m.history.bottom()
+		m.backToEnd()
 	case key == "up", key == "ctrl+p":
 		if !m.input.move(-1, width, m.method) {
 			m.input.recall(1)
@@ -74,17 +74,18 @@ func (m *model) scrollKey(key string) bool {
 	page := max(1, m.historyRows()-1)
 	switch key {
 	case "pgup":
-		m.history.scroll(-page, m.historyRows())
+		m.scroll(-page)
 	case "pgdown":
-		m.history.scroll(page, m.historyRows())
+		m.scroll(page)
 	case "shift+up":
-		m.history.scroll(-1, m.historyRows())
+		m.scroll(-1)
 	case "shift+down":
-		m.history.scroll(1, m.historyRows())
+		m.scroll(1)
 	case "ctrl+home":
+		m.hideHead()
 		m.history.top(m.historyRows())
 	case "ctrl+end":
-		m.history.bottom()
+		m.backToEnd()
 	default:
 		return false
 	}
@@ -94,8 +95,8 @@ func (m *model) scrollKey(key string) bool {
 func (m *model) wheel(w tea.MouseWheelMsg) {
 	switch w.Button {
 	case tea.MouseWheelUp:
-		m.history.scroll(-wheelRows, m.historyRows())
+		m.scroll(-wheelRows)
 	case tea.MouseWheelDown:
-		m.history.scroll(wheelRows, m.historyRows())
+		m.scroll(wheelRows)
 	}
 }

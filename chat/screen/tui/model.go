@@ -32,6 +32,7 @@ type model struct {
 	// what the person does:
 	history    history
 	input      editor
+	reading    bool      // the history has the rows of its head: it did not fit below
 	finding    *search   // nil unless the person searches
 	asking     *question // nil unless the person is to type the code of a call
 	notCode    string    // the last line that may have been a code: it is now sent if the person enters it again

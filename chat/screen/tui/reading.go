@@ -37,3 +37,38 @@ func (m *model) title() string {
 	}
 	return text
 }
+
+// scroll moves the history by a number of rows; up is negative. The head gives way to what does not fit below it, and returns
+// with another step down at the end.
+func (m *model) scroll(by int) {
+	switch {
+	case by < 0 && m.hideHead(): // that shows more rows already
+	case by > 0 && m.reading && m.history.follows():
+		m.backToEnd()
+	default:
+		m.history.scroll(by, m.historyRows())
+	}
+}
+
+// hideHead gives the history the rows of its head, and reports whether that shows more of it.
+func (m *model) hideHead() bool {
+	rows := m.historyRows()
+	if rows == m.layout().history || len(m.history.window(rows+1)) <= rows {
+		return false
+	}
+	m.reading = true
+	return true
+}
+
+// backToEnd shows the end of the history, and its head.
+func (m *model) backToEnd() {
+	m.reading = false
+	m.history.bottom()
+}
+
+// showHead shows the head again if it has given way: it has something new to say.
+func (m *model) showHead() {
+	if m.reading {
+		m.backToEnd()
+	}
+}

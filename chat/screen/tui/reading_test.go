@@ -298,3 +298,42 @@ func TestVerify(t *testing.T) {
 		t.Error("Enter does not close it")
 	}
 }
+
+// Before the two connect, help can be read as a whole: the invitation gives way, and returns.
+func TestHelpWhileWaiting(t *testing.T) {
+	t.Parallel()
+	for _, size := range [][2]int{{80, 24}, {60, 18}, {40, 12}, {80, 60}} {
+		for name, begins := range map[string]struct {
+			event chat.Event
+			head  string
+		}{"calling": {invited, `417-falcon-zebra`}, "answering": {answered, `Answering`}, "asked": {screen.CodeWanted{Why: "Wrong code."}, `Wrong code\.`}} {
+			r := newRig(t, size[0], size[1]).happens(begins.event)
+			r.takesCodes()
+			r.press("/help<enter>").shows(`^  /help `)
+			seen := r.seen()
+			for range 20 {
+				r.press("<pgdown>")
+				seen += r.seen()
+			}
+			for _, c := range commands {
+				if !strings.Contains(seen, "  "+c.name+" ") {
+					t.Errorf("%s, on %d×%d, %s cannot be read", name, size[0], size[1], c.name)
+				}
+			}
+			r.shows(begins.head)
+			for range 20 {
+				r.press("<pgup>")
+			}
+			r.shows(`^  /help `)
+			r.press("<esc>").shows(begins.head)
+			r.shows(`delivered`)
+			r.press("<ctrl+home>").shows(`^  /help `)
+			r.press("<ctrl+end>").shows(begins.head)
+		}
+	}
+	r := newRig(t, 80, 24).happens(invited).press("/help<enter>")
+	r.shows(`Esc: back`)
+	r.press("a message<enter>").shows(`417-falcon-zebra`)
+	r.press("/help<enter>").happens(screen.CodeWanted{Why: "This code no longer works.", Calling: true}).shows(`^  Press Enter for a new code\.$`)
+	r.happens(invited).press("<pgup>").happens(benIs).shows(`Connected with Ben`)
+}

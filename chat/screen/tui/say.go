@@ -26,7 +26,7 @@ func (m *model) say(text string) bool {
 		return false
 	}
 	m.history.add(e)
-	m.history.bottom()
+	m.backToEnd()
 	m.sent++
 	if !m.copyTheirs {
 		m.copyText = clean(text)

@@ -96,6 +96,8 @@ func (m *model) statusParts() []part {
 	switch unseen := m.history.unseen; {
 	case unseen > 0:
 		parts = append(parts, part{text: fmt.Sprintf("%d new below", unseen), rank: 3, paint: m.style.warn})
+	case m.reading:
+		parts = append(parts, part{text: "Esc: back", rank: 6, paint: plain})
 	case !m.history.follows():
 		parts = append(parts, part{text: "Esc: back to the end", rank: 6, paint: plain})
 	}

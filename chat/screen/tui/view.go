@@ -42,7 +42,10 @@ func (m *model) layout() layout {
 }
 
 // historyRows returns how many rows of the history are visible.
-func (m *model) historyRows() int { return m.layout().history }
+func (m *model) historyRows() int {
+	height := m.layout().history
+	return height - len(m.head(height))
+}
 
 // View draws the whole screen. It makes only visible rows.
 func (m *model) View() tea.View {
@@ -78,16 +81,21 @@ func (m *model) View() tea.View {
 	return v
 }
 
-// upperRows shows the history, and above it the code until the two connect.
-func (m *model) upperRows(height int) []string {
-	var head []string
-	if m.phase == waiting || m.phase == connecting && m.code.Code != "" {
-		part := m.invitation
-		if m.code.Answering || m.code.Contact != "" || m.asking != nil || m.newCode != "" {
-			part = m.answering
-		}
-		head = part(height - min(len(m.history.entries), 3))
+// head returns what stands above the history until the two connect: the code, or what the program waits for.
+func (m *model) head(height int) []string {
+	if m.reading || m.phase != waiting && (m.phase != connecting || m.code.Code == "") {
+		return nil
 	}
+	part := m.invitation
+	if m.code.Answering || m.code.Contact != "" || m.asking != nil || m.newCode != "" {
+		part = m.answering
+	}
+	return part(height - min(len(m.history.entries), 3))
+}
+
+// upperRows shows the history and its head.
+func (m *model) upperRows(height int) []string {
+	head := m.head(height)
 	rows := m.history.window(height - len(head))
 	blank := make([]string, height-len(head)-len(rows))
 	if m.phase >= up {
