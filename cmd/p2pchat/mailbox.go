@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -117,7 +118,7 @@ func (m *mailbox) last(ctx context.Context, err error) error {
 	state := m.state()
 	rest, bad := m.conversation.Letter(state.Through, mail.MaxLetter, false)
 	if u := (*chat.Undelivered)(nil); errors.As(err, &u) && bad == nil && rest.Text == nil && !rest.Held && len(state.Pending) == 0 {
-		return leftError{err, u.Messages}
+		return leftError{err, u}
 	}
 	return err
 }
@@ -125,14 +126,16 @@ func (m *mailbox) last(ctx context.Context, err error) error {
 // A leftError is that of a conversation whose messages were not delivered, but all wait at the server.
 type leftError struct {
 	error
-	messages int
+	messages *chat.Undelivered // is in error
 }
 
+// Error returns the text of the error, which may first say how the conversation ended, with what became of the messages.
 func (e leftError) Error() string {
-	if e.messages == 1 {
-		return "1 message was not read yet: it waits at the server"
+	left := "1 message was not read yet: it waits at the server"
+	if n := e.messages.Messages; n != 1 {
+		left = fmt.Sprintf("%d messages were not read yet: they wait at the server", n)
 	}
-	return fmt.Sprintf("%d messages were not read yet: they wait at the server", e.messages)
+	return strings.Replace(e.error.Error(), e.messages.Error(), left, 1)
 }
 
 func (e leftError) Unwrap() error { return e.error }

@@ -37,3 +37,22 @@ func TestTheMarksOfALetter(t *testing.T) {
 	ben.types("\x04")
 	ben.ends(0)
 }
+
+// One whose call is declined learns that first, and then that the letter waits.
+func TestALetterToOneWhoDeclines(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, serving(t, "--mail"))
+	p.keep(t)
+	ben := openWindow(t, 70, 14, p.withOutbox(1), "listen") // on a whole terminal, it leaves letters unread
+	ben.shows("listening for 1 contact")
+	ann := launchWith(t, t.TempDir(), p.withOutbox(0), "call", "@ben", "--ui", "line", "--wait", "0")
+	ann.say(t, "see you at noon")
+	ben.shows("> ● @ann  is calling")
+	ann.notes(t, "It is ringing")
+	ben.types("d")
+	ben.shows("> ○ @ann  declined at")
+	ann.finishes(t, exitAbsent)
+	ann.notes(t, "p2pchat: error: the other side declined the call, and 1 message was not read yet: it waits at the server; kept for your next call with @ben\np2pchat: hint: call again later\n")
+	ben.types("q")
+	ben.ends(0)
+}
