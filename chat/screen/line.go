@@ -120,13 +120,30 @@ func (l *lineScreen) holdCommand(in line) bool {
 func (l *lineScreen) holdCode(in line) bool {
 	was := l.held
 	l.held = ""
-	if in.goesOn || in.continues || in.text == was || l.MayBeCode == nil || !l.MayBeCode(in.text) {
+	if in.goesOn || in.continues || in.text == was {
+		return false
+	}
+	if l.AnotherCall != nil {
+		return l.holdAnotherCall(in.text)
+	}
+	if l.MayBeCode == nil || !l.MayBeCode(in.text) {
 		return false
 	}
 	if err := l.Code(in.text); err != nil {
 		l.held = in.text
 		l.note("%s To send it as a message, type it again.", Capital(Clean(err.Error())))
 	}
+	return true
+}
+
+// holdAnotherCall reports whether a caller's line is not sent because it is the code of another call.
+func (l *lineScreen) holdAnotherCall(text string) bool {
+	why := l.AnotherCall(text)
+	if why == "" {
+		return false
+	}
+	l.held = text
+	l.note("%s To send it as a message, type it again.", Clean(why))
 	return true
 }
 

@@ -44,6 +44,9 @@ type Streams struct {
 	// MayBeCode reports whether a line that IsCode does not take may be one nevertheless, such as one that the
 	// caller chose: the person decides. It is nil if no line can be a code.
 	MayBeCode func(text string) bool
+	// AnotherCall returns what a caller is told of a line that is the code of another call: it must not reach the wrong
+	// person, unless this one enters it again. It is empty for a message. AnotherCall may be nil.
+	AnotherCall func(text string) string
 	// Complete continues the beginning of a code as far as that is unambiguous, and returns the choices
 	// for its last word. It may be nil.
 	Complete func(begun string) (text string, choice []string)

@@ -124,6 +124,22 @@ func (c *connector) mayBeCode(text string) bool {
 	return ok && code.Secret != "" && isWord(text)
 }
 
+// anotherCall implements screen.Streams.AnotherCall.
+func (c *connector) anotherCall(text string) string {
+	code, _ := c.asCode(text)
+	c.mu.Lock()
+	own, server := c.o.code, c.o.server
+	c.mu.Unlock()
+	if !c.isCode(text) || code == own {
+		return ""
+	}
+	command := "p2pchat answer " + code.String()
+	if _, other := invitation(text); other != "" && other != server {
+		command += " --server " + quoted(other)
+	}
+	return "This looks like a code. To answer a call with it: " + command + "."
+}
+
 // asCode returns the code that a line is if it is one; ok is false if not, or if the two sides have met.
 func (c *connector) asCode(text string) (code peer.Code, ok bool) {
 	c.mu.Lock()

@@ -103,6 +103,26 @@ func TestTheHostMeetsAGuestWithACode(t *testing.T) {
 		ben.types("\x04\x04")
 	})
 
+	t.Run("but not with a caller, who is asked", func(t *testing.T) {
+		t.Parallel()
+		ann := openWindow(t, 80, 24, host, "call", "430-falcon-zebra")
+		ann.shows(`waiting for the other side`)
+		ann.types("431-falcon-zebra\r")
+		ann.shows(`(?s)This looks like a code\. To answer a call with it: p2pchat answer\s+431-falcon-zebra\. To send it as a message: Enter again\..*^> 431-falcon-zebra`)
+		ann.types("\r430-falcon-zebra\r")
+		ann.shows(`you 431-falcon-zebra +○\n.*you 430-falcon-zebra`)
+		ben := sitDown(t, with(host, "TERM=dumb"), "call", "432-falcon-zebra")
+		ben.sees(`Waiting for the other side`)
+		ben.types("code: 431-falcon-zebra\r")
+		ben.sees(`This looks like a code\. To answer a call with it: p2pchat answer 431-falcon-zebra\. To send it as a message, type it again\.`)
+		cy := openWindow(t, 80, 24, host, "answer", "432-falcon-zebra")
+		cy.shows(`● Ben · verified`)
+		ben.types("code: 431-falcon-zebra\r")
+		cy.shows(`Ben code: 431-falcon-zebra$`)
+		ann.types("\x04\x04")
+		ann.ends(1) // its messages had no reader
+	})
+
 	t.Run("and a caller is told where the command works", func(t *testing.T) {
 		t.Parallel()
 		ann := openWindow(t, 80, 24, host, "call", "419-falcon-zebra")

@@ -59,6 +59,8 @@ func (o *talkOptions) show(ctx context.Context, c *connector, std stdio, interru
 		streams.Code, streams.Complete = c.enter, completed
 		if o.side == signaling.Callee {
 			streams.IsCode, streams.MayBeCode = c.isCode, c.mayBeCode
+		} else {
+			streams.AnotherCall = c.anotherCall
 		}
 	}
 	if (o.prompts || o.ui == "json") && !isContact { // contacts meet again without it

@@ -100,6 +100,20 @@ func (m *model) askIfCode(text string) {
 	}
 }
 
+// holdAnotherCall reports whether a line stays in a caller's box because it is the code of another call.
+func (m *model) holdAnotherCall(text string) bool {
+	if m.streams.AnotherCall == nil {
+		return false
+	}
+	why := m.streams.AnotherCall(text)
+	if why == "" {
+		return false
+	}
+	m.notCode = text
+	m.hint = tidyLine(why) + " To send it as a message: Enter again."
+	return true
+}
+
 func (m *model) completeCode() {
 	if m.streams.Complete == nil || m.input.at != len(m.input.text) {
 		return

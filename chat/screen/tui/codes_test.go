@@ -203,3 +203,22 @@ func TestQRCodeIsMadeOnce(t *testing.T) {
 		t.Error("another link has the same code")
 	}
 }
+
+// A caller cannot answer a call, and is asked before the code of one becomes a message.
+func TestACallerHoldsTheCodeOfAnotherCall(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 80, 24).happens(invited)
+	codes := r.takesCodes()
+	r.streams.AnotherCall = func(text string) string {
+		return map[string]string{"601-animal-oven": "This looks like a code."}[text]
+	}
+	r.press("601-animal-oven<enter>").shows(`^This looks like a code\. To send it as a message: Enter again\.$`)
+	r.shows(`^> 601-animal-oven$`)
+	if len(r.outbox) != 0 {
+		t.Error("the code was sent")
+	}
+	r.press("<enter>hello<enter>").shows(`^> Type ahead`)
+	if len(*codes) != 0 || len(r.outbox) != 2 {
+		t.Errorf("the codes are %q, and %d messages wait", *codes, len(r.outbox))
+	}
+}

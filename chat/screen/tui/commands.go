@@ -66,6 +66,8 @@ func (m *model) submit() tea.Cmd {
 		case m.canRetype() && text != m.notCode && m.streams.MayBeCode != nil && m.streams.MayBeCode(text):
 			m.askIfCode(text)
 			return nil
+		case text != m.notCode && m.holdAnotherCall(text):
+			return nil
 		case strings.HasPrefix(text, "//"):
 			text = text[1:]
 		case strings.HasPrefix(text, "/"):
