@@ -33,6 +33,7 @@ type Streams struct {
 	Quiet    bool      // no bell and no notification call a person who looks elsewhere
 	Accepts  bool      // offered files are taken without asking
 	Keeps    bool      // undelivered messages are kept for the next run
+	Contact  string    // the name of the contact whom the call is with; empty in a call with a code
 
 	// Code takes another code from the person: after CodeWanted, and as long as the two have not
 	// met. The error says why it was not taken. Code is nil if only the first code counts.

@@ -303,6 +303,27 @@ func (c *connector) reopen() error {
 	return nil
 }
 
+// ended returns the error with which talk ends; err is that of the conversation.
+func (c *connector) ended(ctx context.Context, err error) error {
+	left, _ := err.(leftError) //nolint:errorlint // alone
+	waits := left.messages != nil && left.error == error(left.messages)
+	switch {
+	case ctx.Err() == nil:
+		err = errors.Join(c.unanswered(), err)
+	case err == nil:
+		err = errInterrupted
+	case waits:
+		err = interruptedError{err}
+	default:
+		err = errors.Join(errInterrupted, err)
+	}
+	err = c.explain(c.o.outbox.explain(c.conversation, err))
+	if waits && c.unanswered() == nil {
+		return noteError{err}
+	}
+	return err
+}
+
 // explain adds to err that the other side never joined, if that is why messages were not delivered.
 func (c *connector) explain(err error) error {
 	c.mu.Lock()

@@ -188,6 +188,16 @@ type aloneError struct{ error }
 
 func (e aloneError) Unwrap() error { return e.error }
 
+// A noteError is told without the word error: the person left as intended. The exit code says that something is not delivered.
+type noteError struct{ error }
+
+func (e noteError) Unwrap() error { return e.error }
+
+// An interruptedError is what a conversation has come to that the person interrupted, who knows that.
+type interruptedError struct{ error }
+
+func (e interruptedError) Unwrap() []error { return []error{errInterrupted, e.error} }
+
 // shownError marks an error that the screen has shown.
 type shownError struct{ error }
 
@@ -239,6 +249,10 @@ func report(std stdio, err error, inJSON bool) int {
 		return exit
 	}
 	if err == errInterrupted || only(err, errConfined) { //nolint:errorlint // alone: a person who interrupts the program knows; doctor's verdict is on stdout
+		return exit
+	}
+	if _, isNote := err.(noteError); isNote { //nolint:errorlint // alone: what has failed besides is an error
+		fmt.Fprintf(std.err, "p2pchat: %s\n", screen.Capital(flatten(err)))
 		return exit
 	}
 	fmt.Fprintf(std.err, "p2pchat: error: %s\n", flatten(err))

@@ -31,9 +31,10 @@ type mailbox struct {
 	keeper       *keeper
 	conversation *chat.Conversation
 	at           signaling.Mail
-	remembered   bool // the person knows what an earlier run has left at the server
-	refused      bool // the server takes no letters now; the next wait tries again
-	reads        bool // the person can write nothing here: listen reads letters
+	remembered   bool   // the person knows what an earlier run has left at the server
+	announced    uint64 // the ID of the last message that the person knows to be at the server
+	refused      bool   // the server takes no letters now; the next wait tries again
+	reads        bool   // the person can write nothing here: listen reads letters
 	told         *notices
 }
 
@@ -225,9 +226,7 @@ func (m *mailbox) box(generation string, side contact.Side) (b contact.Box, ok b
 // open shows the letters of a delivery, and then saves the key after them.
 func (m *mailbox) open(ctx context.Context, d delivery) error {
 	if d.err != nil {
-		if !errors.Is(d.err, signaling.ErrMailOff) { // nothing waits there
-			m.tell(fmt.Sprintf("Your letters at the server cannot be read: %s. %s still has them, and you get them when you meet.", flatten(d.err), m.keeper.contact()))
-		}
+		m.unread(d.err)
 		return d.err
 	}
 	if text := d.report.String(); text != "" {
@@ -254,6 +253,18 @@ func (m *mailbox) open(ctx context.Context, d delivery) error {
 		m.tell(fmt.Sprintf("The keys of the letters that you have read could not be saved: %v.", err))
 	}
 	return err
+}
+
+// unread tells the person that letters cannot be read, of which there may be none.
+func (m *mailbox) unread(err error) {
+	name, why := m.keeper.contact(), flatten(err)
+	switch {
+	case errors.Is(err, signaling.ErrMailOff): // nothing waits there
+	case errors.Is(err, signaling.ErrUnreachable), errors.Is(err, signaling.ErrUnavailable):
+		m.tell(fmt.Sprintf("The program cannot look for letters: %s. If %s has left you any, you get them when you meet.", why, name))
+	default:
+		m.tell(fmt.Sprintf("Your letters at the server cannot be read: %s. %s still has them, and you get them when you meet.", why, name))
+	}
 }
 
 // settle waits until the person has the letters, also for a moment after ctx has ended: else they would have no receipt, though they

@@ -68,12 +68,13 @@ func (m *mailbox) renew() {
 	unread := err == nil && letter.First <= state.Through
 	if left := time.Until(state.Until); state.Until.IsZero() || left > 0 {
 		if unread && left > 0 && !m.remembered {
-			m.conversation.Tell(chat.Mailed{ID: state.Through, Kept: left.Round(time.Second)})
+			m.announce(state.Through, left.Round(time.Second))
 		}
 		m.remembered = true
 		return
 	}
 	if unread {
+		m.announced = 0
 		m.tell("What you left for " + m.keeper.contact() + " at the server has expired there. It is left again.")
 	}
 	err = m.keeper.update(func(c *contacts.Contact) {
@@ -107,10 +108,19 @@ func (m *mailbox) post(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if state.Through > 0 && kept > 0 {
-		m.conversation.Tell(chat.Mailed{ID: state.Through, Kept: kept})
+	rest, err := m.conversation.Letter(state.Through, mail.MaxLetter, false)
+	if err == nil && rest.First <= state.Through && kept > 0 { // else it is a receipt alone
+		m.announce(state.Through, kept)
 	}
 	return nil
+}
+
+// announce tells the person that the messages up to id wait at the server, unless that is known.
+func (m *mailbox) announce(id uint64, kept time.Duration) {
+	if id > m.announced {
+		m.announced = id
+		m.conversation.Tell(chat.Mailed{ID: id, Kept: kept})
+	}
 }
 
 // seal seals the next letter, if there is something to say, and saves it with the keys after it.

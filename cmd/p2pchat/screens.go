@@ -52,7 +52,7 @@ func (o *talkOptions) show(ctx context.Context, c *connector, std stdio, interru
 	}
 	streams := screen.Streams{
 		In: in, Out: std.out, Notes: std.err, Typed: std.inTerminal, Terminal: std.outTerminal, Watched: std.errTerminal,
-		QR: o.qr, Quiet: o.noNotify, Accepts: o.accept, Keeps: o.outbox.journal != nil, Interrupt: interrupt,
+		QR: o.qr, Quiet: o.noNotify, Accepts: o.accept, Keeps: o.outbox.journal != nil, Contact: o.keeper.contact(), Interrupt: interrupt,
 	}
 	isContact := o.keeper.contact() != ""
 	if o.prompts && !o.outbox.met() && !isContact {

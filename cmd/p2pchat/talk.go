@@ -306,15 +306,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	if o.over != nil {
 		o.over()
 	}
-	switch {
-	case ctx.Err() == nil:
-		err = errors.Join(c.unanswered(), err)
-	case err == nil:
-		err = errInterrupted
-	default:
-		err = errors.Join(errInterrupted, err)
-	}
-	return o.end(ctx, conversation, shown, c.explain(o.outbox.explain(conversation, err)))
+	return o.end(ctx, conversation, shown, c.ended(ctx, err))
 }
 
 // end tells the screen why the conversation failed, if err is not nil, and waits until the screen has ended

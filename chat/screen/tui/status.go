@@ -135,8 +135,8 @@ func (m *model) waitingText() string {
 		return "press Enter for a new code"
 	case m.asking != nil:
 		return "waiting for a code"
-	case m.code.Contact != "":
-		return "waiting for " + tidyLine(m.code.Contact)
+	case m.streams.Contact != "": // known also while there is no server
+		return "waiting for " + tidyLine(m.streams.Contact)
 	case m.code.Answering:
 		return "waiting for the caller"
 	}

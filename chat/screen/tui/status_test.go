@@ -46,3 +46,13 @@ func TestUnverifiedIsTheLastPartOfANarrowStatus(t *testing.T) {
 		t.Errorf("its mark is green: %q", row)
 	}
 }
+
+// A call with a contact waits for that contact, also while there is no server.
+func TestWaitingForAContact(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 80, 24)
+	r.streams.Contact = "ben"
+	if got := r.waitingText(); got != "waiting for ben" {
+		t.Errorf("got %q", got)
+	}
+}
