@@ -11,6 +11,10 @@ const [, , role, server, manner] = process.argv;
 const [mine, theirs] = role === "call" ? ["offer", "answer"] : ["answer", "offer"];
 const pc = new PeerConnection("stranger", { iceServers: [] });
 let heard = 0;
+// Where checks come early and the machine is busy, libdatachannel connects while it applies an answer, before it knows the
+// fingerprint, and gives up. So a caller's candidates leave once the answer is applied.
+let apply;
+const answered = role === "call" ? new Promise((resolve) => (apply = resolve)) : Promise.resolve();
 
 function use(channel) {
   channel.onMessage((text) => (heard++, console.log(`${text}`)));
@@ -44,7 +48,7 @@ pc.onStateChange((state) => {
 });
 if (manner === "trickle") {
   pc.onLocalDescription((sdp, type) => post(mine, { type, sdp }));
-  pc.onLocalCandidate((candidate, sdpMid) => post(`${mine}-candidate`, { candidate, sdpMid }));
+  pc.onLocalCandidate((candidate, sdpMid) => answered.then(() => post(`${mine}-candidate`, { candidate, sdpMid })));
 } else {
   pc.onGatheringStateChange((state) => state === "complete" && post(mine, pc.localDescription()));
 }
@@ -52,6 +56,7 @@ if (role === "call") use(pc.createDataChannel("data"));
 else pc.onDataChannel(use);
 const { sdp, type } = await get(theirs);
 pc.setRemoteDescription(sdp, type);
+apply?.();
 for (let after = 0; manner !== "deaf" && pc.state() !== "connected"; ) {
   const list = await get(`${theirs}-candidates?after=${after}`);
   if (!list) break;
