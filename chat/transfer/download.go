@@ -135,7 +135,7 @@ func (d *download) openStream() error {
 	r, w := io.Pipe()
 	d.to, d.unpacked, d.tree = w, make(chan error, 1), &tree{root: inside, room: d.Size, renamed: map[string]string{}}
 	go func() { // ends with the stream: see endStream
-		err := d.tree.unpack(r, d.Files)
+		err := d.tree.unpack(r, d.Files, d.Content)
 		r.CloseWithError(err)
 		d.unpacked <- err
 	}()

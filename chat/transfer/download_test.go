@@ -68,6 +68,30 @@ func TestUnpacking(t *testing.T) {
 		}
 	})
 
+	t.Run("takes no more than the reader was told of", func(t *testing.T) {
+		var stream bytes.Buffer
+		w := tar.NewWriter(&stream)
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "x", Size: 1000, Mode: 0o600}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for told, want := range map[int64]error{1: errTooMuch, 999: errTooMuch, 1000: nil, 0: nil} { // 0: nothing was told
+			if _, err := comesDown(t.TempDir(), Offer{Name: "tree", Folder: true, Files: 1, Content: told}, stream.Bytes()); !errors.Is(err, want) {
+				t.Errorf("%d bytes were told: %v", told, err)
+			}
+		}
+		for _, o := range []Offer{{Size: 9, Folder: true, Content: -1}, {Size: 9, Folder: true, Content: 10}, {Size: 9, Content: 9}} {
+			if o.makesSense() {
+				t.Errorf("%+v makes sense", o)
+			}
+		}
+	})
+
 	t.Run("takes no more room than was sent", func(t *testing.T) {
 		// PAX 0.1: a file of 1 TiB, of which nothing but a hole was sent.
 		sparse := tape(t, tar.Header{Typeflag: tar.TypeReg, Name: "x"})

@@ -170,9 +170,11 @@ func existing(dir string) string {
 	if err != nil {
 		return dir
 	}
-	for at := absolute; ; at = filepath.Dir(at) {
-		if _, err := os.Lstat(at); !errors.Is(err, fs.ErrNotExist) {
+	for at := absolute; ; {
+		above := filepath.Dir(at)
+		if _, err := os.Lstat(at); !errors.Is(err, fs.ErrNotExist) || above == at { // a drive may be missing
 			return at
 		}
+		at = above
 	}
 }

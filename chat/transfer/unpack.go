@@ -17,6 +17,7 @@ type tree struct {
 	root    *os.Root
 	room    int64             // bytes of the stream that are still to come
 	files   int               // that have arrived
+	content int64             // their bytes
 	renamed map[string]string // by the name in the stream, what has another one here
 	folders []dated
 }
@@ -28,8 +29,9 @@ type dated struct {
 }
 
 // unpack makes the files and folders of a tar stream, and nothing else, and reads the stream to its end. It returns
-// errNoTar, errTooMuch, errLeadsOut, errTooDeep, or the file system's error.
-func (t *tree) unpack(r io.Reader, files int) error {
+// errNoTar, errTooMuch, errLeadsOut, errTooDeep, or the file system's error. The person has been told of so many files, and of so many
+// bytes in them, unless content is 0.
+func (t *tree) unpack(r io.Reader, files int, content int64) error {
 	stream := tar.NewReader(r)
 	for parts := 0; ; parts++ {
 		h, err := stream.Next()
@@ -46,13 +48,14 @@ func (t *tree) unpack(r io.Reader, files int) error {
 			return err
 		case parts == maxParts, isSparse(h): // a sparse file takes more room than was sent
 			return errNoTar
-		case h.Size < 0, h.Size > t.room-tarBlock:
+		case h.Size < 0, h.Size > t.room-tarBlock, content > 0 && h.Size > content-t.content:
 			return errTooMuch
 		}
 		if err := t.unpackPart(stream, h); err != nil {
 			return err
 		}
 		t.room -= tarBlock + h.Size
+		t.content += h.Size
 	}
 }
 
