@@ -106,6 +106,7 @@ func (c *Client) do(ctx context.Context, r request) (reply, error) {
 		var transient *transientError
 		if !errors.As(err, &transient) {
 			c.answered(full)
+			full = false // what another request meets from now on is no outage of this one
 			return rep, err
 		}
 		if r.optional && errors.Is(err, ErrTooMany) {

@@ -27,6 +27,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/pion/logging"
@@ -160,15 +161,15 @@ func open(log *slog.Logger, options ...mdns.ServerOption) (*mdns.Conn, error) {
 	}
 	var v4 *ipv4.PacketConn
 	var v6 *ipv6.PacketConn
-	udp4, err4 := listenUDP("udp4", mdns.DefaultAddressIPv4)
+	udp4, err4 := listenUDP("udp4", mdns.DefaultAddressIPv4, keepToLink("224.0.0.251"))
 	if err4 == nil {
 		v4 = ipv4.NewPacketConn(udp4)
-		keepToLink4(v4)
+		_ = v4.SetTTL(oneHop) // or routers may forward it
 	}
-	udp6, err6 := listenUDP("udp6", mdns.DefaultAddressIPv6)
+	udp6, err6 := listenUDP("udp6", mdns.DefaultAddressIPv6, keepToLink("ff02::fb"))
 	if err6 == nil {
 		v6 = ipv6.NewPacketConn(udp6)
-		keepToLink6(v6)
+		_ = v6.SetHopLimit(oneHop) // the same
 	}
 	if v4 == nil && v6 == nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoNetwork, errors.Join(err4, err6))
@@ -185,12 +186,13 @@ func open(log *slog.Logger, options ...mdns.ServerOption) (*mdns.Conn, error) {
 	return conn, nil
 }
 
-func listenUDP(network, address string) (*net.UDPConn, error) {
-	addr, err := net.ResolveUDPAddr(network, address)
+// listenUDP opens a socket that is passed to control, which may be nil, before anything reaches it.
+func listenUDP(network, address string, control func(network, address string, c syscall.RawConn) error) (*net.UDPConn, error) {
+	conn, err := (&net.ListenConfig{Control: control}).ListenPacket(context.Background(), network, address) // nothing is looked up
 	if err != nil {
 		return nil, err
 	}
-	return net.ListenUDP(network, addr)
+	return conn.(*net.UDPConn), nil
 }
 
 // Lengths of the parts of a name, in bytes. In base32 the whole has 32 characters; 63 are allowed (RFC 1035, section 2.3.4).

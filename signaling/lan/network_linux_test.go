@@ -74,6 +74,17 @@ func ip(t *testing.T, args ...string) {
 	}
 }
 
+// soon returns what comes within a minute.
+func soon[T any](t *testing.T, from <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-from:
+	case <-time.After(time.Minute):
+		t.Fatal("nothing came")
+	}
+	return v
+}
+
 // silent is a log that no one reads.
 var silent = slog.New(slog.DiscardHandler)
 
@@ -157,7 +168,7 @@ func lie(t *testing.T, port uint16, address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	udp, err := listenUDP("udp4", mdns.DefaultAddressIPv4)
+	udp, err := listenUDP("udp4", mdns.DefaultAddressIPv4, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,10 +186,10 @@ func TestNetworksComeAndGo(t *testing.T) {
 	failed := announce(t, "417", 4170)
 	words := make(chan string, 100)
 	servers := find(t, "417", slog.New(slog.NewTextHandler(lines(words), nil)))
-	if err := <-failed; !errors.Is(err, ErrNoNetwork) {
+	if err := soon(t, failed); !errors.Is(err, ErrNoNetwork) {
 		t.Error(err)
 	}
-	if line := <-words; !strings.Contains(line, "no search on the local network") {
+	if line := soon(t, words); !strings.Contains(line, "no search on the local network") {
 		t.Error(line)
 	}
 	gone := connect(t, "lan0", "10.77.0.1/24")
@@ -235,7 +246,7 @@ func TestListenServesNeighboursOnly(t *testing.T) {
 		}
 		defer c.Close()
 	}
-	if from := <-accepted; from != "10.77.0.2" {
+	if from := soon(t, accepted); from != "10.77.0.2" {
 		t.Errorf("%s was served", from)
 	}
 	if second, err := Listen(t.Context(), port); err == nil {
