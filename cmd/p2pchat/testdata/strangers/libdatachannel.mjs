@@ -18,7 +18,8 @@ const answered = role === "call" ? new Promise((resolve) => (apply = resolve)) :
 
 function use(channel) {
   channel.onMessage((text) => (heard++, console.log(`${text}`)));
-  channel.onClosed(() => process.exit(heard ? 0 : 1));
+  // It is closed here at once: the other side would hear nothing of it if the process ended now, and nothing tells when it has.
+  channel.onClosed(() => setTimeout(() => process.exit(heard ? 0 : 1), 300));
   const opened = () => {
     console.error("open");
     const lines = createInterface({ input: process.stdin });
