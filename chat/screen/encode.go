@@ -137,6 +137,14 @@ func describeOwn(e Event) object {
 
 // describeFile returns the object of an event about a file, or nil for any other event.
 func describeFile(e chat.Event) object {
+	o := fileObject(e)
+	if content, known := contentOf(e); known {
+		o["content"] = content
+	}
+	return o
+}
+
+func fileObject(e chat.Event) object {
 	switch e := e.(type) {
 	case chat.FileOffered:
 		o := offered(e.ID, e.Name, e.Size, e.Folder, e.Files)

@@ -1,7 +1,6 @@
 package screen
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -30,17 +29,17 @@ func FileText(e chat.Event, number uint64) string {
 	}
 	switch e := e.(type) {
 	case chat.FileOffered:
-		text := fmt.Sprintf("%s offers %s.", Clean(e.From), sizedName(name(e.Name), cmp.Or(e.Content, e.Size), e.Folder, e.Files))
+		text := fmt.Sprintf("%s offers %s.", Clean(e.From), sizedName(name(e.Name), e, e.Folder, e.Files))
 		if e.Called != "" {
 			text += fmt.Sprintf(" Its name %s cannot be used here.", quotedName(e.Called))
 		}
 		return text
 	case chat.FileOffering:
-		return fmt.Sprintf("%s %s.", map[bool]string{false: "Offering", true: "Resuming"}[e.Accepted], sizedName(name(e.Name), cmp.Or(e.Content, e.Size), e.Folder, e.Files))
+		return fmt.Sprintf("%s %s.", map[bool]string{false: "Offering", true: "Resuming"}[e.Accepted], sizedName(name(e.Name), e, e.Folder, e.Files))
 	case chat.FileReceived:
 		return saved(e, name(e.Name))
 	case chat.FileSent:
-		text := fmt.Sprintf("Sent %s (%s, verified).", name(e.Name), Bytes(cmp.Or(e.Content, e.Size)))
+		text := fmt.Sprintf("Sent %s (%s, verified).", name(e.Name), FileSize(e))
 		if e.As != "" {
 			text += fmt.Sprintf(" The other side saved it as %s.", quotedName(e.As))
 		}
@@ -61,7 +60,7 @@ func FileText(e chat.Event, number uint64) string {
 
 // saved says where a file is now.
 func saved(e chat.FileReceived, name string) string {
-	text := fmt.Sprintf("Saved %s (%s, verified)", name, Bytes(cmp.Or(e.Content, e.Size)))
+	text := fmt.Sprintf("Saved %s (%s, verified)", name, FileSize(e))
 	dir, is := filepath.Split(e.Path)
 	switch {
 	case e.Called != "":
@@ -112,15 +111,45 @@ func withTilde(path string) string {
 	return path
 }
 
+// FileSize returns the size of the file that an event is about. A folder is as large as its files, if that is known.
+func FileSize(e chat.Event) string {
+	size, _ := contentOf(e)
+	return Bytes(size)
+}
+
+// contentOf returns how many bytes are in the file or folder that an event is about. For a folder they are known if the other
+// side tells them; the size of the tar stream takes their place if not.
+func contentOf(e chat.Event) (bytes int64, known bool) {
+	of := func(size, content int64, folder bool, files int) (int64, bool) {
+		if content > 0 || folder && files == 0 {
+			return content, true
+		}
+		return size, false
+	}
+	switch e := e.(type) {
+	case chat.FileOffered:
+		return of(e.Size, e.Content, e.Folder, e.Files)
+	case chat.FileOffering:
+		return of(e.Size, e.Content, e.Folder, e.Files)
+	case chat.FileProgress:
+		return of(e.Size, e.Content, e.Folder, e.Files)
+	case chat.FileReceived:
+		return of(e.Size, e.Content, e.Folder, e.Files)
+	case chat.FileSent:
+		return of(e.Size, e.Content, e.Folder, e.Files)
+	}
+	return 0, false
+}
+
 // sizedName names a file or folder with its size.
-func sizedName(name string, size int64, folder bool, files int) string {
+func sizedName(name string, e chat.Event, folder bool, files int) string {
 	switch {
 	case !folder:
-		return fmt.Sprintf("%s (%s)", name, Bytes(size))
+		return fmt.Sprintf("%s (%s)", name, FileSize(e))
 	case files == 1:
-		return fmt.Sprintf("the folder %s (1 file, %s)", name, Bytes(size))
+		return fmt.Sprintf("the folder %s (1 file, %s)", name, FileSize(e))
 	}
-	return fmt.Sprintf("the folder %s (%d files, %s)", name, files, Bytes(size))
+	return fmt.Sprintf("the folder %s (%d files, %s)", name, files, FileSize(e))
 }
 
 // openFiles are the files that have not ended, with their names, so that files of one name can be told apart.

@@ -154,6 +154,8 @@ func TestLine(t *testing.T) {
 		"a name in a folder is, there":      {chat.FileSent{Name: "a", Size: 5, Renamed: 1}, "Sent \"a\" (5 B, verified). 1 name in it had to be changed there.\n"},
 		"a file of a folder was left out":   {chat.FileLeftOut{Name: "a", File: "b/c", Reason: "it is no longer there"}, "\"b/c\" was left out of \"a\": it is no longer there.\n"},
 		"a file of a folder grew":           {chat.FileLeftOut{Name: "a", File: "b/c", Reason: "it grew", Kept: true}, "\"b/c\" in \"a\" is not complete: it grew.\n"},
+		"an empty folder is offered":        {chat.FileOffered{From: "Ben", Name: "a", Size: 1024, Folder: true}, "Ben offers the folder \"a\" (0 files, 0 B).\n"},
+		"an empty folder has come":          {chat.FileReceived{Name: "a", Path: "/in/a", Size: 1024, Folder: true}, "Saved \"a\" (0 B, verified) to /in.\n"},
 		"a file begins":                     {chat.FileProgress{Name: "a", Size: 5}, ""},
 		"renamed":                           {chat.Renamed{From: "Ben\x1b", To: "Bert"}, "Ben␛ is now Bert\n"},
 		"delivered":                         {chat.Delivered{ID: 1}, ""},

@@ -35,6 +35,9 @@ type (
 		Outgoing    bool
 		Name        string
 		Bytes, Size int64 // Bytes are what the receiver has
+		Folder      bool
+		Files       int   // in the folder
+		Content     int64 // see Offer
 	}
 	// Received says that a file has arrived, and has its name.
 	Received struct {
@@ -45,6 +48,8 @@ type (
 		Size   int64
 		SHA256 [sha256.Size]byte
 
+		Folder  bool
+		Files   int    // in the folder
 		Renamed int    // names in the folder that had to be changed, as Example
 		Example string // OLD is now NEW
 		Content int64  // see Offer
@@ -57,8 +62,10 @@ type (
 		SHA256 [sha256.Size]byte
 
 		As      string // its name there, if it had to be another one
-		Renamed int    // names in the folder that had to be changed there
-		Content int64  // see Offer
+		Folder  bool
+		Files   int   // in the folder
+		Renamed int   // names in the folder that had to be changed there
+		Content int64 // see Offer
 	}
 	// LeftOut says, before Received or Sent, that a file in a folder could not be sent as it was
 	// offered, and why.

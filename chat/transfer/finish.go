@@ -33,7 +33,7 @@ func (m *Manager) handleReceived(f *file, n note) {
 	m.mu.Unlock()
 	m.emitLeftOut(f, spoiled)
 	as := []rune(n.As)
-	m.finish(f, Sent{ID: f.id, Name: f.Name, Size: f.Size, Content: f.Content, SHA256: *sum, As: string(as[:min(len(as), maxName)]), Renamed: n.Renamed})
+	m.finish(f, Sent{ID: f.id, Name: f.Name, Size: f.Size, Folder: f.Folder, Files: f.Files, Content: f.Content, SHA256: *sum, As: string(as[:min(len(as), maxName)]), Renamed: n.Renamed})
 }
 
 // giveUp ends a file that does not get through, and returns false if it has ended before. If tell, the

@@ -172,7 +172,7 @@ func (m *Manager) complete(f *file, sum [sha256.Size]byte, left []byte) {
 		m.fail(f, err.Error(), reasonOf(err), true)
 		return
 	}
-	e := Received{ID: f.id, Name: f.Name, Path: path, Size: f.Size, Content: f.Content, SHA256: sum}
+	e := Received{ID: f.id, Name: f.Name, Path: path, Size: f.Size, Folder: f.Folder, Files: f.Files, Content: f.Content, SHA256: sum}
 	e.Renamed, e.Example = d.changes()
 	n := note{Renamed: e.Renamed}
 	if is, called := filepath.Base(path), cmp.Or(f.Called, f.Name); is != called {

@@ -349,7 +349,7 @@ func (m *Manager) progress(f *file, bytes int64, begins bool) {
 	}
 	m.mu.Unlock()
 	if due {
-		m.host.Emit(Progress{ID: f.id, Outgoing: f.outgoing, Name: f.Name, Bytes: bytes, Size: f.Size})
+		m.host.Emit(Progress{ID: f.id, Outgoing: f.outgoing, Name: f.Name, Bytes: bytes, Size: f.Size, Folder: f.Folder, Files: f.Files, Content: f.Content})
 	}
 }
 

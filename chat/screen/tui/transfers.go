@@ -72,7 +72,7 @@ func (m *model) file(e chat.Event) tea.Cmd {
 	case chat.FileOffered:
 		accept := m.acceptsNext()
 		t := m.addTransfer(&transfer{id: e.ID, name: e.Name, size: e.Size})
-		offer := fmt.Sprintf("%s offers %s (%s, %s)", m.other(), quoted(e.Name), screen.Bytes(cmp.Or(e.Content, e.Size)), fileKind(e.Name, e.Folder, e.Files))
+		offer := fmt.Sprintf("%s offers %s (%s, %s)", m.other(), quoted(e.Name), screen.FileSize(e), fileKind(e.Name, e.Folder, e.Files))
 		if m.streams.Accepts {
 			m.addNote(note, offer)
 			return nil
@@ -88,19 +88,19 @@ func (m *model) file(e chat.Event) tea.Cmd {
 		t := m.addTransfer(&transfer{id: e.ID, outgoing: true, name: e.Name, size: e.Size})
 		m.leaveAsked = "" // the warning did not count this file
 		if e.Accepted {
-			m.addNote(note, fmt.Sprintf("Resuming %s (%s), which %s accepted. To stop it: /cancel\u00a0%d", quoted(e.Name), screen.Bytes(cmp.Or(e.Content, e.Size)), m.other(), t.number))
+			m.addNote(note, fmt.Sprintf("Resuming %s (%s), which %s accepted. To stop it: /cancel\u00a0%d", quoted(e.Name), screen.FileSize(e), m.other(), t.number))
 			return nil
 		}
-		m.addNote(note, fmt.Sprintf("You offered %s (%s) as number %d; %s has not answered yet.", quoted(e.Name), screen.Bytes(cmp.Or(e.Content, e.Size)), t.number, m.other()))
+		m.addNote(note, fmt.Sprintf("You offered %s (%s) as number %d; %s has not answered yet.", quoted(e.Name), screen.FileSize(e), t.number, m.other()))
 	case chat.FileProgress:
 		m.progress(e)
 	case chat.FileReceived:
 		m.endTransfer(e.ID, false, "has arrived")
-		m.addNote(note, fmt.Sprintf("Saved %s (%s, verified) %s", quoted(e.Name), screen.Bytes(cmp.Or(e.Content, e.Size)), savedWhere(e.Name, e.Path))+screen.RenamedWithin(e.Renamed, e.Example, ""))
+		m.addNote(note, fmt.Sprintf("Saved %s (%s, verified) %s", quoted(e.Name), screen.FileSize(e), savedWhere(e.Name, e.Path))+screen.RenamedWithin(e.Renamed, e.Example, ""))
 		return m.ring("a file has arrived")
 	case chat.FileSent:
 		m.endTransfer(e.ID, true, "was sent")
-		m.addNote(note, fmt.Sprintf("%s has %s (%s, verified)", m.other(), quoted(e.Name), screen.Bytes(cmp.Or(e.Content, e.Size)))+screen.RenamedWithin(e.Renamed, "", " there"))
+		m.addNote(note, fmt.Sprintf("%s has %s (%s, verified)", m.other(), quoted(e.Name), screen.FileSize(e))+screen.RenamedWithin(e.Renamed, "", " there"))
 	case chat.FileLeftOut:
 		m.addNote(alarm, screen.FileText(e, 0))
 	case chat.FileFailed:

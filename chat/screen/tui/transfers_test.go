@@ -150,6 +150,8 @@ func TestFiles(t *testing.T) {
 			t.Errorf("there are still bars:\n%s", r.seen())
 		}
 		r.happens(chat.FileSent{ID: 7, Name: "x", Size: 12})
+		r.happens(chat.FileOffered{ID: 9, Name: "empty", Size: 1024, Folder: true})
+		r.shows(`"empty" \(0 B, folder with 0 files\)`)
 		r.shows(`Ben has "x" \(12 B, verified\)`)
 	})
 
