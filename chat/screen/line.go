@@ -55,6 +55,7 @@ type lineScreen struct {
 	partial  bool        // the last message goes on with the next one
 	queued   chat.Queued // the last message of an earlier run
 	earlier  int         // how many of them are not delivered
+	finished bool        // the other side's input has ended
 
 	// owned by handle:
 	refused string // why the last line was that was not sent; a note has said so
@@ -163,6 +164,7 @@ func (l *lineScreen) show(e chat.Event) error {
 	case chat.Renamed:
 		l.note("%s is now %s", Clean(e.From), Clean(e.To))
 	case chat.InputEnded:
+		l.finished = true
 		l.note("The other side's input has ended.")
 	case chat.Disconnected:
 		l.question.setLost(true)
@@ -231,8 +233,10 @@ func (l *lineScreen) left(e chat.Left) {
 		l.note("The other side closed the page.")
 	case !e.Reply:
 		l.note("The other side has left.")
-	case l.Typed:
+	case l.Typed && l.finished && l.question.inputHasEnded():
 		l.note("Both sides have finished: the call is over.")
+	case l.Typed:
+		l.note("You have left: the call is over.")
 	}
 }
 

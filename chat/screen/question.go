@@ -56,6 +56,12 @@ func (q *question) inputEnded() bool {
 	return q.code
 }
 
+func (q *question) inputHasEnded() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.ended
+}
+
 // ask notes that a code is wanted, and reports whether a line can still follow.
 func (q *question) ask(calling bool) bool {
 	q.mu.Lock()

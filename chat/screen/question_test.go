@@ -166,11 +166,21 @@ func TestQuestions(t *testing.T) {
 			d := sitDown(t)
 			_ = d.feed.Close() // it never fails
 			synctest.Wait()
-			d.happens(chat.Left{Reply: true})
+			d.happens(chat.InputEnded{}, chat.Left{Reply: true})
 			for _, want := range []string{"p2pchat: Your input has ended. What the other side writes is still shown; Ctrl-C leaves.\n", "p2pchat: Both sides have finished: the call is over.\n"} {
 				if !strings.Contains(d.notes.String(), want) {
 					t.Errorf("%q is not among the notes: %s", want, d.notes)
 				}
+			}
+		})
+	})
+
+	t.Run("a person who leaves is not told that the other side has finished", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			d := sitDown(t)
+			d.happens(chat.Left{Reply: true})
+			if want := "p2pchat: You have left: the call is over.\n"; !strings.Contains(d.notes.String(), want) || strings.Contains(d.notes.String(), "Both") {
+				t.Errorf("%q is not among the notes: %s", want, d.notes)
 			}
 		})
 	})
