@@ -122,7 +122,7 @@ func (p *Pipe) hasFile() bool {
 // leaveIfWorse begins a move if the path has become much worse, and this machine has another address.
 func (m *mover) leaveIfWorse() {
 	now, worse := m.monitor.observe(m.p)
-	if !worse || m.done != nil || m.doubt.tick != nil || time.Now().Before(m.s.worse.next) {
+	if !worse || !m.ready(moveLabel) || m.done != nil || m.doubt.tick != nil || time.Now().Before(m.s.worse.next) {
 		return
 	}
 	from := m.p.home

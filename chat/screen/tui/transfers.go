@@ -53,6 +53,9 @@ func (m *model) drop(id uint64, outgoing bool) {
 	m.transfers = slices.DeleteFunc(m.transfers, func(t *transfer) bool { return t.id == id && t.outgoing == outgoing })
 }
 
+// maxEnded bounds the transfers of which it is known how they have ended: a stranger may offer and withdraw for ever.
+const maxEnded = 256
+
 // endTransfer removes a transfer, and notes how it has ended.
 func (m *model) endTransfer(id uint64, outgoing bool, how string) {
 	t := m.transfer(id, outgoing)
@@ -63,6 +66,7 @@ func (m *model) endTransfer(id uint64, outgoing bool, how string) {
 		m.ended = map[string]string{}
 	}
 	m.ended[strconv.Itoa(t.number)] = how
+	delete(m.ended, strconv.Itoa(t.number-maxEnded))
 	m.drop(id, outgoing)
 }
 

@@ -10,8 +10,8 @@ import (
 )
 
 // A link without a carrier, such as a cable that was unplugged, may keep its addresses and routes: Linux then sends packets into it
-// until another program removes them. Until then, the sockets of this program send by another link that has a carrier. They
-// never leave a tunnel, or enter one that the routes do not lead by.
+// until another program removes them. Until then, the sockets of this program send by another link that has a carrier. A socket
+// never leaves a tunnel, or enters one that no route leads through.
 //
 // pion does not look at carriers. If it gathered no candidate on a link without one, and let sockets choose their interface, that
 // would retire this file.
@@ -56,12 +56,20 @@ func machineLinks() []*transport.Interface {
 	return links
 }
 
-// avoidsDeadLink reports whether a link stands in for the one of a default route.
-func avoidsDeadLink(all []*transport.Interface) bool {
-	return slices.ContainsFunc(somewhere, func(at string) bool {
-		link, _ := standIn(routeTo(netip.MustParseAddr(at)), all)
-		return link != nil
-	})
+// avoidsDeadLink reports whether a link stands in for that of each default route. Where one family's route works, perhaps through a
+// tunnel, the sockets of both keep to the routes: one without an address does not say which family it is for.
+func avoidsDeadLink(all []*transport.Interface) (avoids bool) {
+	for _, at := range somewhere {
+		from := routeTo(netip.MustParseAddr(at))
+		if !from.IsValid() {
+			continue
+		}
+		if link, _ := standIn(from, all); link == nil {
+			return false
+		}
+		avoids = true
+	}
+	return avoids
 }
 
 // resolver asks name servers, on Linux also past a link without a carrier.
