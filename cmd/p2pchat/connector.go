@@ -76,7 +76,7 @@ func (c *connector) open() error {
 		r.follow(c.o.report(c.conversation, &c.outage), at.OnOutage)
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.client, c.session = r.client, r.session
+		c.client, c.session, c.mail = r.client, r.session, c.o.newMailbox(c.conversation, r.client)
 		return nil
 	}
 	client, config, err := c.o.clientAt(at)
@@ -208,7 +208,9 @@ func (c *connector) wait(ctx context.Context) (link chat.Link, other *codeEntry,
 			}
 		}
 	})
-	wg.Go(func() { letters.run(ctx) })
+	if !c.o.incoming.isThere() {
+		wg.Go(func() { letters.run(ctx) })
+	}
 	var found *codeEntry
 	wg.Go(func() {
 		if found = c.findOnLAN(ctx); found != nil {

@@ -142,6 +142,16 @@ func (r *incomingCall) pipe(ctx context.Context) (*peer.Pipe, error) {
 	return r.session.Pipe(ctx)
 }
 
+// isThere reports whether the next pipe is the one with which the contact called: nothing is left for a contact who is there.
+func (r *incomingCall) isThere() bool {
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.taken
+}
+
 // link returns the Link of a pipe, with what came over it while it rang.
 func (r *incomingCall) link(l chat.Link, p *peer.Pipe) chat.Link {
 	if r != nil && p == r.first {
