@@ -55,6 +55,11 @@ type Streams struct {
 	// nil if the person cannot ask for that.
 	Again func() error
 
+	// Ended is called when all events were shown, and the screen may stay until the person closes it. There tell adds a sentence, and
+	// calls a person who may look elsewhere if rings says why; it does nothing once the screen has ended. Ended may be nil; only a
+	// whole terminal calls it.
+	Ended func(tell func(text, rings string))
+
 	// Interrupt does what SIGINT does, for a terminal that makes no signal of Ctrl-C. It may be nil.
 	Interrupt func()
 }

@@ -27,12 +27,12 @@ import (
 // A notingFace passes on what it is told of letters.
 type notingFace struct{ notes, letters chan string }
 
-func (notingFace) read(ctx context.Context)                { <-ctx.Done() }
-func (notingFace) listening([]contacts.Contact)            {}
-func (notingFace) ringing(string)                          {}
-func (notingFace) ended(string, ringEnd)                   {}
-func (f notingFace) note(text string)                      { f.notes <- text }
-func (notingFace) talk(context.Context, talkOptions) error { return nil }
+func (notingFace) read(ctx context.Context)                        { <-ctx.Done() }
+func (notingFace) listening([]contacts.Contact)                    {}
+func (notingFace) ringing(string)                                  {}
+func (notingFace) ended(string, ringEnd)                           {}
+func (f notingFace) note(text string)                              { f.notes <- text }
+func (notingFace) talk(context.Context, talkOptions, func()) error { return nil }
 func (f notingFace) letter(_ string, e chat.Event) error {
 	if m, ok := e.(chat.Message); ok {
 		f.letters <- m.Text

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"p2pchat/peer/mail"
@@ -83,4 +84,62 @@ func TestListenOnATerminalAtServersThatLie(t *testing.T) {
 			ben.ends(0)
 		})
 	}
+}
+
+// The screen of an ended call rings when the same contact calls again, and when another does. The call is answered once that screen is
+// closed; one that is answered at once waits for it.
+func TestTheScreenOfAnEndedCallRings(t *testing.T) {
+	t.Parallel()
+	server, dir := serving(t), t.TempDir()
+	state := func(i int) string { return filepath.Join(dir, fmt.Sprint("c", i)) }
+	ours := filepath.Join(dir, "ben")
+	kept(t, server, ours, 3, state)
+	env := []string{"XDG_STATE_HOME=" + ours, "P2PCHAT_NAME=ben", "P2PCHAT_NO_OUTBOX=false"}
+	calls := func(i int) *process {
+		return launchWith(t, t.TempDir(), []string{"XDG_STATE_HOME=" + state(i), "P2PCHAT_NAME=" + fmt.Sprint("c", i)}, "call", "@ben", "--ui", "json")
+	}
+	ends := func(p *process) {
+		t.Helper()
+		p.say(t, `{"type":"leave"}`)
+		p.finishes(t, 0)
+	}
+	launchWith(t, t.TempDir(), env, "contacts", "ring", "@c2", "accept").finishes(t, 0)
+	ben := openWindow(t, 80, 18, env, "listen")
+	ben.shows(`listening for 3 contacts`)
+	one := calls(1)
+	ben.shows(`@c1  is calling`)
+	ben.types("\r")
+	ben.shows(`Connected with c1`)
+	ends(one)
+	ben.shows(`Press Enter to close this screen`)
+
+	one = calls(1)
+	ben.shows(`@c1 is calling, for a minute at most\. Close this screen to answer\.`)
+	ben.until("the bell rings twice", func(written string) bool {
+		return strings.Count(regexp.MustCompile(`\x1b\][^\a]*\a`).ReplaceAllString(written, ""), "\a") == 2
+	})
+	one.prints(t, `"type":"ringing"`)
+	ends(one)
+	ben.shows(`You missed a call of @c1\.`)
+	zero := calls(0)
+	ben.shows(`@c0 is calling, for a minute at most\. Close this screen to answer\.`)
+	ben.types("\r")
+	ben.shows(`> ● @c0  is calling`)
+	ben.shows(`○ @c1  missed at \d\d:\d\d`)
+	ben.types("a")
+	ben.shows(`Connected with c0`)
+	ends(zero)
+	ben.shows(`Press Enter to close this screen`)
+
+	two := calls(2)
+	ben.shows(`@c2 is calling, for a minute at most\. Close this screen to answer\.`)
+	ben.types("\r")
+	two.prints(t, `"type":"connected"`)
+	ben.shows(`Connected with c2`)
+	ends(two)
+	ben.shows(`Press Enter to close this screen`)
+	ben.types("\r")
+	ben.shows(`○ @c2  answered at \d\d:\d\d`)
+	ben.types("q")
+	ben.ends(0)
 }

@@ -154,7 +154,7 @@ func (f *streamFace) endInput() {
 }
 
 // talk implements listenFace.
-func (f *streamFace) talk(ctx context.Context, o talkOptions) error {
+func (f *streamFace) talk(ctx context.Context, o talkOptions, _ func()) error {
 	in, to := io.Pipe()
 	f.mu.Lock()
 	if f.call = to; f.over {

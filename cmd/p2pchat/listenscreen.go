@@ -21,8 +21,9 @@ type fullFace struct {
 	list  *tui.ContactList
 	calls chan func() // that take the terminal from the list
 
-	mu   sync.Mutex         // guards what follows
-	call *chat.Conversation // that has the terminal; nil without one
+	mu   sync.Mutex               // guards what follows
+	call *chat.Conversation       // that has the terminal; nil without one
+	late func(text, rings string) // tells on the screen of call, which has ended; nil before
 }
 
 func newFullFace(s *switchboard, std stdio, quiet bool) *fullFace {
@@ -67,8 +68,14 @@ func (f *fullFace) read(ctx context.Context) {
 }
 
 // talk implements listenFace.
-func (f *fullFace) talk(ctx context.Context, o talkOptions) error {
+func (f *fullFace) talk(ctx context.Context, o talkOptions, free func()) error {
 	o.joined = f.join
+	o.ended = func(tell func(text, rings string)) {
+		f.mu.Lock()
+		f.late = tell
+		f.mu.Unlock()
+		free()
+	}
 	ended := make(chan error, 1)
 	select {
 	case f.calls <- func() { ended <- talk(ctx, o, f.std) }:
@@ -82,7 +89,7 @@ func (f *fullFace) talk(ctx context.Context, o talkOptions) error {
 func (f *fullFace) join(c *chat.Conversation) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.call = c
+	f.call, f.late = c, nil
 }
 
 // listening implements listenFace.
@@ -98,14 +105,16 @@ func (f *fullFace) listening(list []contacts.Contact) {
 // ringing implements listenFace.
 func (f *fullFace) ringing(name string) {
 	f.list.Ring(contactMark + name)
-	f.tellCall(fmt.Sprintf("%s%s is calling, for a minute at most. End this call to answer.", contactMark, name))
+	calling := contactMark + name + " is calling"
+	f.tellCall(calling+", for a minute at most. End this call to answer.", calling+", for a minute at most. Close this screen to answer.", calling)
 }
 
 // ended implements listenFace.
 func (f *fullFace) ended(name string, why ringEnd) {
 	f.list.Ended(contactMark+name, string(why))
 	if why == ringMissed {
-		f.tellCall(fmt.Sprintf("You missed a call of %s%s.", contactMark, name))
+		missed := "You missed a call of " + contactMark + name + "."
+		f.tellCall(missed, missed, "")
 	}
 }
 
@@ -117,12 +126,15 @@ func (f *fullFace) note(text string) {
 // letter implements listenFace: see readsLetters.
 func (*fullFace) letter(string, chat.Event) error { return errors.ErrUnsupported }
 
-// tellCall shows a sentence in the call that has the terminal.
-func (f *fullFace) tellCall(text string) {
+// tellCall shows during in the call that has the terminal; if that has ended, its screen shows after, and rings for the reason in rings.
+func (f *fullFace) tellCall(during, after, rings string) {
 	f.mu.Lock()
-	call := f.call
+	call, late := f.call, f.late
 	f.mu.Unlock()
-	if call != nil {
-		call.Tell(chat.Notice{Text: text})
+	switch {
+	case late != nil:
+		late(after, rings)
+	case call != nil:
+		call.Tell(chat.Notice{Text: during})
 	}
 }

@@ -12,8 +12,8 @@ import (
 )
 
 // ring asks the person whether to answer, if it has to, and holds the call.
-func (s *switchboard) ring(ctx context.Context, id string, call *incomingCall) {
-	decided, name, accepts := make(chan bool, 1), make(chan string, 1), false
+func (s *switchboard) ring(ctx context.Context, id string, call *incomingCall, free func()) {
+	decided, name, accepts, shows := make(chan bool, 1), make(chan string, 1), false, false
 	s.post(func() {
 		l := s.lines[id]
 		if l == nil || l.Ring == contacts.RingRefuse { // since
@@ -22,7 +22,8 @@ func (s *switchboard) ring(ctx context.Context, id string, call *incomingCall) {
 			return
 		}
 		l.state, l.decided = lineRinging, decided
-		if accepts = l.Ring == contacts.RingAccept; !accepts {
+		accepts = l.Ring == contacts.RingAccept
+		if shows = !accepts || s.o.full && len(s.screen) > 0; shows { // a screen that stays keeps the call waiting
 			s.face.ringing(l.Name)
 		}
 		name <- l.Name
@@ -42,7 +43,7 @@ func (s *switchboard) ring(ctx context.Context, id string, call *incomingCall) {
 				l.state = lineTalking
 			}
 		}
-		if who != "" && (!accepts || how != ringAnswered) {
+		if who != "" && (shows || how != ringAnswered) {
 			s.face.ended(who, how)
 		}
 	})
@@ -52,7 +53,7 @@ func (s *switchboard) ring(ctx context.Context, id string, call *incomingCall) {
 		_ = chat.Decline(limit, call.first, how == ringMissed) // a caller who is lost is not told
 		return
 	}
-	err := s.hold(ctx, id, call, who)
+	err := s.hold(ctx, id, call, who, free)
 	s.freeScreen()
 	if err != nil && ctx.Err() == nil {
 		s.post(func() { s.face.note(fmt.Sprintf("The call with %s%s: %s", contactMark, who, flatten(err))) })
@@ -120,8 +121,8 @@ func (s *switchboard) freeScreen() {
 	}
 }
 
-// hold holds a call that is answered.
-func (s *switchboard) hold(ctx context.Context, id string, call *incomingCall, name string) error {
+// hold holds a call that is answered. It calls free if the contact can call again before it returns.
+func (s *switchboard) hold(ctx context.Context, id string, call *incomingCall, name string, free func()) error {
 	o := s.o.at(call.keeper.server)
 	o.keeper, o.incoming = call.keeper, call
 	if c := call.keeper.held; c.Ring == contacts.RingAccept && c.Folder != "" {
@@ -133,7 +134,7 @@ func (s *switchboard) hold(ctx context.Context, id string, call *incomingCall, n
 	if err := o.openOutbox(id, s.notes); err != nil {
 		return err
 	}
-	return s.face.talk(ctx, o)
+	return s.face.talk(ctx, o, free)
 }
 
 // answer decides about the call of the contact of that name, or if it is empty about the only one that rings.

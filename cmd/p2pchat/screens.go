@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"p2pchat/chat"
 	"p2pchat/chat/screen"
 	"p2pchat/chat/screen/tui"
 	"p2pchat/signaling"
@@ -53,6 +54,7 @@ func (o *talkOptions) show(ctx context.Context, c *connector, std stdio, interru
 	streams := screen.Streams{
 		In: in, Out: std.out, Notes: std.err, Typed: std.inTerminal, Terminal: std.outTerminal, Watched: std.errTerminal,
 		QR: o.qr, Quiet: o.noNotify, Accepts: o.accept, Keeps: o.outbox.journal != nil, Contact: o.keeper.contact(), Interrupt: interrupt,
+		Ended: o.giveBack(c.conversation),
 	}
 	isContact := o.keeper.contact() != ""
 	if o.prompts && !o.outbox.met() && !isContact {
@@ -72,6 +74,38 @@ func (o *talkOptions) show(ctx context.Context, c *connector, std stdio, interru
 	shown := make(chan error, 1)
 	go func() { shown <- o.screen(ctx, c.conversation, streams) }()
 	return shown, feed
+}
+
+// giveBack lets the contact call again while the screen still shows how the conversation ended. One that can go on has no screen that
+// stays, and what was typed last is still being saved.
+func (o *talkOptions) giveBack(c *chat.Conversation) func(tell func(text, rings string)) {
+	if o.ended == nil {
+		return nil
+	}
+	return func(tell func(text, rings string)) {
+		if c.Resumable() {
+			return
+		}
+		_ = o.closeOutbox() // end returns the error
+		o.keeper.release()
+		o.ended(tell)
+	}
+}
+
+// waitForScreen waits until the screen has ended, and after an interrupt for 1 s at most: the program that
+// reads the output may be stuck.
+func waitForScreen(ctx context.Context, shown <-chan error) error {
+	select {
+	case err := <-shown:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-shown:
+		return err
+	case <-time.After(time.Second):
+		return errStuck
+	}
 }
 
 // piped returns a copy of in that begins when feed is called, and whose reads end when it is closed.

@@ -34,8 +34,8 @@ type listenFace interface {
 	note(text string)
 	// letter shows a message, or that one was delivered, of a letter from a contact.
 	letter(name string, e chat.Event) error
-	// talk holds a call, which has the screen until it ends.
-	talk(ctx context.Context, o talkOptions) error
+	// talk holds a call, which has the screen until it ends. It calls free if the contact can call again while the screen stays.
+	talk(ctx context.Context, o talkOptions, free func()) error
 }
 
 // A ringEnd says how a ring ended.
@@ -215,15 +215,16 @@ func (s *switchboard) offered(ctx context.Context, id string) {
 		return
 	}
 	l.state = lineProving
-	s.wg.Go(func() {
-		pause := s.receive(ctx, id)
-		s.post(func() { s.rest(ctx, id, pause) })
-	})
+	var once sync.Once
+	rest := func(pause func(*line) time.Duration) {
+		once.Do(func() { s.post(func() { s.rest(ctx, id, pause) }) })
+	}
+	s.wg.Go(func() { rest(s.receive(ctx, id, func() { rest((*line).pauseAfterRing) })) })
 }
 
 // receive receives a call of a contact, if it proves who it is, and returns when the call is over: with what the loop then
-// decides how long to pause.
-func (s *switchboard) receive(ctx context.Context, id string) (pause func(*line) time.Duration) {
+// decides how long to pause. It calls free if the contact can call again before: the screen of an ended call may stay for hours.
+func (s *switchboard) receive(ctx context.Context, id string, free func()) (pause func(*line) time.Duration) {
 	select {
 	case s.proving <- struct{}{}:
 	case <-ctx.Done():
@@ -242,7 +243,7 @@ func (s *switchboard) receive(ctx context.Context, id string) (pause func(*line)
 		}
 	}
 	defer call.close()
-	s.ring(ctx, id, call)
+	s.ring(ctx, id, call, free)
 	return (*line).pauseAfterRing
 }
 

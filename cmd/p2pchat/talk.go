@@ -12,6 +12,7 @@ import (
 	"os/user"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -75,14 +76,16 @@ type talkOptions struct {
 	asked       bool // the person was asked for the code
 	prompts     bool // the person can be asked for another code
 	outbox      outbox
+	closeOutbox func() error  // of talk
 	keeper      *keeper       // nil without a place for contacts
 	incoming    *incomingCall // the call of a contact that listen has received; nil otherwise
 	own         *ownServer    // of a caller; nil otherwise
 	home        string        // the server before a move to the local network; empty before
 	moved       bool          // the call goes on at another server
 
-	joined func(*chat.Conversation) // is given the conversation before it begins; may be nil
-	over   func()                   // is called when the conversation is over, and before the screen has shown its end; may be nil
+	joined func(*chat.Conversation)            // is given the conversation before it begins; may be nil
+	over   func()                              // is called when the conversation is over, and before the screen has shown its end; may be nil
+	ended  func(tell func(text, rings string)) // is called when the contact can call again, though the screen may stay, see screen.Streams; may be nil
 }
 
 func (o *talkOptions) register(f *pflag.FlagSet) {
@@ -273,6 +276,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	if o.joined != nil {
 		o.joined(conversation)
 	}
+	o.closeOutbox = sync.OnceValue(func() error { return o.outbox.close(conversation, o.keeper) })
 	c := newConnector(&o, conversation)
 	o.recordCode(conversation)
 	ctx, interrupt := context.WithCancel(ctx)
@@ -317,7 +321,7 @@ func (o *talkOptions) end(ctx context.Context, conversation *chat.Conversation, 
 		conversation.Tell(screen.Failed{Code: code, Message: flatten(err)})
 	}
 	conversation.Close()
-	for _, also := range []error{waitForScreen(ctx, shown), o.outbox.close(conversation, o.keeper)} {
+	for _, also := range []error{waitForScreen(ctx, shown), o.closeOutbox()} {
 		if also != nil { // or else err stays as it is: report compares it
 			err = errors.Join(err, also)
 		}
@@ -347,22 +351,6 @@ func (o *talkOptions) resumeText(p *peer.Pipe) string {
 		return resumePoint{Server: o.named(), Contact: o.keeper.id()}.String()
 	}
 	return resumePoint{Server: o.named(), Again: p.Resumption()}.String()
-}
-
-// waitForScreen waits until the screen has ended, and after an interrupt for 1 s at most: the program that
-// reads the output may be stuck.
-func waitForScreen(ctx context.Context, shown <-chan error) error {
-	select {
-	case err := <-shown:
-		return err
-	case <-ctx.Done():
-	}
-	select {
-	case err := <-shown:
-		return err
-	case <-time.After(time.Second):
-		return errStuck
-	}
 }
 
 // command returns the program's command for that side.

@@ -102,6 +102,7 @@ func (l *ContactList) Ring(name string) {
 func (l *ContactList) Ended(name, how string) {
 	l.change(func(m *listModel) {
 		delete(m.calls, name)
+		m.rings = slices.DeleteFunc(m.rings, func(rings string) bool { return rings == name }) // it rang while the list was not shown
 		m.happened[name] = how + " at " + clock(m.now())
 		if len(m.calls) == 1 {
 			for other := range m.calls {
@@ -161,7 +162,7 @@ func (m *listModel) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 		m.lastKey = m.now()
 		next = m.key(t.String())
 	case changedMsg:
-		next = m.alert()
+		next = m.ringAll()
 	case tickMsg:
 		m.ticking = false
 	default:
@@ -170,13 +171,11 @@ func (m *listModel) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 	return m, m.retitle(m.title, tea.Batch(next, m.tick()))
 }
 
-// alert rings for each call that has begun.
-func (m *listModel) alert() tea.Cmd {
+// ringAll rings for each call that has begun.
+func (m *listModel) ringAll() tea.Cmd {
 	var all []tea.Cmd
 	for _, name := range m.rings {
-		if !m.streams.Quiet {
-			all = append(all, tea.Raw(m.notify.sequence(name+" is calling")))
-		}
+		all = append(all, m.alert(name+" is calling"))
 	}
 	m.rings = nil
 	return tea.Batch(all...)

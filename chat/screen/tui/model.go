@@ -88,6 +88,8 @@ type (
 	}
 	// An overMsg says that no event follows.
 	overMsg struct{}
+	// A lateMsg is a sentence that comes after the last event; rings says why it rings, if it does.
+	lateMsg struct{ text, rings string }
 	// A saidMsg says whether the conversation took an entry.
 	saidMsg struct {
 		entry *entry
@@ -116,6 +118,9 @@ func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 		close(t.taken)
 	case overMsg:
 		next = m.finish()
+	case lateMsg:
+		m.addNote(alarm, t.text)
+		next = m.alert(t.rings)
 	case answer:
 		t(m)
 	default:
@@ -125,7 +130,7 @@ func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 		}
 	}
 	switch message.(type) {
-	case tea.WindowSizeMsg, tea.ModeReportMsg, eventMsg:
+	case tea.WindowSizeMsg, tea.ModeReportMsg, eventMsg, lateMsg:
 		m.history.reflow(m.historyRows())
 	}
 	return m, m.retitle(m.title, next)

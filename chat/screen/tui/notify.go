@@ -46,6 +46,14 @@ func (n notifier) sequence(why string) string {
 	return "\a"
 }
 
+// alert calls the person, wherever they look; why may be empty.
+func (t *terminal) alert(why string) tea.Cmd {
+	if t.streams.Quiet || why == "" {
+		return nil
+	}
+	return tea.Raw(t.notify.sequence(why))
+}
+
 // ring calls the person if they look elsewhere, every 2 s at most.
 func (t *terminal) ring(why string) tea.Cmd {
 	now := t.now()

@@ -57,7 +57,7 @@ func show(ctx context.Context, c *chat.Conversation, m *model) error {
 	var unsent []*entry
 	speaker.Go(guard(program, gone, func() { unsent = sendOutbox(working, c, outbox, program, gone) }))
 	var shown error
-	reader.Go(guard(program, gone, func() { shown = forwardEvents(c, program, finished, screen.Lines(s)) }))
+	reader.Go(guard(program, gone, func() { shown = forwardEvents(c, program, finished, s) }))
 
 	if n, ok := s.Notes.(noteHolder); ok {
 		n.Hold()
@@ -158,8 +158,9 @@ func awaitTaken(taken, gone <-chan struct{}) bool {
 	}
 }
 
-// forwardEvents hands the model each event; lines shows those that come when the screen is gone.
-func forwardEvents(c *chat.Conversation, program *tea.Program, finished <-chan struct{}, lines func(chat.Event) error) error {
+// forwardEvents hands the model each event. Those that come when the screen is gone are shown as lines.
+func forwardEvents(c *chat.Conversation, program *tea.Program, finished <-chan struct{}, s screen.Streams) error {
+	lines := screen.Lines(s)
 	for e := range c.Events() {
 		taken := make(chan struct{})
 		program.Send(eventMsg{e, taken})
@@ -171,6 +172,9 @@ func forwardEvents(c *chat.Conversation, program *tea.Program, finished <-chan s
 		}
 	}
 	program.Send(overMsg{})
+	if s.Ended != nil {
+		s.Ended(func(text, rings string) { program.Send(lateMsg{text, rings}) })
+	}
 	return nil
 }
 
