@@ -137,7 +137,8 @@ func (r *letterReader) setBusy(id string, busy bool) {
 }
 
 // callers returns the contacts who may call.
-func (s *switchboard) callers() (all []contacts.Contact) {
+func (s *switchboard) callers() []contacts.Contact {
+	var all []contacts.Contact // the loop may still append when this has returned
 	done := make(chan struct{})
 	s.post(func() {
 		defer close(done)
