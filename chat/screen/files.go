@@ -61,10 +61,11 @@ func FileText(e chat.Event, number uint64) string {
 // saved says where a file is now.
 func saved(e chat.FileReceived, name string) string {
 	text := fmt.Sprintf("Saved %s (%s, verified)", name, FileSize(e))
-	dir, is := filepath.Split(e.Path)
+	path := FromHere(e.Path)
+	dir, is := filepath.Split(path)
 	switch {
 	case e.Called != "":
-		text += " as " + Clean(withTilde(e.Path)) + "."
+		text += " as " + Clean(withTilde(path)) + "."
 	case dir == "" || dir == "."+string(filepath.Separator):
 		text += " in the current folder."
 	default:
@@ -74,6 +75,15 @@ func saved(e chat.FileReceived, name string) string {
 		text += " Its name begins with a dash: type it as ./" + Clean(is) + "."
 	}
 	return text + changedNames(e.Renamed, e.Example, "")
+}
+
+// FromHere shortens the path of a file that is in the current folder: a run that continues a download knows it as a whole.
+func FromHere(path string) string {
+	here, err := os.Getwd()
+	if err != nil || filepath.Dir(path) != here {
+		return path
+	}
+	return filepath.Base(path)
 }
 
 // RenamedWithin returns the end of a sentence about a folder in which n names had to be changed, or "".

@@ -148,6 +148,7 @@ func quoted(name string) string { return `"` + tidyLine(name) + `"` }
 
 // savedWhere says where a file is now: in a folder, or under another name.
 func savedWhere(name, path string) string {
+	path = screen.FromHere(path)
 	if dir, err := os.UserHomeDir(); err == nil && strings.HasPrefix(path, dir+string(os.PathSeparator)) {
 		path = "~" + path[len(dir):]
 	}

@@ -3,6 +3,7 @@ package tui
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -193,4 +194,14 @@ func TestFiles(t *testing.T) {
 		}
 		r.shows("and 6 more files")
 	})
+}
+
+// A download that another run continues has the path as a whole.
+func TestTheCurrentFolderIsHere(t *testing.T) {
+	t.Chdir(t.TempDir())
+	whole, err := filepath.Abs("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	newRig(t, 80, 24).happens(benIs, chat.FileReceived{ID: 1, Name: "a", Size: 5, Path: whole}).shows(`Saved "a" \(5 B, verified\) here$`)
 }
