@@ -193,7 +193,7 @@ func ownCodeNotice(text string, code peer.Code) (notice string) {
 		notice = fmt.Sprintf("The code is %s, without the marks around it. ", code)
 	}
 	if n := utf8.RuneCountInString(code.Secret); n > 0 && n < leastSecret {
-		notice += fmt.Sprintf("The secret of this code is so short that a stranger may guess it: %d attempts are allowed. Two words are safe.", peer.Guesses)
+		notice += fmt.Sprintf("The secret of this code is so short that a stranger may guess it: %d attempts are allowed. Use at least %d letters that a stranger would not think of.", peer.Guesses, leastSecret)
 	}
 	return strings.TrimSpace(notice)
 }
