@@ -60,13 +60,7 @@ func (m *model) submit() tea.Cmd {
 	}
 	if !strings.Contains(text, "\n") {
 		switch {
-		case m.phase < up && m.streams.IsCode != nil && m.streams.IsCode(text):
-			m.takeCode(text)
-			return nil
-		case m.canRetype() && text != m.notCode && m.streams.MayBeCode != nil && m.streams.MayBeCode(text):
-			m.askIfCode(text)
-			return nil
-		case text != m.notCode && m.holdAnotherCall(text):
+		case m.takeAsCode(text):
 			return nil
 		case strings.HasPrefix(text, "//"):
 			text = text[1:]
@@ -78,6 +72,19 @@ func (m *model) submit() tea.Cmd {
 		m.input.commit()
 	}
 	return nil
+}
+
+// takeAsCode takes a line that is a code, or asks about one that may be; it reports whether it has.
+func (m *model) takeAsCode(text string) bool {
+	switch {
+	case m.phase < up && m.streams.IsCode != nil && m.streams.IsCode(text):
+		m.takeCode(text)
+	case m.canRetype() && text != m.notCode && m.streams.MayBeCode != nil && m.streams.MayBeCode(text):
+		m.askIfCode(text)
+	default:
+		return text != m.notCode && m.holdAnotherCall(text)
+	}
+	return true
 }
 
 // submitNothing is Enter in an empty box: it does what the placeholder says.

@@ -310,13 +310,14 @@ func TestHelpWhileWaiting(t *testing.T) {
 			r := newRig(t, size[0], size[1]).happens(begins.event)
 			r.takesCodes()
 			r.press("/help<enter>").shows(`^  /help `)
-			seen := r.seen()
+			var seen strings.Builder
+			seen.WriteString(r.seen())
 			for range 20 {
 				r.press("<pgdown>")
-				seen += r.seen()
+				seen.WriteString(r.seen())
 			}
 			for _, c := range commands {
-				if !strings.Contains(seen, "  "+c.name+" ") {
+				if !strings.Contains(seen.String(), "  "+c.name+" ") {
 					t.Errorf("%s, on %d×%d, %s cannot be read", name, size[0], size[1], c.name)
 				}
 			}
