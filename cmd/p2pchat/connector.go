@@ -307,7 +307,7 @@ func (c *connector) reopen() error {
 
 // ended returns the error with which talk ends; err is that of the conversation.
 func (c *connector) ended(ctx context.Context, err error) error {
-	left, _ := err.(leftError) //nolint:errorlint // alone
+	left, _ := err.(leftError)                                          //nolint:errorlint // alone
 	waits := left.messages != nil && left.error == error(left.messages) //nolint:errorlint // alone
 	switch {
 	case ctx.Err() == nil:
