@@ -46,7 +46,7 @@ func (t *tree) unpack(r io.Reader, files int, content int64) error {
 			return errNoTar
 		case err != nil:
 			return err
-		case parts == maxParts, isSparse(h): // a sparse file takes more room than was sent
+		case parts == maxParts, h.Typeflag == tar.TypeReg && t.files == files, isSparse(h): // a sparse file takes more room than was sent
 			return errNoTar
 		case h.Size < 0, h.Size > t.room-tarBlock, content > 0 && h.Size > content-t.content:
 			return errTooMuch
