@@ -46,6 +46,8 @@ type (
 		Text string
 
 		GoesOn bool // the next Queued continues the Text
+
+		Written time.Time // zero if the Journal is that of an older program
 	}
 	// Delivered says that the other side's reader has read the message of that ID.
 	Delivered struct{ ID uint64 }

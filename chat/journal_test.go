@@ -67,7 +67,8 @@ func TestJournal(t *testing.T) {
 		}
 	})
 
-	t.Run("the next run is told first what was not delivered", func(t *testing.T) {
+	t.Run("the next run is told first what was not delivered, and when it was written", func(t *testing.T) {
+		began := time.Now()
 		path := filepath.Join(t.TempDir(), "box")
 		first := newTalker(keeps(t, path))
 		sayPart(t, first, "in two ")
@@ -86,7 +87,17 @@ func TestJournal(t *testing.T) {
 			t.Fatal(err)
 		}
 		next.Close()
-		got := slices.Collect(next.Events())
+		var got []Event
+		for e := range next.Events() {
+			if q, ok := e.(Queued); ok {
+				if q.Written.Before(began.Truncate(time.Second)) || q.Written.After(time.Now()) {
+					t.Errorf("message %d was written at %v", q.ID, q.Written)
+				}
+				q.Written = time.Time{}
+				e = q
+			}
+			got = append(got, e)
+		}
 		want := []Event{Queued{ID: 1, Text: "in two ", GoesOn: true}, Queued{ID: 2, Text: "parts"}, Queued{ID: 3, Text: "and another"}, Notice{Text: "from the program"}}
 		if !slices.Equal(got, want) {
 			t.Errorf("it tells %v", got)

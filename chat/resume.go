@@ -3,6 +3,7 @@ package chat
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"p2pchat/chat/disk"
 	"p2pchat/chat/reliable"
@@ -35,7 +36,11 @@ func (c *Conversation) queue() (all []Queued) {
 	_, frames := c.stream.Letter(0)
 	for _, f := range frames {
 		if f.Kind == kindMessage || f.Kind == kindPart {
-			all = append(all, Queued{ID: f.Seq, Text: f.Text, GoesOn: f.Kind == kindPart})
+			q := Queued{ID: f.Seq, Text: f.Text, GoesOn: f.Kind == kindPart}
+			if f.At > 0 {
+				q.Written = time.Unix(f.At, 0)
+			}
+			all = append(all, q)
 		}
 	}
 	return all

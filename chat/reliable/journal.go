@@ -80,6 +80,7 @@ type said struct {
 	Seq  uint64 `json:"seq"`
 	Kind Kind   `json:"kind"`
 	Text string `json:"text,omitempty"`
+	At   int64  `json:"at,omitempty"` // Unix time in seconds; older programs note none
 }
 
 // Errors returned by OpenJournal.
@@ -218,6 +219,7 @@ func (j *Journal) apply(e entry) bool {
 			return false
 		}
 		s.out.put(e.Said.Kind, e.Said.Text)
+		s.out.frames[len(s.out.frames)-1].At = e.Said.At
 		return j.memory.Said(s.id, Frame{Kind: e.Said.Kind, Seq: e.Said.Seq, Text: e.Said.Text})
 	case e.Acked != 0:
 		if s.out.last == 0 {
@@ -249,7 +251,7 @@ func (j *Journal) lines() (list []any) {
 	}
 	list = append(list, j.memory.Lines()...) // before the frames, which may say more of the same
 	for _, f := range s.out.frames {
-		list = append(list, entry{Said: &said{f.Seq, f.Kind, f.Text}})
+		list = append(list, entry{Said: &said{f.Seq, f.Kind, f.Text, f.At}})
 	}
 	return list
 }

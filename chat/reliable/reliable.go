@@ -13,6 +13,7 @@ import (
 	"crypto/rand"
 	"slices"
 	"sync"
+	"time"
 )
 
 // A Kind says what a frame is for. It means nothing to a Stream; no Kind is 0.
@@ -23,6 +24,7 @@ type Frame struct {
 	Kind Kind
 	Seq  uint64
 	Text string
+	At   int64 // when an earlier run queued it, as Unix time in seconds; 0 if it was this run, or the Journal does not say. It is not sent
 }
 
 // A Hello says where the two sides go on after a lost pipe.
@@ -90,7 +92,7 @@ func (s *Stream) Put(k Kind, text string) (seq uint64, err error) {
 	seq = s.out.last + 1 // only Put changes it
 	s.mu.Unlock()
 	if s.journal != nil {
-		if err := s.journal.note(entry{Said: &said{seq, k, text}}, false); err != nil {
+		if err := s.journal.note(entry{Said: &said{seq, k, text, time.Now().Unix()}}, false); err != nil {
 			return 0, err
 		}
 	}

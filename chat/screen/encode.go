@@ -88,7 +88,11 @@ func describeMessage(e chat.Event) object {
 		}
 		return o
 	case chat.Queued:
-		return with(object{"type": "queued", "id": e.ID, "text": e.Text}, "more", e.GoesOn)
+		o := with(object{"type": "queued", "id": e.ID, "text": e.Text}, "more", e.GoesOn)
+		if !e.Written.IsZero() {
+			o["written"] = e.Written.UTC().Format(time.RFC3339)
+		}
+		return o
 	case chat.Mailed:
 		return object{"type": "mailed", "id": e.ID, "kept_s": int64(e.Kept.Seconds())}
 	case chat.Delivered:

@@ -171,5 +171,8 @@ func MailedText(e chat.Mailed) string {
 
 // WrittenText says when the message of a letter was written.
 func WrittenText(m chat.Message) string {
-	return "✉ " + Clean(m.From) + " wrote this on " + m.Written.Local().Format("Jan 2 15:04")
+	return "✉ " + Clean(m.From) + " wrote this on " + Moment(m.Written)
 }
+
+// Moment returns a time of another day, in the person's time zone.
+func Moment(t time.Time) string { return t.Local().Format("Jan 2 15:04") }

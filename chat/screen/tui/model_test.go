@@ -227,6 +227,16 @@ func TestSaying(t *testing.T) {
 		r.shows(`too␛\[2J +✓✓$`)
 	})
 
+	t.Run("messages of an earlier run have the time at which they were written", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24)
+		today, before := r.clock.Add(-12*time.Minute), r.clock.Add(-72*time.Hour)
+		r.happens(chat.Queued{ID: 1, Text: "days ago", Written: before}, chat.Queued{ID: 2, Text: "just before", Written: today})
+		r.shows(`You wrote this on ` + before.Local().Format("Jan 2 15:04") + `:`)
+		r.shows(clock(before.Local()) + ` you days ago +○$`)
+		r.shows(clock(today.Local()) + ` you just before +○$`)
+	})
+
 	t.Run("a loss is as long as it was noticed", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, 80, 24).happens(benIs, chat.Disconnected{})

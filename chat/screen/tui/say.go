@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"p2pchat/chat"
+	"p2pchat/chat/screen"
 )
 
 // say sends a text. It reports whether the text is in the outbox; if not, a hint says why.
@@ -51,6 +53,11 @@ func (m *model) said(t saidMsg) {
 // queued shows a message of an earlier run that is not delivered yet.
 func (m *model) queued(q chat.Queued) {
 	e := &entry{kind: said, at: m.now(), name: you, lines: tidy(q.Text), id: q.ID}
+	if !q.Written.IsZero() {
+		if e.at = q.Written.Local(); e.at.Format(time.DateOnly) != m.now().Format(time.DateOnly) { // an entry shows no day
+			m.addNote(note, "You wrote this on "+screen.Moment(e.at)+":")
+		}
+	}
 	m.history.add(e)
 	m.pending = append(m.pending, e)
 }
