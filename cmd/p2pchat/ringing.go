@@ -21,11 +21,7 @@ func (s *switchboard) ring(ctx context.Context, id string, call *incomingCall, f
 			name <- ""
 			return
 		}
-		l.state, l.decided = lineRinging, decided
-		accepts = l.Ring == contacts.RingAccept
-		if shows = !accepts || s.o.full && len(s.screen) > 0; shows { // a screen that stays keeps the call waiting
-			s.face.ringing(l.Name)
-		}
+		accepts, shows = s.beginRinging(l, decided)
 		name <- l.Name
 	})
 	var who string
@@ -58,6 +54,16 @@ func (s *switchboard) ring(ctx context.Context, id string, call *incomingCall, f
 	if err != nil && ctx.Err() == nil {
 		s.post(func() { s.face.note(fmt.Sprintf("The call with %s%s: %s", contactMark, who, flatten(err))) })
 	}
+}
+
+// beginRinging shows that a contact calls, if it has to; it reports whether the call is accepted without a question, and whether it is shown.
+func (s *switchboard) beginRinging(l *line, decided chan bool) (accepts, shows bool) {
+	l.state, l.decided = lineRinging, decided
+	accepts = l.Ring == contacts.RingAccept
+	if shows = !accepts || s.o.full && len(s.screen) > 0; shows { // a screen that stays keeps the call waiting
+		s.face.ringing(l.Name)
+	}
+	return accepts, shows
 }
 
 // decideRinging decides while the contact hears that it rings.
