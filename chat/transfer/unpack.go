@@ -29,8 +29,8 @@ type dated struct {
 }
 
 // unpack makes the files and folders of a tar stream, and nothing else, and reads the stream to its end. It returns
-// errNoTar, errTooMuch, errLeadsOut, errTooDeep, or the file system's error. The person has been told of so many files, and of so many
-// bytes in them, unless content is 0.
+// errNoTar, errTooMuch, errLeadsOut, errTooDeep, or the file system's error. What the person was told is a bound:
+// the number of files, and of content bytes in them; where content is 0, only the size of the stream.
 func (t *tree) unpack(r io.Reader, files int, content int64) error {
 	stream := tar.NewReader(r)
 	for parts := 0; ; parts++ {
