@@ -27,8 +27,8 @@ func typedAhead(n int) string {
 	return fmt.Sprintf("The %d messages that you have typed go to the person with this code. To drop them, leave now: /quit.", n)
 }
 
-// question returns why the person is asked for another code after err, or "" if there is no question. A code
-// from the command line is not asked for again: the program ends with its exit code.
+// question returns why the person is asked for another code after err, or "" if there is no question. Where each line of the
+// input is a message, a code from the command line is not asked for again: the program ends with its exit code.
 func (c *connector) question(err error) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -37,7 +37,7 @@ func (c *connector) question(err error) string {
 	case !c.o.prompts || c.connected:
 	case calls && errors.Is(err, peer.ErrBurnt):
 		return "Three wrong codes were tried, so this code no longer works. A stranger may be guessing: send the new code by another route."
-	case calls || !c.o.asked:
+	case calls || !c.o.asked && !c.o.full || c.o.keeper.contact() != "":
 	case errors.Is(err, peer.ErrWrongCode):
 		return c.wrongCode()
 	case errors.Is(err, peer.ErrTaken):

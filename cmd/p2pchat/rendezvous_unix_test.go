@@ -108,7 +108,20 @@ func TestAWrongCodeIsAskedForAgain(t *testing.T) {
 		ann.ends(0)
 	})
 
-	t.Run("unless the person leaves instead, or the command line had it", func(t *testing.T) {
+	t.Run("also if the command line had it", func(t *testing.T) {
+		t.Parallel()
+		env := servingElsewhere(t)
+		ann := openWindow(t, 80, 24, with(env, "P2PCHAT_NAME=Ann"), "call", "417-falcon-zebra")
+		ann.shows("waiting for the other side")
+		ben := openWindow(t, 80, 24, with(env, "P2PCHAT_NAME=Ben"), "answer", "417-falcon-almanac")
+		ben.shows(`^  Wrong code\. At most 2 attempts left\.\n\n  Type the caller's code\.\n`)
+		ben.types("417-falcon-zebra\r")
+		ben.shows("● Ann · verified")
+		ann.types("\x04")
+		ann.ends(0)
+	})
+
+	t.Run("unless the person leaves instead, or each line is a message", func(t *testing.T) {
 		t.Parallel()
 		env := servingElsewhere(t)
 		ann := openWindow(t, 80, 24, with(env, "P2PCHAT_NAME=Ann"), "call", "417-falcon-zebra")
@@ -119,8 +132,9 @@ func TestAWrongCodeIsAskedForAgain(t *testing.T) {
 		ben.shows(`Type the caller's code\.`)
 		ben.types("\x04")
 		ben.ends(exitCode)
-		ben = openWindow(t, 80, 24, env, "answer", "417-falcon-almanac")
-		ben.ends(exitCode)
+		dumb := sitDown(t, with(env, "TERM=dumb"), "answer", "417-falcon-almanac")
+		dumb.sees(`error: wrong code`)
+		dumb.ends(exitCode)
 		ann.types("\x04")
 		ann.ends(0)
 	})
