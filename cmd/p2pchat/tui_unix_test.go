@@ -278,6 +278,29 @@ func TestHelpOnTheWaitingScreen(t *testing.T) {
 	ann.ends(0)
 }
 
+// tmux sends Esc and a key that follows soon at once, like a key with Alt. No key is lost.
+func TestEscapeAndAKeyAtOnce(t *testing.T) {
+	t.Parallel()
+	ben := openWindow(t, 80, 24, nil, "answer", "601-animal-oven", "--server", serving(t))
+	ben.shows(`Nobody is calling in room 601 yet\.`)
+	ben.types("\x1b/Hello")
+	ben.shows(`^> /Hello$`)
+	ben.types("\x1bW\x1b?\x1bé")
+	ben.shows(`^> /HelloW\?é$`)
+	ben.types("\x1bb\x1bd\x15")
+	ben.shows(`^> Type ahead`)
+	ben.types("well-known\r")
+	ben.shows(`(?s)To send it as a\s+message: Esc, Enter\..*^code: well-known`)
+	ben.types("\x1b\r")
+	ben.shows(`you well-known`)
+	ben.types("\x12nothing")
+	ben.shows(`No match\. Esc ends the search\.`)
+	ben.types("\x1b/help\r")
+	ben.shows(`/quit`)
+	ben.types("\x04\x04")
+	ben.ends(1) // its message had no reader
+}
+
 // In a call without a secret the two compare words; if these differ, the call ends.
 func TestTheWordsDiffer(t *testing.T) {
 	t.Parallel()

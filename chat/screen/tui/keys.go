@@ -1,12 +1,19 @@
 package tui
 
-import tea "charm.land/bubbletea/v2"
+import (
+	"unicode"
+
+	tea "charm.land/bubbletea/v2"
+)
 
 // wheelRows is how far a notch of the mouse wheel scrolls.
 const wheelRows = 3
 
 // key handles a key that the person pressed.
 func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
+	if next, was := m.afterEscape(k); was {
+		return tea.Batch(m.key(tea.KeyPressMsg{Code: tea.KeyEscape}), m.key(next))
+	}
 	m.hint = ""
 	m.otherKey(k.String())
 	switch {
@@ -18,6 +25,31 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 		return m.codeKey(k)
 	}
 	return m.messageKey(k)
+}
+
+// afterEscape returns the key that the person pressed soon after Esc, if k is both. Terminals send Alt and a key as Esc and that key,
+// and tmux takes for Alt what comes within half a second: so a key with Alt that has no meaning of its own is Esc and the key.
+func (m *model) afterEscape(k tea.KeyPressMsg) (next tea.KeyPressMsg, was bool) {
+	if k.Mod&^tea.ModShift != tea.ModAlt {
+		return k, false
+	}
+	switch k.String() {
+	case "alt+b", "alt+d", "alt+f":
+		return k, false
+	case "alt+enter", "alt+kpenter": // a code has no second line
+		return tea.KeyPressMsg{Code: k.Code}, m.asking != nil && m.finding == nil
+	}
+	r := k.Code
+	switch {
+	case k.ShiftedCode != 0:
+		r = k.ShiftedCode
+	case k.Mod.Contains(tea.ModShift):
+		r = unicode.ToUpper(r)
+	}
+	if !unicode.IsPrint(r) {
+		return k, false
+	}
+	return tea.KeyPressMsg{Code: r, Text: string(r)}, true
 }
 
 // messageKey handles a key while the box is for messages and commands.
