@@ -26,8 +26,8 @@ func configCommand(std stdio) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",
 		Short: "Show or change the settings that every run uses",
-		Long: `Without a subcommand, config prints each setting, its value, and where that comes from:
-the settings file, an environment variable, or the default.
+		Long: `Without a subcommand, config prints each setting, where its value comes from (the settings
+file, an environment variable, or the default), and the value.
 
 The name of a setting is that of a flag without the dashes. The file is config.toml in the
 folder p2pchat of your folder for configuration, a line for each setting:
@@ -163,13 +163,17 @@ func printSettings(out io.Writer, file *settings.File, known map[string]*pflag.F
 	}
 	fmt.Fprintf(out, "Settings file: %s\n\n", screen.Clean(file.Path()))
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "SETTING\tVALUE\tFROM")
+	fmt.Fprintln(table, "SETTING\tFROM\tVALUE") // the value last: only its own row is long
 	for _, s := range shown {
-		value := "(not set)"
-		if len(s.Values) > 0 {
-			value = screen.Clean(strings.Join(s.Values, " "))
+		values := s.Values
+		if len(values) == 0 {
+			values = []string{"(not set)"}
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\n", s.Name, value, s.From)
+		name, from := s.Name, s.From
+		for _, v := range values {
+			fmt.Fprintf(table, "%s\t%s\t%s\n", name, from, screen.Clean(v))
+			name, from = "", ""
+		}
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -178,7 +178,7 @@ func TestContactsSteerNoTerminal(t *testing.T) {
 	}
 	keys := contact.Keep(contact.First, bytes.Repeat([]byte{1}, contact.KeySize), make([]byte, contact.NonceSize), make([]byte, contact.NonceSize))
 	const peer = "ben\u009b2J\u001b[2J\u202e"
-	c, err := book.Add(contacts.Contact{Name: "ben", Peer: peer, Server: "https://chat.example.org", Folder: "/in\u009b2J", Keys: keys})
+	c, err := book.Add(contacts.Contact{Name: "ben", Peer: peer, Server: "https://chat.example.org", Ring: contacts.RingAccept, Folder: "/in\u009b2J", Keys: keys})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -363,5 +363,33 @@ func TestErrorsNameTheOriginOfAValue(t *testing.T) {
 				t.Errorf("exit code %d, and %s", exit, notes)
 			}
 		})
+	}
+}
+
+// On 80 columns no row of the list wraps, whatever is chosen for the contacts.
+func TestContactsFitOnATerminal(t *testing.T) {
+	state := t.TempDir()
+	t.Setenv("XDG_STATE_HOME", state)
+	book := contacts.Open(filepath.Join(state, "p2pchat", "contacts"))
+	for i, name := range []string{"ben", "carl"} {
+		keys := contact.Keep(contact.First, bytes.Repeat([]byte{byte(i)}, contact.KeySize), make([]byte, contact.NonceSize), make([]byte, contact.NonceSize))
+		keys.Shown = i == 0
+		if _, err := book.Add(contacts.Contact{Name: name, Peer: strings.ToUpper(name), Server: "https://chat.example.org", Ring: contacts.RingAccept, Folder: "/home/ann/inbox", Keys: keys}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out bytes.Buffer
+	if exit := run(t.Context(), []string{"contacts"}, stdio{in: strings.NewReader(""), out: &out, err: io.Discard}); exit != 0 {
+		t.Fatalf("exit code %d", exit)
+	}
+	for row := range strings.Lines(out.String()) {
+		if len(row) > 80 {
+			t.Errorf("a row of %d characters: %s", len(row), row)
+		}
+	}
+	for _, want := range []string{"not confirmed", "Not confirmed: @carl may not have kept you.", "When @ben calls, listen answers at once, and takes files into /home/ann/inbox."} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, out.String())
+		}
 	}
 }

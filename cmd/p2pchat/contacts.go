@@ -172,28 +172,41 @@ func listContacts(to io.Writer, list []contacts.Contact, complete bool) error {
 		return err
 	}
 	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NAME\tCALLS ITSELF\tLAST CALL\tUNDELIVERED\tLISTEN\tSERVER")
+	fmt.Fprintln(t, "NAME\tCALLS ITSELF\tLAST CALL\tUNDELIVERED\tSERVER")
 	for _, c := range list {
-		fmt.Fprintf(t, "%s%s\t%s\t%s\t%d\t%s\t%s\n", contactMark, c.Name, screen.Clean(c.Peer), lastCall(c), undelivered(c), ringPolicy(c), screen.Clean(c.Server))
+		fmt.Fprintf(t, "%s%s\t%s\t%s\t%d\t%s\n", contactMark, c.Name, screen.Clean(c.Peer), lastCall(c), undelivered(c), screen.Clean(c.Server))
+	}
+	below := listNotes(list) // in the table they would make each row too long for a terminal
+	if len(below) > 0 {
+		below = append([]string{""}, below...)
+	}
+	for _, text := range below {
+		fmt.Fprintln(t, text)
 	}
 	return t.Flush()
 }
 
-// ringPolicy says what listen does when a contact calls.
-func ringPolicy(c contacts.Contact) string {
-	policy := cmp.Or(c.Ring, contacts.RingAsk)
-	if c.Folder != "" {
-		policy += ", files into " + screen.Clean(c.Folder)
+// listNotes says of which contacts there is more to say than a table has room for.
+func listNotes(list []contacts.Contact) (notes []string) {
+	for _, c := range list {
+		if !c.Keys.Shown {
+			notes = append(notes, fmt.Sprintf("Not confirmed: %s%s may not have kept you.", contactMark, c.Name))
+		}
 	}
-	return policy
+	for _, c := range list {
+		if cmp.Or(c.Ring, contacts.RingAsk) != contacts.RingAsk {
+			notes = append(notes, ringText(c))
+		}
+	}
+	return notes
 }
 
 // lastCall says when a contact was in a call, or that the other side may not have kept this one.
 func lastCall(c contacts.Contact) string {
 	if !c.Keys.Shown {
-		return "not confirmed: they may not have kept you"
+		return "not confirmed"
 	}
-	return c.Seen.Local().Format(time.DateTime)
+	return c.Seen.Local().Format("2006-01-02 15:04")
 }
 
 // undelivered returns how many messages wait for a contact, here and perhaps at the server. An outbox that cannot be read has none.
