@@ -58,8 +58,9 @@ type (
 		Contact string
 		Event   chat.Event
 	}
-	// Told is a sentence for a person, outside of a conversation.
-	Told struct{ Text string }
+	// Told is a sentence for a person about something outside of the conversation. A full terminal rings for the reason Rings,
+	// wherever the person looks, unless that is empty.
+	Told struct{ Text, Rings string }
 	// Failed says what ended the conversation, or which input was refused.
 	Failed struct {
 		Code    string // short and stable, for programs

@@ -257,6 +257,8 @@ func (l *lineScreen) showOwn(e Event) {
 		}
 	case Connecting:
 		l.note("Connecting")
+	case Told:
+		l.note("%s", e.Text)
 	}
 }
 

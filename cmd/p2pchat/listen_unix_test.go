@@ -42,6 +42,7 @@ func TestListenOnATerminal(t *testing.T) {
 
 	zero := calls(0)
 	ben.shows(`@c0 is calling, for a minute at most\. End this call to answer\.`)
+	ben.until("the bell rings twice", ringsTwice)
 	one.say(t, `{"type":"leave"}`)
 	one.finishes(t, 0)
 	ben.shows(`c1 has left`)
@@ -56,6 +57,11 @@ func TestListenOnATerminal(t *testing.T) {
 	ben.shows(`a answers, d not`)
 	ben.types("q")
 	ben.ends(0)
+}
+
+// ringsTwice reports whether the bell, which also ends the title of a window, has rung twice.
+func ringsTwice(written string) bool {
+	return strings.Count(regexp.MustCompile(`\x1b\][^\a]*\a`).ReplaceAllString(written, ""), "\a") == 2
 }
 
 // On a terminal, listen shows what a server does to letters, and that they wait.
@@ -115,9 +121,7 @@ func TestTheScreenOfAnEndedCallRings(t *testing.T) {
 
 	one = calls(1)
 	ben.shows(`@c1 is calling, for a minute at most\. Close this screen to answer\.`)
-	ben.until("the bell rings twice", func(written string) bool {
-		return strings.Count(regexp.MustCompile(`\x1b\][^\a]*\a`).ReplaceAllString(written, ""), "\a") == 2
-	})
+	ben.until("the bell rings twice", ringsTwice)
 	one.prints(t, `"type":"ringing"`)
 	ends(one)
 	ben.shows(`You missed a call of @c1\.`)

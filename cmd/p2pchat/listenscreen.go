@@ -126,7 +126,7 @@ func (f *fullFace) note(text string) {
 // letter implements listenFace: see readsLetters.
 func (*fullFace) letter(string, chat.Event) error { return errors.ErrUnsupported }
 
-// tellCall shows during in the call that has the terminal; if that has ended, its screen shows after, and rings for the reason in rings.
+// tellCall shows during in the call that has the terminal; if that has ended, its screen shows after. Both ring for the reason in rings.
 func (f *fullFace) tellCall(during, after, rings string) {
 	f.mu.Lock()
 	call, late := f.call, f.late
@@ -135,6 +135,6 @@ func (f *fullFace) tellCall(during, after, rings string) {
 	case late != nil:
 		late(after, rings)
 	case call != nil:
-		call.Tell(chat.Notice{Text: during})
+		call.Tell(screen.Told{Text: during, Rings: rings})
 	}
 }

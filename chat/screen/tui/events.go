@@ -16,6 +16,9 @@ import (
 // event folds an event into what is shown.
 func (m *model) event(e chat.Event) tea.Cmd {
 	switch e := e.(type) {
+	case screen.Told:
+		m.addNote(alarm, e.Text)
+		return m.alert(e.Rings)
 	case screen.Event:
 		m.ownEvent(e)
 	case chat.Connected:
