@@ -155,6 +155,47 @@ func TestResumedSender(t *testing.T) {
 	}
 }
 
+// A restarted receiver is told of its files in their order, with what there is of them, before their channels come in any order: a screen
+// numbers them by that.
+func TestResumedReceiverOfSeveralFiles(t *testing.T) {
+	content := noise(1 << 20)
+	paths, dir, box := []string{create(t, "c", content), create(t, "b", content), create(t, "a", content)}, t.TempDir(), filepath.Join(t.TempDir(), "box")
+	synctest.Test(t, func(t *testing.T) {
+		left, right := newPair(16)
+		a, b := newTalker(), newTalker(keeps(t, box), into(dir), accepts)
+		stop := stopsAt(t, left, fileData, 30)
+		a.joins(left).run(t.Context(), nil)
+		ctx, die := context.WithCancel(t.Context())
+		b.joins(right).run(ctx, nil)
+		for _, path := range paths {
+			offers(t, a, path)
+		}
+		<-stop
+		die()
+		_ = b.end() // as it was told
+		if err := b.config.Journal.End(true); err != nil {
+			t.Fatal(err)
+		}
+		b = newTalker(keeps(t, box), into(dir), accepts).run(t.Context(), nil)
+		synctest.Wait()
+		var told []string
+		bytes := int64(0)
+		for _, p := range only[FileProgress](b.seen()) {
+			told, bytes = append(told, p.Name), bytes+p.Bytes
+			if !p.Resumed || p.Outgoing {
+				t.Errorf("it is told %+v", p)
+			}
+		}
+		equal(t, "it is told of", told, []string{"c", "b", "a"})
+		if bytes == 0 {
+			t.Error("nothing has arrived")
+		}
+		a.Leave()
+		b.Leave()
+		_, _ = a.end(), b.end() // neither has its files
+	})
+}
+
 // What the journal says of files stays, however often it is compacted.
 func TestSenderRestartedTwice(t *testing.T) {
 	path, box, dir := create(t, "data", noise(1<<20)), filepath.Join(t.TempDir(), "box"), t.TempDir()
@@ -233,7 +274,7 @@ func TestResumedReceiverWithoutAJournal(t *testing.T) {
 		ctx, die := context.WithCancel(t.Context())
 		b.run(ctx, nil)
 		synctest.Wait()
-		if got := only[Notice](b.seen()); len(got) != 2 || !strings.HasPrefix(got[0].Text, sentence(ErrUnkept)) {
+		if got := only[Notice](b.seen()); len(got) != 1 || !strings.HasPrefix(got[0].Text, sentence(ErrUnkept)) {
 			t.Errorf("the reader is told %v", got)
 		}
 		die()

@@ -36,6 +36,10 @@ func FileText(e chat.Event, number uint64) string {
 		return text
 	case chat.FileOffering:
 		return fmt.Sprintf("%s %s.", map[bool]string{false: "Offering", true: "Resuming"}[e.Accepted], sizedName(name(e.Name), e, e.Folder, e.Files))
+	case chat.FileProgress:
+		if e.Resumed {
+			return resumed(e, name(e.Name))
+		}
 	case chat.FileReceived:
 		return saved(e, name(e.Name))
 	case chat.FileSent:
@@ -56,6 +60,14 @@ func FileText(e chat.Event, number uint64) string {
 		return fmt.Sprintf("%s was not %s: %s.", name(e.Name), map[bool]string{true: "sent", false: "received"}[e.Outgoing], strings.TrimSuffix(Clean(e.Reason), "."))
 	}
 	return ""
+}
+
+// resumed says with what a file goes on that an earlier run has accepted.
+func resumed(e chat.FileProgress, name string) string {
+	if e.Folder {
+		return fmt.Sprintf("The folder %s was not complete: it starts over.", name)
+	}
+	return fmt.Sprintf("Resuming %s (%d %% of %s).", name, Percent(e.Bytes, e.Size), Bytes(e.Size))
 }
 
 // saved says where a file is now.

@@ -270,8 +270,10 @@ func (l *lineScreen) file(e chat.Event) {
 	number := l.files.number(e)
 	switch e := e.(type) {
 	case chat.FileProgress:
-		l.progress.move(e, number)
-		return
+		if !e.Resumed {
+			l.progress.move(e, number)
+			return
+		}
 	case chat.FileReceived:
 		l.progress.end(e.ID, false)
 	case chat.FileSent:

@@ -156,6 +156,8 @@ func TestLine(t *testing.T) {
 		"a file of a folder grew":           {chat.FileLeftOut{Name: "a", File: "b/c", Reason: "it grew", Kept: true}, "\"b/c\" in \"a\" is not complete: it grew.\n"},
 		"an empty folder is offered":        {chat.FileOffered{From: "Ben", Name: "a", Size: 1024, Folder: true}, "Ben offers the folder \"a\" (0 files, 0 B).\n"},
 		"an empty folder has come":          {chat.FileReceived{Name: "a", Path: "/in/a", Size: 1024, Folder: true}, "Saved \"a\" (0 B, verified) to /in.\n"},
+		"a file is resumed":                 {chat.FileProgress{Name: "a\x1b", Size: 5, Bytes: 1, Resumed: true}, "Resuming \"a␛\" (20 % of 5 B).\n"},
+		"a folder is resumed":               {chat.FileProgress{Name: "a", Size: 5, Folder: true, Resumed: true}, "The folder \"a\" was not complete: it starts over.\n"},
 		"a file begins":                     {chat.FileProgress{Name: "a", Size: 5}, ""},
 		"renamed":                           {chat.Renamed{From: "Ben\x1b", To: "Bert"}, "Ben␛ is now Bert\n"},
 		"delivered":                         {chat.Delivered{ID: 1}, ""},

@@ -36,6 +36,7 @@ type download struct {
 	unhashed bool       // hash lacks what an earlier run has written
 	hash     hash.Hash
 	written  int64
+	begun    int64 // bytes that an earlier run has written; 0 for a folder
 	to       io.Writer
 	tree     *tree      // nil for a file
 	spoiled  []leftOut  // files that commit removes from a folder

@@ -38,6 +38,7 @@ type (
 		Folder      bool
 		Files       int   // in the folder
 		Content     int64 // see Offer
+		Resumed     bool  // the first of a file of the other side that an earlier run has accepted; a folder starts over
 	}
 	// Received says that a file has arrived, and has its name.
 	Received struct {

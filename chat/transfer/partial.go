@@ -71,7 +71,7 @@ func (d *download) reopen() error {
 		}
 		return d.createTemp()
 	}
-	d.unhashed = true
+	d.unhashed, d.begun = true, info.Size()
 	d.handle, err = d.root.OpenFile(d.temp, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrPermission) { // it has the permissions of the sender's file, which may be read-only
 		perm := info.Mode().Perm()

@@ -3,7 +3,6 @@ package transfer
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
 )
 
 // Resume continues, before the first pipe, what an earlier run of the program was to send or receive.
@@ -73,8 +72,6 @@ func (m *Manager) resumeReceiving(f *file) {
 		return
 	}
 	m.tell(KindAccept, f, note{}) // the earlier run may have ended before it did
-	m.host.Emit(Notice{Text: map[bool]string{
-		false: fmt.Sprintf("Resuming %q.", f.Name),
-		true:  fmt.Sprintf("The folder %q was not complete: it starts over.", f.Name),
-	}[f.Folder]})
+	// Now, because the channels of several files come in any order.
+	m.host.Emit(Progress{ID: f.id, Name: f.Name, Bytes: d.begun, Size: f.Size, Folder: f.Folder, Files: f.Files, Content: f.Content, Resumed: true})
 }

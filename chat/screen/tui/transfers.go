@@ -165,7 +165,7 @@ func (m *model) progress(e chat.FileProgress) {
 	t := m.transfer(e.ID, e.Outgoing)
 	if t == nil {
 		t = m.addTransfer(&transfer{id: e.ID, outgoing: e.Outgoing}) // an earlier run has accepted it
-		m.addNote(note, fmt.Sprintf("%s goes on. To stop it: /cancel\u00a0%d", quoted(e.Name), t.number))
+		m.addNote(note, fmt.Sprintf("%s To stop it: /cancel\u00a0%d", cmp.Or(screen.FileText(e, 0), quoted(e.Name)+" goes on."), t.number))
 	}
 	now := m.now()
 	if passed := now.Sub(t.at).Seconds(); t.accepted && passed > 0 && e.Bytes >= t.bytes {

@@ -26,9 +26,9 @@ func TestFilesThatAreNoTransfers(t *testing.T) {
 		t.Error(r.hint)
 	}
 
-	r = newRig(t, 80, 24).happens(chat.FileOffering{ID: 1, Name: "a", Size: 5, Accepted: true}, benIs, chat.FileProgress{ID: 2, Name: "b", Size: 5, Bytes: 1})
+	r = newRig(t, 80, 24).happens(chat.FileOffering{ID: 1, Name: "a", Size: 5, Accepted: true}, benIs, chat.FileProgress{ID: 2, Name: "b", Size: 5, Bytes: 1, Resumed: true})
 	r.shows(`Resuming "a" \(5 B\), which the other side accepted\. To stop it: /cancel.1$`)
-	r.shows(`"b" goes on\. To stop it: /cancel.2$`)
+	r.shows(`Resuming "b" \(20 % of 5 B\)\. To stop it: /cancel.2$`)
 }
 
 func TestFiles(t *testing.T) {
