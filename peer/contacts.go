@@ -17,6 +17,8 @@ type Contact struct {
 	Keys func() contact.Keys
 	// Calls says that this side calls; otherwise it waits for a call. Two that call at the same time meet.
 	Calls bool
+	// Met says that the two have been connected before, as by another Session: whatever keeps them from meeting, the Session tries again.
+	Met bool
 }
 
 // Meet meets a contact where the keys of the two say, in the rooms of the hour. Each room has an offer of one side only:
@@ -47,6 +49,7 @@ type meetingPoint struct {
 
 // maintainContact meets the contact, follows the connection to its end, and meets again.
 func (s *Session) maintainContact(ctx context.Context) error {
+	s.met = s.config.contact.Met
 	for {
 		at, p, err := s.connectContact(ctx)
 		if err != nil {

@@ -59,7 +59,7 @@ func call(ctx context.Context, o talkOptions, std stdio) error {
 		}
 		o.server, o.home = server, defaultServer
 	case !o.serverGiven:
-		onLAN := o.lan == auto && o.code.Secret != ""
+		onLAN := o.lan == auto && o.isRecognised()
 		o.own.start(ctx, o.server, onLAN, std.err)
 		o.onOutage = func(begins bool) {
 			if begins {

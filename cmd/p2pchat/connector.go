@@ -57,7 +57,7 @@ func newConnector(o *talkOptions, conversation *chat.Conversation) *connector {
 
 // open starts the Session of the current code.
 func (c *connector) open() error {
-	at := signaling.Config{Patience: c.o.patience, Key: c.o.key, OnOutage: func(err error) {
+	at := signaling.Config{Patience: c.o.patience, Key: c.o.keyHere(), OnOutage: func(err error) {
 		c.outage.set(func(t *outage) { t.server = err })
 		if c.o.onOutage != nil {
 			c.o.onOutage(err != nil)
@@ -97,7 +97,7 @@ func (c *connector) open() error {
 	config.Report = c.o.report(c.conversation, &c.outage)
 	var session *peer.Session
 	if k := c.o.keeper; k.contact() != "" {
-		session = peer.Meet(client, peer.Contact{Keys: k.keys, Calls: c.o.side == signaling.Caller}, config)
+		session = peer.Meet(client, peer.Contact{Keys: k.keys, Calls: c.o.side == signaling.Caller, Met: c.hasMet()}, config)
 	} else {
 		k.at(c.o.named())
 		session = c.o.meet(client, c.o.code, config)
@@ -126,6 +126,13 @@ func (o *talkOptions) clientAt(at signaling.Config) (*signaling.Client, peer.Con
 	config.Discover = client.ICEServers
 	config.ICEServers, config.Host, err = chosenICEServers(o.iceServers, o.server)
 	return client, config, err
+}
+
+// hasMet reports whether there was a connection.
+func (c *connector) hasMet() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.connected
 }
 
 // close ends the Session, if there is one.
@@ -163,6 +170,9 @@ func (c *connector) next(ctx context.Context) (chat.Link, error) {
 		}
 		c.o.replaceCode(*other)
 		c.mu.Unlock()
+		if c.o.visits() {
+			c.o.own.stopAnnouncing()
+		}
 		c.o.recordCode(c.conversation)
 		if n := c.conversation.Waiting(); n > c.ahead && !other.same {
 			c.ahead = n
@@ -222,7 +232,7 @@ func (c *connector) wait(ctx context.Context) (link chat.Link, other *codeEntry,
 	wg.Wait()
 	if err != nil && other == nil && found != nil {
 		other = found
-		c.conversation.Tell(chat.Notice{Text: "Found the call on your local network, at " + found.server + "."})
+		c.conversation.Tell(chat.Notice{Text: foundText(found.server)})
 	}
 	if c.waited(pipe, err) {
 		c.conversation.Tell(chat.Notice{Text: "You are connected, so the code that you typed was not used."})

@@ -55,10 +55,14 @@ func (o *talkOptions) holdContact(ctx context.Context, name string) error {
 	if err != nil {
 		return contactError(name, err)
 	}
-	if !o.serverGiven || o.serverSaved {
-		o.server, o.serverGiven, o.serverSaved = held.Server, held.Server != defaultServer, false
+	server := held.Server // also with --lan always: the two meet there again without it
+	if o.lan != always {
+		if !o.serverGiven || o.serverSaved {
+			o.server, o.serverGiven, o.serverSaved = held.Server, held.Server != defaultServer, false
+		}
+		server = o.server
 	}
-	o.keeper = &keeper{book: book, side: o.side, server: o.server, held: held}
+	o.keeper = &keeper{book: book, side: o.side, server: server, held: held}
 	return nil
 }
 

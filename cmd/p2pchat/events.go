@@ -52,7 +52,7 @@ func (o *talkOptions) report(to *chat.Conversation, now *outage) func(peer.Event
 	return func(e peer.Event) {
 		switch e := e.(type) {
 		case peer.Waiting:
-			o.announce(to, e.Code.Room)
+			o.announce(to, e.Code)
 			if !waited { // not again after a server was restarted
 				to.Tell(o.waitingFor(to, e))
 			}

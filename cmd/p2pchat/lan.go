@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"p2pchat/chat"
@@ -39,6 +40,7 @@ const (
 	lanPause    = time.Second      // between two servers of the local network that are tried
 	lanAgain    = 10 * time.Second // before one of them is tried again
 	maxLANTried = 64               // how many of them are remembered
+	visitEnds   = 3 * time.Second  // without an answer of a contact's server, until this program waits at its own again
 )
 
 // prepareLAN checks --lan, and turns it off where a person hides this machine's address.
@@ -63,25 +65,48 @@ func (o *talkOptions) prepareLAN() error {
 // checkLAN returns an error if the two cannot meet as --lan always says, now that the other side is known.
 func (o *talkOptions) checkLAN() error {
 	newCode := o.side == signaling.Caller && o.code == peer.Code{}
-	if o.lan != always || !o.serverGiven && o.keeper.contact() == "" && (newCode || o.code.Secret != "") {
+	if o.lan != always || !o.serverGiven && (newCode || o.isRecognised()) {
 		return nil
 	}
-	return &usageError{err: errors.New("--lan always needs a code that has a secret, without a server or a contact"), hint: "p2pchat call --lan always makes a code"}
+	return &usageError{err: errors.New("--lan always needs a contact, or a code that has a secret, without a server"), hint: "p2pchat call --lan always makes a code"}
 }
 
 // named returns the server that the person has named: where the two meet when this program has been started again.
 func (o *talkOptions) named() string { return cmp.Or(o.home, o.server) }
 
-// looksOnLAN reports whether an answerer looks for the call on the local network while it waits for a server.
+// keyHere returns the access key, unless the call goes on at another server than the person has named.
+func (o *talkOptions) keyHere() string {
+	if o.server != o.named() {
+		return ""
+	}
+	return o.key
+}
+
+// isRecognised reports whether the two can recognise each other on a local network, and then prove who they are.
+func (o *talkOptions) isRecognised() bool { return o.code.Secret != "" || o.keeper.contact() != "" }
+
+// looksOnLAN reports whether this side looks for the call on the local network: an answerer while it waits for a server, and of two
+// contacts who both call the one who answers then.
 func (o *talkOptions) looksOnLAN() bool {
-	return o.lan != never && o.side == signaling.Callee && o.patience == signaling.Forever && o.code.Secret != ""
+	if o.lan == never || !o.isRecognised() {
+		return false
+	}
+	if o.side == signaling.Callee {
+		return o.patience == signaling.Forever
+	}
+	return o.keeper.contact() != "" && o.keeper.keys().Side.Yields() && o.own.servesLAN()
+}
+
+// visits reports whether this side calls, and has found the call of its contact at that contact's server, because both call.
+func (o *talkOptions) visits() bool {
+	return o.side == signaling.Caller && o.moved && !onLoopback(o.server)
 }
 
 // fallsBackToLAN reports whether the two may meet on the local network because of err: the server that they name
 // has never answered, and a person at a terminal sees it. A program that runs unattended ends instead, as its exit code promises.
 func (o *talkOptions) fallsBackToLAN(err error) bool {
 	return o.lan == auto && o.full && o.serverGiven && !onLoopback(o.server) && o.patience != signaling.Forever &&
-		o.keeper.contact() == "" && !o.outbox.met() && errors.Is(err, signaling.ErrUnreachable) && (o.side == signaling.Caller || o.code.Secret != "")
+		!o.outbox.met() && errors.Is(err, signaling.ErrUnreachable) && (o.side == signaling.Caller || o.isRecognised())
 }
 
 // fallBackToLAN makes a caller serve the local network, and an answerer look there as well.
@@ -99,35 +124,92 @@ func (c *connector) fallBackToLAN(ctx context.Context) (*codeEntry, error) {
 	return &codeEntry{code: c.o.code, server: own, same: true}, nil
 }
 
-// findOnLAN looks for the call on the local network until ctx ends, if this side should look there. It returns nil if there is none.
+// findOnLAN looks for the call on the local network until ctx ends, if this side should look there. It returns nil if there is none. A
+// contact is looked for after a loss, too: its program may have been started again, and serve at another port.
 func (c *connector) findOnLAN(ctx context.Context) *codeEntry {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var found *codeEntry
 	c.mu.Lock()
-	code, looks := c.o.code, !c.connected && c.o.looksOnLAN()
+	code, looks := c.o.code, (!c.connected || c.o.keeper.contact() != "") && c.o.looksOnLAN()
 	c.mu.Unlock()
 	if !looks {
 		return nil
 	}
-	lan.Find(ctx, code.Room, c.o.logger, func(at string) {
-		if found == nil && c.mayMoveTo(at) {
-			found = &codeEntry{code: code, server: at, same: true}
-			cancel()
+	found := make(chan codeEntry, 1)
+	move := func(server string) {
+		select {
+		case found <- codeEntry{code: code, server: server, same: true}:
+		default: // the other one was faster
+		}
+		cancel()
+	}
+	var wg sync.WaitGroup
+	if c.o.visits() {
+		wg.Go(func() {
+			if own, err := c.o.own.startOnLAN(ctx); c.fails(ctx, visitEnds) && err == nil {
+				move(own)
+			}
+		})
+	}
+	lan.Find(ctx, c.sought(code), c.o.logger, func(_, at string) {
+		if ctx.Err() == nil && c.mayMoveTo(at) {
+			move(at)
 		}
 	})
-	return found
+	wg.Wait()
+	select {
+	case e := <-found:
+		return &e
+	default:
+		return nil
+	}
+}
+
+// sought returns what returns the beacons of the call that this side looks for.
+func (c *connector) sought(code peer.Code) func() []string {
+	if k := c.o.keeper; k.contact() != "" {
+		return func() []string { return k.keys().Beacons(time.Now()) }
+	}
+	return func() []string { return []string{code.Room} }
+}
+
+// fails waits until the server has not answered for so long, and returns false if ctx ends before.
+func (c *connector) fails(ctx context.Context, long time.Duration) bool {
+	tick := time.NewTicker(lookInterval)
+	defer tick.Stop()
+	for answered := time.Now(); time.Since(answered) < long; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return false
+		}
+		c.outage.set(func(t *outage) {
+			if t.server == nil {
+				answered = time.Now()
+			}
+		})
+	}
+	return true
+}
+
+// foundText says where the call goes on.
+func foundText(server string) string {
+	if onLoopback(server) {
+		return "The call on your local network is gone. This program serves your local network until you leave."
+	}
+	return "Found the call on your local network, at " + server + "."
 }
 
 // mayMoveTo reports whether this side should look for its call at a server of the local network. Neighbours may announce what they
-// like, so they cannot draw it away from a server that answers, and get one try in lanPause together.
+// like, so they cannot draw it away from a server that answers, unless it is this program's own, and get one try in lanPause together.
 func (c *connector) mayMoveTo(server string) bool {
 	fails := false
 	c.outage.set(func(t *outage) { fails = t.server != nil })
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	first := !c.o.moved && c.o.lan == always // there is no other server
-	if server == c.o.server || !fails && !first || time.Since(c.lanTried[server]) < lanAgain || time.Since(c.lanLast) < lanPause {
+	own := c.o.side == signaling.Caller && !c.o.visits()
+	if server == c.o.server || !fails && !first && !own || time.Since(c.lanTried[server]) < lanAgain || time.Since(c.lanLast) < lanPause {
 		return false
 	}
 	if c.lanTried == nil || len(c.lanTried) >= maxLANTried {
@@ -138,9 +220,16 @@ func (c *connector) mayMoveTo(server string) bool {
 	return true
 }
 
-// announce announces the room of a call on the local network, if this program serves it.
-func (o *talkOptions) announce(to *chat.Conversation, room string) {
-	o.own.announce(room, func(err error) {
+// announce announces a call on the local network, if this program serves it, and the call is there.
+func (o *talkOptions) announce(to *chat.Conversation, code peer.Code) {
+	if o.visits() {
+		return
+	}
+	call, beacons := code.Room, func() []string { return []string{code.Room} }
+	if k := o.keeper; k.contact() != "" {
+		call, beacons = contactMark, func() []string { return k.keys().OwnBeacons(time.Now()) }
+	}
+	o.own.announce(call, beacons, func(err error) {
 		to.Tell(chat.Notice{Text: fmt.Sprintf("The local network cannot be told of this call: %v. The other side needs the command with the address.", err)})
 	})
 }

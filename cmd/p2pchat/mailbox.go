@@ -38,10 +38,10 @@ type mailbox struct {
 	told         *notices
 }
 
-// newMailbox returns the mailbox of a conversation with a contact. It is nil for other conversations, and without an outbox, where a
-// message that was read would come again.
+// newMailbox returns the mailbox of a conversation with a contact. It is nil for other conversations, on a local network, where no server
+// keeps letters, and without an outbox, where a message that was read would come again.
 func (o *talkOptions) newMailbox(c *chat.Conversation, at signaling.Mail) *mailbox {
-	if o.keeper.contact() == "" || o.outbox.journal == nil {
+	if o.keeper.contact() == "" || o.outbox.journal == nil || o.server != o.named() {
 		return nil
 	}
 	return &mailbox{keeper: o.keeper, conversation: c, at: at, told: &notices{}}

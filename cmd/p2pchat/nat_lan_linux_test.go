@@ -243,7 +243,7 @@ func (l *lab) announces(on, room string, port int) (stop func()) {
 	var told sync.WaitGroup
 	told.Go(func() {
 		err := inNamespace(l.ns(on), func() error {
-			lan.Announce(ctx, room, port, slog.New(slog.DiscardHandler), func(err error) { l.Error(err) })
+			lan.Announce(ctx, func() []string { return []string{room} }, port, slog.New(slog.DiscardHandler), func(err error) { l.Error(err) })
 			return nil
 		})
 		if err != nil {

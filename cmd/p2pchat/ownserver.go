@@ -20,7 +20,7 @@ const lookInterval = 300 * time.Millisecond
 
 // An ownServer is a server in a caller's program, until that ends. It starts if the default address has no
 // server: at first, or when the other caller's program that served has ended. It may also serve the neighbours on
-// the local network, and then announces the room of the call there.
+// the local network, and then announces the call there.
 type ownServer struct {
 	log *slog.Logger
 	wg  sync.WaitGroup
@@ -30,7 +30,7 @@ type ownServer struct {
 	watching  context.CancelFunc // nil without a watch
 	serving   context.Context    // of the server
 	port      string             // for the local network; empty without it
-	room      string             // that is announced
+	call      string             // that is announced
 	announced context.CancelFunc // ends the announcement; nil without one
 }
 
@@ -145,15 +145,25 @@ func (s *ownServer) address() string {
 	return (&url.URL{Scheme: "http", Host: net.JoinHostPort(a.String(), s.port)}).String()
 }
 
-// announce announces room on the local network, if the server serves it, instead of the room before. It calls failed if that is
-// impossible.
-func (s *ownServer) announce(room string, failed func(error)) {
+// servesLAN reports whether the server serves the local network.
+func (s *ownServer) servesLAN() bool {
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.port != ""
+}
+
+// announce announces a call on the local network, if the server serves it, with its beacons, instead of the call before. It calls failed
+// if that is impossible.
+func (s *ownServer) announce(call string, beacons func() []string, failed func(error)) {
 	if s == nil {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.port == "" || s.room == room {
+	if s.port == "" || s.call == call {
 		return
 	}
 	port, err := net.LookupPort("tcp", s.port)
@@ -165,8 +175,8 @@ func (s *ownServer) announce(room string, failed func(error)) {
 	}
 	var ctx context.Context
 	ctx, s.announced = context.WithCancel(s.serving)
-	s.room = room
-	s.wg.Go(func() { lan.Announce(ctx, room, port, s.log, failed) })
+	s.call = call
+	s.wg.Go(func() { lan.Announce(ctx, beacons, port, s.log, failed) })
 }
 
 // stopAnnouncing ends the announcement, if there is one.
@@ -178,7 +188,7 @@ func (s *ownServer) stopAnnouncing() {
 	defer s.mu.Unlock()
 	if s.announced != nil {
 		s.announced()
-		s.announced, s.room = nil, ""
+		s.announced, s.call = nil, ""
 	}
 }
 

@@ -2,7 +2,7 @@
 //
 //	key of the call, two nonces ─▶ generation ── key of the next call ─▶ generation ─▶ …
 //	                                   │
-//	                                   ├─▶ Root ─▶ the Place of an hour, for each side that may call
+//	                                   ├─▶ Root ─▶ the Place and the Beacon of an hour, for each side that may call
 //	                                   └─▶ Boxes: what is left at the server for each side
 //
 // Each call makes the next generation, so a copy of the keys is worthless after the next call. Both sides keep the
@@ -129,13 +129,36 @@ func (k Keys) Show(id string) Keys {
 // where the caller should be if both clocks are right; then come the older generation's, and those of the hours before and
 // after, because clocks are wrong.
 func (k Keys) Places(caller Side, now time.Time) (places []Place, ids []string) {
-	hour := Epoch(now)
-	for _, epoch := range []int64{hour, hour - 1, hour + 1} {
+	for _, epoch := range hoursAround(now) {
 		for _, g := range k.Generations {
 			places, ids = append(places, g.Place(caller, epoch)), append(ids, g.ID())
 		}
 	}
 	return places, ids
+}
+
+// OwnBeacons returns by what the other side recognises on a local network at now that this side calls: one for each generation.
+func (k Keys) OwnBeacons(now time.Time) (all []string) {
+	for _, g := range k.Generations {
+		all = append(all, g.Beacon(k.Side, Epoch(now)))
+	}
+	return all
+}
+
+// Beacons returns by what this side recognises on a local network at now that the other side calls, also if the clock of one is wrong.
+func (k Keys) Beacons(now time.Time) (all []string) {
+	for _, epoch := range hoursAround(now) {
+		for _, g := range k.Generations {
+			all = append(all, g.Beacon(k.Side.Other(), epoch))
+		}
+	}
+	return all
+}
+
+// hoursAround returns the hour of now, and those before and after it.
+func hoursAround(now time.Time) [3]int64 {
+	hour := Epoch(now)
+	return [...]int64{hour, hour - 1, hour + 1}
 }
 
 // Check returns an error unless k are keys as Keep and Roll make them.
@@ -174,8 +197,19 @@ func (g Generation) ID() string { return hex.EncodeToString(expand(g.Root, "id",
 
 // Place returns where the two meet in an hour if caller calls.
 func (g Generation) Place(caller Side, epoch int64) Place {
-	hour := expand(g.Root, "place "+caller.String()+" "+strconv.FormatInt(epoch, 10), KeySize)
+	hour := g.hour(caller, epoch)
 	return Place{Room: text(expand(hour, "room", tokenSize)), Secret: text(expand(hour, "secret", tokenSize))}
+}
+
+// Beacon returns by what the two recognise a call on a local network in an hour if caller calls. A server that has seen their room does
+// not know it.
+func (g Generation) Beacon(caller Side, epoch int64) string {
+	return text(expand(g.hour(caller, epoch), "beacon", tokenSize))
+}
+
+// hour returns the key of an hour if caller calls.
+func (g Generation) hour(caller Side, epoch int64) []byte {
+	return expand(g.Root, "place "+caller.String()+" "+strconv.FormatInt(epoch, 10), KeySize)
 }
 
 // Epoch returns the number of the hour of t, from 1970 on (UTC).

@@ -198,6 +198,31 @@ func TestPlacesOfWrongClocks(t *testing.T) {
 	}
 }
 
+// Each side recognises that the other calls, with clocks that are up to an hour apart, and neither takes its own call for the other's.
+func TestBeacons(t *testing.T) {
+	t.Parallel()
+	a, b := kept()
+	a, err := a.Roll(a.ID(), key(4)) // b has been killed before it has rolled
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Unix(1_700_000_000, 0)
+	for _, off := range []time.Duration{-time.Hour, 0, time.Hour} {
+		for _, pair := range [][2]Keys{{a, b}, {b, a}} {
+			caller, callee := pair[0], pair[1]
+			if !slices.ContainsFunc(caller.OwnBeacons(now), func(s string) bool { return slices.Contains(callee.Beacons(now.Add(off)), s) }) {
+				t.Errorf("the call of the %s is not recognised by a clock that is off by %s", caller.Side, off)
+			}
+			if slices.ContainsFunc(caller.OwnBeacons(now), func(s string) bool { return slices.Contains(caller.Beacons(now.Add(off)), s) }) {
+				t.Errorf("the %s recognises its own call as the other side's", caller.Side)
+			}
+		}
+	}
+	if len(a.OwnBeacons(now)) != len(a.Generations) || slices.ContainsFunc(a.OwnBeacons(now.Add(2*time.Hour)), func(s string) bool { return slices.Contains(b.Beacons(now), s) }) {
+		t.Error("beacons stay longer than the hours around theirs")
+	}
+}
+
 // No two derived values are equal, and none is part of another: not over sides, hours, generations, or purposes.
 func TestNothingIsDerivedTwice(t *testing.T) {
 	t.Parallel()
@@ -218,6 +243,7 @@ func TestNothingIsDerivedTwice(t *testing.T) {
 				p := g.Place(s, hour)
 				see(fmt.Sprint("room ", n, s, hour), p.Room)
 				see(fmt.Sprint("secret ", n, s, hour), p.Secret)
+				see(fmt.Sprint("beacon ", n, s, hour), k.Generations[0].Beacon(s, hour))
 			}
 			b := g.Boxes[s]
 			see(fmt.Sprint("put ", n, s), string(b.Put))

@@ -1,14 +1,14 @@
 // Package lan lets two programs meet on a local network without a server that both know: the caller's program serves
-// there itself, and announces the room of its call by multicast DNS; the callee's program looks for that room.
+// there itself, and announces the beacon of its call by multicast DNS; the callee's program looks for that beacon.
 //
 //	caller                                          callee
 //	Listen: a port for this network alone
-//	Announce(room) ◀──────── who serves _p2pchat._tcp? ── Find(room)
-//	             ── <salt, hash of salt and room>, port, address ──▶ http://address:port
+//	Announce(beacon) ◀────── who serves _p2pchat._tcp? ── Find(beacon)
+//	             ── <salt, hash of salt and beacon>, port, address ──▶ http://address:port
 //
-// The name tells only programs that know the room which call it is. The rooms of contacts are random, so no other program can
-// tell; that of a code is short, so its neighbours can find it by trying, as they can at any server. The secret of a code
-// is not in the name: it could be found by trying, too.
+// The beacon of a call is what both programs know of it, and the name tells only those which call it is. That of two contacts has 128
+// random bits and is another one each hour, so no other program can tell. That of a code is its room: it is short, so neighbours can find
+// it by trying, as they can at any server. The secret of a code is not in the name: it could be found by trying, too.
 //
 // The announcements are DNS-SD service instances (RFC 6763) over multicast DNS (RFC 6762).
 package lan
@@ -25,6 +25,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -55,23 +56,22 @@ const maxFound = 8
 // ErrNoNetwork is returned if no network of this machine carries multicast.
 var ErrNoNetwork = errors.New("no local network carries multicast DNS")
 
-// Announce tells the programs on the local networks that look for room that a server at port has it, until ctx
-// ends, also on networks that come up later. It calls failed, at most once, with an error that wraps [ErrNoNetwork] while there is none, or says why it makes no name.
-func Announce(ctx context.Context, room string, port int, log *slog.Logger, failed func(error)) {
-	name, err := instanceName(room)
-	if err != nil {
-		failed(err)
-		return
-	}
+// namesAtOnce is how many names an announcement has at least. Two contacts may have two beacons: fewer are filled up with names of no
+// call, so that neighbours cannot tell who calls with a code.
+const namesAtOnce = 2
+
+// Announce tells the programs on the local networks that look for one of the beacons that a server at port has it, until ctx
+// ends, also on networks that come up later, with other names there. It calls beacons every [networkInterval]: they may change. It calls
+// failed, at most once, with an error that wraps [ErrNoNetwork] while there is none.
+func Announce(ctx context.Context, beacons func() []string, port int, log *slog.Logger, failed func(error)) {
 	for reported := false; ctx.Err() == nil; {
-		instance := mdns.ServiceInstance{Instance: name, Service: service, Port: uint16(port)} //nolint:gosec // a port
-		before := networks()
-		conn, err := open(log, mdns.WithLocalNames(name+".local"), mdns.WithService(instance))
+		before, has := networks(), beacons()
+		conn, err := open(log, advertise(has, port)...)
 		if err != nil && !reported {
 			reported = true
 			failed(err)
 		}
-		for pause(ctx, networkInterval) && networks() == before {
+		for pause(ctx, networkInterval) && networks() == before && slices.Equal(beacons(), has) {
 			continue
 		}
 		if conn == nil {
@@ -81,6 +81,22 @@ func Announce(ctx context.Context, room string, port int, log *slog.Logger, fail
 			log.Debug("the end of an announcement", "error", err)
 		}
 	}
+}
+
+// advertise returns what makes a multicast DNS socket announce a server at port for each of the beacons.
+func advertise(beacons []string, port int) (all []mdns.ServerOption) {
+	for i := range max(len(beacons), namesAtOnce) {
+		beacon := rand.Text() // of no call
+		if i < len(beacons) {
+			beacon = beacons[i]
+		}
+		name := instanceName(beacon)
+		if i == 0 {
+			all = append(all, mdns.WithLocalNames(name+".local"))
+		}
+		all = append(all, mdns.WithService(mdns.ServiceInstance{Instance: name, Service: service, Port: uint16(port)})) //nolint:gosec // a port
+	}
+	return all
 }
 
 // networks describes the interfaces of this machine, and their addresses.
@@ -102,16 +118,16 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Find looks for servers on the local networks that announce room, and calls found with the URL of each, until ctx
-// ends. It may call found with one URL again.
-func Find(ctx context.Context, room string, log *slog.Logger, found func(server string)) {
+// Find looks for servers on the local networks that announce one of the beacons, and calls found with that beacon and the URL of each,
+// until ctx ends. It may call found with one URL again. It calls beacons for each search: they may change.
+func Find(ctx context.Context, beacons func() []string, log *slog.Logger, found func(beacon, server string)) {
 	begun, told := time.Now(), false
 	for ctx.Err() == nil {
 		interval := time.Second
 		if time.Since(begun) > eagerTime {
 			interval = lookTime
 		}
-		if err := look(ctx, room, interval, log, found); err != nil {
+		if err := look(ctx, beacons(), interval, log, found); err != nil {
 			if !told {
 				log.Info("no search on the local network", "error", err)
 			}
@@ -122,21 +138,22 @@ func Find(ctx context.Context, room string, log *slog.Logger, found func(server 
 }
 
 // look is one search, with a query each interval.
-func look(ctx context.Context, room string, interval time.Duration, log *slog.Logger, found func(server string)) error {
+func look(ctx context.Context, beacons []string, interval time.Duration, log *slog.Logger, found func(beacon, server string)) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
 	conn, err := open(log, mdns.WithQueryInterval(interval))
 	if err != nil {
 		return err
 	}
-	servers := make(chan string, maxFound)
+	servers := make(chan [2]string, maxFound) // a beacon, and a URL
 	conn.OnServiceDiscovered(func(e mdns.ServiceEvent) {
-		if !announces(e.Instance.Instance, room) || e.Addr.IsLoopback() || !isNeighbour(e.Addr) || e.Instance.Port == 0 {
+		i := slices.IndexFunc(beacons, func(b string) bool { return announces(e.Instance.Instance, b) })
+		if i < 0 || e.Addr.IsLoopback() || !isNeighbour(e.Addr) || e.Instance.Port == 0 {
 			return
 		}
 		host := net.JoinHostPort(e.Addr.String(), strconv.Itoa(int(e.Instance.Port)))
 		select {
-		case servers <- (&url.URL{Scheme: "http", Host: host}).String():
+		case servers <- [2]string{beacons[i], (&url.URL{Scheme: "http", Host: host}).String()}:
 		default:
 		}
 	})
@@ -146,7 +163,7 @@ func look(ctx context.Context, room string, interval time.Duration, log *slog.Lo
 	for {
 		select {
 		case s := <-servers:
-			found(s)
+			found(s[0], s[1])
 		case <-ctx.Done():
 			return conn.Close()
 		}
@@ -203,23 +220,21 @@ const (
 
 var encoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// instanceName returns a name for room that only those who know the room recognise. It is another one each time.
-func instanceName(room string) (string, error) {
+// instanceName returns a name for beacon that only those who know it recognise. It is another one each time.
+func instanceName(beacon string) string {
 	salt := make([]byte, saltLength)
-	if _, err := rand.Read(salt); err != nil {
-		return "", err
-	}
-	return encoding.EncodeToString(append(salt, hash(salt, room)...)), nil
+	_, _ = rand.Read(salt) // never fails
+	return encoding.EncodeToString(append(salt, hash(salt, beacon)...))
 }
 
-// announces reports whether name was made for room.
-func announces(name, room string) bool {
+// announces reports whether name was made for beacon.
+func announces(name, beacon string) bool {
 	b, err := encoding.DecodeString(strings.ToLower(name))
-	return err == nil && len(b) == saltLength+hashLength && subtle.ConstantTimeCompare(b[saltLength:], hash(b[:saltLength], room)) == 1
+	return err == nil && len(b) == saltLength+hashLength && subtle.ConstantTimeCompare(b[saltLength:], hash(b[:saltLength], beacon)) == 1
 }
 
-func hash(salt []byte, room string) []byte {
-	h := sha256.Sum256(append([]byte("p2pchat room on a local network, version 1\x00"+string(salt)), room...))
+func hash(salt []byte, beacon string) []byte {
+	h := sha256.Sum256(append([]byte("p2pchat room on a local network, version 1\x00"+string(salt)), beacon...))
 	return h[:hashLength]
 }
 

@@ -92,7 +92,9 @@ var silent = slog.New(slog.DiscardHandler)
 func announce(t *testing.T, room string, port int) <-chan error {
 	t.Helper()
 	failed := make(chan error, 10)
-	during(t, func(ctx context.Context) { Announce(ctx, room, port, silent, func(err error) { failed <- err }) })
+	during(t, func(ctx context.Context) {
+		Announce(ctx, func() []string { return []string{room} }, port, silent, func(err error) { failed <- err })
+	})
 	return failed
 }
 
@@ -100,7 +102,9 @@ func announce(t *testing.T, room string, port int) <-chan error {
 func find(t *testing.T, room string, log *slog.Logger) <-chan string {
 	t.Helper()
 	servers := make(chan string, 1000)
-	during(t, func(ctx context.Context) { Find(ctx, room, log, func(s string) { servers <- s }) })
+	during(t, func(ctx context.Context) {
+		Find(ctx, func() []string { return []string{room} }, log, func(_, s string) { servers <- s })
+	})
 	return servers
 }
 
@@ -164,10 +168,7 @@ func TestOnlyTheRoomIsFound(t *testing.T) {
 // lie announces room 417 at an address that may be that of another machine.
 func lie(t *testing.T, port uint16, address string) {
 	t.Helper()
-	name, err := instanceName("417")
-	if err != nil {
-		t.Fatal(err)
-	}
+	name := instanceName("417")
 	udp, err := listenUDP("udp4", mdns.DefaultAddressIPv4, nil)
 	if err != nil {
 		t.Fatal(err)

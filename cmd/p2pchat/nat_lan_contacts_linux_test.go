@@ -1,0 +1,313 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pion/mdns/v2"
+	"golang.org/x/net/ipv4"
+
+	"p2pchat/cmd/p2pchat/internal/contacts"
+	"p2pchat/signaling/lan"
+)
+
+// A lanPair is two people on machines a and b of one network, who have kept each other: a was the caller.
+type lanPair struct {
+	*lab
+	states map[string]string // by machine
+}
+
+// keepsOnLAN lets the two keep each other in a call with a code, and ends both programs. With server, which it ends, too, that call was at
+// a server of machine s.
+func (l *lab) keepsOnLAN(server bool) lanPair {
+	l.Helper()
+	dir := l.TempDir()
+	p := lanPair{l, map[string]string{"a": filepath.Join(dir, "a"), "b": filepath.Join(dir, "b")}}
+	var at []string
+	if server {
+		serve := l.start("s", "serve", "--listen", "192.168.7.3:3000")
+		serve.notes(l, "listening on")
+		defer serve.kill()
+		at = []string{"--server", "http://192.168.7.3:3000"}
+	}
+	b := p.runs("b", append([]string{"answer", "417-falcon-zebra", "--keep", "ann"}, at...)...)
+	a := p.runs("a", append([]string{"call", "417-falcon-zebra", "--keep", "ben"}, at...)...)
+	p.sees(a, `"type":"kept"`)
+	p.sees(b, `"type":"kept"`)
+	p.leave(a, b)
+	return p
+}
+
+// environment returns what the program of the person at a machine has in its environment.
+func (p lanPair) environment(on string) []string {
+	return []string{"P2PCHAT_LAN=", "P2PCHAT_NAME=" + on, "XDG_STATE_HOME=" + p.states[on]}
+}
+
+// runs starts the program for the person at a machine.
+func (p lanPair) runs(on string, args ...string) *process {
+	p.Helper()
+	cmd := exec.Command("ip", append(append([]string{"netns", "exec", p.ns(on), p.path}, args...), "--ui", "json")...) //nolint:gosec // the program under test
+	return launchCommand(p, cmd, p.TempDir(), append(os.Environ(), p.environment(on)...))
+}
+
+// talks waits until the two are connected, without a relay, and have each a line of the other.
+func (p lanPair) talks(a, b *process) {
+	p.Helper()
+	for _, one := range []*process{a, b} {
+		if got := p.sees(one, `"path":"(\w+)".*"type":"connected","verified":true`); got[1] != "host" && got[1] != "prflx" {
+			p.Errorf("they have connected by %s", got[1])
+		}
+	}
+	p.say(a, "from a")
+	p.say(b, "from b")
+	p.sees(a, `"text":"from b"`)
+	p.sees(b, `"text":"from a"`)
+}
+
+// Two who have kept each other meet on one network without a server, whoever calls, and whether they have met at a server before or not.
+func TestNATContactsOnALocalNetwork(t *testing.T) {
+	needsLab(t)
+	t.Parallel()
+	for name, c := range map[string]struct {
+		server bool // where they kept each other, which is gone
+		a, b   string
+		first  string
+		args   []string
+	}{
+		"the one who called then calls, the other waits":   {a: "call", b: "answer", first: "b"},
+		"the one who answered then calls, the other waits": {a: "answer", b: "call", first: "a"},
+		"the caller waits":                                   {a: "call", b: "answer", first: "a"},
+		"the caller waits, who answered then":                {a: "answer", b: "call", first: "b"},
+		"both call, first the one who called then":           {a: "call", b: "call", first: "a"},
+		"both call, first the one who answered then":         {a: "call", b: "call", first: "b"},
+		"kept at a server that is gone":                      {server: true, a: "call", b: "answer", first: "b", args: []string{"--lan", "always"}},
+		"kept at a server that is gone, the other one calls": {server: true, a: "answer", b: "call", first: "b", args: []string{"--lan", "always"}},
+		"kept at a server that is gone, and both call":       {server: true, a: "call", b: "call", first: "b", args: []string{"--lan", "always"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			machines := []string{"a", "b"}
+			if c.server {
+				machines = append(machines, "s")
+			}
+			p := newLAN(t, machines...).keepsOnLAN(c.server)
+			for range 2 { // the keys of the second call follow from the first
+				command := map[string][]string{"a": append([]string{c.a, "@ben"}, c.args...), "b": append([]string{c.b, "@ann"}, c.args...)}
+				second := map[string]string{"a": "b", "b": "a"}[c.first]
+				programs := map[string]*process{c.first: p.runs(c.first, command[c.first]...)}
+				if command[c.first][0] == "call" {
+					p.sees(programs[c.first], `"type":"waiting"`)
+				} else {
+					p.sees(programs[c.first], `looking (for the call )?on your local network`)
+				}
+				begun := time.Now()
+				programs[second] = p.runs(second, command[second]...)
+				p.talks(programs["a"], programs["b"])
+				t.Logf("both lines after %v", time.Since(begun).Round(time.Millisecond))
+				p.leave(programs["a"], programs["b"])
+				programs["a"].finishes(t, 0)
+				programs["b"].finishes(t, 0)
+			}
+			if book := p.book("b"); c.server && book[0].Server != "http://192.168.7.3:3000" {
+				t.Errorf("the contact is now at %s", book[0].Server)
+			}
+		})
+	}
+}
+
+// book returns the contacts of the person at a machine.
+func (p lanPair) book(on string) []contacts.Contact {
+	p.Helper()
+	list, err := contacts.Open(filepath.Join(p.states[on], "p2pchat", "contacts")).List()
+	if err != nil {
+		p.Fatal(err)
+	}
+	return list
+}
+
+// Where the server that they have named does not answer, two contacts at terminals meet on the local network, also if both call.
+func TestNATContactsFallBackToTheLocalNetwork(t *testing.T) {
+	needsLab(t)
+	t.Parallel()
+	for _, commands := range [][2]string{{"call", "answer"}, {"answer", "call"}, {"call", "call"}} {
+		t.Run("a: "+commands[0]+", b: "+commands[1], func(t *testing.T) {
+			t.Parallel()
+			p := newLAN(t, "a", "b", "s").keepsOnLAN(true)
+			open := func(on, command, contact string) *window {
+				return openWindowWith(t, 100, 24, p.environment(on), "ip", "netns", "exec", p.ns(on), p.path, command, contact)
+			}
+			a, b := open("a", commands[0], "@ben"), open("b", commands[1], "@ann")
+			a.shows(`● ben · verified · direct`)
+			b.shows(`● ann · verified · direct`)
+			a.types("Hello\r")
+			b.shows(`ann +Hello`)
+			b.types("/quit\r")
+			b.ends(0)
+			a.types("/quit\r")
+			a.ends(0)
+		})
+	}
+}
+
+// If the program that serves is killed and started again, at another port, it comes back into the same call, whichever of the two it is.
+func TestNATContactsComeBackOnALocalNetwork(t *testing.T) {
+	needsLab(t)
+	t.Parallel()
+	for name, again := range map[string][]string{"and calls": {"call", "@ben"}, "and answers": {"answer", "@ben"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newLAN(t, "a", "b").keepsOnLAN(false)
+			a := p.runs("a", "call", "@ben", "--lan", "always")
+			p.sees(a, `"type":"waiting"`)
+			b := p.runs("b", "call", "@ann", "--lan", "always")
+			p.sees(b, `Found the call on your local network`)
+			p.talks(a, b)
+			a.kill()
+			p.sees(b, `"type":"disconnected"`)
+			p.say(b, "while you were away")
+			a = p.runs("a", append(again, "--lan", "always")...)
+			p.sees(a, `"text":"while you were away"`)
+			p.leave(a, b)
+			b.finishes(t, 0)
+		})
+	}
+}
+
+// A third machine on the wire, which has contacts of its own, sees two names of each call that tell it nothing: it recognises none, and no name
+// comes twice, neither in the next call nor on the next network. One that repeats what it saw, with its own address, draws nobody away
+// for long, and gets no access key.
+func TestNATNeighboursLearnNothingOfContacts(t *testing.T) {
+	needsLab(t)
+	t.Parallel()
+	l := newLAN(t, "a", "b", "m")
+	p := l.keepsOnLAN(false)
+	p.states["m"] = filepath.Join(t.TempDir(), "m")
+	stranger := p.runs("m", "call", "418-falcon-zebra", "--keep", "ann")
+	p.sees(stranger, `"type":"waiting"`)
+	friend := p.runs("b", "answer", "418-falcon-zebra", "--keep", "mallory") // m keeps b, too, as ann
+	p.sees(stranger, `"type":"kept"`)
+	p.sees(friend, `"type":"kept"`)
+	p.leave(stranger, friend)
+
+	keys := p.book("m")[0].Keys
+	recognised := l.looks("m", func() []string {
+		all := append(keys.Beacons(time.Now()), keys.OwnBeacons(time.Now())...)
+		for _, g := range keys.Generations {
+			all = append(all, g.ID())
+		}
+		return append(all, "418", "417")
+	})
+	seen := map[string]bool{}
+	for call := range 3 {
+		names := l.namesOnTheWire("m")
+		a := p.runs("a", "call", "@ben")
+		p.sees(a, `"type":"waiting"`)
+		var now []string
+		eventually(t, func() bool { now = names.list(); return len(now) >= 2 }, func() string { return fmt.Sprintf("%d names are announced", len(now)) })
+		b := p.runs("b", "answer", "@ann")
+		p.talks(a, b)
+		names.stop()
+		if now = names.list(); len(now) != 2 {
+			t.Errorf("call %d: %d names", call, len(now))
+		}
+		for _, n := range now {
+			if seen[n] || len(n) != 32 {
+				t.Errorf("call %d: the name %s was seen before, or is none", call, n)
+			}
+			seen[n] = true
+		}
+		p.leave(a, b)
+	}
+	if server := recognised(); server != "" {
+		t.Errorf("the third machine recognises a call, at %s", server)
+	}
+}
+
+// looks looks on a machine for calls that have one of the beacons, until the function that it returns, which returns the server found.
+func (l *lab) looks(on string, beacons func() []string) func() string {
+	ctx, cancel := context.WithCancel(context.Background())
+	server := ""
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		err := inNamespace(l.ns(on), func() error {
+			lan.Find(ctx, beacons, slog.New(slog.DiscardHandler), func(_, at string) { server = at })
+			return nil
+		})
+		if err != nil {
+			l.Error(err)
+		}
+	})
+	return func() string {
+		cancel()
+		wg.Wait()
+		return server
+	}
+}
+
+// A nameList is the names that were announced since it began.
+type nameList struct {
+	mu   sync.Mutex
+	all  []string
+	stop func()
+}
+
+func (n *nameList) list() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return append([]string(nil), n.all...)
+}
+
+// namesOnTheWire notes what a machine hears of announcements, until stop.
+func (l *lab) namesOnTheWire(on string) *nameList {
+	l.Helper()
+	n := &nameList{}
+	var conn *mdns.Conn
+	err := inNamespace(l.ns(on), func() error {
+		addr, err := net.ResolveUDPAddr("udp4", mdns.DefaultAddressIPv4)
+		if err != nil {
+			return err
+		}
+		wire, err := net.InterfaceByName("eth0")
+		if err != nil {
+			return err
+		}
+		udp, err := net.ListenMulticastUDP("udp4", wire, addr)
+		if err != nil {
+			return err
+		}
+		conn, err = mdns.NewServer(ipv4.NewPacketConn(udp), nil, mdns.WithQueryInterval(200*time.Millisecond))
+		return err
+	})
+	if err != nil {
+		l.Fatal(err)
+	}
+	conn.OnServiceDiscovered(func(e mdns.ServiceEvent) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		for _, one := range n.all {
+			if one == strings.ToLower(e.Instance.Instance) {
+				return
+			}
+		}
+		n.all = append(n.all, strings.ToLower(e.Instance.Instance))
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	if err := conn.Browse(ctx, "_p2pchat._tcp"); err != nil {
+		l.Fatal(fmt.Errorf("browsing: %w", err))
+	}
+	n.stop = sync.OnceFunc(func() {
+		cancel()
+		_ = conn.Close() // of a listener
+	})
+	l.Cleanup(n.stop)
+	return n
+}
