@@ -24,7 +24,8 @@ compare the safety words.
 
 On a server on this machine, both sides can leave the code out: they meet in the lobby,
 without a secret. If no server listens on the default address, call serves until it ends;
-with a code that has a secret it serves your local network, too, and answer finds it there.
+with a contact or a code that has a secret it serves your local network, too, and answer
+finds it there. With --lan always it does so without any server.
 
 If the other side's program was started again and does not come back, type /again to
 wait for it with the code of the call, too.

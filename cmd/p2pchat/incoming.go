@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -14,6 +15,7 @@ import (
 
 const (
 	provingLimit = 20 * time.Second // how long it may take a contact to prove who it is
+	provingOnLAN = 5 * time.Second  // at a server of the local network, which a neighbour may have announced
 	movedLimit   = 5 * time.Second  // how long a connection that rings may be lost
 )
 
@@ -22,6 +24,7 @@ const (
 type incomingCall struct {
 	keeper  *keeper
 	client  *signaling.Client
+	server  string // where it is
 	session *peer.Session
 	first   *peer.Pipe // owned by ring while it rings
 	rung    chat.Pipe  // first, with what came while it rang
@@ -32,14 +35,14 @@ type incomingCall struct {
 	outage func(error)
 }
 
-// receiveCall meets the contact who may have made an offer. It returns contacts.ErrInUse if another program is in a call with
+// receiveCall meets the contact who may have made an offer at a server: empty means where the two kept each other. It returns contacts.ErrInUse if another program is in a call with
 // that contact, and errAbsent if the contact does not prove who it is in time.
-func (o *listenOptions) receiveCall(ctx context.Context, book *contacts.Book, id string) (*incomingCall, error) {
+func (o *listenOptions) receiveCall(ctx context.Context, book *contacts.Book, id, server string) (*incomingCall, error) {
 	held, err := book.Hold(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	r := &incomingCall{keeper: &keeper{book: book, side: signaling.Callee, server: held.Server, held: held}}
+	r := &incomingCall{keeper: &keeper{book: book, side: signaling.Callee, server: held.Server, held: held}, server: cmp.Or(server, held.Server)}
 	if err := r.meet(ctx, o); err != nil {
 		r.close()
 		return nil, err
@@ -48,7 +51,7 @@ func (o *listenOptions) receiveCall(ctx context.Context, book *contacts.Book, id
 }
 
 func (r *incomingCall) meet(ctx context.Context, o *listenOptions) (err error) {
-	at := o.at(r.keeper.server)
+	at := o.at(r.server)
 	client, config, err := at.clientAt(signaling.Config{Key: at.key, OnOutage: func(err error) {
 		if f := r.followed(); f.outage != nil {
 			f.outage(err)
@@ -64,7 +67,11 @@ func (r *incomingCall) meet(ctx context.Context, o *listenOptions) (err error) {
 		}
 	}
 	r.session = peer.Meet(r.client, peer.Contact{Keys: r.keeper.keys}, config)
-	ctx, cancel := context.WithTimeoutCause(ctx, provingLimit, errAbsent)
+	limit := provingLimit
+	if r.server != r.keeper.server {
+		limit = provingOnLAN
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errAbsent)
 	defer cancel()
 	r.first, err = r.session.Pipe(ctx)
 	return err

@@ -43,22 +43,29 @@ const (
 	visitEnds   = 3 * time.Second  // without an answer of a contact's server, until this program waits at its own again
 )
 
-// prepareLAN checks --lan, and turns it off where a person hides this machine's address.
-func (o *talkOptions) prepareLAN() error {
+// checkLANChoice checks --lan, and turns it off where a person hides this machine's address.
+func (o *talkOptions) checkLANChoice() error {
 	if err := checkChoice("lan", string(o.lan)); err != nil {
 		return err
 	}
-	hidesAddress := o.relayOnly || o.proxy.wanted()
-	switch {
-	case o.lan == always && o.serverGiven && !o.serverSaved && os.Getenv(variable("server")) == "":
-		return &usageError{err: errors.New("--lan always uses no server, but --server names one"), hint: "leave one of the two out"}
+	switch hidesAddress := o.relayOnly || o.proxy.wanted(); {
 	case o.lan == always && hidesAddress:
 		return &usageError{err: errors.New("--lan always shows this machine's address to the local network, which --relay-only or a proxy is meant to hide"), hint: "leave one of the two out; to go without a proxy: --proxy none"}
-	case o.lan == always:
-		o.server, o.serverGiven, o.serverSaved = defaultServer, false, false
 	case hidesAddress:
 		o.lan = never
 	}
+	return nil
+}
+
+// prepareLAN checks --lan, which names the server if the two always meet on the local network.
+func (o *talkOptions) prepareLAN() error {
+	if err := o.checkLANChoice(); err != nil || o.lan != always {
+		return err
+	}
+	if o.serverGiven && !o.serverSaved && os.Getenv(variable("server")) == "" {
+		return &usageError{err: errors.New("--lan always uses no server, but --server names one"), hint: "leave one of the two out"}
+	}
+	o.server, o.serverGiven, o.serverSaved = defaultServer, false, false
 	return nil
 }
 
@@ -105,7 +112,7 @@ func (o *talkOptions) visits() bool {
 // fallsBackToLAN reports whether the two may meet on the local network because of err: the server that they name
 // has never answered, and a person at a terminal sees it. A program that runs unattended ends instead, as its exit code promises.
 func (o *talkOptions) fallsBackToLAN(err error) bool {
-	return o.lan == auto && o.full && o.serverGiven && !onLoopback(o.server) && o.patience != signaling.Forever &&
+	return o.lan == auto && o.full && o.incoming == nil && o.serverGiven && !onLoopback(o.server) && o.patience != signaling.Forever &&
 		!o.outbox.met() && errors.Is(err, signaling.ErrUnreachable) && (o.side == signaling.Caller || o.isRecognised())
 }
 

@@ -33,7 +33,8 @@ func listenCommand(std stdio) *cobra.Command {
 		Short: "Wait for calls of all contacts, and ring",
 		Long: `Wait for all contacts at once, at the servers where you kept each other. When one of them
 calls, listen rings: a answers, d declines. A call rings only once the
-contact has proven who it is.
+contact has proven who it is. While a server does not answer, listen also looks for its
+contacts on your local network.
 
 'p2pchat contacts ring' says for each contact whether listen asks, accepts or refuses.
 
@@ -69,6 +70,7 @@ listen ends when you leave with q or Ctrl-C, with exit code 0.`,
 	f.BoolVar(&o.relayOnly, "relay-only", false, "never reveal this machine's addresses to the other side")
 	o.mapping.register(f)
 	o.proxy.register(f)
+	f.StringVar((*string)(&o.lan), "lan", auto, "`WHEN` to look on the local network for contacts who call there without a server: auto (while their server does not answer), always or never")
 	f.BoolVar(&o.noOutbox, "no-outbox", false, "keep undelivered messages only while this program runs")
 	f.StringVar(&o.download, "download-dir", "", "`FOLDER` for accepted files of contacts without one of their own (default the working directory)")
 	f.StringVar((*string)(&o.stripes), "stripes", auto, "`WHEN` to send a file over four more connections: auto, always or never")
@@ -91,7 +93,7 @@ func (o *listenOptions) prepareListen(c *cobra.Command, std stdio) (err error) {
 	if _, _, err := chosenICEServers(o.iceServers, ""); err != nil {
 		return err
 	}
-	if err := checkChoice("stripes", string(o.stripes)); err != nil {
+	if err := cmp.Or(checkChoice("stripes", string(o.stripes)), o.checkLANChoice()); err != nil {
 		return err
 	}
 	if o.wait < 0 {

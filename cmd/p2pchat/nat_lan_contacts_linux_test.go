@@ -3,13 +3,17 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -183,8 +187,7 @@ func TestNATContactsComeBackOnALocalNetwork(t *testing.T) {
 }
 
 // A third machine on the wire, which has contacts of its own, sees two names of each call that tell it nothing: it recognises none, and no name
-// comes twice, neither in the next call nor on the next network. One that repeats what it saw, with its own address, draws nobody away
-// for long, and gets no access key.
+// comes twice.
 func TestNATNeighboursLearnNothingOfContacts(t *testing.T) {
 	needsLab(t)
 	t.Parallel()
@@ -232,6 +235,129 @@ func TestNATNeighboursLearnNothingOfContacts(t *testing.T) {
 	}
 }
 
+// listen finds a contact who calls on the local network while their server does not answer, also when a neighbour repeats what the contact
+// announces, and goes on to find the contact's next calls.
+func TestNATListenOnALocalNetwork(t *testing.T) {
+	needsLab(t)
+	t.Parallel()
+	for _, server := range []bool{false, true} {
+		t.Run(fmt.Sprintf("kept at a server: %t", server), func(t *testing.T) {
+			t.Parallel()
+			p := newLAN(t, "a", "b", "s", "m").keepsOnLAN(server)
+			ben := p.runs("b", "listen")
+			p.sees(ben, `Looking for calls on your local network, too`)
+			for n := range 3 {
+				a := p.runs("a", "call", "@ben", "--lan", "always")
+				p.sees(a, `"type":"ringing"`)
+				p.say(a, fmt.Sprintf("call %d", n))
+				if _, err := io.WriteString(ben.in, `{"type":"answer","contact":"ann"}`+"\n"); err != nil {
+					t.Fatal(err)
+				}
+				p.sees(ben, fmt.Sprintf(`"text":"call %d"`, n))
+				p.say(ben, "from b")
+				p.sees(a, `"text":"from b"`)
+				p.leave(a)
+				a.finishes(t, 0)
+			}
+		})
+	}
+}
+
+// A neighbour who repeats what a contact announces, with an address of its own, gets no access key, and does not keep the two apart.
+func TestNATNeighbourRepeatsABeacon(t *testing.T) {
+	needsLab(t)
+	t.Parallel()
+	for _, command := range [][]string{{"answer", "@ann"}, {"call", "@ann", "--lan", "always"}, {"listen"}} {
+		t.Run(command[0], func(t *testing.T) {
+			t.Parallel()
+			key := filepath.Join(t.TempDir(), "key")
+			if err := os.WriteFile(key, []byte("sesame-sesame-sesame"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			p := newLAN(t, "a", "b", "m").keepsOnLAN(false)
+			names := p.namesOnTheWire("m")
+			a := p.runs("a", "call", "@ben", "--lan", "always")
+			eventually(t, func() bool { return len(names.list()) >= 2 }, func() string { return "no names are announced" })
+			stopped := a.cmd.Process // so that only the neighbour answers
+			if err := stopped.Signal(syscall.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			asked := p.repeats("m", names.list())
+
+			b := p.runs("b", append(slices.Clone(command), "--access-key-file", key)...)
+			if header := <-asked; strings.Contains(fmt.Sprint(header), "sesame") {
+				t.Errorf("the neighbour gets the access key: %v", header)
+			}
+			if err := stopped.Signal(syscall.SIGCONT); err != nil {
+				t.Fatal(err)
+			}
+			if command[0] == "listen" {
+				p.sees(a, `"type":"ringing"`)
+				return
+			}
+			p.talks(a, b)
+			p.leave(a, b)
+		})
+	}
+}
+
+// repeats announces names on a machine, at a server there that answers nothing useful, and returns the headers of its requests.
+func (l *lab) repeats(on string, names []string) <-chan http.Header {
+	l.Helper()
+	asked := make(chan http.Header, 1000)
+	var conns []*mdns.Conn
+	err := inNamespace(l.ns(on), func() error {
+		port, err := net.Listen("tcp4", ":0") //nolint:gosec,noctx // of the lab
+		if err != nil {
+			return err
+		}
+		server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusBadGateway)
+			select {
+			case asked <- r.Header:
+			default:
+			}
+		})}
+		go func() { _ = server.Serve(port) }() // until the test ends
+		l.Cleanup(func() { _ = server.Close() })
+		for _, name := range names {
+			udp, err := onTheWire()
+			if err != nil {
+				return err
+			}
+			conn, err := mdns.NewServer(ipv4.NewPacketConn(udp), nil, mdns.WithLocalNames(name+".local"),
+				mdns.WithService(mdns.ServiceInstance{Instance: name, Service: "_p2pchat._tcp", Port: uint16(port.Addr().(*net.TCPAddr).Port)})) //nolint:gosec // a port
+			if err != nil {
+				return err
+			}
+			conns = append(conns, conn)
+		}
+		return nil
+	})
+	if err != nil {
+		l.Fatal(err)
+	}
+	l.Cleanup(func() {
+		for _, c := range conns {
+			_ = c.Close() // of a liar
+		}
+	})
+	return asked
+}
+
+// onTheWire returns a multicast DNS socket on eth0.
+func onTheWire() (*net.UDPConn, error) {
+	addr, err := net.ResolveUDPAddr("udp4", mdns.DefaultAddressIPv4)
+	if err != nil {
+		return nil, err
+	}
+	wire, err := net.InterfaceByName("eth0")
+	if err != nil {
+		return nil, err
+	}
+	return net.ListenMulticastUDP("udp4", wire, addr)
+}
+
 // looks looks on a machine for calls that have one of the beacons, until the function that it returns, which returns the server found.
 func (l *lab) looks(on string, beacons func() []string) func() string {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -272,15 +398,7 @@ func (l *lab) namesOnTheWire(on string) *nameList {
 	n := &nameList{}
 	var conn *mdns.Conn
 	err := inNamespace(l.ns(on), func() error {
-		addr, err := net.ResolveUDPAddr("udp4", mdns.DefaultAddressIPv4)
-		if err != nil {
-			return err
-		}
-		wire, err := net.InterfaceByName("eth0")
-		if err != nil {
-			return err
-		}
-		udp, err := net.ListenMulticastUDP("udp4", wire, addr)
+		udp, err := onTheWire()
 		if err != nil {
 			return err
 		}

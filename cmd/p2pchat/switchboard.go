@@ -57,6 +57,7 @@ type switchboard struct {
 	leave context.CancelFunc
 
 	letters *letterReader
+	lan     lanWatch
 	posts   chan func()
 	quit    <-chan struct{} // closed when the loop takes no more posts
 	over    chan struct{}   // closed when the loop has ended
@@ -78,6 +79,7 @@ func newSwitchboard(o *listenOptions, book *contacts.Book, seed []byte, notes io
 		lines: map[string]*line{}, listeners: map[string]*peer.Listener{},
 	}
 	s.letters = newLetterReader(s)
+	s.lan.fails = map[string]bool{}
 	return s
 }
 
@@ -88,6 +90,7 @@ func (s *switchboard) run(ctx context.Context) error {
 	s.quit = ctx.Done()
 	tick := time.NewTicker(lookAtBook)
 	defer tick.Stop()
+	s.lan.found = func(id, server string) { s.post(func() { s.offered(ctx, id, server) }) }
 	s.reload(ctx)
 	s.wg.Go(func() { s.face.read(ctx) })
 	if !s.o.noOutbox { // a letter that was read would come again
@@ -144,6 +147,7 @@ func (s *switchboard) reload(ctx context.Context, renewed ...string) {
 		s.face.listening(list)
 	}
 	s.wait(ctx, renewed...)
+	s.watchLAN(ctx)
 }
 
 // namesAndPolicies returns what a face shows of the contacts.
@@ -185,7 +189,14 @@ func (s *switchboard) wait(ctx context.Context, renewed ...string) {
 func (s *switchboard) listenAt(ctx context.Context, server string) {
 	at := s.o.at(server)
 	trouble := func(err error) { s.post(func() { s.face.note(at.serverNotice(err)) }) }
-	client, _, err := at.clientAt(signaling.Config{Patience: signaling.Forever, OnOutage: trouble, OnClock: func(ahead time.Duration) {
+	outage := func(err error) {
+		s.post(func() {
+			s.face.note(s.outageNotice(at, err))
+			s.lan.fails[server] = err != nil
+			s.watchLAN(ctx)
+		})
+	}
+	client, _, err := at.clientAt(signaling.Config{Patience: signaling.Forever, OnOutage: outage, OnClock: func(ahead time.Duration) {
 		if text := clockNotice(server, ahead); text != "" {
 			s.post(func() { s.face.note(text) })
 		}
@@ -196,7 +207,7 @@ func (s *switchboard) listenAt(ctx context.Context, server string) {
 	}
 	l := peer.NewListener(client, peer.ListenConfig{
 		Seed: s.seedAt(server), Log: s.o.logger, Trouble: trouble,
-		Offered: func(id string) { s.wg.Go(func() { s.post(func() { s.offered(ctx, id) }) }) },
+		Offered: func(id string) { s.wg.Go(func() { s.post(func() { s.offered(ctx, id, "") }) }) },
 	})
 	s.listeners[server] = l
 	s.wg.Go(func() {
@@ -208,8 +219,17 @@ func (s *switchboard) listenAt(ctx context.Context, server string) {
 // seedAt returns the seed from which decoys at a server follow.
 func (s *switchboard) seedAt(server string) []byte { return append([]byte(server), s.seed...) }
 
-// offered finds out whether a contact calls in whose rooms there is an offer.
-func (s *switchboard) offered(ctx context.Context, id string) {
+// outageNotice returns what a person should know of a server that does not answer, or answers again.
+func (s *switchboard) outageNotice(at talkOptions, err error) string {
+	text := at.serverNotice(err)
+	if err != nil && s.o.lan != never {
+		text += ". Looking for calls on your local network, too."
+	}
+	return text
+}
+
+// offered finds out whether a contact calls in whose rooms there is an offer, or who is found at a server of the local network.
+func (s *switchboard) offered(ctx context.Context, id, server string) {
 	l := s.lines[id]
 	if l == nil || l.state != lineWaiting || ctx.Err() != nil {
 		return
@@ -219,21 +239,24 @@ func (s *switchboard) offered(ctx context.Context, id string) {
 	rest := func(pause func(*line) time.Duration) {
 		once.Do(func() { s.post(func() { s.rest(ctx, id, pause) }) })
 	}
-	s.wg.Go(func() { rest(s.receive(ctx, id, func() { rest((*line).pauseAfterRing) })) })
+	s.wg.Go(func() { rest(s.receive(ctx, id, server, func() { rest((*line).pauseAfterRing) })) })
 }
 
 // receive receives a call of a contact, if it proves who it is, and returns when the call is over: with what the loop then
 // decides how long to pause. It calls free if the contact can call again before: the screen of an ended call may stay for hours.
-func (s *switchboard) receive(ctx context.Context, id string, free func()) (pause func(*line) time.Duration) {
+func (s *switchboard) receive(ctx context.Context, id, server string, free func()) (pause func(*line) time.Duration) {
 	select {
 	case s.proving <- struct{}{}:
 	case <-ctx.Done():
 		return func(*line) time.Duration { return 0 }
 	}
-	call, err := s.o.receiveCall(ctx, s.book, id)
+	call, err := s.o.receiveCall(ctx, s.book, id, server)
 	<-s.proving
 	if err != nil {
 		s.o.logger.Info("an offer in a contact's room led to no call", "why", err)
+		if server != "" && isUnproven(err) {
+			s.lan.refute(server)
+		}
 		s.letters.await(ctx, id)
 		return func(l *line) time.Duration {
 			if isUnproven(err) {
