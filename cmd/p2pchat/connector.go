@@ -291,6 +291,7 @@ func (c *connector) link(ctx context.Context, session *peer.Session, late error)
 func (c *connector) linkOver(p *peer.Pipe) chat.Link {
 	link := chat.Link{Pipe: p, Details: chat.Details(p.Details), Resumption: c.o.resumeText(p), ContactKey: p.ContactKey(), Replaced: p.Replaced()}
 	if k := c.o.keeper; k.contact() != "" {
+		c.o.own.stopAnnouncing() // or it would announce the new keys
 		var err error
 		if link.Shows, err = k.roll(p); err != nil {
 			c.conversation.Tell(chat.Notice{Text: fmt.Sprintf("The new keys of %s%s could not be saved: %v. The next call uses the old ones.", contactMark, k.contact(), err)})

@@ -39,6 +39,7 @@ func (w when) forFiles() chat.Stripes {
 const (
 	lanPause    = time.Second      // between two servers of the local network that are tried
 	lanAgain    = 10 * time.Second // before one of them is tried again
+	lanHeard    = 5 * time.Second  // how long a server that was heard of may be tried: the next search hears of it again
 	maxLANTried = 64               // how many of them are remembered
 	visitEnds   = 3 * time.Second  // without an answer of a contact's server, until this program waits at its own again
 )
@@ -158,9 +159,16 @@ func (c *connector) findOnLAN(ctx context.Context) *codeEntry {
 			}
 		})
 	}
+	heard := make(chan string, maxLANTried)
+	wg.Go(func() {
+		if server := c.chooseOnLAN(ctx, heard); server != "" {
+			move(server)
+		}
+	})
 	lan.Find(ctx, c.sought(code), c.o.logger, func(_, at string) {
-		if ctx.Err() == nil && c.mayMoveTo(at) {
-			move(at)
+		select {
+		case heard <- at:
+		default: // the next search finds it
 		}
 	})
 	wg.Wait()
@@ -169,6 +177,31 @@ func (c *connector) findOnLAN(ctx context.Context) *codeEntry {
 		return &e
 	default:
 		return nil
+	}
+}
+
+// chooseOnLAN waits for a server that was heard of and to which this side may move, perhaps later than it was heard of: this side's own
+// server may not have failed then. It returns "" if ctx ends before.
+func (c *connector) chooseOnLAN(ctx context.Context, heard <-chan string) string {
+	tick := time.NewTicker(lookInterval)
+	defer tick.Stop()
+	servers := map[string]time.Time{}
+	for {
+		select {
+		case s := <-heard:
+			servers[s] = time.Now()
+		case <-tick.C:
+		case <-ctx.Done():
+			return ""
+		}
+		for s, at := range servers {
+			switch {
+			case time.Since(at) > lanHeard:
+				delete(servers, s)
+			case c.mayMoveTo(s):
+				return s
+			}
+		}
 	}
 }
 
