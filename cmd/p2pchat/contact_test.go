@@ -254,7 +254,7 @@ func TestALookKeepsTheTimeOfAnOutbox(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		was := o.earlier(folder, "")
+		was, _ := o.earlier(folder, "")
 		if was == nil {
 			t.Fatal("it is not found")
 		}
@@ -266,7 +266,7 @@ func TestALookKeepsTheTimeOfAnOutbox(t *testing.T) {
 	if err := os.Chtimes(path, month, month); err != nil {
 		t.Fatal(err)
 	}
-	if was := o.earlier(folder, ""); was != nil {
+	if was, _ := o.earlier(folder, ""); was != nil {
 		t.Error("one that is too old is found")
 	}
 	if _, err := os.Stat(path); err == nil {
@@ -306,7 +306,7 @@ func TestEitherSideGoesOnInAnOpenRoom(t *testing.T) {
 		talk.Close()
 
 		answerer := talkOptions{side: signaling.Callee, server: o.server}
-		if was := answerer.earlier(folder, ""); (was != nil) != c.goesOn {
+		if was, _ := answerer.earlier(folder, ""); (was != nil) != c.goesOn {
 			t.Errorf("%s: answer finds %v", c.room, was)
 		}
 		if err := answerer.outbox.open(path, answerer.side); (err == nil) != c.goesOn {

@@ -53,19 +53,32 @@ func (o *talkOptions) openDefault(ctx context.Context, text string, std stdio) e
 		}
 		return o.openIn(folder, o.keeper.id(), std)
 	}
-	if was := o.earlier(folder, text); was != nil {
+	was, open := o.earlier(folder, text)
+	switch {
+	case was != nil:
 		on, err := o.goOn(ctx, *was, std)
 		if err != nil {
 			return err
 		}
 		if on {
-			o.outbox.own = true
-			return o.outbox.open(was.path, o.side)
+			return o.continueEarlier(*was)
 		}
-	} else if o.resume {
+	case o.resume && open:
+		return &usageError{err: errors.New("--resume: another p2pchat has the conversation open"), hint: "use that program, or leave --resume out to begin another one"}
+	case o.resume:
 		return &usageError{err: errors.New("--resume: there is no conversation to go on with"), hint: "leave --resume out to begin one"}
 	}
 	return o.openIn(folder, fmt.Sprintf("%d-%d", time.Now().UnixNano(), os.Getpid()), std)
+}
+
+// continueEarlier opens the outbox of an earlier conversation, unless another program was faster: two may have asked the person.
+func (o *talkOptions) continueEarlier(was earlierTalk) error {
+	o.outbox.own = true
+	err := o.outbox.open(was.path, o.side)
+	if errors.Is(err, chat.ErrJournalInUse) {
+		return &usageError{err: fmt.Errorf("another p2pchat already goes on with %s", was), hint: "use that program, or run this command again to begin another conversation"}
+	}
+	return err
 }
 
 // forgetOutbox removes the outbox of the contact with that ID, if there is one.
@@ -102,9 +115,9 @@ func (o *talkOptions) openOutbox(id string, notes io.Writer) error {
 	return o.openIn(folder, id, stdio{err: notes})
 }
 
-// earlier returns the newest conversation with a code that an earlier run did not end and this side can go on with, of any code if text is empty. It removes
+// earlier returns the newest conversation with a code that an earlier run did not end and this side can go on with, of any code if text is empty, and whether another program has one open. It removes
 // outboxes in which there is nothing, or that are too old.
-func (o *talkOptions) earlier(folder, text string) *earlierTalk {
+func (o *talkOptions) earlier(folder, text string) (newest *earlierTalk, open bool) {
 	paths, _ := filepath.Glob(filepath.Join(folder, "*-*"+outboxExtension)) // the pattern is correct
 	var all []earlierTalk
 	for _, path := range paths {
@@ -114,6 +127,7 @@ func (o *talkOptions) earlier(folder, text string) *earlierTalk {
 		}
 		journal, err := chat.OpenJournal(path)
 		if err != nil { // in use, or damaged
+			open = open || errors.Is(err, chat.ErrJournalInUse)
 			continue
 		}
 		was := earlierTalk{path: path, waiting: journal.Waiting(), with: journal.Peer(), at: info.ModTime()}
@@ -129,10 +143,10 @@ func (o *talkOptions) earlier(folder, text string) *earlierTalk {
 		}
 	}
 	if len(all) == 0 {
-		return nil
+		return nil, open
 	}
-	newest := slices.MaxFunc(all, func(a, b earlierTalk) int { return cmp.Compare(a.at.UnixNano(), b.at.UnixNano()) })
-	return &newest
+	last := slices.MaxFunc(all, func(a, b earlierTalk) int { return cmp.Compare(a.at.UnixNano(), b.at.UnixNano()) })
+	return &last, open
 }
 
 // isFor reports whether a person who gave text may mean this conversation.
