@@ -3,8 +3,10 @@ package transfer
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"p2pchat/chat/internal/chattest"
@@ -167,6 +169,27 @@ func TestAnAcceptThatIsNotQueued(t *testing.T) {
 		t.Errorf("declined after that: %v", err)
 	}
 	m.Close("over", false, false)
+	if left := chattest.Contents(t, dir); len(left) > 0 {
+		t.Errorf("it leaves %v", left)
+	}
+}
+
+// A channel that comes before the answer is kept does not leave the file waiting if it cannot be kept.
+func TestAcceptedWithoutAnAnswer(t *testing.T) {
+	dir := t.TempDir()
+	m, h := offeredTo(t, Config{DownloadDir: dir, Log: slog.New(slog.DiscardHandler)})
+	h.fails = func(k Kind) error {
+		if k == KindAccept {
+			m.release(m.awaited(7)) // the other side was told, and its channel has come and gone
+		}
+		return syscall.ENOSPC
+	}
+	if err := m.Accept(7); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("Accept returns %v", err)
+	}
+	if m.Pending() || len(h.events) != 2 {
+		t.Errorf("it is pending: %v; the reader is told %v", m.Pending(), h.events)
+	}
 	if left := chattest.Contents(t, dir); len(left) > 0 {
 		t.Errorf("it leaves %v", left)
 	}
