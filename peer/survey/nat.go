@@ -68,7 +68,7 @@ func (p prober) behave(ctx context.Context, servers []signaling.ICEServer) (NAT,
 
 func (p prober) behaveAt(ctx context.Context, u *stun.URI, servers []signaling.ICEServer) (n NAT, err error) {
 	n = NAT{Mapping: Unknown, Filtering: Unknown}
-	at, err := resolve(ctx, net.JoinHostPort(u.Host, strconv.Itoa(u.Port)))
+	at, err := p.resolve(ctx, net.JoinHostPort(u.Host, strconv.Itoa(u.Port)))
 	if err != nil {
 		return n, err
 	}

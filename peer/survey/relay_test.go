@@ -62,6 +62,7 @@ func behindRealNAT(t *testing.T, nat vnet.NATType, mayReach func(net.IP) bool) (
 	ok(t, err)
 	t.Cleanup(func() { ok(t, server.Close()) })
 	return prober{
+		lookup:    noNames,
 		listen:    func(family string) (net.PacketConn, error) { return near.ListenPacket(family, "192.168.0.5:0") },
 		localAddr: func(netip.AddrPort) (netip.Addr, bool) { return netip.MustParseAddr("192.168.0.5"), true },
 	}, signaling.ICEServer{URLs: []string{"stun:" + relayHost + ":3478", "turn:" + relayHost + ":3478"}, Username: "u", Credential: "p"}
@@ -131,9 +132,23 @@ func TestBehaveWithRelay(t *testing.T) {
 		}
 	})
 
-	t.Run("a server that no name leads to is no server", func(t *testing.T) {
-		if n, err := Behave(t.Context(), []signaling.ICEServer{{URLs: []string{"stun:unknown.invalid:3478"}}}); err == nil || n.Mapped.IsValid() {
+	virtually(t, "a server whose name leads nowhere is told of, and the next one is asked", func(t *testing.T) {
+		p, server := behindRealNAT(t, vnet.NATType{}, anywhere)
+		unknown := signaling.ICEServer{URLs: []string{"stun:unknown.invalid:3478", "turn:unknown.invalid:3478"}, Username: "u", Credential: "p"}
+		missing := func(err error) bool {
+			var dns *net.DNSError
+			return errors.As(err, &dns) && dns.IsNotFound
+		}
+		if n, err := p.behave(t.Context(), []signaling.ICEServer{unknown}); !missing(err) || n.Mapped.IsValid() {
 			t.Errorf("it is %+v, %v", n, err)
+		}
+		if n, err := p.behave(t.Context(), []signaling.ICEServer{unknown, server}); err != nil || !n.Mapped.IsValid() {
+			t.Errorf("with another server, it is %+v, %v", n, err)
+		}
+		for _, r := range p.probe(t.Context(), []signaling.ICEServer{unknown}) {
+			if !missing(r.Err) || r.Address.IsValid() {
+				t.Errorf("%+v", r)
+			}
 		}
 	})
 }

@@ -47,12 +47,14 @@ var errUnsupported = errors.New("TURN over DTLS is not supported")
 
 // A prober sends over a network: this machine's or, in tests, a virtual one.
 type prober struct {
+	lookup    func(ctx context.Context, network, host string) ([]netip.Addr, error)
 	listen    func(family string) (net.PacketConn, error)    // opens a UDP socket; family is udp4 or udp6
 	localAddr func(server netip.AddrPort) (netip.Addr, bool) // returns the address that packets to server have as source
 	proxy     signaling.Dial                                 // connects over TCP; nil: this machine does
 }
 
 var machine = prober{
+	lookup: net.DefaultResolver.LookupNetIP,
 	listen: func(family string) (net.PacketConn, error) { return net.ListenUDP(family, nil) },
 	localAddr: func(server netip.AddrPort) (netip.Addr, bool) {
 		c, err := net.Dial("udp", server.String())
@@ -184,7 +186,7 @@ func (p prober) dial(ctx context.Context, u *stun.URI, host string) (net.PacketC
 	case u.Proto == stun.ProtoTypeUDP && secure:
 		return nil, errUnsupported
 	case u.Proto == stun.ProtoTypeUDP:
-		at, err := resolve(ctx, host)
+		at, err := p.resolve(ctx, host)
 		if err != nil {
 			return nil, err
 		}
@@ -209,7 +211,7 @@ func (p prober) dial(ctx context.Context, u *stun.URI, host string) (net.PacketC
 }
 
 // resolve returns the address of host, an IPv4 address if it has one.
-func resolve(ctx context.Context, host string) (netip.AddrPort, error) {
+func (p prober) resolve(ctx context.Context, host string) (netip.AddrPort, error) {
 	name, port, err := net.SplitHostPort(host)
 	if err != nil {
 		return netip.AddrPort{}, err
@@ -218,7 +220,7 @@ func resolve(ctx context.Context, host string) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	all, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+	all, err := p.lookup(ctx, "ip", name)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
@@ -244,7 +246,7 @@ func (p prober) mappedAddress(ctx context.Context, u *stun.URI) (netip.AddrPort,
 	if u.Proto != stun.ProtoTypeUDP || u.Scheme == stun.SchemeTypeSTUNS {
 		return netip.AddrPort{}, fmt.Errorf("STUN over %v is not supported", u.Proto)
 	}
-	at, err := resolve(ctx, net.JoinHostPort(u.Host, strconv.Itoa(u.Port)))
+	at, err := p.resolve(ctx, net.JoinHostPort(u.Host, strconv.Itoa(u.Port)))
 	if err != nil {
 		return netip.AddrPort{}, err
 	}

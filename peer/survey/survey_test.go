@@ -39,9 +39,19 @@ func newWorld(t *testing.T, s *server) *world {
 	t.Cleanup(func() { ok(t, router.Stop()) })
 	s.serve(t, far)
 	return &world{server: s, prober: prober{
+		lookup:    noNames,
 		listen:    func(family string) (net.PacketConn, error) { return near.ListenPacket(family, "10.0.0.1:0") },
 		localAddr: func(netip.AddrPort) (netip.Addr, bool) { return netip.MustParseAddr("10.0.0.1"), true },
 	}}
+}
+
+// noNames is a resolver that knows no name.
+func noNames(_ context.Context, _, host string) ([]netip.Addr, error) {
+	a, err := netip.ParseAddr(host)
+	if err != nil {
+		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	}
+	return []netip.Addr{a}, nil
 }
 
 func addNet(t *testing.T, router *vnet.Router, addresses ...string) *vnet.Net {
