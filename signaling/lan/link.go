@@ -8,7 +8,8 @@ import "net"
 // oneHop is the time to live of what is sent: no router forwards it, nor an answer to a query from elsewhere.
 const oneHop = 1
 
-// links returns the networks on which neighbours may be: with a carrier, and no tunnels, as of a VPN, which lead to machines elsewhere.
+// links returns the networks on which neighbours may be: with a carrier, and no point-to-point links, as of most VPNs. A VPN that looks like
+// Ethernet (ZeroTier, OpenVPN with --dev tap) is made to be one network of neighbours.
 func links() (list []net.Interface) {
 	all, _ := net.Interfaces() // none if it fails
 	const want = net.FlagUp | net.FlagRunning | net.FlagMulticast

@@ -24,13 +24,13 @@ func standIn(of netip.Addr, all []*transport.Interface) (*transport.Interface, n
 	}
 	const up, alive = net.FlagUp, net.FlagUp | net.FlagRunning
 	dead := slices.ContainsFunc(all, func(i *transport.Interface) bool {
-		return i.Flags&(alive|net.FlagPointToPoint) == up && slices.Contains(addressesOf(i), of)
+		return i.Flags&alive == up && slices.Contains(addressesOf(i), of) && !isTunnel(i)
 	})
 	if !dead {
 		return nil, netip.Addr{}
 	}
 	for _, i := range all {
-		if i.Flags&(alive|net.FlagPointToPoint|net.FlagLoopback) != alive || isBridge(i.Name) {
+		if i.Flags&(alive|net.FlagLoopback) != alive || isBridge(i.Name) || isTunnel(i) {
 			continue
 		}
 		for _, a := range addressesOf(i) {

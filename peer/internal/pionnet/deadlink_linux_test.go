@@ -2,8 +2,11 @@ package pionnet
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/pion/transport/v5"
@@ -48,4 +51,36 @@ func TestElsewhereThanATunnel(t *testing.T) {
 	if _, err := Elsewhere(machine, netip.MustParseAddr("10.8.0.2")); !errors.Is(err, errNowhereElse) {
 		t.Error(err)
 	}
+}
+
+// A tunnel that looks like Ethernet, as of OpenVPN or ZeroTier, is no other link: nothing leaves beside it, though its program has ended and
+// it has no carrier, and no other link's packets go into it.
+func TestTunnelsThatLookLikeEthernet(t *testing.T) {
+	t.Parallel()
+	inOwnNetwork(t, func() error {
+		for _, args := range []string{
+			"tuntap add dev vpn0 mode tap", "addr add 10.8.0.2/24 dev vpn0", "link set vpn0 up",
+			"link add name eth7 type veth peer name far", "addr add 192.0.2.7/24 dev eth7", "link set far up", "link set eth7 up",
+		} {
+			if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil { //nolint:gosec,noctx // the test's own words
+				return fmt.Errorf("ip %s: %w: %s", args, err, out)
+			}
+		}
+		all := machineLinks()
+		if link, at := standIn(netip.MustParseAddr("10.8.0.2"), all); link != nil {
+			t.Errorf("%s with %v stands in for a tunnel", link.Name, at)
+		}
+		if _, err := Elsewhere(&partOf{interfaces: all}, netip.MustParseAddr("10.8.0.2")); !errors.Is(err, errNowhereElse) {
+			t.Errorf("a call through it leaves beside it: %v", err)
+		}
+		for _, i := range all { // a cable that is unplugged, and a tunnel that works
+			if i.Flags |= net.FlagRunning; i.Name == "eth7" {
+				i.Flags &^= net.FlagRunning
+			}
+		}
+		if link, at := standIn(netip.MustParseAddr("192.0.2.7"), all); link != nil {
+			t.Errorf("%s with %v stands in for a cable", link.Name, at)
+		}
+		return nil
+	})
 }

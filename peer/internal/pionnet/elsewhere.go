@@ -25,7 +25,7 @@ func Elsewhere(machine transport.Net, at netip.Addr) (transport.Net, error) {
 	}
 	all, _ := machine.Interfaces() // Without has asked already
 	if slices.ContainsFunc(all, func(i *transport.Interface) bool {
-		return i.Flags&net.FlagPointToPoint != 0 && slices.Contains(addressesOf(i), at)
+		return slices.Contains(addressesOf(i), at) && isTunnel(i)
 	}) {
 		return nil, errNowhereElse
 	}
@@ -53,6 +53,9 @@ func Elsewhere(machine transport.Net, at netip.Addr) (transport.Net, error) {
 	n.interfaces, n.steered = list, true
 	return n, nil
 }
+
+// isTunnel reports whether a VPN may carry the packets of an interface.
+func isTunnel(i *transport.Interface) bool { return i.Flags&net.FlagPointToPoint != 0 || isTap(i.Name) }
 
 // FirstAddress returns the address of a family from which a socket without an address sends on a network that Elsewhere has returned, or the zero Addr.
 func FirstAddress(elsewhere transport.Net, is4 bool) netip.Addr {

@@ -33,3 +33,15 @@ func sendBy(u *net.UDPConn, index int) error {
 	})
 	return cmp.Or(err, set)
 }
+
+// isTap reports whether a program carries the packets of an interface that looks like Ethernet: a TAP device, as of ZeroTier, or of OpenVPN
+// with --dev tap. The interfaces of other VPNs are point-to-point.
+func isTap(name string) bool {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	info, err := unix.IoctlGetEthtoolDrvinfo(fd, name)
+	return err == nil && unix.ByteSliceToString(info.Driver[:]) == "tun"
+}
