@@ -8,14 +8,12 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -76,7 +74,7 @@ func newCrowd(t *testing.T, life time.Duration) *crowd {
 		t.Fatal(err)
 	}
 	c.server = serves(t, nil, "--trusted-proxy", "127.0.0.1", "--metrics-listen", c.metrics, "--mail", "--room-ttl", life.String(), "--mail-ttl", life.String())
-	c.startNginx()
+	c.nginx = startNginx(t, c.dir, c.server.address)
 	c.callers = []*callers{
 		c.newCallers("at an address of its own", net.IPv4(127, 0, 200, 1), true),
 		c.newCallers("in the attackers' network", net.IPv4(127, 0, 1, 250), true),
@@ -84,61 +82,6 @@ func newCrowd(t *testing.T, life time.Duration) *crowd {
 		c.newCallers("at the address of one that floods", c.addressOf("floods of candidates", 0), false),
 	}
 	return c
-}
-
-// startNginx runs nginx with docs/nginx.conf, with no more than addresses and paths changed.
-func (c *crowd) startNginx() {
-	t := c.t
-	t.Helper()
-	path, err := exec.LookPath("nginx")
-	if err != nil {
-		skipWithout(t, "nginx")
-	}
-	text, err := os.ReadFile("../../docs/nginx.conf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.nginx, err = freeAddress(); err != nil {
-		t.Fatal(err)
-	}
-	if err := certify(c.dir+"/own", "127.0.0.1", "localhost"); err != nil {
-		t.Fatal(err)
-	}
-	conf := string(text)
-	for _, change := range [][2]string{
-		{"pid /run/nginx.pid", "pid " + c.dir + "/pid"},
-		{"error_log /var/log/nginx/error.log emerg", "error_log " + c.dir + "/errors warn"},
-		{"listen 443 ", "listen " + c.nginx + " "},
-		{"listen [::]:443 ssl http2;", ""},
-		{"server 127.0.0.1:3000;", "server " + c.server.address + ";"},
-		{"/etc/ssl/chat.pem", c.dir + "/own.pem"},
-		{"/etc/ssl/chat.key", c.dir + "/own.key"},
-	} {
-		if !strings.Contains(conf, change[0]) {
-			t.Fatalf("docs/nginx.conf has no %q", change[0])
-		}
-		conf = strings.ReplaceAll(conf, change[0], change[1])
-	}
-	if err := os.WriteFile(c.dir+"/nginx.conf", []byte(conf), 0o600); err != nil { //nolint:gosec // the test's own folder
-		t.Fatal(err)
-	}
-	cmd := exec.Command(path, "-e", c.dir+"/errors", "-c", c.dir+"/nginx.conf", "-g", "daemon off;") //nolint:gosec // Debian's nginx
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	p := launchCommand(t, cmd, c.dir, os.Environ())
-	t.Cleanup(func() { // before it is killed, which would leave its workers
-		_ = p.cmd.Process.Signal(syscall.SIGTERM)
-		p.finish(t)
-	})
-	for deadline := time.Now().Add(patience); ; <-time.After(10 * time.Millisecond) {
-		if conn, err := net.Dial("tcp", c.nginx); err == nil {
-			_ = conn.Close()
-			return
-		}
-		if time.Now().After(deadline) {
-			errs, _ := os.ReadFile(c.dir + "/errors")
-			t.Fatalf("nginx does not start: %s%s", p.err, errs)
-		}
-	}
 }
 
 // client returns an HTTP client that asks nginx from an address of loopback.
