@@ -38,7 +38,7 @@ var (
 	errNotBack     = fmt.Errorf("%w after the connection was lost", errAbsent)
 	errInterrupted = errors.New("interrupted")
 	errNoCode      = &usageError{err: errors.New("no code was given"), hint: "type p2pchat answer CODE, or set P2PCHAT_CODE"}
-	errNoLAN       = errors.New("this machine is on no local network: it has no private IPv4 address")
+	errNoLAN       = errors.New("this machine is on no local network that can carry a call: that needs a private IPv4 address, or IPv6 alone with an address that is not link-local")
 	errStuck       = errors.New("the program at the other end of the pipe does not read the output")
 )
 

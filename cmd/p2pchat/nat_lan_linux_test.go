@@ -206,6 +206,68 @@ func TestNATLocalNetwork(t *testing.T) {
 	})
 }
 
+// Two machines on one network that has IPv6 alone meet without a server: with private addresses (ULA), and with global ones. With link-local
+// ones alone they are told that there is no network to meet on.
+func TestNATLocalNetworkIPv6(t *testing.T) {
+	needsLab(t)
+	t.Parallel()
+	only6 := func(t *testing.T, prefix string) *lab {
+		l := newLAN(t, "a", "b")
+		for i, on := range []string{"a", "b"} {
+			l.run("ip -n %s addr flush dev eth0", l.ns(on))
+			l.run("ip netns exec %s sysctl -qw net.ipv6.conf.eth0.accept_dad=0", l.ns(on))
+			l.run("ip -n %s link set eth0 down", l.ns(on))
+			l.run("ip -n %s link set eth0 up", l.ns(on)) // with a link-local address
+			if prefix != "" {
+				l.run("ip -n %s addr add %s%d/64 dev eth0 nodad", l.ns(on), prefix, i+1)
+			}
+		}
+		return l
+	}
+	for _, prefix := range []string{"fd07:7::", "2001:db8:7::"} {
+		t.Run("by a code, "+prefix, func(t *testing.T) {
+			t.Parallel()
+			l := only6(t, prefix)
+			b := l.onLAN("b", "answer", "417-falcon-zebra", "--ui", "json")
+			l.sees(b, `looking on your local network`)
+			begun := time.Now()
+			a := l.onLAN("a", "call", "417-falcon-zebra", "--ui", "json")
+			l.sees(a, `"command":"p2pchat answer \S+ --server 'http://\[`+prefix+`1\]:\d+'`)
+			l.sees(b, `Found the call on your local network, at http://\[`)
+			for _, p := range []*process{a, b} {
+				l.sees(p, `"path":"(host|prflx)".*"type":"connected"`)
+			}
+			l.Logf("connected after %v", time.Since(begun).Round(time.Millisecond))
+			l.say(a, "hello")
+			l.sees(b, `"text":"hello"`)
+			l.leave(a, b)
+		})
+		t.Run("by the command with the address, "+prefix, func(t *testing.T) {
+			t.Parallel()
+			l := only6(t, prefix)
+			a := l.onLAN("a", "call", "--lan", "always", "--ui", "json")
+			m := l.sees(a, `"command":"p2pchat answer (\S+) --server '(\S+)'"`)
+			b := l.onLAN("b", "answer", m[1], "--server", m[2], "--ui", "json")
+			l.sees(b, `"type":"connected"`)
+			l.leave(a, b)
+		})
+	}
+	t.Run("two contacts", func(t *testing.T) {
+		t.Parallel()
+		p := only6(t, "fd07:7::").keepsOnLAN(false)
+		a, b := p.runs("a", "call", "@ben"), p.runs("b", "call", "@ann")
+		p.talks(a, b)
+		p.leave(a, b)
+	})
+	t.Run("link-local addresses alone", func(t *testing.T) {
+		t.Parallel()
+		l := only6(t, "")
+		a := l.onLAN("a", "call", "--lan", "always", "--ui", "json")
+		a.notes(l, `or IPv6 alone with an address that is not link-local`)
+		a.finishes(t, exitServer)
+	})
+}
+
 // liar announces servers at a port where no one listens: for room, and a thousand that are none of p2pchat's.
 func (l *lab) liar(on, room string) (stop func()) {
 	l.Helper()

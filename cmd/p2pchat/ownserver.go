@@ -204,7 +204,8 @@ func (s *ownServer) stop() {
 }
 
 // lanAddress returns this machine's address that a person on the local network can type, or the zero Addr: a private address of a
-// default route if there is one.
+// default route if there is one. On a machine without IPv4 it is an IPv6 address, but no link-local one, which says nothing without the
+// name of an interface, and which ICE does not use (RFC 8445, section 5.1.1.1).
 func lanAddress() netip.Addr {
 	list := routedAddresses()
 	all, _ := net.InterfaceAddrs() // none if it fails
@@ -213,8 +214,20 @@ func lanAddress() netip.Addr {
 			list = append(list, p.Addr().Unmap())
 		}
 	}
-	for _, fits := range []func(netip.Addr) bool{netip.Addr.IsPrivate, netip.Addr.IsLinkLocalUnicast} {
-		if i := slices.IndexFunc(list, func(a netip.Addr) bool { return a.Is4() && fits(a) }); i >= 0 {
+	return typable(list)
+}
+
+// typable returns that of a machine's addresses that a person on the local network can type, or the zero Addr.
+func typable(list []netip.Addr) netip.Addr {
+	isIPv4 := func(a netip.Addr) bool { return a.Is4() && !a.IsLoopback() }
+	has4 := slices.ContainsFunc(list, isIPv4)
+	for _, fits := range []func(netip.Addr) bool{
+		func(a netip.Addr) bool { return isIPv4(a) && a.IsPrivate() },
+		func(a netip.Addr) bool { return isIPv4(a) && a.IsLinkLocalUnicast() },
+		func(a netip.Addr) bool { return !has4 && a.Is6() && a.IsPrivate() },
+		func(a netip.Addr) bool { return !has4 && a.Is6() && a.IsGlobalUnicast() },
+	} {
+		if i := slices.IndexFunc(list, fits); i >= 0 {
 			return list[i]
 		}
 	}

@@ -239,13 +239,13 @@ func hash(salt []byte, beacon string) []byte {
 }
 
 // isNeighbour reports whether a is a private address of a network that this machine is connected to, or this
-// machine's own.
+// machine's own. The neighbours of an IPv6 network may have no private ones.
 func isNeighbour(a netip.Addr) bool {
 	a = a.Unmap()
 	if a.IsLoopback() || a.Is6() && a.IsLinkLocalUnicast() {
 		return true // an address of the link that the packet came from
 	}
-	if !a.IsPrivate() && !a.IsLinkLocalUnicast() {
+	if a.Is4() && !a.IsPrivate() && !a.IsLinkLocalUnicast() {
 		return false
 	}
 	list, err := net.InterfaceAddrs()
@@ -253,12 +253,15 @@ func isNeighbour(a netip.Addr) bool {
 		return false
 	}
 	for _, one := range list {
-		if p, err := netip.ParsePrefix(one.String()); err == nil && p.Contains(a.WithZone("")) {
+		if p, err := netip.ParsePrefix(one.String()); err == nil && p.Contains(a.WithZone("")) && (a.Is4() || p.Bits() >= smallest6) {
 			return true
 		}
 	}
 	return false
 }
+
+// smallest6 is how long the prefix of one IPv6 network is at least (RFC 4291, section 2.5.4): a shorter one is not of one link.
+const smallest6 = 64
 
 // quiet is the logger of pion/mdns: a network that drops packets is no news.
 type quiet struct{ log *slog.Logger }
