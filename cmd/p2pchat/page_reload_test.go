@@ -74,6 +74,33 @@ func TestPageReload(t *testing.T) {
 		verified(t, caller)
 		converseWith(t, caller, program)
 	})
+	t.Run("says that a call which waited is closed, and goes on to answer one", func(t *testing.T) {
+		inFull(t)
+		server := serving(t)
+		caller, callee := b.open(t, server), b.open(t, server)
+		callee.answer("417-falcon-zebra")
+		callee.sees("No call is open in room 417 yet.")
+		callee.reload(true)
+		callee.sees("Answering 417-falcon-zebra")
+		caller.call("417-falcon-almanac")
+		callee.sees("Wrong code.")
+		caller.reload(true)
+		caller.sees("Your call was closed, because this page was left before the other person came.")
+		if kept := eval[string](caller, stored); strings.Contains(kept, "waited") {
+			t.Errorf("it stores %s", kept)
+		}
+		code := caller.call("")
+		callee.answer(code)
+		verified(t, caller, callee)
+		callee.click("leave")
+		callee.click("again")
+		caller.click("again")
+		for _, p := range []*tab{caller, callee} {
+			if left := eval[string](p, `document.getElementById("code").value + document.getElementById("own-code").value`); left != "" {
+				t.Errorf("after the call the page still has the code %s", left)
+			}
+		}
+	})
 	t.Run("goes on between two pages, on either side", func(t *testing.T) {
 		caller, callee := inCall(t, b)
 		caller.say("before")
@@ -81,10 +108,11 @@ func TestPageReload(t *testing.T) {
 		caller.delivered(1)
 		for n, p := range []*tab{caller, callee, caller} {
 			other := []*tab{callee, caller, callee}[n]
+			p.write("text", "after a ")
 			p.reload(true)
 			p.sees("Connected again.")
 			verified(t, p, other)
-			p.say("after a reload")
+			p.do(chromedp.SendKeys(chromedp.ID("text"), "reload\r"))
 			other.hears("after a reload")
 			p.delivered(1)
 			other.say("answered")

@@ -12,7 +12,7 @@ import { KeepView } from "./keepview.ts";
 import { Mailbox } from "./mailbox.ts";
 import { Outbox } from "./outbox.ts";
 import type { Pipe } from "./pipe.ts";
-import { resumeLimit, saveCall, type SavedCall } from "./resume.ts";
+import { resumeLimit, saveCall, saveWaiting, type SavedCall } from "./resume.ts";
 import { Session } from "./session.ts";
 import { Store, type Side } from "./store.ts";
 import { WaitingView } from "./waitingview.ts";
@@ -196,20 +196,21 @@ export class Call {
     this.#life.abort();
   }
 
-  /** Handles that the page is closed or reloads: it saves the call for the next page, or says goodbye. */
-  leavePage() {
-    const saved = this.#save();
+  /** Handles that the page is closed or reloads: it saves the call, with the draft of a message, for the next page, or says goodbye. */
+  leavePage(draft: string) {
+    const saved = this.#save(draft);
+    if (!this.#met && !this.#contact) saveWaiting(this.#base, this.side === "answer" && this.#code ? print(this.#code) : "");
     if (!saved) this.conversation.abandon();
     if (saved || !this.#met) this.#life.abort(); // which closes the room; a goodbye still needs the connection
   }
 
-  #save(): boolean {
+  #save(draft: string): boolean {
     const session = this.#session.resumption;
     if (!this.#met || !session || this.conversation.parting) return false;
     const { relayOnly, anywhere, accessKey } = this.#choices;
     const files = this.#files.files.interrupt("the page was loaded again");
     return saveCall(this.#base, {
-      side: this.side, code: this.#code, contact: this.#contact?.id ?? "", relayOnly, anywhere, accessKey, compared: this.view.compared, files, conversation: this.conversation.save(), session,
+      side: this.side, code: this.#code, contact: this.#contact?.id ?? "", relayOnly, anywhere, accessKey, compared: this.view.compared, files, draft, conversation: this.conversation.save(), session,
     }, this.conversation.pause() ? backIn : resumeLimit);
   }
 }

@@ -11,7 +11,7 @@ import { dropping } from "./fileview.ts";
 import { choose } from "./iceservers.ts";
 import { invitation } from "./invitation.ts";
 import { properName } from "./name.ts";
-import { takeCall, undeliveredIn, type SavedCall } from "./resume.ts";
+import { takeCall, takeWaiting, undeliveredIn, type SavedCall } from "./resume.ts";
 import { Store, type Side } from "./store.ts";
 import { copyButtons } from "./waitingview.ts";
 
@@ -44,14 +44,14 @@ async function hold(side: Side, code: codes.Code | undefined, contact?: Held, sa
   const checked = (box: HTMLInputElement) => box.checked && box.checkVisibility();
   const choices = saved ?? { accessKey: keyInput.value, relayOnly: checked(relayOnly), anywhere: checked(anywhere) };
   const mine = (call = new Call(base, onLoopback, side, code, { ...choices, name }, () => book, contact, saved));
+  if (saved?.draft) textBox.value = saved.draft; // a new view has emptied the box
   const failure = await mine.run();
   call = undefined;
   document.title = "p2pchat";
   void contacts.refresh();
-  if (!mine.shown) {
-    if (failure && !mine.conversation.parting) refused(side, failure, contact);
-    else show("start", focusNext);
-  }
+  if (mine.shown) codeInput.value = ownCode.value = ""; // they have done their work
+  else if (failure && !mine.conversation.parting) refused(side, failure, contact);
+  else show("start", focusNext);
   focusNext = startTitle;
 }
 
@@ -259,15 +259,20 @@ document.onvisibilitychange = () => {
 onbeforeunload = (e) => {
   if (call) e.preventDefault();
 };
-onpagehide = () => { call?.leavePage(); };
+onpagehide = () => { call?.leavePage(textBox.value); };
 onpageshow = (e) => { if (e.persisted) arrive(); };
 
-/** Resumes the call in which the page was left, or answers the link with which it was opened. */
+/** Resumes the call in which the page was left, or for which it waited, or answers the link with which it was opened. */
 function arrive() {
-  const saved = call ? undefined : takeCall(base);
+  const saved = call ? undefined : takeCall(base), waited = call ? undefined : takeWaiting(base);
   if (saved?.inTime && saved.contact) void resumeContact(saved);
   else if (saved?.inTime) void hold(saved.side, saved.code, undefined, saved);
   else if (saved) showStartError(`The call with ${saved.conversation.peer.name} is over: this page was closed for too long. ${restOf(saved)} ${talkAgain}`);
+  else if (waited === "") showStartError("Your call was closed, because this page was left before the other person came. To go on, start it again, and send the new code if you get one.");
+  else if (waited && !location.hash) {
+    codeInput.value = waited;
+    answer(waited, true);
+  }
   followLink();
 }
 

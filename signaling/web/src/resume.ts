@@ -27,6 +27,7 @@ export interface SavedCall {
   readonly accessKey: string;
   readonly compared: boolean; // whether the person has compared the safety words
   readonly files: number; // that leaving the page has cancelled
+  readonly draft: string; // of a message
   readonly conversation: Saved;
   readonly session: Resumption;
 }
@@ -53,6 +54,27 @@ export function takeCall(base: string): (SavedCall & { inTime: boolean }) | unde
     sessionStorage.removeItem(item(base));
     const call = JSON.parse(text ?? "null") as (SavedCall & { at: number; ms: number }) | null;
     return call ? { ...call, inTime: Math.abs(Date.now() - call.at) < call.ms } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const waitingItem = (base: string) => `p2pchat waited at ${base}`;
+
+/** Saves that the page was left before the two had met. code: of a call that this side answers, and goes on to answer. */
+export function saveWaiting(base: string, code: string) {
+  try {
+    sessionStorage.setItem(waitingItem(base), JSON.stringify({ code, at: Date.now() }));
+  } catch { /* then the person starts again */ }
+}
+
+/** Returns the code that the page waited with, which is empty for its own call, and removes it from the storage; undefined if it did not wait. */
+export function takeWaiting(base: string): string | undefined {
+  try {
+    const text = sessionStorage.getItem(waitingItem(base));
+    sessionStorage.removeItem(waitingItem(base));
+    const left = JSON.parse(text ?? "null") as { code: string; at: number } | null;
+    return left && Math.abs(Date.now() - left.at) < resumeLimit ? left.code : undefined;
   } catch {
     return undefined;
   }
