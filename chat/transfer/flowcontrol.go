@@ -5,12 +5,15 @@ import "time"
 // A window says how many bytes a file may be ahead of what the receiver has: what the path holds, as measured, and a quarter
 // more, or what it moves in 15 ms if that is more, or in 25 ms in all. More would only wait in queues, with every message
 // behind it, and be dropped where a queue is short; less would leave the path idle while a busy processor lets a goroutine wait.
+// While there is no queue, it is up to 30 ms more: where packets are lost, some of it waits for another round trip.
 //
 // Over stripes it is the only brake: an association's least congestion window does not follow the path. It
 // is what BBR does (draft-ietf-ccwg-bbr) with the receiver's haves: the highest rate of late, the shortest round trip of
-// the last 10 s, and now and then a pause that lets queues drain, to measure that again. It begins small, and doubles until
-// the rate no longer grows or round trips become longer, as HyStart++ does (RFC 9406): what a queue drops of a window that is too
-// large costs an association a second.
+// the last 10 s, and now and then a pause that lets queues drain, to measure that again. The pause comes sooner while a queue
+// is not this file's own: then a file that began later sees the path without one, too, and both take as much.
+//
+// It begins small, and doubles with each round trip until the rate no longer grows or round trips become longer, as HyStart++ does
+// (RFC 9406): what a queue drops of a window that is too large costs an association a second.
 type window struct {
 	marks []mark  // what was sent and is not acknowledged
 	since mark    // where the measured period began
@@ -21,10 +24,15 @@ type window struct {
 	least   time.Duration // the shortest round trip
 	leastAt time.Time     // when it was measured
 	probe   time.Time     // until when queues drain; zero: they need not
+	probed  time.Time     // when they last began to, or need not
 	fresh   time.Duration // the shortest round trip since they do; 0 before there is one
 
-	peak float64 // the rate at which the path was last seen to hold more
-	flat int     // periods since, which is flatPeriods at most
+	lowest time.Duration // the shortest round trip of this period; 0 before there is one
+	queue  time.Duration // how much longer than the shortest of all that of the last period was
+
+	grown int64   // bytes that the window had when it was last known to be too small
+	peak  float64 // the rate at which the path was last seen to hold more
+	flat  int     // periods since, which is flatPeriods at most
 }
 
 // A mark is a time at which the stream was at an offset.
@@ -39,26 +47,34 @@ const (
 	windowPeriod = 20 * time.Millisecond
 	windowQueue  = 25 * time.Millisecond // at the highest rate, the least window
 	windowExtra  = 15 * time.Millisecond // beyond the shortest round trip, at least
+	windowSpare  = 30 * time.Millisecond // beyond it while there is no queue, at most
+	queueWeight  = 4                     // milliseconds that each one of queue takes from that
 	flatPeriods  = 3                     // without growth, until the path is full
 	leastAge     = 10 * time.Second
-	chunkLeast   = 8 << 10 // bytes in a message
-	chunkShare   = 8       // messages in what the path holds
+	foreignAge   = 2 * time.Second // from one pause for the queue of others to the next
+	chunkLeast   = 8 << 10         // bytes in a message
+	chunkShare   = 8               // messages in what the path holds
 )
 
 // size returns the window in bytes.
 func (w *window) size() int64 {
-	if w.rate == 0 {
-		return max(windowFirst, w.floor())
-	}
-	ahead := w.least + max(w.least/4, windowExtra)
-	switch {
-	case !w.probe.IsZero():
+	ahead := w.least + max(w.extra(), min(w.least, windowSpare)-queueWeight*w.queue)
+	if !w.probe.IsZero() {
 		ahead = w.least / 2
-	case w.flat < flatPeriods:
-		ahead = 2 * w.least
 	}
-	holds := w.rate * max(ahead, windowQueue).Seconds()
-	return min(max(int64(holds), w.floor()), windowMost)
+	holds := int64(w.rate * max(ahead, windowQueue).Seconds())
+	if w.grows() {
+		holds = max(w.grown, windowFirst)
+	}
+	return min(max(holds, w.floor()), windowMost)
+}
+
+// grows reports whether the path may hold much more than was measured.
+func (w *window) grows() bool { return w.probe.IsZero() && (w.rate == 0 || w.flat < flatPeriods) }
+
+// restart lets the window grow from its first size: the path is the same, and what carries the file over it can carry more.
+func (w *window) restart() {
+	*w = window{least: w.least, leastAt: w.leastAt}
 }
 
 // floor returns the least window: twice what the receiver takes from one have to the next, and one message more.
@@ -86,17 +102,30 @@ func (w *window) has(offset int64, now time.Time) {
 		w.marks = append(w.marks[:0], w.marks[acked:]...)
 	}
 	if w.since.when.IsZero() {
-		w.since, w.last = mark{offset, now}, offset
+		w.since, w.last, w.grown = mark{offset, now}, offset, windowFirst
 		return
 	}
 	w.step = max(float64(offset-w.last), 0.9*w.step)
+	w.grown += offset - w.last
 	w.last = offset
+	if !w.probe.IsZero() { // what is sent meanwhile says nothing about the rate
+		w.since, w.lowest = mark{offset, now}, 0
+		return
+	}
 	took := now.Sub(w.since.when)
 	if took < max(windowPeriod, w.least) {
 		return
 	}
 	w.rate = max(float64(offset-w.since.at)/took.Seconds(), 0.9*w.rate) // a pause says little about the path
 	w.since = mark{offset, now}
+	if w.lowest > 0 {
+		w.queue, w.lowest = max(w.lowest-w.least, 0), 0
+	}
+	if w.grows() {
+		w.probed = now // the queue of a window that grew too large is its own
+	} else {
+		w.grown = w.size()
+	}
 	w.flat = min(w.flat+1, flatPeriods)
 	if w.rate > 1.25*w.peak {
 		w.peak, w.flat = w.rate, 0
@@ -105,20 +134,26 @@ func (w *window) has(offset int64, now time.Time) {
 
 // returned notes how long a round trip took.
 func (w *window) returned(trip time.Duration, now time.Time) {
+	if w.lowest == 0 || trip < w.lowest {
+		w.lowest = trip
+	}
 	if w.least > 0 && trip > w.least+w.least/4+windowQueue/2 { // a queue has begun
 		w.flat = flatPeriods
 	}
 	switch {
 	case w.least == 0 || trip <= w.least:
 		w.least, w.leastAt, w.probe = trip, now, time.Time{}
-	case now.Sub(w.leastAt) <= leastAge:
-	case w.probe.IsZero() && w.rate*w.least.Seconds() < float64(w.floor()): // queues do not drain: the floor fills them
-		w.leastAt = now
-	case w.probe.IsZero():
-		w.probe, w.fresh = now.Add(2*trip), trip
-	default:
+	case !w.probe.IsZero():
 		if w.fresh = min(w.fresh, trip); now.After(w.probe) {
 			w.least, w.leastAt, w.probe = w.fresh, now, time.Time{}
 		}
+	case now.Sub(w.leastAt) < leastAge && (w.queue < 3*w.extra()/2 || now.Sub(w.probed) < foreignAge):
+	case w.rate*w.least.Seconds() < float64(w.floor()): // queues do not drain: the floor fills them
+		w.leastAt, w.probed = now, now
+	default:
+		w.probe, w.fresh, w.probed = now.Add(2*trip), trip, now
 	}
 }
+
+// extra returns for how long the window lasts beyond the shortest round trip, at least, and so how long a queue of its own is, at most.
+func (w *window) extra() time.Duration { return max(w.least/4, windowExtra) }

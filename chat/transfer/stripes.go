@@ -161,7 +161,7 @@ func (s *spread) stripe(ctx context.Context) {
 		_, _ = ch.Read(make([]byte, 1))
 		s.broken(ctx)
 	})
-	s.open.Add(1)
+	s.opened()
 	for {
 		select {
 		case piece := <-s.pieces:
@@ -171,6 +171,15 @@ func (s *spread) stripe(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// opened notes that a stripe is open. What the file's own channel has carried says nothing about what stripes can.
+func (s *spread) opened() {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	if s.open.Add(1) == 1 {
+		s.f.window.restart()
 	}
 }
 

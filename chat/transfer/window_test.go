@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// On a path with 10 MB/s and a round trip of 100 ms, the window is twice what that holds while the rate may still grow, and a quarter more
-// than that later, or as soon as round trips become longer. A pause says little about the path; a rate that has grown by a quarter, that it may grow on.
+// On a path with 10 MB/s and a round trip of 100 ms, the window doubles with each round trip while the rate may still grow. Later it
+// lasts 30 ms longer than a round trip, and a quarter of it where there is a queue. A pause says little about the path; a rate
+// that has grown by a quarter, that it may grow on.
 func TestTheWindowFollowsThePath(t *testing.T) {
 	const each = 10_000 // bytes a millisecond
 	trip := 100 * time.Millisecond
@@ -27,37 +28,44 @@ func TestTheWindowFollowsThePath(t *testing.T) {
 		}
 	}
 	ms(100, each)
-	near("before a period is over", windowFirst)
+	near("before a round trip is over", windowFirst+1e6)
 	ms(1, each)
-	near("at first", 2e6)
+	near("after a round trip", windowFirst+1e6)
 	if got := w.chunk(); got != fileChunk {
 		t.Errorf("a message has %d bytes", got)
 	}
 	ms(100, each)
-	near("after a period without growth", 2e6)
+	near("after another", windowFirst+2e6)
 	ms(200, each)
-	near("when the path is full", 1.25e6)
+	near("when the path is full", 1.3e6)
 	ms(100, each*12/10)
-	near("when it grew by a fifth", 1.5e6)
+	near("when it grew by a fifth", 1.56e6)
 	ms(100, each*14/10)
-	near("when it has grown by two fifths", 2.8e6)
-	ms(300, each*14/10)
-	near("when that is all", 1.75e6)
+	near("when it has grown by two fifths", 1.82e6)
+	ms(50, each*14/10)
+	near("when it has grown on for half a round trip", 1.82e6+0.7e6)
+	ms(250, each*14/10)
+	near("when that is all", 1.82e6)
 	ms(1, 0)
 	now = now.Add(500 * time.Millisecond)
 	ms(1, each)
-	near("after a pause", 1.75e6*0.9)
+	near("after a pause", 1.82e6*0.9)
 	if len(w.marks) > 0 {
 		t.Errorf("%d marks are left", len(w.marks))
 	}
 
 	w, sent = window{}, 0
 	ms(101, each)
-	near("of another file, at first", 2e6)
+	near("of another file, after a round trip", windowFirst+1e6)
 	trip = 130 * time.Millisecond
 	ms(1, each)
-	near("with a little more round trip", 2e6)
+	near("with a little more round trip", windowFirst+1e6)
 	trip = 140 * time.Millisecond
 	ms(1, each)
-	near("when a queue has begun", 1.25e6)
+	near("when a queue has begun", 1.3e6)
+	ms(200, each)
+	near("when the queue has lasted", 1.25e6)
+	w.restart()
+	ms(1, each)
+	near("when something else carries the file", windowFirst)
 }
