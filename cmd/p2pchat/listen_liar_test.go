@@ -78,7 +78,7 @@ var letterLies = map[string]struct {
 			list[i].Bytes = list[i].Bytes[:100]
 		}
 		return list
-	}, "cannot be read: that is not a p2pchat server", 0},
+	}, "that is not a p2pchat server", 0},
 }
 
 // A server that repeats, reorders, withholds, invents or truncates letters makes listen show none twice and none in another order,
@@ -147,7 +147,7 @@ func TestListenTellsLiesOfLettersThatWait(t *testing.T) {
 			want := []string{"@c0: messages wait for you at the server. To read them: p2pchat answer @c0"}
 			switch {
 			case name == "truncates":
-				want = []string{"letters at " + server + " " + lie.told}
+				want = []string{"cannot look for letters at " + server + ": " + lie.told}
 			case lie.told != "":
 				want = append([]string{"@c0: " + lie.told}, want...)
 			}

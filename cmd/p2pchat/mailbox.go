@@ -92,11 +92,17 @@ func (m *mailbox) run(ctx context.Context) {
 	m.refused = false
 	var posts chan error // of the letters that are under way, or nil: a server that takes none keeps no letter waiting
 	for {
+		var expired <-chan time.Time
 		if posts == nil && m.ready() {
 			posts = make(chan error, 1)
 			wg.Go(func() { posts <- m.post(ctx) })
+		} else if until := m.state().Until; posts == nil && !until.IsZero() {
+			expired = time.After(max(time.Second, time.Until(until))) // a disk without space leaves it in the past
 		}
 		select {
+		case <-expired:
+			m.renew()
+			m.refused = false
 		case d := <-came:
 			d.handled <- m.open(ctx, d)
 		case err := <-posts:
@@ -198,7 +204,7 @@ func (m *mailbox) deleteBeside(ctx context.Context, after mail.Incoming) (stop f
 // delete removes from the server the letters before after.
 func (m *mailbox) delete(ctx context.Context, after mail.Incoming) {
 	if err := after.Delete(ctx, m.at); err != nil && ctx.Err() == nil && !errors.Is(err, signaling.ErrMailOff) {
-		m.tell(fmt.Sprintf("The server did not delete the letters that you have read: %s. They stay there, sealed, until they expire.", flatten(err)))
+		m.tell(fmt.Sprintf("The server did not delete the letters that you have read: %s. They stay there, sealed. The program asks again in your next call with %s.", flatten(err), m.keeper.contact()))
 	}
 }
 
@@ -257,13 +263,8 @@ func (m *mailbox) open(ctx context.Context, d delivery) error {
 
 // unread tells the person that letters cannot be read, of which there may be none.
 func (m *mailbox) unread(err error) {
-	name, why := m.keeper.contact(), flatten(err)
-	switch {
-	case errors.Is(err, signaling.ErrMailOff): // nothing waits there
-	case errors.Is(err, signaling.ErrUnreachable), errors.Is(err, signaling.ErrUnavailable):
-		m.tell(fmt.Sprintf("The program cannot look for letters: %s. If %s has left you any, you get them when you meet.", why, name))
-	default:
-		m.tell(fmt.Sprintf("Your letters at the server cannot be read: %s. %s still has them, and you get them when you meet.", why, name))
+	if !errors.Is(err, signaling.ErrMailOff) { // else nothing waits there
+		m.tell(fmt.Sprintf("The program cannot look for letters: %s. If %s has left you any, you get them when you meet.", flatten(err), m.keeper.contact()))
 	}
 }
 

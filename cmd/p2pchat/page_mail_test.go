@@ -332,9 +332,9 @@ func TestPageAtAServerThatLiesAboutLetters(t *testing.T) {
 				list[i].Bytes = list[i].Bytes[:100]
 			}
 			return list
-		}, "Your letters at the server cannot be read: ", false, "", 0},
+		}, "The page cannot look for letters: ", false, "", 0},
 		"says nothing in two tokens": {truth, "", true, "[ ]", 0},
-		"says null":                  {truth, "Your letters at the server cannot be read: ", true, "null", 0},
+		"says null":                  {truth, "The page cannot look for letters: ", true, "null", 0},
 		"takes no receipt":           {oneByOne, "", true, "", http.StatusServiceUnavailable},
 		"deletes no letter":          {oneByOne, "The server did not delete the letters that you have read: ", true, "", http.StatusForbidden},
 	} {

@@ -65,8 +65,7 @@ export class Mailbox {
       }
     } catch (e) {
       if (signal.aborted || kindOf(e) === "mail-off") return; // nothing waits there
-      const { name } = this.contact;
-      this.#tell(`Your letters at the server cannot be read: ${readable(e).message} ${name} still has them, and you get them when the two of you connect.`);
+      this.#tell(`The page cannot look for letters: ${readable(e).message} If ${this.contact.name} has left you any, you get them when the two of you connect.`);
     } finally {
       await deleted;
     }
@@ -85,7 +84,7 @@ export class Mailbox {
     try {
       await this.store.deleteBlocks(at, through, signal);
     } catch (e) {
-      if (!signal.aborted) this.#tell(`The server did not delete the letters that you have read: ${readable(e).message} They stay there, sealed, until they expire.`);
+      if (!signal.aborted) this.#tell(`The server did not delete the letters that you have read: ${readable(e).message} They stay there, sealed. The page asks again in your next call with ${this.contact.name}.`);
     }
   }
 
