@@ -141,9 +141,9 @@ func TestAServerThatLiesAboutLetters(t *testing.T) {
 				list[i].Bytes = list[i].Bytes[:100]
 			}
 			return list
-		}, `Your letters at the server cannot be read: .* ann still has them, and you get them when you meet\.`, false, "", 0},
+		}, `The program cannot look for letters: .* If ann has left you any, you get them when you meet\.`, false, "", 0},
 		"says nothing in many bytes": {truth, "", true, "[" + strings.Repeat(" ", 100) + "]", 0},
-		"says null":                  {truth, `Your letters at the server cannot be read: `, true, "null", 0},
+		"says null":                  {truth, `The program cannot look for letters: `, true, "null", 0},
 		"takes no receipt":           {oneByOne, "", true, "", http.StatusServiceUnavailable},
 		"deletes no letter":          {oneByOne, `The server did not delete the letters that you have read: `, true, "", http.StatusForbidden},
 	} {
@@ -249,4 +249,19 @@ func TestExpiredLetters(t *testing.T) {
 	reader.prints(t, `"text":"second"`)
 	reader.kill()
 	checkShown(t, []*process{reader})
+}
+
+// Letters that expire while their writer's program waits for the reader are left again at once, and the writer is told.
+func TestLettersExpireWhileTheirWriterWaits(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, serving(t, "--mail", "--mail-ttl", "3s"))
+	p.keep(t)
+	ann := withOutbox(t, p, 0, "call", "@ben", "--ui", "json")
+	ann.say(t, `{"type":"message","text":"first"}`)
+	ann.prints(t, `"id":1,"kept_s":\d,"type":"mailed"(?s:.*)What you left for ben at the server has expired there\. It is left again\.(?s:.*)"id":1,"kept_s":\d,"type":"mailed"`)
+	ben := withOutbox(t, p, 1, "answer", "@ann", "--ui", "json")
+	ann.prints(t, `"id":1,"type":"delivered"`)
+	ann.say(t, `{"type":"message","text":"second"}`)
+	ben.prints(t, `"text":"second"`)
+	checkShown(t, []*process{ben})
 }

@@ -37,6 +37,26 @@ func TestPageLeavesAgainWhatExpired(t *testing.T) {
 	program.finish(t)
 }
 
+// What expires at the server while the page waits for the contact is left again at once.
+func TestPageLeavesAgainWhileItWaits(t *testing.T) {
+	t.Parallel()
+	ann, ben := correspondents(t, sharedBrowser(t), serving(t, "--mail", "--mail-ttl", "4s"))
+	ann.writesTo("Call Ben", "one")
+	ann.marked(leftThere)
+	ann.sees("What you left for Ben at the server has expired there. It is left again.")
+	program := ben("answer")
+	program.prints(t, `"text":"one"`)
+	ann.marked(delivered)
+	verified(t, ann)
+	ann.say("two")
+	program.prints(t, `"text":"two"`)
+	if n := strings.Count(program.out.String(), `"text":"one"`); n != 1 {
+		t.Errorf("the message arrives %d times", n)
+	}
+	ann.click("leave")
+	program.finish(t)
+}
+
 // A message that is too long for a letter, and all that is written after it, waits until the two meet. The page says so.
 func TestPageKeepsLongMessages(t *testing.T) {
 	t.Parallel()

@@ -9,6 +9,7 @@ import { kindOf, readable, type Kind } from "./failure.ts";
 import type { Store } from "./store.ts";
 
 const lastPosts = 3000; // ms for letters that are left when the call ends
+const longestTimer = 2 ** 31 - 1; // ms that setTimeout takes
 
 export interface MailWriter {
   /** The messages up to an ID are in letters at the server, which keeps them for some ms. */
@@ -35,12 +36,16 @@ export class Mailer {
   async run(signal: AbortSignal): Promise<void> {
     signal.addEventListener("abort", () => { this.#wake(); }, { once: true });
     this.#refused = false;
-    await this.#renew();
     for (this.#due = true; !signal.aborted; ) {
+      const woken = new Promise<void>((resolve) => (this.#wake = resolve)), rest = await this.#renew();
       if (this.#due) {
         this.#due = false;
         await this.#leave(signal);
-      } else await new Promise<void>((resolve) => (this.#wake = resolve));
+        continue;
+      }
+      const expiry = setTimeout(() => { this.changed(true); }, Math.min(Math.max(rest, 1000), longestTimer));
+      await woken;
+      clearTimeout(expiry);
     }
   }
 
@@ -72,18 +77,19 @@ export class Mailer {
     }
   }
 
-  /** Makes letters again of what was left, once that may have expired at the server. What comes twice counts once. */
-  async #renew(): Promise<void> {
+  /** Makes letters again of what was left, once that may have expired at the server. What comes twice counts once. It returns the ms until then. */
+  async #renew(): Promise<number> {
     const { through, until } = await this.contact.left().catch(() => ({ through: 0, until: 0 })), rest = until - Date.now();
-    if (until === 0) return;
+    if (until === 0) return longestTimer;
     const unread = this.conversation.letter(through, false).first <= through;
     if (rest > 0) {
       if (unread && !this.#remembered) this.writer.mailed(through, rest);
       this.#remembered = true;
-      return;
+      return rest;
     }
     if (unread) this.writer.note(`What you left for ${this.contact.name} at the server has expired there. It is left again.`);
     await this.contact.leaveAgain().catch(() => {}); // then it goes out when the two connect
+    return longestTimer;
   }
 }
 
