@@ -32,8 +32,10 @@ type mailPrimary struct {
 	limits memstore.MailLimits
 	stream jetstream.Stream
 
-	mu    sync.Mutex // guards what follows
-	usage usage
+	mu       sync.Mutex // guards what follows
+	usage    usage
+	answered time.Time // when NATS last did what a request asked for, or refused it
+	away     time.Time // when the first request began that NATS has left without an answer since, or zero
 }
 
 // A usage is what all boxes held when NATS was asked last.
@@ -137,12 +139,12 @@ func (p *mailPrimary) remove(ctx context.Context, subject string, revision uint6
 	}
 }
 
-// attempt calls do until it succeeds, fails for good, or NATS was away for Config.Patience.
+// attempt calls do until it succeeds, fails for good, or NATS was away for Config.Patience. If NATS was away for so long before, a
+// request waits no longer than one attempt may take. It does not ask whether the replica of the rooms is suspended: their
+// stream may be without a leader while that of the boxes has one.
 func (p *mailPrimary) attempt(caller context.Context, do func(context.Context) error) error {
-	if p.suspended.Load() {
-		return signaling.ErrUnavailable
-	}
-	ctx, cancel := context.WithTimeout(caller, p.config.Patience)
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(caller, p.patience(began))
 	defer cancel()
 	var final permanentError
 	err := p.retry(ctx, func(ctx context.Context) error {
@@ -152,11 +154,38 @@ func (p *mailPrimary) attempt(caller context.Context, do func(context.Context) e
 	})
 	switch {
 	case err == nil, final.error != nil:
+		p.noteAnswer()
 		return err
 	case caller.Err() != nil:
 		return caller.Err()
 	}
+	p.noteSilence(began)
 	return fmt.Errorf("%w: %w", signaling.ErrUnavailable, err)
+}
+
+// patience returns how long a request that begins now waits for NATS.
+func (p *mailPrimary) patience(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.away.IsZero() && now.Sub(p.away) >= p.config.Patience {
+		return min(requestTimeout, p.config.Patience)
+	}
+	return p.config.Patience
+}
+
+func (p *mailPrimary) noteAnswer() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answered, p.away = time.Now(), time.Time{}
+}
+
+// noteSilence notes that NATS left a request without an answer.
+func (p *mailPrimary) noteSilence(began time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.away.IsZero() && began.After(p.answered) {
+		p.away = began
+	}
 }
 
 // Usage returns the number of boxes of all servers and their bytes, as NATS said usageAge ago at most if it answers: one caller asks,

@@ -92,6 +92,68 @@ func TestMailOfTwoServers(t *testing.T) {
 	}
 }
 
+// TestMailGoesOnWithoutRooms takes the stream of the rooms away: the mailboxes have a stream of their own, and go on.
+func TestMailGoesOnWithoutRooms(t *testing.T) {
+	t.Parallel()
+	c := nats(t, 1)
+	s, err := natsstore.Open(t.Context(), natsstore.Config{URL: c.url(), Patience: time.Second, Log: slog.New(slog.DiscardHandler)})
+	ok(t, err)
+	t.Cleanup(s.Stop)
+	m, err := s.OpenMail(t.Context(), memstore.MailLimits{})
+	ok(t, err)
+	conn, err := natsgo.Connect(c.url())
+	ok(t, err)
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	ok(t, err)
+	ok(t, js.DeleteStream(t.Context(), "sig"))
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "squatter", Subjects: []string{"sig.*"}}) // so that no server makes it again
+	ok(t, err)
+	c.eventually("the rooms are given up", func() bool { return s.Ready() != nil })
+
+	putter, box := signaling.NewBox(rand.Text(), rand.Text())
+	_, err = m.AddBlock(t.Context(), putter, numbered(1))
+	ok(t, err)
+	if list, err := m.Blocks(t.Context(), box, 0, 0); err != nil || len(list) != 1 {
+		t.Errorf("%d blocks, %v", len(list), err)
+	}
+	ok(t, m.DeleteBlocks(t.Context(), box, 1))
+}
+
+// TestMailWhileNATSIsAway expects the first request to wait for NATS, later ones to be refused soon, and both to work once NATS is back.
+func TestMailWhileNATSIsAway(t *testing.T) {
+	t.Parallel()
+	const patience = 4 * time.Second
+	c := nats(t, 1)
+	s, err := natsstore.Open(t.Context(), natsstore.Config{URL: c.url(), Patience: patience, Log: slog.New(slog.DiscardHandler)})
+	ok(t, err)
+	t.Cleanup(s.Stop)
+	m, err := s.OpenMail(t.Context(), memstore.MailLimits{})
+	ok(t, err)
+	putter, _ := signaling.NewBox(rand.Text(), rand.Text())
+	put := func(number uint64) (time.Duration, error) {
+		began := time.Now()
+		_, err := m.AddBlock(t.Context(), putter, numbered(number))
+		return time.Since(began), err
+	}
+	c.kill(0)
+	if took, err := put(1); !errors.Is(err, signaling.ErrUnavailable) || took < patience {
+		t.Errorf("the first request: %v after %v", err, took)
+	}
+	if took, err := put(1); !errors.Is(err, signaling.ErrUnavailable) || took >= patience {
+		t.Errorf("the next one: %v after %v", err, took)
+	}
+	c.start(0)
+	c.eventually("mail is taken again", func() bool {
+		_, err := put(1)
+		return err == nil
+	})
+	c.kill(0)
+	if took, err := put(2); !errors.Is(err, signaling.ErrUnavailable) || took < patience {
+		t.Errorf("the first request of the next outage: %v after %v", err, took)
+	}
+}
+
 // TestMailUsageIsCached asks again and again how much mail there is: NATS hears it once a second.
 func TestMailUsageIsCached(t *testing.T) {
 	t.Parallel()
