@@ -3,10 +3,15 @@ package main
 import (
 	"encoding/json"
 	"math/rand/v2"
+	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"p2pchat/cmd/p2pchat/internal/contacts"
+	"p2pchat/signaling"
 )
 
 // One who writes and one who reads, both killed again and again, together or alone: every message that the writer's program has
@@ -137,5 +142,53 @@ func checkShown(t *testing.T, runs []*process) {
 	t.Logf("%d messages were shown by %d runs", last, len(runs))
 	if last < 2 {
 		t.Error("too few messages came to show anything")
+	}
+}
+
+// The names of the boxes change with each call. When that happens between a letter's put and the reader's look, because one of the
+// two is late, each message comes once, the writer is told so, and neither of them takes the server for a liar.
+func TestBoxesChangeBetweenAPutAndALook(t *testing.T) {
+	t.Parallel()
+	for name, late := range map[string]*postman{
+		"the reader looks after the call": {lie: func(list, _ []signaling.Block) []signaling.Block { return list[:0] }},
+		"the letter comes after the call": {lie: func(list, _ []signaling.Block) []signaling.Block { return list }, jam: http.StatusServiceUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := &postman{lie: late.lie, jam: late.jam}
+			p := newPair(t, m.atDoor(t))
+			p.keep(t)
+			m.lying.Store(true)
+			ann := withOutbox(t, p, 0, "call", "@ben", "--ui", "json")
+			ann.say(t, `{"type":"message","text":"first"}`)
+			if m.jam == 0 {
+				ann.prints(t, `"id":1,"kept_s":\d+,"type":"mailed"`)
+			}
+			eventually(t, func() bool {
+				c, err := contacts.Open(p.states[0] + "/p2pchat/contacts").Find("ben")
+				return err == nil && c.Mail.Through == 1 && (len(c.Mail.Pending) == 0) == (m.jam == 0)
+			}, func() string { return "the letter is not sealed, or not put:\n" + ann.out.String() })
+			ben := withOutbox(t, p, 1, "answer", "@ann", "--ui", "json")
+			ann.prints(t, `"id":1,"type":"delivered"`)
+			ann.kill()
+			ben.kill()
+			m.lying.Store(false)
+			ann = withOutbox(t, p, 0, "call", "@ben", "--ui", "json")
+			ann.say(t, `{"type":"message","text":"second"}`)
+			ann.prints(t, `"id":2,"kept_s":\d+,"type":"mailed"`)
+			ann.kill()
+			reader := withOutbox(t, p, 1, "answer", "@ann", "--ui", "json")
+			reader.prints(t, `"text":"second"`)
+			ann = withOutbox(t, p, 0, "call", "@ben", "--ui", "json")
+			ann.prints(t, `"id":2,"type":"delivered"`)
+			ann.say(t, `{"type":"message","text":"third"}`)
+			reader.prints(t, `"text":"third"`)
+			checkShown(t, []*process{ben, reader})
+			for _, run := range []*process{ben, reader} {
+				if blames := regexp.MustCompile(`letters? (is|are) missing|The server (sent|repeat)`).FindString(run.out.String()); blames != "" {
+					t.Errorf("the reader is told: %s\n%s", blames, run.out)
+				}
+			}
+		})
 	}
 }
