@@ -48,7 +48,7 @@ func (t *terminal) run(program *tea.Program) error {
 
 // newProgram returns what shows top on the terminal.
 func newProgram(top tea.Model, s screen.Streams) *tea.Program {
-	return tea.NewProgram(top, tea.WithInput(inputOf(s)), tea.WithOutput(s.Out), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond))
+	return newProgramWithClock(top, tea.WithInput(inputOf(s)), tea.WithOutput(s.Out), tea.WithoutSignalHandler())
 }
 
 // report handles what the terminal reports of itself, and what the shell does with it.

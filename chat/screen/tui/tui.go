@@ -29,9 +29,6 @@ import (
 // mostQueued bounds the messages that wait until the conversation takes them.
 const mostQueued = 256
 
-// framesPerSecond bounds how often the screen is drawn: a key is seen within 33 ms.
-const framesPerSecond = 30
-
 // flushTimeout bounds how long the last messages may take to get into the outbox when the screen ends.
 const flushTimeout = 500 * time.Millisecond
 
