@@ -63,7 +63,7 @@ var doors = map[string]string{
 	"github.com/labstack/echo/v4":          "p2pchat/signaling/server",
 	"github.com/pion":                      "p2pchat/peer or p2pchat/peer/internal/pionnet or p2pchat/peer/survey or p2pchat/signaling/relay or p2pchat/signaling/lan",
 	"github.com/quic-go":                   "p2pchat/peer/internal/quicpath",
-	"github.com/prometheus":                "p2pchat/signaling/server",
+	"github.com/VictoriaMetrics/metrics":   "p2pchat/signaling/server",
 	"github.com/nats-io":                   "p2pchat/signaling/natsstore",
 	"github.com/pelletier":                 "p2pchat/cmd/p2pchat/internal/settings",
 	"golang.org/x/time":                    "p2pchat/signaling/relay or p2pchat/signaling/internal/ratelimit",

@@ -95,7 +95,7 @@ func begin(ctx context.Context, name string) operation {
 // end counts an operation and, if it succeeded, the event of the call.
 func (s instrumentedStore) end(o operation, event string, wait time.Duration, err error) {
 	if wait <= 0 {
-		s.metrics.store[o.name].Observe(time.Since(o.started).Seconds())
+		s.metrics.store[o.name].Update(time.Since(o.started).Seconds())
 	}
 	var problem signaling.Problem
 	failed := false
@@ -106,7 +106,7 @@ func (s instrumentedStore) end(o operation, event string, wait time.Duration, er
 	}
 	switch {
 	case failed:
-		s.metrics.failures.WithLabelValues(o.name).Inc()
+		s.metrics.failures[o.name].Inc()
 	case err == nil && event != "":
 		s.metrics.calls[event].Inc()
 	}

@@ -1,17 +1,20 @@
 package server
 
 import (
+	"bytes"
+	"fmt"
+	"io"
+	"iter"
 	"maps"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+	prometheus "github.com/VictoriaMetrics/metrics"
 )
 
 // A Measure is a metric of the store or the relay. Labels have a few values that are known
@@ -30,20 +33,37 @@ const (
 	callTurnedDown, callClosed = "turned_down", "closed"
 )
 
-// metrics are the metrics of one server, in a registry of its own.
+// metrics are the metrics of one server, each of which has a registry of its own.
 type metrics struct {
-	registry *prometheus.Registry
-	requests *prometheus.CounterVec
-	seconds  *prometheus.HistogramVec
-	in, out  prometheus.Counter            // bytes of bodies
-	calls    map[string]prometheus.Counter // by event
-	limits   *prometheus.CounterVec
-	store    map[string]prometheus.Observer // by operation
-	failures *prometheus.CounterVec
+	families []*family // in the order in which /metrics has them
+	requests *family
+	seconds  *family
+	in, out  *prometheus.Counter            // bytes of bodies
+	calls    map[string]*prometheus.Counter // by event
+	limits   map[string]*prometheus.Counter
+	store    map[string]*prometheus.PrometheusHistogram // by operation
+	failures map[string]*prometheus.Counter
 
 	answered atomic.Pointer[map[requestLabels]requestMetrics] // so far; replaced under adding
 	adding   sync.Mutex
 }
+
+// A family is all samples of one metric. The library writes no help, so the family has a set of its own, and writes both lines
+// that go before the samples.
+type family struct {
+	name, help, kind string
+	samples          *prometheus.Set
+}
+
+// The kinds of a family.
+const (
+	counting     = "counter"
+	measuring    = "gauge"
+	distributing = "histogram"
+)
+
+// buckets of durations go from an answer out of memory to a write while NATS looks for a leader.
+var buckets = []float64{.0001, .0003, .001, .003, .01, .03, .1, .3, 1, 3, 10, 30, 60}
 
 // requestLabels are what the labels of a request's metrics follow from. There are not many: clients choose none.
 type requestLabels struct {
@@ -54,45 +74,26 @@ type requestLabels struct {
 
 // requestMetrics count the requests with the same labels.
 type requestMetrics struct {
-	count   prometheus.Counter
-	seconds prometheus.Observer
+	count   *prometheus.Counter
+	seconds *prometheus.PrometheusHistogram
 }
 
 func newMetrics(s *Server, measures []Measure) *metrics {
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	m := &metrics{store: map[string]*prometheus.PrometheusHistogram{}}
+	m.requests = m.family("p2pchat_requests_total", "Requests by route and status.", counting)
+	m.seconds = m.family("p2pchat_request_seconds", "Duration of requests, by route and by whether they may wait.", distributing)
+	m.calls = m.family("p2pchat_calls_total", "Rooms opened, offers answered, answers turned down by a new offer, rooms closed.", counting).
+		counters("event", slices.Values([]string{callOpened, callAnswered, callTurnedDown, callClosed}))
+	m.limits = m.family("p2pchat_limit_hits_total", "Requests and connections that were refused, by limit.", counting).counters("limit", maps.Keys(limits))
+	operations := slices.Concat(storeOperations, mailOperations)
+	m.failures = m.family("p2pchat_store_failures_total", "Operations in which the store failed; refusals are not failures.", counting).
+		counters("operation", slices.Values(operations))
+	store := m.family("p2pchat_store_seconds", "Duration of operations of the store, without reads that wait.", distributing)
+	for _, operation := range operations {
+		m.store[operation] = store.histogram(map[string]string{"operation": operation})
 	}
-	// From an answer out of memory to a write while NATS looks for a leader.
-	buckets := []float64{.0001, .0003, .001, .003, .01, .03, .1, .3, 1, 3, 10, 30, 60}
-	m := &metrics{
-		registry: prometheus.NewRegistry(),
-		requests: counter("p2pchat_requests_total", "Requests by route and status.", "route", "code"),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "p2pchat_request_seconds", Help: "Duration of requests, by route and by whether they may wait.", Buckets: buckets,
-		}, []string{"route", "waits"}),
-		calls:    map[string]prometheus.Counter{},
-		store:    map[string]prometheus.Observer{},
-		limits:   counter("p2pchat_limit_hits_total", "Requests and connections that were refused, by limit.", "limit"),
-		failures: counter("p2pchat_store_failures_total", "Operations in which the store failed; refusals are not failures.", "operation"),
-	}
-	bytes := counter("p2pchat_bytes_total", "Bytes of request and response bodies.", "direction")
-	calls := counter("p2pchat_calls_total", "Rooms opened, offers answered, answers turned down by a new offer, rooms closed.", "event")
-	store := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "p2pchat_store_seconds", Help: "Duration of operations of the store, without reads that wait.", Buckets: buckets,
-	}, []string{"operation"})
-	m.registry.MustRegister(m.requests, m.seconds, bytes, calls, m.limits, store, m.failures,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, event := range []string{callOpened, callAnswered, callTurnedDown, callClosed} {
-		m.calls[event] = calls.WithLabelValues(event)
-	}
-	for limit := range limits {
-		m.limits.WithLabelValues(limit)
-	}
-	for _, operation := range slices.Concat(storeOperations, mailOperations) {
-		m.failures.WithLabelValues(operation)
-		m.store[operation] = store.WithLabelValues(operation)
-	}
-	m.in, m.out = bytes.WithLabelValues("in"), bytes.WithLabelValues("out")
+	moved := m.family("p2pchat_bytes_total", "Bytes of request and response bodies.", counting).counters("direction", slices.Values([]string{"in", "out"}))
+	m.in, m.out = moved["in"], moved["out"]
 	m.answered.Store(&map[requestLabels]requestMetrics{})
 	measures = append(measures,
 		Measure{Name: "p2pchat_parked_reads", Help: "Waiting reads.", Value: func() float64 { return float64(s.Waiting()) }},
@@ -104,16 +105,70 @@ func newMetrics(s *Server, measures []Measure) *metrics {
 			return 1
 		}})
 	for _, one := range measures {
-		m.registry.MustRegister(one.collector())
+		m.measure(one)
 	}
 	return m
 }
 
-func (m Measure) collector() prometheus.Collector {
-	if m.Counts {
-		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: m.Name, Help: m.Help, ConstLabels: m.Labels}, m.Value)
+// family returns a new family.
+func (m *metrics) family(name, help, kind string) *family {
+	f := &family{name, help, kind, prometheus.NewSet()}
+	m.families = append(m.families, f)
+	return f
+}
+
+// measure adds a Measure, to the family of those with the same name.
+func (m *metrics) measure(one Measure) {
+	i := slices.IndexFunc(m.families, func(f *family) bool { return f.name == one.Name })
+	if i < 0 {
+		kind := measuring
+		if one.Counts {
+			kind = counting
+		}
+		i = len(m.families)
+		m.family(one.Name, one.Help, kind)
 	}
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: m.Name, Help: m.Help, ConstLabels: m.Labels}, m.Value)
+	f := m.families[i]
+	f.samples.NewGauge(f.sample(one.Labels), one.Value)
+}
+
+// sample returns the name of the sample with those labels.
+func (f *family) sample(labels map[string]string) string {
+	if len(labels) == 0 {
+		return f.name
+	}
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		all = append(all, fmt.Sprintf("%s=%q", name, labels[name]))
+	}
+	return f.name + "{" + strings.Join(all, ",") + "}"
+}
+
+// counter returns the counter with those labels.
+func (f *family) counter(labels map[string]string) *prometheus.Counter {
+	return f.samples.GetOrCreateCounter(f.sample(labels))
+}
+
+// counters returns a counter for each value of a label.
+func (f *family) counters(label string, values iter.Seq[string]) map[string]*prometheus.Counter {
+	all := map[string]*prometheus.Counter{}
+	for value := range values {
+		all[value] = f.counter(map[string]string{label: value})
+	}
+	return all
+}
+
+// histogram returns the histogram with those labels.
+func (f *family) histogram(labels map[string]string) *prometheus.PrometheusHistogram {
+	return f.samples.GetOrCreatePrometheusHistogramExt(f.sample(labels), buckets)
+}
+
+// writeTo writes the family in Prometheus's text format, unless it has no samples yet.
+func (f *family) writeTo(w io.Writer) {
+	var samples bytes.Buffer
+	if f.samples.WritePrometheus(&samples); samples.Len() > 0 {
+		fmt.Fprintf(w, "# HELP %s %s\n# TYPE %[1]s %[3]s\n%s", f.name, f.help, f.kind, &samples)
+	}
 }
 
 // request counts an answered request.
@@ -124,9 +179,9 @@ func (m *metrics) request(info *requestInfo, took time.Duration) {
 		of = m.add(labels, info.name())
 	}
 	of.count.Inc()
-	of.seconds.Observe(took.Seconds())
-	m.in.Add(float64(max(info.in, 0)))
-	m.out.Add(float64(info.out))
+	of.seconds.Update(took.Seconds())
+	m.in.Add(int(max(info.in, 0)))
+	m.out.Add(int(info.out))
 }
 
 // add returns the metrics of requests with the same labels, the first of which was answered.
@@ -138,7 +193,10 @@ func (m *metrics) add(l requestLabels, name string) requestMetrics {
 		waits = "yes"
 	}
 	all := maps.Clone(*m.answered.Load())
-	all[l] = requestMetrics{m.requests.WithLabelValues(name, strconv.Itoa(l.status)), m.seconds.WithLabelValues(name, waits)}
+	all[l] = requestMetrics{
+		m.requests.counter(map[string]string{"route": name, "code": strconv.Itoa(l.status)}),
+		m.seconds.histogram(map[string]string{"route": name, "waits": waits}),
+	}
 	m.answered.Store(&all)
 	return all[l]
 }
@@ -146,6 +204,13 @@ func (m *metrics) add(l requestLabels, name string) requestMetrics {
 // Metrics returns the handler of /metrics, in Prometheus's text format.
 func (s *Server) Metrics() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{Registry: s.metrics.registry}))
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		for _, f := range s.metrics.families {
+			f.writeTo(w)
+		}
+		prometheus.WriteProcessMetrics(w)
+		prometheus.WriteFDMetrics(w)
+	})
 	return mux
 }

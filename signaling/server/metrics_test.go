@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -144,6 +145,17 @@ func TestMetrics(t *testing.T) {
 			{Name: "p2pchat_relay_bytes_total", Help: "Bytes.", Labels: map[string]string{"direction": "out"}, Counts: true, Value: func() float64 { return 8 }},
 		}})
 		wants(t, s.scrape(), map[string]string{`p2pchat_relay_bytes_total{direction="in"}`: "7", `p2pchat_relay_bytes_total{direction="out"}`: "8"})
+		w := httptest.NewRecorder()
+		s.Metrics().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		for _, lines := range []string{
+			"# HELP p2pchat_relay_bytes_total Bytes.\n# TYPE p2pchat_relay_bytes_total counter\np2pchat_relay_bytes_total{direction=\"in\"} 7\np2pchat_relay_bytes_total{direction=\"out\"} 8\n",
+			"# HELP p2pchat_parked_reads Waiting reads.\n# TYPE p2pchat_parked_reads gauge\np2pchat_parked_reads 0\n",
+			"# TYPE p2pchat_store_seconds histogram\np2pchat_store_seconds_bucket{operation=",
+		} {
+			if !strings.Contains(w.Body.String(), lines) {
+				t.Errorf("there is no\n%s\nin\n%s", lines, w.Body)
+			}
+		}
 	})
 
 	t.Run("they are served where they should be, and nowhere else", func(t *testing.T) {
