@@ -17,6 +17,7 @@ type line struct {
 	goesOn    bool // the next one is more of it
 	continues bool // the one before was
 	cut       bool // text is not all of it
+	bare      bool // it has no newline at its end: none follows
 }
 
 // A splitter returns a function that reads the next line of in. The error counts only if there is no line.
@@ -60,7 +61,7 @@ func trimEnd(text []byte) []byte {
 func textLines(in io.Reader) func() (line, error) {
 	r := bufio.NewReaderSize(in, chat.MaxMessage+len("\r\n"))
 	var rest []byte // of the line, read and not given yet
-	now, atEnd := line{number: 1}, false
+	now, atEnd, bare := line{number: 1}, false, false
 	return func() (line, error) {
 		if now.number == 1 && !now.continues && rest == nil && isBinary(r) {
 			return line{}, ErrBinary
@@ -73,13 +74,13 @@ func textLines(in io.Reader) func() (line, error) {
 			case err != nil && len(rest) == 0 && !now.continues:
 				return line{}, err
 			default: // the error comes again
-				rest, atEnd = trimEnd(rest), true
+				rest, atEnd, bare = trimEnd(rest), true, err != nil
 			}
 		}
 		text := rest[:messageLength(rest)]
 		rest = rest[len(text):]
 		is := now
-		is.text, is.goesOn = string(text), len(rest) > 0 || !atEnd
+		is.text, is.goesOn, is.bare = string(text), len(rest) > 0 || !atEnd, bare
 		now.continues = is.goesOn
 		if !is.goesOn {
 			now.number, atEnd, rest = now.number+1, false, rest[:0]

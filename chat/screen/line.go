@@ -25,6 +25,7 @@ func Line(ctx context.Context, c *chat.Conversation, s Streams) error {
 			if got.number == 0 {
 				l.inputEnded()
 			}
+			l.bare = got.bare
 			return got, err
 		}
 	}
@@ -61,10 +62,14 @@ type lineScreen struct {
 	refused string // why the last line was that was not sent; a note has said so
 	warned  bool   // the person knows that there are no commands
 	held    string // the last line if it was not sent, because it may be a code
+	bare    bool   // the last line ended with Ctrl-D, and the cursor is still behind it
 }
 
 // inputEnded handles the end of the input.
 func (l *lineScreen) inputEnded() {
+	if l.bare && l.Typed && l.Watched {
+		fmt.Fprintln(l.Notes)
+	}
 	switch {
 	case l.question.inputEnded():
 		l.talk.Leave() // no code can come any more

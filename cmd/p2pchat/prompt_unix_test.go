@@ -110,6 +110,19 @@ func TestPrompt(t *testing.T) {
 		s.ends(exitInterrupted)
 	})
 
+	t.Run("Ctrl-D twice ends a line and the input, and what is told then has a line of its own", func(t *testing.T) {
+		t.Parallel()
+		server := serving(t)
+		caller := launch(t, "call", "421-falcon-zebra", "--server", server)
+		s := sitDown(t, nil, "answer", "421-falcon-zebra", "--server", server, "--ui", "line")
+		s.sees(`Verified: `)
+		s.types("last words\x04\x04")
+		s.sees(`last words\r\np2pchat: Your input has ended\.`)
+		caller.hears(t, "last words")
+		s.types("\x03")
+		s.ends(exitInterrupted)
+	})
+
 	t.Run("what is no code is asked for again", func(t *testing.T) {
 		t.Parallel()
 		s := sitDown(t, nil, "answer", "--server", elsewhere)
