@@ -296,7 +296,7 @@ func (d *diagnosis) print(out io.Writer) error {
 	}
 	line("")
 	line("%s", d.Verdict.Text)
-	_, err := io.WriteString(out, b.String())
+	_, err := io.WriteString(out, hangingOn(out, b.String()))
 	return err
 }
 
