@@ -61,7 +61,7 @@ type lineScreen struct {
 	// owned by handle:
 	refused string // why the last line was that was not sent; a note has said so
 	warned  bool   // the person knows that there are no commands
-	held    string // the last line if it was not sent, because it may be a code
+	unsent  string // the last line, if it was kept back because it may be a code
 	bare    bool   // the last line ended with Ctrl-D, and the cursor is still behind it
 }
 
@@ -124,8 +124,8 @@ func (l *lineScreen) holdCommand(in line) bool {
 // holdCode reports whether a line is not sent because it may be the caller's code, which must not reach the wrong person. A note
 // says so: answer takes an empty line for the code.
 func (l *lineScreen) holdCode(in line) bool {
-	was := l.held
-	l.held = ""
+	was := l.unsent
+	l.unsent = ""
 	if in.goesOn || in.continues || in.text == was {
 		return false
 	}
@@ -136,7 +136,7 @@ func (l *lineScreen) holdCode(in line) bool {
 		return false
 	}
 	if err := l.Code(in.text); err != nil {
-		l.held = in.text
+		l.unsent = in.text
 		l.note("%s To send it as a message, type it again.", Capital(Clean(err.Error())))
 	}
 	return true
@@ -148,7 +148,7 @@ func (l *lineScreen) holdAnotherCall(text string) bool {
 	if why == "" {
 		return false
 	}
-	l.held = text
+	l.unsent = text
 	l.note("%s To send it as a message, type it again.", Clean(why))
 	return true
 }

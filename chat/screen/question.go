@@ -133,8 +133,8 @@ func (l *lineScreen) answer(in line) bool {
 		return false
 	}
 	text, isCode := in.text, l.IsCode != nil && l.IsCode(in.text)
-	if text == "" && l.held != "" {
-		text, isCode = l.held, true
+	if text == "" && l.unsent != "" {
+		text, isCode = l.unsent, true
 	}
 	r, ok := l.question.reply(text, isCode)
 	var err error

@@ -22,7 +22,7 @@ var (
 )
 
 // An arrival puts in order what arrives of a file over its channel and over stripes, and says when
-// the sender is to hear of it. It lasts as long as the file's channel.
+// to tell the sender. It lasts as long as the file's channel.
 type arrival struct {
 	size  int64
 	write func([]byte) (int64, error) // appends to the file

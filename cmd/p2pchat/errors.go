@@ -94,7 +94,7 @@ var endings = []struct {
 	{screen.ErrOutputClosed, exitPipe, "output-closed", ""},
 }
 
-// broken is the table of errors of the machine, which no person made: what to do about each.
+// broken has the system errors that no flag causes, and what to do about each.
 var broken = []struct {
 	err  error
 	hint string
@@ -108,7 +108,7 @@ var broken = []struct {
 
 const noSpaceHint = "make room on that disk, then run the same command again"
 
-// brokenHint returns what to do about a machine that lacks something, or "" if err is not about that alone.
+// brokenHint returns the hint for a system error of that table, or "" for other errors: an interruption and a chat.Incomplete have their own.
 func brokenHint(err error) string {
 	if errors.Is(err, errInterrupted) || errors.As(err, new(*chat.Incomplete)) {
 		return ""

@@ -15,8 +15,8 @@ import (
 	"p2pchat/signaling/lan"
 )
 
-// A when is the value of --lan or --stripes: one of the following.
-type when string
+// A choice is the value of --lan or --stripes: one of the following.
+type choice string
 
 const (
 	auto   = "auto"
@@ -25,8 +25,8 @@ const (
 )
 
 // forFiles returns what a value of --stripes means for files.
-func (w when) forFiles() chat.Stripes {
-	switch w {
+func (c choice) forFiles() chat.Stripes {
+	switch c {
 	case always:
 		return chat.StripesAlways
 	case never:

@@ -46,7 +46,7 @@ type talkOptions struct {
 	relayOnly  bool
 	mapping    portMappingOption
 	proxy      proxyOption
-	lan        when
+	lan        choice
 	leaveOnEOF bool
 	outboxPath string
 	noOutbox   bool
@@ -55,7 +55,7 @@ type talkOptions struct {
 	download   string
 	accept     bool
 	send       []string
-	stripes    when
+	stripes    choice
 	keyFile    string
 	qr         bool
 	noNotify   bool
@@ -184,7 +184,7 @@ func (o *talkOptions) findPeer(ctx context.Context, text string, std stdio) (err
 	return err
 }
 
-// leastSecret is how many letters a caller's own secret has before a stranger cannot guess it in peer.Guesses attempts.
+// leastSecret is how many letters a caller's own secret needs, or call warns: a stranger has peer.Guesses attempts.
 const leastSecret = 4
 
 // ownCodeNotice returns what a caller should know of a code of the caller's own words, or "".

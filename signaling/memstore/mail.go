@@ -250,7 +250,7 @@ func (m *mailMemory) Usage() (boxes int, bytes int64) {
 	return len(m.boxes), m.bytes
 }
 
-// Free returns which share of the bytes of all boxes is free, or has those bytes of a client that asks what others leave it.
+// Free returns the share of the bytes of all boxes that other clients have left to one that has put own bytes.
 func (m *Mail) Free(own int) float64 {
 	_, used := m.Usage()
 	return 1 - float64(max(0, used-int64(own)))/float64(m.limits.Bytes)

@@ -22,9 +22,9 @@ type MailConfig struct {
 	// block: so the blocks of one client take twice as much at most. No limit if zero.
 	ClientBytes int
 	Life        time.Duration
-	// Free returns which share of the bytes of all boxes is free, or has those bytes of its client. A block counts for the more bytes of its
-	// client the fewer are free (with the square), so that many clients that put all they can leave bytes for others. It always
-	// counts for its own if Free is nil.
+	// Free returns the share of the bytes of all boxes, from 0 to 1, that other clients have left to one that has put own bytes. A block's size
+	// is divided by the square of that share before it counts towards ClientBytes, so that many clients that put all they can leave
+	// bytes for others. If Free is nil, its size counts.
 	Free func(own int) float64
 }
 
