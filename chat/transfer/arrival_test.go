@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"testing"
@@ -257,5 +258,44 @@ func TestOneFileHasStripes(t *testing.T) {
 	if got, its := m.striping(8); got != other || its == nil {
 		t.Error("the next file has none")
 	}
+	// After a pipe, the file that had stripes may go on without, and another one have them.
+	m.release(other)
+	for _, f := range []*file{m.awaited(8), m.awaited(7)} {
+		f.arrival = newArrival(4, 0, f.download.write)
+	}
+	if got, its := m.striping(7); got != f || its == nil {
+		t.Error("a file that had stripes on another pipe keeps them from the next one")
+	}
 	m.Close("over", false, false)
+}
+
+// The sender gives the stripes of a file to the next one when it hears how the file has ended: by then, they are taken.
+func TestStripesOfTheNextFile(t *testing.T) {
+	sum := sha256.Sum256([]byte("abcd"))
+	for name, last := range map[string][]byte{"it has arrived": append([]byte{fileDone}, sum[:]...), "it has failed": {9}} {
+		m, h, f, a := receiving(t, Config{Log: slog.New(slog.DiscardHandler)})
+		if err := errors.Join(m.Handle(them, 8, KindOffer, `{"name":"b","size":4}`, false), m.Accept(8)); err != nil {
+			t.Fatal(err)
+		}
+		next := m.awaited(8)
+		next.arrival = newArrival(4, 0, next.download.write)
+		if _, its := m.striping(7); its != a {
+			t.Fatal("the file has none")
+		}
+		m.receive(f, a, []byte("\x03abcd"), 0)
+		heard := false
+		h.fails = func(k Kind) error {
+			got, its := m.striping(8)
+			if heard = true; got != next || its == nil {
+				t.Errorf("%s: the sender hears that, and the stripes of the next file would be refused", name)
+			}
+			return nil
+		}
+		m.receive(f, a, last, 4)
+		if !heard {
+			t.Errorf("%s: the sender does not hear of it", name)
+		}
+		h.fails = nil
+		m.Close("over", false, false)
+	}
 }

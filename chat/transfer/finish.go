@@ -56,6 +56,7 @@ func (m *Manager) giveUpWith(f *file, err error) {
 // fail tells the reader why f, whose state is failed, has not got through; and if tell, the other side in
 // those other words.
 func (m *Manager) fail(f *file, why, told string, tell bool) {
+	m.endArrival(f)
 	if tell && !m.leaving.Load() {
 		m.tell(KindCancel, f, note{Reason: properReason(told, reasonTold)}) // a reason may hold a name, and has to fit into a frame
 	}
@@ -80,15 +81,22 @@ func (m *Manager) end(f *file, to state) bool {
 	return true
 }
 
-// finish tells how f ended, and forgets it. Pending reports it until then.
-func (m *Manager) finish(f *file, e Event) {
+// endArrival drops what has arrived of f out of order, before the other side hears that f has ended: it gives f's stripes to the next file.
+func (m *Manager) endArrival(f *file) {
 	m.mu.Lock()
-	s, d, a, suspend := f.source, f.download, f.arrival, m.suspending
-	f.arrival = nil
+	a := f.arrival
+	m.dropArrival(f)
 	m.mu.Unlock()
 	if a != nil {
 		a.close()
 	}
+}
+
+// finish tells how f ended, and forgets it. Pending reports it until then.
+func (m *Manager) finish(f *file, e Event) {
+	m.mu.Lock()
+	s, d, suspend := f.source, f.download, m.suspending
+	m.mu.Unlock()
 	if s != nil {
 		s.close()
 	}

@@ -98,7 +98,7 @@ func (m *Manager) striping(id uint64) (*file, *arrival) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f := m.in[id]
-	if f == nil || f.arrival == nil || m.stripedIn != nil && m.stripedIn != f && m.stripedIn.arrival != nil {
+	if f == nil || f.arrival == nil || m.stripedIn != nil && m.stripedIn != f {
 		return nil, nil
 	}
 	m.stripedIn = f
@@ -158,6 +158,7 @@ func (m *Manager) complete(f *file, sum [sha256.Size]byte, left []byte) {
 	if !m.end(f, committing) {
 		return
 	}
+	m.endArrival(f)
 	d.leaveOut(spoiled)
 	path, err := d.commit()
 	outcome := done
@@ -204,8 +205,16 @@ func (m *Manager) awaited(id uint64) *file {
 func (m *Manager) release(f *file) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	f.arrival = nil
+	m.dropArrival(f)
 	f.state.move(waiting) // unless it has ended
+}
+
+// dropArrival, under mu, lets another file have stripes: f may go on over its channel alone.
+func (m *Manager) dropArrival(f *file) {
+	f.arrival = nil
+	if m.stripedIn == f {
+		m.stripedIn = nil
+	}
 }
 
 // emitLeftOut tells the reader what a folder lacks.

@@ -114,7 +114,7 @@ type Manager struct {
 	moving    int        // files of this side with a channel
 	stripes   int        // how often files may still be spread over stripes
 	striped   *file      // of this side, has them; nil: none
-	stripedIn *file      // of the other side, had them last; nil: none
+	stripedIn *file      // of the other side, has them, and so an arrival; nil: none
 }
 
 // New returns a Manager for the conversation with the ID own, which continues the files of an earlier run:
