@@ -58,6 +58,8 @@ func (t *talker) next(ctx context.Context) (Link, error) {
 			t.ends = append(t.ends, e)
 		case slow:
 			t.ends = append(t.ends, e.end)
+		case narrow:
+			t.ends = append(t.ends, e.end)
 		}
 		return l, nil
 	case <-ctx.Done():

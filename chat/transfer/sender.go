@@ -107,6 +107,9 @@ func (m *Manager) sendFile(ctx context.Context, pipe Pipe, f *file) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if ctx.Err() != nil { // the pipe broke, though its channels ended first: that is not the receiver's doing
+		f.futile = 0
+	}
 	f.state.move(waiting) // unless it has ended
 	f.stop = nil
 	m.moving--
