@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -161,7 +162,7 @@ func (l *lineScreen) show(e chat.Event) error {
 	case chat.Connected:
 		l.connected(e)
 	case chat.Ringing:
-		l.note("%s", RingingText("the other side"))
+		l.note("%s", RingingText(cmp.Or(Clean(l.Contact), "the other side")))
 	case chat.Message:
 		return l.message(e)
 	case chat.Queued, chat.Delivered, chat.Mailed:

@@ -163,7 +163,7 @@ func (m *model) connected(e chat.Connected) {
 
 // other returns the name of the other side, quoted if it would look like this side's own.
 func (m *model) other() string {
-	name := tidyLine(m.link.Peer)
+	name := tidyLine(cmp.Or(m.link.Peer, m.streams.Contact)) // a contact has a name before the two are connected
 	switch {
 	case name == "":
 		return "the other side"

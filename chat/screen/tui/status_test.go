@@ -56,3 +56,11 @@ func TestWaitingForAContact(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// A contact has its name before the two are connected.
+func TestRingingContact(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 80, 24)
+	r.streams.Contact = "ben"
+	r.happens(chat.Ringing{}).shows(`It is ringing\. Waiting for ben to answer\.`)
+}
