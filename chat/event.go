@@ -35,7 +35,7 @@ type (
 		GoesOn    bool // the next Message continues the Text, which was too long for one
 		Continues bool // the Text of the Message before
 
-		Written time.Time // when its letter was written, by the clock of the other side; zero if it came over a pipe
+		Written time.Time // by the clock of the other side, if it was in a letter, or waited for a pipe for more than a minute; else zero
 
 		at reliable.Place
 	}

@@ -3,6 +3,7 @@ package chat
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -23,7 +24,7 @@ func TestFrame(t *testing.T) {
 			if b, err := f.encode(); err != nil || string(b) != wire {
 				t.Errorf("%+v is encoded as %q (%v), not %q", f, b, err, wire)
 			}
-			if got, err := decode([]byte(wire)); err != nil || got != f {
+			if got, err := decode([]byte(wire)); err != nil || !reflect.DeepEqual(got, f) {
 				t.Errorf("%q is decoded as %+v (%v)", wire, got, err)
 			}
 		}
@@ -31,7 +32,7 @@ func TestFrame(t *testing.T) {
 
 	t.Run("that makes no sense is not decoded", func(t *testing.T) {
 		for _, wire := range []string{"", "\x00", "\x06", "\x01", "\x01{", "\x01" + strings.Repeat(" ", maxHello) + "{}", "\x02", "\x04\x00", "\x05\x00\x00\x00\x00\x00\x00\x00", "\x02\x00\x00\x00\x00\x00\x00\x00\x01\xc3"} {
-			if f, err := decode([]byte(wire)); !errors.Is(err, errFrame) || f != (frame{}) {
+			if f, err := decode([]byte(wire)); !errors.Is(err, errFrame) || !reflect.DeepEqual(f, frame{}) {
 				t.Errorf("%.20q is decoded as %+v (%v)", wire, f, err)
 			}
 		}
@@ -71,7 +72,7 @@ func FuzzDecode(f *testing.F) {
 		if len(again) > maxHello { // escapes may make a hello longer than what is read
 			return
 		}
-		if back, err := decode(again); err != nil || back != got {
+		if back, err := decode(again); err != nil || !reflect.DeepEqual(back, got) {
 			t.Fatalf("%+v comes back as %+v (%v)", got, back, err)
 		}
 	})

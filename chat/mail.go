@@ -22,7 +22,8 @@ type letter struct {
 	First        uint64     `json:"first"`
 	Of           string     `json:"of,omitempty"`
 	Heard        uint64     `json:"heard,omitempty"`
-	Written      time.Time  `json:"written"`
+	Written      time.Time  `json:"written"`          // the letter; its messages, too, but those that
+	Waited       []waited   `json:"waited,omitempty"` // have waited before
 	Frames       []inLetter `json:"frames,omitempty"`
 }
 
@@ -49,6 +50,7 @@ type Letter struct {
 func (c *Conversation) Letter(after uint64, limit int, bare bool) (Letter, error) {
 	hello, frames := c.stream.Letter(after)
 	l := letter{Conversation: hello.Conversation, First: hello.First, Of: hello.Of, Heard: hello.Heard, Written: time.Now().UTC()}
+	l.Waited = waitedOf(frames, l.Written)
 	text, err := json.Marshal(l)
 	through, held := max(after, hello.First-1), false
 	for _, f := range frames {
@@ -113,12 +115,20 @@ func (c *Conversation) Open(text []byte) (messages bool, err error) {
 	if l.Of == c.stream.ID() {
 		c.delivered(l.Heard)
 	}
+	now := time.Now()
+	if l.Written.After(now) {
+		l.Written = now
+	}
 	for _, f := range l.Frames {
 		at, verdict := c.stream.Receive(f.Seq)
 		if verdict != reliable.Fresh {
 			continue
 		}
-		if !c.tell(Message{ID: f.Seq, From: from, Text: f.Text, GoesOn: f.Part, Continues: c.partial, Written: l.Written, at: at}) {
+		written := writtenAt(l.Waited, f.Seq, now)
+		if written.IsZero() {
+			written = l.Written
+		}
+		if !c.tell(Message{ID: f.Seq, From: from, Text: f.Text, GoesOn: f.Part, Continues: c.partial, Written: written, at: at}) {
 			break
 		}
 		c.stream.Took(at)

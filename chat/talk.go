@@ -138,12 +138,14 @@ func needsHello(k kind) bool { return k == kindPart || k == kindKeep || k == kin
 
 func (c *Conversation) introduce(shows string) frame {
 	h := c.stream.Hello()
+	_, unread := c.stream.Letter(0)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.renamed = false
 	return frame{kind: kindHello, hello: hello{
 		Conversation: h.Conversation, Name: c.config.Name, First: h.First, Of: h.Of, Heard: h.Heard, Parts: true, Bundles: !c.config.unbundled,
 		Stripes: c.config.Stripes != StripesNever, Contacts: c.config.Keeper != nil, Holds: shows,
+		Waited: waitedOf(unread, time.Now()),
 	}}
 }
 
@@ -332,7 +334,10 @@ func (c *Conversation) take(f frame, at reliable.Place) {
 	var e Event
 	switch f.kind {
 	case kindMessage, kindPart:
-		e = Message{ID: f.seq, From: from.Name, Text: f.text, GoesOn: f.kind == kindPart, Continues: c.partial, at: at}
+		e = Message{
+			ID: f.seq, From: from.Name, Text: f.text, GoesOn: f.kind == kindPart, Continues: c.partial,
+			Written: writtenAt(from.Waited, f.seq, time.Now()), at: at,
+		}
 	case kindEnd:
 		e = InputEnded{at}
 	case kindKeep, kindKept:

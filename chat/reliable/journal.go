@@ -218,8 +218,7 @@ func (j *Journal) apply(e entry) bool {
 		if e.Said.Seq != s.out.last+1 {
 			return false
 		}
-		s.out.put(e.Said.Kind, e.Said.Text)
-		s.out.frames[len(s.out.frames)-1].At = e.Said.At
+		s.out.put(e.Said.Kind, e.Said.Text, e.Said.At)
 		return j.memory.Said(s.id, Frame{Kind: e.Said.Kind, Seq: e.Said.Seq, Text: e.Said.Text})
 	case e.Acked != 0:
 		if s.out.last == 0 {

@@ -17,9 +17,9 @@ const (
 
 func (o *outbox) full() bool { return len(o.frames) >= MaxFrames || o.bytes >= MaxBytes }
 
-func (o *outbox) put(k Kind, text string) uint64 {
+func (o *outbox) put(k Kind, text string, at int64) uint64 {
 	o.last++
-	o.frames = append(o.frames, Frame{Kind: k, Seq: o.last, Text: text})
+	o.frames = append(o.frames, Frame{Kind: k, Seq: o.last, Text: text, At: at})
 	o.bytes += len(text)
 	return o.last
 }

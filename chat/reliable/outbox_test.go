@@ -15,7 +15,7 @@ const (
 func filled(n, sent int) *outbox {
 	o := &outbox{}
 	for i := range n {
-		o.put(testMessage, fmt.Sprintf("%02d", i+1))
+		o.put(testMessage, fmt.Sprintf("%02d", i+1), 0)
 	}
 	for range sent {
 		o.next(MaxBytes)
@@ -26,7 +26,7 @@ func filled(n, sent int) *outbox {
 func TestOutbox(t *testing.T) {
 	t.Run("counts from 1, and hands out in order", func(t *testing.T) {
 		o := filled(3, 0)
-		if id := o.put(testEnd, ""); id != 4 {
+		if id := o.put(testEnd, "", 0); id != 4 {
 			t.Errorf("the fourth is %d", id)
 		}
 		for seq := uint64(1); seq <= 4; seq++ {
@@ -76,7 +76,7 @@ func TestOutbox(t *testing.T) {
 			if f, _ := o.next(MaxBytes); f.Seq != test.next {
 				t.Errorf("next is %d, not %d", f.Seq, test.next)
 			}
-			if id := o.put(testMessage, ""); id != 7 {
+			if id := o.put(testMessage, "", 0); id != 7 {
 				t.Errorf("the seventh is %d", id)
 			}
 		})
@@ -98,16 +98,16 @@ func TestOutbox(t *testing.T) {
 		if o.full() {
 			t.Error("too early")
 		}
-		o.put(testEnd, "")
+		o.put(testEnd, "", 0)
 		if !o.full() {
 			t.Error("not by number")
 		}
 		o = &outbox{}
-		o.put(testMessage, string(make([]byte, MaxBytes-1)))
+		o.put(testMessage, string(make([]byte, MaxBytes-1)), 0)
 		if o.full() {
 			t.Error("too early")
 		}
-		o.put(testMessage, "x")
+		o.put(testMessage, "x", 0)
 		if !o.full() {
 			t.Error("not by size")
 		}

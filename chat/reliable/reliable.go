@@ -24,7 +24,7 @@ type Frame struct {
 	Kind Kind
 	Seq  uint64
 	Text string
-	At   int64 // when an earlier run queued it, as Unix time in seconds; 0 if it was this run, or the Journal does not say. It is not sent
+	At   int64 // when it was queued, as Unix time in seconds; 0 if the Journal does not say. It is not sent
 }
 
 // A Hello says where the two sides go on after a lost pipe.
@@ -91,14 +91,15 @@ func (s *Stream) Put(k Kind, text string) (seq uint64, err error) {
 	s.mu.Lock()
 	seq = s.out.last + 1 // only Put changes it
 	s.mu.Unlock()
+	now := time.Now().Unix()
 	if s.journal != nil {
-		if err := s.journal.note(entry{Said: &said{seq, k, text, time.Now().Unix()}}, false); err != nil {
+		if err := s.journal.note(entry{Said: &said{seq, k, text, now}}, false); err != nil {
 			return 0, err
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.out.put(k, text), nil
+	return s.out.put(k, text, now), nil
 }
 
 // Room returns nil if the outbox has room, or a channel that is closed when it may have.

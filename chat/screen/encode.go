@@ -84,7 +84,7 @@ func describeMessage(e chat.Event) object {
 	case chat.Message:
 		o := with(object{"type": "message", "id": e.ID, "from": e.From, "text": e.Text}, "more", e.GoesOn)
 		if !e.Written.IsZero() {
-			o["written"] = e.Written.Format(time.RFC3339)
+			o["written"] = e.Written.UTC().Format(time.RFC3339)
 		}
 		return o
 	case chat.Queued:

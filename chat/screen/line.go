@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 
 	"p2pchat/chat"
 )
@@ -55,6 +56,7 @@ type lineScreen struct {
 	progress progressLine
 	files    openFiles
 	partial  bool        // the last message goes on with the next one
+	written  time.Time   // when the last message was written, if it had to wait
 	queued   chat.Queued // the last message of an earlier run
 	earlier  int         // how many of them are not delivered
 	finished bool        // the other side's input has ended
@@ -348,9 +350,10 @@ func LineText(m chat.Message, terminal bool) string {
 
 func (l *lineScreen) message(m chat.Message) error {
 	text := LineText(m, l.Terminal)
-	if !m.Written.IsZero() && !m.Continues {
+	if !m.Written.IsZero() && !m.Written.Equal(l.written) && !m.Continues {
 		l.note("%s:", WrittenText(m))
 	}
+	l.written = m.Written
 	if l.partial && !m.Continues { // the rest of that line never came
 		text = "\n" + text
 	}

@@ -65,9 +65,10 @@ func (m *model) heard(e chat.Message) tea.Cmd {
 	m.received++
 	m.copyText, m.copyTheirs = clean(e.Text), true
 	m.link.Peer = cmp.Or(m.link.Peer, e.From) // a letter comes before the two are connected
-	if !e.Written.IsZero() && !e.Continues {
+	if !e.Written.IsZero() && !e.Written.Equal(m.written) && !e.Continues {
 		m.addNote(note, screen.WrittenText(e)+":")
 	}
+	m.written = e.Written
 	m.addTheirs(&entry{kind: heard, at: m.now(), name: m.other(), lines: tidy(e.Text)})
 	return m.ring("message from " + m.other())
 }

@@ -41,6 +41,7 @@ type model struct {
 	missed     int       // messages that came while the person looked elsewhere
 	copyText   string    // what /copy copies
 	copyTheirs bool      // it is a message of the other side
+	written    time.Time // when the last message of the other side was written, if it had to wait
 
 	// the conversation:
 	phase          phase

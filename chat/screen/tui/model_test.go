@@ -237,6 +237,17 @@ func TestSaying(t *testing.T) {
 		r.shows(clock(today.Local()) + ` you just before +○$`)
 	})
 
+	t.Run("of messages that waited together, a note above the first says when they were written", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 80, 24)
+		early := r.clock.Add(-2 * time.Hour)
+		r.happens(benIs, chat.Message{ID: 1, From: "Ben", Text: "one", Written: early}, chat.Message{ID: 2, From: "Ben", Text: "two", Written: early}, chat.Message{ID: 3, From: "Ben", Text: "three"})
+		r.shows(`✉ Ben wrote this on ` + screen.Moment(early) + `:\s*\n.*one.*\n.*two.*\n.*three`)
+		if n := strings.Count(r.seen(), "wrote this on"); n != 1 {
+			t.Errorf("it is told %d times:\n%s", n, r.seen())
+		}
+	})
+
 	t.Run("a loss is as long as it was noticed", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, 80, 24).happens(benIs, chat.Disconnected{})
