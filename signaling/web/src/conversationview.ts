@@ -30,6 +30,7 @@ export class ConversationView implements Reader {
   #last: HTMLElement | undefined; // the last message of the other side
   #lost = ""; // why there is no connection; empty if there is one
   #characters = 0;
+  #written: number | undefined; // when the last message was, if it had to wait
   #trimmed = false;
   #explained = false; // the person knows what it means that a message is left at the server
   #unread = 0; // messages that came while the page was hidden
@@ -191,7 +192,8 @@ export class ConversationView implements Reader {
       this.#count(begun, text.length);
       return;
     }
-    if (written && !continues) this.note(`✉ ${from} wrote this on ${moment(written)}:`);
+    if (written && written.getTime() !== this.#written && !continues) this.note(`✉ ${from} wrote this on ${moment(written)}:`);
+    this.#written = written?.getTime();
     const item = el("div", { className: "theirs" }, spoken(`${from}: `), this.#text(text), foot());
     this.#add(item, text.length);
     this.#arrived();

@@ -9,7 +9,7 @@ export interface Reader {
   ringing(): void;
   connected(pipe: Pipe, name: string, again: boolean): void;
   path(path: PathKind, rtt: number | undefined): void;
-  /** continues: the text is more of the message before. written: when, if it was in a letter. */
+  /** continues: the text is more of the message before. written: when, if it had to wait. */
   message(id: number, from: string, text: string, continues: boolean, written?: Date): void;
   delivered(id: number): void;
   disconnected(why: string): void;

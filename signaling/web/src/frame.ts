@@ -1,6 +1,7 @@
 // A message of the channel: a byte that names its kind, then its fields. docs/architecture.md has the table.
 
 import { concat, readUint64, text, uint64, utf8 } from "./bytes.ts";
+import { parseWaited, type Waited } from "./waited.ts";
 
 export const kind = {
   hello: 1, // JSON: the first frame of each side on every pipe
@@ -31,6 +32,7 @@ export interface Frame {
   readonly kind: FrameKind;
   readonly seq: number; // 0 for a hello
   readonly body: Uint8Array;
+  readonly at?: number | undefined; // when it was queued, Unix time in seconds; 0 if an older page has kept it. It is not sent
 }
 
 /** Introduces a side, and says from where the two continue after a lost pipe. */
@@ -43,6 +45,7 @@ export interface Hello {
   parts?: boolean; // this side understands the kind part
   contacts?: boolean; // and the kinds keep and kept
   holds?: string; // between contacts: the ID of the keys that this side has stored for this call
+  waited?: readonly Waited[]; // of what this side sends first
 }
 
 export const encode = (f: Frame): Uint8Array =>
@@ -77,7 +80,8 @@ export function parseHello(b: Uint8Array): Hello | undefined {
   const h = parse(b);
   if (!h) return undefined;
   const { conversation = "", name = "", first = 0, heard = 0, of = "", contacts = false, holds = "" } = h;
-  if (typeof contacts !== "boolean" || typeof holds !== "string") return undefined;
+  const waited = parseWaited(h.waited);
+  if (!waited || typeof contacts !== "boolean" || typeof holds !== "string") return undefined;
   if (typeof conversation !== "string" || typeof name !== "string" || typeof of !== "string" || !isSeq(first) || !isSeq(heard)) return undefined;
-  return { conversation, name, first, heard, of, contacts, holds };
+  return { conversation, name, first, heard, of, contacts, holds, waited };
 }

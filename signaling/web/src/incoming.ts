@@ -8,6 +8,7 @@ import type { Keeper, Keeping, Known } from "./keep.ts";
 import type { Letter } from "./letter.ts";
 import { properName, stranger } from "./name.ts";
 import type { ReliableStream } from "./reliable.ts";
+import { writtenAt } from "./waited.ts";
 
 export class Incoming {
   peerName = "";
@@ -35,7 +36,7 @@ export class Incoming {
       } catch {
         return false;
       }
-      this.reader.message(f.seq, this.peerName, message, this.partial);
+      this.reader.message(f.seq, this.peerName, message, this.partial, this.stream.written(f.seq));
       this.partial = f.kind === kind.part;
     } else if (f.kind === kind.end) {
       this.reader.inputEnded();
@@ -68,7 +69,7 @@ export class Incoming {
     const sound = hello.of !== this.stream.id || this.ack(hello.heard);
     for (const { seq, part, text } of isOld ? [] : messages) {
       if (this.stream.order({ seq }) !== "next") continue;
-      this.reader.message(seq, this.peerName, text, this.partial, written);
+      this.reader.message(seq, this.peerName, text, this.partial, writtenAt(hello.waited, seq) ?? written);
       this.partial = part;
       this.stream.consumed();
     }

@@ -3,6 +3,7 @@
 
 import { text, utf8 } from "./bytes.ts";
 import { json, kind, maxText, parse, parseHello, type Frame, type Hello } from "./frame.ts";
+import { waitedOf } from "./waited.ts";
 
 export interface Letter {
   readonly hello: Hello;
@@ -20,7 +21,7 @@ export function parseLetter(b: Uint8Array): Letter | undefined {
     if (!Number.isSafeInteger(seq) || typeof text !== "string" || utf8(text).length > maxText) return undefined;
     messages.push({ seq: seq as number, part: part === true, text });
   }
-  const at = new Date(typeof written === "string" ? written : NaN);
+  const at = new Date(typeof written === "string" ? Math.min(Date.parse(written), Date.now()) : NaN);
   return { hello, messages, written: Number.isNaN(at.getTime()) ? undefined : at };
 }
 
@@ -37,7 +38,7 @@ export interface Draft {
  * read. Its text is undefined if there is no such message, unless bare is set.
  */
 export function draft(place: Pick<Hello, "conversation" | "first" | "heard" | "of">, frames: readonly Frame[], after: number, limit: number, bare: boolean): Draft {
-  const head = { ...place, written: new Date().toISOString() }, list: object[] = [];
+  const unsent = frames.filter((f) => f.seq > after), head = { ...place, written: new Date().toISOString(), ...waitedOf(unsent) }, list: object[] = [];
   let bytes = json(head), through = Math.max(after, place.first - 1), held = false;
   for (const f of frames) {
     if (f.seq <= through) continue;

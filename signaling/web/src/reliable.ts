@@ -3,6 +3,7 @@
 
 import { base32, base64, fromBase64, random } from "./bytes.ts";
 import { encode, json, kind, type Frame, type FrameKind, type Hello } from "./frame.ts";
+import { unixTime, waitedOf, writtenAt } from "./waited.ts";
 
 const maxFrames = 4096, maxBytes = 4 << 20; // that wait for an acknowledgement
 const maxBefore = 8; // streams of earlier programs of the other side
@@ -11,7 +12,7 @@ const maxBefore = 8; // streams of earlier programs of the other side
 export interface SavedFrames {
   readonly id: string;
   readonly last: number; // seq of this side
-  readonly frames: [FrameKind, number, string][]; // not acknowledged: kind, seq, body in base64
+  readonly frames: [FrameKind, number, string, number?][]; // not acknowledged: kind, seq, body in base64, when it was queued
 }
 
 /** What a page needs to continue the stream of an earlier one. */
@@ -50,7 +51,7 @@ export class ReliableStream {
     const own = saved ?? sent;
     this.id = own?.id ?? base32(random(16));
     this.#last = own?.last ?? 0;
-    this.#outbox = (own?.frames ?? []).map(([kind, seq, body]) => ({ kind, seq, body: fromBase64(body)! }));
+    this.#outbox = (own?.frames ?? []).map(([kind, seq, body, at]) => ({ kind, seq, body: fromBase64(body)!, at }));
     this.#bytes = this.#outbox.reduce((sum, f) => sum + f.body.length, 0);
     if (heard && !saved) {
       this.#peer = { ...this.#peer, conversation: heard.conversation };
@@ -68,7 +69,7 @@ export class ReliableStream {
   }
 
   saveFrames(): SavedFrames {
-    return { id: this.id, last: this.#last, frames: this.#outbox.map((f) => [f.kind, f.seq, base64(f.body)]) };
+    return { id: this.id, last: this.#last, frames: this.#outbox.map((f) => [f.kind, f.seq, base64(f.body), f.at ?? 0]) };
   }
 
   /** The other side's stream. A program that was started again has a new one. */
@@ -78,6 +79,11 @@ export class ReliableStream {
 
   get heard(): Heard {
     return { conversation: this.#peer.conversation, through: this.#consumed, before: this.#before };
+  }
+
+  /** When the other side wrote a message, if it has waited for this side. */
+  written(seq: number): Date | undefined {
+    return writtenAt(this.#peer.waited, seq);
   }
 
   /** Whether the other side can keep contacts. */
@@ -113,7 +119,7 @@ export class ReliableStream {
   }
 
   put(k: FrameKind, body: Uint8Array): number {
-    this.#outbox.push({ kind: k, seq: ++this.#last, body });
+    this.#outbox.push({ kind: k, seq: ++this.#last, body, at: unixTime() });
     this.#bytes += body.length;
     return this.#last;
   }
@@ -126,7 +132,7 @@ export class ReliableStream {
   /** Returns this side's hello, which acknowledges what the reader has. */
   hello(name: string, more: Pick<Hello, "contacts" | "holds">): Uint8Array {
     this.#acked = this.#consumed;
-    const hello: Hello = { ...this.place, name, parts: true, ...more };
+    const hello: Hello = { ...this.place, name, parts: true, ...more, ...waitedOf(this.#outbox) };
     return encode({ kind: kind.hello, seq: 0, body: json(hello) });
   }
 

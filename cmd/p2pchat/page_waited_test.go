@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+)
+
+// timesWritten returns the notes in the log of the page that say when a message was written.
+func (p *tab) timesWritten() []string {
+	p.t.Helper()
+	return eval[[]string](p, `[...document.querySelectorAll("#log > *")].map((e) => e.textContent).filter((t) => t.includes("wrote this on"))`)
+}
+
+// The page shows when a message was written that has waited in the outbox of a program, and tells when its own were.
+func TestPageTimeOfMessagesThatWaited(t *testing.T) {
+	t.Parallel()
+	ann, ben := correspondents(t, sharedBrowser(t), serving(t))
+	early := ben("call")
+	early.waitsInOutbox(t, "early")
+	ages(t, early.cmd.Dir, 2*time.Hour)
+	program := ben("call")
+	program.prints(t, `"type":"queued"`)
+	program.say(t, `{"type":"message","text":"late"}`)
+	ann.contact("Answer Ben")
+	ann.hears("late")
+	if told := ann.timesWritten(); len(told) != 1 {
+		t.Errorf("the page tells %q", told)
+	}
+	if heard := ann.theirs(); !slices.Equal(heard, []string{"early", "late"}) {
+		t.Errorf("the page shows %q", heard)
+	}
+	ann.click("leave")
+	program.finish(t)
+
+	ann.opens()
+	ann.writesTo("Call Ben")
+	const hours = 2
+	eval[bool](ann, fmt.Sprintf(`(globalThis.real = Date.now, Date.now = () => real.call(Date) - %d * 3600_000, true)`, hours))
+	written := time.Now().Add(-hours * time.Hour)
+	ann.say("mine")
+	ann.marked(waits)
+	eval[bool](ann, `(Date.now = real, true)`)
+	ann.say("fresh")
+	program = ben("answer")
+	found := program.prints(t, `"text":"mine","type":"message","written":"([^"]*)"`)
+	if at, err := time.Parse(time.RFC3339, found[1]); err != nil || at.Sub(written).Abs() > 5*time.Minute {
+		t.Errorf("it was written at %v, want about %v (%v)", at, written, err)
+	}
+	program.prints(t, `"text":"fresh","type":"message"}`)
+	ann.click("leave")
+	program.finish(t)
+}
