@@ -27,7 +27,7 @@ type transfer struct {
 	accepted bool
 	bytes    int64
 	rate     float64   // bytes a second, smoothed; 0 if not known
-	at       time.Time // of bytes
+	at       time.Time // of bytes; zero since a loss
 	ended    string    // "cancelled" or "declined" by this side, until the event that says so
 }
 
@@ -168,7 +168,7 @@ func (m *model) progress(e chat.FileProgress) {
 		m.addNote(note, fmt.Sprintf("%s To stop it: /cancel\u00a0%d", cmp.Or(screen.FileText(e, 0), quoted(e.Name)+" goes on."), t.number))
 	}
 	now := m.now()
-	if passed := now.Sub(t.at).Seconds(); t.accepted && passed > 0 && e.Bytes >= t.bytes {
+	if passed := now.Sub(t.at).Seconds(); t.accepted && !t.at.IsZero() && passed > 0 && e.Bytes >= t.bytes {
 		rate := float64(e.Bytes-t.bytes) / passed
 		const weight = 0.3 // of the newest figure
 		t.rate = cmp.Or(t.rate, rate)*(1-weight) + rate*weight
@@ -176,10 +176,10 @@ func (m *model) progress(e chat.FileProgress) {
 	t.name, t.size, t.bytes, t.accepted, t.at = e.Name, e.Size, e.Bytes, true, now
 }
 
-// stallTransfers forgets the rates: no transfer moves while there is no connection.
+// stallTransfers forgets the rates: no transfer moves while there is no connection, and that time counts for none.
 func (m *model) stallTransfers() {
 	for _, t := range m.transfers {
-		t.rate = 0
+		t.rate, t.at = 0, time.Time{}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"p2pchat/chat"
 )
@@ -204,4 +205,26 @@ func TestTheCurrentFolderIsHere(t *testing.T) {
 		t.Fatal(err)
 	}
 	newRig(t, 80, 24).happens(benIs, chat.FileReceived{ID: 1, Name: "a", Size: 5, Path: whole}).shows(`Saved "a" \(5 B, verified\) here$`)
+}
+
+// The time without a connection does not count: a file is as fast after it as before.
+func TestTheRateAfterALoss(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 80, 24).happens(benIs, chat.FileOffering{ID: 1, Name: "a", Size: 100_000_000})
+	for _, at := range []struct {
+		after time.Duration
+		bytes int64
+		lost  bool
+		shows string
+	}{
+		{0, 0, false, `  0 %$`}, {time.Second, 10_000_000, false, `10\.0 MB/s  9 s left$`}, {0, 0, true, `10 %  waits$`},
+		{time.Minute, 12_000_000, false, `12 %$`}, {time.Second, 22_000_000, false, `22 %  10\.0 MB/s  8 s left$`},
+	} {
+		if r.clock = r.clock.Add(at.after); at.lost {
+			r.happens(chat.Disconnected{Reason: "lost"}).shows(at.shows)
+			r.happens(benIs)
+			continue
+		}
+		r.happens(chat.FileProgress{ID: 1, Outgoing: true, Name: "a", Bytes: at.bytes, Size: 100_000_000}).shows(at.shows)
+	}
 }
