@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 )
@@ -164,12 +165,24 @@ func TestResumedReceiverOfSeveralFiles(t *testing.T) {
 		left, right := newPair(16)
 		a, b := newTalker(), newTalker(keeps(t, box), into(dir), accepts)
 		stop := stopsAt(t, left, fileData, 30)
+		var mu sync.Mutex // three files move at once
+		counts, accepted := left.tap, make(chan struct{})
+		left.tap = func(out bool, m []byte) {
+			if out && m[0] == fileData {
+				<-accepted
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			counts(out, m)
+		}
 		a.joins(left).run(t.Context(), nil)
 		ctx, die := context.WithCancel(t.Context())
 		b.joins(right).run(ctx, nil)
 		for _, path := range paths {
 			offers(t, a, path)
 		}
+		synctest.Wait()
+		close(accepted)
 		<-stop
 		die()
 		_ = b.end() // as it was told
