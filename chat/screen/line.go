@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -24,7 +25,7 @@ func Line(ctx context.Context, c *chat.Conversation, s Streams) error {
 		next := textLines(in)
 		return func() (line, error) {
 			got, err := next()
-			if got.number == 0 {
+			if got.number == 0 && !errors.Is(err, io.ErrClosedPipe) && !errors.Is(err, os.ErrClosed) { // as run closes it when the conversation is over
 				l.inputEnded()
 			}
 			l.bare = got.bare

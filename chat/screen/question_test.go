@@ -175,13 +175,16 @@ func TestQuestions(t *testing.T) {
 		})
 	})
 
-	t.Run("a person who leaves is not told that the other side has finished", func(t *testing.T) {
+	t.Run("a person who leaves is not told that the other side has finished, nor that the input has ended", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			d := sitDown(t)
+			var d *desk
+			t.Cleanup(func() { // once Line has closed the input
+				if want := "p2pchat: You have left: the call is over.\n"; !strings.Contains(d.notes.String(), want) || strings.Contains(d.notes.String(), "Both") || strings.Contains(d.notes.String(), "input") {
+					t.Errorf("%q is not among the notes: %s", want, d.notes)
+				}
+			})
+			d = sitDown(t)
 			d.happens(chat.Left{Reply: true})
-			if want := "p2pchat: You have left: the call is over.\n"; !strings.Contains(d.notes.String(), want) || strings.Contains(d.notes.String(), "Both") {
-				t.Errorf("%q is not among the notes: %s", want, d.notes)
-			}
 		})
 	})
 

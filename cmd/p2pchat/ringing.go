@@ -34,9 +34,10 @@ func (s *switchboard) ring(ctx context.Context, id string, call *incomingCall, f
 	s.post(func() {
 		if l := s.lines[id]; l != nil {
 			l.decided = nil
-			s.shown = "" // the list is shown again after the call
 			if how == ringAnswered {
 				l.state = lineTalking
+			} else {
+				s.shown = "" // the list is shown again
 			}
 		}
 		if who != "" && (shows || how != ringAnswered) {
@@ -51,6 +52,7 @@ func (s *switchboard) ring(ctx context.Context, id string, call *incomingCall, f
 	}
 	err := s.hold(ctx, id, call, who, free)
 	s.freeScreen()
+	s.post(func() { s.shown = "" }) // the list is shown again after the call, not when the call changes the contact's keys
 	if err != nil && ctx.Err() == nil {
 		s.post(func() { s.face.note(fmt.Sprintf("The call with %s%s: %s", contactMark, who, flatten(err))) })
 	}
