@@ -2,6 +2,7 @@ package main
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -29,4 +30,24 @@ func TestHangUpWhileItRings(t *testing.T) {
 			t.Errorf("it rings after %v; hung up after %v", rings, ends)
 		}
 	}
+}
+
+// The contacts are listed again after a call, and not when it changes the keys of one.
+func TestContactsAreListedAfterACall(t *testing.T) {
+	t.Parallel()
+	server, dir := serving(t), t.TempDir()
+	ours, theirs := filepath.Join(dir, "ben"), filepath.Join(dir, "ann")
+	kept(t, server, ours, 1, func(int) string { return theirs })
+	ben := launchWith(t, t.TempDir(), []string{"XDG_STATE_HOME=" + ours, "P2PCHAT_NAME=ben"}, "listen", "--ui", "json")
+	ben.prints(t, `"type":"listening"`)
+	ann := launchWith(t, t.TempDir(), []string{"XDG_STATE_HOME=" + theirs, "P2PCHAT_NAME=ann"}, "call", "@ben", "--ui", "json")
+	ben.prints(t, `"type":"call"`)
+	ben.say(t, `{"type":"answer"}`)
+	ben.prints(t, `"type":"stats"`) // listen has looked at its contacts since
+	if out := ben.out.String(); strings.Count(out, `"type":"listening"`) != 1 {
+		t.Errorf("in the call it prints\n%s", out)
+	}
+	ann.say(t, `{"type":"leave"}`)
+	ann.finishes(t, 0)
+	eventually(t, func() bool { return strings.Count(ben.out.String(), `"type":"listening"`) == 2 }, func() string { return "it does not list the contacts after the call:\n" + ben.out.String() })
 }
