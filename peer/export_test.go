@@ -40,6 +40,12 @@ func (c Config) Routed(route func(netip.Addr) netip.Addr) Config {
 	return c
 }
 
+// Losing returns the Config of a machine that no longer has the addresses of which gone says so.
+func (c Config) Losing(gone func(netip.Addr) bool) Config {
+	c.isGone = gone
+	return c
+}
+
 // Local returns this machine's address in the pair that ICE has chosen.
 func (p *Pipe) Local() string { return selected(p.pc).Local.Address }
 

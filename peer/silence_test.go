@@ -2,6 +2,7 @@ package peer_test
 
 import (
 	"context"
+	"net/netip"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -117,6 +118,48 @@ func TestDoubt(t *testing.T) {
 			})
 		})
 	}
+
+	t.Run("in which the address goes begins the meeting once more, without that address", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store, at := newNetwork(t, 5*time.Millisecond), &offered{Store: memstore.New(memstore.Limits{})}, &traveller{}
+			var early, mute, gone atomic.Bool
+			early.Store(true) // only the cable works
+			at.use(cable)
+			two := moving().Over(machine(t, n.router, cable, wifi)).Routed(at.route).Losing(func(a netip.Addr) bool { return gone.Load() && a.String() == cable })
+			n.router.AddChunkFilter(func(c vnet.Chunk) bool {
+				if early.Load() && (hostOf(c.SourceAddr()) == wifi || hostOf(c.DestinationAddr()) == wifi) {
+					return false
+				}
+				return (!mute.Load() || hostOf(c.DestinationAddr()) != cable) && (!gone.Load() || hostOf(c.SourceAddr()) != cable)
+			})
+			from, to := calling(t, store, right, two), answering(t, store, right, moving().Over(n.callee))
+			t.Cleanup(n.sever)
+			caller, callee := both(t, from, to)
+			if caller.Local() != cable {
+				t.Fatalf("the connection is not over the cable, but over %s", caller.Local())
+			}
+			talk(t, caller, callee)
+			early.Store(false)
+			time.Sleep(3500 * time.Millisecond) // the Session looks at the route once a second
+			before, begun := store.offers.Load(), time.Now()
+			mute.Store(true) // the callee goes on to hear the caller
+			time.Sleep(1300 * time.Millisecond)
+			if n := store.offers.Load() - before; n != 1 {
+				t.Fatalf("%d offers after 1.3 s of silence", n)
+			}
+			gone.Store(true)
+			at.use(wifi)
+			time.Sleep(400 * time.Millisecond)
+			if n := store.offers.Load() - before; n != 2 {
+				t.Errorf("%d offers once the address is gone: the meeting goes on from there", n)
+			}
+			caller, callee = both(t, from, to)
+			if took := time.Since(begun); took > 3*time.Second || caller.Local() != wifi {
+				t.Errorf("they meet after %v over %s", took, caller.Local())
+			}
+			talk(t, caller, callee)
+		})
+	})
 
 	t.Run("that ends while the two meet loses nothing", func(t *testing.T) {
 		for ms := 600; ms < 2400; ms += 150 {
