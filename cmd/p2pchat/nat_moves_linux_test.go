@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -130,8 +131,7 @@ func TestNATWorse(t *testing.T) {
 	t.Parallel()
 	l, slow := newLab(t, cone, cone, quality{delay: 5 * time.Millisecond}), &atomic.Int64{}
 	l.bridge("a", 1)
-	wire(t, quality{more: slow}, [2]string{l.ns("ra"), "port1"}, [2]string{l.ns("a"), "eth1"})
-	l.plugged("a", 1)
+	l.cable("a", 1, quality{more: slow})
 	a, b := l.call()
 	for _, p := range []*process{a, b} {
 		l.sees(p, `"path":"(`+direct+`)".*"type":"connected"`)
@@ -161,6 +161,69 @@ func TestNATWorse(t *testing.T) {
 	}
 	l.leave(a, b)
 	hasLines(t, b, said)
+}
+
+// A file fills the queue of a slow uplink for half a minute, so that a packet takes many times as long as before, or as over the other
+// address: the call stays, in either direction, and so does it once the file is there.
+func TestNATFileIsNoReasonToMove(t *testing.T) {
+	needsLab(t)
+	t.Parallel()
+	for _, c := range []struct {
+		sender string
+		rate   float64       // of the cable, in bits a second
+		queued time.Duration // how much longer a packet takes at least while the file is on its way
+	}{
+		{"a", 5e6, 20 * time.Millisecond}, // SCTP has about 64 KiB under way, of which half is in the queue
+		{"a", 5e5, 300 * time.Millisecond},
+		{"b", 5e5, 300 * time.Millisecond},
+	} {
+		t.Run(fmt.Sprintf("the file comes from %s, at %.1f Mbit/s", c.sender, c.rate/1e6), func(t *testing.T) {
+			t.Parallel()
+			sender, uplink := c.sender, quality{delay: 20 * time.Millisecond, rate: c.rate / 8, queue: time.Second} // both ways 50 ms, with the lab's
+			l := newLab(t, cone, cone, quality{delay: 5 * time.Millisecond})
+			l.bridge("a", 1)
+			l.cable("a", 1, uplink)
+			l.serve("--relay", "--relay-open")
+			path := filepath.Join(t.TempDir(), "data")
+			if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, int64(25*c.rate/8))); err != nil {
+				t.Fatal(err)
+			}
+			at := []string{"417-falcon-zebra", "--server", labServer, "--ui", "json", "--stripes", "never", "--log-level", "info", "--accept-files", "--download-dir", t.TempDir()}
+			sides := map[string]*process{"a": l.start("a", append([]string{"call"}, at...)...)}
+			l.sees(sides["a"], `"type":"waiting"`)
+			sides["b"] = l.start("b", append([]string{"answer"}, at...)...)
+			for _, p := range sides {
+				l.sees(p, `"path":"(`+direct+`)".*"type":"connected"`)
+			}
+			a, b := sides["a"], sides["b"]
+			l.chats(a, b, 0, 10)
+			time.Sleep(12 * time.Second) // two looks at the path, see statsInterval
+			begun := time.Now()
+			if _, err := fmt.Fprintf(sides[sender].in, `{"type":"send-file","path":%q}`+"\n", path); err != nil {
+				t.Fatal(err)
+			}
+			l.sees(sides[sender], `"type":"file-sent"`)
+			took := time.Since(begun)
+			time.Sleep(12 * time.Second)
+			l.chats(a, b, 10, 20)
+			l.leave(a, b)
+			shortest, longest := math.Inf(1), 0.0
+			for _, m := range regexp.MustCompile(`"rtt_ms":([\d.]+)`).FindAllStringSubmatch(a.out.String(), -1) {
+				if ms, err := strconv.ParseFloat(m[1], 64); err == nil {
+					shortest, longest = min(shortest, ms), max(longest, ms)
+				}
+			}
+			t.Logf("the file took %s; a round trip %.0f to %.0f ms", took.Round(time.Second), shortest, longest)
+			if queued := time.Duration((longest - shortest) * float64(time.Millisecond)); queued < c.queued || took < 15*time.Second {
+				t.Error("there was no queue that could be taken for a worse path")
+			}
+			for name, p := range sides {
+				if m := regexp.MustCompile(`.*"type":"(moved|disconnected)".*`).FindString(p.out.String()); m != "" || strings.Contains(p.err.String(), "has become much worse") {
+					t.Errorf("%s leaves a path for its own file: %s", name, m)
+				}
+			}
+		})
+	}
 }
 
 // chats sends lines from one side to the other, and waits until they are there.
@@ -206,6 +269,22 @@ func (l *lab) plug(side string, n int) {
 	l.Helper()
 	r, m := l.ns("r"+side), l.ns(side)
 	l.run("ip link add port1 netns %s type veth peer name eth1 netns %s", r, m)
+	l.plugged(side, n)
+}
+
+// cable plugs a cable of some quality into a side. A switch is between the two: the end of a wire is a TAP device, which a program takes for a
+// VPN's.
+func (l *lab) cable(side string, n int, q quality) {
+	l.Helper()
+	between := l.ns("cable" + side)
+	l.run("ip netns add %s", between)
+	l.Cleanup(func() { l.run("ip netns del %s", between) })
+	l.run("ip -n %s link add br0 type bridge mcast_snooping 0", between)
+	l.run("ip -n %s link set br0 up", between)
+	wire(l, q, [2]string{l.ns("r" + side), "port1"}, [2]string{between, "far"})
+	l.run("ip link add near netns %s type veth peer name eth1 netns %s", between, l.ns(side))
+	l.run("ip -n %s link set far master br0 up", between)
+	l.run("ip -n %s link set near master br0 up", between)
 	l.plugged(side, n)
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -21,9 +22,10 @@ type quality struct {
 	loss  float64       // of 1, each way
 	rate  float64       // bytes a second, each way; 0 for as many as come
 	more  *atomic.Int64 // nanoseconds of delay more, which may change; nil: none
+	queue time.Duration // how much a wire with a rate holds until it drops; 0: wireQueue
 }
 
-// wireQueue is how much a wire with a rate holds until it drops: a router's buffer.
+// wireQueue is a router's buffer.
 const wireQueue = 50 * time.Millisecond
 
 // wire joins two devices, each in a namespace of its own, by a wire of that quality. It
@@ -67,7 +69,7 @@ func (q quality) take(from io.Reader, frames chan<- frame) {
 			free = now
 		}
 		if q.rate > 0 {
-			if free.Sub(now) > wireQueue {
+			if free.Sub(now) > cmp.Or(q.queue, wireQueue) {
 				continue
 			}
 			free = free.Add(time.Duration(float64(n) / q.rate * float64(time.Second)))
