@@ -52,6 +52,9 @@ func newPeerConnection(ctx context.Context, config Config, machine transport.Net
 	g.set(&e, network)
 	setChannels(&e)
 	setICE(&e, machine, g.tcp)
+	if config.relayed {
+		e.SetRelayAcceptanceMinWait(0)
+	}
 	for _, set := range further {
 		set(&e)
 	}

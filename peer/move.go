@@ -88,7 +88,7 @@ func (m *mover) start(label string, c *channel) {
 		var next *Pipe
 		var err error
 		if label == awayLabel {
-			next, err = m.meetAtServer(ctx, met)
+			next, err = m.meetAtServer(ctx, met, m.p.relayed())
 		} else {
 			next, err = m.move(ctx, label, away, c, fixed)
 		}
@@ -168,7 +168,7 @@ func (m *mover) move(ctx context.Context, label string, away departure, c *chann
 	var next *Pipe
 	var err error
 	if label == renewLabel {
-		if next, err = m.meetAtServer(meeting, &atomic.Bool{}); err == nil {
+		if next, err = m.meetAtServer(meeting, &atomic.Bool{}, false); err == nil {
 			next.Renewed = true
 		}
 	} else {

@@ -94,6 +94,7 @@ type Config struct {
 	route   func(netip.Addr) netip.Addr // pionnet.SourceTo if nil, for the machine's own net
 	isGone  func(netip.Addr) bool       // asks the system if nil
 	patient bool                        // wait for nominations, see pionnet.FirstCheck
+	relayed bool                        // the connection was through a relay until now: another relay is taken at once
 
 	contact *Contact // whom to meet without a code; nil with one
 	private bool     // only the two have the codes: wrong answers are no guesses

@@ -35,9 +35,11 @@ func (m *mover) renew() {
 	}
 }
 
-// meetAtServer makes the second connection by way of the server. It sets met once the other side is there.
-func (m *mover) meetAtServer(ctx context.Context, met *atomic.Bool) (*Pipe, error) {
+// meetAtServer makes the second connection by way of the server. It sets met once the other side is there. After silence of a relay, relayed
+// lets the next one be taken at once: the two wait for it, and look for a direct path later, see relayFirst.
+func (m *mover) meetAtServer(ctx context.Context, met *atomic.Bool, relayed bool) (*Pipe, error) {
 	config := m.s.config
+	config.relayed = relayed
 	config.private, config.Save, config.Report = true, nil, func(e Event) {
 		if _, ok := e.(Connecting); ok {
 			met.Store(true)
