@@ -52,9 +52,13 @@ func (c *Conversation) Letter(after uint64, limit int, bare bool) (Letter, error
 	l := letter{Conversation: hello.Conversation, First: hello.First, Of: hello.Of, Heard: hello.Heard, Written: time.Now().UTC()}
 	l.Waited = waitedOf(frames, l.Written)
 	text, err := json.Marshal(l)
-	through, held := max(after, hello.First-1), false
+	through, held, ended := max(after, hello.First-1), false, false
 	for _, f := range frames {
-		if held = f.Kind != kindMessage && f.Kind != kindPart; held || err != nil {
+		if f.Kind == kindEnd { // it has a number, so what was said after it, by a later run, waits with it
+			ended = true
+			continue
+		}
+		if held = ended || f.Kind != kindMessage && f.Kind != kindPart; held || err != nil {
 			break
 		}
 		with := l

@@ -85,6 +85,22 @@ func TestALongMessageWaits(t *testing.T) {
 	}
 }
 
+// The end of the input is in no letter, and keeps no one waiting who has written nothing after it.
+func TestTheEndOfTheInputIsNotHeld(t *testing.T) {
+	c := New(Config{Contact: "ben"})
+	if _, err := c.Say(t.Context(), "all of it"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Finish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, after := range []uint64{0, 1} {
+		if l, err := c.Letter(after, 1<<10, false); err != nil || l.Held || (l.Text == nil) != (after == 1) || l.Through != 1 {
+			t.Error(l, err)
+		}
+	}
+}
+
 // Bytes that are no letter change nothing.
 func TestLettersThatAreNone(t *testing.T) {
 	c := New(Config{Contact: "ben"})
