@@ -3,6 +3,7 @@ package peer_test
 import (
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,6 +72,40 @@ func resume(t *testing.T, secret string, caller, callee, heard bool) {
 	n.outage(t, 5*time.Second, third, fourth)
 	third, fourth = both(t, from, to)
 	talk(t, third, fourth)
+}
+
+// A caller that is killed before the two meet finds its offer in the room, and replaces it: no other program can. It remembers the guesses.
+func TestACallerRestartedBeforeAMeeting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{})
+		var mu sync.Mutex
+		var saved []peer.Resumption
+		config := quiet()
+		config.Save = func(r peer.Resumption) error {
+			mu.Lock()
+			defer mu.Unlock()
+			saved = append(saved, r)
+			return nil
+		}
+		from := n.calls(t, unclosing{store}, right, config)
+		_ = fails(t, n.answers(t, store, wrong, quiet()), peer.ErrWrongCode)
+		from.Close() // as if it was killed
+		mu.Lock()
+		last := saved[len(saved)-1]
+		mu.Unlock()
+		if last.Token == "" || last.Typed != code(right) || last.Spent != 1 || last.Rendezvous != (peer.Code{}) {
+			t.Errorf("it has saved %+v", last)
+		}
+		config.Resume = &last
+		_ = fails(t, n.calls(t, store, right, quiet()), signaling.ErrOccupied) // another program
+		from = n.calls(t, store, right, config)
+		synctest.Wait() // the offer that it left is replaced
+		first, second := both(t, from, n.answers(t, store, right, quiet()))
+		talk(t, first, second)
+		if r := first.Resumption(); r.Spent != 1 || r.Token != last.Token || !first.Verified {
+			t.Errorf("after meeting it is %+v", r)
+		}
+	})
 }
 
 // Only a typed secret can be burnt, by as many guesses as it takes, and each side says what that means to it.
