@@ -25,7 +25,8 @@ type window struct {
 	leastAt time.Time     // when it was measured
 	probe   time.Time     // until when queues drain; zero: they need not
 	probed  time.Time     // when they last began to, or need not
-	fresh   time.Duration // the shortest round trip since they do; 0 before there is one
+	fresh   time.Duration // the shortest round trip since then, or since they drain; 0 before there is one
+	beside  bool          // other files move over the same pipe: their queue is this side's, too
 
 	lowest time.Duration // the shortest round trip of this period; 0 before there is one
 	queue  time.Duration // how much longer than the shortest of all that of the last period was
@@ -51,9 +52,10 @@ const (
 	queueWeight  = 4                     // milliseconds that each one of queue takes from that
 	flatPeriods  = 3                     // without growth, until the path is full
 	leastAge     = 10 * time.Second
-	foreignAge   = 2 * time.Second // from one pause for the queue of others to the next
-	chunkLeast   = 8 << 10         // bytes in a message
-	chunkShare   = 8               // messages in what the path holds
+	foreignAge   = time.Second // from one pause for the queue of others to the next
+	probeTrips   = 3           // round trips, at most, that a pause takes
+	chunkLeast   = 8 << 10     // bytes in a message
+	chunkShare   = 8           // messages in what the path holds
 )
 
 // size returns the window in bytes.
@@ -140,18 +142,19 @@ func (w *window) returned(trip time.Duration, now time.Time) {
 	if w.least > 0 && trip > w.least+w.least/4+windowQueue/2 { // a queue has begun
 		w.flat = flatPeriods
 	}
+	if w.fresh == 0 || trip < w.fresh {
+		w.fresh = trip
+	}
+	aged := now.Sub(w.leastAt) >= leastAge
+	foreign := !w.beside && w.queue >= 3*w.extra()/2 && now.Sub(w.probed) >= foreignAge
 	switch {
-	case w.least == 0 || trip <= w.least:
-		w.least, w.leastAt, w.probe = trip, now, time.Time{}
-	case !w.probe.IsZero():
-		if w.fresh = min(w.fresh, trip); now.After(w.probe) {
-			w.least, w.leastAt, w.probe = w.fresh, now, time.Time{}
-		}
-	case now.Sub(w.leastAt) < leastAge && (w.queue < 3*w.extra()/2 || now.Sub(w.probed) < foreignAge):
-	case w.rate*w.least.Seconds() < float64(w.floor()): // queues do not drain: the floor fills them
-		w.leastAt, w.probed = now, now
-	default:
-		w.probe, w.fresh, w.probed = now.Add(2*trip), trip, now
+	case w.least == 0 || trip <= w.least, !w.probe.IsZero() && now.After(w.probe):
+		w.least, w.leastAt, w.fresh, w.probe = w.fresh, now, 0, time.Time{}
+	case !w.probe.IsZero(), !aged && !foreign:
+	case w.rate*w.least.Seconds() >= float64(w.floor()):
+		w.fresh, w.probed, w.probe = trip, now, now.Add(probeTrips*trip)
+	case aged: // queues would not drain: the floor fills them
+		w.least, w.leastAt, w.fresh = w.fresh, now, 0
 	}
 }
 

@@ -323,6 +323,7 @@ func (m *Manager) mayHave(f *file, have, beyond int64, begins bool) bool {
 		return begins && f.lowered <= maxLowered
 	}
 	f.beyond = beyond
+	f.window.beside = m.moving > 1
 	f.window.has(have+beyond, time.Now())
 	return true
 }
