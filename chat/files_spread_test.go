@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -74,6 +75,9 @@ func TestSpreadFiles(t *testing.T) {
 			if !a.Sent(id) {
 				t.Errorf("%d is not sent: %v, %v", id, failures(a), failures(b))
 			}
+		}
+		if log := a.log.String(); strings.Contains(log, "tries=1") { // each cut ends the stripes of its pipe, once
+			t.Errorf("stripes are refused: %s", log)
 		}
 		mu.Lock()
 		if n := len(only[Reconnected](a.seen())); n != cuts || total < 11*cuts {
