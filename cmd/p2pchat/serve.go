@@ -172,8 +172,20 @@ func (o *serveOptions) validateAddresses() error {
 	return nil
 }
 
+// What the server in a caller's program bears. Neighbours reach it for as long as the call lasts, and it shares the machine with the
+// call. A client is one address: two contacts who both call open two rooms each, wait in six, and ask some 30 times until they meet.
+var (
+	boundsWithin  = memstore.Limits{Rooms: 64, Client: 32, ListBytes: 64 << 10, Idle: 2 * time.Minute}
+	clientsWithin = server.Config{
+		MaxBody: 32 << 10, MaxWaiting: 512, ClientWaiting: 64,
+		Rate: server.Rate{Client: 10, Burst: 200}, Connections: server.Connections{Client: 64, All: 256},
+	}
+)
+
 // serveWithin runs a server in the program of another command, call or demo, until ctx ends. onLAN says that l is also for the
 // local network, where the server has no name.
 func serveWithin(ctx context.Context, l net.Listener, onLAN bool, log *slog.Logger) error {
-	return server.New(memstore.New(memstore.Limits{}), server.Config{Log: log, Nameless: onLAN}).Serve(ctx, l, time.Second)
+	config := clientsWithin
+	config.Log, config.Nameless = log, onLAN
+	return server.New(memstore.New(boundsWithin), config).Serve(ctx, l, time.Second)
 }
