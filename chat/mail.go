@@ -82,21 +82,26 @@ func IsReceipt(text []byte) bool {
 	return json.Unmarshal(text, &l) == nil && l.Conversation != "" && len(l.Frames) == 0
 }
 
-// Open hands the reader what is in a letter of the other side, and reports whether there were messages in it, whether or not they had
-// arrived before. Only the function that Run calls for the next pipe may call it, before it returns.
-func (c *Conversation) Open(text []byte) (messages bool, err error) {
-	var l letter
+// parseLetter returns what is in a letter, and the number of its last message: 0 without messages.
+func parseLetter(text []byte) (l letter, last uint64, err error) {
 	if json.Unmarshal(text, &l) != nil || l.Conversation == "" {
-		return false, errLetter
+		return l, 0, errLetter
 	}
 	for _, f := range l.Frames {
 		if len(f.Text) > MaxMessage || !utf8.ValidString(f.Text) {
-			return false, errLetter
+			return l, 0, errLetter
 		}
+		last = f.Seq
 	}
-	last := uint64(0)
-	if n := len(l.Frames); n > 0 {
-		last = l.Frames[n-1].Seq
+	return l, last, nil
+}
+
+// Open hands the reader what is in a letter of the other side, and reports whether there were messages in it, whether or not they had
+// arrived before. Only the function that Run calls for the next pipe may call it, before it returns.
+func (c *Conversation) Open(text []byte) (messages bool, err error) {
+	l, last, err := parseLetter(text)
+	if err != nil {
+		return false, err
 	}
 	if c.stream.HasRead(l.Conversation, last) { // it comes late, from the box of older keys
 		if l.Of == c.stream.ID() {

@@ -284,7 +284,7 @@ func TestStripesOfTheNextFile(t *testing.T) {
 		}
 		m.receive(f, a, []byte("\x03abcd"), 0)
 		heard := false
-		h.fails = func(k Kind) error {
+		h.fails = func(Kind) error {
 			got, its := m.striping(8)
 			if heard = true; got != next || its == nil {
 				t.Errorf("%s: the sender hears that, and the stripes of the next file would be refused", name)

@@ -110,7 +110,7 @@ func (w *window) has(offset int64, now time.Time) {
 	w.step = max(float64(offset-w.last), 0.9*w.step)
 	w.grown += offset - w.last
 	w.last = offset
-	if !w.probe.IsZero() { // what is sent meanwhile says nothing about the rate
+	if !w.probe.IsZero() { // what is sent then says nothing about the rate
 		w.since, w.lowest = mark{offset, now}, 0
 		return
 	}
@@ -146,16 +146,20 @@ func (w *window) returned(trip time.Duration, now time.Time) {
 		w.fresh = trip
 	}
 	aged := now.Sub(w.leastAt) >= leastAge
-	foreign := !w.beside && w.queue >= 3*w.extra()/2 && now.Sub(w.probed) >= foreignAge
 	switch {
 	case w.least == 0 || trip <= w.least, !w.probe.IsZero() && now.After(w.probe):
 		w.least, w.leastAt, w.fresh, w.probe = w.fresh, now, 0, time.Time{}
-	case !w.probe.IsZero(), !aged && !foreign:
+	case !w.probe.IsZero(), !aged && !w.foreign(now):
 	case w.rate*w.least.Seconds() >= float64(w.floor()):
 		w.fresh, w.probed, w.probe = trip, now, now.Add(probeTrips*trip)
 	case aged: // queues would not drain: the floor fills them
 		w.least, w.leastAt, w.fresh = w.fresh, now, 0
 	}
+}
+
+// foreign reports whether queues should drain because others fill them.
+func (w *window) foreign(now time.Time) bool {
+	return !w.beside && w.queue >= 3*w.extra()/2 && now.Sub(w.probed) >= foreignAge
 }
 
 // extra returns for how long the window lasts beyond the shortest round trip, at least, and so how long a queue of its own is, at most.

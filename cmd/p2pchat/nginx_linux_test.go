@@ -64,7 +64,7 @@ func startNginx(t *testing.T, dir, server string, changes ...[2]string) (address
 			return address
 		}
 		if time.Now().After(deadline) {
-			errs, _ := os.ReadFile(dir + "/errors")
+			errs, _ := os.ReadFile(dir + "/errors") //nolint:gosec // of this test
 			t.Fatalf("nginx does not start: %s%s", p.err, errs)
 		}
 	}
@@ -95,7 +95,7 @@ func TestNginxCountsClients(t *testing.T) {
 			return 0, err
 		}
 		r.Header.Set("X-Test-Client", from)
-		res, err := client.Do(r) //nolint:gosec // the test's own nginx
+		res, err := client.Do(r)
 		if err != nil {
 			return 0, err
 		}

@@ -34,7 +34,7 @@ func ages(t *testing.T, state string, by time.Duration) (written time.Time) {
 	if written.IsZero() {
 		t.Fatalf("no message in the outbox has a time:\n%s", text)
 	}
-	if err := os.WriteFile(paths[0], text, 0o600); err != nil {
+	if err := os.WriteFile(paths[0], text, 0o600); err != nil { //nolint:gosec // of this test
 		t.Fatal(err)
 	}
 	return written

@@ -41,7 +41,7 @@ func isTap(name string) bool {
 	if err != nil {
 		return false
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }() // it was only asked
 	info, err := unix.IoctlGetEthtoolDrvinfo(fd, name)
 	return err == nil && unix.ByteSliceToString(info.Driver[:]) == "tun"
 }
