@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -153,9 +154,7 @@ func doctor(c *cobra.Command, o doctorOptions, std stdio) error {
 		return errInterrupted
 	}
 	if o.json {
-		e := json.NewEncoder(std.out)
-		e.SetIndent("", "  ")
-		err = e.Encode(d)
+		err = d.encode(std.out)
 	} else {
 		err = d.print(std.out)
 	}
@@ -245,6 +244,20 @@ func (f *natFinding) found(n survey.NAT, err error) {
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// encode writes the findings as one JSON object of several lines.
+func (d *diagnosis) encode(out io.Writer) error {
+	object, err := json.MarshalIndent(d, "", "  ")
+	if err != nil {
+		return err
+	}
+	for line := range bytes.Lines(object) { // the server chooses some texts
+		if _, err := out.Write(append(screen.Escape(bytes.TrimSuffix(line, []byte("\n"))), '\n')); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // print writes the findings as text.
 func (d *diagnosis) print(out io.Writer) error {
