@@ -159,7 +159,8 @@ func fileObject(e chat.Event) object {
 		o["direction"] = "out"
 		return o
 	case chat.FileProgress:
-		return object{"type": "file-progress", "direction": direction(e.Outgoing), "id": e.ID, "name": e.Name, "bytes": e.Bytes, "size": e.Size}
+		o := object{"type": "file-progress", "direction": direction(e.Outgoing), "id": e.ID, "name": e.Name, "bytes": e.Bytes, "size": e.Size}
+		return with(o, "resumed", e.Resumed)
 	case chat.FileReceived:
 		o := object{"type": "file-received", "direction": "in", "id": e.ID, "name": e.Name, "path": e.Path, "size": e.Size, "sha256": hex.EncodeToString(e.SHA256[:])}
 		return with(with(o, "called", e.Called), "renamed", e.Renamed)

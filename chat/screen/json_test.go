@@ -69,6 +69,7 @@ func TestJSONOut(t *testing.T) {
 		`{"type":"file-progress","direction":"out","id":3,"name":"a","bytes":1,"size":1536,"content":5}`:                                        chat.FileProgress{ID: 3, Outgoing: true, Name: "a", Bytes: 1, Size: 1536, Folder: true, Files: 1, Content: 5},
 		`{"type":"file-sent","direction":"out","id":3,"name":"a","size":1024,"content":0,"sha256":"` + strings.Repeat("00", 32) + `"}`:          chat.FileSent{ID: 3, Name: "a", Size: 1024, Folder: true},
 		`{"type":"file-offered","direction":"out","id":3,"name":"a","size":5,"folder":false}`:                                                   chat.FileOffering{ID: 3, Name: "a", Size: 5},
+		`{"type":"file-progress","direction":"in","id":3,"name":"a","bytes":1,"size":5,"resumed":true}`:                                         chat.FileProgress{ID: 3, Name: "a", Bytes: 1, Size: 5, Resumed: true},
 		`{"type":"file-progress","direction":"out","id":3,"name":"a","bytes":1,"size":5}`:                                                       chat.FileProgress{ID: 3, Outgoing: true, Name: "a", Bytes: 1, Size: 5},
 		`{"type":"file-received","direction":"in","id":3,"name":"a","path":"in/a","size":5,"sha256":"` + "01" + strings.Repeat("00", 31) + `"}`: chat.FileReceived{ID: 3, Name: "a", Path: "in/a", Size: 5, SHA256: [32]byte{1}},
 		`{"type":"file-sent","direction":"out","id":3,"name":"a","size":5,"sha256":"` + "01" + strings.Repeat("00", 31) + `"}`:                  chat.FileSent{ID: 3, Name: "a", Size: 5, SHA256: [32]byte{1}},
