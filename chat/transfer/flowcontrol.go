@@ -25,7 +25,7 @@ type window struct {
 	leastAt time.Time     // when it was measured
 	probe   time.Time     // until when queues drain; zero: they need not
 	probed  time.Time     // when they last began to, or need not
-	fresh   time.Duration // the shortest round trip since then, or since they drain; 0 before there is one
+	fresh   time.Duration // the shortest round trip since leastAt, or since queues drain; 0 before there is one
 	beside  bool          // other files move over the same pipe: their queue is this side's, too
 
 	lowest time.Duration // the shortest round trip of this period; 0 before there is one
