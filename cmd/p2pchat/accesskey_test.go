@@ -87,5 +87,5 @@ func TestAccessKeyOfListen(t *testing.T) {
 	state := t.TempDir()
 	kept(t, "http://localhost:1", state, 1, func(int) string { return "" })
 	p := launchWith(t, t.TempDir(), []string{"P2PCHAT_ACCESS_KEY=sesame", "XDG_STATE_HOME=" + state}, "listen", "--server", "https://chat.example.org")
-	p.notes(t, `no server gets the access key, because you have kept no contact at https://chat\.example\.org\. Name the server with --server`)
+	p.notes(t, `No server gets the access key, because you have kept no contact at https://chat\.example\.org\. Name the server with --server`)
 }

@@ -52,7 +52,7 @@ func (o *pathBench) run(c *cobra.Command, name string, args []string, std stdio)
 	if o.calls && !o.serverGiven {
 		own := &ownServer{log: o.logger}
 		defer own.stop()
-		own.start(ctx, o.server, false, std.err)
+		own.start(ctx, o.server, false, func(text string) { writeNotices(std.err, text) })
 	}
 	at := signaling.Config{Key: o.key, OnOutage: func(err error) { now.set(func(t *outage) { t.server = err }) }}
 	config := peer.Config{RelayOnly: o.relayOnly, MapPorts: o.mapping.useful(o.server), Log: o.logger, Report: func(e peer.Event) { o.note(e, name, now, std.err) }}
@@ -108,7 +108,9 @@ func (o *pathBench) prepareMeeting(c *cobra.Command, args []string, std stdio) (
 			return err
 		}
 	}
-	return o.findKey(named, std)
+	err = o.findKey(named)
+	writeNotices(std.err, o.notices...)
+	return err
 }
 
 // await waits for the other side, for as long as --wait says.

@@ -126,7 +126,7 @@ func TestWritingToAContactOnAFullDisk(t *testing.T) {
 			if pages == 0 { // from the beginning: there is no outbox, which is told, so messages live as long as the program
 				disk.fill(t, 0)
 				taken, ann := write()
-				ann.notes(t, `undelivered messages are not kept when this program ends: .*no space left on device`)
+				ann.prints(t, `"text":"Undelivered messages are not kept when this program ends: .*no space left on device`)
 				p.comesAndReads(t, taken)
 				ann.kill()
 				disk.free(t)

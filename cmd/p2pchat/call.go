@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"p2pchat/chat"
 	"p2pchat/peer"
 	"p2pchat/signaling"
 )
@@ -61,10 +62,12 @@ func call(ctx context.Context, o talkOptions, std stdio) error {
 		o.server, o.home = server, defaultServer
 	case !o.serverGiven:
 		onLAN := o.lan == auto && o.isRecognised()
-		o.own.start(ctx, o.server, onLAN, std.err)
+		o.own.start(ctx, o.server, onLAN, func(text string) { o.warn("%s", text) })
+		var conversation *chat.Conversation
+		o.joined = func(c *chat.Conversation) { conversation = c }
 		o.onOutage = func(begins bool) {
 			if begins {
-				o.own.watch(ctx, o.server, onLAN, std.err)
+				o.own.watch(ctx, o.server, onLAN, func(text string) { conversation.Tell(chat.Notice{Text: text}) })
 			} else {
 				o.own.unwatch()
 			}

@@ -45,7 +45,7 @@ ignores all settings for one run.`,
   p2pchat config`,
 		Args: cobra.NoArgs,
 		// In place of the root's: config must work whatever is in the file.
-		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return environment(c, os.Environ(), std.err) },
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return environment(c, os.Environ(), std) },
 		RunE: func(c *cobra.Command, _ []string) error {
 			file, err := openSettings()
 			if err != nil {

@@ -332,11 +332,11 @@ func TestARoomWithTheNameOfAContactIsMentioned(t *testing.T) {
 		t.Fatal(err)
 	}
 	for room, want := range map[string]string{
-		"ben": "p2pchat: ben is a room here, which anyone can enter. To reach your contact: p2pchat call @ben\n", "standup": "", "": "",
+		"ben": "This call is in the room ben, which anyone can enter. To reach your contact: p2pchat call @ben", "standup": "", "": "",
 	} {
-		var notes bytes.Buffer
-		if mentionContact(signaling.Caller, room, stdio{err: &notes}); notes.String() != want {
-			t.Errorf("%q: it notes %q", room, notes.String())
+		o := talkOptions{side: signaling.Caller}
+		if o.mentionContact(room); strings.Join(o.notices, "\n") != want {
+			t.Errorf("%q: it notes %q", room, o.notices)
 		}
 	}
 }

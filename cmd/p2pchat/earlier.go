@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -51,7 +50,7 @@ func (o *talkOptions) openDefault(ctx context.Context, text string, std stdio) e
 		if err := o.holdContact(ctx, name); err != nil { // first: a program that reads its letters has the outbox, too
 			return err
 		}
-		return o.openIn(folder, o.keeper.id(), std)
+		return o.openIn(folder, o.keeper.id())
 	}
 	was, open := o.earlier(folder, text)
 	switch {
@@ -68,7 +67,7 @@ func (o *talkOptions) openDefault(ctx context.Context, text string, std stdio) e
 	case o.resume:
 		return &usageError{err: errors.New("--resume: there is no conversation to go on with"), hint: "leave --resume out to begin one"}
 	}
-	return o.openIn(folder, fmt.Sprintf("%d-%d", time.Now().UnixNano(), os.Getpid()), std)
+	return o.openIn(folder, fmt.Sprintf("%d-%d", time.Now().UnixNano(), os.Getpid()))
 }
 
 // continueEarlier opens the outbox of an earlier conversation, unless another program was faster: two may have asked the person.
@@ -93,26 +92,26 @@ func forgetOutbox(id string) error {
 	return nil
 }
 
-// openIn opens the outbox of that name.
-func (o *talkOptions) openIn(folder, name string, std stdio) error {
+// openIn opens the outbox of that name, or warns that there is none.
+func (o *talkOptions) openIn(folder, name string) error {
 	err := os.MkdirAll(folder, 0o700)
 	if err == nil {
 		err = o.outbox.open(filepath.Join(folder, name+outboxExtension), o.side)
 	}
 	if o.outbox.own = true; err != nil {
-		fmt.Fprintf(std.err, "p2pchat: undelivered messages are not kept when this program ends: %s\n", strings.TrimPrefix(err.Error(), "--outbox: "))
+		o.warn("Undelivered messages are not kept when this program ends: %s", strings.TrimPrefix(err.Error(), "--outbox: "))
 		o.outbox = outbox{}
 	}
 	return nil
 }
 
 // openOutbox opens the outbox of the conversation with the contact of that ID.
-func (o *talkOptions) openOutbox(id string, notes io.Writer) error {
+func (o *talkOptions) openOutbox(id string) error {
 	folder := statePath("outboxes")
 	if o.noOutbox || folder == "" {
 		return nil
 	}
-	return o.openIn(folder, id, stdio{err: notes})
+	return o.openIn(folder, id)
 }
 
 // earlier returns the newest conversation with a code that an earlier run did not end and this side can go on with, of any code if text is empty, and whether another program has one open. It removes
@@ -178,7 +177,7 @@ func (o *talkOptions) goOn(ctx context.Context, was earlierTalk, std stdio) (boo
 	case o.resume:
 		return true, nil
 	case !o.prompts:
-		fmt.Fprintf(std.err, "p2pchat: %s was not ended. To go on with it: p2pchat %s --resume\n", was, command(o.side))
+		o.warn("%s was not ended. To go on with it: p2pchat %s --resume", screen.Capital(was.String()), command(o.side))
 		return false, nil
 	}
 	fmt.Fprintf(std.err, "Go on with %s? [Enter/n] ", was)

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"runtime"
 	"slices"
@@ -26,7 +25,7 @@ func variable(flag string) string {
 // environment sets the flags of c that the command line does not set from P2PCHAT_… variables, as os.Environ
 // lists them. It returns a usageError for an empty value of a flag or of a variable that protects something: a
 // script whose variable is unset must not lift the protection.
-func environment(c *cobra.Command, variables []string, notes io.Writer) (err error) {
+func environment(c *cobra.Command, variables []string, std stdio) (err error) {
 	values := map[string]string{}
 	for _, v := range variables {
 		name, value, _ := strings.Cut(v, "=")
@@ -55,7 +54,7 @@ func environment(c *cobra.Command, variables []string, notes io.Writer) (err err
 	if err != nil {
 		return err
 	}
-	return checkVariables(c, values, notes)
+	return checkVariables(c, values, std)
 }
 
 // fromVariable is the annotation of a flag that a variable has set, with the variable's name.
@@ -127,8 +126,8 @@ func setUnchanged(flags *pflag.FlagSet, f *pflag.Flag, values []string, origin s
 }
 
 // checkVariables returns a usageError for a variable that looks like the mistyped variable of a flag of c:
-// P2PCHAT_RELAYONLY must not reveal an address. It writes a warning about any other unknown variable.
-func checkVariables(c *cobra.Command, values map[string]string, notes io.Writer) error {
+// P2PCHAT_RELAYONLY must not reveal an address. It warns of any other unknown variable.
+func checkVariables(c *cobra.Command, values map[string]string, std stdio) error {
 	if c.Hidden { // the completion of a shell
 		return nil
 	}
@@ -153,7 +152,7 @@ func checkVariables(c *cobra.Command, values map[string]string, notes io.Writer)
 		if c.Flags().Lookup(strings.ToLower(strings.ReplaceAll(meant, "_", "-"))) != nil {
 			return &usageError{err: fmt.Errorf("%s is not a setting of p2pchat", screen.Clean(name)), hint: "did you mean " + variablePrefix + meant + "?"}
 		}
-		fmt.Fprintln(notes, strings.TrimSpace("p2pchat: the environment variable "+screen.Clean(name)+" has no effect: no flag has that name. "+hint))
+		std.warn(c, strings.TrimSpace("the environment variable "+screen.Clean(name)+" has no effect: no flag has that name. "+hint))
 	}
 	return nil
 }

@@ -288,9 +288,8 @@ func (r *letterReader) read(ctx context.Context, c contacts.Contact, at *signali
 	o := r.board.o.at(held.Server)
 	o.keeper = &keeper{book: r.board.book, side: signaling.Callee, server: held.Server, held: held}
 	defer o.keeper.release()
-	var trouble strings.Builder
-	if err := o.openOutbox(c.ID, &trouble); err != nil || o.outbox.journal == nil {
-		r.tell(c, "letters cannot be read without an outbox. "+trouble.String())
+	if err := o.openOutbox(c.ID); err != nil || o.outbox.journal == nil {
+		r.tell(c, strings.TrimSpace("letters cannot be read without an outbox. "+strings.Join(o.notices, " ")))
 		return
 	}
 	conversation := chat.New(chat.Config{Contact: held.Name, Keeper: o.chatKeeper(), Name: o.name, Journal: o.outbox.journal, Log: o.logger})

@@ -135,7 +135,6 @@ func listen(ctx context.Context, o listenOptions, std stdio) error {
 		return err
 	}
 	defer unlock()
-	o.mentionKey(book, std.err)
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
 	s := newSwitchboard(&o, book, seed, std.err, leave)
@@ -150,16 +149,20 @@ func listen(ctx context.Context, o listenOptions, std stdio) error {
 	default:
 		s.face = newStreamFace(s, std, lineListen{std})
 	}
+	for _, text := range append(std.warnings.take(), o.keyNotice(book)...) {
+		s.face.note(text)
+	}
 	return s.run(ctx)
 }
 
-// mentionKey notes that no contact's server gets the access key.
-func (o *listenOptions) mentionKey(book *contacts.Book, notes io.Writer) {
+// keyNotice says so if no contact's server gets the access key.
+func (o *listenOptions) keyNotice(book *contacts.Book) []string {
 	list, _ := book.List() // the switchboard tells of files that cannot be read
 	named := slices.ContainsFunc(list, func(c contacts.Contact) bool { return c.Server == o.server })
 	if o.key != "" && len(list) > 0 && !named {
-		fmt.Fprintf(notes, "p2pchat: no server gets the access key, because you have kept no contact at %s. Name the server with --server\n", o.server)
+		return []string{fmt.Sprintf("no server gets the access key, because you have kept no contact at %s. Name the server with --server", o.server)}
 	}
+	return nil
 }
 
 // at returns the options of what is done at a contact's server. Only the server that the person named gets the access key.

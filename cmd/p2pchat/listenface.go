@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -262,12 +263,18 @@ func (d jsonListen) letter(name string, e chat.Event) error {
 }
 
 func (d jsonListen) parse(text string) (listenCommandLine, error) {
-	var c struct{ Type, Contact string }
+	var c struct {
+		Type, Contact string
+		ID            json.RawMessage // of a file of a call
+	}
 	if text == "" {
 		return listenCommandLine{}, nil
 	}
 	if err := json.Unmarshal([]byte(text), &c); err != nil {
 		return listenCommandLine{}, errors.New("it is not a JSON object of a known form")
+	}
+	if slices.Contains([]string{"message", "again", "keep", "send-file", "accept", "cancel"}, c.Type) || c.Type == "decline" && len(c.ID) > 0 {
+		return listenCommandLine{}, fmt.Errorf("no call is up, so %q was dropped: wait for an event of type connected. To take a call that rings: {\"type\":\"answer\"}", c.Type)
 	}
 	return listenCommandLine{map[string]listenVerb{"answer": verbAnswer, "decline": verbDecline, "leave": verbLeave}[c.Type], c.Contact}, nil
 }

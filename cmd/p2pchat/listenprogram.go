@@ -44,9 +44,10 @@ func (s *switchboard) runProgram(ctx context.Context, o talkOptions, id, name st
 		s.wg.Go(func() { _, _ = io.Copy(io.Discard, out) }) // what it still says must not keep it from ending
 		endProgram(cmd.Process, ended)
 	}()
-	if err := o.openOutbox(id, s.notes); err != nil {
+	if err := o.openOutbox(id); err != nil {
 		return err
 	}
+	writeNotices(s.notes, o.notices...)
 	o.over = func() { // a program that does not read must not hold the end of the call
 		s.wg.Go(func() {
 			select {

@@ -52,12 +52,14 @@ type stdio struct {
 	inTerminal, outTerminal bool
 	errTerminal             bool
 	raw                     func() (restore func(), err error) // switches the terminal to raw mode; nil if stdin or stderr is no terminal
+	warnings                *warnings                          // for the screen of the command; nil: they are written to err
 }
 
 // run runs the program, and returns its exit code.
 func run(ctx context.Context, args []string, std stdio) int {
 	log.SetOutput(io.Discard)           // libraries write there, but not for people
 	std.err = &notesWriter{to: std.err} // notes and logs come from several goroutines
+	std.warnings = &warnings{}
 	root := rootCommand(std)
 	root.SetArgs(args)
 	c, err := root.ExecuteContextC(ctx)
@@ -65,6 +67,7 @@ func run(ctx context.Context, args []string, std stdio) int {
 	if std.inTerminal && errors.Is(err, errInterrupted) {
 		fmt.Fprintln(std.err) // the terminal shows ^C on the current line
 	}
+	writeNotices(std.err, std.warnings.take()...) // of a command that has failed before its screen began
 	return report(std, err, speaksJSON(c, args, os.Getenv))
 }
 
@@ -96,7 +99,7 @@ interrupt is how serve and listen end: with 0.`,
 		SilenceUsage:  true,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
-			if err := environment(c, os.Environ(), std.err); err != nil {
+			if err := environment(c, os.Environ(), std); err != nil {
 				return err
 			}
 			return applySettings(c, settingsPath())

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -36,7 +35,7 @@ type ownServer struct {
 
 // watch starts the server as soon as no other is reachable. A server that is stopping refuses requests
 // while it still accepts connections, so one look at the first failure is not enough.
-func (s *ownServer) watch(ctx context.Context, address string, onLAN bool, notes io.Writer) {
+func (s *ownServer) watch(ctx context.Context, address string, onLAN bool, tell func(string)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.watching != nil {
@@ -47,7 +46,7 @@ func (s *ownServer) watch(ctx context.Context, address string, onLAN bool, notes
 		tick := time.NewTicker(lookInterval)
 		defer tick.Stop()
 		for {
-			s.start(ctx, address, onLAN, notes)
+			s.start(ctx, address, onLAN, tell)
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
@@ -68,8 +67,8 @@ func (s *ownServer) unwatch() {
 }
 
 // start starts the server at the default address, unless it runs or another one is reachable; onLAN says whether for the local
-// network, too.
-func (s *ownServer) start(ctx context.Context, address string, onLAN bool, notes io.Writer) {
+// network, too. It tells the person.
+func (s *ownServer) start(ctx context.Context, address string, onLAN bool, tell func(string)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.halt != nil || ctx.Err() != nil || reachable(ctx, address) {
@@ -95,7 +94,7 @@ func (s *ownServer) start(ctx context.Context, address string, onLAN bool, notes
 	if onLAN {
 		suffix = ", for your local network, too"
 	}
-	fmt.Fprintf(notes, "p2pchat: No server at %s: this program serves until you leave%s.\n", address, suffix)
+	tell(fmt.Sprintf("No server at %s: this program serves until you leave%s.", address, suffix))
 	s.serve(ctx, l, onLAN)
 }
 

@@ -142,7 +142,7 @@ func (s *switchboard) hold(ctx context.Context, id string, call *incomingCall, n
 	if s.o.program != "" {
 		return s.runProgram(ctx, o, id, name)
 	}
-	if err := o.openOutbox(id, s.notes); err != nil {
+	if err := o.openOutbox(id); err != nil {
 		return err
 	}
 	return s.face.talk(ctx, o, free)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/user"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -80,6 +81,7 @@ type talkOptions struct {
 	keeper      *keeper       // nil without a place for contacts
 	incoming    *incomingCall // the call of a contact that listen has received; nil otherwise
 	own         *ownServer    // of a caller; nil otherwise
+	notices     []string      // for the screen, from before it opens
 	home        string        // the server before a move to the local network; empty before
 	moved       bool          // the call goes on at another server
 
@@ -159,7 +161,11 @@ func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err e
 	if err := cmp.Or(o.checkLAN(), o.findKeeper()); err != nil {
 		return err
 	}
-	return o.findKey(named, std)
+	if err := o.findKey(named); err != nil {
+		return err
+	}
+	o.notices = append(std.warnings.take(), o.notices...)
+	return nil
 }
 
 // findPeer finds out whom the call is with: a contact, or one who has the code.
@@ -176,7 +182,7 @@ func (o *talkOptions) findPeer(ctx context.Context, text string, std stdio) (err
 		return o.holdContact(ctx, name)
 	}
 	if o.code, err = o.findCode(ctx, text, std); err == nil && o.code.Secret == "" {
-		mentionContact(o.side, text, std)
+		o.mentionContact(text)
 	}
 	if o.side == signaling.Caller && err == nil {
 		o.ownCode = ownCodeNotice(text, o.code)
@@ -199,19 +205,19 @@ func ownCodeNotice(text string, code peer.Code) (notice string) {
 }
 
 // mentionContact notes that a room has the name of a contact, whom the person may have meant.
-func mentionContact(side signaling.Side, room string, std stdio) {
+func (o *talkOptions) mentionContact(room string) {
 	book, err := contactBook()
 	if err != nil || room == "" {
 		return
 	}
 	if c, err := book.Find(room); err == nil {
-		fmt.Fprintf(std.err, "p2pchat: %s is a room here, which anyone can enter. To reach your contact: p2pchat %s %s%s\n", screen.Clean(room), command(side), contactMark, c.Name)
+		o.warn("This call is in the room %s, which anyone can enter. To reach your contact: p2pchat %s %s%s", screen.Clean(room), command(o.side), contactMark, c.Name)
 	}
 }
 
 // findKey reads the access key that a caller sends, and each of two contacts: it opens rooms, and leaves mail. Only the server that the
 // person named gets it: the server of a pasted link must not learn it.
-func (o *talkOptions) findKey(named string, std stdio) (err error) {
+func (o *talkOptions) findKey(named string) (err error) {
 	if o.side == signaling.Callee && o.keeper.contact() == "" {
 		return nil
 	}
@@ -219,7 +225,7 @@ func (o *talkOptions) findKey(named string, std stdio) (err error) {
 		return err
 	}
 	o.key = ""
-	fmt.Fprintf(std.err, "p2pchat: %s does not get the access key, because --server does not name it\n", o.server)
+	o.warn("%s does not get the access key, because --server does not name it.", o.server)
 	return nil
 }
 
@@ -296,7 +302,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	feed()
 	defer context.AfterFunc(ctx, conversation.Leave)()
 
-	for _, notice := range []string{o.ownCode, o.outbox.notice(), sweep(o.download)} {
+	for _, notice := range append(slices.Clone(o.notices), o.ownCode, o.outbox.notice(), sweep(o.download)) {
 		if notice != "" {
 			conversation.Tell(chat.Notice{Text: notice})
 		}
