@@ -114,8 +114,8 @@ func (o *talkOptions) openOutbox(id string) error {
 	return o.openIn(folder, id)
 }
 
-// earlier returns the newest conversation with a code that an earlier run did not end and this side can go on with, of any code if text is empty, and whether another program has one open. It removes
-// outboxes in which there is nothing, or that are too old.
+// earlier returns the newest conversation with a code that an earlier run did not end and this side can go on with, of any code if text
+// is empty, and whether another program has one open. It removes outboxes in which there is nothing, or that are too old.
 func (o *talkOptions) earlier(folder, text string) (newest *earlierTalk, open bool) {
 	paths, _ := filepath.Glob(filepath.Join(folder, "*-*"+outboxExtension)) // the pattern is correct
 	var all []earlierTalk

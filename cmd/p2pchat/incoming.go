@@ -35,14 +35,15 @@ type incomingCall struct {
 	outage func(error)
 }
 
-// receiveCall meets the contact who may have made an offer at a server: empty means where the two kept each other. It returns contacts.ErrInUse if another program is in a call with
-// that contact, and errAbsent if the contact does not prove who it is in time.
+// receiveCall meets the contact who may have made an offer at a server: empty means where the two kept each other. It returns
+// contacts.ErrInUse if another program is in a call with that contact, and errAbsent if the contact does not prove who it is in time.
 func (o *listenOptions) receiveCall(ctx context.Context, book *contacts.Book, id, server string) (*incomingCall, error) {
 	held, err := book.Hold(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	r := &incomingCall{keeper: &keeper{book: book, side: signaling.Callee, server: held.Server, held: held}, server: cmp.Or(server, held.Server)}
+	k := &keeper{book: book, side: signaling.Callee, server: held.Server, held: held}
+	r := &incomingCall{keeper: k, server: cmp.Or(server, held.Server)}
 	if err := r.meet(ctx, o); err != nil {
 		r.close()
 		return nil, err

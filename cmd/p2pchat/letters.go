@@ -251,7 +251,7 @@ func (r *letterReader) unread(server string, err error) {
 	r.board.o.logger.Debug("the letters of contacts cannot be read", "why", err)
 	if errors.Is(err, signaling.ErrForeign) && r.toldOf(server).isNew(server) {
 		r.board.post(func() {
-			r.board.face.note(fmt.Sprintf("cannot look for letters at %s: %s. If your contacts have left you any, you get them when you meet.", server, flatten(err)))
+			r.board.face.note(fmt.Sprintf("The program cannot look for letters at %s: %s. If your contacts have left you any, you get them when you meet.", server, flatten(err)))
 		})
 	}
 }

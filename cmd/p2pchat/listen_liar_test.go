@@ -147,7 +147,7 @@ func TestListenTellsLiesOfLettersThatWait(t *testing.T) {
 			want := []string{"@c0: messages wait for you at the server. To read them: p2pchat answer @c0"}
 			switch {
 			case name == "truncates":
-				want = []string{"cannot look for letters at " + server + ": " + lie.told}
+				want = []string{"The program cannot look for letters at " + server + ": " + lie.told}
 			case lie.told != "":
 				want = append([]string{"@c0: " + lie.told}, want...)
 			}

@@ -20,6 +20,10 @@ import (
 const (
 	mailWait  = 25 * time.Second // how long one read waits for letters
 	lastPosts = 3 * time.Second  // for letters that are left when the program ends
+
+	// lookAtClock is how often a mailbox looks whether letters have expired. One timer would not do: it stands still while the machine
+	// sleeps, and knows nothing of a clock that is set.
+	lookAtClock = time.Minute
 )
 
 // A mailbox exchanges letters with a contact while the two are not connected. A letter is sealed with the keys of every generation
@@ -97,12 +101,11 @@ func (m *mailbox) run(ctx context.Context) {
 			posts = make(chan error, 1)
 			wg.Go(func() { posts <- m.post(ctx) })
 		} else if until := m.state().Until; posts == nil && !until.IsZero() {
-			expired = time.After(max(time.Second, time.Until(until))) // a disk without space leaves it in the past
+			expired = time.After(nextLook(time.Now(), until))
 		}
 		select {
 		case <-expired:
 			m.renew()
-			m.refused = false
 		case d := <-came:
 			d.handled <- m.open(ctx, d)
 		case err := <-posts:

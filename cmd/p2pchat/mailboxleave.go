@@ -73,18 +73,32 @@ func (m *mailbox) renew() {
 		m.remembered = true
 		return
 	}
-	if unread {
-		m.announced = 0
-		m.tell("What you left for " + m.keeper.contact() + " at the server has expired there. It is left again.")
-	}
 	err = m.keeper.update(func(c *contacts.Contact) {
 		c.Mail = m.current(*c)
 		c.Mail.Through, c.Mail.Until = 0, time.Time{}
 	})
-	if err != nil {
-		m.tell(fmt.Sprintf("It cannot be left again: %v. It goes out when you meet.", err))
+	expired := "What you left for " + m.keeper.contact() + " at the server has expired there"
+	switch {
+	case err != nil && unread:
+		m.tell(fmt.Sprintf("%s, and cannot be left again: %v. It goes out when you meet.", expired, err))
+	case err == nil:
+		m.refused = false
+		if unread {
+			m.announced = 0
+			m.tell(expired + ". It is left again.")
+		}
 	}
 }
+
+// nextLook returns how long to wait before the clock is looked at again, for letters that the server keeps until then. A disk without
+// space leaves that in the past.
+func nextLook(now, until time.Time) time.Duration {
+	return min(max(until.Sub(now), time.Second), lookAtClock)
+}
+
+// expiry returns until when a server keeps what it has taken now. It has no monotonic reading, which would stand still while the
+// machine sleeps.
+func expiry(kept time.Duration) time.Time { return time.Now().Add(kept).Round(0) }
 
 // post puts the sealed letters into the boxes.
 func (m *mailbox) post(ctx context.Context) (err error) {
@@ -101,7 +115,7 @@ func (m *mailbox) post(ctx context.Context) (err error) {
 			c.Mail.Pending = maps.Clone(c.Mail.Pending)
 			delete(c.Mail.Pending, generation)
 			if c.Mail.Until.IsZero() && kept > 0 {
-				c.Mail.Until = time.Now().Add(kept)
+				c.Mail.Until = expiry(kept)
 			}
 		})
 		if err != nil {

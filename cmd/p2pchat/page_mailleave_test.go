@@ -217,6 +217,19 @@ func TestPageLeavesNothing(t *testing.T) {
 	})
 }
 
+// What has expired at the server, and cannot be left again because the browser stores nothing, is not said to be left again.
+func TestPageCannotStoreThatLettersExpired(t *testing.T) {
+	t.Parallel()
+	ann, _ := correspondents(t, sharedBrowser(t), serving(t, "--mail", "--mail-ttl", "4s"))
+	ann.writesTo("Call Ben", "one")
+	ann.marked(leftThere)
+	eval[bool](ann, `(IDBObjectStore.prototype.put = function () { throw new DOMException("full", "QuotaExceededError"); }, true)`)
+	ann.sees("What you left for Ben at the server has expired there, and cannot be left again: ")
+	if eval[bool](ann, `document.body.innerText.includes("left again.")`) {
+		t.Error("it says that it is left again")
+	}
+}
+
 // Wherever a tab is killed while it leaves a message, the message arrives once, and so does the next one.
 func TestPageKilledWhileLeaving(t *testing.T) {
 	inFull(t)

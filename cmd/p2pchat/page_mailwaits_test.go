@@ -67,7 +67,7 @@ func TestPageKeepsLongMessages(t *testing.T) {
 	ann.click("text")
 	ann.pastes(long)
 	ann.press(kb.Enter)
-	ann.sees("A file, or a very long message, waits until you and Ben connect, and so does what you write after it.")
+	ann.sees("A file, an answer to one, or a very long message waits until you and Ben connect, and so does what you write after it.")
 	until[bool](ann, `[...document.querySelectorAll("#log > .mine .text")].map((p) => p.tabIndex).join() === "-1,0"`) // keys scroll the long one alone
 	ann.say("three")
 	ann.marked(leftThere, waits, waits)

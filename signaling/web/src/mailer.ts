@@ -9,17 +9,19 @@ import { kindOf, readable, type Kind } from "./failure.ts";
 import type { Store } from "./store.ts";
 
 const lastPosts = 3000; // ms for letters that are left when the call ends
-const longestTimer = 2 ** 31 - 1; // ms that setTimeout takes
+const attemptPause = 1000; // ms between two attempts to leave letters again: a server may claim that it keeps none
+const lookAtClock = 60_000; // ms between looks whether letters have expired: one timer would stand still while the machine sleeps
 
 export interface MailWriter {
   /** The messages up to an ID are in letters at the server, which keeps them for some ms. */
   mailed(through: number, kept: number): void;
-  note(text: string): void;
+  note(text: string): void; // shows a text once
 }
 
 export class Mailer {
   #refused = false; // the server takes no letters now; the next wait tries again
   #remembered = false; // the person knows what an earlier tab has left
+  #tried = -attemptPause; // when letters were last made again
   #due = true;
   #wake: () => void = () => {};
 
@@ -43,7 +45,7 @@ export class Mailer {
         await this.#leave(signal);
         continue;
       }
-      const expiry = setTimeout(() => { this.changed(true); }, Math.min(Math.max(rest, 1000), longestTimer));
+      const expiry = setTimeout(() => { this.#wake(); }, Math.min(Math.max(rest, attemptPause), lookAtClock));
       await woken;
       clearTimeout(expiry);
     }
@@ -62,7 +64,7 @@ export class Mailer {
       while (!this.#refused) {
         const letters = await this.contact.seal((through, due) => {
           const l = this.conversation.letter(through, due);
-          if (l.held) this.writer.note(`A file, or a very long message, waits until you and ${this.contact.name} connect, and so does what you write after it.`);
+          if (l.held) this.writer.note(`A file, an answer to one, or a very long message waits until you and ${this.contact.name} connect, and so does what you write after it.`);
           return l;
         });
         if (letters.length === 0) return;
@@ -77,19 +79,29 @@ export class Mailer {
     }
   }
 
-  /** Makes letters again of what was left, once that may have expired at the server. What comes twice counts once. It returns the ms until then. */
+  /** Makes letters again of what was left, once that may have expired at the server. What comes twice counts once. It returns the ms until then, at most. */
   async #renew(): Promise<number> {
     const { through, until } = await this.contact.left().catch(() => ({ through: 0, until: 0 })), rest = until - Date.now();
-    if (until === 0) return longestTimer;
+    if (until === 0) return lookAtClock;
     const unread = this.conversation.letter(through, false).first <= through;
     if (rest > 0) {
       if (unread && !this.#remembered) this.writer.mailed(through, rest);
       this.#remembered = true;
       return rest;
     }
-    if (unread) this.writer.note(`What you left for ${this.contact.name} at the server has expired there. It is left again.`);
-    await this.contact.leaveAgain().catch(() => {}); // then it goes out when the two connect
-    return longestTimer;
+    const now = performance.now();
+    if (now - this.#tried < attemptPause) return attemptPause;
+    this.#tried = now;
+    const expired = `What you left for ${this.contact.name} at the server has expired there`;
+    try {
+      await this.contact.leaveAgain();
+    } catch (e) {
+      if (unread) this.writer.note(`${expired}, and cannot be left again: ${readable(e).message} It goes out when you and ${this.contact.name} connect.`);
+      return lookAtClock;
+    }
+    if (unread) this.writer.note(`${expired}. It is left again.`);
+    this.changed(true);
+    return lookAtClock;
   }
 }
 
