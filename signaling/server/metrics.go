@@ -14,7 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	prometheus "github.com/VictoriaMetrics/metrics"
+	victoria "github.com/VictoriaMetrics/metrics"
 )
 
 // A Measure is a metric of the store or the relay. Labels have a few values that are known
@@ -38,11 +38,11 @@ type metrics struct {
 	families []*family // in the order in which /metrics has them
 	requests *family
 	seconds  *family
-	in, out  *prometheus.Counter            // bytes of bodies
-	calls    map[string]*prometheus.Counter // by event
-	limits   map[string]*prometheus.Counter
-	store    map[string]*prometheus.PrometheusHistogram // by operation
-	failures map[string]*prometheus.Counter
+	in, out  *victoria.Counter            // bytes of bodies
+	calls    map[string]*victoria.Counter // by event
+	limits   map[string]*victoria.Counter
+	store    map[string]*victoria.PrometheusHistogram // by operation
+	failures map[string]*victoria.Counter
 
 	answered atomic.Pointer[map[requestLabels]requestMetrics] // so far; replaced under adding
 	adding   sync.Mutex
@@ -52,7 +52,7 @@ type metrics struct {
 // that go before the samples.
 type family struct {
 	name, help, kind string
-	samples          *prometheus.Set
+	samples          *victoria.Set
 }
 
 // The kinds of a family.
@@ -74,12 +74,12 @@ type requestLabels struct {
 
 // requestMetrics count the requests with the same labels.
 type requestMetrics struct {
-	count   *prometheus.Counter
-	seconds *prometheus.PrometheusHistogram
+	count   *victoria.Counter
+	seconds *victoria.PrometheusHistogram
 }
 
 func newMetrics(s *Server, measures []Measure) *metrics {
-	m := &metrics{store: map[string]*prometheus.PrometheusHistogram{}}
+	m := &metrics{store: map[string]*victoria.PrometheusHistogram{}}
 	m.requests = m.family("p2pchat_requests_total", "Requests by route and status.", counting)
 	m.seconds = m.family("p2pchat_request_seconds", "Duration of requests, by route and by whether they may wait.", distributing)
 	m.calls = m.family("p2pchat_calls_total", "Rooms opened, offers answered, answers turned down by a new offer, rooms closed.", counting).
@@ -112,7 +112,7 @@ func newMetrics(s *Server, measures []Measure) *metrics {
 
 // family returns a new family.
 func (m *metrics) family(name, help, kind string) *family {
-	f := &family{name, help, kind, prometheus.NewSet()}
+	f := &family{name, help, kind, victoria.NewSet()}
 	m.families = append(m.families, f)
 	return f
 }
@@ -145,13 +145,13 @@ func (f *family) sample(labels map[string]string) string {
 }
 
 // counter returns the counter with those labels.
-func (f *family) counter(labels map[string]string) *prometheus.Counter {
+func (f *family) counter(labels map[string]string) *victoria.Counter {
 	return f.samples.GetOrCreateCounter(f.sample(labels))
 }
 
 // counters returns a counter for each value of a label.
-func (f *family) counters(label string, values iter.Seq[string]) map[string]*prometheus.Counter {
-	all := map[string]*prometheus.Counter{}
+func (f *family) counters(label string, values iter.Seq[string]) map[string]*victoria.Counter {
+	all := map[string]*victoria.Counter{}
 	for value := range values {
 		all[value] = f.counter(map[string]string{label: value})
 	}
@@ -159,7 +159,7 @@ func (f *family) counters(label string, values iter.Seq[string]) map[string]*pro
 }
 
 // histogram returns the histogram with those labels.
-func (f *family) histogram(labels map[string]string) *prometheus.PrometheusHistogram {
+func (f *family) histogram(labels map[string]string) *victoria.PrometheusHistogram {
 	return f.samples.GetOrCreatePrometheusHistogramExt(f.sample(labels), buckets)
 }
 
@@ -209,8 +209,8 @@ func (s *Server) Metrics() http.Handler {
 		for _, f := range s.metrics.families {
 			f.writeTo(w)
 		}
-		prometheus.WriteProcessMetrics(w)
-		prometheus.WriteFDMetrics(w)
+		victoria.WriteProcessMetrics(w)
+		victoria.WriteFDMetrics(w)
 	})
 	return mux
 }
