@@ -52,3 +52,17 @@ func TestPageTimeOfMessagesThatWaited(t *testing.T) {
 	ann.click("leave")
 	program.finish(t)
 }
+
+// A page whose machine slept while it called goes on in the rooms of the hour in which it wakes: no timer has run since.
+func TestPageWakesInAnotherHour(t *testing.T) {
+	t.Parallel()
+	ann, ben := correspondents(t, sharedBrowser(t), serving(t))
+	eval[bool](ann, `(globalThis.real = Date.now, Date.now = () => real.call(Date) - 3 * 3600_000, true)`)
+	ann.writesTo("Call Ben", "good morning")
+	until[bool](ann, `performance.getEntriesByType("resource").some((r) => r.name.includes("/rooms/"))`)
+	eval[bool](ann, `(Date.now = real, true)`)
+	program := ben("answer")
+	program.prints(t, `"text":"good morning"`)
+	ann.click("leave")
+	program.finish(t)
+}

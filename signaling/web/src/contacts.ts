@@ -24,6 +24,9 @@ export interface StoredKeys {
 // Failures that tell nothing of the contact: the server, or someone who knows only a room, can cause them.
 const mayComeLater = new Set(["replaced", "taken", "wrong-code", "impostor", "occupied"]);
 
+const lookAtClock = 5000; // ms between looks whether the hour is over: one timer would stand still while the machine sleeps
+const endOfHour = (at: number): number => at + untilNextHour(at);
+
 export class ContactSession {
   #last: Connection | undefined;
   readonly #store: Store;
@@ -62,12 +65,15 @@ export class ContactSession {
     if (this.#last) void this.#store.watch(AbortSignal.any([signal, over.signal]));
     try {
       for (;;) {
-        const now = Date.now(), hour = AbortSignal.timeout(untilNextHour(now));
+        const now = Date.now(), hour = new AbortController();
+        const look = setInterval(() => { if (endOfHour(Date.now()) !== endOfHour(now)) hour.abort(); }, lookAtClock);
         try {
-          return await this.#meet(now, AbortSignal.any([signal, hour]));
+          return await this.#meet(now, AbortSignal.any([signal, hour.signal]));
         } catch (e) {
-          if (signal.aborted || !(hour.aborted || this.#last || mayComeLater.has(kindOf(e) ?? ""))) throw e;
-          if (!hour.aborted) await this.#backoff.wait(signal);
+          if (signal.aborted || !(hour.signal.aborted || this.#last || mayComeLater.has(kindOf(e) ?? ""))) throw e;
+          if (!hour.signal.aborted) await this.#backoff.wait(signal);
+        } finally {
+          clearInterval(look);
         }
       }
     } finally {
