@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -31,6 +32,7 @@ type letter struct {
 type inLetter struct {
 	Seq  uint64 `json:"seq"`
 	Part bool   `json:"part,omitempty"`
+	Void bool   `json:"void,omitempty"` // a number that says nothing to the reader of a letter, such as the end of an earlier input
 	Text string `json:"text"`
 }
 
@@ -42,7 +44,7 @@ type Letter struct {
 	Text    []byte
 	First   uint64 // the lowest ID that is not acknowledged
 	Through uint64 // the ID of the last message that is in this Letter or in those before
-	Held    bool   // what comes next, such as a file, has to wait for a pipe
+	Held    bool   // what comes next, such as a file, has to wait for a pipe, and so does what was said after it
 }
 
 // Letter returns a Letter of at most limit bytes with the messages after the ID after that are not acknowledged. It says, too, up to
@@ -52,29 +54,44 @@ func (c *Conversation) Letter(after uint64, limit int, bare bool) (Letter, error
 	l := letter{Conversation: hello.Conversation, First: hello.First, Of: hello.Of, Heard: hello.Heard, Written: time.Now().UTC()}
 	l.Waited = waitedOf(frames, l.Written)
 	text, err := json.Marshal(l)
-	through, held, ended := max(after, hello.First-1), false, false
-	for _, f := range frames {
-		if f.Kind == kindEnd { // it has a number, so what was said after it, by a later run, waits with it
-			ended = true
+	through, held := max(after, hello.First-1), false
+	var voids []inLetter // before the next message, without which no letter needs them
+	for i, f := range frames {
+		if isVoid(f) {
+			voids = append(voids, inLetter{Seq: f.Seq, Void: true})
 			continue
 		}
-		if held = ended || f.Kind != kindMessage && f.Kind != kindPart; held || err != nil {
+		if !isMessage(f) {
+			held = slices.ContainsFunc(frames[i:], waits)
+		}
+		if !isMessage(f) || err != nil {
 			break
 		}
 		with := l
-		with.Frames = append(with.Frames, inLetter{Seq: f.Seq, Part: f.Kind == kindPart, Text: f.Text})
+		with.Frames = append(append(with.Frames, voids...), inLetter{Seq: f.Seq, Part: f.Kind == kindPart, Text: f.Text})
 		var longer []byte
 		if longer, err = json.Marshal(with); err == nil && len(longer) > limit {
 			held = len(l.Frames) == 0
 			break
 		}
-		l, text, through = with, longer, f.Seq
+		l, text, through, voids = with, longer, f.Seq, nil
 	}
 	if err != nil || len(l.Frames) == 0 && !bare {
 		text = nil
 	}
 	return Letter{Text: text, First: hello.First, Through: through, Held: held}, err
 }
+
+func isMessage(f reliable.Frame) bool { return f.Kind == kindMessage || f.Kind == kindPart }
+
+// isVoid reports whether a frame says nothing to one who reads letters. A void one may stand before messages of a later run: letters have to
+// carry its number, or their reader would wait for it.
+func isVoid(f reliable.Frame) bool {
+	return f.Kind == kindEnd || f.Kind == kindCancel && f.Text == voidCancel
+}
+
+// waits reports whether a person would miss a frame that is in no letter.
+func waits(f reliable.Frame) bool { return isMessage(f) || f.Kind == kindOffer }
 
 // IsReceipt reports whether a letter has no messages, and says only what the other side has read.
 func IsReceipt(text []byte) bool {
@@ -124,6 +141,12 @@ func (c *Conversation) Open(text []byte) (messages bool, err error) {
 	if l.Of == c.stream.ID() {
 		c.delivered(l.Heard)
 	}
+	c.takeLetter(l, from)
+	return len(l.Frames) > 0, nil
+}
+
+// takeLetter hands the reader what is new in a letter.
+func (c *Conversation) takeLetter(l letter, from string) {
 	now := time.Now()
 	if l.Written.After(now) {
 		l.Written = now
@@ -137,13 +160,16 @@ func (c *Conversation) Open(text []byte) (messages bool, err error) {
 		if written.IsZero() {
 			written = l.Written
 		}
-		if !c.tell(Message{ID: f.Seq, From: from, Text: f.Text, GoesOn: f.Part, Continues: c.partial, Written: written, at: at}) {
+		var e Event = consumed{at}
+		if !f.Void {
+			e = Message{ID: f.Seq, From: from, Text: f.Text, GoesOn: f.Part, Continues: c.partial, Written: written, at: at}
+		}
+		if !c.tell(e) {
 			break
 		}
 		c.stream.Took(at)
-		c.partial = f.Part
+		c.partial = f.Part || f.Void && c.partial
 	}
-	return len(l.Frames) > 0, nil
 }
 
 // Settle returns once the reader is done with all that was opened, and the Journal says so on disk. Until then the letters must not be

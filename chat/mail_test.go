@@ -1,9 +1,12 @@
 package chat
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"p2pchat/chat/reliable"
 )
 
 // opensAt opens a letter at a conversation, which has to take it.
@@ -160,4 +163,86 @@ func TestLettersOfAnEarlierConversation(t *testing.T) {
 			t.Errorf("%d messages wait for their acknowledgement", n)
 		}
 	})
+}
+
+// The end of an earlier run's input neither keeps what a later run writes from being left, nor ends that run's input, in a letter or on a pipe.
+func TestTheEndOfAnEarlierInput(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "outbox")
+	run := func(text string) *Conversation {
+		t.Helper()
+		j, err := OpenJournal(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := New(Config{Contact: "ben", Journal: j, MoreInput: true})
+		if _, err := c.Say(t.Context(), text); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = j.End(true) })
+		return c
+	}
+	first := run("one")
+	if err := first.Finish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	one, err := first.Letter(0, 1<<10, false)
+	if err != nil || one.Through != 1 || one.Held {
+		t.Fatal(one, err)
+	}
+	if err := first.config.Journal.End(true); err != nil {
+		t.Fatal(err)
+	}
+	second := run("two")
+	two, err := second.Letter(one.Through, 1<<10, false)
+	if err != nil || two.Text == nil || two.Through != 3 || two.Held {
+		t.Fatal(string(two.Text), two, err)
+	}
+	if _, frames := second.stream.Letter(0); frames[1].Kind == kindEnd {
+		t.Error("the end of the first input would be sent as that of the second")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		ben, shown := New(Config{Contact: "ann"}), ""
+		go func() {
+			for e := range ben.Events() {
+				switch e := e.(type) {
+				case Message:
+					shown += e.Text + " "
+				default:
+					t.Errorf("a letter causes %T", e)
+				}
+			}
+		}()
+		t.Cleanup(ben.Close)
+		one.opensAt(t, ben)
+		two.opensAt(t, ben)
+		if err := ben.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if at, verdict := ben.stream.Receive(4); shown != "one two " || verdict != reliable.Fresh {
+			t.Error(shown, at, verdict)
+		}
+	})
+}
+
+// What no one would miss is not said to wait.
+func TestOnlyWhatIsMissedIsHeld(t *testing.T) {
+	for _, test := range []struct {
+		held  bool
+		kinds []kind
+	}{
+		{true, []kind{kindOffer}},
+		{false, []kind{kindReceived}},
+		{true, []kind{kindReceived, kindMessage}},
+		{false, []kind{kindMessage, kindAccept}},
+	} {
+		c := New(Config{Contact: "ben"})
+		for _, k := range test.kinds {
+			if _, err := c.stream.Put(k, `{"id":1}`); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if l, err := c.Letter(0, 1<<10, false); err != nil || l.Held != test.held {
+			t.Error(test.kinds, l.Held, err)
+		}
+	}
 }

@@ -19,7 +19,9 @@ func (c *Conversation) resume() []transfer.Record {
 	}
 	c.stream = reliable.New(j.file, func(err error) { c.tellStale(c.unkept(err)) })
 	c.queued = c.queue()
-	if j.memory.Finished && !c.config.MoreInput {
+	if c.config.MoreInput { // the other side must not take the end of that run's input for the end of this one's
+		c.stream.Replace(kindEnd, kindCancel, voidCancel)
+	} else if j.memory.Finished {
 		c.life.move(ours, inputEnded)
 		close(c.ended)
 	}

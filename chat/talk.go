@@ -128,10 +128,13 @@ func (c *Conversation) translate(f frame) frame {
 	case f.kind == kindPart && !c.peer.Parts:
 		f.kind = kindMessage
 	case (f.kind == kindKeep || f.kind == kindKept) && !c.peer.Contacts:
-		f.kind, f.text = kindCancel, "{}"
+		f.kind, f.text = kindCancel, voidCancel
 	}
 	return f
 }
+
+// voidCancel is the text of a kindCancel that says nothing, for the other side has no file of that number.
+const voidCancel = "{}"
 
 // needsHello reports whether a frame of kind k waits for the other side's hello, which says whether it is understood.
 func needsHello(k kind) bool { return k == kindPart || k == kindKeep || k == kindKept }

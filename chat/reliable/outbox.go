@@ -63,6 +63,16 @@ func (o *outbox) ack(seq uint64) (delivered []Frame, ok bool) {
 	return delivered, true
 }
 
+// replace makes another frame of each of a kind, with the same number.
+func (o *outbox) replace(k, by Kind, text string) {
+	for i := range o.frames {
+		if f := &o.frames[i]; f.Kind == k {
+			o.bytes += len(text) - len(f.Text)
+			f.Kind, f.Text = by, text
+		}
+	}
+}
+
 // count returns how many frames of a kind are not acknowledged.
 func (o *outbox) count(k Kind) (n int) {
 	for _, f := range o.frames {

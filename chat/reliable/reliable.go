@@ -214,6 +214,14 @@ func (s *Stream) Letter(after uint64) (Hello, []Frame) {
 	return Hello{Conversation: s.id, First: first, Of: s.peer, Heard: s.handled}, slices.Clone(s.out.frames[skip:])
 }
 
+// Replace makes another frame of each of a kind that is not acknowledged, with the same number. The Journal keeps it as it was. Call it before
+// the first Hello.
+func (s *Stream) Replace(k, by Kind, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.out.replace(k, by, text)
+}
+
 // Settled reports whether the reader is done with all that it was given.
 func (s *Stream) Settled() bool {
 	s.mu.Lock()

@@ -142,7 +142,7 @@ func (m *mailbox) seal() (sealed bool, err error) {
 	state := m.state()
 	letter, err := m.conversation.Letter(state.Through, mail.MaxLetter, state.Owed)
 	if letter.Held {
-		m.tell("A file, an answer to one, a very long message, or the end of piped input waits until you meet, and so does what you write after it.")
+		m.tell("A file, an answer to one, or a very long message waits until you meet, and so does what you write after it.")
 	}
 	if err != nil || letter.Text == nil {
 		return false, err

@@ -67,10 +67,12 @@ export class Incoming {
     const isOld = this.stream.hasRead(hello.conversation, messages.at(-1)?.seq ?? 0); // it comes late, from the box of older keys
     if (!isOld && this.stream.handleHello(hello)) this.partial = false;
     const sound = hello.of !== this.stream.id || this.ack(hello.heard);
-    for (const { seq, part, text } of isOld ? [] : messages) {
+    for (const { seq, part, void: none, text } of isOld ? [] : messages) {
       if (this.stream.order({ seq }) !== "next") continue;
-      this.reader.message(seq, this.peerName, text, this.partial, writtenAt(hello.waited, seq) ?? written);
-      this.partial = part;
+      if (!none) {
+        this.reader.message(seq, this.peerName, text, this.partial, writtenAt(hello.waited, seq) ?? written);
+        this.partial = part;
+      }
       this.stream.consumed();
     }
     return sound;

@@ -8,7 +8,7 @@ import { waitedOf } from "./waited.ts";
 export interface Letter {
   readonly hello: Hello;
   readonly written: Date | undefined;
-  readonly messages: readonly { seq: number; part: boolean; text: string }[];
+  readonly messages: readonly { seq: number; part: boolean; void: boolean; text: string }[]; // void: a number that says nothing
 }
 
 /** Returns the letter in bytes; undefined if they hold none. */
@@ -16,10 +16,10 @@ export function parseLetter(b: Uint8Array): Letter | undefined {
   const hello = parseHello(b), { written, frames = [] } = parse(b) ?? {};
   if (!hello || hello.conversation === "" || !Array.isArray(frames)) return undefined;
   const messages = [];
-  for (const f of frames as ({ seq?: unknown; part?: unknown; text?: unknown } | null)[]) {
-    const { seq = 0, part, text = "" } = f ?? {};
+  for (const f of frames as ({ seq?: unknown; part?: unknown; void?: unknown; text?: unknown } | null)[]) {
+    const { seq = 0, part, void: none, text = "" } = f ?? {};
     if (!Number.isSafeInteger(seq) || typeof text !== "string" || utf8(text).length > maxText) return undefined;
-    messages.push({ seq: seq as number, part: part === true, text });
+    messages.push({ seq: seq as number, part: part === true, void: none === true, text });
   }
   const at = new Date(typeof written === "string" ? Math.min(Date.parse(written), Date.now()) : NaN);
   return { hello, messages, written: Number.isNaN(at.getTime()) ? undefined : at };
@@ -33,6 +33,8 @@ export interface Draft {
   readonly held: boolean; // what comes next, such as a file, has to wait for a pipe
 }
 
+const isMessage = (f: Frame): boolean => f.kind === kind.message || f.kind === kind.part;
+
 /**
  * Makes a letter of at most limit bytes with those of the frames that come after the ID after. It says, too, up to where this side has
  * read. Its text is undefined if there is no such message, unless bare is set.
@@ -40,10 +42,12 @@ export interface Draft {
 export function draft(place: Pick<Hello, "conversation" | "first" | "heard" | "of">, frames: readonly Frame[], after: number, limit: number, bare: boolean): Draft {
   const unsent = frames.filter((f) => f.seq > after), head = { ...place, written: new Date().toISOString(), ...waitedOf(unsent) }, list: object[] = [];
   let bytes = json(head), through = Math.max(after, place.first - 1), held = false;
-  for (const f of frames) {
+  for (const [i, f] of unsent.entries()) {
     if (f.seq <= through) continue;
-    held = f.kind !== kind.message && f.kind !== kind.part;
-    if (held) break;
+    if (!isMessage(f)) {
+      held = unsent.slice(i).some((g) => isMessage(g) || g.kind === kind.offer); // an answer to a file alone is missed by no one
+      break;
+    }
     const one = { seq: f.seq, ...(f.kind === kind.part && { part: true }), text: text(f.body) }, longer = json({ ...head, frames: [...list, one] });
     if (longer.length > limit) {
       held = list.length === 0;
