@@ -40,6 +40,9 @@ func (s *service) announce() {
 	if s.relay != nil {
 		fmt.Fprintf(s.notes, "p2pchat: relaying at %s\n", s.relay)
 	}
+	if s.options.mail.on && s.options.store.where == storeInMemory {
+		fmt.Fprintln(s.notes, "p2pchat: mail is kept in memory, and gone when this server stops; with --store, NATS keeps it on disk")
+	}
 }
 
 func (s *service) scheme() string {
