@@ -18,7 +18,7 @@ func testPageLetterVectors(t *testing.T, p *tab) {
 		for (const v of vectors) {
 			const { hello: { conversation, first, heard, of }, messages, written } = parseLetter(utf8(JSON.stringify(v)));
 			same("the hello", { conversation, first, heard, of }, { conversation: v.conversation, first: v.first, heard: v.heard ?? 0, of: v.of ?? "" });
-			same("the messages", messages, (v.frames ?? []).map((f) => ({ seq: f.seq, part: f.part === true, text: f.text })));
+			same("the messages", messages, (v.frames ?? []).map((f) => ({ seq: f.seq, part: f.part === true, void: f.void === true, text: f.text })));
 			same("the time", written.getTime(), Date.parse(v.written));
 			const d = draft({ conversation, first, heard, of }, framesOf(v), 0, 1 << 10, true), sent = un(d.text);
 			same("a letter", { ...sent, written: "" }, { conversation, first, heard, of, written: "", ...(v.frames && { frames: v.frames }) });
@@ -30,6 +30,7 @@ func testPageLetterVectors(t *testing.T, p *tab) {
 		same("the rest of those that fit", got([frame(3, 100), frame(4, 400), frame(5, 400), frame(6, 100)], 3), [2, 5, false]);
 		same("a message that is too long", got([frame(3, 2000)], 0), [undefined, 2, true]);
 		same("a message after a file", got([frame(3, 1), { kind: 6, seq: 4, body: utf8("{}") }, frame(5, 1)], 0), [1, 3, true]);
+		same("an answer to a file, alone", got([frame(3, 1), { kind: 9, seq: 4, body: utf8("{}") }], 0), [1, 3, false]);
 		return wrong;
 	})(`+string(vectors)+`)`); len(wrong) > 0 {
 		t.Errorf("%q", wrong)
