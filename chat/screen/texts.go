@@ -162,9 +162,9 @@ func Capital(text string) string {
 
 // MailedText says that messages wait at the server.
 func MailedText(e chat.Mailed) string {
-	kept := "for " + strconv.Itoa(int(math.Round(e.Kept.Hours()/24))) + " days"
+	kept := "for up to " + strconv.Itoa(int(math.Round(e.Kept.Hours()/24))) + " days"
 	if e.Kept < 48*time.Hour {
-		kept = "until " + time.Now().Add(e.Kept).Format("Jan 2 15:04")
+		kept = "at most until " + time.Now().Add(e.Kept).Format("Jan 2 15:04")
 	}
 	return "✉ Left at the server, sealed. It is kept there " + kept + ", and here until it is read."
 }

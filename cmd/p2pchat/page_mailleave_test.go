@@ -51,7 +51,7 @@ func TestPageLeavesLetters(t *testing.T) {
 		ann, ben := correspondents(t, b, serving(t, "--mail"))
 		ann.writesTo("Call Ben", "one", "two")
 		ann.marked(leftThere, leftThere)
-		ann.sees("✉ Left at the server, sealed. It is kept there for 7 days, and here until it is read.")
+		ann.sees("✉ Left at the server, sealed. It is kept there for up to 7 days, and here until it is read.")
 		ann.click("leave")
 		ann.sees("2 messages wait for Ben at the server, sealed.")
 		ann.opens()

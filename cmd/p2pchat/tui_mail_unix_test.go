@@ -15,7 +15,7 @@ func TestTheMarksOfALetter(t *testing.T) {
 	ann := openWindow(t, 80, 24, p.withOutbox(0), "call", "@ben")
 	ann.types("see you at noon\r")
 	ann.shows(`\d\d:\d\d you see you at noon +✉`)
-	ann.shows(`✉ Left at the server, sealed\. It is kept there for 7 days, and here\n +until it is read\.`)
+	ann.shows(`✉ Left at the server, sealed\. It is kept there for up to 7 days, and\s+here\s+until it is read\.`)
 
 	ben := openWindow(t, 80, 24, p.withOutbox(1), "answer", "@ann")
 	ben.shows(`\d\d:\d\d ann see you at noon\n`)

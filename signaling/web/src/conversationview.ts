@@ -106,7 +106,7 @@ export class ConversationView implements Reader {
     }
     if (!marked || this.#explained) return;
     this.#explained = true;
-    const until = kept < 48 * hour ? `until ${moment(new Date(Date.now() + kept))}` : `for ${Math.round(kept / hour / 24)} days`;
+    const until = kept < 48 * hour ? `at most until ${moment(new Date(Date.now() + kept))}` : `for up to ${Math.round(kept / hour / 24)} days`;
     this.note(`✉ Left at the server, sealed. It is kept there ${until}, and here until it is read.`);
   }
 
