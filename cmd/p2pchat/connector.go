@@ -34,17 +34,18 @@ type connector struct {
 	mu        sync.Mutex // guards what follows
 	session   *peer.Session
 	client    *signaling.Client
-	mail      *mailbox             // nil without one
-	lanTried  map[string]time.Time // servers of the local network
-	lanLast   time.Time            // when the last one was tried
-	latest    *peer.Resumption     // what the Session has saved last: a code's guesses count at all servers together
-	deadline  time.Time            // of --wait; zero before the wait begins
-	connected bool                 // there was a connection
-	waiting   bool                 // for the next one
-	typed     peer.Code            // with which the two sides met
-	room      string               // of the last wrong code
-	tried     int                  // wrong codes in room
-	leftBy    error                // for which the person was asked for a code, and left instead
+	mail      *mailbox         // nil without one
+	lanTried  serverLog        // when servers of the local network were tried
+	lanLast   time.Time        // when the last one was tried
+	lanTrial  string           // the server of the local network to which this side has moved, until the two have met there
+	latest    *peer.Resumption // what the Session has saved last: a code's guesses count at all servers together
+	deadline  time.Time        // of --wait; zero before the wait begins
+	connected bool             // there was a connection
+	waiting   bool             // for the next one
+	typed     peer.Code        // with which the two sides met
+	room      string           // of the last wrong code
+	tried     int              // wrong codes in room
+	leftBy    error            // for which the person was asked for a code, and left instead
 }
 
 func newConnector(o *talkOptions, conversation *chat.Conversation) *connector {
@@ -221,7 +222,7 @@ func (c *connector) wait(ctx context.Context) (link chat.Link, other *codeEntry,
 	if !c.o.incoming.isThere() {
 		wg.Go(func() { letters.run(ctx) })
 	}
-	var found *codeEntry
+	var found *lanMove
 	wg.Go(func() {
 		if found = c.findOnLAN(ctx); found != nil {
 			cancel()
@@ -231,8 +232,8 @@ func (c *connector) wait(ctx context.Context) (link chat.Link, other *codeEntry,
 	cancel()
 	wg.Wait()
 	if err != nil && other == nil && found != nil {
-		other = found
-		c.conversation.Tell(chat.Notice{Text: foundText(found.server)})
+		other = &found.to
+		c.conversation.Tell(chat.Notice{Text: found.text})
 	}
 	if c.waited(pipe, err) {
 		c.conversation.Tell(chat.Notice{Text: "You are connected, so the code that you typed was not used."})
@@ -250,6 +251,8 @@ func (c *connector) waited(pipe *peer.Pipe, err error) (late bool) {
 	}
 	c.connected, c.typed, c.deadline = true, pipe.Resumption().Typed, time.Time{}
 	c.o.own.stopAnnouncing()
+	c.lanTrial = ""
+	c.lanTried.forget(c.o.server)
 	select {
 	case <-c.entered:
 		return true

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"sync"
 	"time"
@@ -132,21 +133,28 @@ func (c *connector) fallBackToLAN(ctx context.Context) (*codeEntry, error) {
 	return &codeEntry{code: c.o.code, server: own, same: true}, nil
 }
 
+// A lanMove says where a call goes on, and what a person should know of it.
+type lanMove struct {
+	to   codeEntry
+	text string
+}
+
 // findOnLAN looks for the call on the local network until ctx ends, if this side should look there. It returns nil if there is none. A
 // contact is looked for after a loss, too: its program may have been started again, and serve at another port.
-func (c *connector) findOnLAN(ctx context.Context) *codeEntry {
+func (c *connector) findOnLAN(ctx context.Context) *lanMove {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	c.mu.Lock()
 	code, looks := c.o.code, (!c.connected || c.o.keeper.contact() != "") && c.o.looksOnLAN()
+	onTrial := c.lanTrial != "" && c.lanTrial == c.o.server
 	c.mu.Unlock()
 	if !looks {
 		return nil
 	}
-	found := make(chan codeEntry, 1)
-	move := func(server string) {
+	found := make(chan lanMove, 1)
+	move := func(server, text string) {
 		select {
-		case found <- codeEntry{code: code, server: server, same: true}:
+		case found <- lanMove{codeEntry{code: code, server: server, same: true}, text}:
 		default: // the other one was faster
 		}
 		cancel()
@@ -155,14 +163,21 @@ func (c *connector) findOnLAN(ctx context.Context) *codeEntry {
 	if c.o.visits() {
 		wg.Go(func() {
 			if own, err := c.o.own.startOnLAN(ctx); c.fails(ctx, visitEnds) && err == nil {
-				move(own)
+				move(own, lanGoneText)
+			}
+		})
+	}
+	if onTrial {
+		wg.Go(func() {
+			if back := c.endTrial(ctx); back != "" {
+				move(back, c.unprovenText())
 			}
 		})
 	}
 	heard := make(chan string, maxLANTried)
 	wg.Go(func() {
 		if server := c.chooseOnLAN(ctx, heard); server != "" {
-			move(server)
+			move(server, "Found the call on your local network, at "+server+".")
 		}
 	})
 	lan.Find(ctx, c.sought(code), c.o.logger, func(_, at string) {
@@ -173,11 +188,32 @@ func (c *connector) findOnLAN(ctx context.Context) *codeEntry {
 	})
 	wg.Wait()
 	select {
-	case e := <-found:
-		return &e
+	case m := <-found:
+		return &m
 	default:
 		return nil
 	}
+}
+
+// endTrial waits for as long as a server of the local network has until the other side has proven there that it calls: a neighbour
+// may repeat what the other side announces, and have a server that answers. It returns where this side waits again, or "" if ctx ends before.
+func (c *connector) endTrial(ctx context.Context) (back string) {
+	trial := time.NewTimer(provingOnLAN)
+	defer trial.Stop()
+	select {
+	case <-trial.C:
+	case <-ctx.Done():
+		return ""
+	}
+	back = c.o.named()
+	if c.o.side == signaling.Caller {
+		own, err := c.o.own.startOnLAN(ctx)
+		if err != nil {
+			return ""
+		}
+		back = own
+	}
+	return back
 }
 
 // chooseOnLAN waits for a server that was heard of and to which this side may move, perhaps later than it was heard of: this side's own
@@ -189,21 +225,59 @@ func (c *connector) chooseOnLAN(ctx context.Context, heard <-chan string) string
 	for {
 		select {
 		case s := <-heard:
-			servers[s] = time.Now()
+			if _, known := servers[s]; known || len(servers) < maxLANTried {
+				servers[s] = time.Now()
+			}
 		case <-tick.C:
 		case <-ctx.Done():
 			return ""
 		}
-		for s, at := range servers {
-			switch {
-			case time.Since(at) > lanHeard:
-				delete(servers, s)
-			case c.mayMoveTo(s):
-				return s
-			}
+		maps.DeleteFunc(servers, func(_ string, at time.Time) bool { return time.Since(at) > lanHeard })
+		if s := c.longestUntried(servers); s != "" && c.mayMoveTo(s) {
+			return s
 		}
 	}
 }
+
+// longestUntried returns that server which was not tried for the longest time, or "" if there is none: no neighbour can
+// push the other side's server aside by being heard more often.
+func (c *connector) longestUntried(servers map[string]time.Time) (best string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for s := range servers {
+		if s != c.o.server && (best == "" || c.lanTried.last(s).Before(c.lanTried.last(best))) {
+			best = s
+		}
+	}
+	return best
+}
+
+// A serverLog has times, by the URLs of servers on the local network. Hosts alone would not do: a neighbour may announce the other side's own
+// address with a port of its choice.
+type serverLog struct{ at map[string]time.Time }
+
+// note notes that something was now. Of too many servers, it forgets the oldest.
+func (l *serverLog) note(server string) {
+	if l.at == nil {
+		l.at = map[string]time.Time{}
+	}
+	l.at[server] = time.Now()
+	if len(l.at) <= maxLANTried {
+		return
+	}
+	oldest := server
+	for s, at := range l.at {
+		if at.Before(l.at[oldest]) {
+			oldest = s
+		}
+	}
+	delete(l.at, oldest)
+}
+
+// last returns when that was, or the zero Time.
+func (l *serverLog) last(server string) time.Time { return l.at[server] }
+
+func (l *serverLog) forget(server string) { delete(l.at, server) }
 
 // sought returns what returns the beacons of the call that this side looks for.
 func (c *connector) sought(code peer.Code) func() []string {
@@ -232,12 +306,15 @@ func (c *connector) fails(ctx context.Context, long time.Duration) bool {
 	return true
 }
 
-// foundText says where the call goes on.
-func foundText(server string) string {
-	if onLoopback(server) {
-		return "The call on your local network is gone. This program serves your local network until you leave."
+const lanGoneText = "The call on your local network is gone. This program serves your local network until you leave."
+
+// unprovenText says that a server of the local network does not have the call.
+func (c *connector) unprovenText() string {
+	text := "The other side does not call at " + c.o.server + ". "
+	if c.o.side == signaling.Caller {
+		return text + "This program serves your local network until you leave."
 	}
-	return "Found the call on your local network, at " + server + "."
+	return text + "Looking for the call again."
 }
 
 // mayMoveTo reports whether this side should look for its call at a server of the local network. Neighbours may announce what they
@@ -249,14 +326,11 @@ func (c *connector) mayMoveTo(server string) bool {
 	defer c.mu.Unlock()
 	first := !c.o.moved && c.o.lan == always // there is no other server
 	own := c.o.side == signaling.Caller && !c.o.visits()
-	if server == c.o.server || !fails && !first && !own || time.Since(c.lanTried[server]) < lanAgain || time.Since(c.lanLast) < lanPause {
+	if server == c.o.server || !fails && !first && !own || time.Since(c.lanTried.last(server)) < lanAgain || time.Since(c.lanLast) < lanPause {
 		return false
 	}
-	if c.lanTried == nil || len(c.lanTried) >= maxLANTried {
-		c.lanTried = map[string]time.Time{}
-	}
-	c.lanLast = time.Now()
-	c.lanTried[server] = c.lanLast
+	c.lanLast, c.lanTrial = time.Now(), server
+	c.lanTried.note(server)
 	return true
 }
 

@@ -23,8 +23,8 @@ type lanWatch struct {
 
 	mu      sync.Mutex // guards what follows
 	sought  map[string]contact.Keys
-	beacons map[string]string    // ID of the contact, by beacon
-	refuted map[string]time.Time // servers at which a contact did not prove that it calls
+	beacons map[string]string // ID of the contact, by beacon
+	refuted serverLog         // servers at which a contact did not prove that it calls
 }
 
 // watchLAN looks on the local network for those contacts who may call and whose servers do not answer.
@@ -73,7 +73,7 @@ func (w *lanWatch) wanted() (all []string) {
 // hear notes that a server announces a beacon.
 func (w *lanWatch) hear(beacon, server string) {
 	w.mu.Lock()
-	id, refuted := w.beacons[beacon], time.Since(w.refuted[server]) < lanFailed
+	id, refuted := w.beacons[beacon], time.Since(w.refuted.last(server)) < lanFailed
 	w.mu.Unlock()
 	if id != "" && !refuted {
 		w.found(id, server)
@@ -84,8 +84,5 @@ func (w *lanWatch) hear(beacon, server string) {
 func (w *lanWatch) refute(server string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.refuted == nil || len(w.refuted) >= maxLANTried {
-		w.refuted = map[string]time.Time{}
-	}
-	w.refuted[server] = time.Now()
+	w.refuted.note(server)
 }

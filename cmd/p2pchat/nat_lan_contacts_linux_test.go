@@ -22,6 +22,8 @@ import (
 
 	"p2pchat/cmd/p2pchat/internal/contacts"
 	"p2pchat/signaling/lan"
+	"p2pchat/signaling/memstore"
+	"p2pchat/signaling/server"
 )
 
 // A lanPair is two people on machines a and b of one network, who have kept each other: a was the caller.
@@ -263,13 +265,33 @@ func TestNATListenOnALocalNetwork(t *testing.T) {
 	}
 }
 
-// A neighbour who repeats what a contact announces, with an address of its own, gets no access key, and does not keep the two apart.
+// A neighbour who repeats what a contact announces, with an address of its own, gets no access key, and does not keep the two apart: neither
+// with a server that fails, nor with one that answers as any other.
 func TestNATNeighbourRepeatsABeacon(t *testing.T) {
 	needsLab(t)
 	t.Parallel()
-	for _, command := range [][]string{{"answer", "@ann"}, {"call", "@ann", "--lan", "always"}, {"listen"}} {
-		t.Run(command[0], func(t *testing.T) {
+	fails := func() http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	}
+	serves := func() http.Handler {
+		return server.New(memstore.New(memstore.Limits{}), server.Config{Log: slog.New(slog.DiscardHandler)})
+	}
+	for _, c := range []struct {
+		name    string
+		command []string
+		handler func() http.Handler
+	}{
+		{"answer, the server fails", []string{"answer", "@ann"}, fails},
+		{"call, the server fails", []string{"call", "@ann", "--lan", "always"}, fails},
+		{"listen, the server fails", []string{"listen"}, fails},
+		{"answer, the server answers", []string{"answer", "@ann"}, serves},
+		{"answer on the local network, the server answers", []string{"answer", "@ann", "--lan", "always"}, serves},
+		{"call, the server answers", []string{"call", "@ann", "--lan", "always"}, serves},
+		{"listen, the server answers", []string{"listen"}, serves},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
+			command := c.command
 			key := filepath.Join(t.TempDir(), "key")
 			if err := os.WriteFile(key, []byte("sesame-sesame-sesame"), 0o600); err != nil {
 				t.Fatal(err)
@@ -282,7 +304,7 @@ func TestNATNeighbourRepeatsABeacon(t *testing.T) {
 			if err := stopped.Signal(syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
 			}
-			asked := p.repeats("m", names.list())
+			asked := p.repeats("m", names.list(), c.handler())
 
 			b := p.runs("b", append(slices.Clone(command), "--access-key-file", key)...)
 			if header := <-asked; strings.Contains(fmt.Sprint(header), "sesame") {
@@ -301,8 +323,8 @@ func TestNATNeighbourRepeatsABeacon(t *testing.T) {
 	}
 }
 
-// repeats announces names on a machine, at a server there that answers nothing useful, and returns the headers of its requests.
-func (l *lab) repeats(on string, names []string) <-chan http.Header {
+// repeats announces names on a machine, at a server there, and returns the headers of its requests.
+func (l *lab) repeats(on string, names []string, handler http.Handler) <-chan http.Header {
 	l.Helper()
 	asked := make(chan http.Header, 1000)
 	var conns []*mdns.Conn
@@ -312,11 +334,11 @@ func (l *lab) repeats(on string, names []string) <-chan http.Header {
 			return err
 		}
 		server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			w.WriteHeader(http.StatusBadGateway)
 			select {
-			case asked <- r.Header:
+			case asked <- r.Header.Clone():
 			default:
 			}
+			handler.ServeHTTP(w, r)
 		})}
 		go func() { _ = server.Serve(port) }() // until the test ends
 		l.Cleanup(func() { _ = server.Close() })
