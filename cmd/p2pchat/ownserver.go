@@ -202,35 +202,43 @@ func (s *ownServer) stop() {
 	s.wg.Wait()
 }
 
-// lanAddress returns this machine's address that a person on the local network can type, or the zero Addr: a private address of a
-// default route if there is one. On a machine without IPv4 it is an IPv6 address, but no link-local one, which says nothing without the
-// name of an interface, and which ICE does not use (RFC 8445, section 5.1.1.1).
-func lanAddress() netip.Addr {
-	list := routedAddresses()
-	all, _ := net.InterfaceAddrs() // none if it fails
-	for _, one := range all {
-		if p, err := netip.ParsePrefix(one.String()); err == nil {
-			list = append(list, p.Addr().Unmap())
-		}
-	}
-	return typable(list)
-}
+// lanAddress returns this machine's address that a person on the local network can type, or the zero Addr.
+func lanAddress() netip.Addr { return typable(routedAddresses(), lan.Addresses()) }
 
-// typable returns that of a machine's addresses that a person on the local network can type, or the zero Addr.
-func typable(list []netip.Addr) netip.Addr {
-	isIPv4 := func(a netip.Addr) bool { return a.Is4() && !a.IsLoopback() }
-	has4 := slices.ContainsFunc(list, isIPv4)
-	for _, fits := range []func(netip.Addr) bool{
-		func(a netip.Addr) bool { return isIPv4(a) && a.IsPrivate() },
-		func(a netip.Addr) bool { return isIPv4(a) && a.IsLinkLocalUnicast() },
-		func(a netip.Addr) bool { return !has4 && a.Is6() && a.IsPrivate() },
-		func(a netip.Addr) bool { return !has4 && a.Is6() && a.IsGlobalUnicast() },
+// typable returns that of a machine's addresses that a person on the local network can type, or the zero Addr: a private IPv4 address if there
+// is one, of a default route at best. The address of a bridge, or one that the system has taken because no router gave it any, comes after an
+// IPv6 address with a route. A machine with a public IPv4 address is on the Internet, and needs no IPv6 address for neighbours.
+// A link-local IPv6 address says nothing without the name of an interface, and ICE does not use it (RFC 8445, section 5.1.1.1).
+func typable(routed []netip.Addr, on []lan.Address) netip.Addr {
+	isRouted := func(a lan.Address) bool { return slices.Contains(routed, a.Addr) }
+	private4 := func(a lan.Address) bool { return a.Is4() && a.IsPrivate() }
+	global6 := func(a lan.Address) bool { return a.Is6() && a.IsGlobalUnicast() }
+	public := slices.ContainsFunc(on, isPublic4)
+	with6 := !public && slices.ContainsFunc(on, func(a lan.Address) bool { return global6(a) && isRouted(a) })
+	for _, fits := range []func(lan.Address) bool{
+		func(a lan.Address) bool { return private4(a) && isRouted(a) },
+		func(a lan.Address) bool { return private4(a) && !a.Bridge },
+		func(a lan.Address) bool { return with6 && global6(a) && a.IsPrivate() },
+		func(a lan.Address) bool { return with6 && global6(a) && isRouted(a) },
+		private4,
+		func(a lan.Address) bool { return a.Is4() && a.IsLinkLocalUnicast() },
+		func(a lan.Address) bool { return !public && global6(a) && a.IsPrivate() },
+		func(a lan.Address) bool { return !public && global6(a) },
 	} {
-		if i := slices.IndexFunc(list, fits); i >= 0 {
-			return list[i]
+		if i := slices.IndexFunc(on, fits); i >= 0 {
+			return on[i].Addr
 		}
 	}
 	return netip.Addr{}
+}
+
+// noHosts4 are IPv4 networks of which an address on an interface does not put the machine on the IPv4 Internet: of providers' NATs, which
+// some VPNs use (RFC 6598), and of translation from IPv6 (RFC 7335).
+var noHosts4 = []netip.Prefix{netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/29")}
+
+// isPublic4 reports whether a is an IPv4 address that others on the Internet reach.
+func isPublic4(a lan.Address) bool {
+	return a.Is4() && a.IsGlobalUnicast() && !a.IsPrivate() && !slices.ContainsFunc(noHosts4, func(p netip.Prefix) bool { return p.Contains(a.Addr) })
 }
 
 // reachable reports whether a program listens where server is.

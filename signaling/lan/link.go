@@ -1,6 +1,9 @@
 package lan
 
-import "net"
+import (
+	"net"
+	"net/netip"
+)
 
 // Multicast DNS is for one link (RFC 6762, section 11). pion answers and believes whatever reaches its sockets, from wherever it was
 // sent: the system must keep the rest away. On Linux, a program can give the system a filter: see keepToLink.
@@ -19,4 +22,23 @@ func links() (list []net.Interface) {
 		}
 	}
 	return list
+}
+
+// An Address is one of this machine's addresses on a network on which neighbours may be.
+type Address struct {
+	netip.Addr
+	Bridge bool // of a bridge of this machine, as containers and virtual machines have
+}
+
+// Addresses returns this machine's addresses on the networks on which neighbours may be. None is one of a tunnel.
+func Addresses() (all []Address) {
+	for _, i := range links() {
+		list, _ := i.Addrs() // none if it fails
+		for _, one := range list {
+			if p, err := netip.ParsePrefix(one.String()); err == nil {
+				all = append(all, Address{p.Addr().Unmap(), isBridge(i.Name)})
+			}
+		}
+	}
+	return all
 }

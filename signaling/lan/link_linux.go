@@ -2,6 +2,8 @@ package lan
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
 	"syscall"
 	"unsafe"
 
@@ -42,4 +44,10 @@ func onlyTo(group netip.Addr) []bpf.RawInstruction {
 	}
 	raw, _ := bpf.Assemble(append(program, bpf.RetConstant{Val: 1 << 16})) // the instructions are known
 	return raw
+}
+
+// isBridge reports whether an interface is a bridge.
+func isBridge(name string) bool {
+	_, err := os.Stat(filepath.Join("/sys/class/net", name, "bridge"))
+	return err == nil
 }
