@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"time"
 
 	"p2pchat/cmd/p2pchat/internal/contacts"
@@ -30,6 +31,15 @@ type line struct {
 	rings    []time.Time // the last ones
 	warned   bool        // the person knows that this contact floods
 	decided  chan bool   // whether the person answers; while it rings
+
+	endTry   context.CancelFunc // ends a try at a server of the local network; nil without one
+	lanAfter time.Time          // before which no such server is tried
+}
+
+// pauseAfterTry returns how long a contact has to wait after a try at a server of the local network: not at all, but the next such try has to.
+func (l *line) pauseAfterTry() time.Duration {
+	l.lanAfter = time.Now().Add(lanPause)
+	return 0
 }
 
 // pauseAfterRing returns how long a contact has to wait before it rings again.

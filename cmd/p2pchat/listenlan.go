@@ -15,7 +15,8 @@ const lanFailed = time.Minute
 
 // A lanWatch looks for calls of contacts on the local network while their servers do not answer.
 type lanWatch struct {
-	found func(id, server string) // must not wait
+	found   func(id, server string) // must not wait
+	proving chan struct{}           // a place for each contact that is to prove at a server of the local network who it is
 
 	// owned by the switchboard's loop:
 	fails map[string]bool    // by server: it does not answer
@@ -48,6 +49,18 @@ func (s *switchboard) watchLAN(ctx context.Context) {
 		s.lan.stop()
 		s.lan.stop = nil
 	}
+}
+
+// seeksOnLAN reports whether a contact with that server is looked for on the local network.
+func (s *switchboard) seeksOnLAN(server string) bool {
+	s.lan.mu.Lock()
+	defer s.lan.mu.Unlock()
+	for id := range s.lan.sought {
+		if l := s.lines[id]; l != nil && l.Server == server {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *lanWatch) set(sought map[string]contact.Keys) {

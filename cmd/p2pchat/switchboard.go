@@ -13,6 +13,7 @@ import (
 	"p2pchat/peer"
 	"p2pchat/peer/contact"
 	"p2pchat/signaling"
+	"p2pchat/signaling/lan"
 )
 
 const (
@@ -79,7 +80,7 @@ func newSwitchboard(o *listenOptions, book *contacts.Book, seed []byte, notes io
 		lines: map[string]*line{}, listeners: map[string]*peer.Listener{},
 	}
 	s.letters = newLetterReader(s)
-	s.lan.fails = map[string]bool{}
+	s.lan.fails, s.lan.proving = map[string]bool{}, make(chan struct{}, mostProving)
 	return s
 }
 
@@ -90,7 +91,7 @@ func (s *switchboard) run(ctx context.Context) error {
 	s.quit = ctx.Done()
 	tick := time.NewTicker(lookAtBook)
 	defer tick.Stop()
-	s.lan.found = func(id, server string) { s.post(func() { s.offered(ctx, id, server) }) }
+	s.lan.found = func(id, server string) { s.tryPost(func() { s.offered(ctx, id, server) }) }
 	s.reload(ctx)
 	s.wg.Go(func() { s.face.read(ctx) })
 	if !s.o.noOutbox { // a letter that was read would come again
@@ -115,6 +116,14 @@ func (s *switchboard) post(do func()) {
 	select {
 	case s.posts <- do:
 	case <-s.quit:
+	}
+}
+
+// tryPost lets the loop do something, soon, unless it has much else to do.
+func (s *switchboard) tryPost(do func()) {
+	select {
+	case s.posts <- do:
+	default:
 	}
 }
 
@@ -191,9 +200,9 @@ func (s *switchboard) listenAt(ctx context.Context, server string) {
 	trouble := func(err error) { s.post(func() { s.face.note(at.serverNotice(err)) }) }
 	outage := func(err error) {
 		s.post(func() {
-			s.face.note(s.outageNotice(at, err))
 			s.lan.fails[server] = err != nil
 			s.watchLAN(ctx)
+			s.face.note(s.outageNotice(at, err))
 		})
 	}
 	client, _, err := at.clientAt(signaling.Config{Patience: signaling.Forever, OnOutage: outage, OnClock: func(ahead time.Duration) {
@@ -222,42 +231,64 @@ func (s *switchboard) seedAt(server string) []byte { return append([]byte(server
 // outageNotice returns what a person should know of a server that does not answer, or answers again.
 func (s *switchboard) outageNotice(at talkOptions, err error) string {
 	text := at.serverNotice(err)
-	if err != nil && s.o.lan != never {
+	if err != nil && s.o.lan == auto && s.seeksOnLAN(at.server) && len(lan.Addresses()) > 0 {
 		text += ". Looking for calls on your local network, too."
 	}
 	return text
 }
 
-// offered finds out whether a contact calls in whose rooms there is an offer, or who is found at a server of the local network.
+// offered finds out whether a contact calls in whose rooms there is an offer, or who is found at a server of the local network. An
+// offer does not wait while the contact is to prove at such a server that it calls: a neighbour may have announced it.
 func (s *switchboard) offered(ctx context.Context, id, server string) {
 	l := s.lines[id]
-	if l == nil || l.state != lineWaiting || ctx.Err() != nil {
+	if l == nil || ctx.Err() != nil {
+		return
+	}
+	if server == "" && l.endTry != nil {
+		l.endTry() // the offer is told again after it
+		return
+	}
+	if l.state != lineWaiting || server != "" && time.Now().Before(l.lanAfter) {
 		return
 	}
 	l.state = lineProving
+	trying, end := context.WithCancel(ctx)
+	if server != "" {
+		l.endTry = end
+	}
 	var once sync.Once
 	rest := func(pause func(*line) time.Duration) {
 		once.Do(func() { s.post(func() { s.rest(ctx, id, pause) }) })
 	}
-	s.wg.Go(func() { rest(s.receive(ctx, id, server, func() { rest((*line).pauseAfterRing) })) })
+	s.wg.Go(func() {
+		defer end()
+		rest(s.receive(ctx, trying, id, server, func() { rest((*line).pauseAfterRing) }))
+	})
 }
 
-// receive receives a call of a contact, if it proves who it is, and returns when the call is over: with what the loop then
+// receive receives a call of a contact, if it proves who it is until trying ends, and returns when the call is over: with what the loop then
 // decides how long to pause. It calls free if the contact can call again before: the screen of an ended call may stay for hours.
-func (s *switchboard) receive(ctx context.Context, id, server string, free func()) (pause func(*line) time.Duration) {
-	select {
-	case s.proving <- struct{}{}:
-	case <-ctx.Done():
-		return func(*line) time.Duration { return 0 }
+func (s *switchboard) receive(ctx, trying context.Context, id, server string, free func()) (pause func(*line) time.Duration) {
+	places := s.proving
+	if server != "" {
+		places = s.lan.proving
 	}
-	call, err := s.o.receiveCall(ctx, s.book, id, server)
-	<-s.proving
+	select {
+	case places <- struct{}{}:
+	case <-trying.Done():
+		return (*line).pauseAfterTry
+	}
+	call, err := s.o.receiveCall(trying, s.book, id, server)
+	<-places
 	if err != nil {
 		s.o.logger.Info("an offer in a contact's room led to no call", "why", err)
-		if server != "" && isUnproven(err) {
-			s.lan.refute(server)
+		s.letters.await(trying, id)
+		if server != "" {
+			if isUnproven(err) && trying.Err() == nil {
+				s.lan.refute(server)
+			}
+			return (*line).pauseAfterTry
 		}
-		s.letters.await(ctx, id)
 		return func(l *line) time.Duration {
 			if isUnproven(err) {
 				l.failures++
@@ -276,7 +307,7 @@ func (s *switchboard) rest(ctx context.Context, id string, pause func(*line) tim
 	if l == nil {
 		return
 	}
-	l.state = linePaused
+	l.state, l.endTry = linePaused, nil
 	long := pause(l)
 	if len(l.rings) >= mostRings && !l.warned {
 		l.warned = true

@@ -50,8 +50,8 @@ const eagerTime = time.Minute
 // networkInterval is how often an announcement looks whether this machine has other networks.
 const networkInterval = time.Second
 
-// maxFound bounds the servers that one search reports.
-const maxFound = 8
+// foundQueue is how many servers wait at most until a search has reported those before. What does not fit is heard again.
+const foundQueue = 8
 
 // ErrNoNetwork is returned if no network of this machine carries multicast.
 var ErrNoNetwork = errors.New("no local network carries multicast DNS")
@@ -145,7 +145,7 @@ func look(ctx context.Context, beacons []string, interval time.Duration, log *sl
 	if err != nil {
 		return err
 	}
-	servers := make(chan [2]string, maxFound) // a beacon, and a URL
+	servers := make(chan [2]string, foundQueue) // a beacon, and a URL
 	conn.OnServiceDiscovered(func(e mdns.ServiceEvent) {
 		i := slices.IndexFunc(beacons, func(b string) bool { return announces(e.Instance.Instance, b) })
 		if i < 0 || e.Addr.IsLoopback() || !isNeighbour(e.Addr) || e.Instance.Port == 0 {
