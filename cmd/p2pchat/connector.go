@@ -165,15 +165,14 @@ func (c *connector) next(ctx context.Context) (chat.Link, error) {
 			return link, err
 		}
 		c.close()
+		c.o.incoming = nil // its Session is at the server before
 		c.mu.Lock()
 		if !other.same {
 			c.latest, c.deadline = nil, time.Time{}
 		}
 		c.o.replaceCode(*other)
 		c.mu.Unlock()
-		if c.o.visits() {
-			c.o.own.stopAnnouncing()
-		}
+		c.o.leaveLAN()
 		c.o.recordCode(c.conversation)
 		if n := c.conversation.Waiting(); n > c.ahead && !other.same {
 			c.ahead = n
@@ -224,7 +223,7 @@ func (c *connector) wait(ctx context.Context) (link chat.Link, other *codeEntry,
 	}
 	var found *lanMove
 	wg.Go(func() {
-		if found = c.findOnLAN(ctx); found != nil {
+		if found = c.findElsewhere(ctx); found != nil {
 			cancel()
 		}
 	})

@@ -108,7 +108,7 @@ func (o *talkOptions) looksOnLAN() bool {
 
 // visits reports whether this side calls, and has found the call of its contact at that contact's server, because both call.
 func (o *talkOptions) visits() bool {
-	return o.side == signaling.Caller && o.moved && !onLoopback(o.server)
+	return o.side == signaling.Caller && o.moved && o.server != o.named() && !onLoopback(o.server)
 }
 
 // fallsBackToLAN reports whether the two may meet on the local network because of err: the server that they name

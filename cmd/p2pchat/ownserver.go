@@ -191,6 +191,20 @@ func (s *ownServer) stopAnnouncing() {
 	}
 }
 
+// retire ends the server while the program goes on, so that the other side does not wait there. It can start again.
+func (s *ownServer) retire() {
+	if s == nil {
+		return
+	}
+	s.stopAnnouncing()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.halt != nil {
+		s.halt()
+		s.halt, s.port = nil, ""
+	}
+}
+
 // stop ends the watch and the server, and waits for their end.
 func (s *ownServer) stop() {
 	s.unwatch()

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"p2pchat/peer"
+	"p2pchat/signaling"
+)
+
+const (
+	homeAfter = 2 * time.Second  // without an answer of the local network's server, until the server of the call is tried: before visitEnds
+	homeAgain = 10 * time.Second // between two tries of a side that serves the local network itself: its own server does not fail
+)
+
+// isAway reports whether the call has moved to the local network from a server that this side can ask whether it answers again. A server
+// on loopback is another one on each machine, so the two cannot agree on it.
+func (o *talkOptions) isAway() bool {
+	return o.moved && o.server != o.named() && !onLoopback(o.named())
+}
+
+// findElsewhere looks until ctx ends for a server where the call goes on: on the local network, or the one from which it has moved there.
+// It returns nil if there is none.
+func (c *connector) findElsewhere(ctx context.Context) (found *lanMove) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	var home string
+	wg.Go(func() {
+		if home = c.findHome(ctx); home != "" {
+			cancel()
+		}
+	})
+	if found = c.findOnLAN(ctx); found != nil {
+		cancel()
+	}
+	wg.Wait()
+	if found == nil && home != "" {
+		found = &lanMove{codeEntry{code: c.o.code, server: home, same: true}, home + " answers again. The call goes on there."}
+	}
+	return found
+}
+
+// findHome waits until the call should go on at the server from which it has moved to the local network, and returns that server: it
+// answers again, and the local network's does not. Of two contacts, the one who serves the local network goes back, too, while it waits:
+// the other may have started again, and waits at the server then. It returns "" if ctx ends before.
+func (c *connector) findHome(ctx context.Context) string {
+	if !c.o.isAway() {
+		return ""
+	}
+	home := c.o.named()
+	for ctx.Err() == nil {
+		if onLoopback(c.o.server) {
+			if c.o.keeper.contact() == "" { // the code's command and link name this program's server
+				return ""
+			}
+			select {
+			case <-time.After(homeAgain):
+			case <-ctx.Done():
+			}
+		} else if !c.fails(ctx, homeAfter) {
+			return ""
+		}
+		if c.answers(ctx, home) {
+			return home
+		}
+	}
+	return ""
+}
+
+// leaveLAN ends what this side did for its call on the local network, if the call does not go on at its own server.
+func (o *talkOptions) leaveLAN() {
+	switch {
+	case o.visits():
+		o.own.stopAnnouncing()
+	case o.moved && o.server == o.named():
+		o.own.retire() // the other side, if it waits there, goes back, too
+	}
+}
+
+// answers reports whether a server answers.
+func (c *connector) answers(ctx context.Context, server string) bool {
+	ctx, cancel := context.WithTimeout(ctx, pingPatience)
+	defer cancel()
+	at, unused := signaling.Config{Patience: pingPatience, Log: c.o.logger, Control: peer.AvoidDeadLink}, peer.Config{}
+	if err := c.o.proxy.connect(c.o.serverGiven, server, &at, &unused); err != nil {
+		return false
+	}
+	client, err := signaling.NewClient(server, at)
+	if err != nil {
+		return false
+	}
+	defer client.CloseIdle()
+	_, err = client.Ping(ctx)
+	return err == nil
+}

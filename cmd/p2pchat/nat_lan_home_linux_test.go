@@ -1,0 +1,76 @@
+package main
+
+import (
+	"io"
+	"testing"
+)
+
+// When a call that has met on the local network, because its server did not answer, has lost one program, and the server answers again, the
+// program that is left goes back there, with its letters, and meets the other that is started again.
+func TestNATContactsReturnToTheirServer(t *testing.T) {
+	needsLab(t)
+	t.Parallel()
+	const at, withOutbox = "http://192.168.7.3:3000", "--no-outbox=false" // else there are no letters
+	for name, c := range map[string]struct{ a, b, killed string }{
+		"the caller is killed":                              {"call", "answer", "a"},
+		"the caller who answered when they kept each other": {"answer", "call", "b"},
+		"both call, and the one who serves is killed":       {"call", "call", "a"},
+		"both call, and the one who visits is killed":       {"call", "call", "b"},
+		"the answerer is killed":                            {"call", "answer", "b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newLAN(t, "a", "b", "s").keepsOnLAN(true)
+			contact := map[string]string{"a": "@ben", "b": "@ann"}
+			command := map[string]string{"a": c.a, "b": c.b}
+			windows := map[string]*window{}
+			for _, on := range []string{"a", "b"} {
+				windows[on] = openWindowWith(t, 100, 24, p.environment(on), "ip", "netns", "exec", p.ns(on), p.path, command[on], contact[on], withOutbox)
+			}
+			windows["a"].shows(`● ben · verified · direct`)
+			windows["b"].shows(`● ann · verified · direct`)
+			left := map[string]string{"a": "b", "b": "a"}[c.killed]
+			if err := windows[c.killed].cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			serve := p.start("s", "serve", "--listen", "192.168.7.3:3000", "--mail")
+			serve.notes(t, "listening on")
+			windows[left].shows(at + ` answers again\.`)
+			windows[left].types("While you were away\r")
+			windows[left].shows(`While you were away +✉`)
+			back := p.runs(c.killed, command[c.killed], contact[c.killed], withOutbox)
+			p.sees(back, `"text":"While you were away"`)
+			p.sees(back, `"type":"connected"`)
+			p.say(back, "Here again")
+			windows[left].shows(`Here again`)
+			p.leave(back)
+			windows[left].types("/quit\r")
+			windows[left].ends(0)
+		})
+	}
+}
+
+// A call that listen has answered on the local network goes back to the contact's server in the same way.
+func TestNATListenReturnsToItsServer(t *testing.T) {
+	needsLab(t)
+	t.Parallel()
+	p := newLAN(t, "a", "b", "s").keepsOnLAN(true)
+	ben := p.runs("b", "listen")
+	p.sees(ben, `Looking for calls on your local network, too`)
+	a := p.runs("a", "call", "@ben", "--lan", "always")
+	p.sees(a, `"type":"ringing"`)
+	if _, err := io.WriteString(ben.in, `{"type":"answer","contact":"ann"}`+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	p.talks(a, ben)
+	a.kill()
+	p.sees(ben, `"type":"disconnected"`)
+	serve := p.start("s", "serve", "--listen", "192.168.7.3:3000", "--mail")
+	serve.notes(t, "listening on")
+	a = p.runs("a", "call", "@ben")
+	p.sees(ben, `answers again\. The call goes on there`)
+	p.say(a, "Here again")
+	p.sees(ben, `"text":"Here again"`)
+	p.leave(a)
+	ben.kill()
+}
