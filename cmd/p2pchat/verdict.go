@@ -19,6 +19,12 @@ var errConfined = errors.New("calls work only with some machines")
 
 const withRelay = "for the others use a server with a relay: p2pchat serve --relay, on a machine that both sides reach"
 
+const (
+	byOwnServer = "There is no server here yet. Calls on this machine work: p2pchat call starts a server of its own and runs it until you leave. "
+	byNoServer  = "p2pchat call --lan always, then p2pchat answer CODE --lan always on the other machine"
+	withServer  = "name a server that both sides reach: --server URL; p2pchat serve --listen :3000 starts one."
+)
+
 // verdicts is the table of what doctor concludes. The first row that holds counts; the last one always does.
 var verdicts = []struct {
 	code  string
@@ -26,10 +32,13 @@ var verdicts = []struct {
 	text  string
 	err   func(*diagnosis) error // nil if calls work
 }{
-	{"own-server", func(d *diagnosis) bool { return d.Server.own }, "There is no server here yet. Calls on this machine work: p2pchat call starts a server of its own and runs it until you leave. " +
-		"To call another machine, name a server that both sides reach: --server URL; p2pchat serve --listen :3000 starts one.", nil},
+	{"own-server", func(d *diagnosis) bool { return d.Server.own && d.meetsOnLAN() },
+		byOwnServer + "Calls within this network work, too: " + byNoServer + ". To call a machine elsewhere, " + withServer, nil},
+	{"own-server", func(d *diagnosis) bool { return d.Server.own }, byOwnServer + "To call another machine, " + withServer, nil},
 	{"no-proxy", func(d *diagnosis) bool { return isProxyFailure(d.Server.err) }, "Calls do not work: the proxy fails. To go without it: --proxy none.", serverError},
 	{"no-server", func(d *diagnosis) bool { return d.failed(signaling.ErrForeign) }, "Calls do not work: that is not a p2pchat server.", serverError},
+	{"no-server", func(d *diagnosis) bool { return d.failed(signaling.ErrUnreachable) && d.meetsOnLAN() },
+		"The server cannot be reached, so calls work only within this network: " + byNoServer + ".", serverError},
 	{"no-server", func(d *diagnosis) bool { return d.failed(signaling.ErrUnreachable) }, "Calls do not work: the server cannot be reached.", serverError},
 	{"no-server", func(d *diagnosis) bool { return !d.Server.Reached }, "Calls do not work: the server refuses.", serverError},
 	{"this-machine", func(d *diagnosis) bool { return onLoopback(d.Server.URL) },
@@ -76,6 +85,11 @@ func confined(*diagnosis) error { return errConfined }
 // failed reports whether the server could not be reached because of target.
 func (d *diagnosis) failed(target error) bool {
 	return !d.Server.Reached && errors.Is(d.Server.err, target)
+}
+
+// meetsOnLAN reports whether two machines of this network can meet without a server. A proxy turns that off.
+func (d *diagnosis) meetsOnLAN() bool {
+	return d.Server.Proxy == "" && slices.ContainsFunc(d.Ways, func(w way) bool { return w.Name == "lan" && w.Works })
 }
 
 // tested reports whether a server of the kind, stun or turn, was tested.
