@@ -66,6 +66,9 @@ func (o *talkOptions) report(to *chat.Conversation, now *outage) func(peer.Event
 			if o.isElsewhere(e.Code) {
 				to.Tell(chat.Notice{Text: elsewhereText})
 			}
+			if o.mayBeOnLAN(e.Code) {
+				to.Tell(chat.Notice{Text: onLANText})
+			}
 		case peer.Connecting:
 			now.set(func(t *outage) { t.path = cmp.Or(t.path, fmt.Errorf("%w in time", peer.ErrNoPath)) })
 			to.Tell(screen.Connecting{})
@@ -126,6 +129,15 @@ const elsewhereText = "If the call is on another server, paste the link or the w
 // known here, and its calls are in the lobby unless the caller named a room.
 func (o *talkOptions) isElsewhere(code peer.Code) bool {
 	return !o.serverGiven && code.IsGenerated()
+}
+
+// onLANText tells an answerer whose server answers, and who therefore does not look on the local network, how to do so: a neighbour must
+// not learn of calls that have a server.
+const onLANText = "If the caller's program serves your local network (p2pchat call --lan always), leave and run: p2pchat answer CODE --lan always."
+
+// mayBeOnLAN reports whether the call with the code may be on the local network, where this side does not look while its server answers.
+func (o *talkOptions) mayBeOnLAN(code peer.Code) bool {
+	return o.lan == auto && o.serverGiven && !o.moved && code.Secret != ""
 }
 
 // serverNotice returns the state of the server: err, or that it answers again.

@@ -42,6 +42,7 @@ const (
 	lanAgain    = 10 * time.Second // before one of them is tried again
 	lanHeard    = 5 * time.Second  // how long a server that was heard of may be tried: the next search hears of it again
 	maxLANTried = 64               // how many of them are remembered
+	lanLate     = 8 * time.Second  // without an answer of the server that the person named, until an answerer looks there: after signaling.Config.Patience
 	visitEnds   = 3 * time.Second  // without an answer of a contact's server, until this program waits at its own again
 )
 
@@ -101,9 +102,15 @@ func (o *talkOptions) looksOnLAN() bool {
 		return false
 	}
 	if o.side == signaling.Callee {
-		return o.patience == signaling.Forever
+		return o.patience == signaling.Forever || o.looksLate()
 	}
 	return o.keeper.contact() != "" && o.keeper.keys().Side.Yields() && o.own.servesLAN()
+}
+
+// looksLate reports whether an answerer looks for the call on the local network once the server that the person named has stopped: that
+// is, where fallsBackToLAN would allow it, had the server never answered.
+func (o *talkOptions) looksLate() bool {
+	return o.lan == auto && o.full && o.serverGiven && !onLoopback(o.server) && o.patience != signaling.Forever
 }
 
 // visits reports whether this side calls, and has found the call of its contact at that contact's server, because both call.
@@ -122,7 +129,7 @@ func (o *talkOptions) fallsBackToLAN(err error) bool {
 func (c *connector) fallBackToLAN(ctx context.Context) (*codeEntry, error) {
 	server := c.o.server
 	if c.o.side == signaling.Callee {
-		c.conversation.Tell(chat.Notice{Text: server + " does not answer. Looking for the call on your local network, too."})
+		c.conversation.Tell(chat.Notice{Text: c.o.lateText()})
 		return &codeEntry{code: c.o.code, same: true}, nil
 	}
 	own, err := c.o.own.startOnLAN(ctx)
@@ -131,6 +138,11 @@ func (c *connector) fallBackToLAN(ctx context.Context) (*codeEntry, error) {
 	}
 	c.conversation.Tell(chat.Notice{Text: server + " does not answer. This program serves your local network until you leave."})
 	return &codeEntry{code: c.o.code, server: own, same: true}, nil
+}
+
+// lateText says that an answerer looks on the local network because its server does not answer.
+func (o *talkOptions) lateText() string {
+	return o.server + " does not answer. Looking for the call on your local network, too."
 }
 
 // A lanMove says where a call goes on, and what a person should know of it.
@@ -144,10 +156,7 @@ type lanMove struct {
 func (c *connector) findOnLAN(ctx context.Context) *lanMove {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	c.mu.Lock()
-	code, looks := c.o.code, (!c.connected || c.o.keeper.contact() != "") && c.o.looksOnLAN()
-	onTrial := c.lanTrial != "" && c.lanTrial == c.o.server
-	c.mu.Unlock()
+	code, onTrial, looks := c.looksOnLAN(ctx)
 	if !looks {
 		return nil
 	}
@@ -214,6 +223,21 @@ func (c *connector) endTrial(ctx context.Context) (back string) {
 		back = own
 	}
 	return back
+}
+
+// looksOnLAN returns the code of the call, whether this side has moved to a server where it is not proven that the call is there, and
+// whether to look for the call on the local network, perhaps after its server has stopped.
+func (c *connector) looksOnLAN(ctx context.Context) (code peer.Code, onTrial, looks bool) {
+	c.mu.Lock()
+	code, looks = c.o.code, (!c.connected || c.o.keeper.contact() != "") && c.o.looksOnLAN()
+	onTrial = c.lanTrial != "" && c.lanTrial == c.o.server
+	c.mu.Unlock()
+	if looks && c.o.looksLate() {
+		if looks = c.fails(ctx, lanLate); looks {
+			c.conversation.Tell(chat.Notice{Text: c.o.lateText()})
+		}
+	}
+	return code, onTrial, looks
 }
 
 // chooseOnLAN waits for a server that was heard of and to which this side may move, perhaps later than it was heard of: this side's own

@@ -74,3 +74,23 @@ func TestNATListenReturnsToItsServer(t *testing.T) {
 	p.leave(a)
 	ben.kill()
 }
+
+// An answerer whose server answers is told how to look on the local network, where it does not look by itself; it does once that server has
+// stopped.
+func TestNATAnswererWhoseServerStops(t *testing.T) {
+	needsLab(t)
+	t.Parallel()
+	l := newLAN(t, "a", "b", "s")
+	serve := l.start("s", "serve", "--listen", "192.168.7.3:3000")
+	serve.notes(t, "listening on")
+	b := openWindowWith(t, 100, 24, []string{"P2PCHAT_LAN=", "P2PCHAT_NAME=b"}, "ip", "netns", "exec", l.ns("b"), l.path, "answer", "417-falcon-zebra", "--server", "http://192.168.7.3:3000")
+	b.shows(`leave and\s+run: p2pchat answer CODE --lan always`)
+	serve.kill()
+	b.shows(`does not answer\. Looking for the call on your local\s+network, too`)
+	a := l.onLAN("a", "call", "417-falcon-zebra", "--lan", "always", "--ui", "json")
+	l.sees(a, `"type":"connected"`)
+	b.shows(`● a · verified · direct`)
+	l.leave(a)
+	b.types("/quit\r")
+	b.ends(0)
+}
