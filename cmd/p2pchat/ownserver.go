@@ -224,26 +224,31 @@ func lanAddress() netip.Addr { return typable(routedAddresses(), lan.Addresses()
 // IPv6 address with a route. A machine with a public IPv4 address is on the Internet, and needs no IPv6 address for neighbours.
 // A link-local IPv6 address says nothing without the name of an interface, and ICE does not use it (RFC 8445, section 5.1.1.1).
 func typable(routed []netip.Addr, on []lan.Address) netip.Addr {
+	for _, fits := range preferences(routed, on) {
+		if i := slices.IndexFunc(on, fits); i >= 0 {
+			return on[i].Addr
+		}
+	}
+	return netip.Addr{}
+}
+
+// preferences returns which addresses typable takes, the best first.
+func preferences(routed []netip.Addr, on []lan.Address) []func(lan.Address) bool {
 	isRouted := func(a lan.Address) bool { return slices.Contains(routed, a.Addr) }
 	private4 := func(a lan.Address) bool { return a.Is4() && a.IsPrivate() }
-	global6 := func(a lan.Address) bool { return a.Is6() && a.IsGlobalUnicast() }
 	public := slices.ContainsFunc(on, isPublic4)
-	with6 := !public && slices.ContainsFunc(on, func(a lan.Address) bool { return global6(a) && isRouted(a) })
-	for _, fits := range []func(lan.Address) bool{
+	global6 := func(a lan.Address) bool { return !public && a.Is6() && a.IsGlobalUnicast() }
+	with6 := slices.ContainsFunc(on, func(a lan.Address) bool { return global6(a) && isRouted(a) })
+	return []func(lan.Address) bool{
 		func(a lan.Address) bool { return private4(a) && isRouted(a) },
 		func(a lan.Address) bool { return private4(a) && !a.Bridge },
 		func(a lan.Address) bool { return with6 && global6(a) && a.IsPrivate() },
 		func(a lan.Address) bool { return with6 && global6(a) && isRouted(a) },
 		private4,
 		func(a lan.Address) bool { return a.Is4() && a.IsLinkLocalUnicast() },
-		func(a lan.Address) bool { return !public && global6(a) && a.IsPrivate() },
-		func(a lan.Address) bool { return !public && global6(a) },
-	} {
-		if i := slices.IndexFunc(on, fits); i >= 0 {
-			return on[i].Addr
-		}
+		func(a lan.Address) bool { return global6(a) && a.IsPrivate() },
+		global6,
 	}
-	return netip.Addr{}
 }
 
 // noHosts4 are IPv4 networks of which an address on an interface does not put the machine on the IPv4 Internet: of providers' NATs, which

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -102,17 +103,30 @@ func (p *tab) contacts() string {
 }
 
 // storedContacts evaluates to what the browser stores of contacts: their names, sides, IDs of generations, and whether each was shown.
-const storedContacts = `new Promise((resolve, reject) => {
+const storedContacts = allContacts + `.then((all) => all.map((c) => c.name + " " + c.keys.side + " " + c.keys.generations.map((g) => String(g.root)).join(" or ") + " " + c.keys.shown))`
+
+// allContacts evaluates to all that the browser stores of contacts.
+const allContacts = `new Promise((resolve, reject) => {
 	const open = indexedDB.open("p2pchat at " + location.origin);
 	open.onerror = () => reject(open.error);
 	open.onsuccess = () => {
 		const all = open.result.transaction("contacts").objectStore("contacts").getAll();
 		all.onsuccess = () => {
 			open.result.close();
-			resolve(all.result.map((c) => c.name + " " + c.keys.side + " " + c.keys.generations.map((g) => String(g.root)).join(" or ") + " " + c.keys.shown));
+			resolve(all.result);
 		};
 	};
 })`
+
+// stored waits until the browser has stored that many messages that the one contact does not have: a tab that ends before that loses them.
+func (p *tab) stored(messages int) {
+	p.t.Helper()
+	has := 0
+	eventually(p.t, func() bool {
+		has = eval[int](p, allContacts+`.then(([c]) => c.undelivered?.frames.length ?? 0)`)
+		return has == messages
+	}, func() string { return fmt.Sprint("the browser has stored ", has, " messages") })
+}
 
 // Two who have kept each other call without a code.
 func TestPageContacts(t *testing.T) {
