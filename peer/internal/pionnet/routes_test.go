@@ -78,3 +78,66 @@ func listening(t *testing.T, machine transport.Net) transport.UDPConn {
 	t.Cleanup(func() { _ = c.Close() }) // nothing is on its way
 	return c
 }
+
+// The sockets to STUN and TURN servers have the address from which packets to these leave, so that it stays theirs when routes change;
+// they have none if it is not one, or reaches not all.
+func TestSocketsKeepTheirSource(t *testing.T) {
+	machine, err := NewNet(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	addresses := func() (all []netip.Addr) {
+		for _, is := range []func() (transport.UDPConn, error){
+			func() (transport.UDPConn, error) { return machine.ListenUDP("udp4", &net.UDPAddr{}) },
+			func() (transport.UDPConn, error) { return machine.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4zero}) },
+		} {
+			c, err := is()
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap())
+			_ = c.Close() // nothing is on its way
+		}
+		c, err := machine.ListenPacket("udp4", "0.0.0.0:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap())
+		_ = c.Close() // nothing is on its way
+		return all
+	}
+	check := func(when string, want netip.Addr) {
+		t.Helper()
+		for _, is := range addresses() {
+			if is != want {
+				t.Errorf("%s, a socket has the address %v, not %v", when, is, want)
+			}
+		}
+	}
+	own := firstOf(machine)
+	if !own.IsValid() {
+		t.Skip("this machine has no IPv4 address that others could use")
+	}
+	check("without servers", netip.IPv4Unspecified())
+	for range 2 {
+		if _, err := machine.ResolveUDPAddr("udp4", netip.AddrPortFrom(own, 3478).String()); err != nil {
+			t.Fatal(err)
+		}
+		check("with servers by one address", own)
+	}
+	if _, err := machine.ResolveUDPAddr("udp4", "127.0.0.1:3478"); err != nil {
+		t.Fatal(err)
+	}
+	check("with servers by two addresses", netip.IPv4Unspecified())
+}
+
+func firstOf(n *Net) netip.Addr {
+	for _, i := range n.interfaces {
+		for _, a := range addressesOf(i) {
+			if a.Is4() && !a.IsLoopback() && !a.IsLinkLocalUnicast() {
+				return a
+			}
+		}
+	}
+	return netip.Addr{}
+}
