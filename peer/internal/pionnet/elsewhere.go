@@ -91,9 +91,6 @@ func (n *Net) steer(c any, at *net.UDPAddr) error {
 
 // ListenPacket opens a socket to a TURN server.
 func (n *Net) ListenPacket(network, address string) (net.PacketConn, error) {
-	if at, err := net.ResolveUDPAddr(network, address); err == nil { // pion gives numbers
-		address = n.withSource(network, at).String()
-	}
 	c, err := n.Net.ListenPacket(network, address)
 	if err != nil || !n.steered && !n.avoids {
 		return c, err

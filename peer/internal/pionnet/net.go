@@ -57,7 +57,7 @@ func (n *Net) Interfaces() ([]*transport.Interface, error) { return n.interfaces
 
 // ListenUDP opens a socket for ICE.
 func (n *Net) ListenUDP(network string, at *net.UDPAddr) (transport.UDPConn, error) {
-	c, err := n.listenUDP(network, n.withSource(network, at))
+	c, err := n.listenUDP(network, at)
 	if err != nil {
 		return nil, err
 	}
@@ -77,24 +77,6 @@ func (n *Net) ListenUDP(network string, at *net.UDPAddr) (transport.UDPConn, err
 		return routed(c, n.routes, name), nil
 	}
 	return c, nil
-}
-
-// withSource returns where a socket to STUN or TURN servers is bound: if pion gives no address, to the one from which packets to these
-// servers leave. Else its packets would come from another address as soon as routes change, and the other side, or a TURN server, would
-// not know them while a connection that uses the socket moves.
-func (n *Net) withSource(network string, at *net.UDPAddr) *net.UDPAddr {
-	if n.steered || at != nil && len(at.IP) > 0 && !at.IP.IsUnspecified() {
-		return at
-	}
-	source := n.routes.source(network[len(network)-1] == '4')
-	if !source.IsValid() {
-		return at
-	}
-	port := 0
-	if at != nil {
-		port = at.Port
-	}
-	return net.UDPAddrFromAddrPort(netip.AddrPortFrom(source, uint16(port)))
 }
 
 // listenUDP waits until an IPv6 address is no longer tentative. Else an attempt would lack it, and where it is the only way, fail.
@@ -118,11 +100,7 @@ func (n *Net) ResolveUDPAddr(network, address string) (*net.UDPAddr, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := n.Net.ResolveUDPAddr(network, at)
-	if err == nil {
-		n.routes.leadTo(server.AddrPort().Addr().Unmap())
-	}
-	return server, err
+	return n.Net.ResolveUDPAddr(network, at)
 }
 
 // ResolveTCPAddr looks up the address of a TURN server.

@@ -13,13 +13,12 @@ import (
 type routes struct {
 	interfaces map[netip.Addr]string // by address: the interface's name
 
-	mu      sync.Mutex // guards what follows
-	known   map[netip.Addr]string
-	sources map[bool][]netip.Addr // from which packets to STUN and TURN servers leave, without repeats; true: by IPv4
+	mu    sync.Mutex // guards what follows
+	known map[netip.Addr]string
 }
 
 func newRoutes(all []*transport.Interface) *routes {
-	r := &routes{interfaces: map[netip.Addr]string{}, known: map[netip.Addr]string{}, sources: map[bool][]netip.Addr{}}
+	r := &routes{interfaces: map[netip.Addr]string{}, known: map[netip.Addr]string{}}
 	for _, i := range all {
 		for _, a := range addressesOf(i) {
 			r.interfaces[a] = i.Name
@@ -41,27 +40,6 @@ func (r *routes) to(at netip.Addr) string {
 		}
 	}
 	return name
-}
-
-// leadTo notes that packets will go to a STUN or TURN server.
-func (r *routes) leadTo(server netip.Addr) {
-	source := SourceTo(server)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if is4 := server.Is4(); !slices.Contains(r.sources[is4], source) {
-		r.sources[is4] = append(r.sources[is4], source)
-	}
-}
-
-// source returns the address from which packets to all STUN and TURN servers of a family leave: the zero Addr if it is not one, or if a
-// socket that is bound to it reaches only some: a loopback or link-local one.
-func (r *routes) source(is4 bool) (source netip.Addr) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if all := r.sources[is4]; len(all) == 1 && !all[0].IsLoopback() && !all[0].IsLinkLocalUnicast() {
-		source = all[0]
-	}
-	return source
 }
 
 // SourceTo returns the address that this machine's packets to an address come from, which is that of another link if the one of the route has
