@@ -74,8 +74,14 @@ func (m *mover) alive() bool {
 func (m *mover) lookCloser() {
 	now := time.Now()
 	switch {
-	case m.alive() && (!m.doubt.gone || now.After(m.doubt.lost)):
+	case m.alive() && !m.doubt.gone:
 		m.trust()
+	case m.alive() && now.After(m.doubt.lost):
+		// A system may take packets for any of its addresses at any interface (RFC 1122, section 3.3.4.2). The other side notices nothing
+		// then, and does not come to the server.
+		m.trust()
+		m.doubt.gone = true // lookAround has said so
+		m.tryNow(whyGone)
 	case now.After(m.doubt.lost):
 		m.doubt = doubt{}
 		m.p.end(ErrLost)

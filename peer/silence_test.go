@@ -161,6 +161,36 @@ func TestDoubt(t *testing.T) {
 		})
 	})
 
+	t.Run("for want of the address, though packets come and go, ends in a move to another one", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store, at := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{}), &traveller{}
+			var early, gone atomic.Bool
+			early.Store(true) // only the cable works
+			at.use(cable)
+			two := moving().Over(machine(t, n.router, cable, wifi)).Routed(at.route).Losing(func(a netip.Addr) bool { return gone.Load() && a.String() == cable })
+			n.router.AddChunkFilter(func(c vnet.Chunk) bool {
+				return !early.Load() || hostOf(c.SourceAddr()) != wifi && hostOf(c.DestinationAddr()) != wifi
+			})
+			from, to := calling(t, store, right, two), answering(t, store, right, moving().Over(n.callee))
+			t.Cleanup(n.sever)
+			caller, callee := both(t, from, to)
+			talk(t, caller, callee)
+			early.Store(false)
+			time.Sleep(3500 * time.Millisecond) // the Session looks at the route once a second
+			gone.Store(true)
+			at.use(wifi)
+			begun := time.Now()
+			nextCaller, nextCallee := replacedBoth(t, from, to, caller, callee)
+			if took := time.Since(begun); took > 5*time.Second || nextCaller.Local() != wifi || nextCaller.Reason != "gone" {
+				t.Errorf("they moved after %v to %s: %q", took, nextCaller.Local(), nextCaller.Reason)
+			}
+			if hasEnded(caller) || hasEnded(callee) {
+				t.Error("a side has lost its connection first")
+			}
+			talk(t, nextCaller, nextCallee)
+		})
+	})
+
 	t.Run("that ends while the two meet loses nothing", func(t *testing.T) {
 		for ms := 600; ms < 2400; ms += 150 {
 			synctest.Test(t, func(t *testing.T) {
