@@ -36,6 +36,7 @@ type attempt struct {
 	outgoing  chan []signaling.Candidate // from run to send
 	declined  tally                      // channels
 	phases    *phases
+	network   transport.Net
 	machine   pionnet.Addresses
 	another   func(context.Context, *pionnet.Sources) (*webrtc.PeerConnection, error) // to the same side, see apart
 	outside   *pionnet.Outside                                                        // the other side's addresses, for this machine's TURN servers
@@ -107,7 +108,7 @@ func (s *Session) newAttemptOver(ctx context.Context, machine transport.Net, t s
 		another: func(ctx context.Context, sources *pionnet.Sources) (*webrtc.PeerConnection, error) {
 			return newPeerConnection(ctx, s.config, machine, withoutTURN(servers), guards{outside: g.outside, sources: sources}, apartSettings)
 		},
-		machine: addresses, outside: g.outside, sources: g.sources, first: g.first, packets: g.packets, sockets: g.sockets, refused: g.refused, gateway: s.config.findGateway(), pc: pc,
+		network: machine, machine: addresses, outside: g.outside, sources: g.sources, first: g.first, packets: g.packets, sockets: g.sockets, refused: g.refused, gateway: s.config.findGateway(), pc: pc,
 		remote: remoteCandidates{names: newNames(ctx, machine, s.config), named: map[string]bool{}},
 	}
 	a.phases.begin(phaseGathering)

@@ -94,9 +94,12 @@ func (m *mover) lookAround() {
 	m.seen, m.left = now, m.home
 	if gone {
 		m.addressGone()
-	} else {
-		m.tryNow(whyAddress)
+		return
 	}
+	if own, ok := m.p.network.(*pionnet.Net); ok {
+		own.Stay(m.home, now) // until the move
+	}
+	m.tryNow(whyAddress)
 }
 
 // udpWorks begins a move to a direct path.

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pion/transport/v5"
 	"github.com/pion/webrtc/v4"
 
 	"p2pchat/peer/internal/pionnet"
@@ -63,6 +64,7 @@ type Pipe struct {
 	generation string // see Generation
 
 	pc       *webrtc.PeerConnection
+	network  transport.Net // of its sockets
 	log      *slog.Logger
 	main     *channel
 	fast     *fastPath               // nil: further channels are DataChannels
@@ -104,7 +106,7 @@ type Pipe struct {
 func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 	p := &Pipe{
 		Details: Details{Foreign: a.foreign, Path: a.path(), Route: a.route(), Took: time.Since(a.begun)},
-		side:    a.ticket.Side, code: a.code, typed: a.code, pc: a.pc, log: a.log, heard: make(chan struct{}), ended: make(chan struct{}), associationEnded: make(chan struct{}), replaced: make(chan struct{}), last: make(chan struct{}),
+		side:    a.ticket.Side, code: a.code, typed: a.code, pc: a.pc, network: a.network, log: a.log, heard: make(chan struct{}), ended: make(chan struct{}), associationEnded: make(chan struct{}), replaced: make(chan struct{}), last: make(chan struct{}),
 		arrived: make(chan io.ReadWriteCloser, furtherChannels), declined: &a.declined, mapping: a.mapping,
 	}
 	var err error

@@ -40,6 +40,10 @@ func TestNATMoves(t *testing.T) {
 			func(l *lab) { l.plug("a", 1) }, "host|" + direct, "host|" + direct, 2000, "address",
 		},
 		{
+			"from Wi-Fi to a cable of another network", cone, "s", func(l *lab) { l.bridge("a", 1); l.bridge("b", 2) }, "host|" + direct,
+			func(l *lab) { l.plugInto("a", "rb", 2) }, "host|" + direct, "host|" + direct, 2000, "address",
+		},
+		{
 			"back to Wi-Fi when the cable is pulled out", cone, "b", func(l *lab) { l.bridge("a", 1); l.plug("a", 1) }, direct,
 			func(l *lab) { l.run("ip -n %s link set eth1 down", l.ns("a")) }, direct, direct, 2000, "gone",
 		},
@@ -267,9 +271,14 @@ func (l *lab) bridge(side string, n int) {
 // plug plugs a cable into a side. As with DHCP, packets have gone over it before there is a route.
 func (l *lab) plug(side string, n int) {
 	l.Helper()
-	r, m := l.ns("r"+side), l.ns(side)
-	l.run("ip link add port1 netns %s type veth peer name eth1 netns %s", r, m)
-	l.plugged(side, n)
+	l.plugInto(side, "r"+side, n)
+}
+
+// plugInto plugs a cable from a side into a router, whose network has number n.
+func (l *lab) plugInto(side, router string, n int) {
+	l.Helper()
+	l.run("ip link add port1 netns %s type veth peer name eth1 netns %s", l.ns(router), l.ns(side))
+	l.plugged(side, router, n)
 }
 
 // cable plugs a cable of some quality into a side. A switch is between the two: the end of a wire is a TAP device, which a program takes for a
@@ -285,13 +294,13 @@ func (l *lab) cable(side string, n int, q quality) {
 	l.run("ip link add near netns %s type veth peer name eth1 netns %s", between, l.ns(side))
 	l.run("ip -n %s link set far master br0 up", between)
 	l.run("ip -n %s link set near master br0 up", between)
-	l.plugged(side, n)
+	l.plugged(side, "r"+side, n)
 }
 
 // plugged makes use of a cable that is there.
-func (l *lab) plugged(side string, n int) {
+func (l *lab) plugged(side, router string, n int) {
 	l.Helper()
-	r, m := l.ns("r"+side), l.ns(side)
+	r, m := l.ns(router), l.ns(side)
 	l.run("ip -n %s link set port1 master lan up", r)
 	l.run("ip -n %s addr add 10.%d.0.3/24 dev eth1", m, n)
 	l.run("ip -n %s link set eth1 up", m)

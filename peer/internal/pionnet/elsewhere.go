@@ -92,12 +92,32 @@ func (n *Net) steer(c any, at *net.UDPAddr) error {
 // ListenPacket opens a socket to a TURN server.
 func (n *Net) ListenPacket(network, address string) (net.PacketConn, error) {
 	c, err := n.Net.ListenPacket(network, address)
-	if err != nil || !n.steered && !n.avoids {
-		return c, err
-	}
-	if err := n.steer(c, nil); err != nil {
-		_ = c.Close() // nothing is on its way
+	if err != nil {
 		return nil, err
 	}
+	if n.steered || n.avoids {
+		if err := n.steer(c, nil); err != nil {
+			_ = c.Close() // nothing is on its way
+			return nil, err
+		}
+	}
+	n.routes.opened(c)
 	return c, nil
+}
+
+// Stay makes the packets of the open sockets that leave from an address go on by its interface, although the routes lead by that of another
+// address now: else they would come from an address that the other side does not know, or leave by a network that does not know theirs.
+// It does nothing where sockets cannot be steered, and if the routes lead into a tunnel: what goes through a VPN must not leave beside it.
+func (n *Net) Stay(at, now netip.Addr) {
+	index := slices.IndexFunc(n.interfaces, func(i *transport.Interface) bool { return slices.Contains(addressesOf(i), at) })
+	if n.steered || !canSteer || index < 0 || slices.ContainsFunc(machineLinks(), func(i *transport.Interface) bool {
+		return slices.Contains(addressesOf(i), now) && isTunnel(i)
+	}) {
+		return
+	}
+	for _, c := range n.routes.sockets() {
+		if from := addrPortOf(c.LocalAddr()).Addr(); from == at || from.IsUnspecified() && from.Is4() == at.Is4() {
+			_ = sendBy(c, n.interfaces[index].Index) // an error means that it is closed
+		}
+	}
 }

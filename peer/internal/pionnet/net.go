@@ -67,6 +67,7 @@ func (n *Net) ListenUDP(network string, at *net.UDPAddr) (transport.UDPConn, err
 			return nil, err
 		}
 	}
+	n.routes.opened(c)
 	c = batched(c)
 	if at == nil || n.steered {
 		return c, nil

@@ -9,7 +9,7 @@
 //	packets.go          when the last packet came
 //	interfaces.go       which of the machine's addresses are gathered
 //	routes.go           sockets of bridges that keep to the machine's routes
-//	elsewhere.go        a network without one address, whose sockets do not follow the routes
+//	elsewhere.go        sockets that do not follow the routes: of a network without one address, or until a connection has moved
 //	deadlink.go         sockets that leave a link without a carrier
 //	watch_linux.go      when links, addresses or routes have changed
 //	icetcp.go           ICE over TCP with a bound on the connections of strangers

@@ -15,6 +15,7 @@ type routes struct {
 
 	mu    sync.Mutex // guards what follows
 	known map[netip.Addr]string
+	open  []*net.UDPConn // and those that were
 }
 
 func newRoutes(all []*transport.Interface) *routes {
@@ -40,6 +41,21 @@ func (r *routes) to(at netip.Addr) string {
 		}
 	}
 	return name
+}
+
+// opened notes a socket that may have to stay with its interface, see Net.Stay.
+func (r *routes) opened(c any) {
+	if u, ok := c.(*net.UDPConn); ok {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.open = append(r.open, u)
+	}
+}
+
+func (r *routes) sockets() []*net.UDPConn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.open)
 }
 
 // SourceTo returns the address that this machine's packets to an address come from, which is that of another link if the one of the route has
