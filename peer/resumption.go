@@ -28,7 +28,7 @@ type Resumption struct {
 
 // Resumption returns how to meet this Pipe's other side again.
 func (p *Pipe) Resumption() Resumption {
-	return Resumption{Side: p.side, Typed: p.typed, Token: p.token, Rendezvous: p.Rendezvous, Before: p.code, Spent: p.spent, Verified: p.Verified, SafetyWords: p.SafetyWords, Contact: p.contact}
+	return Resumption{Side: p.side, Typed: p.typed, Token: p.token, Rendezvous: p.Rendezvous, Before: p.code, Heard: isClosed(p.heard), Spent: p.spent, Verified: p.Verified, SafetyWords: p.SafetyWords, Contact: p.contact}
 }
 
 // Burnt returns ErrBurnt or ErrImpostor if the two can no longer meet with Typed, because it has taken all its

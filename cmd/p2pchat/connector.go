@@ -39,6 +39,7 @@ type connector struct {
 	lanLast   time.Time        // when the last one was tried
 	lanTrial  string           // the server of the local network to which this side has moved, until the two have met there
 	latest    *peer.Resumption // what the Session has saved last: a code's guesses count at all servers together
+	last      *peer.Pipe       // of two with a code; nil before they have met
 	deadline  time.Time        // of --wait; zero before the wait begins
 	connected bool             // there was a connection
 	waiting   bool             // for the next one
@@ -74,7 +75,7 @@ func (c *connector) open() error {
 	}
 	c.outage.set(func(t *outage) { t.server, t.path, t.open = nil, nil, false }) // of the server before
 	if r := c.o.incoming; r != nil {
-		r.follow(c.o.report(c.conversation, &c.outage), at.OnOutage)
+		r.follow(c.o.report(c.conversation, &c.outage, c.hasMet), at.OnOutage)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.client, c.session, c.mail = r.client, r.session, c.o.newMailbox(c.conversation, r.client)
@@ -84,18 +85,16 @@ func (c *connector) open() error {
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	if c.o.moved && c.latest != nil {
-		config.Resume = c.latest
+	if r := c.resumption(); r != nil && c.o.moved {
+		config.Resume = r
 	}
-	c.mu.Unlock()
 	config.Save = func(a peer.Resumption) error {
 		c.mu.Lock()
 		c.latest = &a
 		c.mu.Unlock()
 		return c.o.outbox.save(c.conversation, resumePoint{Server: c.o.named(), Again: a})
 	}
-	config.Report = c.o.report(c.conversation, &c.outage)
+	config.Report = c.o.report(c.conversation, &c.outage, c.hasMet)
 	var session *peer.Session
 	if k := c.o.keeper; k.contact() != "" {
 		session = peer.Meet(client, peer.Contact{Keys: k.keys, Calls: c.o.side == signaling.Caller, Met: c.hasMet()}, config)
@@ -127,6 +126,21 @@ func (o *talkOptions) clientAt(at signaling.Config) (*signaling.Client, peer.Con
 	config.Discover = client.ICEServers
 	config.ICEServers, config.Host, err = chosenICEServers(o.iceServers, o.server)
 	return client, config, err
+}
+
+// resumption returns how two with a code go on at another server: in the room of their rendezvous once they have met, where the other side,
+// if it was started again, waits as well. It is nil before the Session has saved anything.
+func (c *connector) resumption() *peer.Resumption {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.last == nil {
+		return c.latest
+	}
+	r := c.last.Resumption()
+	if c.latest != nil {
+		r.Spent = max(r.Spent, c.latest.Spent)
+	}
+	return &r
 }
 
 // hasMet reports whether there was a connection.
@@ -250,6 +264,9 @@ func (c *connector) waited(pipe *peer.Pipe, err error) (late bool) {
 	}
 	c.connected, c.typed, c.deadline = true, pipe.Resumption().Typed, time.Time{}
 	c.o.own.stopAnnouncing()
+	if c.o.keeper.contact() == "" && !pipe.Foreign {
+		c.last = pipe
+	}
 	c.lanTrial = ""
 	c.lanTried.forget(c.o.server)
 	select {

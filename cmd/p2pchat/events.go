@@ -46,14 +46,14 @@ func (t *outage) cause(o *talkOptions, late error) error {
 	return late
 }
 
-// report returns a function that tells the screen of the session's events, and notes outages.
-func (o *talkOptions) report(to *chat.Conversation, now *outage) func(peer.Event) {
-	waited := o.outbox.met() // two sides that have met need no code
+// report returns a function that tells the screen of the session's events, and notes outages. Two sides that have met need no code.
+func (o *talkOptions) report(to *chat.Conversation, now *outage, met func() bool) func(peer.Event) {
+	waited := false
 	return func(e peer.Event) {
 		switch e := e.(type) {
 		case peer.Waiting:
 			o.announce(to, e.Code)
-			if !waited { // not again after a server was restarted
+			if !waited && !met() { // not again after a server was restarted
 				to.Tell(o.waitingFor(to, e))
 			}
 			waited = true

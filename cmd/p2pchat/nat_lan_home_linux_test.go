@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"path/filepath"
 	"testing"
 )
 
@@ -93,4 +94,55 @@ func TestNATAnswererWhoseServerStops(t *testing.T) {
 	l.leave(a)
 	b.types("/quit\r")
 	b.ends(0)
+}
+
+// Two with a code who have met on the local network, because their server did not answer, meet again at that server once it answers: the one
+// who serves the local network goes back, too, or each would wait at another server for ever.
+func TestNATCodeReturnsToItsServer(t *testing.T) {
+	needsLab(t)
+	t.Parallel()
+	meet := func(t *testing.T) (l *lab, a, b *window, answer func() *window) {
+		t.Helper()
+		l = newLAN(t, "a", "b", "s")
+		open := func(on string, args ...string) *window {
+			args = append([]string{"netns", "exec", l.ns(on), l.path}, append(args, "--server", "http://192.168.7.3:3000")...)
+			return openWindowWith(t, 100, 24, []string{"P2PCHAT_LAN=", "P2PCHAT_NAME=" + on}, "ip", args...)
+		}
+		box := filepath.Join(t.TempDir(), "outbox")
+		answer = func() *window { return open("b", "answer", "417-falcon-zebra", "--outbox", box) }
+		a, b = open("a", "call", "417-falcon-zebra"), answer()
+		a.shows(`● b · verified · direct`)
+		b.shows(`● a · verified · direct`)
+		serve := l.start("s", "serve", "--listen", "192.168.7.3:3000")
+		serve.notes(t, "listening on")
+		return l, a, b, answer
+	}
+	t.Run("after a while without the other machine", func(t *testing.T) {
+		t.Parallel()
+		l, a, b, _ := meet(t)
+		l.rules("b", "table inet cut {\n chain here {\n type filter hook input priority filter\n ip saddr 192.168.7.1 drop\n}\n}\n")
+		b.shows(`answers again\. The call goes on there`)
+		l.rules("b", "delete table inet cut\n")
+		b.types("Here again\r")
+		a.shows(`Here again`)
+		a.types("/quit\r")
+		a.ends(0)
+		b.types("/quit\r")
+		b.ends(0)
+	})
+	t.Run("after the answerer was killed", func(t *testing.T) {
+		t.Parallel()
+		_, a, b, answer := meet(t)
+		if err := b.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		a.shows(`answers again\. The call goes on there`)
+		b = answer()
+		b.types("Here again\r")
+		a.shows(`Here again`)
+		a.types("/quit\r")
+		a.ends(0)
+		b.types("/quit\r")
+		b.ends(0)
+	})
 }
