@@ -38,6 +38,7 @@ type connector struct {
 	lanTried  serverLog        // when servers of the local network were tried
 	lanLast   time.Time        // when the last one was tried
 	lanTrial  string           // the server of the local network to which this side has moved, until the two have met there
+	lanMet    string           // the neighbour's server at which the two have met last; empty before
 	latest    *peer.Resumption // what the Session has saved last: a code's guesses count at all servers together
 	last      *peer.Pipe       // of two with a code; nil before they have met
 	deadline  time.Time        // of --wait; zero before the wait begins
@@ -269,6 +270,9 @@ func (c *connector) waited(pipe *peer.Pipe, err error) (late bool) {
 	}
 	c.lanTrial = ""
 	c.lanTried.forget(c.o.server)
+	if c.o.server != c.o.named() && !onLoopback(c.o.server) {
+		c.lanMet = c.o.server
+	}
 	select {
 	case <-c.entered:
 		return true

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -11,7 +12,7 @@ import (
 
 const (
 	homeAfter = 2 * time.Second  // without an answer of the local network's server, until the server of the call is tried: before visitEnds
-	homeAgain = 10 * time.Second // between two tries of a side that serves the local network itself: its own server does not fail
+	homeAgain = 10 * time.Second // between two tries of a side whose current server does not fail
 )
 
 // isAway reports whether the call has moved to the local network from a server that this side can ask whether it answers again. A server
@@ -20,15 +21,15 @@ func (o *talkOptions) isAway() bool {
 	return o.moved && o.server != o.named() && !onLoopback(o.named())
 }
 
-// findElsewhere looks until ctx ends for a server where the call goes on: on the local network, or the one from which it has moved there.
-// It returns nil if there is none.
+// findElsewhere looks until ctx ends for a server where the call goes on: on the local network, or the one from which it has moved there,
+// or back from that one. It returns nil if there is none.
 func (c *connector) findElsewhere(ctx context.Context) (found *lanMove) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
-	var home string
+	var again string
 	wg.Go(func() {
-		if home = c.findHome(ctx); home != "" {
+		if again = cmp.Or(c.findHome(ctx), c.findBack(ctx)); again != "" {
 			cancel()
 		}
 	})
@@ -36,8 +37,8 @@ func (c *connector) findElsewhere(ctx context.Context) (found *lanMove) {
 		cancel()
 	}
 	wg.Wait()
-	if found == nil && home != "" {
-		found = &lanMove{codeEntry{code: c.o.code, server: home, same: true}, home + " answers again. The call goes on there."}
+	if found == nil && again != "" {
+		found = &lanMove{codeEntry{code: c.o.code, server: again, same: true}, again + " answers again. The call goes on there."}
 	}
 	return found
 }
@@ -65,6 +66,24 @@ func (c *connector) findHome(ctx context.Context) string {
 		}
 		if c.answers(ctx, home) {
 			return home
+		}
+	}
+	return ""
+}
+
+// findBack waits until the call should go on again at the server of the local network at which the two have met, and which this side has
+// left for the call's own: it answers, so the other side has not left it. It returns "" if ctx ends before.
+func (c *connector) findBack(ctx context.Context) string {
+	c.mu.Lock()
+	met := c.lanMet
+	c.mu.Unlock()
+	for met != "" && c.o.server == c.o.named() && ctx.Err() == nil {
+		select {
+		case <-time.After(homeAgain):
+		case <-ctx.Done():
+		}
+		if c.answers(ctx, met) {
+			return met
 		}
 	}
 	return ""

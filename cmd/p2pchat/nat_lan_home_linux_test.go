@@ -146,3 +146,49 @@ func TestNATCodeReturnsToItsServer(t *testing.T) {
 		b.ends(0)
 	})
 }
+
+// A side that could not reach its neighbour's server for a while goes back to it from the call's own server, if the other side has stayed: a
+// caller with --lan always never leaves.
+func TestNATReturnsToACallerWhoStays(t *testing.T) {
+	needsLab(t)
+	t.Parallel()
+	const home = "http://192.168.7.3:3000"
+	away := func(l *lab, sees func(pattern string)) {
+		l.Helper()
+		serve := l.start("s", "serve", "--listen", "192.168.7.3:3000")
+		serve.notes(l, "listening on")
+		l.rules("b", "table inet cut {\n chain here {\n type filter hook input priority filter\n ip saddr 192.168.7.1 drop\n}\n}\n")
+		sees(home + ` answers again\. The call goes on there`)
+		l.rules("b", "delete table inet cut\n")
+	}
+	t.Run("a contact", func(t *testing.T) {
+		t.Parallel()
+		p := newLAN(t, "a", "b", "s").keepsOnLAN(true)
+		ben := p.runs("b", "listen")
+		p.sees(ben, `Looking for calls on your local network, too`)
+		a := p.runs("a", "call", "@ben", "--lan", "always")
+		p.sees(a, `"type":"ringing"`)
+		if _, err := io.WriteString(ben.in, `{"type":"answer","contact":"ann"}`+"\n"); err != nil {
+			t.Fatal(err)
+		}
+		p.talks(a, ben)
+		away(p.lab, func(pattern string) { p.sees(ben, pattern) })
+		p.say(a, "Here again")
+		p.sees(ben, `"text":"Here again"`)
+		p.leave(a)
+		ben.kill()
+	})
+	t.Run("a code", func(t *testing.T) {
+		t.Parallel()
+		l := newLAN(t, "a", "b", "s")
+		b := openWindowWith(t, 100, 24, []string{"P2PCHAT_LAN=", "P2PCHAT_NAME=b"}, "ip", "netns", "exec", l.ns("b"), l.path, "answer", "417-falcon-zebra", "--server", home)
+		a := l.onLAN("a", "call", "417-falcon-zebra", "--lan", "always", "--ui", "json")
+		b.shows(`● a · verified · direct`)
+		away(l, b.shows)
+		l.say(a, "Here again")
+		b.shows(`Here again`)
+		l.leave(a)
+		b.types("/quit\r")
+		b.ends(0)
+	})
+}
