@@ -136,7 +136,7 @@ func (c *connector) fallBackToLAN(ctx context.Context) (*codeEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.conversation.Tell(chat.Notice{Text: server + " does not answer. This program serves your local network until you leave."})
+	c.conversation.Tell(chat.Notice{Text: server + " does not answer. This program serves your local network for now."})
 	return &codeEntry{code: c.o.code, server: own, same: true}, nil
 }
 
@@ -330,13 +330,13 @@ func (c *connector) fails(ctx context.Context, long time.Duration) bool {
 	return true
 }
 
-const lanGoneText = "The call on your local network is gone. This program serves your local network until you leave."
+const lanGoneText = "The call on your local network is gone. This program serves your local network for now."
 
 // unprovenText says that a server of the local network does not have the call.
 func (c *connector) unprovenText() string {
 	text := "The other side does not call at " + c.o.server + ". "
 	if c.o.side == signaling.Caller {
-		return text + "This program serves your local network until you leave."
+		return text + "This program serves your local network for now."
 	}
 	return text + "Looking for the call again."
 }

@@ -171,7 +171,7 @@ func TestNATLocalNetwork(t *testing.T) {
 		}
 		b, a := open("b", "answer"), open("a", "call")
 		b.shows(`Looking for the call on your local\s+network, too`)
-		a.shows(`This program serves your local network\s+until you\s+leave`)
+		a.shows(`This program serves your local network\s+for now\.`)
 		a.shows(`● b · verified · direct`)
 		b.shows(`● a · verified · direct`)
 		a.types("Hello\r")
