@@ -67,7 +67,7 @@ func (o *talkOptions) report(to *chat.Conversation, now *outage, met func() bool
 				to.Tell(chat.Notice{Text: elsewhereText})
 			}
 			if o.mayBeOnLAN(e.Code) {
-				to.Tell(chat.Notice{Text: onLANText})
+				to.Tell(chat.Notice{Text: onLANText + quoted(e.Code.String()) + " --lan always"})
 			}
 		case peer.Connecting:
 			now.set(func(t *outage) { t.path = cmp.Or(t.path, fmt.Errorf("%w in time", peer.ErrNoPath)) })
@@ -132,8 +132,8 @@ func (o *talkOptions) isElsewhere(code peer.Code) bool {
 }
 
 // onLANText tells an answerer whose server answers, and who therefore does not look on the local network, how to do so: a neighbour must
-// not learn of calls that have a server.
-const onLANText = "If the caller's program serves your local network (p2pchat call --lan always), leave and run: p2pchat answer CODE --lan always."
+// not learn of calls that have a server. The code follows, and --lan always.
+const onLANText = "If the caller's program serves your local network (p2pchat call --lan always), leave and run: p2pchat answer "
 
 // mayBeOnLAN reports whether the call with the code may be on the local network, where this side does not look while its server answers.
 func (o *talkOptions) mayBeOnLAN(code peer.Code) bool {
