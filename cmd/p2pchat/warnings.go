@@ -34,7 +34,7 @@ func (std stdio) warn(c *cobra.Command, text string) {
 // writeNotices writes lines for people where there is no screen.
 func writeNotices(to io.Writer, texts ...string) {
 	for _, text := range texts {
-		fmt.Fprintf(to, "p2pchat: %s\n", screen.Capital(text))
+		fmt.Fprintf(to, "p2pchat: %s\n", screen.Capital(screen.Clean(text)))
 	}
 }
 
