@@ -58,6 +58,7 @@ type Stream struct {
 	took    uint64        // its last frame that was handed to the reader
 	handled uint64        // its last frame that the reader is done with
 	acked   uint64        // its last frame that was acknowledged
+	greeted bool          // the other side's Hello has come over the current pipe
 	past    []Place       // up to where the reader has handled its conversations before, see turn
 }
 
@@ -122,6 +123,7 @@ func (s *Stream) Hello() Hello {
 	defer s.mu.Unlock()
 	s.out.sent = 0
 	s.acked = s.handled
+	s.greeted = false
 	return Hello{Conversation: s.id, First: s.out.first(), Of: s.peer, Heard: s.handled}
 }
 
@@ -134,6 +136,7 @@ func (s *Stream) Greet(h Hello) (fresh bool, heard uint64) {
 	s.mu.Lock()
 	fresh, heard = h.Conversation != s.peer, s.out.first()-1
 	read := max(before, s.readBefore(h.Conversation))
+	s.greeted = s.greeted || !fresh
 	s.mu.Unlock()
 	if h.Of == s.id {
 		heard = max(heard, h.Heard)
@@ -145,7 +148,7 @@ func (s *Stream) Greet(h Hello) (fresh bool, heard uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.past = turn(s.past, Place{s.peer, s.handled}, h.Conversation)
-	s.peer, s.took, s.handled, s.acked = h.Conversation, read, read, before
+	s.peer, s.took, s.handled, s.acked, s.greeted = h.Conversation, read, read, before, true
 	return true, heard
 }
 
@@ -174,12 +177,14 @@ func (s *Stream) Next(limit int) (Frame, bool) {
 	return s.out.next(limit)
 }
 
-// NextAck returns the acknowledgement to go out, if there is one.
+// NextAck returns the acknowledgement to go out, if there is one. Before the other side's Hello there is none: its program may have
+// begun from nothing, and would take an acknowledgement of the earlier one's frames for one of its own.
 func (s *Stream) NextAck() (seq uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ok = s.handled > s.acked
-	s.acked = s.handled
+	if ok = s.greeted && s.handled > s.acked; ok {
+		s.acked = s.handled
+	}
 	return s.acked, ok
 }
 

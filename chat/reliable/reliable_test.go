@@ -82,6 +82,27 @@ func TestReceive(t *testing.T) {
 	}
 }
 
+// What the reader handles on a new pipe before the other side's hello is acknowledged after it, and only to the program that wrote it:
+// another one would take the number for one of its own frames, and lose that.
+func TestNoAcknowledgementBeforeTheHello(t *testing.T) {
+	for _, program := range []string{"the same", "another"} {
+		s := New(nil, nil)
+		s.Hello()
+		s.Greet(Hello{Conversation: "the same", First: 1})
+		at, _ := s.Receive(1)
+		s.Took(at)
+		s.Hello() // the next pipe
+		s.Handled(at, nil)
+		if seq, ok := s.NextAck(); ok {
+			t.Errorf("frame %d is acknowledged to whichever program is there", seq)
+		}
+		s.Greet(Hello{Conversation: program, First: 1})
+		if seq, ok := s.NextAck(); ok != (program == "the same") || ok && seq != 1 {
+			t.Errorf("frame %d is acknowledged to %s program: %t", seq, program, ok)
+		}
+	}
+}
+
 // A program that begins from nothing is told nothing of what was for this side's program before; one that goes on is.
 func TestGreetings(t *testing.T) {
 	for name, c := range map[string]struct {
