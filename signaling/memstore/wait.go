@@ -45,8 +45,11 @@ func (s *Store) read(ctx context.Context, t signaling.Ticket, of signaling.Side,
 			over = timer.C
 		}
 		notified, err := s.sleep(ctx, r, list, over)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case r.closed: // after another change, which has woken this read
+			return signaling.ErrClosed
 		}
 		if !notified {
 			wait = 0 // look once more: the document may have changed at the last moment

@@ -2,8 +2,10 @@ package storetest
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"slices"
 
 	"pgregory.net/rapid"
@@ -11,24 +13,36 @@ import (
 	"p2pchat/signaling"
 )
 
-// models compares the Store with a model, over random
-// sequences of requests. The lobby has rules of its own, which only the other tests check.
+// models compares the Store with a model, over random sequences of requests, while some reads wait.
 func models(s suite) {
 	s.test("random requests find what a simple model holds", func(x *store) {
-		x.ctx = x.Context()                                     // a Client that sends too much waits, in virtual time
-		rapid.Check(struct{ rapid.TB }{x.T}, func(t *rapid.T) { // without Deadline, which a bubble does not allow
-			m := &roomModel{store: x, room: "model" + rand.Text(), tokens: []string{""}, versions: map[signaling.Version]bool{}}
-			for range 3 {
-				m.tokens = append(m.tokens, signaling.NewTicket(m.room, signaling.Caller).Token)
-			}
-			t.Repeat(map[string]func(*rapid.T){
-				"offer": m.offer, "reoffer": m.reoffer, "answer": m.answer, "add": m.add, "close": m.close,
-				"": m.read,
-			})
-			if m.sides[signaling.Caller].d != nil { // leave space for the other runs
-				m.check(t, m.Close(m.ctx, signaling.Ticket{Room: m.room, Token: m.sides[signaling.Caller].token}), nil, "closing at the end")
-			}
+		x.model(func() string { return "model" + rand.Text() })
+	})
+	s.test("random requests in the lobby find what a simple model holds", func(x *store) {
+		x.model(func() string { return signaling.Lobby })
+	})
+}
+
+func (x *store) model(room func() string) {
+	x.ctx = x.Context()                                     // a Client that sends too much waits, in virtual time
+	rapid.Check(struct{ rapid.TB }{x.T}, func(t *rapid.T) { // without Deadline, which a bubble does not allow
+		m := &roomModel{store: x, room: room(), tokens: []string{""}, versions: map[signaling.Version]bool{}}
+		defer m.stopWaiting()
+		for range 3 {
+			m.tokens = append(m.tokens, signaling.NewTicket(m.room, signaling.Caller).Token)
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"offer": m.offer, "reoffer": m.reoffer, "answer": m.answer, "add": m.add, "close": m.close, "wait": m.wait, "sleep": m.sleep,
+			"": func(t *rapid.T) { m.checkWaiting(t); m.read(t) },
 		})
+		if m.sides[signaling.Caller].d != nil { // leave space for the other runs
+			m.check(t, m.Close(m.ctx, signaling.Ticket{Room: m.room, Token: m.sides[signaling.Caller].token}), nil, "closing at the end")
+			m.roomClosed(t)
+		}
+		for _, r := range m.waiting {
+			r.cancel()
+			m.ends(t, r, nil, "", nil, context.Canceled)
+		}
 	})
 }
 
@@ -36,11 +50,14 @@ func models(s suite) {
 type roomModel struct {
 	*store
 	room       string
-	tokens     []string // that requests choose from
+	tokens     []string // that requests choose from; in the lobby, also to write
 	sides      [2]modelSide
 	turnedDown []string                   // tokens of replaced answers, the latest last
 	versions   map[signaling.Version]bool // that the Store has given
+	waiting    []*modelRead               // reads that wait
 }
+
+func (m *roomModel) inLobby() bool { return m.room == signaling.Lobby }
 
 type modelSide struct {
 	d     signaling.Description // nil: none
@@ -56,7 +73,17 @@ func (m *roomModel) check(t *rapid.T, err, wanted error, doing string) {
 }
 
 func (m *roomModel) ticket(t *rapid.T, side signaling.Side) signaling.Ticket {
-	return signaling.Ticket{Room: m.room, Side: side, Token: rapid.SampledFrom(m.tokens[1:]).Draw(t, "token")}
+	tokens := m.tokens[1:]
+	if m.inLobby() {
+		tokens = m.tokens
+	}
+	return signaling.Ticket{Room: m.room, Side: side, Token: rapid.SampledFrom(tokens).Draw(t, "token")}
+}
+
+// draw returns the description with one of the texts. It names an ICE username fragment, and no candidate of the model
+// does: so the lobby keeps none of them for the next offer.
+func (m *roomModel) draw(t *rapid.T, describe func(string) signaling.Description, texts ...string) signaling.Description {
+	return describe("a=ice-ufrag:" + rapid.SampledFrom(texts).Draw(t, "text"))
 }
 
 // written checks the outcome of writing d, and writes it in the model.
@@ -75,28 +102,24 @@ func (m *roomModel) written(t *rapid.T, ticket signaling.Ticket, d signaling.Des
 		t.Fatalf("version %q was given before", v)
 	}
 	m.versions[v] = true
-	if ticket.Side == signaling.Caller {
-		m.forgetAnswer()
-	}
-	*now = modelSide{d: d, v: v, token: ticket.Token}
-}
-
-func (m *roomModel) repeats(t signaling.Ticket, d signaling.Description) bool {
-	return m.sides[t.Side].token == t.Token && bytes.Equal(m.sides[t.Side].d, d)
-}
-
-func (m *roomModel) forgetAnswer() {
-	if callee := m.sides[signaling.Callee]; callee.d != nil {
+	if callee := &m.sides[signaling.Callee]; callee.token != "" {
 		m.turnedDown = append(m.turnedDown, callee.token)
 		m.turnedDown = m.turnedDown[max(0, len(m.turnedDown)-8):]
 	}
-	m.sides[signaling.Callee] = modelSide{}
+	if ticket.Side == signaling.Caller {
+		m.sides = [2]modelSide{}
+	}
+	now.d, now.v, now.token = d, v, ticket.Token // a new answer in the lobby leaves the list
+}
+
+func (m *roomModel) repeats(t signaling.Ticket, d signaling.Description) bool {
+	return t.Token != "" && m.sides[t.Side].token == t.Token && bytes.Equal(m.sides[t.Side].d, d)
 }
 
 func (m *roomModel) offer(t *rapid.T) {
-	ticket, d := m.ticket(t, signaling.Caller), offer(rapid.SampledFrom([]string{"1", "2"}).Draw(t, "offer"))
+	ticket, d := m.ticket(t, signaling.Caller), m.draw(t, offer, "1", "2")
 	var wanted error
-	if m.sides[signaling.Caller].d != nil && !m.repeats(ticket, d) {
+	if m.sides[signaling.Caller].d != nil && !m.repeats(ticket, d) && !m.inLobby() {
 		wanted = signaling.ErrOccupied
 	}
 	v, err := m.Offer(m.ctx, ticket, d)
@@ -104,14 +127,14 @@ func (m *roomModel) offer(t *rapid.T) {
 }
 
 func (m *roomModel) reoffer(t *rapid.T) {
-	ticket, d := m.ticket(t, signaling.Caller), offer(rapid.SampledFrom([]string{"1", "2", "3"}).Draw(t, "offer"))
+	ticket, d := m.ticket(t, signaling.Caller), m.draw(t, offer, "1", "2", "3")
 	wanted := m.mayWrite(ticket)
 	v, err := m.Reoffer(m.ctx, ticket, d)
 	m.written(t, ticket, d, v, err, wanted)
 }
 
 func (m *roomModel) answer(t *rapid.T) {
-	ticket, d := m.ticket(t, signaling.Callee), answer(rapid.SampledFrom([]string{"1", "2"}).Draw(t, "answer"))
+	ticket, d := m.ticket(t, signaling.Callee), m.draw(t, answer, "1", "2")
 	current := m.sides[signaling.Caller]
 	to := rapid.SampledFrom([]signaling.Version{"", current.v, "never-was"}).Draw(t, "to")
 	var wanted error
@@ -121,7 +144,7 @@ func (m *roomModel) answer(t *rapid.T) {
 	case m.repeats(ticket, d):
 	case to != "" && to != current.v:
 		wanted = signaling.ErrSuperseded
-	case m.sides[signaling.Callee].d != nil:
+	case m.sides[signaling.Callee].d != nil && !m.inLobby():
 		wanted = signaling.ErrAnswered
 	}
 	v, err := m.Answer(m.ctx, ticket, to, d)
@@ -133,6 +156,8 @@ func (m *roomModel) mayWrite(t signaling.Ticket) error {
 	switch {
 	case m.sides[signaling.Caller].d == nil:
 		return signaling.ErrNoRoom
+	case m.inLobby() && t.Token == "":
+		return nil
 	case m.sides[t.Side].token != t.Token:
 		return signaling.ErrWrongToken
 	}
@@ -143,7 +168,13 @@ func (m *roomModel) add(t *rapid.T) {
 	ticket := m.ticket(t, rapid.SampledFrom([]signaling.Side{signaling.Caller, signaling.Callee}).Draw(t, "side"))
 	now := &m.sides[ticket.Side]
 	at := rapid.IntRange(-1, len(now.list)+1).Draw(t, "at")
-	more := list(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c"}), 0, 4).Draw(t, "candidates")...)
+	var more []signaling.Candidate
+	for _, name := range rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c"}), 0, 4).Draw(t, "candidates") {
+		more = append(more, fmt.Appendf(nil, `{"candidate":%q,"usernameFragment":"of none"}`, name))
+	}
+	if m.inLobby() && m.sides[signaling.Caller].d == nil && ticket == reader(m.room) {
+		return // they would wait for the next offer: see earlyCandidates
+	}
 	wanted, grown := m.mayWrite(ticket), now.list
 	switch {
 	case wanted != nil:
@@ -171,6 +202,7 @@ func (m *roomModel) close(t *rapid.T) {
 	m.check(t, err, wanted, "closing")
 	if err == nil {
 		m.sides, m.turnedDown = [2]modelSide{}, nil
+		m.roomClosed(t)
 	}
 }
 

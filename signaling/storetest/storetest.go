@@ -36,12 +36,15 @@ func Run(t *testing.T, open Opener) {
 
 // RunVirtual is Run with each test in a bubble of [testing/synctest], in virtual time. It is for
 // Stores that use no network.
-func RunVirtual(t *testing.T, open Opener) { suite{open: open, bubble: synctest.Test}.run(t) }
+func RunVirtual(t *testing.T, open Opener) {
+	suite{open: open, bubble: synctest.Test, virtual: true}.run(t)
+}
 
 type suite struct {
-	t      *testing.T
-	open   Opener
-	bubble func(*testing.T, func(*testing.T))
+	t       *testing.T
+	open    Opener
+	bubble  func(*testing.T, func(*testing.T))
+	virtual bool // bubble is one of synctest
 }
 
 func (s suite) run(t *testing.T) {
@@ -77,7 +80,7 @@ func (s suite) limited(sentence string, limits Limits, test func(*store)) {
 		s.bubble(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 			t.Cleanup(cancel)
-			x := &store{T: t, ctx: ctx, parked: make(chan struct{}, 10_000)}
+			x := &store{T: t, ctx: ctx, parked: make(chan struct{}, 10_000), virtual: s.virtual}
 			x.Store = s.open(t, limits, func(below signaling.Store) signaling.Store { return Observe(below, x.parked) })
 			test(x)
 		})
@@ -89,8 +92,9 @@ type store struct {
 	*testing.T
 	signaling.Store
 
-	ctx    context.Context // ends when the test takes too long
-	parked chan struct{}   // has one value for each read that has begun to wait
+	ctx     context.Context // ends when the test takes too long
+	parked  chan struct{}   // has one value for each read that has begun to wait
+	virtual bool            // the test is in a bubble of synctest
 }
 
 // want fails the test unless err is wanted.

@@ -20,7 +20,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const model = "random_requests_find_what_a_simple_model_holds"
+const (
+	model = "random_requests_find_what_a_simple_model_holds"
+	lobby = "random_requests_in_the_lobby_find_what_a_simple_model_holds"
+)
 
 // Each broken Store breaks one sentence of the documentation; the test of that sentence must fail.
 var broken = map[string]struct {
@@ -41,6 +44,43 @@ var broken = map[string]struct {
 	"doubles candidates":                {"model/" + model, func(s signaling.Store) signaling.Store { return doubling{s} }},
 	"tells a second answer it is first": {"model/" + model, func(s signaling.Store) signaling.Store { return flattering{s} }},
 	"shows all to an old callee":        {"model/" + model, func(s signaling.Store) signaling.Store { return trusting{s} }},
+	"ends a wait after half a second":   {"model/" + model, func(s signaling.Store) signaling.Store { return hasty{s} }},
+	"waits on in a closed room":         {"model/" + model, func(s signaling.Store) signaling.Store { return clinging{s} }},
+	"lets an old callee wait on":        {"model/" + model, func(s signaling.Store) signaling.Store { return patient{s} }},
+	"has one answer in the lobby":       {"model/" + lobby, func(s signaling.Store) signaling.Store { return stubborn{s} }},
+	"lets an old caller wait on":        {"model/" + lobby, func(s signaling.Store) signaling.Store { return trusting{s} }},
+}
+
+// clinging waits for the next call when a room is closed.
+type clinging struct{ signaling.Store }
+
+func (s clinging) Description(ctx context.Context, t signaling.Ticket, of signaling.Side, known signaling.Version, wait time.Duration) (signaling.Description, signaling.Version, error) {
+	d, v, err := s.Store.Description(ctx, t, of, known, wait)
+	if errors.Is(err, signaling.ErrClosed) && wait > 0 {
+		return s.Store.Description(ctx, t, of, known, wait)
+	}
+	return d, v, err
+}
+
+// patient asks for the token of a read when the read begins, and not again while it waits.
+type patient struct{ signaling.Store }
+
+func (s patient) Candidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration) ([]signaling.Candidate, error) {
+	if list, err := s.Store.Candidates(ctx, t, of, after, 0); wait <= 0 || len(list) > 0 || errors.Is(err, signaling.ErrTurnedDown) || errors.Is(err, signaling.ErrClosed) {
+		return list, err
+	}
+	t.Token = ""
+	return s.Store.Candidates(ctx, t, of, after, wait)
+}
+
+// stubborn takes one answer for each offer, also in the lobby.
+type stubborn struct{ signaling.Store }
+
+func (s stubborn) Answer(ctx context.Context, t signaling.Ticket, to signaling.Version, d signaling.Description) (signaling.Version, error) {
+	if had, _, err := s.Description(ctx, signaling.Ticket{Room: t.Room}, signaling.Callee, "", 0); err == nil && string(had) != string(d) {
+		return "", signaling.ErrAnswered
+	}
+	return s.Store.Answer(ctx, t, to, d)
 }
 
 // flattering tells every callee that its answer is the first.
