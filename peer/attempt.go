@@ -50,6 +50,7 @@ type attempt struct {
 	// owned by run:
 	pc         *webrtc.PeerConnection
 	eager      bool // this side takes the pair of the first check, if the other one does
+	unread     bool // this side's offer says so, see dialect
 	clock      clock
 	begun      time.Time             // when both descriptions were there; zero before
 	section    section               // of this side's SDP, for data

@@ -18,6 +18,9 @@ const (
 // errUnprovenCaller is reported, because each such offer may have been a guess.
 var errUnprovenCaller = errors.New("a caller in this room did not prove that it knows the code")
 
+// errUnread says that the caller's program was started again before it could read this side's answer.
+var errUnread = errors.New("the caller's program was started again, and has not read the answer")
+
 // An offer as the callee read it.
 type offer struct {
 	code        Code // in whose room
@@ -171,7 +174,7 @@ func (c *callee) afterFailure(why error) error {
 		s.config.Report(Taken{})
 	case errors.Is(why, signaling.ErrNoOffer) && c.hasSecret && c.newest == nil:
 		return ErrTaken // there will be no other call with that code
-	case errors.Is(why, signaling.ErrSuperseded), errors.Is(why, signaling.ErrNoOffer):
+	case errors.Is(why, signaling.ErrSuperseded), errors.Is(why, signaling.ErrNoOffer), errors.Is(why, errUnread):
 		s.config.Log.Info("the offer is gone; waiting for the next", "why", why)
 	case errors.Is(why, errGarbled):
 		s.retrying(why)

@@ -23,6 +23,7 @@ type caller struct {
 	ticket  signaling.Ticket
 	write   writeOffer
 	opened  bool // the room may have an offer of this side
+	unread  bool // the next offer replaces one of an earlier run, see dialect
 	failed  int  // attempts that found no path
 }
 
@@ -78,7 +79,7 @@ func (c *caller) attempt(ctx context.Context) (*Pipe, error) {
 	}
 	defer a.end()
 	defer cancel() // before end waits
-	a.eager = c.failed == 0 && !c.s.config.patient
+	a.eager, a.unread = c.failed == 0 && !c.s.config.patient, c.unread
 	if err := a.offer(ctx); err != nil {
 		return nil, err
 	}
@@ -90,6 +91,7 @@ func (c *caller) attempt(ctx context.Context) (*Pipe, error) {
 // the call ends if there is no next one.
 func (c *caller) prepareNext(why error) error {
 	s := c.s
+	c.unread = false
 	switch {
 	case errors.Is(why, signaling.ErrOccupied) && !c.opened:
 		return c.enterOccupied(why)
@@ -121,7 +123,7 @@ func (c *caller) enterOccupied(why error) error {
 		c.code = newCode(c.digits)
 		c.ticket = s.ticket(c.code)
 	case s.met || s.config.Resume != nil || s.config.private: // by this side's own last offer
-		c.write = s.store.Reoffer
+		c.write, c.unread = s.store.Reoffer, true
 	default:
 		return why
 	}

@@ -47,7 +47,7 @@ func (a *attempt) offer(ctx context.Context) error {
 	if a.proposal, d, err = propose(a.code, offer.SDP); err != nil {
 		return err
 	}
-	d.P2PChat.FirstCheck = a.eager
+	d.P2PChat.FirstCheck, d.P2PChat.Unread = a.eager, a.unread
 	a.announce(&d)
 	a.section = sectionOf(offer.SDP)
 	a.wg.Go(func() { a.send(ctx, d) })

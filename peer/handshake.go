@@ -24,7 +24,7 @@ import (
 
 // The handshake rides on the documents that the two sides swap anyway:
 //
-//	offer       "p2pchat": {v, sid, share, kem, commit, firstCheck}
+//	offer       "p2pchat": {v, sid, share, kem, commit, firstCheck, unread}
 //	answer      "p2pchat": {v, share, kem, nonce, confirm, candidates, firstCheck}
 //	candidates  {"sealed"}: of the caller's the first one reveals its nonce
 //
@@ -77,6 +77,11 @@ type dialect struct {
 
 	// This side can renew the connection, see renewLabel. Nothing binds it, either.
 	Renews bool `json:"renews,omitempty"`
+
+	// In the offer: it replaces the one that the caller's program left behind when it was killed, and the program reads no answer to
+	// that. So its callee was not turned down, and answers again. Nothing binds it: each answer counts as a guess on both sides,
+	// see guess, and a server that adds it can as well make up the offers, and the answers.
+	Unread bool `json:"unread,omitempty"`
 }
 
 // A sealedNote is the content of a seal: a candidate, the end of the candidates (an empty one), or the

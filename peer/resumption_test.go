@@ -108,6 +108,48 @@ func TestACallerRestartedBeforeAMeeting(t *testing.T) {
 	})
 }
 
+// A callee may answer the offer that a killed caller has left behind. The caller's next program replaces that offer, and the callee, who has the right
+// code, is not told that it is wrong.
+func TestACalleeThatAnswersADeadCaller(t *testing.T) {
+	for _, parked := range []bool{true, false} { // the callee's read of the caller's candidates
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{})
+			var mu sync.Mutex
+			var last peer.Resumption
+			config := quiet()
+			config.Report = func(e peer.Event) {
+				if w, ok := e.(peer.Waiting); ok {
+					mu.Lock()
+					defer mu.Unlock()
+					last = w.Resumption
+				}
+			}
+			from := n.calls(t, unclosing{store}, right, config)
+			synctest.Wait()
+			from.Close() // as if it was killed
+			mu.Lock()
+			config.Resume = &last
+			mu.Unlock()
+			told, events := telling()
+			var theirs signaling.Store = store
+			if !parked {
+				theirs = lateReads{store}
+			}
+			to := n.answers(t, theirs, right, told)
+			answered(t, store)
+			first, second := both(t, n.calls(t, store, right, config), to)
+			talk(t, first, second)
+			if !first.Verified || !second.Verified || first.Resumption().Spent != 0 {
+				t.Errorf("verified: %t and %t, and %d guesses", first.Verified, second.Verified, first.Resumption().Spent)
+			}
+			// An answer in vain is told: the caller that was killed could have been one that guesses.
+			if e := await[peer.Retrying](t, events); !errors.Is(e.Err, peer.ErrUnprovenCaller) || second.Resumption().Spent != 1 {
+				t.Errorf("it is told %v, and has spent %d guesses", e.Err, second.Resumption().Spent)
+			}
+		})
+	}
+}
+
 // Only a typed secret can be burnt, by as many guesses as it takes, and each side says what that means to it.
 func TestBurntResumptions(t *testing.T) {
 	code := peer.Code{Room: "417", Secret: "falcon-zebra"}

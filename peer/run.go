@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -66,7 +67,7 @@ func (a *attempt) step(ctx context.Context, newer <-chan offer, closed <-chan st
 	case o := <-newer:
 		a.replaced(ctx, o)
 	case <-closed:
-		return nil, a.roomLost(signaling.ErrClosed)
+		return nil, a.roomLost(ctx, signaling.ErrClosed)
 	case <-a.clock.notice:
 		a.report(Trying{This: a.local.kinds.String(), Other: a.remote.kinds.String()})
 		if a.published && a.unproven() {
@@ -116,7 +117,7 @@ func (p published) handle(ctx context.Context, a *attempt) (*Pipe, error) {
 	}
 	a.published = true
 	if a.closed != nil {
-		return nil, a.roomLost(a.closed)
+		return nil, a.roomLost(ctx, a.closed)
 	}
 	return nil, nil
 }
@@ -124,9 +125,9 @@ func (p published) handle(ctx context.Context, a *attempt) (*Pipe, error) {
 // lookedAgain is posted when the Store has said whether this side was turned down, or the room was closed.
 type lookedAgain struct{ err error }
 
-func (l lookedAgain) handle(_ context.Context, a *attempt) (*Pipe, error) {
+func (l lookedAgain) handle(ctx context.Context, a *attempt) (*Pipe, error) {
 	if l.err != nil {
-		if err := a.roomLost(l.err); err != nil {
+		if err := a.roomLost(ctx, l.err); err != nil {
 			return nil, err
 		}
 	}
@@ -137,15 +138,17 @@ func (l lookedAgain) handle(_ context.Context, a *attempt) (*Pipe, error) {
 // roomLost is posted when this side can no longer read or write in the room.
 type roomLost struct{ err error }
 
-func (l roomLost) handle(_ context.Context, a *attempt) (*Pipe, error) { return nil, a.roomLost(l.err) }
+func (l roomLost) handle(ctx context.Context, a *attempt) (*Pipe, error) {
+	return nil, a.roomLost(ctx, l.err)
+}
 
 // roomLost returns why the attempt has failed without the room, or nil if it goes on without it.
-func (a *attempt) roomLost(why error) error {
+func (a *attempt) roomLost(ctx context.Context, why error) error {
 	switch {
 	case a.begun.IsZero():
 		return why
 	case a.unproven() && errors.Is(why, signaling.ErrTurnedDown):
-		return ErrWrongCode
+		return a.turnedDown(ctx)
 	case a.unproven() && a.code.Secret != "" && (errors.Is(why, signaling.ErrClosed) || errors.Is(why, signaling.ErrNoRoom)):
 		// ErrNoRoom: the room was closed before this side's reads were there, which wait for a room to appear. The write
 		// of its candidates shows that, or lookAgain.
@@ -158,6 +161,31 @@ func (a *attempt) roomLost(why error) error {
 	// With both descriptions, the two may find each other all the same.
 	a.log.Info("connecting without further news from the server", "why", why)
 	return nil
+}
+
+// turnedDown returns why the caller has replaced its offer: ErrWrongCode, or errUnread if the newer offer says so. It returns nil if
+// that offer has to be read first.
+func (a *attempt) turnedDown(ctx context.Context) error {
+	if a.newer == nil {
+		a.wg.Go(func() { a.readNewer(ctx) })
+		return nil
+	}
+	return whyReplaced(a.newer.description)
+}
+
+// newerRead is posted when the offer was read that has replaced the one that this side has answered.
+type newerRead struct{ signaling.Description }
+
+func (n newerRead) handle(context.Context, *attempt) (*Pipe, error) {
+	return nil, whyReplaced(n.Description)
+}
+
+func whyReplaced(newer signaling.Description) error {
+	var d document
+	if len(newer) <= maxDescription && json.Unmarshal(newer, &d) == nil && d.P2PChat != nil && d.P2PChat.Unread {
+		return errUnread
+	}
+	return ErrWrongCode
 }
 
 // stateChanged is posted when the PeerConnection has another state.

@@ -106,3 +106,12 @@ func (a *attempt) lookAgain(ctx context.Context) {
 	_, err := a.store.Candidates(ctx, a.ticket, signaling.Caller, 0, 0)
 	a.post(lookedAgain{err})
 }
+
+// readNewer reads the offer that has replaced the one that this side has answered.
+func (a *attempt) readNewer(ctx context.Context) {
+	d, _, err := a.store.Description(ctx, signaling.Ticket{Room: a.ticket.Room}, signaling.Caller, "", 0)
+	if err != nil {
+		a.log.Info("the offer that has replaced the answered one cannot be read", "error", err)
+	}
+	a.post(newerRead{d})
+}

@@ -130,7 +130,7 @@ func TestNoSecret(t *testing.T) {
 func TestAWrongCode(t *testing.T) {
 	const rtt = 100 * time.Millisecond
 
-	t.Run("is told to both sides within a round trip, and the right one connects then", func(t *testing.T) {
+	t.Run("is told to the caller at once and to the callee in two round trips, and the right one connects then", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n, store := newNetwork(t, rtt/2), memstore.New(memstore.Limits{})
 			config, events := telling()
@@ -145,7 +145,7 @@ func TestAWrongCode(t *testing.T) {
 				t.Errorf("the caller knows %v after the answer was at the server", took)
 			}
 			_ = fails(t, liar, peer.ErrWrongCode)
-			if took := time.Since(answers.at()); took > 3*rtt/2 {
+			if took := time.Since(answers.at()); took > 5*rtt/2 { // it hears that there is another offer, and reads that one
 				t.Errorf("the callee knows %v after its answer was at the server", took)
 			}
 			callee := n.answers(t, distant{store, rtt}, right, quiet())

@@ -1,7 +1,9 @@
 package peer_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,5 +45,35 @@ func TestAFalseTurnDown(t *testing.T) {
 				t.Errorf("the caller is told of a wrong code, and that %d are left", e.Left)
 			}
 		}
+	})
+}
+
+// A pardoner says of each offer that its caller's program was started again, and has not turned down an answer.
+type pardoner struct{ signaling.Store }
+
+func (p pardoner) Description(ctx context.Context, t signaling.Ticket, of signaling.Side, known signaling.Version, wait time.Duration) (signaling.Description, signaling.Version, error) {
+	d, v, err := p.Store.Description(ctx, t, of, known, wait)
+	return bytes.Replace(d, []byte(`"p2pchat":{`), []byte(`"p2pchat":{"unread":true,`), 1), v, err
+}
+
+// A callee with a wrong code answers such offers, too. That is no more than the server could have answered itself: the caller counts each answer, the
+// callee hears of each, and gives three in its life.
+func TestAFalseRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
+		config, events := telling()
+		caller := n.calls(t, store, right, config)
+		told, theirs := telling()
+		callee := n.answers(t, pardoner{store}, wrong, told)
+		for left := peer.Guesses - 1; left > 0; left-- {
+			if got := await[peer.WrongCode](t, events).Left; got != left {
+				t.Errorf("%d wrong codes are left, not %d", got, left)
+			}
+			if e := await[peer.Retrying](t, theirs); !errors.Is(e.Err, peer.ErrUnprovenCaller) {
+				t.Errorf("the callee is told %v", e.Err)
+			}
+		}
+		_ = fails(t, caller, peer.ErrBurnt)
+		_ = fails(t, callee, peer.ErrWrongCode)
 	})
 }

@@ -52,6 +52,21 @@ func TestPageMeets(t *testing.T) {
 		verified(t, callee)
 		converseWith(t, callee, program)
 	})
+	t.Run("the right code is not wrong because the caller's program was killed", func(t *testing.T) {
+		server, outbox := serving(t), filepath.Join(t.TempDir(), "outbox")
+		call := func() *process {
+			program := launch(t, "call", code, "--server", server, "--outbox", outbox)
+			program.notes(t, `^p2pchat: code: `)
+			return program
+		}
+		call().kill()
+		callee := b.open(t, server)
+		callee.answer(code)
+		callee.sees("Connecting") // to the program that is gone
+		program := call()
+		verified(t, callee)
+		converseWith(t, callee, program)
+	})
 	t.Run("a server that is started again costs waiting pages nothing", func(t *testing.T) {
 		inFull(t)
 		address, err := freeAddress()

@@ -142,7 +142,7 @@ export class Attempt {
   /** Notes that the server has closed the room. */
   closed() {
     this.#closed = true;
-    if (this.#published && this.unproven) this.#roomLost(new Failure("closed", "The call is over."));
+    if (this.#published && this.unproven) this.#guard(() => this.#roomLost(new Failure("closed", "The call is over.")));
   }
 
   get sawClosed(): boolean {
@@ -258,22 +258,30 @@ export class Attempt {
       await this.#store.candidates(this.#ticket, "offer", 0, 0, this.#signal);
       this.#resolve({});
     } catch (e) {
-      if (!isAbort(e, this.#signal)) this.#guard(() => {
-        this.#roomLost(e);
+      if (!isAbort(e, this.#signal)) this.#guard(async () => {
+        await this.#roomLost(e);
         this.#resolve({});
       });
     }
   }
 
   /** Handles that the server tells no more of the room. */
-  #roomLost(why: unknown) {
+  async #roomLost(why: unknown): Promise<void> {
     const kind = kindOf(why);
     if (this.#begun === 0) throw why;
-    if (this.unproven && kind === "turned-down") this.#fail(new Failure("wrong-code", "Wrong code."));
+    if (this.unproven && kind === "turned-down") await this.#turnedDown();
     else if (this.unproven && kind === "closed" && this.#published && this.#code.secret !== "") {
       this.#fail(new Failure("wrong-code", "Wrong code, or the caller has just hung up."));
     }
     // Otherwise the two, which have both descriptions, may still connect.
+  }
+
+  /** Ends the attempt because the caller has replaced its offer: for a wrong code, or, as the newer offer says, without reading the answer. */
+  async #turnedDown(): Promise<void> {
+    const room: Ticket = { ...this.#ticket, token: "" };
+    const newer = this.#newer ?? await this.#store.description(room, "offer", "", 0, this.#signal).catch(() => undefined);
+    if (saysUnread(newer?.body ?? "")) this.#resolve({});
+    else this.#fail(new Failure("wrong-code", "Wrong code."));
   }
 
   // Candidates.
@@ -375,4 +383,13 @@ function hold(dc: RTCDataChannel): (dc: RTCDataChannel) => void {
     else dc.close();
   };
   return (dc) => held.forEach((m) => dc.onmessage?.(m));
+}
+
+/** Whether an offer says that its caller has read no answer to the one before. */
+function saysUnread(body: string): boolean {
+  try {
+    return readDescription(body).document.p2pchat?.unread === true;
+  } catch {
+    return false;
+  }
 }

@@ -34,6 +34,7 @@ export interface Dialect {
   nonce?: string;
   confirm?: string;
   candidates?: unknown[];
+  unread?: boolean; // in an offer: its caller's program was started again, and has read no answer to the one before
 }
 
 /** A note that is sealed: a candidate, the end of the candidates (an empty one), or the caller's nonce. */
