@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"p2pchat/signaling"
 )
 
 // The page meets the other side after wrong codes, outages and refusals.
@@ -62,7 +64,14 @@ func TestPageMeets(t *testing.T) {
 		call().kill()
 		callee := b.open(t, server)
 		callee.answer(code)
-		callee.sees("Connecting") // to the program that is gone
+		store, err := signaling.NewClient(server, signaling.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.CloseIdle()
+		if _, _, err := store.Description(t.Context(), signaling.Ticket{Room: "417"}, signaling.Callee, "", signaling.Forever); err != nil {
+			t.Fatal(err) // there is no answer to the program that is gone
+		}
 		program := call()
 		verified(t, callee)
 		converseWith(t, callee, program)
