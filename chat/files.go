@@ -20,6 +20,9 @@ var (
 // Stripes is [transfer.Stripes].
 type Stripes = transfer.Stripes
 
+// FolderContent is [transfer.Content].
+type FolderContent = transfer.Content
+
 // The values of Stripes.
 const (
 	StripesAuto   = transfer.StripesAuto

@@ -142,9 +142,9 @@ func FileSize(e chat.Event) string {
 // contentOf returns how many bytes are in the file or folder that an event is about. For a folder they are known if the other
 // side tells them; the size of the tar stream takes their place if not.
 func contentOf(e chat.Event) (bytes int64, known bool) {
-	of := func(size, content int64, folder bool, files int) (int64, bool) {
-		if content > 0 || folder && files == 0 {
-			return content, true
+	of := func(size int64, content chat.FolderContent, folder bool, files int) (int64, bool) {
+		if content.Known || folder && files == 0 {
+			return content.Bytes, true
 		}
 		return size, false
 	}

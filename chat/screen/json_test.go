@@ -66,7 +66,7 @@ func TestJSONOut(t *testing.T) {
 		`{"type":"notice","text":"hm"}`:      chat.Notice{Text: "hm"},
 		`{"type":"file-offered","direction":"in","id":3,"from":"Ben","name":"a","size":5,"folder":true,"files":2}`:                              chat.FileOffered{ID: 3, From: "Ben", Name: "a", Size: 5, Folder: true, Files: 2},
 		`{"type":"file-offered","direction":"in","id":3,"from":"Ben","name":"a","size":1024,"content":0,"folder":true,"files":0}`:               chat.FileOffered{ID: 3, From: "Ben", Name: "a", Size: 1024, Folder: true},
-		`{"type":"file-progress","direction":"out","id":3,"name":"a","bytes":1,"size":1536,"content":5}`:                                        chat.FileProgress{ID: 3, Outgoing: true, Name: "a", Bytes: 1, Size: 1536, Folder: true, Files: 1, Content: 5},
+		`{"type":"file-progress","direction":"out","id":3,"name":"a","bytes":1,"size":1536,"content":5}`:                                        chat.FileProgress{ID: 3, Outgoing: true, Name: "a", Bytes: 1, Size: 1536, Folder: true, Files: 1, Content: chat.FolderContent{Bytes: 5, Known: true}},
 		`{"type":"file-sent","direction":"out","id":3,"name":"a","size":1024,"content":0,"sha256":"` + strings.Repeat("00", 32) + `"}`:          chat.FileSent{ID: 3, Name: "a", Size: 1024, Folder: true},
 		`{"type":"file-offered","direction":"out","id":3,"name":"a","size":5,"folder":false}`:                                                   chat.FileOffering{ID: 3, Name: "a", Size: 5},
 		`{"type":"file-progress","direction":"in","id":3,"name":"a","bytes":1,"size":5,"resumed":true}`:                                         chat.FileProgress{ID: 3, Name: "a", Bytes: 1, Size: 5, Resumed: true},

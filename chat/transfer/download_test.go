@@ -80,12 +80,12 @@ func TestUnpacking(t *testing.T) {
 		if err := w.Close(); err != nil {
 			t.Fatal(err)
 		}
-		for told, want := range map[int64]error{1: errTooMuch, 999: errTooMuch, 1000: nil, 0: nil} { // 0: nothing was told
+		for told, want := range map[Content]error{{0, true}: errTooMuch, {1, true}: errTooMuch, {999, true}: errTooMuch, {1000, true}: nil, {}: nil} {
 			if _, err := comesDown(t.TempDir(), Offer{Name: "tree", Folder: true, Files: 1, Content: told}, stream.Bytes()); !errors.Is(err, want) {
-				t.Errorf("%d bytes were told: %v", told, err)
+				t.Errorf("%+v was told: %v", told, err)
 			}
 		}
-		for _, o := range []Offer{{Size: 9, Folder: true, Content: -1}, {Size: 9, Folder: true, Content: 10}, {Size: 9, Content: 9}} {
+		for _, o := range []Offer{{Size: 9, Folder: true, Content: Content{-1, true}}, {Size: 9, Folder: true, Content: Content{10, true}}, {Size: 9, Content: Content{9, true}}} {
 			if o.makesSense() {
 				t.Errorf("%+v makes sense", o)
 			}

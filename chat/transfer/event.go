@@ -15,8 +15,8 @@ type (
 		Called  string // what the other side calls it, if no file may be called that here
 		Size    int64  // bytes
 		Folder  bool
-		Files   int   // in the folder
-		Content int64 // see Offer
+		Files   int     // in the folder
+		Content Content // of a folder
 	}
 	// Offering says that this side offers a file, or a folder, since SendFiles.
 	Offering struct {
@@ -25,8 +25,8 @@ type (
 		Size     int64
 		Folder   bool
 		Files    int
-		Accepted bool  // by the other side, in an earlier run of this program
-		Content  int64 // see Offer
+		Accepted bool    // by the other side, in an earlier run of this program
+		Content  Content // of a folder
 	}
 	// Progress says how much of an accepted file has arrived: when it begins, or goes on after a loss,
 	// and then a few times a second at most. Outgoing: this side sends it, and has counted the ID.
@@ -36,9 +36,9 @@ type (
 		Name        string
 		Bytes, Size int64 // Bytes are what the receiver has
 		Folder      bool
-		Files       int   // in the folder
-		Content     int64 // see Offer
-		Resumed     bool  // the first of a file of the other side that an earlier run has accepted; a folder starts over
+		Files       int     // in the folder
+		Content     Content // of a folder
+		Resumed     bool    // the first of a file of the other side that an earlier run has accepted; a folder starts over
 	}
 	// Received says that a file has arrived, and has its name.
 	Received struct {
@@ -50,10 +50,10 @@ type (
 		SHA256 [sha256.Size]byte
 
 		Folder  bool
-		Files   int    // in the folder
-		Renamed int    // names in the folder that had to be changed, as Example
-		Example string // OLD is now NEW
-		Content int64  // see Offer
+		Files   int     // in the folder
+		Renamed int     // names in the folder that had to be changed, as Example
+		Example string  // OLD is now NEW
+		Content Content // of a folder
 	}
 	// Sent says that the other side has a file, and that its SHA-256 matches.
 	Sent struct {
@@ -64,9 +64,9 @@ type (
 
 		As      string // its name there, if it had to be another one
 		Folder  bool
-		Files   int   // in the folder
-		Renamed int   // names in the folder that had to be changed there
-		Content int64 // see Offer
+		Files   int     // in the folder
+		Renamed int     // names in the folder that had to be changed there
+		Content Content // of a folder
 	}
 	// LeftOut says, before Received or Sent, that a file in a folder could not be sent as it was
 	// offered, and why.

@@ -24,13 +24,12 @@ const (
 
 // An Offer is what the other side is told of a file before it accepts it.
 type Offer struct {
-	Name   string `json:"name"`
-	Size   int64  `json:"size"`             // of the file, or of the tar stream
-	Folder bool   `json:"folder,omitempty"` // a tar stream
-	Files  int    `json:"files,omitempty"`  // in the folder
-	Mode   uint32 `json:"mode,omitempty"`   // permission bits
-	// Content is the size of the files in the folder, without what the tar stream adds; 0 if it is not known.
-	Content int64 `json:"content,omitempty"`
+	Name    string  `json:"name"`
+	Size    int64   `json:"size"`             // of the file, or of the tar stream
+	Folder  bool    `json:"folder,omitempty"` // a tar stream
+	Files   int     `json:"files,omitempty"`  // in the folder
+	Mode    uint32  `json:"mode,omitempty"`   // permission bits
+	Content Content `json:"content,omitzero"` // of a folder
 
 	Modified time.Time `json:"modified,omitzero"` // RFC 3339
 
@@ -38,9 +37,28 @@ type Offer struct {
 	Called string `json:"called,omitempty"`
 }
 
+// A Content is the size of the files in a folder, without what the tar stream adds. That of only empty files is known to be 0.
+type Content struct {
+	Bytes int64
+	Known bool
+}
+
+// IsZero leaves out of an offer what is not known.
+func (c Content) IsZero() bool { return !c.Known }
+
+// MarshalJSON writes the number of bytes.
+func (c Content) MarshalJSON() ([]byte, error) { return json.Marshal(c.Bytes) }
+
+// UnmarshalJSON reads a number of bytes.
+func (c *Content) UnmarshalJSON(text []byte) error {
+	err := json.Unmarshal(text, &c.Bytes)
+	c.Known = err == nil && string(text) != "null"
+	return err
+}
+
 // makesSense reports whether the numbers in an offer of a stranger can be those of a file or folder.
 func (o Offer) makesSense() bool {
-	return o.Size >= 0 && o.Size <= 1<<60 && o.Files >= 0 && o.Content >= 0 && o.Content <= o.Size && (o.Folder || o.Files == 0 && o.Content == 0)
+	return o.Size >= 0 && o.Size <= 1<<60 && o.Files >= 0 && o.Content.Bytes >= 0 && o.Content.Bytes <= o.Size && (o.Folder || o.Files == 0 && o.Content.Bytes == 0)
 }
 
 // A note is what is said of an offered file later.

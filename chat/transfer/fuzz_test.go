@@ -48,7 +48,7 @@ func FuzzUnpack(f *testing.F) {
 		}
 		defer root.Close()
 		room := int64(len(stream))
-		_ = (&tree{root: root, room: room, renamed: map[string]string{}}).unpack(bytes.NewReader(stream), files, 0)
+		_ = (&tree{root: root, room: room, renamed: map[string]string{}}).unpack(bytes.NewReader(stream), files, Content{})
 		if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
 			t.Errorf("beside the folder there are %v, %v", entries, err)
 		}

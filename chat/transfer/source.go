@@ -121,7 +121,7 @@ func (s *source) walk(ctx context.Context) (err error) {
 			s.close()
 		}
 	}()
-	s.Size, s.Content = 0, 0
+	s.Size, s.Content = 0, Content{Known: true}
 	err = fs.WalkDir(s.root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return s.unreadable(name, err)
@@ -159,7 +159,7 @@ func (s *source) walk(ctx context.Context) (err error) {
 		}
 		s.parts = append(s.parts, p)
 		s.Size += int64(len(header)) + p.size + p.padding()
-		s.Content += p.size
+		s.Content.Bytes += p.size
 		return nil
 	})
 	if err != nil {

@@ -30,8 +30,8 @@ type dated struct {
 
 // unpack makes the files and folders of a tar stream, and nothing else, and reads the stream to its end. It returns
 // errNoTar, errTooMuch, errLeadsOut, errTooDeep, or the file system's error. What the person was told is a bound:
-// the number of files, and of content bytes in them; where content is 0, only the size of the stream.
-func (t *tree) unpack(r io.Reader, files int, content int64) error {
+// the number of files, and of bytes in them if that is known; else only the size of the stream.
+func (t *tree) unpack(r io.Reader, files int, content Content) error {
 	stream := tar.NewReader(r)
 	for parts := 0; ; parts++ {
 		h, err := stream.Next()
@@ -48,7 +48,7 @@ func (t *tree) unpack(r io.Reader, files int, content int64) error {
 			return err
 		case parts == maxParts, h.Typeflag == tar.TypeReg && t.files == files, isSparse(h): // a sparse file takes more room than was sent
 			return errNoTar
-		case h.Size < 0, h.Size > t.room-tarBlock, content > 0 && h.Size > content-t.content:
+		case h.Size < 0, h.Size > t.room-tarBlock, content.Known && h.Size > content.Bytes-t.content:
 			return errTooMuch
 		}
 		if err := t.unpackPart(stream, h); err != nil {
