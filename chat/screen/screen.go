@@ -99,6 +99,9 @@ var ErrOverheard = errors.New("the safety words differ, so someone was listening
 // ErrBinary says that none of the input was sent.
 var ErrBinary = errors.New("the input is not text, so nothing of it was sent")
 
+// ErrDoubtful is what an error of Streams.Code is if the same text is taken when the person enters it again.
+var ErrDoubtful = errors.New("the code is doubtful")
+
 // outputError returns the error for a failed write to the output: ErrOutputClosed if its reader has closed it.
 func outputError(err error) error {
 	if errors.Is(err, syscall.EPIPE) {

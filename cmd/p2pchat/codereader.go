@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 
+	"p2pchat/chat/screen"
+	"p2pchat/cmd/p2pchat/internal/contacts"
 	"p2pchat/peer"
 )
 
@@ -11,6 +14,9 @@ import (
 type unlikelyCodeError struct{ text string }
 
 func (e *unlikelyCodeError) Error() string { return e.text }
+
+// Is says that the screens may keep the text.
+func (*unlikelyCodeError) Is(target error) bool { return target == screen.ErrDoubtful } //nolint:errorlint // as errors.Is wants it
 
 // A codeReader reads codes that a person types. It refuses an unlikely one once, and takes it when the person
 // enters it again: a wrong code costs one of three attempts, and in a room without a caller the program would
@@ -24,6 +30,9 @@ type codeReader struct {
 func (r *codeReader) read(text string, parse func(string) (peer.Code, error)) (peer.Code, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if name, is := strings.CutPrefix(strings.TrimSpace(text), contactMark); is && contacts.CheckName(name) == nil {
+		return peer.Code{}, fmt.Errorf("%s%s is a contact, not a code. To meet a contact, leave, and run p2pchat answer %s%s", contactMark, name, contactMark, name)
+	}
 	code, err := parse(text)
 	if err != nil || code == r.refused || code.IsGenerated() {
 		return code, err

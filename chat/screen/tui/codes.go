@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -58,6 +59,10 @@ func (m *model) codeKey(k tea.KeyPressMsg) tea.Cmd {
 		return m.giveCode()
 	case "tab":
 		m.completeCode()
+	case "up", "ctrl+p":
+		m.input.recall(1)
+	case "down", "ctrl+n":
+		m.input.recall(-1)
 	case "esc":
 		switch {
 		case m.reading:
@@ -81,6 +86,9 @@ func (m *model) giveCode() tea.Cmd {
 	}
 	if err := m.streams.Code(text); err != nil {
 		m.hint = screen.Capital(tidyLine(err.Error()))
+		if !errors.Is(err, screen.ErrDoubtful) { // or else the next one would be appended; ↑ brings it back
+			m.input.commit()
+		}
 		return nil
 	}
 	if m.asking.draft.text == text { // see askIfCode

@@ -41,13 +41,19 @@ func TestAnswering(t *testing.T) {
 	}
 }
 
-// asked are the codes that a rig was given.
-func (r *rig) takesCodes(refuse ...string) *[]string {
+// A doubt is the error of a code that is taken when it is entered again.
+type doubt string
+
+func (d doubt) Error() string      { return string(d) }
+func (doubt) Is(target error) bool { return target == screen.ErrDoubtful }
+
+// takesCodes returns the codes that a rig was given. It doubts the first ones.
+func (r *rig) takesCodes(doubts ...string) *[]string {
 	var codes []string
 	r.streams.Code = func(text string) error {
 		codes = append(codes, text)
-		if n := len(codes); n <= len(refuse) {
-			return errors.New(refuse[n-1])
+		if n := len(codes); n <= len(doubts) {
+			return doubt(doubts[n-1])
 		}
 		return nil
 	}
@@ -111,6 +117,27 @@ func TestACodeIsNoMessage(t *testing.T) {
 	r.happens(benIs).press("602-animal-oven<enter>")
 	if len(*codes) != 2 || len(r.outbox) != 2 {
 		t.Errorf("connected, the codes are %q, and %d messages wait", *codes, len(r.outbox))
+	}
+}
+
+// A text that is no code leaves the box, so that the next one is not appended to it.
+func TestARefusedCodeLeavesTheBox(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 80, 24).happens(answered)
+	var codes []string
+	r.streams.Code = func(text string) error {
+		if codes = append(codes, text); text == "@carl" {
+			return errors.New("@carl is a contact, not a code")
+		}
+		return nil
+	}
+	r.happens(screen.CodeWanted{Why: "Wrong code."})
+	r.press("@carl<enter>").shows(`^@carl is a contact, not a code$`)
+	r.shows(`^code: Tab completes its words$`)
+	r.press("<up>").shows(`^code: @carl$`)
+	r.press("<down>602-animal-oven<enter>").shows(`^> Type ahead`)
+	if want := []string{"@carl", "602-animal-oven"}; !slices.Equal(codes, want) {
+		t.Errorf("the codes are %q, not %q", codes, want)
 	}
 }
 
