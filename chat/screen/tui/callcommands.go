@@ -97,7 +97,7 @@ func (m *model) stats(string) (tea.Cmd, string) {
 	default:
 		lines = append(lines, "ended\tthere is no connection any more")
 	}
-	lines = append(lines, last+"path\t"+shortPath(m.link.Path), "connecting took\t"+fmt.Sprintf("%d ms", m.link.Took.Milliseconds()))
+	lines = append(lines, last+"path\t"+pathMeaning(m.link.Path), "connecting took\t"+fmt.Sprintf("%d ms", m.link.Took.Milliseconds()))
 	if m.link.Route != "" {
 		lines = append(lines, last+"route\t"+screen.RouteText(m.link.Route, m.other()))
 	}

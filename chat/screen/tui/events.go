@@ -24,6 +24,7 @@ func (m *model) event(e chat.Event) tea.Cmd {
 	case chat.Connected:
 		m.connected(e)
 	case chat.Ringing:
+		m.ringing = true
 		m.addNote(note, screen.RingingText(m.other()))
 	case chat.Message:
 		return m.heard(e)
@@ -109,7 +110,7 @@ func (m *model) ownEvent(e screen.Event) {
 		}
 	case screen.Connecting:
 		if m.phase < up {
-			m.phase = connecting
+			m.phase, m.ringing = connecting, false
 		}
 	case screen.Stats:
 		m.roundTrips = append(m.roundTrips, e.RTT)

@@ -56,6 +56,7 @@ type model struct {
 	keepAsked      bool   // the other side has said that it keeps this one
 	acceptRest     bool   // /accept all has accepted as many files as there are offered at a time: more may follow
 	refused        bool   // this side has ended the call, because they differ
+	ringing        bool   // the other side is being asked whether to answer
 	since          time.Time
 	lostAt         time.Time
 	roundTrips     []time.Duration // newest last

@@ -78,7 +78,7 @@ func (m *model) statusParts() []part {
 			parts = append(parts, part{text: "Ctrl-Y copies the link", rank: 6, paint: m.style.dim})
 		}
 	case connecting:
-		parts = append(parts, part{text: "connecting", paint: plain})
+		parts = append(parts, part{text: map[bool]string{true: "ringing", false: "connecting"}[m.ringing], paint: plain})
 	case up:
 		parts = append(parts, name, m.verifiedPart(m.method.StringWidth(" ● "+name.text+" · ")), part{text: shortPath(m.link.Path), rank: 5, paint: plain})
 		if n := len(m.roundTrips); n > 0 {
@@ -172,6 +172,17 @@ func shortPath(path string) string {
 		return "relayed"
 	}
 	return path
+}
+
+// pathMeaning says what the word in the status means.
+func pathMeaning(path string) string {
+	word := shortPath(path)
+	means := map[string]string{
+		"direct":  ": from this machine to the other one",
+		"via NAT": ": from this machine to the other one, through a router that changes addresses",
+		"relayed": ": through a relay, which cannot read what passes",
+	}
+	return word + means[word]
 }
 
 // mostRoundTrips is how many round trips the sparkline shows.

@@ -62,5 +62,8 @@ func TestRingingContact(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 80, 24)
 	r.streams.Contact = "ben"
+	r.happens(screen.Connecting{}).shows(`^ ○ connecting +$`)
 	r.happens(chat.Ringing{}).shows(`It is ringing\. Waiting for ben to answer\.`)
+	r.shows(`^ ○ ringing +$`)
+	r.happens(screen.Connecting{}).shows(`^ ○ connecting +$`) // the connection was lost
 }
