@@ -115,15 +115,15 @@ type shownSetting struct {
 // show returns the value that the flag has without a flag on the command line.
 func show(f *pflag.Flag, file *settings.File) shownSetting {
 	s := shownSetting{Name: f.Name, From: "default"}
-	if f.Name == "access-key-file" && os.Getenv(keyVariable) != "" { // it wins over a file's name, and is not to be seen
-		s.From = keyVariable
-		return s
-	}
 	if value := os.Getenv(variable(f.Name)); value != "" {
 		s.Values, s.From = []string{value}, variable(f.Name)
 		if isList(f) {
 			s.Values = strings.Fields(value)
 		}
+		return s
+	}
+	if f.Name == "access-key-file" && os.Getenv(keyVariable) != "" { // it wins over the settings, and is not to be seen
+		s.From = keyVariable
 		return s
 	}
 	for _, in := range file.Settings() {
@@ -161,7 +161,11 @@ func printSettings(out io.Writer, file *settings.File, known map[string]*pflag.F
 	if asJSON {
 		return json.NewEncoder(out).Encode(map[string]any{"path": file.Path(), "settings": shown})
 	}
-	fmt.Fprintf(out, "Settings file: %s\n\n", screen.Clean(file.Path()))
+	missing := ""
+	if isMissing(file.Path()) {
+		missing = " (does not exist yet)"
+	}
+	fmt.Fprintf(out, "Settings file: %s%s\n\n", screen.Clean(file.Path()), missing)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "SETTING\tFROM\tVALUE") // the value last: only its own row is long
 	for _, s := range shown {

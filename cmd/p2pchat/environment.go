@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -60,26 +62,73 @@ func environment(c *cobra.Command, variables []string, std stdio) (err error) {
 // fromVariable is the annotation of a flag that a variable has set, with the variable's name.
 const fromVariable = "p2pchat-variable"
 
-// nameOrigin returns err with the variable, or the line of the settings file, in the place of the flag whose value it is about, if
-// the value came from there.
+// flagPattern matches a flag in a sentence.
+var flagPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`--[a-z]+(?:-[a-z]+)*`) }) // not compiled at each start
+
+// nameOrigin returns err with the variable, or the line of the settings file, in the place of each flag whose value came from there.
 func nameOrigin(c *cobra.Command, err error) error {
 	u, ok := err.(*usageError) //nolint:errorlint // one that a screen has shown stays as it was shown
 	if !ok {
 		return err
 	}
-	text, isFlag := strings.CutPrefix(u.Error(), "--")
-	end := strings.IndexAny(text, " :")
-	if !isFlag || end < 0 {
-		return err
-	}
-	if f := c.Flags().Lookup(text[:end]); f != nil {
-		for _, origin := range []string{fromVariable, fromFile} {
-			if name := f.Annotations[origin]; name != nil {
-				return &usageError{err: errors.New(name[0] + text[end:]), hint: u.hint}
+	text := flagPattern().ReplaceAllStringFunc(u.Error(), func(flag string) string {
+		if f := c.Flags().Lookup(flag[2:]); f != nil {
+			for _, origin := range []string{fromVariable, fromFile} {
+				if name := f.Annotations[origin]; name != nil {
+					return name[0]
+				}
 			}
 		}
+		return flag
+	})
+	if text == u.Error() {
+		return err
 	}
-	return err
+	return &usageError{err: errors.New(text), hint: u.hint}
+}
+
+// A correction matches the part of a hint that says how to correct a flag. If the value of the flag came from a variable or the settings
+// file, other words say how to correct that.
+type correction struct {
+	pattern           *regexp.Regexp // of the name of the flag, and its right value if it has one
+	variable, setting string         // with the name of the variable or setting, and that value
+}
+
+var corrections = sync.OnceValue(func() []correction {
+	return []correction{
+		{regexp.MustCompile(`did you mean --([a-z-]+) ([^ ]+)\?$`), "did you mean %s=%s?", "to correct the setting: p2pchat config set %s %s"},
+		{regexp.MustCompile(`leave --([a-z-]+) out`), "unset %s", "remove the setting (p2pchat config unset %s)"},
+	}
+})
+
+// correctOrigin returns a hint that says how to correct the variable, or the line of the settings file, from which the value of the
+// flag came that the hint is about.
+func correctOrigin(c *cobra.Command, hint string) string {
+	for _, to := range corrections() {
+		at := to.pattern.FindStringSubmatchIndex(hint)
+		if at == nil {
+			continue
+		}
+		name := hint[at[2]:at[3]]
+		f := c.Flags().Lookup(name)
+		var words string
+		switch {
+		case f == nil:
+			continue
+		case f.Annotations[fromVariable] != nil:
+			words, name = to.variable, variable(name)
+		case f.Annotations[fromFile] != nil:
+			words = to.setting
+		default:
+			continue
+		}
+		with := []any{name}
+		if len(at) > 4 {
+			with = append(with, hint[at[4]:at[5]])
+		}
+		hint = hint[:at[0]] + fmt.Sprintf(words, with...) + hint[at[1]:]
+	}
+	return hint
 }
 
 // checkEmpty returns a usageError if a flag of a text is given but empty, or if a variable that protects something

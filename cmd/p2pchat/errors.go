@@ -227,8 +227,8 @@ func speaksJSON(c *cobra.Command, args []string, getenv func(string) string) boo
 }
 
 // report writes how the program ended: on stderr, in two lines at most, and if inJSON as an object on stdout,
-// unless a screen has shown err. It returns the exit code.
-func report(std stdio, err error, inJSON bool) int {
+// unless a screen has shown err. The hint is what correct makes of it. It returns the exit code.
+func report(std stdio, err error, inJSON bool, correct func(hint string) string) int {
 	if err == nil {
 		return 0
 	}
@@ -257,7 +257,7 @@ func report(std stdio, err error, inJSON bool) int {
 	}
 	fmt.Fprintf(std.err, "p2pchat: error: %s\n", flatten(err))
 	if hint != "" {
-		fmt.Fprintf(std.err, "p2pchat: hint: %s\n", hint)
+		fmt.Fprintf(std.err, "p2pchat: hint: %s\n", correct(hint))
 	}
 	return exit
 }

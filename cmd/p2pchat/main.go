@@ -68,7 +68,7 @@ func run(ctx context.Context, args []string, std stdio) int {
 		fmt.Fprintln(std.err) // the terminal shows ^C on the current line
 	}
 	writeNotices(std.err, std.warnings.take()...) // of a command that has failed before its screen began
-	return report(std, err, speaksJSON(c, args, os.Getenv))
+	return report(std, err, speaksJSON(c, args, os.Getenv), func(hint string) string { return correctOrigin(c, hint) })
 }
 
 func rootCommand(std stdio) *cobra.Command {

@@ -38,6 +38,17 @@ func settingsPath() string {
 	return filepath.Join(folder, "p2pchat", "config.toml")
 }
 
+// checkNamed returns a usageError if a variable names the settings file at path, and there is none: it could say relay-only.
+func checkNamed(path string) error {
+	if os.Getenv(configVariable) == "" || !isMissing(path) {
+		return nil
+	}
+	return &usageError{
+		err:  fmt.Errorf("%s names %s, and there is no such file", configVariable, screen.Clean(path)),
+		hint: "correct the path, or make the file: p2pchat config set NAME VALUE; without settings: " + configVariable + "=" + noSettings,
+	}
+}
+
 // fromFile is the annotation of a flag that the settings file has set, with the line that did.
 const fromFile = "p2pchat-settings"
 
@@ -56,6 +67,9 @@ func applySettings(c *cobra.Command, path string) error {
 	file, err := settings.Open(path)
 	if err != nil {
 		return unreadable(err)
+	}
+	if err := checkNamed(path); err != nil {
+		return err
 	}
 	known := settable(c.Root())
 	for _, s := range file.Settings() {
