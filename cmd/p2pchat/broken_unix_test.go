@@ -43,7 +43,7 @@ func TestATerminalGoesAway(t *testing.T) {
 		"answer":               {[]string{"answer", "417-falcon-zebra"}, false, "waiting for the caller", exitInterrupted},
 		"answer, line by line": {[]string{"answer", "417-falcon-zebra"}, true, "Answering", exitInterrupted},
 		"listen":               {[]string{"listen"}, false, "Enter answers", 0},
-		"listen, line by line": {[]string{"listen"}, true, "No contact", 0},
+		"listen, line by line": {[]string{"listen"}, true, "no contacts", 0},
 		"serve":                {[]string{"serve", "--listen", "127.0.0.1:0"}, false, "listening on", 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -6,11 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"p2pchat/chat"
+	"p2pchat/chat/screen"
 	"p2pchat/cmd/p2pchat/internal/contacts"
 	"p2pchat/peer"
 	"p2pchat/peer/contact"
@@ -19,6 +22,9 @@ import (
 
 // contactMark begins the name of a contact where a code could stand.
 const contactMark = "@"
+
+// howToKeep tells a person without contacts how to get one.
+const howToKeep = "To keep one: meet in a call with a code (p2pchat call), and both type /keep there."
 
 // A keeper stores what a conversation learns of contacts: the other side that is kept in it, or the next keys of the contact
 // whom it is with. It implements chat.Keeper.
@@ -37,9 +43,22 @@ type keeper struct {
 	read map[string]contact.Box // by generation: how far letters are read, where the disk does not say so
 }
 
+// refuseSeveral returns a usageError if text, where one code or contact is expected, has a contact and more.
+func refuseSeveral(text string, side signaling.Side) error {
+	words := strings.Fields(text)
+	first := slices.IndexFunc(words, func(w string) bool { return strings.HasPrefix(w, contactMark) })
+	if first < 0 || len(words) == 1 {
+		return nil
+	}
+	return &usageError{
+		err:  fmt.Errorf("'p2pchat %s' takes one contact, or one code: it was given %s", command(side), screen.Clean(strings.Join(words, " "))),
+		hint: fmt.Sprintf("did you mean 'p2pchat %s %s'? Each call is with one person", command(side), screen.Clean(words[first])),
+	}
+}
+
 // holdContact makes the call one with the contact of that name, unless it is one already. No other program can call the contact until
-// release.
-func (o *talkOptions) holdContact(ctx context.Context, name string) error {
+// release. It says in notes for what it waits.
+func (o *talkOptions) holdContact(ctx context.Context, name string, notes io.Writer) error {
 	if o.keeper.contact() != "" {
 		return nil
 	}
@@ -51,7 +70,7 @@ func (o *talkOptions) holdContact(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	held, err := book.Hold(ctx, c.ID)
+	held, err := holdPatiently(ctx, book, c, notes)
 	if err != nil {
 		return contactError(name, err)
 	}
@@ -64,6 +83,25 @@ func (o *talkOptions) holdContact(ctx context.Context, name string) error {
 	}
 	o.keeper = &keeper{book: book, side: o.side, server: server, held: held}
 	return nil
+}
+
+// shortHold is for how long a program holds a contact whose letters it reads, as a rule: a person does not notice that wait.
+const shortHold = 300 * time.Millisecond
+
+// holdPatiently is Book.Hold, and says in notes for what it waits if that takes longer than a moment. It returns errInterrupted if ctx
+// ends.
+func holdPatiently(ctx context.Context, book *contacts.Book, c contacts.Contact, notes io.Writer) (*contacts.Held, error) {
+	soon, cancel := context.WithTimeout(ctx, shortHold)
+	defer cancel()
+	held, err := book.Hold(soon, c.ID)
+	if errors.Is(err, contacts.ErrInUse) && ctx.Err() == nil {
+		writeNotices(notes, fmt.Sprintf("waiting up to %d s for the program that uses %s%s", int(contacts.HoldPatience.Seconds()), contactMark, c.Name))
+		held, err = book.Hold(ctx, c.ID)
+	}
+	if err != nil && ctx.Err() != nil {
+		return nil, errInterrupted
+	}
+	return held, err
 }
 
 // findContact returns the contact of that name, or a usageError that names those who are meant perhaps.
@@ -81,10 +119,15 @@ func findContact(name string) (contacts.Contact, error) {
 
 // contactError words an error about a contact.
 func contactError(name string, err error) error {
+	if errors.Is(err, errInterrupted) {
+		return err
+	}
 	u := &usageError{err: fmt.Errorf("%s%s: %w", contactMark, name, err)}
 	switch {
 	case errors.Is(err, contacts.ErrNone):
-		u.hint = "p2pchat contacts lists those whom you have kept"
+		u.hint = "'p2pchat contacts' lists those whom you have kept"
+	case errors.Is(err, contacts.ErrUnread):
+		u.hint = "'p2pchat contacts' lists those that can be read"
 	case errors.Is(err, contacts.ErrInUse):
 		u.hint = "end that program, or try again in a moment"
 	}

@@ -59,7 +59,7 @@ with a code and keep each other.`,
 			if len(args) != 1 {
 				return &usageError{err: fmt.Errorf("'%s' takes a contact", c.CommandPath()), hint: "example: p2pchat contacts forget @ben"}
 			}
-			return withContact(c.Context(), args[0], func(_ *contacts.Book, h *contacts.Held) error {
+			return withContact(c.Context(), args[0], std.err, func(_ *contacts.Book, h *contacts.Held) error {
 				return errors.Join(h.Forget(), forgetOutbox(h.ID))
 			})
 		},
@@ -73,7 +73,7 @@ with a code and keep each other.`,
 			if len(args) != 2 {
 				return &usageError{err: fmt.Errorf("'%s' takes a contact and its new name", c.CommandPath()), hint: "example: p2pchat contacts rename @ben @benjamin"}
 			}
-			return withContact(c.Context(), args[0], func(b *contacts.Book, h *contacts.Held) error {
+			return withContact(c.Context(), args[0], std.err, func(b *contacts.Book, h *contacts.Held) error {
 				defer h.Release()
 				if err := b.Rename(h, strings.TrimPrefix(args[1], contactMark)); err != nil {
 					return contactError(strings.TrimPrefix(args[1], contactMark), err)
@@ -82,12 +82,12 @@ with a code and keep each other.`,
 			})
 		},
 	}
-	c.AddCommand(forget, rename, ringCommand(std.out))
+	c.AddCommand(forget, rename, ringCommand(std))
 	return c
 }
 
 // ringCommand returns the command that says what listen does when a contact calls.
-func ringCommand(out io.Writer) *cobra.Command {
+func ringCommand(std stdio) *cobra.Command {
 	folder := ""
 	policies := []string{contacts.RingAsk, contacts.RingAccept, contacts.RingRefuse}
 	c := &cobra.Command{
@@ -124,12 +124,12 @@ A listen that runs already notices the change.`,
 				}
 				folder = path
 			}
-			return withContact(c.Context(), args[0], func(_ *contacts.Book, h *contacts.Held) error {
+			return withContact(c.Context(), args[0], std.err, func(_ *contacts.Book, h *contacts.Held) error {
 				defer h.Release()
 				if err := h.Update(func(c *contacts.Contact) { c.Ring, c.Folder = args[1], folder }); err != nil {
 					return err
 				}
-				_, err := fmt.Fprintln(out, ringText(h.Contact))
+				_, err := fmt.Fprintln(std.out, ringText(h.Contact))
 				return err
 			})
 		},
@@ -147,8 +147,8 @@ func ringText(c contacts.Contact) string {
 	return fmt.Sprintf("When %s%s calls, listen %s.", contactMark, c.Name, does)
 }
 
-// withContact locks the contact of that name, and runs do.
-func withContact(ctx context.Context, name string, do func(*contacts.Book, *contacts.Held) error) error {
+// withContact locks the contact of that name, and runs do. It says in notes for what it waits.
+func withContact(ctx context.Context, name string, notes io.Writer, do func(*contacts.Book, *contacts.Held) error) error {
 	name = strings.TrimPrefix(name, contactMark)
 	c, err := findContact(name)
 	if err != nil {
@@ -158,7 +158,7 @@ func withContact(ctx context.Context, name string, do func(*contacts.Book, *cont
 	if err != nil {
 		return err
 	}
-	h, err := book.Hold(ctx, c.ID)
+	h, err := holdPatiently(ctx, book, c, notes)
 	if err != nil {
 		return contactError(name, err)
 	}
@@ -167,9 +167,12 @@ func withContact(ctx context.Context, name string, do func(*contacts.Book, *cont
 
 // listContacts prints a table of the contacts. The list is complete unless a file cannot be read.
 func listContacts(to io.Writer, list []contacts.Contact, complete bool) error {
-	if len(list) == 0 && complete {
-		_, err := fmt.Fprintln(to, "You have kept no contacts. In a verified call, both of you type /keep.")
+	switch {
+	case len(list) == 0 && complete:
+		_, err := fmt.Fprintln(to, "You have kept no contacts. "+howToKeep)
 		return err
+	case len(list) == 0: // the error says all
+		return nil
 	}
 	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "NAME\tCALLS ITSELF\tLAST CALL\tUNDELIVERED\tSERVER")
@@ -211,7 +214,7 @@ func lastCall(c contacts.Contact) string {
 
 // undelivered returns how many messages wait for a contact, here and perhaps at the server. An outbox that cannot be read has none.
 func undelivered(c contacts.Contact) int {
-	n, _ := chat.PeekJournal(filepath.Join(statePath("outboxes"), c.ID+outboxExtension))
+	n, _, _ := chat.PeekJournal(filepath.Join(statePath("outboxes"), c.ID+outboxExtension))
 	return n
 }
 

@@ -47,7 +47,7 @@ func (o *talkOptions) openDefault(ctx context.Context, text string, std stdio) e
 		return nil
 	}
 	if name, isContact := strings.CutPrefix(text, contactMark); isContact {
-		if err := o.holdContact(ctx, name); err != nil { // first: a program that reads its letters has the outbox, too
+		if err := o.holdContact(ctx, name, std.err); err != nil { // first: a program that reads its letters has the outbox, too
 			return err
 		}
 		return o.openIn(folder, o.keeper.id())

@@ -31,7 +31,8 @@ type streamFace struct {
 // A listenDialect is how a streamFace speaks outside of calls.
 type listenDialect interface {
 	listening(list []contacts.Contact)
-	ringing(name string)
+	// ringing tells that a contact calls; busy says that a call has the input.
+	ringing(name string, busy bool)
 	ended(name string, why ringEnd)
 	note(text string)
 	letter(name string, e chat.Event) error
@@ -61,9 +62,15 @@ func newStreamFace(s *switchboard, std stdio, d listenDialect) *streamFace {
 }
 
 func (f *streamFace) listening(list []contacts.Contact) { f.dialect.listening(list) }
-func (f *streamFace) ringing(name string)               { f.dialect.ringing(name) }
 func (f *streamFace) ended(name string, why ringEnd)    { f.dialect.ended(name, why) }
 func (f *streamFace) note(text string)                  { f.dialect.note(text) }
+
+func (f *streamFace) ringing(name string) {
+	f.mu.Lock()
+	busy := f.call != nil
+	f.mu.Unlock()
+	f.dialect.ringing(name, busy)
+}
 
 func (f *streamFace) letter(name string, e chat.Event) error { return f.dialect.letter(name, e) }
 
@@ -189,14 +196,22 @@ func (d lineListen) listening(list []contacts.Contact) {
 			names = append(names, contactMark+c.Name)
 		}
 	}
-	if len(names) == 0 {
-		d.note("no contact may call. In a verified call, both of you type /keep; 'p2pchat contacts' lists those whom you have kept.")
+	switch {
+	case len(list) == 0:
+		d.note("you have kept no contacts, so no one can call. " + howToKeep)
+		return
+	case len(names) == 0:
+		d.note("none of your contacts may call. To change that for one: p2pchat contacts ring @NAME ask")
 		return
 	}
 	d.note("listening for " + strings.Join(names, ", "))
 }
 
-func (d lineListen) ringing(name string) {
+func (d lineListen) ringing(name string, busy bool) {
+	if busy {
+		d.note(fmt.Sprintf("%s%s is calling, too, for a minute at most. You can answer once this call has ended.", contactMark, name))
+		return
+	}
 	d.note(fmt.Sprintf("%s%s is calling. Type a to answer, d to decline.", contactMark, name))
 }
 
@@ -252,7 +267,7 @@ func (d jsonListen) listening(list []contacts.Contact) {
 	d.tell(e)
 }
 
-func (d jsonListen) ringing(name string) { d.tell(screen.IncomingCall{Contact: name}) }
+func (d jsonListen) ringing(name string, _ bool) { d.tell(screen.IncomingCall{Contact: name}) }
 
 func (d jsonListen) ended(name string, why ringEnd) {
 	d.tell(screen.IncomingEnded{Contact: name, How: string(why)})

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 
@@ -123,20 +124,23 @@ func (o *talkOptions) continueCode(text string) error {
 }
 
 // continueContact continues the conversation with a contact in the outbox; named says that the person gave its name.
-func (o *talkOptions) continueContact(ctx context.Context, name string, named bool) error {
+func (o *talkOptions) continueContact(ctx context.Context, name string, named bool, notes io.Writer) error {
 	book, err := contactBook()
 	if err != nil {
 		return &usageError{err: err}
 	}
 	list, err := book.List()
 	i := slices.IndexFunc(list, func(c contacts.Contact) bool { return c.ID == o.outbox.resume.Contact })
-	if i < 0 {
-		return errors.Join(&usageError{err: fmt.Errorf("--outbox: %s holds a conversation with a contact whom you have forgotten", o.outboxPath), hint: "name another file"}, err)
+	switch {
+	case i < 0 && err != nil:
+		return &usageError{err: fmt.Errorf("--outbox: %s holds a conversation with a contact whose file perhaps cannot be read: %w", o.outboxPath, err), hint: "name another file"}
+	case i < 0:
+		return &usageError{err: fmt.Errorf("--outbox: %s holds a conversation with a contact whom you have forgotten", o.outboxPath), hint: "name another file"}
 	}
 	if c, _ := book.Find(name); named && c.ID != list[i].ID {
 		return &usageError{err: fmt.Errorf("--outbox: %s holds a conversation with %s%s", o.outboxPath, contactMark, list[i].Name), hint: "leave the contact out to continue it, or name another file"}
 	}
-	return o.holdContact(ctx, list[i].Name)
+	return o.holdContact(ctx, list[i].Name, notes)
 }
 
 // startOver forgets the earlier conversation.

@@ -151,12 +151,25 @@ func (s *switchboard) reload(ctx context.Context, renewed ...string) {
 			delete(s.lines, id)
 		}
 	}
-	if shown := namesAndPolicies(list); shown != s.shown { // what was read of letters is in the book, too
+	if shown := namesAndPolicies(list); shown != s.shown && !s.talks() { // what was read of letters is in the book, too
 		s.shown = shown
 		s.face.listening(list)
 	}
 	s.wait(ctx, renewed...)
 	s.watchLAN(ctx)
+}
+
+// talks reports whether a call has the lines or objects of the input and output: the list waits for its end.
+func (s *switchboard) talks() bool {
+	if s.o.full {
+		return false
+	}
+	for _, l := range s.lines {
+		if l.state == lineTalking && s.o.program == "" {
+			return true
+		}
+	}
+	return false
 }
 
 // namesAndPolicies returns what a face shows of the contacts.

@@ -147,6 +147,9 @@ func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err e
 		return err
 	}
 	text, named := cmp.Or(strings.Join(args, " "), os.Getenv("P2PCHAT_CODE")), o.server
+	if err := refuseSeveral(text, o.side); err != nil {
+		return err
+	}
 	if o.outboxPath != "" {
 		err = o.outbox.open(o.outboxPath, o.side)
 	} else {
@@ -173,13 +176,13 @@ func (o *talkOptions) findPeer(ctx context.Context, text string, std stdio) (err
 	name, isContact := strings.CutPrefix(text, contactMark)
 	switch r := o.outbox.resume; {
 	case r != nil && r.Contact != "":
-		return o.continueContact(ctx, name, isContact)
+		return o.continueContact(ctx, name, isContact, std.err)
 	case r != nil && isContact:
 		return &usageError{err: fmt.Errorf("--outbox: %s holds a conversation with a code that has not ended", o.outboxPath), hint: "leave the contact out to continue it, or name another file"}
 	case r != nil:
 		return o.continueCode(text)
 	case isContact:
-		return o.holdContact(ctx, name)
+		return o.holdContact(ctx, name, std.err)
 	}
 	if o.code, err = o.findCode(ctx, text, std); err == nil && o.code.Secret == "" {
 		o.mentionContact(text)

@@ -361,7 +361,7 @@ func (m *listModel) statusText() string {
 // contactRows returns the rows of the contacts around the chosen one.
 func (m *listModel) contactRows(height int) (rows []string) {
 	if len(m.contacts) == 0 {
-		for _, r := range wrap("You have kept no contact yet. In a verified call, both of you type /keep.", m.width-2, m.method) {
+		for _, r := range wrap("You have kept no contacts, so no one can call. To keep one: meet in a call with a code (p2pchat call), and both type /keep there.", m.width-2, m.method) {
 			rows = append(rows, "  "+r)
 		}
 		return rows[:min(len(rows), height)]

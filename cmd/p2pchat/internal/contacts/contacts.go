@@ -26,12 +26,13 @@ import (
 
 // Errors of a Book.
 var (
-	ErrNone  = errors.New("there is no such contact")
-	ErrTaken = errors.New("there is another contact with that name")
-	ErrName  = errors.New("a contact's name has up to 32 letters, digits, - and _")
-	ErrInUse = errors.New("another program is in a call with this contact, calls it, or reads its letters")
-	errNewer = errors.New("a later version of p2pchat wrote it: update this one")
-	errFile  = errors.New("it is not the file of a contact, or it is damaged: remove it, and keep each other again in a call with a code")
+	ErrNone   = errors.New("there is no such contact")
+	ErrUnread = errors.New("no contact that can be read has that name")
+	ErrTaken  = errors.New("there is another contact with that name")
+	ErrName   = errors.New("a contact's name has up to 32 letters, digits, - and _")
+	ErrInUse  = errors.New("another program is in a call with this contact, calls it, or reads its letters")
+	errNewer  = errors.New("a later version of p2pchat wrote it: update this one")
+	errFile   = errors.New("it is not the file of a contact, or it is damaged: remove it, and keep each other again in a call with a code")
 )
 
 // What listen does when a contact calls.
@@ -172,7 +173,8 @@ func (c Contact) check() error {
 	return cmp.Or(CheckName(c.Name), c.Keys.Check())
 }
 
-// Find returns the contact of that name: letter case makes no difference. It returns ErrNone if there is none.
+// Find returns the contact of that name: letter case makes no difference. It returns ErrNone if there is none, and ErrUnread if a file
+// that cannot be read may be that of the contact.
 func (b *Book) Find(name string) (Contact, error) {
 	list, err := b.List()
 	for _, c := range list {
@@ -180,7 +182,10 @@ func (b *Book) Find(name string) (Contact, error) {
 			return c, nil
 		}
 	}
-	return Contact{}, errors.Join(ErrNone, err)
+	if err != nil {
+		return Contact{}, fmt.Errorf("%w: %w", ErrUnread, err)
+	}
+	return Contact{}, ErrNone
 }
 
 // Add writes the file of a new contact, and returns once it is on disk. Its ID is made, and its Name may get a number, as no two
@@ -268,12 +273,12 @@ type Held struct {
 	file *os.File // locked
 }
 
-// holdPatience is how long Hold waits: a program that reads letters holds their contact for a moment.
-const holdPatience = 5 * time.Second
+// HoldPatience is how long Hold waits: a program that reads letters holds their contact for a moment.
+const HoldPatience = 5 * time.Second
 
 // Hold is TryHold, but if another program has the contact, it waits some seconds, or until ctx ends, before it returns ErrInUse.
 func (b *Book) Hold(ctx context.Context, id string) (*Held, error) {
-	ctx, cancel := context.WithTimeout(ctx, holdPatience)
+	ctx, cancel := context.WithTimeout(ctx, HoldPatience)
 	defer cancel()
 	for {
 		held, err := b.TryHold(id)

@@ -269,7 +269,7 @@ func TestHoldWaits(t *testing.T) {
 			t.Fatal(err)
 		}
 		begun := time.Now()
-		if _, err := b.Hold(t.Context(), c.ID); !errors.Is(err, ErrInUse) || time.Since(begun) != holdPatience {
+		if _, err := b.Hold(t.Context(), c.ID); !errors.Is(err, ErrInUse) || time.Since(begun) != HoldPatience {
 			t.Errorf("%v after %v", err, time.Since(begun))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
