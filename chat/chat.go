@@ -94,6 +94,7 @@ type Config struct {
 	Name          string       // this side's name; Stranger if it is not a proper one, or the program's
 	LeaveWhenSaid bool         // leave once Finish was called and everything is delivered
 	Journal       *Journal     // the conversation that it holds is continued, and it is kept up to date; nil: nothing is kept
+	GoOn          string       // what a person does to go on with the conversation in the Journal, as "run p2pchat call @ben"; may be empty
 	MoreInput     bool         // this run has input, though that of an earlier run with the Journal has ended
 	DownloadDir   string       // where accepted files go; made if it does not exist; the working directory if empty
 	AcceptFiles   bool         // accept every file; with LeaveWhenSaid, wait for the first one before leaving

@@ -129,7 +129,9 @@ func (c *Conversation) endFiles() {
 	why := "the conversation has ended"
 	switch {
 	case suspend:
-		why = "this program ended before the transfer did. To go on, start it again with the same outbox"
+		if why = "this program ended before the file had arrived"; c.config.GoOn != "" {
+			why += ". To go on with it, " + c.config.GoOn
+		}
 	case theyLeft:
 		why = "the other side has left"
 	}

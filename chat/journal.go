@@ -21,6 +21,7 @@ type Journal struct {
 	resumption string
 	confirmed  bool
 	peer       string
+	begun      int // files that had not ended
 
 	mu    sync.Mutex // guards what follows
 	stale bool       // the reader knows that it could not be written
@@ -41,13 +42,15 @@ func OpenJournal(path string) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Journal{file: file, memory: m, resumption: m.Resumption, confirmed: m.Confirmed, peer: m.Name}, nil
+	return &Journal{file: file, memory: m, resumption: m.Resumption, confirmed: m.Confirmed, peer: m.Name, begun: len(m.files)}, nil
 }
 
-// PeekJournal returns how many messages in the Journal at path were not acknowledged. It changes nothing, and the Journal may be in use. It
-// returns ErrJournalDamaged, ErrJournalOpen or the file system's error.
-func PeekJournal(path string) (waiting int, err error) {
-	return reliable.PeekJournal(path, &memory{files: map[transfer.Ref]transfer.Record{}}, kindMessage)
+// PeekJournal returns how many messages in the Journal at path were not acknowledged, and its Resumption. It changes nothing, and the
+// Journal may be in use. It returns ErrJournalDamaged, ErrJournalOpen or the file system's error.
+func PeekJournal(path string) (waiting int, resumption string, err error) {
+	m := &memory{files: map[transfer.Ref]transfer.Record{}}
+	waiting, err = reliable.PeekJournal(path, m, kindMessage)
+	return waiting, m.Resumption, err
 }
 
 // Resumption returns what Conversation.Keep and Link.Resumption said last; it is empty for a new
@@ -59,6 +62,9 @@ func (j *Journal) Peer() string { return j.peer }
 
 // Waiting returns how many messages the other side had not acknowledged when it was opened.
 func (j *Journal) Waiting() int { return j.file.Count(kindMessage) }
+
+// Files returns how many files of either side had not ended when it was opened.
+func (j *Journal) Files() int { return j.begun }
 
 // End closes the file, and removes it unless it is to be kept. Call it when the Conversation is no longer used.
 func (j *Journal) End(kept bool) error { return j.file.End(kept) }

@@ -84,7 +84,7 @@ func TestATerminalGoesAway(t *testing.T) {
 		ann.quits(exitInterrupted)
 
 		ann = openWindow(t, 80, 24, env, "call", "--resume")
-		ann.shows(`1 message in the outbox`)
+		ann.shows(`1 message from before`)
 		ben := launch(t, "answer", "417-falcon-zebra", "--server", server)
 		ben.hears(t, "Are you there?")
 		ann.hangsUp()

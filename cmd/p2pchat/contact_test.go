@@ -222,7 +222,11 @@ func TestAnEarlierConversationIsNamed(t *testing.T) {
 	defer journal.End(false) //nolint:errcheck // the test's own
 	was := earlierTalk{with: journal.Peer(), waiting: 2, at: time.Date(2026, 11, 28, 18, 40, 0, 0, time.Local)}
 	was.point.Again.Typed.Room = "417"
-	if got, want := was.String(), "the conversation of Nov 28 18:40 with ben␛ (417, 2 undelivered)"; got != want {
+	if got, want := was.String(), "the conversation of Nov 28 18:40 with ben␛ (room 417, 2 messages undelivered)"; got != want {
+		t.Errorf("it is called %q, want %q", got, want)
+	}
+	was.waiting, was.files, was.point.Again.Typed.Room = 1, 2, signaling.Lobby
+	if got, want := was.String(), "the conversation of Nov 28 18:40 with ben␛ (the lobby, 1 message and 2 files undelivered)"; got != want {
 		t.Errorf("it is called %q, want %q", got, want)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"p2pchat/chat"
 	"p2pchat/chat/screen"
 	"p2pchat/peer"
+	"p2pchat/signaling"
 )
 
 // Without --outbox, each conversation has an outbox in the folder of the user's state, until its goodbye: one file a contact, and one
@@ -32,6 +33,7 @@ type earlierTalk struct {
 	path    string
 	point   resumePoint
 	waiting int    // messages that were not delivered
+	files   int    // of either side, that have not ended
 	with    string // the name that the other side gave itself; may be empty
 	at      time.Time
 }
@@ -66,6 +68,8 @@ func (o *talkOptions) openDefault(ctx context.Context, text string, std stdio) e
 		return &usageError{err: errors.New("--resume: another p2pchat has the conversation open"), hint: "use that program, or leave --resume out to begin another one"}
 	case o.resume:
 		return &usageError{err: errors.New("--resume: there is no conversation to go on with"), hint: "leave --resume out to begin one"}
+	case open:
+		o.warn("Another 'p2pchat %s' is running on this machine. This one begins a conversation of its own.", command(o.side))
 	}
 	return o.openIn(folder, fmt.Sprintf("%d-%d", time.Now().UnixNano(), os.Getpid()))
 }
@@ -115,7 +119,7 @@ func (o *talkOptions) openOutbox(id string) error {
 }
 
 // earlier returns the newest conversation with a code that an earlier run did not end and this side can go on with, of any code if text
-// is empty, and whether another program has one open. It removes outboxes in which there is nothing, or that are too old.
+// is empty, and whether another program has such a one of this side open. It removes outboxes in which there is nothing, or that are too old.
 func (o *talkOptions) earlier(folder, text string) (newest *earlierTalk, open bool) {
 	paths, _ := filepath.Glob(filepath.Join(folder, "*-*"+outboxExtension)) // the pattern is correct
 	var all []earlierTalk
@@ -126,13 +130,13 @@ func (o *talkOptions) earlier(folder, text string) (newest *earlierTalk, open bo
 		}
 		journal, err := chat.OpenJournal(path)
 		if err != nil { // in use, or damaged
-			open = open || errors.Is(err, chat.ErrJournalInUse)
+			open = open || errors.Is(err, chat.ErrJournalInUse) && o.mayBeMeant(path, text)
 			continue
 		}
-		was := earlierTalk{path: path, waiting: journal.Waiting(), with: journal.Peer(), at: info.ModTime()}
+		was := earlierTalk{path: path, waiting: journal.Waiting(), files: journal.Files(), with: journal.Peer(), at: info.ModTime()}
 		resumption, _ := journal.Resumption()
 		known := json.Unmarshal([]byte(resumption), &was.point) == nil
-		kept := known && (was.waiting > 0 || was.point.Again.Rendezvous != (peer.Code{})) && time.Since(was.at) < oldest
+		kept := known && (was.waiting > 0 || was.files > 0 || was.point.Again.Rendezvous != (peer.Code{})) && time.Since(was.at) < oldest
 		closed := journal.End(kept)
 		if kept {
 			_ = os.Chtimes(path, was.at, was.at) // a look is no use of it: the newest one stays the newest, and old ones expire
@@ -148,6 +152,14 @@ func (o *talkOptions) earlier(folder, text string) (newest *earlierTalk, open bo
 	return &last, open
 }
 
+// mayBeMeant reports whether a person who gave text may mean the conversation of this side in the outbox at path, which another program has
+// open.
+func (o *talkOptions) mayBeMeant(path, text string) bool {
+	var was earlierTalk
+	_, resumption, err := chat.PeekJournal(path)
+	return err == nil && json.Unmarshal([]byte(resumption), &was.point) == nil && was.point.Again.Side == o.side && was.isFor(text)
+}
+
 // isFor reports whether a person who gave text may mean this conversation.
 func (e earlierTalk) isFor(text string) bool {
 	if text == "" {
@@ -158,17 +170,31 @@ func (e earlierTalk) isFor(text string) bool {
 	return err == nil && code == e.point.Again.Typed
 }
 
-// String says which conversation it is, and what waits in it.
+// String says which conversation it is, and what waits in it. A room can have the name of a contact.
 func (e earlierTalk) String() string {
-	left := ""
-	if e.waiting > 0 {
-		left = fmt.Sprintf(", %d undelivered", e.waiting)
-	}
-	with := ""
+	with, where, left := "", "room "+screen.Clean(e.point.Again.Typed.Room), ""
 	if e.with != "" {
 		with = " with " + screen.Clean(e.with)
 	}
-	return fmt.Sprintf("the conversation of %s%s (%s%s)", e.at.Local().Format("Jan 2 15:04"), with, e.point.Again.Typed.Room, left)
+	if e.point.Again.Typed == (peer.Code{Room: signaling.Lobby}) {
+		where = "the lobby"
+	}
+	var all []string
+	for _, n := range []struct {
+		n    int
+		what string
+	}{{e.waiting, "message"}, {e.files, "file"}} {
+		switch {
+		case n.n == 1:
+			all = append(all, "1 "+n.what)
+		case n.n > 1:
+			all = append(all, fmt.Sprintf("%d %ss", n.n, n.what))
+		}
+	}
+	if len(all) > 0 {
+		left = ", " + strings.Join(all, " and ") + " undelivered"
+	}
+	return fmt.Sprintf("the conversation of %s%s (%s%s)", e.at.Local().Format("Jan 2 15:04"), with, where, left)
 }
 
 // goOn asks the person whether to continue an earlier conversation. Where no one can be asked, --resume says so.

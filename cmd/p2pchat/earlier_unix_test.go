@@ -20,18 +20,18 @@ func TestGoOnWithAnEarlierConversation(t *testing.T) {
 	first.kill()
 
 	other := sitDown(t, env, "call", "--ui", "line")
-	other.sees(`Go on with the conversation of .* \(417, 1 undelivered\)\? \[Enter/n\]`)
+	other.sees(`Go on with the conversation of .* \(room 417, 1 message undelivered\)\? \[Enter/n\]`)
 	other.types("n\n")
 	other.sees(`code: lobby`)
 
 	again := sitDown(t, env, "call", "--ui", "line")
-	again.sees(`Go on with the conversation of .* \(417, 1 undelivered\)`)
+	again.sees(`Go on with the conversation of .* \(room 417, 1 message undelivered\)`)
 	twin := sitDown(t, env, "call", "--ui", "line")
-	twin.sees(`Go on with the conversation of .* \(417, 1 undelivered\)`)
+	twin.sees(`Go on with the conversation of .* \(room 417, 1 message undelivered\)`)
 	again.types("\n")
 	again.sees(`code: 417-falcon-zebra`)
 	twin.types("\n")
-	twin.sees(`error: another p2pchat already goes on with the conversation of .* \(417, 1 undelivered\)\r\n.*hint: use that program, or run this command again`)
+	twin.sees(`error: another p2pchat already goes on with the conversation of .* \(room 417, 1 message undelivered\)\r\n.*hint: use that program, or run this command again`)
 	twin.ends(exitUsage)
 	late := launchWith(t, t.TempDir(), env, "call", "--resume")
 	late.finishes(t, exitUsage)
@@ -40,4 +40,31 @@ func TestGoOnWithAnEarlierConversation(t *testing.T) {
 	}
 	answer := launchWith(t, t.TempDir(), []string{"P2PCHAT_SERVER=" + server}, "answer", "417-falcon-zebra")
 	answer.hears(t, "what the killed program did not deliver")
+}
+
+// A second call beside a running one says that it is another one: the person may have wanted the first. The other side's program is none.
+func TestAnotherCallIsRunning(t *testing.T) {
+	t.Parallel()
+	server, dir := serving(t), t.TempDir()
+	env := []string{"XDG_STATE_HOME=" + dir, "P2PCHAT_NO_OUTBOX=false", "P2PCHAT_SERVER=" + server}
+	const told = "Another 'p2pchat call' is running on this machine. This one begins a conversation of its own."
+	call := launchWith(t, t.TempDir(), env, "call", "--ui", "json")
+	call.prints(t, `"type":"waiting"`)
+	answer := launchWith(t, t.TempDir(), env, "answer", "--ui", "json")
+	answer.prints(t, `"type":"connected"`)
+	call.prints(t, `"type":"connected"`)
+
+	second := openWindow(t, 80, 24, env, "call")
+	second.shows(`(?s)Another 'p2pchat call' is running on this machine\. This one begins a\s+conversation of its own\.`)
+	second.types("\x04")
+	second.ends(0)
+	another := launchWith(t, t.TempDir(), env, "call", "417-falcon-zebra", "--ui", "json")
+	another.prints(t, `"code":"417-falcon-zebra"`)
+	resumed := launchWith(t, t.TempDir(), env, "answer", "--resume")
+	resumed.finishes(t, exitUsage)
+	for p, text := range map[*process]string{answer: "Another 'p2pchat", another: told} {
+		if strings.Contains(p.out.String(), text) {
+			t.Errorf("it says that another call is running: %s", p.out)
+		}
+	}
 }

@@ -24,8 +24,9 @@ type outbox struct {
 	journal *chat.Journal // nil without an outbox
 	resume  *resumePoint  // of the conversation that an earlier run did not end; nil for a new one
 	own     bool          // the program chose the file: see earlier.go
-	next    string        // what goes on with the conversation
-	guessed bool          // wrong codes were tried before the two sides met: the next run must count them
+	side    signaling.Side
+	with    string // the contact whom the conversation is with; empty with a code
+	guessed bool   // wrong codes were tried before the two sides met: the next run must count them
 }
 
 // A resumePoint says where and how to meet the other side again. The journal keeps it as JSON.
@@ -54,7 +55,7 @@ func (b *outbox) open(path string, side signaling.Side) (err error) {
 	if path == "" {
 		return nil
 	}
-	b.path, b.next = path, "p2pchat "+command(side)
+	b.path, b.side = path, side
 	b.journal, err = chat.OpenJournal(path)
 	switch {
 	case brokenHint(err) != "":
@@ -180,13 +181,13 @@ func (b *outbox) notice() string {
 	}
 	switch {
 	case b.met() && left != "":
-		return "Continuing the conversation in the outbox: " + left + " not delivered yet. Waiting for the other side to come back."
+		return "Continuing the earlier conversation: " + left + " not delivered yet. Waiting for the other side to come back."
 	case b.met():
-		return "Continuing the conversation in the outbox. Waiting for the other side to come back."
+		return "Continuing the earlier conversation. Waiting for the other side to come back."
 	case left != "" && b.resume != nil && b.resume.Contact != "": // what waits at the server may have been read
-		return left + " in the outbox " + map[bool]string{true: "has", false: "have"}[left == "1 message"] + " no receipt yet. What has not been read goes out when you meet."
+		return left + " from before " + map[bool]string{true: "has", false: "have"}[left == "1 message"] + " no receipt yet. What has not been read goes out when you meet."
 	case left != "":
-		return left + " in the outbox will be sent when the other side joins."
+		return left + " from before will be sent when the other side joins."
 	}
 	return ""
 }
@@ -194,12 +195,26 @@ func (b *outbox) notice() string {
 // explain adds to err that the outbox keeps undelivered messages, if it does.
 func (b *outbox) explain(c *chat.Conversation, err error) error {
 	if u := (*chat.Undelivered)(nil); b.journal != nil && errors.As(err, &u) && c.Resumable() {
-		if b.own {
-			return fmt.Errorf("%w; %w for your next %s", err, errKept, b.next)
+		switch {
+		case !b.own:
+			return fmt.Errorf("%w; %w in %s: to continue, %s", err, errKept, b.path, b.goOn())
+		case b.with != "":
+			return fmt.Errorf("%w; %w for your next call with %s%s", err, errKept, contactMark, b.with)
 		}
-		return fmt.Errorf("%w; %w in %s: run the same command to continue", err, errKept, b.path)
+		return fmt.Errorf("%w; %w: to go on, %s", err, errKept, b.goOn())
 	}
 	return err
+}
+
+// goOn returns what a person does to go on with the conversation in a later run.
+func (b *outbox) goOn() string {
+	switch {
+	case !b.own:
+		return "run the same command again"
+	case b.with != "":
+		return "run p2pchat call " + contactMark + b.with
+	}
+	return "run p2pchat " + command(b.side) + " --resume"
 }
 
 // close closes the file. The screen must have ended. While the keys of letters that were read are not on disk, the file stays also after

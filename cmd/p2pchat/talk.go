@@ -273,12 +273,10 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 		debug.SetGCPercent(300) // a connection keeps little, and makes much garbage: a file takes a quarter less of the processor
 	}
 	defer o.keeper.release()
-	if name := o.keeper.contact(); name != "" {
-		o.outbox.next = "call with " + contactMark + name
-	}
+	o.outbox.with = o.keeper.contact()
 	conversation := chat.New(chat.Config{
 		KeepAs: o.keepAs, Contact: o.keeper.contact(), Keeper: o.chatKeeper(),
-		Name: o.name, LeaveWhenSaid: o.leaveOnEOF, Journal: o.outbox.journal, MoreInput: o.outbox.own,
+		Name: o.name, LeaveWhenSaid: o.leaveOnEOF, Journal: o.outbox.journal, GoOn: o.outbox.goOn(), MoreInput: o.outbox.own,
 		DownloadDir: o.download, AcceptFiles: o.accept, DeclineFiles: o.declines, Stripes: o.stripes.forFiles(), Log: o.logger,
 		Drain: o.drain, Input: o.unit,
 	})

@@ -77,12 +77,16 @@ func (m *model) finish() tea.Cmd {
 	return tea.Quit
 }
 
-// unfinished counts what leaving now would lose.
+// unfinished counts what leaving now would lose. What is kept for the next run is not lost: messages in any case, files unless the goodbye
+// reaches the other side.
 func (m *model) unfinished() (messages, files int) {
 	if m.phase == over {
 		return 0, 0
 	}
 	messages, files = m.undelivered(), len(m.transfers)
+	if m.streams.Keeps && m.phase != up {
+		files = 0
+	}
 	if m.streams.Keeps || m.phase == up && messages > 0 && m.now().Sub(m.pending[0].at) < underway {
 		messages = 0
 	}

@@ -52,6 +52,10 @@ func TestLeaving(t *testing.T) {
 		asks string
 	}{
 		"a file": {func(r *rig) { r.happens(benIs, chat.FileOffering{ID: 1, Name: "x"}) }, "A file is still on its way. %s again to drop it."},
+		"a file that the goodbye ends": {func(r *rig) {
+			r.streams.Keeps = true
+			r.happens(benIs, chat.FileOffering{ID: 1, Name: "x"})
+		}, "A file is still on its way. %s again to drop it."},
 		"offers without an answer": {func(r *rig) {
 			r.happens(benIs, chat.FileOffered{ID: 1, Name: "x"}, chat.FileOffered{ID: 2, Name: "y"})
 		}, "2 offered files wait for your answer: /accept all takes them. %s again to drop them."},
@@ -89,6 +93,11 @@ func TestLeaving(t *testing.T) {
 		"a message that is on its way": func(r *rig) { r.happens(benIs).press("a<enter>").speaks(1) },
 		"a message that was read": func(r *rig) {
 			r.happens(benIs).press("a<enter>").speaks(1).happens(chat.Delivered{ID: 1}, chat.Disconnected{})
+		},
+		"a file that an outbox keeps, before the two meet": func(r *rig) { r.streams.Keeps = true; r.happens(invited, chat.FileOffering{ID: 1, Name: "x"}) },
+		"files that an outbox keeps, after a loss": func(r *rig) {
+			r.streams.Keeps = true
+			r.happens(benIs, chat.FileOffering{ID: 1, Name: "x"}, chat.FileProgress{ID: 1, Outgoing: true, Name: "x", Size: 9}, chat.FileOffered{ID: 1, Name: "y"}, chat.Disconnected{})
 		},
 		"a message that an outbox keeps": func(r *rig) { r.streams.Keeps = true; r.press("a<enter>").speaks(1) },
 		"a message that was refused":     func(r *rig) { r.press("a<enter>").send(saidMsg{<-r.outbox, 0, chat.ErrOver, make(chan struct{})}) },
