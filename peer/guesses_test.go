@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"os/exec"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -44,7 +47,22 @@ func (p *program) saved() (a peer.Resumption) {
 	if p.disk != nil {
 		a = *p.disk
 	}
+	if os.Getenv(testForgets) != "" {
+		a.Spent = 0
+	}
 	return a
+}
+
+// testForgets makes a program's disk lose the count of guesses.
+const testForgets = "PEER_FORGETS"
+
+// A program whose disk loses the count of guesses must be found: the test runs once more with such a disk, and has to fail.
+func TestForgottenGuessesAreFound(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestGuessingAfterAMeeting$/true$") //nolint:gosec // this very binary
+	cmd.Env = append(os.Environ(), testForgets+"=1")
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "the fourth guess was taken") {
+		t.Errorf("it was not found: %v\n%s", err, out)
+	}
 }
 
 func (p *program) report(e peer.Event) {
