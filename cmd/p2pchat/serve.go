@@ -173,7 +173,8 @@ func (o *serveOptions) validateAddresses() error {
 }
 
 // What the server in a caller's program bears. Neighbours reach it for as long as the call lasts, and it shares the machine with the
-// call. A client is one address: two contacts who both call open two rooms each, wait in six, and ask some 30 times until they meet.
+// call. A client is one IPv4 address, or one IPv6 network: two contacts who both call open two rooms each, wait in six, and ask some 30 times
+// until they meet.
 var (
 	boundsWithin  = memstore.Limits{Rooms: 64, Client: 32, ListBytes: 64 << 10, Idle: 2 * time.Minute}
 	clientsWithin = server.Config{
