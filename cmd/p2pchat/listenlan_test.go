@@ -54,6 +54,24 @@ func TestATryOnTheLocalNetworkHoldsUpNoCall(t *testing.T) {
 	}
 }
 
+// A server of the local network at which a contact proved nothing is left alone, though the contact has letters that keep its line waiting.
+func TestAServerIsRefutedBeforeLettersAreRead(t *testing.T) {
+	s, _ := listensFor(t, serving(t), 1, func(s *switchboard) { s.letters.round = time.Hour })
+	neighbour := httptest.NewServer(server.New(memstore.New(memstore.Limits{}), server.Config{Log: slog.New(slog.DiscardHandler)}))
+	t.Cleanup(neighbour.Close)
+	list, err := s.book.List()
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	s.letters.setBusy(list[0].ID, true)
+	s.posts <- func() { s.offered(t.Context(), list[0].ID, neighbour.URL) }
+	eventually(t, func() bool {
+		s.lan.mu.Lock()
+		defer s.lan.mu.Unlock()
+		return !s.lan.refuted.last(neighbour.URL).IsZero()
+	}, func() string { return "it may be tried again" })
+}
+
 // Neighbours who announce more than the switchboard can handle do not make the search wait.
 func TestASearchDoesNotWait(t *testing.T) {
 	s, _ := listensFor(t, serving(t), 1, func(*switchboard) {})

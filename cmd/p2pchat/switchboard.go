@@ -295,11 +295,11 @@ func (s *switchboard) receive(ctx, trying context.Context, id, server string, fr
 	<-places
 	if err != nil {
 		s.o.logger.Info("an offer in a contact's room led to no call", "why", err)
+		if server != "" && isUnproven(err) && trying.Err() == nil {
+			s.lan.refute(server)
+		}
 		s.letters.await(trying, id)
 		if server != "" {
-			if isUnproven(err) && trying.Err() == nil {
-				s.lan.refute(server)
-			}
 			return (*line).pauseAfterTry
 		}
 		return func(l *line) time.Duration {
