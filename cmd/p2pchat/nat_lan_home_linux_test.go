@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"os"
 	"path/filepath"
 	"testing"
 )
@@ -73,6 +74,32 @@ func TestNATListenReturnsToItsServer(t *testing.T) {
 	p.say(a, "Here again")
 	p.sees(ben, `"text":"Here again"`)
 	p.leave(a)
+	ben.kill()
+}
+
+// A call that listen has answered on the local network has the access key of the contact's server when it is back there, and leaves letters.
+func TestNATListenReturnsWithItsAccessKey(t *testing.T) {
+	needsLab(t)
+	t.Parallel()
+	const home = "http://192.168.7.3:3000"
+	p, key := newLAN(t, "a", "b", "s").keepsOnLAN(true), filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(key, []byte("sesame-sesame-sesame"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ben := p.runs("b", "listen", "--server", home, "--access-key-file", key, "--no-outbox=false")
+	p.sees(ben, `Looking for calls on your local network, too`)
+	a := p.runs("a", "call", "@ben", "--lan", "always")
+	p.sees(a, `"type":"ringing"`)
+	if _, err := io.WriteString(ben.in, `{"type":"answer","contact":"ann"}`+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	p.talks(a, ben)
+	a.kill()
+	serve := p.start("s", "serve", "--listen", "192.168.7.3:3000", "--mail", "--access-key-file", key)
+	serve.notes(t, "listening on")
+	p.sees(ben, `answers again\. The call goes on there`)
+	p.say(ben, "While you were away")
+	p.sees(ben, `"type":"mailed"`)
 	ben.kill()
 }
 

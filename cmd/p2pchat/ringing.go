@@ -131,9 +131,9 @@ func (s *switchboard) freeScreen() {
 
 // hold holds a call that is answered. It calls free if the contact can call again before it returns.
 func (s *switchboard) hold(ctx context.Context, id string, call *incomingCall, name string, free func()) error {
-	o := s.o.at(call.server)
-	if call.server != call.keeper.server {
-		o.home, o.moved = call.keeper.server, true
+	o := s.o.at(call.keeper.server) // with its access key, which no other server gets: see keyHere
+	if call.server != o.server {
+		o.server, o.serverGiven, o.home, o.moved = call.server, true, o.server, true
 	}
 	o.keeper, o.incoming = call.keeper, call
 	if c := call.keeper.held; c.Ring == contacts.RingAccept && c.Folder != "" {
