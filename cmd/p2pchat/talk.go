@@ -164,11 +164,7 @@ func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err e
 	if err := cmp.Or(o.checkLAN(), o.findKeeper()); err != nil {
 		return err
 	}
-	if err := o.findKey(named); err != nil {
-		return err
-	}
-	o.notices = append(std.warnings.take(), o.notices...)
-	return nil
+	return o.findKey(named)
 }
 
 // findPeer finds out whom the call is with: a contact, or one who has the code.
@@ -296,6 +292,11 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 			panic(mistake)
 		}
 	}()
+	for _, notice := range slices.Concat(std.warnings.take(), o.notices, []string{o.ownCode, o.outbox.notice(), sweep(o.download)}) {
+		if notice != "" {
+			conversation.Tell(chat.Notice{Text: notice})
+		}
+	}
 	// Offers before input: the other side may leave when the input has ended.
 	if err := conversation.MustSend(ctx, o.send...); err != nil {
 		return o.end(ctx, conversation, shown, &usageError{err: fmt.Errorf("--send: %w", err), hint: "give the path of a file or folder that can be read"})
@@ -303,11 +304,6 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	feed()
 	defer context.AfterFunc(ctx, conversation.Leave)()
 
-	for _, notice := range append(slices.Clone(o.notices), o.ownCode, o.outbox.notice(), sweep(o.download)) {
-		if notice != "" {
-			conversation.Tell(chat.Notice{Text: notice})
-		}
-	}
 	err := c.open()
 	if err == nil {
 		err = conversation.Run(context.WithoutCancel(ctx), c.next)

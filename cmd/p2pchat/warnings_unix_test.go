@@ -56,4 +56,11 @@ func TestWarningsAreOnTheScreen(t *testing.T) {
 		p.finishes(t, exitUsage)
 		p.notes(t, `The environment variable P2PCHAT_BANANA has no effect`)
 	})
+	t.Run("a call that ends at once", func(t *testing.T) {
+		t.Parallel()
+		p := launchWith(t, t.TempDir(), env, "call", "c0", "--send", "missing")
+		p.finishes(t, exitUsage)
+		p.notes(t, `The environment variable P2PCHAT_BANANA has no effect`)
+		p.notes(t, `This call is in the room c0,`)
+	})
 }
