@@ -49,7 +49,8 @@ var errNoApart = errors.New("no further connection can be opened")
 // An aparts is the further connections of a Pipe.
 type aparts struct {
 	direct func() (remote netip.Addr, ok bool) // nil: no connection can be opened
-	make   func(context.Context, *pionnet.Sources) (*webrtc.PeerConnection, error)
+	make   func(context.Context, *pionnet.Sources, *pionnet.FirstCheck) (*webrtc.PeerConnection, error)
+	eager  bool // they take the pair of the first check, if the other side does
 	wg     sync.WaitGroup
 
 	mu     sync.Mutex // guards what follows
@@ -130,6 +131,7 @@ type apart struct {
 	control *channel
 	pc      *webrtc.PeerConnection
 	sources *pionnet.Sources
+	first   *pionnet.FirstCheck
 	channel *channel // nil until it has opened
 	opened  chan *webrtc.DataChannel
 	once    sync.Once
@@ -206,19 +208,22 @@ func (p *Pipe) newApart(control *channel, remote netip.Addr, theirs bool) (*apar
 	if p.Verified {
 		sources.Prove()
 	}
-	pc, err := p.aparts.make(p.life, sources)
+	first := &pionnet.FirstCheck{}
+	pc, err := p.aparts.make(p.life, sources, first)
 	if err != nil {
 		_ = control.Close() // it never fails
 		p.aparts.end(theirs)
 		return nil, err
 	}
 	a := &apart{
-		p: p, theirs: theirs, remote: remote, control: control, pc: pc, sources: sources,
+		p: p, theirs: theirs, remote: remote, control: control, pc: pc, sources: sources, first: first,
 		opened: make(chan *webrtc.DataChannel, 1), over: make(chan struct{}), associationEnded: make(chan struct{}),
 	}
 	pc.SCTP().OnClose(func(error) { close(a.associationEnded) })
 	pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
 		switch state {
+		case webrtc.PeerConnectionStateConnected:
+			first.Stop()
 		case webrtc.PeerConnectionStateDisconnected, webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
 			a.end()
 		}
@@ -299,6 +304,12 @@ func (a *apart) answer(ctx context.Context) error {
 	return a.await(ctx, promised)
 }
 
+// An apartDescription is what one side sends of itself: its description, with all its candidates.
+type apartDescription struct {
+	webrtc.SessionDescription
+	FirstCheck bool `json:"firstCheck,omitempty"` // it takes the pair of the first check, if the other side does
+}
+
 // describe sends this side's description, with all its candidates.
 func (a *apart) describe(ctx context.Context, d webrtc.SessionDescription) error {
 	gathered := webrtc.GatheringCompletePromise(a.pc)
@@ -312,7 +323,7 @@ func (a *apart) describe(ctx context.Context, d webrtc.SessionDescription) error
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	b, err := json.Marshal(a.pc.LocalDescription())
+	b, err := json.Marshal(apartDescription{*a.pc.LocalDescription(), a.p.aparts.eager})
 	if err != nil {
 		return err
 	}
@@ -329,7 +340,7 @@ func (a *apart) described(ctx context.Context, kind webrtc.SDPType) (promised fi
 	if err != nil {
 		return promised, err
 	}
-	var d webrtc.SessionDescription
+	var d apartDescription
 	if err := json.Unmarshal(message, &d); err != nil || d.Type != kind {
 		return promised, errGarbled
 	}
@@ -338,7 +349,10 @@ func (a *apart) described(ctx context.Context, kind webrtc.SDPType) (promised fi
 	}
 	var list []candidate
 	d.SDP, list = plain(d.SDP, nil)
-	if err := a.pc.SetRemoteDescription(d); err != nil {
+	if d.FirstCheck && a.p.aparts.eager {
+		a.first.Start()
+	}
+	if err := a.pc.SetRemoteDescription(d.SessionDescription); err != nil {
 		return promised, fmt.Errorf("%w: %w", errGarbled, err)
 	}
 	for _, c := range list {

@@ -14,6 +14,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"p2pchat/peer"
+	"p2pchat/signaling"
 	"p2pchat/signaling/memstore"
 )
 
@@ -101,6 +102,43 @@ func TestFurtherConnections(t *testing.T) {
 		_ = ends(t, near)
 		_ = ends(t, far)
 	})
+}
+
+// Behind NATs, a further connection is open four round trips after it was asked for: both sides look for their addresses at the same time, and
+// neither waits for a nomination. If one of them does, as earlier versions do, both wait.
+func TestFurtherConnectionsOpenSoon(t *testing.T) {
+	const delay = 25 * time.Millisecond
+	for name, c := range map[string]struct {
+		caller, callee peer.Config
+		most           time.Duration
+	}{
+		"by the first check":               {quiet(), quiet(), 8*delay + delay/2},
+		"if the side that opens it waits":  {quiet().Patient(), quiet(), time.Second},
+		"if the side that accepts it does": {quiet(), quiet().Patient(), time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, store := newNATs(t, portRestricted, portRestricted, delay), memstore.New(memstore.Limits{})
+				c.caller.ICEServers = []signaling.ICEServer{n.stun(t)}
+				c.callee.ICEServers = c.caller.ICEServers
+				caller, callee := both(t, n.calls(t, store, right, c.caller), n.answers(t, store, right, c.callee))
+				callee.Expect(true)
+				begun := time.Now()
+				near, err := caller.OpenApart(soon(t))
+				took := time.Since(begun)
+				if err != nil || took > c.most {
+					t.Fatalf("it opened after %v (%v)", took, err)
+				}
+				t.Logf("it opened after %v", took)
+				far, err := callee.Accept(soon(t))
+				if err != nil {
+					t.Fatal(err)
+				}
+				put(t, near, far, []byte("hi"))
+				near.Close()
+			})
+		})
+	}
 }
 
 // A side that breaks the protocol gets no more connections than another, and keeps none of their places.

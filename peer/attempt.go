@@ -38,9 +38,9 @@ type attempt struct {
 	phases    *phases
 	network   transport.Net
 	machine   pionnet.Addresses
-	another   func(context.Context, *pionnet.Sources) (*webrtc.PeerConnection, error) // to the same side, see apart
-	outside   *pionnet.Outside                                                        // the other side's addresses, for this machine's TURN servers
-	sources   *pionnet.Sources                                                        // of checks
+	another   func(context.Context, *pionnet.Sources, *pionnet.FirstCheck) (*webrtc.PeerConnection, error) // to the same side, see apart
+	outside   *pionnet.Outside                                                                             // the other side's addresses, for this machine's TURN servers
+	sources   *pionnet.Sources                                                                             // of checks
 	first     *pionnet.FirstCheck
 	packets   *pionnet.Packets
 	sockets   *pionnet.Sockets // for the fast path; nil: files do without
@@ -106,8 +106,10 @@ func (s *Session) newAttemptOver(ctx context.Context, machine transport.Net, t s
 		store: s.store, ticket: t, code: code, resumption: s.resumption(t, code), servers: servers,
 		publish: publish, readOn: func() {}, moves: s.config.Moves && !s.config.RelayOnly, renews: s.config.Moves, relayOnly: s.config.RelayOnly, report: s.config.Report, log: s.config.Log, phases: newPhases(s.config.Log),
 		posts: make(chan post), done: make(chan struct{}), outgoing: make(chan []signaling.Candidate, 128),
-		another: func(ctx context.Context, sources *pionnet.Sources) (*webrtc.PeerConnection, error) {
-			return newPeerConnection(ctx, s.config, machine, withoutTURN(servers), guards{outside: g.outside, sources: sources}, apartSettings)
+		another: func(ctx context.Context, sources *pionnet.Sources, first *pionnet.FirstCheck) (*webrtc.PeerConnection, error) {
+			config := s.config
+			config.gathers = true
+			return newPeerConnection(ctx, config, machine, withoutTURN(servers), guards{outside: g.outside, sources: sources, first: first, packets: &pionnet.Packets{}}, apartSettings)
 		},
 		network: machine, machine: addresses, outside: g.outside, sources: g.sources, first: g.first, packets: g.packets, sockets: g.sockets, refused: g.refused, gateway: s.config.findGateway(), pc: pc,
 		remote: remoteCandidates{names: newNames(ctx, machine, s.config), named: map[string]bool{}},

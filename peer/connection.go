@@ -65,6 +65,9 @@ func newPeerConnection(ctx context.Context, config Config, machine transport.Net
 	if config.RelayOnly {
 		c.ICETransportPolicy = webrtc.ICETransportPolicyRelay
 	}
+	if config.gathers {
+		c.ICECandidatePoolSize = 1
+	}
 	pc, err := api.NewPeerConnection(c)
 	if err != nil {
 		return nil, fmt.Errorf("preparing a connection: %w", err)

@@ -95,6 +95,7 @@ type Config struct {
 	isGone  func(netip.Addr) bool       // asks the system if nil
 	patient bool                        // wait for nominations, see pionnet.FirstCheck
 	relayed bool                        // the connection was through a relay until now: another relay is taken at once
+	gathers bool                        // addresses are gathered before there is a description
 
 	contact *Contact // whom to meet without a code; nil with one
 	private bool     // only the two have the codes: wrong answers are no guesses

@@ -124,7 +124,7 @@ func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 	p.phases = a.phases
 	p.phases.begin(phaseFirstMessage)
 	p.life, p.kill = context.WithCancel(context.Background())
-	p.aparts.make = a.another
+	p.aparts.make, p.aparts.eager = a.another, a.eager
 	if !a.foreign && !a.relayOnly {
 		p.aparts.direct = a.direct
 	}
