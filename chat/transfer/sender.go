@@ -24,10 +24,10 @@ const (
 )
 
 const (
-	fileChunk  = 64 << 10  // bytes in a message
-	pieceHead  = 1 + 8 + 8 // bytes before those of the stream
-	fileHaves  = 128 << 10 // bytes from one have to the next
-	fileMoving = 4         // files of this side that have a channel at a time
+	fileChunk  = 64 << 10       // bytes in a message
+	pieceHead  = 1 + 8 + 8      // bytes before those of the stream
+	fileHaves  = 16 * pieceMost // bytes from one have to the next, 127 KiB: whole pieces
+	fileMoving = 4              // files of this side that have a channel at a time
 
 	progressInterval = 250 * time.Millisecond
 	retryInterval    = time.Second
