@@ -1,10 +1,15 @@
 package chat
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,4 +128,69 @@ func TestFolder(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A pipe breaks while more of a folder was sent than has arrived, and a file in that part changes. The SHA-256 at the end is that of what was sent then,
+// and the receiver is told of the file: it does not take all for damaged.
+func TestFolderChangesBetweenPipes(t *testing.T) {
+	for _, messages := range []int{0, 1} { // that have arrived; the first one ends within the file
+		t.Run(fmt.Sprint(messages, " messages have arrived"), func(t *testing.T) {
+			withRawOf(t, nil, func(t *testing.T, a *talker, r raw) { changesBetweenPipes(t, a, r, messages) })
+		})
+	}
+}
+
+func changesBetweenPipes(t *testing.T, a *talker, r raw, messages int) {
+	path := filepath.Join(t.TempDir(), "tree")
+	name := filepath.Join(path, "file")
+	if err := errors.Join(os.Mkdir(path, 0o700), os.WriteFile(name, noise(4*fileChunk), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	ch := accepted(t, a, r, path)
+	had, _, _ := readStream(t, ch, 0, messages)
+	_, _, _ = readStream(t, ch, int64(len(had)), 1)
+	synctest.Wait() // more is on its way
+	r.cut()
+	synctest.Wait()
+	if err := os.WriteFile(name, noise(100), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	left, right := newPair(64)
+	a.joins(left)
+	r = raw{right, t}
+	r.Expect(true)
+	r.hello(hello{Conversation: "hostile", First: 2, Of: a.stream.ID()})
+	ch, err := r.Accept(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ch.Read(make([]byte, 100)); err != nil { // which file it is
+		t.Fatal(err)
+	}
+	rest, sum, leftOut := readStream(t, ch, int64(len(had)), 1000)
+	whole := append(had, rest...)
+	if got := sha256.Sum256(whole); !bytes.Equal(sum, got[:]) || !strings.Contains(string(leftOut), `"file"`) {
+		t.Errorf("%d bytes have SHA-256 %x, not %x; left out are %s", len(whole), got, sum, leftOut)
+	}
+	r.cut()
+}
+
+// readStream plays a receiver that has so much: it returns what the next messages of a file's channel add, and what stands at its end.
+func readStream(t *testing.T, ch io.ReadWriteCloser, have int64, messages int) (data, sum, left []byte) {
+	t.Helper()
+	b := make([]byte, 1+fileChunk+100)
+	for ; messages > 0; messages-- {
+		if _, err := ch.Write(part8(fileHave, uint64(have)+uint64(len(data)))); err != nil { //nolint:gosec // not negative
+			t.Fatal(err)
+		}
+		n, err := ch.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b[0] == fileDone {
+			return data, bytes.Clone(b[1:33]), bytes.Clone(b[33:n])
+		}
+		data = append(data, b[1:n]...)
+	}
+	return data, nil, nil
 }

@@ -125,7 +125,8 @@ type file struct {
 	must     bool    // it counts as missed unless the other side gets it
 
 	// owned by the goroutine that sends it: the state moving has one
-	hash hash.Hash
+	hash   hash.Hash
+	points []hashPoint // of a folder: after the messages that the receiver may lack
 
 	// guarded by the Manager's mu:
 	state    state

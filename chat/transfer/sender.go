@@ -184,6 +184,7 @@ func (m *Manager) stream(ctx context.Context, to *spread, f *file, moved <-chan 
 	if err := m.hashUpTo(ctx, f, at); err != nil {
 		return nil, err
 	}
+	m.rewindHash(f, at)
 	from := f.source.open(at)
 	defer from.Close()
 	message := make([]byte, pieceHead+fileChunk)
@@ -241,18 +242,6 @@ func (m *Manager) mayStream(f *file, at int64) (chunk int64) {
 		chunk = min(chunk, pieceMost)
 	}
 	return chunk
-}
-
-// streamed notes the bytes up to at. What is sent again is not hashed again.
-func (m *Manager) streamed(f *file, b []byte, at int64) {
-	unhashed := at - f.hashed // only this goroutine changes it
-	if unhashed > 0 {
-		f.hash.Write(b[int64(len(b))-unhashed:])
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	f.hashed = max(f.hashed, at)
-	f.window.sent(at, time.Now())
 }
 
 // hashUpTo hashes what an earlier run of the program has sent.

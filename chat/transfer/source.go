@@ -18,8 +18,8 @@ import (
 	"p2pchat/chat/disk"
 )
 
-// A source is a file or folder of this side: a stream that can be read from any offset, and is
-// the same each time. A folder's is a tar stream, of which only the list of its parts is kept in memory.
+// A source is a file or folder of this side: a stream that can be read from any offset. A file's is
+// the same each time, or fails; of a folder, files that have changed since become zeros. A folder's is a tar stream, of which only the list of its parts is kept in memory.
 type source struct {
 	Offer
 	root    *os.Root // of the folder; nil for a file
@@ -29,8 +29,8 @@ type source struct {
 	leftOut int    // symbolic links, devices and the like
 	room    int64  // bytes left for what is kept in memory
 
-	mu      sync.Mutex      // guards what follows
-	spoiled map[int64]spoil // by the offset of the part
+	mu      sync.Mutex        // guards what follows
+	spoiled map[int64]leftOut // by the offset of the part
 }
 
 // A part is a file or folder of a source, with the header before it; or the trailer of a tar stream.
@@ -90,7 +90,7 @@ func newSource(ctx context.Context, path string) (*source, error) {
 	if err != nil {
 		return nil, errors.Unwrap(err) // without the path, which the caller adds
 	}
-	s := &source{path: whole, room: maxInMemory, spoiled: map[int64]spoil{}, Offer: Offer{
+	s := &source{path: whole, room: maxInMemory, spoiled: map[int64]leftOut{}, Offer: Offer{
 		Name: strings.ToValidUTF8(filepath.Base(whole), "\ufffd"), Mode: uint32(info.Mode().Perm()), Folder: info.IsDir(), Size: info.Size(),
 	}}
 	if hasDate(info.ModTime()) {

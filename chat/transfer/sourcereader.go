@@ -106,7 +106,7 @@ func (r *sourceReader) content(p part, offset int64) (io.Reader, error) {
 		return bytes.NewReader(p.data[offset:]), nil
 	}
 	if r.s.root != nil {
-		return r.s.mended(r, p, offset)
+		return r.s.mended(r, p, offset), nil
 	}
 	b, err := r.s.body(p, offset)
 	r.body = b

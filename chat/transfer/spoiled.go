@@ -18,12 +18,6 @@ type leftOut struct {
 	Kept bool   `json:"kept,omitempty"` // as much of it as was offered has arrived
 }
 
-// A spoil is what the sender notes of a file that changed while its folder was being sent.
-type spoil struct {
-	leftOut
-	from int64 // in the file: it is zeros from there on
-}
-
 const (
 	maxInMemory = 16 << 20 // bytes of files that are read when they are offered
 	maxLeftOut  = 32 << 10 // bytes of JSON that tell of spoiled files
@@ -35,25 +29,22 @@ var (
 )
 
 // mended reads p from offset on. It reads as many bytes as were offered, whatever happens to the file.
-func (s *source) mended(r *sourceReader, p part, offset int64) (io.Reader, error) {
+func (s *source) mended(r *sourceReader, p part, offset int64) io.Reader {
 	m := &mended{s: s, part: p, at: offset}
 	s.mu.Lock()
 	was, spoiled := s.spoiled[p.at]
 	s.mu.Unlock()
-	if spoiled && !was.Kept && offset >= was.from {
+	if spoiled && !was.Kept {
 		m.zeros = true
-		return m, nil
+		return m
 	}
 	b, err := s.body(p, offset)
-	switch {
-	case err != nil && spoiled: // what was sent before the pipe broke can no longer be read
-		return nil, p.because(err)
-	case err != nil:
+	if err != nil {
 		m.spoil(err)
-	default:
-		r.body, m.from = b, b
+		return m
 	}
-	return m, nil
+	r.body, m.from = b, b
+	return m
 }
 
 // A mended is a file in a folder, always as long as it was offered.
@@ -76,7 +67,7 @@ func (m *mended) Read(b []byte) (int, error) {
 		case errors.Is(err, io.EOF):
 			return 0, io.EOF
 		case errors.Is(err, errLonger):
-			m.s.note(m.part, spoil{leftOut{m.name, fmt.Sprintf("it grew while it was being sent: its first %d bytes have arrived", m.size), true}, m.size})
+			m.s.note(m.part, leftOut{m.name, fmt.Sprintf("it grew while it was being sent: its first %d bytes have arrived", m.size), true})
 			return 0, io.EOF
 		}
 		m.spoil(err)
@@ -92,10 +83,10 @@ func (m *mended) Read(b []byte) (int, error) {
 // spoil notes that the receiver has to remove the file, and fills the rest with zeros.
 func (m *mended) spoil(why error) {
 	m.zeros = true
-	m.s.note(m.part, spoil{leftOut{Name: m.name, Why: why.Error()}, m.at})
+	m.s.note(m.part, leftOut{Name: m.name, Why: why.Error()})
 }
 
-func (s *source) note(p part, what spoil) {
+func (s *source) note(p part, what leftOut) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if was, ok := s.spoiled[p.at]; !ok || was.Kept {
@@ -109,7 +100,7 @@ func (s *source) leftOuts() (all []leftOut) {
 	defer s.mu.Unlock()
 	for _, p := range s.parts {
 		if what, ok := s.spoiled[p.at]; ok && p.name != "" {
-			all = append(all, what.leftOut)
+			all = append(all, what)
 		}
 	}
 	return all
