@@ -10,8 +10,9 @@ import (
 func answerCommand(std stdio) *cobra.Command {
 	o := talkOptions{side: signaling.Callee, meet: peer.Answer}
 	c := &cobra.Command{
-		Use:   "answer [CODE]",
-		Short: "Answer a call: type its code, chat",
+		Use:        "answer [CODE]",
+		SuggestFor: []string{"join", "connect", "accept"},
+		Short:      "Answer a call: type its code, chat",
 		Long: `Join the caller's room and chat. If answer runs before call, it waits for the caller,
 and on the default address it also waits for a server, and looks for the call on your
 local network.
@@ -22,12 +23,16 @@ the list of processes. CODE can also be the command, the link or the line "code:
 call shows. On a server on this machine, both sides can leave the code out; a caller
 elsewhere has a code, which can be typed on the screen.
 
+To answer a contact, whom you have kept, give @NAME in place of the code; 'p2pchat listen' waits for all
+of them.
+
 If the other side's program was started again and does not come back, type /again to
 wait for it with the code of the call, too.
 
 'p2pchat help' lists the exit codes.`,
 		Example: `  p2pchat answer --server https://chat.example.org
   p2pchat answer 417-amber-falcon --server https://chat.example.org
+  p2pchat answer @ann
   p2pchat answer`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {

@@ -13,8 +13,9 @@ import (
 func callCommand(std stdio) *cobra.Command {
 	o := talkOptions{side: signaling.Caller, meet: peer.Call}
 	c := &cobra.Command{
-		Use:   "call [CODE]",
-		Short: "Start a call: print a code, wait for the other side, chat",
+		Use:        "call [CODE]",
+		SuggestFor: []string{"chat", "dial", "start", "invite", "talk"},
+		Short:      "Start a call: print a code, wait for the other side, chat",
 		Long: `Open a room on the server, print its code, wait for the other side and chat.
 
 Without CODE, call makes a new one, such as 417-amber-falcon: a room, and a secret that
@@ -28,12 +29,15 @@ without a secret. If no server listens on the default address, call serves until
 with a contact or a code that has a secret it serves your local network, too, and answer
 finds it there. With --lan always it does so without any server.
 
+To call a contact, whom you have kept, give @NAME in place of the code: see 'p2pchat contacts --help'.
+
 If the other side's program was started again and does not come back, type /again to
 wait for it with the code of the call, too.
 
 'p2pchat help' lists the exit codes.`,
 		Example: `  p2pchat call --server https://chat.example.org
   p2pchat call standup-our-own-secret --server https://chat.example.org
+  p2pchat call @ben
   p2pchat call
   printf 'done\n' | p2pchat call --leave-on-eof`,
 		Args: cobra.ArbitraryArgs, // a code may be written with spaces

@@ -56,8 +56,9 @@ ignores all settings for one run.`,
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of text")
 	set := &cobra.Command{
-		Use:   "set NAME VALUE...",
-		Short: "Save a setting for every run",
+		Use:        "set NAME VALUE...",
+		SuggestFor: []string{"edit", "change", "add"},
+		Short:      "Save a setting for every run",
 		Long: `set saves the value of a flag in the settings file. A flag that can be given more than once
 takes several values. Comments and other lines of the file stay as they are.`,
 		Example: `  p2pchat config set server https://chat.example.org
@@ -72,10 +73,11 @@ takes several values. Comments and other lines of the file stay as they are.`,
 		ValidArgsFunction: completeSettings,
 	}
 	unset := &cobra.Command{
-		Use:     "unset NAME",
-		Short:   "Remove a setting from the file",
-		Example: `  p2pchat config unset server`,
-		Args:    cobra.ArbitraryArgs,
+		Use:        "unset NAME",
+		SuggestFor: []string{"remove", "rm", "delete", "reset"},
+		Short:      "Remove a setting from the file",
+		Example:    `  p2pchat config unset server`,
+		Args:       cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return &usageError{err: fmt.Errorf("'%s' takes the name of a setting", c.CommandPath()), hint: "example: p2pchat config unset server"}

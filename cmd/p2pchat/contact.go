@@ -111,10 +111,21 @@ func findContact(name string) (contacts.Contact, error) {
 		return contacts.Contact{}, &usageError{err: err}
 	}
 	c, err := book.Find(name)
-	if err != nil {
-		return c, contactError(name, err)
+	if err == nil {
+		return c, nil
 	}
-	return c, nil
+	err = contactError(name, err)
+	if u := (*usageError)(nil); errors.As(err, &u) {
+		list, _ := book.List() // those that can be read
+		var names []string
+		for _, c := range list {
+			names = append(names, c.Name)
+		}
+		if meant := screen.Closest(name, names); meant != "" {
+			u.hint = fmt.Sprintf("did you mean %s%s?", contactMark, meant)
+		}
+	}
+	return contacts.Contact{}, err
 }
 
 // contactError words an error about a contact.

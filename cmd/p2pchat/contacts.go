@@ -48,8 +48,9 @@ $XDG_STATE_HOME, a file for each that only you can read. Every call changes the 
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a contact instead of a table")
 	forget := &cobra.Command{
-		Use:   "forget @NAME",
-		Short: "Remove a contact and its keys",
+		Use:        "forget @NAME",
+		SuggestFor: []string{"remove", "rm", "delete", "del", "drop", "unkeep"},
+		Short:      "Remove a contact and its keys",
 		Long: `forget removes the contact's keys, and your messages that were not delivered to the contact. The
 contact is not told, and its calls no longer reach you. To be able to call each other again, meet
 with a code and keep each other.`,
@@ -91,8 +92,9 @@ func ringCommand(std stdio) *cobra.Command {
 	folder := ""
 	policies := []string{contacts.RingAsk, contacts.RingAccept, contacts.RingRefuse}
 	c := &cobra.Command{
-		Use:   "ring @NAME ask|accept|refuse",
-		Short: "Say what listen does when a contact calls",
+		Use:        "ring @NAME ask|accept|refuse",
+		SuggestFor: []string{"block", "allow", "accept", "refuse"},
+		Short:      "Say what listen does when a contact calls",
 		Long: `ask (the default) rings until you answer or decline. accept answers at once; with --folder, it
 also takes the contact's files, into that folder. refuse does not listen for the contact,
 who sees no difference from your being away.

@@ -45,3 +45,15 @@ func TestHands(t *testing.T) {
 		ann.ends(0)
 	})
 }
+
+// On a terminal, help is broken between words, and what a flag does stays beside the flag.
+func TestHelpFitsTheTerminal(t *testing.T) {
+	t.Parallel()
+	w := openWindow(t, 80, 24, nil, "answer", "--help")
+	w.shows(`(?m)^      --log-level LEVEL +lowest LEVEL that is logged: debug, info,\n {39}warn or error \(default "warn"\)$`)
+	w.ends(0)
+	w = openWindow(t, 64, 60, nil, "help", "contacts", "ring")
+	w.shows(`(?m)^ask \(the default\) rings until you answer or decline\. accept\nanswers at once; with --folder, it also takes the contact's\nfiles, into that folder\. `)
+	w.shows(`(?m)^  p2pchat contacts ring @ben ask$`)
+	w.ends(0)
+}

@@ -41,7 +41,7 @@ func (o *logOptions) logger(to io.Writer) (*slog.Logger, error) {
 	if o.file != "" {
 		file, err := os.OpenFile(o.file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) // open until the program ends
 		if err != nil {
-			return nil, &usageError{err: fmt.Errorf("--log-file: %w", err)}
+			return nil, &usageError{err: fmt.Errorf("--log-file: %w", err), hint: "name a file that you can write to, in a folder that exists"}
 		}
 		to = file
 	}

@@ -113,6 +113,7 @@ interrupt is how serve and listen end: with 0.`,
 	for _, c := range root.Commands() {
 		completeChoices(c)
 	}
+	hangHelp(root, std.out)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	checkArguments(root)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -91,7 +92,11 @@ func rejectArguments(c *cobra.Command, given []string) error {
 	case c.HasSubCommands():
 		return unknownCommand(c, given[0])
 	}
-	return &usageError{err: fmt.Errorf("'%s' takes no argument, but %q was given", c.CommandPath(), given[0]), hint: seeHelp(c)}
+	hint := seeHelp(c)
+	if strings.HasPrefix(given[0], contactMark) {
+		hint = fmt.Sprintf("to meet one contact: p2pchat answer %[1]s, or p2pchat call %[1]s", quoted(given[0]))
+	}
+	return &usageError{err: fmt.Errorf("'%s' takes no argument, but %q was given", c.CommandPath(), given[0]), hint: hint}
 }
 
 // subcommands returns the names of the subcommands of c that a person may type.
@@ -111,17 +116,60 @@ func listCommands(c *cobra.Command) string {
 
 // unknownCommand returns the usageError of a subcommand that c does not have.
 func unknownCommand(c *cobra.Command, name string) error {
-	hint := seeHelp(c)
-	code, err := peer.ParseCode(name)
-	switch meant := screen.Closest(name, subcommands(c)); {
-	case meant != "":
-		hint = fmt.Sprintf("did you mean '%s %s'?", c.CommandPath(), meant)
-	case !c.HasParent() && err == nil && code.Secret != "" && strings.Trim(code.Room, "0123456789") == "":
-		hint = fmt.Sprintf("to answer a call with this code, type: p2pchat answer %s", code)
+	hint := cmp.Or(meantCommand(c, strings.ToLower(name)), meantCall(c, name))
+	switch {
+	case hint != "":
 	case c.HasSubCommands():
 		hint = listCommands(c)
+	default:
+		hint = seeHelp(c)
 	}
 	return &usageError{err: fmt.Errorf("there is no command '%s %s'", c.CommandPath(), screen.Clean(name)), hint: hint}
+}
+
+// elsewhereHints has what people look for in a subcommand that is to be had in another way.
+var elsewhereHints = map[string]string{
+	"p2pchat send":         "to send files: p2pchat call --send FILE, or /send FILE in a call",
+	"p2pchat receive":      "to receive files: p2pchat answer, or p2pchat call; --accept-files takes all",
+	"p2pchat contacts add": "both of you keep each other: meet in a call with a code (p2pchat call), and both type /keep there",
+}
+
+// showing are words for what a command does without a subcommand, such as contacts.
+var showing = []string{"list", "ls", "show", "get", "view", "print"}
+
+// meantCommand returns the hint which command was meant by a subcommand that c does not have, or "".
+func meantCommand(c *cobra.Command, name string) string {
+	if hint := elsewhereHints[c.CommandPath()+" "+name]; hint != "" {
+		return hint
+	}
+	if c.HasParent() && c.Runnable() && slices.Contains(showing, name) {
+		return fmt.Sprintf("did you mean '%s'?", c.CommandPath())
+	}
+	for _, sub := range c.Commands() {
+		if slices.Contains(sub.SuggestFor, name) {
+			return fmt.Sprintf("did you mean '%s'?", sub.CommandPath())
+		}
+	}
+	if meant := screen.Closest(name, subcommands(c)); meant != "" {
+		return fmt.Sprintf("did you mean '%s %s'?", c.CommandPath(), meant)
+	}
+	return ""
+}
+
+// meantCall returns the hint how to call with what is no command but a contact, a link or a code, or "".
+func meantCall(c *cobra.Command, name string) string {
+	text, server := invitation(name)
+	code, err := peer.ParseCode(text)
+	switch isContact := strings.HasPrefix(name, contactMark); {
+	case c.HasParent():
+	case isContact:
+		return fmt.Sprintf("to call this contact: p2pchat call %s", quoted(name))
+	case err == nil && server != "":
+		return fmt.Sprintf("to answer the call of this link: p2pchat answer %s", quoted(name))
+	case err == nil && code.Secret != "" && strings.Trim(code.Room, "0123456789") == "":
+		return fmt.Sprintf("to answer a call with this code, type: p2pchat answer %s", code)
+	}
+	return ""
 }
 
 // flagError returns the usageError of a flag that pflag refused.
