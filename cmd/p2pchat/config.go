@@ -276,5 +276,13 @@ func completeSettings(c *cobra.Command, args []string, _ string) ([]string, cobr
 	if len(args) == 0 {
 		return slices.Sorted(maps.Keys(settable(c.Root()))), cobra.ShellCompDirectiveNoFileComp
 	}
+	f := settable(c.Root())[args[0]]
+	switch {
+	case f == nil:
+	case f.Value.Type() == "bool":
+		return []string{"true", "false"}, cobra.ShellCompDirectiveNoFileComp
+	case slices.Contains([]string{"FILE", "FOLDER", "PROGRAM"}, argumentOf(f)):
+		return nil, cobra.ShellCompDirectiveDefault
+	}
 	return choices[args[0]], cobra.ShellCompDirectiveNoFileComp
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -206,9 +207,21 @@ func (o *talkOptions) goOn(ctx context.Context, was earlierTalk, std stdio) (boo
 		o.warn("%s was not ended. To go on with it: p2pchat %s --resume", screen.Capital(was.String()), command(o.side))
 		return false, nil
 	}
-	fmt.Fprintf(std.err, "Go on with %s? [Enter/n] ", was)
-	answer, err := readLine(ctx, std)
-	return !strings.HasPrefix(strings.ToLower(answer), "n"), err
+	for {
+		fmt.Fprintf(std.err, "Go on with %s? [Enter/n] ", was)
+		answer, err := readLine(ctx, std)
+		switch answer = strings.ToLower(strings.TrimSpace(answer)); {
+		case errors.Is(err, io.EOF): // Ctrl-D
+			return false, errInterrupted
+		case err != nil:
+			return false, err
+		case answer == "", answer == "y", answer == "yes":
+			return true, nil
+		case answer == "n", answer == "no":
+			return false, nil
+		}
+		fmt.Fprintln(std.err, "Press Enter to go on with it. To begin another conversation, type n and press Enter.")
+	}
 }
 
 // maxAnswer is how many bytes of an answer to a question readLine returns; it reads on to the end of the line.

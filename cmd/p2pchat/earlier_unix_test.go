@@ -21,8 +21,17 @@ func TestGoOnWithAnEarlierConversation(t *testing.T) {
 
 	other := sitDown(t, env, "call", "--ui", "line")
 	other.sees(`Go on with the conversation of .* \(room 417, 1 message undelivered\)\? \[Enter/n\]`)
+	other.types("417-falcon-zebra\n") // is no answer
+	other.sees(`Press Enter to go on with it\. To begin another conversation, type n and press Enter\.\r\nGo on with`)
 	other.types("n\n")
 	other.sees(`code: lobby`)
+	gone := sitDown(t, env, "call", "--ui", "line")
+	gone.sees(`Go on with the conversation of`)
+	gone.types("\x04") // Ctrl-D
+	gone.ends(exitInterrupted)
+	if strings.Contains(gone.screen.String(), "error") {
+		t.Errorf("Ctrl-D is told as an error: %s", gone.screen)
+	}
 
 	again := sitDown(t, env, "call", "--ui", "line")
 	again.sees(`Go on with the conversation of .* \(room 417, 1 message undelivered\)`)

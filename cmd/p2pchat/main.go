@@ -110,9 +110,7 @@ interrupt is how serve and listen end: with 0.`,
 	root.SetErr(std.err)
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(serveCommand(std), callCommand(std), answerCommand(std), doctorCommand(std), demoCommand(std), benchCommand(std), configCommand(std), contactsCommand(std), listenCommand(std), readyCommand(), versionCommand(std))
-	for _, c := range root.Commands() {
-		completeChoices(c)
-	}
+	completeFlags(root)
 	hangHelp(root, std.out)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

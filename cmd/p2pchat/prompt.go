@@ -97,7 +97,7 @@ func readCode(in io.Reader, out io.Writer, parse func(string) (peer.Code, error)
 
 // completeCode completes a CODE in a shell. The code may have spaces.
 func completeCode(_ *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
-	if strings.HasPrefix(begun, contactMark) && len(args) == 0 {
+	if (begun == "" || strings.HasPrefix(begun, contactMark)) && len(args) == 0 {
 		return contactNames(begun), cobra.ShellCompDirectiveNoFileComp
 	}
 	before := ""

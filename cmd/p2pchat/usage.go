@@ -262,12 +262,29 @@ var choices = map[string][]string{
 	"log-format": {"text", "json"},
 }
 
-// completeChoices lets a shell complete the choices of the flags of c.
-func completeChoices(c *cobra.Command) {
-	for flag, values := range choices {
-		if c.Flags().Lookup(flag) != nil {
-			_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)) // it fails only for a flag that c does not have
+// argumentOf returns what the help calls the value of the flag, such as FILE.
+func argumentOf(f *pflag.Flag) string {
+	what, _ := pflag.UnquoteUsage(f)
+	return what
+}
+
+// completeFlags lets a shell complete the values of the flags of c and its subcommands, and nothing where a file makes no sense.
+func completeFlags(c *cobra.Command) {
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		how := cobra.ShellCompDirectiveNoFileComp
+		switch argumentOf(f) {
+		case "FILE", "PROGRAM":
+			return
+		case "FOLDER":
+			how = cobra.ShellCompDirectiveFilterDirs
 		}
+		_ = c.RegisterFlagCompletionFunc(f.Name, cobra.FixedCompletions(choices[f.Name], how)) // it fails only for a flag that c does not have, or one that is registered
+	})
+	if c.ValidArgsFunction == nil && c.Runnable() && !c.HasSubCommands() {
+		c.ValidArgsFunction = cobra.NoFileCompletions
+	}
+	for _, sub := range c.Commands() {
+		completeFlags(sub)
 	}
 }
 

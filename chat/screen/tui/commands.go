@@ -114,6 +114,7 @@ func (m *model) runCommand(line string) tea.Cmd {
 		m.hint = "Unknown command " + tidyLine(name) + ". " + remedy + " To send it as text, start with //."
 		return nil
 	}
+	m.backToEnd() // where the answer comes
 	next, hint := commands[i].run(m, strings.TrimSpace(argument))
 	m.hint = hint
 	return next

@@ -338,3 +338,14 @@ func TestHelpWhileWaiting(t *testing.T) {
 	r.press("/help<enter>").happens(screen.CodeWanted{Why: "This code no longer works.", Calling: true}).shows(`^  Press Enter for a new code\.$`)
 	r.happens(invited).press("<pgup>").happens(benIs).shows(`Connected with Ben`)
 }
+
+// The answer to a command is seen, also if the person still reads the answer to the one before.
+func TestTheAnswerToACommandIsSeen(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 40, 10).happens(benIs)
+	r.press("/help<enter>").shows(`^ ▼ `)
+	r.press("/keep<enter>").shows(`Noted\. You have kept each other`)
+	r.press("/help<enter>").shows(`^ ▼ `)
+	r.press("/send x<enter>").happens(chat.FileOffering{ID: 1, Name: "x"})
+	r.shows(`You offered "x"`)
+}
