@@ -182,7 +182,7 @@ const seedSize = 32
 func lockListen() (seed []byte, unlock func(), err error) {
 	path := statePath("listen")
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, nil, err
+		return nil, nil, &usageError{err: fmt.Errorf("the folder of your contacts cannot be made: %w", err), hint: "set XDG_STATE_HOME to a folder that you can write to"}
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // in the user's own folder
 	if err != nil {

@@ -147,3 +147,28 @@ func TestTheScreenOfAnEndedCallRings(t *testing.T) {
 	ben.types("q")
 	ben.ends(0)
 }
+
+// Line by line, Ctrl-C ends the call and listen, and says nothing of the input, which the person has not ended.
+func TestCtrlCInACallOfListen(t *testing.T) {
+	t.Parallel()
+	server, dir := serving(t), t.TempDir()
+	ours, theirs := filepath.Join(dir, "ben"), filepath.Join(dir, "ann")
+	kept(t, server, ours, 1, func(int) string { return theirs })
+	ben := sitDown(t, []string{"XDG_STATE_HOME=" + ours}, "listen", "--ui", "line")
+	ben.sees(`Listening for @c0`)
+	ann := launchWith(t, t.TempDir(), []string{"XDG_STATE_HOME=" + theirs}, "call", "@ben", "--ui", "json")
+	ben.sees(`@c0 is calling`)
+	ben.types("hello\n")
+	ben.sees(`You are in no call, so that was not sent\. Type a to answer`)
+	ben.types("a\n")
+	ben.sees(`Verified: `)
+	ben.types("good evening\n")
+	ann.prints(t, `"text":"good evening"`)
+	ben.types("\x03")
+	ben.sees(`You have left: the call is over\.`)
+	ben.ends(0)
+	ann.finishes(t, 0)
+	if strings.Contains(ben.screen.String(), "Your input has ended") {
+		t.Errorf("it says that the input has ended: %s", ben.screen)
+	}
+}

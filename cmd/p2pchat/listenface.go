@@ -109,8 +109,7 @@ func (f *streamFace) read(ctx context.Context) {
 				return
 			}
 			f.line(p.text, p.goesOn)
-		case <-ctx.Done():
-			f.endInput()
+		case <-ctx.Done(): // the call leaves
 			return
 		}
 	}
@@ -243,7 +242,7 @@ func (d lineListen) parse(text string) (listenCommandLine, error) {
 	verbs := map[string]listenVerb{"": verbNone, "a": verbAnswer, "d": verbDecline, "q": verbLeave}
 	v, known := verbs[verb]
 	if !known {
-		return listenCommandLine{}, errors.New("no call has the screen. Type a to answer, d to decline, q to leave")
+		return listenCommandLine{}, errors.New("you are in no call, so that was not sent. Type a to answer, d to decline, q to leave")
 	}
 	return listenCommandLine{v, strings.TrimSpace(name)}, nil
 }
