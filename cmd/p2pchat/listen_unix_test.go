@@ -53,6 +53,18 @@ func TestListenOnATerminal(t *testing.T) {
 	ben.shows(`> ○ @c0  declined at \d\d:\d\d`)
 	zero.finishes(t, exitAbsent)
 
+	one = calls(1)
+	ben.shows(`> ● @c1  is calling`)
+	ben.types("\r")
+	one.prints(t, `"type":"connected"`)
+	ben.shows(`● c1 · verified`)
+	ben.types("\x03\x03") // Ctrl-C
+	ben.shows(`listening for 2 contacts`)
+	one.finishes(t, 0)
+	if strings.Contains(ben.text(), "interrupted") {
+		t.Errorf("it tells the person of Ctrl-C:\n%s", ben.text())
+	}
+
 	ben.resize(20, 5)
 	ben.shows(`a answers, d not`)
 	ben.types("q")

@@ -52,8 +52,8 @@ func (s *switchboard) ring(ctx context.Context, id string, call *incomingCall, f
 	}
 	err := s.hold(ctx, id, call, who, free)
 	s.freeScreen()
-	s.post(func() { s.shown = "" }) // the list is shown again after the call, not when the call changes the contact's keys
-	if err != nil && ctx.Err() == nil {
+	s.post(func() { s.shown = "" })                                   // the list is shown again after the call, not when the call changes the contact's keys
+	if err != nil && ctx.Err() == nil && !only(err, errInterrupted) { // who has left with Ctrl-C knows that
 		s.post(func() { s.face.note(fmt.Sprintf("The call with %s%s: %s", contactMark, who, flatten(err))) })
 	}
 }
