@@ -83,6 +83,9 @@ func (c *connector) findBack(ctx context.Context) string {
 		case <-ctx.Done():
 		}
 		if c.answers(ctx, met) {
+			c.mu.Lock()
+			c.lanTrial = met // a stranger may serve there by now
+			c.mu.Unlock()
 			return met
 		}
 	}

@@ -151,13 +151,14 @@ type lanMove struct {
 	text string
 }
 
-// findOnLAN looks for the call on the local network until ctx ends, if this side should look there. It returns nil if there is none. A
-// contact is looked for after a loss, too: its program may have been started again, and serve at another port.
+// findOnLAN looks for the call on the local network until ctx ends, if this side should look there, and leaves a server of that network at
+// which the call is not. It returns nil if the call stays. A contact is looked for after a loss, too: its program may have been started
+// again, and serve at another port.
 func (c *connector) findOnLAN(ctx context.Context) *lanMove {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	code, onTrial, looks := c.looksOnLAN(ctx)
-	if !looks {
+	if !looks && !onTrial {
 		return nil
 	}
 	found := make(chan lanMove, 1)
@@ -183,6 +184,20 @@ func (c *connector) findOnLAN(ctx context.Context) *lanMove {
 			}
 		})
 	}
+	if looks {
+		c.look(ctx, &wg, code, move)
+	}
+	wg.Wait()
+	select {
+	case m := <-found:
+		return &m
+	default:
+		return nil
+	}
+}
+
+// look looks for servers that announce the call until ctx ends, and moves to one to which this side may move.
+func (c *connector) look(ctx context.Context, wg *sync.WaitGroup, code peer.Code, move func(server, text string)) {
 	heard := make(chan string, maxLANTried)
 	wg.Go(func() {
 		if server := c.chooseOnLAN(ctx, heard); server != "" {
@@ -195,13 +210,6 @@ func (c *connector) findOnLAN(ctx context.Context) *lanMove {
 		default: // the next search finds it
 		}
 	})
-	wg.Wait()
-	select {
-	case m := <-found:
-		return &m
-	default:
-		return nil
-	}
 }
 
 // endTrial waits for as long as a server of the local network has until the other side has proven there that it calls: a neighbour

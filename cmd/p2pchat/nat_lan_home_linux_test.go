@@ -205,6 +205,31 @@ func TestNATReturnsToACallerWhoStays(t *testing.T) {
 		p.leave(a)
 		ben.kill()
 	})
+	t.Run("a contact, in whose place a stranger serves", func(t *testing.T) {
+		t.Parallel()
+		p := newLAN(t, "a", "b", "s").keepsOnLAN(true)
+		ben := p.runs("b", "listen")
+		p.sees(ben, `Looking for calls on your local network, too`)
+		a := p.runs("a", "call", "@ben", "--lan", "always")
+		p.sees(a, `"type":"ringing"`)
+		if _, err := io.WriteString(ben.in, `{"type":"answer","contact":"ann"}`+"\n"); err != nil {
+			t.Fatal(err)
+		}
+		p.talks(a, ben)
+		a.kill()
+		at := p.sees(ben, `"text":"http://(192\.168\.7\.1:\d+): the server cannot be reached`)[1]
+		serve := p.start("s", "serve", "--listen", "192.168.7.3:3000")
+		serve.notes(t, "listening on")
+		p.sees(ben, home+` answers again\. The call goes on there`)
+		stranger := p.start("a", "serve", "--listen", at)
+		stranger.notes(t, "listening on")
+		p.sees(ben, at+` answers again\. The call goes on there`)
+		a = p.runs("a", "call", "@ben")
+		p.say(a, "Here again")
+		p.sees(ben, `"text":"Here again"`)
+		p.leave(a)
+		ben.kill()
+	})
 	t.Run("a code", func(t *testing.T) {
 		t.Parallel()
 		l := newLAN(t, "a", "b", "s")
@@ -217,5 +242,21 @@ func TestNATReturnsToACallerWhoStays(t *testing.T) {
 		l.leave(a)
 		b.types("/quit\r")
 		b.ends(0)
+	})
+	t.Run("a code, in whose place a stranger serves", func(t *testing.T) {
+		t.Parallel()
+		l := newLAN(t, "a", "b", "s")
+		b := openWindowWith(t, 100, 24, []string{"P2PCHAT_LAN=", "P2PCHAT_NAME=b"}, "ip", "netns", "exec", l.ns("b"), l.path, "answer", "417-falcon-zebra", "--server", home)
+		a := l.onLAN("a", "call", "417-falcon-zebra", "--lan", "always", "--ui", "json")
+		at := l.sees(a, `--server http://(192\.168\.7\.1:\d+)"`)[1]
+		b.shows(`● a · verified · direct`)
+		a.kill()
+		serve := l.start("s", "serve", "--listen", "192.168.7.3:3000")
+		serve.notes(t, "listening on")
+		b.shows(home + ` answers again\. The call goes on there`)
+		stranger := l.start("a", "serve", "--listen", at)
+		stranger.notes(t, "listening on")
+		b.shows(at + ` answers again\. The call goes on there`)
+		b.shows(`The other side does not call at http://` + at)
 	})
 }
