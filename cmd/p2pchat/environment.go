@@ -180,20 +180,13 @@ func checkVariables(c *cobra.Command, values map[string]string, std stdio) error
 	if c.Hidden { // the completion of a shell
 		return nil
 	}
-	known := []string{"CODE", "ACCESS_KEY", "CONFIG", "CONTACT"}
-	for _, other := range append(c.Root().Commands(), c) {
-		for _, sub := range append(other.Commands(), other) {
-			for _, f := range flagNames(sub) {
-				known = append(known, strings.TrimPrefix(variable(f), variablePrefix))
-			}
-		}
-	}
+	known := sync.OnceValue(func() []string { return knownVariables(c) }) // most starts have no variable to look up
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		short := strings.TrimPrefix(name, variablePrefix)
-		if values[name] == "" || slices.Contains(known, short) || isServiceVariable(name) {
+		if values[name] == "" || isServiceVariable(name) || slices.Contains(known(), short) {
 			continue
 		}
-		meant := screen.Closest(strings.ToUpper(short), known)
+		meant := screen.Closest(strings.ToUpper(short), known())
 		hint := ""
 		if meant != "" {
 			hint = "Did you mean " + variablePrefix + meant + "?"
@@ -204,6 +197,19 @@ func checkVariables(c *cobra.Command, values map[string]string, std stdio) error
 		std.warn(c, strings.TrimSpace("the environment variable "+screen.Clean(name)+" has no effect: no flag has that name. "+hint))
 	}
 	return nil
+}
+
+// knownVariables returns the names, without variablePrefix, of the variables that any command has.
+func knownVariables(c *cobra.Command) []string {
+	known := []string{"CODE", "ACCESS_KEY", "CONFIG", "CONTACT"}
+	for _, other := range append(c.Root().Commands(), c) {
+		for _, sub := range append(other.Commands(), other) {
+			for _, f := range flagNames(sub) {
+				known = append(known, strings.TrimPrefix(variable(f), variablePrefix))
+			}
+		}
+	}
+	return known
 }
 
 // isServiceVariable reports whether Kubernetes sets the variable for a service called p2pchat.

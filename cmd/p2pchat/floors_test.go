@@ -28,6 +28,7 @@ var floors = []struct{ these, mayNotImport, because string }{
 	{"p2pchat/chat/disk", "*/...", "a file system knows nothing of chat"},
 	{"p2pchat/signaling/...", "p2pchat/peer/...", "a server must be unable to open what it carries"},
 	{"p2pchat/signaling/...", "p2pchat/chat/...", "a server must be unable to open what it carries"},
+	{"p2pchat/signaling/server", "github.com/labstack/echo/v4/middleware", "its templates and expressions would be made at each start of the program"},
 	{"p2pchat/signaling/web", "*/...", "the page is files, and what hands them out"},
 	{"p2pchat/signaling/relay", "p2pchat/signaling/server", "a relay does not know who hands out its credentials"},
 	{"p2pchat/signaling/lan", "p2pchat/...", "a local network does not know who serves there"},
@@ -61,6 +62,7 @@ var floors = []struct{ these, mayNotImport, because string }{
 // One library, one door.
 var doors = map[string]string{
 	"github.com/labstack/echo/v4":          "p2pchat/signaling/server",
+	"github.com/rs/cors":                   "p2pchat/signaling/server",
 	"github.com/pion":                      "p2pchat/peer or p2pchat/peer/internal/pionnet or p2pchat/peer/survey or p2pchat/signaling/relay or p2pchat/signaling/lan",
 	"github.com/quic-go":                   "p2pchat/peer/internal/quicpath",
 	"github.com/VictoriaMetrics/metrics":   "p2pchat/signaling/server",

@@ -11,22 +11,32 @@ import (
 	"strings"
 
 	"github.com/labstack/echo/v4"
-	"github.com/labstack/echo/v4/middleware"
+	"github.com/rs/cors"
 
 	"p2pchat/signaling"
 )
 
 // allowOrigins lets pages of these origins use the server (CORS).
 func allowOrigins(origins []string) echo.MiddlewareFunc {
-	return middleware.CORSWithConfig(middleware.CORSConfig{
-		AllowOrigins: origins,
-		AllowMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete},
-		AllowHeaders: []string{
+	rules := cors.New(cors.Options{
+		AllowedOrigins: origins,
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete},
+		AllowedHeaders: []string{
 			echo.HeaderAuthorization, echo.HeaderContentType, "If-Match", "If-None-Match", "Prefer", signaling.KeyHeader, echo.HeaderXRequestID,
 		},
-		ExposeHeaders: []string{"ETag", echo.HeaderLocation, echo.HeaderRetryAfter, "Preference-Applied", signaling.RoomDigitsHeader, echo.HeaderXRequestID},
-		MaxAge:        600,
+		ExposedHeaders: []string{"ETag", echo.HeaderLocation, echo.HeaderRetryAfter, "Preference-Applied", signaling.RoomDigitsHeader, echo.HeaderXRequestID},
+		MaxAge:         600,
 	})
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			r := c.Request()
+			rules.HandlerFunc(c.Response(), r)
+			if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+				return nil // a preflight, which is answered
+			}
+			return next(c)
+		}
+	}
 }
 
 // guardPages refuses requests that a web page of another site makes a browser send. Such a page
