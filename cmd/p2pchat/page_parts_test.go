@@ -195,10 +195,10 @@ func TestPageParts(t *testing.T) {
 		p := p.in(t)
 		legal := map[[2]string]string{
 			{"open", "leave"}: "leaving", {"open", "heard"}: "answering", {"leaving", "said"}: "said", {"leaving", "heard"}: "answering",
-			{"said", "heard"}: "closing", {"answering", "said"}: "answered",
+			{"said", "heard"}: "closing", {"answering", "said"}: "answered", {"said", "moved"}: "leaving", {"answered", "moved"}: "answering",
 		}
 		for _, from := range []string{"open", "leaving", "said", "answering", "closing", "answered"} {
-			for _, step := range []string{"leave", "said", "heard"} {
+			for _, step := range []string{"leave", "said", "heard", "moved"} {
 				if got := eval[string](p, fmt.Sprintf(`parts.after(%q, %q) ?? ""`, from, step)); got != legal[[2]string{from, step}] {
 					t.Errorf("%s is left by %s to %q", from, step, got)
 				}

@@ -4,11 +4,11 @@
 import { base64 } from "./bytes.ts";
 import { candidateText, CandidateLimit, CandidateSender, maxCandidates, readCandidates, tolerated, withoutBase } from "./candidates.ts";
 import { lobby, same, type Code } from "./code.ts";
-import { checkCertificate, invalid, newConnection, readDescription, type RemoteDescription } from "./descriptions.ts";
+import { checkCertificate, invalid, newConnection, readDescription, saysUnread, type RemoteDescription } from "./descriptions.ts";
 import { Failure, isAbort, kindOf } from "./failure.ts";
 import { Proposal, respond, type Document, type SealedNote, type SessionKeys } from "./handshake.ts";
-import { chatLabel, earlyBytes, earlyMessages, Pipe, protocol, isReliable } from "./pipe.ts";
-import { forever, type Store, type Ticket } from "./store.ts";
+import { chatLabel, hold, Pipe, protocol, isReliable } from "./pipe.ts";
+import { forever, type Documents, type Ticket } from "./store.ts";
 
 export const connectLimit = 15_000; // ms
 const connectNotice = 3000; // ms
@@ -36,7 +36,7 @@ export interface Outcome {
 }
 
 export class Attempt {
-  readonly #store: Store;
+  readonly #store: Documents;
   readonly #ticket: Ticket;
   readonly #code: Code;
   readonly #config: RTCConfiguration;
@@ -68,7 +68,7 @@ export class Attempt {
   #pipe: Pipe | undefined;
 
   constructor(
-    store: Store, ticket: Ticket, code: Code, config: RTCConfiguration, publish: (body: string, signal: AbortSignal) => Promise<unknown>, report: Report,
+    store: Documents, ticket: Ticket, code: Code, config: RTCConfiguration, publish: (body: string, signal: AbortSignal) => Promise<unknown>, report: Report,
     signal: AbortSignal,
   ) {
     this.#store = store;
@@ -104,6 +104,7 @@ export class Attempt {
     dc.onopen = () => { this.#guard(() => this.#open(dc)); };
     const offer = await this.#pc.createOffer();
     this.#proposal = new Proposal(this.#code, offer.sdp!);
+    this.#announce(this.#proposal.document);
     this.#send(this.#proposal.document);
     // Gathering begins with setLocalDescription, and the offer has no candidates: so it can go out first.
     await this.#pc.setLocalDescription(offer);
@@ -118,7 +119,10 @@ export class Attempt {
     await this.#connect("offer", offer.sdp);
     const answer = await this.#pc.createAnswer();
     let reply: Document = { type: "answer", sdp: answer.sdp! };
-    if (!foreign) [this.#keys, reply] = respond(this.#code, offer, answer.sdp!);
+    if (!foreign) {
+      [this.#keys, reply] = respond(this.#code, offer, answer.sdp!);
+      this.#announce(reply);
+    }
     // In the open lobby another guest may take over the token's place after the caller has read this answer.
     this.#readCandidates(this.#inLobby ? { ...this.#ticket, token: "" } : this.#ticket);
     this.#reply = reply;
@@ -212,6 +216,16 @@ export class Attempt {
     }
     this.#held.splice(0).forEach((n) => this.#tell(n));
     this.#add(this.#unused.splice(0));
+  }
+
+  /** Whether this side can move the connection: what a move finds must not show an address that the relay hides. */
+  get #moves(): boolean {
+    return this.#config.iceTransportPolicy !== "relay";
+  }
+
+  /** Says in a description what this side can do. */
+  #announce(d: Document) {
+    if (this.#moves) d.p2pchat!.moves = true;
   }
 
   /** Publishes this side's description, and then what waits for that. */
@@ -365,31 +379,11 @@ export class Attempt {
       next: keys?.next(), contactKey: keys ? base64(keys.contact()) : "", took: performance.now() - this.#begun,
     });
     this.#pipe = pipe;
+    pipe.servers = this.#config.iceServers!;
+    pipe.moves = !foreign && this.#moves && this.#theirs!.document.p2pchat!.moves === true;
     this.#replay!(dc);
     this.#early.splice(0).forEach((c) => pipe.announced(c));
     this.#pc.ondatachannel = ({ channel }) => { pipe.announced(channel); };
     this.#resolve({ pipe });
-  }
-}
-
-/** Holds the messages of a channel, as many as the other side's outbox may have; the function that it returns gives them to a new handler. */
-function hold(dc: RTCDataChannel): (dc: RTCDataChannel) => void {
-  const held: MessageEvent[] = [];
-  let bytes = 0;
-  dc.binaryType = "arraybuffer";
-  dc.onmessage = (m: MessageEvent<ArrayBuffer | string>) => {
-    bytes += typeof m.data === "string" ? m.data.length : m.data.byteLength;
-    if (held.length < earlyMessages && bytes < earlyBytes) held.push(m);
-    else dc.close();
-  };
-  return (dc) => held.forEach((m) => dc.onmessage?.(m));
-}
-
-/** Whether an offer says that its caller has read no answer to the one before. */
-function saysUnread(body: string): boolean {
-  try {
-    return readDescription(body).document.p2pchat?.unread === true;
-  } catch {
-    return false;
   }
 }

@@ -3,7 +3,7 @@
 import { lobby } from "./code.ts";
 import { isAbort } from "./failure.ts";
 import type { SealedNote } from "./handshake.ts";
-import { forever, other, type Store, type Ticket } from "./store.ts";
+import { forever, other, type Documents, type Ticket } from "./store.ts";
 
 /** How many candidates are read of the other side: more than any browser has. */
 export const maxCandidates = 256;
@@ -35,7 +35,7 @@ export class CandidateLimit {
 
 /** Sends this side's candidates to the server, as many as are ready in one request. */
 export class CandidateSender {
-  readonly #store: Store;
+  readonly #store: Documents;
   readonly #ticket: Ticket;
   readonly #stored: () => void;
   readonly #failed: (e: unknown) => void;
@@ -46,7 +46,7 @@ export class CandidateSender {
 
   /** `stored` is called each time that the server has stored candidates, `failed` when it takes no more. */
   constructor(
-    store: Store, ticket: Ticket, stored: () => void, failed: (e: unknown) => void, signal: AbortSignal,
+    store: Documents, ticket: Ticket, stored: () => void, failed: (e: unknown) => void, signal: AbortSignal,
   ) {
     this.#store = store;
     this.#ticket = ticket;
@@ -86,7 +86,7 @@ export class CandidateSender {
 }
 
 /** Reads the other side's candidates, up to maxCandidates. */
-export async function readCandidates(store: Store, ticket: Ticket, take: (list: unknown[]) => void, failed: (e: unknown) => void, signal: AbortSignal): Promise<void> {
+export async function readCandidates(store: Documents, ticket: Ticket, take: (list: unknown[]) => void, failed: (e: unknown) => void, signal: AbortSignal): Promise<void> {
   try {
     for (let after = 0; after < maxCandidates; ) {
       const list = (await store.candidates(ticket, other(ticket.side), after, forever, signal)).slice(0, maxCandidates - after);

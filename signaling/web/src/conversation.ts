@@ -10,7 +10,7 @@ import { draft, type Draft, type Letter } from "./letter.ts";
 import { maxLetter } from "./mail.ts";
 import { noJournal, type Correspondent, type FileName, type Journal, type Undelivered } from "./outbox.ts";
 import { Keeping, type Keeper, type Known } from "./keep.ts";
-import { after, hasHeard, hasSaid, type Leaving, type Step } from "./leaving.ts";
+import { after, goodbyeLate, hasHeard, hasSaid, type Leaving, type Step } from "./leaving.ts";
 import { properName, stranger } from "./name.ts";
 import type { Pipe } from "./pipe.ts";
 import { ReliableStream, type Heard } from "./reliable.ts";
@@ -19,7 +19,7 @@ import { HelloWait } from "./ring.ts";
 
 const unmet = new Set<Kind>(["silent", "declined", "unanswered"]); // why no conversation begins on a pipe
 const wordsDiffer = "words-differ"; // the body of a goodbye, if that is why
-const goodbyeLimit = 2000; // ms that a goodbye waits for the other side's goodbye
+const replaced = new Failure("ended", "Another connection has taken the place of this one.");
 const lastFrames = 200; // ms for frames on their way when this side hangs up
 const away = 20_000; // ms that the other side waits for a page that was closed or is reloading
 const maxAway = 60_000; // ms that this side waits for another page
@@ -29,7 +29,6 @@ export const backIn = 10_000;
 export class Conversation {
   #name: string;
   readonly #reader: Reader;
-  readonly #saved: Saved | undefined;
   readonly #keeper: Keeper;
   readonly #contact: Known | undefined;
   readonly keeping: Keeping;
@@ -37,6 +36,7 @@ export class Conversation {
   readonly #incoming: Incoming;
   readonly #parting = new AbortController(); // aborted when the state is no longer "open"
   #leaving: Leaving = "open";
+  #told: boolean; // the reader knows that the two have met
   #overheard = false; // the safety words differ
   #rename: "told" | "untold" = "told"; // whether the other side knows this side's name
   #away: number | undefined; // ms to wait for the other side's page
@@ -54,7 +54,7 @@ export class Conversation {
     this.#reader = reader;
     this.#keeper = keeper;
     this.#contact = contact;
-    this.#saved = saved;
+    this.#told = saved !== undefined;
     this.keeping = new Keeping(keeper, (k, body) => { this.put(k, body); }, (news) => { reader.keeping(news); }, saved?.keep);
     this.#stream = new ReliableStream(saved, contact?.heard, contact?.undelivered);
     this.#stored = this.#stream.place;
@@ -177,17 +177,24 @@ export class Conversation {
 
   /** Holds the conversation over the pipes that next brings, until one side leaves. */
   async run(next: (signal: AbortSignal) => Promise<Pipe>, signal: AbortSignal): Promise<void> {
-    for (let again = this.#saved !== undefined; ; again = true) {
+    for (let moved: Pipe | undefined; ; ) {
       let pipe: Pipe;
       try {
-        pipe = await this.#await(next, signal);
+        pipe = moved ?? (await this.#await(next, signal));
       } catch (e) {
         if (this.parting) return;
         throw e;
       }
-      const why = await this.#talk(pipe, again, signal);
-      this.#pipe = undefined;
+      const why = await this.#talk(pipe, signal);
+      this.#pipe = moved = undefined;
+      if (why === replaced && !signal.aborted) {
+        moved = await pipe.next;
+        this.#leaving = after(this.#leaving, "moved") ?? this.#leaving;
+        pipe.listen(() => {}); // what still comes over it comes again
+        continue;
+      }
       pipe.close();
+      (await pipe.next)?.close(); // it is too late
       if (this.parting) return;
       signal.throwIfAborted();
       if (unmet.has(why.kind)) throw why;
@@ -211,15 +218,15 @@ export class Conversation {
     }
   }
 
-  /** Talks over one pipe, until it breaks or both sides have said goodbye. */
-  async #talk(pipe: Pipe, again: boolean, signal: AbortSignal): Promise<Failure> {
+  /** Talks over one pipe, until it breaks or is replaced, or both sides have said goodbye. */
+  async #talk(pipe: Pipe, signal: AbortSignal): Promise<Failure> {
     this.#stream.rewind();
     this.keeping.begin(pipe.met.contactKey);
     const over = new AbortController();
     const hangUp = new Failure("ended", "The conversation is over.");
     const ended = Promise.race([
-      pipe.ended,
-      this.#goodbyeLate(AbortSignal.any([over.signal, signal])).then(() => hangUp),
+      pipe.next.then((p) => (p ? replaced : pipe.ended)),
+      goodbyeLate(this.#parting.signal, AbortSignal.any([over.signal, signal])).then(() => hangUp),
       new Promise<Failure>((resolve) => signal.addEventListener("abort", () => resolve(hangUp), { once: true })),
     ]);
     const wait = new HelloWait(pipe, () => this.#reader.ringing(), () => {
@@ -227,7 +234,7 @@ export class Conversation {
     });
     const greeted = () => {
       wait.end();
-      this.#greeted(pipe, again);
+      this.#greeted(pipe);
     };
     if (pipe.met.foreign) this.#listenPlain(pipe, over.signal, greeted);
     else this.#listen(pipe, over.signal, wait, greeted);
@@ -238,11 +245,12 @@ export class Conversation {
     return pipe.met.foreign && why.kind === "ended" ? this.#plainGoodbye(why) : why;
   }
 
-  #greeted(pipe: Pipe, again: boolean) {
+  #greeted(pipe: Pipe) {
     this.#pipe = pipe;
-    this.#reader.connected(pipe, this.#incoming.peerName, again);
+    this.#reader.connected(pipe, this.#incoming.peerName, this.#told);
+    this.#told = true;
     const ask = () => pipe.send(encode(this.#stream.ack(true)!));
-    void pipe.watch((path, rtt) => this.#reader.path(path, rtt), pipe.met.foreign ? undefined : ask);
+    void pipe.watch((path, rtt) => { if (this.#pipe === pipe) this.#reader.path(path, rtt); }, pipe.met.foreign ? undefined : ask);
     this.#wakeSender();
   }
 
@@ -282,13 +290,6 @@ export class Conversation {
     greeted();
     void this.#send(pipe, over);
     pipe.listen((m) => { this.#sound(this.#incoming.plain(m)); });
-  }
-
-  /** Resolves when a goodbye has waited long enough, or the pipe is over. */
-  async #goodbyeLate(over: AbortSignal): Promise<void> {
-    const parting = this.#parting.signal;
-    if (!parting.aborted) await new Promise((resolve) => parting.addEventListener("abort", resolve, { once: true }));
-    await sleep(goodbyeLimit, over).catch(() => {});
   }
 
   /** Writes every frame that is due, until the last goodbye is out or the pipe has ended. */

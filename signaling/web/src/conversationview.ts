@@ -4,6 +4,7 @@ import type { Reader } from "./event.ts";
 import { byId, clock, discard, el, removePicture, scrollWithKeys, show, spoken } from "./dom.ts";
 import { readable } from "./failure.ts";
 import { linked } from "./links.ts";
+import { isCertain, movedText, pathName, type Moved } from "./moved.ts";
 import { visible } from "./name.ts";
 import type { Met, Pipe, PathKind } from "./pipe.ts";
 
@@ -29,6 +30,7 @@ export class ConversationView implements Reader {
   readonly #marks = new Map<number, HTMLElement>();
   #last: HTMLElement | undefined; // the last message of the other side
   #lost = ""; // why there is no connection; empty if there is one
+  #moved: Moved | undefined; // that the person does not know yet
   #characters = 0;
   #written: number | undefined; // when the last message was, if it had to wait
   #trimmed = false;
@@ -72,12 +74,13 @@ export class ConversationView implements Reader {
     byId("peer-name").textContent = name;
     byId("connection").hidden = byId("still-lost").hidden = true;
     byId("composer").hidden = false;
-    this.#lost = "";
+    if (this.#moved && pipe.moved) this.note(movedText(this.#moved, pipe.moved.from, name));
+    [this.#lost, this.#moved] = ["", pipe.moved];
     for (const mark of this.#marks.values()) mark.textContent = "sending";
     this.#trust(pipe.met);
     document.title = `${name} – p2pchat`;
-    if (again) this.note("Connected again. Messages that were waiting are delivered now.");
-    else {
+    if (again && !pipe.moved) this.note("Connected again. Messages that were waiting are delivered now.");
+    else if (!again) {
       show("talk", this.#textBox);
       this.note(`Connected with ${name} in ${Math.round(pipe.met.took)} ms.`);
     }
@@ -142,7 +145,11 @@ export class ConversationView implements Reader {
   }
 
   path(path: PathKind, rtt: number | undefined) {
-    byId("path").textContent = [pathText[path], rtt === undefined ? "" : `${Math.max(1, Math.round(rtt))} ms`].filter(Boolean).join(" · ");
+    if (this.#moved && isCertain(this.#moved, path)) {
+      this.note(movedText(this.#moved, path, byId("peer-name").textContent));
+      this.#moved = undefined;
+    }
+    byId("path").textContent = [pathName(path), rtt === undefined ? "" : `${Math.max(1, Math.round(rtt))} ms`].filter(Boolean).join(" · ");
   }
 
   /** The person has found the same safety words on both sides. */
@@ -387,11 +394,3 @@ const moment = (at: Date): string => at.toLocaleString([], { month: "short", day
 
 /** Makes the last line of an item: the time, and more. */
 const foot = (...more: HTMLElement[]) => el("span", { className: "foot" }, clock(), ...more);
-
-const pathText: Record<PathKind, string> = { host: "Direct", srflx: "Direct, through NAT", prflx: "Direct, through NAT", relay: "Through a relay" };
-
-/** Switches notifications on or off. The browser asks the person for permission. */
-export async function notify(button: HTMLButtonElement): Promise<void> {
-  const on = button.getAttribute("aria-pressed") !== "true" && (await Notification.requestPermission()) === "granted";
-  button.setAttribute("aria-pressed", String(on));
-}

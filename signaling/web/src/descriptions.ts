@@ -29,6 +29,15 @@ export function readDescription(body: string): RemoteDescription {
   return { document, foreign, fingerprint };
 }
 
+/** Whether an offer says that its caller has read no answer to the one before. */
+export function saysUnread(body: string): boolean {
+  try {
+    return readDescription(body).document.p2pchat?.unread === true;
+  } catch {
+    return false;
+  }
+}
+
 export const invalid = () => new Failure("garbled", "The other side's description makes no sense.");
 
 function fingerprintOf(sdp: string): string {

@@ -35,6 +35,7 @@ export interface Dialect {
   confirm?: string;
   candidates?: unknown[];
   unread?: boolean; // in an offer: its caller's program was started again, and has read no answer to the one before
+  moves?: boolean; // this side can move the connection, see mover.ts
 }
 
 /** A note that is sealed: a candidate, the end of the candidates (an empty one), or the caller's nonce. */

@@ -4,7 +4,6 @@ import { Book, type Held } from "./book.ts";
 import { Call, hints, keptFor, talkAgain, undelivered } from "./call.ts";
 import * as codes from "./code.ts";
 import { ContactView } from "./contactview.ts";
-import { notify } from "./conversationview.ts";
 import { byId, discard, el, show } from "./dom.ts";
 import { Failure, readable } from "./failure.ts";
 import { dropping } from "./fileview.ts";
@@ -249,6 +248,13 @@ byId("differ").onclick = () => {
   call?.view.differ();
   call?.conversation.leave(true);
 };
+
+/** Switches notifications on or off. The browser asks the person for permission. */
+async function notify(button: HTMLButtonElement): Promise<void> {
+  const on = button.getAttribute("aria-pressed") !== "true" && (await Notification.requestPermission()) === "granted";
+  button.setAttribute("aria-pressed", String(on));
+}
+
 byId("notify").hidden = !("Notification" in globalThis) || !isSecureContext;
 byId("notify").onclick = (e) => { void notify(e.currentTarget as HTMLButtonElement); };
 document.onvisibilitychange = () => {

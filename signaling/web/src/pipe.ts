@@ -2,13 +2,14 @@
 
 import type { Code } from "./code.ts";
 import { Failure } from "./failure.ts";
+import type { Moved } from "./moved.ts";
 
-export const chatLabel = "chat", fileLabel = "file", protocol = "p2pchat.v1";
+export const chatLabel = "chat", fileLabel = "file", moveLabel = "move", protocol = "p2pchat.v1";
 
 const maxMessage = 256 << 10; // bytes
 const enoughBuffered = 1 << 20; // bytes in the browser's buffer at which a sender waits
 // Messages held before listen is called: more than the other side's outbox has.
-export const earlyMessages = 5000, earlyBytes = 8 << 20;
+const earlyMessages = 5000, earlyBytes = 8 << 20;
 // ms between two checks; without a packet before this side asks for one; and before the connection counts as lost.
 const checkInterval = 400, quietLimit = 1000, lossLimit = 2400;
 const checksPerReport = 12;
@@ -104,6 +105,14 @@ export class Pipe extends Channel {
   path: PathKind = "host";
   heard = false; // the other side has sent something
   holds = ""; // between contacts: the ID of the keys that this side has stored for this connection
+  servers: RTCIceServer[] = []; // with which the two met
+  moves = false; // both sides can move the connection
+  moved: Moved | undefined; // why it has taken the place of another one, if it has
+  readonly begun = performance.now();
+  /** Resolves with the Pipe that takes the place of this one, or with undefined once this one has ended without. A Mover calls replace. */
+  readonly next: Promise<Pipe | undefined>;
+  replace!: (next: Pipe | undefined) => void;
+  onMove: (dc: RTCDataChannel) => void = (dc) => { dc.close(); };
   /** Resolves with the other side's first message, or with the end. */
   readonly settled: Promise<unknown>;
   #settle!: () => void;
@@ -112,6 +121,7 @@ export class Pipe extends Channel {
 
   constructor(readonly pc: RTCPeerConnection, dc: RTCDataChannel, public met: Met) {
     super(dc);
+    this.next = new Promise((resolve) => (this.replace = resolve));
     const changed = () => {
       const state = pc.connectionState;
       if (state === "disconnected" || state === "failed") this.end(new Failure("lost", lost));
@@ -174,9 +184,11 @@ export class Pipe extends Channel {
     this.#files.splice(0).forEach(handler);
   }
 
-  /** Takes another channel that the other side has opened, and closes it if it is not for a file. */
+  /** Takes another channel that the other side has opened, and closes it if it is for no file and no move. */
   announced(dc: RTCDataChannel) {
-    if (dc.label !== fileLabel || dc.protocol !== protocol || !isReliable(dc)) dc.close();
+    const ours = dc.protocol === protocol && isReliable(dc);
+    if (ours && this.moves && dc.label === moveLabel) this.onMove(dc);
+    else if (!ours || dc.label !== fileLabel) dc.close();
     else if (this.#onFile) this.#onFile(dc);
     else if (this.#files.length < 64) this.#files.push(dc);
     else dc.close();
@@ -190,3 +202,16 @@ export class Pipe extends Channel {
 
 /** Reports whether a channel is ordered and loses no message. */
 export const isReliable = (dc: RTCDataChannel): boolean => dc.ordered && dc.maxRetransmits === null && dc.maxPacketLifeTime === null;
+
+/** Holds the messages of a channel, as many as the other side's outbox may have; the function that it returns gives them to a new handler. */
+export function hold(dc: RTCDataChannel): (dc: RTCDataChannel) => void {
+  const held: MessageEvent[] = [];
+  let bytes = 0;
+  dc.binaryType = "arraybuffer";
+  dc.onmessage = (m: MessageEvent<ArrayBuffer | string>) => {
+    bytes += typeof m.data === "string" ? m.data.length : m.data.byteLength;
+    if (held.length < earlyMessages && bytes < earlyBytes) held.push(m);
+    else dc.close();
+  };
+  return (dc) => held.forEach((m) => dc.onmessage?.(m));
+}

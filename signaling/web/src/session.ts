@@ -7,6 +7,7 @@ import { same, type Code } from "./code.ts";
 import { Backoff, Failure } from "./failure.ts";
 import { burnt } from "./guesses.ts";
 import { Meeting, type Connection, type Listener } from "./meeting.ts";
+import { Budgets, Mover } from "./mover.ts";
 import type { Pipe } from "./pipe.ts";
 import type { Side, Store } from "./store.ts";
 
@@ -23,6 +24,7 @@ export class Session {
   readonly #meeting: Meeting;
   readonly #caller: Caller;
   readonly #backoff = new Backoff();
+  readonly #moves = new Budgets();
   #try = 0; // of a caller: which of several rooms is next
   #reopened = new AbortController(); // replaced for each attempt to meet
 
@@ -83,7 +85,7 @@ export class Session {
       const reopened = this.#reopened.signal;
       try {
         const p = await this.#meet(codes, AbortSignal.any([signal, reopened]));
-        m.joined(p);
+        this.#follow(p);
         return p;
       } catch (e) {
         const nextPlace = m.places.length > 0 && (e as Error).name === "TimeoutError"; // see callLimit
@@ -96,6 +98,12 @@ export class Session {
         }
       }
     }
+  }
+
+  /** Takes over a connection, and those to which it moves while it is used. */
+  #follow(p: Pipe) {
+    this.#meeting.joined(p);
+    new Mover(p, this.#meeting.side, this.#moves, (next) => { this.#follow(next); });
   }
 
   async #meet(all: (Code | undefined)[], signal: AbortSignal): Promise<Pipe> {

@@ -51,6 +51,9 @@ interface Reply {
   readonly digits: number; // NaN or 0 if the server does not say
 }
 
+/** Three calls of a Store, for a meeting wherever its documents are kept. */
+export type Documents = Pick<Store, "description" | "candidates" | "addCandidates">;
+
 export class Store {
   accessKey = "";
   /** Called with the reason when requests begin to fail, and without one when the server is back. */

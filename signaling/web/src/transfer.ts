@@ -139,6 +139,7 @@ export class Files {
   /** Continues over the next pipe. known: the other side's program is still the same one. */
   connected(pipe: Pipe, known: boolean) {
     this.#pipe = pipe;
+    for (const f of this.#all) f.channel?.close(); // on a pipe that this one has replaced
     pipe.onFile((dc) => this.#receiveFile(new Channel(dc)));
     void pipe.ended.then(() => this.#all.forEach((f) => f.channel?.close()));
     for (const f of this.#in.values()) if (!known) this.#fail(f, restarted);

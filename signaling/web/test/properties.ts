@@ -4,6 +4,7 @@
 import fc from "fast-check";
 import { base32, base64, fromBase64, hex, readUint64, uint64, utf8 } from "../src/bytes.ts";
 import { candidateText, CandidateLimit, maxCandidates, tolerated } from "../src/candidates.ts";
+import { Carrier } from "../src/carrier.ts";
 import { CodeError, make, parse as parseCode, print } from "../src/code.ts";
 import type { Box } from "../src/contact.ts";
 import { Conversation } from "../src/conversation.ts";
@@ -21,7 +22,8 @@ import * as mail from "../src/mail.ts";
 import { properFile, properName, properReason, visible } from "../src/name.ts";
 import { InvalidShare, Party } from "../src/pake.ts";
 import { picture } from "../src/picture.ts";
-import type { Pipe } from "../src/pipe.ts";
+import { reasons } from "../src/moved.ts";
+import type { Channel, Pipe } from "../src/pipe.ts";
 import { newTicket, Store } from "../src/store.ts";
 import { Files, type FileView } from "../src/transfer.ts";
 
@@ -242,7 +244,7 @@ property("a conversation goes on, whatever the other side sends", spoiledText(()
   const reader = silent<Reader>({ file: (k, seq, body, from) => { files.it!.handleFrame(k, seq, body, from); } });
   const c = new Conversation("Ben", reader, silent<Keeper>({ able: true, store: async () => ({ name: "Ann", id: "i" }), shown: async () => true }));
   files.it = new Files(c, () => silent<FileView>());
-  const pipe = silent<Pipe>({ met: { foreign: false, announced: true, contactKey: base64(new Uint8Array(32)) } as Pipe["met"], ended: new Promise<Failure>(() => {}), send: () => true, listen: ((f: (m: Uint8Array) => void) => { hear = f; }) as Pipe["listen"], watch: async () => {} });
+  const pipe = silent<Pipe>({ met: { foreign: false, announced: true, contactKey: base64(new Uint8Array(32)) } as Pipe["met"], ended: new Promise<Failure>(() => {}), next: Promise.resolve(undefined), send: () => true, listen: ((f: (m: Uint8Array) => void) => { hear = f; }) as Pipe["listen"], watch: async () => {} });
   const ran = c.run(async () => pipe, over.signal).catch((e: unknown) => { if (!over.signal.aborted) throw e; });
   for (let i = 0; i < 100 && !hear; i++) await Promise.resolve();
   check(hear !== undefined, "no one listens");
@@ -254,6 +256,19 @@ property("a conversation goes on, whatever the other side sends", spoiledText(()
   check(c.dropped === before + 1, "the conversation hears no more");
   over.abort();
   await ran;
+});
+property("what comes over the channel of a move is documents, or ends it", fc.array(fc.oneof(bytes(), spoiledText(() => ({ description: proposal.document, reason: "relay", candidates: [{ sealed: "" }], stands: true })).map(utf8)), { maxLength: 20 }), async (all) => {
+  let hear: ((m: Uint8Array) => void) | undefined, closed = false;
+  const channel = silent<Channel>({ ended: new Promise<Failure>(() => {}), opened: Promise.resolve(), close: () => { closed = true; }, listen: (f: (m: Uint8Array) => void) => { hear = f; } });
+  const k = new Carrier(channel, ""), t = newTicket("417", "offer"), now = AbortSignal.abort();
+  for (const m of all) {
+    hear!(m);
+    if (closed) break; // as no more comes then
+  }
+  check(k.theirs === "" || reasons.includes(k.theirs), "a reason is none");
+  check((await k.candidates(t, "answer", 0, 0, now).catch(() => [])).length <= maxCandidates, "there are too many candidates");
+  const body = await k.description(t, "answer", "", 0, now).then((d) => d.body, () => undefined);
+  check(body === undefined || JSON.stringify(JSON.parse(body)) === body, "a description is not JSON");
 });
 property("a server's reply is read or is a failure", fc.oneof(anyText, spoiledText(() => ({ iceServers: [{ urls: "stun:x" }] })), spoiledText(() => [{ number: 1, block: "" }]), spoiledText(() => ({ type: "urn:p2pchat:no-room", detail: "x" }))),
   fc.constantFrom(200, 201, 304, 400, 401, 403, 404, 409, 410, 412), fc.string({ unit: fc.constantFrom("a", "1", '"', "W", "/", "-", ".") }), async (body, status, header) => {
