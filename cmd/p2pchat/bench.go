@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"p2pchat/chat/screen"
 	"p2pchat/cmd/p2pchat/internal/bench"
 	"p2pchat/signaling"
 )
@@ -232,13 +233,26 @@ func drawTimeline(ctx context.Context, name string) error {
 	return errors.Join(bench.WriteTimeline(file, phases), file.Close())
 }
 
-// printed writes what was measured unless err is not nil, as JSON or as text writes it.
+// printed writes what was measured unless err is not nil, as JSON or as text writes it. A server chooses some texts.
 func printed(out io.Writer, result any, err error, asJSON bool, text func(io.Writer) error) error {
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case asJSON:
-		return json.NewEncoder(out).Encode(result)
 	}
-	return text(out)
+	if asJSON {
+		object, err := json.Marshal(result)
+		if err == nil {
+			_, err = out.Write(append(screen.Escape(object), '\n'))
+		}
+		return err
+	}
+	var b strings.Builder
+	if err := text(&b); err != nil {
+		return err
+	}
+	lines := strings.Split(b.String(), "\n")
+	for i, line := range lines {
+		lines[i] = screen.Clean(line)
+	}
+	_, err = io.WriteString(out, strings.Join(lines, "\n"))
+	return err
 }

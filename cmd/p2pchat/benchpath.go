@@ -132,7 +132,9 @@ func (o *pathBench) await(ctx context.Context, session *peer.Session, now *outag
 
 // note tells a person what happens until the two sides have met, and notes outages.
 func (o *pathBench) note(e peer.Event, name string, now *outage, notes io.Writer) {
-	say := func(format string, args ...any) { fmt.Fprintf(notes, "p2pchat: "+format+"\n", args...) }
+	say := func(format string, args ...any) {
+		fmt.Fprintf(notes, "p2pchat: %s\n", screen.Clean(fmt.Sprintf(format, args...)))
+	}
 	switch e := e.(type) {
 	case peer.Waiting:
 		now.set(func(t *outage) { t.open = true })
@@ -141,7 +143,7 @@ func (o *pathBench) note(e peer.Event, name string, now *outage, notes io.Writer
 			say("%s: p2pchat bench %s%s", screen.CommandLabel(onLoopback(o.server)), name, o.arguments(e.Code))
 		}
 	case peer.NoCall:
-		say("Nobody is calling in room %s yet.", screen.Clean(e.Code.Room))
+		say("Nobody is calling in room %s yet.", e.Code.Room)
 	case peer.Connecting:
 		now.set(func(t *outage) { t.path = cmp.Or(t.path, fmt.Errorf("%w in time", peer.ErrNoPath)) })
 	case peer.Taken:
