@@ -53,3 +53,33 @@ func TestServersByName(t *testing.T) {
 		t.Error("a connection begins after the end")
 	}
 }
+
+// A network keeps no socket that was closed: a call whose other side lets it open some again and again takes no more memory.
+func TestClosedSocketsAreForgotten(t *testing.T) {
+	n, err := NewNet(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := n.ListenUDP("udp4", &net.UDPAddr{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	for range 100 {
+		c, err := n.ListenUDP("udp4", &net.UDPAddr{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Close() // nothing is on its way
+		if c, err := n.ListenPacket("udp4", "0.0.0.0:0"); err == nil {
+			_ = c.Close() // nothing is on its way
+		}
+	}
+	all := n.routes.sockets()
+	if len(all) > 2 { // the open one, and the last
+		t.Errorf("%d sockets are kept, and 1 is open", len(all))
+	}
+	if all[0].LocalAddr().String() != held.LocalAddr().String() {
+		t.Error("the open socket was forgotten")
+	}
+}

@@ -15,7 +15,7 @@ type routes struct {
 
 	mu    sync.Mutex // guards what follows
 	known map[netip.Addr]string
-	open  []*net.UDPConn // and those that were
+	open  []*net.UDPConn // and those that were closed since the last one was opened
 }
 
 func newRoutes(all []*transport.Interface) *routes {
@@ -48,8 +48,13 @@ func (r *routes) opened(c any) {
 	if u, ok := c.(*net.UDPConn); ok {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.open = append(r.open, u)
+		r.open = append(slices.DeleteFunc(r.open, isClosed), u) // the other side of a call can make this one open any number, one after another
 	}
+}
+
+func isClosed(u *net.UDPConn) bool {
+	raw, err := u.SyscallConn()
+	return err != nil || raw.Control(func(uintptr) {}) != nil
 }
 
 func (r *routes) sockets() []*net.UDPConn {
