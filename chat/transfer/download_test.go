@@ -71,17 +71,19 @@ func TestUnpacking(t *testing.T) {
 	t.Run("takes no more than the reader was told of", func(t *testing.T) {
 		var stream bytes.Buffer
 		w := tar.NewWriter(&stream)
-		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "x", Size: 1000, Mode: 0o600}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write(make([]byte, 1000)); err != nil {
-			t.Fatal(err)
+		for _, name := range []string{"x", "y"} { // together
+			if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: 500, Mode: 0o600}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.Write(make([]byte, 500)); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if err := w.Close(); err != nil {
 			t.Fatal(err)
 		}
 		for told, want := range map[Content]error{{0, true}: errTooMuch, {1, true}: errTooMuch, {999, true}: errTooMuch, {1000, true}: nil, {}: nil} {
-			if _, err := comesDown(t.TempDir(), Offer{Name: "tree", Folder: true, Files: 1, Content: told}, stream.Bytes()); !errors.Is(err, want) {
+			if _, err := comesDown(t.TempDir(), Offer{Name: "tree", Folder: true, Files: 2, Content: told}, stream.Bytes()); !errors.Is(err, want) {
 				t.Errorf("%+v was told: %v", told, err)
 			}
 		}
