@@ -68,6 +68,27 @@ func TestUnpacking(t *testing.T) {
 		}
 	})
 
+	t.Run("removes what the sender left out, or leaves nothing", func(t *testing.T) {
+		stream := tape(t, tar.Header{Typeflag: tar.TypeReg, Name: "x"}, tar.Header{Typeflag: tar.TypeReg, Name: "y"})
+		for name, want := range map[string]error{"x": nil, "z": errNoTar, "../x": errNoTar, "": errNoTar} {
+			dir := t.TempDir()
+			d, err := createDownload(dir, Offer{Name: "tree", Folder: true, Files: 2, Size: int64(len(stream))}, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := d.write(stream); err != nil {
+				t.Fatal(err)
+			}
+			d.leaveOut([]leftOut{{Name: name}})
+			if _, err := d.commit(); !errors.Is(err, want) {
+				t.Errorf("without %q: %v", name, err)
+			}
+			if all := chattest.Contents(t, dir); want != nil && len(all) != 0 || want == nil && (all["tree/x"] != "" || all["tree/y"] == "") {
+				t.Errorf("without %q there are %v", name, all)
+			}
+		}
+	})
+
 	t.Run("takes no more than the reader was told of", func(t *testing.T) {
 		var stream bytes.Buffer
 		w := tar.NewWriter(&stream)
