@@ -45,6 +45,21 @@ func TestConnecting(t *testing.T) {
 		eventually(t, "the room is gone", func() bool { return !stands(t, store) })
 	})
 
+	t.Run("the room is given back if the caller leaves before the server has replied to its offer", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{})
+			caller := n.calls(t, unanswering{store}, room, quiet())
+			synctest.Wait()
+			if !stands(t, store) {
+				t.Fatal("there is no offer")
+			}
+			caller.Close()
+			if stands(t, store) {
+				t.Error("the offer is still there")
+			}
+		})
+	})
+
 	t.Run("a server and its REST API are a Store like any other", func(t *testing.T) {
 		store := memstore.New(memstore.Limits{})
 		web := server.New(store, server.Config{Log: slog.New(slog.DiscardHandler)})
@@ -277,4 +292,15 @@ func TestFewICEServersAreUsed(t *testing.T) {
 			t.Errorf("%s: %d servers with %d URLs are used", name, len(used), urls)
 		}
 	}
+}
+
+// An unanswering Store takes an offer, and does not reply.
+type unanswering struct{ signaling.Store }
+
+func (u unanswering) Offer(ctx context.Context, t signaling.Ticket, d signaling.Description) (signaling.Version, error) {
+	if _, err := u.Store.Offer(ctx, t, d); err != nil {
+		return "", err
+	}
+	<-ctx.Done()
+	return "", ctx.Err()
 }

@@ -62,7 +62,12 @@ func TestStrangers(t *testing.T) {
 					s.trickle(t)
 				}
 				s.answer(t)
-				texts(t, pipeOf(t, n.calls(t, store, signaling.Lobby, quiet())), s)
+				p := pipeOf(t, n.calls(t, store, signaling.Lobby, quiet()))
+				synctest.Wait()
+				if store.Rooms() > 0 {
+					t.Error("the room is not given back before the plain program has said something")
+				}
+				texts(t, p, s)
 			})
 		})
 	}
