@@ -97,6 +97,36 @@ func TestContactsWhoCallAtOnce(t *testing.T) {
 	})
 }
 
+// A contact whose program was killed while it called finds its own offer, and replaces it: also if the other side has answered that already.
+func TestAContactCallsAgainAfterAKill(t *testing.T) {
+	for _, answered := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			n, store, both := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{}), friends(1)
+			killed := both[0].meets(unclosing{store}, true, n.caller)
+			synctest.Wait()
+			killed.Close()
+			var callee *peer.Session
+			if answered {
+				callee = both[1].meets(store, false, n.callee)
+				time.Sleep(time.Second)
+			}
+			caller := both[0].meets(store, true, n.caller)
+			synctest.Wait()
+			if !answered {
+				callee = both[1].meets(store, false, n.callee)
+			}
+			begun := time.Now()
+			talk(t, pipeOf(t, caller), pipeOf(t, callee))
+			if took := time.Since(begun); took > 2*time.Second {
+				t.Errorf("answered before: %t; they meet after %s", answered, took)
+			}
+			n.cut.Store(true) // see network.calls
+			caller.Close()
+			callee.Close()
+		})
+	}
+}
+
 func TestContactsMeet(t *testing.T) {
 	for _, c := range []struct {
 		name   string
