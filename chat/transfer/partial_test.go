@@ -1,6 +1,8 @@
 package transfer
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -103,5 +105,40 @@ func TestPartialReplacedByAnotherFile(t *testing.T) {
 	if l, err := resumeDownload(dir, l.temp, l.Offer); !errors.Is(err, errLost) {
 		t.Errorf("it would be written to: %v", err)
 		l.discard()
+	}
+}
+
+// A pipe that breaks while the receiver still reads what an earlier run has written ends nothing: the file goes on over the next one. If what
+// was written cannot be read, the file is given up.
+func TestAPipeThatBreaksBeforeAFileGoesOn(t *testing.T) {
+	dir := t.TempDir()
+	d, err := createDownload(dir, Offer{Name: "x", Size: 100}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.write(chattest.Noise(50)); err != nil {
+		t.Fatal(err)
+	}
+	d.suspend()
+	if d, err = resumeDownload(dir, d.temp, d.Offer); err != nil {
+		t.Fatal(err)
+	}
+	defer d.discard()
+	h := &fakeHost{}
+	m := New(Config{}, h, "ours", "theirs", nil)
+	f := &file{id: 1, of: "theirs", Offer: d.Offer, download: d}
+	f.state.move(waiting)
+	m.put(f)
+	broken, cut := context.WithCancel(t.Context())
+	cut()
+	var ch bytes.Buffer
+	m.receiveOver(broken, &ch, 1, make([]byte, 100))
+	if f.state != waiting || len(h.events) > 0 || ch.Len() > 0 {
+		t.Fatalf("after a cut it is %v; it tells %v, and writes %q", f.state, h.events, ch.Bytes())
+	}
+	d.handle.Close() // the disk fails
+	m.receiveOver(t.Context(), &ch, 1, make([]byte, 100))
+	if _, failed := h.events[0].(Failed); !failed || !f.state.over() {
+		t.Errorf("after an error of the disk it is %v; it tells %v", f.state, h.events)
 	}
 }
