@@ -13,11 +13,8 @@ func AvoidDeadLink(_, address string, c syscall.RawConn) error {
 	if err != nil || to.Addr().IsLoopback() {
 		return nil //nolint:nilerr // the socket is used as it is
 	}
-	source := routeTo(to.Addr().Unmap())
-	if !source.IsValid() || HasAddress(source) {
-		return nil
-	}
-	link, _ := standIn(source, machineLinks())
+	at := to.Addr().Unmap()
+	link, _ := standInTo(at, routeTo(at))
 	if link == nil {
 		return nil
 	}

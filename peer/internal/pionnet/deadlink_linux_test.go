@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pion/transport/v5"
 )
@@ -81,6 +82,38 @@ func TestTunnelsThatLookLikeEthernet(t *testing.T) {
 		if link, at := standIn(netip.MustParseAddr("192.0.2.7"), all); link != nil {
 			t.Errorf("%s with %v stands in for a cable", link.Name, at)
 		}
+		return nil
+	})
+}
+
+// What goes to an address of this machine leaves by no link, though the one that has the address has no carrier and another one has.
+func TestOwnAddressOfADeadLink(t *testing.T) {
+	t.Parallel()
+	inOwnNetwork(t, func() error {
+		for _, args := range []string{
+			"link set lo up", "link add d0 type veth peer name far0", "link add d1 type veth peer name far1", "addr add 10.0.1.2/24 dev d0", "addr add 10.0.2.2/24 dev d1",
+			"link set d0 up", "link set d1 up", "link set far1 up",
+		} {
+			if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil { //nolint:gosec,noctx // the test's own words
+				return fmt.Errorf("ip %s: %w: %s", args, err, out)
+			}
+		}
+		for neighbour, from := range map[string]string{"10.0.1.2": "10.0.1.2", "10.0.1.7": "10.0.2.2", "10.0.2.7": "10.0.2.2"} {
+			if got := SourceTo(netip.MustParseAddr(neighbour)); got.String() != from {
+				t.Errorf("packets to %s leave from %s, not %s", neighbour, got, from)
+			}
+		}
+		l, err := net.Listen("tcp4", "10.0.1.2:0") //nolint:noctx // of a test
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		c, err := (&net.Dialer{Control: AvoidDeadLink, Timeout: 5 * time.Second}).Dial("tcp4", l.Addr().String()) //nolint:noctx // of a test
+		if err != nil {
+			t.Error(err)
+			return nil
+		}
+		_ = c.Close() // it was only opened
 		return nil
 	})
 }

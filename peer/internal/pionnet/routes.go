@@ -67,13 +67,20 @@ func (r *routes) sockets() []*net.UDPConn {
 // no carrier. It is the zero Addr if there is no route.
 func SourceTo(at netip.Addr) netip.Addr {
 	source := routeTo(at)
-	if !source.IsValid() || source.IsLoopback() || HasAddress(source) {
-		return source
-	}
-	if link, other := standIn(source, machineLinks()); link != nil {
+	if _, other := standInTo(at, source); other.IsValid() {
 		return other
 	}
 	return source
+}
+
+// standInTo returns the link by which packets to an address leave in place of the one of its route, from source, and its address: nil
+// unless that one has no carrier.
+func standInTo(at, source netip.Addr) (*transport.Interface, netip.Addr) {
+	// What goes to an address of this machine goes by loopback, whatever the link that has the address does.
+	if !source.IsValid() || source.IsLoopback() || source == at || HasAddress(source) {
+		return nil, netip.Addr{}
+	}
+	return standIn(source, machineLinks())
 }
 
 // routeTo returns the address of the link by which the system's routes lead to an address, or the zero Addr.
