@@ -44,9 +44,9 @@ func (c *connector) findElsewhere(ctx context.Context) (found *lanMove) {
 }
 
 // findHome waits until the call should go on at the server from which it has moved to the local network, and returns that server: it
-// answers again, and the local network's does not. The one who serves the local network goes back, too, while it waits for a contact, or
-// for a side that it has met: that one may wait at the server, because it was started again, or could not reach this one for a while. It
-// returns "" if ctx ends before.
+// answers again, and the local network's does not. The one who serves the local network goes back, too: the other side may wait at the
+// server, because it has the code without this program's address, was started again, or could not reach this one for a while. It returns ""
+// if ctx ends before.
 func (c *connector) findHome(ctx context.Context) string {
 	if !c.o.isAway() {
 		return ""
@@ -54,9 +54,6 @@ func (c *connector) findHome(ctx context.Context) string {
 	home := c.o.named()
 	for ctx.Err() == nil {
 		if onLoopback(c.o.server) {
-			if c.o.keeper.contact() == "" && !c.hasMet() { // the code's command and link name this program's server
-				return ""
-			}
 			select {
 			case <-time.After(homeAgain):
 			case <-ctx.Done():

@@ -157,6 +157,26 @@ func TestNATCodeReturnsToItsServer(t *testing.T) {
 		b.types("/quit\r")
 		b.ends(0)
 	})
+	t.Run("before anyone has answered", func(t *testing.T) {
+		t.Parallel()
+		const home = "http://192.168.7.3:3000"
+		l := newLAN(t, "a", "b", "s")
+		open := func(on, command string) *window {
+			return openWindowWith(t, 100, 24, []string{"P2PCHAT_LAN=", "P2PCHAT_NAME=" + on}, "ip", "netns", "exec", l.ns(on), l.path, command, "417-falcon-zebra", "--server", home)
+		}
+		a := open("a", "call")
+		a.shows(`serves your local network for now`)
+		serve := l.start("s", "serve", "--listen", "192.168.7.3:3000")
+		serve.notes(t, "listening on")
+		a.shows(`answers again\. The call goes on there`)
+		a.shows(`p2pchat answer 417-falcon-zebra --server ` + home)
+		b := open("b", "answer")
+		b.shows(`● a · verified · direct`)
+		for _, w := range []*window{a, b} {
+			w.types("/quit\r")
+			w.ends(0)
+		}
+	})
 	t.Run("after the answerer was killed", func(t *testing.T) {
 		t.Parallel()
 		_, a, b, answer := meet(t)
