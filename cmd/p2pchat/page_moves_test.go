@@ -145,6 +145,41 @@ func movesWithProgram(t *testing.T, b chromium, command string, meet func(*tab, 
 	}
 }
 
+// A pipe that was replaced ends a while later, which does not disturb a file on the next one.
+func TestPageFilesOnTheNextPipe(t *testing.T) {
+	t.Parallel()
+	if got := eval[string](scripted(t, "parts"), `(async () => {
+		const settled = () => new Promise((resolve) => setTimeout(resolve));
+		const pipe = () => {
+			const p = { channels: [], onFile: () => {}, openFile: () => {
+				const dc = { readyState: "open", bufferedAmount: 0, send: () => {}, close: () => { dc.readyState = "closed"; } };
+				p.channels.push(dc);
+				return dc;
+			} };
+			p.ended = new Promise((resolve) => (p.end = resolve));
+			return p;
+		};
+		const conversation = { id: "ben", put: () => 1 }, view = { progress: () => {}, done: () => {}, failed: () => {} };
+		const files = new parts.Files(conversation, () => view), pipes = [pipe(), pipe()];
+		files.offer(new File([new Uint8Array(100)], "f"), view);
+		files.handleFrame(7, 1, { id: 1, of: "ben" }, "ann");
+		for (const p of pipes) {
+			conversation.connected = p;
+			files.connected(p, true);
+			await settled();
+		}
+		const states = () => pipes.map((p) => p.channels.map((dc) => dc.readyState).join()).join(" "), all = [states()];
+		for (const p of pipes) {
+			p.end();
+			await settled();
+			all.push(states());
+		}
+		return all.join("; ");
+	})()`); got != "closed open; closed open; closed closed" {
+		t.Errorf("the file's channels on the two pipes are %s", got)
+	}
+}
+
 // A side that breaks the rules of a move, or begins without end, gains nothing: the page holds few connections, and the call goes on.
 func TestPageMovesOfAStranger(t *testing.T) {
 	t.Parallel()

@@ -141,7 +141,9 @@ export class Files {
     this.#pipe = pipe;
     for (const f of this.#all) f.channel?.close(); // on a pipe that this one has replaced
     pipe.onFile((dc) => this.#receiveFile(new Channel(dc)));
-    void pipe.ended.then(() => this.#all.forEach((f) => f.channel?.close()));
+    void pipe.ended.then(() => { // the last one: an earlier one ends a while after it was replaced
+      if (this.#pipe === pipe) this.#all.forEach((f) => f.channel?.close());
+    });
     for (const f of this.#in.values()) if (!known) this.#fail(f, restarted);
     for (const f of this.#out.values()) if (!known && (f.state === "accepted" || f.id <= this.#conversation.receivedBefore)) this.#fail(f, restarted);
     this.#runTransfers();
