@@ -65,12 +65,13 @@ func (o *talkOptions) openDefault(ctx context.Context, text string, std stdio) e
 		if on {
 			return o.continueEarlier(*was)
 		}
-	case o.resume && open:
+	case o.resume && open != nil:
 		return &usageError{err: errors.New("--resume: another p2pchat has the conversation open"), hint: "use that program, or leave --resume out to begin another one"}
 	case o.resume:
 		return &usageError{err: errors.New("--resume: there is no conversation to go on with"), hint: "leave --resume out to begin one"}
-	case open:
-		o.warn("Another 'p2pchat %s' is running on this machine. This one begins a conversation of its own.", command(o.side))
+	}
+	if err := o.mentionRunning(open, text); err != nil {
+		return err
 	}
 	return o.openIn(folder, fmt.Sprintf("%d-%d", time.Now().UnixNano(), os.Getpid()))
 }
@@ -120,8 +121,8 @@ func (o *talkOptions) openOutbox(id string) error {
 }
 
 // earlier returns the newest conversation with a code that an earlier run did not end and this side can go on with, of any code if text
-// is empty, and whether another program has such a one of this side open. It removes outboxes in which there is nothing, or that are too old.
-func (o *talkOptions) earlier(folder, text string) (newest *earlierTalk, open bool) {
+// is empty, and one such that another program of this side has open. It removes outboxes in which there is nothing, or that are too old.
+func (o *talkOptions) earlier(folder, text string) (newest, open *earlierTalk) {
 	paths, _ := filepath.Glob(filepath.Join(folder, "*-*"+outboxExtension)) // the pattern is correct
 	var all []earlierTalk
 	for _, path := range paths {
@@ -131,7 +132,9 @@ func (o *talkOptions) earlier(folder, text string) (newest *earlierTalk, open bo
 		}
 		journal, err := chat.OpenJournal(path)
 		if err != nil { // in use, or damaged
-			open = open || errors.Is(err, chat.ErrJournalInUse) && o.mayBeMeant(path, text)
+			if errors.Is(err, chat.ErrJournalInUse) {
+				open = o.moreImportant(open, o.running(path, text), text)
+			}
 			continue
 		}
 		was := earlierTalk{path: path, waiting: journal.Waiting(), files: journal.Files(), with: journal.Peer(), at: info.ModTime()}
@@ -153,12 +156,47 @@ func (o *talkOptions) earlier(folder, text string) (newest *earlierTalk, open bo
 	return &last, open
 }
 
-// mayBeMeant reports whether a person who gave text may mean the conversation of this side in the outbox at path, which another program has
-// open.
-func (o *talkOptions) mayBeMeant(path, text string) bool {
-	var was earlierTalk
+// running returns the conversation in the outbox at path, which another program has open, if it is of this side and a person who gave text
+// may mean it.
+func (o *talkOptions) running(path, text string) *earlierTalk {
+	was := earlierTalk{path: path}
 	_, resumption, err := chat.PeekJournal(path)
-	return err == nil && json.Unmarshal([]byte(resumption), &was.point) == nil && was.point.Again.Side == o.side && was.isFor(text)
+	if err != nil || json.Unmarshal([]byte(resumption), &was.point) != nil || was.point.Again.Side != o.side || !was.isFor(text) {
+		return nil
+	}
+	return &was
+}
+
+// mentionRunning tells a person who begins a conversation that another program of this side has one, if open is not nil. It returns a
+// usageError if that one would lose its room.
+func (o *talkOptions) mentionRunning(open *earlierTalk, text string) error {
+	switch {
+	case open == nil:
+	case o.wouldTakeOver(*open, text):
+		return &usageError{
+			err:  fmt.Errorf("another 'p2pchat call' on this machine already waits in %s", open.where()),
+			hint: "to answer it: p2pchat answer" + o.arguments(open.point.Again.Typed) + ". To keep two calls apart, name them: p2pchat call standup",
+		}
+	default:
+		o.warn("Another 'p2pchat %s' is running on this machine. This one begins a conversation of its own.", command(o.side))
+	}
+	return nil
+}
+
+// moreImportant returns that of two running conversations, each perhaps nil, which this one would take the room from.
+func (o *talkOptions) moreImportant(one, other *earlierTalk, text string) *earlierTalk {
+	if other == nil || one != nil && o.wouldTakeOver(*one, text) {
+		return one
+	}
+	return other
+}
+
+// wouldTakeOver reports whether a call of a person who gave text would take the room in which another program of the same person waits. A
+// caller may do so after a program was killed, but that one runs.
+func (o *talkOptions) wouldTakeOver(open earlierTalk, text string) bool {
+	again := open.point.Again
+	sameCode := text != "" || again.Typed == peer.Code{Room: signaling.Lobby} && onLoopback(o.server) && o.lan != always
+	return o.side == signaling.Caller && sameCode && open.point.Server == o.server && again.Rendezvous == (peer.Code{})
 }
 
 // isFor reports whether a person who gave text may mean this conversation.
@@ -173,12 +211,9 @@ func (e earlierTalk) isFor(text string) bool {
 
 // String says which conversation it is, and what waits in it. A room can have the name of a contact.
 func (e earlierTalk) String() string {
-	with, where, left := "", "room "+screen.Clean(e.point.Again.Typed.Room), ""
+	with, left := "", ""
 	if e.with != "" {
 		with = " with " + screen.Clean(e.with)
-	}
-	if e.point.Again.Typed == (peer.Code{Room: signaling.Lobby}) {
-		where = "the lobby"
 	}
 	var all []string
 	for _, n := range []struct {
@@ -195,7 +230,24 @@ func (e earlierTalk) String() string {
 	if len(all) > 0 {
 		left = ", " + strings.Join(all, " and ") + " undelivered"
 	}
-	return fmt.Sprintf("the conversation of %s%s (%s%s)", e.at.Local().Format("Jan 2 15:04"), with, where, left)
+	return fmt.Sprintf("the conversation of %s%s (%s%s)", e.at.Local().Format("Jan 2 15:04"), with, e.where(), left)
+}
+
+// where says in which room the two meet.
+func (e earlierTalk) where() string {
+	if e.point.Again.Typed == (peer.Code{Room: signaling.Lobby}) {
+		return "the lobby"
+	}
+	return "room " + screen.Clean(e.point.Again.Typed.Room)
+}
+
+// drop removes the conversation, unless another program has it.
+func (e earlierTalk) drop() error {
+	journal, err := chat.OpenJournal(e.path)
+	if err != nil {
+		return &usageError{err: fmt.Errorf("%s cannot be dropped: %w", e, err)}
+	}
+	return journal.End(false)
 }
 
 // goOn asks the person whether to continue an earlier conversation. Where no one can be asked, --resume says so.
@@ -208,7 +260,7 @@ func (o *talkOptions) goOn(ctx context.Context, was earlierTalk, std stdio) (boo
 		return false, nil
 	}
 	for {
-		fmt.Fprintf(std.err, "Go on with %s? [Enter/n] ", was)
+		fmt.Fprintf(std.err, "Go on with %s? [Enter/n/drop] ", was)
 		answer, err := readLine(ctx, std)
 		switch answer = strings.ToLower(strings.TrimSpace(answer)); {
 		case errors.Is(err, io.EOF): // Ctrl-D
@@ -219,8 +271,10 @@ func (o *talkOptions) goOn(ctx context.Context, was earlierTalk, std stdio) (boo
 			return true, nil
 		case answer == "n", answer == "no":
 			return false, nil
+		case answer == "drop":
+			return false, was.drop()
 		}
-		fmt.Fprintln(std.err, "Press Enter to go on with it. To begin another conversation, type n and press Enter.")
+		fmt.Fprintln(std.err, "Enter goes on with it. n begins another conversation, and keeps it for later. drop forgets it, and what was not delivered.")
 	}
 }
 

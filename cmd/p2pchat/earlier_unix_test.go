@@ -3,6 +3,7 @@
 package main
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -20,9 +21,9 @@ func TestGoOnWithAnEarlierConversation(t *testing.T) {
 	first.kill()
 
 	other := sitDown(t, env, "call", "--ui", "line")
-	other.sees(`Go on with the conversation of .* \(room 417, 1 message undelivered\)\? \[Enter/n\]`)
+	other.sees(`Go on with the conversation of .* \(room 417, 1 message undelivered\)\? \[Enter/n/drop\]`)
 	other.types("417-falcon-zebra\n") // is no answer
-	other.sees(`Press Enter to go on with it\. To begin another conversation, type n and press Enter\.\r\nGo on with`)
+	other.sees(`Enter goes on with it\. n begins another conversation, and keeps it for later\. drop forgets it, and what was not delivered\.\r\nGo on with`)
 	other.types("n\n")
 	other.sees(`code: lobby`)
 	gone := sitDown(t, env, "call", "--ui", "line")
@@ -42,6 +43,20 @@ func TestGoOnWithAnEarlierConversation(t *testing.T) {
 	twin.types("\n")
 	twin.sees(`error: another p2pchat already goes on with the conversation of .* \(room 417, 1 message undelivered\)\r\n.*hint: use that program, or run this command again`)
 	twin.ends(exitUsage)
+	fourth := sitDown(t, env, "call", "418-falcon-zebra", "--ui", "json") // leaves a conversation
+	fourth.sees(`"type":"waiting"`)
+	fourth.types(`{"type":"message","text":"forget me"}` + "\n" + `{"type":"message"}` + "\n")
+	fourth.sees(`"code":"bad-input"`)
+	_ = fourth.cmd.Process.Kill()
+	_ = fourth.cmd.Wait()
+	fifth := sitDown(t, env, "call", "--ui", "line")
+	fifth.sees(`Go on with the conversation of .* \(room 418, 1 message undelivered\)`)
+	fifth.types("drop\n")
+	fifth.sees(`error: another 'p2pchat call' on this machine already waits in the lobby`)
+	fifth.ends(exitUsage)
+	if left, _ := filepath.Glob(filepath.Join(dir, "p2pchat", "outboxes", "*")); len(left) != 2 {
+		t.Errorf("these are left: %s", left)
+	}
 	late := launchWith(t, t.TempDir(), env, "call", "--resume")
 	late.finishes(t, exitUsage)
 	if told := late.err.String(); !strings.Contains(told, "another p2pchat has the conversation open") {
@@ -65,6 +80,14 @@ func TestAnotherCallIsRunning(t *testing.T) {
 
 	second := openWindow(t, 80, 24, env, "call")
 	second.shows(`(?s)Another 'p2pchat call' is running on this machine\. This one begins a\s+conversation of its own\.`)
+
+	// This one would take the room in which the second one waits.
+	third := launchWith(t, t.TempDir(), env, "call", "--ui", "json")
+	third.finishes(t, exitUsage)
+	if want := "p2pchat: error: another 'p2pchat call' on this machine already waits in the lobby\np2pchat: hint: to answer it: p2pchat answer --server " + server; !strings.HasPrefix(third.err.String(), want) {
+		t.Errorf("it says %q, want %q", third.err, want)
+	}
+	second.shows(`waiting for the other side`)
 	second.types("\x04")
 	second.ends(0)
 	another := launchWith(t, t.TempDir(), env, "call", "417-falcon-zebra", "--ui", "json")
