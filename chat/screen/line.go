@@ -121,7 +121,8 @@ func (l *lineScreen) holdCommand(in line) bool {
 	}
 	l.warned = true
 	name, _, _ := strings.Cut(in.text, " ")
-	l.note("%s was not sent: only the full screen (--ui tui) has commands. To send the line as a message, type it again.", Clean(name))
+	leave := map[bool]string{true: " Ctrl-C leaves."}[name == "/quit" || name == "/exit"]
+	l.note("%s was not sent: only the full screen (--ui tui) has commands.%s To send the line as a message, type it again.", Clean(name), leave)
 	return true
 }
 

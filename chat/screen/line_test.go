@@ -89,6 +89,17 @@ func TestLine(t *testing.T) {
 		}
 	})
 
+	t.Run("who types /quit is told what leaves", func(t *testing.T) {
+		d := begin(t, Line, strings.NewReader("/quit\n"), func(s *Streams) { s.Typed = true })
+		d.other.finish(t)
+		if err := d.end(); err != nil {
+			t.Error(err)
+		}
+		if note := "p2pchat: /quit was not sent: only the full screen (--ui tui) has commands. Ctrl-C leaves. To send"; !strings.Contains(d.notes.String(), note) {
+			t.Errorf("%q is not among the notes:\n%s", note, d.notes)
+		}
+	})
+
 	t.Run("what is typed when it is over is said not to be sent", func(t *testing.T) {
 		in, feed := io.Pipe()
 		defer func() { _ = feed.Close() }()

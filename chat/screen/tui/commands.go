@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -108,7 +109,7 @@ func (m *model) runCommand(line string) tea.Cmd {
 	i := slices.IndexFunc(commands, func(c command) bool { return c.name == name })
 	if i < 0 {
 		remedy := "See /help."
-		if meant := screen.Closest(name, commandNames()); meant != "" {
+		if meant := cmp.Or(otherWord(name), screen.Closest(name, commandNames())); meant != "" {
 			remedy = "Did you mean " + meant + "?"
 		}
 		m.hint = "Unknown command " + tidyLine(name) + ". " + remedy + " To send it as text, start with //."
@@ -118,6 +119,27 @@ func (m *model) runCommand(line string) tea.Cmd {
 	next, hint := commands[i].run(m, strings.TrimSpace(argument))
 	m.hint = hint
 	return next
+}
+
+// otherWord returns the command that a command of another program means, or "".
+func otherWord(name string) string {
+	switch strings.ToLower(name) {
+	case "/exit", "/q", "/leave", "/bye", "/hangup", "/close":
+		return "/quit"
+	case "/?", "/h", "/commands":
+		return "/help"
+	case "/nick":
+		return "/name"
+	case "/file", "/upload":
+		return "/send"
+	case "/contact", "/friend", "/add":
+		return "/keep"
+	case "/search":
+		return "/find"
+	case "/info", "/status":
+		return "/stats"
+	}
+	return ""
 }
 
 func commandNames() (names []string) {

@@ -215,7 +215,7 @@ func TestUnknownCommands(t *testing.T) {
 	t.Parallel()
 	for typed, want := range map[string]string{
 		"/foo": "", "/hlep": "/help", "/accpet 4": "/accept", "/acc": "/accept", "/Quit": "/quit", "/sendfile": "", "/stast": "/stats", "/s": "", "/x": "",
-		"/" + strings.Repeat("x", 50_000): "", "/qui\x1bt": "/quit",
+		"/" + strings.Repeat("x", 50_000): "", "/qui\x1bt": "/quit", "/exit": "/quit", "/Nick": "/name",
 	} {
 		r := newRig(t, 80, 24).happens(benIs)
 		r.input.set(typed)
