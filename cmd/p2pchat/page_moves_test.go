@@ -73,18 +73,72 @@ func TestPageMoves(t *testing.T) {
 	t.Run("when the browser is in a network again", func(t *testing.T) {
 		caller, callee := inCall(t, b)
 		for _, p := range []*tab{caller, callee} {
-			for _, offline := range []bool{true, false} {
-				if _, err := chromedp.Call(p.ctx, network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: offline, DownloadThroughput: -1, UploadThroughput: -1}); err != nil {
-					t.Fatal(err)
-				}
-			}
+			p.changesNetwork()
 			p.sees("this machine has a better address.")
 		}
 		for _, p := range []*tab{caller, callee} {
 			p.sees("guest’s machine has a better address.")
 		}
+		callee.reload(true) // and meets again where the last connection says
+		for _, p := range []*tab{caller, callee} {
+			p.sees("Connected again.")
+		}
 		converse(t, caller, callee)
 	})
+	t.Run("with a contact, whom it can call again", func(t *testing.T) {
+		inFull(t)
+		ann, ben := friends(t, b, serving(t))
+		for range 2 {
+			ann.contact("Call Ben")
+			ben.contact("Answer Ann")
+			verified(t, ann, ben)
+			ben.changesNetwork()
+			ann.sees("Ben’s machine has a better address.")
+			ben.sees("this machine has a better address.")
+			if log := ann.log() + ben.log(); strings.Contains(log, "could not be stored") {
+				t.Errorf("after a move the pages say %q", log)
+			}
+			ann.say("still here")
+			ben.hears("still here")
+			hangUp(ann, ben)
+		}
+	})
+	t.Run("while a side leaves", func(t *testing.T) {
+		inFull(t)
+		for n := range 8 {
+			caller, callee := inCall(t, b)
+			moves, leaves, stays := caller, caller, callee
+			if n&1 > 0 {
+				moves = callee
+			}
+			if n&2 > 0 {
+				leaves, stays = callee, caller
+			}
+			stays.say("the last one")
+			moves.changesNetwork()
+			if n&4 > 0 {
+				eval[bool](moves, `new Promise((resolve) => setTimeout(resolve, 60, true))`)
+			}
+			leaves.say("and mine")
+			leaves.click("leave")
+			stays.sees("has left")
+			stays.hears("and mine")
+			leaves.hears("the last one")
+			for _, p := range []*tab{leaves, stays} {
+				p.sees("All your messages were delivered.")
+			}
+		}
+	})
+}
+
+// changesNetwork makes the browser tell the page that it had no network, and has one again.
+func (p *tab) changesNetwork() {
+	p.t.Helper()
+	for _, offline := range []bool{true, false} {
+		if _, err := chromedp.Call(p.ctx, network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: offline, DownloadThroughput: -1, UploadThroughput: -1}); err != nil {
+			p.t.Fatal(err)
+		}
+	}
 }
 
 // movesWithProgram joins a page and the program by a relay, and lets them leave it.
