@@ -26,6 +26,11 @@ func TestPageInFirefox(t *testing.T) {
 		callee.hears("Are you there?")
 		callee.say("Yes.")
 		caller.hears("Yes.")
+		for _, two := range [][2]firefoxTab{{caller, callee}, {callee, caller}} { // each moves the call
+			two[0].js(`(dispatchEvent(new Event("online")), "")`)
+			two[0].until(`document.getElementById("log").innerText.includes("this machine has a better address.") && "moved"`)
+			two[1].until(`document.getElementById("log").innerText.includes("guest’s machine has a better address.") && "moved"`)
+		}
 		caller.takesKeys(callee)
 		caller.js(`(() => {
 			const dataTransfer = new DataTransfer();
