@@ -18,7 +18,7 @@ import type { Reason } from "./moved.ts";
 import { Channel, moveLabel, protocol, type Pipe } from "./pipe.ts";
 import { forever, newTicket, type Side } from "./store.ts";
 
-const movesMost = 12, movesWithin = 3_600_000; // of each side, in so many ms: a malicious one can make this one gather candidates so often
+const movesMost = 12, movesWithin = 3_600_000; // of each side, in ms: a malicious one can make this one gather candidates that often
 const moveLimit = 20_000; // ms from the channel to both sides' "stands"
 const retireLimit = 1000; // ms that a replaced Pipe goes on, because the other side may not have left it
 const relayFirst = 2000, relayMost = 600_000; // ms before a connection through a relay looks for another path: then three times as long each time, up to this
