@@ -55,6 +55,57 @@ func TestASecondCallee(t *testing.T) {
 	})
 }
 
+// A callee whose answer comes when the caller has just replaced its offer has answered the earlier one: the caller does not judge that answer, and
+// counts no guess for it.
+func TestAnAnswerToAnEarlierOffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{})
+		config, events := telling()
+		caller := n.calls(t, store, right, config)
+		await[peer.Waiting](t, events)
+		callee := n.answers(t, lateAnswers{store}, right, quiet())
+		synctest.Wait() // its answer is on its way
+		told, theirs := telling()
+		_ = fails(t, n.answers(t, store, wrong, told), peer.ErrWrongCode)
+		from, to := both(t, caller, callee)
+		talk(t, from, to)
+		if spent := from.Resumption().Spent; spent != 1 {
+			t.Errorf("the caller counts %d guesses", spent)
+		}
+		for len(theirs) > 0 {
+			if e, ok := (<-theirs).(peer.Retrying); ok {
+				t.Errorf("the callee with the wrong code is told besides: %v", e.Err)
+			}
+		}
+	})
+}
+
+// A lateAnswers is a Store to which answers come late.
+type lateAnswers struct{ signaling.Store }
+
+func (l lateAnswers) Answer(ctx context.Context, t signaling.Ticket, to signaling.Version, d signaling.Description) (signaling.Version, error) {
+	time.Sleep(time.Second)
+	return l.Store.Answer(ctx, t, to, d)
+}
+
+// A call that ended while its callee looked for a path says nothing of the next call with the same code.
+func TestTheNextCallWithTheSameCode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{})
+		n.cut.Store(true)
+		first, callee := n.calls(t, store, right, quiet()), n.answers(t, store, right, quiet())
+		time.Sleep(time.Second) // both have proven that they know the code, and find no path
+		first.Close()
+		n.cut.Store(false)
+		begun := time.Now()
+		from, to := both(t, n.calls(t, store, right, quiet()), callee)
+		talk(t, from, to)
+		if took := time.Since(begun); took > 2*time.Second {
+			t.Errorf("they meet after %v", took)
+		}
+	})
+}
+
 // A late Store takes no answer: the room has gone.
 type late struct{ signaling.Store }
 

@@ -1,6 +1,8 @@
 package transfer
 
 import (
+	"archive/tar"
+	"crypto/sha256"
 	"encoding/json"
 	"strings"
 	"sync"
@@ -61,5 +63,48 @@ func TestReason(t *testing.T) {
 	}
 	if m.Pending() || len(h.kept) != 1 || !h.kept[0].Ended {
 		t.Errorf("it is pending: %v; kept: %v", m.Pending(), h.kept)
+	}
+}
+
+// What a folder lacks is told, in words that fit onto a screen, and counts as missed where all files were to be received: what has grown does not.
+func TestLeftOutFilesAreTold(t *testing.T) {
+	stream := tape(t, tar.Header{Typeflag: tar.TypeReg, Name: "x"}, tar.Header{Typeflag: tar.TypeReg, Name: "y"})
+	left, err := json.Marshal([]leftOut{{Name: "x", Why: "gone\x1b[2J" + strings.Repeat("!", 5000)}, {Name: "y", Why: "it grew", Kept: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, all := range []bool{false, true} {
+		h := &fakeHost{}
+		m := New(Config{AcceptFiles: all}, h, "ours", "theirs", nil)
+		d, err := createDownload(t.TempDir(), Offer{Name: "tree", Folder: true, Files: 2, Size: int64(len(stream))}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.write(stream); err != nil {
+			t.Fatal(err)
+		}
+		f := &file{id: 1, of: "theirs", Offer: d.Offer, download: d}
+		f.state.move(accepted)
+		f.state.move(moving)
+		m.put(f)
+		m.complete(f, sha256.Sum256(stream), left)
+		var told []LeftOut
+		received := false
+		for _, e := range h.events {
+			switch e := e.(type) {
+			case LeftOut:
+				told = append(told, e)
+			case Received:
+				received = true
+			}
+		}
+		if !received || len(told) != 2 || told[0].File != "x" || told[0].Kept || !told[1].Kept {
+			t.Errorf("it tells %+v", h.events)
+		} else if why := told[0].Reason; !strings.HasPrefix(why, "gone") || strings.Contains(why, "\x1b") || len(why) > 2*reasonTold {
+			t.Errorf("the reason is %.300q", why)
+		}
+		if want := map[bool]int{true: 1}[all]; m.Missed() != want {
+			t.Errorf("all files were to be received: %t; %d are missed", all, m.Missed())
+		}
 	}
 }
