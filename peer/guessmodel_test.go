@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -180,6 +181,16 @@ func (m *guessModel) check(t *rapid.T) {
 	}
 	if m.burnt() != (m.spent >= Guesses) {
 		t.Fatalf("after %d guesses the code takes no more: %t", m.spent, m.burnt())
+	}
+}
+
+// A burnt code leaves the codes at which no one can guess: the two who have met meet again.
+func TestWhatABurntCodeLeaves(t *testing.T) {
+	private, room := Code{Room: "only-two", Secret: "know-it"}, Code{Room: "without a secret"}
+	s := &Session{last: &Pipe{typed: modelCode, code: modelCode, Rendezvous: private}}
+	s.guesses.spent = Guesses
+	if got := s.unburnt([]Code{private, modelCode, room}); !slices.Equal(got, []Code{private, room}) {
+		t.Errorf("there are %v", got)
 	}
 }
 
