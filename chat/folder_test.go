@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -168,7 +169,7 @@ func changesBetweenPipes(t *testing.T, a *talker, r raw, messages int) {
 		t.Fatal(err)
 	}
 	rest, sum, leftOut := readStream(t, ch, int64(len(had)), 1000)
-	whole := append(had, rest...)
+	whole := slices.Concat(had, rest)
 	if got := sha256.Sum256(whole); !bytes.Equal(sum, got[:]) || !strings.Contains(string(leftOut), `"file"`) {
 		t.Errorf("%d bytes have SHA-256 %x, not %x; left out are %s", len(whole), got, sum, leftOut)
 	}

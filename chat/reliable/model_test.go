@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -101,8 +102,8 @@ type taken struct {
 // A modelConversation is what one program has written, and how far that has come.
 type modelConversation struct {
 	said      []string
-	read      int // by the other side's current program
-	delivered int
+	read      uint64 // by the other side's current program
+	delivered uint64
 }
 
 // burst is how many frames, or messages of a pipe, an action takes at most.
@@ -169,7 +170,7 @@ func (m *model) put() {
 			return
 		}
 		m.written++
-		text := fmt.Sprint(m.written)
+		text := strconv.Itoa(m.written)
 		seq, err := s.Put(testMessage, text)
 		said := &m.conversations[s.ID()].said
 		if *said = append(*said, text); err != nil || seq != uint64(len(*said)) {
@@ -246,7 +247,7 @@ func (m *model) acked(s *modelSide, seq uint64) {
 	frames, ok := s.Acked(seq)
 	c := m.conversations[s.ID()]
 	for _, f := range frames {
-		if c.delivered++; f.Seq != uint64(c.delivered) || c.delivered > c.read {
+		if c.delivered++; f.Seq != c.delivered || c.delivered > c.read {
 			m.t.Fatalf("frame %d counts as delivered after %d; %d are read", f.Seq, c.delivered-1, c.read)
 		}
 	}
@@ -266,7 +267,7 @@ func (m *model) readOne(s *modelSide) {
 	next := s.taken[0]
 	s.taken = s.taken[1:]
 	c := m.conversations[next.at.Of]
-	if c.read++; next.at.Seq != uint64(c.read) || c.read > len(c.said) || c.said[c.read-1] != next.text {
+	if c.read++; next.at.Seq != c.read || c.read > uint64(len(c.said)) || c.said[c.read-1] != next.text {
 		m.t.Fatalf("frame %d, %q, is read after %d of %d", next.at.Seq, next.text, c.read-1, len(c.said))
 	}
 	s.Handled(next.at, nil)
@@ -328,7 +329,7 @@ func (m *model) finish() {
 		}
 	}
 	for i, s := range m.sides {
-		if c := m.conversations[s.ID()]; c.read != len(c.said) || c.delivered != len(c.said) {
+		if c := m.conversations[s.ID()]; c.read != uint64(len(c.said)) || c.delivered != c.read {
 			m.t.Fatalf("of %d frames of side %d, %d are read and %d delivered", len(c.said), i, c.read, c.delivered)
 		}
 	}

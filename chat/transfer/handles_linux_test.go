@@ -2,11 +2,11 @@ package transfer
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strconv"
 	"testing"
 
 	"p2pchat/chat/internal/chattest"
@@ -18,7 +18,7 @@ func TestFewHandles(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // which would close what is forgotten
 	root := t.TempDir()
 	for i := range files {
-		if err := os.WriteFile(filepath.Join(root, fmt.Sprint(i)), chattest.Noise(100), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(root, strconv.Itoa(i)), chattest.Noise(100), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -59,7 +59,7 @@ func TestFewHandles(t *testing.T) {
 	}
 	check("after many channels")
 	for i := range files {
-		if err := os.Truncate(filepath.Join(root, fmt.Sprint(i)), 1); err != nil {
+		if err := os.Truncate(filepath.Join(root, strconv.Itoa(i)), 1); err != nil {
 			t.Fatal(err)
 		}
 	}
