@@ -74,6 +74,18 @@ func TestTheRightCode(t *testing.T) {
 		})
 	})
 
+	t.Run("has as many digits as the server proposes, within bounds", func(t *testing.T) {
+		for proposed, want := range map[int]int{-1: 3, 4: 4, 9: 9, 1000: 9} {
+			synctest.Test(t, func(t *testing.T) {
+				config, events := telling()
+				newNetwork(t, 0).calls(t, proposing{memstore.New(memstore.Limits{}), proposed}, "", config)
+				if code := await[peer.Waiting](t, events).Code; len(code.Room) != want {
+					t.Errorf("%d are proposed, and the code is %q", proposed, code)
+				}
+			})
+		}
+	})
+
 	t.Run("a Store where every room is taken says so in the end", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			store := &crowded{Store: memstore.New(memstore.Limits{}), taken: 1000}
@@ -85,6 +97,14 @@ func TestTheRightCode(t *testing.T) {
 		})
 	})
 }
+
+// A proposing Store proposes how many digits a new room has.
+type proposing struct {
+	signaling.Store
+	digits int
+}
+
+func (p proposing) RoomDigits() int { return p.digits }
 
 // A crowded Store has callers in the first few rooms that are tried.
 type crowded struct {
