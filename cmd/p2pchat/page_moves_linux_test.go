@@ -27,6 +27,10 @@ func TestNATMovesAPage(t *testing.T) {
 			"from Wi-Fi to a cable of the same network", cone, func(l *lab) { l.bridge("a", 1) }, "Direct",
 			func(l *lab) { l.plug("a", 1) }, "a’s machine has a better address.", "s",
 		},
+		{
+			"from Wi-Fi to a cable of the same network, with a page behind a NAT", cone, func(l *lab) { l.bridge("a", 1) }, "Direct",
+			func(l *lab) { l.plug("a", 1) }, "a’s machine has a better address.", "b",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLab(t, c.nat, cone, quality{delay: 5 * time.Millisecond, rate: 20e6 / 8})
