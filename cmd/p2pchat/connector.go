@@ -65,7 +65,7 @@ func (c *connector) open() error {
 		if c.o.onOutage != nil {
 			c.o.onOutage(err != nil)
 		}
-		c.conversation.Tell(chat.Notice{Text: c.o.serverNotice(err)})
+		c.conversation.Tell(chat.Notice{Text: c.o.serverNotice(err, c.maySeekOnLAN())})
 	}}
 	if c.o.keeper.contact() != "" {
 		at.OnClock = func(ahead time.Duration) {

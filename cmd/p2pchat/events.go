@@ -140,8 +140,8 @@ func (o *talkOptions) mayBeOnLAN(code peer.Code) bool {
 	return o.lan == auto && o.serverGiven && !o.moved && code.Secret != ""
 }
 
-// serverNotice returns the state of the server: err, or that it answers again.
-func (o *talkOptions) serverNotice(err error) string {
+// serverNotice returns the state of the server: err, or that it answers again. looks says whether this side looks on the local network as well.
+func (o *talkOptions) serverNotice(err error, looks bool) string {
 	p := signaling.Problem{}
 	switch {
 	case err == nil:
@@ -149,11 +149,11 @@ func (o *talkOptions) serverNotice(err error) string {
 	case o.patience == signaling.Forever && o.lan == always:
 		return "looking for the call on your local network"
 	case o.patience == signaling.Forever && o.isElsewhere(o.code):
-		if o.looksOnLAN() {
+		if looks {
 			return fmt.Sprintf("waiting for a server at %s, and looking on your local network. %s", o.server, elsewhereText)
 		}
 		return fmt.Sprintf("waiting for a server at %s. %s", o.server, elsewhereText)
-	case o.patience == signaling.Forever && o.looksOnLAN():
+	case o.patience == signaling.Forever && looks:
 		return fmt.Sprintf("waiting for a server at %s, and looking on your local network", o.server)
 	case o.patience == signaling.Forever:
 		return fmt.Sprintf("waiting for a server at %s ('p2pchat call' or 'p2pchat serve' starts one)", o.server)

@@ -233,12 +233,20 @@ func (c *connector) endTrial(ctx context.Context) (back string) {
 	return back
 }
 
+// maySeekOnLAN reports whether this side looks for the call on the local network while it waits. After a loss, only a contact is looked for:
+// what a caller with a code announces then is another room.
+func (c *connector) maySeekOnLAN() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return (!c.connected || c.o.keeper.contact() != "") && c.o.looksOnLAN()
+}
+
 // looksOnLAN returns the code of the call, whether this side has moved to a server where it is not proven that the call is there, and
 // whether to look for the call on the local network, perhaps after its server has stopped.
 func (c *connector) looksOnLAN(ctx context.Context) (code peer.Code, onTrial, looks bool) {
+	looks = c.maySeekOnLAN()
 	c.mu.Lock()
-	code, looks = c.o.code, (!c.connected || c.o.keeper.contact() != "") && c.o.looksOnLAN()
-	onTrial = c.lanTrial != "" && c.lanTrial == c.o.server
+	code, onTrial = c.o.code, c.lanTrial != "" && c.lanTrial == c.o.server
 	c.mu.Unlock()
 	if looks && c.o.looksLate() {
 		if looks = c.fails(ctx, lanLate); looks {
