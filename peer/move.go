@@ -83,7 +83,7 @@ func (m *mover) start(label string, c *channel) {
 	ctx, cancel := context.WithTimeout(m.ctx, moveLimit)
 	done := make(chan *Pipe, 1)
 	m.done, m.cancel, m.theirs, m.label, m.fixed, m.met = done, cancel, c != nil, label, &atomic.Bool{}, &atomic.Bool{}
-	fixed, met, away := m.fixed, m.met, departure{m.left, m.why, m.was}
+	fixed, met, away := m.fixed, m.met, departure{m.left, m.reason(), m.was}
 	m.s.wg.Go(func() {
 		var next *Pipe
 		var err error

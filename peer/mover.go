@@ -107,6 +107,17 @@ func (m *mover) tryNow(why string) {
 	m.why = whyRelay // of those that follow
 }
 
+// reason returns why this side moves now. A later try to leave an address has the reason of the first one.
+func (m *mover) reason() string {
+	switch {
+	case m.why != whyRelay || !m.left.IsValid():
+		return m.why
+	case m.isGone(m.left):
+		return whyGone
+	}
+	return whyAddress
+}
+
 // tryAgain begins the move that is due, and says when to begin the next one.
 func (m *mover) tryAgain() {
 	label, most := m.next, relayMost

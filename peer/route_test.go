@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/pion/transport/v5/vnet"
+
 	"p2pchat/peer"
 	"p2pchat/signaling/memstore"
 )
@@ -58,6 +60,33 @@ func TestRoute(t *testing.T) {
 			})
 		})
 	}
+
+	t.Run("a later try to follow it says the same reason", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store, at := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{}), &traveller{}
+			var forwards atomic.Bool // the new network
+			n.router.AddChunkFilter(func(c vnet.Chunk) bool {
+				return forwards.Load() || hostOf(c.SourceAddr()) != cable && hostOf(c.DestinationAddr()) != cable
+			})
+			at.use(wifi)
+			from := calling(t, store, right, moving().Over(machine(t, n.router, wifi, cable)).Routed(at.route))
+			to := answering(t, store, right, moving().Over(n.callee))
+			t.Cleanup(n.sever)
+			caller, callee := both(t, from, to)
+			talk(t, caller, callee)
+			at.use(cable)
+			time.Sleep(30 * time.Second) // the first try fails
+			if isOver(caller.Replaced()) {
+				t.Fatal("it was moved to a network that forwards nothing")
+			}
+			forwards.Store(true)
+			caller, callee = replacedBoth(t, from, to, caller, callee)
+			if caller.Reason != "address" || callee.Reason != "address" || caller.Local() != cable {
+				t.Errorf("it was moved to %s, because of %q and %q", caller.Local(), caller.Reason, callee.Reason)
+			}
+			talk(t, caller, callee)
+		})
+	})
 
 	t.Run("a route that goes to and fro costs few moves", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
