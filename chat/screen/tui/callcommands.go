@@ -56,7 +56,7 @@ func (m *model) keepSaid(err error) {
 	case err != nil:
 		m.addNote(alarm, screen.Capital(tidyLine(err.Error()))+".")
 	case !m.keepAsked:
-		m.addNote(note, "Noted. You have kept each other once "+m.other()+" types /keep, too.")
+		m.addNote(note, "Noted. You have kept each other once "+m.other()+" keeps you, too.")
 	}
 }
 
