@@ -62,6 +62,37 @@ func TestPageInFirefox(t *testing.T) {
 		verifiedInFirefox(t, page)
 		page.converseWith(program)
 	})
+	t.Run("knows a direct path whose packets come before the candidates", func(t *testing.T) {
+		// A slow server: the candidates come when the connection is there, or 5 s later where the other side cannot find this one.
+		late := func() firefoxTab {
+			page := f.open(t, server)
+			page.js(`(RTCPeerConnection = class extends RTCPeerConnection {
+				async addIceCandidate(c) {
+					await new Promise((resolve) => {
+						setTimeout(resolve, 5000);
+						this.addEventListener("connectionstatechange", () => { if (this.connectionState === "connected") resolve(); });
+						if (this.connectionState === "connected") resolve();
+					});
+					return super.addIceCandidate(c);
+				}
+			}, "")`)
+			return page
+		}
+		direct := func(p firefoxTab) {
+			t.Helper()
+			p.until(`/^Direct · \d+ ms$/.test(document.getElementById("path").textContent) && "direct"`)
+		}
+		page := late()
+		program := launch(t, "answer", page.call(), "--server", server)
+		verifiedInFirefox(t, page)
+		direct(page)
+		page.js(`(document.getElementById("leave").click(), "")`)
+		program.finish(t)
+		caller, callee := late(), f.open(t, server)
+		callee.answer(caller.call())
+		verifiedInFirefox(t, caller, callee)
+		direct(caller)
+	})
 	t.Run("is reloaded in a call, and then closed", func(t *testing.T) {
 		page := f.open(t, server)
 		program := launch(t, "answer", page.call(), "--server", server, "--ui", "json")

@@ -113,3 +113,15 @@ export function tolerated(n: SealedNote): SealedNote {
 /** Removes from a relay candidate the address that the relay hides. */
 export const withoutBase = (candidate: string): string =>
   candidate.replace(/ raddr (\S+) rport \d+/, (_, a: string) => ` raddr ${a.includes(":") ? "::" : "0.0.0.0"} rport 9`);
+
+/**
+ * Returns the type of a candidate in a browser's statistics. Firefox calls a candidate prflx as long as the connection lasts if its first
+ * packet came before the candidate did, so the type that its side has put into sdp counts then.
+ */
+export function candidateType(stats: Record<string, unknown> | undefined, sdp: string): unknown {
+  if (stats?.candidateType !== "prflx") return stats?.candidateType;
+  const hidden = !stats.address || stats.address === "(redacted)"; // of a candidate with a .local name: then only the port is known
+  const types = [...sdp.matchAll(/^a=candidate:\S+ \d+ udp \d+ (\S+) (\d+) typ (\w+)/gim)]
+    .filter(([, address, port]) => Number(port) === stats.port && (hidden || address!.toLowerCase() === stats.address)).map(([, , , type]) => type);
+  return types.find((t) => t !== "host") ?? types[0] ?? "prflx"; // a NAT may have kept the port
+}

@@ -1,5 +1,6 @@
 // A DataChannel with backpressure, and the connection that the chat has. peer/pipe.go for a browser.
 
+import { candidateType } from "./candidates.ts";
 import type { Code } from "./code.ts";
 import { Failure } from "./failure.ts";
 import type { Moved } from "./moved.ts";
@@ -173,9 +174,9 @@ export class Pipe extends Channel {
     const heard = pairs.reduce((sum, p) => sum + count(p.bytesReceived) + count(p.requestsReceived) + count(p.responsesReceived), 0);
     const pair = stats.get(String(transport?.selectedCandidatePairId)) ?? pairs.find((p) => p.nominated && p.state === "succeeded");
     if (!pair) return { path: this.path, rtt: undefined, heard };
-    const kinds: PathKind[] = ["host", "srflx", "prflx", "relay"];
-    const rank = (id: unknown) => kinds.indexOf(stats.get(String(id))?.candidateType as PathKind);
-    const path = kinds[Math.max(0, rank(pair.localCandidateId), rank(pair.remoteCandidateId))]!;
+    const kinds: PathKind[] = ["host", "srflx", "prflx", "relay"], { localDescription: ours, remoteDescription: theirs } = this.pc;
+    const rank = (id: unknown, side: RTCSessionDescription | null) => kinds.indexOf(candidateType(stats.get(String(id)), side?.sdp ?? "") as PathKind);
+    const path = kinds[Math.max(0, rank(pair.localCandidateId, ours), rank(pair.remoteCandidateId, theirs))]!;
     return { path, rtt: typeof pair.currentRoundTripTime === "number" ? pair.currentRoundTripTime * 1000 : undefined, heard };
   }
 
