@@ -285,7 +285,7 @@ export class Attempt {
     if (this.#begun === 0) throw why;
     if (this.unproven && kind === "turned-down") await this.#turnedDown();
     else if (this.unproven && kind === "closed" && this.#published && this.#code.secret !== "") {
-      this.#fail(new Failure("wrong-code", "Wrong code, or the caller has just hung up."));
+      this.#fail(new Failure("wrong-code", "Wrong code, or the caller has just hung up.", true));
     }
     // Otherwise the two, which have both descriptions, may still connect.
   }

@@ -12,7 +12,8 @@ export type Kind =
   | "no-contacts";
 
 export class Failure extends Error {
-  constructor(readonly kind: Kind, message: string) {
+  /** closed: so is the room, and the code no longer works. */
+  constructor(readonly kind: Kind, message: string, readonly closed = false) {
     super(message);
   }
 }

@@ -7,6 +7,7 @@ import { ContactView } from "./contactview.ts";
 import { byId, discard, el, show } from "./dom.ts";
 import { Failure, readable } from "./failure.ts";
 import { dropping } from "./fileview.ts";
+import { guesses } from "./guesses.ts";
 import { choose } from "./iceservers.ts";
 import { invitation } from "./invitation.ts";
 import { properName } from "./name.ts";
@@ -48,8 +49,9 @@ async function hold(side: Side, code: codes.Code | undefined, contact?: Held, sa
   call = undefined;
   document.title = "p2pchat";
   void contacts.refresh();
+  if (mine.met) tried = { room: "", wrong: 0 };
   if (mine.shown) codeInput.value = ownCode.value = ""; // they have done their work
-  else if (failure && !mine.conversation.parting) refused(side, failure, contact);
+  else if (failure && !mine.conversation.parting) refused(side, failure, code, contact);
   else show("start", focusNext);
   focusNext = startTitle;
 }
@@ -59,9 +61,20 @@ function showStartError(text: string) {
   startError.hidden = false;
 }
 
+let tried = { room: "", wrong: 0 }; // the wrong codes in the last room where a code was wrong
+
+/** Counts a wrong code, and says how many attempts are left at most: strangers may have used some, too. */
+function wrongCode({ room }: codes.Code, f: Failure): string {
+  const wrong = tried.room === room ? tried.wrong + 1 : 1, left = guesses - wrong;
+  tried = { room, wrong: left > 0 && !f.closed ? wrong : 0 };
+  if (left <= 0) return `${guesses} wrong attempts: this code no longer works. Ask for a new one.`;
+  if (f.closed) return `${f.message} This code no longer works. Ask for a new one.`;
+  return `${f.message} At most ${left === 1 ? "one attempt" : `${left} attempts`} left. ${hints[f.kind]}`;
+}
+
 /** Shows why the two did not meet, by the form with which the person can mend it. */
-function refused(side: Side, f: Failure, contact?: Held) {
-  const text = `${f.message} ${hints[f.kind] ?? ""}`.trim();
+function refused(side: Side, f: Failure, code?: codes.Code, contact?: Held) {
+  const text = code && f.kind === "wrong-code" ? wrongCode(code, f) : `${f.message} ${hints[f.kind] ?? ""}`.trim();
   let focus: HTMLElement = side === "offer" || contact ? startTitle : codeInput;
   if (f.kind === "no-relay") {
     relayOnly.checked = false;
