@@ -66,7 +66,7 @@ func TestPageReadsLetters(t *testing.T) {
 		ann.contact("Answer Ben")
 		ann.hears("two")
 		ann.sees("✉ Ben wrote this on ")
-		ann.sees("Ben left this at the server, sealed. You can write: Ben gets it when the two of you connect, or before that from the server, if it keeps mail.")
+		ann.sees("Waiting for Ben to call. Ben left this at the server, sealed. You can write: Ben gets it when the two of you connect, or before that from the server, if it keeps mail.")
 		ann.owesNothing(2)
 		if got := ann.theirs(); !slices.Equal(got, []string{"one", "two"}) {
 			t.Errorf("the page shows %q", got)
@@ -105,6 +105,7 @@ func TestPageReadsLetters(t *testing.T) {
 		ben("call").mails(t, "one", "two")
 		ann.contact("Call Ben")
 		ann.hears("two")
+		ann.sees("Calling Ben. Ben left this at the server, sealed.")
 		ann.owesNothing(2)
 		program := ben("answer")
 		verified(t, ann)

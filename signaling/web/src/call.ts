@@ -67,7 +67,7 @@ export class Call {
       const note = (text: string) => { this.note(text); };
       contact.progress = this.conversation;
       this.#mailbox = new Mailbox(this.#store, contact, this.conversation, {
-        letters: () => { this.#open(`${contact.name} left this at the server, sealed.`, "peer"); }, alert: () => { this.view.alert(contact.name); },
+        letters: () => { this.#open("peer", `${contact.name} left this at the server, sealed.`); }, alert: () => { this.view.alert(contact.name); },
         mailed: (through, kept) => { this.view.mailed(through, kept); }, note,
       });
       this.#outbox = this.conversation.journal = new Outbox(contact, contact.name, () => {
@@ -105,11 +105,11 @@ export class Call {
 
   /** Lets the person write to a contact who is away. */
   write() {
-    this.#open(this.side === "offer" ? "Calling." : `Waiting for ${this.#contact!.name} to call.`, "text");
+    this.#open("text");
   }
 
   /** Shows the conversation before the two are connected. */
-  #open(why: string, focus: string) {
+  #open(focus: string, why = "") {
     if (this.#shown) return;
     this.#shown = true;
     this.#waiting.met((text) => this.view.note(text));
