@@ -36,6 +36,10 @@ interface Left {
   readonly until: number; // when the first of the letters expires at the server, in ms since 1970; 0 if none is there
 }
 
+/** Returns the ID of the last message of a contact's conversation that the server has taken in a letter. */
+export const leftThrough = ({ left, undelivered, sealed }: Contact): number =>
+  left && left.conversation === undelivered?.id && !sealed?.length ? left.through : 0;
+
 /** A letter for a box at the server. */
 export interface Sealed {
   readonly to: Address;

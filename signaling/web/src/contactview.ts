@@ -1,6 +1,6 @@
 // The contacts on the start page: call, answer, rename, forget.
 
-import { Book, type Contact, type Held } from "./book.ts";
+import { Book, leftThrough, type Contact, type Held } from "./book.ts";
 import { byId, el, spoken } from "./dom.ts";
 import { readable, type Failure } from "./failure.ts";
 import { kind } from "./frame.ts";
@@ -8,10 +8,14 @@ import type { Side } from "./store.ts";
 
 const list = byId("contacts-list"), about = byId("contacts-about"), card = byId("contacts");
 
-/** Says how many messages for a contact are kept in this browser, or is empty. */
+/** Says how many messages for a contact are kept in this browser, or is empty. The contact may have read those that were left at the server. */
 function waiting(c: Contact): string {
-  const n = c.undelivered?.frames.filter(([k]) => k === kind.message).length ?? 0;
-  return n === 0 ? "" : n === 1 ? "One message is not delivered yet" : `${n} messages are not delivered yet`;
+  const messages = c.undelivered?.frames.filter(([k]) => k === kind.message) ?? [], through = leftThrough(c);
+  const left = messages.filter(([, seq]) => seq <= through).length, n = messages.length - left;
+  return [
+    left === 0 ? "" : left === 1 ? "One message was left at the server. No receipt yet" : `${left} messages were left at the server. No receipt yet`,
+    n === 0 ? "" : n === 1 ? "One message is not delivered yet" : `${n} messages are not delivered yet`,
+  ].filter(Boolean).join(". ");
 }
 
 export class ContactView {
