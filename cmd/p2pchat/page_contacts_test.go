@@ -83,7 +83,8 @@ func hangUp(one, other *tab) {
 // opens loads the page as in a new tab.
 func (p *tab) opens() {
 	p.t.Helper()
-	p.do(chromedp.Evaluate[chromedp.Void](`onbeforeunload = null; 0`), chromedp.Navigate("about:blank"), chromedp.Navigate(p.origin))
+	p.do(chromedp.Evaluate[chromedp.Void](`onbeforeunload = null; addEventListener("pagehide", () => { sessionStorage.removeItem("p2pchat waited at " + location.origin); }); 0`),
+		chromedp.Navigate("about:blank"), chromedp.Navigate(p.origin))
 	p.sees("Start a call")
 }
 

@@ -101,6 +101,29 @@ func TestPageReload(t *testing.T) {
 			}
 		}
 	})
+	t.Run("and with a contact", func(t *testing.T) {
+		ann, ben := correspondents(t, b, serving(t))
+		ann.contact("Call Ben")
+		ann.sees("Waiting for Ben")
+		ann.reload(true)
+		ann.sees("Your call to Ben was closed, because this page was left before Ben answered. To go on, press Call again.")
+		ann.writesTo("Call Ben", "one")
+		ann.reload(true)
+		ann.sees("Your call to Ben was closed, because this page was left before Ben answered. To go on, press Call again.")
+		ann.contact("Answer Ben")
+		ann.sees("Waiting for Ben to call")
+		ann.reload(true)
+		program := ben("call")
+		verified(t, ann)
+		program.prints(t, `"text":"one"`)
+		ann.click("leave")
+		program.finish(t)
+		ann.do(chromedp.Evaluate[chromedp.Void](`onbeforeunload = null`), chromedp.Reload())
+		ann.sees("Start a call")
+		if text := eval[string](ann, `document.getElementById("start-error").textContent`); text != "" {
+			t.Errorf("after a call that was left the page says %q", text)
+		}
+	})
 	t.Run("goes on between two pages, on either side", func(t *testing.T) {
 		caller, callee := inCall(t, b)
 		caller.say("before")

@@ -112,8 +112,9 @@ export class Call {
   #open(focus: string, why = "") {
     if (this.#shown) return;
     this.#shown = true;
+    const { name } = this.#contact!, now = this.side === "offer" ? `Calling ${name}.` : `Waiting for ${name} to call.`;
     this.#waiting.met((text) => this.view.note(text));
-    this.view.away(this.#contact!.name, why, focus);
+    this.view.away(name, `${now} ${why}`.trim(), focus);
   }
 
   #connected(pipe: Pipe) {
@@ -199,9 +200,14 @@ export class Call {
   /** Handles that the page is closed or reloads: it saves the call, with the draft of a message, for the next page, or says goodbye. */
   leavePage(draft: string) {
     const saved = this.#save(draft);
-    if (!this.#met && !this.#contact) saveWaiting(this.#base, this.side === "answer" && this.#code ? print(this.#code) : "");
+    if (!this.#met && !this.conversation.parting) this.#saveWaiting();
     if (!saved) this.conversation.abandon();
     if (saved || !this.#met) this.#life.abort(); // which closes the room; a goodbye still needs the connection
+  }
+
+  #saveWaiting() {
+    const { side } = this, contact = this.#contact && { id: this.#contact.id, name: this.#contact.name };
+    saveWaiting(this.#base, { side, contact, code: side === "answer" && this.#code ? print(this.#code) : "" });
   }
 
   #save(draft: string): boolean {

@@ -11,7 +11,7 @@ import { guesses } from "./guesses.ts";
 import { choose } from "./iceservers.ts";
 import { invitation } from "./invitation.ts";
 import { properName } from "./name.ts";
-import { takeCall, takeWaiting, undeliveredIn, type SavedCall } from "./resume.ts";
+import { takeCall, takeWaiting, undeliveredIn, type SavedCall, type Waited } from "./resume.ts";
 import { Store, type Side } from "./store.ts";
 import { copyButtons } from "./waitingview.ts";
 
@@ -287,12 +287,30 @@ function arrive() {
   if (saved?.inTime && saved.contact) void resumeContact(saved);
   else if (saved?.inTime) void hold(saved.side, saved.code, undefined, saved);
   else if (saved) showStartError(`The call with ${saved.conversation.peer.name} is over: this page was closed for too long. ${restOf(saved)} ${talkAgain}`);
-  else if (waited === "") showStartError("Your call was closed, because this page was left before the other person came. To go on, start it again, and send the new code if you get one.");
-  else if (waited && !location.hash) {
-    codeInput.value = waited;
-    answer(waited, true);
-  }
+  else if (waited) waitAgain(waited);
   followLink();
+}
+
+/** Goes on to answer, or says that this side's call is closed: it rings only when a person presses the button. */
+function waitAgain({ side, code, contact }: Waited) {
+  if (side === "offer") {
+    showStartError(`Your call${contact ? ` to ${contact.name}` : ""} was closed, because this page was left before ${contact ? `${contact.name} answered. To go on, press Call again.`
+      : "the other person came. To go on, start it again, and send the new code if you get one."}`);
+  } else if (location.hash) {
+    // The person has opened another call's link.
+  } else if (contact) {
+    void answerContact(contact);
+  } else {
+    codeInput.value = code;
+    answer(code, true);
+  }
+}
+
+/** Goes on to wait for a contact. The tab of the earlier page may hold the contact for a moment. */
+async function answerContact({ id, name }: { id: string; name: string }): Promise<void> {
+  const b = await opened, held = b instanceof Book ? await b.hold(id, true).catch(() => undefined) : undefined;
+  if (held) await hold("answer", undefined, held);
+  else showStartError(`This page no longer waits for ${name}: the contact is forgotten.`);
 }
 
 /** Says what becomes of the messages of a call that is over. */

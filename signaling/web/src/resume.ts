@@ -61,20 +61,27 @@ export function takeCall(base: string): (SavedCall & { inTime: boolean }) | unde
 
 const waitingItem = (base: string) => `p2pchat waited at ${base}`;
 
-/** Saves that the page was left before the two had met. code: of a call that this side answers, and goes on to answer. */
-export function saveWaiting(base: string, code: string) {
+/** Whom a page waited for that was left before the two had met. */
+export interface Waited {
+  readonly code: string; // of a call that this side answers, and goes on to answer; empty for its own call, and with a contact
+  readonly contact?: { readonly id: string; readonly name: string } | undefined;
+  readonly side: Side;
+}
+
+/** Saves that the page was left before the two had met. */
+export function saveWaiting(base: string, waited: Waited) {
   try {
-    sessionStorage.setItem(waitingItem(base), JSON.stringify({ code, at: Date.now() }));
+    sessionStorage.setItem(waitingItem(base), JSON.stringify({ ...waited, at: Date.now() }));
   } catch { /* then the person starts again */ }
 }
 
-/** Returns the code that the page waited with, which is empty for its own call, and removes it from the storage; undefined if it did not wait. */
-export function takeWaiting(base: string): string | undefined {
+/** Returns whom the page waited for, and removes it from the storage; undefined if it did not wait. */
+export function takeWaiting(base: string): Waited | undefined {
   try {
     const text = sessionStorage.getItem(waitingItem(base));
     sessionStorage.removeItem(waitingItem(base));
-    const left = JSON.parse(text ?? "null") as { code: string; at: number } | null;
-    return left && Math.abs(Date.now() - left.at) < resumeLimit ? left.code : undefined;
+    const left = JSON.parse(text ?? "null") as (Waited & { at: number }) | null;
+    return left && Math.abs(Date.now() - left.at) < resumeLimit ? left : undefined;
   } catch {
     return undefined;
   }
