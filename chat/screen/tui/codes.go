@@ -16,6 +16,7 @@ type question struct {
 	draft editor
 	why   string
 	must  bool // Esc does not end it, because the call needs a code
+	typed bool // as the draft: see askIfCode
 }
 
 // codeWanted handles screen.CodeWanted. A caller gets a new code with Enter, and keeps the draft.
@@ -91,9 +92,7 @@ func (m *model) giveCode() tea.Cmd {
 		}
 		return nil
 	}
-	if m.asking.draft.text == text { // see askIfCode
-		m.asking.draft.commit()
-	}
+	m.dropTyped()
 	m.endQuestion()
 	return nil
 }
@@ -101,10 +100,20 @@ func (m *model) giveCode() tea.Cmd {
 // askIfCode asks whether a line of the box is the caller's code or a message: a code must not reach the wrong person.
 func (m *model) askIfCode(text string) {
 	m.ask("", false)
+	m.asking.typed = true
 	m.input.set(strings.TrimSpace(text))
 	m.notCode = text
 	if m.giveCode(); m.asking != nil {
 		m.hint += " To send it as a message: Esc, Enter."
+	}
+}
+
+// dropTyped takes from the draft a line that the person has replaced: a mistyped code would come back as a message, and the next
+// Enter would send it.
+func (m *model) dropTyped() {
+	if m.asking != nil && m.asking.typed {
+		m.asking.draft.commit()
+		m.asking.typed = false
 	}
 }
 

@@ -156,6 +156,33 @@ func TestACodeOfOwnWordsIsNoMessage(t *testing.T) {
 	}
 }
 
+// A mistyped code that the person clears or corrects is no draft: the next Enter would send it to the caller.
+func TestAReplacedCodeIsNoDraft(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		after string
+		codes []string
+	}{
+		"cleared, and another one": {"<ctrl+c>418-falcon-zebra<enter>", []string{"standup-corect-horse", "418-falcon-zebra"}},
+		"corrected":                {"<ctrl+u>standup-correct-horse<enter>", []string{"standup-corect-horse", "standup-correct-horse"}},
+		"cleared, and none":        {"<ctrl+c><esc>", []string{"standup-corect-horse"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, 80, 24).happens(answered, screen.NoCall{Room: "lobby"})
+			codes := r.takesCodes("press Enter again.")
+			r.streams.MayBeCode = func(text string) bool { return strings.Contains(text, "-") }
+			r.press("standup-corect-horse<enter>").shows(`^code: standup-corect-horse$`)
+			r.press(c.after).shows(`^> Type ahead`)
+			r.happens(benIs).press("<enter>").shows(`^> Write a message`)
+			if len(r.outbox) > 0 || !slices.Equal(*codes, c.codes) {
+				t.Errorf("%d messages are sent, and the codes are %q, not %q", len(r.outbox), *codes, c.codes)
+			}
+			r.press("<up>").shows(`^> standup-corect-horse$`)
+		})
+	}
+}
+
 // At the question for a code, commands are commands.
 func TestACommandIsNoCode(t *testing.T) {
 	t.Parallel()

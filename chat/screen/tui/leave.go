@@ -47,6 +47,7 @@ func (m *model) interrupt() tea.Cmd {
 	switch {
 	case m.input.text != "":
 		m.input.commit()
+		m.dropTyped()
 		m.hint = "Draft cleared. ↑ brings it back."
 	case m.phase == over:
 		return m.end()
