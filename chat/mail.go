@@ -113,18 +113,25 @@ func parseLetter(text []byte) (l letter, last uint64, err error) {
 	return l, last, nil
 }
 
-// Open hands the reader what is in a letter of the other side, and reports whether there were messages in it, whether or not they had
-// arrived before. Only the function that Run calls for the next pipe may call it, before it returns.
-func (c *Conversation) Open(text []byte) (messages bool, err error) {
+// Opened says what was in a letter.
+type Opened struct {
+	Messages bool // there were some, whether or not they had arrived before
+	Whole    bool // and none that was said before them is missing: a letter that is, held only a receipt
+}
+
+// Open hands the reader what is in a letter of the other side. Only the function that Run calls for the next pipe may call it, before it returns.
+func (c *Conversation) Open(text []byte) (Opened, error) {
 	l, last, err := parseLetter(text)
 	if err != nil {
-		return false, err
+		return Opened{}, err
 	}
+	opened := Opened{Messages: len(l.Frames) > 0}
 	if c.stream.HasRead(l.Conversation, last) { // it comes late, from the box of older keys
 		if l.Of == c.stream.ID() {
 			c.delivered(l.Heard)
 		}
-		return len(l.Frames) > 0, nil
+		opened.Whole = opened.Messages
+		return opened, nil
 	}
 	fresh, heard := c.stream.Greet(reliable.Hello{Conversation: l.Conversation, First: l.First, Heard: l.Heard, Of: l.Of})
 	c.mu.Lock()
@@ -141,12 +148,13 @@ func (c *Conversation) Open(text []byte) (messages bool, err error) {
 	if l.Of == c.stream.ID() {
 		c.delivered(l.Heard)
 	}
-	c.takeLetter(l, from)
-	return len(l.Frames) > 0, nil
+	opened.Whole = c.takeLetter(l, from) && opened.Messages
+	return opened, nil
 }
 
-// takeLetter hands the reader what is new in a letter.
-func (c *Conversation) takeLetter(l letter, from string) {
+// takeLetter hands the reader what is new in a letter. It reports whether nothing that was said before is missing.
+func (c *Conversation) takeLetter(l letter, from string) (whole bool) {
+	whole = true
 	now := time.Now()
 	if l.Written.After(now) {
 		l.Written = now
@@ -154,6 +162,7 @@ func (c *Conversation) takeLetter(l letter, from string) {
 	for _, f := range l.Frames {
 		at, verdict := c.stream.Receive(f.Seq)
 		if verdict != reliable.Fresh {
+			whole = whole && verdict != reliable.Gap
 			continue
 		}
 		written := writtenAt(l.Waited, f.Seq, now)
@@ -170,6 +179,7 @@ func (c *Conversation) takeLetter(l letter, from string) {
 		c.stream.Took(at)
 		c.partial = f.Part || f.Void && c.partial
 	}
+	return whole
 }
 
 // Settle returns once the reader is done with all that was opened, and the Journal says so on disk. Until then the letters must not be

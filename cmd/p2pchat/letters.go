@@ -206,8 +206,12 @@ func (r *letterReader) look(ctx context.Context, b boxOf) error {
 
 // tellOfWaiting tells what was wrong with letters, and that others wait, unless all are receipts.
 func (r *letterReader) tellOfWaiting(b boxOf, letters []mail.Letter, report mail.Report) {
+	messages := slices.ContainsFunc(letters, func(l mail.Letter) bool { return !chat.IsReceipt(l.Text) })
+	if messages { // the program that reads them sees whether only a receipt is missing
+		report.Missing = 0
+	}
 	r.tellReport(b, report)
-	if slices.ContainsFunc(letters, func(l mail.Letter) bool { return !chat.IsReceipt(l.Text) }) {
+	if messages {
 		r.tell(b.Contact, fmt.Sprintf("messages wait for you at the server. To read them: p2pchat answer %s%s", contactMark, b.Name))
 	}
 }

@@ -238,20 +238,23 @@ func (m *mailbox) open(ctx context.Context, d delivery) error {
 		m.unread(d.err)
 		return d.err
 	}
-	if text := d.report.String(); text != "" {
-		m.tell(text)
-	}
 	m.refused = m.refused && len(d.letters) == 0 // the other side has read, so there may be space again
-	owed := false
-	for _, l := range d.letters {
-		messages, err := m.conversation.Open(l.Text)
+	owed, gap, whole := false, lastGap(d.letters), false
+	for i, l := range d.letters {
+		opened, err := m.conversation.Open(l.Text)
 		if err != nil {
 			m.tell("A letter from " + m.keeper.contact() + " is in a form that this program does not know: both sides need the same version of p2pchat. " + m.keeper.contact() + " still has the letter, and you get it when you meet.")
 		}
-		owed = owed || messages
+		owed, whole = owed || opened.Messages, whole || i >= gap && opened.Whole
 		if err := m.settle(ctx); err != nil { // the next letter may be of another conversation
 			return err
 		}
+	}
+	if whole {
+		d.report.Missing = 0
+	}
+	if text := d.report.String(); text != "" {
+		m.tell(text)
 	}
 	m.keeper.hasRead(d.generation, d.after.Box)
 	err := m.keeper.update(func(c *contacts.Contact) {
@@ -262,6 +265,16 @@ func (m *mailbox) open(ctx context.Context, d delivery) error {
 		m.tell(fmt.Sprintf("The keys of the letters that you have read could not be saved: %v.", err))
 	}
 	return err
+}
+
+// lastGap returns the index of the letter before which the last missing one was, if one is missing.
+func lastGap(letters []mail.Letter) int {
+	for i := len(letters) - 1; i > 0; i-- {
+		if letters[i].Number != letters[i-1].Number+1 {
+			return i
+		}
+	}
+	return 0
 }
 
 // unread tells the person that letters cannot be read, of which there may be none.
