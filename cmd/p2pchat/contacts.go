@@ -61,7 +61,12 @@ with a code and keep each other.`,
 				return &usageError{err: fmt.Errorf("'%s' takes a contact", c.CommandPath()), hint: "example: p2pchat contacts forget @ben"}
 			}
 			return withContact(c.Context(), args[0], std.err, func(_ *contacts.Book, h *contacts.Held) error {
-				return errors.Join(h.Forget(), forgetOutbox(h.ID))
+				dropped := undelivered(h.Contact)
+				if err := errors.Join(h.Forget(), forgetOutbox(h.ID)); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintln(std.out, forgottenText(h.Name, dropped))
+				return err
 			})
 		},
 	}
@@ -85,6 +90,18 @@ with a code and keep each other.`,
 	}
 	c.AddCommand(forget, rename, ringCommand(std))
 	return c
+}
+
+// forgottenText says that a contact is forgotten, with the messages for which there was no receipt.
+func forgottenText(name string, dropped int) string {
+	text := contactMark + name + " is forgotten"
+	switch {
+	case dropped == 1:
+		text += ", and 1 message that had no receipt yet is dropped"
+	case dropped > 1:
+		text += fmt.Sprintf(", and %d messages that had no receipt yet are dropped", dropped)
+	}
+	return text + "."
 }
 
 // ringCommand returns the command that says what listen does when a contact calls.
@@ -177,7 +194,7 @@ func listContacts(to io.Writer, list []contacts.Contact, complete bool) error {
 		return nil
 	}
 	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NAME\tCALLS ITSELF\tLAST CALL\tUNDELIVERED\tSERVER")
+	fmt.Fprintln(t, "NAME\tCALLS ITSELF\tLAST CALL\tNO RECEIPT\tSERVER")
 	for _, c := range list {
 		fmt.Fprintf(t, "%s%s\t%s\t%s\t%d\t%s\n", contactMark, c.Name, screen.Clean(c.Peer), lastCall(c), undelivered(c), screen.Clean(c.Server))
 	}
@@ -214,7 +231,8 @@ func lastCall(c contacts.Contact) string {
 	return c.Seen.Local().Format("2006-01-02 15:04")
 }
 
-// undelivered returns how many messages wait for a contact, here and perhaps at the server. An outbox that cannot be read has none.
+// undelivered returns how many messages to a contact have no receipt: they wait here, perhaps at the server, too, and may have been read
+// there. An outbox that cannot be read has none.
 func undelivered(c contacts.Contact) int {
 	n, _, _ := chat.PeekJournal(filepath.Join(statePath("outboxes"), c.ID+outboxExtension))
 	return n
