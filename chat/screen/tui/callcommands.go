@@ -22,6 +22,9 @@ func (m *model) verify(argument string) (tea.Cmd, string) {
 		return nil, "You are not connected yet."
 	case argument != "" && argument != "yes" && argument != "no":
 		return nil, "/verify shows the safety words. /verify yes: they are the same. /verify no: they differ."
+	case m.link.Verified && argument == "no":
+		m.showAnswer("This call has no words to compare: both sides have proved that they know the secret. " +
+			"If you do not trust it, for example because another person may know the secret, leave with /quit, and call again with a new code.")
 	case m.link.Verified:
 		m.showAnswer("Verified: both sides know the secret of the code, so nobody is listening in.")
 	case m.link.Foreign:

@@ -220,6 +220,7 @@ func TestSaying(t *testing.T) {
 		r := newRig(t, 80, 24).happens(chat.Queued{ID: 3, Text: "from before"}, chat.Queued{ID: 4, Text: "too\x1b[2J"})
 		r.shows(`you from before +○$`)
 		r.happens(chat.Mailed{ID: 3, Kept: time.Hour})
+		r.shows(`^> Write a message: it waits at the server, sealed\.`)
 		r.shows(`you from before + ✉$`)
 		r.shows(`too␛\[2J +○$`)
 		r.happens(benIs, chat.Delivered{ID: 4})

@@ -282,6 +282,7 @@ func TestVerify(t *testing.T) {
 	if r := newRig(t, 80, 24).happens(benIs).press("/verify no<enter>"); len(r.talk.did) > 0 {
 		t.Error("a verified call is ended")
 	}
+	newRig(t, 80, 24).happens(benIs).press("/verify no<enter>").shows("This call has no words to compare")
 	r := newRig(t, 80, 24).happens(evesdrp).press("/verify<enter>")
 	r.shows("The safety words are: oak elm fir ash")
 	r.press("/verify yes<enter>").shows("● Ben · words compared")

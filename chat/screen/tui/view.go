@@ -137,6 +137,8 @@ func (m *model) placeholder() string {
 		return "Press Enter to close this screen"
 	case m.width < narrow:
 		return "Write, or /help"
+	case m.phase < up && m.mailed > 0:
+		return "Write a message: it waits at the server, sealed. /help"
 	case m.phase < up:
 		return "Type ahead: it is sent once they join. /help"
 	}
