@@ -60,7 +60,7 @@ func invitation(text string) (code, server string) {
 	if found == nil {
 		return text, ""
 	}
-	words := strings.Fields(found[1])
+	words := strings.Fields(firstCommand(found[1]))
 	var parts []string
 	flags := false
 	for i := 0; i < len(words); i++ {
@@ -75,6 +75,22 @@ func invitation(text string) (code, server string) {
 		}
 	}
 	return cmp.Or(peer.TrimMarks(strings.Join(parts, " ")), signaling.Lobby), server
+}
+
+// firstCommand returns the text up to where a shell would begin another command: a line is often pasted with the one after it.
+func firstCommand(text string) string {
+	quoted := false
+	for i, r := range text {
+		switch r {
+		case '\'':
+			quoted = !quoted
+		case ';', '&', '|':
+			if !quoted {
+				return text[:i]
+			}
+		}
+	}
+	return text
 }
 
 // afterURL are marks that can follow an address in a sentence. An address may end with ].

@@ -295,9 +295,11 @@ func TestInvitation(t *testing.T) {
 		"Type \"p2pchat answer 4-a-b --server http://h:1\".":                                       {"4-a-b", "http://h:1"},
 		"p2pchat answer --server 'http://[::1]:3000' 4-a-b.":                                       {"4-a-b", "http://[::1]:3000"},
 		"`p2pchat answer 'standup-i&you'`":                                                         {"standup-i&you", ""},
-		"p2pchat answer.":                                                                          {"lobby", ""},
-		"https://h/chat/#417-amber-falcon":                                                         {"417-amber-falcon", "https://h/chat"},
-		"https://h/":                                                                               {"https://h/", ""},
+		"clear; p2pchat answer a-b-x; echo rc=$?":                                                  {"a-b-x", ""},
+		"p2pchat answer a-b-x --server http://h:1&& echo":                                          {"a-b-x", "http://h:1"},
+		"p2pchat answer.":                  {"lobby", ""},
+		"https://h/chat/#417-amber-falcon": {"417-amber-falcon", "https://h/chat"},
+		"https://h/":                       {"https://h/", ""},
 	} {
 		if code, server := invitation(text); code != want[0] || server != want[1] {
 			t.Errorf("%q is %q at %q", text, code, server)
