@@ -100,7 +100,7 @@ func (o *talkOptions) waitingFor(to *chat.Conversation, e peer.Waiting) screen.W
 	if name := o.keeper.contact(); name != "" {
 		return screen.Waiting{Contact: name, Answering: o.side == signaling.Callee}
 	}
-	to.Keep(resumePoint{Server: o.named(), Again: e.Resumption}.String())
+	to.Keep(o.resumeAt(e.Resumption).String())
 	return o.waiting(e.Code)
 }
 
@@ -155,6 +155,8 @@ func (o *talkOptions) serverNotice(err error, looks bool) string {
 		return fmt.Sprintf("waiting for a server at %s. %s", o.server, elsewhereText)
 	case o.patience == signaling.Forever && looks:
 		return fmt.Sprintf("waiting for a server at %s, and looking on your local network", o.server)
+	case o.patience == signaling.Forever && o.server != defaultServer:
+		return fmt.Sprintf("waiting for a server at %s: 'p2pchat serve' has to run there", o.server)
 	case o.patience == signaling.Forever:
 		return fmt.Sprintf("waiting for a server at %s ('p2pchat call' or 'p2pchat serve' starts one)", o.server)
 	case errors.As(err, &p): // its detail says what a person should do, but this program does it

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/spf13/cobra"
+
 	"p2pchat/chat"
 	"p2pchat/cmd/p2pchat/internal/contacts"
 	"p2pchat/peer"
@@ -34,6 +36,7 @@ type resumePoint struct {
 	Server  string
 	Again   peer.Resumption
 	Contact string `json:",omitempty"` // the ID of the contact whom the conversation is with; Again is empty then
+	Name    string `json:",omitempty"` // of this side in a conversation with a code
 }
 
 // String returns the resumePoint as JSON.
@@ -142,6 +145,21 @@ func (o *talkOptions) continueContact(ctx context.Context, name string, named bo
 		return &usageError{err: fmt.Errorf("--outbox: %s holds a conversation with %s%s", o.outboxPath, contactMark, list[i].Name), hint: "leave the contact out to continue it, or name another file"}
 	}
 	return o.holdContact(ctx, list[i].Name, notes)
+}
+
+// keepName gives this side the name that it had in the conversation in the outbox, unless the command line names another: the other side
+// would be told of a change.
+func (o *talkOptions) keepName(c *cobra.Command) {
+	flag := c.Flags().Lookup("name")
+	typed := flag.Changed && flag.Annotations[fromVariable] == nil && flag.Annotations[fromFile] == nil
+	if was := o.outbox.resume; was != nil && was.Name != "" && !typed {
+		o.name = was.Name
+	}
+}
+
+// resumeAt returns what the outbox keeps of a conversation with a code.
+func (o *talkOptions) resumeAt(again peer.Resumption) resumePoint {
+	return resumePoint{Server: o.named(), Again: again, Name: o.name}
 }
 
 // startOver forgets the earlier conversation.

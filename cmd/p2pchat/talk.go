@@ -161,6 +161,7 @@ func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err e
 	if err := o.findPeer(c.Context(), text, std); err != nil {
 		return err
 	}
+	o.keepName(c)
 	if err := cmp.Or(o.checkLAN(), o.findKeeper()); err != nil {
 		return err
 	}
@@ -340,7 +341,7 @@ func (o *talkOptions) recordCode(c *chat.Conversation) {
 	case o.keeper.contact() != "":
 		c.Keep(resumePoint{Server: o.named(), Contact: o.keeper.id()}.String())
 	case o.code != (peer.Code{}):
-		c.Keep(resumePoint{Server: o.named(), Again: peer.Resumption{Side: o.side, Typed: o.code}}.String())
+		c.Keep(o.resumeAt(peer.Resumption{Side: o.side, Typed: o.code}).String())
 	}
 }
 
@@ -353,7 +354,7 @@ func (o *talkOptions) resumeText(p *peer.Pipe) string {
 	if o.keeper.contact() != "" {
 		return resumePoint{Server: o.named(), Contact: o.keeper.id()}.String()
 	}
-	return resumePoint{Server: o.named(), Again: p.Resumption()}.String()
+	return o.resumeAt(p.Resumption()).String()
 }
 
 // command returns the program's command for that side.

@@ -103,8 +103,11 @@ func (r PathResult) Write(to io.Writer) error {
 }
 
 func pauses(n int, longest float64) string {
-	if n == 0 {
+	switch n {
+	case 0:
 		return "no pause"
+	case 1:
+		return "1 pause of " + ms(longest)
 	}
 	return fmt.Sprintf("%d pauses, the longest %s", n, ms(longest))
 }
