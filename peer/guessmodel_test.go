@@ -82,7 +82,7 @@ func (m *guessModel) start() {
 			return nil
 		},
 	}}
-	m.guessCounter.resume(m.s, m.disk)
+	m.resume(m.s, m.disk)
 	m.g, m.spent = nil, m.disk.Spent
 }
 
@@ -115,7 +115,7 @@ func (m *guessModel) wrongAnswer(t *rapid.T) {
 		m.lost++
 	}
 	m.told = nil
-	err := m.guessCounter.refuse(m.s, errUnproven)
+	err := m.refuse(m.s, errUnproven)
 	m.counts(t, err)
 	left := max(0, Guesses-m.spent)
 	if len(m.told) != 1 || m.told[0] != (WrongCode{Left: left}) || errors.Is(err, ErrBurnt) != (left == 0) {
@@ -125,7 +125,7 @@ func (m *guessModel) wrongAnswer(t *rapid.T) {
 
 // garbledAnswer is no guess.
 func (m *guessModel) garbledAnswer(t *rapid.T) {
-	if err := m.guessCounter.refuse(m.s, errGarbled); err != nil {
+	if err := m.refuse(m.s, errGarbled); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -142,7 +142,7 @@ func (m *guessModel) answer(t *rapid.T) {
 	if m.g == nil || m.g.given.Load() {
 		return
 	}
-	err := m.guessCounter.give(m.g)
+	err := m.give(m.g)
 	if m.counts(t, err); err == nil {
 		m.vain++
 	} else {
@@ -168,7 +168,7 @@ func (m *guessModel) ends(_ *rapid.T, proven bool) {
 	if m.full && !given { // it counts what it takes back
 		m.spent = max(m.spent, Guesses)
 	}
-	m.guessCounter.end(m.g, proven && given)
+	m.end(m.g, proven && given)
 	m.g = nil
 }
 

@@ -83,7 +83,7 @@ type eager struct{ *Stream }
 
 func (s eager) Took(at Place) {
 	s.Stream.Took(at)
-	s.Stream.Handled(at, nil)
+	s.Handled(at, nil)
 }
 
 // TestModelCatches runs this program again with each faulty Stream, and expects it to fail.

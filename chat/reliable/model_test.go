@@ -90,7 +90,6 @@ type modelSide struct {
 	journal  *Journal
 	taken    []taken // what its reader has not handled yet
 	begun    bool    // its hello has gone out
-	greeted  bool    // the other side's has come
 	incoming []any   // on its way to this side: a Hello, a Frame, or the number of an acknowledgement
 }
 

@@ -16,7 +16,7 @@ type unlikelyCodeError struct{ text string }
 func (e *unlikelyCodeError) Error() string { return e.text }
 
 // Is says that the screens may keep the text.
-func (*unlikelyCodeError) Is(target error) bool { return target == screen.ErrDoubtful } //nolint:errorlint // as errors.Is wants it
+func (*unlikelyCodeError) Is(target error) bool { return target == screen.ErrDoubtful }
 
 // A codeReader reads codes that a person types. It refuses an unlikely one once, and takes it when the person
 // enters it again: a wrong code costs one of three attempts, and in a room without a caller the program would

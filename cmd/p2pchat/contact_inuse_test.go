@@ -2,6 +2,7 @@ package main
 
 import (
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -39,7 +40,7 @@ func TestAContactIsInUse(t *testing.T) {
 func TestAnotherContactCallsDuringACall(t *testing.T) {
 	t.Parallel()
 	server, dir := serving(t), t.TempDir()
-	state := func(i int) string { return filepath.Join(dir, string(rune('0'+i))) }
+	state := func(i int) string { return filepath.Join(dir, strconv.Itoa(i)) }
 	ours := filepath.Join(dir, "ben")
 	kept(t, server, ours, 2, state)
 	for _, ui := range []string{"line", "json"} {

@@ -59,16 +59,7 @@ func (o *talkOptions) report(to *chat.Conversation, now *outage, met func() bool
 			waited = true
 			now.set(func(t *outage) { t.open = true })
 		case peer.NoCall:
-			if o.keeper.contact() != "" {
-				break // a contact mistypes no code
-			}
-			to.Tell(o.noCall(e.Code))
-			if o.isElsewhere(e.Code) {
-				to.Tell(chat.Notice{Text: elsewhereText})
-			}
-			if o.mayBeOnLAN(e.Code) {
-				to.Tell(chat.Notice{Text: onLANText + quoted(e.Code.String()) + " --lan always"})
-			}
+			o.tellNoCall(to, e.Code)
 		case peer.Connecting:
 			now.set(func(t *outage) { t.path = cmp.Or(t.path, fmt.Errorf("%w in time", peer.ErrNoPath)) })
 			to.Tell(screen.Connecting{})
@@ -92,6 +83,20 @@ func (o *talkOptions) report(to *chat.Conversation, now *outage, met func() bool
 		case peer.Stats:
 			to.Tell(screen.Stats{RTT: e.RTT})
 		}
+	}
+}
+
+// tellNoCall tells that nobody is calling with a code, and where the call may be.
+func (o *talkOptions) tellNoCall(to *chat.Conversation, code peer.Code) {
+	if o.keeper.contact() != "" {
+		return // a contact mistypes no code
+	}
+	to.Tell(o.noCall(code))
+	if o.isElsewhere(code) {
+		to.Tell(chat.Notice{Text: elsewhereText})
+	}
+	if o.mayBeOnLAN(code) {
+		to.Tell(chat.Notice{Text: onLANText + quoted(code.String()) + " --lan always"})
 	}
 }
 

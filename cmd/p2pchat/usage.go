@@ -163,9 +163,9 @@ func meantCall(c *cobra.Command, name string) string {
 	switch isContact := strings.HasPrefix(name, contactMark); {
 	case c.HasParent():
 	case isContact:
-		return fmt.Sprintf("to call this contact: p2pchat call %s", quoted(name))
+		return "to call this contact: p2pchat call " + quoted(name)
 	case err == nil && server != "":
-		return fmt.Sprintf("to answer the call of this link: p2pchat answer %s", quoted(name))
+		return "to answer the call of this link: p2pchat answer " + quoted(name)
 	case err == nil && code.Secret != "" && strings.Trim(code.Room, "0123456789") == "":
 		return fmt.Sprintf("to answer a call with this code, type: p2pchat answer %s", code)
 	}

@@ -107,7 +107,7 @@ func TestOwnAddressOfADeadLink(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		defer l.Close()
+		defer l.Close()                                                                                           //nolint:errcheck // nothing is on its way
 		c, err := (&net.Dialer{Control: AvoidDeadLink, Timeout: 5 * time.Second}).Dial("tcp4", l.Addr().String()) //nolint:noctx // of a test
 		if err != nil {
 			t.Error(err)

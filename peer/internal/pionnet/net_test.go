@@ -64,7 +64,7 @@ func TestClosedSocketsAreForgotten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer held.Close()
+	defer held.Close() //nolint:errcheck // nothing is on its way
 	for range 100 {
 		c, err := n.ListenUDP("udp4", &net.UDPAddr{})
 		if err != nil {

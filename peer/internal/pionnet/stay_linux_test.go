@@ -45,22 +45,22 @@ func TestStay(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		defer unbound.Close()
+		defer unbound.Close() //nolint:errcheck // nothing is on its way
 		bound, err := n.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(old, 0)))
 		if err != nil {
 			return err
 		}
-		defer bound.Close()
+		defer bound.Close() //nolint:errcheck // nothing is on its way
 		turn, err := n.ListenPacket("udp4", "0.0.0.0:0")
 		if err != nil {
 			return err
 		}
-		defer turn.Close()
+		defer turn.Close() //nolint:errcheck // nothing is on its way
 		other, err := n.Net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(cable, 0)))
 		if err != nil {
 			return err
 		}
-		defer other.Close()
+		defer other.Close()    //nolint:errcheck // nothing is on its way
 		n.routes.opened(other) // as if it had been worth offering
 		wires, err := watchWires()
 		if err != nil {
