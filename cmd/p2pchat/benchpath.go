@@ -89,7 +89,7 @@ func (o *pathBench) prepareMeeting(c *cobra.Command, args []string, std stdio) (
 	if o.calls {
 		o.side, o.meet = signaling.Caller, peer.Call
 	}
-	o.serverGiven = c.Flags().Changed("server")
+	o.serverGiven, o.serverSaved = c.Flags().Changed("server"), isFromFile(c, "server")
 	switch {
 	case c.Flags().Changed("count"):
 		return &usageError{err: errors.New("--count is for peers on this machine"), hint: "on a path to another person, use --duration"}
@@ -143,7 +143,7 @@ func (o *pathBench) note(e peer.Event, name string, now *outage, notes io.Writer
 			say("%s: p2pchat bench %s%s", screen.CommandLabel(onLoopback(o.server)), name, o.arguments(e.Code))
 		}
 	case peer.NoCall:
-		say("Nobody is calling in room %s yet.", e.Code.Room)
+		say("Nobody is calling in room %s of %s yet.", e.Code.Room, o.server)
 	case peer.Connecting:
 		now.set(func(t *outage) { t.path = cmp.Or(t.path, fmt.Errorf("%w in time", peer.ErrNoPath)) })
 	case peer.Taken:

@@ -37,9 +37,9 @@ folder p2pchat of your folder for configuration, a line for each setting:
   ice-server = ["stun:stun.example.org:3478"]
 
 A flag on the command line wins over an environment variable, and a variable over the file.
-Three things are not taken from it: what bench measures, the server that ready asks, and the
-ice-server that serve hands out. P2PCHAT_CONFIG names another file; P2PCHAT_CONFIG=none
-ignores all settings for one run.`,
+Three things are not taken from it: what bench measures on this machine or of servers, the
+server that ready asks, and the ice-server that serve hands out. P2PCHAT_CONFIG names another
+file; P2PCHAT_CONFIG=none ignores all settings for one run.`,
 		Example: `  p2pchat config set server https://chat.example.org
   p2pchat config unset server
   p2pchat config`,

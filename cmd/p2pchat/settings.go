@@ -61,7 +61,7 @@ func isFromFile(c *cobra.Command, name string) bool {
 // applySettings sets the flags of c that neither the command line nor a variable has set from the settings file.
 // It returns a usageError if the file cannot be read, or has a setting or a value that no flag has.
 func applySettings(c *cobra.Command, path string) error {
-	if path == "" || !usesSettings(c) {
+	if path == "" || !usesSettings(c) && !measuresPath(c) {
 		return nil
 	}
 	file, err := settings.Open(path)
@@ -101,9 +101,9 @@ func unreadable(err error) error {
 	return &usageError{err: err, hint: hint}
 }
 
-// usesSettings reports whether the settings are for c: they are not for bench, whose flags each measurement
-// chooses, for ready, which asks the server of this machine, and for those commands that must work whatever is in
-// the file.
+// usesSettings reports whether the settings are for c, whatever its arguments: they are not for bench, whose flags
+// each measurement chooses (but see measuresPath), for ready, which asks the server of this machine, and for those
+// commands that must work whatever is in the file.
 func usesSettings(c *cobra.Command) bool {
 	for at := c; at.HasParent(); at = at.Parent() {
 		if at.Hidden || slices.Contains([]string{"bench", "config", "help", "ready", "version", "completion"}, at.Name()) {
@@ -111,6 +111,13 @@ func usesSettings(c *cobra.Command) bool {
 		}
 	}
 	return c.HasParent()
+}
+
+// measuresPath reports whether c is a bench between two people, who meet as with call and answer: at the server that they have saved, and
+// without showing addresses that they have said not to show.
+func measuresPath(c *cobra.Command) bool {
+	calls := c.Flags().Lookup("call")
+	return calls != nil && (calls.Value.String() == "true" || c.Flags().NArg() > 0)
 }
 
 // perRun are the flags that no setting can set: each is about one contact, or one conversation.
