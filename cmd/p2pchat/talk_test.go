@@ -1,8 +1,12 @@
 package main
 
 import (
+	"errors"
 	"os/exec"
+	"strings"
 	"testing"
+
+	"p2pchat/signaling"
 )
 
 // What looks like a code does not go to the other side as a message while the two have not met, also with a typo.
@@ -35,6 +39,20 @@ func TestQuoted(t *testing.T) {
 		}
 		if out, err := exec.Command(sh, "-c", "printf %s "+quoted(word)).Output(); string(out) != word || err != nil { //nolint:gosec // that is what it is for
 			t.Errorf("a shell reads %q as %q, %v", word, out, err)
+		}
+	}
+}
+
+// Only at its own address does call start a server.
+func TestWaitingForAServer(t *testing.T) {
+	t.Parallel()
+	for server, want := range map[string]string{
+		defaultServer:           "('p2pchat call' or 'p2pchat serve' starts one)",
+		"http://10.77.0.1:3900": "waiting for a server at http://10.77.0.1:3900: 'p2pchat serve' has to run there",
+	} {
+		o := &talkOptions{server: server, patience: signaling.Forever}
+		if got := o.serverNotice(errors.New("connection refused"), false); !strings.HasSuffix(got, want) {
+			t.Errorf("at %s it says %q", server, got)
 		}
 	}
 }

@@ -142,3 +142,12 @@ func TestPings(t *testing.T) {
 		t.Errorf("without pings it is %+v", got)
 	}
 }
+
+func TestPauses(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{0: "no pause", 1: "1 pause of 80 ms", 2: "2 pauses, the longest 80 ms"} {
+		if got := pauses(n, 80); got != want {
+			t.Errorf("%d pauses are %q, want %q", n, got, want)
+		}
+	}
+}
