@@ -99,6 +99,12 @@ func IsReceipt(text []byte) bool {
 	return json.Unmarshal(text, &l) == nil && l.Conversation != "" && len(l.Frames) == 0
 }
 
+// IsWhole reports whether a letter has the first message for which its writer has no receipt: then none before it is missing.
+func IsWhole(text []byte) bool {
+	l, last, err := parseLetter(text)
+	return err == nil && last > 0 && l.Frames[0].Seq <= l.First
+}
+
 // parseLetter returns what is in a letter, and the number of its last message: 0 without messages.
 func parseLetter(text []byte) (l letter, last uint64, err error) {
 	if json.Unmarshal(text, &l) != nil || l.Conversation == "" {

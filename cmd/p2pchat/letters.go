@@ -206,12 +206,11 @@ func (r *letterReader) look(ctx context.Context, b boxOf) error {
 
 // tellOfWaiting tells what was wrong with letters, and that others wait, unless all are receipts.
 func (r *letterReader) tellOfWaiting(b boxOf, letters []mail.Letter, report mail.Report) {
-	messages := slices.ContainsFunc(letters, func(l mail.Letter) bool { return !chat.IsReceipt(l.Text) })
-	if messages { // the program that reads them sees whether only a receipt is missing
-		report.Missing = 0
+	if slices.ContainsFunc(letters[lastGap(letters):], func(l mail.Letter) bool { return chat.IsWhole(l.Text) }) {
+		report.Missing = 0 // only receipts are
 	}
 	r.tellReport(b, report)
-	if messages {
+	if slices.ContainsFunc(letters, func(l mail.Letter) bool { return !chat.IsReceipt(l.Text) }) {
 		r.tell(b.Contact, fmt.Sprintf("messages wait for you at the server. To read them: p2pchat answer %s%s", contactMark, b.Name))
 	}
 }

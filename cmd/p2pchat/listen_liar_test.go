@@ -163,3 +163,18 @@ func TestListenTellsLiesOfLettersThatWait(t *testing.T) {
 		})
 	}
 }
+
+// A receipt that is lost is no missing letter: all that was written is in the next one.
+func TestListenTellsOfNoLostReceipt(t *testing.T) {
+	server := new(postman).atDoor(t, "--rate", "client=0")
+	lost, err := mail.Outgoing{Box: boxOfContact(0)}.Seal([]byte(`{"conversation":"a","first":1}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := mail.Outgoing{Box: lost.Box}
+	letterOf(t, clientOf(t, server), &from, letterWith("a", 1, "yo"))
+	_, f := listensFor(t, server, 1, func(s *switchboard) { s.o.full = true })
+	if told, want := next(t, f.notes), "@c0: messages wait for you at the server."; !strings.HasPrefix(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+}
