@@ -31,7 +31,7 @@ const (
 
 	fileChunk   = 64 << 10
 	fileMoving  = 4
-	windowFirst = 16 * (7*1160 - 17)
+	windowFirst = 128 << 10
 	windowMost  = 3 << 20
 	maxFiles    = 256
 	maxOffers   = 64

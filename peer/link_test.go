@@ -73,8 +73,6 @@ type shipment struct {
 	took     time.Duration
 	messages []time.Duration // from said to delivered
 	stripes  int             // the ports of the sender that packets went from, beside the first
-	full     int             // packets of the sender with as much data as there is room for
-	short    int             // and those with less, but more than a check or an acknowledgement has
 }
 
 // ship sends the file at path over a link in virtual time. The function disturb runs at the same time; it may be nil.
@@ -88,14 +86,6 @@ func (l link) ship(t *testing.T, path string, config chat.Config, disturb func(n
 		n.router.AddChunkFilter(func(c vnet.Chunk) bool {
 			mu.Lock()
 			defer mu.Unlock()
-			if hostOf(c.SourceAddr()) == "10.0.0.1" {
-				switch n := len(c.UserData()); {
-				case n > 1200:
-					s.full++
-				case n > 120:
-					s.short++
-				}
-			}
 			if len(c.UserData()) > 1000 {
 				ports[c.SourceAddr().String()] = true
 			}
@@ -191,17 +181,6 @@ func TestFileWherePacketsAreLost(t *testing.T) {
 		t.Errorf("it took %v over stripes, and %v without", striped.took, single.took)
 	}
 	t.Logf("%.1f MB/s over stripes, %.1f without", float64(size)/1e6/striped.took.Seconds(), float64(size)/1e6/single.took.Seconds())
-}
-
-// The pieces of a file fill the packets that carry them.
-func TestPiecesFillPackets(t *testing.T) {
-	t.Parallel()
-	far := far
-	far.loss = 0
-	s := far.ship(t, fileOf(t, 8<<20), chat.Config{}, nil)
-	if s.full < 7000 || s.short > 200 {
-		t.Errorf("%d packets are full, and %d are not", s.full, s.short)
-	}
 }
 
 // A file does not overflow a router's queue, whose losses would cost it seconds: not as it begins, and not later.

@@ -115,7 +115,7 @@ func (a *arrival) close() {
 	a.closed, a.early = true, nil
 }
 
-// postHaves tells the sender what has arrived: at once, then every 127 KiB or haveInterval, so that the sender can measure
+// postHaves tells the sender what has arrived: at once, then every 128 KiB or haveInterval, so that the sender can measure
 // a slow path as well as a fast one. It returns when ctx ends or the channel closes.
 func (a *arrival) postHaves(ctx context.Context, to io.Writer) {
 	pause := time.NewTimer(0)

@@ -101,7 +101,7 @@ func (p *posted) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// The sender hears at once of the first bytes, then each 10 ms or 127 KiB, and nothing while nothing comes.
+// The sender hears at once of the first bytes, then each 10 ms or 128 KiB, and nothing while nothing comes.
 func TestHavesAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _ := newSink(1 << 20)
@@ -128,7 +128,7 @@ func TestHavesAreTold(t *testing.T) {
 		take(50, fileHaves)   // much
 		take(50+fileHaves, 1) // soon
 		<-during              // its channel has closed
-		want := "2 10 0 0s, 2 30 10 10ms, 2 50 0 25ms, 2 129698 0 25ms, 2 129699 0 35ms"
+		want := "2 10 0 0s, 2 30 10 10ms, 2 50 0 25ms, 2 131122 0 25ms, 2 131123 0 35ms"
 		if got := strings.Join(p.haves, ", "); got != want {
 			t.Errorf("it is told %s", got)
 		}

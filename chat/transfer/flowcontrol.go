@@ -54,7 +54,7 @@ const (
 	leastAge     = 10 * time.Second
 	foreignAge   = time.Second // from one pause for the queue of others to the next
 	probeTrips   = 3           // round trips, at most, that a pause takes
-	chunkLeast   = pieceMost   // bytes in a message
+	chunkLeast   = 8 << 10     // bytes in a message
 	chunkShare   = 8           // messages in what the path holds
 )
 

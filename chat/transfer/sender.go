@@ -24,11 +24,10 @@ const (
 )
 
 const (
-	fileChunk  = 64 << 10       // bytes in a message
-	pieceHead  = 1 + 8 + 8      // bytes before those of the stream
-	fileHaves  = 16 * pieceMost // bytes from one have to the next, 127 KiB: whole pieces
-	havesMost  = 128 << 10      // of any receiver: those of the page
-	fileMoving = 4              // files of this side that have a channel at a time
+	fileChunk  = 64 << 10  // bytes in a message
+	pieceHead  = 1 + 8 + 8 // bytes before those of the stream
+	fileHaves  = 128 << 10 // bytes from one have to the next
+	fileMoving = 4         // files of this side that have a channel at a time
 
 	progressInterval = 250 * time.Millisecond
 	retryInterval    = time.Second
@@ -235,7 +234,7 @@ func (m *Manager) left(f *file) int64 {
 func (m *Manager) mayStream(f *file, at int64) (chunk int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if at-f.bytes >= aheadMost || at-f.bytes-f.beyond >= max(f.window.size(), havesMost) { // with less, a have might never come
+	if at-f.bytes >= aheadMost || at-f.bytes-f.beyond >= f.window.size() {
 		return 0
 	}
 	chunk = f.window.chunk()

@@ -16,9 +16,7 @@ const (
 	stripesTrip  = 10 * time.Millisecond // a round trip: on a shorter one, an association soon recovers from a loss
 	stripesTries = 3                     // on a pipe: where stripes keep ending, files go on without
 
-	// pieceMost is how many bytes of a file a piece has: those of seven full packets of pion's SCTP, which has room for 1,160 bytes in
-	// each. A longer piece would wait for a lost packet of it too often.
-	pieceMost = 7*1160 - pieceHead
+	pieceMost = 8 << 10 // bytes: a long one, of many packets, would wait for a lost one of them too often
 
 	lateTrips = 3                     // round trips after which a piece is late: a lost packet that is sent again takes two
 	lateLeast = 60 * time.Millisecond // after which it is: a busy processor is no loss

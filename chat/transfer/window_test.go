@@ -69,3 +69,23 @@ func TestTheWindowFollowsThePath(t *testing.T) {
 	ms(1, each)
 	near("when something else carries the file", windowFirst)
 }
+
+// A receiver that says what it has each 128 KiB, as a page does, is never waited for in vain, whatever the sizes of messages and stripes.
+func TestAReceiverThatSaysEach128KiB(t *testing.T) {
+	for _, most := range []int64{pieceMost, fileChunk} {
+		var w window
+		sent, had, now := int64(0), int64(0), time.Unix(0, 0)
+		for had < 64<<20 {
+			for sent-had < w.size() {
+				sent += min(w.chunk(), most)
+				w.sent(sent, now)
+			}
+			if sent-had < 128<<10 {
+				t.Fatalf("with %d bytes in a message, the sender waits at %d bytes, of which the receiver has said %d", most, sent, had)
+			}
+			now = now.Add(20 * time.Millisecond)
+			had = sent
+			w.has(had, now)
+		}
+	}
+}
