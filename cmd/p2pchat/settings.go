@@ -61,7 +61,7 @@ func isFromFile(c *cobra.Command, name string) bool {
 // applySettings sets the flags of c that neither the command line nor a variable has set from the settings file.
 // It returns a usageError if the file cannot be read, or has a setting or a value that no flag has.
 func applySettings(c *cobra.Command, path string) error {
-	if path == "" || !usesSettings(c) && !measuresPath(c) {
+	if path == "" || !usesSettings(c) {
 		return nil
 	}
 	file, err := settings.Open(path)
@@ -101,10 +101,13 @@ func unreadable(err error) error {
 	return &usageError{err: err, hint: hint}
 }
 
-// usesSettings reports whether the settings are for c, whatever its arguments: they are not for bench, whose flags
+// usesSettings reports whether the settings are for c.
+func usesSettings(c *cobra.Command) bool { return hasSettings(c) || measuresPath(c) }
+
+// hasSettings reports whether the settings are for c, whatever its arguments: they are not for bench, whose flags
 // each measurement chooses (but see measuresPath), for ready, which asks the server of this machine, and for those
 // commands that must work whatever is in the file.
-func usesSettings(c *cobra.Command) bool {
+func hasSettings(c *cobra.Command) bool {
 	for at := c; at.HasParent(); at = at.Parent() {
 		if at.Hidden || slices.Contains([]string{"bench", "config", "help", "ready", "version", "completion"}, at.Name()) {
 			return false
@@ -129,7 +132,7 @@ func settable(root *cobra.Command) map[string]*pflag.Flag {
 	flags := map[string]*pflag.Flag{}
 	var look func(c *cobra.Command)
 	look = func(c *cobra.Command) {
-		if usesSettings(c) {
+		if hasSettings(c) {
 			c.Flags().VisitAll(func(f *pflag.Flag) {
 				if flags[f.Name] == nil && f.Name != "help" && !f.Hidden && !slices.Contains(perRun, f.Name) {
 					flags[f.Name] = f
