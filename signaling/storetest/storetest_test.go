@@ -164,7 +164,7 @@ func TestBrokenStores(t *testing.T) {
 	var wg sync.WaitGroup
 	for name, row := range broken {
 		wg.Go(func() {
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBrokenStores$/"+row.sentence+"$", "-rapid.nofailfile", "-rapid.shrinktime=0") //nolint:gosec // this very binary
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBrokenStores$/"+row.sentence+"$", "-rapid.nofailfile", "-rapid.shrinktime=0", "-rapid.checks=5000") //nolint:gosec // this very binary
 			cmd.Env = append(os.Environ(), which+"="+name)
 			out, err := cmd.CombinedOutput()
 			if err == nil || !strings.Contains(string(out), "--- FAIL: TestBrokenStores/"+row.sentence) {
@@ -233,7 +233,7 @@ func TestBrokenMails(t *testing.T) {
 		return
 	}
 	for name, row := range brokenMails {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBrokenMails$/^"+row.sentence+"$", "-rapid.nofailfile", "-rapid.shrinktime=0") //nolint:gosec // this very binary
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBrokenMails$/^"+row.sentence+"$", "-rapid.nofailfile", "-rapid.shrinktime=0", "-rapid.checks=5000") //nolint:gosec // this very binary
 		cmd.Env = append(os.Environ(), which+"="+name)
 		out, err := cmd.CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "--- FAIL: TestBrokenMails/"+row.sentence) {
