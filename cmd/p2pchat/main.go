@@ -105,7 +105,6 @@ interrupt is how serve and listen end: with 0.`,
 			return applySettings(c, settingsPath())
 		},
 	}
-	root.SetVersionTemplate("p2pchat {{.Version}}\n") // as version prints it
 	root.SetIn(std.in)
 	root.SetOut(std.out)
 	root.SetErr(std.err)
