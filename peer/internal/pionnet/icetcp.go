@@ -21,7 +21,7 @@ const (
 // pion takes such connections from a listener that the program brings, and accepts as many as come. This listener
 // takes 16 at a time, each of which has 5 s for its first message. A limit in ice.TCPMuxParams would retire it.
 func ListenTCP(log *slog.Logger) ice.TCPMux {
-	l, err := net.Listen("tcp4", ":0") //nolint:gosec // the other side may come from anywhere
+	l, err := net.ListenTCP("tcp4", nil) // the other side may come from anywhere
 	if err != nil {
 		log.Info("going on without TCP", "why", err)
 		return nil
