@@ -9,7 +9,7 @@ import { utf8 } from "./bytes.ts";
 import { maxCandidates } from "./candidates.ts";
 import { Failure } from "./failure.ts";
 import { parse } from "./frame.ts";
-import { reasons, type Reason } from "./moved.ts";
+import { reasons, type Reason } from "./path.ts";
 import type { Channel } from "./pipe.ts";
 import type { Description, Documents, Side, Ticket } from "./store.ts";
 

@@ -4,9 +4,9 @@ import type { Reader } from "./event.ts";
 import { byId, clock, discard, el, removePicture, scrollWithKeys, show, spoken } from "./dom.ts";
 import { readable } from "./failure.ts";
 import { linked } from "./links.ts";
-import { isCertain, movedText, pathName, type Moved } from "./moved.ts";
+import { isCertain, movedText, pathName, type Moved, type PathKind } from "./path.ts";
 import { visible } from "./name.ts";
-import type { Met, Pipe, PathKind } from "./pipe.ts";
+import type { Met, Pipe } from "./pipe.ts";
 
 const atServer = "✉ left at the server", hour = 3_600_000; // ms
 const maxItems = 2000; // in the log

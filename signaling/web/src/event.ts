@@ -2,7 +2,8 @@
 
 import type { FrameKind } from "./frame.ts";
 import type { KeepNews } from "./keep.ts";
-import type { Pipe, PathKind } from "./pipe.ts";
+import type { PathKind } from "./path.ts";
+import type { Pipe } from "./pipe.ts";
 
 export interface Reader {
   /** The other side's program asks its person whether to answer. */

@@ -14,7 +14,7 @@
 import { Attempt, connectLimit } from "./attempt.ts";
 import { Carrier } from "./carrier.ts";
 import { sleep } from "./failure.ts";
-import type { Reason } from "./moved.ts";
+import type { Reason } from "./path.ts";
 import { Channel, moveLabel, protocol, type Pipe } from "./pipe.ts";
 import { forever, newTicket, type Side } from "./store.ts";
 

@@ -3,7 +3,7 @@
 import { candidateType } from "./candidates.ts";
 import type { Code } from "./code.ts";
 import { Failure } from "./failure.ts";
-import type { Moved } from "./moved.ts";
+import type { Moved, PathKind } from "./path.ts";
 
 export const chatLabel = "chat", fileLabel = "file", moveLabel = "move", protocol = "p2pchat.v1";
 
@@ -15,8 +15,6 @@ const earlyMessages = 5000, earlyBytes = 8 << 20;
 const checkInterval = 400, quietLimit = 1000, lossLimit = 2400;
 const checksPerReport = 12;
 const lost = "The connection to the other side was lost.";
-
-export type PathKind = "host" | "srflx" | "prflx" | "relay"; // from the shortest path of a packet to the longest
 
 /** A connection as the attempt that made it knows it. */
 export interface Met {

@@ -22,7 +22,7 @@ import * as mail from "../src/mail.ts";
 import { properFile, properName, properReason, visible } from "../src/name.ts";
 import { InvalidShare, Party } from "../src/pake.ts";
 import { picture } from "../src/picture.ts";
-import { reasons } from "../src/moved.ts";
+import { reasons } from "../src/path.ts";
 import type { Channel, Pipe } from "../src/pipe.ts";
 import { newTicket, Store } from "../src/store.ts";
 import { Files, type FileView } from "../src/transfer.ts";

@@ -1,6 +1,6 @@
-// What a person is told of a connection that has moved to another path: peer/mover.go and chat/screen/texts.go for a browser.
+// The path of a connection, and what a person is told of one that has moved: peer/mover.go and chat/screen/texts.go for a browser.
 
-import type { PathKind } from "./pipe.ts";
+export type PathKind = "host" | "srflx" | "prflx" | "relay"; // from the shortest path of a packet to the longest
 
 /** Why a connection moves, as a side says. */
 export const reasons = ["relay", "udp", "address", "gone", "silence", "worse"] as const;
