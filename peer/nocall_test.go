@@ -1,11 +1,13 @@
 package peer_test
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"p2pchat/peer"
+	"p2pchat/signaling"
 	"p2pchat/signaling/memstore"
 )
 
@@ -61,5 +63,54 @@ func TestNoCall(t *testing.T) {
 				t.Errorf("it is told %d times", told)
 			}
 		})
+	})
+
+	t.Run("is not told to a program that was started again after a meeting", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
+			from := n.calls(t, store, right, quiet())
+			to := n.answers(t, store, right, quiet())
+			caller, callee := both(t, from, to)
+			talk(t, caller, callee)
+			config, events := telling()
+			again := callee.Resumption()
+			config.Resume = &again
+			from.Close()
+			to.Close()
+			_ = n.answers(t, store, right, config)
+			time.Sleep(time.Minute)
+			if told := count(events); told != 0 {
+				t.Errorf("it is told %d times", told)
+			}
+		})
+	})
+}
+
+// Calls whose programs die before they connect, and whose rooms end then, do not count for the next call with the same code, of which there may be any number.
+// In between the answerer is told each time that nobody calls.
+func TestCallsThatDie(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{})
+		n.cut.Store(true)
+		config, events := telling()
+		callee := n.answers(t, store, right, config)
+		await[peer.NoCall](t, events)
+		for range peer.Attempts {
+			told, theirs := telling()
+			caller := n.calls(t, unclosing{store}, right, told)
+			token := await[peer.Waiting](t, theirs).Resumption.Token
+			time.Sleep(time.Second) // both have proven that they know the code, and find no path
+			caller.Close()          // as if it was killed
+			if e := await[peer.Retrying](t, events); !errors.Is(e.Err, peer.ErrNoPath) {
+				t.Fatalf("it tries again because of %v", e.Err)
+			}
+			if err := store.Close(soon(t), signaling.Ticket{Room: code(right).Room, Side: signaling.Caller, Token: token}); err != nil {
+				t.Fatal(err)
+			}
+			await[peer.NoCall](t, events)
+		}
+		n.cut.Store(false)
+		from, to := both(t, n.calls(t, store, right, quiet()), callee)
+		talk(t, from, to)
 	})
 }
