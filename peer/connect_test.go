@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/pion/transport/v5"
+
 	"p2pchat/peer"
 	"p2pchat/signaling"
 	"p2pchat/signaling/memstore"
@@ -43,6 +45,30 @@ func TestConnecting(t *testing.T) {
 		caller, callee := calling(t, store, room, quiet()), answering(t, store, room, quiet())
 		talk(t, pipeOf(t, caller), pipeOf(t, callee))
 		eventually(t, "the room is gone", func() bool { return !stands(t, store) })
+	})
+
+	t.Run("the room is given back if the server takes no further offer", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{})
+			config, events := telling()
+			caller := n.calls(t, once{store}, room, config)
+			await[peer.Waiting](t, events)
+			post(t, store, room, signaling.Callee, stale(t, signaling.Callee)) // leads nowhere
+			_ = fails(t, caller, errOnce)
+			caller.Close()
+			if stands(t, store) {
+				t.Error("the first offer is still there")
+			}
+		})
+	})
+
+	t.Run("a machine whose network cannot be looked at says so", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, time.Millisecond), memstore.New(memstore.Limits{})
+			_ = fails(t, calling(t, store, room, quiet().Over(blind{n.caller})), errBlind)
+			n.calls(t, store, room, quiet())
+			_ = fails(t, answering(t, store, room, quiet().Over(blind{n.callee})), errBlind)
+		})
 	})
 
 	t.Run("the room is given back if the caller leaves before the server has replied to its offer", func(t *testing.T) {
@@ -115,6 +141,22 @@ func TestConnecting(t *testing.T) {
 		})
 	})
 }
+
+// A once is a Store that takes one offer.
+type once struct{ signaling.Store }
+
+var errOnce = errors.New("the server takes one offer")
+
+func (once) Reoffer(context.Context, signaling.Ticket, signaling.Description) (signaling.Version, error) {
+	return "", errOnce
+}
+
+// A blind machine cannot say which networks it has.
+type blind struct{ transport.Net }
+
+var errBlind = errors.New("the system says nothing of its networks")
+
+func (blind) Interfaces() ([]*transport.Interface, error) { return nil, errBlind }
 
 func TestDiscovering(t *testing.T) {
 	failing := func(context.Context, signaling.Ticket, time.Duration) ([]signaling.ICEServer, error) {

@@ -65,6 +65,30 @@ func TestNoCall(t *testing.T) {
 		})
 	})
 
+	for _, secret := range []string{right, open} {
+		t.Run("is not told where the caller has died, as long as its room stays, with "+secret, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
+				n.cut.Store(true)
+				config, events := telling()
+				caller := n.calls(t, unclosing{store}, secret, quiet())
+				synctest.Wait() // its offer is there
+				_ = n.answers(t, store, secret, config)
+				if secret == right {
+					time.Sleep(100 * time.Millisecond) // they have proven that they know the code
+				}
+				caller.Close()
+				if e := await[peer.Retrying](t, events); !errors.Is(e.Err, peer.ErrNoPath) {
+					t.Errorf("first it is told %v", e.Err)
+				}
+				time.Sleep(time.Minute)
+				if told := count(events); told != 0 {
+					t.Errorf("it is told %d times", told)
+				}
+			})
+		})
+	}
+
 	t.Run("is not told to a program that was started again after a meeting", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
@@ -95,19 +119,27 @@ func TestCallsThatDie(t *testing.T) {
 		config, events := telling()
 		callee := n.answers(t, store, right, config)
 		await[peer.NoCall](t, events)
-		for range peer.Attempts {
+		for _, attempts := range []int{1, 1, peer.Attempts - 1, 1} {
 			told, theirs := telling()
 			caller := n.calls(t, unclosing{store}, right, told)
 			token := await[peer.Waiting](t, theirs).Resumption.Token
-			time.Sleep(time.Second) // both have proven that they know the code, and find no path
-			caller.Close()          // as if it was killed
-			if e := await[peer.Retrying](t, events); !errors.Is(e.Err, peer.ErrNoPath) {
-				t.Fatalf("it tries again because of %v", e.Err)
+			for left := attempts; left > 0; left-- {
+				time.Sleep(time.Second) // both have proven that they know the code, and find no path
+				if left == 1 {
+					caller.Close() // as if it was killed
+				}
+				if e := await[peer.Retrying](t, events); !errors.Is(e.Err, peer.ErrNoPath) {
+					t.Fatalf("it tries again because of %v", e.Err)
+				}
 			}
 			if err := store.Close(soon(t), signaling.Ticket{Room: code(right).Room, Side: signaling.Caller, Token: token}); err != nil {
 				t.Fatal(err)
 			}
 			await[peer.NoCall](t, events)
+			time.Sleep(time.Hour)
+			if len(events) > 0 {
+				t.Errorf("in an empty room it is told %#v", <-events)
+			}
 		}
 		n.cut.Store(false)
 		from, to := both(t, n.calls(t, store, right, quiet()), callee)

@@ -1,6 +1,7 @@
 package peer_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -46,6 +47,12 @@ func resume(t *testing.T, secret string, caller, callee, heard bool) {
 		s.Close()
 		config, again := quiet(), p.Resumption()
 		again.Heard = heard
+		if again.Before == again.Typed {
+			again.Before = peer.Code{} // which says the same
+		}
+		if heard {
+			again.Spent = peer.Guesses // at the typed code, which the two no longer need
+		}
 		config.Resume = &again
 		return config
 	}
@@ -72,6 +79,33 @@ func resume(t *testing.T, secret string, caller, callee, heard bool) {
 	n.outage(t, 5*time.Second, third, fourth)
 	third, fourth = both(t, from, to)
 	talk(t, third, fourth)
+}
+
+// Two that have heard each other meet where only they can. So another program with the typed code does not reach one that was started again.
+func TestAThirdProgramWithTheTypedCode(t *testing.T) {
+	for _, side := range []signaling.Side{signaling.Caller, signaling.Callee} {
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, 5*time.Millisecond), memstore.New(memstore.Limits{})
+			from, to := n.calls(t, store, right, quiet()), n.answers(t, store, right, quiet())
+			first, second := both(t, from, to)
+			talk(t, first, second)
+			from.Close()
+			to.Close()
+			config, again := quiet(), second.Resumption()
+			start, third := n.answers, n.calls
+			if side == signaling.Caller {
+				again, start, third = first.Resumption(), n.calls, n.answers
+			}
+			config.Resume = &again
+			s, other := start(t, store, right, config), third(t, store, right, quiet())
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			if p, err := other.Pipe(ctx); p != nil || !again.Heard {
+				t.Errorf("the %v is met: %v; it was heard: %t", side, err, again.Heard)
+			}
+			s.Close()
+		})
+	}
 }
 
 // A caller that is killed before the two meet finds its offer in the room, and replaces it: no other program can. It remembers the guesses.
