@@ -61,6 +61,9 @@ func run(ctx context.Context, args []string, std stdio) int {
 	std.err = &notesWriter{to: std.err} // notes and logs come from several goroutines
 	std.warnings = &warnings{}
 	root := rootCommand(std)
+	if len(args) > 0 && slices.Contains([]string{cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}, args[0]) {
+		completeFlags(root) // only a shell that completes needs it, and it takes 2 % of a start
+	}
 	root.SetArgs(args)
 	c, err := root.ExecuteContextC(ctx)
 	err = nameOrigin(c, err)
@@ -110,7 +113,6 @@ interrupt is how serve and listen end: with 0.`,
 	root.SetErr(std.err)
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(serveCommand(std), callCommand(std), answerCommand(std), doctorCommand(std), demoCommand(std), benchCommand(std), configCommand(std), contactsCommand(std), listenCommand(std), readyCommand(), versionCommand(std))
-	completeFlags(root)
 	hangHelp(root, std.out)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
