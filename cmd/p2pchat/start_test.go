@@ -1,6 +1,9 @@
 package main
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -31,5 +34,31 @@ func TestStartAllocatesLittle(t *testing.T) {
 	}
 	if packages < 5 || total > maxAllInit {
 		t.Errorf("%d packages allocate %d bytes at start; %d is the most", packages, total, maxAllInit)
+	}
+}
+
+// maxSize is how many bytes the stripped program may have for linux/amd64; the goal is 22 MB (docs/performance.md).
+const maxSize = 22_500_000
+
+// One call can make the program megabytes larger: as soon as anything looks up methods by a name that the linker cannot know, as templates do, it
+// keeps the methods of all types.
+func TestProgramIsSmall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it compiles the program once more, without the race detector")
+	}
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "p2pchat")
+	build := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-s -w", "-o", path, ".") //nolint:gosec // to a folder of the test
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")                // as 'task cross' compiles it, too
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() > maxSize {
+		t.Errorf("the program has %d bytes; %d is the most. docs/decisions/building.md says what is in it. If it grew by megabytes, 'go build -ldflags=-dumpdep ./cmd/p2pchat' "+
+			"marks what looks up methods by name: <ReflectMethod>", info.Size(), maxSize)
 	}
 }
