@@ -95,7 +95,7 @@ func begin(ctx context.Context, name string) operation {
 // end counts an operation and, if it succeeded, the event of the call.
 func (s instrumentedStore) end(o operation, event string, wait time.Duration, err error) {
 	if wait <= 0 {
-		s.metrics.store[o.name].observe(time.Since(o.started))
+		s.metrics.store[o.name].Update(time.Since(o.started).Seconds())
 	}
 	var problem signaling.Problem
 	failed := false
@@ -106,9 +106,9 @@ func (s instrumentedStore) end(o operation, event string, wait time.Duration, er
 	}
 	switch {
 	case failed:
-		s.metrics.failures[o.name].add(1)
+		s.metrics.failures[o.name].Inc()
 	case err == nil && event != "":
-		s.metrics.calls[event].add(1)
+		s.metrics.calls[event].Inc()
 	}
 	if o.span != nil {
 		o.span.End("store."+o.name, failed, slog.String("p2pchat.problem", problem.Type))

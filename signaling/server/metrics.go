@@ -1,14 +1,20 @@
 package server
 
 import (
+	"bytes"
+	"fmt"
+	"io"
 	"iter"
 	"maps"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	victoria "github.com/VictoriaMetrics/metrics"
 )
 
 // A Measure is a metric of the store or the relay. Labels have a few values that are known
@@ -32,15 +38,32 @@ type metrics struct {
 	families []*family // in the order in which /metrics has them
 	requests *family
 	seconds  *family
-	in, out  *counter            // bytes of bodies
-	calls    map[string]*counter // by event
-	limits   map[string]*counter
-	store    map[string]*histogram // by operation
-	failures map[string]*counter
+	in, out  *victoria.Counter            // bytes of bodies
+	calls    map[string]*victoria.Counter // by event
+	limits   map[string]*victoria.Counter
+	store    map[string]*victoria.PrometheusHistogram // by operation
+	failures map[string]*victoria.Counter
 
 	answered atomic.Pointer[map[requestLabels]requestMetrics] // so far; replaced under adding
 	adding   sync.Mutex
 }
+
+// A family is all samples of one metric. The library writes no help, so the family has a set of its own, and writes both lines
+// that go before the samples.
+type family struct {
+	name, help, kind string
+	samples          *victoria.Set
+}
+
+// The kinds of a family.
+const (
+	counting     = "counter"
+	measuring    = "gauge"
+	distributing = "histogram"
+)
+
+// buckets of durations go from an answer out of memory to a write while NATS looks for a leader.
+var buckets = []float64{.0001, .0003, .001, .003, .01, .03, .1, .3, 1, 3, 10, 30, 60}
 
 // requestLabels are what the labels of a request's metrics follow from. There are not many: clients choose none.
 type requestLabels struct {
@@ -51,12 +74,12 @@ type requestLabels struct {
 
 // requestMetrics count the requests with the same labels.
 type requestMetrics struct {
-	count   *counter
-	seconds *histogram
+	count   *victoria.Counter
+	seconds *victoria.PrometheusHistogram
 }
 
 func newMetrics(s *Server, measures []Measure) *metrics {
-	m := &metrics{store: map[string]*histogram{}}
+	m := &metrics{store: map[string]*victoria.PrometheusHistogram{}}
 	m.requests = m.family("p2pchat_requests_total", "Requests by route and status.", counting)
 	m.seconds = m.family("p2pchat_request_seconds", "Duration of requests, by route and by whether they may wait.", distributing)
 	m.calls = m.family("p2pchat_calls_total", "Rooms opened, offers answered, answers turned down by a new offer, rooms closed.", counting).
@@ -89,7 +112,7 @@ func newMetrics(s *Server, measures []Measure) *metrics {
 
 // family returns a new family.
 func (m *metrics) family(name, help, kind string) *family {
-	f := &family{name: name, help: help, kind: kind}
+	f := &family{name, help, kind, victoria.NewSet()}
 	m.families = append(m.families, f)
 	return f
 }
@@ -106,16 +129,46 @@ func (m *metrics) measure(one Measure) {
 		m.family(one.Name, one.Help, kind)
 	}
 	f := m.families[i]
-	f.get(one.Labels, func() sample { return gauge(one.Value) })
+	f.samples.NewGauge(f.sample(one.Labels), one.Value)
+}
+
+// sample returns the name of the sample with those labels.
+func (f *family) sample(labels map[string]string) string {
+	if len(labels) == 0 {
+		return f.name
+	}
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		all = append(all, fmt.Sprintf("%s=%q", name, labels[name]))
+	}
+	return f.name + "{" + strings.Join(all, ",") + "}"
+}
+
+// counter returns the counter with those labels.
+func (f *family) counter(labels map[string]string) *victoria.Counter {
+	return f.samples.GetOrCreateCounter(f.sample(labels))
 }
 
 // counters returns a counter for each value of a label.
-func (f *family) counters(label string, values iter.Seq[string]) map[string]*counter {
-	all := map[string]*counter{}
+func (f *family) counters(label string, values iter.Seq[string]) map[string]*victoria.Counter {
+	all := map[string]*victoria.Counter{}
 	for value := range values {
 		all[value] = f.counter(map[string]string{label: value})
 	}
 	return all
+}
+
+// histogram returns the histogram with those labels.
+func (f *family) histogram(labels map[string]string) *victoria.PrometheusHistogram {
+	return f.samples.GetOrCreatePrometheusHistogramExt(f.sample(labels), buckets)
+}
+
+// writeTo writes the family in Prometheus's text format, unless it has no samples yet.
+func (f *family) writeTo(w io.Writer) {
+	var samples bytes.Buffer
+	if f.samples.WritePrometheus(&samples); samples.Len() > 0 {
+		fmt.Fprintf(w, "# HELP %s %s\n# TYPE %[1]s %[3]s\n%s", f.name, f.help, f.kind, &samples)
+	}
 }
 
 // request counts an answered request.
@@ -125,10 +178,10 @@ func (m *metrics) request(info *requestInfo, took time.Duration) {
 	if !known {
 		of = m.add(labels, info.name())
 	}
-	of.count.add(1)
-	of.seconds.observe(took)
-	m.in.add(max(info.in, 0))
-	m.out.add(info.out)
+	of.count.Inc()
+	of.seconds.Update(took.Seconds())
+	m.in.Add(int(max(info.in, 0)))
+	m.out.Add(int(info.out))
 }
 
 // add returns the metrics of requests with the same labels, the first of which was answered.
@@ -153,13 +206,11 @@ func (s *Server) Metrics() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-		var process metrics
-		for _, one := range processMeasures() {
-			process.measure(one)
-		}
-		for _, f := range slices.Concat(s.metrics.families, process.families) {
+		for _, f := range s.metrics.families {
 			f.writeTo(w)
 		}
+		victoria.WriteProcessMetrics(w)
+		victoria.WriteFDMetrics(w)
 	})
 	return mux
 }

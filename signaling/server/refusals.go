@@ -82,7 +82,7 @@ func limitOf(err error) string {
 // refuse counts a request or a connection of a client that met a limit. It also tells the log, at
 // the default level: see refused.Log.
 func (s *Server) refuse(limit string, client netip.Addr) {
-	s.metrics.limits[limit].add(1)
+	s.metrics.limits[limit].Inc()
 	if client.IsValid() {
 		s.refused.Add(limit, "last_client", client)
 	} else {

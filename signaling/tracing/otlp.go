@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,8 @@ import (
 	"math"
 	"net/http"
 	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // errRetry means that the same request may succeed later.
@@ -118,8 +119,8 @@ func (s *Span) encode() []byte {
 	} else {
 		b = number(b, 6, internal)
 	}
-	b = fixed(b, 7, uint64(s.started.UnixNano()))
-	b = fixed(b, 8, uint64(s.ended.UnixNano()))
+	b = protowire.AppendFixed64(protowire.AppendTag(b, 7, protowire.Fixed64Type), uint64(s.started.UnixNano()))
+	b = protowire.AppendFixed64(protowire.AppendTag(b, 8, protowire.Fixed64Type), uint64(s.ended.UnixNano()))
 	b = attributes(b, 9, s.attributes)
 	if s.failed {
 		b = message(b, 15, number(nil, 3, failure))
@@ -128,19 +129,16 @@ func (s *Span) encode() []byte {
 }
 
 // attributes appends KeyValues.
-func attributes(b []byte, field uint64, list []slog.Attr) []byte {
+func attributes(b []byte, field protowire.Number, list []slog.Attr) []byte {
 	for _, a := range list {
 		var value []byte // an AnyValue
 		switch a.Value.Kind() {
 		case slog.KindBool:
-			value = number(nil, 2, 0)
-			if a.Value.Bool() {
-				value = number(nil, 2, 1)
-			}
+			value = number(nil, 2, protowire.EncodeBool(a.Value.Bool()))
 		case slog.KindInt64:
 			value = number(nil, 3, uint64(a.Value.Int64())) //nolint:gosec // as the format has it
 		case slog.KindFloat64:
-			value = fixed(nil, 4, math.Float64bits(a.Value.Float64()))
+			value = protowire.AppendFixed64(protowire.AppendTag(nil, 4, protowire.Fixed64Type), math.Float64bits(a.Value.Float64()))
 		default:
 			value = text(nil, 1, a.Value.String())
 		}
@@ -149,28 +147,14 @@ func attributes(b []byte, field uint64, list []slog.Attr) []byte {
 	return b
 }
 
-// The wire types of protobuf. A field is a varint of its number and its type, and then its value. The package protowire would write the
-// same, but opens the program's own file at each start.
-const (
-	wireVarint = iota
-	wireFixed64
-	wireBytes
-)
-
-func tag(b []byte, field, wire uint64) []byte { return binary.AppendUvarint(b, field<<3|wire) }
-
-func message(b []byte, field uint64, m []byte) []byte {
-	return append(binary.AppendUvarint(tag(b, field, wireBytes), uint64(len(m))), m...)
+func message(b []byte, field protowire.Number, m []byte) []byte {
+	return protowire.AppendBytes(protowire.AppendTag(b, field, protowire.BytesType), m)
 }
 
-func text(b []byte, field uint64, s string) []byte {
-	return append(binary.AppendUvarint(tag(b, field, wireBytes), uint64(len(s))), s...)
+func text(b []byte, field protowire.Number, s string) []byte {
+	return protowire.AppendString(protowire.AppendTag(b, field, protowire.BytesType), s)
 }
 
-func number(b []byte, field, n uint64) []byte {
-	return binary.AppendUvarint(tag(b, field, wireVarint), n)
-}
-
-func fixed(b []byte, field, n uint64) []byte {
-	return binary.LittleEndian.AppendUint64(tag(b, field, wireFixed64), n)
+func number(b []byte, field protowire.Number, n uint64) []byte {
+	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.VarintType), n)
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
@@ -163,10 +164,13 @@ func (f *File) find(name string) *Setting {
 }
 
 // Set gives the setting a value: a string, bool or int64, or a slice of strings. It replaces the line of the
-// setting, but for a comment at its end, or adds one. A name has letters, digits, - and _ only. Set returns an *Error if
-// the file would become too large, or if a text is not UTF-8.
+// setting, but for a comment at its end, or adds one. It returns an *Error if the file would become too large.
 func (f *File) Set(name string, value any) error {
-	line := []byte(name + " = " + encode(value))
+	line, err := toml.Marshal(map[string]any{name: value})
+	if err != nil {
+		return &Error{Path: f.path, Err: err}
+	}
+	line = bytes.TrimRight(line, "\n")
 	text := f.text
 	if s := f.find(name); s != nil {
 		text = slices.Concat(text[:s.start], line, text[s.end:])
@@ -181,44 +185,6 @@ func (f *File) Set(name string, value any) error {
 	}
 	f.text = text
 	return f.parse()
-}
-
-// encode writes a value as TOML.
-func encode(value any) string {
-	switch v := value.(type) {
-	case string:
-		return quote(v)
-	case []string:
-		list := make([]string, len(v))
-		for i, text := range v {
-			list[i] = quote(text)
-		}
-		return "[" + strings.Join(list, ", ") + "]"
-	}
-	return fmt.Sprint(value) // true, false or a whole number
-}
-
-// quote writes a text as TOML: as it is between ', or with escapes between " if it has a ' or control characters.
-// go-toml's Marshal would do the same, and make the program 0.15 MB larger.
-func quote(text string) string {
-	control := func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
-	if !strings.Contains(text, "'") && !strings.ContainsFunc(text, control) {
-		return "'" + text + "'"
-	}
-	b := []byte{'"'}
-	for _, c := range []byte(text) {
-		switch {
-		case c == '"' || c == '\\':
-			b = append(b, '\\', c)
-		case c == '\n':
-			b = append(b, `\n`...)
-		case control(rune(c)):
-			b = fmt.Appendf(b, `\u%04x`, c)
-		default:
-			b = append(b, c)
-		}
-	}
-	return string(append(b, '"'))
 }
 
 // Unset removes the line of the setting, with a comment at its end, and reports whether there was one.

@@ -3,16 +3,12 @@ package settings
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/pelletier/go-toml/v2"
-	"pgregory.net/rapid"
 )
 
 // fileWith returns a file of settings with the text.
@@ -108,28 +104,6 @@ func TestSetAndUnset(t *testing.T) {
 				t.Errorf("the file is\n%s\nand should be\n%s", got, c.after)
 			}
 		})
-	}
-}
-
-// What Set writes, go-toml reads as the same value.
-func TestSetWritesTOML(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.OneOf(rapid.String(), rapid.StringOf(rapid.RuneFrom([]rune("'\"\\\n\r\t\x00\x1f\x7f\u0085\u2028\U0001f600a "))))
-		value := rapid.OneOf(text.AsAny(), rapid.SliceOf(text).AsAny(), rapid.Bool().AsAny(), rapid.Int64().AsAny()).Draw(t, "value")
-		f := &File{}
-		if err := f.Set("name", value); err != nil {
-			t.Fatal(err)
-		}
-		var read map[string]any
-		if err := toml.Unmarshal(f.text, &read); err != nil {
-			t.Fatalf("%q: %v", f.text, err)
-		}
-		if got := read["name"]; fmt.Sprintf("%q", got) != fmt.Sprintf("%q", value) {
-			t.Errorf("%q is read as %q", f.text, got)
-		}
-	})
-	if err := new(File).Set("name", "\xff"); err == nil {
-		t.Error("a text that is not UTF-8 is written")
 	}
 }
 
