@@ -254,6 +254,14 @@ func TestOneFileHasStripes(t *testing.T) {
 	if _, its := m.striping(8); its != nil {
 		t.Error("two files have stripes")
 	}
+	m.release(other) // it had none to give up
+	if other = m.awaited(8); other == nil {
+		t.Fatal("it may have no other channel")
+	}
+	other.arrival = newArrival(4, 0, other.download.write)
+	if _, its := m.striping(8); its != nil {
+		t.Error("two files have stripes once one has had another channel")
+	}
 	m.release(f)
 	if got, its := m.striping(8); got != other || its == nil {
 		t.Error("the next file has none")
