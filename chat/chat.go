@@ -93,6 +93,7 @@ type Details struct {
 type Config struct {
 	Name          string       // this side's name; Stranger if it is not a proper one, or the program's
 	LeaveWhenSaid bool         // leave once Finish was called and everything is delivered
+	AwaitsEnd     bool         // with LeaveWhenSaid: if the other side leaves likewise and awaits, too, first wait for the end of its input
 	Journal       *Journal     // the conversation that it holds is continued, and it is kept up to date; nil: nothing is kept
 	GoOn          string       // what a person does to go on with the conversation in the Journal, as "run p2pchat call @ben"; may be empty
 	MoreInput     bool         // this run has input, though that of an earlier run with the Journal has ended
@@ -157,6 +158,7 @@ type Conversation struct {
 	repeats     bool   // the other side may say goodbye again: the pipe on which it did was replaced
 	renamed     bool   // the other side does not know this side's new name
 	begun       bool   // something was said
+	early       bool   // this side leaves before it has read the end of the other side's input
 	putting     bool   // tryPut is putting something into the outbox: no goodbye is said before it
 	late        int    // messages that were refused because the other side had left
 	unsaid      bool   // a foreign side closed its channel before either side said anything

@@ -82,6 +82,7 @@ type (
 	// Left says that the other side said goodbye, or closed its page.
 	Left struct {
 		Reply  bool // to this side's own goodbye
+		Early  bool // with LeaveWhenSaid, this side left first, and had not read the end of the other side's input
 		Closed bool // the page did not come back in time
 
 		Overheard bool // it said that the safety words differ: a third party listened

@@ -148,7 +148,7 @@ func (c *Conversation) introduce(shows string) frame {
 	return frame{kind: kindHello, hello: hello{
 		Conversation: h.Conversation, Name: c.config.Name, First: h.First, Of: h.Of, Heard: h.Heard, Parts: true, Bundles: !c.config.unbundled,
 		Stripes: c.config.Stripes != StripesNever, Contacts: c.config.Keeper != nil, Holds: shows,
-		Waited: waitedOf(unread, time.Now()),
+		Leaves: c.config.LeaveWhenSaid && c.config.AwaitsEnd, Waited: waitedOf(unread, time.Now()),
 	}}
 }
 
@@ -167,7 +167,8 @@ func (c *Conversation) next(foreign bool) (f frame, todo, last bool) {
 	defer c.mu.Unlock()
 	switch {
 	case !was.past(ours, leaving):
-		if out.Left == 0 && !files && c.mayLeave(was) {
+		if out.Left == 0 && !files && c.mayLeave(was, foreign) {
+			c.early = !was.past(theirs, inputEnded)
 			c.beginLeave() // which wakes send for the goodbye
 		}
 		return frame{}, false, false
@@ -186,9 +187,16 @@ func (c *Conversation) next(foreign bool) (f frame, todo, last bool) {
 }
 
 // mayLeave reports, under mu, whether this side leaves once everything is delivered: both inputs have ended, or its own
-// is enough.
-func (c *Conversation) mayLeave(was life) bool {
-	return was.is(ours, inputEnded) && (was.past(theirs, inputEnded) || c.leavesAlone())
+// is enough. If both sides leave at the end of their inputs, each would cut off what the other still says: so both wait for both
+// ends.
+func (c *Conversation) mayLeave(was life, foreign bool) bool {
+	if !was.is(ours, inputEnded) || was.past(theirs, inputEnded) {
+		return was.is(ours, inputEnded)
+	}
+	if c.config.AwaitsEnd && !foreign && (!c.greeted || c.peer.Leaves) {
+		return false
+	}
+	return c.leavesAlone()
 }
 
 // nextQueued returns the next frame to write that is not a goodbye: an acknowledgement, a new name, or one of the
@@ -301,7 +309,7 @@ func (c *Conversation) handleFrame(f frame) {
 func (c *Conversation) handleGoodbye(f frame) {
 	c.mu.Lock()
 	again, reply := !c.life.move(theirs, goodbye), c.life.past(ours, goodbye)
-	repeated := again && c.repeats
+	repeated, early := again && c.repeats, reply && c.early
 	c.known = f.seq
 	c.beginLeave()
 	c.wakeSender()
@@ -314,7 +322,7 @@ func (c *Conversation) handleGoodbye(f frame) {
 		c.drop("a second goodbye")
 		return
 	}
-	c.Tell(Left{Reply: reply, Overheard: f.text == wordsDiffer})
+	c.Tell(Left{Reply: reply, Early: early, Overheard: f.text == wordsDiffer})
 }
 
 // rename notes the other side's new name.

@@ -229,6 +229,71 @@ func TestFinish(t *testing.T) {
 			within(t, begun, 50*time.Second)
 			equal(t, "arrived", texts(b.seen()), said)
 			equal(t, "it leaves", only[Left](b.seen()), []Left{{Reply: false}})
+			equal(t, "this side left early", only[Left](a.seen()), []Left{{Reply: true, Early: true}})
+		})
+	})
+
+	t.Run("if both sides do so, each waits for the end of the other side's input", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			begun := time.Now()
+			left, right := newPair(2)
+			a, b := newTalker(awaitsEnd).joins(left), newTalker(awaitsEnd).joins(right)
+			finish(t, a)
+			a.run(t.Context(), nil)
+			b.run(t.Context(), nil)
+			time.Sleep(time.Hour) // an end that comes late is still awaited
+			say(t, b, "late", "last")
+			finish(t, b)
+			if err := errors.Join(a.end(), b.end()); err != nil {
+				t.Error(err)
+			}
+			within(t, begun, time.Hour)
+			equal(t, "arrived", texts(a.seen()), []string{"late", "last"})
+			for _, l := range append(only[Left](a.seen()), only[Left](b.seen())...) {
+				if l.Early {
+					t.Errorf("one side left early: %v", l)
+				}
+			}
+		})
+	})
+
+	t.Run("the end of an earlier run's input is awaited on the next pipe, too", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			left, right := newPair(2)
+			a, b := newTalker(awaitsEnd).joins(left), newTalker(awaitsEnd).joins(right)
+			finish(t, a)
+			a.run(t.Context(), nil)
+			b.run(t.Context(), nil)
+			synctest.Wait()
+			left.cut()
+			synctest.Wait()
+			left, right = newPair(2)
+			a.joins(left)
+			synctest.Wait()
+			time.Sleep(time.Second) // no hello yet: it must not leave before it knows the other side
+			b.joins(right)
+			say(t, b, "after the loss")
+			finish(t, b)
+			if err := errors.Join(a.end(), b.end()); err != nil {
+				t.Error(err)
+			}
+			equal(t, "arrived", texts(a.seen()), []string{"after the loss"})
+		})
+	})
+
+	t.Run("a side that does not say so is not waited for", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			begun := time.Now()
+			left, right := newPair(2)
+			a, b := newTalker(awaitsEnd).joins(left), newTalker().joins(right)
+			finish(t, a)
+			a.run(t.Context(), nil)
+			b.run(t.Context(), nil)
+			if err := errors.Join(a.end(), b.end()); err != nil {
+				t.Error(err)
+			}
+			within(t, begun, 0)
+			equal(t, "it is early", only[Left](a.seen()), []Left{{Reply: true, Early: true}})
 		})
 	})
 }

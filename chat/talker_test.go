@@ -33,6 +33,8 @@ func named(name string) option { return func(_ *talker, c *Config) { c.Name = na
 
 func leavesWhenSaid(_ *talker, c *Config) { c.LeaveWhenSaid = true }
 
+func awaitsEnd(_ *talker, c *Config) { c.LeaveWhenSaid, c.AwaitsEnd = true, true }
+
 // newTalker returns one that does not run yet.
 func newTalker(options ...option) *talker {
 	t := &talker{log: &chattest.Buffer{}, links: make(chan Link, 64), ended: make(chan struct{})}

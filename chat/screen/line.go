@@ -243,6 +243,8 @@ func (l *lineScreen) left(e chat.Left) {
 		l.note("The other side closed the page.")
 	case !e.Reply:
 		l.note("The other side has left.")
+	case e.Early && !l.finished:
+		l.note("Your input has ended, and with --leave-on-eof the call, too: the other side's input had not ended.")
 	case l.Typed && l.finished && l.question.inputHasEnded():
 		l.note("Both sides have finished: the call is over.")
 	case l.Typed:

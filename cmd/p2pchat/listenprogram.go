@@ -57,7 +57,7 @@ func (s *switchboard) runProgram(ctx context.Context, o talkOptions, id, name st
 			in.Close()
 		})
 	}
-	o.screen, o.full, o.declines, o.unit, o.drain, o.leaveOnEOF = screen.JSON, false, "", "", 2*time.Second, true
+	o.screen, o.full, o.declines, o.unit, o.drain, o.leaveOnEOF, o.leaveAtOnce = screen.JSON, false, "", "", 2*time.Second, true, true
 	return talk(ctx, o, stdio{in: out, out: in, err: s.notes})
 }
 

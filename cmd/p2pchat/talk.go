@@ -39,28 +39,29 @@ type talkOptions struct {
 	patience time.Duration                                               // with a server that was never reached
 	onOutage func(begins bool)                                           // told when requests begin to fail, and when they are answered again; may be nil
 
-	server     string
-	name       string
-	ui         string
-	wait       time.Duration
-	iceServers []string
-	relayOnly  bool
-	mapping    portMappingOption
-	proxy      proxyOption
-	lan        choice
-	leaveOnEOF bool
-	outboxPath string
-	noOutbox   bool
-	resume     bool
-	keepAs     string
-	download   string
-	accept     bool
-	send       []string
-	stripes    choice
-	keyFile    string
-	qr         bool
-	noNotify   bool
-	log        logOptions
+	server      string
+	name        string
+	ui          string
+	wait        time.Duration
+	iceServers  []string
+	relayOnly   bool
+	mapping     portMappingOption
+	proxy       proxyOption
+	lan         choice
+	leaveOnEOF  bool
+	leaveAtOnce bool // with leaveOnEOF: also while the other side still has input
+	outboxPath  string
+	noOutbox    bool
+	resume      bool
+	keepAs      string
+	download    string
+	accept      bool
+	send        []string
+	stripes     choice
+	keyFile     string
+	qr          bool
+	noNotify    bool
+	log         logOptions
 
 	// derived by prepare:
 	serverGiven bool // not the default one
@@ -103,7 +104,7 @@ func (o *talkOptions) register(f *pflag.FlagSet) {
 	o.mapping.register(f)
 	o.proxy.register(f)
 	f.StringVar((*string)(&o.lan), "lan", auto, "`WHEN` the two may meet on one local network without a server, where the caller's program serves: auto (with a contact or a code that has a secret, if no server is named; on a terminal also if the server named cannot be reached), always or never")
-	f.BoolVar(&o.leaveOnEOF, "leave-on-eof", false, "leave when the input has ended and the other side has received all of it")
+	f.BoolVar(&o.leaveOnEOF, "leave-on-eof", false, "leave when the input has ended and the other side has received all of it; if both sides have this flag, when both inputs have ended")
 	f.StringVar(&o.outboxPath, "outbox", "", "`FILE` that keeps undelivered messages and how to reconnect, instead of one in the state folder: run the same command again to continue the conversation")
 	f.BoolVar(&o.noOutbox, "no-outbox", false, "keep undelivered messages only while this program runs")
 	f.BoolVar(&o.resume, "resume", false, "go on with the last conversation that was not ended")
@@ -273,7 +274,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	o.outbox.with = o.keeper.contact()
 	conversation := chat.New(chat.Config{
 		KeepAs: o.keepAs, Contact: o.keeper.contact(), Keeper: o.chatKeeper(),
-		Name: o.name, LeaveWhenSaid: o.leaveOnEOF, Journal: o.outbox.journal, GoOn: o.outbox.goOn(), MoreInput: o.outbox.own,
+		Name: o.name, LeaveWhenSaid: o.leaveOnEOF, AwaitsEnd: !o.leaveAtOnce && !std.inTerminal, Journal: o.outbox.journal, GoOn: o.outbox.goOn(), MoreInput: o.outbox.own,
 		DownloadDir: o.download, AcceptFiles: o.accept, DeclineFiles: o.declines, Stripes: o.stripes.forFiles(), Log: o.logger,
 		Drain: o.drain, Input: o.unit,
 	})
