@@ -1,0 +1,94 @@
+package memstore
+
+import (
+	"errors"
+	"reflect"
+	"testing"
+
+	"p2pchat/signaling"
+)
+
+// What one server writes of a room, the others read whole, whichever parts there are; and half of it is no room.
+func TestStatesAreReadWhole(t *testing.T) {
+	offer := side{description: signaling.Description(`{"type":"offer"}`), version: "a", owner: hashToken("token")}
+	list := []signaling.Candidate{signaling.Candidate(`{"candidate":"one"}`), signaling.Candidate(`{"candidate":"two"}`)}
+	long := side{candidates: list, size: len(list[0]) + len(list[1])}
+	for _, sides := range []([2]side){
+		{offer}, {offer, long}, {offer, {from: "client"}}, {side{description: offer.description, from: "client"}},
+	} {
+		for _, r := range []state{
+			{sides: sides}, {sides: sides, beforeAnswer: 1}, {sides: sides, describedAt: 7}, {sides: sides, turnedDown: []tokenHash{hashToken("other")}},
+			{sides: sides, early: []earlyCandidate{{list[0], 7, true}, {list[1], 8, false}}},
+		} {
+			b := r.encode()
+			if got, err := decode(b); err != nil || !reflect.DeepEqual(got, r) {
+				t.Errorf("%+v becomes %+v, %v", r, got, err)
+			}
+			for n := 1; n < len(b); n++ {
+				if _, err := decode(b[:n:n]); !errors.Is(err, errNotState) {
+					t.Errorf("%d of %d bytes of %+v: %v", n, len(b), r, err)
+				}
+			}
+			if _, err := decode(append([]byte{9}, b[1:]...)); !errors.Is(err, errNotState) {
+				t.Errorf("in another format %+v: %v", r, err)
+			}
+		}
+	}
+}
+
+// A relay asks from which candidate on a caller has accepted an answer: only the answer's owner is told.
+func TestAcceptedFrom(t *testing.T) {
+	s := New(Limits{})
+	caller, callee := signaling.NewTicket("417", signaling.Caller), signaling.NewTicket("417", signaling.Callee)
+	check := func(t1 signaling.Ticket, want int, owns bool) {
+		t.Helper()
+		if n, ok := s.AcceptedFrom(t1); n != want || ok != owns {
+			t.Errorf("%v: %d, %t", t1, n, ok)
+		}
+	}
+	check(callee, 0, false)
+	if _, err := s.Offer(t.Context(), caller, signaling.Description(`{"type":"offer","sdp":"v=0"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.AddCandidates(t.Context(), caller, 0, signaling.Candidate(`{"candidate":"one"}`)); err != nil {
+		t.Fatal(err)
+	}
+	check(callee, 0, false)
+	check(signaling.Ticket{Room: "417", Side: signaling.Callee}, 0, false)
+	if _, err := s.Answer(t.Context(), callee, "", signaling.Description(`{"type":"answer","sdp":"v=0"}`)); err != nil {
+		t.Fatal(err)
+	}
+	check(callee, 1, true)
+	check(caller, 0, false)
+	check(signaling.Ticket{Room: "417", Side: signaling.Callee}, 0, false)
+	check(callee, 1, true)
+	if _, err := s.Offer(t.Context(), signaling.NewTicket("418", signaling.Caller), signaling.Description(`{}`)); !errors.Is(err, signaling.ErrInvalid) {
+		t.Errorf("what is no offer: %v", err)
+	}
+}
+
+// A client may have the share of the mail's bytes that other clients have left. Where the primary does not count them, that is all.
+func TestFreeMail(t *testing.T) {
+	m := NewMail(MailLimits{})
+	putter, _ := boxOf()
+	if _, err := m.AddBlock(t.Context(), putter, block(1, 1)); err != nil {
+		t.Fatal(err)
+	}
+	boxes, bytes := m.Usage()
+	if boxes != 1 || bytes == 0 {
+		t.Fatalf("%d boxes of %d bytes", boxes, bytes)
+	}
+	m.limits.Bytes = 4 * bytes
+	for own, want := range map[int]float64{0: 0.75, int(bytes): 1, int(2 * bytes): 1} {
+		if free := m.Free(own); free != want {
+			t.Errorf("of %d bytes of its own: %v is free", own, free)
+		}
+	}
+	m.primary = silent{m.primary}
+	if boxes, bytes := m.Usage(); boxes != 0 || bytes != 0 || m.Free(0) != 1 {
+		t.Errorf("%d boxes of %d bytes, %v is free", boxes, bytes, m.Free(0))
+	}
+}
+
+// A silent primary does not say how much it keeps.
+type silent struct{ MailPrimary }
