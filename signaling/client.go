@@ -22,6 +22,11 @@ var (
 	ErrUnreachable = errors.New("the server cannot be reached") // no reply, or only failures
 	ErrForeign     = errors.New("that is not a p2pchat server") // a reply that no p2pchat server sends
 
+	// ErrNoReply is ErrUnreachable where nothing answers at the server's address: its name does not resolve, no
+	// connection can be made, or no reply comes in time. A program that answers otherwise, for example with a
+	// certificate that cannot be trusted, is none.
+	ErrNoReply = fmt.Errorf("%w", ErrUnreachable)
+
 	// of [Config].Via:
 	ErrProxy        = errors.New("the proxy cannot be used") // it cannot be reached, or breaks off
 	ErrProxyRefuses = errors.New("the proxy refuses this")   // and would refuse it again

@@ -367,7 +367,7 @@ func (c *Client) timeoutCause(ctx context.Context, err error) error {
 	case errors.Is(err, context.DeadlineExceeded) && cause != nil && !errors.Is(cause, context.DeadlineExceeded):
 		return cause
 	case errors.As(err, &timeout) && timeout.Timeout() && ctx.Err() == nil: // the dialer's
-		return fmt.Errorf("no answer in %d s", int(min(c.config.Patience, maxDialTime).Seconds()))
+		return fmt.Errorf("%w in %d s", errSilent, int(min(c.config.Patience, maxDialTime).Seconds()))
 	}
 	return err
 }

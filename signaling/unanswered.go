@@ -21,7 +21,7 @@ var (
 
 // Unanswered explains the error of an HTTP request without a response, for people. It returns an
 // error that wraps [ErrForeign] if another kind of server listens there, and [ErrUnreachable]
-// otherwise; that of a proxy stays as it is. It takes the text about a timeout from the cause of ctx, the request's context. The
+// otherwise, or [ErrNoReply] if nothing answers there; that of a proxy stays as it is. It takes the text about a timeout from the cause of ctx, the request's context. The
 // text has neither the request nor this machine's ports.
 func Unanswered(ctx context.Context, err error) error {
 	noTLS := tls.RecordHeaderError{}
@@ -41,15 +41,24 @@ func Unanswered(ctx context.Context, err error) error {
 	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, "readLoopPeekFailLocked: %!w(<nil>)"): // the second is from a server that sends before the request
 		return fmt.Errorf("%w: it does not speak HTTP", ErrForeign)
 	case errors.Is(err, context.DeadlineExceeded) && cause != nil && !errors.Is(cause, context.DeadlineExceeded):
-		return fmt.Errorf("%w: %w", ErrUnreachable, cause)
+		return fmt.Errorf("%w: %w", ErrNoReply, cause)
 	case errors.As(err, &timeout) && timeout.Timeout() && ctx.Err() == nil: // the http.Client's own
-		return fmt.Errorf("%w: no answer in time", ErrUnreachable)
+		return fmt.Errorf("%w: no answer in time", ErrNoReply)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%w: it hung up without an answer", ErrUnreachable)
 	case errors.As(err, &lookup) && lookup.IsNotFound:
-		return fmt.Errorf("%w: there is no host %q", ErrUnreachable, lookup.Name)
+		return fmt.Errorf("%w: there is no host %q", ErrNoReply, lookup.Name)
+	case nothingAnswers(ctx, err):
+		return fmt.Errorf("%w: %w", ErrNoReply, plain(err))
 	}
 	return fmt.Errorf("%w: %w", ErrUnreachable, plain(err))
+}
+
+// nothingAnswers reports whether err is that of a name, of a connection that could not be made, or of a time that is over.
+func nothingAnswers(ctx context.Context, err error) bool {
+	to, cause := (*net.OpError)(nil), context.Cause(ctx)
+	return errors.As(err, &to) && to.Op == "dial" || errors.As(err, new(*net.DNSError)) || errors.Is(err, errSilent) ||
+		cause != nil && !errors.Is(cause, context.Canceled) && errors.Is(err, cause)
 }
 
 // ofProxy returns what err says of a proxy, or nil if it is about the server.

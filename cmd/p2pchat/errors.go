@@ -129,7 +129,7 @@ func ending(err error) (exit int, code, hint string) {
 	if u := (*usageError)(nil); errors.As(err, &u) {
 		return exitUsage, "usage", u.hint
 	}
-	if c := (*tls.CertificateVerificationError)(nil); errors.As(err, &c) {
+	if badCertificate(err) {
 		return exitServer, "certificate", "check the address; for a server with a certificate of your own, name the authority's file in SSL_CERT_FILE"
 	}
 	var own hintedError
@@ -161,6 +161,9 @@ func ending(err error) (exit int, code, hint string) {
 	}
 	return exitFailed, "failed", ""
 }
+
+// badCertificate reports whether err is that of a server whose certificate is refused.
+func badCertificate(err error) bool { return errors.As(err, new(*tls.CertificateVerificationError)) }
 
 // flatten returns the text of an error on one line. errors.Join puts each error on a line of its own.
 func flatten(err error) string {

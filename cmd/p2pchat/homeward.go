@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -99,19 +100,35 @@ func (o *talkOptions) leaveLAN() {
 	}
 }
 
+// fallsSilent waits until nothing has answered at the server for lanLate, and returns false if ctx ends before. Requests may fail for long
+// at a server that answers: with a certificate that is refused, or a proxy whose server has stopped.
+func (c *connector) fallsSilent(ctx context.Context) bool {
+	for c.fails(ctx, lanLate) {
+		if errors.Is(c.ping(ctx, c.o.server), signaling.ErrNoReply) {
+			return true
+		}
+	}
+	return false
+}
+
 // answers reports whether a server answers.
 func (c *connector) answers(ctx context.Context, server string) bool {
+	return c.ping(ctx, server) == nil
+}
+
+// ping asks a server, whatever the Session's requests have met there.
+func (c *connector) ping(ctx context.Context, server string) error {
 	ctx, cancel := context.WithTimeout(ctx, pingPatience)
 	defer cancel()
 	at, unused := signaling.Config{Patience: pingPatience, Log: c.o.logger, Control: peer.AvoidDeadLink}, peer.Config{}
 	if err := c.o.proxy.connect(c.o.serverGiven, server, &at, &unused); err != nil {
-		return false
+		return err
 	}
 	client, err := signaling.NewClient(server, at)
 	if err != nil {
-		return false
+		return err
 	}
 	defer client.CloseIdle()
 	_, err = client.Ping(ctx)
-	return err == nil
+	return err
 }

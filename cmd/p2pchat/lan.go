@@ -118,11 +118,12 @@ func (o *talkOptions) visits() bool {
 	return o.side == signaling.Caller && o.moved && o.server != o.named() && !onLoopback(o.server)
 }
 
-// fallsBackToLAN reports whether the two may meet on the local network because of err: the server that they name
-// has never answered, and a person at a terminal sees it. A program that runs unattended ends instead, as its exit code promises.
+// fallsBackToLAN reports whether the two may meet on the local network because of err: nothing has ever answered at the server that they
+// name, and a person at a terminal sees it. A server whose certificate is refused has answered: going on without it would hide that. A
+// program that runs unattended ends instead, as its exit code promises.
 func (o *talkOptions) fallsBackToLAN(err error) bool {
 	return o.lan == auto && o.full && o.incoming == nil && o.serverGiven && !onLoopback(o.server) && o.patience != signaling.Forever &&
-		!o.outbox.met() && errors.Is(err, signaling.ErrUnreachable) && (o.side == signaling.Caller || o.isRecognised())
+		!o.outbox.met() && errors.Is(err, signaling.ErrNoReply) && (o.side == signaling.Caller || o.isRecognised())
 }
 
 // fallBackToLAN makes a caller serve the local network, and an answerer look there as well.
@@ -249,7 +250,7 @@ func (c *connector) looksOnLAN(ctx context.Context) (code peer.Code, onTrial, lo
 	code, onTrial = c.o.code, c.lanTrial != "" && c.lanTrial == c.o.server
 	c.mu.Unlock()
 	if looks && c.o.looksLate() {
-		if looks = c.fails(ctx, lanLate); looks {
+		if looks = c.fallsSilent(ctx); looks {
 			c.conversation.Tell(chat.Notice{Text: c.o.lateText()})
 		}
 	}

@@ -103,7 +103,7 @@ func (o *talkOptions) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.relayOnly, "relay-only", false, "never reveal this machine's addresses to the other side")
 	o.mapping.register(f)
 	o.proxy.register(f)
-	f.StringVar((*string)(&o.lan), "lan", auto, "`WHEN` the two may meet on one local network without a server, where the caller's program serves: auto (with a contact or a code that has a secret, if no server is named; on a terminal also if the server named cannot be reached), always or never")
+	f.StringVar((*string)(&o.lan), "lan", auto, "`WHEN` the two may meet on one local network without a server, where the caller's program serves: auto (with a contact or a code that has a secret, if no server is named; on a terminal also if nothing answers at the server named), always or never")
 	f.BoolVar(&o.leaveOnEOF, "leave-on-eof", false, "leave when the input has ended and the other side has received all of it; if both sides have this flag, when both inputs have ended")
 	f.StringVar(&o.outboxPath, "outbox", "", "`FILE` that keeps undelivered messages and how to reconnect, instead of one in the state folder: run the same command again to continue the conversation")
 	f.BoolVar(&o.noOutbox, "no-outbox", false, "keep undelivered messages only while this program runs")

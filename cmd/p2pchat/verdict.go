@@ -37,6 +37,7 @@ var verdicts = []struct {
 	{"own-server", func(d *diagnosis) bool { return d.Server.own }, byOwnServer + "To call another machine, " + withServer, nil},
 	{"no-proxy", func(d *diagnosis) bool { return isProxyFailure(d.Server.err) }, "Calls do not work: the proxy fails. To go without it: --proxy none.", serverError},
 	{"no-server", func(d *diagnosis) bool { return d.failed(signaling.ErrForeign) }, "Calls do not work: that is not a p2pchat server.", serverError},
+	{"no-server", func(d *diagnosis) bool { return !d.Server.Reached && badCertificate(d.Server.err) }, "Calls do not work: this machine does not trust the server's certificate.", serverError},
 	{"no-server", func(d *diagnosis) bool { return d.failed(signaling.ErrUnreachable) && d.meetsOnLAN() },
 		"The server cannot be reached, so calls work only within this network: " + byNoServer + ".", serverError},
 	{"no-server", func(d *diagnosis) bool { return d.failed(signaling.ErrUnreachable) }, "Calls do not work: the server cannot be reached.", serverError},

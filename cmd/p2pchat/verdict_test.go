@@ -1,6 +1,9 @@
 package main
 
 import (
+	"cmp"
+	"crypto/tls"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -14,6 +17,7 @@ func TestVerdictWithoutAServer(t *testing.T) {
 	for name, c := range map[string]struct {
 		own, network bool
 		proxy        string
+		err          error // signaling.ErrUnreachable if nil
 		code, begins string
 		says         bool // that calls within this network work
 	}{
@@ -22,10 +26,11 @@ func TestVerdictWithoutAServer(t *testing.T) {
 		"one that is down":                 {network: true, code: "no-server", begins: "The server cannot be reached, so calls work only within this network", says: true},
 		"one that is down, and no network": {code: "no-server", begins: "Calls do not work: the server cannot be reached."},
 		"one that is down, behind a proxy": {network: true, proxy: "http://proxy:1", code: "no-server", begins: "Calls do not work: the server cannot be reached."},
+		"one whose certificate is refused": {network: true, err: fmt.Errorf("%w: %w", signaling.ErrUnreachable, &tls.CertificateVerificationError{}), code: "no-server", begins: "Calls do not work: this machine does not trust the server's certificate."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := diagnosis{Server: serverFinding{URL: "http://chat.example:1", own: c.own, err: signaling.ErrUnreachable, Proxy: c.proxy}}
+			d := diagnosis{Server: serverFinding{URL: "http://chat.example:1", own: c.own, err: cmp.Or(c.err, signaling.ErrUnreachable), Proxy: c.proxy}}
 			if c.network {
 				d.Candidates = []candidateFinding{{Type: "host", Protocol: "udp", Address: "192.168.7.1"}}
 			}
