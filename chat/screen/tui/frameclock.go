@@ -16,8 +16,8 @@ const framePeriod = time.Second / framesPerSecond
 type pace struct{ after, period time.Duration }
 
 // paces are those of a ticker that slows down, in two steps: on a machine that is busy, the change to a pace may come before
-// a tick that was due, and so in place of it. The next one is not far then.
-var paces = []pace{{2 * framePeriod, 10 * framePeriod}, {time.Second / 2, 10 * time.Second}}
+// a tick that was due, and so in place of it. The next one is not far then. Each change is due with a tick, so that one wake-up serves both.
+var paces = []pace{{2 * framePeriod, 24 * framePeriod}, {24 * framePeriod, 10 * time.Second}}
 
 // A frameClock slows down the ticker at which Bubble Tea draws what has changed, while no message comes. At the full rate
 // each tick wakes the program five times, to find that nothing has changed. Bubble Tea has no setting for this, so the
