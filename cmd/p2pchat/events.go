@@ -81,6 +81,7 @@ func (o *talkOptions) report(to *chat.Conversation, now *outage, met func() bool
 		case peer.Trying:
 			to.Tell(chat.Notice{Text: "Still connecting. This side offers " + e.This + "; the other side " + e.Other + "."})
 		case peer.Stats:
+			theProcessors.look()
 			to.Tell(screen.Stats{RTT: e.RTT})
 		}
 	}

@@ -271,6 +271,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 		debug.SetGCPercent(300) // a connection keeps little, and makes much garbage: a file takes a quarter less of the processor
 	}
 	defer o.keeper.release()
+	defer theProcessors.useAll() // for what follows in this process
 	o.outbox.with = o.keeper.contact()
 	conversation := chat.New(chat.Config{
 		KeepAs: o.keepAs, Contact: o.keeper.contact(), Keeper: o.chatKeeper(),
