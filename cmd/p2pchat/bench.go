@@ -65,7 +65,7 @@ its full capacity. The exit code is 0 only if no call failed.`,
 	f.IntVar(&o.load.Concurrency, "concurrency", 64, "simultaneous calls")
 	f.IntVar(&o.load.Calls, "calls", 2000, "number of calls")
 	f.DurationVar(&o.load.Duration, "duration", 0, "length of the measurement, instead of --calls")
-	f.Float64Var(&o.load.Rate, "rate", 0, "calls to start each second; 0 means no limit")
+	f.Float64Var(&o.load.Rate, "rate", 0, "calls to start each second (default 0: no limit)")
 	f.BoolVar(&o.ramp, "ramp", false, "double the simultaneous calls until throughput stops growing, for --duration each (default 5s)")
 	f.BoolVar(&o.json, "json", false, "print the result as one JSON object per line")
 	f.StringVar(&o.keyFile, "access-key-file", "", "`FILE` with the server's access key (or P2PCHAT_ACCESS_KEY)")

@@ -33,7 +33,7 @@ func (o *pathBench) register(f *pflag.FlagSet, name string) {
 		f.Int64Var(&o.megabytes, "max-mb", 1000, "how many MB may be sent in each direction; the lower one of both sides counts")
 	}
 	f.StringVar(&o.server, "server", defaultServer, "`URL` of the signaling server; without a scheme it means https://")
-	f.DurationVar(&o.wait, "wait", 0, "how long to wait for the other side; 0 means for ever")
+	f.DurationVar(&o.wait, "wait", 0, "how long to wait for the other side (default 0: for ever)")
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "`URL` of a STUN or TURN server to use instead of the server's own, as in call (repeatable)")
 	f.BoolVar(&o.relayOnly, "relay-only", false, "never reveal this machine's addresses to the other side")
 	o.mapping.register(f)
