@@ -93,7 +93,8 @@ the command line wins over a variable, and a variable over the file.
 
 Exit codes: 0 the conversation ended as one side wished; 1 failed, or not all was
 delivered; 2 wrong usage; 3 wrong code; 4 the other side did not come; 5 the server
-cannot be reached, or refused; 6 the machines cannot reach each other; 130 interrupted. An
+cannot be reached, or refused; 6 the machines cannot reach each other; 130 interrupted;
+141, of a shell, if the reader of the output closed it, as head does (SIGPIPE). An
 interrupt is how serve and listen end: with 0.`,
 		Example: `  p2pchat call
   p2pchat answer 417-amber-falcon --server https://chat.example.org`,
