@@ -79,6 +79,12 @@ func (j jsonScreen) refuse(in line, code string, err error) error {
 	return errReported
 }
 
+// The reasons for which every face that takes JSON refuses a line. A type that it does not know is for a later version.
+var (
+	ErrNoObject = errors.New("it is not a JSON object of a known form")
+	ErrNoType   = errors.New("an object needs a type, such as message")
+)
+
 // parseCommand returns the command of a line. The code of an error is for programs.
 func parseCommand(in line) (m command, code string, err error) {
 	switch {
@@ -87,7 +93,9 @@ func parseCommand(in line) (m command, code string, err error) {
 	case !utf8.ValidString(in.text):
 		return m, "not-text", chat.ErrNotText
 	case json.Unmarshal([]byte(in.text), &m) != nil:
-		return m, "bad-input", errors.New("it is not a JSON object of a known form")
+		return m, "bad-input", ErrNoObject
+	case m.Type == "":
+		return m, "bad-input", ErrNoType
 	}
 	return m, "", nil
 }

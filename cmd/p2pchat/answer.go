@@ -29,6 +29,8 @@ of them.
 If the other side's program was started again and does not come back, type /again to
 wait for it with the code of the call, too.
 
+` + jsonHelp + `
+
 'p2pchat help' lists the exit codes.`,
 		Example: `  p2pchat answer --server https://chat.example.org
   p2pchat answer 417-amber-falcon --server https://chat.example.org

@@ -34,6 +34,8 @@ To call a contact, whom you have kept, give @NAME in place of the code: see 'p2p
 If the other side's program was started again and does not come back, type /again to
 wait for it with the code of the call, too.
 
+` + jsonHelp + `
+
 'p2pchat help' lists the exit codes.`,
 		Example: `  p2pchat call --server https://chat.example.org
   p2pchat call standup-our-own-secret --server https://chat.example.org

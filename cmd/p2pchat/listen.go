@@ -45,6 +45,9 @@ Letters that contacts have left at a server (serve --mail) are shown as they com
 writers see that they were read. On a full terminal and with --exec, listen only says that letters
 wait: 'p2pchat answer @NAME' reads them.
 
+With --ui json, {"type":"answer"}, {"type":"decline"} and {"type":"leave"} are the input while no
+call is up; 'p2pchat help answer' lists that of a call.
+
 listen ends when you leave with q or Ctrl-C, with exit code 0.`,
 		Example: `  p2pchat listen
   p2pchat contacts ring @ben accept --folder ~/inbox

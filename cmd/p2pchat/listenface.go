@@ -285,7 +285,10 @@ func (d jsonListen) parse(text string) (listenCommandLine, error) {
 		return listenCommandLine{}, nil
 	}
 	if err := json.Unmarshal([]byte(text), &c); err != nil {
-		return listenCommandLine{}, errors.New("it is not a JSON object of a known form")
+		return listenCommandLine{}, screen.ErrNoObject
+	}
+	if c.Type == "" {
+		return listenCommandLine{}, screen.ErrNoType
 	}
 	if slices.Contains([]string{"message", "again", "keep", "send-file", "accept", "cancel"}, c.Type) || c.Type == "decline" && len(c.ID) > 0 {
 		return listenCommandLine{}, fmt.Errorf("no call is up, so %q was dropped: wait for an event of type connected. To take a call that rings: {\"type\":\"answer\"}", c.Type)

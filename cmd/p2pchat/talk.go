@@ -265,6 +265,15 @@ func serverURL(server string) (string, error) {
 	return whole, nil
 }
 
+// jsonHelp belongs to the help of the commands that take --ui json.
+const jsonHelp = `With --ui json, each line of the output is a JSON object, and so is each line of the input:
+
+    {"type":"message","text":"hi"}
+    {"type":"send-file","path":"report.pdf"}
+    {"type":"accept","id":3} or {"type":"decline","id":3}, the id of a file-offered
+    {"type":"cancel","id":3,"direction":"in"}, or "out" for a file of your own
+    {"type":"keep","name":"ben"}, {"type":"again"} or {"type":"leave"}`
+
 // talk meets the other side and holds the conversation.
 func talk(ctx context.Context, o talkOptions, std stdio) error {
 	if os.Getenv("GOGC") == "" && o.incoming == nil { // listen would keep that memory when the call is over
