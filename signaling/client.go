@@ -26,6 +26,8 @@ var (
 	// connection can be made, or no reply comes in time. A program that answers otherwise, for example with a
 	// certificate that cannot be trusted, is none.
 	ErrNoReply = fmt.Errorf("%w", ErrUnreachable)
+	// ErrGateway is ErrUnreachable where a reverse proxy answers 502, 503 or 504 in the server's place.
+	ErrGateway = fmt.Errorf("%w: a proxy answers there, but the server behind it does not", ErrUnreachable)
 
 	// of [Config].Via:
 	ErrProxy        = errors.New("the proxy cannot be used") // it cannot be reached, or breaks off

@@ -277,14 +277,11 @@ func (c *Client) checkResponse(res *http.Response, body []byte) error {
 	if known {
 		c.reached.Store(true)
 	} else {
-		err = fmt.Errorf("it answered %q", cut(res.Status))
+		err = Unexplained(res)
 	}
 	transient := c.isTransient(res.StatusCode, err)
-	switch {
-	case transient && !known:
-		err = fmt.Errorf("%w: %w", ErrUnreachable, err)
-	case !known:
-		err = fmt.Errorf("%w: %w", ErrForeign, err)
+	if transient && !known && !errors.Is(err, ErrUnreachable) {
+		err = fmt.Errorf("%w: it answered %q", ErrUnreachable, cut(res.Status))
 	}
 	if transient {
 		return &transientError{err: err, after: retryAfter(res.Header.Get("Retry-After"))}

@@ -83,6 +83,17 @@ func CheckScheme(res *http.Response, body []byte) error {
 	return nil
 }
 
+// Unexplained returns the error of a response that reports a failure, but is no [Problem] of a p2pchat server:
+// [ErrGateway], or else [ErrForeign].
+func Unexplained(res *http.Response) error {
+	kind := ErrForeign
+	switch res.StatusCode {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		kind = ErrGateway
+	}
+	return fmt.Errorf("%w: it answered %q", kind, cut(res.Status))
+}
+
 // plain removes the request, the addresses and the system call from err.
 func plain(err error) error {
 	for {

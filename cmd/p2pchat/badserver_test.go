@@ -36,13 +36,19 @@ func TestBadServers(t *testing.T) {
 		"a server that only fails": {func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, "oh no", http.StatusInternalServerError)
 		}, "500 Internal Server Error"},
+		"a proxy whose server has stopped": {func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "<h1>502 Bad Gateway</h1>", http.StatusBadGateway)
+		}, `the server cannot be reached: a proxy answers there, but the server behind it does not: it answered "502 Bad Gateway"`},
 		"a server that hangs up in the middle": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			w.Header().Set("Content-Length", "1000")
 			_, _ = w.Write([]byte(`{"room":`)) // the client may be gone
 		}, "its reply broke off"},
 	} {
-		for _, command := range []string{"call", "answer"} {
+		for _, command := range []string{"call", "answer", "ready"} {
+			if command == "ready" && !strings.HasPrefix(name, "a proxy") {
+				continue
+			}
 			t.Run(command+" at "+name, func(t *testing.T) {
 				t.Parallel()
 				s := httptest.NewServer(c.serve)

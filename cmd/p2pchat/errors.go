@@ -67,6 +67,7 @@ var endings = []struct {
 	{signaling.ErrProxy, exitServer, "proxy", "check the proxy's address, or go without it: --proxy none"},
 	{signaling.ErrForeign, exitServer, "not-p2pchat", "give the address of a p2pchat server with --server, or start one: p2pchat serve"},
 	{signaling.ErrTooLarge, exitServer, "too-large", "give the address of a p2pchat server with --server; on a server of your own, lower --max-body and --max-candidates"},
+	{signaling.ErrGateway, exitServer, "server-unreachable", "start the server behind the proxy, p2pchat serve, or wait until its operator has"},
 	{signaling.ErrUnreachable, exitServer, "server-unreachable", "check the address, or start a server there: p2pchat serve"},
 	{errNoLAN, exitServer, "no-network", "connect to a network, or use a server: p2pchat call --server URL"},
 	{signaling.ErrGuesses, exitServer, "guesses", "wait a few minutes; or run p2pchat call here, and let the other side answer"},

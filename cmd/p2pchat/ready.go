@@ -68,7 +68,7 @@ func ready(ctx context.Context, server string) error {
 	}
 	var p signaling.Problem
 	if err := json.Unmarshal(body, &p); err != nil || p.Detail == "" {
-		return withHint(server, fmt.Errorf("%s: %w: it answered %q", server, signaling.ErrForeign, res.Status))
+		return withHint(server, fmt.Errorf("%s: %w", server, signaling.Unexplained(res)))
 	}
 	return withHint(server, p)
 }
