@@ -327,3 +327,29 @@ func TestBadAddresses(t *testing.T) {
 		}
 	}
 }
+
+// A room that is closed between two requests of a read is closed for its reader, too.
+func TestARoomClosedBetweenTwoRequests(t *testing.T) {
+	for name, found := range map[string]http.HandlerFunc{
+		"of a list": says(200, "application/json", "[]"), "of an offer": problem(signaling.ErrUnchanged), "of an offer, without If-None-Match": good,
+	} {
+		virtually(t, name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			gone, read := problem(signaling.ErrNoOffer), func(c *signaling.Client) error {
+				_, _, err := c.Description(ctx, secret, signaling.Caller, "v1", signaling.Forever)
+				return err
+			}
+			if name == "of a list" {
+				gone, read = problem(signaling.ErrNoRoom), func(c *signaling.Client) error {
+					_, err := c.Candidates(ctx, secret, signaling.Caller, 0, signaling.Forever)
+					return err
+				}
+			}
+			b := bad(t, gone, found, gone, good)
+			if err := read(b.client(t, signaling.Config{Poll: time.Second})); !errors.Is(err, signaling.ErrClosed) || len(b.times()) != 3 {
+				t.Errorf("after %d requests: %v", len(b.times()), err)
+			}
+		})
+	}
+}

@@ -82,12 +82,23 @@ func (c *Client) inRoom(ctx context.Context, t Ticket, r request) (reply, error)
 	return c.do(ctx, r)
 }
 
-// pollRoom is poll for a read in t's room, with t's token.
+// pollRoom is poll for a read in t's room, with t's token. It returns ErrClosed once a room is gone that an earlier request has found: the
+// room may be closed between two requests.
 func (c *Client) pollRoom(ctx context.Context, t Ticket, r request, wait time.Duration, isNothing func(reply, error) bool) (reply, error) {
 	if err := r.address(t); err != nil {
 		return reply{}, err
 	}
-	return c.poll(ctx, r, wait, isNothing)
+	found := false
+	gone := func(err error) bool { return found && (errors.Is(err, ErrNoRoom) || errors.Is(err, ErrNoOffer)) }
+	rep, err := c.poll(ctx, r, wait, func(rep reply, err error) bool {
+		nothing := isNothing(rep, err) && !gone(err)
+		found = found || nothing && (err == nil || errors.Is(err, ErrUnchanged))
+		return nothing
+	})
+	if gone(err) {
+		return reply{}, ErrClosed
+	}
+	return rep, err
 }
 
 // address puts the path of r into t's room.

@@ -29,6 +29,8 @@ type requestInfo struct {
 	cost     int64            // how many requests it counts as: see listenCost
 	waits    bool             // it may wait for news, and is counted by beginWait
 	unopened bool             // it is counted among the reads of rooms without an offer
+	found    bool             // a read of it has found the room, see noticeClose
+	closed   bool             // and a later one has not
 	parked   bool             // longpoll has the request: its handler returned without an answer
 	resumed  *longpoll.Parked // what longpoll kept of the request if it was parked before; else nil
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -55,6 +56,30 @@ func TestWaitingReads(t *testing.T) {
 	t.Run("in their handlers", func(t *testing.T) {
 		testWaitingReads(t, func(t *testing.T, config Config) parkingSite { return openParking(t, false, config) })
 	})
+}
+
+// A hastyCaller is a Store whose caller closes the room as soon as a read has looked and is to be parked.
+type hastyCaller struct {
+	*memstore.Store
+	t      *testing.T
+	caller signaling.Ticket
+}
+
+func (h hastyCaller) Watch(t signaling.Ticket, of signaling.Side, what signaling.Document, notify func(error)) (stop func()) {
+	if err := h.Close(h.t.Context(), h.caller); err != nil {
+		h.t.Error(err)
+	}
+	return h.Store.Watch(t, of, what, notify)
+}
+
+func TestARoomClosedBeforeItsReadIsParked(t *testing.T) {
+	s := openParking(t, true, Config{})
+	h := hastyCaller{s.watcher.(*memstore.Store), t, signaling.NewTicket("blue", signaling.Caller)}
+	if _, err := h.Offer(t.Context(), h.caller, signaling.Description(anOffer)); err != nil {
+		t.Fatal(err)
+	}
+	s.watcher = h
+	s.get("/rooms/blue/offer-candidates", "Prefer: wait=60").problem(404, "closed")
 }
 
 func testWaitingReads(t *testing.T, open func(*testing.T, Config) parkingSite) {
@@ -157,6 +182,32 @@ func testWaitingReads(t *testing.T, open func(*testing.T, Config) parkingSite) {
 		s.untilWaiting(1)
 		s.send("DELETE", "/rooms/blue", "", caller).is(204)
 		l.hear().has("Preference-Applied", "wait=60").problem(404, "closed")
+	})
+
+	t.Run("it is told that the room was closed right after another change", func(t *testing.T) {
+		s := open(t, Config{})
+		caller := signaling.NewTicket("blue", signaling.Caller)
+		for _, change := range []func() error{
+			func() error {
+				_, err := s.store.AddCandidates(t.Context(), caller, -1, signaling.Candidate(aCandidate))
+				return err
+			},
+			func() error {
+				_, err := s.store.Reoffer(t.Context(), caller, signaling.Description(description("offer", 2)))
+				return err
+			},
+		} {
+			if _, err := s.store.Offer(t.Context(), caller, signaling.Description(anOffer)); err != nil {
+				t.Fatal(err)
+			}
+			l := dial(t, s.address)
+			l.say("GET /rooms/blue/offer-candidates?after=5 HTTP/1.1", "Host: localhost", "Prefer: wait=60", "", "")
+			s.untilWaiting(1)
+			if err := errors.Join(change(), s.store.Close(t.Context(), caller)); err != nil {
+				t.Fatal(err)
+			}
+			l.hear().problem(404, "closed")
+		}
 	})
 
 	t.Run("a client that hangs up leaves nothing behind", func(t *testing.T) {

@@ -113,17 +113,33 @@ func (s *Server) find(ctx context.Context, c echo.Context, news awaited, wait ti
 		}
 	}
 	write, err = read(ctx, first)
-	if first >= time.Until(until) || !nothingYet(err) {
+	if err = info.noticeClose(err); first >= time.Until(until) || !nothingYet(err) {
 		return write, err
 	}
 	more, refusal := s.mayWaitOn(info, err)
 	switch {
 	case refusal != nil:
 		return nil, refusal
-	case more && !s.park(c, news, until, read):
-		return read(ctx, time.Until(until))
+	case !more || s.park(c, news, until, read):
+		return write, err
+	case info.closed: // as park has found
+		return nil, signaling.ErrClosed
 	}
-	return write, err
+	write, err = read(ctx, time.Until(until))
+	return write, info.noticeClose(err)
+}
+
+// noticeClose returns the error of a read, or ErrClosed if an earlier read of the request has found the room, and this one has not. Between two
+// reads no one watches the room, and one that another change has woken is told of that change alone: it would wait for the next call.
+func (i *requestInfo) noticeClose(err error) error {
+	switch {
+	case errors.Is(err, signaling.ErrUnchanged):
+		i.found = true
+	case i.found && (errors.Is(err, signaling.ErrNoRoom) || errors.Is(err, signaling.ErrNoOffer)):
+		i.closed = true
+		return signaling.ErrClosed
+	}
+	return err
 }
 
 // mayWaitOn decides whether a read that has found nothing waits on. The refusal is not nil if the
@@ -164,6 +180,8 @@ func (s *Server) park(c echo.Context, news awaited, until time.Time, read readFu
 		Watch: watch,
 		NoNews: func() bool {
 			_, err := read(r.Context(), 0)
+			err = info.noticeClose(err)
+			kept.found = info.found
 			return nothingYet(err)
 		},
 		Gone: func() {
