@@ -69,6 +69,9 @@ func (m *model) codeKey(k tea.KeyPressMsg) tea.Cmd {
 		case m.reading:
 			m.backToEnd()
 		case !m.asking.must:
+			if m.input.text != strings.TrimSpace(m.asking.draft.text) {
+				m.dropTyped()
+			}
 			m.endQuestion()
 		}
 	default:
@@ -108,8 +111,8 @@ func (m *model) askIfCode(text string) {
 	}
 }
 
-// dropTyped takes from the draft a line that the person has replaced: a mistyped code would come back as a message, and the next
-// Enter would send it.
+// dropTyped takes from the draft a line that the person has replaced, or that may still be a code when the other side comes: it would come
+// back as a message, and the next Enter would send it.
 func (m *model) dropTyped() {
 	if m.asking != nil && m.asking.typed {
 		m.asking.draft.commit()

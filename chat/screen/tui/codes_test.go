@@ -166,6 +166,7 @@ func TestAReplacedCodeIsNoDraft(t *testing.T) {
 		"cleared, and another one": {"<ctrl+c>418-falcon-zebra<enter>", []string{"standup-corect-horse", "418-falcon-zebra"}},
 		"corrected":                {"<ctrl+u>standup-correct-horse<enter>", []string{"standup-corect-horse", "standup-correct-horse"}},
 		"cleared, and none":        {"<ctrl+c><esc>", []string{"standup-corect-horse"}},
+		"erased, and none":         {"<ctrl+u><esc>", []string{"standup-corect-horse"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -180,6 +181,23 @@ func TestAReplacedCodeIsNoDraft(t *testing.T) {
 			}
 			r.press("<up>").shows(`^> standup-corect-horse$`)
 		})
+	}
+}
+
+// Nor is one a message that the person was asked about when the caller came: the Enter that was to try it would send it.
+func TestADoubtedCodeIsNoMessageOnceTheCallerComes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 80, 24).happens(answered, screen.NoCall{Room: "lobby"})
+	r.takesCodes("press Enter again.")
+	r.streams.MayBeCode = func(text string) bool { return strings.Contains(text, "-") }
+	r.press("standup-corect-horse<enter>").shows(`^code: standup-corect-horse$`)
+	r.happens(benIs).press("<enter>").shows(`^> Write a message`)
+	if len(r.outbox) > 0 {
+		t.Error("the code is sent")
+	}
+	r.press("<up><enter>")
+	if len(r.outbox) != 1 {
+		t.Error("it cannot be sent as a message")
 	}
 }
 

@@ -139,6 +139,7 @@ func (m *model) peerLeft(e chat.Left) tea.Cmd {
 // connected shows that there is a connection: the first one, or another after a loss.
 func (m *model) connected(e chat.Connected) {
 	was, renamed := m.phase, m.link.Peer != e.Peer
+	m.dropTyped()
 	m.endQuestion()
 	m.compared = m.compared && slices.Equal(m.link.SafetyWords, e.SafetyWords)
 	m.link, m.phase, m.since, m.reading = e, up, m.now(), false
