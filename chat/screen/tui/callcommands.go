@@ -23,10 +23,9 @@ func (m *model) verify(argument string) (tea.Cmd, string) {
 	case argument != "" && argument != "yes" && argument != "no":
 		return nil, "/verify shows the safety words. /verify yes: they are the same. /verify no: they differ."
 	case m.link.Verified && argument == "no":
-		m.showAnswer("This call has no words to compare: both sides have proved that they know the secret. " +
-			"If you do not trust it, for example because another person may know the secret, leave with /quit, and call again with a new code.")
+		m.showAnswer("This call has no words to compare. " + distrust(m.link))
 	case m.link.Verified:
-		m.showAnswer("Verified: both sides know the secret of the code, so nobody is listening in.")
+		m.showAnswer(screen.VerifiedText(m.link))
 	case m.link.Foreign:
 		m.showAnswer("The other side is another WebRTC program. It cannot show that nobody is listening in.")
 	case argument == "yes":
@@ -39,6 +38,16 @@ func (m *model) verify(argument string) (tea.Cmd, string) {
 			"Read them to each other by telephone, or face to face. If both of you see the same words, nobody is listening in: type /verify yes. If not, type /verify no.")
 	}
 	return nil, ""
+}
+
+// distrust says why a call is verified, and what a person does who doubts that.
+func distrust(e chat.Connected) string {
+	if e.Contact {
+		return "Both sides have proved that they kept each other. If you do not trust it, for example because another person may have a copy of the keys, " +
+			"leave with /quit, forget each other (p2pchat contacts forget), and keep each other again."
+	}
+	return "Both sides have proved that they know the secret. If you do not trust it, for example because another person may know the secret, " +
+		"leave with /quit, and call again with a new code."
 }
 
 // keep is /keep: this side keeps the other one as a contact.

@@ -282,7 +282,13 @@ func TestVerify(t *testing.T) {
 	if r := newRig(t, 80, 24).happens(benIs).press("/verify no<enter>"); len(r.talk.did) > 0 {
 		t.Error("a verified call is ended")
 	}
-	newRig(t, 80, 24).happens(benIs).press("/verify no<enter>").shows("This call has no words to compare")
+	newRig(t, 160, 24).happens(benIs).press("/verify no<enter>").shows(`This call has no words to compare\. Both sides have proved that they know the secret\.`)
+	kept := benIs
+	kept.Contact = true
+	newRig(t, 160, 24).happens(kept).press("/verify no<enter>").shows(`This call has no words to compare\. Both sides have proved that they kept each other\.`)
+	if seen := newRig(t, 160, 24).happens(kept).press("/verify<enter>").seen(); strings.Count(seen, "Verified: you have kept each other, so nobody is listening in.") != 2 {
+		t.Errorf("/verify does not say again why the call is verified:\n%s", seen)
+	}
 	r := newRig(t, 80, 24).happens(evesdrp).press("/verify<enter>")
 	r.shows("The safety words are: oak elm fir ash")
 	r.press("/verify yes<enter>").shows("● Ben · words compared")
