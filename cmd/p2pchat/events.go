@@ -106,7 +106,7 @@ func (o *talkOptions) waitingFor(to *chat.Conversation, e peer.Waiting) screen.W
 	if name := o.keeper.contact(); name != "" {
 		return screen.Waiting{Contact: name, Answering: o.side == signaling.Callee}
 	}
-	to.Keep(o.resumeAt(e.Resumption).String())
+	to.Keep(resumePoint{Server: o.named(), Again: e.Resumption}.String())
 	return o.waiting(e.Code)
 }
 
@@ -152,19 +152,8 @@ func (o *talkOptions) serverNotice(err error, looks bool) string {
 	switch {
 	case err == nil:
 		return "the server answers"
-	case o.patience == signaling.Forever && o.lan == always:
-		return "looking for the call on your local network"
-	case o.patience == signaling.Forever && o.isElsewhere(o.code):
-		if looks {
-			return fmt.Sprintf("waiting for a server at %s, and looking on your local network. %s", o.server, elsewhereText)
-		}
-		return fmt.Sprintf("waiting for a server at %s. %s", o.server, elsewhereText)
-	case o.patience == signaling.Forever && looks:
-		return fmt.Sprintf("waiting for a server at %s, and looking on your local network", o.server)
-	case o.patience == signaling.Forever && o.server != defaultServer:
-		return fmt.Sprintf("waiting for a server at %s: 'p2pchat serve' has to run there", o.server)
 	case o.patience == signaling.Forever:
-		return fmt.Sprintf("waiting for a server at %s ('p2pchat call' or 'p2pchat serve' starts one)", o.server)
+		return o.waitingNotice(looks)
 	case errors.As(err, &p): // its detail says what a person should do, but this program does it
 		err = errors.New(p.Title)
 	}
@@ -172,6 +161,26 @@ func (o *talkOptions) serverNotice(err error, looks bool) string {
 		return fmt.Sprintf("%v; trying again", err)
 	}
 	return fmt.Sprintf("%s: %v; trying again", o.server, err)
+}
+
+// waitingNotice returns what a person should know who waits for a server for as long as it takes.
+func (o *talkOptions) waitingNotice(looks bool) string {
+	text := "waiting for a server at " + o.server
+	switch {
+	case o.lan == always && looks:
+		return "looking for the call on your local network"
+	case o.server != o.named() && !looks:
+		return text + ": the other side's program serves there"
+	case o.isElsewhere(o.code) && looks:
+		return text + ", and looking on your local network. " + elsewhereText
+	case o.isElsewhere(o.code):
+		return text + ". " + elsewhereText
+	case looks:
+		return text + ", and looking on your local network"
+	case o.server != defaultServer:
+		return text + ": 'p2pchat serve' has to run there"
+	}
+	return text + " ('p2pchat call' or 'p2pchat serve' starts one)"
 }
 
 // clockNotice returns what a person should know whose clock is so far ahead of the server's that contacts may not be met, or "".

@@ -271,7 +271,7 @@ func TestNATReturnsToACallerWhoStays(t *testing.T) {
 		at := l.sees(a, `--server http://(192\.168\.7\.1:\d+)"`)[1]
 		b.shows(`● a · verified · direct`)
 		a.kill()
-		b.shows(`Waiting for a server at http://` + at + `: 'p2pchat`) // it does not look for another one
+		b.shows(`Waiting for a server at http://` + at + `: the other side's program serves there`) // it does not look for another one
 		serve := l.start("s", "serve", "--listen", "192.168.7.3:3000")
 		serve.notes(t, "listening on")
 		b.shows(home + ` answers again\. The call goes on there`)

@@ -3,9 +3,9 @@ package main
 import (
 	"errors"
 	"os/exec"
-	"strings"
 	"testing"
 
+	"p2pchat/peer"
 	"p2pchat/signaling"
 )
 
@@ -43,16 +43,30 @@ func TestQuoted(t *testing.T) {
 	}
 }
 
-// Only at its own address does call start a server.
+// Only at its own address does call start a server. On a local network, the other side's program serves; once the two have met there, no other
+// server is looked for.
 func TestWaitingForAServer(t *testing.T) {
 	t.Parallel()
-	for server, want := range map[string]string{
-		defaultServer:           "('p2pchat call' or 'p2pchat serve' starts one)",
-		"http://10.77.0.1:3900": "waiting for a server at http://10.77.0.1:3900: 'p2pchat serve' has to run there",
+	const there, looking = "http://10.77.0.1:3900", "looking for the call on your local network"
+	for _, c := range []struct {
+		server, home string
+		lan          choice
+		looks        bool
+		want         string
+	}{
+		{defaultServer, "", auto, false, "waiting for a server at " + defaultServer + " ('p2pchat call' or 'p2pchat serve' starts one)"},
+		{there, "", auto, false, "waiting for a server at " + there + ": 'p2pchat serve' has to run there"},
+		{there, there, auto, false, "waiting for a server at " + there + ": 'p2pchat serve' has to run there"},
+		{there, there, auto, true, "waiting for a server at " + there + ", and looking on your local network"},
+		{there, defaultServer, auto, false, "waiting for a server at " + there + ": the other side's program serves there"},
+		{there, defaultServer, auto, true, "waiting for a server at " + there + ", and looking on your local network"},
+		{defaultServer, "", always, true, looking},
+		{there, defaultServer, always, true, looking},
+		{there, defaultServer, always, false, "waiting for a server at " + there + ": the other side's program serves there"},
 	} {
-		o := &talkOptions{server: server, patience: signaling.Forever}
-		if got := o.serverNotice(errors.New("connection refused"), false); !strings.HasSuffix(got, want) {
-			t.Errorf("at %s it says %q", server, got)
+		o := &talkOptions{server: c.server, home: c.home, moved: c.home != "", patience: signaling.Forever, code: peer.Code{Room: "417", Secret: "falcon-zebra"}, lan: c.lan, serverGiven: c.lan != always}
+		if got := o.serverNotice(errors.New("connection refused"), c.looks); got != c.want {
+			t.Errorf("%+v: it says %q", c, got)
 		}
 	}
 }
