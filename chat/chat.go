@@ -229,12 +229,14 @@ func (c *Conversation) say(ctx context.Context, k kind, text string) (id uint64,
 // SetName changes this side's name, and returns what the other side sees: Stranger if name is not a
 // proper one, or the program's.
 func (c *Conversation) SetName(name string) string {
+	name = properName(name)
+	c.noted(entry{Own: name})
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.config.Name = properName(name)
+	c.config.Name = name
 	c.renamed = true
 	c.wakeSender()
-	return c.config.Name
+	return name
 }
 
 // Finish tells the other side that this side's input has ended. When both have, and no file

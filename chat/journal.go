@@ -21,6 +21,7 @@ type Journal struct {
 	resumption string
 	confirmed  bool
 	peer       string
+	own        string
 	begun      int // files that had not ended
 
 	mu    sync.Mutex // guards what follows
@@ -42,7 +43,7 @@ func OpenJournal(path string) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Journal{file: file, memory: m, resumption: m.Resumption, confirmed: m.Confirmed, peer: m.Name, begun: len(m.files)}, nil
+	return &Journal{file: file, memory: m, resumption: m.Resumption, confirmed: m.Confirmed, peer: m.Name, own: m.Own, begun: len(m.files)}, nil
 }
 
 // PeekJournal returns how many messages in the Journal at path were not acknowledged, and its Resumption. It changes nothing, and the
@@ -59,6 +60,9 @@ func (j *Journal) Resumption() (resumption string, confirmed bool) { return j.re
 
 // Peer returns the name that the other side gave itself; it is empty if the two have never met.
 func (j *Journal) Peer() string { return j.peer }
+
+// Own returns the name that this side had last; it is empty for a new conversation.
+func (j *Journal) Own() string { return j.own }
 
 // Waiting returns how many messages the other side had not acknowledged when it was opened.
 func (j *Journal) Waiting() int { return j.file.Count(kindMessage) }
@@ -83,6 +87,7 @@ type entry struct {
 	Resumption string `json:"again,omitempty"`    // see Journal.Resumption
 	Confirmed  bool   `json:"confirmed,omitempty"`
 	Name       string `json:"name,omitempty"` // the other side's
+	Own        string `json:"own,omitempty"`  // this side's
 
 	File  *transfer.Record `json:"file,omitempty"`
 	Ended *transfer.Ref    `json:"ended,omitempty"`
@@ -105,6 +110,8 @@ func (m *memory) Apply(line []byte) bool {
 		m.Resumption, m.Confirmed = e.Resumption, e.Confirmed
 	case e.Name != "":
 		m.Name = e.Name
+	case e.Own != "":
+		m.Own = e.Own
 	case e.File != nil:
 		m.files[e.File.Ref] = *e.File
 	case e.Ended != nil:
@@ -115,7 +122,7 @@ func (m *memory) Apply(line []byte) bool {
 
 // Lines returns the fewest that come to the same.
 func (m *memory) Lines() (list []any) {
-	for _, e := range []entry{{Quiet: m.Quiet}, {Finished: m.Finished}, {Resumption: m.Resumption, Confirmed: m.Confirmed}, {Name: m.Name}} {
+	for _, e := range []entry{{Quiet: m.Quiet}, {Finished: m.Finished}, {Resumption: m.Resumption, Confirmed: m.Confirmed}, {Name: m.Name}, {Own: m.Own}} {
 		if e != (entry{}) {
 			list = append(list, e)
 		}

@@ -28,6 +28,9 @@ func (c *Conversation) resume() []transfer.Record {
 	if j.memory.Quiet {
 		c.life.move(theirs, inputEnded)
 	}
+	if c.config.Name != j.memory.Own {
+		c.noted(entry{Own: c.config.Name})
+	}
 	c.resumption, c.confirmed = j.Resumption()
 	c.peer.Conversation = c.stream.Peer()
 	return j.memory.records()

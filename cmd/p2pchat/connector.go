@@ -93,7 +93,7 @@ func (c *connector) open() error {
 		c.mu.Lock()
 		c.latest = &a
 		c.mu.Unlock()
-		return c.o.outbox.save(c.conversation, c.o.resumeAt(a))
+		return c.o.outbox.save(c.conversation, resumePoint{Server: c.o.named(), Again: a})
 	}
 	config.Report = c.o.report(c.conversation, &c.outage, c.hasMet)
 	var session *peer.Session

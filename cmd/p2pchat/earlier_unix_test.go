@@ -66,6 +66,26 @@ func TestGoOnWithAnEarlierConversation(t *testing.T) {
 	answer.hears(t, "what the killed program did not deliver")
 }
 
+// A program that was killed goes on under the name that its person took during the call.
+func TestGoOnUnderTheLastName(t *testing.T) {
+	t.Parallel()
+	server, dir := serving(t), t.TempDir()
+	env := []string{"XDG_STATE_HOME=" + dir, "P2PCHAT_NO_OUTBOX=false", "P2PCHAT_SERVER=" + server}
+	w := openWindow(t, 80, 24, env, "call", "417-falcon-zebra", "--name", "Anna")
+	w.shows(`waiting for the other side`)
+	ben := launchWith(t, t.TempDir(), []string{"P2PCHAT_SERVER=" + server}, "answer", "417-falcon-zebra", "--ui", "json")
+	ben.prints(t, `"peer":"Anna".*"type":"connected"`)
+	w.types("/name Ada\r")
+	w.shows(`You are now Ada`)
+	ben.prints(t, `"from":"Anna","to":"Ada","type":"renamed"`)
+	_ = w.cmd.Process.Kill()
+	_ = w.cmd.Wait()
+	ben.prints(t, `"type":"disconnected"`)
+	again := launchWith(t, t.TempDir(), env, "call", "--resume", "--ui", "json")
+	again.say(t, `{"type":"message","text":"it is me"}`)
+	ben.prints(t, `"from":"Ada".*"text":"it is me"`)
+}
+
 // A second call beside a running one says that it is another one: the person may have wanted the first. The other side's program is none.
 func TestAnotherCallIsRunning(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,7 +37,6 @@ type resumePoint struct {
 	Server  string
 	Again   peer.Resumption
 	Contact string `json:",omitempty"` // the ID of the contact whom the conversation is with; Again is empty then
-	Name    string `json:",omitempty"` // of this side in a conversation with a code
 }
 
 // String returns the resumePoint as JSON.
@@ -147,19 +147,14 @@ func (o *talkOptions) continueContact(ctx context.Context, name string, named bo
 	return o.holdContact(ctx, list[i].Name, notes)
 }
 
-// keepName gives this side the name that it had in the conversation in the outbox, unless the command line names another: the other side
-// would be told of a change.
+// keepName gives this side the name that it had last in the conversation in the outbox, unless that is with a contact, or the command line names
+// another: the other side would be told of a change.
 func (o *talkOptions) keepName(c *cobra.Command) {
 	flag := c.Flags().Lookup("name")
 	typed := flag.Changed && flag.Annotations[fromVariable] == nil && flag.Annotations[fromFile] == nil
-	if was := o.outbox.resume; was != nil && was.Name != "" && !typed {
-		o.name = was.Name
+	if was := o.outbox.resume; was != nil && was.Contact == "" && !typed {
+		o.name = cmp.Or(o.outbox.journal.Own(), o.name)
 	}
-}
-
-// resumeAt returns what the outbox keeps of a conversation with a code.
-func (o *talkOptions) resumeAt(again peer.Resumption) resumePoint {
-	return resumePoint{Server: o.named(), Again: again, Name: o.name}
 }
 
 // startOver forgets the earlier conversation.

@@ -352,7 +352,7 @@ func (o *talkOptions) recordCode(c *chat.Conversation) {
 	case o.keeper.contact() != "":
 		c.Keep(resumePoint{Server: o.named(), Contact: o.keeper.id()}.String())
 	case o.code != (peer.Code{}):
-		c.Keep(o.resumeAt(peer.Resumption{Side: o.side, Typed: o.code}).String())
+		c.Keep(resumePoint{Server: o.named(), Again: peer.Resumption{Side: o.side, Typed: o.code}}.String())
 	}
 }
 
@@ -365,7 +365,7 @@ func (o *talkOptions) resumeText(p *peer.Pipe) string {
 	if o.keeper.contact() != "" {
 		return resumePoint{Server: o.named(), Contact: o.keeper.id()}.String()
 	}
-	return o.resumeAt(p.Resumption()).String()
+	return resumePoint{Server: o.named(), Again: p.Resumption()}.String()
 }
 
 // command returns the program's command for that side.
