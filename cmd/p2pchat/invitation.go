@@ -60,14 +60,14 @@ func invitation(text string) (code, server string) {
 	if found == nil {
 		return text, ""
 	}
-	words := strings.Fields(firstCommand(found[1]))
+	words := strings.Fields(strings.ReplaceAll(firstCommand(found[1]), quotedQuote, "'"))
 	var parts []string
 	flags := false
 	for i := 0; i < len(words); i++ {
 		switch {
 		case words[i] == "--server" && i+1 < len(words):
 			i++
-			server = strings.TrimRight(strings.Trim(words[i], "'"), afterURL)
+			server = strings.TrimRight(strings.Trim(words[i], `'"`), afterURL)
 		case strings.HasPrefix(words[i], "--"):
 			flags = true // other words are their values
 		case !flags:
@@ -77,16 +77,17 @@ func invitation(text string) (code, server string) {
 	return cmp.Or(peer.TrimMarks(strings.Join(parts, " ")), signaling.Lobby), server
 }
 
-// firstCommand returns the text up to where a shell would begin another command: a line is often pasted with the one after it.
+// firstCommand returns the text up to where a shell would begin another command: a line is often pasted with the one after it. A pair of
+// quotes around a word, or a part of one, as quoted makes them, hides such signs; the quotes of a sentence do not.
 func firstCommand(text string) string {
-	quoted := false
-	for i, r := range text {
-		switch r {
-		case '\'':
-			quoted = !quoted
+	for i := 0; i < len(text); i++ {
+		switch mark := text[i]; mark {
 		case ';', '&', '|':
-			if !quoted {
-				return text[:i]
+			return text[:i]
+		case '\'', '"':
+			opens := i > 0 && strings.IndexByte(" \t'\"", text[i-1]) >= 0
+			if end := strings.IndexByte(text[i+1:], mark); opens && end >= 0 {
+				i += end + 1
 			}
 		}
 	}
@@ -128,5 +129,8 @@ func quoted(word string) string {
 	if word != "" && word[0] != '~' && !strings.ContainsFunc(word, func(r rune) bool { return !plain(r) }) {
 		return word
 	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	return "'" + strings.ReplaceAll(word, "'", quotedQuote) + "'"
 }
+
+// quotedQuote is a quote in a word that quoted has quoted.
+const quotedQuote = `'\''`
