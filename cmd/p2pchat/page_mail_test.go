@@ -302,6 +302,34 @@ const storedMail = `new Promise((resolve, reject) => {
 	};
 })`
 
+// A receipt that the server loses is no missing letter: what was written before the next message is there.
+func TestPageTellsOfNoLostReceipt(t *testing.T) {
+	t.Parallel()
+	m := &postman{lie: func(list, _ []signaling.Block) []signaling.Block {
+		return slices.DeleteFunc(list, func(b signaling.Block) bool { return b.Number == 1 })
+	}}
+	ann, ben := correspondents(t, sharedBrowser(t), m.atDoor(t))
+	ann.writesTo("Call Ben", "one")
+	ann.marked(leftThere)
+	ann.click("leave")
+	ann.opens()
+	program := ben("answer")
+	program.prints(t, `"text":"one"`)
+	program.say(t, `{"type":"leave"}`)
+	program.finish(t) // it has left the receipt
+	ben("call").mails(t, "two")
+	m.lying.Store(true)
+	ann.contact("Answer Ben")
+	ann.hears("two")
+	ann.owesNothing(1)
+	if m.reads.Load() == 0 {
+		t.Error("the server has not lied")
+	}
+	if text := eval[string](ann, `document.getElementById("log").textContent`); strings.Contains(text, "missing") {
+		t.Errorf("the page says %q", text)
+	}
+}
+
 // A server that lies about letters makes the page show nothing that was not written, nothing twice and nothing in another order, and the
 // person is told. What it held back comes when the two meet.
 func TestPageAtAServerThatLiesAboutLetters(t *testing.T) {

@@ -56,6 +56,10 @@ func TestPageLeavesLetters(t *testing.T) {
 		ann.sees("2 messages wait for Ben at the server, sealed.")
 		ann.opens()
 		ann.sees("2 messages were left at the server. No receipt yet") // Ben may have read them
+		ann.contact("Rename or forget")
+		ann.tabTo("Forget")
+		ann.press(kb.Enter)
+		ann.sees("To forget the contact, its keys, and your messages that have no receipt yet, press Forget again.")
 		program := ben("answer")
 		for _, text := range []string{"one", "two"} {
 			program.prints(t, `"text":"`+text+`","type":"message","written":`)
@@ -63,6 +67,7 @@ func TestPageLeavesLetters(t *testing.T) {
 		program.say(t, `{"type":"leave"}`)
 		program.finish(t)
 		ann.contact("Call Ben")
+		ann.sees("You wrote these 2 messages before. They have no receipt yet.")
 		ann.marked(delivered, delivered)
 		program = ben("answer")
 		verified(t, ann)

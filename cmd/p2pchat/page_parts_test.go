@@ -140,6 +140,8 @@ func TestPageParts(t *testing.T) {
 			"417-falcon-zebra", "", "http://chat.example.org/#417-falcon-zebra", "https://chat.example.org:8443/chat/#standup-%C3%BCber", "(https://chat.example.org/#417-falcon-zebra).",
 			"p2pchat answer", "p2pchat answer 417-falcon-zebra --server http://chat.example.org:3000", "$ p2pchat answer 417 falcon zebra", "type: `p2pchat answer 417-falcon-zebra`", "p2pchat answer --qr 417-falcon-zebra",
 			"xp2pchat answer 1-2", "p2pchat answers 1-2", "“p2pchat answer 1-a-b --server 'https://chat.example.org/x/'”", "http://chat.example.org/", "p2pchat demo",
+			"clear; p2pchat answer a-b-x; echo rc=$?", "p2pchat answer a-b-x --server http://h:1&& ls", `p2pchat answer 'standup-it'\''s&you' --server "http://h:1"|tee`,
+			"'p2pchat answer a-b-x'; it's open", "p2pchat answer a-b-x 'so; what", `p2pchat answer "standup-i&you"`,
 		} {
 			code, server := invitation(text)
 			got := eval[[]string](p, `((i) => { try { return [parts.print(parts.parse(i.code)), i.server] } catch { return ["", i.server] } })(parts.invitation(`+js(text)+`))`)

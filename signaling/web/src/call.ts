@@ -85,7 +85,7 @@ export class Call {
       const { waiting } = this.conversation;
       if (waiting.length === 0) return;
       this.write();
-      this.note(waiting.length === 1 ? "You wrote this before. It is not delivered yet." : `You wrote these ${waiting.length} messages before. They are not delivered yet.`);
+      this.note(waiting.length === 1 ? "You wrote this before. It has no receipt yet." : `You wrote these ${waiting.length} messages before. They have no receipt yet.`);
       for (const { id, text } of waiting) this.view.said(id, text);
       return;
     }

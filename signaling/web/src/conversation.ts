@@ -369,10 +369,12 @@ export class Conversation {
     this.#wakeSender();
   }
 
-  /** Hands the reader what is in a letter of the contact. Only while there is no pipe. */
-  open(l: Letter) {
-    this.#sound(this.#incoming.letter(l));
+  /** Hands the reader what is in a letter of the contact, and reports whether it is whole, see Incoming. Only while there is no pipe. */
+  open(l: Letter): boolean {
+    const { sound, whole } = this.#incoming.letter(l);
+    this.#sound(sound);
     this.#wakeSender();
+    return whole;
   }
 
   /** Notes what the other side has said, and whether it made sense. */

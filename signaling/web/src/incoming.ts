@@ -61,8 +61,8 @@ export class Incoming {
     }
   }
 
-  /** Gives the reader what is in a letter of the contact. */
-  letter({ hello, messages, written }: Letter): boolean {
+  /** Gives the reader what is in a letter of the contact. whole: no message that was written before one in it is missing. */
+  letter({ hello, messages, written }: Letter): { sound: boolean; whole: boolean } {
     this.peerName = this.contact?.name ?? this.peerName;
     const isOld = this.stream.hasRead(hello.conversation, messages.at(-1)?.seq ?? 0); // it comes late, from the box of older keys
     if (!isOld && this.stream.handleHello(hello)) this.partial = false;
@@ -75,7 +75,7 @@ export class Incoming {
       }
       this.stream.consumed();
     }
-    return sound;
+    return { sound, whole: messages.length > 0 && (isOld || this.stream.order(messages[0]!) !== "gap") };
   }
 
   name(body: Uint8Array): boolean {

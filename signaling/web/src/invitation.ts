@@ -14,15 +14,18 @@ export function invitation(text: string): Invitation {
   if (link) return { code: decoded(link[2]!), server: normal(link[1]!) };
   const command = /(?:^|[\s"'`(<“„‘«])p2pchat (?:answer|call)((?:[\s.,;:!?"'`)>”’“»].*)?)$/s.exec(text);
   if (!command) return { code: text, server: "" };
-  const words = command[1]!.split(/\s+/), code: string[] = [];
+  const words = firstCommand(command[1]!).replaceAll("'\\''", "'").split(/\s+/), code: string[] = [];
   let server = "", flags = false; // no part of the code follows a flag
   for (const [i, word] of words.entries()) {
-    if (word === "--server") server = normal((words[i + 1] ?? "").replace(/^'+|[.,;:!?"'`)>”’“»]+$/g, ""));
+    if (word === "--server") server = normal((words[i + 1] ?? "").replace(/^['"]+|[.,;:!?"'`)>”’“»]+$/g, ""));
     flags ||= word.startsWith("--");
     if (!flags) code.push(word);
   }
   return { code: code.join(" ").trim() || lobby, server };
 }
+
+/** Returns the text up to where a shell would begin another command, unless quotes around a word hide that. */
+const firstCommand = (text: string): string => /^(?:(?<=[ \t'"])(?:'[^']*'|"[^"]*")|[^;&|])*/.exec(text)![0];
 
 function decoded(fragment: string): string {
   try {

@@ -49,11 +49,12 @@ export function seal(b: Box, letter: Uint8Array): { after: Box; block: Block } {
 
 /**
  * Opens what a server sent of a box, in the order of the numbers, whatever the server's order was. Only a block that opens moves the
- * chain. Those that do not open cost maxGap steps of it together, because ahead never goes back.
+ * chain. Those that do not open cost maxGap steps of it together, because ahead never goes back. since: the index of the letter after the
+ * last missing one.
  */
-export function open(b: Box, list: readonly Block[]): { after: Box; letters: Uint8Array[]; report: Report } {
+export function open(b: Box, list: readonly Block[]): { after: Box; letters: Uint8Array[]; since: number; report: Report } {
   const letters: Uint8Array[] = [];
-  let after = b, ahead = b, missing = 0, repeated = 0, invented = 0;
+  let after = b, ahead = b, since = 0, missing = 0, repeated = 0, invented = 0;
   for (const block of [...list].sort((x, y) => x.number - y.number)) {
     const gap = block.number - after.number - 1;
     if (gap < 0) {
@@ -71,10 +72,11 @@ export function open(b: Box, list: readonly Block[]): { after: Box; letters: Uin
       continue;
     }
     missing += gap;
+    if (gap > 0) since = letters.length;
     letters.push(letter);
     after = ahead = next(ahead).after;
   }
-  return { after, letters, report: { missing, repeated, invented } };
+  return { after, letters, since, report: { missing, repeated, invented } };
 }
 
 /** Opens the next block of a box; undefined if the contact has not sealed it. */

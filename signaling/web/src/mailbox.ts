@@ -49,13 +49,14 @@ export class Mailbox {
         if (!box) return;
         const at = address(box), list = await this.store.blocks(at, box.number, wait, signal);
         if (list.length > 0) {
-          const { after, letters, report } = open(box, list);
+          const { after, letters, since, report } = open(box, list);
           const parsed = letters.map(parseLetter), toRead = parsed.some((l) => l?.messages.length !== 0); // not only receipts
           if (document.hidden && toRead) this.reader.alert();
           if (toRead) await visible(signal); // what is shown is deleted at the server, and its sender is told that it was read
           await this.#next(async () => {
-            const due = parsed.map((l) => this.#open(l)).includes(true);
-            this.#tell(reportText(report)); // below the letters, which bring the conversation onto the page
+            const whole = parsed.map((l) => this.#open(l)).includes(true, since); // so no more than receipts are missing
+            const due = parsed.some((l) => l && l.messages.length > 0);
+            this.#tell(reportText(whole ? { ...report, missing: 0 } : report)); // below the letters, which bring the conversation onto the page
             if (letters.length > 0) await this.contact.read(generation, after, due);
           });
           if (letters.length === 0) return; // a server that invents blocks is not asked again at once
@@ -71,13 +72,12 @@ export class Mailbox {
     }
   }
 
-  /** Shows a letter, and reports whether there were messages in it. */
+  /** Shows a letter, and reports whether it is whole. */
   #open(letter: Letter | undefined): boolean {
-    const messages = letter !== undefined && letter.messages.length > 0;
-    if (messages) this.reader.letters();
-    if (letter) this.conversation.open(letter);
-    else this.#tell(`A letter from ${this.contact.name} is in a form that this page does not know. Reload the page: both sides need the same version of p2pchat. ${this.contact.name} still has the letter, and you get it when the two of you connect.`);
-    return messages;
+    if (letter && letter.messages.length > 0) this.reader.letters();
+    if (letter) return this.conversation.open(letter);
+    this.#tell(`A letter from ${this.contact.name} is in a form that this page does not know. Reload the page: both sides need the same version of p2pchat. ${this.contact.name} still has the letter, and you get it when the two of you connect.`);
+    return false;
   }
 
   async #delete(at: Address, through: number, signal: AbortSignal): Promise<void> {
