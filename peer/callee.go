@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -266,7 +267,7 @@ func (s *Session) watchRoom(ctx context.Context, code Code, r rooms) error {
 		case err == nil:
 			known, since = v, time.Now()
 			if err = r.handOver(ctx, offer{code: code, description: d, version: v}); err == nil {
-				err = pause.wait(ctx)
+				err = cmp.Or(sleep(ctx, readPause), pause.wait(ctx))
 			}
 		case errors.Is(err, signaling.ErrUnchanged):
 			err = sleep(ctx, lookInterval)

@@ -129,6 +129,26 @@ func TestWhatACallCosts(t *testing.T) {
 	}
 }
 
+// Where the server is near, each side reads what it needs of the other's, and has no request to give up once they are connected.
+func TestWhatACallReadsNearby(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const rtt = time.Millisecond
+		n, requests := newNetwork(t, rtt/2), newCounting(memstore.New(memstore.Limits{}))
+		store := distant{requests, rtt}
+		caller := n.calls(t, store, right, quiet())
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		callee := n.answers(t, store, right, quiet())
+		pipeOf(t, caller)
+		pipeOf(t, callee)
+		for what, count := range requests.counted() {
+			if count > 1 {
+				t.Errorf("%d times %s before the two are connected", count, what)
+			}
+		}
+	})
+}
+
 // A capture is a proxy that keeps all that passes.
 type capture struct {
 	mu     sync.Mutex // guards what follows

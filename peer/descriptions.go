@@ -191,6 +191,7 @@ func (a *attempt) setRemote(kind webrtc.SDPType, d document) error {
 	a.phases.begin(phaseICE)
 	a.phases.begin(phaseTrust)
 	a.clock.start()
+	a.wg.Go(func() { words() }) // for the safety words: the list is made while packets are on their way
 	a.report(Connecting{})
 	for _, c := range d.candidates {
 		a.addCandidate(c)

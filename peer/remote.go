@@ -33,6 +33,7 @@ type remoteCandidates struct {
 	named    map[string]bool       // by their text: each is handled once
 	deferred []candidate           // unlikely to work, see addCandidate
 	due      bool                  // deferred candidates have waited long enough
+	complete bool                  // the other side has said that there are no more
 	relays   []netip.AddrPort
 	names    *pionnet.Names // nil: names are not looked up
 	lookUps  int
@@ -69,14 +70,19 @@ func (c candidate) resolved(at netip.Addr) candidate {
 }
 
 // arrived is posted when the Store has candidates of the other side.
-type arrived []signaling.Candidate
+type arrived struct {
+	list []signaling.Candidate
+	all  chan<- bool // is told whether the other side has said that these are all; it has room
+}
 
-func (list arrived) handle(_ context.Context, a *attempt) (*Pipe, error) {
+func (r arrived) handle(_ context.Context, a *attempt) (*Pipe, error) {
 	if a.begun.IsZero() {
-		a.remote.early = append(a.remote.early, list...)
+		a.remote.early = append(a.remote.early, r.list...)
+		r.all <- false
 		return nil, nil
 	}
-	a.open(list)
+	a.open(r.list)
+	r.all <- a.remote.complete
 	return a.openHeld()
 }
 
@@ -109,7 +115,10 @@ func (a *attempt) addCandidate(c candidate) {
 	r := &a.remote
 	text := c.init.Candidate
 	switch {
-	case text == "" || r.named[text]: // the end of the candidates means nothing to pion
+	case text == "": // means nothing to pion
+		r.complete = true
+		return
+	case r.named[text]:
 		return
 	case a.code.Secret == "" && len(r.named) == maxUnproven:
 		a.drop(errManyCandidates)

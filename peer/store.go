@@ -77,6 +77,10 @@ func (a *attempt) nextBatch(ctx context.Context) (list []signaling.Candidate) {
 	}
 }
 
+// readPause is how long no request follows on one that is not likely to bring more. Where the server is near, the two are connected by
+// then, and no request has to be made, and given up, while they connect.
+const readPause = 20 * time.Millisecond
+
 // readCandidates posts the other side's candidates, with a ticket of this side.
 func (a *attempt) readCandidates(ctx context.Context, as signaling.Ticket) {
 	for after := 0; after < maxCandidates; {
@@ -87,7 +91,18 @@ func (a *attempt) readCandidates(ctx context.Context, as signaling.Ticket) {
 		}
 		list = list[:min(len(list), maxCandidates-after)]
 		after += len(list)
-		a.post(arrived(list))
+		all := make(chan bool, 1)
+		if !a.post(arrived{list, all}) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case complete := <-all: // there may be more all the same, see releaseDeferred and mapPort
+			if complete && sleep(ctx, readPause) != nil {
+				return
+			}
+		}
 	}
 }
 
