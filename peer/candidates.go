@@ -17,6 +17,7 @@ import (
 // localCandidates are this side's, on their way from pion to the Store.
 type localCandidates struct {
 	kinds     kinds
+	hosts     int                       // over UDP: one for each address of this machine that is used
 	unsealed  []sealedNote              // until the keys are there
 	deferred  []webrtc.ICECandidateInit // at addresses of the interfaces after the first few
 	due       bool                      // deferred candidates have waited long enough
@@ -67,6 +68,9 @@ func (a *attempt) trickle(c *webrtc.ICECandidate) {
 	}
 	a.local.kinds.add(c.Typ.String())
 	a.log.Debug("candidate of this side", "type", c.Typ, "protocol", c.Protocol, "address", c.Address, "port", c.Port)
+	if c.Typ == webrtc.ICECandidateTypeHost && c.Protocol == webrtc.ICEProtocolUDP {
+		a.local.hosts++
+	}
 	at, _ := netip.ParseAddr(c.Address) // only pion's own, which are valid
 	switch {
 	case c.Typ == webrtc.ICECandidateTypeSrflx:
@@ -126,9 +130,14 @@ func (a *attempt) queue(n sealedNote) {
 	default:
 		a.reply.P2PChat.Candidates = append(a.reply.P2PChat.Candidates, json.RawMessage(body))
 	}
-	if !a.reply.whole {
-		a.clock.reply = time.After(nextCandidate)
+	if a.reply.whole {
+		return
 	}
+	wait := nextCandidate
+	if a.local.hosts == a.machine.Used { // only those of servers are missing
+		wait = 0
+	}
+	a.clock.reply = time.After(wait)
 }
 
 // queueBatch hands send the candidates of one step of run: one request will take them.

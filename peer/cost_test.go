@@ -149,6 +149,25 @@ func TestWhatACallReadsNearby(t *testing.T) {
 	})
 }
 
+// A callee that has all addresses of its machine answers at once, though a STUN server is silent.
+func TestAnswerDoesNotWaitForServers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const rtt = 100 * time.Millisecond
+		n, config := newNetwork(t, rtt/2), quiet()
+		config.ICEServers = []signaling.ICEServer{{URLs: []string{"stun:10.0.0.9:3478"}}}
+		store := distant{memstore.New(memstore.Limits{}), rtt}
+		caller := n.calls(t, store, right, quiet())
+		synctest.Wait()
+		time.Sleep(time.Minute) // its reads wait at the server
+		begun := time.Now()
+		n.answers(t, store, right, config)
+		pipeOf(t, caller)
+		if took := time.Since(begun); took > 4*rtt {
+			t.Errorf("the caller is connected after %v", took)
+		}
+	})
+}
+
 // A capture is a proxy that keeps all that passes.
 type capture struct {
 	mu     sync.Mutex // guards what follows

@@ -15,7 +15,7 @@ import (
 )
 
 // The answer carries the candidates that are known at once: this machine's own. So long it
-// waits for the first candidate, and after each one for the next.
+// waits for the first candidate, and after each one for the next, unless it has all of them.
 const (
 	firstCandidate = 5 * time.Millisecond
 	nextCandidate  = time.Millisecond

@@ -27,6 +27,7 @@ type Addresses struct {
 	Networks []netip.Prefix // that its interfaces are in
 	Own      []netip.Addr   // all but those of the first interface that it uses
 	Unlikely []netip.Addr   // of the interfaces after the first few
+	Used     int            // from how many ICE gathers
 }
 
 // AddressesOf returns the addresses of a machine.
@@ -35,7 +36,25 @@ func AddressesOf(machine transport.Net) (Addresses, error) {
 	if err != nil {
 		return Addresses{}, fmt.Errorf("looking at this machine's network: %w", err)
 	}
-	return Addresses{networksOf(used), ownAddresses(machine, used), unlikely(used)}, nil
+	return Addresses{networksOf(used), ownAddresses(machine, used), unlikely(used), gathered(used)}, nil
+}
+
+// gathered returns from how many addresses of the interfaces ICE gathers: from those of loopback only where there is no other.
+func gathered(used []*transport.Interface) (count int) {
+	loopback := 0
+	for _, i := range used {
+		for _, a := range addressesOf(i) {
+			if a.IsLoopback() {
+				loopback++
+			} else {
+				count++
+			}
+		}
+	}
+	if count == 0 {
+		return loopback
+	}
+	return count
 }
 
 // IsNear reports whether one of the machine's networks has an address.
