@@ -32,7 +32,7 @@ func BenchmarkConnectFar(b *testing.B) {
 				l.sees(caller, `"type":"waiting"`)
 				l.say(caller, "a first line") // both are typed ahead
 				begun := time.Now()
-				callee := l.start(c.callee, append([]string{"answer"}, args...)...)
+				callee := l.startAtOnce(c.callee, append([]string{"answer"}, args...)...)
 				l.say(callee, "a first line")
 				l.sees(callee, `"type":"message"`)
 				l.sees(caller, `"type":"message"`)

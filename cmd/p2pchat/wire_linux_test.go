@@ -43,7 +43,11 @@ func wire(t testing.TB, q quality, a, b [2]string) {
 	for i := range ends {
 		frames := make(chan frame, 10_000)
 		wg.Go(func() { q.take(ends[i], frames) })
-		wg.Go(func() { carry(frames, ends[1-i]) })
+		clock := q.newClock(t)
+		wg.Go(func() {
+			defer clock.Close() // of nil, it does nothing
+			carry(frames, ends[1-i], clock)
+		})
 	}
 }
 
@@ -85,10 +89,42 @@ func (q quality) take(from io.Reader, frames chan<- frame) {
 	}
 }
 
-func carry(frames <-chan frame, to io.Writer) {
+func carry(frames <-chan frame, to io.Writer, clock *os.File) {
 	for f := range frames {
-		time.Sleep(time.Until(f.due))
+		sleep(time.Until(f.due), clock)
 		_, _ = to.Write(f.bytes) // a device that is down loses what comes
+	}
+}
+
+// newClock returns a timer of the system, or nil for a wire with a rate: each of its packets would wake the test, and the wire
+// would be slower.
+func (q quality) newClock(t testing.TB) *os.File {
+	t.Helper()
+	if q.rate > 0 {
+		return nil
+	}
+	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return os.NewFile(uintptr(fd), "clock")
+}
+
+// sleep is time.Sleep by a clock, which is not late. Package time waits whole milliseconds (epoll_wait), and the packets of a cold
+// connection cross two dozen wires one after the other.
+func sleep(d time.Duration, clock *os.File) {
+	if clock == nil || d <= 0 {
+		time.Sleep(d)
+		return
+	}
+	raw, err := clock.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) {
+			_ = unix.TimerfdSettime(int(fd), 0, &unix.ItimerSpec{Value: unix.NsecToTimespec(int64(d))}, nil) // it is a timer
+		})
+	}
+	if err == nil {
+		_, _ = clock.Read(make([]byte, 8)) // how often it has rung
 	}
 }
 
