@@ -85,11 +85,13 @@ func (s *Session) newAttempt(ctx context.Context, t signaling.Ticket, code Code,
 	if err != nil {
 		return nil, err
 	}
-	return s.newAttemptOver(ctx, machine, t, code, servers, publish)
+	return s.newAttemptOver(ctx, groundwork{machine: machine}, t, code, servers, publish)
 }
 
-// newAttemptOver returns an attempt over a network of this machine.
-func (s *Session) newAttemptOver(ctx context.Context, machine transport.Net, t signaling.Ticket, code Code, servers []signaling.ICEServer, publish func(context.Context, signaling.Description) error) (*attempt, error) {
+// newAttemptOver returns an attempt on a groundwork.
+func (s *Session) newAttemptOver(ctx context.Context, on groundwork, t signaling.Ticket, code Code, servers []signaling.ICEServer, publish func(context.Context, signaling.Description) error) (*attempt, error) {
+	machine, own := on.machine, s.config
+	own.certificate = on.certificate
 	addresses, err := pionnet.AddressesOf(machine)
 	if err != nil {
 		return nil, err
@@ -98,7 +100,7 @@ func (s *Session) newAttemptOver(ctx context.Context, machine transport.Net, t s
 	if !s.config.DataChannelsOnly && !s.config.RelayOnly {
 		g.sockets = &pionnet.Sockets{}
 	}
-	pc, err := newPeerConnection(ctx, s.config, machine, servers, g)
+	pc, err := newPeerConnection(ctx, own, machine, servers, g)
 	if err != nil {
 		return nil, err
 	}

@@ -52,16 +52,17 @@ const (
 // Offers of callers that have died may fail without end. A caller that is alive closes the room when it gives
 // up: then the two cannot reach each other.
 type callee struct {
-	s         *Session
-	rooms     rooms
-	invited   invitations
-	hasSecret bool
-	state     calleeState
-	silence   *time.Timer // until NoCall
-	newest    *offer      // the one to answer; nil while listening
-	failed    int         // attempts that found no path
-	noPath    error       // of the last of them
-	taken     bool        // another program has answered the last offer
+	s          *Session
+	rooms      rooms
+	invited    invitations
+	groundwork chan groundwork // of the first attempt
+	hasSecret  bool
+	state      calleeState
+	silence    *time.Timer // until NoCall
+	newest     *offer      // the one to answer; nil while listening
+	failed     int         // attempts that found no path
+	noPath     error       // of the last of them
+	taken      bool        // another program has answered the last offer
 
 	pipe *Pipe // once over
 	err  error // once over
@@ -84,8 +85,11 @@ func (s *Session) answer(ctx context.Context, codes []Code) (*Pipe, error) {
 	defer cancel()
 	n := len(codes)
 	c := &callee{
-		s: s, hasSecret: codes[0].Secret != "", noPath: ErrNoPath,
+		s: s, hasSecret: codes[0].Secret != "", noPath: ErrNoPath, groundwork: make(chan groundwork, 1),
 		rooms: rooms{codes, make(chan offer), make(chan struct{}, 1), make(chan error, 2*n), make(chan error, n)},
+	}
+	if !s.met { // or else the connection was lost, perhaps with the network
+		wg.Go(func() { c.layGroundwork(ctx) })
 	}
 	for _, code := range codes {
 		wg.Go(func() { c.rooms.lost <- s.watchRoom(ctx, code, c.rooms) })
@@ -209,7 +213,11 @@ func (c *callee) answerOnce(ctx context.Context, in invitation) (*Pipe, *offer, 
 	defer cancel()
 	var a *attempt
 	defer func() { g.end(a != nil && !a.unproven()) }() // after the attempt
-	a, err = s.newAttempt(ctx, in.ticket, o.code, inTime(in.servers, description), func(ctx context.Context, d signaling.Description) error {
+	on, err := c.takeGroundwork(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	a, err = s.newAttemptOver(ctx, on, in.ticket, o.code, inTime(in.servers, description), func(ctx context.Context, d signaling.Description) error {
 		if err := g.give(); err != nil {
 			return err
 		}

@@ -65,6 +65,9 @@ func newPeerConnection(ctx context.Context, config Config, machine transport.Net
 	if config.RelayOnly {
 		c.ICETransportPolicy = webrtc.ICETransportPolicyRelay
 	}
+	if config.certificate != nil {
+		c.Certificates = []webrtc.Certificate{*config.certificate}
+	}
 	if config.gathers {
 		c.ICECandidatePoolSize = 1
 	}

@@ -240,7 +240,7 @@ func (m *mover) meet(ctx context.Context, k *carrier, away departure) (*Pipe, er
 			return nil, err
 		}
 	}
-	a, err := m.s.newAttemptOver(ctx, machine, t, code, servers, k.describe)
+	a, err := m.s.newAttemptOver(ctx, groundwork{machine: machine}, t, code, servers, k.describe)
 	if err != nil {
 		return nil, err
 	}

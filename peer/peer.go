@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/pion/transport/v5"
+	"github.com/pion/webrtc/v4"
 
 	"p2pchat/peer/internal/portmap"
 	"p2pchat/signaling"
@@ -96,6 +97,8 @@ type Config struct {
 	patient bool                        // wait for nominations, see pionnet.FirstCheck
 	relayed bool                        // the connection was through a relay until now: another relay is taken at once
 	gathers bool                        // addresses are gathered before there is a description
+
+	certificate *webrtc.Certificate // of one connection; pion makes one if nil
 
 	contact *Contact // whom to meet without a code; nil with one
 	private bool     // only the two have the codes: wrong answers are no guesses

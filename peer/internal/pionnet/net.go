@@ -52,6 +52,17 @@ func NewNet(ctx context.Context) (*Net, error) {
 	return &Net{n, ctx, usable(all, DefaultAddresses()), newRoutes(all), false, avoidsDeadLink(all), time.Now().Add(tentativeLimit)}, nil
 }
 
+// Until returns a machine's network whose look-ups and connections end with ctx.
+func Until(ctx context.Context, machine transport.Net) transport.Net {
+	n, ok := machine.(*Net)
+	if !ok {
+		return machine
+	}
+	c := *n
+	c.ctx = ctx
+	return &c
+}
+
 // Interfaces returns the interfaces from which ICE gathers addresses, the one with the default route first.
 func (n *Net) Interfaces() ([]*transport.Interface, error) { return n.interfaces, nil }
 
