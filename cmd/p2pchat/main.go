@@ -22,7 +22,7 @@ func main() {
 		inTerminal: term.IsTerminal(int(os.Stdin.Fd())), outTerminal: term.IsTerminal(int(os.Stdout.Fd())), errTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}
 	if std.inTerminal && std.errTerminal {
-		std.raw = raw
+		std.raw, std.size = raw, func() (width, height int, err error) { return term.GetSize(int(os.Stderr.Fd())) }
 	}
 	os.Exit(run(interruptible(), os.Args[1:], std))
 }
@@ -51,8 +51,9 @@ type stdio struct {
 	out, err                io.Writer
 	inTerminal, outTerminal bool
 	errTerminal             bool
-	raw                     func() (restore func(), err error) // switches the terminal to raw mode; nil if stdin or stderr is no terminal
-	warnings                *warnings                          // for the screen of the command; nil: they are written to err
+	raw                     func() (restore func(), err error)    // switches the terminal to raw mode; nil if stdin or stderr is no terminal
+	size                    func() (width, height int, err error) // of the terminal on stderr; nil if there is none
+	warnings                *warnings                             // for the screen of the command; nil: they are written to err
 }
 
 // run runs the program, and returns its exit code.

@@ -34,7 +34,7 @@ func askCode(ctx context.Context, std stdio, parse func(string) (peer.Code, erro
 			got.mistake = recover()
 			asked <- got
 		}()
-		got.code, got.err = readCode(std.in, std.err, parse)
+		got.code, got.err = readCode(std, parse)
 	}()
 	select {
 	case got := <-asked:
@@ -52,22 +52,34 @@ const maxChoices = 20
 
 // readCode is askCode on a terminal in raw mode. It reads no byte after the line of the code: the next lines
 // belong to the conversation.
-func readCode(in io.Reader, out io.Writer, parse func(string) (peer.Code, error)) (peer.Code, error) {
-	keys := &keys{in: in}
+func readCode(std stdio, parse func(string) (peer.Code, error)) (peer.Code, error) {
+	keys, out := &keys{in: std.in}, std.err
 	t := term.NewTerminal(struct {
 		io.Reader
 		io.Writer
 	}{keys, out}, "p2pchat: the caller's code (Tab completes its words): ")
+	width := 80
 	t.AutoCompleteCallback = func(line string, pos int, key rune) (string, int, bool) {
 		if key != '\t' {
 			return "", 0, false
 		}
 		head, choice := completed(line[:pos])
 		if 1 < len(choice) && len(choice) <= maxChoices && head == line[:pos] {
-			fmt.Fprintln(t, strings.Join(choice, "  "))
+			fmt.Fprintln(t, inRows(choice, width))
 		}
 		return head + line[pos:], len(head), true
 	}
+	fit := func() { // or else a line that wraps would be drawn over the next one
+		if std.size == nil {
+			return
+		}
+		if columns, rows, err := std.size(); err == nil && columns > 0 && rows > 0 {
+			width = columns
+			_ = t.SetSize(columns, rows) // the next write fails, too
+		}
+	}
+	fit()
+	keys.pressed = fit // the window may have another size since
 	var codes codeReader
 	for {
 		text, err := t.ReadLine()
@@ -88,11 +100,29 @@ func readCode(in io.Reader, out io.Writer, parse func(string) (peer.Code, error)
 		if err == nil {
 			return code, nil
 		}
-		fmt.Fprintf(t, "p2pchat: %v\n", err)
 		if u := (*unlikelyCodeError)(nil); errors.As(err, &u) {
-			keys.pending = append(keys.pending, text...) // the person corrects it, or enters it again
+			fmt.Fprintf(t, "p2pchat: %v Or correct it here: Ctrl-U empties the line.\n", err)
+			keys.pending = append(keys.pending, text...)
+			continue
 		}
+		fmt.Fprintf(t, "p2pchat: %v\n", err)
 	}
+}
+
+// inRows joins words to rows of at most width columns.
+func inRows(words []string, width int) string {
+	rows, column := "", 0
+	for _, w := range words {
+		switch {
+		case column == 0:
+		case column+2+len(w) < width:
+			rows, column = rows+"  ", column+2
+		default:
+			rows, column = rows+"\n", 0
+		}
+		rows, column = rows+w, column+len(w)
+	}
+	return rows
 }
 
 // completeCode completes a CODE in a shell. The code may have spaces.
@@ -133,6 +163,7 @@ func completed(text string) (string, []string) {
 // keys reads one byte at a time, so that the terminal does not read ahead.
 type keys struct {
 	in      io.Reader
+	pressed func() // called after each key, before it is handled; may be nil
 	last    byte
 	pending []byte // for the next calls of Read
 	gone    bool   // the terminal is: in raw mode, Ctrl-D is a byte and ends no read
@@ -174,6 +205,9 @@ func (k *keys) next() (byte, error) {
 	for {
 		n, err := k.in.Read(b[:])
 		k.gone = k.gone || errors.Is(err, io.EOF) || errors.Is(err, syscall.EIO)
+		if n > 0 && k.pressed != nil {
+			k.pressed()
+		}
 		switch {
 		case n > 0 && b[0] == interruptKey:
 			k.last = b[0]

@@ -139,9 +139,24 @@ func TestPrompt(t *testing.T) {
 		s := sitDown(t, nil, "answer", "--server", elsewhere, "--wait", "1ns")
 		s.sees(asksForCode)
 		s.types("417 falcom zebra\r")
-		s.sees(`"falcom" is not a code word\. If it is right, press Enter again\.\r\n.*417 falcom zebra$`)
+		s.sees(`"falcom" is not a code word\. If it is right, press Enter again\. Or correct it here: Ctrl-U empties the line\.\r\n.*417 falcom zebra$`)
 		s.types("\r")
 		s.ends(exitServer) // there is no server
+	})
+
+	t.Run("in a narrow window, each Tab leaves one prompt and whole words, and the doubted text can be replaced", func(t *testing.T) {
+		t.Parallel()
+		w := openWindow(t, 40, 10, []string{"P2PCHAT_NAME=tester"}, "answer", "--server", elsewhere, "--ui", "line", "--wait", "1ns")
+		w.shows(`words\): *$`)
+		w.types("950-suds-at\t")
+		const asked = `p2pchat: the caller's code \(Tab complete\ns its words\): 950-suds-at`
+		w.shows(`\Aatlas  atmosphere  atom  atrocious\nattic  atypical\n` + asked + `\n*\z`)
+		w.resize(60, 10)
+		w.types("\x15950-suds-attc\r")
+		w.shows(`(?s)Or correct it here: Ctrl-U\s+empties the line\..*: 950-su\nds-attc`)
+		w.types("\x15950-suds-attic\r")
+		w.ends(exitServer)
+		w.shows(`: 950-su\nds-attic\n`)
 	})
 
 	t.Run("so is a text that would become a room of its own, but not one that was pasted with its command", func(t *testing.T) {
@@ -149,7 +164,7 @@ func TestPrompt(t *testing.T) {
 		s := sitDown(t, nil, "answer", "--server", elsewhere, "--wait", "1ns")
 		s.sees(asksForCode)
 		s.types("foo bar\r")
-		s.sees(`"foo-bar" does not look like a code that p2pchat makes, such as 417-amber-falcon\. If the caller chose it, press Enter again\.\r\n.*foo bar$`)
+		s.sees(`"foo-bar" does not look like a code that p2pchat makes, such as 417-amber-falcon\. If the caller chose it, press Enter again\. Or correct it here: Ctrl-U empties the line\.\r\n.*foo bar$`)
 		s.types("\x15standup\r") // another one
 		s.sees(`(?s)"standup" does not look like a code .*standup$`)
 		s.types("\r")
@@ -265,11 +280,11 @@ func TestCompleted(t *testing.T) {
 			t.Errorf("%q is completed to %q, of %q", text, head, choice)
 		}
 	}
-	if _, err := readCode(strings.NewReader("417-falcon"), io.Discard, peer.ParseCode); !errors.Is(err, errInterrupted) {
+	if _, err := readCode(stdio{in: strings.NewReader("417-falcon"), err: io.Discard}, peer.ParseCode); !errors.Is(err, errInterrupted) {
 		t.Errorf("a terminal that ended says %v", err)
 	}
 	var none peer.Code
-	if code, err := readCode(strings.NewReader("\x03"), io.Discard, peer.ParseCode); code != none || !errors.Is(err, errInterrupted) {
+	if code, err := readCode(stdio{in: strings.NewReader("\x03"), err: io.Discard}, peer.ParseCode); code != none || !errors.Is(err, errInterrupted) {
 		t.Errorf("Ctrl-C says %v, %v", code, err)
 	}
 }
