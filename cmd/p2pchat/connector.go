@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,7 +62,7 @@ func newConnector(o *talkOptions, conversation *chat.Conversation) *connector {
 // open starts the Session of the current code.
 func (c *connector) open() error {
 	at := signaling.Config{Patience: c.o.patience, Key: c.o.keyHere(), OnOutage: func(err error) {
-		c.outage.set(func(t *outage) { t.server = err })
+		c.outage.set(func(t *outage) { t.server, t.last = err, cmp.Or(err, t.last) })
 		if c.o.onOutage != nil {
 			c.o.onOutage(err != nil)
 		}
@@ -74,7 +75,7 @@ func (c *connector) open() error {
 			}
 		}
 	}
-	c.outage.set(func(t *outage) { t.server, t.path, t.open = nil, nil, false }) // of the server before
+	c.outage.set(func(t *outage) { t.server, t.last, t.path, t.open = nil, nil, nil, false }) // of the server before
 	if r := c.o.incoming; r != nil {
 		r.follow(c.o.report(c.conversation, &c.outage, c.hasMet), at.OnOutage)
 		c.mu.Lock()

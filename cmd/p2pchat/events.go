@@ -18,6 +18,7 @@ import (
 type outage struct {
 	mu     sync.Mutex // guards what follows
 	server error      // from requests to the server; nil while it answers
+	last   error      // the latest of them; nil before the first
 	path   error      // of the attempt to connect the two machines; nil without one
 	open   bool       // the other side can come: the room is open, or this side watches it
 }
@@ -41,9 +42,23 @@ func (t *outage) cause(o *talkOptions, late error) error {
 	case t.server != nil:
 		return t.server
 	case !t.open:
-		return fmt.Errorf("%w: it did not answer in time", signaling.ErrUnreachable)
+		return unopenedError{t, o.server}
 	}
 	return late
+}
+
+// An unopenedError says why the room could not be opened in time. The server may wait for its store, and say so only when this program
+// closes the room: after the time of --wait.
+type unopenedError struct {
+	outage *outage
+	server string
+}
+
+func (e unopenedError) Error() string { return e.Unwrap().Error() }
+
+func (e unopenedError) Unwrap() (err error) {
+	e.outage.set(func(t *outage) { err = t.last })
+	return atServer(e.server, cmp.Or(err, fmt.Errorf("%w: it did not answer in time", signaling.ErrUnreachable)))
 }
 
 // report returns a function that tells the screen of the session's events, and notes outages. Two sides that have met need no code.

@@ -19,7 +19,7 @@ func (e hintedError) Unwrap() error { return e.error }
 
 // atServer adds the server's address, and a hint if one helps, to an error of requests to it.
 func atServer(server string, err error) error {
-	if isProxyFailure(err) {
+	if isProxyFailure(err) || errors.As(err, &unopenedError{}) { // the second names it by itself
 		return err
 	}
 	if errors.Is(err, signaling.ErrUnreachable) || errors.Is(err, signaling.ErrForeign) || errors.As(err, &signaling.Problem{}) {

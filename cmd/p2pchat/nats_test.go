@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"strings"
+	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -36,4 +38,30 @@ func startNATS(folder string) (address string, stop func(), err error) {
 		return "", nil, errors.New("NATS does not start")
 	}
 	return node.Addr().String(), stop, nil
+}
+
+// A server that loses NATS is not ready as soon as it knows, and a call that waits there ends with the reason, also if the server has
+// answered another request in the meantime.
+func TestServerThatLosesItsStore(t *testing.T) {
+	inFull(t)
+	t.Parallel()
+	node, stop, err := startNATS(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	serve := launchWith(t, t.TempDir(), []string{"P2PCHAT_STORE=nats://ann:s3cret@" + node}, "serve", "--listen", "127.0.0.1:0")
+	at := serve.notes(t, `listening on (http://\S+)`)[1]
+	stop()
+	serve.notes(t, "the connection to NATS broke")
+	ready := launch(t, "ready", "--server", at)
+	ready.finishes(t, exitServer)
+	if text := ready.err.String(); !strings.Contains(text, "cannot reach its store") {
+		t.Errorf("it says %s", text)
+	}
+	call := launch(t, "call", "417-falcon-zebra", "--server", at, "--wait", "4s")
+	call.finishes(t, exitServer)
+	if text := call.err.String(); !strings.Contains(text, "error: "+at+": The server cannot reach its store of rooms") {
+		t.Errorf("it says %s", text)
+	}
 }

@@ -142,9 +142,10 @@ func (s *Store) Stop() {
 	s.running.Wait()
 }
 
-// Ready returns ErrUnavailable while NATS cannot be reached.
+// Ready returns ErrUnavailable while NATS cannot be reached. It does so as soon as the connection breaks, while requests still wait for
+// Config.Patience: another server may reach NATS.
 func (s *Store) Ready() error {
-	if s.suspended.Load() {
+	if s.suspended.Load() || !s.conn.IsConnected() {
 		return signaling.ErrUnavailable
 	}
 	return nil
