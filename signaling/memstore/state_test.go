@@ -4,6 +4,8 @@ import (
 	"errors"
 	"reflect"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"p2pchat/signaling"
 )
@@ -65,6 +67,29 @@ func TestAcceptedFrom(t *testing.T) {
 	if _, err := s.Offer(t.Context(), signaling.NewTicket("418", signaling.Caller), signaling.Description(`{}`)); !errors.Is(err, signaling.ErrInvalid) {
 		t.Errorf("what is no offer: %v", err)
 	}
+}
+
+// A room in which a read waits does not expire, however long that takes: the answer is taken, and ends the wait.
+func TestAReadKeepsItsRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Limits{Idle: time.Minute})
+		caller, callee := signaling.NewTicket("417", signaling.Caller), signaling.NewTicket("417", signaling.Callee)
+		if _, err := s.Offer(t.Context(), caller, signaling.Description(`{"type":"offer","sdp":"v=0"}`)); err != nil {
+			t.Fatal(err)
+		}
+		read := make(chan error, 1)
+		go func() {
+			_, _, err := s.Description(t.Context(), caller, signaling.Callee, "", signaling.Forever)
+			read <- err
+		}()
+		time.Sleep(time.Hour)
+		if _, err := s.Answer(t.Context(), callee, "", signaling.Description(`{"type":"answer","sdp":"v=0"}`)); err != nil {
+			t.Errorf("answering: %v", err)
+		}
+		if err := <-read; err != nil {
+			t.Errorf("the read ends with %v", err)
+		}
+	})
 }
 
 // A client may have the share of the mail's bytes that other clients have left. Where the primary does not count them, that is all.
