@@ -35,3 +35,12 @@ func TestState(t *testing.T) {
 		}
 	}
 }
+
+// Once a file is given its name, nothing else decides how it ends.
+func TestWhatIsOver(t *testing.T) {
+	for s, over := range map[state]bool{offered: false, accepted: false, moving: false, waiting: false, committing: true, done: true, failed: true} {
+		if s.over() != over {
+			t.Errorf("state %d is over: %t", s, s.over())
+		}
+	}
+}

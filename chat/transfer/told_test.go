@@ -308,15 +308,16 @@ func TestAFolderIsContinued(t *testing.T) {
 
 // A folder that is the same as in an earlier run is sent whole, and one that has changed is closed.
 func TestAFolderIsSentOn(t *testing.T) {
-	for _, changed := range []bool{false, true} {
-		path := folderWith(t, "a", "b")
+	for _, change := range []string{"", "longer", "y"} {
+		path, changed := folderWith(t, "a", "b"), change != ""
 		s, err := newSource(t.Context(), path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		s.close()
 		if changed {
-			if err := os.WriteFile(filepath.Join(path, "a"), []byte("longer"), 0o600); err != nil {
+			a := filepath.Join(path, "a")
+			if err := errors.Join(os.WriteFile(a, []byte(change), 0o600), os.Chtimes(a, time.Time{}, time.Unix(1, 0))); err != nil {
 				t.Fatal(err)
 			}
 		}
