@@ -131,6 +131,11 @@ func TestWhatAReceiverIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	odd := tape(t, tar.Header{Name: "a", Typeflag: tar.TypeReg}, tar.Header{Name: `x\y`, Typeflag: tar.TypeReg})
+	oddLeft, err := json.Marshal([]leftOut{{Name: `x\y`, Why: "gone"}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name   string
 		offer  Offer
@@ -141,6 +146,7 @@ func TestWhatAReceiverIsTold(t *testing.T) {
 	}{
 		{name: "a file", offer: Offer{Name: "a", Size: 4}, stream: []byte("abcd"), want: []string{"a"}},
 		{name: "a file without its disk", offer: Offer{Name: "a", Size: 4}, stream: []byte("abcd"), breaks: true},
+		{name: "a folder with another name in it", offer: Offer{Name: "tree", Size: int64(len(odd)), Folder: true, Files: 2}, stream: odd, left: oddLeft, want: []string{"tree", "tree/a"}},
 		{name: "a folder", offer: Offer{Name: "tree", Size: int64(len(folder)), Folder: true, Files: 2}, stream: folder, left: left, want: []string{"tree", "tree/a"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -236,6 +242,18 @@ func TestFoldersThatAreNotOffered(t *testing.T) {
 		notices := eventsOf[Notice](h)
 		if len(notices) != 1 || !strings.Contains(notices[0].Text, `"tree" was not offered: the journal`) || m.Pending() || m.Missed() != 1 {
 			t.Errorf("it is told %+v; pending: %t; %d are missed", notices, m.Pending(), m.Missed())
+		}
+		isClosed(t, path)
+	})
+	t.Run("ever", func(t *testing.T) {
+		h, path := &fakeHost{fails: func(Kind) error { return ErrFull }}, folderWith(t)
+		m := New(Config{}, h, "ours", "theirs", nil)
+		if _, err := m.SendFiles(t.Context(), true, []string{path}); err != nil {
+			t.Fatal(err)
+		}
+		m.Close("over", false, false)
+		if m.Missed() != 1 || m.Pending() {
+			t.Errorf("%d are missed; pending: %t", m.Missed(), m.Pending())
 		}
 		isClosed(t, path)
 	})
