@@ -65,6 +65,7 @@ func TestChannelsThatKeepClosing(t *testing.T) {
 			var wg sync.WaitGroup
 			wg.Go(func() { m.Run(ctx, to) })
 			time.Sleep(10 * time.Minute)
+			synctest.Wait()
 			failed := eventsOf[Failed](h)
 			if moves && (len(failed) > 0 || !done || to.opened <= 2*maxFutile) {
 				t.Errorf("%d bytes have arrived over %d channels: %+v", has, to.opened, failed)
