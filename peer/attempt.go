@@ -34,6 +34,7 @@ type attempt struct {
 	readOn    func()                     // see offer.handled; a caller's does nothing
 	done      chan struct{}              // closed by end: run handles no more posts
 	outgoing  chan []signaling.Candidate // from run to send
+	complete  chan struct{}              // closed by run when outgoing has all of this side's candidates
 	declined  tally                      // channels
 	phases    *phases
 	network   transport.Net
@@ -107,7 +108,7 @@ func (s *Session) newAttemptOver(ctx context.Context, on groundwork, t signaling
 	a := &attempt{
 		store: s.store, ticket: t, code: code, resumption: s.resumption(t, code), servers: servers,
 		publish: publish, readOn: func() {}, moves: s.config.Moves && !s.config.RelayOnly, renews: s.config.Moves, relayOnly: s.config.RelayOnly, report: s.config.Report, log: s.config.Log, phases: newPhases(s.config.Log),
-		posts: make(chan post), done: make(chan struct{}), outgoing: make(chan []signaling.Candidate, 128),
+		posts: make(chan post), done: make(chan struct{}), outgoing: make(chan []signaling.Candidate, 128), complete: make(chan struct{}),
 		another: func(ctx context.Context, sources *pionnet.Sources, first *pionnet.FirstCheck) (*webrtc.PeerConnection, error) {
 			config := s.config
 			config.gathers = true

@@ -275,7 +275,7 @@ func (s *Session) watchRoom(ctx context.Context, code Code, r rooms) error {
 		case err == nil:
 			known, since = v, time.Now()
 			if err = r.handOver(ctx, offer{code: code, description: d, version: v}); err == nil {
-				err = cmp.Or(sleep(ctx, readPause), pause.wait(ctx))
+				err = cmp.Or(sleep(ctx, lull), pause.wait(ctx))
 			}
 		case errors.Is(err, signaling.ErrUnchanged):
 			err = sleep(ctx, lookInterval)

@@ -22,6 +22,7 @@ type localCandidates struct {
 	deferred  []webrtc.ICECandidateInit // at addresses of the interfaces after the first few
 	due       bool                      // deferred candidates have waited long enough
 	batch     []signaling.Candidate     // of one step of run
+	complete  bool                      // all servers have replied, or had time to
 	delivered bool                      // the Store has the first of them: with the caller's nonce
 }
 
@@ -39,6 +40,7 @@ func (g gathered) handle(ctx context.Context, a *attempt) (*Pipe, error) {
 		a.noSocket = trySocket(ctx)
 	}
 	a.tell(webrtc.ICECandidateInit{}) // the end of the candidates (RFC 8838, section 14)
+	a.local.complete = true
 	if a.reply != nil {
 		a.sendReply(ctx)
 	}
@@ -142,15 +144,17 @@ func (a *attempt) queue(n sealedNote) {
 
 // queueBatch hands send the candidates of one step of run: one request will take them.
 func (a *attempt) queueBatch() {
-	if len(a.local.batch) == 0 {
-		return
+	if len(a.local.batch) > 0 {
+		select {
+		case a.outgoing <- a.local.batch:
+		default:
+			a.log.Info("left out candidates: there are too many", "count", len(a.local.batch))
+		}
+		a.local.batch = nil
 	}
-	select {
-	case a.outgoing <- a.local.batch:
-	default:
-		a.log.Info("left out candidates: there are too many", "count", len(a.local.batch))
+	if a.local.complete && !isClosed(a.complete) {
+		close(a.complete)
 	}
-	a.local.batch = nil
 }
 
 // delivered is posted when the Store has taken some of this side's candidates.

@@ -33,8 +33,12 @@ func (a *attempt) send(ctx context.Context, d document) {
 	if len(a.outgoing) == 0 {
 		a.readOn()
 	}
-	for sent := 0; err == nil; {
-		list := a.nextBatch(ctx)
+	known := 0 // candidates that the other side has from the answer
+	if d.P2PChat != nil {
+		known = len(d.P2PChat.Candidates)
+	}
+	for sent := 0; err == nil; known = 0 {
+		list := a.nextBatch(ctx, known)
 		if len(list) == 0 {
 			return
 		}
@@ -59,13 +63,24 @@ func (a *attempt) send(ctx context.Context, d document) {
 }
 
 // nextBatch waits for candidates and returns all that are queued by then. It returns none if ctx has
-// ended.
-func (a *attempt) nextBatch(ctx context.Context) (list []signaling.Candidate) {
-	select {
-	case batch := <-a.outgoing:
-		list = append(list, batch...)
-	case <-ctx.Done():
-		return nil
+// ended. If the other side has all known ones, it waits for the next one, too: the reply of a STUN server often comes just after that
+// to the answer, and would have to wait until the request with the known ones is over.
+func (a *attempt) nextBatch(ctx context.Context, known int) (list []signaling.Candidate) {
+	var complete <-chan struct{}
+	var late <-chan time.Time
+	for len(list) == 0 || len(list) <= known {
+		select {
+		case batch := <-a.outgoing:
+			if list = append(list, batch...); late == nil && known > 0 {
+				complete, late = a.complete, time.After(lull)
+			}
+		case <-complete:
+			known = 0
+		case <-late:
+			known = 0
+		case <-ctx.Done():
+			return nil
+		}
 	}
 	for {
 		select {
@@ -77,9 +92,9 @@ func (a *attempt) nextBatch(ctx context.Context) (list []signaling.Candidate) {
 	}
 }
 
-// readPause is how long no request follows on one that is not likely to bring more. Where the server is near, the two are connected by
+// lull is how long no request follows on one that is not likely to bring more, or goes out that is not likely to be needed. Where the server is near, the two are connected by
 // then, and no request has to be made, and given up, while they connect.
-const readPause = 20 * time.Millisecond
+const lull = 20 * time.Millisecond
 
 // readCandidates posts the other side's candidates, with a ticket of this side.
 func (a *attempt) readCandidates(ctx context.Context, as signaling.Ticket) {
@@ -99,7 +114,7 @@ func (a *attempt) readCandidates(ctx context.Context, as signaling.Ticket) {
 		case <-ctx.Done():
 			return
 		case complete := <-all: // there may be more all the same, see releaseDeferred and mapPort
-			if complete && sleep(ctx, readPause) != nil {
+			if complete && sleep(ctx, lull) != nil {
 				return
 			}
 		}
