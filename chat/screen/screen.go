@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"syscall"
 
@@ -102,9 +103,10 @@ var ErrBinary = errors.New("the input is not text, so nothing of it was sent")
 // ErrDoubtful is what an error of Streams.Code is if the same text is taken when the person enters it again.
 var ErrDoubtful = errors.New("the code is doubtful")
 
-// outputError returns the error for a failed write to the output: ErrOutputClosed if its reader has closed it.
+// outputError returns the error for a failed write to the output: ErrOutputClosed if its reader has closed it, or this program has
+// since the reader ended.
 func outputError(err error) error {
-	if errors.Is(err, syscall.EPIPE) {
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrClosed) {
 		return ErrOutputClosed
 	}
 	return fmt.Errorf("writing the output: %w", err)

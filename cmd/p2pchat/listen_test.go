@@ -132,4 +132,7 @@ func TestListenExec(t *testing.T) {
 	}
 	_ = ben.cmd.Process.Signal(signals["TERM"])
 	ben.finishes(t, 0)
+	if strings.Contains(ben.out.String(), "The call with") || strings.Contains(ben.err.String(), "The call with") {
+		t.Errorf("a program that ends its call is taken for a failure:\n%s%s", ben.out, ben.err)
+	}
 }

@@ -58,7 +58,10 @@ func (s *switchboard) runProgram(ctx context.Context, o talkOptions, id, name st
 		})
 	}
 	o.screen, o.full, o.declines, o.unit, o.drain, o.leaveOnEOF, o.leaveAtOnce = screen.JSON, false, "", "", 2*time.Second, true, true
-	return talk(ctx, o, stdio{in: out, out: in, err: s.notes})
+	if err := talk(ctx, o, stdio{in: out, out: in, err: s.notes}); !only(err, screen.ErrOutputClosed) { // a program ends its call like that
+		return err
+	}
+	return nil
 }
 
 // endProgram waits for the end of a program whose call is over. A program that goes on is told to stop, then killed.
