@@ -109,7 +109,10 @@ func RenamedWithin(n int, example, where string) string {
 // changedNames returns a sentence on the n names that had to be changed in a folder, or "" if n is 0.
 func changedNames(n int, example, where string) string {
 	how := "had to be changed" + where
-	if example != "" {
+	switch {
+	case example != "" && n > 1:
+		how += ", for example " + Clean(example)
+	case example != "":
 		how += ": " + Clean(example)
 	}
 	switch n {

@@ -161,7 +161,7 @@ func TestLine(t *testing.T) {
 		"a file has another name":           {chat.FileReceived{Name: "b", Called: "a\x1b", Path: "in/b", Size: 5}, "Saved \"b\" (5 B, verified) as in/b.\n"},
 		"a file would have another name":    {chat.FileOffered{From: "Ben", Name: "b_", Called: "b\x1b", Size: 5}, "Ben offers \"b_\" (5 B). Its name \"b␛\" cannot be used here.\n"},
 		"a file has another name there":     {chat.FileSent{Name: "a", Size: 5, As: "a (1)\x1b"}, "Sent \"a\" (5 B, verified). The other side saved it as \"a (1)␛\".\n"},
-		"names in a folder are others":      {chat.FileReceived{Name: "a", Path: "/in/a", Size: 5, Renamed: 2, Example: "x is now y"}, "Saved \"a\" (5 B, verified) to /in. 2 names in it had to be changed: x is now y.\n"},
+		"names in a folder are others":      {chat.FileReceived{Name: "a", Path: "/in/a", Size: 5, Renamed: 2, Example: "x is now y"}, "Saved \"a\" (5 B, verified) to /in. 2 names in it had to be changed, for example x is now y.\n"},
 		"a name in a folder is, there":      {chat.FileSent{Name: "a", Size: 5, Renamed: 1}, "Sent \"a\" (5 B, verified). 1 name in it had to be changed there.\n"},
 		"a file of a folder was left out":   {chat.FileLeftOut{Name: "a", File: "b/c", Reason: "it is no longer there"}, "\"b/c\" was left out of \"a\": it is no longer there.\n"},
 		"a file of a folder grew":           {chat.FileLeftOut{Name: "a", File: "b/c", Reason: "it grew", Kept: true}, "\"b/c\" in \"a\" is not complete: it grew.\n"},
