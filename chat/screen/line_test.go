@@ -139,7 +139,7 @@ func TestLine(t *testing.T) {
 		"disconnected":                      {chat.Disconnected{Reason: "a\nb"}, "Disconnected: a␊b\nWaiting for the other side to come back. What you type is kept until then.\n"},
 		"moved":                             {chat.Moved{From: "relay", To: "srflx"}, "The connection now goes directly, through NAT (before: through a relay, for 0s)\n"},
 		"moved as UDP works":                {chat.Moved{From: "relay", To: "host", After: 8 * time.Second, Reason: "udp", Theirs: true}, "The connection now goes directly (before: through a relay, for 8s): the other side's network lets UDP through now\n"},
-		"made again":                        {chat.Moved{From: "host", To: "host", Reason: "silence"}, "The connection was made again, and still goes directly: nothing arrived from the other side\n"},
+		"made again":                        {chat.Moved{From: "host", To: "host", Reason: "silence"}, "The connection is back after a break, and goes directly: for a moment, nothing arrived from the other side\n"},
 		"moved as an address has gone":      {chat.Moved{From: "host", To: "host", Reason: "gone"}, "The connection has moved to another network, and still goes directly: this machine lost its address\n"},
 		"moved to another network":          {chat.Moved{From: "host", To: "host"}, "The connection has moved to another network, and still goes directly\n"},
 		"reconnected":                       {chat.Reconnected{}, "Connected again\n"},

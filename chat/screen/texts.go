@@ -110,7 +110,7 @@ func MovedText(e chat.Moved, name string) string {
 		return fmt.Sprintf("The connection now goes %s (before: %s, for %s)%s", to, from, e.After.Round(time.Second), why)
 	}
 	if e.Reason == "silence" { // the network may be the same
-		return "The connection was made again, and still goes " + PathText(e.To) + why
+		return "The connection is back after a break, and goes " + PathText(e.To) + why
 	}
 	return "The connection has moved to another network, and still goes " + PathText(e.To) + why
 }
@@ -126,7 +126,7 @@ func moveReason(e chat.Moved, name string) string {
 		"udp":     network + " lets UDP through now",
 		"address": machine + " has a better address",
 		"gone":    machine + " lost its address",
-		"silence": "nothing arrived from " + name,
+		"silence": "for a moment, nothing arrived from " + name,
 		"worse":   "the earlier path had become slow, or lost packets",
 	}[e.Reason]
 }

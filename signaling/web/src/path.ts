@@ -30,7 +30,7 @@ export const isCertain = (m: Moved, to: PathKind): boolean => to !== "prflx" || 
 export function movedText(m: Moved, to: PathKind, name: string): string {
   const way = pathWay(to), before = pathWay(m.from), reason = m.why && `: ${because(m.why, m.theirs, name)}`;
   if (way !== before) return `The connection now goes ${way} (before: ${before}, for ${Math.round((m.at - m.since) / 1000)} s)${reason}.`;
-  if (m.why === "silence") return `The connection was made again, and still goes ${way}${reason}.`;
+  if (m.why === "silence") return `The connection is back after a break, and goes ${way}${reason}.`;
   return `The connection has moved to another network, and still goes ${way}${reason}.`;
 }
 
@@ -41,7 +41,7 @@ function because(why: Reason, theirs: boolean, name: string): string {
     udp: `${network} lets UDP through now`,
     address: `${machine} has a better address`,
     gone: `${machine} lost its address`,
-    silence: `nothing arrived from ${name}`,
+    silence: `for a moment, nothing arrived from ${name}`,
     worse: "the earlier path had become slow, or lost packets",
   }[why];
 }
