@@ -49,7 +49,7 @@ var problems = []struct {
 	{ErrUnavailable, "unavailable", http.StatusServiceUnavailable, "The server cannot reach its store of rooms. Try again in a moment: the server reconnects by itself."},
 	{ErrInvalid, "invalid", http.StatusBadRequest, "The request is not valid: see /openapi.yaml."},
 	{ErrTooLarge, "too-large", http.StatusRequestEntityTooLarge, "The body is larger than this server accepts."},
-	{ErrOtherSite, "other-site", http.StatusForbidden, "A web page of another site may not write here. The operator of the server can allow it with --cors-origin."},
+	{ErrOtherSite, "other-site", http.StatusForbidden, "A web page of another site may not write here. The operator of the server can allow it with --cors-origin. If this is the page of this server behind a proxy, start the server with --public-url."},
 	{ErrOtherHost, "other-host", http.StatusForbidden, "This server listens on its own machine alone, so it answers to localhost and not to other names. If a proxy stands in front, start the server with --public-url."},
 	{ErrNotJSON, "not-json", http.StatusUnsupportedMediaType, "A web page has to send JSON with the header 'Content-Type: application/json'."},
 	{ErrDraining, "draining", http.StatusServiceUnavailable, "The server is stopping. Try again in a moment: another server may take over."},

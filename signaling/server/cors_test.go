@@ -95,7 +95,7 @@ func TestPagesOfOtherSites(t *testing.T) {
 		{"a page that is allowed", "localhost:3000", []string{json, "Origin: https://friend.example", cross}, 201, ""},
 		{"a page elsewhere", "localhost:3000", []string{json, "Origin: https://evil.example", cross}, 403, "other-site"},
 		{"a page elsewhere that needs no permission", "localhost:3000", []string{text, "Origin: https://evil.example", cross}, 403, "other-site"},
-		{"a page elsewhere, in an old browser", "localhost:3000", []string{text, "Origin: https://evil.example"}, 403, "other-site"},
+		{"a page elsewhere, in an old browser", "localhost:3000", []string{text, "Origin: https://evil.example"}, 403, "behind a proxy, start the server with --public-url"},
 		{"a page in a sandbox", "localhost:3000", []string{json, "Origin: null"}, 403, "other-site"},
 		{"a page without an origin", "localhost:3000", []string{json, cross}, 403, "other-site"},
 		{"a page on another port of this machine", "localhost:3000", []string{json, "Origin: http://localhost:8080", "Sec-Fetch-Site: same-site"}, 403, "other-site"},

@@ -41,7 +41,7 @@ var limits = map[string]string{
 	limitClientRooms:       "a client opens more rooms than --max-client-rooms allows, which is less the more rooms others have open",
 	limitClientWaiting:     "a client waits in more rooms that no one has opened than --max-client-waiting allows, or has more requests wait than its share of --max-waiting, which is less the more of others wait",
 	limitWakes:             "a client's waiting reads are woken for nothing more often than --rate client allows",
-	limitOtherSite:         "a web page of another site tries to write: --cors-origin allows it",
+	limitOtherSite:         "a web page of another site tries to write: --cors-origin allows it; if it is this server's own page behind a proxy that changes the Host, --public-url does",
 	limitOtherHost:         "a browser asks for another name than localhost: --public-url allows it",
 	limitMail:              "the mailboxes hold as much as --mail-quota all allows",
 	limitBox:               "a client puts more into a mailbox than --mail-quota blocks and box allow",
