@@ -91,6 +91,7 @@ var endings = []struct {
 	{peer.ErrNoChannel, exitFailed, "no-channel", "have it announce the channel: createDataChannel without negotiated and id"},
 	{errStuck, exitFailed, "output-stuck", ""},
 	{syscall.EADDRINUSE, exitFailed, "address-in-use", "another program listens there: stop it, or choose another address"},
+	{syscall.EADDRNOTAVAIL, exitFailed, "no-such-address", "this machine does not have that address; without one, as in --listen :3000, the server listens on all that it has"},
 	{screen.ErrBinary, exitFailed, "not-text", "send it as a file: --send FILE"},
 	{screen.ErrOutputClosed, exitPipe, "output-closed", ""},
 }

@@ -96,6 +96,7 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
+	o.warnOfKey(log)
 	s, err := o.build(ctx, log, std.err)
 	defer s.close()
 	if err != nil {

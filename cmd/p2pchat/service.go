@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"p2pchat/cmd/p2pchat/internal/certs"
@@ -88,13 +89,24 @@ func (s *service) listen() (err error) {
 		fmt.Fprintf(s.notes, "p2pchat: metrics at http://%s/metrics\n", s.config.Metrics.Addr())
 	}
 	if s.listener, err = net.Listen("tcp", s.options.listen); err != nil {
-		return fmt.Errorf("the server cannot start: %w", err)
+		err = fmt.Errorf("the server cannot start: %w", err)
+		if m := s.config.Metrics; m != nil && errors.Is(err, syscall.EADDRINUSE) && samePort(s.options.listen, m.Addr()) {
+			err = hintedError{err, "the metrics are there already: give them a port of their own, as in --metrics-listen " + examples["metrics-listen"]}
+		}
+		return err
 	}
 	s.parts = append(s.parts, func() { _ = s.listener.Close() }) // the server may have closed it
 	if s.certificate != nil {
 		s.listener = tls.NewListener(s.listener, s.certificate.Config("h2", "http/1.1"))
 	}
 	return nil
+}
+
+// samePort reports whether an address to listen on has the port of a listener.
+func samePort(address string, of net.Addr) bool {
+	a, err := net.ResolveTCPAddr("tcp", address)
+	b, ok := of.(*net.TCPAddr)
+	return err == nil && ok && a.Port == b.Port
 }
 
 // host returns the name by which others reach this server, or "".

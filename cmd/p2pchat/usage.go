@@ -234,6 +234,13 @@ func badValue(name string, e *pflag.InvalidValueError) error {
 	return cannotRead(name, e.GetValue(), example(e.GetFlag()))
 }
 
+// examples are values of flags whose default and type say nothing.
+var examples = map[string]string{
+	"tls-auto": "chat.example.org", "public-url": "https://chat.example.org", "cors-origin": "https://www.example.org", "trusted-proxy": "127.0.0.1",
+	"metrics-listen": "127.0.0.1:9100", "relay-listen": ":" + relayPort, "relay-ip": "192.0.2.1",
+	"ice-server": "stun:stun.example.org:3478", "proxy": "socks5://127.0.0.1:9050", "name": "ann", "keep": "ben", "exec": "./bot",
+}
+
 // example returns a value for the flag: its default, if that is not empty, zero or false.
 func example(f *pflag.Flag) string {
 	if values := choices[f.Name]; values != nil {
@@ -241,6 +248,9 @@ func example(f *pflag.Flag) string {
 	}
 	if d := f.DefValue; d != "" && d != "[]" && d != "0" && d != "0s" && d != "false" {
 		return d
+	}
+	if e := examples[f.Name]; e != "" {
+		return e
 	}
 	switch f.Value.Type() {
 	case "bool":
@@ -250,7 +260,7 @@ func example(f *pflag.Flag) string {
 	case "int", "int64", "float64":
 		return "100"
 	}
-	return strings.ToUpper(f.Name)
+	return argumentOf(f)
 }
 
 // choices are the values of the flags that take one of a few words.
