@@ -24,7 +24,22 @@ func main() {
 	if std.inTerminal && std.errTerminal {
 		std.raw, std.size = raw, func() (width, height int, err error) { return term.GetSize(int(os.Stderr.Fd())) }
 	}
-	os.Exit(run(interruptible(), os.Args[1:], std))
+	signal.Ignore(syscall.SIGPIPE) // a write to a closed pipe returns an error instead
+	ctx := context.Background()
+	if !endsAtOnce(os.Args[1:]) {
+		ctx = interruptible()
+	}
+	os.Exit(run(ctx, os.Args[1:], std))
+}
+
+// endsAtOnce reports whether the command only prints something. It needs no handler of signals, for which Go starts threads: a sixth of a start.
+func endsAtOnce(args []string) bool {
+	return len(args) == 0 || slices.Contains([]string{"version", "--version", "-v", "help", "--help", "-h", "completion"}, args[0]) || completes(args)
+}
+
+// completes reports whether a shell asks for completions.
+func completes(args []string) bool {
+	return len(args) > 0 && slices.Contains([]string{cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}, args[0])
 }
 
 // raw switches the terminal on stdin to raw mode until restore.
@@ -38,7 +53,6 @@ func raw() (restore func(), err error) {
 
 // interruptible returns a context that ends at the first signal to stop. The second signal ends the process.
 func interruptible() context.Context {
-	signal.Ignore(syscall.SIGPIPE)                                                                           // a write to a closed pipe returns an error instead
 	signals := slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, signal.Ignored) // nohup, and a shell's &
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	context.AfterFunc(ctx, stop)
@@ -62,7 +76,7 @@ func run(ctx context.Context, args []string, std stdio) int {
 	std.err = &notesWriter{to: std.err} // notes and logs come from several goroutines
 	std.warnings = &warnings{}
 	root := rootCommand(std)
-	if len(args) > 0 && slices.Contains([]string{cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}, args[0]) {
+	if completes(args) {
 		completeFlags(root) // only a shell that completes needs it, and it takes 2 % of a start
 	}
 	root.SetArgs(args)
