@@ -123,6 +123,8 @@ func describeOwn(e Event) object {
 		return object{"type": "stats", "rtt_ms": float64(e.RTT.Microseconds()) / 1000}
 	case StillLost:
 		return object{"type": "still-disconnected", "after_s": e.After.Seconds(), "code": e.Code}
+	case StillAway:
+		return with(object{"type": "still-away", "after_s": e.After.Seconds(), "contact": e.Contact}, "lost", e.Lost)
 	case Listening:
 		return object{"type": "listening", "contacts": e.Contacts}
 	case IncomingCall:

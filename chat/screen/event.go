@@ -47,6 +47,14 @@ type (
 		After time.Duration
 		Code  string
 	}
+	// StillAway says that a contact has not come for some time, or not come back if Lost. The contact may have forgotten this side, which
+	// nothing tells.
+	StillAway struct {
+		After     time.Duration
+		Contact   string
+		Answering bool // this side waits for a call
+		Lost      bool
+	}
 	// Listening says that these contacts may call.
 	Listening struct{ Contacts []string }
 	// IncomingCall says that a contact calls, who has proven who it is.
@@ -75,6 +83,7 @@ func (WrongCode) event()  {}
 func (Connecting) event() {}
 func (Stats) event()      {}
 func (StillLost) event()  {}
+func (StillAway) event()  {}
 func (Failed) event()     {}
 
 func (Listening) event()     {}

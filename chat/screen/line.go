@@ -263,6 +263,8 @@ func (l *lineScreen) showOwn(e Event) {
 		l.askCode(e)
 	case StillLost:
 		l.note("%s", e.Text("The other side", map[bool]string{true: "/again"}[l.Again != nil]))
+	case StillAway:
+		l.note("%s", e.Text())
 	case WrongCode:
 		if text := e.Text(); text != "" {
 			l.note("%s", text)

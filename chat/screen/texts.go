@@ -70,6 +70,19 @@ func (e StillLost) Text(name, again string) string {
 	return text + fmt.Sprintf(" To wait with that code as well, type %s: anyone who knows the code can then answer.", again)
 }
 
+// Text tells that a contact has not come, and what to do if the contact has forgotten this side.
+func (e StillAway) Text() string {
+	name, waited := Clean(e.Contact), "answered"
+	switch {
+	case e.Lost:
+		waited = "come back"
+	case e.Answering:
+		waited = "called"
+	}
+	return fmt.Sprintf("%s has not %s for %d s, and may be away. If %s has removed you as a contact, remove @%s, too (p2pchat contacts forget @%s), meet with a code (p2pchat call), and both type /keep.",
+		name, waited, int(e.After.Seconds()), name, name, name)
+}
+
 // Text tells how many wrong answers are left. It is empty after the last one, and on the side that gave
 // it: there, the error says all.
 func (e WrongCode) Text() string {

@@ -45,6 +45,7 @@ type connector struct {
 	deadline  time.Time        // of --wait; zero before the wait begins
 	connected bool             // there was a connection
 	waiting   bool             // for the next one
+	awayTold  bool             // the person knows what it can mean that the contact does not come
 	typed     peer.Code        // with which the two sides met
 	room      string           // of the last wrong code
 	tried     int              // wrong codes in room
@@ -211,7 +212,7 @@ func (c *connector) wait(ctx context.Context) (link chat.Link, other *codeEntry,
 	if connected {
 		late = errNotBack
 	}
-	if connected && c.o.keeper.contact() == "" { // a contact's program that was started again comes back by itself
+	if connected && c.o.keeper.contact() == "" {
 		timer := time.NewTimer(stillLost)
 		defer timer.Stop()
 		long = timer.C
@@ -236,6 +237,9 @@ func (c *connector) wait(ctx context.Context) (link chat.Link, other *codeEntry,
 	})
 	if !c.o.incoming.isThere() {
 		wg.Go(func() { letters.run(ctx) })
+	}
+	if c.o.keeper.contact() != "" { // whose program comes back by itself if it was started again
+		wg.Go(func() { c.watchContact(ctx, connected) })
 	}
 	var found *lanMove
 	wg.Go(func() {
@@ -264,7 +268,7 @@ func (c *connector) waited(pipe *peer.Pipe, err error) (late bool) {
 	if err != nil {
 		return false
 	}
-	c.connected, c.typed, c.deadline = true, pipe.Resumption().Typed, time.Time{}
+	c.connected, c.awayTold, c.typed, c.deadline = true, false, pipe.Resumption().Typed, time.Time{}
 	c.o.own.stopAnnouncing()
 	if c.o.keeper.contact() == "" && !pipe.Foreign {
 		c.last = pipe
@@ -304,7 +308,7 @@ func (c *connector) link(ctx context.Context, session *peer.Session, late error)
 		err = c.outage.cause(c.o, err)
 	}
 	if c.o.keeper.contact() != "" && errors.Is(err, errAbsent) && !errors.Is(err, errNotBack) {
-		err = hintedError{err, "the contact's p2pchat call, answer or listen has to run at the same time; or wait longer: --wait 10m"}
+		err = hintedError{err, c.absentHint()}
 	}
 	if err != nil {
 		return chat.Link{}, nil, atServer(c.o.server, err)

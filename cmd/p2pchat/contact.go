@@ -331,3 +331,32 @@ func (k *keeper) Shown(id string) bool {
 		c.Keys = next
 	}) == nil // else the older keys stay, which does no harm
 }
+
+// absentHint says what to do about a contact who has not come within --wait.
+func (c *connector) absentHint() string {
+	return fmt.Sprintf("the contact's p2pchat call, answer or listen has to run at the same time, perhaps for longer: --wait 10m; if %s%s has removed you as a contact, keep each other again in a call with a code", contactMark, c.o.keeper.contact())
+}
+
+// watchContact tells, once for each wait, that the contact has not come for some time though the server answers.
+func (c *connector) watchContact(ctx context.Context, lost bool) {
+	ticker := time.NewTicker(stillLost)
+	defer ticker.Stop()
+	for after := stillLost; ; after += stillLost {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		if c.outage.cause(c.o, nil) != nil { // which is told, and may be why the contact does not come
+			continue
+		}
+		c.mu.Lock()
+		told := c.awayTold
+		c.awayTold = true
+		c.mu.Unlock()
+		if !told {
+			c.conversation.Tell(screen.StillAway{After: after, Contact: c.o.keeper.contact(), Answering: c.o.side == signaling.Callee, Lost: lost})
+		}
+		return
+	}
+}

@@ -101,7 +101,7 @@ func forgottenText(name string, dropped int) string {
 	case dropped > 1:
 		text += fmt.Sprintf(", and %d messages that had no receipt yet are dropped", dropped)
 	}
-	return text + "."
+	return text + ".\n" + contactMark + name + " is not told. To call each other again, meet with a code, and keep each other."
 }
 
 // ringCommand returns the command that says what listen does when a contact calls.

@@ -6,6 +6,36 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
+// losesPatience lets half a second pass for the half minute after which the page says what it can mean that the other side does not come.
+func (p *tab) losesPatience() {
+	p.t.Helper()
+	eval[bool](p, `(() => {
+		const real = setTimeout;
+		globalThis.setTimeout = (run, ms, ...args) => real(run, ms === 30_000 ? 500 : ms, ...args);
+		return true;
+	})()`)
+}
+
+// A page whose contact has forgotten it is not told. It says what it can mean that the contact does not come, while it waits and in the conversation.
+func TestPageContactHasForgotten(t *testing.T) {
+	t.Parallel()
+	ann, ben := correspondents(t, sharedBrowser(t), serving(t))
+	program := ben("call")
+	program.prints(t, `"type":"waiting"`)
+	program.say(t, `{"type":"leave"}`)
+	program.finish(t)
+	forget := launchWith(t, program.cmd.Dir, []string{"XDG_STATE_HOME=" + program.cmd.Dir}, "contacts", "forget", "@ann")
+	forget.finish(t)
+	advice := ", and may be away. If Ben has removed you as a contact, forget Ben here, too, meet with a code, and keep each other."
+	ann.losesPatience()
+	ann.contact("Answer Ben")
+	ann.sees("Ben has not called for 30 s" + advice)
+	ann.opens()
+	ann.losesPatience()
+	ann.writesTo("Call Ben")
+	ann.sees("Ben has not answered for 30 s" + advice)
+}
+
 // A friend whose program was killed and started again has nothing but the typed code. The page that waits for the old
 // program says so, and opens that code again.
 func TestPageReopensTheCode(t *testing.T) {
@@ -19,11 +49,7 @@ func TestPageReopensTheCode(t *testing.T) {
 			server := serving(t)
 			code := map[string]string{"caller": "417-falcon-zebra", "callee": "418-falcon-zebra"}[side]
 			page := b.open(t, server)
-			eval[bool](page, `(() => { // half a second passes for the half minute that a person waits
-				const real = setTimeout;
-				globalThis.setTimeout = (run, ms, ...args) => real(run, ms === 30_000 ? 500 : ms, ...args);
-				return true;
-			})()`)
+			page.losesPatience()
 			if side == "caller" {
 				page.call(code)
 			} else {

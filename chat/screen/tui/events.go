@@ -117,6 +117,8 @@ func (m *model) ownEvent(e screen.Event) {
 		m.roundTrips = m.roundTrips[max(0, len(m.roundTrips)-mostRoundTrips):]
 	case screen.StillLost:
 		m.addNote(alarm, e.Text(m.other(), map[bool]string{true: "/again"}[m.streams.Again != nil]))
+	case screen.StillAway:
+		m.addNote(note, e.Text())
 	case screen.Failed:
 		m.addNote(alarm, screen.Capital(e.Message))
 	}

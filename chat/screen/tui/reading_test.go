@@ -274,6 +274,20 @@ func TestNamesKeepTheirLetters(t *testing.T) {
 	newRig(t, 80, 24).happens(chat.Connected{Peer: "root", Path: "host", Verified: true}, chat.Disconnected{}, screen.StillLost{After: 30 * time.Second, Code: "417-falcon-zebra"}).shows(`root has not come back for 30 s\.`)
 }
 
+// A contact who has forgotten this side never comes, and nothing tells why.
+func TestContactStaysAway(t *testing.T) {
+	t.Parallel()
+	for text, r := range map[string]*rig{
+		`ben has not answered for 30 s, and may be away\. If ben has removed you`: newRig(t, 80, 24).happens(screen.Waiting{Contact: "ben"}, screen.StillAway{After: 30 * time.Second, Contact: "ben"}),
+		`ben has not called for 30 s`:    newRig(t, 80, 24).happens(screen.Waiting{Contact: "ben", Answering: true}, screen.StillAway{After: 30 * time.Second, Contact: "ben", Answering: true}),
+		`ben has not come back for 30 s`: newRig(t, 80, 24).happens(benIs, chat.Disconnected{}, screen.StillAway{After: 30 * time.Second, Contact: "ben", Lost: true}),
+	} {
+		r.shows(text)
+		r.shows(`\(p2pchat contacts forget\s+@ben\)`)
+		r.shows(`/keep`)
+	}
+}
+
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	if r := newRig(t, 80, 24).press("/verify no<enter>"); r.hint != "You are not connected yet." {

@@ -41,6 +41,7 @@ export class Call {
   readonly #life = new AbortController();
   readonly #mailbox: Mailbox | undefined;
   readonly #outbox: Outbox | undefined;
+  #trouble = false; // the server does not answer
   #met: boolean; // there was a connection
   #shown: boolean; // the conversation is on the page
   #peer: string; // the other side's last conversation
@@ -77,7 +78,10 @@ export class Call {
       this.conversation.filesOnTheirWay = () => this.#files.files.open;
       this.#outbox.changed(); // another tab with an older state of this conversation does not go on with it
     }
-    this.#store.onTrouble = (why) => (this.#shown ? this.view : this.#waiting).trouble(why);
+    this.#store.onTrouble = (why) => {
+      this.#trouble = why !== undefined;
+      (this.#shown ? this.view : this.#waiting).trouble(why);
+    };
     this.#met = this.#shown = saved !== undefined;
     this.#peer = saved?.conversation.peer.conversation ?? "";
     if (!saved) {
@@ -169,7 +173,10 @@ export class Call {
 
   async #nextPipe(signal: AbortSignal): Promise<Pipe> {
     const s = this.#session, typed = s instanceof Session && s.typed; // a contact comes back without it
-    const late = typed ? setTimeout(() => this.view.stillLost(stillLost / 1000, print(typed), () => s.reopen()), stillLost) : undefined;
+    const late = setTimeout(() => {
+      if (typed) this.view.stillLost(stillLost / 1000, print(typed), () => s.reopen());
+      else if (this.#contact && !this.#trouble) this.#stillAway(this.#contact.name);
+    }, stillLost);
     const over = new AbortController(), letters = this.#mailbox?.run(AbortSignal.any([signal, over.signal]));
     try {
       return await this.#session.pipe(signal);
@@ -178,6 +185,12 @@ export class Call {
       await letters;
       clearTimeout(late);
     }
+  }
+
+  /** Tells that a contact has not come, who may have forgotten this side: nothing else tells that. */
+  #stillAway(name: string) {
+    const come = this.#met ? "come back" : this.side === "offer" ? "answered" : "called";
+    this.note(`${name} has not ${come} for ${stillLost / 1000} s, and may be away. If ${name} has removed you as a contact, forget ${name} here, too, meet with a code, and keep each other.`);
   }
 
   /** Offers files, and returns an error for a person to read, or "". */
