@@ -45,11 +45,18 @@ func TestPageInHands(t *testing.T) {
 	t.Run("paste a link or a command in place of the code", func(t *testing.T) {
 		inFull(t)
 		server := serving(t)
-		for _, id := range []string{"the-link", "the-command"} {
+		text := func(p *tab, id string) string {
+			return eval[string](p, `document.getElementById(`+js(id)+`).textContent`)
+		}
+		for _, pasted := range []func(caller *tab) string{
+			func(p *tab) string { return text(p, "the-link") },
+			func(p *tab) string { return text(p, "the-command") },
+			func(p *tab) string { return "p2pchat answer " + text(p, "the-code") + "; rm -rf x" }, // with what a shell runs next
+		} {
 			caller, callee := b.open(t, server), b.open(t, server)
 			caller.call("")
 			callee.click("code")
-			callee.pastes(eval[string](caller, `document.getElementById(`+js(id)+`).textContent`))
+			callee.pastes(pasted(caller))
 			callee.press(kb.Enter)
 			verified(t, caller, callee)
 		}
