@@ -182,7 +182,7 @@ func checkSetting(f *pflag.Flag, values []string, origin string) error {
 		return &usageError{err: fmt.Errorf("%s is empty", origin), hint: "give it a value, or take it out: p2pchat config unset " + f.Name}
 	}
 	if choices[f.Name] != nil && !slices.Contains(choices[f.Name], values[0]) {
-		return &usageError{err: fmt.Errorf("%s must be %s, not %q", origin, either(choices[f.Name]), values[0])}
+		return badChoice(origin, "p2pchat config set "+f.Name, values[0], choices[f.Name])
 	}
 	return canTake(f, values, origin)
 }

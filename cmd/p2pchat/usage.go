@@ -160,10 +160,13 @@ func meantCommand(c *cobra.Command, name string) string {
 func meantCall(c *cobra.Command, name string) string {
 	text, server := invitation(name)
 	code, err := peer.ParseCode(text)
-	switch isContact := strings.HasPrefix(name, contactMark); {
+	switch isContact := strings.HasPrefix(name, contactMark) || slices.Contains(contactNames(name), contactMark+name); {
+	case isContact && c.Name() == "contacts":
+		name = quoted(contactMark + strings.TrimPrefix(name, contactMark))
+		return fmt.Sprintf("to call this contact: p2pchat call %[1]s; to change it: p2pchat contacts rename %[1]s @NEW, or forget or ring; to list all: p2pchat contacts", name)
 	case c.HasParent():
 	case isContact:
-		return "to call this contact: p2pchat call " + quoted(name)
+		return "to call this contact: p2pchat call " + quoted(contactMark+strings.TrimPrefix(name, contactMark))
 	case err == nil && server != "":
 		return "to answer the call of this link: p2pchat answer " + quoted(name)
 	case err == nil && code.Secret != "" && strings.Trim(code.Room, "0123456789") == "":
@@ -230,6 +233,9 @@ func badValue(name string, e *pflag.InvalidValueError) error {
 	_, err := strconv.ParseFloat(e.GetValue(), 64)
 	if e.GetFlag().Value.Type() == "duration" && err == nil {
 		return &usageError{err: fmt.Errorf("%s: add a unit: 5s, 10m", name)}
+	}
+	if e.GetFlag().Value.Type() == "bool" {
+		return &usageError{err: fmt.Errorf("%s must be true or false, not %q", name, e.GetValue())}
 	}
 	return cannotRead(name, e.GetValue(), example(e.GetFlag()))
 }
@@ -304,9 +310,14 @@ func checkChoice(flag, value string) error {
 	if slices.Contains(values, value) {
 		return nil
 	}
-	e := &usageError{err: fmt.Errorf("--%s must be %s, not %q", flag, either(values), value)}
+	return badChoice("--"+flag, "--"+flag, value, values)
+}
+
+// badChoice returns the usageError of a value that is not one of a flag's choices. The person sets it with the words of set, and the value.
+func badChoice(name, set, value string, values []string) error {
+	e := &usageError{err: fmt.Errorf("%s must be %s, not %q", name, either(values), value)}
 	if meant := screen.Closest(value, values); meant != "" {
-		e.hint = "did you mean --" + flag + " " + meant + "?"
+		e.hint = "did you mean " + set + " " + meant + "?"
 	}
 	return e
 }
