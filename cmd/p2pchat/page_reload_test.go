@@ -7,6 +7,7 @@ import (
 
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // reload loads the page again as a person does, who is asked first, and answers so.
@@ -122,6 +123,32 @@ func TestPageReload(t *testing.T) {
 		ann.sees("Start a call")
 		if text := eval[string](ann, `document.getElementById("start-error").textContent`); text != "" {
 			t.Errorf("after a call that was left the page says %q", text)
+		}
+	})
+	t.Run("keeps what the person has begun to write to a contact who is away", func(t *testing.T) {
+		ann, ben := correspondents(t, b, serving(t))
+		has := func(draft string) {
+			t.Helper()
+			until[bool](ann, `document.getElementById("text").checkVisibility() && document.getElementById("text").value === `+js(draft))
+		}
+		ann.writesTo("Call Ben")
+		ann.press("half a")
+		ann.reload(true)
+		ann.sees("Your call to Ben was closed")
+		ann.do(chromedp.Reload()) // at the start the browser does not ask
+		ann.sees("Your call to Ben was closed")
+		ann.contact("Answer Ben")
+		has("half a")
+		ann.press(" sentence")
+		ann.reload(true)
+		has("half a sentence")
+		ann.press(kb.Enter)
+		program := ben("call")
+		program.prints(t, `"text":"half a sentence"`)
+		ann.click("leave")
+		program.finish(t)
+		if kept := eval[string](ann, stored); strings.Contains(kept, "half") {
+			t.Errorf("it stores %s", kept)
 		}
 	})
 	t.Run("goes on between two pages, on either side", func(t *testing.T) {

@@ -213,14 +213,14 @@ export class Call {
   /** Handles that the page is closed or reloads: it saves the call, with the draft of a message, for the next page, or says goodbye. */
   leavePage(draft: string) {
     const saved = this.#save(draft);
-    if (!this.#met && !this.conversation.parting) this.#saveWaiting();
+    if (!this.#met && !this.conversation.parting) this.#saveWaiting(draft);
     if (!saved) this.conversation.abandon();
     if (saved || !this.#met) this.#life.abort(); // which closes the room; a goodbye still needs the connection
   }
 
-  #saveWaiting() {
+  #saveWaiting(draft: string) {
     const { side } = this, contact = this.#contact && { id: this.#contact.id, name: this.#contact.name };
-    saveWaiting(this.#base, { side, contact, code: side === "answer" && this.#code ? print(this.#code) : "" });
+    saveWaiting(this.#base, { side, contact, code: side === "answer" && this.#code ? print(this.#code) : "", draft });
   }
 
   #save(draft: string): boolean {

@@ -11,7 +11,7 @@ import { guesses } from "./guesses.ts";
 import { choose } from "./iceservers.ts";
 import { invitation } from "./invitation.ts";
 import { properName } from "./name.ts";
-import { takeCall, takeWaiting, undeliveredIn, type SavedCall, type Waited } from "./resume.ts";
+import { saveWaiting, takeCall, takeWaiting, undeliveredIn, type SavedCall, type Waited } from "./resume.ts";
 import { Store, type Side } from "./store.ts";
 import { copyButtons } from "./waitingview.ts";
 
@@ -30,6 +30,7 @@ const textBox = byId<HTMLTextAreaElement>("text"), textError = byId("text-error"
 let call: Call | undefined; // the current one
 let book: Book | Failure = new Failure("no-contacts", "The contacts are not open yet.");
 const contacts = new ContactView(() => book, (side, contact) => void hold(side, undefined, contact));
+let unsent: Waited | undefined; // an earlier page waited so for a contact, with a draft that no call has yet
 let focusNext: HTMLElement = startTitle; // has the focus when a person gives up waiting
 
 /** Holds a call from the first try to connect until it has ended. contact: whom the call is with. saved: the call of an earlier page. */
@@ -44,7 +45,8 @@ async function hold(side: Side, code: codes.Code | undefined, contact?: Held, sa
   const checked = (box: HTMLInputElement) => box.checked && box.checkVisibility();
   const choices = saved ?? { accessKey: keyInput.value, relayOnly: checked(relayOnly), anywhere: checked(anywhere) };
   const mine = (call = new Call(base, onLoopback, side, code, { ...choices, name }, () => book, contact, saved));
-  if (saved?.draft) textBox.value = saved.draft; // a new view has emptied the box
+  const draft = saved?.draft ?? draftFor(contact);
+  if (draft) textBox.value = draft; // a new view has emptied the box
   const failure = await mine.run();
   call = undefined;
   document.title = "p2pchat";
@@ -54,6 +56,15 @@ async function hold(side: Side, code: codes.Code | undefined, contact?: Held, sa
   else if (failure && !mine.conversation.parting) refused(side, failure, code, contact);
   else show("start", focusNext);
   focusNext = startTitle;
+}
+
+/** Takes the draft of a message to the contact that an earlier page had while it waited, and shows the conversation for it. */
+function draftFor(contact?: Held): string {
+  if (!unsent || unsent.contact?.id !== contact?.id) return "";
+  const { draft } = unsent;
+  unsent = undefined;
+  call!.write();
+  return draft;
 }
 
 function showStartError(text: string) {
@@ -278,7 +289,10 @@ document.onvisibilitychange = () => {
 onbeforeunload = (e) => {
   if (call) e.preventDefault();
 };
-onpagehide = () => { call?.leavePage(textBox.value); };
+onpagehide = () => {
+  if (call) call.leavePage(textBox.value);
+  else if (unsent) saveWaiting(base, unsent);
+};
 onpageshow = (e) => { if (e.persisted) arrive(); };
 
 /** Resumes the call in which the page was left, or for which it waited, or answers the link with which it was opened. */
@@ -292,7 +306,9 @@ function arrive() {
 }
 
 /** Goes on to answer, or says that this side's call is closed: it rings only when a person presses the button. */
-function waitAgain({ side, code, contact }: Waited) {
+function waitAgain(waited: Waited) {
+  const { side, code, contact } = waited;
+  if (contact && waited.draft) unsent = waited;
   if (side === "offer") {
     showStartError(`Your call${contact ? ` to ${contact.name}` : ""} was closed, because this page was left before ${contact ? `${contact.name} answered. To go on, press Call again.`
       : "the other person came. To go on, start it again, and send the new code if you get one."}`);
@@ -310,14 +326,20 @@ function waitAgain({ side, code, contact }: Waited) {
 async function answerContact({ id, name }: { id: string; name: string }): Promise<void> {
   const b = await opened, held = b instanceof Book ? await b.hold(id, true).catch(() => undefined) : undefined;
   if (held) await hold("answer", undefined, held);
-  else showStartError(`This page no longer waits for ${name}: the contact is forgotten.`);
+  else {
+    showStartError(`This page no longer waits for ${name}: the contact is forgotten.${notSent(unsent?.draft)}`);
+    unsent = undefined;
+  }
 }
 
 /** Says what becomes of the messages of a call that is over. */
 function restOf(saved: SavedCall): string {
   const n = undeliveredIn(saved);
-  return saved.contact && n > 0 ? keptFor(saved.conversation.peer.name, n) : undelivered(n);
+  return (saved.contact && n > 0 ? keptFor(saved.conversation.peer.name, n) : undelivered(n)) + notSent(saved.draft);
 }
+
+/** Shows what the person had begun to write for a call that is over. */
+const notSent = (draft = "") => draft.trim() && ` Not sent: ${draft}`;
 
 /** Resumes a call with a contact. The tab of the earlier page may hold the contact for a moment. */
 async function resumeContact(saved: SavedCall): Promise<void> {
@@ -329,7 +351,7 @@ async function resumeContact(saved: SavedCall): Promise<void> {
   }
   contact?.release();
   if (contact) showStartError(`The call with ${saved.conversation.peer.name} is over: another tab has gone on with it. ${restOf(saved)}`);
-  else showStartError(`The call with ${saved.conversation.peer.name} is over: the contact is forgotten. ${undelivered(undeliveredIn(saved))}`);
+  else showStartError(`The call with ${saved.conversation.peer.name} is over: the contact is forgotten. ${undelivered(undeliveredIn(saved))}${notSent(saved.draft)}`);
 }
 
 /** Offers to hide the address if the server has a relay for it, and to use servers on other hosts if it names some. */

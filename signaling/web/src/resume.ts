@@ -66,6 +66,7 @@ export interface Waited {
   readonly code: string; // of a call that this side answers, and goes on to answer; empty for its own call, and with a contact
   readonly contact?: { readonly id: string; readonly name: string } | undefined;
   readonly side: Side;
+  readonly draft: string; // of a message to the contact
 }
 
 /** Saves that the page was left before the two had met. */
