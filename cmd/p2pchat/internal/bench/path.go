@@ -282,7 +282,9 @@ func (m *run) count(ctx context.Context, quiet time.Duration) (*Flow, error) {
 		before = now
 		if f.Last || now.Sub(reported) >= reportEvery {
 			reported = now
-			m.progress("received %s at %.3g MB/s", megabytes(f.Bytes), f.Speed)
+			if !f.Last { // the result has that one
+				m.progress("received %s at %.3g MB/s", megabytes(f.Bytes), f.Speed)
+			}
 			if err := m.report(ctx, f); err != nil {
 				return nil, unless(ctx, err)
 			}

@@ -134,7 +134,7 @@ func (m *run) noteReport(body []byte) {
 	if json.Unmarshal(body, &r) != nil || m.reported {
 		return
 	}
-	if now := time.Now(); r.Last || now.Sub(m.shown) > reportEvery/2 { // however many it sends
+	if now := time.Now(); !r.Last && now.Sub(m.shown) > reportEvery/2 { // however many it sends; the result has the last one
 		m.shown = now
 		m.progress("sent %s at %.3g MB/s", megabytes(r.Bytes), r.Speed)
 	}
