@@ -45,6 +45,7 @@ type connector struct {
 	deadline  time.Time        // of --wait; zero before the wait begins
 	connected bool             // there was a connection
 	waiting   bool             // for the next one
+	unheard   string           // of an outage of the server that began while the two were connected
 	awayTold  bool             // the person knows what it can mean that the contact does not come
 	typed     peer.Code        // with which the two sides met
 	room      string           // of the last wrong code
@@ -67,7 +68,7 @@ func (c *connector) open() error {
 		if c.o.onOutage != nil {
 			c.o.onOutage(err != nil)
 		}
-		c.conversation.Tell(chat.Notice{Text: c.o.serverNotice(err, c.maySeekOnLAN())})
+		c.tellOutage(c.o.serverNotice(err, c.maySeekOnLAN(), c.hasMet()), err != nil)
 	}}
 	if c.o.keeper.contact() != "" {
 		at.OnClock = func(ahead time.Duration) {
@@ -207,7 +208,12 @@ func (c *connector) wait(ctx context.Context) (link chat.Link, other *codeEntry,
 	c.mu.Lock()
 	c.waiting = true
 	session, connected, typed, letters := c.session, c.connected, c.typed, c.mail
+	unheard := c.unheard
+	c.unheard = ""
 	c.mu.Unlock()
+	if unheard != "" {
+		c.conversation.Tell(chat.Notice{Text: unheard})
+	}
 	late, long := errAbsent, make(<-chan time.Time)
 	if connected {
 		late = errNotBack

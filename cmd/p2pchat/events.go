@@ -161,14 +161,15 @@ func (o *talkOptions) mayBeOnLAN(code peer.Code) bool {
 	return o.lan == auto && o.serverGiven && !o.moved && code.Secret != ""
 }
 
-// serverNotice returns the state of the server: err, or that it answers again. looks says whether this side looks on the local network as well.
-func (o *talkOptions) serverNotice(err error, looks bool) string {
+// serverNotice returns the state of the server: err, or that it answers again. looks says whether this side looks on the local network as well, and
+// met that the two have been connected.
+func (o *talkOptions) serverNotice(err error, looks, met bool) string {
 	p := signaling.Problem{}
 	switch {
 	case err == nil:
 		return "the server answers"
 	case o.patience == signaling.Forever:
-		return o.waitingNotice(looks)
+		return o.waitingNotice(looks, met)
 	case errors.As(err, &p): // its detail says what a person should do, but this program does it
 		err = errors.New(p.Title)
 	}
@@ -178,17 +179,17 @@ func (o *talkOptions) serverNotice(err error, looks bool) string {
 	return fmt.Sprintf("%s: %v; trying again", o.server, err)
 }
 
-// waitingNotice returns what a person should know who waits for a server for as long as it takes.
-func (o *talkOptions) waitingNotice(looks bool) string {
-	text := "waiting for a server at " + o.server
+// waitingNotice returns what a person should know who waits for a server for as long as it takes. looks and met are those of serverNotice.
+func (o *talkOptions) waitingNotice(looks, met bool) string {
+	text, elsewhere := "waiting for a server at "+o.server, !met && o.isElsewhere(o.code)
 	switch {
 	case o.lan == always && looks:
 		return "looking for the call on your local network"
 	case o.server != o.named() && !looks:
 		return text + ": the other side's program serves there"
-	case o.isElsewhere(o.code) && looks:
+	case elsewhere && looks:
 		return text + ", and looking on your local network. " + elsewhereText
-	case o.isElsewhere(o.code):
+	case elsewhere:
 		return text + ". " + elsewhereText
 	case looks:
 		return text + ", and looking on your local network"
@@ -196,6 +197,21 @@ func (o *talkOptions) waitingNotice(looks bool) string {
 		return text + ": 'p2pchat serve' has to run there"
 	}
 	return text + " ('p2pchat call' or 'p2pchat serve' starts one)"
+}
+
+// tellOutage tells that requests to the server fail, or are answered again. While the two are connected the person needs no server: then
+// wait tells of an outage that lasts.
+func (c *connector) tellOutage(text string, begins bool) {
+	c.mu.Lock()
+	held := !c.waiting
+	c.unheard = ""
+	if held && begins {
+		c.unheard = text
+	}
+	c.mu.Unlock()
+	if !held {
+		c.conversation.Tell(chat.Notice{Text: text})
+	}
 }
 
 // clockNotice returns what a person should know whose clock is so far ahead of the server's that contacts may not be met, or "".

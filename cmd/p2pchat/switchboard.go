@@ -210,7 +210,7 @@ func (s *switchboard) wait(ctx context.Context, renewed ...string) {
 // listenAt starts to listen at a server.
 func (s *switchboard) listenAt(ctx context.Context, server string) {
 	at := s.o.at(server)
-	trouble := func(err error) { s.post(func() { s.face.note(at.serverNotice(err, false)) }) }
+	trouble := func(err error) { s.post(func() { s.face.note(at.serverNotice(err, false, false)) }) }
 	outage := func(err error) {
 		s.post(func() {
 			s.lan.fails[server] = err != nil
@@ -243,7 +243,7 @@ func (s *switchboard) seedAt(server string) []byte { return append([]byte(server
 
 // outageNotice returns what a person should know of a server that does not answer, or answers again.
 func (s *switchboard) outageNotice(at talkOptions, err error) string {
-	text := at.serverNotice(err, false)
+	text := at.serverNotice(err, false, false)
 	if err != nil && s.o.lan == auto && s.seeksOnLAN(at.server) && len(lan.Addresses()) > 0 {
 		text += ". Looking for calls on your local network, too."
 	}

@@ -65,7 +65,7 @@ func TestWaitingForAServer(t *testing.T) {
 		{there, defaultServer, always, false, "waiting for a server at " + there + ": the other side's program serves there"},
 	} {
 		o := &talkOptions{server: c.server, home: c.home, moved: c.home != "", patience: signaling.Forever, code: peer.Code{Room: "417", Secret: "falcon-zebra"}, lan: c.lan, serverGiven: c.lan != always}
-		if got := o.serverNotice(errors.New("connection refused"), c.looks); got != c.want {
+		if got := o.serverNotice(errors.New("connection refused"), c.looks, false); got != c.want {
 			t.Errorf("%+v: it says %q", c, got)
 		}
 	}
