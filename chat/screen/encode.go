@@ -111,7 +111,11 @@ func describeOwn(e Event) object {
 		o := object{"type": "waiting", "code": e.Code, "command": e.Command}
 		return with(with(o, "link", e.Link), "answering", e.Answering)
 	case NoCall:
-		return with(object{"type": "no-call", "room": e.Room}, "command", e.Command)
+		o := with(object{"type": "no-call", "room": e.Room}, "command", e.Command)
+		if len(e.Hints) > 0 {
+			o["hints"] = e.Hints
+		}
+		return o
 	case WrongCode:
 		if e.Left < 0 {
 			return object{"type": "wrong-code"}

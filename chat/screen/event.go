@@ -25,8 +25,9 @@ type (
 	// NoCall says that this side answers, and that no call is open in the room.
 	NoCall struct {
 		Room    string
-		Command string // what the caller types, where that needs no code of the caller's
-		Here    bool   // Command works on this machine only
+		Command string   // what the caller types, where that needs no code of the caller's
+		Here    bool     // Command works on this machine only
+		Hints   []string // sentences that say where else the call may be, until there is a connection
 	}
 	// CodeWanted asks the person for another code; a caller is offered a new one. Streams.Code takes
 	// the answer.

@@ -258,7 +258,9 @@ func (l *lineScreen) showOwn(e Event) {
 	case Waiting:
 		l.waiting(e)
 	case NoCall:
-		l.note("%s", e.Text(l.IsCode != nil))
+		for _, text := range append([]string{e.Text(l.IsCode != nil)}, e.Hints...) {
+			l.note("%s", text)
+		}
 	case CodeWanted:
 		l.askCode(e)
 	case StillLost:

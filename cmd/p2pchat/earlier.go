@@ -177,7 +177,7 @@ func (o *talkOptions) mentionRunning(open *earlierTalk, text string) error {
 			err:  fmt.Errorf("another 'p2pchat call' on this machine already waits in %s", open.where()),
 			hint: "to answer it: p2pchat answer" + o.arguments(open.point.Again.Typed) + ". To keep two calls apart, name them: p2pchat call standup",
 		}
-	default:
+	case o.prompts: // a script may hold several
 		o.warn("Another 'p2pchat %s' is running on this machine. This one begins a conversation of its own.", command(o.side))
 	}
 	return nil

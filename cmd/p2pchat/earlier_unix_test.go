@@ -112,11 +112,13 @@ func TestAnotherCallIsRunning(t *testing.T) {
 	second.ends(0)
 	another := launchWith(t, t.TempDir(), env, "call", "417-falcon-zebra", "--ui", "json")
 	another.prints(t, `"code":"417-falcon-zebra"`)
+	script := launchWith(t, t.TempDir(), append(env, "P2PCHAT_SERVER=http://127.0.0.1:1"), "call", "--ui", "line", "--wait", "100ms") // elsewhere it takes no room from the others
+	_ = script.end()
 	resumed := launchWith(t, t.TempDir(), env, "answer", "--resume")
 	resumed.finishes(t, exitUsage)
-	for p, text := range map[*process]string{answer: "Another 'p2pchat", another: told} {
-		if strings.Contains(p.out.String(), text) {
-			t.Errorf("it says that another call is running: %s", p.out)
+	for p, text := range map[*process]string{answer: "Another 'p2pchat", another: told, script: told} {
+		if all := p.out.String() + p.err.String(); strings.Contains(all, text) {
+			t.Errorf("it says that another call is running: %s", all)
 		}
 	}
 }

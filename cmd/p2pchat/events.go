@@ -108,12 +108,6 @@ func (o *talkOptions) tellNoCall(to *chat.Conversation, code peer.Code) {
 		return // a contact mistypes no code
 	}
 	to.Tell(o.noCall(code))
-	if o.isElsewhere(code) {
-		to.Tell(chat.Notice{Text: elsewhereText})
-	}
-	if o.mayBeOnLAN(code) {
-		to.Tell(chat.Notice{Text: onLANText + quoted(code.String()) + " --lan always"})
-	}
 }
 
 // waitingFor returns what a person should know while the other side can come, and notes in the outbox how to go on waiting.
@@ -140,6 +134,12 @@ func (o *talkOptions) noCall(code peer.Code) screen.NoCall {
 	if code == (peer.Code{Room: signaling.Lobby}) {
 		n.Command = o.invite(code)
 	}
+	if o.isElsewhere(code) {
+		n.Hints = append(n.Hints, elsewhereText)
+	}
+	if o.mayBeOnLAN(code) {
+		n.Hints = append(n.Hints, onLANText+quoted(code.String())+" --lan always")
+	}
 	return n
 }
 
@@ -156,9 +156,10 @@ func (o *talkOptions) isElsewhere(code peer.Code) bool {
 // not learn of calls that have a server. The code follows, and --lan always.
 const onLANText = "If the caller's program serves your local network (p2pchat call --lan always), leave and run: p2pchat answer "
 
-// mayBeOnLAN reports whether the call with the code may be on the local network, where this side does not look while its server answers.
+// mayBeOnLAN reports whether the call with the code may be on the local network, where this side does not look while its server answers,
+// and a person is there who can look.
 func (o *talkOptions) mayBeOnLAN(code peer.Code) bool {
-	return o.lan == auto && o.serverGiven && !o.moved && code.Secret != ""
+	return o.prompts && o.lan == auto && o.serverGiven && !o.moved && code.Secret != ""
 }
 
 // serverNotice returns the state of the server: err, or that it answers again. looks says whether this side looks on the local network as well, and

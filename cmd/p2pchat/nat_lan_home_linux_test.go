@@ -112,7 +112,7 @@ func TestNATAnswererWhoseServerStops(t *testing.T) {
 	serve := l.start("s", "serve", "--listen", "192.168.7.3:3000")
 	serve.notes(t, "listening on")
 	b := openWindowWith(t, 100, 24, []string{"P2PCHAT_LAN=", "P2PCHAT_NAME=b"}, "ip", "netns", "exec", l.ns("b"), l.path, "answer", "417-falcon-zebra", "--server", "http://192.168.7.3:3000")
-	b.shows(`leave and\s+run: p2pchat answer 417-falcon-zebra --lan always`)
+	b.shows(`leave and run:\s+p2pchat answer 417-falcon-zebra --lan always`)
 	serve.kill()
 	b.shows(`does not answer\. Looking for the call on your local\s+network, too`)
 	a := l.onLAN("a", "call", "417-falcon-zebra", "--lan", "always", "--ui", "json")

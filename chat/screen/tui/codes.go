@@ -206,6 +206,11 @@ func (m *model) answering(height int) []string {
 		if m.canRetype() {
 			parts = append(parts, paragraph(m.style.dim.Render, "Press Enter to type another code."))
 		}
+		for _, hint := range m.hints {
+			if m.noCall != "" {
+				parts = append(parts, paragraph(m.style.dim.Render, hint))
+			}
+		}
 	}
 	rows := []string{""}
 	for _, p := range parts {

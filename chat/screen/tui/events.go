@@ -101,7 +101,7 @@ func (m *model) ownEvent(e screen.Event) {
 		m.showHead()
 		m.phase, m.code, m.noCall, m.newCode = waiting, e, "", ""
 	case screen.NoCall:
-		m.phase, m.noCall = waiting, e.Text(m.streams.IsCode != nil)
+		m.phase, m.noCall, m.hints = waiting, e.Text(m.streams.IsCode != nil), e.Hints
 	case screen.CodeWanted:
 		m.codeWanted(e)
 	case screen.WrongCode:

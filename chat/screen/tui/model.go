@@ -49,6 +49,7 @@ type model struct {
 	qrLink         string   // the link that qr was made of
 	qr             []string // the rows of a QR code
 	noCall         string   // what an answerer is told while no call is open
+	hints          []string // where else the call may be then
 	newCode        string   // why a caller can have a new code; empty if not
 	link           chat.Connected
 	moved          string // how, last; empty: not yet
