@@ -26,6 +26,7 @@ type letter struct {
 	Written      time.Time  `json:"written"`          // the letter; its messages, too, but those that
 	Waited       []waited   `json:"waited,omitempty"` // have waited before
 	Frames       []inLetter `json:"frames,omitempty"`
+	Through      *uint64    `json:"through,omitempty"` // without Frames: the number of the last message in the letters before; nil if not said
 }
 
 // An inLetter is a message in a letter, or a part of one.
@@ -53,8 +54,10 @@ func (c *Conversation) Letter(after uint64, limit int, bare bool) (Letter, error
 	hello, frames := c.stream.Letter(after)
 	l := letter{Conversation: hello.Conversation, First: hello.First, Of: hello.Of, Heard: hello.Heard, Written: time.Now().UTC()}
 	l.Waited = waitedOf(frames, l.Written)
-	text, err := json.Marshal(l)
 	through, held := max(after, hello.First-1), false
+	bareLetter := l
+	bareLetter.Through = &through
+	text, err := json.Marshal(bareLetter)
 	var voids []inLetter // before the next message, without which no letter needs them
 	for i, f := range frames {
 		if isVoid(f) {
@@ -99,10 +102,11 @@ func IsReceipt(text []byte) bool {
 	return json.Unmarshal(text, &l) == nil && l.Conversation != "" && len(l.Frames) == 0
 }
 
-// IsWhole reports whether a letter has the first message for which its writer has no receipt: then none before it is missing.
+// IsWhole reports whether a letter has the first message for which its writer has no receipt, or says that there is none in the letters
+// before: then no message is missing.
 func IsWhole(text []byte) bool {
 	l, last, err := parseLetter(text)
-	return err == nil && last > 0 && l.Frames[0].Seq <= l.First
+	return err == nil && (last > 0 && l.Frames[0].Seq <= l.First || last == 0 && l.Through != nil && *l.Through < l.First)
 }
 
 // parseLetter returns what is in a letter, and the number of its last message: 0 without messages.
@@ -122,7 +126,7 @@ func parseLetter(text []byte) (l letter, last uint64, err error) {
 // Opened says what was in a letter.
 type Opened struct {
 	Messages bool // there were some, whether or not they had arrived before
-	Whole    bool // and none that was said before them is missing: a letter that is, held only a receipt
+	Whole    bool // no message in it or in the letters before is missing: a letter that is, held only a receipt
 }
 
 // Open hands the reader what is in a letter of the other side. Only the function that Run calls for the next pipe may call it, before it returns.
@@ -136,7 +140,7 @@ func (c *Conversation) Open(text []byte) (Opened, error) {
 		if l.Of == c.stream.ID() {
 			c.delivered(l.Heard)
 		}
-		opened.Whole = opened.Messages
+		opened.Whole = c.hasAll(l, last)
 		return opened, nil
 	}
 	fresh, heard := c.stream.Greet(reliable.Hello{Conversation: l.Conversation, First: l.First, Heard: l.Heard, Of: l.Of})
@@ -154,13 +158,21 @@ func (c *Conversation) Open(text []byte) (Opened, error) {
 	if l.Of == c.stream.ID() {
 		c.delivered(l.Heard)
 	}
-	opened.Whole = c.takeLetter(l, from) && opened.Messages
+	c.takeLetter(l, from)
+	opened.Whole = c.hasAll(l, last)
 	return opened, nil
 }
 
-// takeLetter hands the reader what is new in a letter. It reports whether nothing that was said before is missing.
-func (c *Conversation) takeLetter(l letter, from string) (whole bool) {
-	whole = true
+// hasAll reports whether the reader was given all messages of a letter, of which last is the last, and of those before.
+func (c *Conversation) hasAll(l letter, last uint64) bool {
+	if last == 0 && l.Through != nil {
+		return c.stream.HasTaken(l.Conversation, *l.Through)
+	}
+	return last > 0 && c.stream.HasTaken(l.Conversation, last)
+}
+
+// takeLetter hands the reader what is new in a letter.
+func (c *Conversation) takeLetter(l letter, from string) {
 	now := time.Now()
 	if l.Written.After(now) {
 		l.Written = now
@@ -168,7 +180,6 @@ func (c *Conversation) takeLetter(l letter, from string) (whole bool) {
 	for _, f := range l.Frames {
 		at, verdict := c.stream.Receive(f.Seq)
 		if verdict != reliable.Fresh {
-			whole = whole && verdict != reliable.Gap
 			continue
 		}
 		written := writtenAt(l.Waited, f.Seq, now)
@@ -185,7 +196,6 @@ func (c *Conversation) takeLetter(l letter, from string) (whole bool) {
 		c.stream.Took(at)
 		c.partial = f.Part || f.Void && c.partial
 	}
-	return whole
 }
 
 // Settle returns once the reader is done with all that was opened, and the Journal says so on disk. Until then the letters must not be

@@ -170,6 +170,14 @@ func (s *Stream) HasRead(conversation string, seq uint64) bool {
 	return known && seq <= s.readBefore(conversation)
 }
 
+// HasTaken reports whether the reader was given a conversation of the other side, up to seq.
+func (s *Stream) HasTaken(conversation string, seq uint64) bool {
+	s.mu.Lock()
+	current, took := s.peer, s.took
+	s.mu.Unlock()
+	return conversation == current && seq <= took || s.HasRead(conversation, seq)
+}
+
 // Next returns the next frame to go out, if there is one and it has at most limit bytes of text.
 func (s *Stream) Next(limit int) (Frame, bool) {
 	s.mu.Lock()

@@ -16,12 +16,13 @@ func testPageLetterVectors(t *testing.T, p *tab) {
 		const same = (what, got, want) => { if (JSON.stringify(got) !== JSON.stringify(want)) wrong.push(what + " is " + JSON.stringify(got) + ", want " + JSON.stringify(want)); };
 		const framesOf = (v) => (v.frames ?? []).map((f) => ({ kind: f.part ? 11 : 2, seq: f.seq, body: utf8(f.text) }));
 		for (const v of vectors) {
-			const { hello: { conversation, first, heard, of }, messages, written } = parseLetter(utf8(JSON.stringify(v)));
+			const { hello: { conversation, first, heard, of }, messages, through, written } = parseLetter(utf8(JSON.stringify(v)));
 			same("the hello", { conversation, first, heard, of }, { conversation: v.conversation, first: v.first, heard: v.heard ?? 0, of: v.of ?? "" });
 			same("the messages", messages, (v.frames ?? []).map((f) => ({ seq: f.seq, part: f.part === true, void: f.void === true, text: f.text })));
+			same("the last message", through, v.frames?.at(-1).seq ?? v.through);
 			same("the time", written.getTime(), Date.parse(v.written));
 			const d = draft({ conversation, first, heard, of }, framesOf(v), 0, 1 << 10, true), sent = un(d.text);
-			same("a letter", { ...sent, written: "" }, { conversation, first, heard, of, written: "", ...(v.frames && { frames: v.frames }) });
+			same("a letter", { ...sent, written: "" }, { conversation, first, heard, of, written: "", ...(v.frames ? { frames: v.frames } : { through: first - 1 }) });
 			same("what it holds", [d.first, d.through, d.held], [first, v.frames?.at(-1).seq ?? first - 1, false]);
 		}
 		const place = { conversation: "ann", first: 3, heard: 0, of: "" }, frame = (seq, size) => ({ kind: 2, seq, body: utf8("x".repeat(size)) });
@@ -71,6 +72,7 @@ func testPageMailVectors(t *testing.T, p *tab) {
 			const got = open(first, list);
 			same(what, got.letters.length + JSON.stringify(got.report), letters + JSON.stringify(report));
 		}
+		same("the letter after the last gap", open(first, [blocks[0], blocks[2], blocks[3]]).since, 1);
 		let changed = 0;
 		for (let at = 0; at < 512; at++) {
 			const b = blocks[0].bytes.slice();

@@ -61,8 +61,9 @@ export class Incoming {
     }
   }
 
-  /** Gives the reader what is in a letter of the contact. whole: no message that was written before one in it is missing. */
-  letter({ hello, messages, written }: Letter): { sound: boolean; whole: boolean } {
+  /** Gives the reader what is in a letter of the contact. whole: no message in it or in the letters before is missing. */
+  letter(l: Letter): { sound: boolean; whole: boolean } {
+    const { hello, messages, written } = l;
     this.peerName = this.contact?.name ?? this.peerName;
     const isOld = this.stream.hasRead(hello.conversation, messages.at(-1)?.seq ?? 0); // it comes late, from the box of older keys
     if (!isOld && this.stream.handleHello(hello)) this.partial = false;
@@ -75,7 +76,13 @@ export class Incoming {
       }
       this.stream.consumed();
     }
-    return { sound, whole: messages.length > 0 && (isOld || this.stream.order(messages[0]!) !== "gap") };
+    return { sound, whole: this.#hasAll(l) };
+  }
+
+  /** Whether the reader has all messages of a letter, and of those before: a letter that is missing held only a receipt. */
+  #hasAll({ hello: { conversation }, through = Infinity }: Letter): boolean {
+    const { conversation: current, through: heard } = this.stream.heard;
+    return (conversation === current && through <= heard) || this.stream.hasRead(conversation, through);
   }
 
   name(body: Uint8Array): boolean {

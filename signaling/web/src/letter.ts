@@ -8,12 +8,13 @@ import { waitedOf } from "./waited.ts";
 export interface Letter {
   readonly hello: Hello;
   readonly written: Date | undefined;
+  readonly through: number | undefined; // the last message in it and in the letters before; undefined if it does not say
   readonly messages: readonly { seq: number; part: boolean; void: boolean; text: string }[]; // void: a number that says nothing
 }
 
 /** Returns the letter in bytes; undefined if they hold none. */
 export function parseLetter(b: Uint8Array): Letter | undefined {
-  const hello = parseHello(b), { written, frames = [] } = parse(b) ?? {};
+  const hello = parseHello(b), { written, frames = [], through } = parse(b) ?? {};
   if (!hello || hello.conversation === "" || !Array.isArray(frames)) return undefined;
   const messages = [];
   for (const f of frames as ({ seq?: unknown; part?: unknown; void?: unknown; text?: unknown } | null)[]) {
@@ -22,7 +23,8 @@ export function parseLetter(b: Uint8Array): Letter | undefined {
     messages.push({ seq: seq as number, part: part === true, void: none === true, text });
   }
   const at = new Date(typeof written === "string" ? Math.min(Date.parse(written), Date.now()) : NaN);
-  return { hello, messages, written: Number.isNaN(at.getTime()) ? undefined : at };
+  const last = messages.at(-1)?.seq ?? (Number.isSafeInteger(through) ? through as number : undefined);
+  return { hello, messages, through: last, written: Number.isNaN(at.getTime()) ? undefined : at };
 }
 
 /** What a side leaves for the other one. */
@@ -41,7 +43,7 @@ const isMessage = (f: Frame): boolean => f.kind === kind.message || f.kind === k
  */
 export function draft(place: Pick<Hello, "conversation" | "first" | "heard" | "of">, frames: readonly Frame[], after: number, limit: number, bare: boolean): Draft {
   const unsent = frames.filter((f) => f.seq > after), head = { ...place, written: new Date().toISOString(), ...waitedOf(unsent) }, list: object[] = [];
-  let bytes = json(head), through = Math.max(after, place.first - 1), held = false;
+  let through = Math.max(after, place.first - 1), bytes = json({ ...head, through }), held = false;
   for (const [i, f] of unsent.entries()) {
     if (f.seq <= through) continue;
     if (!isMessage(f)) {
