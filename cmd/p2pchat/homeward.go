@@ -29,6 +29,12 @@ func (c *connector) findElsewhere(ctx context.Context) (found *lanMove) {
 	defer cancel()
 	var wg sync.WaitGroup
 	var again string
+	var late *lanMove
+	wg.Go(func() {
+		if late = c.serveLate(ctx); late != nil {
+			cancel()
+		}
+	})
 	wg.Go(func() {
 		if again = cmp.Or(c.findHome(ctx), c.findBack(ctx)); again != "" {
 			cancel()
@@ -38,10 +44,30 @@ func (c *connector) findElsewhere(ctx context.Context) (found *lanMove) {
 		cancel()
 	}
 	wg.Wait()
-	if found == nil && again != "" {
-		found = &lanMove{codeEntry{code: c.o.code, server: again, same: true}, again + " answers again. The call goes on there."}
+	switch {
+	case found != nil:
+		return found
+	case again != "":
+		return &lanMove{codeEntry{code: c.o.code, server: again, same: true}, again + " answers again. The call goes on there."}
 	}
-	return found
+	return late
+}
+
+// serveLate waits until the server that the person named has not answered for a while, and then serves the local network, where the other
+// side looks by then. It returns nil if ctx ends before, or this side serves no one.
+func (c *connector) serveLate(ctx context.Context) *lanMove {
+	c.mu.Lock()
+	goesOn := c.connected && c.o.keeper.contact() == "" // in a room that the other side does not look for: see maySeekOnLAN
+	c.mu.Unlock()
+	if goesOn || !c.o.servesLate() || !c.fallsSilent(ctx) {
+		return nil
+	}
+	own, err := c.o.own.startOnLAN(ctx)
+	if err != nil {
+		c.o.logger.Info("the local network cannot be served", "why", err)
+		return nil
+	}
+	return &lanMove{codeEntry{code: c.o.code, server: own, same: true}, c.o.server + servesNowText}
 }
 
 // findHome waits until the call should go on at the server from which it has moved to the local network, and returns that server: it

@@ -42,7 +42,7 @@ const (
 	lanAgain    = 10 * time.Second // before one of them is tried again
 	lanHeard    = 5 * time.Second  // how long a server that was heard of may be tried: the next search hears of it again
 	maxLANTried = 64               // how many of them are remembered
-	lanLate     = 8 * time.Second  // without an answer of the server that the person named, until an answerer looks there: after signaling.Config.Patience
+	lanLate     = 8 * time.Second  // without an answer of the server that the person named, until an answerer looks there, and a caller serves: after signaling.Config.Patience
 	visitEnds   = 3 * time.Second  // without an answer of a contact's server, until this program waits at its own again
 )
 
@@ -137,8 +137,17 @@ func (c *connector) fallBackToLAN(ctx context.Context) (*codeEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.conversation.Tell(chat.Notice{Text: server + " does not answer. This program serves your local network for now."})
+	c.conversation.Tell(chat.Notice{Text: server + servesNowText})
 	return &codeEntry{code: c.o.code, server: own, same: true}, nil
+}
+
+// servesNowText follows the server that does not answer.
+const servesNowText = " does not answer. This program serves your local network for now."
+
+// servesLate reports whether a caller serves the local network once the server that the person named has stopped: that is, where
+// fallsBackToLAN would allow it, had the server never answered.
+func (o *talkOptions) servesLate() bool {
+	return o.side == signaling.Caller && o.lan == auto && o.full && o.incoming == nil && o.serverGiven && o.server == o.named() && !onLoopback(o.server)
 }
 
 // lateText says that an answerer looks on the local network because its server does not answer.

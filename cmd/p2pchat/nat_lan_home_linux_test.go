@@ -123,6 +123,41 @@ func TestNATAnswererWhoseServerStops(t *testing.T) {
 	b.ends(0)
 }
 
+// A caller whose server stops while it waits serves the local network, where the other side looks then, and goes back when the server answers.
+func TestNATCallerWhoseServerStops(t *testing.T) {
+	needsLab(t)
+	t.Parallel()
+	const home = "http://192.168.7.3:3000"
+	l := newLAN(t, "a", "b", "s")
+	open := func(on, command string) *window {
+		return openWindowWith(t, 100, 24, []string{"P2PCHAT_LAN=", "P2PCHAT_NAME=" + on}, "ip", "netns", "exec", l.ns(on), l.path, command, "417-falcon-zebra", "--server", home)
+	}
+	up := func() *process {
+		t.Helper()
+		serve := l.start("s", "serve", "--listen", "192.168.7.3:3000")
+		serve.notes(t, "listening on")
+		return serve
+	}
+	serve := up()
+	a := open("a", "call")
+	a.shows(`p2pchat answer 417-falcon-zebra --server ` + home)
+	serve.kill()
+	a.shows(home + ` does not answer\. This program serves your\s+local\s+network for now`)
+	a.shows(`p2pchat answer 417-falcon-zebra --server http://192\.168\.7\.1:`)
+	serve = up()
+	a.shows(home + ` answers again`)
+	a.shows(`p2pchat answer 417-falcon-zebra --server ` + home)
+	serve.kill() // and once more
+	a.shows(`p2pchat answer 417-falcon-zebra --server http://192\.168\.7\.1:`)
+	b := open("b", "answer")
+	b.shows(`● a · verified · direct`)
+	a.shows(`● b · verified · direct`)
+	for _, w := range []*window{a, b} {
+		w.types("/quit\r")
+		w.ends(0)
+	}
+}
+
 // Two with a code who have met on the local network, because their server did not answer, meet again at that server once it answers: the one
 // who serves the local network goes back, too, or each would wait at another server for ever.
 func TestNATCodeReturnsToItsServer(t *testing.T) {
