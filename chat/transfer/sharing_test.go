@@ -36,23 +36,30 @@ func TestTwoFilesShareAPath(t *testing.T) {
 	}
 }
 
-// Four files of one program fill no queue by taking the one that they make for the path.
+// Four files of one program fill no queue by taking the one that they make for the path. One run of the model is chance: a message waits for
+// 0.2 to 1.4 s in it, 0.3 s in the middle of many. Without a pause that lets queues drain, or if it ends before they have, 1.5 s are in the middle.
 func TestFourFilesFillNoQueue(t *testing.T) {
-	path := bottleneck{rate: 600_000, trip: 50 * time.Millisecond, dice: rand.New(rand.NewPCG(1, 2))} //nolint:gosec // no secret
-	for i := range 4 {
-		f := &flowing{path: &path, window: window{beside: true}}
-		path.in(time.Duration(i)*500*time.Millisecond, f.begin)
+	var queues []time.Duration // for how long a message waits, one for each run
+	for seed := range uint64(21) {
+		path := bottleneck{rate: 600_000, trip: 50 * time.Millisecond, dice: rand.New(rand.NewPCG(seed, 2))} //nolint:gosec // no secret
+		for i := range 4 {
+			f := &flowing{path: &path, window: window{beside: true}}
+			path.in(time.Duration(i)*500*time.Millisecond, f.begin)
+		}
+		path.run(20 * time.Second)
+		var queue time.Duration
+		const seconds = 40
+		for range seconds {
+			path.run(path.now + time.Second)
+			queue += max(0, path.free-path.now) / seconds
+		}
+		queues = append(queues, queue)
 	}
-	path.run(20 * time.Second)
-	var queue time.Duration
-	const seconds = 40
-	for range seconds {
-		path.run(path.now + time.Second)
-		queue += (path.free - path.now) / seconds
-	}
-	t.Logf("a message waits for %v", queue)
-	if queue > 450*time.Millisecond {
-		t.Errorf("a message waits for %v", queue)
+	slices.Sort(queues)
+	least, median, most := queues[0], queues[len(queues)/2], queues[len(queues)-1]
+	t.Logf("a message waits for %v, at least %v, at most %v", median, least, most)
+	if median > 700*time.Millisecond {
+		t.Errorf("a message waits for %v, at least %v, at most %v", median, least, most)
 	}
 }
 
