@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -211,4 +212,36 @@ func isOpenOnce(t *testing.T, path string) {
 	if n > 1 {
 		t.Errorf("%s is open %d times", path, n)
 	}
+}
+
+// How far a file is is told when it begins or goes on, and then four times a second at most; not after its end.
+func TestProgressIsToldNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &fakeHost{}
+		m := New(Config{}, h, "ours", "theirs", nil)
+		f := &file{id: 1, Offer: Offer{Size: 100}}
+		var want []int64
+		step := func(bytes int64, begins, told bool) {
+			if m.progress(f, bytes, begins); told {
+				want = append(want, bytes)
+			}
+		}
+		step(1, true, true)
+		step(2, false, false)
+		step(3, true, true)
+		time.Sleep(progressInterval - 1)
+		step(4, false, false)
+		time.Sleep(1)
+		step(5, false, true)
+		step(6, false, false)
+		f.state = failed
+		step(7, true, false)
+		var got []int64
+		for _, e := range eventsOf[Progress](h) {
+			got = append(got, e.Bytes)
+		}
+		if !slices.Equal(got, want) || f.bytes != 7 {
+			t.Errorf("told is %d, not %d; %d bytes are there", got, want, f.bytes)
+		}
+	})
 }
