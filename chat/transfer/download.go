@@ -27,7 +27,6 @@ type download struct {
 	absolute  string // the same from the root of the file system
 	root      *os.Root
 	temp      string      // its name in root
-	resumable bool        // the next run of the program can continue it
 	discarded atomic.Bool // what has arrived is to be removed
 
 	mu       sync.Mutex // guards what follows
@@ -62,7 +61,6 @@ func createDownload(dir string, o Offer, resumable bool) (*download, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.resumable = resumable
 	for range 100 { // Sweep of another program may remove what is not locked yet
 		d.temp = tempName(resumable)
 		if err = d.createTemp(); err == nil && d.lockTemp() {

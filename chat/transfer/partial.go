@@ -34,7 +34,7 @@ func tempName(resumable bool) string {
 // resumeDownload continues what an earlier run has written in dir under the name temp: a file from
 // where it ended, a folder from its beginning. It returns errLost if something else has that name.
 func resumeDownload(dir, temp string, o Offer) (_ *download, err error) {
-	d := &download{Offer: o, dir: dir, absolute: dir, temp: temp, resumable: true, hash: sha256.New()}
+	d := &download{Offer: o, dir: dir, absolute: dir, temp: temp, hash: sha256.New()}
 	if d.root, err = os.OpenRoot(dir); err != nil {
 		return nil, lost(err)
 	}
