@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"p2pchat/chat/internal/chattest"
 )
@@ -73,6 +76,10 @@ func TestAnEarlierFileHasToGetThrough(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	changed := New(Config{}, &fakeHost{}, "ours", "theirs", []Record{{Ref: Ref{3, true}, Offer: s.Offer, Path: s.path, Stamp: "another"}})
+	if ids, err := changed.SendFiles(t.Context(), true, []string{path}); err != nil || len(ids) != 1 || ids[0] == 3 {
+		t.Errorf("what has changed is not offered again: %d, %v", ids, err)
+	}
 	m := New(Config{}, &fakeHost{}, "ours", "theirs", []Record{{Ref: Ref{3, true}, Offer: s.Offer, Path: s.path, Stamp: s.stamp}})
 	if ids, err := m.SendFiles(t.Context(), true, []string{path}); err != nil || len(ids) != 1 || ids[0] != 3 {
 		t.Fatal(ids, err)
@@ -123,5 +130,50 @@ func TestContent(t *testing.T) {
 		if got != want {
 			t.Errorf("%s is %s, not %s", text, got, want)
 		}
+	}
+}
+
+// The other side may answer an offer before this side knows its number, and the conversation may end then.
+func TestWhileAnOfferGoesOut(t *testing.T) {
+	for _, answered := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			h, sent := &fakeHost{}, make(chan struct{})
+			m := New(Config{}, h, "ours", "theirs", nil)
+			h.fails = func(Kind) error {
+				<-sent
+				return nil
+			}
+			path := chattest.Create(t, "a", []byte("a"))
+			go func() { _, _ = m.SendFiles(t.Context(), true, []string{path}) }()
+			synctest.Wait()
+			if answered {
+				go func() {
+					if err := m.Handle(them, 1, KindAccept, `{"id":1,"of":"ours"}`, false); err != nil {
+						t.Error(err)
+					}
+				}()
+			} else {
+				go m.Close("over", false, false)
+			}
+			synctest.Wait()
+			close(sent)
+			synctest.Wait()
+			m.Greeted("ben", false)
+			if f := m.nextFile(); (f != nil) != answered || m.Missed() != map[bool]int{false: 1}[answered] || m.Pending() != answered {
+				t.Errorf("answered: %t; it moves: %t; %d are missed; pending: %t", answered, f != nil, m.Missed(), m.Pending())
+			}
+			m.Close("over", false, false)
+		})
+	}
+}
+
+// A pipe of the file system that has the name of a partial file is not opened, which would wait for ever.
+func TestSweepOpensNoPipe(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mkfifo(filepath.Join(dir, ".p2pchat-ABCDEFGHIJK2.part"), 0o600); err != nil {
+		t.Skip(err)
+	}
+	if n := Sweep(dir); n != 0 {
+		t.Errorf("%d are swept away", n)
 	}
 }

@@ -344,7 +344,11 @@ func TestAFolderIsSentOn(t *testing.T) {
 		m.Resume(t.Context())
 		if f := m.find(3, true); changed != (f == nil) {
 			t.Errorf("changed: %t; it is sent: %t", changed, f != nil)
-		} else if !changed {
+		} else if changed {
+			if len(h.frames) != 1 || !strings.Contains(h.frames[0], `"of":"ours"`) {
+				t.Errorf("the other side hears %q", h.frames)
+			}
+		} else {
 			r := f.source.open(0)
 			stream, err := io.ReadAll(r)
 			if _, err := comesDown(t.TempDir(), s.Offer, stream); err != nil {
