@@ -92,6 +92,41 @@ func TestAReadKeepsItsRoom(t *testing.T) {
 	})
 }
 
+// Rooms in which reads only waited leave nothing behind, and a read that ends takes the room from no other.
+func TestReadsLeaveNoRooms(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Limits{})
+		read := make(chan error, 2)
+		for _, wait := range []time.Duration{time.Second, time.Hour} {
+			go func() {
+				_, _, err := s.Description(t.Context(), signaling.Ticket{Room: "417"}, signaling.Caller, "", wait)
+				read <- err
+			}()
+		}
+		if err := <-read; !errors.Is(err, signaling.ErrNoOffer) {
+			t.Error(err)
+		}
+		caller := signaling.NewTicket("417", signaling.Caller)
+		if _, err := s.Offer(t.Context(), caller, signaling.Description(`{"type":"offer","sdp":"v=0"}`)); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-read; err != nil {
+			t.Errorf("the read that went on ends with %v", err)
+		}
+		if err := s.Close(t.Context(), caller); err != nil {
+			t.Error(err)
+		}
+		for range 10 {
+			if _, _, err := s.Description(t.Context(), signaling.Ticket{Room: "418"}, signaling.Caller, "", time.Second); !errors.Is(err, signaling.ErrNoOffer) {
+				t.Error(err)
+			}
+		}
+		if len(s.rooms) > 0 {
+			t.Errorf("%d rooms are left", len(s.rooms))
+		}
+	})
+}
+
 // A client may have the share of the mail's bytes that other clients have left. Where the primary does not count them, that is all.
 func TestFreeMail(t *testing.T) {
 	m := NewMail(MailLimits{})
