@@ -111,16 +111,9 @@ func describeOwn(e Event) object {
 		o := object{"type": "waiting", "code": e.Code, "command": e.Command}
 		return with(with(o, "link", e.Link), "answering", e.Answering)
 	case NoCall:
-		o := with(object{"type": "no-call", "room": e.Room}, "command", e.Command)
-		if len(e.Hints) > 0 {
-			o["hints"] = e.Hints
-		}
-		return o
+		return describeNoCall(e)
 	case WrongCode:
-		if e.Left < 0 {
-			return object{"type": "wrong-code"}
-		}
-		return object{"type": "wrong-code", "left": e.Left}
+		return describeWrongCode(e)
 	case Connecting:
 		return object{"type": "connecting"}
 	case Stats:
@@ -143,6 +136,21 @@ func describeOwn(e Event) object {
 		return object{"type": "error", "code": e.Code, "message": e.Message}
 	}
 	return nil
+}
+
+func describeNoCall(e NoCall) object {
+	o := with(object{"type": "no-call", "room": e.Room}, "command", e.Command)
+	if len(e.Hints) > 0 {
+		o["hints"] = e.Hints
+	}
+	return o
+}
+
+func describeWrongCode(e WrongCode) object {
+	if e.Left < 0 {
+		return object{"type": "wrong-code"}
+	}
+	return object{"type": "wrong-code", "left": e.Left}
 }
 
 // describeFile returns the object of an event about a file, or nil for any other event.

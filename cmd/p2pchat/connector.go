@@ -208,12 +208,8 @@ func (c *connector) wait(ctx context.Context) (link chat.Link, other *codeEntry,
 	c.mu.Lock()
 	c.waiting = true
 	session, connected, typed, letters := c.session, c.connected, c.typed, c.mail
-	unheard := c.unheard
-	c.unheard = ""
 	c.mu.Unlock()
-	if unheard != "" {
-		c.conversation.Tell(chat.Notice{Text: unheard})
-	}
+	c.tellUnheard()
 	late, long := errAbsent, make(<-chan time.Time)
 	if connected {
 		late = errNotBack
@@ -244,9 +240,7 @@ func (c *connector) wait(ctx context.Context) (link chat.Link, other *codeEntry,
 	if !c.o.incoming.isThere() {
 		wg.Go(func() { letters.run(ctx) })
 	}
-	if c.o.keeper.contact() != "" { // whose program comes back by itself if it was started again
-		wg.Go(func() { c.watchContact(ctx, connected) })
-	}
+	wg.Go(func() { c.watchContact(ctx, connected) })
 	var found *lanMove
 	wg.Go(func() {
 		if found = c.findElsewhere(ctx); found != nil {

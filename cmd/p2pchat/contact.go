@@ -337,8 +337,12 @@ func (c *connector) absentHint() string {
 	return fmt.Sprintf("the contact's p2pchat call, answer or listen has to run at the same time, perhaps for longer: --wait 10m; if %s%s has removed you as a contact, keep each other again in a call with a code", contactMark, c.o.keeper.contact())
 }
 
-// watchContact tells, once for each wait, that the contact has not come for some time though the server answers.
+// watchContact tells, once for each wait, that the contact, if the call is with one, has not come for some time though the server answers. A
+// contact's program that was started again comes back by itself.
 func (c *connector) watchContact(ctx context.Context, lost bool) {
+	if c.o.keeper.contact() == "" {
+		return
+	}
 	ticker := time.NewTicker(stillLost)
 	defer ticker.Stop()
 	for after := stillLost; ; after += stillLost {

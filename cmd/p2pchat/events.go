@@ -215,6 +215,17 @@ func (c *connector) tellOutage(text string, begins bool) {
 	}
 }
 
+// tellUnheard tells of an outage that began while the two were connected, if it lasts.
+func (c *connector) tellUnheard() {
+	c.mu.Lock()
+	text := c.unheard
+	c.unheard = ""
+	c.mu.Unlock()
+	if text != "" {
+		c.conversation.Tell(chat.Notice{Text: text})
+	}
+}
+
 // clockNotice returns what a person should know whose clock is so far ahead of the server's that contacts may not be met, or "".
 func clockNotice(server string, ahead time.Duration) string {
 	way := "ahead of"
