@@ -167,10 +167,19 @@ func ending(err error) (exit int, code, hint string) {
 // badCertificate reports whether err is that of a server whose certificate is refused.
 func badCertificate(err error) bool { return errors.As(err, new(*tls.CertificateVerificationError)) }
 
-// flatten returns the text of an error on one line. errors.Join puts each error on a line of its own.
+// flatten returns the text of an error on one line. errors.Join puts each error on a line of its own. A whole sentence of a server stays one,
+// and so does what comes after it.
 func flatten(err error) string {
-	text := strings.NewReplacer(".\n", ", and ", "\n", ", and ", "., and", ", and").Replace(strings.TrimSuffix(err.Error(), "."))
-	return screen.Clean(text)
+	lines := strings.Split(strings.ReplaceAll(err.Error(), "., and ", ".\n"), "\n")
+	text := lines[0]
+	for _, next := range lines[1:] {
+		if strings.HasSuffix(text, ".") || strings.HasSuffix(next, ".") {
+			text = strings.TrimSuffix(text, ".") + ". " + screen.Capital(next)
+		} else {
+			text += ", and " + next
+		}
+	}
+	return screen.Clean(strings.TrimSuffix(text, "."))
 }
 
 // only reports whether err is target, or a list of nothing but target.

@@ -187,12 +187,18 @@ func (o *talkOptions) findPeer(ctx context.Context, text string, std stdio) (err
 	}
 	if o.side == signaling.Caller && err == nil {
 		o.ownCode = ownCodeNotice(text, o.code)
+		if o.code != (peer.Code{}) && o.code.Secret == "" && !onLoopback(o.server) {
+			o.ownCode = strings.TrimSpace(o.ownCode + " " + openCodeText)
+		}
 	}
 	return err
 }
 
 // leastSecret is how many letters a caller's own secret needs, or call warns: a stranger has peer.Guesses attempts.
 const leastSecret = 4
+
+// openCodeText tells a caller of a code without a secret, while the caller can still choose another one. On this machine, no one listens in.
+const openCodeText = "This code has no secret: anyone who knows it can join, and the server could listen in. To add one, put words that only the two of you know after a dash."
 
 // ownCodeNotice returns what a caller should know of a code of the caller's own words, or "".
 func ownCodeNotice(text string, code peer.Code) (notice string) {
