@@ -21,25 +21,20 @@ var (
 
 // Unanswered explains the error of an HTTP request without a response, for people. It returns an
 // error that wraps [ErrForeign] if another kind of server listens there, and [ErrUnreachable]
-// otherwise, or [ErrNoReply] if nothing answers there; that of a proxy stays as it is. It takes the text about a timeout from the cause of ctx, the request's context. The
-// text has neither the request nor this machine's ports.
+// otherwise, or [ErrNoReply] if nothing answers there; that of a proxy stays
+// as it is. It takes the text about a timeout from the cause of ctx, the request's context. The text has neither the request
+// nor this machine's ports.
 func Unanswered(ctx context.Context, err error) error {
-	noTLS := tls.RecordHeaderError{}
 	lookup := (*net.DNSError)(nil)
 	var timeout net.Error
 	cause := context.Cause(ctx)
 	if failure := ofProxy(err); failure != nil {
 		return failure
 	}
-	switch text := err.Error(); {
-	case errors.Is(err, http.ErrSchemeMismatch):
-		return ErrHTTP
-	case errors.As(err, &noTLS), strings.Contains(text, "tls: received unexpected handshake message"): // the second is from a server that echoes
-		return fmt.Errorf("%w: it does not speak TLS, which https needs", ErrForeign)
-	case strings.Contains(text, `malformed HTTP response "\x15\x03`): // a TLS alert, RFC 8446, section 5.1
-		return ErrHTTPS
-	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, "readLoopPeekFailLocked: %!w(<nil>)"): // the second is from a server that sends before the request
-		return fmt.Errorf("%w: it does not speak HTTP", ErrForeign)
+	if failure := ofOtherProtocol(err); failure != nil {
+		return failure
+	}
+	switch {
 	case errors.Is(err, context.DeadlineExceeded) && cause != nil && !errors.Is(cause, context.DeadlineExceeded):
 		return fmt.Errorf("%w: %w", ErrNoReply, cause)
 	case errors.As(err, &timeout) && timeout.Timeout() && ctx.Err() == nil: // the http.Client's own
@@ -52,6 +47,22 @@ func Unanswered(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", ErrNoReply, plain(err))
 	}
 	return fmt.Errorf("%w: %w", ErrUnreachable, plain(err))
+}
+
+// ofOtherProtocol returns what err says of a server that speaks something else, or nil.
+func ofOtherProtocol(err error) error {
+	noTLS := tls.RecordHeaderError{}
+	switch text := err.Error(); {
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return ErrHTTP
+	case errors.As(err, &noTLS), strings.Contains(text, "tls: received unexpected handshake message"): // the second is from a server that echoes
+		return fmt.Errorf("%w: it does not speak TLS, which https needs", ErrForeign)
+	case strings.Contains(text, `malformed HTTP response "\x15\x03`): // a TLS alert, RFC 8446, section 5.1
+		return ErrHTTPS
+	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, "readLoopPeekFailLocked: %!w(<nil>)"): // the second is from a server that sends before the request
+		return fmt.Errorf("%w: it does not speak HTTP", ErrForeign)
+	}
+	return nil
 }
 
 // nothingAnswers reports whether err is that of a name, of a connection that could not be made, or of a time that is over.

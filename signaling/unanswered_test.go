@@ -48,7 +48,7 @@ func TestNothingAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { silent.Close() })
+	t.Cleanup(func() { _ = silent.Close() })
 	_, port, err := net.SplitHostPort(silent.Addr().String())
 	if err != nil {
 		t.Fatal(err)

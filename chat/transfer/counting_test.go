@@ -29,7 +29,7 @@ func TestWhatNeedNotGetThrough(t *testing.T) {
 			}
 		}
 		path := chattest.Create(t, "a", []byte("a"))
-		h.fails = func(k Kind) error {
+		h.fails = func(Kind) error {
 			if !m.Pending() {
 				t.Error("the conversation could end before the file is offered")
 			}

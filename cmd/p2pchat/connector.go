@@ -221,20 +221,8 @@ func (c *connector) wait(ctx context.Context) (link chat.Link, other *codeEntry,
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for {
-			select {
-			case <-long:
-				c.conversation.Tell(screen.StillLost{After: stillLost, Code: typed.String()})
-			case e := <-c.entered:
-				if (e == codeEntry{code: c.o.code}) { // the Session has that code
-					continue
-				}
-				other = &e
-				cancel()
-				return
-			case <-ctx.Done():
-				return
-			}
+		if other = c.otherCode(ctx, long, typed); other != nil {
+			cancel()
 		}
 	})
 	if !c.o.incoming.isThere() {
@@ -258,6 +246,22 @@ func (c *connector) wait(ctx context.Context) (link chat.Link, other *codeEntry,
 		c.conversation.Tell(chat.Notice{Text: "You are connected, so the code that you typed was not used."})
 	}
 	return link, other, err
+}
+
+// otherCode waits until the person enters another code. It returns nil once ctx ends.
+func (c *connector) otherCode(ctx context.Context, long <-chan time.Time, typed peer.Code) *codeEntry {
+	for {
+		select {
+		case <-long:
+			c.conversation.Tell(screen.StillLost{After: stillLost, Code: typed.String()})
+		case e := <-c.entered:
+			if (e != codeEntry{code: c.o.code}) { // which the Session has
+				return &e
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // waited notes the end of a wait, and reports whether the person entered a code that came too late for it.

@@ -63,10 +63,7 @@ func readCode(std stdio, parse func(string) (peer.Code, error)) (peer.Code, erro
 		if key != '\t' {
 			return "", 0, false
 		}
-		head, choice := completed(line[:pos])
-		if 1 < len(choice) && len(choice) <= maxChoices && head == line[:pos] {
-			fmt.Fprintln(t, inRows(choice, width))
-		}
+		head := complete(line[:pos], t, width)
 		return head + line[pos:], len(head), true
 	}
 	fit := func() { // or else a line that wraps would be drawn over the next one
@@ -107,6 +104,15 @@ func readCode(std stdio, parse func(string) (peer.Code, error)) (peer.Code, erro
 		}
 		fmt.Fprintf(t, "p2pchat: %v\n", err)
 	}
+}
+
+// complete returns line with what Tab adds to it, or shows the words that may follow.
+func complete(line string, out io.Writer, width int) string {
+	head, choice := completed(line)
+	if 1 < len(choice) && len(choice) <= maxChoices && head == line {
+		fmt.Fprintln(out, inRows(choice, width))
+	}
+	return head
 }
 
 // inRows joins words to rows of at most width columns.

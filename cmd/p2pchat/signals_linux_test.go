@@ -41,7 +41,9 @@ func TestAPrintingCommandHandlesNoSignal(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, func() bool { return len(ended) > 0 }, func() string { return "the command goes on after a signal" })
-	<-ended
+	if err := <-ended; err == nil {
+		t.Error("it ended as if there had been no signal")
+	}
 	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() || status.Signal() != os.Interrupt {
 		t.Errorf("it ended with %v", cmd.ProcessState)
 	}
