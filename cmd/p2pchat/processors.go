@@ -14,6 +14,9 @@ import (
 // idleShare is how much of one processor an idle call uses at most.
 const idleShare = 0.03
 
+// shortestLook is the shortest time that shows whether the process is idle: a file that has just begun has not used its share yet.
+const shortestLook = time.Second
+
 // theProcessors are those of this process: there may be several calls in it (demo).
 var theProcessors = &processors{count: runtime.GOMAXPROCS, reset: resetProcessors, spent: processorTime}
 
@@ -38,6 +41,9 @@ func (p *processors) look() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	looked, used := p.looked, p.used
+	if time.Since(looked) < shortestLook {
+		return
+	}
 	if !p.note() || looked.IsZero() {
 		return
 	}

@@ -73,6 +73,9 @@ func TestIdleCallsUseOneProcessor(t *testing.T) {
 		uses(1, "after the file")
 		_, _ = pipe.Accept(t.Context())
 		uses(8, "when the other side begins a file")
+		time.Sleep(time.Millisecond)
+		p.look()
+		uses(8, "by a file of which nothing has come yet")
 		load.works(0.001)
 		load.err = errors.ErrUnsupported
 		p.look()
