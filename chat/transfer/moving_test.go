@@ -22,7 +22,7 @@ import (
 	"p2pchat/chat/internal/chattest"
 )
 
-// A closingEnd is a receiverEnd that closes each channel a while after so many messages.
+// A closingEnd is a receiverEnd that closes each channel a while after some messages.
 type closingEnd struct {
 	receiverEnd
 	after int

@@ -10,7 +10,7 @@ import { draft, type Draft, type Letter } from "./letter.ts";
 import { maxLetter } from "./mail.ts";
 import { noJournal, type Correspondent, type FileName, type Journal, type Undelivered } from "./outbox.ts";
 import { Keeping, type Keeper, type Known } from "./keep.ts";
-import { after, goodbyeLate, hasHeard, hasSaid, type Leaving, type Step } from "./leaving.ts";
+import { after, goodbyeLate, hasHeard, hasSaid, lastFrames, type Leaving, type Step } from "./leaving.ts";
 import { properName, stranger } from "./name.ts";
 import type { Pipe } from "./pipe.ts";
 import { ReliableStream, type Heard } from "./reliable.ts";
@@ -20,7 +20,6 @@ import { HelloWait } from "./ring.ts";
 const unmet = new Set<Kind>(["silent", "declined", "unanswered"]); // why no conversation begins on a pipe
 const wordsDiffer = "words-differ"; // the body of a goodbye, if that is why
 const replaced = new Failure("ended", "Another connection has taken the place of this one.");
-const lastFrames = 200; // ms for frames on their way when this side hangs up
 const away = 20_000; // ms that the other side waits for a page that was closed or is reloading
 const maxAway = 60_000; // ms that this side waits for another page
 /** ms after which a page that announced its absence no longer continues: the rest of `away` is for meeting again. */

@@ -8,6 +8,7 @@
 
 import { sleep } from "./failure.ts";
 
+export const lastFrames = 200; // ms for frames on their way when this side hangs up
 const goodbyeLimit = 2000; // ms that a goodbye waits for the other side's goodbye
 
 export type Leaving = "open" | "leaving" | "said" | "answering" | "closing" | "answered";
