@@ -32,6 +32,7 @@ func TestPageInFirefox(t *testing.T) {
 			two[1].until(`document.getElementById("log").innerText.includes("guest’s machine has a better address.") && "moved"`)
 		}
 		caller.takesKeys(callee)
+		caller.scrollsOnlyTheMessages()
 		caller.js(`(() => {
 			const dataTransfer = new DataTransfer();
 			dataTransfer.items.add(new File([new Uint8Array(3e6)], "zeros"));
