@@ -80,6 +80,9 @@ func (m *model) codeKey(k tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
+// correctHere goes on after the reason why a code is doubted: its text stays in the box, where the same code, typed again, would be appended.
+const correctHere = " Or correct it here: Ctrl-U empties the line."
+
 func (m *model) giveCode() tea.Cmd {
 	text := strings.TrimSpace(m.input.text)
 	switch {
@@ -90,8 +93,11 @@ func (m *model) giveCode() tea.Cmd {
 	}
 	if err := m.streams.Code(text); err != nil {
 		m.hint = screen.Capital(tidyLine(err.Error()))
-		if !errors.Is(err, screen.ErrDoubtful) { // or else the next one would be appended; ↑ brings it back
+		switch {
+		case !errors.Is(err, screen.ErrDoubtful): // or else the next one would be appended; ↑ brings it back
 			m.input.commit()
+		case m.asking != nil && !m.asking.typed: // the other hint of a typed line says what to do
+			m.hint += correctHere
 		}
 		return nil
 	}
@@ -152,6 +158,9 @@ func (m *model) completeCode() {
 func (m *model) takeCode(text string) {
 	if err := m.streams.Code(text); err != nil {
 		m.hint = screen.Capital(tidyLine(err.Error()))
+		if errors.Is(err, screen.ErrDoubtful) {
+			m.hint += correctHere
+		}
 		return
 	}
 	m.input.commit()
