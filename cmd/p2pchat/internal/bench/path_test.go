@@ -113,7 +113,9 @@ func TestPath(t *testing.T) {
 				for _, b := range [][]byte{{}, {kindPing}, {kindPong}, {kindPong, 1, 2}, {kindReport}, []byte(`"{"last":true}`), slices.Repeat([]byte{kindReport}, 1<<16), {99}} {
 					_ = far.Send(ctx, b)
 				}
-				_ = far.Send(ctx, append([]byte{kindReport}, `{"bytes":-1,"last":true}`...))
+				for _, report := range []string{`{"bytes":-1,"last":true}`, `{"bytes":-1}`} {
+					_ = far.Send(ctx, append([]byte{kindReport}, report...))
+				}
 			}
 			_ = far.Send(ctx, []byte{kindEnd})
 		})
