@@ -205,7 +205,7 @@ func item(name string) string {
 // choose clicks one of a file's buttons.
 func (p *tab) choose(name, button string) {
 	p.t.Helper()
-	until[bool](p, `[...`+item(name)+`.querySelectorAll("button")].some((b) => b.textContent.startsWith(`+js(button)+`) && (b.id = "chosen"))`)
+	until[bool](p, `[...`+item(name)+`.querySelectorAll("button, a")].some((b) => b.textContent.startsWith(`+js(button)+`) && (b.id = "chosen"))`)
 	p.click("chosen")
 }
 

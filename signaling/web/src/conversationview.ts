@@ -310,7 +310,8 @@ export class ConversationView implements Reader {
     this.#characters += characters;
     log.append(item);
     while (log.childElementCount > maxItems || (this.#characters > maxCharacters && log.childElementCount > 1)) {
-      const oldest = log.firstElementChild as HTMLElement;
+      let oldest = log.firstElementChild as HTMLElement;
+      while (oldest.querySelector(".unsaved") && oldest !== item) oldest = oldest.nextElementSibling as HTMLElement;
       this.#characters -= Number(oldest.dataset.size);
       discard(oldest, "all");
       if (!this.#trimmed) byId("log").setAttribute("aria-label", "Messages, the latest of them");

@@ -6,6 +6,7 @@ import { byId, el, removePicture, spoken } from "./dom.ts";
 import { create, writesToDisk, type Arrived } from "./download.ts";
 import { picture } from "./picture.ts";
 import { Files, type FileView, type Incoming, type Outgoing } from "./transfer.ts";
+import { saveArrived, saveLink } from "./unsaved.ts";
 
 const interval = 200; // ms between two updates of a progress
 const maxPictures = 30; // in the log
@@ -121,17 +122,12 @@ class Item implements FileView {
   }
 
   done(sum: string, received: Arrived | undefined, more: string) {
-    const link = received?.content && !received.saved ? this.#save(received.content) : undefined;
+    const link = received?.content && !received.saved ? saveLink(this.#name, received.content) : undefined;
     this.#end(`${size(this.#size)} · ✓ ${this.#side === "mine" ? "delivered" : "received"}${more}`, ...(link ? [link] : []));
     this.#how.title = `SHA-256 ${sum}`;
     this.element.dataset.sha256 = sum;
     if (received?.content) void this.#show(received.content);
-    link?.click();
-  }
-
-  /** Returns a link that saves content, which stays in memory while the log has the item. */
-  #save(content: Blob): HTMLAnchorElement {
-    return el("a", { href: URL.createObjectURL(content), download: this.#name, textContent: "Save" }, spoken(` ${this.#name}`));
+    if (link) saveArrived(link);
   }
 
   /** Shows the file if it is a picture. */

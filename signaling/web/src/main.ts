@@ -13,6 +13,7 @@ import { invitation } from "./invitation.ts";
 import { properName } from "./name.ts";
 import { saveWaiting, takeCall, takeWaiting, undeliveredIn, type SavedCall, type Waited } from "./resume.ts";
 import { Store, type Side } from "./store.ts";
+import { askBeforeDrop, changed, hasUnsaved, takeLost, unsavedButtons } from "./unsaved.ts";
 import { copyButtons } from "./waitingview.ts";
 
 const { hostname } = location;
@@ -30,6 +31,7 @@ const textBox = byId<HTMLTextAreaElement>("text"), textError = byId("text-error"
 let call: Call | undefined; // the current one
 let book: Book | Failure = new Failure("no-contacts", "The contacts are not open yet.");
 const contacts = new ContactView(() => book, (side, contact) => void hold(side, undefined, contact));
+let lost = ""; // what the person does not know yet of files that an earlier page had
 let unsent: Waited | undefined; // an earlier page waited so for a contact, with a draft that no call has yet
 let focusNext: HTMLElement = startTitle; // has the focus when a person gives up waiting
 
@@ -45,6 +47,8 @@ async function hold(side: Side, code: codes.Code | undefined, contact?: Held, sa
   const checked = (box: HTMLInputElement) => box.checked && box.checkVisibility();
   const choices = saved ?? { accessKey: keyInput.value, relayOnly: checked(relayOnly), anywhere: checked(anywhere) };
   const mine = (call = new Call(base, onLoopback, side, code, { ...choices, name }, () => book, contact, saved));
+  if (lost) mine.note(lost);
+  lost = "";
   const draft = saved?.draft ?? draftFor(contact);
   if (draft) textBox.value = draft; // a new view has emptied the box
   const failure = await mine.run();
@@ -68,8 +72,9 @@ function draftFor(contact?: Held): string {
 }
 
 function showStartError(text: string) {
-  startError.textContent = text;
+  startError.textContent = `${text} ${lost}`.trim();
   startError.hidden = false;
+  lost = "";
 }
 
 let tried = { room: "", wrong: 0 }; // the wrong codes in the last room where a code was wrong
@@ -191,7 +196,7 @@ function followLink() {
     text = decodeURIComponent(fragment);
   } catch { /* then it is not encoded */ }
   codeInput.value = text;
-  answer(text, true);
+  if (!askBeforeDrop()) answer(text, true);
 }
 
 // The conversation.
@@ -251,10 +256,13 @@ byId("other-code").onclick = () => {
   call?.cancel();
   codeInput.select();
 };
-byId("again").onclick = () => {
+function backToStart() {
   discard(byId("log"), "content"); // so that the next person at this screen cannot read it
+  changed();
   show("start", startTitle);
-};
+}
+byId("again").onclick = () => { if (!askBeforeDrop()) backToStart(); };
+unsavedButtons(backToStart);
 byId("rename").onsubmit = (e) => {
   e.preventDefault();
   nameInput.value = newName.value;
@@ -287,7 +295,7 @@ document.onvisibilitychange = () => {
   if (!call) void contacts.refresh(); // another tab may have changed them
 };
 onbeforeunload = (e) => {
-  if (call) e.preventDefault();
+  if (call || hasUnsaved()) e.preventDefault();
 };
 onpagehide = () => {
   if (call) call.leavePage(textBox.value);
@@ -298,10 +306,12 @@ onpageshow = (e) => { if (e.persisted) arrive(); };
 /** Resumes the call in which the page was left, or for which it waited, or answers the link with which it was opened. */
 function arrive() {
   const saved = call ? undefined : takeCall(base), waited = call ? undefined : takeWaiting(base);
+  if (saved?.inTime || !hasUnsaved()) lost = takeLost();
   if (saved?.inTime && saved.contact) void resumeContact(saved);
   else if (saved?.inTime) void hold(saved.side, saved.code, undefined, saved);
   else if (saved) showStartError(`The call with ${saved.conversation.peer.name} is over: this page was closed for too long. ${restOf(saved)} ${talkAgain}`);
   else if (waited) waitAgain(waited);
+  if (lost && !call && !saved?.inTime) showStartError("");
   followLink();
 }
 
