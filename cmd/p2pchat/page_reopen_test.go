@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
@@ -106,6 +107,28 @@ func TestPageAsksAboutACode(t *testing.T) {
 	page.press(kb.Enter)
 	page.sees("Answering foo-bar")
 	page.sees("No call is open in room foo yet.")
-	linked := b.open(t, server+"/#foo-bar")
-	linked.sees("Answering foo-bar")
+	linked := b.open(t, server+"/#standup-foo-bar")
+	linked.sees("Answering standup-foo-bar")
+	for _, part := range []string{"703", "703-falcon", "703-falcon-zeb", "foo-bar"} {
+		cut := b.open(t, server+"/#"+part)
+		cut.sees("The code in this link, “" + part + "”, may be cut off. If it is whole, press Answer.")
+		cut.press(kb.Enter)
+		cut.sees("Answering " + part)
+	}
+	host := strings.TrimPrefix(server, "http://")
+	for _, row := range [][2]string{
+		{host + "/#703-falcon-zebra", "Answering 703-falcon-zebra"},
+		{host + "/#703-falcon", "The code in this link, “703-falcon”, may be cut off."},
+		{server + "/#", "This link has no code at its end: paste the whole link."},
+		{server, "This link has no code at its end: paste the whole link."},
+		{host, "This link has no code at its end: paste the whole link."},
+		{"192.0.2.2:345/#703-falcon-zebra", "That call is on another server. To answer it, open http://192.0.2.2:345/"},
+		{"x-a/b", "“x-a/b” does not look like a code that p2pchat makes"},
+	} {
+		pasted := b.open(t, server)
+		pasted.click("code")
+		pasted.pastes(row[0])
+		pasted.press(kb.Enter)
+		pasted.sees(row[1])
+	}
 }

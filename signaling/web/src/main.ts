@@ -9,17 +9,16 @@ import { Failure, readable } from "./failure.ts";
 import { dropping } from "./fileview.ts";
 import { guesses } from "./guesses.ts";
 import { choose } from "./iceservers.ts";
-import { invitation } from "./invitation.ts";
 import { properName } from "./name.ts";
 import { saveWaiting, takeCall, takeWaiting, undeliveredIn, type SavedCall, type Waited } from "./resume.ts";
 import { Store, type Side } from "./store.ts";
+import { inLobby, typed } from "./typed.ts";
 import { askBeforeDrop, changed, hasUnsaved, takeLost, unsavedButtons } from "./unsaved.ts";
 import { copyButtons } from "./waitingview.ts";
 
 const { hostname } = location;
 const base = new URL(".", location.href).href.replace(/\/$/, ""); // of the server, which may be behind a path
 const onLoopback = hostname === "localhost" || hostname.endsWith(".localhost") || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
-const inLobby: codes.Code = { room: codes.lobby, secret: "" };
 
 const startTitle = byId("start-title");
 const codeInput = byId<HTMLInputElement>("code"), codeError = byId("code-error"), startError = byId("start-error");
@@ -126,33 +125,15 @@ function storedName(): string {
   }
 }
 
-let doubted: codes.Code | undefined; // the code about which the person was asked
-
-/** Answers the call of a typed code or a pasted invitation; linked: the text is of the page's address. */
-function answer(text: string, linked = false) {
-  const fail = (why: string) => {
-    codeError.textContent = why;
-    codeInput.focus();
-  };
-  const invited = invitation(text);
+/** Answers the call of a typed code or a pasted invitation; origin: the text is of the page's address, or of the call for which an earlier page waited. */
+function answer(text: string, origin?: "link" | "before") {
   codeError.textContent = "";
-  if (invited.server !== "" && invited.server !== base) {
-    fail(`That call is on another server. To answer it, open ${invited.server}/`);
-    return;
-  }
   let code: codes.Code;
   try {
-    code = text.trim() === "" && onLoopback ? inLobby : codes.parse(invited.code);
+    code = typed(text, base, onLoopback ? inLobby : undefined, origin === "before", origin === "link");
   } catch (e) {
-    fail((e as Error).message);
-    return;
-  }
-  // A wrong code costs one of three attempts, and in the room of a mistyped one no caller ever comes: so the page asks once.
-  const sure = linked || invited.code !== text || codes.same(code, inLobby) || codes.same(code, doubted);
-  const doubt = sure ? undefined : codes.doubt(code);
-  if (doubt) {
-    doubted = code;
-    fail(`${doubt}, press Answer again.`);
+    codeError.textContent = (e as Error).message;
+    codeInput.focus();
     return;
   }
   void hold("answer", code);
@@ -196,7 +177,7 @@ function followLink() {
     text = decodeURIComponent(fragment);
   } catch { /* then it is not encoded */ }
   codeInput.value = text;
-  if (!askBeforeDrop()) answer(text, true);
+  if (!askBeforeDrop()) answer(text, "link");
 }
 
 // The conversation.
@@ -328,7 +309,7 @@ function waitAgain(waited: Waited) {
     void answerContact(contact);
   } else {
     codeInput.value = code;
-    answer(code, true);
+    answer(code, "before");
   }
 }
 
