@@ -66,7 +66,7 @@ func TestPageReadsLetters(t *testing.T) {
 		ann.contact("Answer Ben")
 		ann.hears("two")
 		ann.sees("✉ Ben wrote this on ")
-		ann.sees("Waiting for Ben to call. Ben left this at the server, sealed. You can write: Ben gets it when the two of you connect, or before that from the server, if it keeps mail.")
+		ann.sees("Waiting for Ben to call. Ben left this at the server, sealed. You can write: Ben gets it when the two of you connect, or before that from the server.")
 		ann.owesNothing(2)
 		if got := ann.theirs(); !slices.Equal(got, []string{"one", "two"}) {
 			t.Errorf("the page shows %q", got)

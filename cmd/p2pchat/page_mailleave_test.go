@@ -67,8 +67,11 @@ func TestPageLeavesLetters(t *testing.T) {
 		program.say(t, `{"type":"leave"}`)
 		program.finish(t)
 		ann.contact("Call Ben")
-		ann.sees("You wrote these 2 messages before. They have no receipt yet.")
+		ann.sees("You wrote these 2 messages before this call.")
 		ann.marked(delivered, delivered)
+		if eval[bool](ann, `document.getElementById("log").textContent.includes("Left at the server")`) {
+			t.Error("the page says of messages that were read that they are at the server")
+		}
 		program = ben("answer")
 		verified(t, ann)
 		ann.say("three")

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -11,6 +12,12 @@ import (
 func (p *tab) timesWritten() []string {
 	p.t.Helper()
 	return eval[[]string](p, `[...document.querySelectorAll("#log > *")].map((e) => e.textContent).filter((t) => t.includes("wrote this on"))`)
+}
+
+// clocks returns the times of the messages in the log.
+func (p *tab) clocks() []string {
+	p.t.Helper()
+	return eval[[]string](p, `[...document.querySelectorAll("#log > .mine time, #log > .theirs time")].map((e) => e.textContent)`)
 }
 
 // The page shows when a message was written that has waited in the outbox of a program, and tells when its own were.
@@ -28,6 +35,9 @@ func TestPageTimeOfMessagesThatWaited(t *testing.T) {
 	if told := ann.timesWritten(); len(told) != 1 {
 		t.Errorf("the page tells %q", told)
 	}
+	if told := strings.Join(ann.timesWritten(), ""); !strings.Contains(told, ann.clocks()[0]) {
+		t.Errorf("the message has the time %q, and the page tells %q", ann.clocks()[0], told)
+	}
 	if heard := ann.theirs(); !slices.Equal(heard, []string{"early", "late"}) {
 		t.Errorf("the page shows %q", heard)
 	}
@@ -39,10 +49,19 @@ func TestPageTimeOfMessagesThatWaited(t *testing.T) {
 	const hours = 2
 	eval[bool](ann, fmt.Sprintf(`(globalThis.real = Date.now, Date.now = () => real.call(Date) - %d * 3600_000, true)`, hours))
 	written := time.Now().Add(-hours * time.Hour)
+	timeOfDay := `new Date(Date.now()).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })`
+	early1 := eval[string](ann, timeOfDay)
 	ann.say("mine")
 	ann.marked(waits)
+	early2 := eval[string](ann, timeOfDay) // may be in the next minute
 	eval[bool](ann, `(Date.now = real, true)`)
 	ann.say("fresh")
+	ann.opens() // in which it shows them again
+	ann.contact("Call Ben")
+	ann.sees("You wrote these 2 messages before this call.")
+	if at := ann.clocks()[0]; at != early1 && at != early2 {
+		t.Errorf("a message was written at %s, and in the next call the page says at %s", early1, at)
+	}
 	program = ben("answer")
 	found := program.prints(t, `"text":"mine","type":"message","written":"([^"]*)"`)
 	if at, err := time.Parse(time.RFC3339, found[1]); err != nil || at.Sub(written).Abs() > 5*time.Minute {

@@ -68,7 +68,7 @@ export class Call {
       const note = (text: string) => { this.note(text); };
       contact.progress = this.conversation;
       this.#mailbox = new Mailbox(this.#store, contact, this.conversation, {
-        letters: () => { this.#open("peer", `${contact.name} left this at the server, sealed.`); }, alert: () => { this.view.alert(contact.name); },
+        letters: () => { this.#open("peer", `${contact.name} left this at the server, sealed.`, true); }, alert: () => { this.view.alert(contact.name); },
         mailed: (through, kept) => { this.view.mailed(through, kept); }, note,
       });
       this.#outbox = this.conversation.journal = new Outbox(contact, contact.name, () => {
@@ -89,8 +89,8 @@ export class Call {
       const { waiting } = this.conversation;
       if (waiting.length === 0) return;
       this.write();
-      this.note(waiting.length === 1 ? "You wrote this before. It has no receipt yet." : `You wrote these ${waiting.length} messages before. They have no receipt yet.`);
-      for (const { id, text } of waiting) this.view.said(id, text);
+      this.note(waiting.length === 1 ? "You wrote this before this call." : `You wrote these ${waiting.length} messages before this call.`);
+      for (const { id, text, at } of waiting) this.view.said(id, text, at);
       return;
     }
     this.#waiting.met((text) => this.view.note(text));
@@ -113,12 +113,12 @@ export class Call {
   }
 
   /** Shows the conversation before the two are connected. */
-  #open(focus: string, why = "") {
+  #open(focus: string, why = "", keepsMail = false) {
     if (this.#shown) return;
     this.#shown = true;
     const { name } = this.#contact!, now = this.side === "offer" ? `Calling ${name}.` : `Waiting for ${name} to call.`;
     this.#waiting.met((text) => this.view.note(text));
-    this.view.away(name, `${now} ${why}`.trim(), focus);
+    this.view.away(name, `${now} ${why}`.trim(), focus, keepsMail);
   }
 
   #connected(pipe: Pipe) {

@@ -4,7 +4,7 @@
 import { equal, text, utf8 } from "./bytes.ts";
 import type { Reader } from "./event.ts";
 import { Failure, sleep, type Kind } from "./failure.ts";
-import { decode, encode, json, kind, maxText, parseHello, type Frame, type FrameKind, type Hello } from "./frame.ts";
+import { dateOf, decode, encode, json, kind, maxText, parseHello, type Frame, type FrameKind, type Hello, type Unread } from "./frame.ts";
 import { Incoming } from "./incoming.ts";
 import { draft, type Draft, type Letter } from "./letter.ts";
 import { maxLetter } from "./mail.ts";
@@ -96,8 +96,8 @@ export class Conversation {
   }
 
   /** The messages that are not delivered yet. */
-  get waiting(): { id: number; text: string }[] {
-    return this.#stream.unacknowledged.filter((f) => f.kind === kind.message).map((f) => ({ id: f.seq, text: text(f.body) }));
+  get waiting(): Unread[] {
+    return this.#stream.unacknowledged.filter((f) => f.kind === kind.message).map((f) => ({ id: f.seq, text: text(f.body), at: dateOf(f.at) }));
   }
 
   /** The other side's conversation. A program that was started again has a new one, and none of the files. */

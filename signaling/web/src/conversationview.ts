@@ -3,6 +3,7 @@
 import type { Reader } from "./event.ts";
 import { byId, clock, discard, el, removePicture, scrollWithKeys, show, spoken } from "./dom.ts";
 import { readable } from "./failure.ts";
+import type { Unread } from "./frame.ts";
 import { linked } from "./links.ts";
 import { isCertain, movedText, pathName, type Moved, type PathKind } from "./path.ts";
 import { visible } from "./name.ts";
@@ -34,7 +35,7 @@ export class ConversationView implements Reader {
   #characters = 0;
   #written: number | undefined; // when the last message was, if it had to wait
   #trimmed = false;
-  #explained = false; // the person knows what it means that a message is left at the server
+  #explained: HTMLElement | undefined; // the note that says what it means that a message is left at the server
   #unread = 0; // messages that came while the page was hidden
   #below = 0; // messages that came below the visible part of the log
   #atEnd = true; // whether the end of the log is visible
@@ -89,11 +90,11 @@ export class ConversationView implements Reader {
   }
 
   /** Shows the conversation with a contact before there is a connection. */
-  away(name: string, why: string, focus: string) {
+  away(name: string, why: string, focus: string, keepsMail: boolean) {
     for (const id of ["attach", "verify"]) byId(id).hidden = true;
     byId("peer-name").textContent = name;
     byId("trust").className = byId("trust").textContent = byId("path").textContent = "";
-    byId("connection").textContent = this.#lost = `${why} You can write: ${name} gets it when the two of you connect, or before that from the server, if it keeps mail.`;
+    byId("connection").textContent = this.#lost = `${why} You can write: ${name} gets it when the two of you connect, or before that from the server${keepsMail ? "" : ", if it keeps mail"}.`;
     byId("connection").hidden = false;
     document.title = `${name} – p2pchat`;
     show("talk", byId(focus));
@@ -108,13 +109,12 @@ export class ConversationView implements Reader {
       marked = true;
     }
     if (!marked || this.#explained) return;
-    this.#explained = true;
     const until = kept < 48 * hour ? `at most until ${moment(new Date(Date.now() + kept))}` : `for up to ${Math.round(kept / hour / 24)} days`;
-    this.note(`✉ Left at the server, sealed. It is kept there ${until}, and here until it is read.`);
+    this.#explained = this.note(`✉ Left at the server, sealed. It is kept there ${until}, and here until it is read.`);
   }
 
   /** Resumes a call that has no connection yet. compared: the person has compared the safety words. */
-  resumed(met: Met, compared: boolean, name: string, waiting: { id: number; text: string }[], files: number) {
+  resumed(met: Met, compared: boolean, name: string, waiting: Unread[], files: number) {
     show("talk", this.#textBox);
     byId("peer-name").textContent = name;
     byId("attach").hidden = byId("rename").hidden = false;
@@ -124,7 +124,7 @@ export class ConversationView implements Reader {
     this.note("This page was loaded again. Earlier messages are no longer shown.");
     if (files > 0) this.note(files === 1 ? "One file was cancelled by that." : `${files} files were cancelled by that.`);
     this.disconnected("This page was loaded again.");
-    for (const { id, text } of waiting) this.said(id, text);
+    for (const { id, text, at } of waiting) this.said(id, text, at);
   }
 
   #trust(met: Met) {
@@ -201,7 +201,7 @@ export class ConversationView implements Reader {
     }
     if (written && written.getTime() !== this.#written && !continues) this.note(`✉ ${from} wrote this on ${moment(written)}:`);
     this.#written = written?.getTime();
-    const item = el("div", { className: "theirs" }, spoken(`${from}: `), this.#text(text), foot());
+    const item = el("div", { className: "theirs" }, spoken(`${from}: `), this.#text(text), foot(written));
     this.#add(item, text.length);
     this.#arrived();
     this.#last = item;
@@ -213,12 +213,12 @@ export class ConversationView implements Reader {
     this.#characters += characters;
   }
 
-  /** Shows a message of this side. */
-  said(id: number, text: string) {
+  /** Shows a message of this side, and when it was written, if that was earlier. */
+  said(id: number, text: string, at?: Date) {
     const mark = el("span", { className: "mark", textContent: this.#lost ? "waiting" : "sending" });
     mark.setAttribute("aria-live", "off");
     this.#marks.set(id, mark);
-    this.#add(el("div", { className: "mine" }, spoken("You: "), this.#text(text), foot(mark)), text.length);
+    this.#add(el("div", { className: "mine" }, spoken("You: "), this.#text(text), foot(at, mark)), text.length);
   }
 
   #text(text: string): HTMLElement {
@@ -232,6 +232,7 @@ export class ConversationView implements Reader {
     const mark = this.#marks.get(id);
     if (mark) mark.textContent = "✓ delivered";
     this.#marks.delete(id);
+    if (![...this.#marks.values()].some((m) => m.textContent === atServer)) this.#explained?.remove();
   }
 
   disconnected(why: string) {
@@ -291,19 +292,19 @@ export class ConversationView implements Reader {
 
   keeping: Reader["keeping"] = (news) => this.onKeep(news);
 
-  note(text: string) {
-    this.#add(el("div", { className: "note", textContent: text }), text.length);
+  note(text: string): HTMLElement {
+    return this.#add(el("div", { className: "note", textContent: text }), text.length);
   }
 
   /** Adds a file to the log. */
   add(item: HTMLElement) {
-    item.append(foot());
+    item.append(foot(undefined));
     this.#add(item, 100);
     if (!item.classList.contains("mine")) this.#arrived();
     if (document.hidden && !item.classList.contains("mine")) this.alert(byId("peer-name").textContent);
   }
 
-  #add(item: HTMLElement, characters: number) {
+  #add(item: HTMLElement, characters: number): HTMLElement {
     const log = this.#log;
     if (item.classList.contains("mine")) this.#atEnd = true;
     item.dataset.size = String(characters);
@@ -318,6 +319,7 @@ export class ConversationView implements Reader {
       this.#trimmed = true;
     }
     this.grew();
+    return item;
   }
 
   /** Scrolls to the end of the log, if the end was visible. */
@@ -393,5 +395,5 @@ export class ConversationView implements Reader {
 
 const moment = (at: Date): string => at.toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
 
-/** Makes the last line of an item: the time, and more. */
-const foot = (...more: HTMLElement[]) => el("span", { className: "foot" }, clock(), ...more);
+/** Makes the last line of an item: the time, which is now if undefined, and more. */
+const foot = (at: Date | undefined, ...more: HTMLElement[]) => el("span", { className: "foot" }, clock(at), ...more);

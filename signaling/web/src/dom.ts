@@ -31,9 +31,8 @@ export function removePicture(img: HTMLImageElement) {
 }
 
 /** Makes an element that shows the time of day, and the date on hover. */
-export function clock(): HTMLTimeElement {
-  const now = new Date();
-  return el("time", { dateTime: now.toISOString(), title: now.toLocaleString(), textContent: now.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }) });
+export function clock(at = new Date()): HTMLTimeElement {
+  return el("time", { dateTime: at.toISOString(), title: at.toLocaleString(), textContent: at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }) });
 }
 
 /** Makes text for screen readers alone. */

@@ -85,3 +85,13 @@ export function parseHello(b: Uint8Array): Hello | undefined {
   if (typeof conversation !== "string" || typeof name !== "string" || typeof of !== "string" || !isSeq(first) || !isSeq(heard)) return undefined;
   return { conversation, name, first, heard, of, contacts, holds, waited };
 }
+
+/** A message that is not delivered yet, and when it was written, if that is known. */
+export interface Unread {
+  readonly id: number;
+  readonly text: string;
+  readonly at: Date | undefined;
+}
+
+/** Returns the time of a frame; undefined if an older page kept none. */
+export const dateOf = (at = 0): Date | undefined => (at > 0 ? new Date(at * 1000) : undefined);
