@@ -56,6 +56,7 @@ func TestPageTimeOfMessagesThatWaited(t *testing.T) {
 	early2 := eval[string](ann, timeOfDay) // may be in the next minute
 	eval[bool](ann, `(Date.now = real, true)`)
 	ann.say("fresh")
+	ann.stored(2)
 	ann.opens() // in which it shows them again
 	ann.contact("Call Ben")
 	ann.sees("You wrote these 2 messages before this call.")
@@ -84,4 +85,24 @@ func TestPageWakesInAnotherHour(t *testing.T) {
 	program.prints(t, `"text":"good morning"`)
 	ann.click("leave")
 	program.finish(t)
+}
+
+// Contacts meet by the clock, so the page says that it is wrong: no failure tells.
+func TestPageTellsOfAWrongClock(t *testing.T) {
+	t.Parallel()
+	ann, _ := correspondents(t, sharedBrowser(t), serving(t))
+	for _, row := range []struct{ minutes, hours, way string }{{"-300", "5", "behind"}, {"195", "3", "ahead of"}} {
+		ann.opens()
+		eval[bool](ann, `(globalThis.real = Date.now, Date.now = () => real.call(Date) + `+row.minutes+` * 60_000, true)`)
+		ann.contact("Call Ben")
+		ann.sees("This machine’s clock is " + row.hours + " hours " + row.way + " that of ")
+		ann.sees("Contacts meet by the clock: if yours is wrong, set it and load the page again, or the two of you cannot meet.")
+	}
+	ann.opens()
+	ann.contact("Call Ben")
+	ann.sees("Waiting for Ben")
+	until[bool](ann, `performance.getEntriesByType("resource").some((r) => r.name.includes("/rooms/"))`)
+	if eval[bool](ann, `document.body.innerText.includes("clock is")`) {
+		t.Error("the page tells of a clock that is right")
+	}
 }

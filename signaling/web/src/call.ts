@@ -14,6 +14,7 @@ import { Outbox } from "./outbox.ts";
 import type { Pipe } from "./pipe.ts";
 import { resumeLimit, saveCall, saveWaiting, type SavedCall } from "./resume.ts";
 import { Session } from "./session.ts";
+import { skewText } from "./skew.ts";
 import { Store, type Side } from "./store.ts";
 import { WaitingView } from "./waitingview.ts";
 
@@ -67,6 +68,10 @@ export class Call {
     if (contact) {
       const note = (text: string) => { this.note(text); };
       contact.progress = this.conversation;
+      this.#store.onClock = (ahead) => {
+        const text = skewText(ahead, new URL(base).host);
+        if (text) note(text);
+      };
       this.#mailbox = new Mailbox(this.#store, contact, this.conversation, {
         letters: () => { this.#open("peer", `${contact.name} left this at the server, sealed.`, true); }, alert: () => { this.view.alert(contact.name); },
         mailed: (through, kept) => { this.view.mailed(through, kept); }, note,

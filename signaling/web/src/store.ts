@@ -58,6 +58,9 @@ export class Store {
   accessKey = "";
   /** Called with the reason when requests begin to fail, and without one when the server is back. */
   onTrouble: (why?: string) => void = () => {};
+  /** Called once, with how many ms this machine's clock is ahead of the server's, as the server says. */
+  onClock: (ahead: number) => void = () => {};
+  #comparedClocks = false;
   /** The number of digits that the server wants in the number of a new room; 0 if it did not say. */
   roomDigits = 0;
   #failing = false;
@@ -206,6 +209,14 @@ export class Store {
     }
   }
 
+  /** Tells of the first reply of the server that has a date. */
+  #compareClocks(res: Response) {
+    const ahead = Date.now() - Date.parse(res.headers.get("Date") ?? "");
+    if (this.#comparedClocks || Number.isNaN(ahead)) return;
+    this.#comparedClocks = true;
+    this.onClock(ahead);
+  }
+
   #troubled(why: string) {
     if (!this.#failing) this.onTrouble(why);
     this.#failing = true;
@@ -230,6 +241,7 @@ export class Store {
         method: r.method ?? "GET", headers, body: r.body ?? null, signal, keepalive: r.keepalive ?? false,
         cache: "no-store", credentials: "omit", redirect: "error", referrerPolicy: "no-referrer",
       });
+      this.#compareClocks(res);
       body = await text(res);
     } catch (e) {
       throw e instanceof Failure ? e : new Transient("unreachable", unreachable, 0);
