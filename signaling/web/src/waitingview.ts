@@ -16,6 +16,7 @@ export class WaitingView implements Listener {
   readonly #local: boolean;
   readonly #status = byId("wait-status");
   readonly #notes = byId("wait-notes");
+  #untroubled: [title: string, status: string] | undefined; // before the server failed to answer
 
   /** contact: the name of whom this side calls, or waits for; empty in a call with a code. */
   constructor(side: Side, base: string, defaultServer: boolean, local: boolean, code: Code | undefined, private readonly contact: string) {
@@ -119,6 +120,16 @@ export class WaitingView implements Listener {
 
   trouble(why?: string) {
     this.note(why ? `${why} Trying again.` : "The server answers again.");
+    const title = byId("wait-title"), shown = this.#status.textContent;
+    const waits = `Waiting for the server: until then, ${this.contact || "the other person"} cannot reach you`;
+    if (why && shown !== waits) {
+      this.#untroubled = [title.textContent, shown];
+      [title.textContent, this.#status.textContent] = ["The call is held up", waits];
+    } else if (!why && this.#untroubled) {
+      title.textContent = this.#untroubled[0];
+      if (shown === waits) this.#status.textContent = this.#untroubled[1]; // else another request has gone on since
+      this.#untroubled = undefined;
+    }
   }
 }
 
