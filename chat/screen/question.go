@@ -122,7 +122,7 @@ func (l *lineScreen) keep(name string) error {
 	case errors.Is(err, chat.ErrKeepUnproven):
 		return errors.New("this call has no secret: call again with a code, or compare the safety words on the full screen (--ui tui)")
 	case err == nil && !l.question.keepAsked():
-		l.note("Noted. You have kept each other once the other side keeps you, too.")
+		l.note("Noted. You will have kept each other once the other side keeps you, too.")
 	}
 	return err
 }

@@ -93,6 +93,8 @@ func TestPageIsAccessible(t *testing.T) {
 	callee.sees("The other side closed or reloaded its page.")
 	judge(t, "a loss", callee)
 	callee.click("differ")
+	judge(t, "a question about the words", callee)
+	callee.click("differ-sure")
 	callee.sees("You have left.")
 	judge(t, "a warning", callee)
 	reader, writer := correspondents(t, b, serving(t, "--mail"))

@@ -32,7 +32,7 @@ func (p *tab) keeps() {
 	p.press(kb.Enter)
 	until[bool](p, `document.activeElement.id === "keep-name"`)
 	p.press(kb.Enter)
-	p.sees("Noted. You have kept each other once")
+	p.sees("Noted. You will have kept each other once")
 }
 
 // agrees answers the other side's question with the keyboard: from the message box, back to the form.
@@ -276,7 +276,7 @@ func TestPageContacts(t *testing.T) {
 		ann.sees("It is ringing. Waiting for Ben to answer")
 		listen.prints(t, `"contact":"ann","type":"call"`)
 		listen.say(t, `{"type":"decline"}`)
-		ann.sees("The other side declined the call. Call again later.")
+		ann.sees("Ben declined the call. Call again later.")
 		ann.opens()
 		if stored := eval[[]string](ann, storedContacts); len(stored) != 1 || strings.Contains(stored[0], " or ") {
 			t.Errorf("a declined call changes the keys: %d contacts, %s", len(stored), strings.Join(stored, "; "))

@@ -53,7 +53,7 @@ func TestPageAnswersNoCall(t *testing.T) {
 	server := serving(t)
 	callee := b.open(t, server+"/#601-animal-zebra")
 	callee.sees("No call is open in room 601 yet.")
-	callee.sees("If the caller is already waiting, the code is mistyped or used up: ask for a new one.")
+	callee.sees("If the caller says that the call is open, this code does not work: it is mistyped, or someone has used it, or the caller’s page was loaded again. Ask for a new code.")
 	callee.click("other-code")
 	callee.sees("Answer a call")
 	callee.press("602-animal-zebra\n") // in the place of the code that was there

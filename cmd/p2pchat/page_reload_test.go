@@ -196,7 +196,7 @@ func TestPageReload(t *testing.T) {
 		page.do(chromedp.SetUploadFiles(chromedp.ID("file"), []string{path}))
 		page.sees("dropped.bin")
 		page.reload(true)
-		page.sees("One file was cancelled by that.")
+		page.sees("That has cancelled a file, which can be offered again: dropped.bin")
 		page.sees("Connected again.")
 		program.hears(t, "https://example.org/ is kept")
 		page.delivered(1)

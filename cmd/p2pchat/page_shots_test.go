@@ -123,7 +123,8 @@ func shootStates(t *testing.T, folder string, b chromium, server string) {
 	callee.sees("Compare these four words")
 	all("unverified", callee)
 	callee.click("differ")
-	callee.sees("Someone was listening. The call has been ended.")
+	callee.click("differ-sure")
+	callee.sees("Someone may be listening, so the call has been ended.")
 	callee.sees("You have left.")
 	all("alarm", callee)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // The page in a real browser, with itself and with the program.
@@ -132,8 +133,14 @@ func TestPage(t *testing.T) {
 		if got := caller.connected(); got != "✓ Compared" {
 			t.Errorf("after the comparison the page says %q", got)
 		}
+		callee.click("differ") // which may be a slip: the page asks
+		callee.sees("one word heard wrong is enough")
+		callee.press(kb.Enter)
+		callee.say("still here")
+		caller.hears("still here")
 		callee.click("differ")
-		callee.sees("Someone was listening. The call has been ended.")
+		callee.click("differ-sure")
+		callee.sees("Someone may be listening, so the call has been ended.")
 		if look := eval[string](callee, `(() => { const s = getComputedStyle(document.getElementById("over-alarm")); return s.fontWeight + " " + s.color; })()`); look != "700 rgb(163, 32, 29)" {
 			t.Errorf("the warning is %s", look)
 		}

@@ -68,7 +68,7 @@ func (m *model) keepSaid(err error) {
 	case err != nil:
 		m.addNote(alarm, screen.Capital(tidyLine(err.Error()))+".")
 	case !m.keepAsked:
-		m.addNote(note, "Noted. You have kept each other once "+m.other()+" keeps you, too.")
+		m.addNote(note, "Noted. You will have kept each other once "+m.other()+" keeps you, too.")
 	}
 }
 
@@ -78,7 +78,7 @@ func (m *model) refuse() (hint string) {
 		return "The call has already ended."
 	}
 	m.phase, m.refused = over, true
-	m.addNote(alarm, "Someone was listening. The call has been ended. Everything you wrote in it may have been read or changed. Call again with a code that has a secret: p2pchat call")
+	m.addNote(alarm, "Someone may be listening. The call has been ended. Everything you wrote in it may have been read or changed. Call again with a code that has a secret: p2pchat call")
 	m.history.bottom()
 	m.talk.LeaveOverheard()
 	return ""

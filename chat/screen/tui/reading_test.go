@@ -306,7 +306,7 @@ func TestVerify(t *testing.T) {
 	r := newRig(t, 80, 24).happens(evesdrp).press("/verify<enter>")
 	r.shows("The safety words are: oak elm fir ash")
 	r.press("/verify yes<enter>").shows("● Ben · words compared")
-	r.press("/verify no<enter>").shows("Someone was listening. The call has been ended.")
+	r.press("/verify no<enter>").shows("Someone may be listening. The call has been ended.")
 	if !slices.Equal(r.talk.did, []string{"leave overheard"}) || r.quits() {
 		t.Errorf("it does %q, and quits: %v", r.talk.did, r.quits())
 	}
@@ -365,7 +365,7 @@ func TestTheAnswerToACommandIsSeen(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 40, 10).happens(benIs)
 	r.press("/help<enter>").shows(`^ ▼ `)
-	r.press("/keep<enter>").shows(`Noted\. You have kept each other`)
+	r.press("/keep<enter>").shows(`Noted\. You will have kept each`)
 	r.press("/help<enter>").shows(`^ ▼ `)
 	r.press("/send x<enter>").happens(chat.FileOffering{ID: 1, Name: "x"})
 	r.shows(`You offered "x"`)

@@ -120,9 +120,9 @@ func TestFiles(t *testing.T) {
 	t.Run("/keep answers what the other side has asked", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, 80, 24).happens(benIs).press("/keep<enter>")
-		r.shows("You have kept each other once Ben keeps you, too")
+		r.shows("You will have kept each other once Ben keeps you, too")
 		r = newRig(t, 80, 24).happens(benIs, chat.KeepAsked{From: "Ben", Verified: true}).press("/keep<enter>")
-		if strings.Contains(r.seen(), "You have kept each other once") {
+		if strings.Contains(r.seen(), "You will have kept each other once") {
 			t.Errorf("it waits for what Ben has typed:\n%s", r.seen())
 		}
 		r.talk.err = chat.ErrKeepUnproven

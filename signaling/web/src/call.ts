@@ -232,7 +232,7 @@ export class Call {
     const session = this.#session.resumption;
     if (!this.#met || !session || this.conversation.parting) return false;
     const { relayOnly, anywhere, accessKey } = this.#choices;
-    const files = this.#files.files.interrupt("the page was loaded again");
+    const files = this.#files.files.interrupt("the other side’s page was closed or loaded again");
     return saveCall(this.#base, {
       side: this.side, code: this.#code, contact: this.#contact?.id ?? "", relayOnly, anywhere, accessKey, compared: this.view.compared, files, draft, conversation: this.conversation.save(), session,
     }, this.conversation.pause() ? backIn : resumeLimit);

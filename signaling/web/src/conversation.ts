@@ -129,7 +129,7 @@ export class Conversation {
   /** Says text, now or as soon as there is a pipe; delivered will name the ID. It throws a RangeError for a person to read. */
   say(message: string): number {
     const body = utf8(message);
-    if (body.length > maxText) throw new RangeError(`This message is too long: ${body.length} bytes, and ${maxText} are the most. Send it in parts.`);
+    if (body.length > maxText) throw new RangeError(`This message is too long: ${body.length} bytes, of at most ${maxText}. Send it in parts, or as a file.`);
     if (this.full) throw new RangeError("Too much is waiting to be delivered. Try again in a moment.");
     return this.put(kind.message, body);
   }

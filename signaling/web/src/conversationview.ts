@@ -1,7 +1,7 @@
 // The conversation on the page.
 
 import type { Reader } from "./event.ts";
-import { byId, clock, discard, el, removePicture, scrollWithKeys, show, spoken } from "./dom.ts";
+import { apart, byId, discard, el, foot, moment, name as setName, removePicture, scrollWithKeys, show, spoken } from "./dom.ts";
 import { readable } from "./failure.ts";
 import type { Unread } from "./frame.ts";
 import { linked } from "./links.ts";
@@ -72,15 +72,16 @@ export class ConversationView implements Reader {
   // Events of the conversation.
 
   connected(pipe: Pipe, name: string, again: boolean) {
-    byId("peer-name").textContent = name;
+    setName(name);
     byId("connection").hidden = byId("still-lost").hidden = true;
+    apart(false);
     byId("composer").hidden = false;
     if (this.#moved && pipe.moved) this.note(movedText(this.#moved, pipe.moved.from, name));
     [this.#lost, this.#moved] = ["", pipe.moved];
     for (const mark of this.#marks.values()) mark.textContent = "sending";
     this.#trust(pipe.met);
     document.title = `${name} – p2pchat`;
-    if (again && !pipe.moved) this.note("Connected again. Messages that were waiting are delivered now.");
+    if (again && !pipe.moved) this.note(`Connected again.${this.#marks.size > 0 ? " Messages that were waiting are delivered now." : ""}`);
     else if (!again) {
       show("talk", this.#textBox);
       this.note(`Connected with ${name} in ${Math.round(pipe.met.took)} ms.`);
@@ -92,7 +93,7 @@ export class ConversationView implements Reader {
   /** Shows the conversation with a contact before there is a connection. */
   away(name: string, why: string, focus: string, keepsMail: boolean) {
     for (const id of ["attach", "verify"]) byId(id).hidden = true;
-    byId("peer-name").textContent = name;
+    setName(name);
     byId("trust").className = byId("trust").textContent = byId("path").textContent = "";
     byId("connection").textContent = this.#lost = `${why} You can write: ${name} gets it when the two of you connect, or before that from the server${keepsMail ? "" : ", if it keeps mail"}.`;
     byId("connection").hidden = false;
@@ -114,15 +115,15 @@ export class ConversationView implements Reader {
   }
 
   /** Resumes a call that has no connection yet. compared: the person has compared the safety words. */
-  resumed(met: Met, compared: boolean, name: string, waiting: Unread[], files: number) {
+  resumed(met: Met, compared: boolean, name: string, waiting: Unread[], files: readonly string[]) {
     show("talk", this.#textBox);
-    byId("peer-name").textContent = name;
+    setName(name);
     byId("attach").hidden = byId("rename").hidden = false;
     document.title = `${name} – p2pchat`;
     if (compared) this.#compared = met.safetyWords.join(" ");
     this.#trust(met);
     this.note("This page was loaded again. Earlier messages are no longer shown.");
-    if (files > 0) this.note(files === 1 ? "One file was cancelled by that." : `${files} files were cancelled by that.`);
+    if (files.length > 0) this.note(`That has cancelled ${files.length === 1 ? "a file" : `${files.length} files`}, which can be offered again: ${files.map(visible).join(", ")}.`);
     this.disconnected("This page was loaded again.");
     for (const { id, text, at } of waiting) this.said(id, text, at);
   }
@@ -138,6 +139,7 @@ export class ConversationView implements Reader {
     panel.hidden = met.verified;
     byId("safety-words").textContent = words;
     byId("verdict").hidden = met.foreign;
+    byId("differing").hidden = true;
     byId("verify-about").textContent = met.foreign
       ? "The other side uses another WebRTC program. It cannot prove that no one is listening in."
       : "This call has no secret. Compare these four words aloud, on the phone or face to face. If you both see the same words, no one is listening in.";
@@ -239,6 +241,7 @@ export class ConversationView implements Reader {
     this.#lost = `${why} Connecting again. What you write is delivered then.`;
     byId("connection").textContent = this.#lost;
     byId("connection").hidden = false;
+    apart(true);
     byId("path").textContent = "";
     for (const mark of this.#marks.values()) mark.textContent = "waiting";
   }
@@ -273,7 +276,7 @@ export class ConversationView implements Reader {
   }
 
   renamed(was: string, now: string) {
-    byId("peer-name").textContent = now;
+    setName(now);
     this.note(`${was} is now ${now}.`);
     if (!document.hidden) this.seen();
   }
@@ -283,7 +286,6 @@ export class ConversationView implements Reader {
     if (overheard) this.note(`${byId("peer-name").textContent} says that the safety words differ: someone may be listening.`);
     this.departure = `${byId("peer-name").textContent} ${closed ? "closed the page" : "has left"}.`;
     this.pageClosed = closed;
-    this.note(this.departure);
   }
 
   file: Reader["file"] = (...args) => this.onFile(...args);
@@ -387,13 +389,10 @@ export class ConversationView implements Reader {
     for (const id of ["composer", "leave", "more", "verify", "connection", "still-lost", "drop", "keep", "keeping"]) byId(id).hidden = true;
     byId("over-about").textContent = how;
     byId("over").hidden = false;
+    apart(true);
+    if (this.trusted) byId("trust").textContent = byId("trust").textContent.replace(/^✓ \w/, (c) => `Was ${c.slice(2).toLowerCase()}`);
     byId(typing ? "over-about" : "again").focus(); // the next Enter of a person who types must not press a button
     byId("path").textContent = "";
     for (const mark of this.#marks.values()) if (!kept) mark.textContent = "not delivered";
   }
 }
-
-const moment = (at: Date): string => at.toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
-
-/** Makes the last line of an item: the time, which is now if undefined, and more. */
-const foot = (at: Date | undefined, ...more: HTMLElement[]) => el("span", { className: "foot" }, clock(at), ...more);

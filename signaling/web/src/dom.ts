@@ -35,6 +35,19 @@ export function clock(at = new Date()): HTMLTimeElement {
   return el("time", { dateTime: at.toISOString(), title: at.toLocaleString(), textContent: at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }) });
 }
 
+export const moment = (at: Date): string => at.toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+
+/** Makes the last line of an item: the time, which is now if undefined, and more. */
+export const foot = (at: Date | undefined, ...more: HTMLElement[]) => el("span", { className: "foot" }, clock(at), ...more);
+
+/** Names the other side. A long name is cut where it is shown. */
+export function name(text: string) {
+  byId("peer-name").textContent = byId("peer-name").title = text;
+}
+
+/** Shows the badge of the call in grey while there is no connection, or no longer one. */
+export const apart = (is: boolean) => byId("talk").classList.toggle("apart", is);
+
 /** Makes text for screen readers alone. */
 export const spoken = (text: string) => el("span", { className: "hidden", textContent: text });
 

@@ -4,6 +4,7 @@ import type { Conversation } from "./conversation.ts";
 import type { ConversationView } from "./conversationview.ts";
 import { byId, el, removePicture, spoken } from "./dom.ts";
 import { create, writesToDisk, type Arrived } from "./download.ts";
+import { visible } from "./name.ts";
 import { picture } from "./picture.ts";
 import { Files, type FileView, type Incoming, type Outgoing } from "./transfer.ts";
 import { saveArrived, saveLink } from "./unsaved.ts";
@@ -74,7 +75,7 @@ class Item implements FileView {
     this.#size = size;
     this.#side = side;
     this.#view = view;
-    const title = el("b", { textContent: name, dir: "auto" });
+    const title = el("b", { textContent: visible(name), dir: "auto" });
     this.#bar = el("progress", { max: Math.max(size, 1), value: 0, hidden: true });
     this.#bar.setAttribute("aria-label", `Progress of ${name}`);
     this.#how.setAttribute("aria-live", "off");
@@ -172,9 +173,10 @@ export function dropping(box: HTMLElement, active: () => string, take: (files: F
       return;
     }
     const items = [...data.items].filter((i) => i.kind === "file");
-    if (items.some((i) => i.webkitGetAsEntry()?.isDirectory)) refuse("A web page cannot send a folder. Pack it into a .zip file and drop that, or use /send in the terminal program.");
+    const folder = items.some((i) => i.webkitGetAsEntry()?.isDirectory);
     const files = items.filter((i) => !i.webkitGetAsEntry()?.isDirectory).map((i) => i.getAsFile()).filter((f) => f !== null);
     if (files.length > 0) take(files);
+    if (folder) refuse("A web page cannot send a folder. Pack it into a .zip file and drop that, or use /send in the terminal program.");
   };
   box.onpaste = (e) => {
     const data = e.clipboardData;

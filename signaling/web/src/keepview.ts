@@ -69,7 +69,9 @@ export class KeepView {
       : `${name} wants to keep you as a contact. Keep ${name}, too, and you can call each other without a code.`;
     byId("keep-warning").hidden = this.own || (await book.list().catch(() => [])).length > 0;
     panel.hidden = false;
-    if (pressed) nameInput.focus();
+    if (!pressed) return;
+    nameInput.focus();
+    nameInput.select();
   }
 
   #keep() {
@@ -77,7 +79,7 @@ export class KeepView {
     textBox.focus();
     const asked = this.conversation.keeping.state.theirs !== "";
     this.conversation.keeping.say(nameInput.value.trim() || peerName.textContent);
-    if (!asked) this.view.note(`Noted. You have kept each other once ${peerName.textContent} keeps you, too.`);
+    if (!asked) this.view.note(`Noted. You will have kept each other once ${peerName.textContent} keeps you, too.`);
   }
 
   #close() {

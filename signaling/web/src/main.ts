@@ -70,7 +70,9 @@ function draftFor(contact?: Held): string {
   return draft;
 }
 
-function showStartError(text: string) {
+/** calm: nothing has gone wrong. */
+function showStartError(text: string, calm = false) {
+  startError.classList.toggle("error", !calm || lost !== "");
   startError.textContent = `${text} ${lost}`.trim();
   startError.hidden = false;
   lost = "";
@@ -95,7 +97,7 @@ function refused(side: Side, f: Failure, code?: codes.Code, contact?: Held) {
     relayOnly.checked = false;
     relayOnlyField.hidden = true;
   }
-  if (contact) showStartError(text);
+  if (contact) showStartError(text.replace("The other side", contact.name), f.kind === "declined" || f.kind === "unanswered");
   else if (side === "answer") codeError.textContent = text; // by the field: on a phone the top of the page may be out of sight
   else showStartError(text);
   if (f.kind === "access-key") {
@@ -257,7 +259,15 @@ byId("clear").onclick = () => {
   byId("menu").hidePopover();
 };
 byId("match").onclick = () => { call?.view.match(); };
-byId("differ").onclick = () => {
+/** Asks whether the words differ, since that ends the call, or no longer asks. */
+function doubtWords(asks: boolean) {
+  byId("verdict").hidden = asks;
+  byId("differing").hidden = !asks;
+  byId(asks ? "compare-again" : "match").focus();
+}
+byId("differ").onclick = () => { doubtWords(true); };
+byId("compare-again").onclick = () => { doubtWords(false); };
+byId("differ-sure").onclick = () => {
   call?.view.differ();
   call?.conversation.leave(true);
 };
@@ -290,7 +300,7 @@ function arrive() {
   if (saved?.inTime || !hasUnsaved()) lost = takeLost();
   if (saved?.inTime && saved.contact) void resumeContact(saved);
   else if (saved?.inTime) void hold(saved.side, saved.code, undefined, saved);
-  else if (saved) showStartError(`The call with ${saved.conversation.peer.name} is over: this page was closed for too long. ${restOf(saved)} ${talkAgain}`);
+  else if (saved) showStartError(`The call with ${saved.conversation.peer.name} is over: this page was closed for too long. ${restOf(saved)} ${talkAgain}`, undeliveredIn(saved) === 0 && !saved.draft);
   else if (waited) waitAgain(waited);
   if (lost && !call && !saved?.inTime) showStartError("");
   followLink();
@@ -302,7 +312,7 @@ function waitAgain(waited: Waited) {
   if (contact && waited.draft) unsent = waited;
   if (side === "offer") {
     showStartError(`Your call${contact ? ` to ${contact.name}` : ""} was closed, because this page was left before ${contact ? `${contact.name} answered. To go on, press Call again.`
-      : "the other person came. To go on, start it again, and send the new code if you get one."}`);
+      : "the other person came. To go on, start it again, and send the new code if you get one."}`, true);
   } else if (location.hash) {
     // The person has opened another call's link.
   } else if (contact) {

@@ -26,7 +26,7 @@ export interface SavedCall {
   readonly anywhere: boolean; // whether STUN and TURN servers on other hosts may be used
   readonly accessKey: string;
   readonly compared: boolean; // whether the person has compared the safety words
-  readonly files: number; // that leaving the page has cancelled
+  readonly files: readonly string[]; // names of those that leaving the page has cancelled
   readonly draft: string; // of a message
   readonly conversation: Saved;
   readonly session: Resumption;

@@ -129,11 +129,11 @@ export class Files {
     return all.length;
   }
 
-  /** Cancels all files because the person leaves their page, and returns their number. */
-  interrupt(why: string): number {
+  /** Cancels all files because the person leaves their page, and returns their names. */
+  interrupt(why: string): string[] {
     const all = this.#all;
     all.forEach((f) => this.cancel(f, why));
-    return all.length;
+    return all.map((f) => f.name);
   }
 
   /** Continues over the next pipe. known: the other side's program is still the same one. */

@@ -49,10 +49,10 @@ export class WaitingView implements Listener {
       : "Tell the other person the code. It has no secret: anyone who knows it can join, so you will compare four words.";
     for (const id of ["code-label", "code-row"]) byId(id).hidden = open;
     byId("here").hidden = open || !this.#local;
-    byId("the-code").textContent = text;
+    byId("the-code").replaceChildren(el("span", { className: "word", textContent: text }));
     byId("the-link").textContent = link;
     const command = ["p2pchat answer", ...(open ? [] : [quoted(text)]), ...(this.#defaultServer ? [] : ["--server", this.#base])];
-    byId("the-command").textContent = command.join(" ");
+    byId("the-command").replaceChildren(...command.join(" ").split(/( )/).map((w) => (w === " " ? w : el("span", { className: "word", textContent: w }))));
     byId("once").hidden = code.secret === "";
     this.#draw(link);
     byId("share").hidden = false;
@@ -88,7 +88,8 @@ export class WaitingView implements Listener {
     byId("empty-title").textContent = open ? "No call is open in the lobby yet." : `No call is open in room ${room} yet.`;
     byId("empty-about").textContent = open
       ? "Start one in another tab, or in a terminal on this machine."
-      : "If the caller is already waiting, the code is mistyped or used up: ask for a new one. If you were in this call before, ask the other side to open the code again, with its button or with /again.";
+      : "Is the caller not there yet? Then stay here. If the caller says that the call is open, this code does not work: it is mistyped, or someone has used it, or the caller’s page was loaded again. Ask for a new code. If the two of you were in this call before, ask the other person to press “Open the code again”, or to type /again in the terminal program.";
+    byId("wait-about").textContent = "";
     byId("empty").hidden = false;
   }
 
