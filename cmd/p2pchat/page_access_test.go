@@ -71,7 +71,9 @@ func TestPageIsAccessible(t *testing.T) {
 	caller.click("clear")
 	callee.picksNothing()
 	callee.accepts("plan.pdf")
-	callee.whole("plan.pdf")
+	for _, p := range []*tab{caller, callee} {
+		p.whole("plan.pdf")
+	}
 	caller.click("leave")
 	callee.sees("All your messages were delivered.")
 	judge(t, "the end", caller, callee)

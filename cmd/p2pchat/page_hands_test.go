@@ -264,6 +264,8 @@ func TestPageInHands(t *testing.T) {
 		caller.sees("You have kept each other.")
 		callee.sees("You have kept each other.")
 		callee.click("leave")
+		callee.sees("To drop it, press Leave again.")
+		callee.click("leave")
 		caller.sees("has left.")
 		check("over", caller, callee)
 		caller.click("again")

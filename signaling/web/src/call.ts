@@ -42,6 +42,7 @@ export class Call {
   readonly #life = new AbortController();
   readonly #mailbox: Mailbox | undefined;
   readonly #outbox: Outbox | undefined;
+  #askedToDrop = new Set<string>(); // the files that leaving would drop, when the person pressed Leave last
   #trouble = false; // the server does not answer
   #met: boolean; // there was a connection
   #shown: boolean; // the conversation is on the page
@@ -201,6 +202,18 @@ export class Call {
   /** Offers files, and returns an error for a person to read, or "". */
   send(files: Iterable<File>): string {
     return this.#files.send(files);
+  }
+
+  /** Leaves, unless files are open that the person was not asked about: then it returns what leaving would drop. */
+  leave(): string {
+    const open = this.#files.files.open.map((f) => `${f.of} ${f.id}`);
+    if (open.every((f) => this.#askedToDrop.has(f))) {
+      this.conversation.leave();
+      return "";
+    }
+    this.#askedToDrop = new Set(open);
+    return open.length === 1 ? "One file is still on its way, or waits for an answer. To drop it, press Leave again."
+      : `${open.length} files are still on their way, or wait for an answer. To drop them, press Leave again.`;
   }
 
   /** Shows a line, in the conversation or while the page waits for it. */

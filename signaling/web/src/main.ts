@@ -231,7 +231,7 @@ dropping(textBox, noFiles, send, (why) => {
   else showStartError(why);
 });
 if (!CSS.supports("field-sizing", "content")) textBox.oninput = () => { textBox.rows = Math.min(6, textBox.value.split("\n").length); };
-byId("leave").onclick = () => { call?.conversation.leave(); };
+byId("leave").onclick = () => { textError.textContent = call?.leave() ?? ""; };
 byId("write").onclick = () => { call?.write(); };
 byId("cancel").onclick = () => { call?.cancel(); };
 byId("other-code").onclick = () => {
