@@ -27,6 +27,9 @@ interface Picker {
 /** Reports whether the page can write files of any size. */
 export const writesToDisk = (): boolean => typeof (globalThis as Picker).showSaveFilePicker === "function";
 
+/** Returns a download into memory, for which the person is not asked. */
+export const createInMemory = (): Download => new Memory();
+
 /** Asks the person where to save a file; undefined if they cancel. Browsers allow it only in the handler of a click. */
 export async function create(name: string): Promise<Download | undefined> {
   const pick = (globalThis as Picker).showSaveFilePicker;

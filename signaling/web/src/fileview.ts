@@ -3,7 +3,7 @@
 import type { Conversation } from "./conversation.ts";
 import type { ConversationView } from "./conversationview.ts";
 import { byId, el, removePicture, spoken } from "./dom.ts";
-import { create, writesToDisk, type Arrived } from "./download.ts";
+import { blobLimit, create, createInMemory, writesToDisk, type Arrived, type Download } from "./download.ts";
 import { visible } from "./name.ts";
 import { picture } from "./picture.ts";
 import { Files, type FileView, type Incoming, type Outgoing } from "./transfer.ts";
@@ -16,10 +16,32 @@ const maxPictures = 30; // in the log
 export class FileViews {
   readonly #view: ConversationView;
   readonly files: Files;
+  readonly #offers = new Map<Incoming, (to: Download) => void>(); // of the other side, that are not answered
 
   constructor(conversation: Conversation, view: ConversationView) {
     this.#view = view;
     this.files = new Files(conversation, (f) => this.#incoming(f as Incoming));
+    byId("accept-all").onclick = () => { this.#acceptAll(); };
+    this.#countOffers();
+  }
+
+  /** Offers to accept all files of the other side, if there is more than one. */
+  #countOffers() {
+    for (const f of this.#offers.keys()) if (f.state !== "offered") this.#offers.delete(f);
+    byId("accept-all").hidden = this.#offers.size < 2;
+    byId("accept-all").textContent = `Accept all ${this.#offers.size} files`;
+  }
+
+  /** Accepts files into memory, as far as that goes: a browser asks for a place on disk only once after a click. */
+  #acceptAll() {
+    let free = blobLimit;
+    for (const [f, accept] of [...this.#offers]) {
+      if (f.size > free) continue;
+      free -= f.size;
+      accept(createInMemory());
+    }
+    byId("accept-all").hidden = true; // those that are too large together wait for answers of their own
+    byId("text").focus();
   }
 
   /** Offers files, and returns an error for a person to read, or "". */
@@ -44,12 +66,17 @@ export class FileViews {
     const item = new Item(name, f.size, "theirs", this.#view);
     const what = f.folder ? `A folder of ${f.files === 1 ? "one file" : `${f.files} files`}, as a tar archive · ${size(f.size)}` : size(f.size);
     item.status(`${what}. ${writesToDisk() ? "" : "This browser keeps it in memory until you save it. "}Accept it?`);
+    const accept = (download?: Download) => {
+      if (!download) return;
+      if (f.state === "offered") item.buttons(["Cancel", () => this.files.cancel(f, "cancelled by its receiver", "you cancelled it")]);
+      this.files.accept(f, download);
+      this.#countOffers();
+    };
+    this.#offers.set(f, accept);
+    item.onEnd = () => { this.#countOffers(); };
+    this.#countOffers();
     item.buttons(
-      ["Accept", () => void create(name).then((download) => {
-        if (!download) return;
-        item.buttons(["Cancel", () => this.files.cancel(f, "cancelled by its receiver", "you cancelled it")]);
-        this.files.accept(f, download);
-      }, (e) => item.status(`The file cannot be written: ${String(e)}`))],
+      ["Accept", () => void create(name).then(accept, (e) => item.status(`The file cannot be written: ${String(e)}`))],
       ["Decline", () => this.files.cancel(f, "declined", "you declined it")],
     );
     this.#view.add(item.element);
@@ -67,6 +94,7 @@ class Item implements FileView {
   readonly #how = el("span", { className: "how" });
   readonly #row = el("span", { className: "row" });
   readonly #bar: HTMLProgressElement;
+  onEnd: () => void = () => {};
   #shownAt = 0;
   #from: [number, number] | undefined; // time and bytes at the first progress
 
@@ -108,6 +136,7 @@ class Item implements FileView {
     this.#how.removeAttribute("aria-live");
     this.status(text);
     this.#controls(...controls);
+    this.onEnd();
   }
 
   progress(bytes: number) {

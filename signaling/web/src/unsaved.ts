@@ -50,6 +50,8 @@ export function changed() {
   if (n === 0 && focused) byId("again").focus();
   byId("unsaved-about").textContent = n === 1 ? `Check that your browser has saved ${list(names)}: the file is in the memory of this page alone.`
     : `Check that your browser has saved ${n} received files: ${list(names)}. They are in the memory of this page alone.`;
+  byId("save-received").hidden = n < 2;
+  byId("save-received").textContent = `Save all ${n} files`;
   byId("save-all").textContent = n === 1 ? "Save it" : "Save all";
   byId("drop-unsaved").textContent = n === 1 ? "Drop it and go back" : "Drop them and go back";
   try {
@@ -86,6 +88,10 @@ function ask(asking: boolean) {
 /** Makes the buttons work; drop removes the files. */
 export function unsavedButtons(drop: () => void) {
   byId("save-all").onclick = () => { void saveAll(); };
+  byId("save-received").onclick = () => {
+    void saveAll();
+    byId("text").focus();
+  };
   byId("drop-unsaved").onclick = drop;
 }
 
