@@ -59,7 +59,7 @@ func TestPageLeavesLetters(t *testing.T) {
 		ann.contact("Rename or forget")
 		ann.tabTo("Forget")
 		ann.press(kb.Enter)
-		ann.sees("To forget the contact, its keys, and your messages that have no receipt yet, press Forget again.")
+		ann.sees("What Ben may have left for you at the server could not be read any more. To forget the contact, its keys, and your messages that have no receipt yet, press Forget again.")
 		program := ben("answer")
 		for _, text := range []string{"one", "two"} {
 			program.prints(t, `"text":"`+text+`","type":"message","written":`)

@@ -45,7 +45,7 @@ export class ContactView {
     };
     const forget = button("Forget", () => {
       if (forget.dataset.sure) void this.#change(c, (book) => book.forget(c.id), `${c.name} is forgotten.`);
-      else this.#say(`To call ${c.name} again, you would meet with a code and keep each other. To forget the contact${waiting(c) ? ", its keys, and your messages that have no receipt yet" : " and its keys"}, press Forget again.`);
+      else this.#say(`To call ${c.name} again, you would meet with a code and keep each other. What ${c.name} may have left for you at the server could not be read any more. To forget the contact${waiting(c) ? ", its keys, and your messages that have no receipt yet" : " and its keys"}, press Forget again.`);
       forget.dataset.sure = "yes";
     });
     const details = el("details", { open }, el("summary", {}, "Rename or forget", spoken(` ${c.name}`)), rename, forget);
