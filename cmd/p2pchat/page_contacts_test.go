@@ -277,6 +277,9 @@ func TestPageContacts(t *testing.T) {
 		listen.prints(t, `"contact":"ann","type":"call"`)
 		listen.say(t, `{"type":"decline"}`)
 		ann.sees("Ben declined the call. Call again later.")
+		if eval[bool](ann, `document.getElementById("start-error").classList.contains("error")`) {
+			t.Error("that the contact declined is shown as an error")
+		}
 		ann.opens()
 		if stored := eval[[]string](ann, storedContacts); len(stored) != 1 || strings.Contains(stored[0], " or ") {
 			t.Errorf("a declined call changes the keys: %d contacts, %s", len(stored), strings.Join(stored, "; "))
@@ -322,6 +325,8 @@ func TestPageContacts(t *testing.T) {
 		if left := eval[[]string](ann, storedContacts); len(left) > 0 {
 			t.Errorf("of a forgotten contact %q is left", left)
 		}
+		second.contact("Call Benjamin")
+		second.sees("Another tab has forgotten Benjamin.")
 	})
 }
 

@@ -26,6 +26,14 @@ func (p *tab) drops(paths ...string) {
 	})
 }
 
+// pastesIn pastes a text into a field and presses Enter.
+func (p *tab) pastesIn(id, text string) {
+	p.t.Helper()
+	p.click(id)
+	p.pastes(text)
+	p.press(kb.Enter)
+}
+
 // What the page shows in a small window, of long names, and at the end of a call.
 func TestPageLooks(t *testing.T) {
 	t.Parallel()
@@ -94,6 +102,24 @@ func TestPageLooks(t *testing.T) {
 		if log := caller.log(); strings.Contains(log, "Messages that were waiting") {
 			t.Errorf("no message was waiting:\n%s", log)
 		}
+	})
+	t.Run("a long message", func(t *testing.T) {
+		caller.pastesIn("text", strings.Repeat("line\n", 299)+"the last")
+		callee.sees("Show the whole message")
+		callee.do(chromedp.Click(chromedp.CSS("#log .text + button")))
+		until[bool](callee, `((e) => e.scrollHeight === e.clientHeight && !e.parentElement.querySelector("button"))(document.querySelector("#log .text.whole"))`)
+	})
+	t.Run("the name of a contact", func(t *testing.T) {
+		caller.click("keep")
+		until[bool](caller, `document.activeElement.id === "keep-name"`)
+		caller.press("Max\r")
+		callee.agrees()
+		caller.sees("You have kept each other. From now on you can call Max")
+		if got := eval[string](caller, `document.getElementById("peer-name").textContent`); got != "Max" {
+			t.Errorf("the header names %q", got)
+		}
+		callee.say("hello")
+		until[bool](caller, `document.getElementById("log").textContent.includes("Max: hello")`)
 	})
 	t.Run("the end of a call", func(t *testing.T) {
 		caller.click("leave")

@@ -80,8 +80,10 @@ export class ContactView {
 
   async #hold(c: Contact): Promise<Held | undefined> {
     const held = await (this.book() as Book).hold(c.id).catch(() => undefined);
-    if (!held) this.#say(`Another tab is in a call with ${c.name}, or has forgotten the contact.`);
-    return held;
+    if (held) return held;
+    const all = await (this.book() as Book).list().catch(() => []);
+    this.#say(all.some(({ id }) => id === c.id) ? `Another tab is in a call with ${c.name}, or waits for one.` : `Another tab has forgotten ${c.name}.`);
+    return undefined;
   }
 
   #say(text: string) {

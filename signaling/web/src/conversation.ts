@@ -54,7 +54,7 @@ export class Conversation {
     this.#keeper = keeper;
     this.#contact = contact;
     this.#told = saved !== undefined;
-    this.keeping = new Keeping(keeper, (k, body) => { this.put(k, body); }, (news) => { reader.keeping(news); }, saved?.keep);
+    this.keeping = new Keeping(keeper, (k, body) => { this.put(k, body); }, (news) => { this.#incoming.peerName = news.kept ?? this.#incoming.peerName; reader.keeping(news); }, saved?.keep);
     this.#stream = new ReliableStream(saved, contact?.heard, contact?.undelivered);
     this.#stored = this.#stream.place;
     this.#incoming = new Incoming(reader, this.#stream, keeper, this.keeping, contact);
@@ -273,7 +273,7 @@ export class Conversation {
         const h = parseHello(f.body);
         if (!h) return void this.dropped++;
         state = "greeted";
-        this.#incoming.peerName = this.#contact?.name ?? properName(h.name);
+        this.#incoming.peerName = this.#contact?.name ?? (this.keeping.name || properName(h.name));
         if (h.holds) void this.#contact?.shown(h.holds).catch(() => {}); // then both generations of keys stay
         this.#away = undefined;
         if (this.#stream.handleHello(h)) this.#incoming.partial = false;

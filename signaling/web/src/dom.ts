@@ -83,14 +83,27 @@ export async function copy(from: HTMLElement, button: HTMLButtonElement, status:
   }, 1500);
 }
 
+/** Makes the button below an element that is cut, which shows the whole of it. */
+function showAll(cut: HTMLElement): HTMLButtonElement {
+  const b = el("button", { type: "button", className: "quiet", textContent: "Show the whole message" });
+  b.onclick = () => {
+    cut.classList.add("whole");
+    byId("text").focus();
+  };
+  return b;
+}
+
 const scrollers = new ResizeObserver((entries) => {
   for (const { target: t } of entries) {
-    if (t.scrollHeight > t.clientHeight) t.setAttribute("tabindex", "0");
+    const cut = t.scrollHeight > t.clientHeight, next = t.nextElementSibling, whole = next instanceof HTMLButtonElement ? next : undefined;
+    if (cut) t.setAttribute("tabindex", "0");
     else t.removeAttribute("tabindex");
+    if (!cut) whole?.remove();
+    else if (!whole) t.after(showAll(t as HTMLElement));
   }
 });
 
-/** Lets keys scroll an element while it is too long to be seen at once, also where the browser does not see to that. */
+/** Lets keys scroll an element while it is too long to be seen at once, also where the browser does not see to that, and a button show all of it. */
 export function scrollWithKeys(e: HTMLElement): void {
   scrollers.observe(e);
 }

@@ -88,7 +88,7 @@ export class Incoming {
   name(body: Uint8Array): boolean {
     const was = this.peerName;
     try {
-      this.peerName = this.contact?.name ?? properName(text(body));
+      this.peerName = this.contact?.name ?? (this.keeping.name || properName(text(body)));
     } catch {
       return false;
     }

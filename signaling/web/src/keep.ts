@@ -76,6 +76,11 @@ export class Keeping {
     return this.#state;
   }
 
+  /** The name of this person for the other side, once the two have kept each other; else empty. */
+  get name(): string {
+    return this.#state.told ? this.#state.name : "";
+  }
+
   /** Begins with the key of a new pipe. What was said about another key is void. */
   begin(key: string) {
     if (key !== this.#state.key) this.#state = { key, ...nothing };

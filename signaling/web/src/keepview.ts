@@ -3,7 +3,7 @@
 import { Book } from "./book.ts";
 import type { Conversation } from "./conversation.ts";
 import type { ConversationView } from "./conversationview.ts";
-import { byId } from "./dom.ts";
+import { byId, name as setName } from "./dom.ts";
 import { readable, type Failure } from "./failure.ts";
 
 const button = byId("keep"), panel = byId<HTMLFormElement>("keeping"), nameInput = byId<HTMLInputElement>("keep-name");
@@ -20,6 +20,7 @@ export class KeepView {
     view.onTrust = () => { this.#show(); };
     view.onKeep = ({ asked, kept, error }) => {
       if (asked) view.asked(`${peerName.textContent} wants to keep you as a contact, so that you can call each other without a code. ${view.trusted ? "" : "First compare the four words."}`.trim());
+      if (kept !== undefined) setName(kept);
       if (kept !== undefined) view.note(`You have kept each other. From now on you can call ${kept} from the start of this page, without a code.`);
       if (error !== undefined) view.note(`The contact was not kept. ${readable(error).message}`);
       this.#show();
