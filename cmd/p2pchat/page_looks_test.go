@@ -103,7 +103,7 @@ func TestPageLooks(t *testing.T) {
 			t.Errorf("no message was waiting:\n%s", log)
 		}
 	})
-	t.Run("a long message", func(t *testing.T) {
+	t.Run("a long message", func(*testing.T) {
 		caller.pastesIn("text", strings.Repeat("line\n", 299)+"the last")
 		callee.sees("Show the whole message")
 		callee.do(chromedp.Click(chromedp.CSS("#log .text + button")))

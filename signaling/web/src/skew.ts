@@ -2,7 +2,7 @@
 
 const hour = 3_600_000; // ms
 
-/** Returns what a person should know whose clock is so many ms ahead of the server's that contacts may not be met, or "". */
+/** Returns what a person should know whose clock is that many ms ahead of the server's, if contacts may not be met for it; else "". */
 export function skewText(ahead: number, server: string): string {
   const hours = Math.round(Math.abs(ahead) / hour);
   if (!(hours >= 2)) return ""; // contacts meet if their clocks are in the same hour, or in one and the next
