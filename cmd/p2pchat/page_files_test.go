@@ -247,8 +247,13 @@ func (p *tab) downloadsTo(folder string) (saved func(name string) string) {
 	p.t.Helper()
 	done := make(chan string, 16)
 	err := chromedp.ListenBrowser(p.ctx, func(event any) {
-		if e, ok := event.(*browser.EventDownloadProgress); ok && e.State == browser.DownloadProgressStateCompleted {
-			done <- e.GUID
+		e, ok := event.(*browser.EventDownloadProgress)
+		if !ok || e.State != browser.DownloadProgressStateCompleted {
+			return
+		}
+		path := filepath.Join(folder, e.GUID)
+		if _, err := os.Stat(path); err == nil { // the browser tells of the files of all tests
+			done <- path
 		}
 	})
 	if err == nil {
@@ -262,8 +267,8 @@ func (p *tab) downloadsTo(folder string) (saved func(name string) string) {
 	}
 	return func(name string) string {
 		select {
-		case id := <-done:
-			return filepath.Join(folder, id)
+		case path := <-done:
+			return path
 		case <-time.After(pagePatience):
 			p.t.Fatalf("%s was not saved", name)
 			return ""
