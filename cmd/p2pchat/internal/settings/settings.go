@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -41,7 +42,8 @@ type File struct {
 // An Error says where the file cannot be read.
 type Error struct {
 	Path string
-	Line int // from 1; 0 if it concerns the whole file
+	Line int    // from 1; 0 if it concerns the whole file
+	Name string // with which that line begins; may be empty
 	Err  error
 }
 
@@ -105,21 +107,62 @@ func (f *File) parse() error {
 		s := Setting{start: int(at.Offset), end: int(at.Offset + at.Length)}
 		s.Line = 1 + bytes.Count(f.text[:s.start], []byte{'\n'})
 		if err := s.read(e); err != nil {
-			return &Error{f.path, s.Line, err}
+			return f.errorAt(s.Line, err)
 		}
 		if f.find(s.Name) != nil {
-			return &Error{f.path, s.Line, fmt.Errorf("%s is set twice", s.Name)}
+			return f.errorAt(s.Line, fmt.Errorf("%s is set twice", s.Name))
 		}
 		f.settings = append(f.settings, s)
 	}
 	if bad := (*unstable.ParserError)(nil); errors.As(p.Error(), &bad) {
 		line := p.Shape(p.Range(bad.Highlight)).Start.Line
-		return &Error{f.path, line, fmt.Errorf("that is not TOML: %s", bad.Message)}
+		return f.errorAt(line, fmt.Errorf("that is not TOML: %s", bad.Message))
 	}
 	if p.Error() != nil {
 		return &Error{Path: f.path, Err: fmt.Errorf("that is not TOML: %w", p.Error())}
 	}
 	return nil
+}
+
+// errorAt returns the Error of a line, with the name with which the line begins, if that is one.
+func (f *File) errorAt(line int, err error) *Error {
+	start, end := f.line(line)
+	name := ""
+	if words := strings.FieldsFunc(string(f.text[start:end]), func(r rune) bool { return r == '=' || unicode.IsSpace(r) }); len(words) > 0 {
+		name = strings.Trim(words[0], `"'`)
+	}
+	if strings.ContainsFunc(name, func(r rune) bool { return r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+		name = "" // such as a table or a comment
+	}
+	return &Error{Path: f.path, Line: line, Name: name, Err: err}
+}
+
+// line returns where a line, counted from 1, begins in the text, and where the next one does.
+func (f *File) line(n int) (start, end int) {
+	for range n {
+		start = end
+		if i := bytes.IndexByte(f.text[start:], '\n'); i >= 0 {
+			end = start + i + 1
+		} else {
+			end = len(f.text)
+		}
+	}
+	return start, end
+}
+
+// OpenWithout opens the file as if name were not set, and reports whether it is. That works, too, if its line is why Open cannot read
+// the file. The error says what else is wrong with the file; Save writes it even so.
+func OpenWithout(path, name string) (f *File, was bool, err error) {
+	f, err = Open(path)
+	for e := (*Error)(nil); f != nil && errors.As(err, &e) && name != "" && e.Name == name; {
+		start, end := f.line(e.Line)
+		f.text, was = slices.Concat(f.text[:start], f.text[end:]), true
+		err = f.parse()
+	}
+	if f != nil && f.find(name) != nil {
+		was, err = f.Unset(name)
+	}
+	return f, was, err
 }
 
 // read sets the name and the values of s from its expression.

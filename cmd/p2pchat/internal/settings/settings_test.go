@@ -107,6 +107,45 @@ func TestSetAndUnset(t *testing.T) {
 	}
 }
 
+// A setting can be removed, also if its line is why the file cannot be read.
+func TestOpenWithout(t *testing.T) {
+	for name, c := range map[string]struct {
+		before, after string
+		was           bool
+		says          string // of what is left
+	}{
+		"a good line":           {"a = 1\nname = 'ann'\nb = 2\n", "a = 1\nb = 2\n", true, ""},
+		"no such line":          {"a = 1\n", "a = 1\n", false, ""},
+		"no quotes":             {"a = 1\nname = ann\nb = 2\n", "a = 1\nb = 2\n", true, ""},
+		"no sign of equality":   {"name 'ann'\nb = 2", "b = 2", true, ""},
+		"an open quote":         {"a = 1\n  \"name\" = 'ann", "a = 1\n", true, ""},
+		"a table as its value":  {"name = { first = 'ann' }\n", "", true, ""},
+		"two lines":             {"name = 'ann'\n# more\nname = 'ben'\n", "# more\n", true, ""},
+		"another broken line":   {"name = ann\nb = c\n", "b = c\n", true, "line 1: that is not TOML"},
+		"only another one":      {"b = c\nname = ann\n", "b = c\nname = ann\n", false, "line 1: that is not TOML"},
+		"one that begins so":    {"names = ann\n", "names = ann\n", false, "line 1: that is not TOML"},
+		"a good one before bad": {"name = 'ann'\nb = c\n", "b = c\n", true, "line 1: that is not TOML"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, was, err := OpenWithout(fileWith(t, c.before), "name")
+			if string(f.text) != c.after || was != c.was {
+				t.Errorf("%v, and left is %q", was, f.text)
+			}
+			if err != nil != (c.says != "") || err != nil && !strings.Contains(err.Error(), c.says) {
+				t.Errorf("the error is %v", err)
+			}
+		})
+	}
+	for _, of := range []string{"name", ""} {
+		if _, was, err := OpenWithout(fileWith(t, "[serve]\n"), of); was || err == nil {
+			t.Errorf("%q: %v, %v", of, was, err)
+		}
+	}
+	if _, was, err := OpenWithout(t.TempDir(), "name"); was || err == nil {
+		t.Error("a folder is a settings file")
+	}
+}
+
 func TestSave(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has no such permissions, and links only for some people")
