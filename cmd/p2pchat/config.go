@@ -37,6 +37,7 @@ folder p2pchat of your folder for configuration, a line for each setting:
   ice-server = ["stun:stun.example.org:3478"]
 
 A flag on the command line wins over an environment variable, and a variable over the file.
+A command that cannot use a line of the file names the line and ends; config does so, too.
 Three things are not taken from it: what bench measures on this machine or of servers, the
 server that ready asks, and the ice-server that serve hands out. P2PCHAT_CONFIG names another
 file; P2PCHAT_CONFIG=none ignores all settings for one run.`,
@@ -60,7 +61,8 @@ file; P2PCHAT_CONFIG=none ignores all settings for one run.`,
 		SuggestFor: []string{"edit", "change", "add"},
 		Short:      "Save a setting for every run",
 		Long: `set saves the value of a flag in the settings file. A flag that can be given more than once
-takes several values. Comments and other lines of the file stay as they are.`,
+takes several values. A value that the flag would refuse is not saved. Comments and other
+lines of the file stay as they are.`,
 		Example: `  p2pchat config set server https://chat.example.org
   p2pchat config set relay-only true`,
 		Args: cobra.ArbitraryArgs,
@@ -76,8 +78,10 @@ takes several values. Comments and other lines of the file stay as they are.`,
 		Use:        "unset NAME",
 		SuggestFor: []string{"remove", "rm", "delete", "reset"},
 		Short:      "Remove a setting from the file",
-		Example:    `  p2pchat config unset server`,
-		Args:       cobra.ArbitraryArgs,
+		Long: `unset removes the line of a setting from the file, also if that line is why the file cannot be
+read. The default holds again.`,
+		Example: `  p2pchat config unset server`,
+		Args:    cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return &usageError{err: fmt.Errorf("'%s' takes the name of a setting", c.CommandPath()), hint: "example: p2pchat config unset server"}
@@ -90,15 +94,23 @@ takes several values. Comments and other lines of the file stay as they are.`,
 	return c
 }
 
-// openSettings opens the settings file. It returns a usageError if the user has no folder for it, or if it cannot
-// be read.
-func openSettings() (*settings.File, error) {
+// findSettings returns the path of the settings file. It returns a usageError if the user has no folder for it.
+func findSettings() (string, error) {
 	path := settingsPath()
-	if path == "" {
-		if os.Getenv(configVariable) == noSettings {
-			return nil, &usageError{err: errors.New(configVariable + " says that there is no settings file"), hint: "unset it, or let it name a file"}
-		}
-		return nil, &usageError{err: errors.New("this user has no folder for settings"), hint: "set HOME or XDG_CONFIG_HOME, or name a file in " + configVariable}
+	switch {
+	case path != "":
+		return path, nil
+	case os.Getenv(configVariable) == noSettings:
+		return "", &usageError{err: errors.New(configVariable + " says that there is no settings file"), hint: "unset it, or let it name a file"}
+	}
+	return "", &usageError{err: errors.New("this user has no folder for settings"), hint: "set HOME or XDG_CONFIG_HOME, or name a file in " + configVariable}
+}
+
+// openSettings opens the settings file. It returns a usageError if there is no place for it, or if it cannot be read.
+func openSettings() (*settings.File, error) {
+	path, err := findSettings()
+	if err != nil {
+		return nil, err
 	}
 	file, err := settings.Open(path)
 	if err != nil {
@@ -185,7 +197,11 @@ func printSettings(out io.Writer, file *settings.File, known map[string]*pflag.F
 		return err
 	}
 	for _, s := range file.Settings() {
-		if _, err := checkLine(s, file.Path(), known); err != nil {
+		origin, err := checkLine(s, file.Path(), known)
+		if err == nil && len(s.Values) > 0 {
+			err = checkForm(known[s.Name], s.Values, origin)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -202,10 +218,8 @@ func setSetting(notes io.Writer, known map[string]*pflag.Flag, name string, valu
 	if err := checkSetting(f, values, name); err != nil {
 		return err
 	}
-	if name == "server" {
-		if _, err := serverURL(values[0]); err != nil {
-			return err
-		}
+	if err := checkForm(f, values, name); err != nil {
+		return err
 	}
 	file, err := openSettings()
 	if err != nil {
@@ -224,6 +238,9 @@ func setSetting(notes io.Writer, known map[string]*pflag.Flag, name string, valu
 	fmt.Fprintf(notes, "p2pchat: %s is now %s, in %s\n", name, screen.Clean(strings.Join(shown, " ")), screen.Clean(file.Path()))
 	if os.Getenv(variable(name)) != "" {
 		fmt.Fprintf(notes, "p2pchat: %s is set in the environment, and wins\n", variable(name))
+	}
+	if missing := missingFile(f, values); missing != "" {
+		fmt.Fprintf(notes, "p2pchat: warning: %s does not exist. Until it does, commands that use this setting fail.\n", screen.Clean(missing))
 	}
 	return nil
 }
@@ -249,25 +266,25 @@ func typed(f *pflag.Flag, values []string) any {
 // unsetSetting removes a setting, and writes a line about it to notes.
 func unsetSetting(notes io.Writer, known map[string]*pflag.Flag, name string) error {
 	name = strings.TrimPrefix(name, "--")
-	file, err := openSettings()
+	path, err := findSettings()
 	if err != nil {
 		return err
 	}
-	was, err := file.Unset(name)
-	if err != nil {
-		return err
-	}
-	if !was && known[name] == nil {
+	file, was, rest := settings.OpenWithout(path, name)
+	switch {
+	case was:
+		if err := file.Save(); err != nil {
+			return err
+		}
+		fmt.Fprintf(notes, "p2pchat: %s is no longer set in %s\n", screen.Clean(name), screen.Clean(path))
+	case rest == nil && known[name] == nil:
 		return &usageError{err: fmt.Errorf("%s is not a setting", screen.Clean(name)), hint: meantSetting(name, known)}
+	case rest == nil:
+		fmt.Fprintf(notes, "p2pchat: %s was not set in %s\n", screen.Clean(name), screen.Clean(path))
 	}
-	if !was {
-		fmt.Fprintf(notes, "p2pchat: %s was not set in %s\n", screen.Clean(name), screen.Clean(file.Path()))
-		return nil
+	if rest != nil {
+		return unreadable(rest)
 	}
-	if err := file.Save(); err != nil {
-		return err
-	}
-	fmt.Fprintf(notes, "p2pchat: %s is no longer set in %s\n", screen.Clean(name), screen.Clean(file.Path()))
 	return nil
 }
 

@@ -145,11 +145,19 @@ func contactError(name string, err error) error {
 	return u
 }
 
+// checkKeep checks the value of --keep.
+func checkKeep(name string) error {
+	if err := (*keeper)(nil).Check(name); err != nil {
+		return &usageError{err: fmt.Errorf("--keep %q: %w", name, err), hint: "example: --keep ben"}
+	}
+	return nil
+}
+
 // findKeeper finds the place for the contact that may be kept in this call. Without one, nothing is kept.
 func (o *talkOptions) findKeeper() error {
 	if o.keepAs != "" {
-		if err := o.keeper.Check(o.keepAs); err != nil {
-			return &usageError{err: fmt.Errorf("--keep %q: %w", o.keepAs, err), hint: "example: --keep ben"}
+		if err := checkKeep(o.keepAs); err != nil {
+			return err
 		}
 	}
 	if o.keeper != nil {

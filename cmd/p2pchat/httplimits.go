@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"math"
 	"net/netip"
@@ -34,36 +35,57 @@ func (o *clientOptions) register(f *pflag.FlagSet) {
 
 // configure reads the values of the flags into c.
 func (o *clientOptions) configure(c *server.Config) error {
-	c.Rate, c.Connections = server.Rate{Client: 50, Burst: 200}, server.Connections{Client: 1000, All: 60_000}
-	if err := parseLimits("--rate", o.rate, "client=50,burst=200", map[string]func(string) bool{
-		"client": readRate(&c.Rate.Client), "burst": readWhole(&c.Rate.Burst), "all": readRate(&c.Rate.All),
-	}); err != nil {
-		return err
+	var errs [3]error
+	c.Rate, errs[0] = readRates(o.rate)
+	c.Connections, errs[1] = readConnections(o.connections)
+	c.TrustedProxies, errs[2] = readProxies(o.proxies)
+	c.Origins, c.LogAddresses = o.origins, o.logAddresses
+	return cmp.Or(errs[0], errs[1], errs[2], checkOrigins(o.origins))
+}
+
+// readRates reads the value of --rate.
+func readRates(text string) (server.Rate, error) {
+	r := server.Rate{Client: 50, Burst: 200}
+	err := parseLimits("--rate", text, "client=50,burst=200", map[string]func(string) bool{
+		"client": readRate(&r.Client), "burst": readWhole(&r.Burst), "all": readRate(&r.All),
+	})
+	if err == nil && r.Client > 0 && r.Burst < 1 {
+		err = &usageError{err: errors.New("--rate: burst must be at least 1")}
 	}
-	if c.Rate.Client > 0 && c.Rate.Burst < 1 {
-		return &usageError{err: errors.New("--rate: burst must be at least 1")}
-	}
-	if err := parseLimits("--connections", o.connections, "client=1000,all=60000", map[string]func(string) bool{
-		"client": readInt(&c.Connections.Client, 0, math.MaxInt32), "all": readInt(&c.Connections.All, 0, math.MaxInt32),
-	}); err != nil {
-		return err
-	}
-	for _, text := range o.proxies {
+	return r, err
+}
+
+// readConnections reads the value of --connections.
+func readConnections(text string) (server.Connections, error) {
+	c := server.Connections{Client: 1000, All: 60_000}
+	err := parseLimits("--connections", text, "client=1000,all=60000", map[string]func(string) bool{
+		"client": readInt(&c.Client, 0, math.MaxInt32), "all": readInt(&c.All, 0, math.MaxInt32),
+	})
+	return c, err
+}
+
+// readProxies reads the values of --trusted-proxy.
+func readProxies(list []string) (networks []netip.Prefix, err error) {
+	for _, text := range list {
 		p, err := netip.ParsePrefix(text)
 		if a, notAddress := netip.ParseAddr(text); notAddress == nil {
 			p, err = a.Prefix(a.BitLen())
 		}
 		if err != nil {
-			return cannotRead("--trusted-proxy", text, "192.0.2.1, or 10.0.0.0/8 for a network")
+			return nil, cannotRead("--trusted-proxy", text, "192.0.2.1, or 10.0.0.0/8 for a network")
 		}
-		c.TrustedProxies = append(c.TrustedProxies, p)
+		networks = append(networks, p)
 	}
-	for _, text := range o.origins {
+	return networks, nil
+}
+
+// checkOrigins checks the values of --cors-origin.
+func checkOrigins(list []string) error {
+	for _, text := range list {
 		if text != "*" && !isOrigin(text) {
 			return cannotRead("--cors-origin", text, "https://chat.example.org, without a path")
 		}
 	}
-	c.Origins, c.LogAddresses = o.origins, o.logAddresses
 	return nil
 }
 

@@ -99,8 +99,8 @@ func (o *listenOptions) prepareListen(c *cobra.Command, std stdio) (err error) {
 	if err := cmp.Or(checkChoice("stripes", string(o.stripes)), o.checkLANChoice()); err != nil {
 		return err
 	}
-	if o.wait < 0 {
-		return &usageError{err: errors.New("--wait must not be negative")}
+	if err := checkWait(o.wait); err != nil {
+		return err
 	}
 	if o.program != "" {
 		if o.ui == "tui" {

@@ -33,20 +33,34 @@ func (o *mailOptions) register(f *pflag.FlagSet) {
 }
 
 // validate reads the values of the flags.
-func (o *mailOptions) validate() error {
-	all := 0
-	if err := parseLimits("--mail-quota", o.quota, defaultMailQuota, map[string]func(string) bool{
-		"blocks": readInt(&o.limits.Blocks, 1, 1<<16), "box": readInt(&o.limits.BoxBytes, 512, maxMailBox),
-		"client": readInt(&o.client, 0, math.MaxInt), "all": readInt(&all, 512, math.MaxInt),
-	}); err != nil {
+func (o *mailOptions) validate() (err error) {
+	if o.limits, o.client, err = mailQuota(o.quota); err != nil {
 		return err
 	}
-	o.limits.Bytes = int64(all)
-	if !readLife(&o.limits.Life)(o.ttl) {
-		return cannotRead("--mail-ttl", o.ttl, "7d, or 12h; a second at least")
+	if o.limits.Life, err = mailLife(o.ttl); err != nil {
+		return err
 	}
 	o.limits = o.limits.WithDefaults() // what the flag has left out
 	return nil
+}
+
+// mailQuota reads the value of --mail-quota: the limits of mailboxes, and the bytes of one client.
+func mailQuota(text string) (limits memstore.MailLimits, client int, err error) {
+	all := 0
+	err = parseLimits("--mail-quota", text, defaultMailQuota, map[string]func(string) bool{
+		"blocks": readInt(&limits.Blocks, 1, 1<<16), "box": readInt(&limits.BoxBytes, 512, maxMailBox),
+		"client": readInt(&client, 0, math.MaxInt), "all": readInt(&all, 512, math.MaxInt),
+	})
+	limits.Bytes = int64(all)
+	return limits, client, err
+}
+
+// mailLife reads the value of --mail-ttl.
+func mailLife(text string) (life time.Duration, err error) {
+	if !readLife(&life)(text) {
+		return 0, cannotRead("--mail-ttl", text, "7d, or 12h; a second at least")
+	}
+	return life, nil
 }
 
 // readLife returns a function that reads a number of days (7d), or a duration of a second at least.

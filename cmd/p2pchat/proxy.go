@@ -45,10 +45,17 @@ func (o *proxyOption) prepare(c *cobra.Command) (err error) {
 	case os.Getenv(variable("proxy")) == o.given:
 		origin = variable("proxy")
 	}
-	if o.rule, err = proxy.Named(o.given, origin, os.Getenv); err != nil {
-		return &usageError{err: fmt.Errorf("%s: %w", origin, err), hint: proxyHint}
+	o.rule, err = namedProxy(o.given, origin)
+	return err
+}
+
+// namedProxy reads the value of --proxy, which origin has.
+func namedProxy(text, origin string) (proxy.Rule, error) {
+	rule, err := proxy.Named(text, origin, os.Getenv)
+	if err != nil {
+		return rule, &usageError{err: fmt.Errorf("--proxy: %w", err), hint: proxyHint}
 	}
-	return nil
+	return rule, nil
 }
 
 // ruleFor returns the Rule for a server and its ICE servers. A server that no one has named is on this machine.

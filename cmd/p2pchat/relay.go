@@ -53,28 +53,44 @@ func (o *relayOptions) validate() (err error) {
 	if !o.on {
 		return nil
 	}
-	if o.listen != "" {
-		if o.at, err = net.ResolveUDPAddr("udp", o.listen); err != nil {
-			return badAddress("--relay-listen", o.listen)
-		}
+	if o.at, err = relayAddress(o.listen); err != nil {
+		return err
 	}
 	o.config.AllowPrivate = o.allowPrivate
-	if o.config.Addresses, err = o.publicAddresses(); err != nil {
+	if o.config.Addresses, err = publicAddresses(o.addresses); err != nil {
 		return err
 	}
 	if o.config.FirstPort, o.config.LastPort, err = portRange(o.ports); err != nil {
 		return err
 	}
-	q := &o.config.Quota
-	return parseLimits("--relay-quota", o.quota, "user=40,all=2000,bandwidth=2500000,lifetime=1h", map[string]func(string) bool{
+	o.config.Quota, err = relayQuota(o.quota)
+	return err
+}
+
+// relayAddress reads the value of --relay-listen. It returns nil if that is empty.
+func relayAddress(text string) (*net.UDPAddr, error) {
+	if text == "" {
+		return nil, nil
+	}
+	at, err := net.ResolveUDPAddr("udp", text)
+	if err != nil {
+		return nil, badAddress("--relay-listen", text)
+	}
+	return at, nil
+}
+
+// relayQuota reads the value of --relay-quota.
+func relayQuota(text string) (q relay.Quota, err error) {
+	err = parseLimits("--relay-quota", text, "user=40,all=2000,bandwidth=2500000,lifetime=1h", map[string]func(string) bool{
 		"user": readInt(&q.User, 1, math.MaxInt), "all": readInt(&q.All, 1, math.MaxInt),
 		"bandwidth": readInt(&q.Bandwidth, 1, math.MaxInt), "lifetime": readDuration(&q.Lifetime),
 	})
+	return q, err
 }
 
-// publicAddresses returns the values of --relay-ip, at most one of each family.
-func (o *relayOptions) publicAddresses() (list []netip.Addr, err error) {
-	for _, text := range o.addresses {
+// publicAddresses reads the values of --relay-ip, at most one of each family.
+func publicAddresses(texts []string) (list []netip.Addr, err error) {
+	for _, text := range texts {
 		a, err := netip.ParseAddr(text)
 		switch {
 		case err != nil:

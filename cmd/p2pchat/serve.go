@@ -1,12 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -142,19 +142,16 @@ func (o *serveOptions) validateLimits() error {
 		o.limits.Client, o.server.ClientWaiting = 0, 0
 	}
 	for _, l := range []struct {
-		flag         string
-		value, least int64
+		flag  string
+		value int64
 	}{
-		{"max-rooms", int64(o.limits.Rooms), 1}, {"room-ttl", int64(o.limits.Idle), 1}, {"max-candidates", int64(o.limits.Candidates), 1},
-		{"max-body", o.server.MaxBody, 1}, {"max-waiting", int64(o.server.MaxWaiting), 1}, {"shutdown-grace", int64(o.grace), 0},
-		{"max-client-rooms", int64(o.limits.Client), 0}, {"max-client-waiting", int64(o.server.ClientWaiting), 0},
+		{"max-rooms", int64(o.limits.Rooms)}, {"room-ttl", int64(o.limits.Idle)}, {"max-candidates", int64(o.limits.Candidates)},
+		{"max-body", o.server.MaxBody}, {"max-waiting", int64(o.server.MaxWaiting)}, {"shutdown-grace", int64(o.grace)},
+		{"max-client-rooms", int64(o.limits.Client)}, {"max-client-waiting", int64(o.server.ClientWaiting)},
 	} {
-		if l.value < l.least {
-			return &usageError{err: fmt.Errorf("--%s must be %s", l.flag, map[int64]string{0: "0 or more", 1: "greater than 0"}[l.least])}
+		if err := checkLimit(l.flag, l.value); err != nil {
+			return err
 		}
-	}
-	if o.server.MaxBody > server.MostBody {
-		return cannotRead("--max-body", strconv.FormatInt(o.server.MaxBody, 10), fmt.Sprintf("65536, and %d at most: clients read no more", server.MostBody))
 	}
 	o.limits.ListBytes = 2 * int(o.server.MaxBody) // one request must not fill a list
 	return nil
@@ -162,13 +159,21 @@ func (o *serveOptions) validateLimits() error {
 
 // validateAddresses returns a usageError for an address or a URL that cannot be one.
 func (o *serveOptions) validateAddresses() error {
-	for _, a := range []struct{ flag, value string }{{"--listen", o.listen}, {"--metrics-listen", o.metrics}} {
-		if _, err := net.ResolveTCPAddr("tcp", a.value); a.value != "" && err != nil {
-			return badAddress(a.flag, a.value)
-		}
+	return cmp.Or(checkAddress("--listen", o.listen), checkAddress("--metrics-listen", o.metrics), checkPublicURL(o.publicURL))
+}
+
+// checkAddress checks the value of a flag for an address to listen on. It may be empty.
+func checkAddress(flag, value string) error {
+	if _, err := net.ResolveTCPAddr("tcp", value); value != "" && err != nil {
+		return badAddress(flag, value)
 	}
-	if u, err := url.Parse(o.publicURL); err != nil || o.publicURL != "" && (u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https") {
-		return cannotRead("--public-url", o.publicURL, "https://chat.example.org")
+	return nil
+}
+
+// checkPublicURL checks the value of --public-url. It may be empty.
+func checkPublicURL(text string) error {
+	if u, err := url.Parse(text); err != nil || text != "" && (u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https") {
+		return cannotRead("--public-url", text, "https://chat.example.org")
 	}
 	return nil
 }

@@ -54,8 +54,8 @@ func (o *storeOptions) open(ctx context.Context, limits memstore.Limits, log *sl
 		}
 		return &store{s, func() error { return nil }, func() {}, measures(s), load(s), mail}, nil
 	}
-	if scheme, _, _ := strings.Cut(o.where, "://"); scheme != "nats" && scheme != "tls" {
-		return nil, &usageError{err: errors.New("--store must be memory, or begin with nats:// or tls://")}
+	if err := checkStore(o.where); err != nil {
+		return nil, err
 	}
 	for flag, file := range map[string]string{"--store-creds": o.credentials, "--store-ca": o.rootCA} {
 		if _, err := os.Stat(file); file != "" && err != nil {
@@ -67,6 +67,14 @@ func (o *storeOptions) open(ctx context.Context, limits memstore.Limits, log *sl
 		return nil, fmt.Errorf("%w: %w", errStore, err)
 	}
 	return &store{s, s.Ready, s.Stop, measures(s.Store), load(s.Store), s.OpenMail}, nil
+}
+
+// checkStore checks the value of --store.
+func checkStore(where string) error {
+	if scheme, _, _ := strings.Cut(where, "://"); where != storeInMemory && scheme != "nats" && scheme != "tls" {
+		return &usageError{err: errors.New("--store must be memory, or begin with nats:// or tls://")}
+	}
+	return nil
 }
 
 // load returns a function that counts the rooms in use, see store.load.

@@ -135,8 +135,8 @@ func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err e
 	if err := cmp.Or(checkChoice("stripes", string(o.stripes)), o.prepareLAN()); err != nil {
 		return err
 	}
-	if o.wait < 0 {
-		return &usageError{err: errors.New("--wait must not be negative")}
+	if err := checkWait(o.wait); err != nil {
+		return err
 	}
 	if err := o.chooseScreen(std); err != nil {
 		return err

@@ -63,14 +63,31 @@ func (o *tlsOptions) open(log *slog.Logger) (*certs.Certificate, error) {
 	return c, nil
 }
 
+// certificateHost reads the value of --tls-auto.
+func certificateHost(text string) (string, error) {
+	host, err := certs.Hostname(text)
+	if err != nil {
+		return "", cannotRead("--tls-auto", text, "chat.example.org")
+	}
+	return host, nil
+}
+
+// checkAuthority checks the value of --tls-auto-server.
+func checkAuthority(text string) error {
+	if u, err := url.Parse(text); err != nil || u.Scheme != "https" || u.Hostname() == "" {
+		return cannotRead("--tls-auto-server", text, "https://ca.example.org/directory")
+	}
+	return nil
+}
+
 // config checks the flags, and makes the folder that they name.
 func (o *acmeOptions) config() (c certs.ACMEConfig, err error) {
 	c.Directory, c.Folder = o.server, o.cache
-	if c.Host, err = certs.Hostname(o.host); err != nil {
-		return c, cannotRead("--tls-auto", o.host, "chat.example.org")
+	if c.Host, err = certificateHost(o.host); err != nil {
+		return c, err
 	}
-	if u, err := url.Parse(o.server); err != nil || u.Scheme != "https" || u.Hostname() == "" {
-		return c, cannotRead("--tls-auto-server", o.server, "https://ca.example.org/directory")
+	if err := checkAuthority(o.server); err != nil {
+		return c, err
 	}
 	if o.rootCA != "" {
 		if c.Roots, err = certs.ReadRoots(o.rootCA); err != nil {
