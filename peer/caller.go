@@ -8,8 +8,10 @@ import (
 	"p2pchat/signaling"
 )
 
-// closeRoomLimit is how long it may take to close the room when a Session ends.
-const closeRoomLimit = 2 * time.Second
+const (
+	closeRoomLimit = 2 * time.Second         // for closing the room when a Session ends,
+	lateLimit      = 1500 * time.Millisecond // of which a late offer may have so much
+)
 
 // A writeOffer is Store.Offer, or Store.Reoffer over this side's last offer.
 type writeOffer func(context.Context, signaling.Ticket, signaling.Description) (signaling.Version, error)
@@ -22,9 +24,10 @@ type caller struct {
 	digits  int // of the room's number
 	ticket  signaling.Ticket
 	write   writeOffer
-	opened  bool // the room may have an offer of this side
-	unread  bool // the next offer replaces one of an earlier run, see dialect
-	failed  int  // attempts that found no path
+	opened  bool       // the room has an offer of this side
+	late    *lateOffer // nil: none
+	unread  bool       // the next offer replaces one of an earlier run, see dialect
+	failed  int        // attempts that found no path
 }
 
 // call meets as the caller. It closes the room in any case: as soon as the callee
@@ -41,12 +44,12 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 	}
 	c.ticket = s.ticket(c.code)
 	defer func() {
-		if c.opened {
+		if c.opened || c.late != nil {
 			s.wg.Go(func() {
 				if p := connected; p != nil && !p.Foreign {
 					p.awaitHeard()
 				}
-				s.closeRoom(ctx, c.ticket)
+				c.closeRoom(ctx)
 			})
 		}
 	}()
@@ -55,6 +58,9 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 		p, err := c.attempt(ctx)
 		if err == nil {
 			return p, nil
+		}
+		if c.late != nil { // ctx has ended, or pion has failed
+			return nil, err
 		}
 		if err := c.prepareNext(err); err != nil {
 			return nil, err
@@ -69,11 +75,7 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 func (c *caller) attempt(ctx context.Context) (*Pipe, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	a, err := c.s.newAttempt(ctx, c.ticket, c.code, c.servers, func(ctx context.Context, d signaling.Description) error {
-		_, err := c.write(ctx, c.ticket, d)
-		c.opened = c.opened || err == nil || ctx.Err() != nil // after an error, the offer may be there all the same
-		return err
-	})
+	a, err := c.s.newAttempt(ctx, c.ticket, c.code, c.servers, c.publish)
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +87,38 @@ func (c *caller) attempt(ctx context.Context) (*Pipe, error) {
 	}
 	p, _, err := a.run(ctx, nil, nil)
 	return p, err
+}
+
+// A lateOffer is one that the Store had not answered when its attempt ended. A request that is given up may reach a server all the same,
+// and later than the one that closes the room: then a callee would answer a caller that is gone. So it goes on for lateLimit.
+type lateOffer struct {
+	reply  <-chan written
+	giveUp context.CancelFunc
+}
+
+// written is what a Store has answered to an offer.
+type written struct {
+	version signaling.Version
+	error
+}
+
+// publish writes the offer. If ctx ends before the Store has answered, publish leaves a lateOffer.
+func (c *caller) publish(ctx context.Context, d signaling.Description) error {
+	write, t, reply := c.write, c.ticket, make(chan written, 1)
+	writing, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	c.s.wg.Go(func() {
+		v, err := write(writing, t, d)
+		reply <- written{v, err}
+	})
+	select {
+	case w := <-reply:
+		giveUp()
+		c.opened = c.opened || w.error == nil
+		return w.error
+	case <-ctx.Done():
+		c.late = &lateOffer{reply, giveUp}
+		return ctx.Err()
+	}
 }
 
 // prepareNext prepares the next attempt after one that failed because of why. It returns the error with which
@@ -169,13 +203,32 @@ func (s *Session) refuse(t signaling.Ticket, code Code, why error) error {
 	return err
 }
 
-// closeRoom closes the room, also when ctx has ended.
-func (s *Session) closeRoom(ctx context.Context, t signaling.Ticket) {
+// closeRoom closes the room, also when ctx has ended. It leaves a room where this side has met again with a newer offer than the late one.
+func (c *caller) closeRoom(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeRoomLimit)
 	defer cancel()
-	switch err := s.store.Close(ctx, t); {
+	store := c.s.store
+	if c.late != nil {
+		switch w := c.late.wait(); { // after other errors, the offer may be there all the same
+		case w.error == nil:
+			if _, _, err := store.Description(ctx, signaling.Ticket{Room: c.ticket.Room}, signaling.Caller, w.version, 0); err == nil {
+				return // it was replaced
+			}
+		case errors.Is(w.error, signaling.ErrOccupied) && !c.opened:
+			return
+		}
+	}
+	switch err := store.Close(ctx, c.ticket); {
 	case err == nil, errors.Is(err, signaling.ErrNoRoom), errors.Is(err, signaling.ErrWrongToken):
 	default:
-		s.config.Log.Info("the room could not be closed; it ends by itself", "error", err)
+		c.s.config.Log.Info("the room could not be closed; it ends by itself", "error", err)
 	}
+}
+
+// wait returns what the Store has answered, or the error of a request that was given up.
+func (l *lateOffer) wait() written {
+	defer l.giveUp()
+	timer := time.AfterFunc(lateLimit, l.giveUp)
+	defer timer.Stop()
+	return <-l.reply
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"p2pchat/signaling"
+	"p2pchat/signaling/memstore"
 )
 
 // An offers is a Store that notes how the next offer is written.
@@ -83,6 +84,49 @@ func TestFailedAttemptsOfACaller(t *testing.T) {
 			}
 			if tcp := s.tcp != nil; tcp != (a.failed > c.failed) || tcp != (c.next != "" && errors.Is(c.why, ErrNoPath)) {
 				t.Errorf("the next attempt tries TCP: %t", tcp)
+			}
+		})
+	}
+}
+
+// A late offer is closed if it is there and nothing newer of this side is.
+func TestClosingALateOffer(t *testing.T) {
+	d := func(sdp string) signaling.Description {
+		return signaling.Description(`{"type":"offer","sdp":"` + sdp + `"}`)
+	}
+	for _, c := range []struct {
+		name          string
+		before, after func(context.Context, *memstore.Store, signaling.Ticket) // the late offer is written
+		stays         string
+	}{
+		{name: "alone"},
+		{name: "replaced", stays: "newer", after: func(ctx context.Context, s *memstore.Store, t signaling.Ticket) { _, _ = s.Reoffer(ctx, t, d("newer")) }},
+		{name: "overtaken", stays: "newer", before: func(ctx context.Context, s *memstore.Store, t signaling.Ticket) { _, _ = s.Offer(ctx, t, d("newer")) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			store, ticket, arrive := memstore.New(memstore.Limits{}), signaling.NewTicket("417", signaling.Caller), make(chan struct{})
+			a := &caller{s: &Session{store: store, config: Config{Log: discarding()}}, ticket: ticket}
+			a.write = func(ctx context.Context, t signaling.Ticket, d signaling.Description) (signaling.Version, error) {
+				<-arrive
+				return store.Offer(ctx, t, d)
+			}
+			gone, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := a.publish(gone, d("late")); !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			if c.before != nil {
+				c.before(t.Context(), store, ticket)
+			}
+			close(arrive)
+			a.s.wg.Wait()
+			if c.after != nil {
+				c.after(t.Context(), store, ticket)
+			}
+			a.closeRoom(gone)
+			now, _, err := store.Description(t.Context(), signaling.Ticket{Room: "417"}, signaling.Caller, "", 0)
+			if c.stays == "" && !errors.Is(err, signaling.ErrNoOffer) || c.stays != "" && string(now) != string(d(c.stays)) {
+				t.Errorf("the room has %q (%v)", now, err)
 			}
 		})
 	}
