@@ -11,7 +11,6 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 )
 
 func spreads(_ *talker, c *Config) { c.Stripes = StripesAlways }
@@ -70,7 +69,9 @@ func TestSpreadFiles(t *testing.T) {
 		for _, path := range paths {
 			ids = append(ids, offers(t, a, path))
 		}
-		time.Sleep(time.Minute) // a file pauses after a stripe has ended
+		finish(t, a, b) // they end with the last file, which pauses after a stripe has ended
+		<-a.ended
+		<-b.ended
 		for _, id := range ids {
 			if !a.Sent(id) {
 				t.Errorf("%d is not sent: %v, %v", id, failures(a), failures(b))
@@ -84,10 +85,6 @@ func TestSpreadFiles(t *testing.T) {
 			t.Errorf("it was cut %d times, and %d pieces went out", n, total)
 		}
 		mu.Unlock()
-		a.Leave()
-		b.Leave()
-		<-a.ended
-		<-b.ended
 	})
 	holds(t, dir, want)
 }
@@ -101,14 +98,12 @@ func TestFileWithoutStripes(t *testing.T) {
 		a.links <- Link{Pipe: narrow{left}}
 		a.run(t.Context(), nil)
 		id := offers(t, a, path)
-		time.Sleep(time.Minute)
+		finish(t, a, b)
+		<-a.ended
+		<-b.ended
 		if !a.Sent(id) {
 			t.Errorf("it is not sent: %v", failures(a))
 		}
-		a.Leave()
-		b.Leave()
-		<-a.ended
-		<-b.ended
 	})
 	holds(t, dir, contents(t, filepath.Dir(path)))
 }
