@@ -9,6 +9,7 @@ import type { Pipe } from "./pipe.ts";
 import { newTicket, type Ticket } from "./store.ts";
 
 const leastLimit = 4000; // ms that an attempt to meet again may take at least, before the next one
+const lateLimit = 1500; // ms that a late offer may take
 const fewDigits = 3, manyDigits = 9; // of a new room's number
 
 export class Caller {
@@ -31,13 +32,8 @@ export class Caller {
     try {
       for (;;) {
         const { pipe, error } = await this.#callOnce(t, code, servers, failures, async (body, signal) => {
-          try {
-            await store[write](t, body, signal);
-            opened = true;
-          } catch (e) {
-            opened ||= signal.aborted; // the server may have the offer nevertheless
-            throw e;
-          }
+          await this.#write(write, t, body, signal);
+          opened = true;
         }, signal);
         if (pipe) {
           void this.#giveBack(t, pipe);
@@ -89,6 +85,25 @@ export class Caller {
     } finally {
       a.end();
     }
+  }
+
+  /**
+   * Writes the offer. A request that is given up may reach the server all the same, and after the one that closes the room: then a callee
+   * would answer a caller that is gone. So it goes on for a while after signal has aborted, and the room is closed once it was answered.
+   */
+  #write(write: "offer" | "reoffer", t: Ticket, body: string, signal: AbortSignal): Promise<unknown> {
+    signal.throwIfAborted();
+    const late = new AbortController(), reply = this.#meeting.store[write](t, body, late.signal);
+    return new Promise((resolve, reject) => {
+      const giveUp = () => {
+        reject(signal.reason as Error);
+        setTimeout(() => late.abort(), lateLimit);
+        void this.#giveBack(t); // at once, because the page may be left
+        reply.then(() => this.#giveBack(t), () => {});
+      };
+      signal.addEventListener("abort", giveUp);
+      void reply.then(resolve, reject).finally(() => signal.removeEventListener("abort", giveUp));
+    });
   }
 
   /** Returns the caller's ticket for the room of code: the same one each time. */
