@@ -19,9 +19,9 @@ local network.
 
 Without CODE, answer reads P2PCHAT_CODE or asks for the code on a terminal, where Tab
 completes its words; after a wrong code it asks again. Neither way shows the code in
-the list of processes. CODE can also be the command, the link or the line "code: …" that
-call shows. On a server on this machine, both sides can leave the code out; a caller
-elsewhere has a code, which can be typed on the screen.
+the list of processes. CODE can also be the command, the link (with https:// or without),
+or the line "code: …" that call shows. On a server on this machine, both sides can leave
+the code out; a caller elsewhere has a code, which can be typed on the screen.
 
 To answer a contact, whom you have kept, give @NAME in place of the code; 'p2pchat listen' waits for all
 of them.

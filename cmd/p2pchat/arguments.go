@@ -23,8 +23,11 @@ func (o *talkOptions) refusePaths(args []string) error {
 	if len(args) > 0 && strings.TrimSpace(text) == "" {
 		return &usageError{err: errors.New("the code is empty"), hint: "give a code, or leave it out"}
 	}
-	if _, server := invitation(text); server != "" {
+	if _, server := pasted(text, o.server); server != "" && !isFile(text) {
 		return nil // a pasted link or command
+	}
+	if half := o.halfLink(text); half != nil && isMissing(text) {
+		return half
 	}
 	files, rest := o.split(args)
 	if len(files) == 0 {

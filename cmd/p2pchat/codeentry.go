@@ -134,7 +134,7 @@ func (c *connector) anotherCall(text string) string {
 		return ""
 	}
 	command := "p2pchat answer " + code.String()
-	if _, other := invitation(text); other != "" && other != server {
+	if _, other := pasted(text, server); other != "" && other != server {
 		command += " --server " + quoted(other)
 	}
 	return "This looks like a code. To answer a call with it: " + command + "."

@@ -8,6 +8,7 @@ import (
 	"p2pchat/chat/screen"
 	"p2pchat/cmd/p2pchat/internal/contacts"
 	"p2pchat/peer"
+	"p2pchat/signaling"
 )
 
 // An unlikelyCodeError is returned for a text that can be a code but is probably mistyped.
@@ -37,12 +38,21 @@ func (r *codeReader) read(text string, parse func(string) (peer.Code, error)) (p
 	if err != nil || code == r.refused || code.IsGenerated() {
 		return code, err
 	}
-	if pasted, _ := invitation(text); pasted != text { // a link or a command has the code as the caller saw it
-		return code, nil
+	if found, _ := pasted(text, ""); found != text { // a link or a command has the code as the caller saw it
+		if address(text) == nil || !mayBeCut(code) {
+			return code, nil
+		}
+		r.refused = code
+		return peer.Code{}, &unlikelyCodeError{fmt.Sprintf("The code in this link, %q, may be cut off. If it is whole, press Enter again.", code)}
 	}
 	r.refused = code
 	if typo := code.Unlisted(); typo != "" {
 		return peer.Code{}, &unlikelyCodeError{fmt.Sprintf("%q is not a code word. If it is right, press Enter again.", typo)}
 	}
 	return peer.Code{}, &unlikelyCodeError{fmt.Sprintf("%q does not look like a code that p2pchat makes, such as 417-amber-falcon. If the caller chose it, press Enter again.", code)}
+}
+
+// mayBeCut reports whether the code of a link is probably not the whole one, by the rule that the page has, too.
+func mayBeCut(code peer.Code) bool {
+	return code != peer.Code{Room: signaling.Lobby} && (!strings.Contains(code.Secret, "-") || code.Unlisted() != "")
 }

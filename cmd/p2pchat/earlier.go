@@ -204,7 +204,7 @@ func (e earlierTalk) isFor(text string) bool {
 	if text == "" {
 		return true
 	}
-	text, _ = invitation(text)
+	text, _ = pasted(text, e.point.Server)
 	code, err := peer.ParseCode(text)
 	return err == nil && code == e.point.Again.Typed
 }

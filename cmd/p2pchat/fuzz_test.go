@@ -12,12 +12,13 @@ import (
 func FuzzInvitation(f *testing.F) {
 	for _, text := range []string{
 		"417-falcon-zebra", "https://chat.example.org/#417-falcon-zebra", "p2pchat answer 417-falcon-zebra --server https://chat.example.org",
-		"p2pchat: Waiting for the other side: p2pchat answer 'a b' --server \"http://x\"", "#", "https://#", "p2pchat answer --server", "“417-falcon-zebra”.", "http://[::1]:3000/#x",
+		"p2pchat: Waiting for the other side: p2pchat answer 'a b' --server \"http://x\"", "#", "https://#", "p2pchat answer --server", "“417-falcon-zebra”.", "http://[::1]:3000/#x", "chat.example.org/#417-falcon-zebra", "[::1]:3000/",
 	} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		code, server := invitation(text)
+		code, server := pasted(text, "https://chat.example.org")
+		_ = (&talkOptions{}).halfLink(text)
 		if server == "" {
 			return
 		}

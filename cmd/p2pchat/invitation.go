@@ -3,7 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -35,7 +37,8 @@ func (o *talkOptions) findCode(ctx context.Context, text string, std stdio) (pee
 // parse parses a code, or the command or link that the other side's program shows with it. These may name the
 // server, too: then parse sets o.server.
 func (o *talkOptions) parse(text string) (peer.Code, error) {
-	text, server := invitation(text)
+	typed := text
+	text, server := pasted(typed, o.server)
 	switch {
 	case server == "" || strings.TrimRight(server, "/") == strings.TrimRight(o.server, "/"):
 	case o.serverGiven && !o.serverSaved:
@@ -46,7 +49,74 @@ func (o *talkOptions) parse(text string) (peer.Code, error) {
 	if err := o.checkServer(); err != nil {
 		return peer.Code{}, err
 	}
-	return peer.ParseCode(text)
+	code, err := peer.ParseCode(text)
+	if half := o.halfLink(typed); err != nil && half != nil {
+		return code, half
+	}
+	return code, err
+}
+
+// An address is a link, or what is left of one: a scheme, a host, a port, a path and a code, of which only the host is always there.
+var addressPattern = sync.OnceValue(func() *regexp.Regexp { // not compiled at each start
+	return regexp.MustCompile(`(?i)^(https?://)?([\w.-]+|\[[\da-f:.]+\])(:\d+)?(/[^\s#]*)?(#\S*)?$`)
+})
+
+// address returns the parts of addressPattern in text, of which the first is all of them, or nil. A sentence may have put marks around it.
+func address(text string) []string {
+	found := addressPattern().FindStringSubmatch(strings.TrimSpace(text))
+	if found == nil { // the bracket of an IPv6 address is a mark, too
+		found = addressPattern().FindStringSubmatch(peer.TrimMarks(text))
+	}
+	return found
+}
+
+// pasted is invitation for a link that may have no scheme, as browsers show it. The server that is known gives it the scheme; to another
+// one, a link is https, unless its host is on this machine or a private network, where few servers have a certificate.
+func pasted(text, known string) (code, server string) {
+	found := address(text)
+	if found == nil || found[1] != "" || found[4] == "" || len(found[5]) < 2 || found[3] == "" && !isHost(found[2]) {
+		return invitation(text)
+	}
+	scheme, rest, _ := strings.Cut(known, "://")
+	if !strings.EqualFold(strings.TrimRight(rest, "/"), strings.TrimRight(found[2]+found[3]+found[4], "/")) {
+		scheme = likelyScheme(found[2])
+	}
+	return invitation(scheme + "://" + found[0])
+}
+
+// isHost reports whether text, of a form that a room's name may have too, is probably the name or the address of a host.
+func isHost(text string) bool {
+	return strings.ContainsAny(text, ".]") || strings.EqualFold(text, "localhost")
+}
+
+// likelyScheme returns https unless the host is this machine, or has an address that only its own network knows.
+func likelyScheme(host string) string {
+	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	if strings.EqualFold(host, "localhost") || err == nil && (a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast()) {
+		return "http"
+	}
+	return "https"
+}
+
+// halfLink returns a usageError if text, which is no code, is the address of a server: a link that was cut off, or what a caller wants to
+// give as --server.
+func (o *talkOptions) halfLink(text string) error {
+	found := address(text)
+	if found == nil || len(found[5]) > 1 {
+		return nil
+	}
+	scheme, host, port, path := found[1], found[2], found[3], strings.TrimRight(found[4], "/")
+	switch isCut := found[5] == "#"; {
+	case scheme != "":
+	case !isHost(host), port == "" && !isCut && (path != "" || found[4] == ""): // a path, or a room
+		return nil
+	default:
+		scheme = likelyScheme(host) + "://"
+	}
+	if o.side == signaling.Caller {
+		return &usageError{err: errors.New("this is the address of a server, and not a code"), hint: "to call at this server: p2pchat call --server " + quoted(scheme+host+port+path)}
+	}
+	return &usageError{err: errors.New("this link has no code at its end: paste the whole link"), hint: "a link looks like https://chat.example.org/#417-amber-falcon"}
 }
 
 // invitation splits a text that a person may paste instead of a code: a link, or a line with the command that

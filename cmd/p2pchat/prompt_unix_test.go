@@ -176,6 +176,20 @@ func TestPrompt(t *testing.T) {
 		s.ends(exitServer)
 	})
 
+	t.Run("so is a link that may be cut off, and one without its code is asked for again", func(t *testing.T) {
+		t.Parallel()
+		host := strings.TrimPrefix(elsewhere, "http://")
+		s := sitDown(t, nil, "answer", "--server", elsewhere, "--wait", "1ns")
+		s.sees(asksForCode)
+		s.types(host + "/\r")
+		s.sees(`p2pchat: this link has no code at its end: paste the whole link`)
+		s.types(host + "/#417-falcon\r")
+		s.sees(`The code in this link, "417-falcon", may be cut off\. If it is whole, press Enter again\. Or correct it here: `)
+		s.types("-zebra\r")
+		s.ends(exitServer)
+		s.sees(elsewhere + ": the server cannot be reached") // with the scheme of --server
+	})
+
 	t.Run("lines pasted with the code are messages, each of them", func(t *testing.T) {
 		t.Parallel()
 		env := servingElsewhere(t)

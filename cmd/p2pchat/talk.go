@@ -259,7 +259,7 @@ func serverURL(server string) (string, error) {
 	if strings.HasPrefix(server, "-") {
 		return "", &usageError{err: fmt.Errorf("--server needs an address before %s", server), hint: "an address looks like https://chat.example.org or http://localhost:3000"}
 	}
-	if _, at := invitation(server); at != "" {
+	if _, at := pasted(server, ""); at != "" {
 		return "", &usageError{err: errors.New("--server takes an address, and this is the link of a call"), hint: "give the link in place of the code: p2pchat answer LINK"}
 	}
 	if !strings.Contains(server, "://") {

@@ -158,7 +158,7 @@ func meantCommand(c *cobra.Command, name string) string {
 
 // meantCall returns the hint how to call with what is no command but a contact, a link or a code, or "".
 func meantCall(c *cobra.Command, name string) string {
-	text, server := invitation(name)
+	text, server := pasted(name, "")
 	code, err := peer.ParseCode(text)
 	switch isContact := strings.HasPrefix(name, contactMark) || slices.Contains(contactNames(name), contactMark+name); {
 	case isContact && c.Name() == "contacts":
