@@ -19,6 +19,9 @@ const (
 // errUnprovenCaller is reported, because each such offer may have been a guess.
 var errUnprovenCaller = errors.New("a caller in this room did not prove that it knows the code")
 
+// errForgotten says that the server has lost the room with this side's answer.
+var errForgotten = errors.New("the server was away, and has lost this call before the caller had proven that it knows the code")
+
 // errUnread says that the caller's program was started again before it could read this side's answer.
 var errUnread = errors.New("the caller's program was started again, and has not read the answer")
 
@@ -27,6 +30,7 @@ type offer struct {
 	code        Code // in whose room
 	description signaling.Description
 	version     signaling.Version
+	cuts        int64 // Session.interruptions by then
 	// handled lets watchRoom read on. It is called when the answer and its candidates are at the Store, or the offer is
 	// not answered now: a waiting read holds a connection, and a write that opens another one pays a TCP handshake.
 	handled func()
@@ -181,7 +185,7 @@ func (c *callee) afterFailure(why error) error {
 		return ErrTaken // there will be no other call with that code
 	case errors.Is(why, signaling.ErrSuperseded), errors.Is(why, signaling.ErrNoOffer), errors.Is(why, errUnread):
 		s.config.Log.Info("the offer is gone; waiting for the next", "why", why)
-	case errors.Is(why, errGarbled):
+	case errors.Is(why, errGarbled), errors.Is(why, errForgotten):
 		s.retrying(why)
 	case errors.Is(why, ErrNoPath):
 		c.failed++
@@ -235,10 +239,25 @@ func (c *callee) answerOnce(ctx context.Context, in invitation) (*Pipe, *offer, 
 		return nil, nil, err
 	}
 	p, newer, err := a.run(ctx, c.rooms.offers, c.rooms.closed)
-	if g.counts && a.unproven() && !errors.Is(err, ErrWrongCode) && !errors.Is(err, signaling.ErrAnswered) && ctx.Err() == nil {
+	if p != nil || !a.unproven() || ctx.Err() != nil {
+		return p, newer, err
+	}
+	gone := err == nil || errors.Is(err, errRoomClosed) || errors.Is(err, signaling.ErrNoOffer)
+	switch {
+	case gone && s.interruptions() != o.cuts: // the server may have been restarted
+		err = errForgotten
+	case g.counts && !errors.Is(err, ErrWrongCode) && !errors.Is(err, signaling.ErrAnswered):
 		s.config.Report(Retrying{errUnprovenCaller})
 	}
-	return p, newer, err
+	return nil, newer, err
+}
+
+// interruptions returns how often the server was away so far, if the Store knows.
+func (s *Session) interruptions() int64 {
+	if server, ok := s.store.(interface{ Interruptions() int64 }); ok {
+		return server.Interruptions()
+	}
+	return 0
 }
 
 // handOver passes on an offer, and waits until it is handled.
@@ -274,7 +293,7 @@ func (s *Session) watchRoom(ctx context.Context, code Code, r rooms) error {
 		switch {
 		case err == nil:
 			known, since = v, time.Now()
-			if err = r.handOver(ctx, offer{code: code, description: d, version: v}); err == nil {
+			if err = r.handOver(ctx, offer{code: code, description: d, version: v, cuts: s.interruptions()}); err == nil {
 				err = cmp.Or(sleep(ctx, lull), pause.wait(ctx))
 			}
 		case errors.Is(err, signaling.ErrUnchanged):

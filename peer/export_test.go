@@ -140,6 +140,9 @@ func Respond(code Code, offer signaling.Description, sdp string) (signaling.Desc
 // ErrUnprovenCaller is what a callee reports of an answer to a caller without proof.
 var ErrUnprovenCaller = errUnprovenCaller
 
+// ErrForgotten is what a callee reports of an answer that a restarted server has lost.
+var ErrForgotten = errForgotten
+
 // Bounded returns the ICE servers that a session uses of a server's list.
 func Bounded(list []signaling.ICEServer) []signaling.ICEServer {
 	return (&Session{config: Config{Log: slog.New(slog.DiscardHandler)}}).bounded(context.Background(), list)

@@ -20,6 +20,9 @@ const (
 	deferredWait  = relayWait / 2 // delays unlikely candidates, until before a relay is taken
 )
 
+// errRoomClosed is ErrWrongCode where the caller may also have hung up.
+var errRoomClosed = fmt.Errorf("%w, or the caller has just hung up: the room is closed", ErrWrongCode)
+
 // A clock says when an attempt is due for something. Its channels are nil before both descriptions are there.
 type clock struct {
 	limit, notice, force, deferred <-chan time.Time
@@ -156,7 +159,7 @@ func (a *attempt) roomLost(ctx context.Context, why error) error {
 			a.closed = why
 			return nil
 		}
-		return fmt.Errorf("%w, or the caller has just hung up: the room is closed", ErrWrongCode)
+		return errRoomClosed
 	}
 	// With both descriptions, the two may find each other all the same.
 	a.log.Info("connecting without further news from the server", "why", why)

@@ -88,6 +88,18 @@ func TestAStoreThatForgets(t *testing.T) {
 		})
 	})
 
+	t.Run("a callee whose answer comes to a server that was restarted goes on, and knows why", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n, store := newNetwork(t, time.Millisecond), &restarted{vanishing: vanishing{Store: memstore.New(memstore.Limits{})}}
+			config, events := telling()
+			caller, callee := n.calls(t, store, room+"-falcon", quiet()), n.answers(t, store, room+"-falcon", config)
+			if e := await[peer.Retrying](t, events); !errors.Is(e.Err, peer.ErrForgotten) {
+				t.Errorf("it is told: %v", e.Err)
+			}
+			talk(t, pipeOf(t, caller), pipeOf(t, callee))
+		})
+	})
+
 	t.Run("a room that goes when the answer comes is opened again", func(t *testing.T) {
 		for _, lost := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
@@ -100,6 +112,21 @@ func TestAStoreThatForgets(t *testing.T) {
 			})
 		}
 	})
+}
+
+// A restarted Store is a server that is restarted, once, while the answer is on its way.
+type restarted struct {
+	vanishing
+	cuts atomic.Int64
+}
+
+func (r *restarted) Interruptions() int64 { return r.cuts.Load() }
+
+func (r *restarted) Answer(ctx context.Context, t signaling.Ticket, to signaling.Version, d signaling.Description) (signaling.Version, error) {
+	if r.cuts.CompareAndSwap(0, 1) {
+		r.vanish(ctx)
+	}
+	return r.Store.Answer(ctx, t, to, d)
 }
 
 // A shut Store says that every room was closed.

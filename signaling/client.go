@@ -48,9 +48,10 @@ type Client struct {
 	http    *http.Client
 	reached atomic.Bool // the server has replied once, as a p2pchat server
 	digits  atomic.Int32
-	outage  atomic.Bool // reported to Config.OnOutage, and not over yet
-	full    atomic.Bool // it is one because the server is full: other requests are answered all the same
-	clock   atomic.Bool // compared for Config.OnClock
+	cuts    atomic.Int64 // see Interruptions
+	outage  atomic.Bool  // reported to Config.OnOutage, and not over yet
+	full    atomic.Bool  // it is one because the server is full: other requests are answered all the same
+	clock   atomic.Bool  // compared for Config.OnClock
 }
 
 var _ Store = (*Client)(nil)
@@ -284,6 +285,10 @@ func (c *Client) ICEServers(ctx context.Context, t Ticket, wait time.Duration) (
 	}
 	return list.ICEServers, nil
 }
+
+// Interruptions returns how many requests have failed so far because the server, or its store of rooms, was away. It may have been
+// restarted, and have lost all rooms: what it says of a room from then on tells nothing of the other side.
+func (c *Client) Interruptions() int64 { return c.cuts.Load() }
 
 // RoomDigits returns how many digits the number of a new room should have. The server proposes it
 // in its reply to [Client.ICEServers]; before that, it is MinRoomDigits.

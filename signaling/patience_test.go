@@ -119,6 +119,18 @@ func TestOutage(t *testing.T) {
 			t.Fatalf("it was called with %v", calls)
 		}
 		discreet(t, calls[0])
+		if n := c.Interruptions(); n != 3 {
+			t.Errorf("%d interruptions", n)
+		}
+	})
+	virtually(t, "a server that is busy has not been away", func(t *testing.T) {
+		c := bad(t, problem(signaling.ErrTooMany), problem(signaling.ErrServerFull), problem(signaling.ErrDraining), problem(signaling.ErrUnavailable), good).client(t, signaling.Config{})
+		if err := readOffer(t, c, 0); err != nil {
+			t.Fatal(err)
+		}
+		if n := c.Interruptions(); n != 2 {
+			t.Errorf("%d interruptions", n)
+		}
 	})
 	virtually(t, "a server that answers a read is still too full for an offer", func(t *testing.T) {
 		full := problem(signaling.ErrServerFull)

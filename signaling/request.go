@@ -143,8 +143,11 @@ func (c *Client) do(ctx context.Context, r request) (reply, error) {
 
 // failed begins an outage, and reports whether it is that of a full server.
 func (c *Client) failed(err error) (full bool) {
-	if full = errors.Is(err, ErrServerFull); full {
+	switch full = errors.Is(err, ErrServerFull); {
+	case full:
 		c.full.Store(true)
+	case !errors.Is(err, ErrTooMany):
+		c.cuts.Add(1)
 	}
 	if !c.outage.Swap(true) {
 		c.config.OnOutage(err)
