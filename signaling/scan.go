@@ -115,11 +115,12 @@ func (s *scanner) text() {
 		return
 	}
 	for i := 1; ; {
-		for i+8 <= len(b) { // eight ordinary characters at a time
-			n := ordinary(binary.LittleEndian.Uint64(b[i:]))
-			if i += n; n < 8 {
+		for i+8 <= len(b) { // eight ordinary characters at a time: i does not depend on them, so that the processor looks ahead
+			if marks := special(binary.LittleEndian.Uint64(b[i:])); marks != 0 {
+				i += bits.TrailingZeros64(marks) / 8
 				break
 			}
+			i += 8
 		}
 		n := 0
 		switch {
@@ -144,14 +145,13 @@ func (s *scanner) text() {
 	}
 }
 
-// ordinary returns how many of 8 characters, the lowest first, come before one that is not ASCII, a quote, a
-// backslash or a control character.
-func ordinary(w uint64) int {
+// special marks, with its highest bit, the first of 8 characters, the lowest first, that is not ASCII, a quote, a backslash or a
+// control character. It may mark later ones by mistake, but none if there is no such character.
+func special(w uint64) (marks uint64) {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	quote, backslash := w^ones*'"', w^ones*'\\'
 	// A borrow reaches only higher characters, so the lowest one that is found is right.
-	special := (quote-ones)&^quote | (backslash-ones)&^backslash | (w-ones*' ')&^w | w
-	return bits.TrailingZeros64(special&tops) / 8
+	return ((quote-ones)&^quote | (backslash-ones)&^backslash | (w-ones*' ')&^w | w) & tops
 }
 
 // escape returns the length of the escape sequence at the beginning of b, or 0.
