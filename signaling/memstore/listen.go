@@ -43,9 +43,9 @@ func (s *Store) currentOffers(wanted []signaling.WantedOffer) (list []signaling.
 	if s.suspended != nil {
 		return nil, s.suspended
 	}
-	size := 0
+	now, size := time.Now(), 0
 	for _, w := range wanted {
-		r := s.live(w.Room)
+		r := s.live(w.Room, now)
 		if r == nil || !r.hasOffer() || r.sides[signaling.Caller].version == w.Known {
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,6 +44,7 @@ type Store struct {
 	listeners watchers  // for offers, by the names of rooms: see Offers
 	idle      list.List // *room without waiting reads, the longest unused first
 	versions  uint64    // so far
+	draft     state     // of edit, here so that an edit allocates none
 	suspended error     // returned by every method if it is not nil: see Suspend
 }
 
@@ -69,7 +71,7 @@ func New(limits Limits) *Store {
 func (s *Store) Rooms() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.expire()
+	s.expire(time.Now())
 	return s.offered
 }
 
@@ -84,7 +86,7 @@ type Counts struct {
 func (s *Store) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.expire()
+	s.expire(time.Now())
 	return Counts{Awaited: len(s.rooms) - s.offered, Offered: s.offered - s.answered, Answered: s.answered}
 }
 
@@ -94,7 +96,7 @@ func (s *Store) Offer(ctx context.Context, t signaling.Ticket, d signaling.Descr
 		return "", err
 	}
 	owner := hashToken(t.Token)
-	err = s.update(ctx, t.Room, func(r *state) error {
+	err = s.update(ctx, t.Room, func(r *state, now time.Time) error {
 		caller := &r.sides[signaling.Caller]
 		switch {
 		case r.hasOffer() && caller.repeats(owner, d):
@@ -108,7 +110,7 @@ func (s *Store) Offer(ctx context.Context, t signaling.Ticket, d signaling.Descr
 			return signaling.ErrTooManyRooms
 		}
 		v = s.nextVersion()
-		r.replaceOffer(t, owner, d, v)
+		r.replaceOffer(t, owner, d, v, now)
 		return nil
 	})
 	return v, err
@@ -121,7 +123,7 @@ func (s *Store) Reoffer(ctx context.Context, t signaling.Ticket, d signaling.Des
 	}
 	t.Side = signaling.Caller
 	owner := hashToken(t.Token)
-	err = s.update(ctx, t.Room, func(r *state) error {
+	err = s.update(ctx, t.Room, func(r *state, now time.Time) error {
 		if err := r.checkWriter(t, owner); err != nil {
 			return err
 		}
@@ -132,7 +134,7 @@ func (s *Store) Reoffer(ctx context.Context, t signaling.Ticket, d signaling.Des
 		}
 		v = s.nextVersion()
 		t.From = caller.from // the room counts for the client that opened it
-		r.replaceOffer(t, owner, d, v)
+		r.replaceOffer(t, owner, d, v, now)
 		return nil
 	})
 	return v, err
@@ -144,7 +146,7 @@ func (s *Store) Answer(ctx context.Context, t signaling.Ticket, to signaling.Ver
 		return "", err
 	}
 	owner := hashToken(t.Token)
-	err = s.update(ctx, t.Room, func(r *state) error {
+	err = s.update(ctx, t.Room, func(r *state, now time.Time) error {
 		callee := &r.sides[signaling.Callee]
 		answered := callee.description != nil
 		switch {
@@ -158,14 +160,14 @@ func (s *Store) Answer(ctx context.Context, t signaling.Ticket, to signaling.Ver
 		case answered && t.Room != signaling.Lobby:
 			return signaling.ErrAnswered
 		}
-		if err := s.clients.checkAnswer(t, r.sides[signaling.Caller].from, time.Now()); err != nil {
+		if err := s.clients.checkAnswer(t, r.sides[signaling.Caller].from, now); err != nil {
 			return err
 		}
 		r.rememberCallee() // only the lobby has an answer to replace
 		v = s.nextVersion()
 		callee.description, callee.version, callee.owner, callee.from = bytes.Clone(d), v, owner, t.From
 		r.beforeAnswer = len(r.sides[signaling.Caller].candidates)
-		r.stampDescription(t.Room, time.Now())
+		r.stampDescription(t.Room, now)
 		return nil
 	})
 	return v, err
@@ -177,7 +179,7 @@ func (s *Store) Answer(ctx context.Context, t signaling.Ticket, to signaling.Ver
 func (s *Store) AcceptedFrom(t signaling.Ticket) (index int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.live(t.Room)
+	r := s.live(t.Room, time.Now())
 	if r == nil || t.Token == "" || r.sides[signaling.Callee].description == nil || !r.sides[signaling.Callee].ownedBy(hashToken(t.Token)) {
 		return 0, false
 	}
@@ -222,10 +224,10 @@ func (s *Store) AddCandidates(ctx context.Context, t signaling.Ticket, at int, c
 		}
 	}
 	owner := hashToken(t.Token)
-	err = s.update(ctx, t.Room, func(r *state) error {
+	err = s.update(ctx, t.Room, func(r *state, now time.Time) error {
 		plain := t.Room == signaling.Lobby && t.Token == "" && t.Side == signaling.Caller
 		if plain && !r.hasOffer() {
-			n, err = r.addEarly(c, s.limits, time.Now())
+			n, err = r.addEarly(c, s.limits, now)
 			return err
 		}
 		if err := r.checkWriter(t, owner); err != nil {
@@ -233,7 +235,7 @@ func (s *Store) AddCandidates(ctx context.Context, t signaling.Ticket, at int, c
 		}
 		before := len(r.sides[t.Side].candidates)
 		if n, err = r.sides[t.Side].add(at, c, s.limits); err == nil && plain {
-			_, _ = r.addEarly(r.sides[t.Side].candidates[before:], s.limits, time.Now()) // if the list is full, they belong to this offer only
+			_, _ = r.addEarly(r.sides[t.Side].candidates[before:], s.limits, now) // if the list is full, they belong to this offer only
 		}
 		return err
 	})
@@ -254,8 +256,7 @@ func (s *Store) Candidates(ctx context.Context, t signaling.Ticket, of signaling
 		case len(from.candidates) <= after:
 			return waiting, signaling.ErrUnchanged
 		}
-		// The list only grows, in place or into a new array, so what is read never changes.
-		list = from.candidates[after:len(from.candidates):len(from.candidates)]
+		list = slices.Clip(from.candidates[after:]) // add puts more into a new array, so what is read never changes
 		return nil, nil
 	})
 	if errors.Is(err, signaling.ErrUnchanged) {
@@ -271,11 +272,11 @@ func (s *Store) Close(ctx context.Context, t signaling.Ticket) error {
 	}
 	t.Side = signaling.Caller
 	owner := hashToken(t.Token)
-	return s.update(ctx, t.Room, func(r *state) error {
+	return s.update(ctx, t.Room, func(r *state, now time.Time) error {
 		if err := r.checkWriter(t, owner); err != nil {
 			return err
 		}
-		r.dropEarly(r.sides[signaling.Caller].description, time.Now())
+		r.dropEarly(r.sides[signaling.Caller].description, now)
 		*r = state{early: r.early}
 		return nil
 	})

@@ -51,7 +51,7 @@ func (s *Store) Set(room string, revision uint64, state []byte, written time.Tim
 func (s *Store) Revision(room string) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r := s.live(room); r != nil {
+	if r := s.live(room, time.Now()); r != nil {
 		return r.revision
 	}
 	return 0
@@ -97,7 +97,7 @@ func (s *Store) RenewalsDue() <-chan string { return s.renewalsDue }
 
 // Renew writes a room to the primary again, unchanged, if the room still has an offer.
 func (s *Store) Renew(ctx context.Context, room string) error {
-	return s.update(ctx, room, func(r *state) error {
+	return s.update(ctx, room, func(r *state, _ time.Time) error {
 		if !r.hasOffer() {
 			return errNoChange
 		}

@@ -311,10 +311,10 @@ func TestEncoding(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	r := state{turnedDown: []tokenHash{{1}}, beforeAnswer: 3}
-	r.replaceOffer(signaling.Ticket{Room: "room", From: "client"}, tokenHash{2}, offer, "v1")
+	r.replaceOffer(signaling.Ticket{Room: "room", From: "client"}, tokenHash{2}, offer, "v1", time.Now())
 	f.Add(r.encode())
 	r = state{}
-	r.replaceOffer(signaling.Ticket{Room: "room", From: "client"}, tokenHash{2}, secretOffer, "v1")
+	r.replaceOffer(signaling.Ticket{Room: "room", From: "client"}, tokenHash{2}, secretOffer, "v1", time.Now())
 	f.Add(r.encode())
 	r = state{describedAt: 1, early: []earlyCandidate{{candidate: signaling.Candidate("{}"), at: 2, unclaimed: true}, {candidate: signaling.Candidate("{}")}}}
 	f.Add(r.encode())

@@ -61,7 +61,7 @@ var errNoChange = errors.New("the room is as it should be")
 
 // update applies edit to a room, which counts as use. A room is not changed if edit returns an
 // error; update returns that error unless it is errNoChange.
-func (s *Store) update(ctx context.Context, name string, edit func(*state) error) error {
+func (s *Store) update(ctx context.Context, name string, edit func(r *state, now time.Time) error) error {
 	for {
 		next, revision, err := s.edit(name, edit)
 		if errors.Is(err, errNoChange) {
@@ -77,29 +77,30 @@ func (s *Store) update(ctx context.Context, name string, edit func(*state) error
 }
 
 // edit returns what edit makes of a room. Without a primary it applies that at once.
-func (s *Store) edit(name string, edit func(*state) error) (next state, revision uint64, err error) {
+func (s *Store) edit(name string, edit func(r *state, now time.Time) error) (_ state, revision uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.suspended != nil {
-		return next, 0, s.suspended
+		return state{}, 0, s.suspended
 	}
-	s.expire()
-	r := s.live(name)
-	if r != nil {
-		next, revision = r.state, r.revision
+	now := time.Now()
+	s.expire(now)
+	r, next := s.live(name, now), &s.draft
+	if *next = (state{}); r != nil {
+		*next, revision = r.state, r.revision
 	}
 	if s.primary != nil {
-		next.clip()
+		next.turnedDown = slices.Clip(next.turnedDown) // or append would write into the room's array, though the primary may refuse the edit
 	}
-	switch err = edit(&next); {
+	switch err = edit(next, now); {
 	case errors.Is(err, errNoChange) && r != nil: // nil: Renew found that the room is gone
-		s.use(r)
+		s.use(r, now)
 	case err == nil && s.primary == nil:
-		if r = s.apply(name, next); r != nil {
-			s.use(r)
+		if r = s.apply(name, *next); r != nil {
+			s.use(r, now)
 		}
 	}
-	return next, revision, err
+	return *next, revision, err
 }
 
 // apply makes next the state of a room, and wakes the reads that wait for the change. It returns
@@ -151,12 +152,12 @@ func (s *Store) findOrAdd(name string) *room {
 }
 
 // live returns a room, or nil if nothing is written in it or it has expired.
-func (s *Store) live(name string) *room {
+func (s *Store) live(name string, now time.Time) *room {
 	r := s.rooms[name]
 	if r == nil || !r.hasContent() {
 		return nil
 	}
-	if s.expired(r, time.Now()) {
+	if s.expired(r, now) {
 		s.remove(r)
 		return nil
 	}
@@ -186,8 +187,7 @@ func (r *state) checkWriter(t signaling.Ticket, owner tokenHash) error {
 }
 
 // replaceOffer makes d the offer, and removes everything else but d's early candidates.
-func (r *state) replaceOffer(t signaling.Ticket, owner tokenHash, d signaling.Description, v signaling.Version) {
-	now := time.Now()
+func (r *state) replaceOffer(t signaling.Ticket, owner tokenHash, d signaling.Description, v signaling.Version, now time.Time) {
 	if t.Room == signaling.Lobby { // any client may replace its documents, so they belong to no client
 		t.From = ""
 	}
@@ -235,19 +235,15 @@ func (s *side) add(at int, c []signaling.Candidate, limits Limits) (int, error) 
 	case len(c) == 0:
 		return n, errNoChange
 	}
-	s.size = size
+	// Exact arrays: most rooms get a few candidates and live for minutes. The new candidates share one copy.
+	list, text := make([]signaling.Candidate, n, n+len(c)), make([]byte, 0, size-s.size)
+	copy(list, s.candidates)
 	for _, one := range c {
-		s.candidates = append(s.candidates, bytes.Clone(one))
+		text = append(text, one...)
+		list = append(list, text[len(text)-len(one):len(text):len(text)])
 	}
-	return len(s.candidates), nil
-}
-
-// clip makes append copy the lists, so that it does not write into the arrays of another state.
-func (r *state) clip() {
-	r.turnedDown = slices.Clip(r.turnedDown)
-	for i := range r.sides {
-		r.sides[i].candidates = slices.Clip(r.sides[i].candidates)
-	}
+	s.candidates, s.size = list, size
+	return len(list), nil
 }
 
 // checkReader returns ErrClosed or ErrTurnedDown if the owner of a token may not read what side

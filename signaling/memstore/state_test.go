@@ -152,3 +152,23 @@ func TestFreeMail(t *testing.T) {
 
 // A silent primary does not say how much it keeps.
 type silent struct{ MailPrimary }
+
+// A room has no memory to spare: most get a few candidates, and are closed or expire within minutes. Candidates that come together
+// share a copy, and what is decided of them takes no memory of its own.
+func TestMemoryOfCandidates(t *testing.T) {
+	s := New(Limits{})
+	caller := exchange(t, s, "room")
+	for i, side := range s.rooms["room"].sides {
+		if n := len(side.candidates); n != 10 || cap(side.candidates) != n {
+			t.Errorf("%v: %d candidates have room for %d", signaling.Side(i), n, cap(side.candidates))
+		}
+	}
+	list := []signaling.Candidate{candidate, candidate, candidate, candidate}
+	if n := testing.AllocsPerRun(10, func() {
+		if _, err := s.AddCandidates(t.Context(), caller, -1, list...); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 3 { // their list, their bytes, and the edit
+		t.Errorf("four candidates take %v allocations", n)
+	}
+}

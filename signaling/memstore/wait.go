@@ -63,7 +63,7 @@ func (s *Store) readable(name string, owner tokenHash, of signaling.Side, waits 
 	if s.suspended != nil {
 		return nil, s.suspended
 	}
-	r := s.live(name)
+	r := s.live(name, time.Now())
 	if r != nil && !r.hasOffer() {
 		r = nil
 	}
@@ -162,7 +162,7 @@ func (s *Store) removeWaiter(w *waiter) {
 	switch {
 	case r.closed:
 	case r.hasOffer():
-		s.use(r)
+		s.use(r, time.Now())
 	case r.hasContent():
 		s.queueIdle(r, r.lastUse)
 	case r.waiting == 0:
@@ -172,8 +172,7 @@ func (s *Store) removeWaiter(w *waiter) {
 
 // use starts the idle time of a room that has an offer again, and asks for its renewal if the
 // last one is long ago.
-func (s *Store) use(r *room) {
-	now := time.Now()
+func (s *Store) use(r *room, now time.Time) {
 	if s.primary != nil && now.Sub(r.renewed) >= s.limits.Idle/renewals {
 		select {
 		case s.renewalsDue <- r.name:
@@ -204,8 +203,7 @@ func (s *Store) unqueueIdle(r *room) {
 }
 
 // expire removes expired rooms. It looks at one room more than it removes.
-func (s *Store) expire() {
-	now := time.Now()
+func (s *Store) expire(now time.Time) {
 	for e := s.idle.Front(); e != nil && s.expired(e.Value.(*room), now); e = s.idle.Front() {
 		s.remove(e.Value.(*room))
 	}
