@@ -16,9 +16,12 @@ import (
 	"p2pchat/signaling"
 )
 
-// allowOrigins lets pages of these origins use the server (CORS).
-func allowOrigins(origins []string) echo.MiddlewareFunc {
-	rules := cors.New(cors.Options{
+// originRules lets pages of these origins use the server (CORS). It returns nil if there are none.
+func originRules(origins []string) *cors.Cors {
+	if len(origins) == 0 {
+		return nil
+	}
+	return cors.New(cors.Options{
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete},
 		AllowedHeaders: []string{
@@ -27,16 +30,14 @@ func allowOrigins(origins []string) echo.MiddlewareFunc {
 		ExposedHeaders: []string{"ETag", echo.HeaderLocation, echo.HeaderRetryAfter, "Preference-Applied", signaling.RoomDigitsHeader, echo.HeaderXRequestID},
 		MaxAge:         600,
 	})
-	return func(next echo.HandlerFunc) echo.HandlerFunc {
-		return func(c echo.Context) error {
-			r := c.Request()
-			rules.HandlerFunc(c.Response(), r)
-			if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
-				return nil // a preflight, which is answered
-			}
-			return next(c)
-		}
-	}
+}
+
+// allowOrigin sets the headers that let a page of another origin read the response. It reports whether the request was a preflight,
+// which it answers.
+func allowOrigin(rules *cors.Cors, c echo.Context) (answered bool) {
+	r := c.Request()
+	rules.HandlerFunc(c.Response(), r)
+	return r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
 }
 
 // guardPages refuses requests that a web page of another site makes a browser send. Such a page

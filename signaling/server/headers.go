@@ -3,10 +3,13 @@ package server
 import (
 	"net/http"
 	"time"
+
+	"github.com/labstack/echo/v4"
 )
 
 // Values of headers; net/http does not change them.
 var (
+	contentJSON     = []string{echo.MIMEApplicationJSON}
 	noStore         = []string{"no-store"}
 	noSniff         = []string{"nosniff"}
 	deny            = []string{"DENY"}
@@ -33,7 +36,7 @@ func (s *Server) setHeaders(own *requestContext) {
 	w.Writer = &own.writer
 	if r.ContentLength != 0 {
 		// The handler reads the body, or net/http discards it. The ResponseWriters of some tests have no deadlines.
-		_ = http.NewResponseController(own.writer.ResponseWriter).SetReadDeadline(time.Now().Add(s.config.SlowClient))
+		_ = http.NewResponseController(own.writer.ResponseWriter).SetReadDeadline(own.came.Add(s.config.SlowClient))
 	}
 }
 

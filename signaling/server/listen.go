@@ -44,7 +44,7 @@ func (s *Server) postListen(c echo.Context) error {
 		if len(list) == 0 {
 			err = signaling.ErrUnchanged
 		}
-		return func() error { return c.JSONBlob(http.StatusOK, signaling.JoinOffers(list)) }, err
+		return func() error { return writeJSON(c, http.StatusOK, signaling.JoinOffers(list)) }, err
 	})
 }
 

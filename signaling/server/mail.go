@@ -83,7 +83,7 @@ func (s *Server) postBlock(c echo.Context) error {
 		return err
 	}
 	s.rates.put.AllowN(client, len(block.Bytes)) // it has as many: a block never costs less
-	return c.JSONBlob(http.StatusCreated, append(strconv.AppendInt([]byte(`{"seconds":`), int64(kept/time.Second), 10), "}\n"...))
+	return writeJSON(c, http.StatusCreated, append(strconv.AppendInt([]byte(`{"seconds":`), int64(kept/time.Second), 10), "}\n"...))
 }
 
 func (s *Server) getBlocks(c echo.Context) error {

@@ -62,6 +62,7 @@ func methodOf(method string) string {
 type requestContext struct {
 	echo.Context
 	info   requestInfo
+	came   time.Time // unlike info.began, of a request that was parked it is when it was resumed
 	writer deadlineWriter
 	body   bytes.Buffer // see readBody
 }
@@ -82,17 +83,8 @@ func (own *requestContext) release() {
 // infoOf returns the requestInfo of a request that has passed identify.
 func infoOf(c echo.Context) *requestInfo { return &c.(*requestContext).info }
 
-// use sets the middleware. It is few functions that call others, because echo makes a closure of each for
-// every request.
-func (s *Server) use() {
-	s.echo.Use(s.handle)
-	if len(s.config.Origins) > 0 {
-		s.echo.Use(allowOrigins(s.config.Origins))
-	}
-	s.echo.Use(s.guard)
-}
-
-// handle notes what a request is, and what became of it.
+// handle is the only middleware, because echo makes a closure of each for every request. It notes what a request is, and what
+// became of it.
 func (s *Server) handle(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		own := s.identify(c)
@@ -105,21 +97,22 @@ func (s *Server) handle(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// guard returns the error of the first policy that refuses a request.
-func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		err := s.limitRate(c)
-		if err == nil {
-			err = s.guardPages(c)
-		}
-		if err == nil {
-			err = s.limitBody(c)
-		}
-		if err != nil {
-			return err
-		}
-		return next(c)
+// answer passes a request to its handler, or returns the error of the first policy that refuses it.
+func (s *Server) answer(own *requestContext, handler echo.HandlerFunc) error {
+	if s.cors != nil && allowOrigin(s.cors, own) {
+		return nil
 	}
+	err := s.limitRate(own)
+	if err == nil {
+		err = s.guardPages(own)
+	}
+	if err == nil {
+		err = s.limitBody(own)
+	}
+	if err != nil {
+		return err
+	}
+	return handler(own)
 }
 
 // identify gives a request its requestInfo and an id: X-Request-Id if isID accepts it, or a random one. A
@@ -127,12 +120,12 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 func (s *Server) identify(c echo.Context) *requestContext {
 	r := c.Request()
 	own := contexts.Get().(*requestContext)
-	own.Context = c
+	own.Context, own.came = c, time.Now()
 	if before := longpoll.Resume(r); before != nil {
 		own.info = *before.State.(*requestInfo)
 		own.info.resumed = before
 	} else {
-		own.info = requestInfo{began: time.Now(), method: methodOf(r.Method), route: c.Path(), id: r.Header.Get(echo.HeaderXRequestID), client: s.clientOf(c), cost: 1}
+		own.info = requestInfo{began: own.came, method: methodOf(r.Method), route: c.Path(), id: r.Header.Get(echo.HeaderXRequestID), client: s.clientOf(c), cost: 1}
 		if !isID(own.info.id) {
 			own.info.id = newID()
 		}
@@ -166,7 +159,7 @@ func isID(s string) bool {
 	return true
 }
 
-// recoverPanic calls a handler, and turns its panic into an error.
+// recoverPanic answers a request, and turns a panic into an error.
 func (s *Server) recoverPanic(own *requestContext, handler echo.HandlerFunc) (err error) {
 	defer func() {
 		switch why := recover(); why {
@@ -180,5 +173,5 @@ func (s *Server) recoverPanic(own *requestContext, handler echo.HandlerFunc) (er
 			s.config.Log.Error("a handler panicked", "route", own.info.route, "request_id", own.info.id, "error", err, "stack", string(debug.Stack()))
 		}
 	}()
-	return handler(own)
+	return s.answer(own, handler)
 }

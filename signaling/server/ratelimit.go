@@ -57,14 +57,14 @@ var (
 
 // limitRate refuses requests over the rate.
 func (s *Server) limitRate(c echo.Context) error {
-	info := infoOf(c)
+	info, now := infoOf(c), c.(*requestContext).came
 	if info.route == "/healthz" || info.route == "/readyz" || info.resumed != nil {
 		return nil
 	}
-	if !s.rates.client.Allow(ratelimit.Client(info.client)) {
+	if !s.rates.client.AllowAt(now, ratelimit.Client(info.client)) {
 		return s.tooMany(c, limitClient, s.config.Rate.Client, signaling.ErrTooMany)
 	}
-	if !s.rates.all.Allow(struct{}{}) {
+	if !s.rates.all.AllowAt(now, struct{}{}) {
 		return s.tooMany(c, limitAll, s.config.Rate.All, errAll)
 	}
 	return nil

@@ -3,11 +3,25 @@ package server
 import (
 	"encoding/json"
 	"unicode/utf8"
+
+	"github.com/labstack/echo/v4"
 )
 
-// appendReply appends a JSON object of strings to b, and a newline, as a json.Encoder writes it. The list has
-// a name before each value.
-func appendReply(b []byte, list ...string) []byte {
+const usualReply = 128 // bytes: a room's name and a token
+
+// writeJSON is c.JSONBlob without a look for another Content-Type.
+func writeJSON(c echo.Context, status int, body []byte) error {
+	w := c.Response()
+	w.Header()["Content-Type"] = contentJSON
+	w.WriteHeader(status)
+	_, err := w.Write(body)
+	return err
+}
+
+// encodeReply returns a JSON object of strings, and a newline, as a json.Encoder writes it. The list has a name before
+// each value.
+func encodeReply(list ...string) []byte {
+	b := make([]byte, 0, usualReply)
 	for i, one := range list {
 		switch {
 		case i == 0:

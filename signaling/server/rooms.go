@@ -69,10 +69,10 @@ func (s *Server) postDescription(c echo.Context, side signaling.Side, write func
 	h := c.Response().Header()
 	h["Etag"] = []string{tag(v)}
 	if side == signaling.Callee {
-		return c.JSONBlob(http.StatusCreated, appendReply(nil, "token", t.Token))
+		return writeJSON(c, http.StatusCreated, encodeReply("token", t.Token))
 	}
 	h["Location"] = []string{"/rooms/" + url.PathEscape(t.Room) + "/offer"}
-	return c.JSONBlob(http.StatusCreated, appendReply(nil, "room", t.Room, "token", t.Token))
+	return writeJSON(c, http.StatusCreated, encodeReply("room", t.Room, "token", t.Token))
 }
 
 func (s *Server) putOffer(c echo.Context) error {
@@ -90,7 +90,7 @@ func (s *Server) putOffer(c echo.Context) error {
 		return err
 	}
 	c.Response().Header()["Etag"] = []string{tag(v)}
-	return c.JSONBlob(http.StatusOK, appendReply(nil, "room", t.Room))
+	return writeJSON(c, http.StatusOK, encodeReply("room", t.Room))
 }
 
 func (s *Server) getDescription(of signaling.Side) echo.HandlerFunc {
@@ -117,7 +117,7 @@ func (s *Server) getDescription(of signaling.Side) echo.HandlerFunc {
 			}
 			return func() error {
 				c.Response().Header()["Etag"] = []string{tag(v)}
-				return c.JSONBlob(http.StatusOK, d)
+				return writeJSON(c, http.StatusOK, d)
 			}, nil
 		})
 	}
@@ -145,7 +145,7 @@ func (s *Server) postCandidates(side signaling.Side) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		return c.JSONBlob(http.StatusCreated, append(strconv.AppendInt([]byte(`{"count":`), int64(n), 10), "}\n"...))
+		return writeJSON(c, http.StatusCreated, append(strconv.AppendInt([]byte(`{"count":`), int64(n), 10), "}\n"...))
 	}
 }
 
@@ -199,7 +199,7 @@ func (s *Server) getCandidates(of signaling.Side) echo.HandlerFunc {
 			if len(list) == 0 {
 				err = signaling.ErrUnchanged
 			}
-			return func() error { return c.JSONBlob(http.StatusOK, signaling.JoinCandidates(list)) }, err
+			return func() error { return writeJSON(c, http.StatusOK, signaling.JoinCandidates(list)) }, err
 		})
 	}
 }

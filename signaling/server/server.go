@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/rs/cors"
 
 	"p2pchat/signaling"
 	"p2pchat/signaling/internal/refused"
@@ -78,6 +79,7 @@ type Server struct {
 	acceptor Acceptor              // the store if it is an Acceptor, else nil
 	mail     signaling.MailWatcher // nil: see MailConfig
 
+	cors        *cors.Cors // nil without Config.Origins
 	rates       rateLimits
 	connections connLimiter
 	unopened    clientCounter // reads that wait in rooms without an offer
@@ -129,7 +131,8 @@ func New(store signaling.Store, config Config) *Server {
 	s.acceptor, _ = store.(Acceptor)
 	s.draining, s.drain = context.WithCancel(context.Background())
 	s.echo.IPExtractor = addresses(config.TrustedProxies)
-	s.use()
+	s.echo.Use(s.handle)
+	s.cors = originRules(config.Origins)
 	s.routes()
 	return s
 }

@@ -113,7 +113,7 @@ func (s *Server) find(ctx context.Context, c echo.Context, news awaited, wait ti
 		}
 	}
 	write, err = read(ctx, first)
-	if err = info.noticeClose(err); first >= time.Until(until) || !nothingYet(err) {
+	if err = info.noticeClose(err); !nothingYet(err) || first >= time.Until(until) {
 		return write, err
 	}
 	more, refusal := s.mayWaitOn(info, err)

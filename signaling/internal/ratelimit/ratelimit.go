@@ -58,6 +58,11 @@ func New[K comparable](perSecond float64, burst int, bounds Bounds) *Limiter[K] 
 // Allow takes a token from the bucket of key, and reports whether there was one.
 func (l *Limiter[K]) Allow(key K) bool { return l == nil || l.bucket(key).Allow() }
 
+// AllowAt is Allow at a time that its caller has read just now: reading the clock takes as long as the rest.
+func (l *Limiter[K]) AllowAt(now time.Time, key K) bool {
+	return l == nil || l.bucket(key).AllowN(now, 1)
+}
+
 // AllowN takes n tokens from the bucket of key, and reports whether there were as many; if not, it takes none.
 func (l *Limiter[K]) AllowN(key K, n int) bool {
 	return l == nil || l.bucket(key).AllowN(time.Now(), n)
