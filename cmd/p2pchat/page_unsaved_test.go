@@ -94,26 +94,3 @@ func TestPageDropsNoFileUnasked(t *testing.T) {
 		callee.sees("Start a call")
 	})
 }
-
-// Leave drops files that are not transferred yet only once the person knows.
-func TestPageAsksBeforeLeaveDropsFiles(t *testing.T) {
-	t.Parallel()
-	caller, callee := inCall(t, sharedBrowser(t))
-	path, _ := random(t, "offered.bin", 10)
-	caller.do(chromedp.SetUploadFiles(chromedp.ID("file"), []string{path}))
-	for _, p := range []*tab{callee, caller} {
-		p.sees("offered.bin")
-		p.click("leave")
-		p.sees("One file is still on its way, or waits for an answer. To drop it, press Leave again.")
-	}
-	other, _ := random(t, "later.bin", 10)
-	caller.do(chromedp.SetUploadFiles(chromedp.ID("file"), []string{other}))
-	caller.click("leave")
-	caller.sees("2 files are still on their way, or wait for an answer. To drop them, press Leave again.")
-	for _, name := range []string{"offered.bin", "later.bin"} {
-		callee.choose(name, "Decline")
-	}
-	until[bool](caller, `document.querySelectorAll("#log .failed").length === 2`)
-	caller.click("leave")
-	caller.sees("You have left.")
-}

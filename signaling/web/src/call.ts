@@ -42,8 +42,8 @@ export class Call {
   readonly #life = new AbortController();
   readonly #mailbox: Mailbox | undefined;
   readonly #outbox: Outbox | undefined;
-  #askedToDrop = new Set<string>(); // the files that leaving would drop, when the person pressed Leave last
   #trouble = false; // the server does not answer
+  #unread: string[] = []; // what the person was told while the page waited, and has to know in the conversation
   #met: boolean; // there was a connection
   #shown: boolean; // the conversation is on the page
   #peer: string; // the other side's last conversation
@@ -108,6 +108,11 @@ export class Call {
     return this.#met;
   }
 
+  /** What the person was told that they may not have read. */
+  get unread(): string {
+    return this.#unread.join(" ");
+  }
+
   /** Whether the conversation is on the page. */
   get shown(): boolean {
     return this.#shown;
@@ -121,15 +126,20 @@ export class Call {
   /** Shows the conversation before the two are connected. */
   #open(focus: string, why = "", keepsMail = false) {
     if (this.#shown) return;
-    this.#shown = true;
     const { name } = this.#contact!, now = this.side === "offer" ? `Calling ${name}.` : `Waiting for ${name} to call.`;
-    this.#waiting.met((text) => this.view.note(text));
     this.view.away(name, `${now} ${why}`.trim(), focus, keepsMail);
+    this.#show();
+  }
+
+  #show() {
+    this.#shown = true;
+    this.#waiting.met((text) => this.view.note(text));
+    for (const text of this.#unread.splice(0)) this.view.note(text);
   }
 
   #connected(pipe: Pipe) {
-    this.#met = this.#shown = true;
-    this.#waiting.met((text) => this.view.note(text));
+    this.#met = true;
+    this.#show();
     this.#files.files.connected(pipe, this.#peer === "" || this.#peer === this.conversation.peer);
     this.#peer = this.conversation.peer;
     this.#keep.connected();
@@ -204,16 +214,15 @@ export class Call {
     return this.#files.send(files);
   }
 
-  /** Leaves, unless files are open that the person was not asked about: then it returns what leaving would drop. */
-  leave(): string {
-    const open = this.#files.files.open.map((f) => `${f.of} ${f.id}`);
-    if (open.every((f) => this.#askedToDrop.has(f))) {
-      this.conversation.leave();
-      return "";
-    }
-    this.#askedToDrop = new Set(open);
-    return open.length === 1 ? "One file is still on its way, or waits for an answer. To drop it, press Leave again."
-      : `${open.length} files are still on their way, or wait for an answer. To drop them, press Leave again.`;
+  /** Leaves, or asks about files that leaving would drop. */
+  leave() {
+    if (this.#files.leaving.answered()) this.conversation.leave();
+  }
+
+  /** Shows a line that the person has to know, in the conversation, too, if the page waits for it. */
+  tell(text: string) {
+    if (!this.#shown) this.#unread.push(text);
+    this.note(text);
   }
 
   /** Shows a line, in the conversation or while the page waits for it. */

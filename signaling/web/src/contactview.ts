@@ -1,7 +1,7 @@
 // The contacts on the start page: call, answer, rename, forget.
 
 import { Book, leftThrough, type Contact, type Held } from "./book.ts";
-import { byId, el, spoken } from "./dom.ts";
+import { byId, el, isDouble, spoken } from "./dom.ts";
 import { readable, type Failure } from "./failure.ts";
 import { kind } from "./frame.ts";
 import type { Side } from "./store.ts";
@@ -19,6 +19,8 @@ function waiting(c: Contact): string {
 }
 
 export class ContactView {
+  #asked = ""; // whether to forget the contact with that ID: the question is shown
+
   /** start starts a call with a contact, which it releases at the end. */
   constructor(private readonly book: () => Book | Failure, private readonly start: (side: Side, contact: Held) => void) {}
 
@@ -32,8 +34,8 @@ export class ContactView {
   }
 
   #item(c: Contact, open: boolean): HTMLElement {
-    const button = (label: string, act: () => void, hidden = ` ${c.name}`) => {
-      const b = el("button", { type: "button" }, label, spoken(hidden));
+    const button = (label: string, act: (e: MouseEvent) => void) => {
+      const b = el("button", { type: "button" }, label, spoken(` ${c.name}`));
       b.onclick = act;
       return b;
     };
@@ -43,10 +45,11 @@ export class ContactView {
       e.preventDefault();
       if (input.value.trim() !== "") void this.#change(c, (book) => book.rename(c.id, input.value), "Renamed.");
     };
-    const forget = button("Forget", () => {
-      if (forget.dataset.sure) void this.#change(c, (book) => book.forget(c.id), `${c.name} is forgotten.`);
+    const forget = button("Forget", (e) => {
+      if (isDouble(e)) return;
+      if (this.#asked === c.id) void this.#change(c, (book) => book.forget(c.id), `${c.name} is forgotten.`);
       else this.#say(`To call ${c.name} again, you would meet with a code and keep each other. What ${c.name} may have left for you at the server could not be read any more. To forget the contact${waiting(c) ? ", its keys, and your messages that have no receipt yet" : " and its keys"}, press Forget again.`);
-      forget.dataset.sure = "yes";
+      this.#asked = c.id;
     });
     const details = el("details", { open }, el("summary", {}, "Rename or forget", spoken(` ${c.name}`)), rename, forget);
     details.dataset.contact = c.id;
@@ -60,7 +63,9 @@ export class ContactView {
 
   async #meet(side: Side, c: Contact): Promise<void> {
     const held = await this.#hold(c);
-    if (held) this.start(side, held);
+    if (!held) return;
+    this.#say("");
+    this.start(side, held);
   }
 
   /** Changes a contact that no tab is in a call with. */
@@ -87,6 +92,7 @@ export class ContactView {
   }
 
   #say(text: string) {
+    this.#asked = "";
     about.textContent = text;
   }
 }

@@ -48,8 +48,18 @@ export function name(text: string) {
 /** Shows the badge of the call in grey while there is no connection, or no longer one. */
 export const apart = (is: boolean) => byId("talk").classList.toggle("apart", is);
 
+/** Shows or hides a part of the conversation. If the focus is in what it hides, the message box gets it. */
+export function reveal(part: HTMLElement, shown: boolean) {
+  const focused = !shown && part.contains(document.activeElement);
+  part.hidden = !shown;
+  if (focused) byId("text").focus();
+}
+
 /** Makes text for screen readers alone. */
 export const spoken = (text: string) => el("span", { className: "hidden", textContent: text });
+
+/** Whether a click is the second one of a double click: it is no answer to a question that the first one has asked. */
+export const isDouble = (e: MouseEvent): boolean => e.detail > 1;
 
 const sections = ["start", "wait", "talk"] as const;
 export type Section = (typeof sections)[number];

@@ -2,9 +2,11 @@
 
 import type { Conversation } from "./conversation.ts";
 import type { ConversationView } from "./conversationview.ts";
-import { byId, el, removePicture, spoken } from "./dom.ts";
+import { byId, el, removePicture, reveal, spoken } from "./dom.ts";
 import { blobLimit, create, createInMemory, writesToDisk, type Arrived, type Download } from "./download.ts";
+import { LeaveQuestion } from "./leavequestion.ts";
 import { visible } from "./name.ts";
+import type { FileName } from "./outbox.ts";
 import { picture } from "./picture.ts";
 import { Files, type FileView, type Incoming, type Outgoing } from "./transfer.ts";
 import { saveArrived, saveLink } from "./unsaved.ts";
@@ -16,13 +18,23 @@ const maxPictures = 30; // in the log
 export class FileViews {
   readonly #view: ConversationView;
   readonly files: Files;
+  readonly leaving: LeaveQuestion;
   readonly #offers = new Map<Incoming, (to: Download) => void>(); // of the other side, that are not answered
 
   constructor(conversation: Conversation, view: ConversationView) {
     this.#view = view;
     this.files = new Files(conversation, (f) => this.#incoming(f as Incoming));
+    const offered = (f: FileName) => [...this.#offers.keys()].some(({ id, of }) => id === f.id && of === f.of);
+    this.leaving = new LeaveQuestion(() => this.files.open, () => this.files.open.filter((f) => !offered(f)));
     byId("accept-all").onclick = () => { this.#acceptAll(); };
     this.#countOffers();
+  }
+
+  #item(name: string, size: number, side: "mine" | "theirs"): Item {
+    return new Item(name, size, side, this.#view, () => {
+      this.#countOffers();
+      this.leaving.recount();
+    });
   }
 
   /** Offers to accept all files of the other side, if there is more than one. */
@@ -47,7 +59,7 @@ export class FileViews {
   /** Offers files, and returns an error for a person to read, or "". */
   send(list: Iterable<File>): string {
     for (const file of list) {
-      const item = new Item(file.name, file.size, "mine", this.#view);
+      const item = this.#item(file.name, file.size, "mine");
       try {
         const f: Outgoing = this.files.offer(file, item);
         item.status(`${size(file.size)} · waiting for an answer`);
@@ -63,7 +75,7 @@ export class FileViews {
 
   #incoming(f: Incoming): FileView {
     const name = f.folder ? `${f.name}.tar` : f.name;
-    const item = new Item(name, f.size, "theirs", this.#view);
+    const item = this.#item(name, f.size, "theirs");
     const what = f.folder ? `A folder of ${f.files === 1 ? "one file" : `${f.files} files`}, as a tar archive · ${size(f.size)}` : size(f.size);
     item.status(`${what}. ${writesToDisk() ? "" : "This browser keeps it in memory until you save it. "}Accept it?`);
     const accept = (download?: Download) => {
@@ -73,7 +85,6 @@ export class FileViews {
       this.#countOffers();
     };
     this.#offers.set(f, accept);
-    item.onEnd = () => { this.#countOffers(); };
     this.#countOffers();
     item.buttons(
       ["Accept", () => void create(name).then(accept, (e) => item.status(`The file cannot be written: ${String(e)}`))],
@@ -94,15 +105,16 @@ class Item implements FileView {
   readonly #how = el("span", { className: "how" });
   readonly #row = el("span", { className: "row" });
   readonly #bar: HTMLProgressElement;
-  onEnd: () => void = () => {};
+  readonly #onEnd: () => void;
   #shownAt = 0;
   #from: [number, number] | undefined; // time and bytes at the first progress
 
-  constructor(name: string, size: number, side: "mine" | "theirs", view: ConversationView) {
+  constructor(name: string, size: number, side: "mine" | "theirs", view: ConversationView, onEnd: () => void) {
     this.#name = name;
     this.#size = size;
     this.#side = side;
     this.#view = view;
+    this.#onEnd = onEnd;
     const title = el("b", { textContent: visible(name), dir: "auto" });
     this.#bar = el("progress", { max: Math.max(size, 1), value: 0, hidden: true });
     this.#bar.setAttribute("aria-label", `Progress of ${name}`);
@@ -136,7 +148,7 @@ class Item implements FileView {
     this.#how.removeAttribute("aria-live");
     this.status(text);
     this.#controls(...controls);
-    this.onEnd();
+    this.#onEnd();
   }
 
   progress(bytes: number) {

@@ -4,7 +4,7 @@ import { Book, type Held } from "./book.ts";
 import { Call, hints, keptFor, talkAgain, undelivered } from "./call.ts";
 import * as codes from "./code.ts";
 import { ContactView } from "./contactview.ts";
-import { byId, discard, el, show } from "./dom.ts";
+import { byId, discard, el, isDouble, show } from "./dom.ts";
 import { Failure, readable } from "./failure.ts";
 import { dropping } from "./fileview.ts";
 import { guesses } from "./guesses.ts";
@@ -231,7 +231,9 @@ dropping(textBox, noFiles, send, (why) => {
   else showStartError(why);
 });
 if (!CSS.supports("field-sizing", "content")) textBox.oninput = () => { textBox.rows = Math.min(6, textBox.value.split("\n").length); };
-byId("leave").onclick = () => { textError.textContent = call?.leave() ?? ""; };
+// A held key presses a button once: it answers no question that it has asked.
+document.onkeydown = (e) => { if (e.repeat && e.key === "Enter" && e.target instanceof HTMLButtonElement) e.preventDefault(); };
+byId("leave").onclick = (e) => { if (!isDouble(e)) call?.leave(); };
 byId("write").onclick = () => { call?.write(); };
 byId("cancel").onclick = () => { call?.cancel(); };
 byId("other-code").onclick = () => {

@@ -1,7 +1,7 @@
 // Received files that are in the page's memory alone: they are gone with the log and with the page. A page cannot see whether the
 // browser has saved a file, so one counts as saved once the person pressed Save, or when it came alone and just after they pressed Accept.
 
-import { byId, el, spoken } from "./dom.ts";
+import { byId, el, isDouble, reveal, spoken } from "./dom.ts";
 
 const item = `p2pchat unsaved at ${new URL(".", location.href).href.replace(/\/$/, "")}`;
 const activation = 5000; // ms after a click in which a browser saves one file without a question
@@ -50,7 +50,7 @@ export function changed() {
   if (n === 0 && focused) byId("again").focus();
   byId("unsaved-about").textContent = n === 1 ? `Check that your browser has saved ${list(names)}: the file is in the memory of this page alone.`
     : `Check that your browser has saved ${n} received files: ${list(names)}. They are in the memory of this page alone.`;
-  byId("save-received").hidden = n < 2;
+  reveal(byId("save-received"), n > 1);
   byId("save-received").textContent = `Save all ${n} files`;
   byId("save-all").textContent = n === 1 ? "Save it" : "Save all";
   byId("drop-unsaved").textContent = n === 1 ? "Drop it and go back" : "Drop them and go back";
@@ -92,12 +92,12 @@ export function unsavedButtons(drop: () => void) {
     void saveAll();
     byId("text").focus();
   };
-  byId("drop-unsaved").onclick = drop;
+  byId("drop-unsaved").onclick = (e) => { if (!isDouble(e)) drop(); };
 }
 
 async function saveAll(): Promise<void> {
   for (const link of links()) {
-    if (!link.isConnected) return;
+    if (!link.isConnected || !link.classList.contains("unsaved")) continue; // dropped, or saved by another press
     link.click();
     saved(link);
     await new Promise((resolve) => setTimeout(resolve, pause));
