@@ -1,17 +1,16 @@
 // The conversation on the page.
 
 import type { Reader } from "./event.ts";
-import { apart, byId, discard, el, foot, moment, name as setName, removePicture, scrollWithKeys, show, spoken } from "./dom.ts";
+import { apart, byId, el, foot, moment, name as setName, reveal, scrollWithKeys, show, spoken } from "./dom.ts";
 import { readable } from "./failure.ts";
 import type { Unread } from "./frame.ts";
 import { linked } from "./links.ts";
+import { Log } from "./log.ts";
 import { isCertain, movedText, pathName, type Moved, type PathKind } from "./path.ts";
 import { visible } from "./name.ts";
 import type { Met, Pipe } from "./pipe.ts";
 
 const atServer = "✉ left at the server", hour = 3_600_000; // ms
-const maxItems = 2000; // in the log
-const maxCharacters = 8 << 20;
 const maxJoined = 1 << 20; // characters of a message that comes in parts; the rest is shown as another one
 
 let resized = () => {}; // called when the size of the log changes, as when a phone's keyboard opens
@@ -27,14 +26,13 @@ export class ConversationView implements Reader {
   departure = ""; // how the other side left, if it left first
   pageClosed = false; // it closed its page
   #compared = ""; // the safety words that the person has compared
-  readonly #log = byId("log");
+  readonly #items = new Log();
+  readonly #log = this.#items.element;
   readonly #marks = new Map<number, HTMLElement>();
   #last: HTMLElement | undefined; // the last message of the other side
   #lost = ""; // why there is no connection; empty if there is one
   #moved: Moved | undefined; // that the person does not know yet
-  #characters = 0;
   #written: number | undefined; // when the last message was, if it had to wait
-  #trimmed = false;
   #explained: HTMLElement | undefined; // the note that says what it means that a message is left at the server
   #unread = 0; // messages that came while the page was hidden
   #below = 0; // messages that came below the visible part of the log
@@ -44,7 +42,6 @@ export class ConversationView implements Reader {
   readonly #textBox = byId<HTMLTextAreaElement>("text");
 
   constructor() {
-    discard(this.#log, "content");
     // Measured here and not at each message, because each time the browser lays out the page: too slow for a flood.
     this.#log.onscroll = () => {
       // An earlier scroll is reported after a keyboard has opened: the end is out of sight then, and the person has not left it.
@@ -73,7 +70,8 @@ export class ConversationView implements Reader {
 
   connected(pipe: Pipe, name: string, again: boolean) {
     setName(name);
-    byId("connection").hidden = byId("still-lost").hidden = true;
+    byId("connection").hidden = true;
+    reveal(byId("still-lost"), false);
     apart(false);
     byId("composer").hidden = false;
     if (this.#moved && pipe.moved) this.note(movedText(this.#moved, pipe.moved.from, name));
@@ -101,7 +99,7 @@ export class ConversationView implements Reader {
     show("talk", byId(focus));
   }
 
-  /** Marks the messages that wait at the server, which keeps them for some ms. The first time, a note says what the mark means. */
+  /** Marks the messages that wait at the server, which keeps them for some ms. A note says what the mark means. */
   mailed(through: number, kept: number) {
     let marked = false;
     for (const [id, mark] of this.#marks) {
@@ -198,7 +196,7 @@ export class ConversationView implements Reader {
     if (begun && Number(begun.dataset.size) < maxJoined) { // the text continues in the same place
       const p = begun.querySelector(".text")!;
       p.replaceChildren(...linked(p.textContent + visible(text))); // both parts together, for an address that is in two
-      this.#count(begun, text.length);
+      this.#items.grow(begun, text.length);
       return;
     }
     if (written && written.getTime() !== this.#written && !continues) this.note(`✉ ${from} wrote this on ${moment(written)}:`);
@@ -208,11 +206,6 @@ export class ConversationView implements Reader {
     this.#arrived();
     this.#last = item;
     if (document.hidden) this.alert(from);
-  }
-
-  #count(item: HTMLElement, characters: number) {
-    item.dataset.size = String(Number(item.dataset.size) + characters);
-    this.#characters += characters;
   }
 
   /** Shows a message of this side, and when it was written, if that was earlier. */
@@ -234,7 +227,9 @@ export class ConversationView implements Reader {
     const mark = this.#marks.get(id);
     if (mark) mark.textContent = "✓ delivered";
     this.#marks.delete(id);
-    if (![...this.#marks.values()].some((m) => m.textContent === atServer)) this.#explained?.remove();
+    if (!this.#explained || [...this.#marks.values()].some((m) => m.textContent === atServer)) return;
+    this.#items.remove(this.#explained);
+    this.#explained = undefined;
   }
 
   disconnected(why: string) {
@@ -307,19 +302,8 @@ export class ConversationView implements Reader {
   }
 
   #add(item: HTMLElement, characters: number): HTMLElement {
-    const log = this.#log;
     if (item.classList.contains("mine")) this.#atEnd = true;
-    item.dataset.size = String(characters);
-    this.#characters += characters;
-    log.append(item);
-    while (log.childElementCount > maxItems || (this.#characters > maxCharacters && log.childElementCount > 1)) {
-      let oldest = log.firstElementChild as HTMLElement;
-      while (oldest.querySelector(".unsaved") && oldest !== item) oldest = oldest.nextElementSibling as HTMLElement;
-      this.#characters -= Number(oldest.dataset.size);
-      discard(oldest, "all");
-      if (!this.#trimmed) byId("log").setAttribute("aria-label", "Messages, the latest of them");
-      this.#trimmed = true;
-    }
+    this.#items.add(item, characters);
     this.grew();
     return item;
   }
@@ -347,15 +331,7 @@ export class ConversationView implements Reader {
 
   /** Empties the log, but for undelivered messages and for files that are not decided or saved: these lose only their pictures. */
   clear() {
-    const waiting = new Set<Element | null>(this.#marks.values());
-    for (const item of [...this.#log.children] as HTMLElement[]) {
-      if (waiting.has(item.querySelector(".mark")) || item.querySelector(".row > *")) {
-        item.querySelectorAll("img").forEach(removePicture);
-        continue;
-      }
-      this.#characters -= Number(item.dataset.size);
-      discard(item, "all");
-    }
+    this.#items.clear(new Set(this.#marks.values()));
     this.note("Cleared on this page. The other side may still have the messages.");
   }
 

@@ -40,7 +40,7 @@ export class FileViews {
   /** Offers to accept all files of the other side, if there is more than one. */
   #countOffers() {
     for (const f of this.#offers.keys()) if (f.state !== "offered") this.#offers.delete(f);
-    byId("accept-all").hidden = this.#offers.size < 2;
+    reveal(byId("accept-all"), this.#offers.size > 1);
     byId("accept-all").textContent = `Accept all ${this.#offers.size} files`;
   }
 
@@ -52,8 +52,10 @@ export class FileViews {
       free -= f.size;
       accept(createInMemory());
     }
-    byId("accept-all").hidden = true; // those that are too large together wait for answers of their own
+    byId("accept-all").hidden = true;
     byId("text").focus();
+    const left = this.#offers.size;
+    if (left > 0) this.#view.note(left === 1 ? "One file is too large to be kept in memory with the others. Accept it by itself." : `${left} files are too large to be kept in memory together. Accept each by itself.`);
   }
 
   /** Offers files, and returns an error for a person to read, or "". */
