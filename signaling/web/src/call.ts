@@ -86,7 +86,8 @@ export class Call {
     }
     this.#store.onTrouble = (why) => {
       this.#trouble = why !== undefined;
-      (this.#shown ? this.view : this.#waiting).trouble(why);
+      this.view.trouble(why);
+      if (!this.#shown) this.#waiting.trouble(why);
     };
     this.#met = this.#shown = saved !== undefined;
     this.#peer = saved?.conversation.peer.conversation ?? "";

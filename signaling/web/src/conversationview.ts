@@ -31,6 +31,7 @@ export class ConversationView implements Reader {
   readonly #marks = new Map<number, HTMLElement>();
   #last: HTMLElement | undefined; // the last message of the other side
   #lost = ""; // why there is no connection; empty if there is one
+  #trouble = ""; // why the server cannot connect the two; empty if it answers
   #moved: Moved | undefined; // that the person does not know yet
   #written: number | undefined; // when the last message was, if it had to wait
   #explained: HTMLElement | undefined; // the note that says what it means that a message is left at the server
@@ -93,8 +94,7 @@ export class ConversationView implements Reader {
     for (const id of ["attach", "verify"]) byId(id).hidden = true;
     setName(name);
     byId("trust").className = byId("trust").textContent = byId("path").textContent = "";
-    byId("connection").textContent = this.#lost = `${why} You can write: ${name} gets it when the two of you connect, or before that from the server${keepsMail ? "" : ", if it keeps mail"}.`;
-    byId("connection").hidden = false;
+    this.#tellLost(`${why} You can write: ${name} gets it when the two of you connect, or before that from the server${keepsMail ? "" : ", if it keeps mail"}.`);
     document.title = `${name} – p2pchat`;
     show("talk", byId(focus));
   }
@@ -233,9 +233,7 @@ export class ConversationView implements Reader {
   }
 
   disconnected(why: string) {
-    this.#lost = `${why} Connecting again. What you write is delivered then.`;
-    byId("connection").textContent = this.#lost;
-    byId("connection").hidden = false;
+    this.#tellLost(`${why} Connecting again. What you write is delivered then.`);
     apart(true);
     byId("path").textContent = "";
     for (const mark of this.#marks.values()) mark.textContent = "waiting";
@@ -261,8 +259,15 @@ export class ConversationView implements Reader {
     };
   }
 
-  /** Tells why the server cannot connect the two again, or that it is back. */
+  #tellLost(why: string) {
+    this.#lost = why;
+    this.trouble(this.#trouble);
+    byId("connection").hidden = false;
+  }
+
+  /** Tells why the server cannot connect the two, or that it is back. While they are connected, that can wait. */
   trouble(why = "") {
+    this.#trouble = why;
     byId("connection").textContent = `${this.#lost} ${why}`.trim();
   }
 
