@@ -364,3 +364,19 @@ func testPageContactVectors(t *testing.T, p *tab) {
 		t.Errorf("%q", wrong)
 	}
 }
+
+// What the person is typing in the list of contacts stays when they look at another tab.
+func TestPageKeepsANameThatIsTyped(t *testing.T) {
+	t.Parallel()
+	ann, _ := correspondents(t, sharedBrowser(t), serving(t))
+	ann.contact("Rename or forget")
+	ann.press("\t")
+	ann.press("Benny")
+	ann.do(chromedp.Evaluate[chromedp.Void](`document.dispatchEvent(new Event("visibilitychange")); 0`))
+	ann.drawn()
+	ann.press("\r")
+	ann.sees("Renamed.")
+	if got := ann.contacts(); got != "Benny" {
+		t.Errorf("the contact is %q", got)
+	}
+}

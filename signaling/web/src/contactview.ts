@@ -33,13 +33,18 @@ export class ContactView {
     card.hidden = all.length === 0;
   }
 
+  /** Shows what another tab may have changed, unless the person is typing a name. */
+  seen() {
+    if (![...list.querySelectorAll("input")].some((i) => i.value !== i.defaultValue)) void this.refresh();
+  }
+
   #item(c: Contact, open: boolean): HTMLElement {
     const button = (label: string, act: (e: MouseEvent) => void) => {
       const b = el("button", { type: "button" }, label, spoken(` ${c.name}`));
       b.onclick = act;
       return b;
     };
-    const input = el("input", { value: c.name, maxLength: 64, autocomplete: "off", spellcheck: false, ariaLabel: `Your name for ${c.name}` });
+    const input = el("input", { defaultValue: c.name, maxLength: 64, autocomplete: "off", spellcheck: false, ariaLabel: `Your name for ${c.name}` });
     const rename = el("form", { className: "row" }, input, el("button", {}, "Rename"));
     rename.onsubmit = (e) => {
       e.preventDefault();

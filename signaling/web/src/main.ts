@@ -285,7 +285,7 @@ byId("notify").onclick = (e) => { void notify(e.currentTarget as HTMLButtonEleme
 document.onvisibilitychange = () => {
   if (document.hidden) return;
   call?.view.seen();
-  if (!call) void contacts.refresh(); // another tab may have changed them
+  if (!call) contacts.seen();
 };
 onbeforeunload = (e) => {
   if (call || hasUnsaved()) e.preventDefault();
