@@ -111,14 +111,14 @@ func TestPageAsksAboutACode(t *testing.T) {
 	linked.sees("Answering standup-foo-bar")
 	for _, part := range []string{"703", "703-falcon", "703-falcon-zeb", "foo-bar"} {
 		cut := b.open(t, server+"/#"+part)
-		cut.sees("The code in this link, “" + part + "”, may be cut off. If it is whole, press Answer.")
+		cut.sees("The code “" + part + "” may be cut off. If it is whole, press Answer.")
 		cut.press(kb.Enter)
 		cut.sees("Answering " + part)
 	}
 	host := strings.TrimPrefix(server, "http://")
 	for _, row := range [][2]string{
 		{host + "/#703-falcon-zebra", "Answering 703-falcon-zebra"},
-		{host + "/#703-falcon", "The code in this link, “703-falcon”, may be cut off."},
+		{host + "/#703-falcon", "The code “703-falcon” may be cut off."},
 		{server + "/#", "This link has no code at its end: paste the whole link."},
 		{server, "This link has no code at its end: paste the whole link."},
 		{host, "This link has no code at its end: paste the whole link."},

@@ -89,11 +89,11 @@ export function doubt(c: Code): string | undefined {
   return unlisted && `“${unlisted}” is not a code word. If it is right`;
 }
 
-/** Says why a code in a link is probably not the whole one; undefined if it may be. */
+/** Says why a code in a link or a command is probably not the whole one; undefined if it may be. */
 export function cutOff({ room, secret }: Code): string | undefined {
   const found = secret.split("-"), n = found.length;
   const isPart = n < 2 || (n === 2 && /^\d+$/.test(room) && !found.every((w) => listed.has(w)));
-  return isPart ? `The code in this link, “${print({ room, secret })}”, may be cut off. If it is whole` : undefined;
+  return isPart ? `The code “${print({ room, secret })}” may be cut off. If it is whole` : undefined;
 }
 
 /** Makes a code to read out: a number with that many digits for the room, and two words. */

@@ -7,7 +7,6 @@ import { ContactView } from "./contactview.ts";
 import { byId, discard, el, isDouble, show } from "./dom.ts";
 import { Failure, readable } from "./failure.ts";
 import { dropping } from "./fileview.ts";
-import { guesses } from "./guesses.ts";
 import { choose } from "./iceservers.ts";
 import { properName } from "./name.ts";
 import { saveWaiting, takeCall, takeWaiting, undeliveredIn, type SavedCall, type Waited } from "./resume.ts";
@@ -15,6 +14,7 @@ import { Store, type Side } from "./store.ts";
 import { inLobby, typed } from "./typed.ts";
 import { askBeforeDrop, changed, hasUnsaved, takeLost, unsavedButtons } from "./unsaved.ts";
 import { copyButtons } from "./waitingview.ts";
+import { rightCode, wrongCode } from "./wrongcodes.ts";
 
 const { hostname } = location;
 const base = new URL(".", location.href).href.replace(/\/$/, ""); // of the server, which may be behind a path
@@ -30,7 +30,8 @@ const textBox = byId<HTMLTextAreaElement>("text"), textError = byId("text-error"
 let call: Call | undefined; // the current one
 let book: Book | Failure = new Failure("no-contacts", "The contacts are not open yet.");
 const contacts = new ContactView(() => book, (side, contact) => void hold(side, undefined, contact));
-let lost = ""; // what the person does not know yet of files that an earlier page had
+let lost = ""; // what the person does not know yet, of an earlier page
+let resuming = false; // the call of an earlier page, whose contact is not held yet
 let unsent: Waited | undefined; // an earlier page waited so for a contact, with a draft that no call has yet
 let focusNext: HTMLElement = startTitle; // has the focus when a person gives up waiting
 
@@ -46,18 +47,20 @@ async function hold(side: Side, code: codes.Code | undefined, contact?: Held, sa
   const checked = (box: HTMLInputElement) => box.checked && box.checkVisibility();
   const choices = saved ?? { accessKey: keyInput.value, relayOnly: checked(relayOnly), anywhere: checked(anywhere) };
   const mine = (call = new Call(base, onLoopback, side, code, { ...choices, name }, () => book, contact, saved));
-  if (lost) mine.note(lost);
+  if (lost) mine.tell(lost);
   lost = "";
   const draft = saved?.draft ?? draftFor(contact);
   if (draft) textBox.value = draft; // a new view has emptied the box
   const failure = await mine.run();
   call = undefined;
+  lost = mine.unread;
   document.title = "p2pchat";
   void contacts.refresh();
-  if (mine.met) tried = { room: "", wrong: 0 };
+  if (mine.met) rightCode();
   if (mine.shown) codeInput.value = ownCode.value = ""; // they have done their work
   else if (failure && !mine.conversation.parting) refused(side, failure, code, contact);
   else show("start", focusNext);
+  if (lost) showStartError("");
   focusNext = startTitle;
 }
 
@@ -78,15 +81,11 @@ function showStartError(text: string, calm = false) {
   lost = "";
 }
 
-let tried = { room: "", wrong: 0 }; // the wrong codes in the last room where a code was wrong
-
-/** Counts a wrong code, and says how many attempts are left at most: strangers may have used some, too. */
-function wrongCode({ room }: codes.Code, f: Failure): string {
-  const wrong = tried.room === room ? tried.wrong + 1 : 1, left = guesses - wrong;
-  tried = { room, wrong: left > 0 && !f.closed ? wrong : 0 };
-  if (left <= 0) return `${guesses} wrong attempts: this code no longer works. Ask for a new one.`;
-  if (f.closed) return `${f.message} This code no longer works. Ask for a new one.`;
-  return `${f.message} At most ${left === 1 ? "one attempt" : `${left} attempts`} left. ${hints[f.kind]}`;
+/** Tells the person something, wherever they are: a call may have begun meanwhile. */
+function tell(text: string, calm = false) {
+  if (call) call.tell(text);
+  else if (resuming) lost = `${lost} ${text}`.trim();
+  else showStartError(text, calm);
 }
 
 /** Shows why the two did not meet, by the form with which the person can mend it. */
@@ -97,7 +96,7 @@ function refused(side: Side, f: Failure, code?: codes.Code, contact?: Held) {
     relayOnly.checked = false;
     relayOnlyField.hidden = true;
   }
-  if (contact) showStartError(text.replace("The other side", contact.name), f.kind === "declined" || f.kind === "unanswered");
+  if (contact) showStartError(text.replace("The other side", () => contact.name), f.kind === "declined" || f.kind === "unanswered");
   else if (side === "answer") codeError.textContent = text; // by the field: on a phone the top of the page may be out of sight
   else showStartError(text);
   if (f.kind === "access-key") {
@@ -170,8 +169,8 @@ function followLink() {
   const fragment = location.hash.slice(1);
   if (!fragment) return;
   history.replaceState(null, "", location.pathname);
-  if (call) {
-    call.note("To answer another call, leave this one first.");
+  if (call || resuming) {
+    tell("To answer another call, leave this one first.");
     return;
   }
   let text = fragment;
@@ -179,7 +178,9 @@ function followLink() {
     text = decodeURIComponent(fragment);
   } catch { /* then it is not encoded */ }
   codeInput.value = text;
-  if (!askBeforeDrop()) answer(text, "link");
+  if (askBeforeDrop()) return;
+  backToStart(); // from the end of a call
+  answer(text, "link");
 }
 
 // The conversation.
@@ -300,23 +301,23 @@ onpageshow = (e) => { if (e.persisted) arrive(); };
 function arrive() {
   const saved = call ? undefined : takeCall(base), waited = call ? undefined : takeWaiting(base);
   if (saved?.inTime || !hasUnsaved()) lost = takeLost();
-  if (saved?.inTime && saved.contact) void resumeContact(saved);
-  else if (saved?.inTime) void hold(saved.side, saved.code, undefined, saved);
-  else if (saved) showStartError(`The call with ${saved.conversation.peer.name} is over: this page was closed for too long. ${restOf(saved)} ${talkAgain}`, undeliveredIn(saved) === 0 && !saved.draft);
-  else if (waited) waitAgain(waited);
-  if (lost && !call && !saved?.inTime) showStartError("");
-  followLink();
+  if (saved?.inTime) void (saved.contact ? resumeContact(saved) : hold(saved.side, saved.code, undefined, saved));
+  const linked = location.hash !== "";
+  followLink(); // before the person is told what is over: a call would take its place
+  if (saved && !saved.inTime) tell(`The call with ${saved.conversation.peer.name} is over: this page was closed for too long. ${restOf(saved)} ${talkAgain}`, undeliveredIn(saved) === 0 && !saved.draft);
+  else if (waited) waitAgain(waited, linked);
+  if (lost && !resuming) tell("");
 }
 
 /** Goes on to answer, or says that this side's call is closed: it rings only when a person presses the button. */
-function waitAgain(waited: Waited) {
+function waitAgain(waited: Waited, linked: boolean) {
   const { side, code, contact } = waited;
   if (contact && waited.draft) unsent = waited;
   if (side === "offer") {
-    showStartError(`Your call${contact ? ` to ${contact.name}` : ""} was closed, because this page was left before ${contact ? `${contact.name} answered. To go on, press Call again.`
+    tell(`Your call${contact ? ` to ${contact.name}` : ""} was closed, because this page was left before ${contact ? `${contact.name} answered. To go on, press Call again.`
       : "the other person came. To go on, start it again, and send the new code if you get one."}`, true);
-  } else if (location.hash) {
-    // The person has opened another call's link.
+  } else if (linked) {
+    // The person has opened another call’s link.
   } else if (contact) {
     void answerContact(contact);
   } else {
@@ -325,12 +326,20 @@ function waitAgain(waited: Waited) {
   }
 }
 
-/** Goes on to wait for a contact. The tab of the earlier page may hold the contact for a moment. */
-async function answerContact({ id, name }: { id: string; name: string }): Promise<void> {
+/** Holds the contact of an earlier page, whose tab may hold the contact for a moment. */
+async function holdAgain(id: string): Promise<Held | undefined> {
+  resuming = true;
   const b = await opened, held = b instanceof Book ? await b.hold(id, true).catch(() => undefined) : undefined;
+  resuming = false;
+  return held;
+}
+
+/** Goes on to wait for a contact. */
+async function answerContact({ id, name }: { id: string; name: string }): Promise<void> {
+  const held = await holdAgain(id);
   if (held) await hold("answer", undefined, held);
   else {
-    showStartError(`This page no longer waits for ${name}: the contact is forgotten.${notSent(unsent?.draft)}`);
+    tell(`This page no longer waits for ${name}: the contact is forgotten.${notSent(unsent?.draft)}`);
     unsent = undefined;
   }
 }
@@ -344,17 +353,16 @@ function restOf(saved: SavedCall): string {
 /** Shows what the person had begun to write for a call that is over. */
 const notSent = (draft = "") => draft.trim() && ` Not sent: ${draft}`;
 
-/** Resumes a call with a contact. The tab of the earlier page may hold the contact for a moment. */
+/** Resumes a call with a contact. */
 async function resumeContact(saved: SavedCall): Promise<void> {
-  const b = await opened;
-  const contact = b instanceof Book ? await b.hold(saved.contact, true).catch(() => undefined) : undefined;
+  const contact = await holdAgain(saved.contact);
   if (contact?.isLast(saved.conversation)) {
     await hold(saved.side, undefined, contact, saved);
     return;
   }
   contact?.release();
-  if (contact) showStartError(`The call with ${saved.conversation.peer.name} is over: another tab has gone on with it. ${restOf(saved)}`);
-  else showStartError(`The call with ${saved.conversation.peer.name} is over: the contact is forgotten. ${undelivered(undeliveredIn(saved))}${notSent(saved.draft)}`);
+  if (contact) tell(`The call with ${saved.conversation.peer.name} is over: another tab has gone on with it. ${restOf(saved)}`);
+  else tell(`The call with ${saved.conversation.peer.name} is over: the contact is forgotten. ${undelivered(undeliveredIn(saved))}${notSent(saved.draft)}`);
 }
 
 /** Offers to hide the address if the server has a relay for it, and to use servers on other hosts if it names some. */

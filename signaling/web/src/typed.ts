@@ -22,7 +22,7 @@ export function typed(text: string, base: string, empty: Code | undefined, sure:
   try {
     code = text.trim() === "" && empty ? empty : parse(found);
   } catch (e) {
-    throw isAddress(text) ? new CodeError("This link has no code at its end: paste the whole link.") : e;
+    throw isAddressAlone(text) ? new CodeError("This link has no code at its end: paste the whole link.") : e;
   }
   if (sure || same(code, inLobby) || same(code, doubted)) return code;
   const fromLink = linked || found !== text, why = fromLink ? cutOff(code) : doubt(code);
@@ -38,7 +38,8 @@ function completed(text: string, base: string): string {
   return isLink ? `${new URL(base).protocol}//${text.trim()}` : text;
 }
 
-function isAddress(text: string): boolean {
+/** Whether a text is an address without a code. */
+function isAddressAlone(text: string): boolean {
   const found = address.exec(text.trim());
-  return found !== null && (found[1] ?? found[3] ?? found[4]) !== undefined;
+  return found !== null && (found[1] ?? found[3] ?? found[4]) !== undefined && (found[5] ?? "#") === "#";
 }
