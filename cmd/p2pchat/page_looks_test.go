@@ -103,11 +103,14 @@ func TestPageLooks(t *testing.T) {
 			t.Errorf("no message was waiting:\n%s", log)
 		}
 	})
-	t.Run("a long message", func(*testing.T) {
+	t.Run("a long message", func(t *testing.T) {
 		caller.pastesIn("text", strings.Repeat("line\n", 299)+"the last")
 		callee.sees("Show the whole message")
 		callee.do(chromedp.Click(chromedp.CSS("#log .text + button")))
 		until[bool](callee, `((e) => e.scrollHeight === e.clientHeight && !e.parentElement.querySelector("button"))(document.querySelector("#log .text.whole"))`)
+		if at := callee.focused(); at != "log" {
+			t.Errorf("after that the focus is on %q, not on the log, whose keys scroll", at)
+		}
 	})
 	t.Run("the name of a contact", func(t *testing.T) {
 		caller.click("keep")

@@ -46,14 +46,14 @@ func TestPageTimeOfMessagesThatWaited(t *testing.T) {
 
 	ann.opens()
 	ann.writesTo("Call Ben")
-	const hours = 2
+	const hours = 26
 	eval[bool](ann, fmt.Sprintf(`(globalThis.real = Date.now, Date.now = () => real.call(Date) - %d * 3600_000, true)`, hours))
 	written := time.Now().Add(-hours * time.Hour)
-	timeOfDay := `new Date(Date.now()).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })`
-	early1 := eval[string](ann, timeOfDay)
+	dayAndTime := `new Date(Date.now()).toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" })`
+	early1 := eval[string](ann, dayAndTime)
 	ann.say("mine")
 	ann.marked(waits)
-	early2 := eval[string](ann, timeOfDay) // may be in the next minute
+	early2 := eval[string](ann, dayAndTime) // may be in the next minute
 	eval[bool](ann, `(Date.now = real, true)`)
 	ann.say("fresh")
 	ann.stored(2)

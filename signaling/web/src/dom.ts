@@ -30,9 +30,10 @@ export function removePicture(img: HTMLImageElement) {
   img.remove();
 }
 
-/** Makes an element that shows the time of day, and the date on hover. */
+/** Makes an element that shows the time of day, with the date if that is another day, and all of it on hover. */
 export function clock(at = new Date()): HTMLTimeElement {
-  return el("time", { dateTime: at.toISOString(), title: at.toLocaleString(), textContent: at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }) });
+  const today = at.toDateString() === new Date().toDateString();
+  return el("time", { dateTime: at.toISOString(), title: at.toLocaleString(), textContent: today ? at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }) : moment(at) });
 }
 
 export const moment = (at: Date): string => at.toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
@@ -98,7 +99,7 @@ function showAll(cut: HTMLElement): HTMLButtonElement {
   const b = el("button", { type: "button", className: "quiet", textContent: "Show the whole message" });
   b.onclick = () => {
     cut.classList.add("whole");
-    byId("text").focus();
+    byId("log").focus({ preventScroll: true }); // whose keys scroll on; the message box would open a phone’s keyboard above what is read
   };
   return b;
 }
