@@ -95,7 +95,7 @@ var errReported = errors.New("the line was refused")
 var ErrOutputClosed = errors.New("the output was closed")
 
 // ErrOverheard says that the person compared the safety words, and that they differ.
-var ErrOverheard = errors.New("the safety words differ, so someone was listening")
+var ErrOverheard = errors.New("the safety words differ, so someone may be listening")
 
 // ErrBinary says that none of the input was sent.
 var ErrBinary = errors.New("the input is not text, so nothing of it was sent")

@@ -314,7 +314,7 @@ func TestTheWordsDiffer(t *testing.T) {
 	ann.shows(`The safety words are: `)
 	ann.types("/verify no\r")
 	ann.shows(`Someone may be listening\. The call has been ended\.`)
-	ann.shows(`you ended the call: someone was listening`)
+	ann.shows(`you ended the call: someone may be listening`)
 	ben.shows(`Ann has left`)
 	ben.shows(`(?s)Ann says.+safety.+words.+differ`)
 	ann.types("\r")

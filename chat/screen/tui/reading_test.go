@@ -310,7 +310,7 @@ func TestVerify(t *testing.T) {
 	if !slices.Equal(r.talk.did, []string{"leave overheard"}) || r.quits() {
 		t.Errorf("it does %q, and quits: %v", r.talk.did, r.quits())
 	}
-	r.shows("you ended the call: someone was listening")
+	r.shows("you ended the call: someone may be listening")
 	if r.send(overMsg{}); r.quits() {
 		t.Error("the warning is gone at once")
 	}

@@ -121,7 +121,7 @@ func (m *model) dot() part {
 func (m *model) endPart(name string) part {
 	switch {
 	case m.refused:
-		return part{text: "you ended the call: someone was listening", paint: m.style.bad}
+		return part{text: "you ended the call: someone may be listening", paint: m.style.bad}
 	case m.left:
 		return part{text: name + " has left", paint: m.style.bar}
 	}
