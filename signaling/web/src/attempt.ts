@@ -20,6 +20,7 @@ export interface Offer {
   readonly code: Code;
   readonly body: string;
   readonly version: string;
+  readonly interruptions: number; // of the Store by then
 }
 
 export interface Report {

@@ -94,7 +94,7 @@ export class Callee {
       this.#meeting.listener.taken();
     } else if (kind === "no-offer" && this.#secret && !newer) {
       throw taken(); // a code with a secret is used once
-    } else if (kind === "garbled") {
+    } else if (kind === "garbled" || kind === "forgotten") {
       this.#meeting.retrying(error);
     } else if (kind === "no-path") {
       this.#failures++;
@@ -129,6 +129,11 @@ export class Callee {
     a.end();
     if (a.sawClosed && !outcome.newer) this.#inbox.put({ closed: true });
     if (counts && given && !a.unproven) guesses.refund();
+    const { newer, error } = outcome;
+    const gone = error instanceof Failure ? error.closed || error.kind === "no-offer" : newer !== undefined && error === undefined;
+    if (gone && a.unproven && store.interruptions !== o.interruptions && !signal.aborted) { // the server may have been restarted
+      return { newer, error: new Failure("forgotten", "The server was away, and has lost this call before the caller had proven that they know the code.") };
+    }
     if (counts && a.unproven && !["wrong-code", "answered"].includes(kindOf(outcome.error) ?? "") && !signal.aborted) {
       listener.retrying("A caller in this room did not prove that they know the code.");
     }
@@ -163,7 +168,7 @@ export class Callee {
           const d = await this.#meeting.store.description({ room: code.room, side: "answer", token: "" }, "offer", known, known === "" && waits ? forever : 0, signal);
           known = d.version;
           since = performance.now();
-          this.#inbox.put({ offer: { code, ...d } });
+          this.#inbox.put({ offer: { code, ...d, interruptions: this.#meeting.store.interruptions } });
           await backoff.wait(signal);
         } catch (e) {
           switch (kindOf(e)) {

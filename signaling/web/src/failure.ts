@@ -7,7 +7,7 @@ export type Kind =
   | "mail-off" | "box-full" | "client-mail" | "mail-full"
   | "wrong-token" | "access-key" | "too-many" | "guesses" | "too-many-rooms" | "candidates-full" | "server-full" | "unreachable" | "refused"
   // of the meeting
-  | "no-path" | "no-relay" | "replaced" | "lost" | "taken" | "wrong-code" | "burnt" | "impostor" | "garbled" | "unproven" | "silent" | "declined" | "unanswered" | "ended"
+  | "no-path" | "no-relay" | "replaced" | "lost" | "taken" | "wrong-code" | "burnt" | "impostor" | "garbled" | "forgotten" | "unproven" | "silent" | "declined" | "unanswered" | "ended"
   // of the contacts
   | "no-contacts";
 

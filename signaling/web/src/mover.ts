@@ -163,7 +163,7 @@ export class Mover {
     const a = new Attempt(k, t, code, { iceServers, iceTransportPolicy: "all" }, (body, signal) => k.describe(body, signal), { waiting: () => {}, connecting: () => {}, slow: () => {} }, signal);
     try {
       if (this.#side === "offer") await a.offer(connectLimit);
-      else await a.answer({ code, body: (await k.description(t, "offer", "", forever, signal)).body, version: "" });
+      else await a.answer({ code, body: (await k.description(t, "offer", "", forever, signal)).body, version: "", interruptions: 0 });
       const { pipe: next, error } = await a.outcome;
       if (!next) throw error;
       return next;

@@ -63,6 +63,8 @@ export class Store {
   #comparedClocks = false;
   /** The number of digits that the server wants in the number of a new room; 0 if it did not say. */
   roomDigits = 0;
+  /** How many requests have failed because the server was away: it may have been restarted, and have lost all rooms. */
+  interruptions = 0;
   #failing = false;
   #requests = new AbortController(); // aborted to repeat all current requests
 
@@ -181,6 +183,7 @@ export class Store {
         if (requests.aborted) continue;
         const backoff = Math.min(firstPause * 2 ** Math.min(attempt, 10), longestPause);
         const next = e.after * 1000 + backoff / 2 + (Math.random() * backoff) / 2;
+        if (e.kind !== "server-full" && e.kind !== "too-many") this.interruptions++;
         if (e.kind === "server-full" && performance.now() - started + next > fullLimit) throw e;
         this.#troubled(e.message);
         await sleep(next, AbortSignal.any([signal, requests])).catch(() => signal.throwIfAborted());
