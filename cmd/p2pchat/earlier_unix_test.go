@@ -66,7 +66,7 @@ func TestGoOnWithAnEarlierConversation(t *testing.T) {
 	answer.hears(t, "what the killed program did not deliver")
 }
 
-// A program that was killed goes on under the name that its person took during the call.
+// A program that was killed goes on under the name that its person took during the call, unless the command line has a name.
 func TestGoOnUnderTheLastName(t *testing.T) {
 	t.Parallel()
 	server, dir := serving(t), t.TempDir()
@@ -84,6 +84,11 @@ func TestGoOnUnderTheLastName(t *testing.T) {
 	again := launchWith(t, t.TempDir(), env, "call", "--resume", "--ui", "json")
 	again.say(t, `{"type":"message","text":"it is me"}`)
 	ben.prints(t, `"from":"Ada".*"text":"it is me"`)
+	again.kill()
+	ben.prints(t, `(?s)"type":"disconnected".*"type":"disconnected"`)
+	named := launchWith(t, t.TempDir(), env, "call", "--resume", "--ui", "json", "--name", "Anna")
+	named.say(t, `{"type":"message","text":"it is me again"}`)
+	ben.prints(t, `(?s)"peer":"Ada".*"peer":"Anna".*"from":"Anna".*"text":"it is me again"`)
 }
 
 // A second call beside a running one says that it is another one: the person may have wanted the first. The other side's program is none.

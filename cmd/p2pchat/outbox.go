@@ -147,8 +147,9 @@ func (o *talkOptions) continueContact(ctx context.Context, name string, named bo
 	return o.holdContact(ctx, list[i].Name, notes)
 }
 
-// keepName gives this side the name that it had last in the conversation in the outbox, unless that is with a contact, or the command line names
-// another: the other side would be told of a change.
+// keepName gives this side the name that it had last in the conversation in the outbox, because the other side would be told of a change. A
+// contact sees the name that it has given. What the command line says wins, also if it says the same as in the earlier run: a person who
+// types a name wants it.
 func (o *talkOptions) keepName(c *cobra.Command) {
 	flag := c.Flags().Lookup("name")
 	typed := flag.Changed && flag.Annotations[fromVariable] == nil && flag.Annotations[fromFile] == nil

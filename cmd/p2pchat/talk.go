@@ -94,7 +94,7 @@ type talkOptions struct {
 func (o *talkOptions) register(f *pflag.FlagSet) {
 	f.SortFlags = false
 	f.StringVar(&o.server, "server", defaultServer, "`URL` of the signaling server; without a scheme it means https://")
-	f.StringVar(&o.name, "name", "", "your `NAME`, as the other side sees it (default your login name)")
+	f.StringVar(&o.name, "name", "", "your `NAME`, as the other side sees it, also in a conversation that goes on (default the last name that you took there with /name, else your login name)")
 	f.StringVar(&o.ui, "ui", "auto", "`SCREEN`: tui (full terminal), line (for pipes), json (for programs), or auto (tui on a terminal, else line)")
 	f.BoolVar(&o.qr, "qr", false, "also draw the link as a QR code")
 	f.BoolVar(&o.noNotify, "no-notify", false, "no bell and no notification when a message arrives in the background")
