@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -15,7 +14,7 @@ const keyVariable = variablePrefix + "ACCESS_KEY"
 // shortestKey is the length of the shortest access key of which serve does not warn: 64 bits, if it is hexadecimal and random.
 const shortestKey = 16
 
-// warnOfKey warns of an access key that others may guess or read, and of a flag that it makes useless.
+// warnOfKey warns of an access key that others may guess, and of a flag that it makes useless.
 func (o *serveOptions) warnOfKey(log *slog.Logger) {
 	key := o.server.AccessKey
 	if key == "" {
@@ -23,9 +22,6 @@ func (o *serveOptions) warnOfKey(log *slog.Logger) {
 	}
 	if n := utf8.RuneCountInString(key); n < shortestKey {
 		log.Warn(fmt.Sprintf("the access key is short, and may be guessed: use %d random characters or more", shortestKey), "characters", n)
-	}
-	if info, err := os.Stat(o.keyFile); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o004 != 0 {
-		log.Warn("other users of this machine can read the access key: take the right from them, with chmod 600", "file", o.keyFile)
 	}
 	if o.relay.on && o.relay.open {
 		log.Warn("--relay-open has no effect with an access key: only callers who have the key open rooms, and can relay")

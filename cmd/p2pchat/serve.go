@@ -97,6 +97,7 @@ func serve(ctx context.Context, o serveOptions, std stdio) error {
 		return err
 	}
 	o.warnOfKey(log)
+	o.warnOfKeyFiles(log)
 	s, err := o.build(ctx, log, std.err)
 	defer s.close()
 	if err != nil {
