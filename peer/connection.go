@@ -21,9 +21,9 @@ import (
 
 const (
 	silence       = 2500 * time.Millisecond // after so long, a connection is lost
-	heartbeat     = 500 * time.Millisecond
-	checkInterval = 200 * time.Millisecond // pion's own
-	relayWait     = 400 * time.Millisecond // before a relay is taken: any other path is better
+	heartbeat     = 750 * time.Millisecond  // between two checks, each of which wakes both machines
+	checkInterval = 200 * time.Millisecond  // pion's own
+	relayWait     = 400 * time.Millisecond  // before a relay is taken: any other path is better
 )
 
 // guards keep the other side, and a malicious server, from using this machine against others. The sockets are there for the

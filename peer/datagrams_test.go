@@ -54,7 +54,7 @@ func TestDatagrams(t *testing.T) {
 	}
 }
 
-// Two sides that say nothing let each other know twice a second that they are there, and get a reply. Every further packet
+// Two sides that say nothing let each other know each 0.75 s that they are there, and get a reply. Every further packet
 // would wake both machines.
 func TestIdleDatagrams(t *testing.T) {
 	const watched = time.Minute

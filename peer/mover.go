@@ -8,6 +8,7 @@ import (
 
 	"github.com/pion/webrtc/v4"
 
+	"p2pchat/peer/internal/pionnet"
 	"p2pchat/signaling"
 )
 
@@ -60,6 +61,7 @@ type mover struct {
 	far     netip.Addr       // the other side's, or its relay's
 	home    netip.Addr       // from which packets to far left when the two connected
 	seen    netip.Addr       // from which they did when lookAround last looked
+	alarm   *pionnet.Alarm   // rings when no check has come for quiet
 	doubt   doubt
 	why     string     // to move, if this side begins
 	left    netip.Addr // a move uses all addresses but this one; the zero Addr: all
@@ -72,6 +74,7 @@ func newMover(ctx context.Context, s *Session, p *Pipe) *mover {
 	m := &mover{s: s, p: p, next: moveLabel, why: whyRelay}
 	m.ctx, m.close = context.WithCancel(ctx)
 	m.monitor.before, _ = p.counts() // the first observation compares with them
+	m.awaitSilence()
 	m.watchUDP()
 	m.watchRoute()
 	if p.side == signaling.Caller && p.relayed() && p.moves { // it is for both sides; one of them tries

@@ -325,6 +325,8 @@ func (s *Session) watch(ctx context.Context, p *Pipe) (next *Pipe, err error) {
 			m.accept(c)
 		case <-p.better:
 			m.tryNow(whyRelay)
+		case <-m.alarm.C:
+			m.lookNow()
 		case <-p.quiet:
 			m.doubtPath()
 		case <-m.doubt.tick:

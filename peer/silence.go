@@ -12,17 +12,18 @@ import (
 // begins to meet at the server, as after a loss, before it counts the connection as lost:
 //
 //	0       this side's address is gone        ─▶ it meets at the server
-//	0.6 s   no packet has come: pion tells     ─▶ more checks, each probeInterval
-//	0.7 s   none of them is answered           ─▶ it meets at the server
+//	1.0 s   no packet has come: pion tells     ─▶ more checks, each probeInterval
+//	1.1 s   none of them is answered           ─▶ it meets at the server
 //	2.5 s   the connection is lost                 (and the meeting goes on if the other side is there)
 //
-// pion looks twice a second, so the last three may come up to 0.5 s later. If packets come again before the other side is at the
-// server, the meeting ends. If the two meet before the loss, the new Pipe takes the old one's place, as with a move. A machine that
+// pion looks once a heartbeat, and when the time is over: see lookNow. If packets come again before the other side is at the server,
+// the meeting ends. If the two meet before the loss, the new Pipe takes the old one's place, as with a move. A machine that
 // has slept finds the connection lost when it wakes, not in doubt.
 const awayLabel = "away" // of such a meeting, which has no channel
 
 const (
-	quiet         = 600 * time.Millisecond // a check is sent and one answered in heartbeat
+	quiet         = time.Second      // a check is sent and one answered in heartbeat
+	lookSlack     = time.Millisecond // what pion may take to note a check
 	probeInterval = 50 * time.Millisecond
 	probeMost     = 100 * time.Millisecond // until the meeting, or 1.5 round trips
 	probesMost    = 1000                   // of a Pipe: pion keeps a dummy candidate for each
@@ -35,6 +36,25 @@ type doubt struct {
 	gone bool             // this side's address is
 	meet time.Time        // when to meet at the server,
 	lost time.Time        // and when to end the Pipe
+}
+
+// awaitSilence begins to expect a check each quiet.
+func (m *mover) awaitSilence() {
+	var start func(func()) // nil: virtual time, which the kernel does not know
+	if m.s.config.net == nil {
+		start = m.s.wg.Go
+	}
+	m.alarm = m.p.packets.Expect(m.ctx, quiet+lookSlack, start)
+}
+
+// lookNow has pion look how long nothing has come, as no check has come for quiet. Data may have, and answers: pion knows of those from
+// another address.
+func (m *mover) lookNow() {
+	if left := quiet - time.Since(m.p.packets.Last()); left >= 0 {
+		m.alarm.Set(left + lookSlack)
+	} else if m.doubt.tick == nil && m.p.checks < probesMost/2 { // the others are for a doubt
+		m.p.check()
+	}
 }
 
 // doubtPath begins to doubt the connection, as no packet comes.

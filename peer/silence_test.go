@@ -10,6 +10,7 @@ import (
 
 	"github.com/pion/transport/v5/vnet"
 
+	"p2pchat/peer"
 	"p2pchat/signaling"
 	"p2pchat/signaling/memstore"
 )
@@ -59,6 +60,23 @@ func TestDoubt(t *testing.T) {
 				agree(t, nextCaller, nextCallee)
 				if took := time.Since(begun); took > 1500*time.Millisecond {
 					t.Errorf("it took %s", took)
+				}
+			})
+		}
+	})
+
+	t.Run("begins after a second, whenever pion looks", func(t *testing.T) {
+		for after := time.Duration(0); after < peer.Heartbeat; after += peer.Heartbeat / 8 {
+			synctest.Test(t, func(t *testing.T) {
+				n, store := newNetwork(t, 5*time.Millisecond), &attended{Store: memstore.New(memstore.Limits{})}
+				from, to := n.calls(t, store, right, moving()), n.answers(t, store, right, moving())
+				caller, callee := both(t, from, to)
+				talk(t, caller, callee)
+				time.Sleep(3*time.Second + after)
+				n.cut.Store(true)
+				time.Sleep(1150 * time.Millisecond) // and 0.1 s for more checks
+				if store.waits.Load() == 0 {
+					t.Errorf("no one waits at the server after 1.15 s of silence that began %v later", after)
 				}
 			})
 		}

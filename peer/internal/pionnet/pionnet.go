@@ -6,7 +6,8 @@
 //	batch_linux.go      many UDP packets in one system call
 //	quietudp_linux.go   packets that do not wake Go's monitor thread
 //	sockets.go          sockets that QUIC shares with ICE; beside.go is QUIC's side of them
-//	packets.go          when the last packet came
+//	packets.go          when the last packet came, and when none has for a while
+//	alarm.go            a timer that is set later each time, and wakes nothing
 //	interfaces.go       which of the machine's addresses are gathered
 //	routes.go           sockets of bridges that keep to the machine's routes
 //	elsewhere.go        sockets that do not follow the routes: of a network without one address, or until a connection has moved
