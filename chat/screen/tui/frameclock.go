@@ -5,6 +5,8 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+
+	"p2pchat/chat/screen"
 )
 
 // framesPerSecond bounds how often the screen is drawn: a key is seen within 17 ms.
@@ -17,7 +19,7 @@ type pace struct{ after, period time.Duration }
 
 // paces are those of a ticker that slows down, in two steps: on a machine that is busy, the change to a pace may come before
 // a tick that was due, and so in place of it. The next one is not far then. Each change is due with a tick, so that one wake-up serves both.
-var paces = []pace{{2 * framePeriod, 24 * framePeriod}, {24 * framePeriod, 10 * time.Second}}
+var paces = []pace{{2 * framePeriod, 24 * framePeriod}, {24 * framePeriod, 5 * time.Second}}
 
 // A frameClock slows down the ticker at which Bubble Tea draws what has changed, while no message comes. At the full rate
 // each tick wakes the program five times, to find that nothing has changed. Bubble Tea has no setting for this, so the
@@ -51,6 +53,9 @@ func (c *frameClock) filter(_ tea.Model, message tea.Msg) tea.Msg {
 		}
 		c.slow = time.AfterFunc(paces[0].after, func() { c.program.Send(slowMsg{}) })
 	}
+	if isPatient(message) {
+		return message
+	}
 	if _, is := message.(slowMsg); !is {
 		if len(c.paces) < len(paces) {
 			c.ticker.Reset(framePeriod)
@@ -65,6 +70,14 @@ func (c *frameClock) filter(_ tea.Model, message tea.Msg) tea.Msg {
 		c.await()
 	}
 	return nil
+}
+
+// isPatient reports whether what a message changes may be drawn with the next tick of the slowest pace. To draw each round trip at
+// once would wake an idle program more often than its connection does.
+func isPatient(message tea.Msg) bool {
+	e, _ := message.(eventMsg)
+	_, is := e.event.(screen.Stats)
+	return is
 }
 
 // await awaits the time for the next pace, if there is one.

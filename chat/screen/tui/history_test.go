@@ -10,6 +10,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"p2pchat/chat"
+	"p2pchat/chat/screen"
 )
 
 func TestScrolling(t *testing.T) {
@@ -115,8 +116,16 @@ func TestIdleScreenRests(t *testing.T) {
 		for len(out) > 0 {
 			<-out
 		}
-		if n := ticksIn(time.Minute, tickerOf(program)); n > 10 {
+		if n := ticksIn(time.Minute, tickerOf(program)); n > 12 {
 			t.Errorf("it looks for changes %d times a minute though nothing happens", n)
+		}
+		looks := 0
+		for range 12 {
+			program.Send(eventMsg{screen.Stats{RTT: time.Millisecond}, make(chan struct{})})
+			looks += ticksIn(5*time.Second, tickerOf(program))
+		}
+		if looks > 6 {
+			t.Errorf("it looks for changes %d times in a minute with twelve round trips", looks)
 		}
 		synctest.Wait()
 		if n := len(out); n > 0 {
