@@ -40,7 +40,7 @@ func (m *mailbox) refuse(err error) {
 		m.tell(fmt.Sprintf("%s cannot be told yet that you have read the letters: %s. %s learns it when you meet at the latest.", name, why, name))
 		return
 	}
-	m.tell(fmt.Sprintf("Nothing can be left for %s: %s. What you write is kept here, and goes out when you and %s meet.", name, why, name))
+	m.tell(fmt.Sprintf("What you write is kept on this machine, and goes out when you and %s meet. It cannot be left at the server before that: %s.", name, why))
 }
 
 // refusedWhy says why a letter could not be left.

@@ -162,7 +162,7 @@ func TestPageLeavesLetters(t *testing.T) {
 	t.Run("once more after a reload, and by a call if that comes first", func(t *testing.T) {
 		ann, ben := correspondents(t, b, serving(t)) // which keeps no mail
 		ann.writesTo("Call Ben", "one")
-		ann.sees("Nothing can be left for Ben at the server: this server keeps no messages for people who are away. What you write is kept in this browser, and goes out when you and Ben connect.")
+		ann.sees("What you write is kept in this browser, and goes out when you and Ben connect. It cannot be left at the server before that: this server keeps no messages for people who are away.")
 		ann.marked(waits)
 		ann.reload(true)
 		ann.sees("One message is not delivered yet")
@@ -201,7 +201,7 @@ func TestPageLeavesNothing(t *testing.T) {
 			eval[bool](ann, fmt.Sprintf(`(fetch = ((was) => (to, o) => o.method === "POST" && to.includes("/mail/") ?
 				Promise.resolve(new Response(JSON.stringify({ type: "urn:p2pchat:%s", detail: "no" }), { status: %d })) : was(to, o))(fetch), true)`, c.kind, c.status))
 			ann.writesTo("Answer Ben", "one")
-			ann.sees("Nothing can be left for Ben at the server: " + c.told + " What you write is kept in this browser, and goes out when you and Ben connect.")
+			ann.sees("What you write is kept in this browser, and goes out when you and Ben connect. It cannot be left at the server before that: " + c.told)
 			ann.marked(waits)
 			ann.click("leave")
 			ann.sees("One message not delivered yet is kept in this browser, for your next call with Ben.")

@@ -116,5 +116,5 @@ function refusedText(name: string, kind: Kind | undefined, message: string, writ
   };
   const why = (kind && reasons[kind]) ?? message;
   if (!writes) return `${name} cannot be told yet that you have read the letters: ${why} ${name} learns it when the two of you connect at the latest.`;
-  return `Nothing can be left for ${name} at the server: ${why} What you write is kept in this browser, and goes out when you and ${name} connect.`;
+  return `What you write is kept in this browser, and goes out when you and ${name} connect. It cannot be left at the server before that: ${why}`;
 }
