@@ -283,19 +283,22 @@ func TestPageMovesOfAStranger(t *testing.T) {
 			if n := eval[int](page, "all.length") - made; n == 0 {
 				t.Error("no move has begun")
 			}
-			eval[bool](stranger, `(() => {
-				const c = all.findLast((c) => c.connectionState === "connected");
-				for (let i = 0; i < 30; i++) c.createDataChannel("move", { protocol: "p2pchat.v1" });
-				return true;
-			})()`)
-			eval[bool](page, `new Promise((resolve) => setTimeout(resolve, 500, true))`)
-			if n := eval[int](page, `all.filter((c) => c.connectionState !== "closed").length`); n > 2 {
-				t.Errorf("%d connections are open", n)
+			for _, label := range []string{"move", "renew"} {
+				eval[bool](stranger, fmt.Sprintf(`(() => {
+					const c = all.findLast((c) => c.connectionState === "connected");
+					for (let i = 0; i < 30; i++) c.createDataChannel(%q, { protocol: "p2pchat.v1" });
+					return true;
+				})()`, label))
+				eval[bool](page, `new Promise((resolve) => setTimeout(resolve, 500, true))`)
+				if n := eval[int](page, `all.filter((c) => c.connectionState !== "closed").length`); n > 2 {
+					t.Errorf("%d connections are open", n)
+				}
+				if n := eval[int](page, "all.length") - made; n > 12 {
+					t.Errorf("%d moves or renewals began", n)
+				}
+				talks()
+				made = eval[int](page, "all.length")
 			}
-			if n := eval[int](page, "all.length") - made; n > 12 {
-				t.Errorf("%d moves began", n)
-			}
-			talks()
 		})
 	}
 }

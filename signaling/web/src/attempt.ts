@@ -226,6 +226,7 @@ export class Attempt {
 
   /** Says in a description what this side can do. */
   #announce(d: Document) {
+    d.p2pchat!.renews = true;
     if (this.#moves) d.p2pchat!.moves = true;
   }
 
@@ -381,7 +382,9 @@ export class Attempt {
     });
     this.#pipe = pipe;
     pipe.servers = this.#config.iceServers!;
-    pipe.moves = !foreign && this.#moves && this.#theirs!.document.p2pchat!.moves === true;
+    const dialect = foreign ? undefined : this.#theirs!.document.p2pchat;
+    pipe.moves = this.#moves && dialect?.moves === true;
+    pipe.renews = dialect?.renews === true;
     this.#replay!(dc);
     this.#early.splice(0).forEach((c) => pipe.announced(c));
     this.#pc.ondatachannel = ({ channel }) => { pipe.announced(channel); };

@@ -6,7 +6,7 @@ import { readable } from "./failure.ts";
 import type { Unread } from "./frame.ts";
 import { linked } from "./links.ts";
 import { Log } from "./log.ts";
-import { isCertain, movedText, pathName, type Moved, type PathKind } from "./path.ts";
+import { isCertain, noteMove, pathName, type Moved, type PathKind } from "./path.ts";
 import { visible } from "./name.ts";
 import type { Met, Pipe } from "./pipe.ts";
 
@@ -75,7 +75,7 @@ export class ConversationView implements Reader {
     reveal(byId("still-lost"), false);
     apart(false);
     byId("composer").hidden = false;
-    if (this.#moved && pipe.moved) this.note(movedText(this.#moved, pipe.moved.from, name));
+    if (this.#moved && pipe.moved) noteMove(this.#moved, pipe.moved.from, name, (text) => this.note(text));
     [this.#lost, this.#moved] = ["", pipe.moved];
     for (const mark of this.#marks.values()) mark.textContent = "sending";
     this.#trust(pipe.met);
@@ -146,7 +146,7 @@ export class ConversationView implements Reader {
 
   path(path: PathKind, rtt: number | undefined) {
     if (this.#moved && isCertain(this.#moved, path)) {
-      this.note(movedText(this.#moved, path, byId("peer-name").textContent));
+      noteMove(this.#moved, path, byId("peer-name").textContent, (text) => this.note(text));
       this.#moved = undefined;
     }
     byId("path").textContent = [pathName(path), rtt === undefined ? "" : `${Math.max(1, Math.round(rtt))} ms`].filter(Boolean).join(" · ");

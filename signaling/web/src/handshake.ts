@@ -36,6 +36,7 @@ export interface Dialect {
   candidates?: unknown[];
   unread?: boolean; // in an offer: its caller's program was started again, and has read no answer to the one before
   moves?: boolean; // this side can move the connection, see mover.ts
+  renews?: boolean; // and renew it
 }
 
 /** A note that is sealed: a candidate, the end of the candidates (an empty one), or the caller's nonce. */

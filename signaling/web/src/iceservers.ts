@@ -27,6 +27,9 @@ export function choose(list: RTCIceServer[], hostname: string, anywhere: boolean
   return { used: used.filter((s) => s.urls.length > 0), elsewhere };
 }
 
+/** Returns when the first credentials end, in ms since 1970 on the server's clock; Infinity if no user name has such a time. */
+export const endOf = (servers: readonly RTCIceServer[]): number => Math.min(...servers.map((s) => Number(/^(\d{10})(:|$)/.exec(s.username ?? "")?.[1] ?? Infinity) * 1000));
+
 /** Returns the host of stun:host:port or turn:host:port?transport=udp; an IPv6 address is in brackets. */
 const hostOf = (url: string): string => normal(/^[a-z]+:(\[[^\]]*\]|[^:?]*)/i.exec(url)?.[1] ?? "");
 

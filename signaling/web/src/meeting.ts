@@ -6,7 +6,7 @@ import { Failure, isAbort, kindOf } from "./failure.ts";
 import { inStorage, type Guesses } from "./guesses.ts";
 import { choose } from "./iceservers.ts";
 import type { Met, Pipe } from "./pipe.ts";
-import type { Side, Store, Ticket } from "./store.ts";
+import { Store, type Side, type Ticket } from "./store.ts";
 
 export const attempts = 3; // to connect, before the person is told that it does not work
 
@@ -63,6 +63,15 @@ export class Meeting {
       this.typed = p.met.code;
     }
     this.last = p;
+  }
+
+  /** Returns one for the same two, of which a person is told nothing. */
+  quiet(): Meeting {
+    const tell = () => {}, store = new Store(this.store.origin);
+    store.accessKey = this.store.accessKey;
+    const quiet = new Meeting(store, this.side, undefined, this.#relayOnly, { waiting: tell, connecting: tell, slow: tell, empty: tell, taken: tell, wrongCode: tell, retrying: tell }, this.#anywhere);
+    quiet.last = this.last;
+    return quiet;
   }
 
   /** Tells that an attempt failed and another one follows. After the first connection the person knows that it is lost. */

@@ -12,6 +12,7 @@ export interface Moved {
   readonly at: number;
   readonly why: Reason | ""; // "" if the side that moved it has not said so
   readonly theirs: boolean; // the other side moved it
+  readonly renewed: boolean; // with new credentials of a relay: a person need not know unless the path is another one
 }
 
 const certainAfter = 3000; // ms
@@ -26,8 +27,13 @@ const pathWay = (path: PathKind): string => pathText[path].replace("direct", "di
 /** Whether the kind of the new path is certain: a browser calls a candidate prflx until it hears of it from the other side, too. */
 export const isCertain = (m: Moved, to: PathKind): boolean => to !== "prflx" || performance.now() - m.at > certainAfter;
 
+/** Tells that the connection to name has moved, if a person should know. */
+export function noteMove(m: Moved, to: PathKind, name: string, note: (text: string) => void) {
+  if (!m.renewed || to !== m.from) note(movedText(m, to, name));
+}
+
 /** Says that the connection to name has moved, and why. */
-export function movedText(m: Moved, to: PathKind, name: string): string {
+function movedText(m: Moved, to: PathKind, name: string): string {
   const way = pathWay(to), before = pathWay(m.from), reason = m.why && `: ${because(m.why, m.theirs, name)}`;
   if (way !== before) return `The connection now goes ${way} (before: ${before}, for ${Math.round((m.at - m.since) / 1000)} s)${reason}.`;
   if (m.why === "silence") return `The connection is back after a break, and goes ${way}${reason}.`;

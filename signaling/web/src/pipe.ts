@@ -5,7 +5,7 @@ import type { Code } from "./code.ts";
 import { Failure } from "./failure.ts";
 import type { Moved, PathKind } from "./path.ts";
 
-export const chatLabel = "chat", fileLabel = "file", moveLabel = "move", protocol = "p2pchat.v1";
+export const chatLabel = "chat", fileLabel = "file", moveLabel = "move", renewLabel = "renew", protocol = "p2pchat.v1";
 
 const maxMessage = 256 << 10; // bytes
 const enoughBuffered = 1 << 20; // bytes in the browser's buffer at which a sender waits
@@ -106,6 +106,7 @@ export class Pipe extends Channel {
   holds = ""; // between contacts: the ID of the keys that this side has stored for this connection
   servers: RTCIceServer[] = []; // with which the two met
   moves = false; // both sides can move the connection
+  renews = false; // and renew it
   moved: Moved | undefined; // why it has taken the place of another one, if it has
   readonly begun = performance.now();
   /** Resolves with the Pipe that takes the place of this one, or with undefined once this one has ended without. A Mover calls replace. */
@@ -186,7 +187,7 @@ export class Pipe extends Channel {
   /** Takes another channel that the other side has opened, and closes it if it is for no file and no move. */
   announced(dc: RTCDataChannel) {
     const ours = dc.protocol === protocol && isReliable(dc);
-    if (ours && this.moves && dc.label === moveLabel) this.onMove(dc);
+    if (ours && (this.moves && dc.label === moveLabel || this.renews && dc.label === renewLabel)) this.onMove(dc);
     else if (!ours || dc.label !== fileLabel) dc.close();
     else if (this.#onFile) this.#onFile(dc);
     else if (this.#files.length < 64) this.#files.push(dc);

@@ -103,7 +103,13 @@ export class Session {
   /** Takes over a connection, and those to which it moves while it is used. */
   #follow(p: Pipe) {
     this.#meeting.joined(p);
-    new Mover(p, this.#meeting.side, this.#moves, (next) => { this.#follow(next); });
+    new Mover(p, this.#meeting.side, this.#moves, this.#meeting.store.ahead, (signal) => this.#renew(signal), (next) => { this.#follow(next); });
+  }
+
+  /** Makes a second connection by way of the server, which gives new credentials, while the first one lives. */
+  #renew(signal: AbortSignal): Promise<Pipe> {
+    const m = this.#meeting.quiet(), { side } = m, code = m.last!.met.next!;
+    return side === "offer" ? new Caller(m).call(code, signal) : new Callee(m, [code]).answer(signal);
   }
 
   async #meet(all: (Code | undefined)[], signal: AbortSignal): Promise<Pipe> {

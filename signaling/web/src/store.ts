@@ -60,6 +60,8 @@ export class Store {
   onTrouble: (why?: string) => void = () => {};
   /** Called once, with how many ms this machine's clock is ahead of the server's, as the server says. */
   onClock: (ahead: number) => void = () => {};
+  /** How many ms this machine's clock is ahead of the server's, as its last reply says. */
+  ahead = 0;
   #comparedClocks = false;
   /** The number of digits that the server wants in the number of a new room; 0 if it did not say. */
   roomDigits = 0;
@@ -212,12 +214,13 @@ export class Store {
     }
   }
 
-  /** Tells of the first reply of the server that has a date. */
+  /** Notes the date of a reply, and tells of the first one. */
   #compareClocks(res: Response) {
     const ahead = Date.now() - Date.parse(res.headers.get("Date") ?? "");
-    if (this.#comparedClocks || Number.isNaN(ahead)) return;
+    if (Number.isNaN(ahead)) return;
+    this.ahead = ahead;
+    if (!this.#comparedClocks) this.onClock(ahead);
     this.#comparedClocks = true;
-    this.onClock(ahead);
   }
 
   #troubled(why: string) {
