@@ -13,6 +13,9 @@ const (
 	lateLimit      = 1500 * time.Millisecond // of which a late offer may have so much
 )
 
+// serversLast is how long the STUN and TURN servers of one offer are used for the next ones, too: their credentials may end.
+const serversLast = time.Minute
+
 // A writeOffer is Store.Offer, or Store.Reoffer over this side's last offer.
 type writeOffer func(context.Context, signaling.Ticket, signaling.Description) (signaling.Version, error)
 
@@ -20,6 +23,7 @@ type writeOffer func(context.Context, signaling.Ticket, signaling.Description) (
 type caller struct {
 	s       *Session
 	servers []signaling.ICEServer
+	asked   time.Time // for them
 	code    Code
 	digits  int // of the room's number
 	ticket  signaling.Ticket
@@ -37,7 +41,7 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 	if err != nil {
 		return nil, err
 	}
-	c := &caller{s: s, servers: servers, code: code, digits: signaling.MaxRoomDigits, write: s.store.Offer}
+	c := &caller{s: s, servers: servers, asked: time.Now(), code: code, digits: signaling.MaxRoomDigits, write: s.store.Offer}
 	if code == (Code{}) {
 		c.digits = s.roomDigits()
 		c.code = newCode(c.digits)
@@ -68,7 +72,21 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 		if err := pause.wait(ctx); err != nil {
 			return nil, err
 		}
+		c.askAgain(ctx)
 	}
+}
+
+// askAgain asks for the STUN and TURN servers unless it has just been done.
+func (c *caller) askAgain(ctx context.Context) {
+	if time.Since(c.asked) < serversLast {
+		return
+	}
+	servers, err := c.s.iceServers(ctx, signaling.Ticket{}, 0)
+	if err != nil {
+		c.s.config.Log.Info("going on with the STUN and TURN servers of the last offer", "why", err)
+		return
+	}
+	c.servers, c.asked = servers, time.Now()
 }
 
 // attempt offers a connection, and waits for it.

@@ -189,6 +189,17 @@ func TestRenewal(t *testing.T) {
 		})
 	})
 
+	t.Run("is not needed for the next offer, which has new credentials", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r, store, config, other := relaysFor(t, 10*time.Minute, func(a, _ *peer.Config) { a.RelayOnly = true })
+			from := r.n.calls(t, store, right, config)
+			time.Sleep(20 * time.Minute)
+			_ = fails(t, r.n.answers(t, store, wrong, other), peer.ErrWrongCode)
+			caller, callee := both(t, from, r.n.answers(t, store, right, other))
+			talk(t, caller, callee)
+		})
+	})
+
 	t.Run("waits for a server that is away", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var away atomic.Bool

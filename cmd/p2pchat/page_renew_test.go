@@ -29,17 +29,19 @@ type mortalRelay struct {
 
 	mu     sync.Mutex // guards what follows
 	secret string
-	given  int       // credentials
-	end    time.Time // of the first ones that an allocation was made with, or of those that end before
+	caller time.Duration // for which a caller's credentials last,
+	guest  time.Duration // and a guest's
+	given  int           // credentials
+	end    time.Time     // of the first ones that an allocation was made with, or of those that end before
 	turn   *turn.Server
 }
 
 const allocationLifetime = 4 * time.Second
 
-// mortal starts such a relay. lifetime is that of the credentials of a caller, and of a guest.
+// mortal starts such a relay, whose credentials last so long.
 func mortal(t *testing.T, caller, guest time.Duration) *mortalRelay {
 	t.Helper()
-	r := &mortalRelay{address: "127.0.0.1:0", secret: "first"}
+	r := &mortalRelay{address: "127.0.0.1:0", secret: "first", caller: caller, guest: guest}
 	r.start(t)
 	t.Cleanup(func() { r.stop(t) })
 	at := httptest.NewServer(server.New(memstore.New(memstore.Limits{}), server.Config{
@@ -47,9 +49,9 @@ func mortal(t *testing.T, caller, guest time.Duration) *mortalRelay {
 		Relay: func(user string, _ *signaling.Ticket) []signaling.ICEServer {
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			lifetime := guest
+			lifetime := r.guest
 			if strings.HasPrefix(user, "host ") {
-				lifetime = caller
+				lifetime = r.caller
 			}
 			r.given++
 			name := fmt.Sprint(time.Now().Add(lifetime).Unix(), ":", r.given)
@@ -102,11 +104,22 @@ func (r *mortalRelay) used(end time.Time) {
 	}
 }
 
-// outlived reports whether no allocation with the first credentials can be left.
-func (r *mortalRelay) outlived() bool {
+func (r *mortalRelay) change(how func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return time.Since(r.end) > allocationLifetime
+	how()
+}
+
+// ended reports whether the first credentials have.
+func (r *mortalRelay) ended() bool { return r.over(0) }
+
+// outlived reports whether no allocation with the first credentials can be left.
+func (r *mortalRelay) outlived() bool { return r.over(allocationLifetime) }
+
+func (r *mortalRelay) over(since time.Duration) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.end.IsZero() && time.Since(r.end) > since
 }
 
 // A call through a relay goes on when the credentials of its allocations end: nothing is lost, and no one is told.
@@ -188,6 +201,21 @@ func TestPageRenews(t *testing.T) {
 			}
 		})
 	}
+	t.Run("with the next offer, when a caller has waited until they ended", func(t *testing.T) {
+		t.Parallel()
+		r := mortal(t, 3*time.Second, long)
+		page := b.open(t, r.page)
+		page.click("relay-only")
+		page.call("417-falcon-zebra")
+		eventually(t, r.ended, func() string { return "no credentials were used that end" })
+		r.change(func() { r.caller = long })
+		launch(t, "answer", "417-falcon-zesty", "--server", r.page).finish(t)
+		page.sees("A person answered with a wrong code.")
+		program := launch(t, "answer", "417-falcon-zebra", "--server", r.page)
+		verified(t, page)
+		page.sees("Through a relay")
+		converseWith(t, page, program)
+	})
 	t.Run("and is met again with new credentials when the relay was restarted", func(t *testing.T) {
 		t.Parallel()
 		r := mortal(t, long, long)
@@ -199,9 +227,7 @@ func TestPageRenews(t *testing.T) {
 		callee.hears("over the old relay")
 		r.stop(t)
 		begun := time.Now()
-		r.mu.Lock()
-		r.secret = "second"
-		r.mu.Unlock()
+		r.change(func() { r.secret = "second" })
 		r.start(t)
 		caller.say("over the new relay")
 		callee.hears("over the new relay")

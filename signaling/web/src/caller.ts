@@ -4,6 +4,7 @@ import { Attempt, connectLimit, type Outcome } from "./attempt.ts";
 import { make, same, token, type Code } from "./code.ts";
 import { Backoff, Failure, kindOf } from "./failure.ts";
 import { burnt } from "./guesses.ts";
+import { endOf } from "./iceservers.ts";
 import { attempts, type Meeting } from "./meeting.ts";
 import type { Pipe } from "./pipe.ts";
 import { newTicket, type Ticket } from "./store.ts";
@@ -23,7 +24,7 @@ export class Caller {
   /** Offers a connection in the room of code, or of a new code, until the callee is connected. */
   async call(code: Code | undefined, signal: AbortSignal): Promise<Pipe> {
     const { store, last } = this.#meeting;
-    const servers = (await this.#meeting.iceServers(undefined, signal)) ?? [];
+    let servers = (await this.#meeting.iceServers(undefined, signal)) ?? [];
     let digits = code ? manyDigits : Math.min(Math.max(store.roomDigits, fewDigits), manyDigits);
     code ??= make(digits);
     let t = this.#ticket(code), opened = false, failures = 0;
@@ -69,6 +70,7 @@ export class Caller {
             throw error;
         }
         await backoff.wait(signal);
+        if (endOf(servers) < Date.now() - store.ahead) servers = (await this.#meeting.iceServers(undefined, signal).catch(() => undefined)) ?? servers;
       }
     } finally {
       if (opened) void this.#giveBack(t);
