@@ -81,7 +81,7 @@ function showStartError(text: string, calm = false) {
   lost = "";
 }
 
-/** Tells the person something, wherever they are: a call may have begun meanwhile. */
+/** Tells the person something, wherever they are: a call may have begun since. */
 function tell(text: string, calm = false) {
   if (call) call.tell(text);
   else if (resuming) lost = `${lost} ${text}`.trim();
