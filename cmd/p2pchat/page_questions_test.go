@@ -95,6 +95,14 @@ func TestPageAsksBeforeLeaveDropsFiles(t *testing.T) {
 func TestPageTakesNoSlipForAnAnswer(t *testing.T) {
 	t.Parallel()
 	b := sharedBrowser(t)
+	t.Run("about a code", func(t *testing.T) {
+		page := b.open(t, serving(t))
+		page.write("code", "foo bar")
+		page.holdsEnter()
+		page.sees("If the caller chose it, press Answer again.")
+		page.press(kb.Enter)
+		page.sees("Answering foo-bar")
+	})
 	t.Run("about safety words", func(t *testing.T) {
 		server := serving(t)
 		caller, callee := b.open(t, server), b.open(t, server)

@@ -140,6 +140,9 @@ function answer(text: string, origin?: "link" | "before") {
   void hold("answer", code);
 }
 
+// A key that is held is no answer to what its first press has asked.
+document.onkeydown = (e) => { if (e.repeat && e.key === "Enter" && e.target !== textBox) e.preventDefault(); };
+
 byId("answer").onsubmit = (e) => {
   e.preventDefault();
   answer(codeInput.value);
@@ -232,8 +235,6 @@ dropping(textBox, noFiles, send, (why) => {
   else showStartError(why);
 });
 if (!CSS.supports("field-sizing", "content")) textBox.oninput = () => { textBox.rows = Math.min(6, textBox.value.split("\n").length); };
-// A held key presses a button once: it answers no question that it has asked.
-document.onkeydown = (e) => { if (e.repeat && e.key === "Enter" && e.target instanceof HTMLButtonElement) e.preventDefault(); };
 byId("leave").onclick = (e) => { if (!isDouble(e)) call?.leave(); };
 byId("write").onclick = () => { call?.write(); };
 byId("cancel").onclick = () => { call?.cancel(); };
