@@ -41,15 +41,19 @@ func TestPageLooks(t *testing.T) {
 	server := serving(t)
 	caller, callee := b.open(t, server), b.open(t, server)
 	name := strings.Repeat("Maximiliane ", 5)
+	const lines = `((e) => e.getBoundingClientRect().height / parseFloat(getComputedStyle(e).lineHeight))`
 	callee.looks(360, 640, "light")
 	callee.answer("601-animal-zebra")
 	callee.sees("someone has used it")
+	if lines := eval[float64](callee, lines+`(document.querySelector("#wait-title span"))`); lines > 1.5 {
+		t.Errorf("the code in the title has %v lines", lines)
+	}
 	callee.click("cancel")
 	callee.looks(360, 640, "light")
 	caller.looks(360, 640, "light")
 	caller.write("name", name)
 	code := caller.call("")
-	if lines := eval[float64](caller, `((e) => e.getBoundingClientRect().height / parseFloat(getComputedStyle(e).lineHeight))(document.getElementById("the-code"))`); lines > 1.5 {
+	if lines := eval[float64](caller, lines+`(document.getElementById("the-code"))`); lines > 1.5 {
 		t.Errorf("the code has %v lines", lines)
 	}
 	callee.answer(code)
@@ -118,8 +122,8 @@ func TestPageLooks(t *testing.T) {
 		caller.press("Max\r")
 		callee.agrees()
 		caller.sees("You have kept each other. From now on you can call Max")
-		if got := eval[string](caller, `document.getElementById("peer-name").textContent`); got != "Max" {
-			t.Errorf("the header names %q", got)
+		if got := eval[string](caller, `document.getElementById("peer-name").textContent + ", " + document.title`); got != "Max, Max – p2pchat" {
+			t.Errorf("the header and the title name %q", got)
 		}
 		callee.say("hello")
 		until[bool](caller, `document.getElementById("log").textContent.includes("Max: hello")`)

@@ -20,8 +20,11 @@ export class KeepView {
     view.onTrust = () => { this.#show(); };
     view.onKeep = ({ asked, kept, error }) => {
       if (asked) view.asked(`${peerName.textContent} wants to keep you as a contact, so that you can call each other without a code. ${view.trusted ? "" : "First compare the four words."}`.trim());
-      if (kept !== undefined) setName(kept);
-      if (kept !== undefined) view.note(`You have kept each other. From now on you can call ${kept} from the start of this page, without a code.`);
+      if (kept !== undefined) {
+        setName(kept);
+        if (!document.hidden) view.seen();
+        view.note(`You have kept each other. From now on you can call ${kept} from the start of this page, without a code.`);
+      }
       if (error !== undefined) view.note(`The contact was not kept. ${readable(error).message}`);
       this.#show();
     };

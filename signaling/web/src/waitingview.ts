@@ -16,7 +16,7 @@ export class WaitingView implements Listener {
   readonly #local: boolean;
   readonly #status = byId("wait-status");
   readonly #notes = byId("wait-notes");
-  #untroubled: [title: string, status: string] | undefined; // before the server failed to answer
+  #untroubled: [title: (Node | string)[], status: string] | undefined; // before the server failed to answer
 
   /** contact: the name of whom this side calls, or waits for; empty in a call with a code. */
   constructor(side: Side, base: string, defaultServer: boolean, local: boolean, code: Code | undefined, private readonly contact: string) {
@@ -25,7 +25,7 @@ export class WaitingView implements Listener {
     this.#defaultServer = defaultServer;
     this.#local = local;
     const calling = side === "offer";
-    byId("wait-title").textContent = calling ? "Your call" : same(code, inLobby) ? "Answering a call" : `Answering ${code ? print(code) : ""}`;
+    byId("wait-title").replaceChildren(...(calling ? ["Your call"] : !code || same(code, inLobby) ? ["Answering a call"] : ["Answering ", unbroken(print(code))]));
     if (contact) byId("wait-title").textContent = calling ? `Calling ${contact}` : `Waiting for ${contact} to call`;
     byId("wait-about").textContent = contact ? `You are connected as soon as ${contact} ${calling ? "answers, or calls you" : "calls"}. No code is needed.`
       : calling ? "" : "You are connected as soon as the caller is there. It does not matter which of you is first.";
@@ -49,10 +49,10 @@ export class WaitingView implements Listener {
       : "Tell the other person the code. It has no secret: anyone who knows it can join, so you will compare four words.";
     for (const id of ["code-label", "code-row"]) byId(id).hidden = open;
     byId("here").hidden = open || !this.#local;
-    byId("the-code").replaceChildren(el("span", { className: "word", textContent: text }));
+    byId("the-code").replaceChildren(unbroken(text));
     byId("the-link").textContent = link;
     const command = ["p2pchat answer", ...(open ? [] : [quoted(text)]), ...(this.#defaultServer ? [] : ["--server", this.#base])];
-    byId("the-command").replaceChildren(...command.join(" ").split(/( )/).map((w) => (w === " " ? w : el("span", { className: "word", textContent: w }))));
+    byId("the-command").replaceChildren(...command.join(" ").split(/( )/).map((w) => (w === " " ? w : unbroken(w))));
     byId("once").hidden = code.secret === "";
     this.#draw(link);
     byId("share").hidden = false;
@@ -124,15 +124,18 @@ export class WaitingView implements Listener {
     const title = byId("wait-title"), shown = this.#status.textContent;
     const waits = `Waiting for the server: until then, ${this.contact || "the other person"} cannot reach you`;
     if (why && shown !== waits) {
-      this.#untroubled = [title.textContent, shown];
+      this.#untroubled = [[...title.childNodes], shown];
       [title.textContent, this.#status.textContent] = ["The call is held up", waits];
     } else if (!why && this.#untroubled) {
-      title.textContent = this.#untroubled[0];
+      title.replaceChildren(...this.#untroubled[0]);
       if (shown === waits) this.#status.textContent = this.#untroubled[1]; // else another request has gone on since
       this.#untroubled = undefined;
     }
   }
 }
+
+/** Makes a text that no line breaks at its hyphens. */
+const unbroken = (text: string) => el("span", { className: "word", textContent: text });
 
 /** Quotes a word for a shell. */
 const quoted = (word: string) => (/^[\w.~:/%@-]+$/.test(word) && !word.startsWith("~") ? word : `'${word.replaceAll("'", "'\\''")}'`);
