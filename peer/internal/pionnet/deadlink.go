@@ -56,20 +56,29 @@ func machineLinks() []*transport.Interface {
 	return links
 }
 
-// avoidsDeadLink reports whether a link stands in for that of each default route. Where one family's route works, perhaps through a
-// tunnel, the sockets of both keep to the routes: one without an address does not say which family it is for.
-func avoidsDeadLink(all []*transport.Interface) (avoids bool) {
-	for _, at := range somewhere {
-		from := routeTo(netip.MustParseAddr(at))
-		if !from.IsValid() {
-			continue
+// withStandIns returns addresses, each of a link without a carrier replaced by that of the one that stands in for it. It is SourceTo for
+// links that are known: to read them takes longer than all else that an attempt asks the system.
+func withStandIns(sources []netip.Addr, all []*transport.Interface) []netip.Addr {
+	const alive = net.FlagUp | net.FlagRunning
+	list := slices.Clone(sources)
+	for i, source := range list {
+		works := slices.ContainsFunc(all, func(i *transport.Interface) bool {
+			return i.Flags&alive == alive && slices.Contains(addressesOf(i), source)
+		})
+		if _, other := standIn(source, all); !works && other.IsValid() {
+			list[i] = other
 		}
-		if link, _ := standIn(from, all); link == nil {
-			return false
-		}
-		avoids = true
 	}
-	return avoids
+	return list
+}
+
+// avoidsDeadLink reports whether a link stands in for that of each default route; sources are their addresses. Where one family's route
+// works, perhaps through a tunnel, the sockets of both keep to the routes: one without an address does not say which family it is for.
+func avoidsDeadLink(sources []netip.Addr, all []*transport.Interface) bool {
+	return len(sources) > 0 && !slices.ContainsFunc(sources, func(source netip.Addr) bool {
+		link, _ := standIn(source, all)
+		return link == nil
+	})
 }
 
 // resolver asks name servers, on Linux also past a link without a carrier.

@@ -39,6 +39,30 @@ func TestDeadLinks(t *testing.T) {
 	if link, _ := standIn(netip.MustParseAddr("192.0.2.7"), all[:5]); link != nil {
 		t.Errorf("%s stands in for a cable", link.Name)
 	}
+	sources := []netip.Addr{netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("2001:db8::7")}
+	if list := withStandIns(sources, all); list[0].String() != "10.0.0.7" || list[1] != sources[1] || sources[0] == list[0] {
+		t.Errorf("packets from %v leave from %v", sources, list)
+	}
+	if list := withStandIns(sources, append(all, an("eth1", "192.0.2.7/24"))); list[0] != sources[0] {
+		t.Errorf("packets leave from %v, though another link has %v and works", list, sources[0])
+	}
+	for _, one := range []struct {
+		sources []netip.Addr
+		avoids  bool
+	}{{nil, false}, {sources[:1], true}, {sources, false}} {
+		if got := avoidsDeadLink(one.sources, all); got != one.avoids {
+			t.Errorf("sockets of packets from %v avoid a dead link: %t", one.sources, got)
+		}
+	}
+}
+
+// BenchmarkNewNet is what an attempt asks the system first.
+func BenchmarkNewNet(b *testing.B) {
+	for b.Loop() {
+		if _, err := NewNet(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 // A call that goes through a VPN does not leave beside it.
@@ -97,6 +121,10 @@ func TestOwnAddressOfADeadLink(t *testing.T) {
 			if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil { //nolint:gosec,noctx // the test's own words
 				return fmt.Errorf("ip %s: %w: %s", args, err, out)
 			}
+		}
+		dead, alive := netip.MustParseAddr("10.0.1.2"), netip.MustParseAddr("10.0.2.2")
+		for begun := time.Now(); (HasAddress(dead) || !HasAddress(alive)) && time.Since(begun) < 10*time.Second; { // the kernel looks at carriers a moment later
+			time.Sleep(time.Millisecond)
 		}
 		for neighbour, from := range map[string]string{"10.0.1.2": "10.0.1.2", "10.0.1.7": "10.0.2.2", "10.0.2.7": "10.0.2.2"} {
 			if got := SourceTo(netip.MustParseAddr(neighbour)); got.String() != from {

@@ -209,10 +209,14 @@ func ownAddresses(machine transport.Net, used []*transport.Interface) (list []ne
 var somewhere = []string{"198.51.100.1", "2001:db8::1"}
 
 // DefaultAddresses returns this machine's addresses on the interfaces that have the default routes, one
-// of each family at most, IPv4 first. No packet is sent: connecting a UDP socket looks up the route.
-func DefaultAddresses() (list []netip.Addr) {
+// of each family at most, IPv4 first. A link that stands in for one without a carrier counts as that one.
+func DefaultAddresses() []netip.Addr { return withStandIns(defaultSources(), machineLinks()) }
+
+// defaultSources returns the addresses that the default routes lead from, one of each family at most, IPv4 first. No packet is
+// sent: connecting a UDP socket looks up the route.
+func defaultSources() (list []netip.Addr) {
 	for _, at := range somewhere {
-		if a := SourceTo(netip.MustParseAddr(at)); a.IsValid() {
+		if a := routeTo(netip.MustParseAddr(at)); a.IsValid() {
 			list = append(list, a)
 		}
 	}

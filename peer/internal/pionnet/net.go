@@ -49,7 +49,8 @@ func NewNet(ctx context.Context) (*Net, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking at this machine's network: %w", err)
 	}
-	return &Net{n, ctx, usable(all, DefaultAddresses()), newRoutes(all), false, avoidsDeadLink(all), time.Now().Add(tentativeLimit)}, nil
+	sources := defaultSources()
+	return &Net{n, ctx, usable(all, withStandIns(sources, all)), newRoutes(all), false, avoidsDeadLink(sources, all), time.Now().Add(tentativeLimit)}, nil
 }
 
 // Until returns a machine's network whose look-ups and connections end with ctx.
