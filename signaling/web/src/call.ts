@@ -3,7 +3,7 @@
 import { keeper, type Book, type Held } from "./book.ts";
 import { print, type Code } from "./code.ts";
 import { ContactSession } from "./contacts.ts";
-import { backIn, Conversation } from "./conversation.ts";
+import { Conversation } from "./conversation.ts";
 import { ConversationView } from "./conversationview.ts";
 import { byId, show } from "./dom.ts";
 import { readable, type Failure, type Kind } from "./failure.ts";
@@ -12,7 +12,7 @@ import { KeepView } from "./keepview.ts";
 import { Mailbox } from "./mailbox.ts";
 import { Outbox } from "./outbox.ts";
 import type { Pipe } from "./pipe.ts";
-import { resumeLimit, saveCall, saveWaiting, type SavedCall } from "./resume.ts";
+import { backIn, resumeLimit, saveCall, saveWaiting, type SavedCall } from "./resume.ts";
 import { Session } from "./session.ts";
 import { skewText } from "./skew.ts";
 import { Store, type Side } from "./store.ts";

@@ -14,16 +14,13 @@ import { after, goodbyeLate, hasHeard, hasSaid, lastFrames, type Leaving, type S
 import { properName, stranger } from "./name.ts";
 import type { Pipe } from "./pipe.ts";
 import { ReliableStream, type Heard } from "./reliable.ts";
-import type { Saved } from "./resume.ts";
+import { away, type Saved } from "./resume.ts";
 import { HelloWait } from "./ring.ts";
 
 const unmet = new Set<Kind>(["silent", "declined", "unanswered"]); // why no conversation begins on a pipe
 const wordsDiffer = "words-differ"; // the body of a goodbye, if that is why
 const replaced = new Failure("ended", "Another connection has taken the place of this one.");
-const away = 20_000; // ms that the other side waits for a page that was closed or is reloading
 const maxAway = 60_000; // ms that this side waits for another page
-/** ms after which a page that announced its absence no longer continues: the rest of `away` is for meeting again. */
-export const backIn = 10_000;
 
 export class Conversation {
   #name: string;

@@ -8,6 +8,12 @@ import type { SavedStream } from "./reliable.ts";
 import type { Resumption } from "./session.ts";
 import type { Side } from "./store.ts";
 
+/** ms that the other side waits for a page that was closed or is loading again. */
+export const away = 20_000;
+
+/** ms after which a page that announced its absence no longer continues: the rest of `away` is for meeting again. */
+export const backIn = 10_000;
+
 /** ms in which a call can be resumed if the other side was not told that the page is away. */
 export const resumeLimit = 10 * 60_000;
 
