@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -42,6 +43,26 @@ func TestPageDropsNoFileUnasked(t *testing.T) {
 		}
 		callee.click("again")
 		callee.sees("Start a call")
+	})
+	t.Run("also with long names, in a narrow window", func(t *testing.T) {
+		caller, callee := inCall(t, b)
+		callee.looks(360, 640, "light")
+		var names []string
+		for n := range 6 {
+			names = append(names, fmt.Sprint(n, strings.Repeat(" very long name", 6), ".bin"))
+		}
+		receivesUnsaved(t, caller, callee, names...)
+		caller.click("leave")
+		callee.sees("“0 very long name very lo…y long name.bin”")
+		callee.click("again")
+		callee.sees("Drop them and go back")
+		if got := eval[string](callee, `["save-all", "drop-unsaved"].filter((id) => {
+			const { right, bottom } = document.getElementById(id).getBoundingClientRect();
+			return right > innerWidth || bottom > innerHeight;
+		}).join()`); got != "" {
+			t.Errorf("out of the window: %s", got)
+		}
+		callee.click("drop-unsaved")
 	})
 	t.Run("unless the person wants that", func(t *testing.T) {
 		inFull(t)

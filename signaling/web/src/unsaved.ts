@@ -7,6 +7,7 @@ const item = `p2pchat unsaved at ${new URL(".", location.href).href.replace(/\/$
 const activation = 5000; // ms after a click in which a browser saves one file without a question
 const pause = 250; // ms between two files: a browser drops some of those that it is given at once
 const shownNames = 4;
+const nameStart = 24, nameEnd = 15; // characters that are shown of a long name: its end says what it is
 
 /** What an earlier page had when it was left. */
 interface Lost {
@@ -105,4 +106,9 @@ async function saveAll(): Promise<void> {
 }
 
 const list = (names: readonly string[]): string =>
-  names.slice(0, shownNames).map((n) => `“${n}”`).join(", ") + (names.length > shownNames ? ` and ${names.length - shownNames} more` : "");
+  names.slice(0, shownNames).map((n) => `“${short(n)}”`).join(", ") + (names.length > shownNames ? ` and ${names.length - shownNames} more` : "");
+
+function short(name: string): string {
+  const all = Array.from(name);
+  return all.length <= nameStart + 1 + nameEnd ? name : [...all.slice(0, nameStart), "…", ...all.slice(-nameEnd)].join("");
+}
