@@ -110,8 +110,15 @@ func withoutLimit(err error) error {
 // validate returns the load that the flags ask for.
 func (o benchOptions) validate() (load bench.Load, err error) {
 	load = o.load
-	if load.Concurrency < 1 || load.Calls < 1 || load.Duration < 0 || load.Rate < 0 {
-		return load, &usageError{err: errors.New("--concurrency and --calls must be greater than 0")}
+	switch {
+	case load.Concurrency < 1:
+		return load, &usageError{err: errors.New("--concurrency must be greater than 0")}
+	case load.Calls < 1:
+		return load, &usageError{err: errors.New("--calls must be greater than 0")}
+	case load.Duration < 0:
+		return load, &usageError{err: errors.New("--duration must not be negative")}
+	case load.Rate < 0:
+		return load, &usageError{err: errors.New("--rate must not be negative")}
 	}
 	if load.Servers == nil {
 		load.Servers = []string{defaultServer}
@@ -228,7 +235,7 @@ func drawTimeline(ctx context.Context, name string) error {
 	}
 	file, err := os.Create(name) //nolint:gosec // the person names it
 	if err != nil {
-		return &usageError{err: fmt.Errorf("--timeline: %w", err)}
+		return &usageError{err: fmt.Errorf("--timeline: %w", err), hint: "name a file that you can write to, in a folder that exists"}
 	}
 	return errors.Join(bench.WriteTimeline(file, phases), file.Close())
 }

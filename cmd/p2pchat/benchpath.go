@@ -93,8 +93,13 @@ func (o *pathBench) prepareMeeting(c *cobra.Command, args []string, std stdio) (
 	switch {
 	case c.Flags().Changed("count"):
 		return &usageError{err: errors.New("--count is for peers on this machine"), hint: "on a path to another person, use --duration"}
-	case o.duration <= 0 || o.wait < 0 || o.megabytes < 0:
-		return &usageError{err: errors.New("--duration, --wait and --max-mb must not be negative")}
+	case o.duration <= 0:
+		return &usageError{err: errors.New("--duration must be greater than 0")}
+	case o.megabytes < 0:
+		return &usageError{err: errors.New("--max-mb must not be negative")}
+	}
+	if err := checkWait(o.wait); err != nil {
+		return err
 	}
 	if o.logger, err = o.log.logger(std.err); err != nil {
 		return err

@@ -326,3 +326,20 @@ func residentPeak(t *testing.T, pid int) int {
 	}
 	return kilobytes >> 10
 }
+
+// Every command whose output does not fit on the disk says so, also where a library writes it.
+func TestOutputToAFullDisk(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	for _, args := range []string{"--help", "help call", "serve --help", "--version", "version", "config", "config --json", "contacts", "completion bash", "demo"} {
+		var notes strings.Builder
+		exit := run(t.Context(), strings.Fields(args), stdio{in: strings.NewReader(""), out: full, err: &notes})
+		if exit != exitFailed || !strings.Contains(notes.String(), "no space left on device\np2pchat: hint: make room on that disk") {
+			t.Errorf("p2pchat %s exits with %d, and says %q", args, exit, notes.String())
+		}
+	}
+}

@@ -119,6 +119,14 @@ func openSettings() (*settings.File, error) {
 	return file, nil
 }
 
+// save saves the settings. It returns a usageError if that is not possible.
+func save(file *settings.File) error {
+	if err := file.Save(); err != nil {
+		return &usageError{err: fmt.Errorf("the settings cannot be saved: %w", err), hint: "set HOME or XDG_CONFIG_HOME to a folder that you can write to, or name a file in " + configVariable}
+	}
+	return nil
+}
+
 // A shownSetting is a setting as config prints it.
 type shownSetting struct {
 	Name   string   `json:"name"`
@@ -232,7 +240,7 @@ func setSetting(notes io.Writer, known map[string]*pflag.Flag, name string, valu
 	if !slices.Equal(shown, values) {
 		file.Secret()
 	}
-	if err := file.Save(); err != nil {
+	if err := save(file); err != nil {
 		return err
 	}
 	fmt.Fprintf(notes, "p2pchat: %s is now %s, in %s\n", name, screen.Clean(strings.Join(shown, " ")), screen.Clean(file.Path()))
@@ -273,7 +281,7 @@ func unsetSetting(notes io.Writer, known map[string]*pflag.Flag, name string) er
 	file, was, rest := settings.OpenWithout(path, name)
 	switch {
 	case was:
-		if err := file.Save(); err != nil {
+		if err := save(file); err != nil {
 			return err
 		}
 		fmt.Fprintf(notes, "p2pchat: %s is no longer set in %s\n", screen.Clean(name), screen.Clean(path))

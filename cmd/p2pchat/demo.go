@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,7 +61,8 @@ func demo(ctx context.Context, log logOptions, std stdio) error {
 	if err != nil {
 		return err
 	}
-	d := &timeline{out: std.out, begun: time.Now()}
+	out := &checkedWriter{to: std.out}
+	d := &timeline{out: out, begun: time.Now()}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("the demo's server cannot start: %w", err)
@@ -101,7 +103,7 @@ func demo(ctx context.Context, log logOptions, std stdio) error {
 	if err := errors.Join(append(ends, err)...); err != nil {
 		return err
 	}
-	return d.conclude(caller, callee)
+	return cmp.Or(d.conclude(caller, callee), out.err)
 }
 
 // write creates the file that the actor sends.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"p2pchat/chat/screen/tui"
@@ -35,17 +36,38 @@ func widthOf(out io.Writer) int {
 	return width
 }
 
+// A plainBool is the value of a flag that is on or off. It hides that it is one from pflag, whose help would say --qr[=true|false].
+type plainBool struct{ pflag.Value }
+
 // hangHelp lets the help of all commands fit into the terminal that out is. Otherwise the help stays as it is.
 func hangHelp(root *cobra.Command, out io.Writer) {
 	whole := root.HelpFunc()
 	root.SetHelpFunc(func(c *cobra.Command, args []string) {
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.Value.Type() == "bool" {
+				f.Value = plainBool{f.Value}
+			}
+		})
 		width := widthOf(out)
 		if width == 0 {
 			whole(c, args)
 			return
 		}
-		fmt.Fprint(out, tui.Hang(joinLines(cmp.Or(c.Long, c.Short))+"\n\n"+c.UsageString(), width))
+		fmt.Fprint(c.OutOrStdout(), tui.Hang(joinLines(cmp.Or(c.Long, c.Short))+"\n\n"+c.UsageString(), width))
 	})
+}
+
+// A checkedWriter keeps the first error of a writer to which code writes that ignores errors.
+type checkedWriter struct {
+	to  io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (w *checkedWriter) Write(b []byte) (int, error) {
+	n, err := w.to.Write(b)
+	w.err = cmp.Or(w.err, err)
+	return n, err
 }
 
 // joinLines makes one line of each paragraph. Rows that begin with a space are no paragraph.

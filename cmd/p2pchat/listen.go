@@ -114,17 +114,29 @@ func (o *listenOptions) prepareListen(c *cobra.Command, std stdio) (err error) {
 	if o.name == "" {
 		o.name = loginName()
 	}
-	if o.program != "" {
-		path, err := exec.LookPath(o.program)
-		if err == nil {
-			path, err = filepath.Abs(path)
-		}
-		if err != nil {
-			return &usageError{err: fmt.Errorf("--exec: %w", err), hint: "give the path of a program that you can run"}
-		}
-		o.program = path
+	if err := o.findProgram(); err != nil {
+		return err
 	}
 	return o.checkFiles()
+}
+
+// findProgram makes the path of --exec absolute. It returns a usageError if there is no such program.
+func (o *listenOptions) findProgram() error {
+	if o.program == "" {
+		return nil
+	}
+	path, err := exec.LookPath(o.program)
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	if e := (*exec.Error)(nil); errors.As(err, &e) { // its text begins with exec, too
+		err = fmt.Errorf("%q: %w", o.program, e.Err)
+	}
+	if err != nil {
+		return &usageError{err: fmt.Errorf("--exec: %w", err), hint: "give the path of a program that you can run"}
+	}
+	o.program = path
+	return nil
 }
 
 // listen waits for calls until the person leaves or the program is interrupted.

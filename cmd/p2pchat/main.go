@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,8 +81,10 @@ func run(ctx context.Context, args []string, std stdio) int {
 		completeFlags(root) // only a shell that completes needs it, and it takes 2 % of a start
 	}
 	root.SetArgs(args)
+	out := &checkedWriter{to: std.out} // of cobra's own output, such as help
+	root.SetOut(out)
 	c, err := root.ExecuteContextC(ctx)
-	err = nameOrigin(c, err)
+	err = cmp.Or(nameOrigin(c, err), out.err)
 	if std.inTerminal && errors.Is(err, errInterrupted) {
 		fmt.Fprintln(std.err) // the terminal shows ^C on the current line
 	}

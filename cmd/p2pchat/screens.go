@@ -19,10 +19,11 @@ func (o *talkOptions) chooseScreen(std stdio) error {
 	if err := checkChoice("ui", o.ui); err != nil {
 		return err
 	}
-	capable := std.inTerminal && std.outTerminal && os.Getenv("TERM") != "dumb"
+	inTerminal := std.inTerminal && std.outTerminal
+	capable := inTerminal && os.Getenv("TERM") != "dumb"
 	switch {
 	case o.ui == "tui" && !capable:
-		return &usageError{err: errors.New("--ui tui needs a terminal for input and output"), hint: "--ui line works everywhere"}
+		return noFullScreen(inTerminal)
 	case o.ui == "json":
 		o.screen = screen.JSON
 	case o.ui == "line", !capable:
@@ -41,6 +42,14 @@ func (o *talkOptions) chooseScreen(std stdio) error {
 		o.drain = 2 * time.Second
 	}
 	return nil
+}
+
+// noFullScreen returns the usageError of a full screen that this terminal, or what is none, cannot show.
+func noFullScreen(inTerminal bool) error {
+	if inTerminal {
+		return &usageError{err: errors.New("--ui tui needs a terminal that can move its cursor, and TERM=dumb says that this one cannot"), hint: "--ui line works everywhere; if the terminal can do more, set TERM to its kind, such as xterm"}
+	}
+	return &usageError{err: errors.New("--ui tui needs a terminal for input and output"), hint: "--ui line works everywhere"}
 }
 
 // show runs the screen, and sends its error when it ends. The screen gets the input once feed is called, and a

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -97,6 +98,9 @@ func unreadable(err error) error {
 	hint := "mend the file; 'p2pchat help config' has its form"
 	if e := (*settings.Error)(nil); errors.As(err, &e) && e.Name != "" {
 		hint = "correct that line, or remove it: p2pchat config unset " + quoted(e.Name) + "; 'p2pchat help config' has the form of the file"
+	}
+	if errors.Is(err, syscall.EISDIR) {
+		hint = "let " + configVariable + " name a file, or move the folder"
 	}
 	if errors.Is(err, fs.ErrPermission) {
 		hint = "if the file is another user's, set HOME or XDG_CONFIG_HOME to a folder of your own; without settings: " + configVariable + "=" + noSettings

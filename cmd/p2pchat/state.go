@@ -10,7 +10,7 @@ import (
 )
 
 // errNoState says that the user has no folder for what programs keep, as some services do not.
-var errNoState = errors.New("there is no folder for contacts: set XDG_STATE_HOME")
+var errNoState = errors.New("there is no folder for contacts: set HOME or XDG_STATE_HOME")
 
 // statePath returns the path of a name in the folder for what the program keeps between runs: $XDG_STATE_HOME/p2pchat, or the
 // system's own place. It returns "" if the user has none.

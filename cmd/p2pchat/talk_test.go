@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"p2pchat/peer"
@@ -19,6 +20,17 @@ func TestIsCode(t *testing.T) {
 	} {
 		if got := c.isCode(text); got != want {
 			t.Errorf("%q is a code: %v", text, got)
+		}
+	}
+}
+
+// A full screen that cannot be had says why: a dumb terminal is one.
+func TestNoFullScreen(t *testing.T) {
+	t.Setenv("TERM", "dumb")
+	for terminal, says := range map[bool]string{true: "TERM=dumb says that this one cannot", false: "needs a terminal for input and output"} {
+		o := talkOptions{ui: "tui"}
+		if err := o.chooseScreen(stdio{inTerminal: terminal, outTerminal: terminal}); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("on a terminal: %v, the error is %v", terminal, err)
 		}
 	}
 }

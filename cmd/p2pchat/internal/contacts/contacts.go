@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"p2pchat/chat/disk"
@@ -88,7 +89,7 @@ func Open(dir string) *Book { return &Book{dir, disk.Replace} }
 // List returns the contacts by name, and an error that names each file that cannot be read.
 func (b *Book) List() ([]Contact, error) {
 	entries, err := os.ReadDir(b.dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) { // HOME may be /dev/null
 		return nil, nil
 	}
 	var list []Contact
