@@ -193,7 +193,7 @@ func (s *Store) Description(ctx context.Context, t signaling.Ticket, of signalin
 	}
 	var d signaling.Description
 	var v signaling.Version
-	err := s.read(ctx, t, of, wait, func(r *room) (*waiters, error) {
+	err := s.read(ctx, t, of, wait, false, func(r *room) (*waiters, error) {
 		list := &r.waiters[of][signaling.DocDescription]
 		d, v = r.sides[of].description, r.sides[of].version
 		switch {
@@ -244,11 +244,20 @@ func (s *Store) AddCandidates(ctx context.Context, t signaling.Ticket, at int, c
 
 // Candidates implements [signaling.Store].
 func (s *Store) Candidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration) ([]signaling.Candidate, error) {
+	return s.candidates(ctx, t, of, after, wait, false)
+}
+
+// MoreCandidates is Candidates for a reader that has found the room: it returns ErrClosed if the room is gone.
+func (s *Store) MoreCandidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration) ([]signaling.Candidate, error) {
+	return s.candidates(ctx, t, of, after, wait, true)
+}
+
+func (s *Store) candidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration, found bool) ([]signaling.Candidate, error) {
 	if after < 0 {
 		return nil, signaling.ErrInvalid
 	}
 	var list []signaling.Candidate
-	err := s.read(ctx, t, of, wait, func(r *room) (*waiters, error) {
+	err := s.read(ctx, t, of, wait, found, func(r *room) (*waiters, error) {
 		from, waiting := &r.sides[of], &r.waiters[of][signaling.DocCandidates]
 		switch {
 		case !r.hasOffer():

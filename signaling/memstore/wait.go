@@ -21,8 +21,9 @@ type waiter struct {
 type waiters []*waiter
 
 // read calls look until look returns a nil error: then look has what its caller asked for of a
-// side. Between two calls read sleeps as one of the waiters in the list that look returns.
-func (s *Store) read(ctx context.Context, t signaling.Ticket, of signaling.Side, wait time.Duration, look func(*room) (*waiters, error)) error {
+// side. Between two calls read sleeps as one of the waiters in the list that look returns. found: the reader
+// has found the room before, so that one which is gone was closed.
+func (s *Store) read(ctx context.Context, t signaling.Ticket, of signaling.Side, wait time.Duration, found bool, look func(*room) (*waiters, error)) error {
 	if err := signaling.CheckRoom(t.Room); err != nil {
 		return err
 	}
@@ -31,9 +32,12 @@ func (s *Store) read(ctx context.Context, t signaling.Ticket, of signaling.Side,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
-		r, err := s.readable(t.Room, owner, of, wait > 0)
+		r, err := s.readable(t.Room, owner, of, wait > 0 && !found)
 		if err != nil {
 			return err
+		}
+		if found && !r.hasOffer() {
+			return signaling.ErrClosed
 		}
 		list, err := look(r)
 		if err == nil || wait <= 0 {

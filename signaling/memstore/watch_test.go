@@ -94,3 +94,24 @@ func TestWatch(t *testing.T) {
 		})
 	})
 }
+
+// A reader that has found the room does not wait in the place of one that is gone.
+func TestMoreCandidates(t *testing.T) {
+	s, caller := opened(t)
+	read := func(wait time.Duration) error {
+		_, err := s.MoreCandidates(t.Context(), signaling.Ticket{Room: "room"}, signaling.Caller, 0, wait)
+		return err
+	}
+	if err := read(0); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(t.Context(), caller); err != nil {
+		t.Fatal(err)
+	}
+	if err := read(signaling.Forever); !errors.Is(err, signaling.ErrClosed) {
+		t.Errorf("it is told: %v", err)
+	}
+	if c := s.Counts(); c != (Counts{}) {
+		t.Errorf("it leaves %+v", c)
+	}
+}

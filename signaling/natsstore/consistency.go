@@ -48,12 +48,8 @@ func staleWrite(err error) bool {
 	return false
 }
 
-// staleRead returns whether an error ends a read with ticket t and depends on the state of the
-// room. An error after a wait comes from the feed, so the replica is not behind: therefore a read
-// first looks without waiting, and then waits.
-func staleRead(t signaling.Ticket) func(error) bool {
-	return func(err error) bool { return t.Token != "" && !errors.Is(err, signaling.ErrNoOffer) && staleWrite(err) }
-}
+// staleRead reports whether err ends a read with a token and depends on the state of the room.
+func staleRead(err error) bool { return !errors.Is(err, signaling.ErrNoOffer) && staleWrite(err) }
 
 // Offer implements [signaling.Store].
 func (s *Store) Offer(ctx context.Context, t signaling.Ticket, d signaling.Description) (v signaling.Version, err error) {
@@ -98,24 +94,52 @@ func (s *Store) Close(ctx context.Context, t signaling.Ticket) error {
 
 // Description implements [signaling.Store].
 func (s *Store) Description(ctx context.Context, t signaling.Ticket, of signaling.Side, known signaling.Version, wait time.Duration) (d signaling.Description, v signaling.Version, err error) {
-	err = s.retryIfBehind(ctx, t.Room, staleRead(t), func() (err error) {
-		d, v, err = s.Store.Description(ctx, t, of, known, 0)
+	if of == signaling.Caller {
+		t.Token = "" // any client may read an offer
+	}
+	err = s.read(ctx, t, wait, func(wait time.Duration, _ bool) (err error) {
+		d, v, err = s.Store.Description(ctx, t, of, known, wait)
 		return err
 	})
-	if err != nil && wait > 0 {
-		return s.Store.Description(ctx, t, of, known, wait)
-	}
 	return d, v, err
 }
 
 // Candidates implements [signaling.Store].
 func (s *Store) Candidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration) (list []signaling.Candidate, err error) {
-	err = s.retryIfBehind(ctx, t.Room, staleRead(t), func() (err error) {
-		list, err = s.Store.Candidates(ctx, t, of, after, 0)
+	err = s.read(ctx, t, wait, func(wait time.Duration, found bool) (err error) {
+		list, err = s.candidates(ctx, t, of, after, wait, found)
 		return err
 	})
-	if wait > 0 && len(list) == 0 {
-		return s.Store.Candidates(ctx, t, of, after, wait)
+	if errors.Is(err, signaling.ErrUnchanged) {
+		err = nil
 	}
 	return list, err
+}
+
+// candidates is the replica's Candidates, or MoreCandidates if the reader has found the room. Instead of an empty list it returns ErrUnchanged.
+func (s *Store) candidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration, found bool) ([]signaling.Candidate, error) {
+	read := s.Store.Candidates
+	if found {
+		read = s.Store.MoreCandidates
+	}
+	list, err := read(ctx, t, of, after, wait)
+	if err == nil && len(list) == 0 {
+		err = signaling.ErrUnchanged
+	}
+	return list, err
+}
+
+// read calls look, which waits up to wait. With a token it looks without waiting first, because an error after a wait comes from the feed,
+// so that the replica is not behind. found tells the second look that the first one has found the room, which may be closed in between. A
+// read without a token is refused nothing.
+func (s *Store) read(ctx context.Context, t signaling.Ticket, wait time.Duration, look func(wait time.Duration, found bool) error) error {
+	if t.Token == "" {
+		return look(wait, false)
+	}
+	err := s.retryIfBehind(ctx, t.Room, staleRead, func() error { return look(0, false) })
+	found := errors.Is(err, signaling.ErrUnchanged)
+	if wait > 0 && (found || errors.Is(err, signaling.ErrNoRoom) || errors.Is(err, signaling.ErrNoOffer) || errors.Is(err, signaling.ErrNoAnswer)) {
+		return look(wait, found)
+	}
+	return err
 }

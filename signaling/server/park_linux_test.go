@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"p2pchat/signaling"
 	"p2pchat/signaling/memstore"
@@ -80,6 +82,36 @@ func TestARoomClosedBeforeItsReadIsParked(t *testing.T) {
 	}
 	s.watcher = h
 	s.get("/rooms/blue/offer-candidates", "Prefer: wait=60").problem(404, "closed")
+}
+
+// A brief Store is one whose caller closes the room as soon as its offer was looked at.
+type brief struct {
+	*memstore.Store
+	t      *testing.T
+	caller signaling.Ticket
+}
+
+func (b brief) Description(ctx context.Context, t signaling.Ticket, of signaling.Side, known signaling.Version, wait time.Duration) (signaling.Description, signaling.Version, error) {
+	d, v, err := b.Store.Description(ctx, t, of, known, wait)
+	if closed := b.Close(ctx, b.caller); closed != nil && !errors.Is(closed, signaling.ErrNoRoom) {
+		b.t.Error(closed)
+	}
+	return d, v, err
+}
+
+func TestARoomClosedWhileItsOfferIsLookedAt(t *testing.T) {
+	for _, had := range []string{`"VERSION"`, `"another", "VERSION"`, `*`} {
+		t.Run(had, func(t *testing.T) {
+			s := openParking(t, true, Config{})
+			b := brief{s.watcher.(*memstore.Store), t, signaling.NewTicket("blue", signaling.Caller)}
+			v, err := b.Offer(t.Context(), b.caller, signaling.Description(anOffer))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.store = b
+			s.get("/rooms/blue/offer", "Prefer: wait=60", "If-None-Match: "+strings.ReplaceAll(had, "VERSION", string(v))).problem(404, "closed")
+		})
+	}
 }
 
 func testWaitingReads(t *testing.T, open func(*testing.T, Config) parkingSite) {
@@ -208,6 +240,22 @@ func testWaitingReads(t *testing.T, open func(*testing.T, Config) parkingSite) {
 			}
 			l.hear().problem(404, "closed")
 		}
+	})
+
+	t.Run("a read of an answer, without a token, is told so, too", func(t *testing.T) {
+		s := open(t, Config{})
+		caller := signaling.NewTicket("blue", signaling.Caller)
+		if _, err := s.store.Offer(t.Context(), caller, signaling.Description(anOffer)); err != nil {
+			t.Fatal(err)
+		}
+		l := dial(t, s.address)
+		l.say("GET /rooms/blue/answer HTTP/1.1", "Host: localhost", "Prefer: wait=60", "", "")
+		s.untilWaiting(1)
+		_, err := s.store.Reoffer(t.Context(), caller, signaling.Description(description("offer", 2)))
+		if err = errors.Join(err, s.store.Close(t.Context(), caller)); err != nil {
+			t.Fatal(err)
+		}
+		l.hear().problem(404, "closed")
 	})
 
 	t.Run("a client that hangs up leaves nothing behind", func(t *testing.T) {

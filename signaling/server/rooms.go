@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -101,16 +102,12 @@ func (s *Server) getDescription(of signaling.Side) echo.HandlerFunc {
 		}
 		had := tags(c.Request().Header.Values("If-None-Match"))
 		return s.await(c, documentOf(t, of, signaling.DocDescription), func(ctx context.Context, wait time.Duration) (func() error, error) {
-			var known signaling.Version
-			if len(had) > 0 {
-				_, now, err := s.store.Description(ctx, t, of, "", 0)
-				if err == nil && (slices.Contains(had, now) || slices.Contains(had, "*")) {
-					known = now
-				}
-			}
-			d, v, err := s.store.Description(ctx, t, of, known, wait)
-			if errors.Is(err, signaling.ErrUnchanged) {
-				c.Response().Header().Set("ETag", tag(known))
+			d, v, err := s.readDescription(ctx, t, of, had, wait)
+			switch {
+			case errors.Is(err, signaling.ErrUnchanged):
+				c.Response().Header().Set("ETag", tag(v))
+			case errors.Is(err, signaling.ErrNoAnswer) && infoOf(c).waits && (t.Token != "" || s.isOpen(ctx, t.Room)): // with a token, the Store tells the two apart
+				err = errUnanswered
 			}
 			if err != nil {
 				return nil, err
@@ -121,6 +118,37 @@ func (s *Server) getDescription(of signaling.Side) echo.HandlerFunc {
 			}, nil
 		})
 	}
+}
+
+// errUnanswered is ErrNoAnswer of a room that has an offer.
+var errUnanswered = fmt.Errorf("%w", signaling.ErrNoAnswer)
+
+// readDescription is the Store's Description for a client that has these versions, or any if one is "*". With ErrUnchanged it returns the
+// client's version.
+func (s *Server) readDescription(ctx context.Context, t signaling.Ticket, of signaling.Side, had []signaling.Version, wait time.Duration) (d signaling.Description, v signaling.Version, err error) {
+	var known signaling.Version
+	looks := len(had) > 1 || slices.Contains(had, "*")
+	if looks {
+		_, now, err := s.store.Description(ctx, t, of, "", 0)
+		if err == nil && (slices.Contains(had, now) || slices.Contains(had, "*")) {
+			known = now
+		}
+	} else if len(had) == 1 {
+		known = had[0]
+	}
+	switch d, v, err = s.store.Description(ctx, t, of, known, wait); {
+	case errors.Is(err, signaling.ErrUnchanged):
+		v = known
+	case errors.Is(err, signaling.ErrNoOffer) && looks && known != "": // between the two reads
+		err = signaling.ErrClosed
+	}
+	return d, v, err
+}
+
+// isOpen reports whether a room has an offer.
+func (s *Server) isOpen(ctx context.Context, room string) bool {
+	_, _, err := s.store.Description(ctx, signaling.Ticket{Room: room}, signaling.Caller, "", 0)
+	return err == nil
 }
 
 func (s *Server) postCandidates(side signaling.Side) echo.HandlerFunc {

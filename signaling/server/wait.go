@@ -133,9 +133,9 @@ func (s *Server) find(ctx context.Context, c echo.Context, news awaited, wait ti
 // reads no one watches the room, and one that another change has woken is told of that change alone: it would wait for the next call.
 func (i *requestInfo) noticeClose(err error) error {
 	switch {
-	case errors.Is(err, signaling.ErrUnchanged):
+	case errors.Is(err, signaling.ErrUnchanged), errors.Is(err, errUnanswered):
 		i.found = true
-	case i.found && (errors.Is(err, signaling.ErrNoRoom) || errors.Is(err, signaling.ErrNoOffer)):
+	case i.found && nothingYet(err):
 		i.closed = true
 		return signaling.ErrClosed
 	}
