@@ -44,7 +44,7 @@ func (t *tail) look(s reliable.Status, now time.Time) (due <-chan time.Time) {
 	}
 	if s.Out > t.out {
 		t.out, t.outAt, t.probed = s.Out, now, false
-		if t.timed == 0 {
+		if t.timed == 0 && s.Confirmed < t.out { // or else the next look, at any time, would measure
 			t.timed, t.timedAt = t.out, now
 		}
 	}

@@ -3,6 +3,8 @@ package chat
 import (
 	"testing"
 	"time"
+
+	"p2pchat/chat/reliable"
 )
 
 // What is not acknowledged in time is followed by one acknowledgement that says nothing new; what is, by nothing.
@@ -45,4 +47,21 @@ func TestTailOfAStranger(t *testing.T) {
 		time.Sleep(time.Hour)
 		equal(t, "it gets", r.wire(), []string{"hello"})
 	})
+}
+
+// What is acknowledged before look sees that it is out, as on an earlier pipe, measures nothing: the next look may come an hour later.
+func TestTailMeasuresRoundTripsOnly(t *testing.T) {
+	const trip = 100 * time.Millisecond
+	begun := time.Now()
+	tail := newTail(trip)
+	defer tail.stop()
+	for i, after := range []time.Duration{0, time.Hour, 2 * time.Hour} {
+		n := uint64(7 + i)
+		if tail.look(reliable.Status{Out: n, Confirmed: n}, begun.Add(after)) != nil {
+			t.Error("a probe is due for what is acknowledged")
+		}
+	}
+	if got := tail.patience(); got != trip+trip/4 {
+		t.Errorf("a probe is due after %v", got)
+	}
 }
