@@ -23,7 +23,7 @@ type writeOffer func(context.Context, signaling.Ticket, signaling.Description) (
 type caller struct {
 	s       *Session
 	servers []signaling.ICEServer
-	asked   time.Time // for them
+	asked   time.Time // for them, by the wall clock: credentials end while the machine sleeps, too
 	code    Code
 	digits  int // of the room's number
 	ticket  signaling.Ticket
@@ -41,7 +41,7 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 	if err != nil {
 		return nil, err
 	}
-	c := &caller{s: s, servers: servers, asked: time.Now(), code: code, digits: signaling.MaxRoomDigits, write: s.store.Offer}
+	c := &caller{s: s, servers: servers, asked: time.Now().Round(0), code: code, digits: signaling.MaxRoomDigits, write: s.store.Offer}
 	if code == (Code{}) {
 		c.digits = s.roomDigits()
 		c.code = newCode(c.digits)
@@ -82,11 +82,11 @@ func (c *caller) askAgain(ctx context.Context) {
 		return
 	}
 	servers, err := c.s.iceServers(ctx, signaling.Ticket{}, 0)
-	if err != nil {
+	if err != nil || len(servers) == 0 { // none: the server has refused to list them, or has none now
 		c.s.config.Log.Info("going on with the STUN and TURN servers of the last offer", "why", err)
 		return
 	}
-	c.servers, c.asked = servers, time.Now()
+	c.servers, c.asked = servers, time.Now().Round(0)
 }
 
 // attempt offers a connection, and waits for it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"testing"
+	"time"
 
 	"p2pchat/signaling"
 	"p2pchat/signaling/memstore"
@@ -127,6 +128,37 @@ func TestClosingALateOffer(t *testing.T) {
 			now, _, err := store.Description(t.Context(), signaling.Ticket{Room: "417"}, signaling.Caller, "", 0)
 			if c.stays == "" && !errors.Is(err, signaling.ErrNoOffer) || c.stays != "" && string(now) != string(d(c.stays)) {
 				t.Errorf("the room has %q (%v)", now, err)
+			}
+		})
+	}
+}
+
+// A caller asks for new credentials after a minute, however long of it the machine slept, and goes on with the ones it has if it gets none.
+func TestAskingAgainForServers(t *testing.T) {
+	first, later := []signaling.ICEServer{{URLs: []string{"stun:192.0.2.1"}}}, []signaling.ICEServer{{URLs: []string{"stun:192.0.2.2"}}}
+	for _, c := range []struct {
+		name string
+		ago  time.Duration
+		list []signaling.ICEServer
+		err  error
+		want []signaling.ICEServer
+	}{
+		{"at once", 0, later, nil, first},
+		{"later", 2 * time.Minute, later, nil, later},
+		{"of a server that refuses", 2 * time.Minute, nil, signaling.ErrTooMany, first},
+		{"of a server that is away", 2 * time.Minute, nil, signaling.ErrUnreachable, first},
+		{"of a server that has none now", 2 * time.Minute, []signaling.ICEServer{}, nil, first},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := &caller{servers: first, asked: time.Now().Add(-c.ago).Round(0), s: &Session{config: Config{
+				Log: discarding(), Discover: func(context.Context, signaling.Ticket, time.Duration) ([]signaling.ICEServer, error) { return c.list, c.err },
+			}}}
+			a.askAgain(t.Context())
+			if !reflect.DeepEqual(a.servers, c.want) {
+				t.Errorf("the next offer has %v", a.servers)
+			}
+			if a.asked != a.asked.Round(0) { // a clock that stops while the machine sleeps
+				t.Errorf("it has asked at %v", a.asked)
 			}
 		})
 	}
