@@ -151,7 +151,9 @@ func TestAskingAgainForServers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := &caller{servers: first, asked: time.Now().Add(-c.ago).Round(0), s: &Session{config: Config{
-				Log: discarding(), Discover: func(context.Context, signaling.Ticket, time.Duration) ([]signaling.ICEServer, error) { return c.list, c.err },
+				Log: discarding(), Discover: func(context.Context, signaling.Ticket, time.Duration) ([]signaling.ICEServer, error) {
+					return c.list, c.err
+				},
 			}}}
 			a.askAgain(t.Context())
 			if !reflect.DeepEqual(a.servers, c.want) {

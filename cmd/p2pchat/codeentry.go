@@ -85,7 +85,7 @@ func (c *connector) enter(text string) error {
 	var e codeEntry
 	if c.o.side == signaling.Callee {
 		// Other machines know the server of this machine by another address, which a pasted link may name.
-		o := talkOptions{server: server, serverGiven: !onLoopback(server), serverSaved: c.o.serverSaved} // parse changes it
+		o := talkOptions{side: c.o.side, server: server, serverGiven: !onLoopback(server), serverSaved: c.o.serverSaved} // parse changes it
 		var err error
 		if e.code, err = c.codes.read(text, o.parse); err != nil {
 			return err

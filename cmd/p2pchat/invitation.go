@@ -29,7 +29,11 @@ func (o *talkOptions) findCode(ctx context.Context, text string, std stdio) (pee
 		return peer.Code{}, errNoCode
 	default:
 		o.asked = true
-		return askCode(ctx, std, o.parse)
+		server, given, saved := o.server, o.serverGiven, o.serverSaved
+		return askCode(ctx, std, func(text string) (peer.Code, error) {
+			o.server, o.serverGiven, o.serverSaved = server, given, saved // a link that was doubted before may have named another one
+			return o.parse(text)
+		})
 	}
 	return o.parse(text)
 }
@@ -70,23 +74,24 @@ func address(text string) []string {
 	return found
 }
 
-// pasted is invitation for a link that may have no scheme, as browsers show it. The server that is known gives it the scheme; to another
-// one, a link is https, unless its host is on this machine or a private network, where few servers have a certificate.
+// pasted is invitation for a link that may have no scheme, as browsers show it. The server that is known gives the scheme to a link to its
+// host and port; to another one, a link is https, unless its host is on this machine or a private network, where few servers have a
+// certificate.
 func pasted(text, known string) (code, server string) {
 	found := address(text)
 	if found == nil || found[1] != "" || found[4] == "" || len(found[5]) < 2 || found[3] == "" && !isHost(found[2]) {
 		return invitation(text)
 	}
 	scheme, rest, _ := strings.Cut(known, "://")
-	if !strings.EqualFold(strings.TrimRight(rest, "/"), strings.TrimRight(found[2]+found[3]+found[4], "/")) {
+	if host, _, _ := strings.Cut(rest, "/"); !strings.EqualFold(host, found[2]+found[3]) {
 		scheme = likelyScheme(found[2])
 	}
 	return invitation(scheme + "://" + found[0])
 }
 
-// isHost reports whether text, of a form that a room's name may have too, is probably the name or the address of a host.
+// isHost reports whether text, of a form that a room's name or a folder may have too, is probably the name or the address of a host.
 func isHost(text string) bool {
-	return strings.ContainsAny(text, ".]") || strings.EqualFold(text, "localhost")
+	return strings.ContainsAny(strings.TrimLeft(text, "."), ".]") || strings.EqualFold(text, "localhost")
 }
 
 // likelyScheme returns https unless the host is this machine, or has an address that only its own network knows.

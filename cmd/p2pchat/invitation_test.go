@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -20,6 +21,7 @@ func TestLinksWithoutAScheme(t *testing.T) {
 		"chat:3000/#417-amber-falcon":                       {"417-amber-falcon", "https://chat:3000"},
 		"chat.example.net:3000/team/#417-amber-falcon":      {"417-amber-falcon", known},
 		"Chat.Example.net:3000/team#417-amber-falcon":       {"417-amber-falcon", "http://Chat.Example.net:3000/team"},
+		"chat.example.net:3000/other/#417-amber-falcon":     {"417-amber-falcon", "http://chat.example.net:3000/other"},
 		"chat.example.net/team/#417-amber-falcon":           {"417-amber-falcon", "https://chat.example.net/team"},
 		"localhost/#417-amber-falcon":                       {"417-amber-falcon", "http://localhost"},
 		"127.0.0.1:3000/#417-amber-falcon":                  {"417-amber-falcon", "http://127.0.0.1:3000"},
@@ -29,12 +31,25 @@ func TestLinksWithoutAScheme(t *testing.T) {
 		"192.0.2.7/#417-amber-falcon":                       {"417-amber-falcon", "https://192.0.2.7"},
 		"https://192.168.1.7/#417-amber-falcon":             {"417-amber-falcon", "https://192.168.1.7"},
 		"team/#417-amber-falcon":                            {"team/#417-amber-falcon", ""}, // a path
+		"./#417-amber-falcon":                               {"./#417-amber-falcon", ""},
+		"../photos/#1":                                      {"../photos/#1", ""},
+		".photos/#1":                                        {".photos/#1", ""},
 		"417-amber-falcon":                                  {"417-amber-falcon", ""},
 		"chat.example.org/#":                                {"chat.example.org/#", ""},
 		"look at chat.example.org/#417-amber-falcon":        {"look at chat.example.org/#417-amber-falcon", ""},
 	} {
 		if code, server := pasted(text, known); code != want[0] || server != want[1] {
 			t.Errorf("%q is %q at %q", text, code, server)
+		}
+	}
+}
+
+// A server that uses https is not asked without, whatever path of it a link has.
+func TestSchemeOfAKnownServer(t *testing.T) {
+	t.Parallel()
+	for _, link := range []string{"192.168.1.7:3000/#417-amber-falcon", "192.168.1.7:3000/team/#417-amber-falcon"} {
+		if _, server := pasted(link, "https://192.168.1.7:3000"); !strings.HasPrefix(server, "https://192.168.1.7:3000") {
+			t.Errorf("%q is a link to %q", link, server)
 		}
 	}
 }
@@ -71,6 +86,31 @@ func TestHalfLinks(t *testing.T) {
 		o := talkOptions{server: defaultServer}
 		if _, err := o.parse(room); err != nil {
 			t.Errorf("%q: %v", room, err)
+		}
+	}
+}
+
+// A person who answers with half a link on the screen is not told how to call.
+func TestHalfALinkOnTheScreen(t *testing.T) {
+	t.Parallel()
+	c := &connector{o: &talkOptions{side: signaling.Callee, server: defaultServer}}
+	if err := c.enter("chat.example.org/#"); err == nil || !strings.Contains(err.Error(), "this link has no code at its end") {
+		t.Error(err)
+	}
+}
+
+// A link that was doubted, and then not taken, has not chosen the server.
+func TestTheServerOfADoubtedLink(t *testing.T) {
+	t.Parallel()
+	const before, doubted = "https://chat.example.org", "chat.example.net/#417\r\x15" // Ctrl-U empties the line
+	for typed, server := range map[string]string{
+		"417-falcon-zebra\r":                   before,
+		"chat.example.com/#417-falcon-zebra\r": "https://chat.example.com",
+	} {
+		o := talkOptions{side: signaling.Callee, server: before}
+		std := stdio{in: strings.NewReader(doubted + typed), err: io.Discard, raw: func() (func(), error) { return func() {}, nil }}
+		if code, err := o.findCode(t.Context(), "", std); err != nil || code.Secret != "falcon-zebra" || o.server != server {
+			t.Errorf("%q after a link to another server is %v at %q, %v", typed, code, o.server, err)
 		}
 	}
 }
