@@ -207,6 +207,9 @@ func meantFlag(c *cobra.Command, name string) string {
 	if meant := screen.Closest(name, flagNames(c)); meant != "" {
 		return "did you mean --" + meant + "?"
 	}
+	if c.HasParent() && c.Parent().Name() == "config" {
+		return meantNoFlag(c, name)
+	}
 	var have []string
 	for _, other := range c.Root().Commands() {
 		if other.Flags().Lookup(name) != nil {
@@ -217,6 +220,15 @@ func meantFlag(c *cobra.Command, name string) string {
 		return ""
 	}
 	return fmt.Sprintf("--%s is a flag of %s", name, strings.Join(have, " and "))
+}
+
+// meantNoFlag returns the hint how to type a setting, or a value that begins with a dash, which c took for a flag of its own.
+func meantNoFlag(c *cobra.Command, name string) string {
+	value := map[bool]string{true: " VALUE"}[c.Name() == "set"]
+	if f := settable(c.Root())[name]; f != nil {
+		return fmt.Sprintf("a setting has no dashes: %s %s%s", c.CommandPath(), name, value)
+	}
+	return fmt.Sprintf("a value that begins with a dash comes after two of them: %s -- NAME%s", c.CommandPath(), value)
 }
 
 func flagNames(c *cobra.Command) (names []string) {
