@@ -43,3 +43,35 @@ func TestPageFollowsALink(t *testing.T) {
 		program.finish(t)
 	})
 }
+
+// A page that was loaded again waits for its contact no longer than the earlier page takes to end: another tab may have the contact for hours.
+func TestPageWaitsForNoOtherTab(t *testing.T) {
+	t.Parallel()
+	b := sharedBrowser(t)
+	ann, ben := correspondents(t, b, serving(t))
+	other := ann.beside(b)
+	takes := func() { // as soon as the page is left
+		t.Helper()
+		if !eval[bool](other, allContacts+`.then(async ([c]) => {
+			void navigator.locks.request("p2pchat contact " + c.id, () => new Promise(() => {}));
+			return (await navigator.locks.query()).pending.length > 0;
+		})`) {
+			t.Error("the page of the call does not hold its contact")
+		}
+	}
+	ann.writesTo("Answer Ben")
+	ann.press("half a sentence")
+	takes()
+	ann.reload(true)
+	ann.sees("This page no longer waits for Ben: another tab is in a call with Ben, or waits for one. Not sent: half a sentence")
+	other.opens()
+	program := ben("answer")
+	ann.contact("Call Ben")
+	verified(t, ann)
+	ann.write("text", "another half")
+	takes()
+	ann.leaves(`history.replaceState(null, "", "#703-falcon"); location.reload()`, true, true)
+	ann.sees("The call with Ben is over: another tab has gone on with it. All your messages were delivered. Not sent: another half")
+	ann.sees("The code “703-falcon” may be cut off.")
+	program.kill()
+}

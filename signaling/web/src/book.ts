@@ -121,10 +121,10 @@ export class Book {
     return value;
   }
 
-  /** Takes a contact until release. undefined: it was forgotten, or, unless waits, another tab has it. */
-  async hold(id: string, waits = false): Promise<Held | undefined> {
+  /** Takes a contact until release. undefined: it was forgotten, or another tab has it, for which it waits until waits aborts, and then throws. */
+  async hold(id: string, waits?: AbortSignal): Promise<Held | undefined> {
     return new Promise((resolve, reject) => {
-      void navigator.locks.request(`p2pchat contact ${id}`, { ifAvailable: !waits }, async (lock) => {
+      void navigator.locks.request(`p2pchat contact ${id}`, waits ? { signal: waits } : { ifAvailable: true }, async (lock) => {
         const c = lock ? await this.find(id) : undefined;
         if (!c) {
           resolve(undefined);

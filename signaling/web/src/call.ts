@@ -12,7 +12,7 @@ import { KeepView } from "./keepview.ts";
 import { Mailbox } from "./mailbox.ts";
 import { Outbox } from "./outbox.ts";
 import type { Pipe } from "./pipe.ts";
-import { backIn, resumeLimit, saveCall, saveWaiting, type SavedCall } from "./resume.ts";
+import { backIn, resumeLimit, saveCall, saveWaiting, undeliveredIn, type SavedCall } from "./resume.ts";
 import { Session } from "./session.ts";
 import { skewText } from "./skew.ts";
 import { Store, type Side } from "./store.ts";
@@ -280,8 +280,17 @@ export const hints: Partial<Record<Kind, string>> = {
 export const talkAgain = "To talk again, one of you starts a new call.";
 
 /** Says what becomes of messages to a contact that are not delivered. */
-export const keptFor = (name: string, n: number) =>
+const keptFor = (name: string, n: number) =>
   n === 1 ? `One message not delivered yet is kept in this browser, for your next call with ${name}.` : `${n} messages not delivered yet are kept in this browser, for your next call with ${name}.`;
 
 export const undelivered = (n: number) =>
   n === 0 ? "All your messages were delivered." : n === 1 ? "One message was not delivered. They never saw it." : `${n} messages were not delivered. They never saw them.`;
+
+/** Says what becomes of the messages of a call of an earlier page that is over. */
+export function restOf(saved: SavedCall): string {
+  const n = undeliveredIn(saved);
+  return (saved.contact && n > 0 ? keptFor(saved.conversation.peer.name, n) : undelivered(n)) + notSent(saved.draft);
+}
+
+/** Shows what the person had begun to write for a call that is over. */
+export const notSent = (draft = "") => draft.trim() && ` Not sent: ${draft}`;

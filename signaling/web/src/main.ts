@@ -1,7 +1,7 @@
 // The page: its forms and buttons start, answer and lead a call.
 
 import { Book, type Held } from "./book.ts";
-import { Call, hints, keptFor, talkAgain, undelivered } from "./call.ts";
+import { Call, hints, notSent, restOf, talkAgain, undelivered } from "./call.ts";
 import * as codes from "./code.ts";
 import { ContactView } from "./contactview.ts";
 import { byId, discard, el, isDouble, show } from "./dom.ts";
@@ -31,6 +31,7 @@ let call: Call | undefined; // the current one
 let book: Book | Failure = new Failure("no-contacts", "The contacts are not open yet.");
 const contacts = new ContactView(() => book, (side, contact) => void hold(side, undefined, contact));
 let lost = ""; // what the person does not know yet, of an earlier page
+const handOver = 5000; // ms in which the tab of an earlier page releases a contact
 let resuming = false; // the call of an earlier page, whose contact is not held yet
 let unsent: Waited | undefined; // an earlier page waited so for a contact, with a draft that no call has yet
 let focusNext: HTMLElement = startTitle; // has the focus when a person gives up waiting
@@ -84,7 +85,6 @@ function showStartError(text: string, calm = false) {
 /** Tells the person something, wherever they are: a call may have begun since. */
 function tell(text: string, calm = false) {
   if (call) call.tell(text);
-  else if (resuming) lost = `${lost} ${text}`.trim();
   else showStartError(text, calm);
 }
 
@@ -170,10 +170,10 @@ codeInput.oninput = () => {
 /** Answers the code in the page's address, and removes it from there: it works for one call. */
 function followLink() {
   const fragment = location.hash.slice(1);
-  if (!fragment) return;
+  if (!fragment || resuming) return;
   history.replaceState(null, "", location.pathname);
-  if (call || resuming) {
-    tell("To answer another call, leave this one first.");
+  if (call) {
+    call.tell("To answer another call, leave this one first.");
     return;
   }
   let text = fragment;
@@ -328,42 +328,36 @@ function waitAgain(waited: Waited, linked: boolean) {
 }
 
 /** Holds the contact of an earlier page, whose tab may hold the contact for a moment. */
-async function holdAgain(id: string): Promise<Held | undefined> {
+async function holdAgain(id: string): Promise<{ held: Held | undefined; forgotten: boolean }> {
   resuming = true;
-  const b = await opened, held = b instanceof Book ? await b.hold(id, true).catch(() => undefined) : undefined;
+  const b = await opened, held = b instanceof Book ? await b.hold(id, AbortSignal.timeout(handOver)).catch(() => undefined) : undefined;
+  const all = b instanceof Book ? await b.list().catch(() => []) : [];
   resuming = false;
-  return held;
+  return { held, forgotten: !all.some((c) => c.id === id) };
 }
 
 /** Goes on to wait for a contact. */
 async function answerContact({ id, name }: { id: string; name: string }): Promise<void> {
-  const held = await holdAgain(id);
-  if (held) await hold("answer", undefined, held);
-  else {
-    tell(`This page no longer waits for ${name}: the contact is forgotten.${notSent(unsent?.draft)}`);
-    unsent = undefined;
-  }
+  const { held, forgotten } = await holdAgain(id);
+  if (held) void hold("answer", undefined, held);
+  followLink();
+  if (held) return;
+  tell(`This page no longer waits for ${name}: ${forgotten ? "the contact is forgotten" : `another tab is in a call with ${name}, or waits for one`}.${notSent(unsent?.draft)}`);
+  unsent = undefined;
 }
 
-/** Says what becomes of the messages of a call that is over. */
-function restOf(saved: SavedCall): string {
-  const n = undeliveredIn(saved);
-  return (saved.contact && n > 0 ? keptFor(saved.conversation.peer.name, n) : undelivered(n)) + notSent(saved.draft);
-}
-
-/** Shows what the person had begun to write for a call that is over. */
-const notSent = (draft = "") => draft.trim() && ` Not sent: ${draft}`;
-
-/** Resumes a call with a contact. */
+/** Resumes a call with a contact, unless the person has begun another one since. */
 async function resumeContact(saved: SavedCall): Promise<void> {
-  const contact = await holdAgain(saved.contact);
-  if (contact?.isLast(saved.conversation)) {
-    await hold(saved.side, undefined, contact, saved);
+  const { held, forgotten } = await holdAgain(saved.contact), busy = call !== undefined;
+  if (!busy && held?.isLast(saved.conversation)) {
+    void hold(saved.side, undefined, held, saved);
+    followLink();
     return;
   }
-  contact?.release();
-  if (contact) tell(`The call with ${saved.conversation.peer.name} is over: another tab has gone on with it. ${restOf(saved)}`);
-  else tell(`The call with ${saved.conversation.peer.name} is over: the contact is forgotten. ${undelivered(undeliveredIn(saved))}${notSent(saved.draft)}`);
+  held?.release();
+  followLink();
+  const why = forgotten ? "the contact is forgotten" : busy ? "you have begun another one" : "another tab has gone on with it";
+  tell(`The call with ${saved.conversation.peer.name} is over: ${why}. ${forgotten ? undelivered(undeliveredIn(saved)) + notSent(saved.draft) : restOf(saved)}`);
 }
 
 /** Offers to hide the address if the server has a relay for it, and to use servers on other hosts if it names some. */
