@@ -239,6 +239,13 @@ func clockNotice(server string, ahead time.Duration) string {
 	return fmt.Sprintf("this machine's clock is %.0f hours %s that of %s. Contacts meet by the clock: if yours is wrong, set it, or they cannot reach you", hours, way, server)
 }
 
+// tell shows a notice, unless it is empty.
+func tell(conversation *chat.Conversation, notice string) {
+	if notice != "" {
+		conversation.Tell(chat.Notice{Text: notice})
+	}
+}
+
 // sweep removes unfinished files of killed programs from dir, and returns a sentence about them, or "".
 func sweep(dir string) string {
 	switch n := chat.Sweep(dir); n {

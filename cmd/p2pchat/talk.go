@@ -310,10 +310,8 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 			panic(mistake)
 		}
 	}()
-	for _, notice := range slices.Concat(std.warnings.take(), o.notices, []string{o.ownCode, o.outbox.notice(), sweep(o.download)}) {
-		if notice != "" {
-			conversation.Tell(chat.Notice{Text: notice})
-		}
+	for _, notice := range slices.Concat(std.warnings.take(), o.notices, []string{o.ownCode, o.outbox.notice()}) {
+		tell(conversation, notice)
 	}
 	// Offers before input: the other side may leave when the input has ended.
 	if err := conversation.MustSend(ctx, o.send...); err != nil {
@@ -323,6 +321,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	defer context.AfterFunc(ctx, conversation.Leave)()
 
 	err := c.open()
+	tell(conversation, sweep(o.download)) // a large folder takes a while, in which the two already meet
 	if err == nil {
 		err = conversation.Run(context.WithoutCancel(ctx), c.next)
 		err = c.mail.last(ctx, err)
