@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -16,21 +17,22 @@ import (
 )
 
 // checks has the check of each flag whose values have a form of their own, by its name. A command checks with the same code what it is
-// given: what 'config set' saves is what a command takes. Whether a file is there is not checked here, because it may come later.
+// given: what 'config set' saves is what a command takes. Whether a file or the name of a host is there is not checked here, because it may
+// come later.
 var checks = map[string]func(values []string) error{
 	"connections":     first(func(text string) error { _, err := readConnections(text); return err }),
 	"cors-origin":     checkOrigins,
 	"ice-server":      func(list []string) error { _, _, err := chosenICEServers(list, ""); return err },
 	"keep":            first(checkKeep),
-	"listen":          first(func(text string) error { return checkAddress("--listen", text) }),
+	"listen":          first(func(text string) error { return checkAddressForm("--listen", text) }),
 	"mail-quota":      first(func(text string) error { _, _, err := mailQuota(text); return err }),
 	"mail-ttl":        first(func(text string) error { _, err := mailLife(text); return err }),
-	"metrics-listen":  first(func(text string) error { return checkAddress("--metrics-listen", text) }),
+	"metrics-listen":  first(func(text string) error { return checkAddressForm("--metrics-listen", text) }),
 	"proxy":           first(func(text string) error { _, err := namedProxy(text, ""); return err }),
 	"public-url":      first(checkPublicURL),
 	"rate":            first(func(text string) error { _, err := readRates(text); return err }),
 	"relay-ip":        func(list []string) error { _, err := publicAddresses(list); return err },
-	"relay-listen":    first(func(text string) error { _, err := relayAddress(text); return err }),
+	"relay-listen":    first(func(text string) error { return checkAddressForm("--relay-listen", text) }),
 	"relay-ports":     first(func(text string) error { _, _, err := portRange(text); return err }),
 	"relay-quota":     first(func(text string) error { _, err := relayQuota(text); return err }),
 	"server":          first(func(text string) error { _, err := serverURL(text); return err }),
@@ -61,6 +63,18 @@ func checkForm(f *pflag.Flag, values []string, origin string) (err error) {
 		}
 	}
 	return err
+}
+
+// checkAddressForm checks the form of an address to listen on.
+func checkAddressForm(flag, text string) error {
+	_, port, err := net.SplitHostPort(text)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return badAddress(flag, text)
+	}
+	return nil
 }
 
 // missingFile returns the first of the values that names a file or a program which must be there when a command uses it, and is not yet:

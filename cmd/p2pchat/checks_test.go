@@ -138,3 +138,17 @@ func TestSettingsAreChecked(t *testing.T) {
 		})
 	}
 }
+
+// A setting may name a host that DNS does not have yet: neither to save nor to show it asks a name server.
+func TestSettingsThatNameAHost(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.toml")
+	t.Setenv(configVariable, path)
+	for _, name := range []string{"listen", "metrics-listen", "relay-listen"} {
+		for _, args := range [][]string{{"config", "set", name, "chat.invalid:3478"}, {"config"}} {
+			var out strings.Builder
+			if exit := run(t.Context(), args, stdio{in: strings.NewReader(""), out: io.Discard, err: &out}); exit != 0 {
+				t.Errorf("%v exits with %d, after\n%s", args, exit, out.String())
+			}
+		}
+	}
+}
