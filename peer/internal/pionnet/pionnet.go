@@ -12,7 +12,8 @@
 //	routes.go           sockets of bridges that keep to the machine's routes
 //	elsewhere.go        sockets that do not follow the routes: of a network without one address, or until a connection has moved
 //	deadlink.go         sockets that leave a link without a carrier
-//	watch_linux.go      when links, addresses or routes have changed
+//	watch.go            when links, addresses or routes have changed; what the system tells is in watch_socket.go (watch_linux.go,
+//	                    watch_bsd.go) and watch_windows.go
 //	icetcp.go           ICE over TCP with a bound on the connections of strangers
 //	turnnet.go          permissions of a TURN server that cost no round trip
 //	turnconn.go         the connections on which they are answered

@@ -1,13 +1,13 @@
-//go:build !linux
+//go:build !(linux || darwin || dragonfly || freebsd || netbsd || openbsd || windows)
 
 package pionnet
 
 import (
 	"context"
-	"time"
+	"errors"
 )
 
-// WatchRoutes returns a channel that has something each interval: when this machine's links, addresses or routes may have changed.
-func WatchRoutes(_ context.Context, interval time.Duration, _ func(func())) <-chan time.Time {
-	return time.Tick(interval)
+// subscribe returns an error: this system tells nothing.
+func subscribe(context.Context, chan<- bool, func(func())) (end func(), err error) {
+	return nil, errors.ErrUnsupported
 }
