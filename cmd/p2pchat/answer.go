@@ -33,7 +33,7 @@ wait for it with the code of the call, too.
 
 'p2pchat help' lists the exit codes.`,
 		Example: `  p2pchat answer --server https://chat.example.org
-  p2pchat answer 417-amber-falcon --server https://chat.example.org
+  p2pchat answer 417-falcon-zebra --server https://chat.example.org
   p2pchat answer @ann
   p2pchat answer`,
 		Args: cobra.ArbitraryArgs,

@@ -53,7 +53,7 @@ func (o *talkOptions) refusePaths(args []string) error {
 	case len(o.send) > 0:
 		return &usageError{err: fmt.Errorf("%s looks like a file, not a code", first), hint: hint}
 	}
-	return &usageError{err: fmt.Errorf("%w: %s looks like a path, and there is no such file", peer.ErrCode, first), hint: "a code is a room and a secret, like 417-amber-falcon, or a room alone, like standup"}
+	return &usageError{err: fmt.Errorf("%w: %s looks like a path, and there is no such file", peer.ErrCode, first), hint: "a code is a room and a secret, like 417-falcon-zebra, or a room alone, like standup"}
 }
 
 // split returns the args that name files or folders, and the others. One folder may have the name of a team's

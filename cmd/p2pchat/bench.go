@@ -174,7 +174,7 @@ To measure the path between two people, one runs it with --call, which prints a 
 the other one with that code, as with call and answer. Both see the route, the round trip
 times and the pauses of the connection.`, example: `  p2pchat bench message
   p2pchat bench message --call
-  p2pchat bench message 417-amber-falcon`, count: 5000, measure: bench.Message, path: true},
+  p2pchat bench message 417-falcon-zebra`, count: 5000, measure: bench.Message, path: true},
 	{name: "transfer", short: "Measure the throughput, here or to another person", long: `Measure the throughput of 64 KiB messages on loopback, 16 MiB at a time. For
 comparison: the same over a bare DataChannel.
 
@@ -183,7 +183,7 @@ the other one with that code, as with call and answer. Random bytes go first one
 the other, for --duration each. Both see the route, the throughput in each direction, and
 the round trip times and pauses of the connection. Nothing is written to disk.`, example: `  p2pchat bench transfer
   p2pchat bench transfer --call --server https://chat.example.org
-  p2pchat bench transfer 417-amber-falcon --server https://chat.example.org`, count: 10, measure: bench.Transfer, path: true},
+  p2pchat bench transfer 417-falcon-zebra --server https://chat.example.org`, count: 10, measure: bench.Transfer, path: true},
 }
 
 func (b peerBench) command(std stdio) *cobra.Command {

@@ -18,7 +18,7 @@ func callCommand(std stdio) *cobra.Command {
 		Short:      "Start a call: print a code, wait for the other side, chat",
 		Long: `Open a room on the server, print its code, wait for the other side and chat.
 
-Without CODE, call makes a new one, such as 417-amber-falcon: a room, and a secret that
+Without CODE, call makes a new one, such as 417-falcon-zebra: a room, and a secret that
 the server never sees. Tell it to the other side; it works for one call. After three
 wrong codes it no longer works; on a terminal, Enter then makes a new one. A code that is
 a room alone, like standup, has no secret: such a call is unverified until both of you

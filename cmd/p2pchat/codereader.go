@@ -49,7 +49,7 @@ func (r *codeReader) read(text string, parse func(string) (peer.Code, error)) (p
 	if typo := code.Unlisted(); typo != "" {
 		return peer.Code{}, &unlikelyCodeError{fmt.Sprintf("%q is not a code word. If it is right, press Enter again.", typo)}
 	}
-	return peer.Code{}, &unlikelyCodeError{fmt.Sprintf("%q does not look like a code that p2pchat makes, such as 417-amber-falcon. If the caller chose it, press Enter again.", code)}
+	return peer.Code{}, &unlikelyCodeError{fmt.Sprintf("%q does not look like a code that p2pchat makes, such as 417-falcon-zebra. If the caller chose it, press Enter again.", code)}
 }
 
 // mayBeCut reports whether the code of a link is probably not the whole one, by the rule that the page has, too.

@@ -41,7 +41,7 @@ each side received. The exit code is 0 only if everything arrived.`,
 
 // demoCode is the code of both sides. Its secret may be public: the demo's server listens on
 // loopback, for a few seconds.
-var demoCode = peer.Code{Room: "417", Secret: "amber-falcon"}
+var demoCode = peer.Code{Room: "417", Secret: "falcon-zebra"}
 
 // An actor is one side of the demo.
 type actor struct {

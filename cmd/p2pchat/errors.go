@@ -51,7 +51,7 @@ var endings = []struct {
 	hint string
 }{
 	{errInterrupted, exitInterrupted, "interrupted", ""},
-	{peer.ErrCode, exitUsage, "bad-code", "a code is a room and a secret, like 417-amber-falcon, or a room alone, like standup; a room has letters, digits and . _ ~"},
+	{peer.ErrCode, exitUsage, "bad-code", "a code is a room and a secret, like 417-falcon-zebra, or a room alone, like standup; a room has letters, digits and . _ ~"},
 	{peer.ErrWrongCode, exitCode, "wrong-code", "ask the caller to read the code out again; after three wrong codes the caller needs a new one"},
 	{peer.ErrBurnt, exitCode, "wrong-code", "run p2pchat call again, and send the new code by another route: a stranger may be guessing"},
 	{peer.ErrImpostor, exitCode, "impostor", "ask the caller for a new code and for the server's address: a stranger may be guessing"},

@@ -143,7 +143,7 @@ func (o *talkOptions) noCall(code peer.Code) screen.NoCall {
 	return n
 }
 
-// elsewhereText tells an answerer who has named no server what a code like 417-amber-falcon may need.
+// elsewhereText tells an answerer who has named no server what a code like 417-falcon-zebra may need.
 const elsewhereText = "If the call is on another server, paste the link or the whole command that the caller sees, or name that server: --server URL."
 
 // isElsewhere reports whether the call with the code is probably on another server: only the default server is

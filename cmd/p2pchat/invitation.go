@@ -124,7 +124,7 @@ func (o *talkOptions) halfLink(text string) error {
 	if o.side == signaling.Caller {
 		return &usageError{err: errors.New("this is the address of a server, and not a code"), hint: "to call at this server: p2pchat call --server " + quoted(scheme+host+port+path)}
 	}
-	return &usageError{err: errors.New("this link has no code at its end: paste the whole link"), hint: "a link looks like https://chat.example.org/#417-amber-falcon"}
+	return &usageError{err: errors.New("this link has no code at its end: paste the whole link"), hint: "a link looks like https://chat.example.org/#417-falcon-zebra"}
 }
 
 // invitation splits a text that a person may paste instead of a code: a link, or a line with the command that

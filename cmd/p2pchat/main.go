@@ -115,7 +115,7 @@ cannot be reached, or refused; 6 the machines cannot reach each other; 130 inter
 141, of a shell, if the reader of the output closed it, as head does (SIGPIPE). An
 interrupt is how serve and listen end: with 0.`,
 		Example: `  p2pchat call
-  p2pchat answer 417-amber-falcon --server https://chat.example.org`,
+  p2pchat answer 417-falcon-zebra --server https://chat.example.org`,
 		Version:       about(),
 		SilenceErrors: true,
 		SilenceUsage:  true,

@@ -94,7 +94,7 @@ func TestPageAsksAboutACode(t *testing.T) {
 	page := b.open(t, server)
 	page.write("code", "foo bar")
 	page.press(kb.Enter)
-	page.sees("“foo-bar” does not look like a code that p2pchat makes, such as 417-amber-falcon. If the caller chose it, press Answer again.")
+	page.sees("“foo-bar” does not look like a code that p2pchat makes, such as 417-falcon-zebra. If the caller chose it, press Answer again.")
 	if at := page.focused(); at != "code" {
 		t.Errorf("the focus is on %q", at)
 	}

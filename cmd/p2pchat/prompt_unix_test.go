@@ -165,7 +165,7 @@ func TestPrompt(t *testing.T) {
 		s := sitDown(t, nil, "answer", "--server", elsewhere, "--wait", "1ns")
 		s.sees(asksForCode)
 		s.types("foo bar\r")
-		s.sees(`"foo-bar" does not look like a code that p2pchat makes, such as 417-amber-falcon\. If the caller chose it, press Enter again\. Or correct it here: Ctrl-U empties the line\.\r\n.*foo bar$`)
+		s.sees(`"foo-bar" does not look like a code that p2pchat makes, such as 417-falcon-zebra\. If the caller chose it, press Enter again\. Or correct it here: Ctrl-U empties the line\.\r\n.*foo bar$`)
 		s.types("\x15standup\r") // another one
 		s.sees(`(?s)"standup" does not look like a code .*standup$`)
 		s.types("\r")

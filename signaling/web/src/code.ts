@@ -85,7 +85,7 @@ function misspelt(room: string): boolean {
 export function doubt(c: Code): string | undefined {
   const secret = c.secret.split("-");
   const unlisted = secret.find((w) => !listed.has(w));
-  if (secret.length !== 2 || !/^\d+$/.test(c.room)) return `“${print(c)}” does not look like a code that p2pchat makes, such as 417-amber-falcon. If the caller chose it`;
+  if (secret.length !== 2 || !/^\d+$/.test(c.room)) return `“${print(c)}” does not look like a code that p2pchat makes, such as 417-falcon-zebra. If the caller chose it`;
   return unlisted && `“${unlisted}” is not a code word. If it is right`;
 }
 
