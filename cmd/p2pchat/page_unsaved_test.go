@@ -31,7 +31,7 @@ func TestPageDropsNoFileUnasked(t *testing.T) {
 		receivesUnsaved(t, caller, callee, "a.txt", "b.txt")
 		saved := callee.downloadsTo(t.TempDir())
 		callee.click("leave")
-		callee.sees("Check that your browser has saved 2 received files: “a.txt”, “b.txt”.")
+		callee.sees("Check that your browser has saved 2 received files: “a.txt”, “b.txt”. They are in the memory of this page alone. If the browser asks whether this page may save several files, allow it.")
 		callee.click("again")
 		callee.sees("Drop them and go back")
 		callee.click("save-all")

@@ -50,7 +50,7 @@ export function changed() {
   if (n === 0) ask(false);
   if (n === 0 && focused) byId("again").focus();
   byId("unsaved-about").textContent = n === 1 ? `Check that your browser has saved ${list(names)}: the file is in the memory of this page alone.`
-    : `Check that your browser has saved ${n} received files: ${list(names)}. They are in the memory of this page alone.`;
+    : `Check that your browser has saved ${n} received files: ${list(names)}. They are in the memory of this page alone. If the browser asks whether this page may save several files, allow it.`;
   reveal(byId("save-received"), n > 1);
   byId("save-received").textContent = `Save all ${n} files`;
   byId("save-all").textContent = n === 1 ? "Save it" : "Save all";
