@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // programCommand returns a command of the program, in a folder of its own.
@@ -21,9 +20,7 @@ func programCommand(t *testing.T, args ...string) *exec.Cmd {
 // quits waits for the end of a program whose terminal has gone.
 func (w *window) quits(code int) {
 	w.Helper()
-	limit := time.AfterFunc(patience, func() { _ = w.cmd.Process.Signal(syscall.SIGQUIT) }) // it may end at that moment
-	defer limit.Stop()
-	_ = w.cmd.Wait() // the exit code says it
+	awaitEnd(w.cmd)
 	if got := w.cmd.ProcessState.ExitCode(); got != code {
 		w.Errorf("it ended with exit code %d, not %d", got, code)
 	}

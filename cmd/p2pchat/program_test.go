@@ -82,7 +82,7 @@ func start(dir string, env []string, args ...string) (*process, error) {
 
 // begin starts a command whose input and output are the test's.
 func begin(cmd *exec.Cmd, dir string, env []string) (p *process, err error) {
-	cmd.Dir, cmd.Env = dir, env
+	cmd.Dir, cmd.Env, cmd.WaitDelay = dir, env, patience/10 // a program that it has started may hold its output
 	p = &process{cmd: cmd, out: newTranscript(), err: newTranscript(), ended: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p.out, p.err
 	if p.in, err = cmd.StdinPipe(); err != nil {

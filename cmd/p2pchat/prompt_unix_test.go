@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/creack/pty"
 
@@ -46,16 +47,17 @@ func sitDown(t *testing.T, env []string, args ...string) *seat {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.keyboard = pollable(t, keyboard)
 	shown := make(chan struct{})
 	go func() {
 		defer close(shown)
-		_, _ = io.Copy(s.screen, keyboard) // ends with the program, by EIO
+		_, _ = io.Copy(s.screen, s.keyboard) // ends with the program, by EIO
 		s.screen.end()
 	}()
 	t.Cleanup(func() {
 		_ = s.cmd.Process.Kill() // it may have ended
 		_ = s.cmd.Wait()         // it may have been waited for
-		_ = keyboard.Close()     // whatever was still to be typed
+		_ = s.keyboard.Close()   // whatever was still to be typed
 		<-shown
 	})
 	return s
@@ -79,10 +81,22 @@ func (s *seat) types(text string) {
 
 func (s *seat) ends(code int) {
 	s.Helper()
-	_ = s.cmd.Wait() // the exit code says it
+	if !awaitEnd(s.cmd) {
+		s.Errorf("it did not end; its screen:\n%s", s.screen)
+	}
 	if got := s.cmd.ProcessState.ExitCode(); got != code {
 		s.Errorf("it ended with exit code %d, not %d; its screen:\n%s", got, code, s.screen)
 	}
+}
+
+// awaitEnd waits for the end of a program in a terminal, and reports whether it came in time. A program that does not end is made to say
+// what its goroutines do, and then killed.
+func awaitEnd(cmd *exec.Cmd) bool {
+	quit := time.AfterFunc(patience, func() { _ = cmd.Process.Signal(syscall.SIGQUIT) }) // it may end at that moment
+	kill := time.AfterFunc(patience+patience/10, func() { _ = cmd.Process.Kill() })      // it may have ended
+	defer kill.Stop()
+	_ = cmd.Wait() // the exit code says it
+	return quit.Stop()
 }
 
 // asksForCode is the prompt before the code.

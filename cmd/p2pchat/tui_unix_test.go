@@ -123,7 +123,9 @@ func TestWholeTerminal(t *testing.T) {
 			ann.types("are you there?\r" + typed)
 			ann.shows(`1 message has not been delivered\. ` + again + ` again to drop it\.`)
 			ann.types(typed)
-			_ = ann.cmd.Wait() // the exit code differs
+			if !awaitEnd(ann.cmd) { // the exit code differs
+				t.Errorf("it did not end:\n%q", ann.written())
+			}
 			<-ann.shown
 			if !strings.Contains(ann.written(), "you: are you there?") {
 				t.Errorf("it is not printed: %s", ann.text())

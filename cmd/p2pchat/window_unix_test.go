@@ -249,14 +249,20 @@ func (w *window) resize(columns, rows uint16) {
 // ends waits for the program, and checks its exit code and that the terminal is as it was.
 func (w *window) ends(code int) {
 	w.Helper()
-	_ = w.cmd.Wait() // the exit code says it
+	if !awaitEnd(w.cmd) {
+		w.Errorf("it did not end; what it wrote:\n%q", w.written())
+	}
 	if got := w.cmd.ProcessState.ExitCode(); got != code {
 		w.Errorf("it ended with exit code %d, not %d; its window:\n%s", got, code, w.text())
 	}
 	if after := modes(w.T, w.keyboard); after != w.before {
 		w.Errorf("the terminal's modes are %s, and were %s", after, w.before)
 	}
-	<-w.shown
+	select {
+	case <-w.shown:
+	case <-time.After(patience):
+		w.Fatal("another program still has its terminal")
+	}
 	if raw := w.written(); strings.Count(raw, "\x1b[?1049h") != strings.Count(raw, "\x1b[?1049l") {
 		w.Errorf("the other screen is still on")
 	}
