@@ -79,9 +79,9 @@ func TestFileMidway(t *testing.T) {
 			t.Error(err)
 		}
 	}, "cancelled by its receiver")
-	midway(t, "it shrinks", change(func(path string) error { return os.Truncate(path, 1<<20) }), "it became shorter while it was being sent")
-	midway(t, "it grows", change(func(path string) error { return os.Truncate(path, 11<<20) }), "it became longer while it was being sent")
-	midway(t, "it changes", change(func(path string) error { return os.Chtimes(path, time.Time{}, time.Unix(1, 0)) }), "it was changed while it was being sent")
+	midway(t, "it shrinks", change(func(path string) error { return os.Truncate(path, 1<<20) }), "it became shorter after it was offered; send it again")
+	midway(t, "it grows", change(func(path string) error { return os.Truncate(path, 11<<20) }), "it became longer after it was offered; send it again")
+	midway(t, "it changes", change(func(path string) error { return os.Chtimes(path, time.Time{}, time.Unix(1, 0)) }), "it was changed after it was offered; send it again")
 
 	t.Run("it vanishes before it is accepted", func(t *testing.T) {
 		dir, path := t.TempDir(), create(t, "data", content)

@@ -67,8 +67,8 @@ func TestFolder(t *testing.T) {
 		kept   int // bytes
 	}{
 		"vanishes":         {os.Remove, "it is no longer there", -1},
-		"becomes shorter":  {func(name string) error { return os.WriteFile(name, noise(100), 0o600) }, "it became shorter while it was being sent", -1},
-		"is another one":   {func(name string) error { return os.WriteFile(name, noise(512), 0o600) }, "it was changed while it was being sent", -1},
+		"becomes shorter":  {func(name string) error { return os.WriteFile(name, noise(100), 0o600) }, "it became shorter after it was offered; send it again", -1},
+		"is another one":   {func(name string) error { return os.WriteFile(name, noise(512), 0o600) }, "it was changed after it was offered; send it again", -1},
 		"cannot be opened": {func(name string) error { return errors.Join(os.Remove(name), os.Symlink("/nowhere", name)) }, "the sender cannot read it: path escapes from parent", -1},
 		"grows, as a log":  {func(name string) error { return appendTo(name, "one more line\n") }, "it grew while it was being sent: its first 512 bytes have arrived", 512},
 	} {

@@ -114,6 +114,8 @@ func describeOwn(e Event) object {
 		return describeNoCall(e)
 	case WrongCode:
 		return describeWrongCode(e)
+	case Taken:
+		return object{"type": "notice", "text": e.Text()}
 	case Connecting:
 		return object{"type": "connecting"}
 	case Stats:

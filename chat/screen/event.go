@@ -38,6 +38,8 @@ type (
 	// WrongCode says that an answer without the right code has come, and that the code takes Left
 	// more of them; or, if Left is negative, that this side has given a wrong code.
 	WrongCode struct{ Left int }
+	// Taken says that another person has answered the call, who has the code, too. This side waits for the next one.
+	Taken struct{}
 	// Connecting says that the other side has joined, and that the two machines look for a path.
 	Connecting struct{}
 	// Stats tells the round-trip time of the connection.
@@ -81,6 +83,7 @@ func (Waiting) event()    {}
 func (NoCall) event()     {}
 func (CodeWanted) event() {}
 func (WrongCode) event()  {}
+func (Taken) event()      {}
 func (Connecting) event() {}
 func (Stats) event()      {}
 func (StillLost) event()  {}

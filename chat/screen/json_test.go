@@ -42,8 +42,9 @@ func (w lineWriter) Write(b []byte) (int, error) {
 
 func TestJSONOut(t *testing.T) {
 	for want, e := range map[string]chat.Event{
-		`{"type":"waiting","code":"417-a-b","command":"p2pchat answer 417-a-b","link":"http://x/#417-a-b"}`: Waiting{Code: "417-a-b", Command: "p2pchat answer 417-a-b", Link: "http://x/#417-a-b"},
-		`{"type":"waiting","answering":true,"code":"417-a-b","command":"p2pchat call 417-a-b"}`:             Waiting{Code: "417-a-b", Command: "p2pchat call 417-a-b", Answering: true},
+		`{"type":"waiting","code":"417-a-b","command":"p2pchat answer 417-a-b","link":"http://x/#417-a-b"}`:                                            Waiting{Code: "417-a-b", Command: "p2pchat answer 417-a-b", Link: "http://x/#417-a-b"},
+		`{"type":"waiting","answering":true,"code":"417-a-b","command":"p2pchat call 417-a-b"}`:                                                        Waiting{Code: "417-a-b", Command: "p2pchat call 417-a-b", Answering: true},
+		`{"text":"Another person has answered this call. If the caller expected you, ask for a new code. Waiting for the next call.","type":"notice"}`: Taken{},
 		`{"type":"no-call","room":"417"}`:                                NoCall{Room: "417"},
 		`{"type":"no-call","room":"lobby","command":"p2pchat call"}`:     NoCall{Room: "lobby", Command: "p2pchat call"},
 		`{"type":"still-away","after_s":30,"contact":"ben"}`:             StillAway{After: 30 * time.Second, Contact: "ben"},

@@ -271,6 +271,8 @@ func (l *lineScreen) showOwn(e Event) {
 		if text := e.Text(); text != "" {
 			l.note("%s", text)
 		}
+	case Taken:
+		l.note("%s", e.Text())
 	case Connecting:
 		l.note("Connecting")
 	case Told:

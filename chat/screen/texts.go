@@ -189,3 +189,8 @@ func WrittenText(m chat.Message) string {
 
 // Moment returns a time of another day, in the person's time zone.
 func Moment(t time.Time) string { return t.Local().Format("Jan 2 15:04") }
+
+// Text returns the sentence for a person.
+func (Taken) Text() string {
+	return "Another person has answered this call. If the caller expected you, ask for a new code. Waiting for the next call."
+}

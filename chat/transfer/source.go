@@ -53,9 +53,9 @@ var trailer = make([]byte, 2*tarBlock)
 // Reasons why a source cannot be sent; both sides read them.
 var (
 	errVanished = errors.New("it is no longer there")
-	errShorter  = errors.New("it became shorter while it was being sent")
-	errLonger   = errors.New("it became longer while it was being sent")
-	errChanged  = errors.New("it was changed while it was being sent")
+	errShorter  = errors.New("it became shorter after it was offered; send it again")
+	errLonger   = errors.New("it became longer after it was offered; send it again")
+	errChanged  = errors.New("it was changed after it was offered; send it again")
 )
 
 // newSources looks at all paths, and returns an error that names the first one that cannot be sent.

@@ -80,7 +80,7 @@ func (o *talkOptions) report(to *chat.Conversation, now *outage, met func() bool
 			to.Tell(screen.Connecting{})
 		case peer.Taken:
 			now.set(func(t *outage) { t.path = nil })
-			to.Tell(chat.Notice{Text: "Another person has answered this call. Waiting for the next one."})
+			to.Tell(screen.Taken{})
 		case peer.WrongCode:
 			now.set(func(t *outage) { t.path = nil })
 			to.Tell(screen.WrongCode{Left: e.Left})

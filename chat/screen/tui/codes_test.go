@@ -15,6 +15,15 @@ import (
 var answered = screen.Waiting{Code: "601-animal-oven", Command: "p2pchat call 601-animal-oven", Answering: true}
 
 // An answerer is not shown what callers are shown, and learns that no call is open.
+// Where another person has answered the call, this one waits again, and another code can be typed.
+func TestACallThatAnotherHasAnswered(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 80, 24).happens(answered, screen.NoCall{Room: "601"}, screen.Connecting{}, screen.Taken{})
+	r.takesCodes()
+	r.shows(`Another person has answered this call\.`)
+	r.press("<enter>").shows(`^code: `)
+}
+
 func TestAnswering(t *testing.T) {
 	t.Parallel()
 	for _, size := range [][2]int{{80, 24}, {40, 10}, {20, 6}} {

@@ -108,6 +108,8 @@ func (m *model) ownEvent(e screen.Event) {
 		if text := e.Text(); text != "" {
 			m.addNote(alarm, text)
 		}
+	case screen.Taken:
+		m.phase, m.noCall, m.hints = waiting, e.Text(), nil
 	case screen.Connecting:
 		if m.phase < up {
 			m.phase, m.ringing = connecting, false

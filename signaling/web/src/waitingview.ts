@@ -107,7 +107,7 @@ export class WaitingView implements Listener {
   }
 
   taken() {
-    this.note("Another person has answered this call. Waiting for the next one.");
+    this.note("Another person has answered this call. If the caller expected you, ask for a new code. Waiting for the next call.");
   }
 
   wrongCode(left: number) {
