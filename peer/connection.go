@@ -94,7 +94,11 @@ func (g guards) set(e *webrtc.SettingEngine, network *pionnet.TURNNet) {
 				g.sockets.Know(check, local, remote)
 			}
 			g.packets.From(remote)
-			return g.first.Take(check, local, remote, pair)
+			takes := g.first.Take(check, local, remote, pair)
+			if takes {
+				g.packets.Take(remote)
+			}
+			return takes
 		})
 	}
 }

@@ -47,8 +47,7 @@ func (m *mover) awaitSilence() {
 	m.alarm = m.p.packets.Expect(m.ctx, quiet+lookSlack, start)
 }
 
-// lookNow has pion look how long nothing has come, as no check has come for quiet. Data may have, and answers: pion knows of those from
-// another address.
+// lookNow has pion look how long nothing has come, as no check has come for quiet. Data may have, and answers.
 func (m *mover) lookNow() {
 	if left := quiet - time.Since(m.p.packets.Last()); left >= 0 {
 		m.alarm.Set(left + lookSlack)
