@@ -17,7 +17,7 @@ func TestFilesAreKeptForTheNextRun(t *testing.T) {
 	}{
 		"with a contact":   {[]string{"call", "@c0"}, []string{"answer", "@ben"}, `run p2pchat call @c0`},
 		"with a code":      {[]string{"call", "417-falcon-zebra"}, []string{"answer", "417-falcon-zebra"}, `run p2pchat call --resume`},
-		"with its own box": {[]string{"call", "417-falcon-zebra", "--outbox", "box"}, []string{"answer", "417-falcon-zebra"}, `run the same command again`},
+		"with its own box": {[]string{"call", "417-falcon-zebra", "--outbox", "box"}, []string{"answer", "417-falcon-zebra"}, `run p2pchat call --outbox box`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -223,8 +223,8 @@ func (b *outbox) explain(c *chat.Conversation, err error) error {
 // goOn returns what a person does to go on with the conversation in a later run.
 func (b *outbox) goOn() string {
 	switch {
-	case !b.own:
-		return "run the same command again"
+	case !b.own: // and not the same command: its input would be sent once more
+		return "run p2pchat " + command(b.side) + " --outbox " + quoted(b.path)
 	case b.with != "":
 		return "run p2pchat call " + contactMark + b.with
 	}

@@ -105,7 +105,7 @@ func (o *talkOptions) register(f *pflag.FlagSet) {
 	o.proxy.register(f)
 	f.StringVar((*string)(&o.lan), "lan", auto, "`WHEN` the two may meet on one local network without a server, where the caller's program serves: auto (with a contact or a code that has a secret, if no server is named; on a terminal also if nothing answers at the server named), always or never")
 	f.BoolVar(&o.leaveOnEOF, "leave-on-eof", false, "leave when the input has ended and the other side has received all of it; if both sides have this flag, when both inputs have ended")
-	f.StringVar(&o.outboxPath, "outbox", "", "`FILE` that keeps undelivered messages and how to reconnect, instead of one in the state folder: run the same command again to continue the conversation")
+	f.StringVar(&o.outboxPath, "outbox", "", "`FILE` that keeps undelivered messages and how to reconnect, instead of one in the state folder: name it again to continue the conversation, and to say more")
 	f.BoolVar(&o.noOutbox, "no-outbox", false, "keep undelivered messages only while this program runs")
 	f.BoolVar(&o.resume, "resume", false, "go on with the last conversation that was not ended")
 	f.StringVar(&o.keepAs, "keep", "", "keep the other side as a contact, `NAME`, to call it without a code; it must keep you, too (or type /keep)")
@@ -290,7 +290,7 @@ func talk(ctx context.Context, o talkOptions, std stdio) error {
 	o.outbox.with = o.keeper.contact()
 	conversation := chat.New(chat.Config{
 		KeepAs: o.keepAs, Contact: o.keeper.contact(), Keeper: o.chatKeeper(),
-		Name: o.name, LeaveWhenSaid: o.leaveOnEOF, AwaitsEnd: !o.leaveAtOnce && !std.inTerminal, Journal: o.outbox.journal, GoOn: o.outbox.goOn(), MoreInput: o.outbox.own,
+		Name: o.name, LeaveWhenSaid: o.leaveOnEOF, AwaitsEnd: !o.leaveAtOnce && !std.inTerminal, Journal: o.outbox.journal, GoOn: o.outbox.goOn(), MoreInput: true,
 		DownloadDir: o.download, AcceptFiles: o.accept, DeclineFiles: o.declines, Stripes: o.stripes.forFiles(), Log: o.logger,
 		Drain: o.drain, Input: o.unit,
 	})
