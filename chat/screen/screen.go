@@ -56,13 +56,20 @@ type Streams struct {
 	// nil if the person cannot ask for that.
 	Again func() error
 
-	// Ended is called when all events were shown, and the screen may stay until the person closes it. There tell adds a sentence, and
-	// calls a person who may look elsewhere if rings says why; it does nothing once the screen has ended. Ended may be nil; only a
+	// Ended is called when all events were shown, and the screen may stay until the person closes it: see Rest. Ended may be nil; only a
 	// whole terminal calls it.
-	Ended func(tell func(text, rings string))
+	Ended func(Rest)
 
 	// Interrupt does what SIGINT does, for a terminal that makes no signal of Ctrl-C. It may be nil.
 	Interrupt func()
+}
+
+// A Rest is a screen that stays after the last event. Its methods do nothing once the screen has ended.
+type Rest struct {
+	// Tell adds a sentence, and calls a person who may look elsewhere if rings says why.
+	Tell func(text, rings string)
+	// Close adds a sentence, and ends the screen. Before it does, it calls unsent with what the person has typed and not sent.
+	Close func(text string, unsent func(draft string))
 }
 
 // A Screen shows c until its events end. It returns when its goroutines have ended. The

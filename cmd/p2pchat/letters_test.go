@@ -29,7 +29,8 @@ type notingFace struct{ notes, letters chan string }
 
 func (notingFace) read(ctx context.Context)                        { <-ctx.Done() }
 func (notingFace) listening([]contacts.Contact)                    {}
-func (notingFace) ringing(string)                                  {}
+func (notingFace) ringing(string, bool)                            {}
+func (notingFace) waits(string) func()                             { return func() {} }
 func (notingFace) ended(string, ringEnd)                           {}
 func (f notingFace) note(text string)                              { f.notes <- text }
 func (notingFace) talk(context.Context, talkOptions, func()) error { return nil }

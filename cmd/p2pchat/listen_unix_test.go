@@ -105,13 +105,13 @@ func TestListenOnATerminalAtServersThatLie(t *testing.T) {
 }
 
 // The screen of an ended call rings when the same contact calls again, and when another does. The call is answered once that screen is
-// closed; one that is answered at once waits for it.
+// closed; for one that is answered at once, it gives way, and the next screen has what was typed on it.
 func TestTheScreenOfAnEndedCallRings(t *testing.T) {
 	t.Parallel()
 	server, dir := serving(t), t.TempDir()
 	state := func(i int) string { return filepath.Join(dir, fmt.Sprint("c", i)) }
 	ours := filepath.Join(dir, "ben")
-	kept(t, server, ours, 3, state)
+	kept(t, server, ours, 4, state)
 	env := []string{"XDG_STATE_HOME=" + ours, "P2PCHAT_NAME=ben", "P2PCHAT_NO_OUTBOX=false"}
 	calls := func(i int) *process {
 		return launchWith(t, t.TempDir(), []string{"XDG_STATE_HOME=" + state(i), "P2PCHAT_NAME=" + fmt.Sprint("c", i)}, "call", "@ben", "--ui", "json")
@@ -122,8 +122,9 @@ func TestTheScreenOfAnEndedCallRings(t *testing.T) {
 		p.finishes(t, 0)
 	}
 	launchWith(t, t.TempDir(), env, "contacts", "ring", "@c2", "accept").finishes(t, 0)
+	launchWith(t, t.TempDir(), env, "contacts", "ring", "@c3", "accept").finishes(t, 0)
 	ben := openWindow(t, 80, 18, env, "listen")
-	ben.shows(`listening for 3 contacts`)
+	ben.shows(`listening for 4 contacts`)
 	one := calls(1)
 	ben.shows(`@c1  is calling`)
 	ben.types("\r")
@@ -147,15 +148,33 @@ func TestTheScreenOfAnEndedCallRings(t *testing.T) {
 	ends(zero)
 	ben.shows(`Press Enter to close this screen`)
 
+	ben.types("half a draft")
+	ben.shows(`half a draft`)
 	two := calls(2)
-	ben.shows(`@c2 is calling, for a minute at most\. Close this screen to answer\.`)
-	ben.types("\r")
 	two.prints(t, `"type":"connected"`)
+	ben.shows(`The screen of the call before was closed when @c2 called\. This was typed`)
+	ben.shows(`not sent: half a draft`)
 	ben.shows(`Connected with c2`)
+	ends(two)
+	ben.shows(`Press Enter to close this screen`)
+
+	two = calls(2) // the same contact, and no one is there
+	two.prints(t, `"type":"connected"`)
+	ben.shows(`The screen of the call before was closed when @c2 called\.`)
+	one = calls(1)
+	ben.shows(`@c1 is calling, for a minute at most\. End this call to answer\.`)
+	ends(one)
+	three := calls(3) // during the call
+	ben.shows(`@c3 is calling, for a minute at most\. End this call to answer\.`)
+	ends(two)
+	three.prints(t, `"type":"connected"`)
+	ben.shows(`Connected with c3`)
+	two = three
 	ends(two)
 	ben.shows(`Press Enter to close this screen`)
 	ben.types("\r")
 	ben.shows(`○ @c2  answered at \d\d:\d\d`)
+	ben.shows(`○ @c3  answered at \d\d:\d\d`)
 	ben.types("q")
 	ben.ends(0)
 }

@@ -65,7 +65,10 @@ func (f *streamFace) listening(list []contacts.Contact) { f.dialect.listening(li
 func (f *streamFace) ended(name string, why ringEnd)    { f.dialect.ended(name, why) }
 func (f *streamFace) note(text string)                  { f.dialect.note(text) }
 
-func (f *streamFace) ringing(name string) {
+// waits implements listenFace: here no screen outlives its call.
+func (f *streamFace) waits(string) (end func()) { return func() {} }
+
+func (f *streamFace) ringing(name string, _ bool) {
 	f.mu.Lock()
 	busy := f.call != nil
 	f.mu.Unlock()

@@ -20,7 +20,7 @@ type ringingFace struct {
 	rings chan string
 }
 
-func (f ringingFace) ringing(name string) { f.rings <- name }
+func (f ringingFace) ringing(name string, _ bool) { f.rings <- name }
 
 // A call at the contact's own server rings at once, though a neighbour has announced the contact and has a server that answers.
 func TestATryOnTheLocalNetworkHoldsUpNoCall(t *testing.T) {

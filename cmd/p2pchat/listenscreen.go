@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -21,9 +22,12 @@ type fullFace struct {
 	list  *tui.ContactList
 	calls chan func() // that take the terminal from the list
 
-	mu   sync.Mutex               // guards what follows
-	call *chat.Conversation       // that has the terminal; nil without one
-	late func(text, rings string) // tells on the screen of call, which has ended; nil before
+	mu      sync.Mutex         // guards what follows
+	call    *chat.Conversation // that has the terminal; nil without one
+	rest    *screen.Rest       // of call, which has ended; nil before
+	closing bool               // rest is to end
+	next    []string           // who calls, is answered at once, and waits for the terminal
+	closed  string             // what the next call shows of a rest that was closed for one
 }
 
 func newFullFace(s *switchboard, std stdio, quiet bool) *fullFace {
@@ -70,12 +74,19 @@ func (f *fullFace) read(ctx context.Context) {
 // talk implements listenFace.
 func (f *fullFace) talk(ctx context.Context, o talkOptions, free func()) error {
 	o.joined = f.join
-	o.ended = func(tell func(text, rings string)) {
+	o.ended = func(rest screen.Rest) {
 		f.mu.Lock()
-		f.late = tell
+		f.rest = &rest
 		f.mu.Unlock()
 		free()
+		f.giveWay()
 	}
+	f.mu.Lock()
+	if f.closed != "" {
+		o.notices = append(slices.Clip(o.notices), f.closed)
+	}
+	f.closed = ""
+	f.mu.Unlock()
 	ended := make(chan error, 1)
 	select {
 	case f.calls <- func() { ended <- talk(ctx, o, f.std) }:
@@ -89,7 +100,43 @@ func (f *fullFace) talk(ctx context.Context, o talkOptions, free func()) error {
 func (f *fullFace) join(c *chat.Conversation) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.call, f.late = c, nil
+	f.call, f.rest, f.closing = c, nil, false
+}
+
+// waits implements listenFace.
+func (f *fullFace) waits(name string) (end func()) {
+	f.mu.Lock()
+	f.next = append(f.next, name)
+	f.mu.Unlock()
+	f.giveWay()
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		i := slices.Index(f.next, name)
+		f.next = slices.Delete(f.next, i, i+1)
+	}
+}
+
+// giveWay closes the screen of an ended call if another one, which is answered at once, waits for it: no one may be there to press Enter.
+func (f *fullFace) giveWay() {
+	f.mu.Lock()
+	rest := f.rest
+	if rest == nil || f.closing || len(f.next) == 0 {
+		f.mu.Unlock()
+		return
+	}
+	f.closing = true
+	name := contactMark + f.next[0]
+	f.mu.Unlock()
+	rest.Close(name+" is calling, and is answered at once: this screen has given way.", func(draft string) {
+		closed := "The screen of the call before was closed when " + name + " called."
+		if draft = strings.TrimSpace(draft); draft != "" {
+			closed += " This was typed there, and not sent: " + draft
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.closed = closed
+	})
 }
 
 // listening implements listenFace.
@@ -103,10 +150,14 @@ func (f *fullFace) listening(list []contacts.Contact) {
 }
 
 // ringing implements listenFace.
-func (f *fullFace) ringing(name string) {
+func (f *fullFace) ringing(name string, accepts bool) {
 	f.list.Ring(contactMark + name)
 	calling := contactMark + name + " is calling"
-	f.tellCall(calling+", for a minute at most. End this call to answer.", calling+", for a minute at most. Close this screen to answer.", calling)
+	after := calling + ", for a minute at most. Close this screen to answer."
+	if accepts { // the screen gives way
+		after = ""
+	}
+	f.tellCall(calling+", for a minute at most. End this call to answer.", after, calling)
 }
 
 // ended implements listenFace.
@@ -126,14 +177,17 @@ func (f *fullFace) note(text string) {
 // letter implements listenFace: see readsLetters.
 func (*fullFace) letter(string, chat.Event) error { return errors.ErrUnsupported }
 
-// tellCall shows during in the call that has the terminal; if that has ended, its screen shows after. Both ring for the reason in rings.
+// tellCall shows during in the call that has the terminal; if that has ended, its screen shows after, unless that is empty. Both ring for
+// the reason in rings.
 func (f *fullFace) tellCall(during, after, rings string) {
 	f.mu.Lock()
-	call, late := f.call, f.late
+	call, rest := f.call, f.rest
 	f.mu.Unlock()
 	switch {
-	case late != nil:
-		late(after, rings)
+	case rest != nil:
+		if after != "" {
+			rest.Tell(after, rings)
+		}
 	case call != nil:
 		call.Tell(screen.Told{Text: during, Rings: rings})
 	}

@@ -30,7 +30,7 @@ func (s *switchboard) ring(ctx context.Context, id string, call *incomingCall, f
 	case <-ctx.Done():
 		return
 	}
-	how := s.decideRinging(ctx, call, decided, accepts)
+	how := s.decideRinging(ctx, call, decided, accepts, who)
 	s.post(func() {
 		if l := s.lines[id]; l != nil {
 			l.decided = nil
@@ -62,14 +62,14 @@ func (s *switchboard) ring(ctx context.Context, id string, call *incomingCall, f
 func (s *switchboard) beginRinging(l *line, decided chan bool) (accepts, shows bool) {
 	l.state, l.decided = lineRinging, decided
 	accepts = l.Ring == contacts.RingAccept
-	if shows = !accepts || s.o.full && len(s.screen) > 0; shows { // a screen that stays keeps the call waiting
-		s.face.ringing(l.Name)
+	if shows = !accepts || s.o.full && len(s.screen) > 0; shows { // another call that goes on keeps it waiting
+		s.face.ringing(l.Name, accepts)
 	}
 	return accepts, shows
 }
 
 // decideRinging decides while the contact hears that it rings.
-func (s *switchboard) decideRinging(ctx context.Context, call *incomingCall, decided <-chan bool, accepts bool) ringEnd {
+func (s *switchboard) decideRinging(ctx context.Context, call *incomingCall, decided <-chan bool, accepts bool, name string) ringEnd {
 	ringing, stop := context.WithCancel(ctx)
 	defer stop()
 	var wg sync.WaitGroup
@@ -79,7 +79,7 @@ func (s *switchboard) decideRinging(ctx context.Context, call *incomingCall, dec
 			close(gone)
 		}
 	})
-	how := s.decide(ctx, gone, decided, accepts)
+	how := s.decide(ctx, gone, decided, accepts, name)
 	stop()
 	wg.Wait()
 	if how == ringAnswered && isClosed(gone) { // the contact hung up as the person answered
@@ -90,13 +90,14 @@ func (s *switchboard) decideRinging(ctx context.Context, call *incomingCall, dec
 }
 
 // decide waits until it is decided whether to answer. The call then has the screen, unless a program has it.
-func (s *switchboard) decide(ctx context.Context, gone <-chan struct{}, decided <-chan bool, accepts bool) ringEnd {
+func (s *switchboard) decide(ctx context.Context, gone <-chan struct{}, decided <-chan bool, accepts bool, name string) ringEnd {
 	var screen chan<- struct{} // to be taken
 	if accepts {
 		if s.o.program != "" {
 			return ringAnswered
 		}
 		screen = s.screen
+		defer s.face.waits(name)()
 	}
 	late := time.NewTimer(longestRing)
 	defer late.Stop()

@@ -87,17 +87,17 @@ func (o *talkOptions) show(ctx context.Context, c *connector, std stdio, interru
 
 // giveBack lets the contact call again while the screen still shows how the conversation ended. One that can go on has no screen that
 // stays, and what was typed last is still being saved.
-func (o *talkOptions) giveBack(c *chat.Conversation) func(tell func(text, rings string)) {
+func (o *talkOptions) giveBack(c *chat.Conversation) func(screen.Rest) {
 	if o.ended == nil {
 		return nil
 	}
-	return func(tell func(text, rings string)) {
+	return func(rest screen.Rest) {
 		if c.Resumable() {
 			return
 		}
 		_ = o.closeOutbox() // end returns the error
 		o.keeper.release()
-		o.ended(tell)
+		o.ended(rest)
 	}
 }
 

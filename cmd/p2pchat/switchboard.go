@@ -25,12 +25,15 @@ const (
 	longestPause = 15 * time.Second // after offers whose makers proved nothing
 )
 
-// A listenFace shows the person who calls. The switchboard calls it from one goroutine, except for talk.
+// A listenFace shows the person who calls. The switchboard calls it from one goroutine, except for talk and waits.
 type listenFace interface {
 	// read reads what the person types until ctx ends, or the person leaves.
 	read(ctx context.Context)
 	listening(list []contacts.Contact)
-	ringing(name string)
+	// ringing tells that a contact calls; accepts says that the call is answered without the person.
+	ringing(name string, accepts bool)
+	// waits tells that such a call waits for the screen, until end is called: one that only shows an ended call gives way.
+	waits(name string) (end func())
 	ended(name string, why ringEnd)
 	note(text string)
 	// letter shows a message, or that one was delivered, of a letter from a contact.

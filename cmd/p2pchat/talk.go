@@ -86,9 +86,9 @@ type talkOptions struct {
 	home        string        // the server before a move to the local network; empty before
 	moved       bool          // the call goes on at another server
 
-	joined func(*chat.Conversation)            // is given the conversation before it begins; may be nil
-	over   func()                              // is called when the conversation is over, and before the screen has shown its end; may be nil
-	ended  func(tell func(text, rings string)) // is called when the contact can call again, though the screen may stay, see screen.Streams; may be nil
+	joined func(*chat.Conversation) // is given the conversation before it begins; may be nil
+	over   func()                   // is called when the conversation is over, and before the screen has shown its end; may be nil
+	ended  func(screen.Rest)        // is called when the contact can call again, though the screen may stay, see screen.Streams; may be nil
 }
 
 func (o *talkOptions) register(f *pflag.FlagSet) {

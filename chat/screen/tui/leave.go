@@ -78,6 +78,16 @@ func (m *model) finish() tea.Cmd {
 	return tea.Quit
 }
 
+// late handles what comes while the screen still shows a conversation that is over.
+func (m *model) late(t lateMsg) tea.Cmd {
+	m.addNote(alarm, t.text)
+	if t.closes == nil {
+		return m.alert(t.rings)
+	}
+	t.closes(m.draft())
+	return m.end()
+}
+
 // unfinished counts what leaving now would lose. What is kept for the next run is not lost: messages in any case, files unless the goodbye
 // reaches the other side.
 func (m *model) unfinished() (messages, files int) {

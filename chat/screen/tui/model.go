@@ -91,8 +91,12 @@ type (
 	}
 	// An overMsg says that no event follows.
 	overMsg struct{}
-	// A lateMsg is a sentence that comes after the last event; rings says why it rings, if it does.
-	lateMsg struct{ text, rings string }
+	// A lateMsg is a sentence that comes after the last event; rings says why it rings, if it does. If closes is not nil, it gets the
+	// draft, and the screen ends.
+	lateMsg struct {
+		text, rings string
+		closes      func(draft string)
+	}
 	// A saidMsg says whether the conversation took an entry.
 	saidMsg struct {
 		entry *entry
@@ -122,8 +126,7 @@ func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 	case overMsg:
 		next = m.finish()
 	case lateMsg:
-		m.addNote(alarm, t.text)
-		next = m.alert(t.rings)
+		next = m.late(t)
 	case answer:
 		t(m)
 	default:

@@ -108,14 +108,18 @@ func (m *model) printTranscript() {
 	if _, err := io.WriteString(m.streams.Out, text); err != nil {
 		return // the terminal is gone
 	}
-	draft := m.input
+	m.reportUnsent(m.draft())
+}
+
+// draft returns what the person has written as a message and not sent.
+func (m *model) draft() string {
 	switch {
 	case m.finding != nil:
-		draft = m.finding.draft
+		return m.finding.draft.text
 	case m.asking != nil:
-		draft = m.asking.draft
+		return m.asking.draft.text
 	}
-	m.reportUnsent(draft.text)
+	return m.input.text
 }
 
 // reportUnsent prints a text that the person wrote and did not send, if there is one.
@@ -170,7 +174,10 @@ func forwardEvents(c *chat.Conversation, program *tea.Program, finished <-chan s
 	}
 	program.Send(overMsg{})
 	if s.Ended != nil {
-		s.Ended(func(text, rings string) { program.Send(lateMsg{text, rings}) })
+		s.Ended(screen.Rest{
+			Tell:  func(text, rings string) { program.Send(lateMsg{text: text, rings: rings}) },
+			Close: func(text string, unsent func(string)) { program.Send(lateMsg{text: text, closes: unsent}) },
+		})
 	}
 	return nil
 }
