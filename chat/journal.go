@@ -2,6 +2,7 @@ package chat
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -72,6 +73,16 @@ func (j *Journal) Files() int { return j.begun }
 
 // End closes the file, and removes it unless it is to be kept. Call it when the Conversation is no longer used.
 func (j *Journal) End(kept bool) error { return j.file.End(kept) }
+
+// RemoveKept removes what has arrived of files that have not ended, because no later run goes on with them. The error names what is left.
+// Call it before End.
+func (j *Journal) RemoveKept() error {
+	var left []error
+	for _, r := range j.memory.records() {
+		left = append(left, r.RemoveKept())
+	}
+	return errors.Join(left...)
+}
 
 // A memory is what a conversation keeps in its Journal besides the frames.
 type memory struct {

@@ -23,6 +23,8 @@ var partName = sync.OnceValue(func() *regexp.Regexp { // not compiled at each st
 	return regexp.MustCompile(`^\.p2pchat-[A-Z2-7]{12}\.part$`)
 })
 
+var keptName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\.p2pchat-[A-Z2-7]{12}\.kept$`) })
+
 func tempName(resumable bool) string {
 	suffix := ".part"
 	if resumable {
@@ -133,24 +135,51 @@ func Sweep(dir string) (removed int) {
 		return 0
 	}
 	for _, e := range entries {
-		if partName().MatchString(e.Name()) && sweep(root, e.Name()) {
+		if partName().MatchString(e.Name()) && sweep(root, e.Name()) == nil {
 			removed++
 		}
 	}
 	return removed
 }
 
-func sweep(root *os.Root, name string) bool {
+func sweep(root *os.Root, name string) error {
 	info, err := root.Lstat(name)
-	if err != nil || !info.Mode().IsRegular() && !info.IsDir() || !disk.IsOwn(info) {
-		return false
+	switch {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular() && !info.IsDir(), !disk.IsOwn(info):
+		return errNotOurs
 	}
 	f, err := root.Open(name)
 	if err != nil {
-		return false
+		return err
 	}
 	defer f.Close()
-	return disk.Lock(f) == nil && isAt(f, root, name) && root.RemoveAll(name) == nil
+	if err := disk.Lock(f); err != nil {
+		return err
+	}
+	if !isAt(f, root, name) {
+		return errNotOurs
+	}
+	return root.RemoveAll(name)
+}
+
+var errNotOurs = errors.New("another program or user has put something else there")
+
+// RemoveKept removes what an earlier run has kept of a file of the other side. It returns an error that names it if it is still there.
+func (r Record) RemoveKept() error {
+	if r.Outgoing || !keptName().MatchString(r.Temp) {
+		return nil
+	}
+	root, err := os.OpenRoot(r.Dir)
+	if err == nil {
+		defer root.Close()
+		err = sweep(root, r.Temp)
+	}
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", filepath.Join(r.Dir, r.Temp), disk.WithoutPath(err))
 }
 
 // CheckFolder returns an error unless files can be written to dir. If dir does not exist, it is made only when a file comes: the folder

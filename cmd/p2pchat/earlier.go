@@ -141,6 +141,9 @@ func (o *talkOptions) earlier(folder, text string) (newest, open *earlierTalk) {
 		resumption, _ := journal.Resumption()
 		known := json.Unmarshal([]byte(resumption), &was.point) == nil
 		kept := known && (was.waiting > 0 || was.files > 0 || was.point.Again.Rendezvous != (peer.Code{})) && time.Since(was.at) < oldest
+		if !kept {
+			o.removeKept(journal)
+		}
 		closed := journal.End(kept)
 		if kept {
 			_ = os.Chtimes(path, was.at, was.at) // a look is no use of it: the newest one stays the newest, and old ones expire
@@ -241,13 +244,21 @@ func (e earlierTalk) where() string {
 	return "room " + screen.Clean(e.point.Again.Typed.Room)
 }
 
-// drop removes the conversation, unless another program has it.
-func (e earlierTalk) drop() error {
+// drop removes the conversation, and what has arrived of its files, unless another program has it.
+func (o *talkOptions) drop(e earlierTalk) error {
 	journal, err := chat.OpenJournal(e.path)
 	if err != nil {
 		return &usageError{err: fmt.Errorf("%s cannot be dropped: %w", e, err)}
 	}
+	o.removeKept(journal)
 	return journal.End(false)
+}
+
+// removeKept removes what has arrived of the files of a conversation that is forgotten, and names what it cannot remove.
+func (o *talkOptions) removeKept(journal *chat.Journal) {
+	if err := journal.RemoveKept(); err != nil {
+		o.warn("A part of a file that no conversation needs any more could not be deleted: %s", flatten(err))
+	}
 }
 
 // goOn asks the person whether to continue an earlier conversation. Where no one can be asked, --resume says so.
@@ -272,9 +283,9 @@ func (o *talkOptions) goOn(ctx context.Context, was earlierTalk, std stdio) (boo
 		case answer == "n", answer == "no":
 			return false, nil
 		case answer == "drop":
-			return false, was.drop()
+			return false, o.drop(was)
 		}
-		fmt.Fprintln(std.err, "Enter goes on with it. n begins another conversation, and keeps it for later. drop forgets it, and what was not delivered.")
+		fmt.Fprintln(std.err, "Enter goes on with it. n begins another conversation, and keeps it for later. drop forgets it, and what was not delivered, and deletes the parts of files that have arrived.")
 	}
 }
 

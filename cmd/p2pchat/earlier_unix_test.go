@@ -23,7 +23,7 @@ func TestGoOnWithAnEarlierConversation(t *testing.T) {
 	other := sitDown(t, env, "call", "--ui", "line")
 	other.sees(`Go on with the conversation of .* \(room 417, 1 message undelivered\)\? \[Enter/n/drop\]`)
 	other.types("417-falcon-zebra\n") // is no answer
-	other.sees(`Enter goes on with it\. n begins another conversation, and keeps it for later\. drop forgets it, and what was not delivered\.\r\nGo on with`)
+	other.sees(`Enter goes on with it\. n begins another conversation, and keeps it for later\. drop forgets it, and what was not delivered, and deletes the parts of files that have arrived\.\r\nGo on with`)
 	other.types("n\n")
 	other.sees(`code: lobby`)
 	gone := sitDown(t, env, "call", "--ui", "line")

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -29,6 +30,47 @@ func TestKilledWhileReceiving(t *testing.T) {
 		t.Error("it started from the beginning")
 	}
 	k.holds(`^data\.bin$`)
+}
+
+// Who drops the conversation keeps no part of its files; a part that is not of the conversation stays, and one that cannot be removed is
+// named.
+func TestDropRemovesPartsOfFiles(t *testing.T) {
+	t.Parallel()
+	k := interrupt(t, "data.bin", "answer")
+	in := filepath.Join(k.dir, "in")
+	parts, _ := filepath.Glob(filepath.Join(in, ".p2pchat-*.kept"))
+	another := filepath.Join(in, ".p2pchat-ABCDEFGHIJKL.kept")
+	if err := os.WriteFile(another, []byte("of another conversation"), 0o600); err != nil || len(parts) != 1 {
+		t.Fatal(parts, err)
+	}
+	box := filepath.Join(k.dir, "answer.box")
+	copied, err := os.ReadFile(box) //nolint:gosec // the test's own
+	if err != nil {
+		t.Fatal(err)
+	}
+	drop := func() string {
+		t.Helper()
+		o := talkOptions{}
+		if err := o.drop(earlierTalk{path: box}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(box); err == nil {
+			t.Error("the conversation is still there")
+		}
+		return strings.Join(o.notices, "\n")
+	}
+	if told := drop(); told != "" {
+		t.Errorf("it says %q", told)
+	}
+	k.holds(`^\.p2pchat-ABCDEFGHIJKL\.kept$`)
+
+	if err := errors.Join(os.WriteFile(box, copied, 0o600), os.Remove(another), os.Symlink(k.dir, parts[0])); err != nil {
+		t.Fatal(err)
+	}
+	if told := drop(); !strings.Contains(told, "could not be deleted") || !strings.Contains(told, filepath.Base(parts[0])) {
+		t.Errorf("it says %q", told)
+	}
+	k.holds(`\.kept$`)
 }
 
 // A folder starts from the beginning.
