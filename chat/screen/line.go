@@ -64,7 +64,7 @@ type lineScreen struct {
 
 	// owned by handle:
 	refused string // why the last line was that was not sent; a note has said so
-	warned  bool   // the person knows that there are no commands
+	held    string // the last line, if it was kept back because it looks like a command
 	unsent  string // the last line, if it was kept back because it may be a code
 	bare    bool   // the last line ended with Ctrl-D, and the cursor is still behind it
 }
@@ -114,12 +114,14 @@ var fullScreenCommand = sync.OnceValue(func() *regexp.Regexp { // not compiled a
 })
 
 // holdCommand reports whether a line is not sent because the person who typed it seems to expect a command.
-// A note says so, once: the next line of that kind is sent.
+// A note says so; the same line is sent if it is typed again at once.
 func (l *lineScreen) holdCommand(in line) bool {
-	if !l.Typed || l.warned || in.goesOn || in.continues || !fullScreenCommand().MatchString(in.text) {
+	again := in.text == l.held
+	l.held = ""
+	if !l.Typed || again || in.goesOn || in.continues || !fullScreenCommand().MatchString(in.text) {
 		return false
 	}
-	l.warned = true
+	l.held = in.text
 	name, _, _ := strings.Cut(in.text, " ")
 	leave := map[bool]string{true: " Ctrl-C leaves."}[name == "/quit" || name == "/exit"]
 	l.note("%s was not sent: only the full screen (--ui tui) has commands.%s To send the line as a message, type it again.", Clean(name), leave)

@@ -73,17 +73,18 @@ func TestLine(t *testing.T) {
 
 	t.Run("a command of the full screen is sent from a terminal only when it is typed again", func(t *testing.T) {
 		for typed, want := range map[bool][]string{
-			true:  {"/etc/passwd is a path", "/send secret.txt", "/verify"},
-			false: {"/help", "/etc/passwd is a path", "/send secret.txt", "/verify"},
+			true:  {"/etc/passwd is a path", "/verify", "/verify yes"},
+			false: {"/help", "/etc/passwd is a path", "/send secret.txt", "/send other.txt", "/verify", "/verify", "/verify yes", "/verify yes", "/help"},
 		} {
-			d := begin(t, Line, strings.NewReader("/help\n/etc/passwd is a path\n/send secret.txt\n/verify\n"), func(s *Streams) { s.Typed = typed })
+			in := "/help\n/etc/passwd is a path\n/send secret.txt\n/send other.txt\n/verify\n/verify\n/verify yes\n/verify yes\n/help\n"
+			d := begin(t, Line, strings.NewReader(in), func(s *Streams) { s.Typed = typed })
 			d.other.finish(t)
 			if err := d.end(); err != nil {
 				t.Error(err)
 			}
 			equal(t, "the other side reads", d.other.texts(), want)
 			note := "p2pchat: /help was not sent: only the full screen (--ui tui) has commands. To send the line as a message, type it again.\n"
-			if strings.Contains(d.notes.String(), note) != typed {
+			if n := strings.Count(d.notes.String(), note); n != map[bool]int{true: 2}[typed] {
 				t.Errorf("typed: %v; it noted:\n%s", typed, d.notes)
 			}
 		}
