@@ -59,20 +59,38 @@ func (m *model) submit() tea.Cmd {
 	case strings.TrimSpace(text) == "":
 		return nil
 	}
-	if !strings.Contains(text, "\n") {
-		switch {
-		case m.takeAsCode(text):
-			return nil
-		case strings.HasPrefix(text, "//"):
-			text = text[1:]
-		case strings.HasPrefix(text, "/"):
-			return m.runCommand(text)
-		}
+	oneLine := !strings.Contains(text, "\n")
+	switch {
+	case oneLine && m.takeAsCode(text):
+		return nil
+	case oneLine && strings.HasPrefix(text, "//"):
+		text = text[1:]
+	case oneLine && strings.HasPrefix(text, "/"):
+		return m.runCommand(text)
+	case m.holdCommand(text):
+		return nil
 	}
 	if m.say(text) {
 		m.input.commit()
 	}
 	return nil
+}
+
+// holdCommand reports whether a draft that is not a command stays in the box because it begins like one. The same draft is sent by Enter.
+func (m *model) holdCommand(text string) bool {
+	fields := strings.Fields(text)
+	asked := m.notCommand == text
+	m.notCommand = ""
+	if asked || !slices.ContainsFunc(commands, func(c command) bool { return c.name == fields[0] }) {
+		return false
+	}
+	m.notCommand = text
+	why := "A command begins at the start of the line"
+	if strings.Contains(text, "\n") {
+		why = "A command is one line"
+	}
+	m.hint = why + ", so " + fields[0] + " was not run. To send this as a message: Enter again."
+	return true
 }
 
 // takeAsCode takes a line that is a code, or asks about one that may be; it reports whether it has.
@@ -115,8 +133,13 @@ func (m *model) runCommand(line string) tea.Cmd {
 		m.hint = "Unknown command " + tidyLine(name) + ". " + remedy + " To send it as text, start with //."
 		return nil
 	}
+	argument = strings.TrimSpace(argument)
+	if commands[i].argument == "" && argument != "" {
+		m.hint = name + " takes no argument, but was given " + tidyLine(argument) + ". ↑ brings it back."
+		return nil
+	}
 	m.backToEnd() // where the answer comes
-	next, hint := commands[i].run(m, strings.TrimSpace(argument))
+	next, hint := commands[i].run(m, argument)
 	m.hint = hint
 	return next
 }

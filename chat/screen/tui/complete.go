@@ -96,7 +96,7 @@ func completePath(begun string) []string {
 	var choice []string
 	for _, e := range entries {
 		name := e.Name()
-		if !strings.HasPrefix(name, start) || start == "" && strings.HasPrefix(name, ".") {
+		if !strings.HasPrefix(name, start) || start == "" && strings.HasPrefix(name, ".") || strings.ContainsAny(name, "\r\n") { // a command is one line
 			continue
 		}
 		end := " "

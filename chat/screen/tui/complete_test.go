@@ -11,7 +11,7 @@ import (
 func TestCompletion(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for _, name := range []string{"harbour plan.txt", "harbour.jpg", "it's.txt", ".hidden", "songs/one.mp3", "ünï.txt", "evil\x1b[2Jname"} {
+	for _, name := range []string{"harbour plan.txt", "harbour.jpg", "it's.txt", ".hidden", "songs/one.mp3", "ünï.txt", "evil\x1b[2Jname", "broken\nline.txt"} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
@@ -39,6 +39,7 @@ func TestCompletion(t *testing.T) {
 		"/send DIR/.h":                 {"/send DIR/.hidden ", ""},
 		"/send DIR/ü":                  {"/send DIR/ünï.txt ", ""},
 		"/send 'DIR/harbour.":          {"/send DIR/harbour.jpg ", ""},
+		"/send DIR/bro":                {"/send DIR/bro", "No match."},
 		"/send DIR/none/":              {"/send DIR/none/", "No match."},
 		"/send DIR/":                   {"/send DIR/", `evil␛\[2Jname`},
 	} {

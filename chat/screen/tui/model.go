@@ -35,6 +35,7 @@ type model struct {
 	reading    bool      // the history has the rows of its head: it did not fit below
 	finding    *search   // nil unless the person searches
 	asking     *question // nil unless the person is to type the code of a call
+	notCommand string    // the last draft that began like a command: it is now sent if the person enters it again
 	notCode    string    // the last line that may have been a code: it is now sent if the person enters it again
 	leaveAsked string    // how the person asked to leave before: the same again leaves
 	leaving    bool      // the person leaves

@@ -173,6 +173,37 @@ func TestSaying(t *testing.T) {
 		}
 	})
 
+	t.Run("what only begins like a command is said when it is entered again", func(t *testing.T) {
+		t.Parallel()
+		for typed, why := range map[string]string{
+			" /stats":                      "A command begins at the start of the line, so /stats was not run. To send this as a message: Enter again.",
+			"/send new<alt+enter>line.txt": "A command is one line, so /send was not run. To send this as a message: Enter again.",
+		} {
+			r := newRig(t, 160, 24).happens(benIs).press(typed + "<enter>")
+			if r.hint != why || len(r.outbox) > 0 || r.input.text == "" {
+				t.Errorf("%q: it says %q, and keeps %q", typed, r.hint, r.input.text)
+			}
+			draft := r.input.text
+			if r.press(" x<enter><enter><ctrl+u>"); len(r.outbox) != 1 {
+				t.Errorf("a draft that was changed is sent at Enter %d", 2-len(r.outbox))
+			}
+			if e := <-r.outbox; e.text != draft+" x" {
+				t.Errorf("it says %q, not %q", e.text, draft+" x")
+			}
+		}
+	})
+
+	t.Run("a command without an argument does nothing with one", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 160, 24).happens(benIs, chat.Message{From: "Ben", Text: "stay"})
+		if r.press("/quit now<enter>"); r.quits() || r.hint != "/quit takes no argument, but was given now. ↑ brings it back." {
+			t.Errorf("it says %q", r.hint)
+		}
+		if r.press("/clear x<enter>").shows("stay"); !strings.HasPrefix(r.hint, "/clear takes no argument") {
+			t.Errorf("it says %q", r.hint)
+		}
+	})
+
 	t.Run("nothing is said of nothing", func(t *testing.T) {
 		t.Parallel()
 		if r := newRig(t, 80, 24).happens(benIs).press("<enter>  <enter><alt+enter><enter>"); len(r.outbox) > 0 {
