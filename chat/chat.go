@@ -64,9 +64,10 @@ type Pipe interface {
 type Link struct {
 	Pipe
 	Details
-	Resumption string // how to meet the other side again, for the Journal
-	ContactKey []byte // what the keys of a contact would follow from; nil: the two cannot keep each other
-	Shows      string // between contacts: the ID of the keys that this side has stored for this call
+	Resumption string    // how to meet the other side again, for the Journal
+	ContactKey []byte    // what the keys of a contact would follow from; nil: the two cannot keep each other
+	Shows      string    // between contacts: the ID of the keys that this side has stored for this call
+	AnswerBy   time.Time // when this side gives up while the other side rings; zero: the other side decides
 
 	// Replaced is closed once another link takes the place of this one, which works for a second more: Run goes on with the
 	// next one, and the reader is told Moved, not of a loss. It may be nil.
@@ -129,10 +130,11 @@ type Conversation struct {
 	confirm chan struct{} // wakes confirmPlain
 
 	// owned by receive:
-	strange uint64 // messages of a foreign side
-	partial bool   // the other side's last message goes on with its next one
-	dropped uint64 // frames that were not handled
-	told    bool   // the reader knows that the two are connected: Connected
+	strange  uint64    // messages of a foreign side
+	partial  bool      // the other side's last message goes on with its next one
+	dropped  uint64    // frames that were not handled
+	told     bool      // the reader knows that the two are connected: Connected
+	answerBy time.Time // Link.AnswerBy of the first pipe on which the other side rings; zero once it has answered
 
 	away *time.Duration // how long to wait for the other side's page; owned by receive, and by run between two pipes
 
@@ -153,6 +155,7 @@ type Conversation struct {
 	life        life
 	peer        hello  // the other side's last hello
 	greeted     bool   // a hello came on the current pipe
+	gaveUp      bool   // the other side has not answered by Link.AnswerBy
 	known       uint64 // the last acknowledgement that the other side had when it said goodbye
 	goodbyeText string // the text of this side's goodbye
 	repeats     bool   // the other side may say goodbye again: the pipe on which it did was replaced

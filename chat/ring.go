@@ -14,7 +14,8 @@ import (
 //	Connected ◀─────── hello ──── Run, or
 //	ErrDeclined ◀─── declined ──── Decline
 //
-// A caller who hangs up while it rings says goodbye, and hears declined: the two keep the keys that they had.
+// A caller who hangs up while it rings says goodbye, and hears declined: the two keep the keys that they had. So does a caller that gives up
+// at Link.AnswerBy.
 
 const (
 	ringInterval = 3 * time.Second // between two ringing frames
@@ -124,6 +125,8 @@ func Decline(ctx context.Context, p Pipe, missed bool) error {
 func (c *Conversation) awaitHello(ctx context.Context, link Link) error {
 	begun := time.Now()
 	last, late := begun, ErrSilent
+	stop := func() bool { return false }
+	defer func() { stop() }()
 	for {
 		f, err := recvFrame(ctx, link, min(helloTimeout-time.Since(last), longestRing-time.Since(begun)), late)
 		switch {
@@ -134,6 +137,7 @@ func (c *Conversation) awaitHello(ctx context.Context, link Link) error {
 		case f.kind == kindRinging:
 			if late != ErrUnanswered { //nolint:errorlint // nothing is wrapped around it
 				c.Tell(Ringing{})
+				stop = c.giveUpAt(link.AnswerBy)
 			}
 			last, late = time.Now(), ErrUnanswered
 		case f.kind == kindDeclined:
@@ -150,6 +154,25 @@ func (c *Conversation) awaitHello(ctx context.Context, link Link) error {
 			return nil
 		}
 	}
+}
+
+// giveUpAt hangs up at a time, unless the other side has answered by then or stop was called: Run then returns ErrUnanswered. A zero time
+// never comes. A pipe that takes the place of one that rang leaves the time as it was.
+func (c *Conversation) giveUpAt(at time.Time) (stop func() bool) {
+	if c.answerBy.IsZero() {
+		c.answerBy = at
+	}
+	if c.answerBy.IsZero() {
+		return func() bool { return false }
+	}
+	return time.AfterFunc(time.Until(c.answerBy), func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !c.greeted && !c.life.past(ours, leaving) {
+			c.gaveUp = true
+			c.beginLeave()
+		}
+	}).Stop
 }
 
 // recvFrame receives a frame. After limit it returns late.

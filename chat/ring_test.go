@@ -191,6 +191,32 @@ func TestRinging(t *testing.T) {
 		})
 	})
 
+	t.Run("a caller gives up when its patience ends, says goodbye, and its keys go", func(t *testing.T) {
+		kept := &shelf{}
+		synctest.Test(t, func(t *testing.T) {
+			left, right := newPair(64)
+			begun := time.Now()
+			a := newTalker(named("Ann"), func(_ *talker, c *Config) { c.Keeper, c.Contact = kept, "ben" })
+			a.links <- Link{Pipe: left, ContactKey: []byte("key"), Shows: "new keys", Details: Details{Verified: true}, AnswerBy: begun.Add(5 * time.Second)}
+			say(t, a, "one")
+			a.run(t.Context(), nil)
+			if _, err := Ring(t.Context(), right); !errors.Is(err, ErrHungUp) {
+				t.Errorf("Ring returns %v", err)
+			}
+			within(t, begun.Add(5*time.Second), 0)
+			if err := Decline(t.Context(), right, true); err != nil {
+				t.Error(err)
+			}
+			if err := a.end(); !errors.Is(err, ErrUnanswered) || undelivered(err) != 1 {
+				t.Errorf("the caller ends with %v", err)
+			}
+			right.hangUp()
+		})
+		if len(kept.declined) != 1 {
+			t.Errorf("declined: %v", kept.declined)
+		}
+	})
+
 	t.Run("a side that rings for ever is given up", func(t *testing.T) {
 		withRaw(t, func(t *testing.T, a *talker, r raw) {
 			begun := time.Now()

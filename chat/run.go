@@ -41,6 +41,9 @@ func (c *Conversation) Run(ctx context.Context, next func(context.Context) (Link
 	err := c.run(talking, awaiting, next)
 	c.mu.Lock()
 	c.beginLeave() // what is said from now on would not arrive
+	if c.gaveUp && err == nil {
+		err = ErrUnanswered
+	}
 	c.mu.Unlock()
 	unended := c.drain(ctx)
 	c.endFiles()

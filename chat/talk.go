@@ -139,8 +139,9 @@ func (c *Conversation) handleHello(h hello, link Link) {
 	if h.Of == c.stream.ID() {
 		c.delivered(h.Heard)
 	}
+	c.answerBy = time.Time{}
 	c.mu.Lock()
-	c.greeted = true
+	c.greeted, c.gaveUp = true, false
 	c.mu.Unlock()
 	c.wakeSender()
 	c.transfers.Greeted(h.Name, h.Stripes)

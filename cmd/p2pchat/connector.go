@@ -318,7 +318,9 @@ func (c *connector) link(ctx context.Context, session *peer.Session, late error)
 		return chat.Link{}, nil, atServer(c.o.server, err)
 	}
 	c.outage.set(func(t *outage) { t.path = nil })
-	return c.o.incoming.link(c.linkOver(p), p), p, nil
+	link := c.linkOver(p)
+	link.AnswerBy = c.deadline
+	return c.o.incoming.link(link, p), p, nil
 }
 
 // linkOver returns the Link of a pipe. The keys that follow from a call with a contact are on disk then.

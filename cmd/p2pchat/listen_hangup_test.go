@@ -32,6 +32,27 @@ func TestHangUpWhileItRings(t *testing.T) {
 	}
 }
 
+// --wait is also how long it rings. The message of a caller who is not answered is left as for one who is away, with the keys that both have.
+func TestWaitWhileItRings(t *testing.T) {
+	t.Parallel()
+	server, dir := serving(t, "--mail"), t.TempDir()
+	ours, theirs := filepath.Join(dir, "ben"), filepath.Join(dir, "ann")
+	kept(t, server, ours, 1, func(int) string { return theirs })
+	ben := launchWith(t, t.TempDir(), []string{"XDG_STATE_HOME=" + ours, "P2PCHAT_NAME=ben", "P2PCHAT_NO_OUTBOX=false"}, "listen", "--ui", "json")
+	ben.prints(t, `"type":"listening"`)
+	begun := time.Now()
+	ann := launchWith(t, t.TempDir(), []string{"XDG_STATE_HOME=" + theirs, "P2PCHAT_NAME=ann", "P2PCHAT_NO_OUTBOX=false"}, "call", "@ben", "--ui", "json", "--wait", "5s")
+	ann.say(t, `{"type":"message","text":"please call me"}`)
+	ann.prints(t, `"type":"ringing"`)
+	ann.finishes(t, exitAbsent)
+	if took := time.Since(begun); took > 20*time.Second { // it would ring for a minute
+		t.Errorf("it took %v", took)
+	}
+	ann.prints(t, `the other side did not answer the call, and 1 message was not read yet: it waits at the server`)
+	ben.prints(t, `"how":"missed"`)
+	ben.prints(t, `"text":"please call me"`)
+}
+
 // The contacts are listed again after a call, and not when it changes the keys of one.
 func TestContactsAreListedAfterACall(t *testing.T) {
 	t.Parallel()

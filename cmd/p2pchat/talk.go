@@ -98,7 +98,7 @@ func (o *talkOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.ui, "ui", "auto", "`SCREEN`: tui (full terminal), line (for pipes), json (for programs), or auto (tui on a terminal, else line)")
 	f.BoolVar(&o.qr, "qr", false, "also draw the link as a QR code")
 	f.BoolVar(&o.noNotify, "no-notify", false, "no bell and no notification when a message arrives in the background")
-	f.DurationVar(&o.wait, "wait", 0, "how long to wait for the other side, at first and after a lost connection (default 0: for ever)")
+	f.DurationVar(&o.wait, "wait", 0, "how long to wait for the other side, also while it rings there, at first and after a lost connection (default 0: for ever)")
 	f.StringArrayVar(&o.iceServers, "ice-server", nil, "`URL` of a STUN or TURN server to use instead of the server's own: stun:host:port, turn:user:password@host:port?transport=udp (repeatable); any: all that the server names, on other hosts too")
 	f.BoolVar(&o.relayOnly, "relay-only", false, "never reveal this machine's addresses to the other side")
 	o.mapping.register(f)
