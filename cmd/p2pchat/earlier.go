@@ -141,13 +141,7 @@ func (o *talkOptions) earlier(folder, text string) (newest, open *earlierTalk) {
 		resumption, _ := journal.Resumption()
 		known := json.Unmarshal([]byte(resumption), &was.point) == nil
 		kept := known && (was.waiting > 0 || was.files > 0 || was.point.Again.Rendezvous != (peer.Code{})) && time.Since(was.at) < oldest
-		if !kept {
-			o.removeKept(journal)
-		}
-		closed := journal.End(kept)
-		if kept {
-			_ = os.Chtimes(path, was.at, was.at) // a look is no use of it: the newest one stays the newest, and old ones expire
-		}
+		closed := o.endLook(journal, was, kept)
 		if closed == nil && kept && was.point.fits(o.side) && was.isFor(text) {
 			all = append(all, was)
 		}
@@ -157,6 +151,17 @@ func (o *talkOptions) earlier(folder, text string) (newest, open *earlierTalk) {
 	}
 	last := slices.MaxFunc(all, func(a, b earlierTalk) int { return cmp.Compare(a.at.UnixNano(), b.at.UnixNano()) })
 	return &last, open
+}
+
+// endLook closes the outbox of a conversation that was only looked at, and removes it and the parts of its files unless it is kept.
+func (o *talkOptions) endLook(journal *chat.Journal, e earlierTalk, kept bool) error {
+	if !kept {
+		o.removeKept(journal)
+		return journal.End(false)
+	}
+	err := journal.End(true)
+	_ = os.Chtimes(e.path, e.at, e.at) // a look is no use of it: the newest one stays the newest, and old ones expire
+	return err
 }
 
 // running returns the conversation in the outbox at path, which another program has open, if it is of this side and a person who gave text
