@@ -242,7 +242,7 @@ func (c *callee) answerOnce(ctx context.Context, in invitation) (*Pipe, *offer, 
 	if p != nil || !a.unproven() || ctx.Err() != nil {
 		return p, newer, err
 	}
-	gone := err == nil || errors.Is(err, errRoomClosed) || errors.Is(err, signaling.ErrNoOffer)
+	gone := err == nil || errors.Is(err, errRoomClosed) || errors.Is(err, signaling.ErrNoOffer) || errors.Is(err, signaling.ErrSuperseded) // by the call that was opened again
 	switch {
 	case gone && s.interruptions() != o.cuts: // the server may have been restarted
 		err = errForgotten
