@@ -252,6 +252,10 @@ func (a *apart) follow() {
 		case <-time.After(halfCloseLimit):
 		}
 	}
+	if isClosed(a.associationEnded) { // see Pipe.close
+		pionnet.CloseEnded(a.pc, a.p.log)
+		return
+	}
 	pionnet.Close(a.pc, a.p.log)
 }
 

@@ -180,6 +180,10 @@ func (p *Pipe) close() {
 	if p.Foreign && !over {
 		p.closeChannel()
 	}
+	if isClosed(p.associationEnded) { // by a loss, or a move: to abort it once more takes 400 ms
+		pionnet.CloseEnded(p.pc, p.log)
+		return
+	}
 	pionnet.Close(p.pc, p.log)
 }
 
