@@ -56,7 +56,7 @@ type Streams struct {
 	// nil if the person cannot ask for that.
 	Again func() error
 
-	// Ended is called when all events were shown, and the screen may stay until the person closes it: see Rest. Ended may be nil; only a
+	// Ended is called when all events were shown and all that was typed is kept, and the screen may stay until the person closes it: see Rest. Ended may be nil; only a
 	// whole terminal calls it.
 	Ended func(Rest)
 

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"p2pchat/chat"
 	"p2pchat/chat/screen"
 	"p2pchat/chat/screen/tui"
 	"p2pchat/signaling"
@@ -63,7 +62,7 @@ func (o *talkOptions) show(ctx context.Context, c *connector, std stdio, interru
 	streams := screen.Streams{
 		In: in, Out: std.out, Notes: std.err, Typed: std.inTerminal, Terminal: std.outTerminal, Watched: std.errTerminal,
 		QR: o.qr, Quiet: o.noNotify, Accepts: o.accept, Keeps: o.outbox.journal != nil, Contact: o.keeper.contact(), Interrupt: interrupt,
-		Ended: o.giveBack(c.conversation),
+		Ended: o.giveBack(),
 	}
 	isContact := o.keeper.contact() != ""
 	if o.prompts && !o.outbox.met() && !isContact {
@@ -85,16 +84,12 @@ func (o *talkOptions) show(ctx context.Context, c *connector, std stdio, interru
 	return shown, feed
 }
 
-// giveBack lets the contact call again while the screen still shows how the conversation ended. One that can go on has no screen that
-// stays, and what was typed last is still being saved.
-func (o *talkOptions) giveBack(c *chat.Conversation) func(screen.Rest) {
+// giveBack lets the contact call again while the screen still shows how the conversation ended.
+func (o *talkOptions) giveBack() func(screen.Rest) {
 	if o.ended == nil {
 		return nil
 	}
 	return func(rest screen.Rest) {
-		if c.Resumable() {
-			return
-		}
 		_ = o.closeOutbox() // end returns the error
 		o.keeper.release()
 		o.ended(rest)

@@ -122,6 +122,7 @@ func (m *model) ownEvent(e screen.Event) {
 	case screen.StillAway:
 		m.addNote(note, e.Text())
 	case screen.Failed:
+		m.failed = true
 		m.addNote(alarm, screen.Capital(e.Message))
 	}
 }

@@ -46,6 +46,9 @@ func (m *model) end() tea.Cmd {
 func (m *model) interrupt() tea.Cmd {
 	switch {
 	case m.input.text != "":
+		if m.phase == over && !slices.Contains(m.unsaid, m.input.text) {
+			m.unsaid = append(m.unsaid, m.input.text)
+		}
 		m.input.commit()
 		m.dropTyped()
 		m.hint = "Draft cleared. ↑ brings it back."
@@ -69,10 +72,14 @@ func (m *model) quit(string) (tea.Cmd, string) {
 	return next, m.hint
 }
 
-// finish handles the end of the conversation. The screen stays if the person has to read why.
+// finish handles the end of the conversation. The screen stays until the person closes it, unless the person asked for the end: one who
+// types would type on in the shell, which runs what it gets. An error from before the call began, such as a server that cannot be
+// reached, closes it if no key was pressed.
 func (m *model) finish() tea.Cmd {
-	m.phase = over
-	if m.left || m.refused {
+	begun := m.phase != starting || m.typed
+	m.phase, m.newCode = over, ""
+	m.endQuestion()
+	if m.left || m.refused || m.failed && begun {
 		return nil
 	}
 	return tea.Quit

@@ -121,7 +121,52 @@ func TestLeaving(t *testing.T) {
 	if r := newRig(t, 80, 24).press("draft<ctrl+a><ctrl+d>"); r.quits() || r.input.text != "raft" {
 		t.Error("Ctrl-D does not delete")
 	}
-	if r := newRig(t, 80, 24).happens(benIs, screen.Failed{Message: "it broke"}).send(overMsg{}); !r.quits() {
-		t.Error("it stays though the conversation has failed")
+}
+
+// Whatever ends a call, the screen stays until the person closes it: what they type must not reach the shell.
+func TestACallThatFailsWaitsForEnter(t *testing.T) {
+	t.Parallel()
+	for name, play := range map[string]func(*rig){
+		"while it rings":         func(r *rig) { r.happens(invited, chat.Ringing{}) },
+		"while it waits":         func(r *rig) { r.happens(invited) },
+		"while it answers":       func(r *rig) { r.happens(answered, screen.NoCall{}) },
+		"while it connects":      func(r *rig) { r.happens(screen.Connecting{}) },
+		"in the call":            func(r *rig) { r.happens(benIs) },
+		"after a loss":           func(r *rig) { r.happens(benIs, chat.Disconnected{}) },
+		"while it wants a code":  func(r *rig) { r.happens(answered, screen.CodeWanted{Why: "Wrong code."}) },
+		"when the code is spent": func(r *rig) { r.happens(invited, screen.CodeWanted{Why: "Three wrong codes.", Calling: true}) },
+		"after the first key":    func(r *rig) { r.press("x<backspace>") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, 80, 24)
+			play(r)
+			if r.happens(screen.Failed{Message: "it broke"}).send(overMsg{}); r.quits() {
+				t.Fatal("it closes by itself")
+			}
+			r.shows(`It broke`)
+			r.shows(`the conversation is over`)
+			r.shows(`^> Press Enter to close this screen`)
+			if r.press("touch OOPS<enter>"); r.quits() {
+				t.Error("a draft closes it")
+			}
+			r.shows(`^It cannot be sent: the call is over\. To close this screen: Ctrl-C, then Enter\.$`)
+			if r.press("<ctrl+c><enter>"); !r.quits() {
+				t.Error("it stays")
+			}
+		})
+	}
+	if r := newRig(t, 80, 24).happens(screen.Failed{Message: "no server"}).send(overMsg{}); !r.quits() {
+		t.Error("it stays though the call had not begun, and no key was pressed")
+	}
+	r := newRig(t, 80, 24).happens(benIs).press("a<enter>").happens(screen.Failed{Message: "it broke"})
+	saved := make(chan struct{})
+	if r.send(overMsg{saved}); r.saved == nil {
+		t.Error("all counts as saved though a message is on its way")
+	}
+	r.speaks(1)
+	<-saved
+	if r := newRig(t, 80, 24).happens(benIs).send(overMsg{}); !r.quits() {
+		t.Error("it stays though the person asked for the end, with --leave-on-eof")
 	}
 }

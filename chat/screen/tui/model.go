@@ -38,7 +38,9 @@ type model struct {
 	notCommand string    // the last draft that began like a command: it is now sent if the person enters it again
 	notCode    string    // the last line that may have been a code: it is now sent if the person enters it again
 	leaveAsked string    // how the person asked to leave before: the same again leaves
+	unsaid     []string  // drafts that were cleared to close the screen of a call that was over
 	leaving    bool      // the person leaves
+	typed      bool      // the person has pressed a key
 	missed     int       // messages that came while the person looked elsewhere
 	copyText   string    // what /copy copies
 	copyTheirs bool      // it is a message of the other side
@@ -66,10 +68,13 @@ type model struct {
 	mailed         uint64          // own messages up to this ID are at the server, or were read
 	pending        []*entry        // own messages, oldest first; those up to delivered are dropped late
 	sent, received int             // messages
+	unanswered     int             // own messages that the conversation has not answered yet
+	saved          chan<- struct{} // of the overMsg; nil before, and once it is closed
 	transfers      []*transfer
 	files          int               // how many were ever shown
 	ended          map[string]string // how those that are no transfers any more have ended, by number
 	left           bool              // the other side has
+	failed         bool              // the conversation has, and a note says why
 }
 
 // talk is the part of a conversation that the model uses. Other goroutines call Say and Events.
@@ -90,8 +95,8 @@ type (
 		event chat.Event
 		taken chan<- struct{}
 	}
-	// An overMsg says that no event follows.
-	overMsg struct{}
+	// An overMsg says that no event follows. The model closes saved when the conversation has answered all that was said.
+	overMsg struct{ saved chan<- struct{} }
 	// A lateMsg is a sentence that comes after the last event; rings says why it rings, if it does. If closes is not nil, it gets the
 	// draft, and the screen ends.
 	lateMsg struct {
@@ -124,8 +129,11 @@ func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 	case saidMsg:
 		m.said(t)
 		close(t.taken)
+		m.tellSaved()
 	case overMsg:
 		next = m.finish()
+		m.saved = t.saved
+		m.tellSaved()
 	case lateMsg:
 		next = m.late(t)
 	case answer:
@@ -147,10 +155,10 @@ func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 func (m *model) personInput(message tea.Msg) (next tea.Cmd) {
 	switch t := message.(type) {
 	case tea.KeyPressMsg:
-		m.lastKey = m.now()
+		m.lastKey, m.typed = m.now(), true
 		next = m.key(t)
 	case tea.PasteMsg:
-		m.lastKey = m.now()
+		m.lastKey, m.typed = m.now(), true
 		m.hint = ""
 		m.otherKey("")
 		m.input.insert(t.Content)

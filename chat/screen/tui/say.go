@@ -30,6 +30,7 @@ func (m *model) say(text string) bool {
 	m.history.add(e)
 	m.backToEnd()
 	m.sent++
+	m.unanswered++
 	if !m.copyTheirs {
 		m.copyText = clean(text)
 	}
@@ -39,8 +40,17 @@ func (m *model) say(text string) bool {
 	return true
 }
 
+// tellSaved tells the one who sent the overMsg once no message is on its way to the conversation.
+func (m *model) tellSaved() {
+	if m.saved != nil && m.unanswered == 0 {
+		close(m.saved)
+		m.saved = nil
+	}
+}
+
 // said notes that a message is in the outbox, or shows that it was refused.
 func (m *model) said(t saidMsg) {
+	m.unanswered--
 	if t.err != nil {
 		m.pending = slices.DeleteFunc(m.pending, func(e *entry) bool { return e == t.entry })
 		m.addNote(alarm, "Not sent: "+t.err.Error()+": "+strings.Join(t.entry.lines, " "))

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -33,7 +34,7 @@ const mostQueued = 256
 const flushTimeout = 500 * time.Millisecond
 
 // Show is the screen for a whole terminal, which s.In and s.Out have to be. It gives the terminal
-// back when the person leaves, ctx ends, the conversation has ended, or the screen fails.
+// back when the person leaves, ctx ends, the screen fails, or the conversation ends as the person asked: see finish.
 func Show(ctx context.Context, c *chat.Conversation, s screen.Streams) error {
 	return show(ctx, c, newModel(c, s))
 }
@@ -108,7 +109,13 @@ func (m *model) printTranscript() {
 	if _, err := io.WriteString(m.streams.Out, text); err != nil {
 		return // the terminal is gone
 	}
-	m.reportUnsent(m.draft())
+	drafts := m.unsaid
+	if draft := m.draft(); !slices.Contains(drafts, draft) { // else it was brought back
+		drafts = append(drafts, draft)
+	}
+	for _, text := range drafts {
+		m.reportUnsent(text)
+	}
 }
 
 // draft returns what the person has written as a message and not sent.
@@ -172,7 +179,9 @@ func forwardEvents(c *chat.Conversation, program *tea.Program, finished <-chan s
 			return err
 		}
 	}
-	program.Send(overMsg{})
+	saved := make(chan struct{})
+	program.Send(overMsg{saved})
+	awaitTaken(saved, finished)
 	if s.Ended != nil {
 		s.Ended(screen.Rest{
 			Tell:  func(text, rings string) { program.Send(lateMsg{text: text, rings: rings}) },
