@@ -72,6 +72,16 @@ func (m *model) keepSaid(err error) {
 	}
 }
 
+// kept tells that the two have kept each other, or that another /keep has renamed the contact.
+func (m *model) kept(e chat.Kept) {
+	text := screen.KeptText(e)
+	if m.keptAs != "" && m.keptAs != e.Name {
+		text = fmt.Sprintf("The contact is now called %s. From now on: p2pchat call @%s, or p2pchat answer @%s", e.Name, e.Name, e.Name)
+	}
+	m.keepAsked, m.keptAs = true, e.Name
+	m.addNote(note, text)
+}
+
 // refuse ends a call whose safety words differ. What was not delivered stays undelivered.
 func (m *model) refuse() (hint string) {
 	if m.phase == over {

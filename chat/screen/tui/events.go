@@ -51,8 +51,7 @@ func (m *model) event(e chat.Event) tea.Cmd {
 		m.addNote(note, screen.KeepAskedText(e, m.other(), "type /keep"))
 		return m.ring(m.other() + " wants to keep you as a contact")
 	case chat.Kept:
-		m.keepAsked = true
-		m.addNote(note, screen.KeptText(e))
+		m.kept(e)
 	case chat.Notice:
 		m.addNote(note, screen.Capital(e.Text))
 	default: // of chat.Reconnected, Connected tells more

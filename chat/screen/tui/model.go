@@ -58,6 +58,7 @@ type model struct {
 	moved          string // how, last; empty: not yet
 	compared       bool   // the person has compared the safety words, and they are the same
 	keepAsked      bool   // the other side has said that it keeps this one
+	keptAs         string // the name under which this side has kept the other one in this call
 	acceptRest     bool   // /accept all has accepted as many files as there are offered at a time: more may follow
 	refused        bool   // this side has ended the call, because they differ
 	ringing        bool   // the other side is being asked whether to answer

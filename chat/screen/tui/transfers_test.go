@@ -117,6 +117,16 @@ func TestFiles(t *testing.T) {
 		}
 	})
 
+	t.Run("a second /keep renames the contact", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, 120, 24).happens(benIs, chat.Kept{Name: "ben"})
+		r.shows(`You have kept each other\. From now on: p2pchat call @ben, or p2pchat answer @ben$`)
+		if r.happens(chat.Kept{Name: "benny"}); strings.Count(r.seen(), "You have kept each other") != 1 {
+			t.Error("it says again that they have kept each other")
+		}
+		r.shows(`The contact is now called benny\. From now on: p2pchat call @benny, or p2pchat answer @benny$`)
+	})
+
 	t.Run("/keep answers what the other side has asked", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, 80, 24).happens(benIs).press("/keep<enter>")
