@@ -30,21 +30,27 @@ func (c *Conversation) send(ctx context.Context, link Link, hello frame) error {
 				return err
 			}
 		default:
-			select {
-			case <-c.wake:
-			case <-c.lost(tail, link.Foreign):
-				tail.probe()
-				if err := c.write(ctx, link, frame{kind: kindAck, seq: c.stream.Status().LastAck}); err != nil {
-					return err
-				}
-			case <-ctx.Done():
-				return ctx.Err()
+			if err := c.rest(ctx, link, tail); err != nil {
+				return err
 			}
 		}
 	}
 }
 
-// lost returns what says that the last frame may be lost, so that one has to follow it: see tail.
+// rest waits until there may be something to send. It probes what was written last if that may be lost: see tail.
+func (c *Conversation) rest(ctx context.Context, link Link, t *tail) error {
+	select {
+	case <-c.wake:
+		return nil
+	case <-c.lost(t, link.Foreign):
+		t.probe()
+		return c.write(ctx, link, frame{kind: kindAck, seq: c.stream.Status().LastAck})
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// lost returns what says that the last frame may be lost, so that one has to follow it.
 func (c *Conversation) lost(t *tail, foreign bool) <-chan time.Time {
 	c.mu.Lock()
 	greeted := c.greeted

@@ -252,11 +252,7 @@ func (a *apart) follow() {
 		case <-time.After(halfCloseLimit):
 		}
 	}
-	if isClosed(a.associationEnded) { // see Pipe.close
-		pionnet.CloseEnded(a.pc, a.p.log)
-		return
-	}
-	pionnet.Close(a.pc, a.p.log)
+	closeConnection(a.pc, a.associationEnded, a.p.log)
 }
 
 func (a *apart) end() { a.once.Do(func() { close(a.over) }) }

@@ -242,14 +242,20 @@ func (c *callee) answerOnce(ctx context.Context, in invitation) (*Pipe, *offer, 
 	if p != nil || !a.unproven() || ctx.Err() != nil {
 		return p, newer, err
 	}
+	return nil, newer, s.unproven(o, g.counts, err)
+}
+
+// unproven returns the error of an attempt on an offer whose caller has not proven that it knows the code, and tells the person if that says
+// something about the caller.
+func (s *Session) unproven(o offer, counts bool, err error) error {
 	gone := err == nil || errors.Is(err, errRoomClosed) || errors.Is(err, signaling.ErrNoOffer) || errors.Is(err, signaling.ErrSuperseded) // by the call that was opened again
 	switch {
 	case gone && s.interruptions() != o.cuts: // the server may have been restarted
 		err = errForgotten
-	case g.counts && !errors.Is(err, ErrWrongCode) && !errors.Is(err, signaling.ErrAnswered):
+	case counts && !errors.Is(err, ErrWrongCode) && !errors.Is(err, signaling.ErrAnswered):
 		s.config.Report(Retrying{errUnprovenCaller})
 	}
-	return nil, newer, err
+	return err
 }
 
 // interruptions returns how often the server was away so far, if the Store knows.

@@ -180,11 +180,16 @@ func (p *Pipe) close() {
 	if p.Foreign && !over {
 		p.closeChannel()
 	}
-	if isClosed(p.associationEnded) { // by a loss, or a move: to abort it once more takes 400 ms
-		pionnet.CloseEnded(p.pc, p.log)
+	closeConnection(p.pc, p.associationEnded, p.log)
+}
+
+// closeConnection closes pc. An association that a loss or a move has ended is not aborted once more, which takes 400 ms.
+func closeConnection(pc *webrtc.PeerConnection, associationEnded <-chan struct{}, log *slog.Logger) {
+	if isClosed(associationEnded) {
+		pionnet.CloseEnded(pc, log)
 		return
 	}
-	pionnet.Close(p.pc, p.log)
+	pionnet.Close(pc, log)
 }
 
 // closeChannel closes the channel before the connection. GStreamer's webrtcbin tells its program of

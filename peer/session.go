@@ -314,7 +314,7 @@ func (s *Session) watch(ctx context.Context, p *Pipe) (next *Pipe, err error) {
 	defer ticker.Stop()
 	m := newMover(ctx, s, p)
 	defer m.close()
-	for {
+	for next == nil {
 		select {
 		case <-ctx.Done():
 			m.stop(false)
@@ -339,15 +339,14 @@ func (s *Session) watch(ctx context.Context, p *Pipe) (next *Pipe, err error) {
 			m.lookAround()
 		case <-m.due:
 			m.tryAgain()
-		case next := <-m.done:
-			if m.end(); next != nil {
-				return next, nil
-			}
+		case next = <-m.done:
+			m.end()
 		case <-ticker.C:
 			s.reportStats(p)
 			m.leaveIfWorse()
 		}
 	}
+	return next, nil
 }
 
 func (s *Session) reportStats(p *Pipe) {

@@ -124,18 +124,27 @@ func describeOwn(e Event) object {
 		return object{"type": "still-disconnected", "after_s": e.After.Seconds(), "code": e.Code}
 	case StillAway:
 		return with(object{"type": "still-away", "after_s": e.After.Seconds(), "contact": e.Contact}, "lost", e.Lost)
-	case Listening:
-		return object{"type": "listening", "contacts": e.Contacts}
-	case IncomingCall:
-		return object{"type": "call", "contact": e.Contact}
-	case IncomingEnded:
-		return object{"type": "call-ended", "contact": e.Contact, "how": e.How}
+	case Listening, IncomingCall, IncomingEnded:
+		return describeListening(e)
 	case FromLetter:
 		return with(describe(e.Event), "contact", e.Contact)
 	case Told:
 		return object{"type": "notice", "text": e.Text}
 	case Failed:
 		return object{"type": "error", "code": e.Code, "message": e.Message}
+	}
+	return nil
+}
+
+// describeListening returns the object of an event of a program that waits for the calls of contacts.
+func describeListening(e Event) object {
+	switch e := e.(type) {
+	case Listening:
+		return object{"type": "listening", "contacts": e.Contacts}
+	case IncomingCall:
+		return object{"type": "call", "contact": e.Contact}
+	case IncomingEnded:
+		return object{"type": "call-ended", "contact": e.Contact, "how": e.How}
 	}
 	return nil
 }

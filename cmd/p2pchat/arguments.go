@@ -29,10 +29,14 @@ func (o *talkOptions) refusePaths(args []string) error {
 	if half := o.halfLink(text); half != nil && isMissing(text) {
 		return half
 	}
-	files, rest := o.split(args)
-	if len(files) == 0 {
-		return nil
+	if files, rest := o.split(args); len(files) > 0 {
+		return o.fileError(files, rest)
 	}
+	return nil
+}
+
+// fileError returns the usageError for files where a code is expected, beside the rest.
+func (o *talkOptions) fileError(files, rest []string) error {
 	first := quoted(files[0])
 	hint := o.sendCommand(append(o.send[:len(o.send):len(o.send)], files...), rest)
 	info, err := os.Stat(files[0])
@@ -72,7 +76,7 @@ func (o *talkOptions) split(args []string) (files, rest []string) {
 }
 
 func isFile(path string) bool {
-	info, err := os.Stat(path)
+	info, err := os.Stat(path) //nolint:gosec // the person's own
 	return err == nil && !info.IsDir()
 }
 

@@ -68,7 +68,7 @@ func TestKeysThatOthersCanRead(t *testing.T) {
 	if os.Geteuid() != 0 {
 		return
 	}
-	for _, err := range []error{os.Chown(key, 1000, 1000), syscall.Seteuid(65532)} { //nolint:gosec // others may enter the folder
+	for _, err := range []error{os.Chown(key, 1000, 1000), syscall.Seteuid(65532)} {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -62,7 +62,7 @@ func TestPageCancelsWhileItsOfferIsOnItsWay(t *testing.T) {
 	caller.click("cancel")
 	<-handled
 	eventually(t, func() bool {
-		r, err := http.Get(server + room + "/offer") //nolint:gosec,noctx // the test's own
+		r, err := http.Get(server + room + "/offer") //nolint:noctx // the test's own
 		if err != nil {
 			return false
 		}

@@ -64,7 +64,7 @@ func TestPageMoves(t *testing.T) {
 					t.Errorf("a file of %d has SHA-256 %s, not %s", i, got, files[p])
 				}
 			}
-			p.holds(1)
+			p.holdsOne()
 		}
 		caller.click("leave")
 		callee.sees("has left")
@@ -187,7 +187,7 @@ func movesWithProgram(t *testing.T, b chromium, command string, meet func(*tab, 
 	if got := page.connected(); got != "✓ Verified" {
 		t.Errorf("after the move the page says %q", got)
 	}
-	page.holds(1)
+	page.holdsOne()
 	if strings.Contains(page.log(), "Connected again.") {
 		t.Error("a move looks like a loss")
 	}
@@ -278,7 +278,7 @@ func TestPageMovesOfAStranger(t *testing.T) {
 					dc.close();
 					return true;
 				})()`)
-				page.holds(1)
+				page.holdsOne()
 			}
 			if n := eval[int](page, "all.length") - made; n == 0 {
 				t.Error("no move has begun")
@@ -325,16 +325,16 @@ func (p *tab) relays(alone bool) {
 	eval[bool](p, fmt.Sprintf(`(relays = %v, true)`, alone))
 }
 
-// holds waits until the page has that many connections.
-func (p *tab) holds(n int) {
+// holdsOne waits until the page has one connection.
+func (p *tab) holdsOne() {
 	p.t.Helper()
-	eval[bool](p, fmt.Sprintf(`new Promise((resolve) => {
+	eval[bool](p, `new Promise((resolve) => {
 		const look = setInterval(() => {
-			if (all.filter((c) => c.connectionState !== "closed").length !== %d) return;
+			if (all.filter((c) => c.connectionState !== "closed").length !== 1) return;
 			clearInterval(look);
 			resolve(true);
 		}, 20);
-	})`, n))
+	})`)
 }
 
 // log returns the notes of the page's conversation.

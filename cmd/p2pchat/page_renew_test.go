@@ -148,7 +148,7 @@ func TestPageRenews(t *testing.T) {
 		for _, p := range []*tab{caller, callee} {
 			p.hasLines(n)
 			p.delivered(n)
-			p.holds(1)
+			p.holdsOne()
 			p.toldNothing()
 			p.sees("Through a relay")
 		}
@@ -188,7 +188,7 @@ func TestPageRenews(t *testing.T) {
 			}
 			page.hasLines(n)
 			page.delivered(n)
-			page.holds(1)
+			page.holdsOne()
 			page.toldNothing()
 			page.sees("Through a relay")
 			page.click("leave")

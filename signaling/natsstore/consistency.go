@@ -120,7 +120,7 @@ func (s *Store) Candidates(ctx context.Context, t signaling.Ticket, of signaling
 func (s *Store) candidates(ctx context.Context, t signaling.Ticket, of signaling.Side, after int, wait time.Duration, found bool) ([]signaling.Candidate, error) {
 	read := s.Store.Candidates
 	if found {
-		read = s.Store.MoreCandidates
+		read = s.MoreCandidates
 	}
 	list, err := read(ctx, t, of, after, wait)
 	if err == nil && len(list) == 0 {

@@ -35,7 +35,7 @@ func readChanges(ctx context.Context, socket syscall.RawConn, told chan<- bool, 
 	for {
 		var change, over bool
 		if err := socket.Read(func(fd uintptr) (done bool) {
-			change, done, over = drain(int(fd), others) //nolint:gosec // a file descriptor
+			change, done, over = drain(int(fd), others)
 			return done
 		}); err != nil || over {
 			close(told)
