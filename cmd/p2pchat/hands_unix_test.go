@@ -50,7 +50,7 @@ func TestHands(t *testing.T) {
 func TestHelpFitsTheTerminal(t *testing.T) {
 	t.Parallel()
 	w := openWindow(t, 80, 24, nil, "answer", "--help")
-	w.shows(`(?m)^      --log-level LEVEL +lowest LEVEL that is logged: debug, info,\n {39}warn or error \(default "warn"\)$`)
+	w.shows(`(?m)^      --log-level LEVEL +lowest LEVEL that is logged: debug, info, warn or\n {31}error \(default "warn"\)$`)
 	w.ends(0)
 	w = openWindow(t, 64, 60, nil, "help", "contacts", "ring")
 	w.shows(`(?m)^ask \(the default\) rings until you answer or decline\. accept\nanswers at once; with --folder, it also takes the contact's\nfiles, into that folder\. `)
