@@ -72,14 +72,12 @@ func (m *model) quit(string) (tea.Cmd, string) {
 	return next, m.hint
 }
 
-// finish handles the end of the conversation. The screen stays until the person closes it, unless the person asked for the end: one who
-// types would type on in the shell, which runs what it gets. An error from before the call began, such as a server that cannot be
-// reached, closes it if no key was pressed.
+// finish handles the end of the conversation. The screen stays if the person has to read why. After an error it stays for one who has
+// pressed keys, and who would type on in the shell, which runs what it gets; where no key was pressed, no person may be there.
 func (m *model) finish() tea.Cmd {
-	begun := m.phase != starting || m.typed
 	m.phase, m.newCode = over, ""
 	m.endQuestion()
-	if m.left || m.refused || m.failed && begun {
+	if m.left || m.refused || m.failed && m.typed {
 		return nil
 	}
 	return tea.Quit

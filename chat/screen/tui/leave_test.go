@@ -135,11 +135,11 @@ func TestACallThatFailsWaitsForEnter(t *testing.T) {
 		"after a loss":           func(r *rig) { r.happens(benIs, chat.Disconnected{}) },
 		"while it wants a code":  func(r *rig) { r.happens(answered, screen.CodeWanted{Why: "Wrong code."}) },
 		"when the code is spent": func(r *rig) { r.happens(invited, screen.CodeWanted{Why: "Three wrong codes.", Calling: true}) },
-		"after the first key":    func(r *rig) { r.press("x<backspace>") },
+		"before it waits":        func(*rig) {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, 80, 24)
+			r := newRig(t, 80, 24).press("x<backspace>")
 			play(r)
 			if r.happens(screen.Failed{Message: "it broke"}).send(overMsg{}); r.quits() {
 				t.Fatal("it closes by itself")
@@ -156,8 +156,10 @@ func TestACallThatFailsWaitsForEnter(t *testing.T) {
 			}
 		})
 	}
-	if r := newRig(t, 80, 24).happens(screen.Failed{Message: "no server"}).send(overMsg{}); !r.quits() {
-		t.Error("it stays though the call had not begun, and no key was pressed")
+	for name, r := range map[string]*rig{"before the call": newRig(t, 80, 24), "in the call": newRig(t, 80, 24).happens(benIs)} {
+		if r.happens(screen.Failed{Message: "no server"}).send(overMsg{}); !r.quits() {
+			t.Errorf("it stays %s, though no key was pressed", name)
+		}
 	}
 	r := newRig(t, 80, 24).happens(benIs).press("a<enter>").happens(screen.Failed{Message: "it broke"})
 	saved := make(chan struct{})
