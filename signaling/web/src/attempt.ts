@@ -14,6 +14,7 @@ export const connectLimit = 15_000; // ms
 const connectNotice = 3000; // ms
 const firstCandidate = 20; // ms that an answer waits for its first candidate, to take it along
 const maxEarly = 64; // channels that open before the two trust each other
+const lateCandidates = 2000; // ms after the connection in which candidates still count: less than until the kind of a path is certain
 
 /** An offer as the callee read it. */
 export interface Offer {
@@ -163,10 +164,14 @@ export class Attempt {
     return same(this.#code, { room: lobby, secret: "" });
   }
 
-  /** Ends what the attempt started. A connection that became a Pipe stays open. */
-  end() {
+  /**
+   * Ends what the attempt started. A connection that became a Pipe stays open, and the candidates that are on their way still come and go: a
+   * browser knows only from them that an address is a relay's.
+   */
+  end(): void {
+    if (this.#pipe) return void setTimeout(() => { this.#life.abort(); }, lateCandidates);
     this.#life.abort();
-    if (!this.#pipe) this.#pc.close();
+    this.#pc.close();
   }
 
   #fail(error: unknown) {
