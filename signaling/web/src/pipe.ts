@@ -175,7 +175,8 @@ export class Pipe extends Channel {
     if (!pair) return { path: this.path, rtt: undefined, heard };
     const kinds: PathKind[] = ["host", "srflx", "prflx", "relay"], { localDescription: ours, remoteDescription: theirs } = this.pc;
     const rank = (id: unknown, side: RTCSessionDescription | null) => kinds.indexOf(candidateType(stats.get(String(id)), side?.sdp ?? "") as PathKind);
-    const path = kinds[Math.max(0, rank(pair.localCandidateId, ours), rank(pair.remoteCandidateId, theirs))]!;
+    const found = kinds[Math.max(0, rank(pair.localCandidateId, ours), rank(pair.remoteCandidateId, theirs))]!;
+    const path = found === "prflx" && this.moved?.renewed ? this.moved.from : found; // it stood before the candidate came, and goes as before
     return { path, rtt: typeof pair.currentRoundTripTime === "number" ? pair.currentRoundTripTime * 1000 : undefined, heard };
   }
 
