@@ -222,7 +222,7 @@ func TestModelOfGuessesCatches(t *testing.T) {
 		return
 	}
 	for name := range miscounting {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-rapid.nofailfile", "-rapid.shrinktime=0", "-rapid.checks=5000") //nolint:gosec // this very binary
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-rapid.nofailfile", "-rapid.shrinktime=0", "-rapid.checks=50000") //nolint:gosec // this very binary
 		cmd.Env = append(os.Environ(), which+"="+name)
 		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "--- FAIL: "+t.Name()) {
 			t.Errorf("a store that %s was not caught: %v\n%s", name, err, out)
