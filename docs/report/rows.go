@@ -38,10 +38,10 @@ var rows = []row{
 	},
 	{
 		name: "connect", title: "Connect, two processes on loopback", must: "at most pion-to-pion's time, trust included", needs: []string{"pion answer", "pion offer", "weron"},
-		how: "From the second program's exec until both can talk, 7 turns. p2pchat: until both have printed the other one's first line, with a code (verified) and without. " +
+		how: "From the second program's exec until both can talk, 31 turns. p2pchat: until both have printed the other one's first line, with a code (verified) and without. " +
 			"pion-to-pion, pion's own example: until the offering side's channel is open. weron: until the peer is connected.",
 		run: func(ctx context.Context, l *lab) ([]figure, error) {
-			return turns(ctx, 7, "ms",
+			return turns(ctx, 31, "ms",
 				contender{"p2pchat, with a code", func(ctx context.Context) (float64, error) { return l.connect(ctx, "417-amber-falcon") }},
 				contender{"p2pchat, without", func(ctx context.Context) (float64, error) { return l.connect(ctx, "standup") }},
 				contender{"pion answer", l.connectPion}, contender{"weron", l.connectWeron})
