@@ -214,7 +214,8 @@ func (s resentful) Reoffer(ctx context.Context, t signaling.Ticket, d signaling.
 	return v, err
 }
 
-// TestModelOfGuessesCatches runs this program again with each Store that miscounts, and expects it to fail.
+// TestModelOfGuessesCatches runs this program again with each Store that miscounts, and expects it to fail. It begins a bubble for every
+// 100 checks: rapid ends after 24 hours of the bubble's time, whatever -rapid.checks says, and 200 checks sleep for so long.
 func TestModelOfGuessesCatches(t *testing.T) {
 	const which = "MEMSTORE_MISCOUNTING"
 	if name := os.Getenv(which); name != "" {
@@ -222,7 +223,7 @@ func TestModelOfGuessesCatches(t *testing.T) {
 		return
 	}
 	for name := range miscounting {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-rapid.nofailfile", "-rapid.shrinktime=0", "-rapid.checks=50000") //nolint:gosec // this very binary
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=500", "-test.failfast", "-rapid.nofailfile", "-rapid.shrinktime=0") //nolint:gosec // this very binary
 		cmd.Env = append(os.Environ(), which+"="+name)
 		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "--- FAIL: "+t.Name()) {
 			t.Errorf("a store that %s was not caught: %v\n%s", name, err, out)
