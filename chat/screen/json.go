@@ -118,8 +118,10 @@ func (j jsonScreen) say(ctx context.Context, in line, m command) error {
 		return j.refuse(in, "too-long", err)
 	case errors.Is(err, chat.ErrUnkept):
 		return j.refuse(in, "not-kept", err)
-	case errors.Is(err, chat.ErrOver):
+	case errors.Is(err, chat.ErrLate):
 		_ = j.refuse(in, "over", err) // the conversation counts it
+	case errors.Is(err, chat.ErrOver):
+		return j.refuse(in, "over", err)
 	}
 	return err
 }

@@ -40,6 +40,17 @@ func (w lineWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// A lateInput has a line only when it is closed.
+type lateInput struct {
+	io.Reader
+	to *io.PipeWriter
+}
+
+func (i lateInput) Close() error {
+	_, err := io.WriteString(i.to, `{"type":"message","text":"too late"}`+"\n")
+	return errors.Join(err, i.to.Close())
+}
+
 func TestJSONOut(t *testing.T) {
 	for want, e := range map[string]chat.Event{
 		`{"type":"waiting","code":"417-a-b","command":"p2pchat answer 417-a-b","link":"http://x/#417-a-b"}`:                                            Waiting{Code: "417-a-b", Command: "p2pchat answer 417-a-b", Link: "http://x/#417-a-b"},
@@ -160,11 +171,17 @@ func TestJSONIn(t *testing.T) {
 		})
 	}
 
-	t.Run("leave leaves, and says what was said before", func(t *testing.T) {
-		in := `{"type":"message","text":"bye"}` + "\n" + `{"type":"leave"}` + "\n" + `{"type":"message","text":"too late"}` + "\n"
+	t.Run("leave leaves, and says what was said before; what comes after it is refused", func(t *testing.T) {
+		in := `{"type":"message","text":"bye"}` + "\n" + `{"type":"leave"}` + "\n" + `{"type":"message","text":"too late"}` + "\n" + `{"type":"message","text":"later"}` + "\n" + `{"type":"leave"}` + "\n"
 		d := begin(t, JSON, strings.NewReader(in), nil)
-		if err := errors.Join(d.end(), d.ran); err != nil {
-			t.Error(err)
+		refused := (*Refused)(nil)
+		if err := d.end(); !errors.As(err, &refused) || *refused != (Refused{Messages: 2, Objects: true}) || d.ran != nil {
+			t.Errorf("it ends with %v, and the conversation with %v", err, d.ran)
+		}
+		for _, line := range []string{"input line 3", "input line 4"} {
+			if !strings.Contains(d.out.String(), line+": the conversation is over") {
+				t.Errorf("%s is not among the errors:\n%s", line, d.out)
+			}
 		}
 		equal(t, "the other side reads", d.other.texts(), []string{"bye"})
 		if d.other.left() != 1 {
@@ -182,8 +199,20 @@ func TestJSONIn(t *testing.T) {
 			t.Errorf("the program is told %v", o)
 		}
 		c.Close()
-		if err := <-shown; err != nil {
-			t.Error(err)
+		if err := (*Refused)(nil); !errors.As(<-shown, &err) || err.Messages != 1 {
+			t.Error("the program ends as if it had been sent")
+		}
+	})
+
+	t.Run("it is refused with an object also where the conversation is already over", func(t *testing.T) {
+		c := chat.New(chat.Config{})
+		c.Leave()
+		c.Close()
+		var out safeBuffer
+		in, to := io.Pipe() // its line is read once the screen closes the input
+		err := JSON(t.Context(), c, Streams{In: lateInput{in, to}, Out: &out, Notes: io.Discard})
+		if refused := (*Refused)(nil); !errors.As(err, &refused) || !strings.Contains(out.String(), `"code":"over"`) {
+			t.Errorf("it ends with %v, having written:\n%s", err, out.String())
 		}
 	})
 

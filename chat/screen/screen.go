@@ -124,17 +124,26 @@ func outputError(err error) error {
 func run(ctx context.Context, c *chat.Conversation, s Streams, split splitter, handle func(context.Context, line) error, show func(chat.Event) error) error {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // its end is that of the conversation
 	var wg sync.WaitGroup
-	var handled, shown error
+	var handled error
 	wg.Go(func() { handled = readInput(ctx, c, split(s.In), handle) })
-	for e := range c.Events() {
-		if shown = show(e); shown != nil {
-			break
-		}
-	}
+	shown := showAll(c, show)
 	cancel()
 	s.In.Close()
 	wg.Wait()
+	if shown == nil { // of the lines that were read before, some may have been refused since
+		shown = showAll(c, show)
+	}
 	return errors.Join(shown, handled)
+}
+
+// showAll shows events until they end.
+func showAll(c *chat.Conversation, show func(chat.Event) error) error {
+	for e := range c.Events() {
+		if err := show(e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readInput handles lines until the input ends, and tells the conversation of the end.
@@ -153,16 +162,19 @@ func readInput(ctx context.Context, c *chat.Conversation, next func() (line, err
 		}
 		switch err := handle(ctx, in); {
 		case err == nil:
+		case errors.Is(err, errReported): // also one that comes after leave
+			refused++
+			objects = true
 		case ctx.Err() != nil:
 			return refusal()
 		case errors.Is(err, chat.ErrLate): // the conversation counts the rest of the input
 		case errors.Is(err, chat.ErrOver):
 			return refusal()
-		case errors.Is(err, chat.ErrTooLong), errors.Is(err, chat.ErrNotText), errors.Is(err, chat.ErrUnkept), errors.Is(err, errReported):
+		case errors.Is(err, chat.ErrTooLong), errors.Is(err, chat.ErrNotText), errors.Is(err, chat.ErrUnkept):
 			if in.number != last { // each line once, however many parts it has
 				refused++
 			}
-			last, objects = in.number, errors.Is(err, errReported)
+			last = in.number
 		default:
 			return err
 		}
