@@ -51,9 +51,9 @@ $XDG_STATE_HOME, a file for each that only you can read. Every call changes the 
 		Use:        "forget @NAME",
 		SuggestFor: []string{"remove", "rm", "delete", "del", "drop", "unkeep"},
 		Short:      "Remove a contact and its keys",
-		Long: `forget removes the contact's keys, and your messages that were not delivered to the contact. The
-contact is not told, and its calls no longer reach you. To be able to call each other again, meet
-with a code and keep each other.`,
+		Long: `forget removes the contact's keys, your messages that were not delivered to the contact, and the
+parts of its files that have arrived so far. The contact is not told, and its calls no longer reach
+you. To be able to call each other again, meet with a code and keep each other.`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: completeContact,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -62,7 +62,7 @@ with a code and keep each other.`,
 			}
 			return withContact(c.Context(), args[0], std.err, func(_ *contacts.Book, h *contacts.Held) error {
 				dropped := undelivered(h.Contact)
-				if err := errors.Join(h.Forget(), forgetOutbox(h.ID)); err != nil {
+				if err := errors.Join(h.Forget(), forgetOutbox(h.ID, std.err)); err != nil {
 					return err
 				}
 				_, err := fmt.Fprintln(std.out, forgottenText(h.Name, dropped))

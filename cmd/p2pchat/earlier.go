@@ -86,16 +86,33 @@ func (o *talkOptions) continueEarlier(was earlierTalk) error {
 	return err
 }
 
-// forgetOutbox removes the outbox of the contact with that ID, if there is one.
-func forgetOutbox(id string) error {
+// forgetOutbox removes the outbox of the contact with that ID, if there is one, and what has arrived of the contact's files. It names in
+// notes what it cannot remove of these.
+func forgetOutbox(id string, notes io.Writer) error {
 	folder := statePath("outboxes")
 	if folder == "" {
 		return nil
 	}
-	if err := os.Remove(filepath.Join(folder, id+outboxExtension)); !errors.Is(err, fs.ErrNotExist) { //nolint:gosec // the ID is that of a file of the Book
-		return err
+	path := filepath.Join(folder, id+outboxExtension)
+	if _, err := os.Stat(path); err != nil { // OpenJournal would make the file
+		return gone(err)
 	}
-	return nil
+	journal, err := chat.OpenJournal(path)
+	if err != nil { // damaged: it names no files
+		return gone(os.Remove(path)) //nolint:gosec // the ID is that of a file of the Book
+	}
+	if left := removeKept(journal); left != "" {
+		writeNotices(notes, left)
+	}
+	return journal.End(false)
+}
+
+// gone returns err unless it says that there is no such file.
+func gone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // openIn opens the outbox of that name, or warns that there is none.
@@ -156,7 +173,7 @@ func (o *talkOptions) earlier(folder, text string) (newest, open *earlierTalk) {
 // endLook closes the outbox of a conversation that was only looked at, and removes it and the parts of its files unless it is kept.
 func (o *talkOptions) endLook(journal *chat.Journal, e earlierTalk, kept bool) error {
 	if !kept {
-		o.removeKept(journal)
+		o.note(removeKept(journal))
 		return journal.End(false)
 	}
 	err := journal.End(true)
@@ -255,15 +272,16 @@ func (o *talkOptions) drop(e earlierTalk) error {
 	if err != nil {
 		return &usageError{err: fmt.Errorf("%s cannot be dropped: %w", e, err)}
 	}
-	o.removeKept(journal)
+	o.note(removeKept(journal))
 	return journal.End(false)
 }
 
-// removeKept removes what has arrived of the files of a conversation that is forgotten, and names what it cannot remove.
-func (o *talkOptions) removeKept(journal *chat.Journal) {
+// removeKept removes what has arrived of the files of a conversation that is forgotten. It returns a notice of what it cannot remove, or "".
+func removeKept(journal *chat.Journal) string {
 	if err := journal.RemoveKept(); err != nil {
-		o.warn("A part of a file that no conversation needs any more could not be deleted: %s", flatten(err))
+		return "A part of a file that no conversation needs any more could not be deleted: " + flatten(err)
 	}
+	return ""
 }
 
 // goOn asks the person whether to continue an earlier conversation. Where no one can be asked, --resume says so.

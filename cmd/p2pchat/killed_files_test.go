@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -12,6 +13,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"p2pchat/cmd/p2pchat/internal/contacts"
+	"p2pchat/peer/contact"
 )
 
 // A receiver with an outbox that is killed in the middle of a file continues with the file when it is started again.
@@ -71,6 +75,39 @@ func TestDropRemovesPartsOfFiles(t *testing.T) {
 		t.Errorf("it says %q", told)
 	}
 	k.holds(`\.kept$`)
+}
+
+// Who forgets a contact keeps no part of its files either.
+func TestForgettingAContactRemovesPartsOfFiles(t *testing.T) {
+	t.Parallel()
+	k := interrupt(t, "data.bin", "answer")
+	another := filepath.Join(k.dir, "in", ".p2pchat-ABCDEFGHIJKL.kept")
+	state := t.TempDir()
+	ben := keptContact(t, state, "ben")
+	outboxes := filepath.Join(state, "p2pchat", "outboxes")
+	if err := errors.Join(os.WriteFile(another, []byte("of another conversation"), 0o600), os.MkdirAll(outboxes, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(k.dir, "answer.box"), filepath.Join(outboxes, ben.ID+outboxExtension)); err != nil {
+		t.Fatal(err)
+	}
+	forget := launchWith(t, k.dir, []string{"XDG_STATE_HOME=" + state}, "contacts", "forget", "@ben")
+	forget.finishes(t, 0)
+	k.holds(`^\.p2pchat-ABCDEFGHIJKL\.kept$`)
+	if left, _ := os.ReadDir(outboxes); len(left) != 0 || forget.err.String() != "" {
+		t.Errorf("these outboxes are left: %v; it says %q", left, forget.err)
+	}
+}
+
+// keptContact keeps a contact of that name in a folder of state.
+func keptContact(t *testing.T, state, name string) contacts.Contact {
+	t.Helper()
+	keys := contact.Keep(contact.First, bytes.Repeat([]byte{1}, contact.KeySize), make([]byte, contact.NonceSize), make([]byte, contact.NonceSize))
+	c, err := contacts.Open(filepath.Join(state, "p2pchat", "contacts")).Add(contacts.Contact{Name: name, Server: "https://chat.example.org", Keys: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // A folder starts from the beginning.

@@ -42,3 +42,10 @@ func writeNotices(to io.Writer, texts ...string) {
 func (o *talkOptions) warn(format string, args ...any) {
 	o.notices = append(o.notices, fmt.Sprintf(format, args...))
 }
+
+// note adds a notice, unless it is empty, that the screen of the conversation will show.
+func (o *talkOptions) note(notice string) {
+	if notice != "" {
+		o.notices = append(o.notices, notice)
+	}
+}
