@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"p2pchat/signaling/server"
@@ -122,6 +123,46 @@ func checkLimit(flag string, value int64) error {
 func checkWait(d time.Duration) error {
 	if d < 0 {
 		return &usageError{err: errors.New("--wait must not be negative")}
+	}
+	return nil
+}
+
+// Who has set a flag, in the order in which they win.
+const (
+	setByNone = iota
+	setByFile
+	setByVariable
+	setByPerson // on the command line
+)
+
+// setBy returns who has set the flag of c.
+func setBy(c *cobra.Command, name string) int {
+	switch f := c.Flags().Lookup(name); {
+	case f == nil || !f.Changed:
+		return setByNone
+	case f.Annotations[fromFile] != nil:
+		return setByFile
+	case f.Annotations[fromVariable] != nil:
+		return setByVariable
+	}
+	return setByPerson
+}
+
+// checkPairs returns a usageError if two flags contradict each other. What a person types wins over a variable, and that over the settings.
+func (o *talkOptions) checkPairs(c *cobra.Command) error {
+	leaveOut := "leave one of the two out"
+	if o.outboxPath != "" && o.noOutbox {
+		switch file, none := setBy(c, "outbox"), setBy(c, "no-outbox"); {
+		case file == none:
+			return &usageError{err: errors.New("--outbox keeps undelivered messages in a file, and --no-outbox keeps none"), hint: leaveOut}
+		case file > none:
+			o.noOutbox = false
+		default:
+			o.outboxPath = ""
+		}
+	}
+	if o.relayOnly && o.stripes == always && setBy(c, "relay-only") == setBy(c, "stripes") {
+		return &usageError{err: errors.New("--stripes always needs a direct path, and --relay-only allows none"), hint: leaveOut}
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 // A badSetting is a value that a flag refuses, and the command that has the flag.
@@ -149,6 +151,55 @@ func TestSettingsThatNameAHost(t *testing.T) {
 			if exit := run(t.Context(), args, stdio{in: strings.NewReader(""), out: io.Discard, err: &out}); exit != 0 {
 				t.Errorf("%v exits with %d, after\n%s", args, exit, out.String())
 			}
+		}
+	}
+}
+
+// Two flags that contradict each other are refused where one person or file has set both, and else the nearer one counts.
+func TestFlagsThatContradictEachOther(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	box := filepath.Join(t.TempDir(), "box")
+	for want, args := range map[string][]string{
+		"--outbox keeps undelivered messages in a file, and --no-outbox keeps none": {"call", "standup", "--outbox", box, "--no-outbox"},
+		"--stripes always needs a direct path, and --relay-only allows none":        {"listen", "--stripes", "always", "--relay-only"},
+		"--resume: there is no conversation in " + box + " to go on with":           {"answer", "--outbox", box, "--resume"},
+		"--store-ca has no effect without --store nats://HOST":                      {"serve", "--store-ca", "ca.pem"},
+	} {
+		if exit, notes := inState(t, args...); exit != exitUsage || !strings.HasPrefix(notes, "p2pchat: error: "+want+"\np2pchat: hint: ") {
+			t.Errorf("%v: exit code %d, and %s", args, exit, notes)
+		}
+	}
+	if _, err := os.Stat(box); err == nil {
+		t.Error("a run that was refused has left an outbox")
+	}
+	file := filepath.Join(t.TempDir(), "config.toml")
+	if err := os.WriteFile(file, []byte("no-outbox = true\noutbox = 'saved'\nstripes = 'always'\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args, variables []string
+		outbox          string
+	}{
+		{[]string{"--outbox", "typed"}, []string{"P2PCHAT_NO_OUTBOX=true"}, "typed"},
+		{[]string{"--outbox", "typed", "--relay-only"}, nil, "typed"},
+		{[]string{"--no-outbox"}, []string{"P2PCHAT_OUTBOX=set"}, ""},
+		{nil, []string{"P2PCHAT_OUTBOX=set"}, "set"},
+	} {
+		o, root, command := talkOptions{}, &cobra.Command{Use: "p2pchat"}, &cobra.Command{Use: "call"}
+		root.AddCommand(command)
+		o.register(command.Flags())
+		err := command.ParseFlags(c.args)
+		if err == nil {
+			err = environment(command, c.variables, stdio{err: io.Discard})
+		}
+		if err == nil {
+			err = applySettings(command, file)
+		}
+		if err == nil {
+			err = o.checkPairs(command)
+		}
+		if err != nil || o.outboxPath != c.outbox || o.noOutbox != (c.outbox == "") {
+			t.Errorf("%v with %v: --outbox %q, --no-outbox %v, %v", c.args, c.variables, o.outboxPath, o.noOutbox, err)
 		}
 	}
 }

@@ -96,7 +96,7 @@ func (o *listenOptions) prepareListen(c *cobra.Command, std stdio) (err error) {
 	if _, _, err := chosenICEServers(o.iceServers, ""); err != nil {
 		return err
 	}
-	if err := cmp.Or(checkChoice("stripes", string(o.stripes)), o.checkLANChoice()); err != nil {
+	if err := cmp.Or(checkChoice("stripes", string(o.stripes)), o.checkPairs(c), o.checkLANChoice()); err != nil {
 		return err
 	}
 	if err := checkWait(o.wait); err != nil {

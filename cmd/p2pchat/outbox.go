@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"p2pchat/chat"
+	"p2pchat/chat/screen"
 	"p2pchat/cmd/p2pchat/internal/contacts"
 	"p2pchat/peer"
 	"p2pchat/signaling"
@@ -89,6 +90,18 @@ func (b *outbox) open(path string, side signaling.Side) (err error) {
 		b.resume.Again = peer.Resumption{Side: side, Typed: b.resume.Again.Typed}
 	}
 	return nil
+}
+
+// openNamed opens the outbox of --outbox. With --resume, there has to be something in it.
+func (o *talkOptions) openNamed() error {
+	err := o.outbox.open(o.outboxPath, o.side)
+	if err != nil || !o.resume || o.outbox.resume != nil || o.outbox.journal.Waiting() > 0 {
+		return err
+	}
+	if err := o.outbox.journal.End(false); err != nil {
+		return err
+	}
+	return &usageError{err: fmt.Errorf("--resume: there is no conversation in %s to go on with", screen.Clean(o.outboxPath)), hint: "leave --resume out to begin one, or name another file"}
 }
 
 // continueCode sets the code of the conversation in the outbox. Before the two sides have met, another code

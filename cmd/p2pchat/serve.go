@@ -58,7 +58,7 @@ to a person who is away. The flags that begin with --mail- need --mail.`,
   p2pchat serve --listen :443 --tls-auto chat.example.org`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := checkUnused(c.Flags(), map[string]bool{"relay": o.relay.on, "mail": o.mail.on}); err != nil {
+			if err := checkUnused(c.Flags(), map[string]bool{"relay": o.relay.on, "mail": o.mail.on, "store": o.store.where != storeInMemory}); err != nil {
 				return err
 			}
 			return serve(c.Context(), o, std)
@@ -112,6 +112,9 @@ func checkUnused(f *pflag.FlagSet, on map[string]bool) (err error) {
 	f.VisitAll(func(flag *pflag.Flag) {
 		part, _, isPart := strings.Cut(flag.Name, "-")
 		if isOn, known := on[part]; err == nil && isPart && known && !isOn && flag.Changed && flag.Annotations[fromFile] == nil {
+			if part == "store" { // which has a value, and memory needs none of these
+				part += " nats://HOST"
+			}
 			err = &usageError{err: fmt.Errorf("--%s has no effect without --%s", flag.Name, part), hint: fmt.Sprintf("add --%s, or leave --%s out", part, flag.Name)}
 		}
 	})

@@ -132,7 +132,7 @@ func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err e
 	if err := o.refusePaths(args); err != nil {
 		return err
 	}
-	if err := cmp.Or(checkChoice("stripes", string(o.stripes)), o.prepareLAN()); err != nil {
+	if err := cmp.Or(checkChoice("stripes", string(o.stripes)), o.checkPairs(c), o.prepareLAN()); err != nil {
 		return err
 	}
 	if err := checkWait(o.wait); err != nil {
@@ -152,7 +152,7 @@ func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err e
 		return err
 	}
 	if o.outboxPath != "" {
-		err = o.outbox.open(o.outboxPath, o.side)
+		err = o.openNamed()
 	} else {
 		err = o.openDefault(c.Context(), text, std)
 	}
