@@ -65,8 +65,11 @@ type (
 		From     string
 		Verified bool // the call is
 	}
-	// Kept says that the two have kept each other: both have stored it. Name is what the person calls the other side.
-	Kept struct{ Name string }
+	// Kept says that the two have kept each other: both have stored it.
+	Kept struct {
+		Name  string // what the person calls the other side
+		Taken string // the name that it would have, if another contact did not have it; may be empty
+	}
 	// Disconnected says that the pipe broke. Run waits for the next one.
 	Disconnected struct{ Reason string }
 	// Reconnected says that the next pipe is up.

@@ -25,8 +25,8 @@ type Keeper interface {
 	// Check returns an error unless a contact can have that name.
 	Check(name string) error
 	// Store stores the other side as a contact, in the place of an earlier one with the same Key, and returns once that is on
-	// disk: the name by which the person calls it, and the ID that this side shows to the other.
-	Store(a Agreement) (name, id string, err error)
+	// disk.
+	Store(a Agreement) (Stored, error)
 	// Shown notes that the other side has stored the keys of that ID, and reports whether this side has them.
 	Shown(id string) bool
 	// Declined notes that the other side has not taken the call for which this side has stored the keys of that ID, and so has
@@ -40,6 +40,13 @@ type Agreement struct {
 	Ours, Theirs []byte // nonces
 	Name         string // which the person gave the other side; may be empty
 	Peer         string // which the other side gives itself
+}
+
+// A Stored is what a Keeper has stored.
+type Stored struct {
+	Name  string // by which the person calls the other side
+	Taken string // the name that the contact would have, if another contact did not have it; empty if it has that name
+	ID    string // that this side shows to the other
 }
 
 // Errors returned by KeepPeer, beside ErrOver and ErrUnkept.
@@ -60,10 +67,9 @@ type keeping struct {
 	verified     bool   // that Link is
 	ours, theirs []byte // nonces; nil until the side has said keep
 	name         string // as the person of this side said
-	stored       string // the name of the contact that was stored last,
-	id           string // and the ID that this side shows
+	stored       Stored // the contact that was stored last
 	shown        string // what the other side has shown
-	told         bool   // Kept was told for id
+	told         bool   // Kept was told for the ID of stored
 }
 
 // A keepNote is the text of a keep frame.
@@ -153,17 +159,20 @@ func (c *Conversation) storePeer() error {
 	c.mu.Lock()
 	peer := c.peer.Name
 	c.mu.Unlock()
-	name, id, err := c.config.Keeper.Store(Agreement{Key: k.key, Ours: k.ours, Theirs: k.theirs, Name: k.name, Peer: peer})
+	stored, err := c.config.Keeper.Store(Agreement{Key: k.key, Ours: k.ours, Theirs: k.theirs, Name: k.name, Peer: peer})
 	if err != nil {
 		return err
 	}
-	if id != k.id {
+	if stored.ID != k.stored.ID {
 		k.told = false
-		if _, err := c.enqueue(kindKept, id); err != nil {
+		if _, err := c.enqueue(kindKept, stored.ID); err != nil {
 			return err
 		}
 	}
-	k.stored, k.id = name, id
+	if stored.Name == k.stored.Name { // it was stored before with that name, and the person may not have been told
+		stored.Taken = k.stored.Taken
+	}
+	k.stored = stored
 	return nil
 }
 
@@ -171,11 +180,11 @@ func (c *Conversation) storePeer() error {
 // told.
 func (c *Conversation) kept() Event {
 	k := &c.keeping
-	if k.told || k.id == "" || k.shown != k.id || !c.config.Keeper.Shown(k.shown) {
+	if k.told || k.stored.ID == "" || k.shown != k.stored.ID || !c.config.Keeper.Shown(k.shown) {
 		return nil
 	}
 	k.told = true
-	return Kept{Name: k.stored}
+	return Kept{Name: k.stored.Name, Taken: k.stored.Taken}
 }
 
 // agreeOn notes which key the contacts of a new pipe would have. What was said about another key is void.

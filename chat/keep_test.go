@@ -17,6 +17,7 @@ type shelf struct {
 	ids      []string
 	shown    []string
 	declined []string
+	taken    string
 	err      error
 }
 
@@ -27,17 +28,17 @@ func (s *shelf) Check(name string) error {
 	return nil
 }
 
-func (s *shelf) Store(a Agreement) (name, id string, err error) {
+func (s *shelf) Store(a Agreement) (Stored, error) {
 	if s.err != nil {
-		return "", "", s.err
+		return Stored{}, s.err
 	}
 	pair := [][]byte{a.Ours, a.Theirs}
 	if bytes.Compare(pair[0], pair[1]) > 0 { // the same for both sides
 		pair[0], pair[1] = pair[1], pair[0]
 	}
-	id = hex.EncodeToString(bytes.Join(append(pair, a.Key), nil))
+	id := hex.EncodeToString(bytes.Join(append(pair, a.Key), nil))
 	s.stored, s.ids = append(s.stored, a), append(s.ids, id)
-	return "my " + a.Peer, id, nil
+	return Stored{Name: "my " + a.Peer, Taken: s.taken, ID: id}, nil
 }
 
 func (s *shelf) Shown(id string) bool {
@@ -102,6 +103,19 @@ func agreed(t *testing.T, a, b *talker, of [2]*shelf) {
 }
 
 func TestKeeping(t *testing.T) {
+	t.Run("who has another contact of that name is told", func(t *testing.T) {
+		keepers(t, func(t *testing.T, a, b *talker, of [2]*shelf) {
+			joinBoth(a, b, "key", true)
+			of[0].taken = "ben"
+			if err := errors.Join(a.KeepPeer("", false), b.KeepPeer("", false)); err != nil {
+				t.Fatal(err)
+			}
+			agreed(t, a, b, of)
+			if told, others := only[Kept](a.seen())[0], only[Kept](b.seen())[0]; told.Taken != "ben" || others.Taken != "" {
+				t.Errorf("Ann is told %+v, Ben %+v", told, others)
+			}
+		})
+	})
 	t.Run("both have to say so", func(t *testing.T) {
 		keepers(t, func(t *testing.T, a, b *talker, of [2]*shelf) {
 			joinBoth(a, b, "key", true)

@@ -73,7 +73,7 @@ func describeKept(e chat.Event) object {
 	case chat.KeepAsked:
 		return object{"type": "keep-asked", "from": e.From, "verified": e.Verified}
 	case chat.Kept:
-		return object{"type": "kept", "name": e.Name}
+		return with(object{"type": "kept", "name": e.Name}, "taken", e.Taken)
 	}
 	return describeMessage(e)
 }

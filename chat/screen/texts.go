@@ -47,6 +47,9 @@ func KeepAskedText(e chat.KeepAsked, name, keep string) string {
 
 // KeptText tells that the two have kept each other.
 func KeptText(e chat.Kept) string {
+	if e.Taken != "" {
+		return fmt.Sprintf("You have kept each other. You already have a contact called %s, so this one is called %s: p2pchat call @%s, or p2pchat answer @%s. To rename it: p2pchat contacts rename @%s @NAME", e.Taken, e.Name, e.Name, e.Name, e.Name)
+	}
 	return fmt.Sprintf("You have kept each other. From now on: p2pchat call @%s, or p2pchat answer @%s", e.Name, e.Name)
 }
 

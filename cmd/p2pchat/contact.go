@@ -260,13 +260,13 @@ func (k *keeper) Check(name string) error {
 }
 
 // Store implements chat.Keeper.
-func (k *keeper) Store(a chat.Agreement) (name, id string, err error) {
+func (k *keeper) Store(a chat.Agreement) (chat.Stored, error) {
 	side, firsts, seconds := contact.First, a.Ours, a.Theirs
 	if k.side == signaling.Callee {
 		side, firsts, seconds = contact.Second, a.Theirs, a.Ours
 	}
 	keys := contact.Keep(side, a.Key, firsts, seconds)
-	name = strings.TrimPrefix(a.Name, contactMark)
+	name := strings.TrimPrefix(a.Name, contactMark)
 	k.mu.Lock()
 	added, same := k.added, bytes.Equal(k.key, a.Key)
 	k.mu.Unlock()
@@ -278,37 +278,41 @@ func (k *keeper) Store(a chat.Agreement) (name, id string, err error) {
 		return k.add(a, name, keys)
 	}
 	if err != nil {
-		return "", "", err
+		return chat.Stored{}, err
 	}
 	defer held.Release()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if name != "" && name != held.Name {
 		if err := k.book.Rename(held, name); err != nil {
-			return "", "", err
+			return chat.Stored{}, err
 		}
 	}
 	if k.agreed == keys.ID() { // since then, a call may have changed them: their boxes must not begin again
-		return held.Name, k.agreed, nil
+		return chat.Stored{Name: held.Name, ID: k.agreed}, nil
 	}
 	if err := held.Update(func(c *contacts.Contact) { c.Keys = keys }); err != nil {
-		return "", "", err
+		return chat.Stored{}, err
 	}
 	k.agreed = keys.ID()
-	return held.Name, k.agreed, nil
+	return chat.Stored{Name: held.Name, ID: k.agreed}, nil
 }
 
 // add stores a new contact.
-func (k *keeper) add(a chat.Agreement, name string, keys contact.Keys) (proper, id string, err error) {
+func (k *keeper) add(a chat.Agreement, name string, keys contact.Keys) (chat.Stored, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	now := time.Now()
-	c, err := k.book.Add(contacts.Contact{Name: cmp.Or(name, contacts.Proper(a.Peer)), Peer: a.Peer, Server: k.server, Kept: now, Seen: now, Keys: keys})
+	name, now := cmp.Or(name, contacts.Proper(a.Peer)), time.Now()
+	c, err := k.book.Add(contacts.Contact{Name: name, Peer: a.Peer, Server: k.server, Kept: now, Seen: now, Keys: keys})
 	if err != nil {
-		return "", "", err
+		return chat.Stored{}, err
 	}
 	k.added, k.key, k.agreed = c.ID, bytes.Clone(a.Key), keys.ID()
-	return c.Name, keys.ID(), nil
+	stored := chat.Stored{Name: c.Name, ID: k.agreed}
+	if c.Name != name {
+		stored.Taken = name
+	}
+	return stored, nil
 }
 
 // Shown implements chat.Keeper.

@@ -28,23 +28,22 @@ func agreement(key byte) chat.Agreement {
 func TestAnotherKeyIsAnotherContact(t *testing.T) {
 	book := contacts.Open(t.TempDir())
 	k := &keeper{book: book, side: signaling.Caller, server: "https://chat.example.org"}
-	_, first, err := k.Store(agreement(1))
+	first, err := k.Store(agreement(1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	name, _, err := k.Store(agreement(2))
-	if err != nil || name != "ben-2" {
-		t.Errorf("the second is kept as %q: %v", name, err)
+	if second, err := k.Store(agreement(2)); err != nil || second.Name != "ben-2" || first.Taken != "" || second.Taken != "ben" {
+		t.Errorf("they are kept as %+v and %+v: %v", first, second, err)
 	}
 	ben, err := book.Find("ben")
-	if err != nil || ben.Keys.ID() != first {
+	if err != nil || ben.Keys.ID() != first.ID {
 		t.Errorf("the first contact has other keys: %v", err)
 	}
 
 	renamed := agreement(2)
 	renamed.Name = "carl"
-	if name, _, err = k.Store(renamed); err != nil || name != "carl" {
-		t.Errorf("the second is called %q: %v", name, err)
+	if second, err := k.Store(renamed); err != nil || second.Name != "carl" || second.Taken != "" {
+		t.Errorf("the second is called %+v: %v", second, err)
 	}
 	carl, err := book.Find("carl")
 	if err != nil {
@@ -57,8 +56,8 @@ func TestAnotherKeyIsAnotherContact(t *testing.T) {
 	if err := held.Forget(); err != nil {
 		t.Fatal(err)
 	}
-	if name, _, err = k.Store(renamed); err != nil || name != "carl" {
-		t.Errorf("one who was forgotten in the call is kept again as %q: %v", name, err)
+	if again, err := k.Store(renamed); err != nil || again.Name != "carl" {
+		t.Errorf("one who was forgotten in the call is kept again as %+v: %v", again, err)
 	}
 }
 
@@ -66,7 +65,7 @@ func TestAnotherKeyIsAnotherContact(t *testing.T) {
 func TestKeepingAgainAfterACall(t *testing.T) {
 	book := contacts.Open(t.TempDir())
 	k := &keeper{book: book, side: signaling.Caller, server: "https://chat.example.org"}
-	_, id, err := k.Store(agreement(1))
+	first, err := k.Store(agreement(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +73,7 @@ func TestKeepingAgainAfterACall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next, err := held.Keys.Roll(id, bytes.Repeat([]byte{2}, contact.KeySize))
+	next, err := held.Keys.Roll(first.ID, bytes.Repeat([]byte{2}, contact.KeySize))
 	if err == nil {
 		err = held.Update(func(c *contacts.Contact) { c.Keys = next })
 	}
@@ -84,15 +83,15 @@ func TestKeepingAgainAfterACall(t *testing.T) {
 	held.Release()
 	again := agreement(1)
 	again.Name = "carl"
-	if name, shows, err := k.Store(again); name != "carl" || shows != id || err != nil {
-		t.Errorf("kept again as %q, with the ID %q, %v", name, shows, err)
+	if kept, err := k.Store(again); kept.Name != "carl" || kept.ID != first.ID || err != nil {
+		t.Errorf("kept again as %+v, %v", kept, err)
 	}
 	carl, err := book.Find("carl")
 	if err != nil || carl.Keys.ID() != next.ID() {
 		t.Errorf("the keys are those of before the call: %v", err)
 	}
 	again.Theirs = bytes.Repeat([]byte{3}, contact.NonceSize) // the other side has forgotten this one
-	if _, shows, err := k.Store(again); shows == id || err != nil {
+	if kept, err := k.Store(again); kept.ID == first.ID || err != nil {
 		t.Errorf("another agreement changes nothing: %v", err)
 	}
 }
@@ -102,7 +101,8 @@ func TestKeepingAgainAfterACall(t *testing.T) {
 func TestMailAfterACall(t *testing.T) {
 	book := contacts.Open(t.TempDir())
 	k := &keeper{book: book, side: signaling.Caller, server: "https://chat.example.org"}
-	_, id, err := k.Store(agreement(1))
+	stored, err := k.Store(agreement(1))
+	id := stored.ID
 	if err == nil {
 		k.held, err = book.TryHold(k.added)
 	}
