@@ -62,6 +62,10 @@ func (j *Journal) Resumption() (resumption string, confirmed bool) { return j.re
 // Peer returns the name that the other side gave itself; it is empty if the two have never met.
 func (j *Journal) Peer() string { return j.peer }
 
+// PeerConversation returns the ID of the other side's conversation: two Journals have the same if the same program of the other side held
+// both. It is empty if the two have never met.
+func (j *Journal) PeerConversation() string { return j.file.Peer() }
+
 // Own returns the name that this side had last; it is empty for a new conversation.
 func (j *Journal) Own() string { return j.own }
 

@@ -324,6 +324,13 @@ func (j *Journal) replaced(file *os.File) bool {
 	return j.file != file
 }
 
+// Peer returns the other side's conversation; it is empty before the first Hello.
+func (j *Journal) Peer() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.now.peer
+}
+
 // Path returns where the file is, with symbolic links followed.
 func (j *Journal) Path() string { return j.path }
 

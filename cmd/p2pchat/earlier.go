@@ -140,9 +140,8 @@ func (o *talkOptions) openOutbox(id string) error {
 // earlier returns the newest conversation with a code that an earlier run did not end and this side can go on with, of any code if text
 // is empty, and one such that another program of this side has open. It removes outboxes in which there is nothing, or that are too old.
 func (o *talkOptions) earlier(folder, text string) (newest, open *earlierTalk) {
-	paths, _ := filepath.Glob(filepath.Join(folder, "*-*"+outboxExtension)) // the pattern is correct
 	var all []earlierTalk
-	for _, path := range paths {
+	for _, path := range outboxesOfCodes(folder) {
 		info, err := os.Stat(path)
 		if err != nil {
 			continue
@@ -168,6 +167,33 @@ func (o *talkOptions) earlier(folder, text string) (newest, open *earlierTalk) {
 	}
 	last := slices.MaxFunc(all, func(a, b earlierTalk) int { return cmp.Compare(a.at.UnixNano(), b.at.UnixNano()) })
 	return &last, open
+}
+
+// outboxesOfCodes returns the paths of the outboxes in folder of conversations with a code.
+func outboxesOfCodes(folder string) []string {
+	paths, _ := filepath.Glob(filepath.Join(folder, "*-*"+outboxExtension)) // the pattern is correct
+	return paths
+}
+
+// forgetEnded removes the outboxes of earlier runs that were killed, and whose person has met the same program of the other side again in
+// another conversation, which has ended: the other side's has that ID. What waits to be sent stays.
+func forgetEnded(folder, peer string) {
+	if peer == "" {
+		return
+	}
+	for _, path := range outboxesOfCodes(folder) {
+		info, err := os.Stat(path)
+		if err != nil {
+			continue
+		}
+		journal, err := chat.OpenJournal(path)
+		if err != nil { // in use, or damaged
+			continue
+		}
+		ended := journal.PeerConversation() == peer && journal.Waiting()+journal.Files() == 0
+		_ = journal.End(!ended)                              // else it is offered once more
+		_ = os.Chtimes(path, info.ModTime(), info.ModTime()) // as endLook does
+	}
 }
 
 // endLook closes the outbox of a conversation that was only looked at, and removes it and the parts of its files unless it is kept.

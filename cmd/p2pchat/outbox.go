@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strconv"
 
@@ -250,8 +251,12 @@ func (b *outbox) close(c *chat.Conversation, k *keeper) error {
 	if b.journal == nil {
 		return nil
 	}
-	if err := b.journal.End(c.Resumable() || b.guessed || !k.saveRead()); err != nil {
+	goesOn, peer := c.Resumable(), b.journal.PeerConversation()
+	if err := b.journal.End(goesOn || b.guessed || !k.saveRead()); err != nil {
 		return fmt.Errorf("closing the outbox: %w", err)
+	}
+	if b.own && !goesOn {
+		forgetEnded(filepath.Dir(b.path), peer)
 	}
 	return nil
 }
