@@ -92,6 +92,34 @@ func TestPiecesInAnyOrder(t *testing.T) {
 	}
 }
 
+// A receiver says what it has over the stripes, too: each 32 KiB.
+func TestHavesOverStripes(t *testing.T) {
+	const size, chunk = 1 << 20, 8 << 10
+	withRawOf(t, []option{into(t.TempDir()), accepts}, func(t *testing.T, a *talker, r raw) {
+		hostileFiles(r, size)
+		ch := r.opens(part8(fileBegin, 1))
+		synctest.Wait()
+		stripes := [2]io.ReadWriteCloser{r.opens(), r.opens()}
+		var pieces [9][]byte // the first one comes last
+		for i := range pieces {
+			pieces[i] = piece(int64((i+1)%len(pieces)*chunk), noise(chunk))
+		}
+		writes(stripes[0], pieces[:4]...)
+		writes(stripes[1], pieces[4:]...)
+		for i, want := range [][]byte{
+			binary.BigEndian.AppendUint64(part8(fileHave, 0), 4*chunk),
+			binary.BigEndian.AppendUint64(part8(fileHave, 0), 8*chunk),
+		} {
+			b := make([]byte, 100)
+			n, err := stripes[i].Read(b)
+			if err != nil || !bytes.Equal(b[:n], want) {
+				t.Errorf("over stripe %d it says %q (%v)", i, b[:n], err)
+			}
+		}
+		_ = ch.Close()
+	})
+}
+
 func TestPiecesThatMakeNoSense(t *testing.T) {
 	const size = 1<<20 + 17
 	var tiny, large [][]byte // of which those that wait have more than 4 MiB in all, as they count
@@ -121,7 +149,9 @@ func TestPiecesThatMakeNoSense(t *testing.T) {
 				hostileFiles(r, size)
 				r.opens(part8(fileBegin, 1))
 				synctest.Wait()
-				writes(r.opens(), test.messages...)
+				stripe := r.opens()
+				go func() { _, _ = io.Copy(io.Discard, stripe) }() // the haves
+				writes(stripe, test.messages...)
 				equal(t, "the reader hears", failures(a), []string{test.why})
 				holds(t, dir, nil)
 			})

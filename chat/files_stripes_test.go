@@ -3,6 +3,7 @@ package chat
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -140,29 +141,31 @@ func TestReceiversThatLie(t *testing.T) {
 	path := create(t, "x", noise(40<<20))
 	for what, have := range map[string][]uint64{
 		"has more than was sent":         {39 << 20},
-		"has less than before":           {0},
 		"holds more beyond":              {current, 39 << 20},
 		"holds less than nothing beyond": {current, 1 << 63},
 	} {
-		t.Run("that it "+what, func(t *testing.T) {
-			withRawOf(t, nil, func(t *testing.T, a *talker, r raw) {
-				k := takes(t, a, r, path, true)
-				if all := k.stripes(t); len(all) != 4 {
-					t.Fatalf("it has opened %d stripes", len(all))
-				}
-				lie := []byte{fileHave}
-				for _, n := range have {
-					if n == current {
-						n = k.at
+		for over := range 2 { // the file's channel, or a stripe
+			t.Run(fmt.Sprint("that it ", what, ", over channel ", over), func(t *testing.T) {
+				withRawOf(t, nil, func(t *testing.T, a *talker, r raw) {
+					k := takes(t, a, r, path, true)
+					all := k.stripes(t)
+					if len(all) != 4 {
+						t.Fatalf("it has opened %d stripes", len(all))
 					}
-					lie = binary.BigEndian.AppendUint64(lie, n)
-				}
-				writes(k.ch, lie)
-				if why := strings.Join(failures(a), ", "); why != "the receiver broke the protocol of transfers" {
-					t.Errorf("it goes on, or ends: %s", why)
-				}
+					lie := []byte{fileHave}
+					for _, n := range have {
+						if n == current {
+							n = k.at
+						}
+						lie = binary.BigEndian.AppendUint64(lie, n)
+					}
+					writes([]io.Writer{k.ch, all[0]}[over], lie)
+					if why := strings.Join(failures(a), ", "); why != "the receiver broke the protocol of transfers" {
+						t.Errorf("it goes on, or ends: %s", why)
+					}
+				})
 			})
-		})
+		}
 	}
 }
 
@@ -263,6 +266,31 @@ func TestPiecesThatAreLost(t *testing.T) {
 			t.Errorf("%d bytes have arrived in order, and %d pieces came again", c.next, again)
 		}
 		c.mu.Unlock()
+		_ = k.ch.Close()
+	})
+}
+
+// The file's channel keeps the order of messages, so that all haves wait there for a packet that is lost. The file goes on with those that
+// come over stripes, and those that come late change nothing.
+func TestHavesThatAreLate(t *testing.T) {
+	path := create(t, "x", noise(12<<20))
+	withRawOf(t, nil, func(t *testing.T, a *talker, r raw) {
+		k := takes(t, a, r, path, true)
+		all := k.stripes(t)
+		c := k.collects(slices.Clone(all), 0)
+		first, done := c.has()
+		for i := 0; i < 1000 && !done; i++ {
+			synctest.Wait()
+			var message []byte
+			message, done = c.has()
+			writes(all[i%len(all)], message)
+			writes(all[(i+1)%len(all)], first)
+			time.Sleep(50 * time.Millisecond)
+		}
+		writes(k.ch, first)
+		if why := failures(a); !done || len(why) > 0 {
+			t.Errorf("it has sent all: %v; and failed with %v", done, why)
+		}
 		_ = k.ch.Close()
 	})
 }

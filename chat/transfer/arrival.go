@@ -14,6 +14,7 @@ const (
 	heldMost     = 4 << 20 // bytes that wait for what comes before them
 	heldLeast    = 4 << 10 // bytes that each piece counts for at least: many small ones cost more than they hold
 	haveInterval = 10 * time.Millisecond
+	stripeHaves  = 32 << 10 // bytes from one have over a stripe to the next
 )
 
 var (
@@ -36,12 +37,13 @@ type arrival struct {
 	held   int64 // bytes in early, as heldLeast counts them
 	beyond int64 // bytes in early
 	heard  int64 // next and beyond, as the sender was told
+	told   int64 // the same, as it was told over stripes
 	closed bool  // the file's next channel begins with what is written
 }
 
 func newArrival(size, next int64, write func([]byte) (int64, error)) *arrival {
 	return &arrival{
-		size: size, write: write, next: next, heard: next, early: map[int64][]byte{},
+		size: size, write: write, next: next, heard: next, told: next, early: map[int64][]byte{},
 		moved: make(chan struct{}, 1), much: make(chan struct{}, 1),
 	}
 }
@@ -142,6 +144,18 @@ func (a *arrival) postHaves(ctx context.Context, to io.Writer) {
 			return
 		}
 	}
+}
+
+// due returns what to tell the sender over a stripe, and true if it has not heard of much that way. Over the file's channel,
+// where messages keep their order, all haves wait for a packet that is lost.
+func (a *arrival) due() (next, beyond int64, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed || a.next+a.beyond-a.told < stripeHaves {
+		return 0, 0, false
+	}
+	a.told = a.next + a.beyond
+	return a.next, a.beyond, true
 }
 
 func wake(c chan<- struct{}) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"testing"
 )
 
@@ -111,7 +112,8 @@ func FuzzHaves(f *testing.F) {
 		file.state.move(accepted)
 		file.state.move(moving)
 		m.put(file)
-		m.receiveHaves(&messages{script}, file, make(chan struct{}, 1))
+		m.receiveHaves(&messages{slices.Clone(script)}, file, make(chan struct{}, 1), true)
+		m.receiveHaves(&messages{script}, file, make(chan struct{}, 1), false) // over a stripe
 		if file.bytes < 0 || file.beyond < 0 || file.bytes+file.beyond > file.hashed {
 			t.Errorf("of %d bytes that were sent, the receiver has %d and %d", file.hashed, file.bytes, file.beyond)
 		}

@@ -70,7 +70,7 @@ func (m *Manager) receiveOver(ctx context.Context, ch io.ReadWriter, id uint64, 
 }
 
 // receiveStripe receives pieces of a file until the stripe closes. The first one is in b, and has n bytes.
-func (m *Manager) receiveStripe(ch io.Reader, b []byte, n int) {
+func (m *Manager) receiveStripe(ch io.ReadWriter, b []byte, n int) {
 	id := binary.BigEndian.Uint64(b[1:])
 	f, a := m.striping(id)
 	if a == nil {
@@ -83,6 +83,9 @@ func (m *Manager) receiveStripe(ch io.Reader, b []byte, n int) {
 		}
 		offset := int64(binary.BigEndian.Uint64(b[1+8:])) //nolint:gosec // take refuses a negative one
 		m.receivePiece(f, a, offset, b[pieceHead:n])
+		if next, beyond, ok := a.due(); ok && postHave(ch, next, beyond) != nil {
+			return
+		}
 		var err error
 		if n, err = ch.Read(b); err != nil {
 			return

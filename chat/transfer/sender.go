@@ -134,7 +134,7 @@ func (m *Manager) sendOver(ctx context.Context, pipe Pipe, f *file) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	over := &spread{m: m, f: f, pipe: pipe, own: ch, end: cancel, pieces: make(chan []byte)}
+	over := &spread{m: m, f: f, pipe: pipe, own: ch, end: cancel, moved: make(chan struct{}, 1), pieces: make(chan []byte)}
 	defer wg.Wait()
 	defer over.close()
 	defer ch.Close()
@@ -144,17 +144,16 @@ func (m *Manager) sendOver(ctx context.Context, pipe Pipe, f *file) {
 	if post(ch, fileBegin, binary.BigEndian.AppendUint64(nil, f.id)) != nil {
 		return
 	}
-	moved := make(chan struct{}, 1)
 	wg.Go(func() {
 		defer cancel()
-		m.receiveHaves(ch, f, moved)
+		m.receiveHaves(ch, f, over.moved, true)
 	})
 	select { // the first have says where to begin
-	case <-moved:
+	case <-over.moved:
 	case <-ctx.Done():
 		return
 	}
-	sum, err := m.stream(ctx, over, f, moved)
+	sum, err := m.stream(ctx, over, f)
 	switch {
 	case ctx.Err() != nil, errors.Is(err, errChannel):
 		return
@@ -176,7 +175,7 @@ var errChannel = errors.New("the file's channel has ended")
 
 // stream sends what the receiver lacks, and returns the SHA-256 of the whole stream. It returns errChannel
 // if the channel ends; other errors are the source's.
-func (m *Manager) stream(ctx context.Context, to *spread, f *file, moved <-chan struct{}) ([]byte, error) {
+func (m *Manager) stream(ctx context.Context, to *spread, f *file) ([]byte, error) {
 	m.mu.Lock()
 	at := f.bytes
 	f.window = window{}
@@ -191,7 +190,7 @@ func (m *Manager) stream(ctx context.Context, to *spread, f *file, moved <-chan 
 	for at < f.Size {
 		to.widen(ctx, f.Size-at, 0)
 		var chunk int64
-		if err := to.await(ctx, moved, func() bool { chunk = m.mayStream(f, at); return chunk > 0 }); err != nil {
+		if err := to.await(ctx, func() bool { chunk = m.mayStream(f, at); return chunk > 0 }); err != nil {
 			return nil, err
 		}
 		n, err := io.ReadFull(from, message[pieceHead:pieceHead+min(chunk, f.Size-at)])
@@ -209,7 +208,7 @@ func (m *Manager) stream(ctx context.Context, to *spread, f *file, moved <-chan 
 		return nil, err
 	}
 	if to.asked { // what a stripe brings may come after what follows on the file's channel
-		if err := to.await(ctx, moved, func() bool { return m.left(f) == 0 }); err != nil {
+		if err := to.await(ctx, func() bool { return m.left(f) == 0 }); err != nil {
 			return nil, err
 		}
 	}
@@ -272,10 +271,11 @@ func (m *Manager) hashUpTo(ctx context.Context, f *file, to int64) error {
 	return nil
 }
 
-// receiveHaves follows how much the receiver has, until the channel closes.
-func (m *Manager) receiveHaves(from io.Reader, f *file, moved chan<- struct{}) {
+// receiveHaves follows how much the receiver has, until the channel closes: that of the file, where the first have says where to
+// begin, or a stripe.
+func (m *Manager) receiveHaves(from io.Reader, f *file, moved chan<- struct{}, begins bool) {
 	b := make([]byte, 64)
-	for begins := true; ; begins = false {
+	for ; ; begins = false {
 		n, err := from.Read(b)
 		if err != nil {
 			return
@@ -292,25 +292,26 @@ func (m *Manager) receiveHaves(from io.Reader, f *file, moved chan<- struct{}) {
 			return
 		}
 		m.progress(f, have, begins)
-		select {
-		case moved <- struct{}{}:
-		default:
-		}
+		wake(moved)
 	}
 }
 
 // mayHave reports whether the receiver can have so much. A channel may begin with less than the
-// one before it reached: the receiver's program, or its machine, was restarted.
+// one before it reached: the receiver's program, or its machine, was restarted. Later, haves of the file's channel
+// and of its stripes overtake each other.
 func (m *Manager) mayHave(f *file, have, beyond int64, begins bool) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch most := f.sendable(); {
 	case have < 0, have > most, beyond < 0, beyond > most-have:
 		return false
-	case have < f.bytes:
+	case begins && have < f.bytes:
 		f.beyond, f.lowered = 0, f.lowered+1
-		return begins && f.lowered <= maxLowered
+		return f.lowered <= maxLowered
+	case !begins && (have < f.bytes || have+beyond < f.bytes+f.beyond): // overtaken
+		return true
 	}
+	f.bytes = have
 	f.beyond = beyond
 	f.window.beside = m.moving > 1
 	f.window.has(have+beyond, time.Now())
@@ -335,7 +336,10 @@ func (m *Manager) progress(f *file, bytes int64, begins bool) {
 	f.turn.Lock()
 	defer f.turn.Unlock()
 	m.mu.Lock()
-	f.bytes = bytes
+	if begins || bytes > f.bytes {
+		f.bytes = bytes
+	}
+	bytes = f.bytes
 	due := !f.state.over() && (begins || time.Since(f.told) >= progressInterval)
 	if due {
 		f.told = time.Now()

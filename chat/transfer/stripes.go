@@ -44,6 +44,7 @@ type spread struct {
 	pipe   Pipe
 	own    io.Writer
 	end    context.CancelFunc // ends the file's channel
+	moved  chan struct{}      // has something when the receiver has more
 	wg     sync.WaitGroup
 	pieces chan []byte
 	open   atomic.Int32 // stripes
@@ -89,16 +90,16 @@ func (s *spread) put(ctx context.Context, piece []byte) error {
 	}
 }
 
-// await waits until ready returns true, which may be when moved says that the receiver has more. It sends the piece that
+// await waits until ready returns true, which may be when the receiver has more. It sends the piece that
 // the receiver is waiting for once more when that is late.
-func (s *spread) await(ctx context.Context, moved <-chan struct{}, ready func() bool) error {
+func (s *spread) await(ctx context.Context, ready func() bool) error {
 	for {
 		late, err := s.repeat(ctx)
 		if err != nil || ready() {
 			return err
 		}
 		select {
-		case <-moved:
+		case <-s.moved:
 		case <-late:
 		case <-ctx.Done():
 			return ctx.Err()
@@ -157,8 +158,8 @@ func (s *spread) stripe(ctx context.Context) {
 	}
 	defer ch.Close()
 	defer context.AfterFunc(ctx, func() { ch.Close() })()
-	s.wg.Go(func() { // the receiver sends nothing: a Read returns when the stripe ends
-		_, _ = ch.Read(make([]byte, 1))
+	s.wg.Go(func() {
+		s.m.receiveHaves(ch, s.f, s.moved, false)
 		s.broken(ctx)
 	})
 	s.opened()
