@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -35,7 +36,7 @@ func doneOf(content []byte) []byte {
 
 // hostileFiles offers files of those sizes: their IDs are 1, 2, …
 func hostileFiles(r raw, sizes ...int64) {
-	r.hello(hello{Conversation: "hostile", First: 1, Stripes: true})
+	r.hello(hello{Conversation: "hostile", First: 1, Stripes: true, Haves: true})
 	for i, size := range sizes {
 		r.file(uint64(i+1), kindOffer, transfer.Offer{Name: string(rune('x' + i)), Size: size})
 	}
@@ -92,32 +93,50 @@ func TestPiecesInAnyOrder(t *testing.T) {
 	}
 }
 
-// A receiver says what it has over the stripes, too: each 32 KiB.
+// A receiver says what it has over the stripes, too: each 32 KiB, to a sender that reads it there.
 func TestHavesOverStripes(t *testing.T) {
 	const size, chunk = 1 << 20, 8 << 10
-	withRawOf(t, []option{into(t.TempDir()), accepts}, func(t *testing.T, a *talker, r raw) {
-		hostileFiles(r, size)
-		ch := r.opens(part8(fileBegin, 1))
-		synctest.Wait()
-		stripes := [2]io.ReadWriteCloser{r.opens(), r.opens()}
-		var pieces [9][]byte // the first one comes last
-		for i := range pieces {
-			pieces[i] = piece(int64((i+1)%len(pieces)*chunk), noise(chunk))
-		}
-		writes(stripes[0], pieces[:4]...)
-		writes(stripes[1], pieces[4:]...)
-		for i, want := range [][]byte{
-			binary.BigEndian.AppendUint64(part8(fileHave, 0), 4*chunk),
-			binary.BigEndian.AppendUint64(part8(fileHave, 0), 8*chunk),
-		} {
-			b := make([]byte, 100)
-			n, err := stripes[i].Read(b)
-			if err != nil || !bytes.Equal(b[:n], want) {
-				t.Errorf("over stripe %d it says %q (%v)", i, b[:n], err)
-			}
-		}
-		_ = ch.Close()
-	})
+	for _, reads := range []bool{true, false} {
+		t.Run(fmt.Sprint("if the sender reads them: ", reads), func(t *testing.T) {
+			withRawOf(t, []option{into(t.TempDir()), accepts}, func(t *testing.T, a *talker, r raw) {
+				r.hello(hello{Conversation: "hostile", First: 1, Stripes: true, Haves: reads})
+				r.file(1, kindOffer, transfer.Offer{Name: "x", Size: size})
+				r.drain()
+				ch := r.opens(part8(fileBegin, 1))
+				synctest.Wait()
+				stripes := [2]io.ReadWriteCloser{r.opens(), r.opens()}
+				var pieces [9][]byte // the first one comes last
+				for i := range pieces {
+					pieces[i] = piece(int64((i+1)%len(pieces)*chunk), noise(chunk))
+				}
+				writes(stripes[0], pieces[:4]...)
+				writes(stripes[1], pieces[4:]...)
+				for i, beyond := range []uint64{4 * chunk, 8 * chunk} {
+					said := make(chan []byte, 1)
+					go func() {
+						b := make([]byte, 100)
+						if n, err := stripes[i].Read(b); err == nil {
+							said <- b[:n]
+						}
+					}()
+					synctest.Wait()
+					var want []byte
+					if reads {
+						want = binary.BigEndian.AppendUint64(part8(fileHave, 0), beyond)
+					}
+					var got []byte
+					if len(said) > 0 {
+						got = <-said
+					}
+					if !bytes.Equal(got, want) {
+						t.Errorf("over stripe %d it says %q", i, got)
+					}
+					_ = stripes[i].Close()
+				}
+				_ = ch.Close()
+			})
+		})
+	}
 }
 
 func TestPiecesThatMakeNoSense(t *testing.T) {
@@ -150,7 +169,7 @@ func TestPiecesThatMakeNoSense(t *testing.T) {
 				r.opens(part8(fileBegin, 1))
 				synctest.Wait()
 				stripe := r.opens()
-				go func() { _, _ = io.Copy(io.Discard, stripe) }() // the haves
+				go func() { _, _ = io.Copy(io.Discard, stripe) }() // haves
 				writes(stripe, test.messages...)
 				equal(t, "the reader hears", failures(a), []string{test.why})
 				holds(t, dir, nil)

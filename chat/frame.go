@@ -65,6 +65,7 @@ type hello struct {
 	Bundles      bool   `json:"bundles,omitempty"`  // this side understands kindBundle; pages and earlier versions do not
 	Purpose      string `json:"purpose,omitempty"`  // of a program that holds no conversation, such as p2pchat bench
 	Stripes      bool   `json:"stripes,omitempty"`  // this side takes a file over several channels
+	Haves        bool   `json:"haves,omitempty"`    // this side, when it sends one so, reads haves there; earlier versions do not
 	Leaves       bool   `json:"leaves,omitempty"`   // this side leaves when its input has ended, and the other's, too, if that one leaves likewise
 
 	Waited []waited `json:"waited,omitempty"` // of what this side sends first

@@ -92,7 +92,7 @@ func (c *Conversation) introduce(shows string) frame {
 	c.renamed = false
 	return frame{kind: kindHello, hello: hello{
 		Conversation: h.Conversation, Name: c.config.Name, First: h.First, Of: h.Of, Heard: h.Heard, Parts: true, Bundles: !c.config.unbundled,
-		Stripes: c.config.Stripes != StripesNever, Contacts: c.config.Keeper != nil, Holds: shows,
+		Stripes: c.config.Stripes != StripesNever, Haves: c.config.Stripes != StripesNever, Contacts: c.config.Keeper != nil, Holds: shows,
 		Leaves: c.config.LeaveWhenSaid && c.config.AwaitsEnd, Waited: waitedOf(unread, time.Now()),
 	}}
 }

@@ -143,7 +143,7 @@ func isOdd(in []byte, of reflect.Type) bool {
 		if !known {
 			continue
 		}
-		unread := slices.Contains([]string{"parts", "bundles", "purpose", "stripes", "written", "part"}, name)
+		unread := slices.Contains([]string{"parts", "bundles", "purpose", "stripes", "haves", "written", "part"}, name)
 		if string(value) == "null" || oddNumber.Match(value) || unread && json.Unmarshal(value, reflect.New(field.Type).Interface()) != nil {
 			return true
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"p2pchat/chat/reliable"
+	"p2pchat/chat/transfer"
 )
 
 // talk holds the conversation over one pipe. It returns when the pipe breaks or is replaced, or both sides have said
@@ -144,7 +145,7 @@ func (c *Conversation) handleHello(h hello, link Link) {
 	c.greeted, c.gaveUp = true, false
 	c.mu.Unlock()
 	c.wakeSender()
-	c.transfers.Greeted(h.Name, h.Stripes)
+	c.transfers.Greeted(transfer.Greeting{Name: h.Name, Stripes: h.Stripes, Haves: h.Haves})
 	c.keepAtOnce()
 }
 

@@ -146,16 +146,20 @@ func (a *arrival) postHaves(ctx context.Context, to io.Writer) {
 	}
 }
 
-// due returns what to tell the sender over a stripe, and true if it has not heard of much that way. Over the file's channel,
-// where messages keep their order, all haves wait for a packet that is lost.
-func (a *arrival) due() (next, beyond int64, ok bool) {
+// tell tells the sender over a stripe what has arrived, if it has not heard of much that way. Over the file's channel, where messages
+// keep their order, all haves wait for a packet that is lost.
+func (a *arrival) tell(over io.Writer) error {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.closed || a.next+a.beyond-a.told < stripeHaves {
-		return 0, 0, false
+	next, beyond := a.next, a.beyond
+	due := !a.closed && next+beyond-a.told >= stripeHaves
+	if due {
+		a.told = next + beyond
 	}
-	a.told = a.next + a.beyond
-	return a.next, a.beyond, true
+	a.mu.Unlock()
+	if !due {
+		return nil
+	}
+	return postHave(over, next, beyond)
 }
 
 func wake(c chan<- struct{}) {

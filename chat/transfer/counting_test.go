@@ -158,7 +158,7 @@ func TestWhileAnOfferGoesOut(t *testing.T) {
 			synctest.Wait()
 			close(sent)
 			synctest.Wait()
-			m.Greeted("ben", false)
+			m.Greeted(Greeting{Name: "ben"})
 			if f := m.nextFile(); (f != nil) != answered || m.Missed() != map[bool]int{false: 1}[answered] || m.Pending() != answered {
 				t.Errorf("answered: %t; it moves: %t; %d are missed; pending: %t", answered, f != nil, m.Missed(), m.Pending())
 			}

@@ -99,7 +99,7 @@ func TestFilesMoveInTheirOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m.Greeted("ben", false)
+	m.Greeted(Greeting{Name: "ben"})
 	for i, id := range ids {
 		f := m.nextFile()
 		if i >= fileMoving {
@@ -145,7 +145,7 @@ func TestAFolderOfWhichTooMuchHasChanged(t *testing.T) {
 			return have(has)
 		}
 		m.Attach(to, false)
-		m.Greeted("ben", false)
+		m.Greeted(Greeting{Name: "ben"})
 		ctx, end := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() { m.Run(ctx, to) })
@@ -185,7 +185,7 @@ func TestALaterRunSendsTheRest(t *testing.T) {
 			return have(has)
 		}
 		m.Attach(to, false)
-		m.Greeted("ben", false)
+		m.Greeted(Greeting{Name: "ben"})
 		ctx, end := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() { m.Run(ctx, to) })

@@ -47,18 +47,25 @@ func (m *Manager) expectChannels() {
 	m.expect(coming)
 }
 
-// Greeted notes that the other side has said hello on the current pipe, its name, and whether it
-// takes stripes: from then on files move. It tells the reader of the offers of an earlier run that have no answer.
-func (m *Manager) Greeted(name string, stripes bool) {
+// A Greeting is what the other side has said of itself.
+type Greeting struct {
+	Name    string
+	Stripes bool // it takes stripes
+	Haves   bool // it reads haves over stripes
+}
+
+// Greeted notes that the other side has said hello on the current pipe: from then on files move. It tells the reader of the
+// offers of an earlier run that have no answer.
+func (m *Manager) Greeted(other Greeting) {
 	for _, f := range m.list(func(f *file) bool { return f.earlier != nil && !f.outgoing && f.state == offered }) {
 		m.mu.Lock()
 		f.earlier = nil // once
 		m.mu.Unlock()
-		m.ask(f, name)
+		m.ask(f, other.Name)
 	}
 	m.mu.Lock()
-	m.greeted, m.stripes = true, 0
-	if stripes && m.config.Stripes != StripesNever {
+	m.greeted, m.stripes, m.havesOver = true, 0, other.Haves
+	if other.Stripes && m.config.Stripes != StripesNever {
 		m.stripes = stripesTries
 	}
 	m.mu.Unlock()

@@ -76,6 +76,9 @@ func (m *Manager) receiveStripe(ch io.ReadWriter, b []byte, n int) {
 	if a == nil {
 		return
 	}
+	m.mu.Lock()
+	tells := m.havesOver
+	m.mu.Unlock()
 	for {
 		if !isPiece(b[:n]) || binary.BigEndian.Uint64(b[1:]) != id {
 			m.giveUp(f, errUnordered.Error(), true)
@@ -83,7 +86,7 @@ func (m *Manager) receiveStripe(ch io.ReadWriter, b []byte, n int) {
 		}
 		offset := int64(binary.BigEndian.Uint64(b[1+8:])) //nolint:gosec // take refuses a negative one
 		m.receivePiece(f, a, offset, b[pieceHead:n])
-		if next, beyond, ok := a.due(); ok && postHave(ch, next, beyond) != nil {
+		if tells && a.tell(ch) != nil {
 			return
 		}
 		var err error

@@ -93,7 +93,7 @@ func sends(t *testing.T, content []byte, to *receiverEnd) (m *Manager, h *fakeHo
 		t.Fatal(err)
 	}
 	m.Attach(to, false)
-	m.Greeted("ben", false)
+	m.Greeted(Greeting{Name: "ben"})
 	return m, h, path
 }
 
@@ -219,7 +219,7 @@ func TestResumedSources(t *testing.T) {
 		h := &fakeHost{}
 		m := New(Config{Log: slog.New(slog.DiscardHandler)}, h, "ours", "theirs", []Record{{Ref: Ref{3, true}, Offer: s.Offer, Accepted: true, Path: s.path, Stamp: s.stamp}})
 		m.Attach(&receiverEnd{}, false)
-		m.Greeted("ben", false)
+		m.Greeted(Greeting{Name: "ben"})
 		if m.nextFile() != nil {
 			t.Errorf("%s: it moves before this run has looked at it", name)
 		}

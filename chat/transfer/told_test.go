@@ -85,7 +85,7 @@ func TestWhatASenderIsTold(t *testing.T) {
 		}
 		say(KindAccept, "")
 		m.Attach(to, false)
-		m.Greeted("ben", false)
+		m.Greeted(Greeting{Name: "ben"})
 		ctx, end := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() { m.Run(ctx, to) })
@@ -267,8 +267,8 @@ func TestEarlierOffersAreAskedAboutOnce(t *testing.T) {
 		{Ref: Ref{2, false}, Offer: Offer{Name: "accepted"}, Accepted: true},
 		{Ref: Ref{3, true}, Offer: Offer{Name: "ours"}},
 	})
-	m.Greeted("ben", false)
-	m.Greeted("ben", false)
+	m.Greeted(Greeting{Name: "ben"})
+	m.Greeted(Greeting{Name: "ben"})
 	if asked := eventsOf[Offered](h); len(asked) != 1 || asked[0].Name != "unanswered" || asked[0].From != "ben" {
 		t.Errorf("it asks about %+v", asked)
 	}

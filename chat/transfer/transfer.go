@@ -113,6 +113,7 @@ type Manager struct {
 	greeted   bool       // the other side is known
 	moving    int        // files of this side with a channel
 	stripes   int        // how often files may still be spread over stripes
+	havesOver bool       // the other side reads haves over stripes
 	striped   *file      // of this side, has them; nil: none
 	stripedIn *file      // of the other side, has them, and so an arrival; nil: none
 }
