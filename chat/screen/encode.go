@@ -121,7 +121,7 @@ func describeOwn(e Event) object {
 	case Stats:
 		return object{"type": "stats", "rtt_ms": float64(e.RTT.Microseconds()) / 1000}
 	case StillLost:
-		return object{"type": "still-disconnected", "after_s": e.After.Seconds(), "code": e.Code}
+		return with(object{"type": "still-disconnected", "after_s": e.After.Seconds(), "code": e.Code}, "server_away", e.Server != "")
 	case StillAway:
 		return with(object{"type": "still-away", "after_s": e.After.Seconds(), "contact": e.Contact}, "lost", e.Lost)
 	case Listening, IncomingCall, IncomingEnded:

@@ -47,8 +47,9 @@ type (
 	// StillLost says, some time after chat.Disconnected, that the other side has not come back. If its
 	// program was started again, it knows only Code.
 	StillLost struct {
-		After time.Duration
-		Code  string
+		After  time.Duration
+		Code   string
+		Server string // that does not answer, so that the two cannot meet; empty if it does
 	}
 	// StillAway says that a contact has not come for some time, or not come back if Lost. The contact may have forgotten this side, which
 	// nothing tells.

@@ -66,6 +66,9 @@ func (e NoCall) Text(takes bool) string {
 // Text tells that name has not come back, and what that can mean; again is how the person opens
 // the code again, or empty if the person cannot.
 func (e StillLost) Text(name, again string) string {
+	if e.Server != "" {
+		return fmt.Sprintf("%s has not come back for %d s, and %s does not answer: without the server, the two of you cannot meet again. This program keeps trying. Check your network, and whether the server runs.", name, int(e.After.Seconds()), Clean(e.Server))
+	}
 	text := fmt.Sprintf("%s has not come back for %d s. A program that was started again knows only the code %s.", name, int(e.After.Seconds()), Clean(e.Code))
 	if again == "" {
 		return text + " It cannot meet this one: end this program, and start both again."

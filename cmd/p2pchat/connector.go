@@ -215,9 +215,9 @@ func (c *connector) wait(ctx context.Context) (link chat.Link, other *codeEntry,
 		late = errNotBack
 	}
 	if connected && c.o.keeper.contact() == "" {
-		timer := time.NewTimer(stillLost)
-		defer timer.Stop()
-		long = timer.C
+		ticker := time.NewTicker(stillLost)
+		defer ticker.Stop()
+		long = ticker.C
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -248,12 +248,21 @@ func (c *connector) wait(ctx context.Context) (link chat.Link, other *codeEntry,
 	return link, other, err
 }
 
-// otherCode waits until the person enters another code. It returns nil once ctx ends.
+// otherCode waits until the person enters another code. It returns nil once ctx ends. When long ticks, it tells that the other side is still
+// lost: once if the server is away, and once when the other side could come.
 func (c *connector) otherCode(ctx context.Context, long <-chan time.Time, typed peer.Code) *codeEntry {
+	after, toldAway := time.Duration(0), false
 	for {
 		select {
 		case <-long:
-			c.conversation.Tell(screen.StillLost{After: stillLost, Code: typed.String()})
+			after += stillLost
+			e := screen.StillLost{After: after, Code: typed.String(), Server: c.outage.serverAway(c.o)}
+			if e.Server == "" || !toldAway {
+				c.conversation.Tell(e)
+			}
+			if toldAway = true; e.Server == "" {
+				long = nil
+			}
 		case e := <-c.entered:
 			if (e != codeEntry{code: c.o.code}) { // which the Session has
 				return &e

@@ -47,6 +47,16 @@ func (t *outage) cause(o *talkOptions, late error) error {
 	return late
 }
 
+// serverAway returns the address of the server while it does not answer; else it is empty.
+func (t *outage) serverAway(o *talkOptions) (address string) {
+	t.set(func(t *outage) {
+		if t.server != nil {
+			address = o.server
+		}
+	})
+	return address
+}
+
 // An unopenedError says why the room could not be opened in time. The server may wait for its store, and say so only when this program
 // closes the room: after the time of --wait.
 type unopenedError struct {
