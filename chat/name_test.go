@@ -50,6 +50,9 @@ func TestName(t *testing.T) {
 	for _, v := range vectors {
 		name, want := v.Name, v.Proper
 		t.Run(fmt.Sprintf("what calls itself %q is called %q", name, want), func(t *testing.T) {
+			if err := CheckName(name); (err != nil) != (want == Stranger) {
+				t.Errorf("it is checked with %v", err)
+			}
 			if mine := New(Config{Name: name}).config.Name; mine != want {
 				t.Errorf("this side calls itself %q, not %q", mine, want)
 			}

@@ -111,8 +111,8 @@ func (o *listenOptions) prepareListen(c *cobra.Command, std stdio) (err error) {
 	if err := o.chooseScreen(std); err != nil {
 		return err
 	}
-	if o.name == "" {
-		o.name = loginName()
+	if err := o.chooseName(); err != nil {
+		return err
 	}
 	if err := o.findProgram(); err != nil {
 		return err

@@ -141,8 +141,8 @@ func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err e
 	if err := o.chooseScreen(std); err != nil {
 		return err
 	}
-	if o.name == "" {
-		o.name = loginName()
+	if err := o.chooseName(); err != nil {
+		return err
 	}
 	if err := o.checkFiles(); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"p2pchat/chat"
 	"p2pchat/chat/screen"
 )
 
@@ -200,6 +201,9 @@ func (m *model) rename(argument string) (tea.Cmd, string) {
 		return nil, "Which name? For example: /name Anna"
 	case m.link.Foreign:
 		return nil, "The other side is another WebRTC program, which shows no names."
+	}
+	if err := chat.CheckName(argument); err != nil {
+		return nil, "That name cannot be used: " + err.Error() + "."
 	}
 	m.addNote(note, "You are now "+m.talk.SetName(argument))
 	return nil, ""

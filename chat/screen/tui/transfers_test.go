@@ -55,6 +55,7 @@ func TestFiles(t *testing.T) {
 		{"/verify them", "/verify yes", nil},
 		{"/name Annie", "", []string{"name Annie"}},
 		{"/name", "Which name?", nil},
+		{"/name p2pchat: bot", "That name cannot be used: it could pass for the name of this program", nil},
 		{`/send /a\ b "c d" 'e f'`, "", []string{"send /a b", "send c d", "send e f"}},
 	} {
 		r := newRig(t, 80, 24).happens(benIs, chat.FileOffered{ID: 4, Name: "a.txt"}, chat.FileOffered{ID: 5, Name: "b.txt"})
