@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +39,36 @@ func startNATS(folder string) (address string, stop func(), err error) {
 		return "", nil, errors.New("NATS does not start")
 	}
 	return node.Addr().String(), stop, nil
+}
+
+// A server whose store does not answer says to where it connects while it waits, and at the end, without the password.
+func TestServerWhoseStoreDoesNotAnswer(t *testing.T) {
+	inFull(t) // it waits for 12 s
+	t.Parallel()
+	silent, err := net.ListenTCP("tcp4", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	at := "nats://" + silent.Addr().String()
+	serve := launch(t, "serve", "--listen", "127.0.0.1:0", "--store", "nats://ann:s3cret@"+silent.Addr().String())
+	serve.notes(t, `p2pchat: connecting to the store at `+at+`, which has not answered yet`)
+	serve.finishes(t, exitServer)
+	if text := serve.err.String(); !strings.Contains(text, "error: the store cannot be reached at "+at+": ") || !strings.Contains(text, "hint: check --store") || strings.Contains(text, "s3cret") {
+		t.Errorf("it says %s", text)
+	}
+}
+
+func TestStoreIsNamedWithoutItsPassword(t *testing.T) {
+	for where, want := range map[string]string{
+		"nats://ann:s3@cret@a:1,tls://token@b,c:2,nats://d": "nats://a:1,tls://b,c:2,nats://d",
+		"nats://ann:12,3,4@a,b":                             "nats://a,b",
+		"nats://a,12@b":                                     "nats://b",
+	} {
+		if got := withoutUser(where); got != want {
+			t.Errorf("%s is called %s", where, got)
+		}
+	}
 }
 
 // A server that loses NATS is not ready as soon as it knows, and a call that waits there ends with the reason, also if the server has

@@ -41,7 +41,7 @@ func (o *serveOptions) build(ctx context.Context, log *slog.Logger, notes io.Wri
 	if s.certificate, err = o.tls.open(log); err != nil {
 		return s, err
 	}
-	if s.rooms, err = o.store.open(ctx, o.limits, log); err != nil {
+	if s.rooms, err = o.store.open(ctx, o.limits, log, notes); err != nil {
 		return s, err
 	}
 	s.parts = append(s.parts, s.rooms.stop)

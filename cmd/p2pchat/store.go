@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/spf13/pflag"
 
+	"p2pchat/chat/screen"
 	"p2pchat/signaling"
 	"p2pchat/signaling/memstore"
 	"p2pchat/signaling/natsstore"
@@ -45,8 +49,11 @@ type store struct {
 	mail     func(context.Context, memstore.MailLimits) (*memstore.Mail, error) // opens the mailboxes beside the rooms
 }
 
-// open returns the store that the flags name.
-func (o *storeOptions) open(ctx context.Context, limits memstore.Limits, log *slog.Logger) (*store, error) {
+// slowStore is after how long serve says that it still connects to its store.
+const slowStore = 500 * time.Millisecond
+
+// open returns the store that the flags name. It says in notes where it connects to if that takes longer than a moment.
+func (o *storeOptions) open(ctx context.Context, limits memstore.Limits, log *slog.Logger, notes io.Writer) (*store, error) {
 	if o.where == storeInMemory {
 		s := memstore.New(limits)
 		mail := func(_ context.Context, limits memstore.MailLimits) (*memstore.Mail, error) {
@@ -62,11 +69,42 @@ func (o *storeOptions) open(ctx context.Context, limits memstore.Limits, log *sl
 			return nil, &usageError{err: fmt.Errorf("%s: %w", flag, err)}
 		}
 	}
+	address, opened := withoutUser(o.where), make(chan struct{})
+	var telling sync.WaitGroup
+	telling.Go(func() {
+		select {
+		case <-time.After(slowStore):
+			fmt.Fprintf(notes, "p2pchat: connecting to the store at %s, which has not answered yet\n", address)
+		case <-opened:
+		}
+	})
 	s, err := natsstore.Open(ctx, natsstore.Config{URL: o.where, Credentials: o.credentials, RootCA: o.rootCA, Limits: limits, Log: log})
+	close(opened)
+	telling.Wait()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errStore, err)
+		return nil, fmt.Errorf("%w at %s: %w", errStore, address, err)
 	}
 	return &store{s, s.Ready, s.Stop, measures(s.Store), load(s.Store), s.OpenMail}, nil
+}
+
+// withoutUser returns the addresses of --store without users, passwords and tokens.
+func withoutUser(where string) string {
+	var servers []string
+	scheme, first := "", 0 // of the last one that has a scheme
+	for s := range strings.SplitSeq(where, ",") {
+		begin, rest, whole := strings.Cut(s, "://")
+		if whole {
+			scheme, first = begin, len(servers)
+		} else {
+			rest = s
+		}
+		host := rest[strings.LastIndex(rest, "@")+1:]
+		if whole || host != rest { // without a scheme, a comma was in the password, and what came before is the beginning of it
+			host, servers = scheme+"://"+host, servers[:first]
+		}
+		servers = append(servers, host)
+	}
+	return screen.Clean(strings.Join(servers, ","))
 }
 
 // checkStore checks the value of --store.
