@@ -110,7 +110,7 @@ func (l *lineScreen) handle(ctx context.Context, in line) error {
 
 // fullScreenCommand matches a line that the full screen would take as a command, and not a path.
 var fullScreenCommand = sync.OnceValue(func() *regexp.Regexp { // not compiled at each start
-	return regexp.MustCompile(`^/[a-z]+( |$)`)
+	return regexp.MustCompile(`^[ \t]*/[a-z]+([ \t]|$)`)
 })
 
 // holdCommand reports whether a line is not sent because the person who typed it seems to expect a command.
@@ -122,7 +122,7 @@ func (l *lineScreen) holdCommand(in line) bool {
 		return false
 	}
 	l.held = in.text
-	name, _, _ := strings.Cut(in.text, " ")
+	name := strings.Fields(in.text)[0]
 	leave := map[bool]string{true: " Ctrl-C leaves."}[name == "/quit" || name == "/exit"]
 	l.note("%s was not sent: only the full screen (--ui tui) has commands.%s To send the line as a message, type it again.", Clean(name), leave)
 	return true

@@ -74,9 +74,9 @@ func TestLine(t *testing.T) {
 	t.Run("a command of the full screen is sent from a terminal only when it is typed again", func(t *testing.T) {
 		for typed, want := range map[bool][]string{
 			true:  {"/etc/passwd is a path", "/verify", "/verify yes"},
-			false: {"/help", "/etc/passwd is a path", "/send secret.txt", "/send other.txt", "/verify", "/verify", "/verify yes", "/verify yes", "/help"},
+			false: {"/help", "/etc/passwd is a path", "/send secret.txt", " /send other.txt", "/verify", "/verify", "/verify yes", "/verify yes", "/help"},
 		} {
-			in := "/help\n/etc/passwd is a path\n/send secret.txt\n/send other.txt\n/verify\n/verify\n/verify yes\n/verify yes\n/help\n"
+			in := "/help\n/etc/passwd is a path\n/send secret.txt\n /send other.txt\n/verify\n/verify\n/verify yes\n/verify yes\n/help\n"
 			d := begin(t, Line, strings.NewReader(in), func(s *Streams) { s.Typed = typed })
 			d.other.finish(t)
 			if err := d.end(); err != nil {

@@ -2,8 +2,10 @@ package tui
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -77,21 +79,50 @@ func (m *model) submit() tea.Cmd {
 	return nil
 }
 
-// holdCommand reports whether a draft that is not a command stays in the box because it begins like one. The same draft is sent by Enter.
+// holdCommand reports whether a draft that is not a command stays in the box because it, or its last line, begins like one. The same draft is
+// sent by Enter.
 func (m *model) holdCommand(text string) bool {
-	fields := strings.Fields(text)
 	asked := m.notCommand == text
 	m.notCommand = ""
-	if asked || !slices.ContainsFunc(commands, func(c command) bool { return c.name == fields[0] }) {
+	name := commandIn(text)
+	if asked || name == "" {
 		return false
 	}
 	m.notCommand = text
-	why := "A command begins at the start of the line"
-	if strings.Contains(text, "\n") {
-		why = "A command is one line"
+	switch {
+	case !slices.Contains(commandNames(), name):
+		m.hint = unknownCommand(name)
+	case strings.Contains(text, "\n"):
+		m.hint = "A command is one line, so " + name + " was not run."
+	default:
+		m.hint = "A command begins at the start of the line, so " + name + " was not run."
 	}
-	m.hint = why + ", so " + fields[0] + " was not run. To send this as a message: Enter again."
+	m.hint += " To send this as a message: Enter again."
 	return true
+}
+
+// looksLikeCommand matches a word that is a command, or a mistyped one, and not a path.
+var looksLikeCommand = sync.OnceValue(func() *regexp.Regexp { // not compiled at each start
+	return regexp.MustCompile(`^/[a-z]+$`)
+})
+
+// commandIn returns the first word of a draft, or of its last line, if it looks like a command.
+func commandIn(text string) string {
+	for _, part := range []string{text, text[strings.LastIndex(text, "\n")+1:]} {
+		if fields := strings.Fields(part); len(fields) > 0 && looksLikeCommand().MatchString(fields[0]) {
+			return fields[0]
+		}
+	}
+	return ""
+}
+
+// unknownCommand says that there is no such command, and which one may be meant.
+func unknownCommand(name string) string {
+	remedy := "See /help."
+	if meant := cmp.Or(otherWord(name), screen.Closest(name, commandNames())); meant != "" {
+		remedy = "Did you mean " + meant + "?"
+	}
+	return "Unknown command " + tidyLine(name) + ". " + remedy
 }
 
 // takeAsCode takes a line that is a code, or asks about one that may be; it reports whether it has.
@@ -127,11 +158,7 @@ func (m *model) runCommand(line string) tea.Cmd {
 	name, argument, _ := strings.Cut(strings.TrimSpace(line), " ")
 	i := slices.IndexFunc(commands, func(c command) bool { return c.name == name })
 	if i < 0 {
-		remedy := "See /help."
-		if meant := cmp.Or(otherWord(name), screen.Closest(name, commandNames())); meant != "" {
-			remedy = "Did you mean " + meant + "?"
-		}
-		m.hint = "Unknown command " + tidyLine(name) + ". " + remedy + " To send it as text, start with //."
+		m.hint = unknownCommand(name) + " To send it as text, start with //."
 		return nil
 	}
 	argument = strings.TrimSpace(argument)

@@ -178,6 +178,10 @@ func TestSaying(t *testing.T) {
 		for typed, why := range map[string]string{
 			" /stats":                      "A command begins at the start of the line, so /stats was not run. To send this as a message: Enter again.",
 			"/send new<alt+enter>line.txt": "A command is one line, so /send was not run. To send this as a message: Enter again.",
+			"it is late<alt+enter> /quit":  "A command is one line, so /quit was not run. To send this as a message: Enter again.",
+			"  /quti":                      "Unknown command /quti. Did you mean /quit? To send this as a message: Enter again.",
+			"it is late<alt+enter>/quti":   "Unknown command /quti. Did you mean /quit? To send this as a message: Enter again.",
+			"/foo<alt+enter>bar":           "Unknown command /foo. See /help. To send this as a message: Enter again.",
 		} {
 			r := newRig(t, 160, 24).happens(benIs).press(typed + "<enter>")
 			if r.hint != why || len(r.outbox) > 0 || r.input.text == "" {
@@ -189,6 +193,15 @@ func TestSaying(t *testing.T) {
 			}
 			if e := <-r.outbox; e.text != draft+" x" {
 				t.Errorf("it says %q, not %q", e.text, draft+" x")
+			}
+		}
+	})
+
+	t.Run("a path is no command", func(t *testing.T) {
+		t.Parallel()
+		for _, text := range []string{" /etc/passwd", "see<alt+enter>/etc/passwd", "either/or", "look:<alt+enter>//etc"} {
+			if r := newRig(t, 160, 24).happens(benIs).press(text + "<enter>"); len(r.outbox) != 1 {
+				t.Errorf("%q is not sent: %q", text, r.hint)
 			}
 		}
 	})
