@@ -15,8 +15,17 @@ func kernelTimer(ctx context.Context, start func(func())) (rings <-chan time.Tim
 	if err != nil {
 		return nil, nil
 	}
+	return timerOf(ctx, fd, start)
+}
+
+// timerOf is kernelTimer for a file descriptor, which it closes. It returns nil for one on which Go's poller cannot wait: a read would fail at
+// once, and the Alarm would never ring.
+func timerOf(ctx context.Context, fd int, start func(func())) (rings <-chan time.Time, set func(time.Duration)) {
 	timer := os.NewFile(uintptr(fd), "timerfd")
 	raw, err := timer.SyscallConn()
+	if err == nil {
+		err = timer.SetReadDeadline(time.Time{})
+	}
 	if err != nil {
 		_ = timer.Close()
 		return nil, nil

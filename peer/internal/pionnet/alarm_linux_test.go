@@ -2,10 +2,27 @@ package pionnet
 
 import (
 	"context"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
+
+// Go's poller cannot wait on each file: epoll takes no regular one, and a sandbox may let it take no timer. Then the Alarm has a timer of Go.
+func TestAlarmOnWhatCannotBePolled(t *testing.T) {
+	t.Parallel()
+	fd, err := unix.Open(filepath.Join(t.TempDir(), "file"), unix.O_CREAT|unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	if rings, set := timerOf(t.Context(), fd, func(f func()) { wg.Go(f) }); rings != nil || set != nil {
+		t.Error("it is taken for a timer")
+	}
+}
 
 // An Alarm rings after the time that it was set to last, whichever timer it has.
 func TestAlarm(t *testing.T) {
