@@ -255,7 +255,7 @@ func TestPageContacts(t *testing.T) {
 		ann.keeps()
 		program.prints(t, `"type":"keep-asked","verified":true`)
 		program.say(t, `{"type":"keep"}`)
-		ann.sees("You have kept each other. From now on you can call Ben 2")
+		ann.sees("You have kept each other. You already have a contact called Ben, so this one is called Ben 2. From now on you can call Ben 2")
 		leave()
 	})
 	t.Run("ring a program that listens", func(t *testing.T) {

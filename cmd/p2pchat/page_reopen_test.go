@@ -119,6 +119,7 @@ func TestPageAsksAboutACode(t *testing.T) {
 	for _, row := range [][2]string{
 		{host + "/#703-falcon-zebra", "Answering 703-falcon-zebra"},
 		{host + "/#703-falcon", "The code “703-falcon” may be cut off."},
+		{"ftp://h/#x", "This is not the link of a call: that begins with https:// or http://."},
 		{server + "/#", "This link has no code at its end: paste the whole link."},
 		{server, "This link has no code at its end: paste the whole link."},
 		{host, "This link has no code at its end: paste the whole link."},

@@ -5,6 +5,7 @@ import type { Conversation } from "./conversation.ts";
 import type { ConversationView } from "./conversationview.ts";
 import { byId, name as setName } from "./dom.ts";
 import { readable, type Failure } from "./failure.ts";
+import { properName } from "./name.ts";
 
 const button = byId("keep"), panel = byId<HTMLFormElement>("keeping"), nameInput = byId<HTMLInputElement>("keep-name");
 const textBox = byId("text"), peerName = byId("peer-name");
@@ -21,9 +22,10 @@ export class KeepView {
     view.onKeep = ({ asked, kept, error }) => {
       if (asked) view.asked(`${peerName.textContent} wants to keep you as a contact, so that you can call each other without a code. ${view.trusted ? "" : "First compare the four words."}`.trim());
       if (kept !== undefined) {
+        const wanted = properName(nameInput.value.trim()), taken = nameInput.value.trim() && kept !== wanted;
         setName(kept);
         if (!document.hidden) view.seen();
-        view.note(`You have kept each other. From now on you can call ${kept} from the start of this page, without a code.`);
+        view.note(`You have kept each other. ${taken ? `You already have a contact called ${wanted}, so this one is called ${kept}. ` : ""}From now on you can call ${kept} from the start of this page, without a code.`);
       }
       if (error !== undefined) view.note(`The contact was not kept. ${readable(error).message}`);
       this.#show();

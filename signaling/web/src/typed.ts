@@ -7,7 +7,7 @@ import { invitation } from "./invitation.ts";
 export const inLobby: Code = { room: lobby, secret: "" };
 
 // An address with a scheme, a port or a path, and perhaps a code at its end.
-const address = /^(https?:\/\/)?([\w.-]+|\[[\da-f:.]+\])(:\d*)?(\/[^\s#]*)?(#\S*)?$/i;
+const address = /^(https?:\/\/)?([\w.-]+|\[[\da-f:.]+\])(:\d+)?(\/[^\s#]*)?(#\S*)?$/i;
 
 let doubted: Code | undefined; // the code about which the person was asked
 
@@ -22,6 +22,7 @@ export function typed(text: string, base: string, empty: Code | undefined, sure:
   try {
     code = text.trim() === "" && empty ? empty : parse(found);
   } catch (e) {
+    if (/^\s*(?!https?:)[a-z][a-z\d+.-]*:\/\//i.test(text)) throw new CodeError("This is not the link of a call: that begins with https:// or http://.");
     throw isAddressAlone(text) ? new CodeError("This link has no code at its end: paste the whole link.") : e;
   }
   if (sure || same(code, inLobby) || same(code, doubted)) return code;
