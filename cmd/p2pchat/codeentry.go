@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"p2pchat/chat/screen"
 	"p2pchat/peer"
@@ -165,5 +166,30 @@ func (o *talkOptions) replaceCode(e codeEntry) {
 	o.outbox.startOver()
 	if e.server != "" {
 		o.server, o.serverGiven, o.patience = e.server, true, 0
+	}
+}
+
+// otherCode waits until the person enters another code. It returns nil once ctx ends. When long ticks, it tells that the other side is still
+// lost: once if the server is away, and once when the other side could come.
+func (c *connector) otherCode(ctx context.Context, long <-chan time.Time, typed peer.Code) *codeEntry {
+	after, toldAway := time.Duration(0), false
+	for {
+		select {
+		case <-long:
+			after += stillLost
+			e := screen.StillLost{After: after, Code: typed.String(), Server: c.outage.serverAway(c.o)}
+			if e.Server == "" || !toldAway {
+				c.conversation.Tell(e)
+			}
+			if toldAway = true; e.Server == "" {
+				long = nil
+			}
+		case e := <-c.entered:
+			if (e != codeEntry{code: c.o.code}) { // which the Session has
+				return &e
+			}
+		case <-ctx.Done():
+			return nil
+		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"p2pchat/chat"
-	"p2pchat/chat/screen"
 	"p2pchat/peer"
 	"p2pchat/signaling"
 )
@@ -246,31 +245,6 @@ func (c *connector) wait(ctx context.Context) (link chat.Link, other *codeEntry,
 		c.conversation.Tell(chat.Notice{Text: "You are connected, so the code that you typed was not used."})
 	}
 	return link, other, err
-}
-
-// otherCode waits until the person enters another code. It returns nil once ctx ends. When long ticks, it tells that the other side is still
-// lost: once if the server is away, and once when the other side could come.
-func (c *connector) otherCode(ctx context.Context, long <-chan time.Time, typed peer.Code) *codeEntry {
-	after, toldAway := time.Duration(0), false
-	for {
-		select {
-		case <-long:
-			after += stillLost
-			e := screen.StillLost{After: after, Code: typed.String(), Server: c.outage.serverAway(c.o)}
-			if e.Server == "" || !toldAway {
-				c.conversation.Tell(e)
-			}
-			if toldAway = true; e.Server == "" {
-				long = nil
-			}
-		case e := <-c.entered:
-			if (e != codeEntry{code: c.o.code}) { // which the Session has
-				return &e
-			}
-		case <-ctx.Done():
-			return nil
-		}
-	}
 }
 
 // waited notes the end of a wait, and reports whether the person entered a code that came too late for it.

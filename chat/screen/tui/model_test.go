@@ -197,15 +197,6 @@ func TestSaying(t *testing.T) {
 		}
 	})
 
-	t.Run("a path is no command", func(t *testing.T) {
-		t.Parallel()
-		for _, text := range []string{" /etc/passwd", "see<alt+enter>/etc/passwd", "either/or", "look:<alt+enter>//etc"} {
-			if r := newRig(t, 160, 24).happens(benIs).press(text + "<enter>"); len(r.outbox) != 1 {
-				t.Errorf("%q is not sent: %q", text, r.hint)
-			}
-		}
-	})
-
 	t.Run("a command without an argument does nothing with one", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, 160, 24).happens(benIs, chat.Message{From: "Ben", Text: "stay"})

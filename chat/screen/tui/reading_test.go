@@ -231,6 +231,16 @@ func TestUnknownCommands(t *testing.T) {
 	}
 }
 
+// A draft whose first or last line begins like a command is held; a path is none.
+func TestPathsAreNoCommands(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{" /etc/passwd", "see<alt+enter>/etc/passwd", "either/or", "look:<alt+enter>//etc"} {
+		if r := newRig(t, 160, 24).happens(benIs).press(text + "<enter>"); len(r.outbox) != 1 {
+			t.Errorf("%q is not sent: %q", text, r.hint)
+		}
+	}
+}
+
 func TestStatsAreHonest(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 80, 24).happens(benIs, screen.Stats{RTT: 2 * time.Millisecond})
