@@ -72,8 +72,12 @@ type Link struct {
 	// Replaced is closed once another link takes the place of this one, which works for a second more: Run goes on with the
 	// next one, and the reader is told Moved, not of a loss. It may be nil.
 	Replaced <-chan struct{}
-	before   *Link // whose place this one takes
-	since    time.Time
+	// Relayed delivers the Route, once, if Path turns out to be a relay's. It may be nil.
+	Relayed <-chan string
+
+	before *Link // whose place this one takes
+	since  time.Time
+	path   *shownPath
 }
 
 // Details are what is known of a connection. They have the fields of peer.Details, so that one converts to the

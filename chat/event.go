@@ -82,6 +82,8 @@ type (
 		Reason   string        // see Details
 		Theirs   bool
 	}
+	// Relayed says that the path, which was taken for another one, turned out to be a relay's.
+	Relayed struct{ Route string } // see Details
 	// Left says that the other side said goodbye, or closed its page.
 	Left struct {
 		Reply  bool // to this side's own goodbye

@@ -122,7 +122,7 @@ func TestJournal(t *testing.T) {
 			}
 			c := New(Config{Journal: j})
 			if i > 0 {
-				c.handleHello(hello{Conversation: "theirs", Name: "Ben"}, Link{Resumption: "there"})
+				c.handleHello(hello{Conversation: "theirs", Name: "Ben"}, Link{Resumption: "there", path: &shownPath{}})
 			} else {
 				c.keepLink("there")
 			}
@@ -213,7 +213,7 @@ func TestJournal(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "box")
 		c := newTalker(keeps(t, path))
 		c.stopEvents() // there is no reader
-		c.handleHello(hello{Conversation: "theirs"}, Link{})
+		c.handleHello(hello{Conversation: "theirs"}, Link{path: &shownPath{}})
 		c.done(InputEnded{at: reliable.Place{Of: "theirs", Seq: 1}})
 		finish(t, c)
 		c.delivered(1)

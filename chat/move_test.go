@@ -123,6 +123,49 @@ func TestMoved(t *testing.T) {
 	})
 }
 
+// A path that turns out to be a relay's is told as one: with Connected, or else after it, and where the conversation moves.
+func TestRelayed(t *testing.T) {
+	for name, early := range map[string]bool{"before the hello": true, "after it": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b := newTalker(named("Ann")).run(t.Context(), nil), newTalker(named("Ben"))
+				left, right := newPair(4)
+				replaced, relayed := make(chan struct{}), make(chan string, 1)
+				if early {
+					relayed <- "host,relay,host"
+				}
+				a.links <- Link{Pipe: left, Replaced: replaced, Relayed: relayed, Details: Details{Path: "prflx", Route: "host,nat,host"}}
+				b.links <- Link{Pipe: right, Replaced: replaced}
+				synctest.Wait()
+				b.run(t.Context(), nil)
+				synctest.Wait()
+				connected := Connected{Path: "relay", Route: "host,relay,host"}
+				if !early {
+					connected = Connected{Path: "prflx", Route: "host,nat,host"}
+					relayed <- "host,relay,host"
+					synctest.Wait()
+				}
+				if got := only[Connected](a.seen()); len(got) != 1 || got[0].Path != connected.Path || got[0].Route != connected.Route {
+					t.Errorf("it hears %v", got)
+				}
+				if got := only[Relayed](a.seen()); early && len(got) > 0 || !early && (len(got) != 1 || got[0].Route != "host,relay,host") {
+					t.Errorf("it hears %v", got)
+				}
+				close(replaced)
+				left, right = newPair(4)
+				a.links <- Link{Pipe: left, Details: Details{Path: "host"}}
+				b.joins(right)
+				synctest.Wait()
+				if got := only[Moved](a.seen()); len(got) != 1 || got[0].From != "relay" || got[0].To != "host" {
+					t.Errorf("it hears %v", got)
+				}
+				a.Leave()
+				b.Leave()
+			})
+		})
+	}
+}
+
 // A slow end gets nothing more once it is stopped: what comes is still on its way.
 type slow struct {
 	*end

@@ -101,12 +101,12 @@ func (c *Conversation) run(ctx, awaiting context.Context, next func(context.Cont
 		case err != nil:
 			return err
 		}
-		link.before, link.since, replaced = replaced, time.Now(), nil
+		link.before, link.since, link.path, replaced = replaced, time.Now(), &shownPath{kind: link.Path, route: link.Route}, nil
 		err = c.talk(ctx, link, pipes > 0)
 		switch {
 		case err != nil && isClosed(link.Replaced) && ctx.Err() == nil:
 			c.leaveAgain()
-			replaced = &Link{Details: link.Details, since: link.since}
+			replaced = &Link{Details: link.Details, since: link.since, path: link.path}
 			continue
 		case c.isParting():
 			return nil

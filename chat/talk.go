@@ -27,6 +27,9 @@ func (c *Conversation) talk(ctx context.Context, link Link, again bool) error {
 		wg.Go(func() { c.transfers.Run(ctx, link) })
 	}
 	wg.Go(func() { received <- c.receive(ctx, link, again) })
+	if link.Relayed != nil {
+		wg.Go(func() { c.awaitRelay(ctx, link) })
+	}
 	wg.Go(func() { sent <- c.send(ctx, link, hello) })
 	for {
 		select {
@@ -56,16 +59,40 @@ func (c *Conversation) begin(link Link) (end func()) {
 	}
 }
 
+// A shownPath is the path of a Link, as far as it is known.
+type shownPath struct {
+	mu          sync.Mutex // guards what follows, and orders what the reader is told
+	kind, route string
+	told        bool
+}
+
+// awaitRelay tells the reader if the path turns out to be a relay's.
+func (c *Conversation) awaitRelay(ctx context.Context, link Link) {
+	select {
+	case route := <-link.Relayed:
+		link.path.mu.Lock()
+		defer link.path.mu.Unlock()
+		if link.path.kind, link.path.route = "relay", route; link.path.told {
+			c.Tell(Relayed{route})
+		}
+	case <-ctx.Done():
+	}
+}
+
 func (c *Conversation) connected(link Link, peer string) {
+	link.path.mu.Lock()
+	defer link.path.mu.Unlock()
+	link.path.told = true
+	kind, route := link.path.kind, link.path.route
 	if link.before != nil && c.told { // or else the place was taken while it rang
-		if !link.Renewed || link.before.Path != link.Path {
-			c.Tell(Moved{From: link.before.Path, To: link.Path, Route: link.Route, After: time.Since(link.before.since), Reason: link.Reason, Theirs: link.Theirs})
+		if before := link.before.path.kind; !link.Renewed || before != kind {
+			c.Tell(Moved{From: before, To: kind, Route: route, After: time.Since(link.before.since), Reason: link.Reason, Theirs: link.Theirs})
 		}
 		return
 	}
 	c.told = true
 	c.Tell(Connected{
-		Peer: peer, Foreign: link.Foreign, Path: link.Path, Route: link.Route, Took: link.Took,
+		Peer: peer, Foreign: link.Foreign, Path: kind, Route: route, Took: link.Took,
 		Verified: link.Verified, SafetyWords: link.SafetyWords, Contact: c.config.Contact != "",
 	})
 }

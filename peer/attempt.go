@@ -31,8 +31,11 @@ type attempt struct {
 	log       *slog.Logger
 	wg        sync.WaitGroup
 	posts     chan post
-	readOn    func()                     // see offer.handled; a caller's does nothing
-	done      chan struct{}              // closed by end: run handles no more posts
+	readOn    func()          // see offer.handled; a caller's does nothing
+	done      chan struct{}   // closed by finish: no more posts are handled
+	life      context.Context // of what reads and writes candidates; ends with that of the attempt's maker, or with kill
+	kill      context.CancelFunc
+	untie     func() bool                // lets life outlast the maker's context; false: that has ended
 	outgoing  chan []signaling.Candidate // from run to send
 	complete  chan struct{}              // closed by run when outgoing has all of this side's candidates
 	declined  tally                      // channels
@@ -70,6 +73,7 @@ type attempt struct {
 	channel    *webrtc.DataChannel   // open, and held until both sides have proven that they know the code
 	choices    []*webrtc.DataChannel // of a plain program, see choose
 	handedOver bool                  // a Pipe owns the PeerConnection, and the mapped port
+	goesOn     bool                  // and the attempt
 	mapping    *portmap.Keeper       // nil: no port is mapped
 
 	noSocket error // why this side has no address; nil if it has one
@@ -115,8 +119,10 @@ func (s *Session) newAttemptOver(ctx context.Context, on groundwork, t signaling
 			return newPeerConnection(ctx, config, machine, withoutTURN(servers), guards{outside: g.outside, sources: sources, first: first, packets: &pionnet.Packets{}}, apartSettings)
 		},
 		network: machine, machine: addresses, outside: g.outside, sources: g.sources, first: g.first, packets: g.packets, sockets: g.sockets, refused: g.refused, gateway: s.config.findGateway(), pc: pc,
-		remote: remoteCandidates{names: newNames(ctx, machine, s.config), named: map[string]bool{}},
+		remote: remoteCandidates{relays: &relays{}, names: newNames(ctx, machine, s.config), named: map[string]bool{}},
 	}
+	a.life, a.kill = context.WithCancel(context.WithoutCancel(ctx))
+	a.untie = context.AfterFunc(ctx, a.kill)
 	a.phases.begin(phaseGathering)
 	a.phases.follow(pc)
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) { a.post(gathered{c}) })
@@ -148,9 +154,17 @@ func (a *attempt) postAfter(d time.Duration, p post) {
 	})
 }
 
-// end waits for all goroutines of the attempt; their context must have ended. It closes the
-// PeerConnection unless a Pipe owns it.
+// end ends the attempt, unless a Pipe goes on with it. It closes the PeerConnection unless a Pipe owns it. The context of the attempt's
+// goroutines must have ended.
 func (a *attempt) end() {
+	if !a.goesOn {
+		a.finish()
+	}
+}
+
+// finish waits for all goroutines of the attempt.
+func (a *attempt) finish() {
+	a.kill()
 	close(a.done)
 	a.wg.Wait()
 	a.remote.names.Close()

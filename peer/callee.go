@@ -235,7 +235,7 @@ func (c *callee) answerOnce(ctx context.Context, in invitation) (*Pipe, *offer, 
 	defer a.end()
 	defer cancel()                    // before end waits
 	a.wg.Go(func() { _ = g.count() }) // while candidates are gathered; give returns the error
-	if err := a.answer(ctx, description); err != nil {
+	if err := a.answer(description); err != nil {
 		return nil, nil, err
 	}
 	p, newer, err := a.run(ctx, c.rooms.offers, c.rooms.closed)

@@ -35,7 +35,7 @@ type caller struct {
 }
 
 // call meets as the caller. It closes the room in any case: as soon as the callee
-// needs it no more, which its first message shows, or that it is a plain program.
+// needs it no more, which its first message shows, or that it is a plain program, and candidates need not come any more.
 func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err error) {
 	servers, err := s.iceServers(ctx, signaling.Ticket{}, 0)
 	if err != nil {
@@ -50,8 +50,11 @@ func (s *Session) call(ctx context.Context, code Code) (connected *Pipe, err err
 	defer func() {
 		if c.opened || c.late != nil {
 			s.wg.Go(func() {
-				if p := connected; p != nil && !p.Foreign {
-					p.awaitHeard()
+				if p := connected; p != nil {
+					if !p.Foreign {
+						p.awaitHeard()
+					}
+					<-p.settled
 				}
 				c.closeRoom(ctx)
 			})
@@ -100,7 +103,7 @@ func (c *caller) attempt(ctx context.Context) (*Pipe, error) {
 	defer a.end()
 	defer cancel() // before end waits
 	a.eager, a.unread = c.failed == 0 && !c.s.config.patient, c.unread
-	if err := a.offer(ctx); err != nil {
+	if err := a.offer(); err != nil {
 		return nil, err
 	}
 	p, _, err := a.run(ctx, nil, nil)

@@ -24,6 +24,7 @@ type localCandidates struct {
 	batch     []signaling.Candidate     // of one step of run
 	complete  bool                      // all servers have replied, or had time to
 	delivered bool                      // the Store has the first of them: with the caller's nonce
+	unsent    int                       // on their way to the Store
 }
 
 // gathered is posted for each candidate that pion has found, with nil after the last one.
@@ -42,7 +43,7 @@ func (g gathered) handle(ctx context.Context, a *attempt) (*Pipe, error) {
 	a.tell(webrtc.ICECandidateInit{}) // the end of the candidates (RFC 8838, section 14)
 	a.local.complete = true
 	if a.reply != nil {
-		a.sendReply(ctx)
+		a.sendReply()
 	}
 	return nil, nil
 }
@@ -147,6 +148,7 @@ func (a *attempt) queueBatch() {
 	if len(a.local.batch) > 0 {
 		select {
 		case a.outgoing <- a.local.batch:
+			a.local.unsent += len(a.local.batch)
 		default:
 			a.log.Info("left out candidates: there are too many", "count", len(a.local.batch))
 		}
@@ -157,11 +159,12 @@ func (a *attempt) queueBatch() {
 	}
 }
 
-// delivered is posted when the Store has taken some of this side's candidates.
-type delivered struct{}
+// delivered is posted when the Store has taken so many of this side's candidates.
+type delivered struct{ candidates int }
 
-func (delivered) handle(_ context.Context, a *attempt) (*Pipe, error) {
+func (d delivered) handle(_ context.Context, a *attempt) (*Pipe, error) {
 	a.local.delivered = true
+	a.local.unsent -= d.candidates
 	return a.openHeld()
 }
 

@@ -235,7 +235,7 @@ func decline(dc *webrtc.DataChannel, times *tally, log *slog.Logger) {
 
 // openHeld makes the Pipe of a channel that had opened before both sides had proven that they know the code.
 func (a *attempt) openHeld() (*Pipe, error) {
-	if a.channel == nil || !a.bothProven() {
+	if a.channel == nil || a.handedOver || !a.bothProven() {
 		return nil, nil
 	}
 	return a.openPipe(a.channel)
@@ -261,6 +261,6 @@ func (a *attempt) openPipe(dc *webrtc.DataChannel) (*Pipe, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.handedOver = true
+	a.handOver(p)
 	return p, nil
 }

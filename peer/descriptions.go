@@ -32,7 +32,7 @@ type reply struct {
 }
 
 // offer begins the attempt as the caller.
-func (a *attempt) offer(ctx context.Context) error {
+func (a *attempt) offer() error {
 	protocol := channelProtocol
 	dc, err := a.pc.CreateDataChannel(channelLabel, &webrtc.DataChannelInit{Protocol: &protocol})
 	if err != nil {
@@ -50,14 +50,14 @@ func (a *attempt) offer(ctx context.Context) error {
 	d.P2PChat.FirstCheck, d.P2PChat.Unread = a.eager, a.unread
 	a.announce(&d)
 	a.section = sectionOf(offer.SDP)
-	a.wg.Go(func() { a.send(ctx, d) })
+	a.wg.Go(func() { a.send(a.life, d) })
 	// The offer is on its way before gathering starts here: it holds no candidate.
 	return a.pc.SetLocalDescription(offer)
 }
 
 // answer begins the attempt as the callee. It returns errGarbled if the offer cannot be
 // answered, and ErrImpostor if it must not be.
-func (a *attempt) answer(ctx context.Context, offer document) error {
+func (a *attempt) answer(offer document) error {
 	if a.foreign = offer.foreign(); a.foreign && a.code.Secret != "" {
 		return fmt.Errorf("%w: the caller in this room uses another program, which asks for no code", ErrImpostor)
 	}
@@ -88,7 +88,7 @@ func (a *attempt) answer(ctx context.Context, offer document) error {
 		as = signaling.Ticket{Room: as.Room}
 	}
 	// The read is parked before the caller can have read the answer, and misses nothing.
-	a.wg.Go(func() { a.readCandidates(ctx, as) })
+	a.wg.Go(func() { a.readCandidates(a.life, as) })
 	a.clock.reply = time.After(firstCandidate)
 	if a.reply.whole = a.foreign && (!trickles(offer.SDP) || len(offer.candidates) > 0); a.reply.whole {
 		a.clock.reply = time.After(wholeLimit)
@@ -97,10 +97,10 @@ func (a *attempt) answer(ctx context.Context, offer document) error {
 }
 
 // sendReply sends the answer.
-func (a *attempt) sendReply(ctx context.Context) {
+func (a *attempt) sendReply() {
 	d := a.reply.document
 	a.reply, a.clock.reply = nil, nil
-	a.wg.Go(func() { a.send(ctx, d) })
+	a.wg.Go(func() { a.send(a.life, d) })
 }
 
 // answered is posted when the Store has an answer.

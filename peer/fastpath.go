@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -30,7 +29,7 @@ type fastPath struct {
 	pipe    *Pipe
 	sockets *pionnet.Sockets
 	keys    quicpath.Keys
-	relays  []netip.AddrPort // of the other side: their checks may arrive before the candidates
+	relays  *relays // their checks may arrive before the candidates
 	wg      sync.WaitGroup
 
 	mu     sync.Mutex // guards what follows
@@ -48,7 +47,7 @@ func (a *attempt) newFastPath(p *Pipe) *fastPath {
 	}
 	side := a.ticket.Side
 	keys := quicpath.Keys{Own: a.keys.quicSeed(side), Theirs: a.keys.quicSeed(side.Other())}
-	return &fastPath{pipe: p, sockets: a.sockets, keys: keys, relays: slices.Clone(a.remote.relays)}
+	return &fastPath{pipe: p, sockets: a.sockets, keys: keys, relays: a.remote.relays}
 }
 
 // dial opens a channel, or returns an error soon.
@@ -152,7 +151,7 @@ func (f *fastPath) pair() (local, remote netip.AddrPort) {
 		base = addrPort(pair.Local.RelatedAddress, pair.Local.RelatedPort)
 	}
 	to := addrPort(pair.Remote.Address, pair.Remote.Port)
-	if slices.Contains(f.relays, to) {
+	if f.relays.have(to) {
 		return local, remote
 	}
 	return base, to

@@ -170,6 +170,7 @@ func (m *mover) move(ctx context.Context, label string, away departure, c *chann
 	if label == renewLabel {
 		if next, err = m.meetAtServer(meeting, &atomic.Bool{}, false); err == nil {
 			next.Renewed = true
+			next.settleAfter(meeting, m.p)
 		}
 	} else {
 		next, err = m.meet(meeting, k, away)
@@ -248,7 +249,7 @@ func (m *mover) meet(ctx context.Context, k *carrier, away departure) (*Pipe, er
 	defer cancel() // before end waits
 	a.store, a.report, a.servers = k, func(Event) {}, m.p.servers
 	if m.p.side == signaling.Caller {
-		err = a.offer(ctx)
+		err = a.offer()
 	} else {
 		err = m.answer(ctx, a, k)
 	}
@@ -272,5 +273,5 @@ func (m *mover) answer(ctx context.Context, a *attempt, k *carrier) error {
 	if err != nil {
 		return err
 	}
-	return a.answer(ctx, offer)
+	return a.answer(offer)
 }

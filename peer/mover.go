@@ -6,8 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/webrtc/v4"
-
 	"p2pchat/peer/internal/pionnet"
 	"p2pchat/signaling"
 )
@@ -75,20 +73,23 @@ func newMover(ctx context.Context, s *Session, p *Pipe) *mover {
 	m.ctx, m.close = context.WithCancel(ctx)
 	m.monitor.before, _ = p.counts() // the first observation compares with them
 	m.awaitSilence()
-	m.watchUDP()
 	m.watchRoute()
-	if p.side == signaling.Caller && p.relayed() && p.moves { // it is for both sides; one of them tries
+	m.leaveRelay()
+	p.settle()
+	return m
+}
+
+// leaveRelay begins to look for another path if the connection goes through a relay.
+func (m *mover) leaveRelay() {
+	m.watchUDP()
+	if m.p.side == signaling.Caller && m.p.relayed() && m.p.moves && m.due == nil { // it is for both sides; one of them tries
 		m.wait = relayFirst
-		if p.Renewed { // a renewal takes the direct path if there is one
+		if m.p.Renewed { // a renewal takes the direct path if there is one
 			m.wait = relayMost
 		}
 		m.due = time.After(m.wait)
 	}
-	return m
 }
-
-// relayed reports whether the packets go through a relay.
-func (p *Pipe) relayed() bool { return p.Path == webrtc.ICECandidateTypeRelay.String() }
 
 // tryNow begins a move in place of one that began before its reason was there. A renewal that is under way goes on: it takes a direct
 // path if there is one.

@@ -3,7 +3,6 @@ package peer
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -71,7 +70,7 @@ func (a *attempt) kindOf(c *webrtc.ICECandidate) webrtc.ICECandidateType {
 	at, err := netip.ParseAddr(c.Address)
 	switch {
 	case err != nil || c.Typ == webrtc.ICECandidateTypeRelay:
-	case slices.Contains(a.remote.relays, netip.AddrPortFrom(at.Unmap(), c.Port)): // its check arrived before the candidate
+	case a.remote.relays.have(netip.AddrPortFrom(at.Unmap(), c.Port)): // its check arrived before the candidate
 		return webrtc.ICECandidateTypeRelay
 	case a.machine.IsNear(at): // a STUN server or a check saw it, but there is no NAT in between
 		return webrtc.ICECandidateTypeHost

@@ -38,7 +38,7 @@ type Details struct {
 	Foreign     bool          // the other side is a plain WebRTC program: it is sent texts
 	Verified    bool          // both sides knew the code's secret: no attacker is in the middle
 	SafetyWords []string      // the same on both sides unless an attacker is in the middle; none for a plain WebRTC program
-	Path        string        // host, srflx, prflx or relay: the worst candidate of the path
+	Path        string        // host, srflx, prflx or relay: the worst candidate of the path, as far as it is known; see Relayed
 	Route       string        // the stops of a packet to the other side, separated by commas: each is host, nat or relay, and its address if that is known
 	Took        time.Duration // from both descriptions to the open channel
 	Reason      string        // why it has taken the place of another one, as a side said that moved it: one of the Why constants; empty if none did, or none said
@@ -93,6 +93,12 @@ type Pipe struct {
 	home     netip.Addr      // from which packets leave, though the routes prefer another one; the zero Addr: by the routes
 	checks   int             // beyond pion's own; owned by the Session
 	refused  <-chan struct{} // to the Session: a TURN server no longer keeps an allocation
+	late     *attempt        // goes on until the path is settled; nil: it is
+	lateOnce sync.Once       // it goes on
+	settled  chan struct{}   // closed once it has ended
+	viaRelay atomic.Bool     // the path has turned out to be a relay's
+	relay    chan string     // see Relayed
+	turned   chan struct{}   // the same, to the Session
 	replaced chan struct{}   // closed by the Session when it has another Pipe for this one,
 	last     chan struct{}   // or else once it has none, after the end
 
@@ -106,7 +112,7 @@ type Pipe struct {
 func newPipe(a *attempt, dc *webrtc.DataChannel) (*Pipe, error) {
 	p := &Pipe{
 		Details: Details{Foreign: a.foreign, Path: a.path(), Route: a.route(), Took: time.Since(a.begun)},
-		side:    a.ticket.Side, code: a.code, typed: a.code, pc: a.pc, network: a.network, log: a.log, heard: make(chan struct{}), ended: make(chan struct{}), associationEnded: make(chan struct{}), replaced: make(chan struct{}), last: make(chan struct{}),
+		side:    a.ticket.Side, code: a.code, typed: a.code, pc: a.pc, network: a.network, log: a.log, heard: make(chan struct{}), ended: make(chan struct{}), associationEnded: make(chan struct{}), settled: make(chan struct{}), relay: make(chan string, 1), turned: make(chan struct{}, 1), replaced: make(chan struct{}), last: make(chan struct{}),
 		arrived: make(chan io.ReadWriteCloser, furtherChannels), declined: &a.declined, mapping: a.mapping,
 	}
 	var err error
@@ -164,6 +170,8 @@ func (p *Pipe) changed(state webrtc.PeerConnectionState) {
 // close closes the connection, and all beside it.
 func (p *Pipe) close() {
 	p.kill()
+	p.settle()
+	<-p.settled
 	defer p.mapping.Release()()
 	defer p.aparts.close()
 	over := isClosed(p.ended)

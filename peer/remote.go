@@ -34,7 +34,7 @@ type remoteCandidates struct {
 	deferred []candidate           // unlikely to work, see addCandidate
 	due      bool                  // deferred candidates have waited long enough
 	complete bool                  // the other side has said that there are no more
-	relays   []netip.AddrPort
+	relays   *relays
 	names    *pionnet.Names // nil: names are not looked up
 	lookUps  int
 	dropped  tally
@@ -132,7 +132,7 @@ func (a *attempt) addCandidate(c candidate) {
 	}
 	switch c.kind {
 	case "relay":
-		r.relays = append(r.relays, c.at)
+		r.relays.add(c.at)
 	case "srflx":
 		a.mapped[1] = c.at.Addr()
 		a.retryDeferred()

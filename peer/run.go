@@ -83,7 +83,7 @@ func (a *attempt) step(ctx context.Context, newer <-chan offer, closed <-chan st
 	case <-a.clock.deferred:
 		a.releaseDeferred()
 	case <-a.clock.reply:
-		a.sendReply(ctx)
+		a.sendReply()
 	case p := <-a.posts:
 		return p.handle(ctx, a)
 	}
@@ -114,7 +114,7 @@ func (p published) handle(ctx context.Context, a *attempt) (*Pipe, error) {
 	case a.ticket.Side == signaling.Caller:
 		a.report(Waiting{a.code, a.resumption})
 		a.wg.Go(func() { a.readAnswer(ctx) })
-		a.wg.Go(func() { a.readCandidates(ctx, a.ticket) })
+		a.wg.Go(func() { a.readCandidates(a.life, a.ticket) })
 	case a.newer != nil:
 		a.wg.Go(func() { a.lookAgain(ctx) })
 	}

@@ -331,6 +331,8 @@ func (s *Session) watch(ctx context.Context, p *Pipe) (next *Pipe, err error) {
 			m.doubtPath()
 		case <-m.doubt.tick:
 			m.lookCloser()
+		case <-p.turned:
+			m.leaveRelay()
 		case <-p.refused:
 			m.renew()
 		case <-m.udp:

@@ -55,7 +55,7 @@ func (a *attempt) send(ctx context.Context, d document) {
 		}
 		switch {
 		case err == nil:
-			a.post(delivered{})
+			a.post(delivered{len(list)})
 		case ctx.Err() == nil:
 			a.post(roomLost{err})
 		}

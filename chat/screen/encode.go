@@ -54,6 +54,8 @@ func describe(e chat.Event) object {
 		return object{"type": "renamed", "from": e.From, "to": e.To}
 	case chat.Moved:
 		return encodeMoved(e)
+	case chat.Relayed:
+		return withRoute(object{"type": "relayed", "path": "relay"}, e.Route)
 	case chat.Reconnected:
 		return object{"type": "reconnected"}
 	case chat.Left:

@@ -73,6 +73,7 @@ func TestJSONOut(t *testing.T) {
 		`{"type":"input-ended"}`:                  chat.InputEnded{},
 		`{"type":"disconnected","reason":"lost"}`: chat.Disconnected{Reason: "lost"},
 		`{"type":"moved","from":"relay","path":"host","after_s":2,"reason":"relay","theirs":false}`:               chat.Moved{From: "relay", To: "host", After: 2 * time.Second, Reason: "relay"},
+		`{"type":"relayed","path":"relay","route":["host","relay 192.0.2.9:7","host"]}`:                           chat.Relayed{Route: "host,relay 192.0.2.9:7,host"},
 		`{"type":"moved","from":"relay","path":"host","after_s":0,"route":["host 10.0.0.1:1","host 10.0.0.2:2"]}`: chat.Moved{From: "relay", To: "host", Route: "host 10.0.0.1:1,host 10.0.0.2:2"},
 		`{"type":"kept","name":"ben"}`:                 chat.Kept{Name: "ben"},
 		`{"type":"kept","name":"ben-2","taken":"ben"}`: chat.Kept{Name: "ben-2", Taken: "ben"},

@@ -184,6 +184,8 @@ func (l *lineScreen) show(e chat.Event) error {
 		l.note("Waiting for the other side to come back. What you type is kept until then.")
 	case chat.Moved:
 		l.note("%s", MovedText(e, "the other side"))
+	case chat.Relayed:
+		l.note(RelayedText)
 	case chat.Reconnected:
 		l.note("Connected again")
 	case chat.Left:

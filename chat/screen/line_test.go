@@ -147,6 +147,7 @@ func TestLine(t *testing.T) {
 		"made again":                           {chat.Moved{From: "host", To: "host", Reason: "silence"}, "The connection is back after a break, and goes directly: for a moment, nothing arrived from the other side\n"},
 		"moved as an address has gone":         {chat.Moved{From: "host", To: "host", Reason: "gone"}, "The connection has moved to another network, and still goes directly: this machine lost its address\n"},
 		"moved to another network":             {chat.Moved{From: "host", To: "host"}, "The connection has moved to another network, and still goes directly\n"},
+		"relayed":                              {chat.Relayed{Route: "host,relay 192.0.2.9:7,host"}, "The connection goes through a relay, not directly\n"},
 		"reconnected":                          {chat.Reconnected{}, "Connected again\n"},
 		"left":                                 {chat.Left{}, "The other side has left.\n"},
 		"left, by closing its page":            {chat.Left{Closed: true}, "The other side closed the page.\n"},

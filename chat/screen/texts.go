@@ -134,6 +134,9 @@ func MovedText(e chat.Moved, name string) string {
 	return "The connection has moved to another network, and still goes " + PathText(e.To) + why
 }
 
+// RelayedText corrects what was said of the path.
+const RelayedText = "The connection goes through a relay, not directly"
+
 // moveReason says why the connection has moved, or returns "" if that is not known.
 func moveReason(e chat.Moved, name string) string {
 	machine, network := "this machine", "this network"

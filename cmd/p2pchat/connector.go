@@ -308,7 +308,7 @@ func (c *connector) link(ctx context.Context, session *peer.Session, late error)
 
 // linkOver returns the Link of a pipe. The keys that follow from a call with a contact are on disk then.
 func (c *connector) linkOver(p *peer.Pipe) chat.Link {
-	link := chat.Link{Pipe: busyPipe{p, theProcessors}, Details: chat.Details(p.Details), Resumption: c.o.resumeText(p), ContactKey: p.ContactKey(), Replaced: p.Replaced()}
+	link := chat.Link{Pipe: busyPipe{p, theProcessors}, Details: chat.Details(p.Details), Resumption: c.o.resumeText(p), ContactKey: p.ContactKey(), Replaced: p.Replaced(), Relayed: p.Relayed()}
 	if k := c.o.keeper; k.contact() != "" {
 		c.o.own.stopAnnouncing() // or it would announce the new keys
 		var err error

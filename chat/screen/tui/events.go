@@ -44,6 +44,9 @@ func (m *model) event(e chat.Event) tea.Cmd {
 		m.link.Path, m.link.Route = e.To, e.Route
 		m.moved = screen.MovedText(e, m.other())
 		m.addNote(note, m.moved)
+	case chat.Relayed:
+		m.link.Path, m.link.Route = "relay", e.Route
+		m.addNote(note, screen.RelayedText)
 	case chat.Left:
 		return m.peerLeft(e)
 	case chat.KeepAsked:

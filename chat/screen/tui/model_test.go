@@ -317,6 +317,17 @@ func TestSaying(t *testing.T) {
 		r.shows("via NAT")
 	})
 
+	t.Run("a path that turns out to be a relay's is told, and shown in the status", func(t *testing.T) {
+		t.Parallel()
+		near := benIs
+		near.Path = "prflx"
+		r := newRig(t, 100, 24).happens(near)
+		r.shows("via NAT")
+		r.happens(chat.Relayed{Route: "host 10.0.0.2:7,relay 192.0.2.9:7,host"})
+		r.shows("The connection goes through a relay, not directly")
+		r.shows("relayed")
+	})
+
 	t.Run("a plain WebRTC program acknowledges nothing", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, 80, 24).happens(chat.Connected{Peer: chat.Stranger, Foreign: true, Path: "host"}).press("a<enter>").speaks(1)

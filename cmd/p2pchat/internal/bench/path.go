@@ -136,6 +136,11 @@ func (p Path) Run(ctx context.Context, link *peer.Pipe) (r PathResult, err error
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
+	select {
+	case <-link.Relayed():
+		r.Path = "relay"
+	default:
+	}
 	return r, err
 }
 
