@@ -7,14 +7,13 @@ import { lobby, same, type Code } from "./code.ts";
 import { checkCertificate, invalid, newConnection, readDescription, saysUnread, type RemoteDescription } from "./descriptions.ts";
 import { Failure, isAbort, kindOf } from "./failure.ts";
 import { Proposal, respond, type Document, type SealedNote, type SessionKeys } from "./handshake.ts";
-import { chatLabel, hold, Pipe, protocol, isReliable } from "./pipe.ts";
+import { chatLabel, hold, isReliable, lateCandidates, Pipe, protocol } from "./pipe.ts";
 import { forever, type Documents, type Ticket } from "./store.ts";
 
 export const connectLimit = 15_000; // ms
 const connectNotice = 3000; // ms
 const firstCandidate = 20; // ms that an answer waits for its first candidate, to take it along
 const maxEarly = 64; // channels that open before the two trust each other
-const lateCandidates = 2000; // ms after the connection in which candidates still count: less than until the kind of a path is certain
 
 /** An offer as the callee read it. */
 export interface Offer {
@@ -79,7 +78,10 @@ export class Attempt {
     this.#config = config;
     this.#publish = publish;
     this.#report = report;
-    this.#signal = AbortSignal.any([signal, this.#life.signal]);
+    this.#signal = this.#life.signal;
+    const given = () => { if (!this.#pipe) this.#life.abort(signal.reason); }; // later, only end counts
+    if (signal.aborted) given();
+    else signal.addEventListener("abort", given, { signal: this.#signal });
     let resolve!: (o: Outcome) => void;
     this.outcome = new Promise((r) => (resolve = r));
     this.#resolve = (o) => resolve({ newer: this.#newer, ...o });

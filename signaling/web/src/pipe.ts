@@ -14,6 +14,7 @@ const earlyMessages = 5000, earlyBytes = 8 << 20;
 // ms between two checks; without a packet before this side asks for one; and before the connection counts as lost.
 const checkInterval = 400, quietLimit = 1000, lossLimit = 2400;
 const checksPerReport = 12;
+export const lateCandidates = 2000; // ms after the connection in which candidates still count: less than until the kind of a path is certain
 const lost = "The connection to the other side was lost.";
 
 /** A connection as the attempt that made it knows it. */
@@ -162,6 +163,12 @@ export class Pipe extends Channel {
       else if (silent >= quietLimit) ask?.();
       await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, checkInterval))]);
     }
+  }
+
+  /** Resolves when no candidate that is on its way can show either side any more that an address is a relay's. */
+  async certain(): Promise<void> {
+    const { path } = await this.#measure();
+    if (path === "prflx" || path === "relay") await Promise.race([this.ended, new Promise((resolve) => setTimeout(resolve, lateCandidates))]);
   }
 
   async #measure(): Promise<{ path: PathKind; rtt: number | undefined; heard: number }> {
