@@ -116,8 +116,8 @@ func (p *Pipe) relayed() bool {
 	return p.Path == webrtc.ICECandidateTypeRelay.String() || p.viaRelay.Load()
 }
 
-// settleAfter waits until the path of a renewed connection is settled, as long as the one before lives. A path that is none of a relay as far
-// as is known is taken for a relay's, like the one before, if candidates were lost.
+// settleAfter waits until the path of a renewed connection is settled, as long as the one before lives. If the candidates of the other side were
+// lost, the path is taken for a relay's like the one before.
 func (p *Pipe) settleAfter(ctx context.Context, before *Pipe) {
 	if p.late == nil {
 		return
@@ -133,7 +133,7 @@ func (p *Pipe) settleAfter(ctx context.Context, before *Pipe) {
 	if p.viaRelay.Load() {
 		p.Route = <-p.relay
 	}
-	if p.viaRelay.Load() || !p.late.remote.complete {
+	if p.viaRelay.Load() || before.relayed() && !p.late.remote.complete {
 		p.Path = webrtc.ICECandidateTypeRelay.String()
 	}
 }

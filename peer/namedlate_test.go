@@ -20,7 +20,7 @@ import (
 type lateNamer struct {
 	signaling.Store
 	of    signaling.Side
-	delay time.Duration
+	delay *atomic.Int64 // nanoseconds
 }
 
 func (s lateNamer) AddCandidates(ctx context.Context, t signaling.Ticket, at int, c ...signaling.Candidate) (int, error) {
@@ -34,11 +34,18 @@ func (s lateNamer) AddCandidates(ctx context.Context, t signaling.Ticket, at int
 		at, c = 1, slices.Clone(c[1:])
 	}
 	select {
-	case <-time.After(s.delay):
+	case <-time.After(time.Duration(s.delay.Load())):
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
 	return s.Store.AddCandidates(ctx, t, at, c...)
+}
+
+// late1s returns a lateNamer that takes them a second late.
+func late1s(store signaling.Store, of signaling.Side) lateNamer {
+	s := lateNamer{store, of, &atomic.Int64{}}
+	s.delay.Store(int64(time.Second))
+	return s
 }
 
 // A side whose relay was named when the two had connected already is left as if it had been named in time: the other side knows that the
@@ -55,7 +62,7 @@ func TestRelayNamedLate(t *testing.T) {
 				n.router.AddChunkFilter(func(c vnet.Chunk) bool {
 					return !blocked.Load() || !two[hostOf(c.SourceAddr())] || !two[hostOf(c.DestinationAddr())]
 				})
-				at, config := lateNamer{store, late, time.Second}, [2]peer.Config{moving(), moving()}
+				at, config := late1s(store, late), [2]peer.Config{moving(), moving()}
 				config[late].ICEServers = []signaling.ICEServer{relayed(t, n)}
 				from, to := n.calls(t, at, right, config[signaling.Caller]), n.answers(t, at, right, config[signaling.Callee])
 				caller, callee := both(t, from, to)
@@ -82,6 +89,37 @@ func TestRelayNamedLate(t *testing.T) {
 				if caller.Path != "host" || callee.Path != "host" {
 					t.Errorf("the paths are %s and %s", caller.Path, callee.Path)
 				}
+			})
+		})
+	}
+}
+
+// A connection that was renewed goes through a relay as before, also if its relay is named late, or never.
+func TestRenewalNamedLate(t *testing.T) {
+	t.Parallel()
+	for name, delay := range map[string]time.Duration{"late": time.Second, "never": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, store, config, other := relaysFor(t, 3*time.Minute, func(a, _ *peer.Config) { a.Discover = nil })
+				at := late1s(store, signaling.Callee)
+				from, to := r.n.calls(t, at, right, config), r.n.answers(t, at, right, other)
+				caller, callee := both(t, from, to)
+				talk(t, caller, callee)
+				select {
+				case <-caller.Relayed():
+				case <-soon(t).Done():
+					t.Fatal("it was never known that the path is a relay's")
+				}
+				at.delay.Store(int64(delay))
+				time.Sleep(6 * time.Minute)
+				caller, callee = replacedBoth(t, from, to, caller, callee)
+				if !caller.Renewed || caller.Path != "relay" || callee.Path != "relay" {
+					t.Errorf("renewed: %t; the paths are %s and %s", caller.Renewed, caller.Path, callee.Path)
+				}
+				if !strings.Contains(caller.Route, ",relay ") && delay == time.Second {
+					t.Errorf("the route is %s", caller.Route)
+				}
+				talk(t, caller, callee)
 			})
 		})
 	}

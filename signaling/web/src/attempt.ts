@@ -80,8 +80,7 @@ export class Attempt {
     this.#report = report;
     this.#signal = this.#life.signal;
     const given = () => { if (!this.#pipe) this.#life.abort(signal.reason); }; // later, only end counts
-    if (signal.aborted) given();
-    else signal.addEventListener("abort", given, { signal: this.#signal });
+    if (signal.aborted) given(); else signal.addEventListener("abort", given, { signal: this.#signal });
     let resolve!: (o: Outcome) => void;
     this.outcome = new Promise((r) => (resolve = r));
     this.#resolve = (o) => resolve({ newer: this.#newer, ...o });
