@@ -8,8 +8,8 @@ import (
 	"github.com/pion/stun/v4"
 )
 
-// relayPreference is the most that pion and browsers give as local preference (RFC 8445, section 5.1.2.1) to a
-// candidate of a relay. To all others they give thousands.
+// relayPreference is the most that pion gives as local preference (RFC 8445, section 5.1.2.1) to a candidate of a relay. To all
+// others it gives thousands.
 const relayPreference = 3
 
 // A FirstCheck has ICE use the pair of candidates on which the first check arrives.
