@@ -159,7 +159,7 @@ func (a *attempt) queueBatch() {
 	}
 }
 
-// delivered is posted when the Store has taken so many of this side's candidates.
+// delivered is posted when the Store has taken that number of this side's candidates.
 type delivered struct{ candidates int }
 
 func (d delivered) handle(_ context.Context, a *attempt) (*Pipe, error) {

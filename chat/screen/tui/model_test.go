@@ -315,14 +315,6 @@ func TestSaying(t *testing.T) {
 		r.happens(chat.Moved{From: "relay", To: "srflx"})
 		r.shows(`now goes directly, through NAT \(before: through a relay, for 0s\)`)
 		r.shows("via NAT")
-	})
-
-	t.Run("a path that turns out to be a relay's is told, and shown in the status", func(t *testing.T) {
-		t.Parallel()
-		near := benIs
-		near.Path = "prflx"
-		r := newRig(t, 100, 24).happens(near)
-		r.shows("via NAT")
 		r.happens(chat.Relayed{Route: "host 10.0.0.2:7,relay 192.0.2.9:7,host"})
 		r.shows("The connection goes through a relay, not directly")
 		r.shows("relayed")
