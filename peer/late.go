@@ -132,6 +132,7 @@ func (p *Pipe) settleAfter(ctx context.Context, before *Pipe) {
 	}
 	if p.viaRelay.Load() {
 		p.Route = <-p.relay
+		<-p.turned // the mover of p sees a relay from the beginning
 	}
 	if p.viaRelay.Load() || before.relayed() && !p.late.remote.complete {
 		p.Path = webrtc.ICECandidateTypeRelay.String()
