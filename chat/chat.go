@@ -167,7 +167,8 @@ type Conversation struct {
 	begun       bool   // something was said
 	early       bool   // this side leaves before it has read the end of the other side's input
 	putting     bool   // tryPut is putting something into the outbox: no goodbye is said before it
-	late        int    // messages that were refused because the other side had left
+	late        int    // messages that were refused because the other side had left,
+	counted     bool   // of which Run has told
 	unsaid      bool   // a foreign side closed its channel before either side said anything
 
 	ran    chan struct{} // closed when the Run of Start has returned; nil without Start
@@ -224,7 +225,7 @@ func (c *Conversation) say(ctx context.Context, k kind, text string) (id uint64,
 	switch {
 	case err == nil:
 		c.begun = true
-	case errors.Is(err, ErrOver) && c.config.Drain > 0 && c.life.past(theirs, goodbye) && !isClosed(c.ended) && !isClosed(c.quit):
+	case errors.Is(err, ErrOver) && c.config.Drain > 0 && c.life.past(theirs, goodbye) && !isClosed(c.ended) && !isClosed(c.quit) && !c.counted:
 		if k == kindMessage { // a part is not a message yet
 			c.late++
 		}

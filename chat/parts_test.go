@@ -149,6 +149,9 @@ func TestDrain(t *testing.T) {
 				if test.took > 0 {
 					within(t, begun, test.took)
 				}
+				if _, err := a.Say(t.Context(), "later"); !errors.Is(err, ErrOver) || errors.Is(err, ErrLate) {
+					t.Errorf("what no one counts any more is answered with %v", err)
+				}
 			})
 		})
 	}

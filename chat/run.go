@@ -53,6 +53,7 @@ func (c *Conversation) Run(ctx context.Context, next func(context.Context) (Link
 	missed := c.transfers.Missed()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.counted = true
 	if n := left + c.late; n > 0 || unended {
 		err = and(err, &Undelivered{n, c.config.Input})
 	}
