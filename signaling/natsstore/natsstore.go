@@ -93,6 +93,9 @@ type Store struct {
 
 var _ signaling.Watcher = (*Store)(nil)
 
+// errMalformed is told in place of net/url's error, which may quote the password.
+var errMalformed = errors.New("the address makes no sense; in a password, write / as %2F, a comma as %2C, and other marks likewise")
+
 // Open connects to NATS, makes the stream if it does not exist, and returns once the replica is
 // complete. It retries for Config.Patience, because a cluster may have to find a leader, and
 // returns the last error.
@@ -200,7 +203,7 @@ func (s *Store) connect(ctx context.Context) error {
 	return s.retry(ctx, func(context.Context) (err error) {
 		s.conn, err = nats.Connect(s.config.URL, options...)
 		if malformed := (*url.Error)(nil); errors.As(err, &malformed) {
-			return permanentError{malformed.Err} // without the address, and the password in it
+			return permanentError{errMalformed}
 		}
 		if errors.Is(err, nats.ErrAuthorization) {
 			return permanentError{err}
