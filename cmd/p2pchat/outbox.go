@@ -96,10 +96,11 @@ func (b *outbox) open(path string, side signaling.Side) (err error) {
 // openNamed opens the outbox of --outbox. With --resume, there has to be something in it.
 func (o *talkOptions) openNamed() error {
 	err := o.outbox.open(o.outboxPath, o.side)
-	if err != nil || !o.resume || o.outbox.resume != nil || o.outbox.journal.Waiting() > 0 {
+	journal := o.outbox.journal
+	if err != nil || !o.resume || o.outbox.resume != nil || journal.Waiting()+journal.Files() > 0 {
 		return err
 	}
-	if err := o.outbox.journal.End(false); err != nil {
+	if err := journal.End(false); err != nil {
 		return err
 	}
 	return &usageError{err: fmt.Errorf("--resume: there is no conversation in %s to go on with", screen.Clean(o.outboxPath)), hint: "leave --resume out to begin one, or name another file"}
