@@ -10,8 +10,6 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
-
-	"p2pchat/chat"
 )
 
 // A badSetting is a value that a flag refuses, and the command that has the flag.
@@ -204,28 +202,5 @@ func TestFlagsThatContradictEachOther(t *testing.T) {
 		if err != nil || o.outboxPath != c.outbox || o.noOutbox != (c.outbox == "") {
 			t.Errorf("%v with %v: --outbox %q, --no-outbox %v, %v", c.args, c.variables, o.outboxPath, o.noOutbox, err)
 		}
-	}
-}
-
-// A caller that is killed before it has a code leaves an outbox without one. With --resume, the file that it was to send is not dropped.
-func TestResumeWithFilesAlone(t *testing.T) {
-	box := filepath.Join(t.TempDir(), "box")
-	journal, err := chat.OpenJournal(box)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := chat.New(chat.Config{Journal: journal})
-	if _, err := c.SendFiles(t.Context(), "checks_test.go"); err != nil {
-		t.Fatal(err)
-	}
-	if err := journal.End(true); err != nil { // as if killed
-		t.Fatal(err)
-	}
-	o := talkOptions{outboxPath: box, resume: true}
-	if err := o.openNamed(); err != nil || o.outbox.journal.Files() != 1 {
-		t.Fatalf("the outbox is opened with %v", err)
-	}
-	if err := o.outbox.journal.End(false); err != nil {
-		t.Error(err)
 	}
 }

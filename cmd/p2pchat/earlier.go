@@ -155,7 +155,7 @@ func (o *talkOptions) earlier(folder, text string) (newest, open *earlierTalk) {
 		}
 		was := earlierTalk{path: path, waiting: journal.Waiting(), files: journal.Files(), with: journal.Peer(), at: info.ModTime()}
 		resumption, _ := journal.Resumption()
-		known := json.Unmarshal([]byte(resumption), &was.point) == nil
+		known := resumption == "" || json.Unmarshal([]byte(resumption), &was.point) == nil // "": a caller had no code yet
 		kept := known && (was.waiting > 0 || was.files > 0 || was.point.Again.Rendezvous != (peer.Code{})) && time.Since(was.at) < oldest
 		closed := o.endLook(journal, was, kept)
 		if closed == nil && kept && was.point.fits(o.side) && was.isFor(text) {
@@ -286,7 +286,10 @@ func (e earlierTalk) String() string {
 
 // where says in which room the two meet.
 func (e earlierTalk) where() string {
-	if e.point.Again.Typed == (peer.Code{Room: signaling.Lobby}) {
+	switch e.point.Again.Typed {
+	case peer.Code{}:
+		return "no code yet"
+	case peer.Code{Room: signaling.Lobby}:
 		return "the lobby"
 	}
 	return "room " + screen.Clean(e.point.Again.Typed.Room)

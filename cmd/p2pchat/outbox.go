@@ -50,9 +50,11 @@ func (r resumePoint) String() string {
 	return string(b)
 }
 
-// fits reports whether a run of that side can go on: before the two have met, either side may wait in a room that anyone can enter.
+// fits reports whether a run of that side can go on: before the two have met, either side may wait in a room that anyone can enter. Only
+// a caller may be without a code.
 func (r resumePoint) fits(side signaling.Side) bool {
-	return r.Contact != "" || r.Again.Side == side || r.Again.Rendezvous == (peer.Code{}) && r.Again.Typed.Secret == ""
+	open := r.Again.Rendezvous == (peer.Code{}) && r.Again.Typed.Secret == "" && r.Again.Typed.Room != ""
+	return r.Contact != "" || r.Again.Side == side || open
 }
 
 // open opens the file at path, if one is named, for a conversation of that side.
