@@ -46,6 +46,7 @@ func (m *model) event(e chat.Event) tea.Cmd {
 		m.addNote(note, m.moved)
 	case chat.Relayed:
 		m.link.Path, m.link.Route = "relay", e.Route
+		m.moved = "" // if there was a move, it has led elsewhere than it said
 		m.addNote(note, screen.RelayedText)
 	case chat.Left:
 		return m.peerLeft(e)

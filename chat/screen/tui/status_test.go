@@ -67,3 +67,15 @@ func TestRingingContact(t *testing.T) {
 	r.shows(`^ ○ ringing +$`)
 	r.happens(screen.Connecting{}).shows(`^ ○ connecting +$`) // the connection was lost
 }
+
+// A move that was told with the wrong path is no more among what /stats tells.
+func TestStatsOfAMoveToARelay(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 100, 24).happens(benIs, chat.Moved{From: "host", To: "prflx", Reason: "gone"}).press("/stats<enter>")
+	r.shows(`last move`)
+	r.happens(chat.Relayed{Route: "host,relay 192.0.2.9:7,host"}).press("/clear<enter>/stats<enter>")
+	r.shows(`route +you ── relay 192\.0\.2\.9:7 ── Ben$`)
+	if strings.Contains(r.seen(), "last move") {
+		t.Errorf("it tells\n%s", r.seen())
+	}
+}
