@@ -25,6 +25,7 @@ func TestComingBackToAScreen(t *testing.T) {
 	ann.types("\x1b[Ox") // the window loses the focus: what is typed then shows that the program knows
 	ann.shows(`> x$`)
 	ann.types("\x7f")
+	ann.shows(`> Write a message`) // a key that comes after the first message has seen it
 	ben.types("while you were out\rsee https://chat.example.org/a_(b).\r")
 	ann.shows(`Ben before\n─+ new ─+\n\S+ Ben while you were out\n\S+ Ben see https://chat.example.org/a_\(b\)\.\n`)
 	ann.titled("(2) Ben – p2pchat")
