@@ -123,7 +123,7 @@ func isAt(f *os.File, root *os.Root, name string) bool {
 // openStream prepares to write the stream: to the file, or through the unpacking goroutine of a folder.
 func (d *download) openStream() error {
 	if !d.Folder {
-		d.to = d.handle
+		d.to = disk.Eager(d.handle)
 		return nil
 	}
 	inside, err := d.root.OpenRoot(d.temp)

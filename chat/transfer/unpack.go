@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"p2pchat/chat/disk"
 )
 
 // A tree is a folder that is being unpacked from a tar stream.
@@ -111,7 +113,7 @@ func (t *tree) unpackFile(from io.Reader, name string, mode fs.FileMode, modifie
 	if err != nil {
 		return name, err
 	}
-	_, err = io.Copy(f, from)
+	_, err = io.Copy(disk.Eager(f), from)
 	if err == nil {
 		err = f.Sync()
 	}
