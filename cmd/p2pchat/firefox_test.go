@@ -63,6 +63,25 @@ func TestPageInFirefox(t *testing.T) {
 		verifiedInFirefox(t, page)
 		page.converseWith(program)
 	})
+	t.Run("takes a file over stripes", func(t *testing.T) {
+		page := f.open(t, server)
+		page.js(`(RTCPeerConnection = class extends RTCPeerConnection {
+			constructor(c) {
+				super(c);
+				this.addEventListener("datachannel", ({ channel }) => channel.addEventListener("message", () => { if (!channel.ordered) globalThis.striped = "striped"; }));
+			}
+		}, "")`)
+		path, sum := random(t, "large.bin", 40<<20) // stripes open before it has arrived
+		program := launch(t, "answer", page.call(), "--server", server, "--stripes", "always", "--send", path)
+		verifiedInFirefox(t, page)
+		page.until(`[...document.querySelectorAll("#log button")].some((b) => b.textContent.startsWith("Accept") && (b.click(), true)) && "accepted"`)
+		if got := page.until(`document.querySelector("#log [data-sha256]").dataset.sha256`); got != sum {
+			t.Errorf("the file arrived with SHA-256 %s, not %s", got, sum)
+		}
+		page.until("globalThis.striped")
+		page.js(`(document.getElementById("leave").click(), "")`)
+		program.finish(t)
+	})
 	t.Run("knows a direct path whose packets come before the candidates", func(t *testing.T) {
 		// A slow server: the candidates come when the connection is there, or 5 s later where the other side cannot find this one.
 		late := func() firefoxTab {

@@ -235,6 +235,7 @@ func TestPageParts(t *testing.T) {
 			}
 		}
 	})
+	t.Run("pieces of a file are put in order, and bounded", func(t *testing.T) { testPagePieces(t, p.in(t)) })
 	t.Run("what a server and the other side name is bounded", func(t *testing.T) { testPageBounds(t, p.in(t)) })
 	t.Run("QR codes are read by another program", func(t *testing.T) {
 		p := p.in(t)

@@ -27,9 +27,9 @@ export class CandidateLimit {
     return true;
   }
 
-  /** Returns a plain program's SDP without the candidates over the limit. */
-  bounded(sdp: string): string {
-    return sdp.split(/\r\n|\r|\n/).filter((line) => !line.startsWith("a=candidate:") || this.accepts(line)).join("\r\n");
+  /** Returns an SDP without the candidates over the limit, and those that have another address than at, unless that is "". */
+  bounded(sdp: string, at = ""): string {
+    return sdp.split(/\r\n|\r|\n/).filter((line) => !line.startsWith("a=candidate:") || (at === "" || line.split(" ")[4] === at) && this.accepts(line)).join("\r\n");
   }
 }
 

@@ -255,7 +255,7 @@ export class Conversation {
     const introduce = () => {
       state = "introduced";
       this.#rename = "told";
-      pipe.send(this.#stream.hello(this.#name, { contacts: this.#keeper.able, ...(pipe.holds && { holds: pipe.holds }) }));
+      pipe.send(this.#stream.hello(this.#name, { stripes: pipe.moves, contacts: this.#keeper.able, ...(pipe.holds && { holds: pipe.holds }) }));
       void this.#send(pipe, over);
     };
     // Chromium calls a channel that the other side has made open a moment before it can send on it. That side speaks first.
@@ -273,6 +273,7 @@ export class Conversation {
         this.#incoming.peerName = this.#contact?.name ?? (this.keeping.name || properName(h.name));
         if (h.holds) void this.#contact?.shown(h.holds).catch(() => {}); // then both generations of keys stay
         this.#away = undefined;
+        pipe.haves = h.haves ?? false;
         if (this.#stream.handleHello(h)) this.#incoming.partial = false;
         greeted();
         if (h.of === this.id) this.#sound(this.#incoming.ack(h.heard));

@@ -43,6 +43,8 @@ export interface Hello {
   heard: number; // the last seq of the other side that this side's reader had before this pipe,
   of: string; // counted in this conversation of the other side
   parts?: boolean; // this side understands the kind part
+  stripes?: boolean; // and takes files over stripes
+  haves?: boolean; // it reads there how much of a file has arrived
   contacts?: boolean; // and the kinds keep and kept
   holds?: string; // between contacts: the ID of the keys that this side has stored for this call
   waited?: readonly Waited[]; // of what this side sends first
@@ -80,10 +82,10 @@ export function parseHello(b: Uint8Array): Hello | undefined {
   const h = parse(b);
   if (!h) return undefined;
   const { conversation = "", name = "", first = 0, heard = 0, of = "", contacts = false, holds = "" } = h;
-  const waited = parseWaited(h.waited);
+  const waited = parseWaited(h.waited), haves = h.haves === true;
   if (!waited || typeof contacts !== "boolean" || typeof holds !== "string") return undefined;
   if (typeof conversation !== "string" || typeof name !== "string" || typeof of !== "string" || !isSeq(first) || !isSeq(heard)) return undefined;
-  return { conversation, name, first, heard, of, contacts, holds, waited };
+  return { conversation, name, first, heard, of, haves, contacts, holds, waited };
 }
 
 /** A message that is not delivered yet, and when it was written, if that is known. */

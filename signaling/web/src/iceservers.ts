@@ -27,6 +27,11 @@ export function choose(list: RTCIceServer[], hostname: string, anywhere: boolean
   return { used: used.filter((s) => s.urls.length > 0), elsewhere };
 }
 
+/** Returns the servers without their TURN URLs. */
+export function withoutTURN(all: readonly RTCIceServer[]): RTCIceServer[] {
+  return all.map((s) => ({ ...s, urls: [s.urls].flat().filter((u) => /^stuns?:/i.test(u)) })).filter((s) => s.urls.length > 0);
+}
+
 /** Returns when the first credentials end, in ms since 1970 on the server's clock; Infinity if no user name has such a time. */
 export const endOf = (servers: readonly RTCIceServer[]): number => Math.min(...servers.map((s) => Number(/^(\d{10})(:|$)/.exec(s.username ?? "")?.[1] ?? Infinity) * 1000));
 

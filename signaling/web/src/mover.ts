@@ -18,7 +18,7 @@
 import { Attempt, connectLimit } from "./attempt.ts";
 import { Carrier } from "./carrier.ts";
 import { sleep } from "./failure.ts";
-import { endOf } from "./iceservers.ts";
+import { endOf, withoutTURN } from "./iceservers.ts";
 import type { Reason } from "./path.ts";
 import { Channel, moveLabel, protocol, renewLabel, type Pipe } from "./pipe.ts";
 import { forever, newTicket, type Side } from "./store.ts";
@@ -211,11 +211,6 @@ export class Mover {
     pipe.replace(next);
     setTimeout(() => { pipe.close(); }, this.#side === "offer" ? retireLimit : 2 * retireLimit);
   }
-}
-
-/** Returns the servers without their TURN URLs. */
-function withoutTURN(all: readonly RTCIceServer[]): RTCIceServer[] {
-  return all.map((s) => ({ ...s, urls: [s.urls].flat().filter((u) => /^stuns?:/i.test(u)) })).filter((s) => s.urls.length > 0);
 }
 
 /** Calls changed when this machine is in another network, as far as the browser tells: not every browser names the kind of network. */

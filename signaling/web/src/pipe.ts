@@ -5,7 +5,7 @@ import type { Code } from "./code.ts";
 import { Failure } from "./failure.ts";
 import type { Moved, PathKind } from "./path.ts";
 
-export const chatLabel = "chat", fileLabel = "file", moveLabel = "move", renewLabel = "renew", protocol = "p2pchat.v1";
+export const chatLabel = "chat", fileLabel = "file", apartLabel = "apart", moveLabel = "move", renewLabel = "renew", protocol = "p2pchat.v1";
 
 const maxMessage = 256 << 10; // bytes
 const enoughBuffered = 1 << 20; // bytes in the browser's buffer at which a sender waits
@@ -104,6 +104,7 @@ export class Channel {
 export class Pipe extends Channel {
   path: PathKind = "host";
   heard = false; // the other side has sent something
+  haves = false; // it reads over stripes how much of a file has arrived
   holds = ""; // between contacts: the ID of the keys that this side has stored for this connection
   servers: RTCIceServer[] = []; // with which the two met
   moves = false; // both sides can move the connection
@@ -192,11 +193,11 @@ export class Pipe extends Channel {
     this.#files.splice(0).forEach(handler);
   }
 
-  /** Takes another channel that the other side has opened, and closes it if it is for no file and no move. */
+  /** Takes another channel that the other side has opened, and closes it if it is for no file, no stripe and no move. A side that hides its address has no stripes. */
   announced(dc: RTCDataChannel) {
     const ours = dc.protocol === protocol && isReliable(dc);
     if (ours && (this.moves && dc.label === moveLabel || this.renews && dc.label === renewLabel)) this.onMove(dc);
-    else if (!ours || dc.label !== fileLabel) dc.close();
+    else if (!ours || dc.label !== fileLabel && !(this.moves && dc.label === apartLabel)) dc.close();
     else if (this.#onFile) this.#onFile(dc);
     else if (this.#files.length < 64) this.#files.push(dc);
     else dc.close();

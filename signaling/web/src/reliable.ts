@@ -130,7 +130,7 @@ export class ReliableStream {
   }
 
   /** Returns this side's hello, which acknowledges what the reader has. */
-  hello(name: string, more: Pick<Hello, "contacts" | "holds">): Uint8Array {
+  hello(name: string, more: Pick<Hello, "stripes" | "contacts" | "holds">): Uint8Array {
     this.#acked = this.#consumed;
     const hello: Hello = { ...this.place, name, parts: true, ...more, ...waitedOf(this.#outbox) };
     return encode({ kind: kind.hello, seq: 0, body: json(hello) });

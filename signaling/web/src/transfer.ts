@@ -9,26 +9,23 @@
 // An accepted file moves while it has a channel, and waits for the next connection while it has none.
 
 import { sha256 } from "@noble/hashes/sha2.js";
-import { concat, equal, hex, readUint64, uint64 } from "./bytes.ts";
+import type { Arrival } from "./arrival.ts";
+import { concat, hex, readUint64, uint64 } from "./bytes.ts";
 import type { Conversation } from "./conversation.ts";
 import { blobLimit, writesToDisk, type Download, type Arrived } from "./download.ts";
 import { json, kind, type FrameKind } from "./frame.ts";
 import { properFile, properReason, visible } from "./name.ts";
 import type { FileName } from "./outbox.ts";
 import { Channel, type Pipe } from "./pipe.ts";
-
-const message = { begin: 1, have: 2, data: 3, done: 4 } as const; // the first byte of each on a file's channel
+import { message, Receiver } from "./receiver.ts";
 
 const maxFiles = 64; // of one side, that have not ended
 const maxSending = 4; // of this side's, that have a channel at a time
-const chunk = 64 << 10, ahead = 2 << 20, haves = 128 << 10, block = 1 << 20; // bytes
-const maxChannels = 16; // of the other side, at a time
-const beginLimit = 10_000; // ms that the first message on a channel may take
+const chunk = 64 << 10, ahead = 2 << 20, block = 1 << 20; // bytes
 const maxFutile = 5; // channels in a row over which no byte arrived
 const maxLowered = 16; // times that the receiver may have fewer bytes than before
 const restarted = "the other side’s program was started again";
 const retryInterval = 1000; // ms
-const sha256Size = 32;
 
 /** Shows how a file proceeds. */
 export interface FileView {
@@ -65,8 +62,8 @@ export interface Incoming extends Transfer {
   readonly folder: boolean;
   readonly files: number; // in the folder
   download: Download | undefined;
-  writing: Promise<void>;
-  queued: number; // bytes that are not written yet
+  writing: Promise<void>; // of what has arrived in order
+  arrival: Arrival | undefined; // once the sender has heard where to begin on the channel
 }
 
 export class Files {
@@ -74,13 +71,22 @@ export class Files {
   readonly #show: (f: Omit<Incoming, "view">) => FileView;
   readonly #out = new Map<number, Outgoing>();
   readonly #in = new Map<number, Incoming>();
+  readonly #receiver: Receiver;
   #pipe: Pipe | undefined;
-  #channels = 0; // of the other side's files
 
   /** show makes the view of an offer of the other side. */
   constructor(conversation: Conversation, show: (f: Omit<Incoming, "view">) => FileView) {
     this.#conversation = conversation;
     this.#show = show;
+    this.#receiver = new Receiver({
+      incoming: this.#in, cancel: (f, why) => { this.cancel(f, why); },
+      received: (f, sum, content, more) => {
+        f.state = "ended"; // not by #end, which discards the download
+        this.#in.delete(f.id);
+        this.#tell(kind.received, f);
+        f.view.done(sum, content, more);
+      },
+    });
   }
 
   /** The files on their way. */
@@ -139,14 +145,19 @@ export class Files {
   /** Continues over the next pipe. known: the other side's program is still the same one. */
   connected(pipe: Pipe, known: boolean) {
     this.#pipe = pipe;
-    for (const f of this.#all) f.channel?.close(); // on a pipe that this one has replaced
-    pipe.onFile((dc) => this.#receiveFile(new Channel(dc)));
+    this.#closeChannels(); // on a pipe that this one has replaced
+    pipe.onFile((dc) => { this.#receiver.accept(pipe, dc); });
     void pipe.ended.then(() => { // the last one: an earlier one ends a while after it was replaced
-      if (this.#pipe === pipe) this.#all.forEach((f) => f.channel?.close());
+      if (this.#pipe === pipe) this.#closeChannels();
     });
     for (const f of this.#in.values()) if (!known) this.#fail(f, restarted);
     for (const f of this.#out.values()) if (!known && (f.state === "accepted" || f.id <= this.#conversation.receivedBefore)) this.#fail(f, restarted);
     this.#runTransfers();
+  }
+
+  #closeChannels() {
+    this.#out.forEach((f) => f.channel?.close());
+    this.#receiver.close();
   }
 
   /** Handles a frame of the other side about a file. */
@@ -176,7 +187,7 @@ export class Files {
     const isCount = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
     if (!isCount(size) || !isCount(files) || this.#in.has(id)) return;
     const offer = {
-      ...transfer(id, properFile(body.name), size), of: from, folder: folder === true, files, download: undefined, writing: Promise.resolve(), queued: 0,
+      ...transfer(id, properFile(body.name), size), of: from, folder: folder === true, files, download: undefined, writing: Promise.resolve(), arrival: undefined,
     };
     if (this.#in.size >= maxFiles || this.#conversation.full) {
       this.#conversation.dropped++;
@@ -292,105 +303,10 @@ export class Files {
     while (!over && !channel.send(concat(Uint8Array.of(message.done), f.sum))) await channel.room();
     await channel.ended; // the other side answers with a frame of the conversation
   }
-
-  // Receiving.
-
-  /** Receives a file over a channel that the other side has opened. */
-  #receiveFile(channel: Channel) {
-    if (this.#channels >= maxChannels || ![...this.#in.values()].some((f) => f.state === "accepted")) {
-      channel.close(); // no file of this side is expected on it
-      return;
-    }
-    this.#channels++;
-    let f: Incoming | undefined, told = 0; // told: the last offset that the sender knows
-    const late = setTimeout(() => f ?? channel.close(), beginLimit);
-    void channel.ended.then(() => {
-      clearTimeout(late);
-      this.#channels--;
-    });
-    const have = (offset: number) => {
-      told = offset;
-      channel.send(concat(Uint8Array.of(message.have), uint64(offset)));
-    };
-    channel.listen((m) => {
-      if (typeof m === "string" || m.length === 0) {
-        channel.close();
-      } else if (!f) {
-        f = m[0] === message.begin && m.length === 9 ? this.#in.get(readUint64(m, 1)) : undefined;
-        if (f?.state !== "accepted" || f.channel) {
-          channel.close();
-          return;
-        }
-        const mine = f;
-        mine.channel = channel;
-        void channel.ended.then(() => (mine.channel = undefined));
-        void mine.writing.then(() => have(mine.bytes));
-      } else if (ended(f)) {
-        channel.close();
-      } else if (m[0] === message.data) {
-        this.#write(f, m.subarray(1), () => f!.bytes - told >= haves || f!.bytes === f!.size ? have(f!.bytes) : undefined);
-      } else if (m[0] === message.done && m.length > sha256Size) {
-        const mine = f, sum = m.subarray(1, 1 + sha256Size), spoiled = m.length > 1 + sha256Size; // JSON about files in a folder follows
-        void mine.writing.then(() => this.#commit(mine, sum, spoiled ? ". Files in it changed while it was sent: they are not complete" : ""));
-      } else {
-        this.cancel(f, "the sender’s program made a mistake");
-      }
-    });
-  }
-
-  #write(f: Incoming, bytes: Uint8Array, written: () => void) {
-    f.queued += bytes.length;
-    if (f.bytes + f.queued > f.size || f.queued > 2 * ahead) {
-      this.cancel(f, "the sender sent more than it had offered");
-      return;
-    }
-    const on = f.channel;
-    f.writing = f.writing.then(async () => {
-      if (ended(f) || f.channel !== on) { // the bytes come again
-        f.queued -= bytes.length;
-        return;
-      }
-      try {
-        await f.download!.write(bytes);
-      } catch (e) {
-        f.queued -= bytes.length;
-        this.cancel(f, `the file cannot be written: ${e instanceof Error ? e.message : String(e)}`);
-        return;
-      }
-      f.hash.update(bytes);
-      f.queued -= bytes.length;
-      f.bytes += bytes.length;
-      if (ended(f)) return;
-      f.view.progress(f.bytes);
-      written();
-    });
-  }
-
-  /** Checks a complete file against the sender's hash and saves it. */
-  async #commit(f: Incoming, sum: Uint8Array, more: string): Promise<void> {
-    if (ended(f)) return;
-    const mine = f.hash.clone().digest();
-    if (f.bytes !== f.size || !equal(mine, sum)) {
-      this.cancel(f, "the file was damaged on the way (its SHA-256 differs)");
-      return;
-    }
-    let received: Arrived;
-    try {
-      received = await f.download!.commit();
-    } catch (e) {
-      this.cancel(f, `the file cannot be written: ${e instanceof Error ? e.message : String(e)}`);
-      return;
-    }
-    if (ended(f)) return;
-    f.state = "ended"; // not by #end, which discards the download
-    this.#in.delete(f.id);
-    this.#tell(kind.received, f);
-    f.view.done(hex(mine), received, more);
-  }
 }
 
 /** Whether a file has ended. TypeScript does not see that an await may change its state. */
-const ended = (f: Transfer): boolean => f.state === "ended";
+export const ended = (f: Transfer): boolean => f.state === "ended";
 
 const transfer = (id: number, name: string, size: number, view?: FileView) => ({
   id, name, size, view: view!, hash: sha256.create(), state: "offered" as Transfer["state"], hashed: 0, bytes: 0, channel: undefined as Channel | undefined,

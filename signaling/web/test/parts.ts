@@ -20,6 +20,7 @@ export * as mail from "../src/mail.ts";
 export { Conversation } from "../src/conversation.ts";
 export { Book } from "../src/book.ts";
 export { HelloWait } from "../src/ring.ts";
+export { Arrival } from "../src/arrival.ts";
 export { Files } from "../src/transfer.ts";
 export { sha256 } from "@noble/hashes/sha2.js";
 
