@@ -29,7 +29,6 @@ var checks = map[string]func(values []string) error{
 	"listen":          first(func(text string) error { return checkAddressForm("--listen", text) }),
 	"mail-quota":      first(func(text string) error { _, _, err := mailQuota(text); return err }),
 	"mail-ttl":        first(func(text string) error { _, err := mailLife(text); return err }),
-	"name":            first(checkName),
 	"metrics-listen":  first(func(text string) error { return checkAddressForm("--metrics-listen", text) }),
 	"proxy":           first(func(text string) error { _, err := namedProxy(text, ""); return err }),
 	"public-url":      first(checkPublicURL),
@@ -150,24 +149,15 @@ func setBy(c *cobra.Command, name string) int {
 	return setByPerson
 }
 
-// checkName checks the value of --name: the other side would see a stranger.
-func checkName(name string) error {
-	if err := chat.CheckName(name); err != nil {
-		return &usageError{err: fmt.Errorf("--name %q cannot be used: %w", name, err), hint: "example: --name ben"}
+// chooseName takes the login name if the person gives no name, and warns of a name that the other side will not see.
+func (o *talkOptions) chooseName() {
+	called := "name"
+	if o.name == "" {
+		o.name, called = loginName(), "login name"
 	}
-	return nil
-}
-
-// chooseName checks the name of this side, or takes the login name.
-func (o *talkOptions) chooseName() error {
-	if o.name != "" {
-		return checkName(o.name)
-	}
-	o.name = loginName()
 	if err := chat.CheckName(o.name); err != nil && o.name != "" {
-		o.warn("The other side sees you as %s: your login name is %q, and %v. To choose a name: --name NAME", chat.Stranger, o.name, err)
+		o.warn("The other side sees you as %s: your %s is %q, and %v. To choose a name: --name NAME", chat.Stranger, called, o.name, err)
 	}
-	return nil
 }
 
 // checkPairs returns a usageError if two flags contradict each other. What a person types wins over a variable, and that over the settings.

@@ -42,7 +42,6 @@ var badSettings = map[string]badSetting{
 	"max-rooms":           {"0", []string{"serve"}},
 	"max-waiting":         {"0", []string{"serve"}},
 	"metrics-listen":      {"99", []string{"serve"}},
-	"name":                {"P2Pchat: bot", []string{"call"}},
 	"no-notify":           {"on", []string{"listen"}},
 	"no-outbox":           {"on", []string{"call"}},
 	"no-port-mapping":     {"on", []string{"call"}},
@@ -72,7 +71,7 @@ var badSettings = map[string]badSetting{
 
 // anyText are the settings that take any text: a name, or what may come to exist on this machine before a command uses it.
 var anyText = []string{
-	"access-key-file", "download-dir", "exec", "log-file", "outbox", "send", "store-ca", "store-creds", "tls-auto-ca", "tls-auto-cache", "tls-cert", "tls-key",
+	"access-key-file", "download-dir", "exec", "log-file", "name", "outbox", "send", "store-ca", "store-creds", "tls-auto-ca", "tls-auto-cache", "tls-cert", "tls-key",
 }
 
 // What a flag refuses is not saved as a setting either, in the same words. A command that finds it in the file names the line, and so does

@@ -111,9 +111,7 @@ func (o *listenOptions) prepareListen(c *cobra.Command, std stdio) (err error) {
 	if err := o.chooseScreen(std); err != nil {
 		return err
 	}
-	if err := o.chooseName(); err != nil {
-		return err
-	}
+	o.chooseName()
 	if err := o.findProgram(); err != nil {
 		return err
 	}

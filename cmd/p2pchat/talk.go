@@ -141,9 +141,7 @@ func (o *talkOptions) prepare(c *cobra.Command, args []string, std stdio) (err e
 	if err := o.chooseScreen(std); err != nil {
 		return err
 	}
-	if err := o.chooseName(); err != nil {
-		return err
-	}
+	o.chooseName()
 	if err := o.checkFiles(); err != nil {
 		return err
 	}
