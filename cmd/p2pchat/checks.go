@@ -162,11 +162,10 @@ func (o *talkOptions) chooseName() {
 
 // checkPairs returns a usageError if two flags contradict each other. What a person types wins over a variable, and that over the settings.
 func (o *talkOptions) checkPairs(c *cobra.Command) error {
-	leaveOut := "leave one of the two out"
 	if o.outboxPath != "" && o.noOutbox {
 		switch file, none := setBy(c, "outbox"), setBy(c, "no-outbox"); {
 		case file == none:
-			return &usageError{err: errors.New("--outbox keeps undelivered messages in a file, and --no-outbox keeps none"), hint: leaveOut}
+			return &usageError{err: errors.New("--outbox keeps undelivered messages in a file, and --no-outbox keeps none"), hint: "leave --no-outbox out, or name no file"}
 		case file > none:
 			o.noOutbox = false
 		default:
@@ -174,7 +173,7 @@ func (o *talkOptions) checkPairs(c *cobra.Command) error {
 		}
 	}
 	if o.relayOnly && o.stripes == always && setBy(c, "relay-only") == setBy(c, "stripes") {
-		return &usageError{err: errors.New("--stripes always needs a direct path, and --relay-only allows none"), hint: leaveOut}
+		return &usageError{err: errors.New("--stripes always needs a direct path, and --relay-only allows none"), hint: "leave --stripes out"}
 	}
 	return nil
 }

@@ -176,6 +176,11 @@ func TestFlagsThatContradictEachOther(t *testing.T) {
 	if err := os.WriteFile(file, []byte("no-outbox = true\noutbox = 'saved'\nstripes = 'always'\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	t.Setenv(configVariable, file)
+	t.Setenv(variable("no-outbox"), "") // or it would win
+	if _, notes := inState(t, "call", "standup", "--wait", "1s"); !strings.HasSuffix(notes, "\np2pchat: hint: remove the setting (p2pchat config unset no-outbox), or name no file\n") {
+		t.Errorf("of two settings it says %s", notes)
+	}
 	for _, c := range []struct {
 		args, variables []string
 		outbox          string
