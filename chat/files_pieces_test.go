@@ -98,7 +98,7 @@ func TestHavesOverStripes(t *testing.T) {
 	const size, chunk = 1 << 20, 8 << 10
 	for _, reads := range []bool{true, false} {
 		t.Run(fmt.Sprint("if the sender reads them: ", reads), func(t *testing.T) {
-			withRawOf(t, []option{into(t.TempDir()), accepts}, func(t *testing.T, a *talker, r raw) {
+			withRawOf(t, []option{into(t.TempDir()), accepts}, func(t *testing.T, _ *talker, r raw) {
 				r.hello(hello{Conversation: "hostile", First: 1, Stripes: true, Haves: reads})
 				r.file(1, kindOffer, transfer.Offer{Name: "x", Size: size})
 				r.drain()

@@ -27,8 +27,8 @@ func (s lateNamer) AddCandidates(ctx context.Context, t signaling.Ticket, at int
 	if t.Side != s.of {
 		return s.Store.AddCandidates(ctx, t, at, c...)
 	}
-	if n, err := 0, error(nil); at == 0 && t.Side == signaling.Caller {
-		if n, err = s.Store.AddCandidates(ctx, t, 0, c[0]); err != nil || len(c) == 1 {
+	if at == 0 && t.Side == signaling.Caller {
+		if n, err := s.Store.AddCandidates(ctx, t, 0, c[0]); err != nil || len(c) == 1 {
 			return n, err
 		}
 		at, c = 1, slices.Clone(c[1:])

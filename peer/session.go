@@ -314,39 +314,45 @@ func (s *Session) watch(ctx context.Context, p *Pipe) (next *Pipe, err error) {
 	defer ticker.Stop()
 	m := newMover(ctx, s, p)
 	defer m.close()
-	for next == nil {
-		select {
-		case <-ctx.Done():
-			m.stop(false)
-			return nil, ctx.Err()
-		case <-p.ended:
-			return m.stop(true), ErrLost
-		case c := <-p.asks:
-			m.accept(c)
-		case <-p.better:
-			m.tryNow(whyRelay)
-		case <-m.alarm.C:
-			m.lookNow()
-		case <-p.quiet:
-			m.doubtPath()
-		case <-m.doubt.tick:
-			m.lookCloser()
-		case <-p.turned:
-			m.leaveRelay()
-		case <-p.refused:
-			m.renew()
-		case <-m.udp:
-			m.udpWorks()
-		case <-m.look:
-			m.lookAround()
-		case <-m.due:
-			m.tryAgain()
-		case next = <-m.done:
-			m.end()
-		case <-ticker.C:
-			s.reportStats(p)
-			m.leaveIfWorse()
-		}
+	for next == nil && err == nil {
+		next, err = s.handle(ctx, p, m, ticker.C)
+	}
+	return next, err
+}
+
+// handle waits for one thing that happens to a connection. It returns an error if that is the end, and what m has moved it to, if anything.
+func (s *Session) handle(ctx context.Context, p *Pipe, m *mover, due <-chan time.Time) (next *Pipe, err error) {
+	select {
+	case <-ctx.Done():
+		m.stop(false)
+		return nil, ctx.Err()
+	case <-p.ended:
+		return m.stop(true), ErrLost
+	case c := <-p.asks:
+		m.accept(c)
+	case <-p.better:
+		m.tryNow(whyRelay)
+	case <-m.alarm.C:
+		m.lookNow()
+	case <-p.quiet:
+		m.doubtPath()
+	case <-m.doubt.tick:
+		m.lookCloser()
+	case <-p.turned:
+		m.leaveRelay()
+	case <-p.refused:
+		m.renew()
+	case <-m.udp:
+		m.udpWorks()
+	case <-m.look:
+		m.lookAround()
+	case <-m.due:
+		m.tryAgain()
+	case next = <-m.done:
+		m.end()
+	case <-due:
+		s.reportStats(p)
+		m.leaveIfWorse()
 	}
 	return next, nil
 }

@@ -182,10 +182,8 @@ func (l *lineScreen) show(e chat.Event) error {
 		l.question.setLost(true)
 		l.note("Disconnected: %s", Clean(e.Reason))
 		l.note("Waiting for the other side to come back. What you type is kept until then.")
-	case chat.Moved:
-		l.note("%s", MovedText(e, "the other side"))
-	case chat.Relayed:
-		l.note(RelayedText)
+	case chat.Moved, chat.Relayed:
+		l.note("%s", pathText(e, "the other side"))
 	case chat.Reconnected:
 		l.note("Connected again")
 	case chat.Left:

@@ -134,6 +134,14 @@ func MovedText(e chat.Moved, name string) string {
 	return "The connection has moved to another network, and still goes " + PathText(e.To) + why
 }
 
+// pathText says which way the connection goes now.
+func pathText(e chat.Event, other string) string {
+	if moved, ok := e.(chat.Moved); ok {
+		return MovedText(moved, other)
+	}
+	return RelayedText
+}
+
 // RelayedText corrects what was said of the path.
 const RelayedText = "The connection goes through a relay, not directly"
 

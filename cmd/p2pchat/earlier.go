@@ -99,7 +99,7 @@ func forgetOutbox(id string, notes io.Writer) error {
 	}
 	journal, err := chat.OpenJournal(path)
 	if err != nil { // damaged: it names no files
-		return gone(os.Remove(path)) //nolint:gosec // the ID is that of a file of the Book
+		return gone(os.Remove(path))
 	}
 	if left := removeKept(journal); left != "" {
 		writeNotices(notes, left)

@@ -60,7 +60,7 @@ func TestServerWhoseStoreDoesNotAnswer(t *testing.T) {
 }
 
 func TestStoreIsNamedWithoutItsPassword(t *testing.T) {
-	for where, want := range map[string]string{
+	for where, want := range map[string]string{ //nolint:gosec // made up
 		"nats://ann:s3@cret@a:1,tls://token@b,c:2,nats://d": "nats://a:1,tls://b,c:2,nats://d",
 		"nats://ann:12,3,4@a,b":                             "nats://a,b",
 		"nats://a,12@b":                                     "nats://b",

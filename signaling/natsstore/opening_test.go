@@ -39,7 +39,7 @@ func TestOpening(t *testing.T) {
 		return err
 	}
 	const ann = "ann:s3cret@"
-	for name, url := range map[string]string{
+	for name, url := range map[string]string{ //nolint:gosec // made up
 		"the wrong password":     strings.Replace(c.url(), "s3cret", "s3crets", 1),
 		"an address without one": "nats://" + ann + "127.0.0.1:1",
 		"a broken address":       "nats://" + ann + "[::1",

@@ -40,14 +40,8 @@ func (m *model) event(e chat.Event) tea.Cmd {
 		m.phase, m.lostAt = lost, m.now()
 		m.stallTransfers()
 		m.addNote(alarm, "Disconnected: "+e.Reason)
-	case chat.Moved:
-		m.link.Path, m.link.Route = e.To, e.Route
-		m.moved = screen.MovedText(e, m.other())
-		m.addNote(note, m.moved)
-	case chat.Relayed:
-		m.link.Path, m.link.Route = "relay", e.Route
-		m.moved = "" // if there was a move, it has led elsewhere than it said
-		m.addNote(note, screen.RelayedText)
+	case chat.Moved, chat.Relayed:
+		m.newPath(e)
 	case chat.Left:
 		return m.peerLeft(e)
 	case chat.KeepAsked:
@@ -62,6 +56,20 @@ func (m *model) event(e chat.Event) tea.Cmd {
 		return m.file(e)
 	}
 	return nil
+}
+
+// newPath shows that the connection goes another way, or that its way is a relay's.
+func (m *model) newPath(e chat.Event) {
+	switch e := e.(type) {
+	case chat.Moved:
+		m.link.Path, m.link.Route = e.To, e.Route
+		m.moved = screen.MovedText(e, m.other())
+		m.addNote(note, m.moved)
+	case chat.Relayed:
+		m.link.Path, m.link.Route = "relay", e.Route
+		m.moved = "" // if there was a move, it has led elsewhere than it said
+		m.addNote(note, screen.RelayedText)
+	}
 }
 
 // heard shows a message of the other side.
