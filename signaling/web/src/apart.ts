@@ -11,20 +11,21 @@ const gatherLimit = 1000; // ms: a STUN server that does not answer may take lon
 
 /** Takes the connection that the other side opens over control, and calls opened with its channel. It ends with either of the two. */
 export async function acceptApart(pipe: Pipe, control: Channel, opened: (stripe: Channel) => void): Promise<void> {
-  const pc = newConnection({ iceServers: withoutTURN(pipe.servers) }), end = () => { control.close(); };
-  void control.ended.then(() => { pc.close(); });
-  pc.onconnectionstatechange = () => { if (["disconnected", "failed"].includes(pc.connectionState)) end(); };
-  pc.ondatachannel = ({ channel }) => {
-    pc.ondatachannel = null;
-    const stripe = new Channel(channel);
-    void stripe.ended.then(end);
-    opened(stripe);
-  };
-  const gathered = new Promise<void>((resolve) => {
-    pc.onicecandidate = ({ candidate }) => { if (!candidate) resolve(); };
-    setTimeout(resolve, gatherLimit);
-  });
+  const end = () => { control.close(); };
   try {
+    const pc = newConnection({ iceServers: withoutTURN(pipe.servers) });
+    void control.ended.then(() => { pc.close(); });
+    pc.onconnectionstatechange = () => { if (["disconnected", "failed"].includes(pc.connectionState)) end(); };
+    pc.ondatachannel = ({ channel }) => {
+      pc.ondatachannel = null;
+      const stripe = new Channel(channel);
+      void stripe.ended.then(end);
+      opened(stripe);
+    };
+    const gathered = new Promise<void>((resolve) => {
+      pc.onicecandidate = ({ candidate }) => { if (!candidate) resolve(); };
+      setTimeout(resolve, gatherLimit);
+    });
     const offer = parse(await new Promise<Uint8Array>((resolve) => { control.listen(resolve as (m: unknown) => void); }));
     // The other side names no address that the Pipe does not reach. Where the browser does not tell that address (Firefox; Chromium for one
     // that no candidate has named), all count: the first connection would have taken them, too.
@@ -34,7 +35,7 @@ export async function acceptApart(pipe: Pipe, control: Channel, opened: (stripe:
     await pc.setLocalDescription();
     await gathered;
     control.send(json(pc.localDescription));
-  } catch { // it is none, or the connection has ended
+  } catch { // the offer is none, the browser makes no more connections, or this one has ended
     end();
   }
 }

@@ -57,7 +57,7 @@ export class Arrival {
   }
 
   /**
-   * Returns what to tell the sender, over stripes (1) or the file's channel (0), once so many bytes are written; undefined if it has heard
+   * Returns what to tell the sender, over stripes (1) or the file's channel (0), once that much is written; undefined if it has heard
    * of almost all that way. A byte that has come counts once, and once more when it is written: the sender waits for each of the two.
    * What waits for the disk is told only if there are stripes, so that a slow disk does not look like a slow path.
    */

@@ -134,7 +134,7 @@ export class Caller {
   /** Closes the room: with a connection as soon as the callee no longer needs it, nor either side a candidate that is on its way. */
   async #giveBack(t: Ticket, connected?: Pipe): Promise<void> {
     if (connected && !connected.met.foreign) await connected.settled;
-    await connected?.certain();
+    await connected?.certain().catch(() => {}); // the connection has ended
     await this.#meeting.store.close(t).catch(() => {}); // the server ends the room after a while
   }
 }
