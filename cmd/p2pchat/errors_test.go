@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"syscall"
 	"testing"
 
+	"p2pchat/peer"
 	"p2pchat/signaling"
 )
 
@@ -27,6 +29,20 @@ func TestErrorsOnOneLine(t *testing.T) {
 	} {
 		if got := flatten(c.err); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
+// A machine that lets the program open no more files is why there is no path: the other side's addresses could not be read.
+func TestNoPathForWantOfFiles(t *testing.T) {
+	for last, want := range map[error]string{
+		fmt.Errorf("%w: %w", signaling.ErrUnreachable, syscall.EMFILE): "machine",
+		signaling.ErrUnreachable: "no-path", // it answers again
+		nil:                      "no-path",
+	} {
+		o := outage{path: fmt.Errorf("%w: none of their addresses answered", peer.ErrNoPath), last: last, open: true}
+		if _, code, _ := ending(o.cause(&talkOptions{}, errAbsent)); code != want {
+			t.Errorf("after %v, the error is %s, not %s", last, code, want)
 		}
 	}
 }

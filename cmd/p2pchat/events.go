@@ -35,6 +35,8 @@ func (t *outage) cause(o *talkOptions, late error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
+	case t.path != nil && brokenHint(t.last) != "": // then that is why: the other side's addresses were not read
+		return t.last
 	case t.path != nil:
 		return t.path
 	case t.server != nil && o.patience == signaling.Forever:

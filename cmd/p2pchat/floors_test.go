@@ -25,7 +25,7 @@ var floors = []struct{ these, mayNotImport, because string }{
 	{"p2pchat/chat/transfer", "*.*/...", "chat is standard library only"},
 	{"p2pchat/chat/transfer", "p2pchat/chat/reliable", "files do not know how their frames are numbered"},
 	{"p2pchat/chat/transfer", "p2pchat/chat", "files do not know the conversation that they are sent in"},
-	{"p2pchat/chat/disk", "*/...", "a file system knows nothing of chat"},
+	{"p2pchat/chat/disk", "p2pchat/...", "a file system knows nothing of chat"},
 	{"p2pchat/signaling/...", "p2pchat/peer/...", "a server must be unable to open what it carries"},
 	{"p2pchat/signaling/...", "p2pchat/chat/...", "a server must be unable to open what it carries"},
 	{"p2pchat/signaling/server", "github.com/labstack/echo/v4/middleware", "its templates and expressions would be made at each start of the program"},
